@@ -1,0 +1,1 @@
+"""REST: translate, authorize, call one domain service."""

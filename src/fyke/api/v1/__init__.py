@@ -1,0 +1,1 @@
+"""API v1: the 13 operations."""

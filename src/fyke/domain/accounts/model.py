@@ -1,0 +1,74 @@
+"""Accounts, users, keys, and who is asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+KEY_PREFIX = "scraper_api_"
+
+
+class Role(StrEnum):
+    """What a user may do inside one account."""
+
+    OWNER = "owner"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A tenant. ``operator`` is true for the one account that runs this installation.
+
+    Money is in millionths of a US dollar, traffic in bytes, times in milliseconds.
+    """
+
+    id: str
+    name: str
+    operator: bool
+    balance_micros: int
+    held_micros: int
+    traffic_bytes: int
+    traffic_expires_at: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person with a role in one account; ``password_hash`` is empty until one is set."""
+
+    id: str
+    account_id: str
+    name: str
+    role: Role
+    disabled: bool
+    password_hash: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key as stored: only its SHA-256 is kept; ``prefix`` tells people which is which."""
+
+    id: str
+    account_id: str
+    user_id: str
+    name: str
+    prefix: str
+    digest: str
+    created_at: int
+    expires_at: int  # 0 = never
+    revoked_at: int  # 0 = not
+    last_used_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking: the account that pays and owns, and whether it operates the installation."""
+
+    account_id: str
+    account_name: str
+    operator: bool
+    user_id: str
+    key_id: str
+    role: Role = Role.OWNER

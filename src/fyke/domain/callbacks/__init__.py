@@ -1,0 +1,1 @@
+"""Telling a user's server that a run changed: payload, signature, outbox."""

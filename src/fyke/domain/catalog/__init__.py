@@ -1,0 +1,1 @@
+"""The published Workers that people find (``/store`` on the wire)."""

@@ -1,0 +1,1 @@
+"""Results as files: eight formats, streamed in constant memory."""

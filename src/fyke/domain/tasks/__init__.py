@@ -1,0 +1,1 @@
+"""Tasks: saved inputs for a worker."""

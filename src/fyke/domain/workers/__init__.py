@@ -1,0 +1,1 @@
+"""Workers as uploaded: bundles, schemas, versions."""

@@ -1,0 +1,96 @@
+"""Workers, versions and bundles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Language(StrEnum):
+    """The languages a Worker may be written in."""
+
+    PYTHON = "python"
+    NODE = "node"
+    GO = "go"
+
+
+class VersionState(StrEnum):
+    """Only a published version may run."""
+
+    PUBLISHED = "published"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A script as published. ``(owner name, name)`` is unique; its path is ``owner/name``."""
+
+    id: str
+    account_id: str
+    owner: str
+    name: str
+    title: str
+    description: str
+    public: bool
+    created_at: int
+    latest: str  # number of the newest published version, "" before the first
+
+    @property
+    def path(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemDefaults:
+    """What a run of a version gets when the start does not say otherwise."""
+
+    memory_mb: int = 512
+    timeout_s: int = 1800
+    max_charge_micros: int = 0
+    max_traffic_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One immutable, content-addressed bundle of a worker, with its schemas as JSON text."""
+
+    id: str
+    worker_id: str
+    number: str
+    digest: str  # sha256 of the normalised bundle; also names its blob
+    language: Language
+    state: VersionState
+    input_schema: str
+    output_schema: str  # "" when the project has none
+    readme: str
+    requirements: str  # content of the dependency file, "" when there is none
+    defaults: SystemDefaults
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One remark of the checker: where, which rule, and what to do about it."""
+
+    severity: str  # "error" or "warning"
+    code: str
+    file: str
+    line: int  # 1-based, 0 when it concerns the whole file
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A Worker project as read from a folder or an archive, checked and ready to publish."""
+
+    language: Language
+    bundle: bytes  # the normalised ZIP
+    digest: str
+    input_schema: str
+    output_schema: str
+    readme: str
+    requirements: str
+    title: str
+    description: str
+    findings: list[Finding] = field(default_factory=list)

@@ -1,0 +1,170 @@
+"""Every error that crosses a package border, as one tree. It knows no HTTP and no gRPC.
+
+::
+
+    FykeError
+    ├── InvalidRequest            the request breaks a rule (field, rule, way out)
+    ├── Unauthenticated
+    │   ├── InvalidKey
+    │   ├── ExpiredKey
+    │   ├── UserMissing
+    │   └── UserDisabled
+    ├── Forbidden                 known caller, not theirs to do
+    ├── NotFound
+    │   ├── WorkerNotFound
+    │   ├── TaskNotFound
+    │   └── RunNotFound
+    ├── Refused                   understood and well formed, but cannot be done now
+    │   ├── VersionUnavailable
+    │   ├── RunNotAbortable
+    │   ├── RunRefused
+    │   ├── InsufficientBalance
+    │   ├── InsufficientTraffic
+    │   └── Conflict
+    ├── RateLimited               come back after ``retry_after`` seconds
+    ├── Unavailable               a part of ours is down (storage, disk full); nothing was changed
+    └── StaleLease                an attempt speaks with a token that no longer holds
+
+Each class carries a stable ``key`` for logs and tests. HTTP statuses and wire codes are
+assigned in ``api/errors.py`` and nowhere else.
+"""
+
+from __future__ import annotations
+
+
+class FykeError(Exception):
+    """Root of the tree; ``details`` are further sentences for people, one per problem."""
+
+    key = "error"
+    default = "Internal error"
+
+    def __init__(self, message: str | None = None, *, details: list[str] | None = None) -> None:
+        self.message = message or self.default
+        self.details = details or []
+        super().__init__(self.message)
+
+
+class InvalidRequest(FykeError):
+    """The request breaks a rule; the message names the field, the rule and the way out."""
+
+    key = "invalid_request"
+    default = "Invalid request parameters"
+
+
+class Unauthenticated(FykeError):
+    """No credential, or one that does not open anything."""
+
+    key = "unauthenticated"
+    default = "Invalid API key"
+
+
+class InvalidKey(Unauthenticated):
+    key = "invalid_key"
+
+
+class ExpiredKey(Unauthenticated):
+    key = "expired_key"
+    default = "API key expired"
+
+
+class UserMissing(Unauthenticated):
+    key = "user_missing"
+    default = "User does not exist"
+
+
+class UserDisabled(Unauthenticated):
+    key = "user_disabled"
+    default = "User is disabled"
+
+
+class Forbidden(FykeError):
+    """The caller is known, but this is not theirs to do."""
+
+    key = "forbidden"
+    default = "Unauthorized access"
+
+
+class NotFound(FykeError):
+    key = "not_found"
+    default = "Resource not found"
+
+
+class WorkerNotFound(NotFound):
+    key = "worker_not_found"
+    default = "Worker does not exist"
+
+
+class TaskNotFound(NotFound):
+    key = "task_not_found"
+    default = "Task does not exist"
+
+
+class RunNotFound(NotFound):
+    key = "run_not_found"
+    default = "Run record does not exist"
+
+
+class Refused(FykeError):
+    """Well formed, but it cannot be done in the present state."""
+
+    key = "refused"
+    default = "Request refused"
+
+
+class VersionUnavailable(Refused):
+    key = "version_unavailable"
+    default = "Worker version unavailable"
+
+
+class RunNotAbortable(Refused):
+    key = "run_not_abortable"
+    default = "Run abort failed"
+
+
+class RunRefused(Refused):
+    """The run could not be started; nothing was charged."""
+
+    key = "run_refused"
+    default = "Worker execution failed"
+
+
+class InsufficientBalance(Refused):
+    key = "insufficient_balance"
+    default = "Insufficient balance"
+
+
+class InsufficientTraffic(Refused):
+    key = "insufficient_traffic"
+    default = "Insufficient traffic quota"
+
+
+class Conflict(Refused):
+    """The name is taken, or the same idempotency key came with another body."""
+
+    key = "conflict"
+    default = "Conflict"
+
+
+class RateLimited(FykeError):
+    """Too many requests; ``retry_after`` is in whole seconds, at least 1."""
+
+    key = "rate_limited"
+    default = "Too many requests, please try again later"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = max(1, retry_after)
+
+
+class Unavailable(FykeError):
+    """A part of the platform is down or full; nothing was changed, try again later."""
+
+    key = "unavailable"
+    default = "Service temporarily unavailable"
+
+
+class StaleLease(FykeError):
+    """An attempt wrote with a fencing token that no longer holds; nothing was changed."""
+
+    key = "stale_lease"
+    default = "The lease of this attempt has ended"

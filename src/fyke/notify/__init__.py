@@ -1,0 +1,1 @@
+"""Callbacks over HTTP, never to a private address."""

@@ -1,0 +1,1 @@
+"""State and results in SQLite or PostgreSQL."""
