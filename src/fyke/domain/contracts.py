@@ -55,6 +55,10 @@ class AccountStore(Protocol):
         ...
 
     def get(self, account_id: str) -> Account | None: ...
+    def lock(self, account_id: str) -> Account | None:
+        """As ``get``, and nobody else moves its balance until this transaction ends."""
+        ...
+
     def by_name(self, name: str) -> Account | None: ...
     def operator(self) -> Account | None:
         """The one account that runs this installation, None before the first start."""
@@ -164,6 +168,12 @@ class RunStore(Protocol):
 
     def add(self, run: Run, subtasks: Sequence[Subtask]) -> None: ...
     def get(self, run_id: str) -> Run | None: ...
+    def lock(self, run_id: str) -> Run | None:
+        """As ``get``, and nobody else changes the run or its subtasks until this transaction
+        ends. Whoever decides from counts must hold this, or two last subtasks could each see the
+        other one still running."""
+        ...
+
     def page(
         self, account_id: str, filter: RunFilter, *, offset: int, limit: int
     ) -> tuple[int, list[Run]]:

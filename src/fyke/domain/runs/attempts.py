@@ -1,0 +1,185 @@
+"""The runner's side of a run: attempts start, report, and end. Every call carries the fence.
+
+A write with a token that no longer holds changes nothing and says so, which is how a runner
+that was frozen and thawed learns that others have given it up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fyke.domain.contracts import Results, Storage, Transaction, Usage
+from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
+from fyke.domain.runs.model import Attempt, Outcome, Run, RunState, SubtaskState
+from fyke.domain.runs.outcome import sentence
+from fyke.domain.runs.transitions import Rules, apply, usage_micros
+from fyke.errors import StaleLease
+
+STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One living attempt's counters, as its runner sees them."""
+
+    attempt: Attempt
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a runner must do after reporting: whom to stop and why, and whom it has lost."""
+
+    stop: dict[str, tuple[Outcome, str]]  # attempt id -> reason
+    lost: frozenset[str]
+
+
+class Attempts:
+    """Moves attempts along. Used by the runner, and by the timers for what a runner left behind."""
+
+    def __init__(self, storage: Storage, results: Results, rules: Rules) -> None:
+        self._storage = storage
+        self._results = results
+        self._rules = rules
+
+    async def started(self, attempt: Attempt) -> None:
+        """Note that the Worker's process is about to run. Raises ``StaleLease``."""
+
+        def work(tx: Transaction) -> bool:
+            if not tx.runs.start_attempt(attempt.id, attempt.token, tx.now):
+                return False
+            run = tx.runs.lock(attempt.run_id)
+            if run is not None:
+                apply(tx, self._rules, run, AttemptStarted(), f"runner {attempt.runner_id}")
+            return True
+
+        if not await self._storage.write(work):
+            raise StaleLease
+
+    async def report(self, runner_id: str, reports: list[Report], lease_ms: int) -> Orders:
+        """Renew the leases, save the counters, check the caps that are for whole runs."""
+
+        def work(tx: Transaction) -> Orders:
+            lost = frozenset(
+                r.attempt.id
+                for r in reports
+                if not tx.runs.renew(r.attempt.id, r.attempt.token, tx.now + lease_ms, r.usage)
+            )
+            stop: dict[str, tuple[Outcome, str]] = {}
+            for run_id in {r.attempt.run_id for r in reports if r.attempt.id not in lost}:
+                run = self._check_caps(tx, run_id)
+                if run is not None and run.state in STOPPING:
+                    reason = (run.outcome or Outcome.ABORTED, run.err_msg)
+                    stop |= {r.attempt.id: reason for r in reports if r.attempt.run_id == run_id}
+            return Orders(stop, lost)
+
+        return await self._storage.write(work)
+
+    def _check_caps(self, tx: Transaction, run_id: str) -> Run | None:
+        run = tx.runs.lock(run_id)
+        if run is None or run.state.terminal or run.state in STOPPING:
+            return run
+        event = self._cap_reached(tx, run)
+        return run if event is None else apply(tx, self._rules, run, event, "limits")
+
+    def _cap_reached(self, tx: Transaction, run: Run) -> LimitReached | None:
+        limits = run.limits
+        if limits.max_traffic_bytes and tx.runs.usage(run.id).traffic_bytes >= (
+            limits.max_traffic_bytes
+        ):
+            return self._limit(tx, run, Outcome.TRAFFIC_CAP)
+        priced = limits.max_charge_micros and self._rules.prices.any()
+        if priced and usage_micros(tx, self._rules, run) >= limits.max_charge_micros:
+            return self._limit(tx, run, Outcome.CHARGE_CAP)
+        return None
+
+    def _limit(self, tx: Transaction, run: Run, outcome: Outcome) -> LimitReached:
+        message = sentence(
+            outcome,
+            megabytes=f"{run.limits.max_traffic_bytes / 1e6:g}",
+            usd=f"{run.limits.max_charge_micros / 1e6:g}",
+        )
+        alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
+        return LimitReached(alive, outcome, message)
+
+    async def limit_reached(self, attempt: Attempt, outcome: Outcome, message: str) -> None:
+        """A limit of the whole run was seen by one attempt's runner (traffic, rows)."""
+
+        def work(tx: Transaction) -> None:
+            run = tx.runs.lock(attempt.run_id)
+            if run is not None:
+                alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
+                apply(tx, self._rules, run, LimitReached(alive, outcome, message), "limits")
+
+        await self._storage.write(work)
+
+    async def ended(
+        self, attempt: Attempt, outcome: Outcome, message: str, usage: Usage, *, actor: str
+    ) -> Run | None:
+        """End the attempt and its subtask; the run too when it was the last one.
+
+        The rows are fenced off first, so that nothing is stored after the end. Returns the run
+        as it is now; None when the token no longer held and nothing was changed.
+        """
+        rows = await self._results.close_attempt(attempt.id)
+
+        def work(tx: Transaction) -> Run | None:
+            final = replace(
+                attempt,
+                outcome=outcome,
+                err_msg=message,
+                rows=rows,
+                traffic_bytes=usage.traffic_bytes,
+                cpu_ms=usage.cpu_ms,
+                memory_peak_bytes=usage.memory_peak_bytes,
+                finished_at=tx.now,
+            )
+            if not tx.runs.end_attempt(final):
+                return None
+            tx.runs.end_subtask(attempt.run_id, attempt.ordinal, outcome, message)
+            return self._after_subtask(tx, attempt.run_id, actor)
+
+        return await self._storage.write(work)
+
+    def _after_subtask(self, tx: Transaction, run_id: str, actor: str) -> Run | None:
+        run = tx.runs.lock(run_id)
+        if run is None:
+            return None
+        subtasks = tx.runs.subtasks(run_id)
+        first_failure = next(
+            (s for s in subtasks if s.outcome not in (None, Outcome.SUCCEEDED)), None
+        )
+        event = SubtaskEnded(
+            left=sum(1 for s in subtasks if s.state is not SubtaskState.ENDED),
+            succeeded=sum(1 for s in subtasks if s.outcome is Outcome.SUCCEEDED),
+            outcome=first_failure.outcome or Outcome.INTERNAL
+            if first_failure
+            else Outcome.SUCCEEDED,
+            message=first_failure.err_msg if first_failure else "",
+        )
+        return apply(tx, self._rules, run, event, actor)
+
+    async def end_lost(self, *, of_node: str | None = None, except_runner: str = "") -> int:
+        """End attempts that nobody carries any more; return how many.
+
+        Without ``of_node``: those whose lease has run out. With it: those of earlier runners of
+        this node, whose place the calling runner has taken.
+        """
+
+        def find(tx: Transaction) -> list[Attempt]:
+            if of_node is None:
+                return tx.runs.expired_attempts(tx.now)
+            mates = {r.id for r in tx.runs.runners(0) if r.node == of_node} - {except_runner}
+            return [a for a in tx.runs.living_attempts() if a.runner_id in mates]
+
+        lost = await self._storage.read(find)
+        for attempt in lost:
+            usage = Usage(attempt.traffic_bytes, attempt.cpu_ms, attempt.memory_peak_bytes)
+            await self.ended(
+                attempt,
+                Outcome.RUNNER_LOST,
+                sentence(Outcome.RUNNER_LOST),
+                usage,
+                actor="reconcile" if of_node else "timers",
+            )
+        return len(lost)

@@ -1,0 +1,146 @@
+"""The life of a run as a pure function: state and event in, new state and instructions out.
+
+The table, row by row (``n`` is how many subtasks are still waiting or running after the event):
+
+========== ================= =====================================================
+state      event             becomes
+========== ================= =====================================================
+ready      AttemptStarted    running
+ready      SubtaskEnded      n > 0: ready; else finished (see below)
+running    SubtaskEnded      n > 0: running; else finished: succeeded when at least
+                             one subtask succeeded, else failed
+ready,     AbortRequested    attempts alive: aborting, stop them; else aborted
+running
+ready,     LimitReached      attempts alive: ending, stop them; else failed
+running
+aborting   SubtaskEnded      n > 0: aborting; else aborted
+ending     SubtaskEnded      n > 0: ending; else failed, with the limit as reason
+aborting,  AbortRequested    no change: it is being stopped already
+ending,
+aborted
+succeeded, AbortRequested    refused
+failed
+terminal   anything else     no change: the first end won
+========== ================= =====================================================
+
+Nothing here reads a clock or a database; ``transitions.py`` carries the instructions out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from fyke.domain.runs.model import Outcome, RunState
+from fyke.errors import RunNotAbortable
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """A Worker's process was launched for this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubtaskEnded:
+    """A subtask ended. The counts are those after it; ``left`` is waiting plus running."""
+
+    left: int
+    succeeded: int
+    outcome: Outcome
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AbortRequested:
+    """Somebody asked for the end; ``alive`` attempts are still running."""
+
+    alive: int
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """A limit of the whole run was reached; ``alive`` attempts are still running."""
+
+    alive: int
+    outcome: Outcome
+    message: str
+
+
+Event = AttemptStarted | SubtaskEnded | AbortRequested | LimitReached
+
+
+class Instruction(Enum):
+    """What the shell has to do, in the same transaction as the change of state."""
+
+    MARK_STARTED = auto()
+    END_WAITING = auto()  # subtasks that have not begun never will
+    STOP_ATTEMPTS = auto()  # ring, so that runners stop what is alive
+    FINISH = auto()  # settle the hold, count the rows, write the callback
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where the run stands after the event. ``outcome`` is None while it says nothing new."""
+
+    state: RunState
+    outcome: Outcome | None = None
+    message: str = ""
+    instructions: tuple[Instruction, ...] = ()
+
+
+def advance(state: RunState, event: Event) -> Step:
+    """Return the step for ``event`` in ``state``.
+
+    Raises ``RunNotAbortable`` for an abort of a run that has succeeded or failed.
+    """
+    match event:
+        case AttemptStarted():
+            return _started() if state is RunState.READY else Step(state)
+        case SubtaskEnded():
+            return _subtask_ended(state, event)
+        case AbortRequested():
+            return _abort(state, event)
+        case LimitReached():
+            return _limit(state, event)
+
+
+def _started() -> Step:
+    return Step(RunState.RUNNING, instructions=(Instruction.MARK_STARTED,))
+
+
+# Where the last subtask leads when the run was being stopped already.
+_STOPPED_AS = {RunState.ABORTING: RunState.ABORTED, RunState.ENDING: RunState.FAILED}
+_LIVE = (RunState.READY, RunState.RUNNING)
+
+
+def _subtask_ended(state: RunState, event: SubtaskEnded) -> Step:
+    if state.terminal or event.left:
+        return Step(state)
+    if state in _STOPPED_AS:
+        return Step(_STOPPED_AS[state], instructions=(Instruction.FINISH,))
+    if event.succeeded:
+        return Step(RunState.SUCCEEDED, Outcome.SUCCEEDED, "", (Instruction.FINISH,))
+    return Step(RunState.FAILED, event.outcome, event.message, (Instruction.FINISH,))
+
+
+def _abort(state: RunState, event: AbortRequested) -> Step:
+    if state in (RunState.SUCCEEDED, RunState.FAILED):
+        raise RunNotAbortable(f"Run abort failed: the run has already {state.value}")
+    if state not in _LIVE:
+        return Step(state)
+    message = "Aborted on request"
+    if event.alive:
+        todo = (Instruction.END_WAITING, Instruction.STOP_ATTEMPTS)
+        return Step(RunState.ABORTING, Outcome.ABORTED, message, todo)
+    done = (Instruction.END_WAITING, Instruction.FINISH)
+    return Step(RunState.ABORTED, Outcome.ABORTED, message, done)
+
+
+def _limit(state: RunState, event: LimitReached) -> Step:
+    if state not in _LIVE:
+        return Step(state)
+    if event.alive:
+        todo = (Instruction.END_WAITING, Instruction.STOP_ATTEMPTS)
+        return Step(RunState.ENDING, event.outcome, event.message, todo)
+    done = (Instruction.END_WAITING, Instruction.FINISH)
+    return Step(RunState.FAILED, event.outcome, event.message, done)

@@ -1,0 +1,320 @@
+"""Starting, reading, ending and forgetting runs, for whoever calls."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.billing.service import place_hold
+from fyke.domain.callbacks.url import CallbackRules
+from fyke.domain.contracts import (
+    WORK,
+    Doorbell,
+    Isolation,
+    Results,
+    Storage,
+    Transaction,
+    run_topic,
+)
+from fyke.domain.runs.lifecycle import AbortRequested
+from fyke.domain.runs.model import (
+    Origin,
+    Run,
+    RunEvent,
+    RunFilter,
+    RunState,
+    Subtask,
+    SubtaskState,
+)
+from fyke.domain.runs.request import RunInput, read_input
+from fyke.domain.runs.split import split
+from fyke.domain.runs.transitions import Rules, apply, usage_micros
+from fyke.domain.workers.input_schema import parse
+from fyke.domain.workers.input_values import validate_input
+from fyke.domain.workers.model import Version, Worker
+from fyke.domain.workers.service import Workers
+from fyke.errors import Conflict, Forbidden, Refused, RunNotFound, RunRefused, TaskNotFound
+from fyke.kit.ids import is_ulid, new_subtask_number, new_ulid
+
+# A runner that has not reported for this long does not count as alive.
+RUNNER_SILENCE_MS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """What a start asks for. ``input`` is the whole object with ``parameters``."""
+
+    worker_ref: str
+    version: str | None
+    input: object
+    callback_url: str
+    origin: Origin
+    task_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run with its figures of this moment; after its end they are those of the run itself."""
+
+    run: Run
+    worker: Worker
+    results: int
+    usage_micros: int
+    traffic_bytes: int
+    now: int  # ms, to say how long it has been running
+
+
+class Runs:
+    """The runs of all accounts, each seen only by its own."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        results: Results,
+        workers: Workers,
+        doorbell: Doorbell,
+        rules: Rules,
+        callbacks: CallbackRules,
+    ) -> None:
+        self._storage = storage
+        self._results = results
+        self._workers = workers
+        self._doorbell = doorbell
+        self._rules = rules
+        self._callbacks = callbacks
+
+    async def start(self, caller: Caller, request: StartRequest) -> Run:
+        """Check everything, cut the input, and write run, subtasks and hold in one transaction."""
+        worker = await self._workers.find(caller, request.worker_ref)
+        version = await self._workers.version(worker, request.version)
+        wanted = read_input(request.input, version.defaults)
+        if wanted.egress_allow and not caller.operator:
+            raise Forbidden(
+                "input.parameters.system.egress_allow may be used by the operator's account only"
+            )
+        schema = parse(version.input_schema)
+        validate_input(schema, wanted.custom)
+        parts = split(schema, wanted.custom, limit=self._rules.max_subtasks)
+        if request.callback_url:
+            self._callbacks.check(request.callback_url)
+        run = self._new_run(caller, request, worker, version, wanted, len(parts))
+        return await self._admit(run, worker, parts)
+
+    def _new_run(
+        self,
+        caller: Caller,
+        request: StartRequest,
+        worker: Worker,
+        version: Version,
+        wanted: RunInput,
+        subtasks: int,
+    ) -> Run:
+        return Run(
+            id=new_ulid(),
+            account_id=caller.account_id,
+            worker_id=worker.id,
+            version=version.number,
+            task_id=request.task_id,
+            key_id=caller.key_id,
+            origin=request.origin,
+            state=RunState.READY,
+            outcome=None,
+            err_msg="",
+            limits=wanted.limits,
+            region=wanted.region or self._rules.default_region,
+            egress_allow=wanted.egress_allow,
+            input_json=_dump(wanted.custom),
+            callback_url=request.callback_url,
+            subtasks=subtasks,
+            subtasks_succeeded=0,
+            subtasks_failed=0,
+            results=0,
+            usage_micros=0,
+            traffic_bytes=0,
+            hold_micros=0,
+            created_at=0,
+            started_at=0,
+            finished_at=0,
+        )
+
+    async def _admit(self, run: Run, worker: Worker, parts: list[dict[str, Any]]) -> Run:
+        def work(tx: Transaction) -> Run:
+            self._check_isolation(tx, worker)
+            dated = replace(run, created_at=tx.now)
+            held = place_hold(tx, self._rules.prices, dated)
+            admitted = replace(dated, hold_micros=held)
+            tx.runs.add(admitted, _subtasks(admitted, parts, tx.now))
+            tx.runs.add_event(
+                RunEvent(run.id, tx.now, "Accepted", "", run.state.value, run.origin.value, "")
+            )
+            tx.ring(WORK)
+            return admitted
+
+        return await self._storage.write(work)
+
+    def _check_isolation(self, tx: Transaction, worker: Worker) -> None:
+        """Refuse at once what no runner alive would carry out; without any, the run waits."""
+        runners = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
+        if not runners:
+            return
+        levels = {r.isolation for r in runners}
+        if Isolation.FULL.value in levels:
+            return
+        operator = tx.accounts.operator()
+        own = operator is not None and worker.account_id == operator.id
+        if own and Isolation.NO_LIMITS.value in levels:
+            return
+        raise RunRefused(
+            f"Worker execution failed: the sandbox here is at level "
+            f'"{runners[0].isolation}" ({runners[0].reason}); see "fyke doctor"'
+        )
+
+    async def start_task(
+        self, caller: Caller, task_ref: str, callback_url: str, origin: Origin
+    ) -> Run:
+        """Start a saved task with its own input and version."""
+        task = await self._storage.read(lambda tx: tx.tasks.get(task_ref))
+        if task is None or task.account_id != caller.account_id:
+            raise TaskNotFound
+        request = StartRequest(
+            worker_ref=task.worker_id,
+            version=task.version or None,
+            input=json.loads(task.input_json),
+            callback_url=callback_url,
+            origin=origin,
+            task_id=task.id,
+        )
+        return await self.start(caller, request)
+
+    async def rerun(self, caller: Caller, run_id: str, callback_url: str, origin: Origin) -> Run:
+        """Start anew with the worker, version, device and input of an earlier run."""
+        source = await self._owned(caller, run_id)
+        limits = source.limits
+        system: dict[str, Any] = {
+            "cpus": limits.cpus,
+            "memory": limits.memory_mb,
+            "execute_limit_time_seconds": limits.timeout_s,
+            "max_total_charge": limits.max_charge_micros / 1e6,
+            "max_total_traffic": limits.max_traffic_bytes / 1e6,
+        }
+        if source.region:
+            system["proxy_region"] = source.region
+        if source.egress_allow:
+            system["egress_allow"] = list(source.egress_allow)
+        custom = json.loads(source.input_json)
+        request = StartRequest(
+            worker_ref=source.worker_id,
+            version=source.version,
+            input={"parameters": {"system": system, "custom": custom}},
+            callback_url=callback_url,
+            origin=origin,
+        )
+        return await self.start(caller, request)
+
+    async def get(self, caller: Caller, run_id: str) -> RunView:
+        """The run with its live figures. Raises ``RunNotFound`` also for another account's."""
+        return await self._view(await self._owned(caller, run_id))
+
+    async def list(
+        self, caller: Caller, filter: RunFilter, *, offset: int, limit: int
+    ) -> tuple[int, list[RunView]]:
+        """Total count and one page, newest first."""
+        count, runs = await self._storage.read(
+            lambda tx: tx.runs.page(caller.account_id, filter, offset=offset, limit=limit)
+        )
+        return count, [await self._view(run) for run in runs]
+
+    async def _owned(self, caller: Caller, run_id: str) -> Run:
+        run = await self._storage.read(lambda tx: tx.runs.get(run_id)) if is_ulid(run_id) else None
+        if run is None or run.account_id != caller.account_id:
+            raise RunNotFound
+        return run
+
+    async def _view(self, run: Run) -> RunView:
+        def work(tx: Transaction) -> tuple[Worker | None, int, int, frozenset[str], int]:
+            worker = tx.workers.get(run.worker_id)
+            if run.state.terminal:
+                return worker, run.usage_micros, run.traffic_bytes, frozenset(), tx.now
+            return (
+                worker,
+                usage_micros(tx, self._rules, run),
+                tx.runs.usage(run.id).traffic_bytes,
+                tx.runs.hidden_attempts(run.id),
+                tx.now,
+            )
+
+        worker, usage, traffic, hidden, now = await self._storage.read(work)
+        if worker is None:
+            raise RunNotFound
+        rows = run.results
+        if not run.state.terminal:
+            rows = (await self._results.totals(run.id, hidden)).rows
+        return RunView(run, worker, rows, usage, traffic, now)
+
+    async def abort(self, caller: Caller, run_id: str) -> Run:
+        """Ask for the end. Success again when it is ending already; ``RunNotAbortable`` when it
+        has succeeded or failed."""
+        await self._owned(caller, run_id)
+
+        def work(tx: Transaction) -> Run | None:
+            run = tx.runs.get(run_id)
+            if run is None:
+                raise RunNotFound
+            alive = sum(1 for a in tx.runs.attempts(run_id) if a.outcome is None)
+            return apply(
+                tx, self._rules, run, AbortRequested(alive), f"account {caller.account_name}"
+            )
+
+        for _ in range(5):
+            moved = await self._storage.write(work)
+            if moved is not None:
+                return moved
+        raise Conflict("The run is changing too fast; try again")
+
+    async def delete(self, caller: Caller, run_id: str) -> None:
+        """Forget a finished run with its rows and logs; its ledger entries stay."""
+        run = await self._owned(caller, run_id)
+        if not run.state.terminal:
+            raise Refused("Only a finished run can be deleted; abort it first")
+        await self.forget(run_id)
+
+    async def forget(self, run_id: str) -> None:
+        """Remove rows and logs first, then the record that names them."""
+        await self._results.delete_run(run_id)
+        await self._storage.write(lambda tx: tx.runs.delete(run_id))
+
+    async def events(self, caller: Caller, run_id: str) -> list[RunEvent]:
+        await self._owned(caller, run_id)
+        return await self._storage.read(lambda tx: tx.runs.events(run_id))
+
+    async def wait_ended(self, run_id: str, seconds: float) -> Run:
+        """Wait until the run is over or the time is; return it as it is then."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        topics = frozenset({run_topic(run_id)})
+        async with self._doorbell.listen() as ear:
+            while True:
+                run = await self._storage.read(lambda tx: tx.runs.get(run_id))
+                if run is None:
+                    raise RunNotFound
+                left = deadline - loop.time()
+                if run.state.terminal or left <= 0:
+                    return run
+                await ear.wait(topics, min(left, 5.0))  # a lost ring costs seconds, never the end
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _subtasks(run: Run, parts: list[dict[str, Any]], now: int) -> list[Subtask]:
+    numbers: set[str] = set()
+    while len(numbers) < len(parts):
+        numbers.add(new_subtask_number(now))
+    return [
+        Subtask(run.id, ordinal, number, _dump(part), SubtaskState.WAITING, None, "")
+        for ordinal, (number, part) in enumerate(zip(sorted(numbers), parts, strict=True))
+    ]

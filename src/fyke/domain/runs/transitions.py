@@ -1,0 +1,116 @@
+"""The one function through which a run changes its state, with the event, in one transaction.
+
+``advance`` (pure) says what has to happen; this shell does it: history, waiting subtasks, the
+hold, the callback, the bell. Whoever loses a race finds the row moved and gets ``False``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fyke.domain.billing.pricing import Prices, charge
+from fyke.domain.billing.service import settle
+from fyke.domain.callbacks.outbox import enqueue
+from fyke.domain.contracts import STOP, Transaction, run_topic
+from fyke.domain.runs.lifecycle import Event, Instruction, Step, advance
+from fyke.domain.runs.model import Outcome, Run, RunEvent
+from fyke.domain.runs.outcome import sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the installation says about runs; plain values, set once at start."""
+
+    prices: Prices
+    hiding: frozenset[str]
+    max_subtasks: int
+    default_region: str
+
+
+def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> Run | None:
+    """Move ``run`` by ``event``; return the run as it is now, or None when somebody was faster.
+
+    Raises ``RunNotAbortable`` as ``advance`` does.
+    """
+    step = advance(run.state, event)
+    if step == Step(run.state):
+        return run
+    moved = _with_step(tx, rules, run, step)
+    if not tx.runs.move(moved, run.state):
+        return None
+    tx.runs.add_event(
+        RunEvent(
+            run_id=run.id,
+            at=tx.now,
+            kind=type(event).__name__,
+            before=run.state.value,
+            after=step.state.value,
+            actor=actor,
+            detail=step.message,
+        )
+    )
+    _carry_out(tx, rules, moved, step)
+    return moved
+
+
+def _with_step(tx: Transaction, rules: Rules, run: Run, step: Step) -> Run:
+    outcome = step.outcome or run.outcome
+    message = step.message or run.err_msg
+    if step.outcome is Outcome.SUCCEEDED:
+        message = ""
+    moved = replace(run, state=step.state, outcome=outcome, err_msg=message)
+    if Instruction.MARK_STARTED in step.instructions:
+        moved = replace(moved, started_at=tx.now)
+    if Instruction.FINISH in step.instructions:
+        moved = _totalled(tx, rules, replace(moved, finished_at=tx.now))
+    return moved
+
+
+def _totalled(tx: Transaction, rules: Rules, run: Run) -> Run:
+    """Final figures: rows of the attempts that stay visible, traffic and cost of all."""
+    attempts = tx.runs.attempts(run.id)
+    visible = [a for a in attempts if a.outcome is None or a.outcome.value not in rules.hiding]
+    subtasks = tx.runs.subtasks(run.id)
+    succeeded = sum(1 for s in subtasks if s.outcome is Outcome.SUCCEEDED)
+    return replace(
+        run,
+        results=sum(a.rows for a in visible),
+        traffic_bytes=sum(a.traffic_bytes for a in attempts),
+        usage_micros=usage_micros(tx, rules, run),
+        subtasks_succeeded=succeeded,
+        subtasks_failed=sum(
+            1 for s in subtasks if s.outcome not in (None, Outcome.SUCCEEDED, Outcome.ABORTED)
+        ),
+    )
+
+
+def usage_micros(tx: Transaction, rules: Rules, run: Run) -> int:
+    """What the run has cost so far, in millionths of a dollar: each attempt's time and traffic."""
+    if not rules.prices.any():
+        return 0
+    total = 0
+    for attempt in tx.runs.attempts(run.id):
+        end = attempt.finished_at or tx.now
+        milliseconds = max(0, end - attempt.started_at) if attempt.started_at else 0
+        total += charge(
+            rules.prices,
+            run.limits,
+            milliseconds=milliseconds,
+            traffic_bytes=attempt.traffic_bytes,
+        )
+    return total
+
+
+def _carry_out(tx: Transaction, rules: Rules, run: Run, step: Step) -> None:
+    for instruction in step.instructions:
+        if instruction is Instruction.END_WAITING:
+            outcome = step.outcome or Outcome.ABORTED
+            tx.runs.end_waiting_subtasks(run.id, outcome, step.message or sentence(Outcome.ABORTED))
+        elif instruction is Instruction.STOP_ATTEMPTS:
+            tx.ring(STOP)
+        elif instruction is Instruction.MARK_STARTED:
+            tx.ring(run_topic(run.id))
+        elif instruction is Instruction.FINISH:
+            settle(tx, rules.prices, run)
+            enqueue(tx, run)
+            tx.ring(run_topic(run.id))
