@@ -580,14 +580,32 @@ class Traffic:
 
 
 class Egress(Protocol):
-    """The way out. Runs as a process of its own; attempts are identified by their socket."""
+    """The way out. Runs as a process of its own; attempts are identified by their socket.
 
-    async def open(self, listener: socket.socket, grant: Pass) -> None:
-        """Serve the listener until closed. The caller may close its copy afterwards."""
+    ``on_trip`` is set by the runner: it is called once per attempt, with the attempt's id, at
+    the moment its limit is reached. It must not block.
+    """
+
+    on_trip: Callable[[str], None]
+
+    async def open(self, listeners: Sequence[socket.socket], grant: Pass) -> None:
+        """Serve the listeners until closed. The caller may close its copies afterwards.
+
+        Raise ``Unavailable`` when the proxy does not answer, ``ValueError`` for a malformed pass.
+        """
+        ...
+
+    async def refuse_browser(
+        self, attempt_id: str, listener: socket.socket, asked: Callable[[], None]
+    ) -> None:
+        """Answer every connection on the listener with 503 "this Fyke has no browser" until the
+        attempt is closed, and call ``asked`` once, at the first of them. Comes after ``open``.
+        The caller may close its copy afterwards.
+        """
         ...
 
     def traffic(self, attempt_id: str) -> Traffic:
-        """The counters as last heard, at most half a second old."""
+        """The counters as last heard, at most half a second old; zeros for an unknown id."""
         ...
 
     def tripped(self, attempt_id: str) -> bool:
@@ -595,16 +613,21 @@ class Egress(Protocol):
         ...
 
     async def close(self, attempt_id: str) -> Traffic:
-        """Cut every connection and return the final counters."""
+        """Cut every connection and return the final counters; zeros for an unknown id."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a callback receiver said: a status, or an error in words (then status is 0)."""
+    """What a callback receiver said: a status, or an error in words (then status is 0).
+
+    ``sent`` is False when nothing left us because too many deliveries to this host were waiting;
+    such a try should not count.
+    """
 
     status: int
     error: str = ""
+    sent: bool = True
 
 
 class Notifier(Protocol):
