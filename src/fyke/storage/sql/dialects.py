@@ -1,0 +1,284 @@
+"""All that differs between SQLite and PostgreSQL, so that no other module has to ask.
+
+* ``make_engine``: the connections, set up so that what we acknowledge is on disk.
+* ``for_writing``: how a transaction that writes begins. SQLite takes the write lock at once
+  (``BEGIN IMMEDIATE``), because a reader that turns into a writer can fail at any moment;
+  PostgreSQL runs it as READ COMMITTED and locks the rows that decide. ``for_reading``: a deferred
+  ``BEGIN`` there, a read-only REPEATABLE READ here; both see one state from start to end.
+* ``now_ms``: the clock. PostgreSQL is shared by several machines, so its clock is the one that
+  counts; SQLite lives on this machine.
+* ``is_retryable``, ``is_disconnect``, ``is_down``: what an error of the driver means.
+* ``migration_lock``: one migration at a time, over processes and machines.
+* ``storable``: the one rule for text that PostgreSQL cannot hold.
+
+The standard library's sqlite3 starts and ends transactions by itself unless told not to.
+We tell it (``isolation_level=None``) and emit BEGIN from SQLAlchemy's ``begin`` event.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from fyke.errors import InvalidRequest
+
+BUSY_SECONDS = 30
+CONNECT_SECONDS = 2
+_BEGIN = "fyke_begin"
+
+# SQLITE_BUSY and SQLITE_LOCKED; the low byte of the extended code
+_SQLITE_BUSY = frozenset({5, 6})
+# IOERR, FULL, CANTOPEN, READONLY
+_SQLITE_DOWN = frozenset({10, 13, 14, 8})
+# serialization failure, deadlock, lock not available
+_PG_RETRY = frozenset({"40001", "40P01", "55P03"})
+# connection trouble, no resources (disk full, too many clients), shutdown and start-up
+_PG_DOWN_CLASSES = ("08", "53", "57P", "58")
+
+
+def normalise_url(url: str | URL) -> URL:
+    """Return the address with the driver we use; raise ``InvalidRequest`` for another database.
+
+    ``postgres://`` and ``postgresql://`` mean psycopg 3. SQLite wants an absolute path:
+    ``sqlite:////var/lib/fyke/state.db``.
+    """
+    given = str(url) if isinstance(url, str) else url.render_as_string(hide_password=False)
+    head, separator, rest = given.partition("://")
+    if head in ("postgres", "postgresql"):
+        head = "postgresql+psycopg"
+    if not separator or head not in ("postgresql+psycopg", "sqlite"):
+        raise InvalidRequest(
+            "database_url must start with postgresql:// or sqlite:////, "
+            f"but it starts with {head[:20]!r}"
+        )
+    parsed = make_url(f"{head}://{rest}")
+    if head == "sqlite" and not (parsed.database or "").startswith("/"):
+        raise InvalidRequest(
+            "database_url must name an absolute file for SQLite: write four slashes, "
+            "as in sqlite:////var/lib/fyke/state.db"
+        )
+    return parsed
+
+
+def sqlite_url(file: Path) -> str:
+    """Return the address of a SQLite file."""
+    return f"sqlite:///{file.absolute()}"
+
+
+def sqlite_file(engine: Engine) -> Path | None:
+    """Return the file behind the engine, None when it is not SQLite."""
+    if not is_sqlite(engine):
+        return None
+    return Path(engine.url.database or "")
+
+
+def is_sqlite(bind: Engine | Connection) -> bool:
+    return bind.dialect.name == "sqlite"
+
+
+def make_engine(url: str | URL, *, durable: bool, pool_size: int = 8) -> Engine:
+    """Make the engine; nothing is connected yet.
+
+    ``durable``: a commit returns only after it is on disk. Without it a crash of the process
+    loses nothing, a loss of power may lose the last moments, and nothing is ever torn.
+    ``pool_size`` is the most connections at once; a caller that finds none free for
+    ``CONNECT_SECONDS`` gets an error that ``is_down`` knows.
+    """
+    address = normalise_url(url)
+    if address.drivername == "sqlite":
+        return _sqlite_engine(address, durable=durable, pool_size=pool_size)
+    return _postgres_engine(address, durable=durable, pool_size=pool_size)
+
+
+def _sqlite_engine(url: URL, *, durable: bool, pool_size: int) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS,
+        connect_args={
+            "isolation_level": None,
+            "check_same_thread": False,
+            "timeout": BUSY_SECONDS,
+            "cached_statements": 256,
+        },
+    )
+    synchronous = "FULL" if durable else "NORMAL"
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        _enter_wal(connection)
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA temp_store=MEMORY")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+    return engine
+
+
+def _enter_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL. Two processes that do so at once get "locked" without any waiting,
+    whatever the busy timeout says, so the waiting is done here.
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
+
+
+def _postgres_engine(url: URL, *, durable: bool, pool_size: int) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=CONNECT_SECONDS,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "fyke",
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+        },
+    )
+    commit = "on" if durable else "off"
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        before, connection.autocommit = connection.autocommit, True
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET synchronous_commit = {commit}")
+            cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+            cursor.execute("SET idle_in_transaction_session_timeout = '60s'")
+            cursor.execute("SET TIME ZONE 'UTC'")
+        connection.autocommit = before
+
+    return engine
+
+
+def for_writing(engine: Engine) -> Engine:
+    """Return the same engine whose transactions may write."""
+    return engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+
+
+def for_reading(engine: Engine) -> Engine:
+    """Return the same engine whose transactions see one state throughout, and never write."""
+    if is_sqlite(engine):
+        return engine.execution_options(**{_BEGIN: "BEGIN"})
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def now_ms(connection: Connection) -> int:
+    """Return milliseconds since the epoch by the clock that all users of the database share."""
+    if is_sqlite(connection):
+        return time.time_ns() // 1_000_000
+    statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    return int(connection.exec_driver_sql(statement).scalar_one())
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Tell whether the same transaction may succeed when it is simply run again."""
+    if not isinstance(error, DBAPIError):
+        return False
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return _sqlite_code(cause) in _SQLITE_BUSY
+    return _sqlstate(cause) in _PG_RETRY
+
+
+def is_disconnect(error: BaseException) -> bool:
+    """Tell whether the connection was lost. Before the commit was sent, a retry is safe."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def is_down(error: BaseException) -> bool:
+    """Tell whether the database cannot serve now: unreachable, full, out of connections."""
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return _sqlite_code(cause) in _SQLITE_DOWN | _SQLITE_BUSY
+    state = _sqlstate(cause)
+    if state is None:  # the client library speaks, not the server: no connection
+        return error.connection_invalidated or type(cause).__name__ == "OperationalError"
+    return state in _PG_RETRY or state.startswith(_PG_DOWN_CLASSES)
+
+
+def is_taken(error: BaseException) -> bool:
+    """Tell whether a unique value exists already."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    if isinstance(cause, sqlite3.Error):
+        # SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE
+        return getattr(cause, "sqlite_errorcode", 0) in (1555, 2067)
+    return _sqlstate(cause) == "23505"
+
+
+def _sqlite_code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    return getattr(error, "sqlstate", None)
+
+
+@contextlib.contextmanager
+def migration_lock(engine: Engine, name: str = "state") -> Iterator[None]:
+    """Hold off every other process that would migrate the same database under this ``name``.
+
+    PostgreSQL: a session's advisory lock. SQLite: ``flock`` on a file beside the database. Both
+    end with their holder, also when it is killed.
+    """
+    file = sqlite_file(engine)
+    if file is not None:
+        with file.with_name(f"{file.name}.{name}.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        return
+    digest = hashlib.sha256(f"fyke migration {name}".encode()).digest()
+    key = int.from_bytes(digest[:8], "big", signed=True)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # waiting for another process's migration is no fault, however long that takes
+        connection.exec_driver_sql("SET lock_timeout = 0")
+        connection.exec_driver_sql(f"SELECT pg_advisory_lock({key})")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql(f"SELECT pg_advisory_unlock({key})")
+            connection.exec_driver_sql(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+
+
+def storable(text: str) -> str:
+    """Return the text with U+0000 and lone surrogates replaced by U+FFFD.
+
+    PostgreSQL refuses U+0000 in text, and neither database's driver can encode a surrogate.
+    The rule holds for both databases, so that the same input gives the same state.
+    """
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
+    return text
