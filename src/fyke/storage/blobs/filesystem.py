@@ -1,0 +1,134 @@
+"""Blobs as plain files under one folder.
+
+A blob is whole or not there at all: it is written to a temporary file beside the others, flushed,
+renamed over its name, and then the folder is flushed, because a rename that is only in memory is
+lost with the power. Temporary files live in a folder of their own, so that what a crash left
+behind can be told apart from blobs and swept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import tempfile
+import time
+from pathlib import Path
+
+from fyke.errors import Unavailable
+
+_SEGMENT = re.compile(r"[a-z0-9_-][a-z0-9._-]*")
+_TEMPORARY = ".part"  # no name can clash with it: a segment never starts with a dot
+_STALE_SECONDS = 3600.0
+_OUT_OF_ORDER = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+
+
+class FilesystemBlobs:
+    """``Blobs`` in the folder ``root``, which is made (0700) when it is missing."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._parts = root / _TEMPORARY
+        self._parts.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sweep(self._parts)
+
+    async def put(self, name: str, data: bytes) -> None:
+        """Raise ``Unavailable`` when the disk is full or broken; then nothing was changed."""
+        await asyncio.to_thread(self._put, self._path(name), data)
+
+    async def get(self, name: str) -> bytes:
+        return await asyncio.to_thread(_read, self._path(name), name)
+
+    async def exists(self, name: str) -> bool:
+        return await asyncio.to_thread(self._path(name).is_file)
+
+    async def delete(self, name: str) -> None:
+        await asyncio.to_thread(_delete, self._path(name), name)
+
+    def _path(self, name: str) -> Path:
+        return self._root.joinpath(*check_name(name))
+
+    def _put(self, path: Path, data: bytes) -> None:
+        try:
+            _make_folders(path.parent)
+            part = _write_part(self._parts, data)
+            try:
+                part.replace(path)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
+            _flush_folder(path.parent)
+        except OSError as exc:
+            if exc.errno in _OUT_OF_ORDER:
+                raise Unavailable(f"Blob storage cannot be written: {exc.strerror}") from exc
+            raise
+
+
+def check_name(name: str) -> list[str]:
+    """Return the segments of a blob's name, or raise ``ValueError`` saying what is wrong."""
+    segments = name.split("/")
+    if len(name) > 255 or not all(_SEGMENT.fullmatch(segment) for segment in segments):
+        raise ValueError(
+            f"blob name {name!r} must be at most 255 characters of segments from [a-z0-9._-], "
+            "joined by single slashes, none starting with a dot"
+        )
+    return segments
+
+
+def _write_part(folder: Path, data: bytes) -> Path:
+    """Write and flush a temporary file; leave none behind on failure."""
+    descriptor, text = tempfile.mkstemp(dir=folder)
+    part = Path(text)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return part
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
+        raise FileNotFoundError(errno.ENOENT, "no such blob", name) from exc
+
+
+def _delete(path: Path, name: str) -> None:
+    try:
+        path.unlink()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
+        raise FileNotFoundError(errno.ENOENT, "no such blob", name) from exc
+    _flush_folder(path.parent)
+
+
+def _make_folders(folder: Path) -> None:
+    """Make the folder and those above it, each one flushed into its parent."""
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _flush_folder(folder.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(parts: Path) -> None:
+    """Remove temporary files that no living writer can still be busy with."""
+    limit = time.time() - _STALE_SECONDS
+    for part in parts.iterdir():
+        try:
+            if part.stat().st_mtime < limit:
+                part.unlink()
+        except FileNotFoundError:
+            continue  # its writer has just finished

@@ -1,0 +1,86 @@
+"""The suite of the ``Blobs`` contract, over every implementation."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.contracts import Blobs
+from fyke.storage.blobs.filesystem import FilesystemBlobs
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["filesystem"])
+def blobs(tmp_path: Path) -> Blobs:
+    return FilesystemBlobs(tmp_path / "blobs")
+
+
+async def test_put_then_get_returns_the_same_bytes(blobs: Blobs) -> None:
+    data = os.urandom(300_000)
+    name = f"bundles/{hashlib.sha256(data).hexdigest()}"
+    assert not await blobs.exists(name)
+    await blobs.put(name, data)
+    assert await blobs.exists(name)
+    assert await blobs.get(name) == data
+
+
+async def test_empty_blob_is_a_blob(blobs: Blobs) -> None:
+    await blobs.put("a", b"")
+    assert await blobs.get("a") == b""
+
+
+async def test_putting_again_is_harmless(blobs: Blobs) -> None:
+    await blobs.put("x/y.tar", b"one")
+    await blobs.put("x/y.tar", b"one")
+    assert await blobs.get("x/y.tar") == b"one"
+
+
+async def test_missing_name_is_file_not_found_everywhere(blobs: Blobs) -> None:
+    await blobs.put("bundles/here", b"x")
+    for name in ("bundles/gone", "nowhere/at/all", "bundles", "bundles/here/below"):
+        assert not await blobs.exists(name)
+        with pytest.raises(FileNotFoundError):
+            await blobs.get(name)
+        with pytest.raises(FileNotFoundError):
+            await blobs.delete(name)
+
+
+async def test_delete_removes(blobs: Blobs) -> None:
+    await blobs.put("a/b", b"x")
+    await blobs.delete("a/b")
+    assert not await blobs.exists("a/b")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "/a", "a/", "a//b", "..", "a/../b", "../a", ".hidden", "a/.b", "A", "ä", "a b", "a\0b",
+     "a\n", "a\\b", "x" * 256],
+)  # fmt: skip
+async def test_bad_names_are_refused_with_the_rule(blobs: Blobs, name: str) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        await blobs.put(name, b"x")
+    with pytest.raises(ValueError, match="must be"):
+        await blobs.get(name)
+
+
+async def test_readers_never_see_a_part(blobs: Blobs) -> None:
+    """Writers of different contents race; every read is one of them, whole."""
+    contents = [bytes([n]) * 200_000 for n in range(6)]
+    await blobs.put("race", contents[0])
+    done = asyncio.Event()
+
+    async def read() -> set[bytes]:
+        seen = set()
+        while not done.is_set():
+            seen.add(await blobs.get("race"))
+        return seen
+
+    reader = asyncio.create_task(read())
+    await asyncio.gather(*(blobs.put("race", data) for data in contents for _ in range(5)))
+    done.set()
+    assert await reader <= set(contents)

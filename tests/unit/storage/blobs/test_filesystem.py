@@ -1,0 +1,79 @@
+"""What is peculiar to blobs on a file system: leftovers, permissions, a full disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from fyke.errors import Unavailable
+from fyke.storage.blobs import filesystem
+from fyke.storage.blobs.filesystem import FilesystemBlobs, check_name
+
+pytestmark = pytest.mark.anyio
+
+
+def parts(root: Path) -> list[Path]:
+    return list((root / ".part").iterdir())
+
+
+async def test_put_leaves_no_temporary_file(tmp_path: Path) -> None:
+    blobs = FilesystemBlobs(tmp_path)
+    await blobs.put("a/b/c", b"data")
+    assert parts(tmp_path) == []
+    assert (tmp_path / "a/b/c").stat().st_mode & 0o777 == 0o600
+
+
+async def test_failing_flush_is_unavailable_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = FilesystemBlobs(tmp_path)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(filesystem.os, "fsync", full)
+        with pytest.raises(Unavailable, match="No space left"):
+            await blobs.put("name", b"data")
+    assert parts(tmp_path) == []
+    assert not await blobs.exists("name")
+    await blobs.put("name", b"data")
+    assert await blobs.get("name") == b"data"
+
+
+async def test_everything_is_flushed_before_put_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file before its rename, then its folder, and each new folder in its parent."""
+    blobs = FilesystemBlobs(tmp_path)
+    flushed: list[str] = []
+    real = os.fsync
+
+    def note(descriptor: int) -> None:
+        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(filesystem.os, "fsync", note)
+    await blobs.put("new/name", b"data")
+    assert flushed[0] == str(tmp_path)
+    assert flushed[1].startswith(str(tmp_path / ".part"))
+    assert flushed[2] == str(tmp_path / "new")
+
+
+def test_old_leftovers_are_swept_and_young_ones_kept(tmp_path: Path) -> None:
+    FilesystemBlobs(tmp_path)
+    old, young = tmp_path / ".part/old", tmp_path / ".part/young"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    two_hours_ago = time.time() - 7200
+    os.utime(old, (two_hours_ago, two_hours_ago))
+    FilesystemBlobs(tmp_path)
+    assert parts(tmp_path) == [young]
+
+
+def test_check_name_returns_segments() -> None:
+    assert check_name("bundles/0a-b_c.zip") == ["bundles", "0a-b_c.zip"]
