@@ -1,0 +1,110 @@
+"""Host names and ports as strangers write them, checked byte by byte before anything else.
+
+Everything that later reads a host (the resolver, the upstream proxy, a TLS library) has its own
+idea of odd forms: ``0177.0.0.1``, a NUL, a full-width digit, a zone id. Here a host becomes either
+an address or a plain lower-case name of letters, digits, hyphens and dots, or it is refused, so
+that there is one reading of it only.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+Address = IPv4Address | IPv6Address
+Host = str | IPv4Address | IPv6Address
+
+MAX_NAME = 253
+_NAME = re.compile(r"[a-z0-9.-]+")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+
+
+class BadHost(ValueError):
+    """The text is not a host; the message says which rule it breaks."""
+
+
+def parse_host(text: str | bytes) -> Host:
+    """Return an address, or a checked name in lower case without a trailing dot.
+
+    Names that are not ASCII become their A-label form. Only the usual spelling of an IPv4
+    address counts as one; every other name whose last label is a number is refused.
+    """
+    host = _plain(text)
+    if host.startswith("["):
+        if not host.endswith("]"):
+            raise BadHost("the host has a bracket that is not closed")
+        return _ipv6(host[1:-1])
+    if ":" in host:
+        return _ipv6(host)
+    return _name_or_ipv4(host.lower())
+
+
+def parse_port(text: str) -> int:
+    """Return 1 to 65535; raise ``ValueError`` for everything else, signs and spaces too."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
+        raise ValueError(f"the port must be a number from 1 to 65535, not {text[:20]!r}")
+    return int(text)
+
+
+def split_host_port(text: str, default_port: int | None = None) -> tuple[str, int]:
+    """Cut ``host:port`` or ``[v6]:port``; the host is not checked yet."""
+    host, colon, port = text.rpartition(":")
+    if colon and (not host.endswith("]") and ":" in host):
+        raise BadHost("an IPv6 address with a port needs brackets, like [2001:db8::1]:80")
+    if text.endswith("]") or not colon:
+        if default_port is None:
+            raise ValueError("the port is missing, write host:port")
+        return text, default_port
+    return host, parse_port(port)
+
+
+def is_localhost(name: str) -> bool:
+    """Whether a checked name means this machine by definition, whatever a resolver says."""
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def _plain(text: str | bytes) -> str:
+    """Check length and alphabet; encode what is not ASCII."""
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise BadHost("the host is not valid text") from error
+    if not 1 <= len(text) <= MAX_NAME + 1:
+        raise BadHost(f"the host must have 1 to {MAX_NAME} characters")
+    if not text.isascii():
+        text = _a_label(text)
+    if any(not "!" <= char <= "~" for char in text):
+        raise BadHost("the host holds a space or a control character")
+    if "%" in text:
+        raise BadHost("the host holds a '%'; zone ids and escapes are not accepted")
+    return text
+
+
+def _a_label(text: str) -> str:
+    try:
+        return text.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise BadHost("the host is not a valid international name") from error
+
+
+def _ipv6(text: str) -> Address:
+    try:
+        return IPv6Address(text)
+    except ValueError as error:
+        raise BadHost("the host is not a valid IPv6 address") from error
+
+
+def _name_or_ipv4(name: str) -> Host:
+    name = name.removesuffix(".")
+    if len(name) > MAX_NAME or not _NAME.fullmatch(name):
+        raise BadHost("the host may hold letters, digits, hyphens and dots only, 253 at most")
+    labels = name.split(".")
+    if any(not 1 <= len(label) <= 63 or "-" in (label[0], label[-1]) for label in labels):
+        raise BadHost("every part of the host needs 1 to 63 characters and no hyphen at its ends")
+    if not _NUMBER.fullmatch(labels[-1]):
+        return name
+    try:
+        return ip_address(name)
+    except ValueError as error:
+        raise BadHost("an IPv4 address must be written as four decimal numbers") from error
