@@ -406,13 +406,11 @@ def run_topic(run_id: str) -> str:
 class Engine(Protocol):
     """Decides where and when attempts go."""
 
-    async def take(self, runner_id: str, room: Room) -> list[Lease]:
-        """Lease what fits; an empty list when nothing does."""
-        ...
+    lease_seconds: float  # how long a lease holds without renewal
 
-    @property
-    def lease_seconds(self) -> float:
-        """How long a lease holds without renewal."""
+    async def take(self, runner_id: str, room: Room, *, idle: bool) -> list[Lease]:
+        """Lease what fits; an empty list when nothing does. An ``idle`` runner also gets one
+        attempt that is larger than its whole room, since nobody else would ever take it."""
         ...
 
 

@@ -27,10 +27,16 @@ def is_ulid(text: str) -> bool:
 def new_subtask_number(now_ms: int) -> str:
     """Return a 17-digit decimal string, as the contract shows for log groups.
 
-    Thirteen digits of milliseconds and four random ones; uniqueness within a run is the
-    caller's to check, since a run draws many in the same millisecond.
+    Thirteen digits of milliseconds and four random ones that are never 0000 (that is the run's
+    own number, see ``run_number``). Uniqueness within a run is the caller's to check, since a run
+    draws many in the same millisecond.
     """
-    return f"{now_ms % 10**13:013d}{secrets.randbelow(10**4):04d}"
+    return f"{now_ms % 10**13:013d}{1 + secrets.randbelow(9_999):04d}"
+
+
+def run_number(created_ms: int) -> str:
+    """Return the 17-digit name under which a run itself, not a subtask, appears in its log."""
+    return f"{created_ms % 10**13:013d}0000"
 
 
 def random_crockford(length: int) -> str:

@@ -1,0 +1,393 @@
+"""Carrying out one attempt: prepare, launch, watch, stop, collect.
+
+The Worker knows three sockets and nothing of the platform. Whatever ends it, the order is the
+same: the process is gone, its output is read to the end, what it pushed is on disk, the rows are
+fenced off, and only then does the state say that it ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+
+from fyke.domain.contracts import (
+    Box,
+    BoxExit,
+    BoxLimits,
+    BoxSpec,
+    BoxUsage,
+    Egress,
+    EnvironmentFailed,
+    Environments,
+    Isolation,
+    IsolationReport,
+    Lease,
+    Pass,
+    Sandbox,
+    SandboxFault,
+    Traffic,
+    Usage,
+)
+from fyke.domain.logs.model import LogType
+from fyke.domain.logs.system import COMPLETED, PREPARING, RUNNING, system_line
+from fyke.domain.results.intake import AttemptIntake, Intake
+from fyke.domain.runs.attempts import Attempts, Report
+from fyke.domain.runs.model import Outcome, Run
+from fyke.domain.runs.outcome import sentence
+from fyke.domain.workers.model import Version, Worker
+from fyke.errors import FykeError, StaleLease
+from fyke.runner.bundles import BundleCache
+from fyke.runner.output import OutputLines
+from fyke.sdk.http2 import serve
+from fyke.sdk.service import SdkService
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+BOOT_GRACE_SECONDS = 2.0
+TERM_GRACE_SECONDS = 5.0
+KILL_WAIT_SECONDS = 5.0
+OUTPUT_DRAIN_SECONDS = 2.0
+PROXY_ADDRESS = "127.0.0.1:1080"
+BROWSER_ADDRESS = "127.0.0.1:9222"
+NO_BROWSER = (
+    "SYSTEM: the Worker asked for a browser (ChromeWs or ChromeHttp); this Fyke has no browser."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What carrying out needs from the house; the same for every attempt."""
+
+    sandbox: Sandbox
+    environments: Environments
+    egress: Egress
+    intake: Intake
+    attempts: Attempts
+    bundles: BundleCache
+    isolation: IsolationReport
+    unsafe: bool
+    regions: frozenset[str]  # regions that have an upstream
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why an attempt ended."""
+
+    outcome: Outcome
+    message: str = ""
+
+
+class _Refused(Exception):
+    """Ends the preparation with a stated reason."""
+
+    def __init__(self, end: End) -> None:
+        super().__init__(end.message)
+        self.end = end
+
+
+class Carrier:
+    """Carries out one attempt, from the lease to the end of its subtask."""
+
+    def __init__(
+        self, lease: Lease, worker: Worker, version: Version, operator: bool, tools: Tools
+    ) -> None:
+        self.lease = lease
+        self.attempt = lease.attempt
+        self._worker = worker
+        self._version = version
+        self._operator = operator  # whether the worker is the operator's own
+        self._tools = tools
+        self._stop_reason: End | None = None
+        self._stop = asyncio.Event()
+        self._box_usage = BoxUsage()
+        self._final_traffic: Traffic | None = None
+        self._intake: AttemptIntake | None = None
+        self._last_words = ""
+
+    # --- seen by the runner -------------------------------------------------------------
+
+    def report(self) -> Report:
+        """The counters of this moment."""
+        return Report(self.attempt, self._usage())
+
+    def stop(self, outcome: Outcome, message: str) -> None:
+        """Ask for the end; the first reason is the one that counts."""
+        if self._stop_reason is None:
+            self._stop_reason = End(outcome, message)
+            self._stop.set()
+
+    def traffic_tripped(self) -> None:
+        """The egress cut the attempt off at its limit."""
+        megabytes = f"{self.lease.run.limits.max_traffic_bytes / 1e6:g}"
+        message = sentence(Outcome.TRAFFIC_CAP, megabytes=megabytes)
+        self._limit_of_run(Outcome.TRAFFIC_CAP, message)
+
+    async def carry_out(self) -> Run | None:
+        """Do all of it; return the run as it is afterwards, None when the lease was lost.
+
+        Never raises for what the Worker does; a fault of ours ends the attempt as such.
+        """
+        intake = await self._tools.intake.open(
+            self.lease.run.id,
+            self.attempt.id,
+            self.attempt.number,
+            on_row_cap=self._row_cap_reached,
+        )
+        self._intake = intake
+        try:
+            end = await self._prepare_and_run(intake)
+        except _Refused as refused:
+            end = refused.end
+        except StaleLease:
+            log.warning("attempt_lost", attempt=self.attempt.id)
+            end = End(Outcome.RUNNER_LOST, sentence(Outcome.RUNNER_LOST))
+        except (SandboxFault, FykeError, OSError) as error:
+            log.exception("attempt_fault", attempt=self.attempt.id)
+            end = End(Outcome.INTERNAL, sentence(Outcome.INTERNAL, detail=str(error)))
+        return await self._finish(intake, end)
+
+    # --- the steps ----------------------------------------------------------------------
+
+    async def _prepare_and_run(self, intake: AttemptIntake) -> End:
+        self._say(intake, PREPARING)
+        self._check_isolation(intake)
+        bundle = await self._tools.bundles.ensure(self._version)
+        try:
+            environment = await self._unless_stopped(
+                self._tools.environments.ensure(self._version, bundle)
+            )
+        except EnvironmentFailed as failed:
+            intake.log(LogType.ERROR, failed.log)
+            raise _Refused(
+                End(Outcome.INSTALL_FAILED, sentence(Outcome.INSTALL_FAILED, detail=str(failed)))
+            ) from failed
+        limits = self.lease.run.limits
+        spec = BoxSpec(
+            name=self.attempt.id,
+            version=self._version,
+            bundle=bundle,
+            environment=environment,
+            limits=BoxLimits(cpus=limits.cpus, memory=limits.memory_mb * 2**20),
+        )
+        box = await self._tools.sandbox.open(spec)
+        try:
+            return await self._in_box(intake, box, spec.limits)
+        finally:
+            await box.close()
+
+    async def _in_box(self, intake: AttemptIntake, box: Box, limits: BoxLimits) -> End:
+        secret = secrets.token_urlsafe(24)
+        await self._open_egress(intake, box, secret)
+        service = SdkService(intake, self.lease.subtask.input_json.encode())
+        sdk = await serve(box.listeners["sdk"], service.handle)
+        try:
+            if self._stop_reason is not None:
+                return self._stop_reason
+            await self._tools.attempts.started(self.attempt)
+            self._say(intake, RUNNING)
+            await box.launch(self._worker_env(secret))
+            return await self._watch(intake, box, limits)
+        finally:
+            await sdk.close()
+            self._final_traffic = await self._tools.egress.close(self.attempt.id)
+
+    async def _open_egress(self, intake: AttemptIntake, box: Box, secret: str) -> None:
+        run = self.lease.run
+        if run.region and run.region not in self._tools.regions and "*" not in self._tools.regions:
+            intake.log(
+                LogType.INFO,
+                f"SYSTEM: proxy_region {run.region} has no upstream here; going out directly.",
+            )
+        grant = Pass(
+            attempt_id=self.attempt.id,
+            secret=secret,
+            region=run.region,
+            allow=run.egress_allow,
+            limit_bytes=run.limits.max_traffic_bytes or None,
+        )
+        listeners = box.listeners
+        await self._tools.egress.open([listeners["proxy"], listeners["proxy6000"]], grant)
+        await self._tools.egress.refuse_browser(
+            self.attempt.id, listeners["cdp"], lambda: intake.log(LogType.WARN, NO_BROWSER)
+        )
+
+    def _worker_env(self, secret: str) -> dict[str, str]:
+        return {
+            "PROXY_DOMAIN": PROXY_ADDRESS,
+            "PROXY_AUTH": f"{self.attempt.id}:{secret}",
+            "ChromeWs": BROWSER_ADDRESS,
+            "ChromeHttp": BROWSER_ADDRESS,
+        }
+
+    def _check_isolation(self, intake: AttemptIntake) -> None:
+        report = self._tools.isolation
+        if report.level is Isolation.FULL:
+            return
+        if report.level is Isolation.NO_LIMITS and self._operator:
+            intake.log(
+                LogType.WARN,
+                "SYSTEM: this machine cannot limit cpu and memory hard: " + report.reason,
+            )
+            return
+        if report.level is Isolation.NONE and self._tools.unsafe:
+            intake.log(
+                LogType.WARN, "SYSTEM: FYKE_UNSAFE is set; a wall is missing: " + report.reason
+            )
+            return
+        detail = f'the sandbox here is at level "{report.level}": {report.reason}'
+        raise _Refused(
+            End(Outcome.ISOLATION_REFUSED, sentence(Outcome.ISOLATION_REFUSED, detail=detail))
+        )
+
+    # --- watching -----------------------------------------------------------------------
+
+    async def _watch(self, intake: AttemptIntake, box: Box, limits: BoxLimits) -> End:
+        exited = asyncio.create_task(box.wait())
+        stopped = asyncio.create_task(self._stop.wait())
+        output = asyncio.create_task(self._pump(intake, box))
+        helpers = [
+            asyncio.create_task(self._limit_cpu_after_boot(intake, box)),
+            asyncio.create_task(self._poll_usage(box, limits)),
+        ]
+        try:
+            timeout = self.lease.run.limits.timeout_s
+            await asyncio.wait(
+                {exited, stopped}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not exited.done() and self._stop_reason is None:
+                self.stop(Outcome.TIMEOUT, sentence(Outcome.TIMEOUT, seconds=timeout))
+            if not exited.done():
+                await self._stop_ladder(box, exited)
+            await asyncio.wait({output}, timeout=OUTPUT_DRAIN_SECONDS)
+            self._box_usage = await box.usage()
+            return self._stop_reason or self._end_of(await exited)
+        finally:
+            for task in (stopped, output, exited, *helpers):
+                task.cancel()
+            await asyncio.gather(stopped, output, exited, *helpers, return_exceptions=True)
+
+    async def _stop_ladder(self, box: Box, exited: asyncio.Task[BoxExit]) -> None:
+        """SIGTERM, five seconds, then everything at once. The output is read all the while."""
+        await box.terminate()
+        await asyncio.wait({exited}, timeout=TERM_GRACE_SECONDS)
+        if exited.done():
+            return
+        await box.kill()
+        await asyncio.wait({exited}, timeout=KILL_WAIT_SECONDS)
+        if not exited.done():
+            raise SandboxFault("the sandbox did not end after SIGKILL")
+
+    def _end_of(self, exit: BoxExit) -> End:
+        last_words = self._last_words
+        if exit.out_of_memory and (exit.code or exit.signal):
+            memory = self.lease.run.limits.memory_mb
+            return End(Outcome.OUT_OF_MEMORY, sentence(Outcome.OUT_OF_MEMORY, memory_mb=memory))
+        if exit.signal:
+            text = sentence(Outcome.SIGNAL, signal=exit.signal, last_words=last_words)
+            return End(Outcome.SIGNAL, text)
+        if exit.code:
+            text = sentence(Outcome.EXIT_CODE, code=exit.code, last_words=last_words)
+            return End(Outcome.EXIT_CODE, text)
+        return End(Outcome.SUCCEEDED)
+
+    async def _pump(self, intake: AttemptIntake, box: Box) -> None:
+        """Every line the Worker prints goes to the log: stdout as info, stderr as a warning."""
+        lines = OutputLines()
+        async for stream, data in box.output():
+            for text in lines.feed(stream, data):
+                self._log_line(intake, stream, text)
+        for stream, text in lines.rest():
+            self._log_line(intake, stream, text)
+
+    def _log_line(self, intake: AttemptIntake, stream: str, text: str) -> None:
+        if stream == "stderr" and text.strip():
+            self._last_words = text.strip()[:500]
+        intake.log(LogType.INFO if stream == "stdout" else LogType.WARN, text)
+
+    async def _limit_cpu_after_boot(self, intake: AttemptIntake, box: Box) -> None:
+        """A quota from the first millisecond makes small Workers start seven times slower."""
+        await asyncio.wait(
+            {asyncio.create_task(intake.first_call.wait())}, timeout=BOOT_GRACE_SECONDS
+        )
+        await box.apply_cpu_limit()
+
+    async def _poll_usage(self, box: Box, limits: BoxLimits) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            self._box_usage = await box.usage()
+            if self._box_usage.work_bytes > limits.work_size:
+                megabytes = f"{limits.work_size / 2**20:g}"
+                self.stop(Outcome.DISK_CAP, sentence(Outcome.DISK_CAP, megabytes=megabytes))
+
+    # --- the end ------------------------------------------------------------------------
+
+    async def _finish(self, intake: AttemptIntake, end: End) -> Run | None:
+        if end.outcome not in (Outcome.SUCCEEDED, Outcome.ABORTED):
+            intake.log(LogType.ERROR, end.message)
+        self._say(intake, COMPLETED)
+        rows = await intake.close()
+        run = await self._tools.attempts.ended(
+            self.attempt,
+            end.outcome,
+            end.message,
+            self._usage(),
+            actor=f"runner {self.attempt.runner_id}",
+        )
+        log.info(
+            "attempt_ended",
+            run=self.lease.run.id,
+            attempt=self.attempt.id,
+            outcome=end.outcome.value,
+            rows=rows,
+            run_state=run.state.value if run else "lost",
+        )
+        return run
+
+    def _row_cap_reached(self, limit: str) -> None:
+        self._limit_of_run(Outcome.ROW_CAP, sentence(Outcome.ROW_CAP, limit=limit))
+
+    def _limit_of_run(self, outcome: Outcome, message: str) -> None:
+        """A limit that is for the whole run: the other attempts have to end too."""
+        self.stop(outcome, message)
+        task = asyncio.create_task(
+            self._tools.attempts.limit_reached(self.attempt, outcome, message)
+        )
+        task.add_done_callback(_log_failure)
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for ``work``, but give it up when the attempt is stopped meanwhile."""
+        task = asyncio.ensure_future(work)
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if self._stop_reason is not None and not task.done():
+                raise _Refused(self._stop_reason)
+            return await task
+        finally:
+            stopped.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    def _usage(self) -> Usage:
+        traffic = self._final_traffic or self._tools.egress.traffic(self.attempt.id)
+        return Usage(
+            traffic_bytes=traffic.total,
+            cpu_ms=self._box_usage.cpu_ms,
+            memory_peak_bytes=self._box_usage.memory_peak,
+        )
+
+    def _say(self, intake: AttemptIntake, text: str) -> None:
+        intake.log(LogType.INFO, system_line(self.attempt.number, text))
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("limit_not_recorded", error=repr(task.exception()))

@@ -1,0 +1,28 @@
+"""Unpacked versions on this machine: fetched once by digest, then shared read-only."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from fyke.domain.contracts import Blobs
+from fyke.domain.workers.archive import unpack
+from fyke.domain.workers.model import Version
+
+
+class BundleCache:
+    """Keeps one folder per digest under ``root``."""
+
+    def __init__(self, blobs: Blobs, root: Path) -> None:
+        self._blobs = blobs
+        self._root = root
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def ensure(self, version: Version) -> Path:
+        """Return the folder of the version. Raises ``FileNotFoundError`` when the blob is gone."""
+        target = self._root / version.digest
+        async with self._locks.setdefault(version.digest, asyncio.Lock()):
+            if not await asyncio.to_thread(target.is_dir):
+                data = await self._blobs.get(f"bundles/{version.digest}")
+                await asyncio.to_thread(unpack, data, target)
+        return target

@@ -1,0 +1,261 @@
+"""The runner: takes attempts that fit its room, carries them out, reports every second.
+
+It wakes by the doorbell. The slow sweep (``SWEEP_SECONDS``) only repairs lost rings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+import structlog
+
+from fyke.domain.contracts import (
+    STOP,
+    WORK,
+    Doorbell,
+    DoorbellEar,
+    Engine,
+    Lease,
+    Room,
+    RunnerInfo,
+    Storage,
+    Transaction,
+    Usage,
+)
+from fyke.domain.logs.system import all_ended_line
+from fyke.domain.results.intake import Intake
+from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.model import Outcome
+from fyke.domain.runs.outcome import sentence
+from fyke.domain.workers.model import Version, Worker
+from fyke.errors import FykeError
+from fyke.kit.ids import run_number
+from fyke.runner.attempt import Carrier, Tools
+
+log = structlog.get_logger()
+
+REPORT_SECONDS = 1.0
+SWEEP_SECONDS = 5.0
+PLATFORM_STOPPED = "The platform was stopped while the Worker was running"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which runner this is: ``id`` is new at every start, ``node`` is the machine's."""
+
+    id: str
+    node: str
+    cpus: float
+    memory_mb: int
+    slots: int
+
+
+class Runner:
+    """One runner process."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        storage: Storage,
+        engine: Engine,
+        doorbell: Doorbell,
+        attempts: Attempts,
+        intake: Intake,
+        tools: Tools,
+    ) -> None:
+        self._identity = identity
+        self._storage = storage
+        self._engine = engine
+        self._doorbell = doorbell
+        self._attempts = attempts
+        self._intake = intake
+        self._tools = tools
+        self._carriers: dict[str, Carrier] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = asyncio.Event()
+        self._room_made = asyncio.Event()
+
+    # --- life of the process ------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until ``drain``; then wait for what is running."""
+        await self._take_place()
+        committing = asyncio.create_task(self._intake.run())
+        reporting = asyncio.create_task(self._report_for_ever())
+        try:
+            async with self._doorbell.listen() as ear:
+                rung = asyncio.create_task(ear.wait(frozenset({WORK, STOP}), SWEEP_SECONDS))
+                while not self._draining.is_set():
+                    await self._fill_room()
+                    rung = await self._wait_for_something(ear, rung)
+                rung.cancel()
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            reporting.cancel()
+            committing.cancel()
+            await asyncio.gather(reporting, committing, return_exceptions=True)
+            with contextlib.suppress(FykeError):
+                await self._storage.write(lambda tx: tx.runs.drop_runner(self._identity.id))
+
+    def drain(self) -> None:
+        """Take nothing new; ``run`` returns when the last attempt has ended."""
+        self._draining.set()
+        self._room_made.set()
+
+    def stop_all(self) -> None:
+        """End what is running now; its rows are kept and its runs fail with a stated reason."""
+        for carrier in list(self._carriers.values()):
+            carrier.stop(
+                Outcome.RUNNER_LOST, "The platform was stopped while the Worker was running"
+            )
+
+    @property
+    def running(self) -> int:
+        """How many attempts are being carried out."""
+        return len(self._tasks)
+
+    async def _take_place(self) -> None:
+        """Clear what an earlier runner of this machine left, then say that we are here."""
+        await self._tools.sandbox.sweep(frozenset())
+        await self._hello()
+        lost = await self._attempts.end_lost(
+            of_node=self._identity.node, except_runner=self._identity.id
+        )
+        if lost:
+            log.warning("attempts_of_lost_runner_ended", count=lost)
+
+        def forget(tx: Transaction) -> None:
+            for runner in tx.runs.runners(0):
+                if runner.node == self._identity.node and runner.id != self._identity.id:
+                    tx.runs.drop_runner(runner.id)
+
+        await self._storage.write(forget)
+
+    async def _hello(self) -> None:
+        isolation = self._tools.isolation
+
+        def work(tx: Transaction) -> None:
+            tx.runs.put_runner(
+                RunnerInfo(
+                    id=self._identity.id,
+                    node=self._identity.node,
+                    isolation=isolation.level.value,
+                    reason=isolation.reason,
+                    cpus=self._identity.cpus,
+                    memory_mb=self._identity.memory_mb,
+                    heartbeat_at=tx.now,
+                )
+            )
+
+        await self._storage.write(work)
+
+    # --- taking work --------------------------------------------------------------------
+
+    async def _wait_for_something(
+        self, ear: DoorbellEar, rung: asyncio.Task[str | None]
+    ) -> asyncio.Task[str | None]:
+        """Wait for a ring or for room; return the task that listens from now on."""
+        room = asyncio.create_task(self._room_made.wait())
+        await asyncio.wait({rung, room}, return_when=asyncio.FIRST_COMPLETED)
+        room.cancel()
+        self._room_made.clear()
+        if not rung.done():
+            return rung
+        if rung.result() == STOP:
+            await self._report()
+        return asyncio.create_task(ear.wait(frozenset({WORK, STOP}), SWEEP_SECONDS))
+
+    def _room(self) -> Room:
+        used = [c.lease.run.limits for c in self._carriers.values()]
+        return Room(
+            cpus=self._identity.cpus - sum(limits.cpus for limits in used),
+            memory_mb=self._identity.memory_mb - sum(limits.memory_mb for limits in used),
+            slots=self._identity.slots - len(used),
+        )
+
+    async def _fill_room(self) -> None:
+        try:
+            leases = await self._engine.take(
+                self._identity.id, self._room(), idle=not self._carriers
+            )
+            for lease in leases:
+                await self._carry(lease)
+        except FykeError as error:
+            log.error("cannot_take_work", error=str(error))
+
+    async def _carry(self, lease: Lease) -> None:
+        def work(tx: Transaction) -> tuple[Worker | None, Version | None, bool]:
+            worker = tx.workers.get(lease.run.worker_id)
+            version = tx.workers.version(lease.run.worker_id, lease.run.version)
+            operator = tx.accounts.operator()
+            own = bool(worker and operator and worker.account_id == operator.id)
+            return worker, version, own
+
+        worker, version, own = await self._storage.read(work)
+        if worker is None or version is None:
+            await self._attempts.ended(
+                lease.attempt,
+                Outcome.INTERNAL,
+                sentence(Outcome.INTERNAL, detail="the version of this run no longer exists"),
+                Usage(),
+                actor=f"runner {self._identity.id}",
+            )
+            return
+        carrier = Carrier(lease, worker, version, own, self._tools)
+        self._carriers[lease.attempt.id] = carrier
+        task = asyncio.create_task(self._carry_out(carrier))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(self, carrier: Carrier) -> None:
+        try:
+            run = await carrier.carry_out()
+            if run is not None and run.state.terminal:
+                await self._intake.say(
+                    run.id,
+                    run_number(run.created_at),
+                    all_ended_line(run.subtasks, run.subtasks_succeeded),
+                )
+        except Exception:
+            # Whatever it was, the lease will lapse and the timers will end the attempt.
+            log.exception("carrier_failed", attempt=carrier.attempt.id)
+        finally:
+            self._carriers.pop(carrier.attempt.id, None)
+            self._room_made.set()
+
+    def traffic_tripped(self, attempt_id: str) -> None:
+        """Called by the egress when an attempt has reached its traffic limit."""
+        carrier = self._carriers.get(attempt_id)
+        if carrier is not None:
+            carrier.traffic_tripped()
+
+    # --- reporting ----------------------------------------------------------------------
+
+    async def _report_for_ever(self) -> None:
+        beats = 0
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            beats += 1
+            try:
+                await self._report()
+                if beats % 5 == 0:
+                    await self._hello()
+            except FykeError as error:
+                log.error("cannot_report", error=str(error))
+
+    async def _report(self) -> None:
+        carriers = dict(self._carriers)
+        if not carriers:
+            return
+        orders = await self._attempts.report(
+            self._identity.id,
+            [c.report() for c in carriers.values()],
+            int(self._engine.lease_seconds * 1000),
+        )
+        for attempt_id, (outcome, message) in orders.stop.items():
+            carriers[attempt_id].stop(outcome, message)
+        for attempt_id in orders.lost:
+            carriers[attempt_id].stop(Outcome.RUNNER_LOST, sentence(Outcome.RUNNER_LOST))

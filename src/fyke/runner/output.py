@@ -1,0 +1,38 @@
+"""Turning what a Worker prints into lines, whatever it prints."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+
+# A line without an end must not gather in memory; the log cuts lines far below this.
+MAX_PENDING = 64 * 1024
+
+
+class OutputLines:
+    """Splits the two streams into lines. Bytes that are not UTF-8 become U+FFFD."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str, str] = {}
+        self._decoders: dict[str, codecs.IncrementalDecoder] = {}
+
+    def feed(self, stream: str, data: bytes) -> Iterator[str]:
+        """Yield the lines that ``data`` completes on ``stream``, without their ends."""
+        decoder = self._decoders.setdefault(
+            stream, codecs.getincrementaldecoder("utf-8")(errors="replace")
+        )
+        text = self._pending.get(stream, "") + decoder.decode(data)
+        *lines, rest = text.split("\n")
+        for line in lines:
+            yield line.removesuffix("\r")
+        while len(rest) > MAX_PENDING:
+            yield rest[:MAX_PENDING]
+            rest = rest[MAX_PENDING:]
+        self._pending[stream] = rest
+
+    def rest(self) -> Iterator[tuple[str, str]]:
+        """Yield what was left without a line end when the streams closed."""
+        for stream, text in self._pending.items():
+            if text:
+                yield stream, text
+        self._pending.clear()

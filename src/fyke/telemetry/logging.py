@@ -1,0 +1,76 @@
+"""The platform's own log: one JSON record per event on standard error, keys and passwords masked.
+
+What a Worker says never goes here; it has a log of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+_SECRETS = re.compile(
+    r"(scraper_api_[0-9A-Z]{4})[0-9A-Z]+"
+    r"|(whsec_)[A-Za-z0-9+/=_-]+"
+    r"|((?:token|api-key|apikey|password)=)[^&\s\"']+"
+    r"|(://[^/\s:@]+:)[^@\s/]+@"
+)
+
+
+def redact(text: str) -> str:
+    """Mask API keys, webhook secrets, ``token=`` values and passwords in URLs."""
+    return _SECRETS.sub(_mask, text)
+
+
+def _mask(match: re.Match[str]) -> str:
+    kept = next(group for group in match.groups() if group is not None)
+    return f"{kept}***@" if match.group(4) else f"{kept}***"
+
+
+def _redact_event(
+    logger: Any, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = redact(value)
+    return event
+
+
+def configure(role: str, level: str) -> None:
+    """Send structlog and the standard library's records to standard error as JSON lines."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _redact_event,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(role=role)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter())
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+
+
+class _JsonFormatter(logging.Formatter):
+    """Records of libraries in the same shape as ours."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: MutableMapping[str, Any] = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        return str(structlog.processors.JSONRenderer()(None, "", _redact_event(None, "", event)))
