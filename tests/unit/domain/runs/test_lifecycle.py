@@ -1,0 +1,101 @@
+"""The table of a run's life, row by row, and what must hold for any sequence of events."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fyke.domain.runs.lifecycle import (
+    AbortRequested,
+    AttemptStarted,
+    Event,
+    Instruction,
+    LimitReached,
+    Step,
+    SubtaskEnded,
+    advance,
+)
+from fyke.domain.runs.model import Outcome, RunState
+from fyke.errors import RunNotAbortable
+
+GOOD = SubtaskEnded(0, 1, Outcome.SUCCEEDED, "")
+BAD = SubtaskEnded(0, 0, Outcome.EXIT_CODE, "The Worker exited with code 3")
+MORE = SubtaskEnded(2, 1, Outcome.SUCCEEDED, "")
+CAP = LimitReached(1, Outcome.TRAFFIC_CAP, "too much")
+
+ROWS = [
+    (RunState.READY, AttemptStarted(), RunState.RUNNING, None),
+    (RunState.READY, MORE, RunState.READY, None),
+    (RunState.READY, BAD, RunState.FAILED, Outcome.EXIT_CODE),
+    (RunState.RUNNING, MORE, RunState.RUNNING, None),
+    (RunState.RUNNING, GOOD, RunState.SUCCEEDED, Outcome.SUCCEEDED),
+    (RunState.RUNNING, BAD, RunState.FAILED, Outcome.EXIT_CODE),
+    (RunState.READY, AbortRequested(0), RunState.ABORTED, Outcome.ABORTED),
+    (RunState.READY, AbortRequested(1), RunState.ABORTING, Outcome.ABORTED),
+    (RunState.RUNNING, AbortRequested(0), RunState.ABORTED, Outcome.ABORTED),
+    (RunState.RUNNING, AbortRequested(2), RunState.ABORTING, Outcome.ABORTED),
+    (RunState.RUNNING, CAP, RunState.ENDING, Outcome.TRAFFIC_CAP),
+    (RunState.RUNNING, LimitReached(0, Outcome.ROW_CAP, "x"), RunState.FAILED, Outcome.ROW_CAP),
+    (RunState.ABORTING, MORE, RunState.ABORTING, None),
+    (RunState.ABORTING, GOOD, RunState.ABORTED, None),
+    (RunState.ABORTING, AbortRequested(1), RunState.ABORTING, None),
+    (RunState.ABORTING, CAP, RunState.ABORTING, None),
+    (RunState.ENDING, BAD, RunState.FAILED, None),
+    (RunState.ENDING, AbortRequested(1), RunState.ENDING, None),
+    (RunState.ABORTED, AbortRequested(0), RunState.ABORTED, None),
+    (RunState.SUCCEEDED, BAD, RunState.SUCCEEDED, None),
+    (RunState.FAILED, AttemptStarted(), RunState.FAILED, None),
+]
+
+
+@pytest.mark.parametrize(("state", "event", "after", "outcome"), ROWS)
+def test_each_row_of_the_table(
+    state: RunState, event: Event, after: RunState, outcome: Outcome | None
+) -> None:
+    step = advance(state, event)
+    assert (step.state, step.outcome) == (after, outcome)
+
+
+@pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.FAILED])
+def test_a_finished_run_cannot_be_aborted(state: RunState) -> None:
+    with pytest.raises(RunNotAbortable):
+        advance(state, AbortRequested(0))
+
+
+def test_an_abort_ends_what_waits_and_stops_what_runs() -> None:
+    assert advance(RunState.RUNNING, AbortRequested(2)).instructions == (
+        Instruction.END_WAITING,
+        Instruction.STOP_ATTEMPTS,
+    )
+    assert Instruction.FINISH in advance(RunState.READY, AbortRequested(0)).instructions
+
+
+EVENTS = st.one_of(
+    st.just(AttemptStarted()),
+    st.builds(
+        SubtaskEnded,
+        st.integers(0, 3),
+        st.integers(0, 3),
+        st.sampled_from([Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.TIMEOUT]),
+        st.just("m"),
+    ),
+    st.builds(AbortRequested, st.integers(0, 2)),
+    st.builds(LimitReached, st.integers(0, 2), st.just(Outcome.TRAFFIC_CAP), st.just("m")),
+)
+
+
+@given(st.lists(EVENTS, max_size=30))
+def test_a_run_ends_at_most_once_and_stays_as_it_ended(events: list[Event]) -> None:
+    state, finished = RunState.READY, 0
+    for event in events:
+        try:
+            step = advance(state, event)
+        except RunNotAbortable:
+            continue
+        if state.terminal:
+            assert step == Step(state)
+        finished += Instruction.FINISH in step.instructions
+        assert step.state.terminal == (finished == 1)
+        state = step.state
+    assert finished <= 1
