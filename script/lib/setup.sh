@@ -1,0 +1,95 @@
+# Shared by script/up and script/test: system packages, uv, the program. Sourced, not run.
+#
+# Everything comes from the package clients as this machine has them configured; no address of a
+# registry stands here or in the requirement files, whose hashes say what may be installed.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+python=/usr/bin/python3
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# need_packages COMMAND-OR-CHECK=PACKAGE...: install the packages whose check fails.
+need_packages() {
+  local missing=() item check package
+  for item in "$@"; do
+    check=${item%%=*} package=${item#*=}
+    "have_$check" || missing+=("$package")
+  done
+  [[ ${#missing[@]} -eq 0 ]] && return
+  command -v apt-get >/dev/null || die "Please install with your package manager, then run this again: ${missing[*]}"
+  local sudo=()
+  if [[ $EUID -ne 0 ]]; then
+    if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 ]]; }; then
+      sudo=(sudo)
+    else
+      die "These system packages are missing and you are not root. Ask an administrator to run
+  apt-get update && apt-get install -y --no-install-recommends ${missing[*]}
+and then run this again."
+    fi
+  fi
+  say "Installing system packages: ${missing[*]}"
+  "${sudo[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+have_bwrap() { command -v bwrap >/dev/null; }
+have_python() { [[ -x $python ]] && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; }
+have_venv() { [[ -x $python ]] && "$python" -c 'import ensurepip' 2>/dev/null; }
+have_certificates() { [[ -s /etc/ssl/certs/ca-certificates.crt ]]; }
+have_node() { command -v node >/dev/null; }
+have_npm() { command -v npm >/dev/null; }
+have_openssl() { command -v openssl >/dev/null; }
+have_curl() { command -v curl >/dev/null; }
+have_git() { command -v git >/dev/null; }
+have_ip() { command -v ip >/dev/null; }
+have_postgres() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null; }
+
+digest_of() { (cd "$here" && find "$@" -type f -not -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-64); }
+
+# once STAMP DIGEST COMMAND...: run the command unless it has been done for this digest.
+once() {
+  local stamp=$1 digest=$2
+  shift 2
+  [[ -f $stamp && $(<"$stamp") == "$digest" ]] && return
+  "$@"
+  printf '%s' "$digest" >"$stamp"
+}
+
+# install_uv PREFIX: uv from the package index into a venv of its own.
+install_uv() {
+  local prefix=$1
+  uv=$prefix/uv/bin/uv
+  once "$prefix/.uv-installed" "$(digest_of requirements/bootstrap.txt)" _install_uv "$prefix"
+}
+_install_uv() {
+  say "Installing uv"
+  "$python" -m venv --clear "$1/uv"
+  "$1/uv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$here/requirements/bootstrap.txt"
+}
+
+# install_program PREFIX REQUIREMENTS MODE: the venv with its requirements, and Fyke in it.
+# MODE is "editable" (runs from the clone) or "copy" (a copy, for a clone others may not enter).
+install_program() {
+  local prefix=$1 requirements=$2 mode=$3
+  once "$prefix/.requirements-installed" "$(digest_of "requirements/$requirements" requirements/build.txt)" \
+    _install_requirements "$prefix" "$requirements"
+  local digest=$mode
+  [[ $mode == copy ]] && digest=$(digest_of src sdk workers pyproject.toml README.md LICENSE)
+  once "$prefix/.program-installed" "$digest" _install_program "$prefix" "$mode"
+}
+_install_requirements() {
+  say "Installing Python packages"
+  rm -f "$1/.program-installed"
+  "$uv" venv --quiet --clear --python "$python" "$1/.venv"
+  _pip "$1" --require-hashes --compile-bytecode -r "$here/requirements/$2" -r "$here/requirements/build.txt"
+}
+_install_program() {
+  say "Installing Fyke"
+  if [[ $2 == copy ]]; then
+    _pip "$1" --no-deps --no-build-isolation --no-cache --reinstall-package fyke --compile-bytecode "$here"
+  else
+    _pip "$1" --no-deps --no-build-isolation --editable "$here"
+  fi
+}
+_pip() { local prefix=$1; shift; "$uv" pip install --quiet --python "$prefix/.venv/bin/python" "$@"; }
