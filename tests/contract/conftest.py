@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from support.postgres import postgres, postgres_url
 
 __all__ = ["database_url", "postgres", "postgres_url"]

@@ -9,6 +9,7 @@
   counts; SQLite lives on this machine.
 * ``is_retryable``, ``is_disconnect``, ``is_down``: what an error of the driver means.
 * ``migration_lock``: one migration at a time, over processes and machines.
+* ``insert_new``, ``upsert``, ``locking``, ``contains``: clauses that are spelled differently.
 * ``storable``: the one rule for text that PostgreSQL cannot hold.
 
 The standard library's sqlite3 starts and ends transactions by itself unless told not to.
@@ -26,7 +27,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Executable,
+    Function,
+    Table,
+    create_engine,
+    event,
+    func,
+    make_url,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -86,21 +100,24 @@ def is_sqlite(bind: Engine | Connection) -> bool:
     return bind.dialect.name == "sqlite"
 
 
-def make_engine(url: str | URL, *, durable: bool, pool_size: int = 8) -> Engine:
+def make_engine(
+    url: str | URL, *, durable: bool, pool_size: int = 8, reading: bool = False
+) -> Engine:
     """Make the engine; nothing is connected yet.
 
     ``durable``: a commit returns only after it is on disk. Without it a crash of the process
     loses nothing, a loss of power may lose the last moments, and nothing is ever torn.
     ``pool_size`` is the most connections at once; a caller that finds none free for
-    ``CONNECT_SECONDS`` gets an error that ``is_down`` knows.
+    ``CONNECT_SECONDS`` gets an error that ``is_down`` knows. ``reading``: the connections of a
+    SQLite engine refuse to write (PostgreSQL has this per transaction, see ``for_reading``).
     """
     address = normalise_url(url)
     if address.drivername == "sqlite":
-        return _sqlite_engine(address, durable=durable, pool_size=pool_size)
+        return _sqlite_engine(address, durable=durable, pool_size=pool_size, reading=reading)
     return _postgres_engine(address, durable=durable, pool_size=pool_size)
 
 
-def _sqlite_engine(url: URL, *, durable: bool, pool_size: int) -> Engine:
+def _sqlite_engine(url: URL, *, durable: bool, pool_size: int, reading: bool) -> Engine:
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -122,6 +139,8 @@ def _sqlite_engine(url: URL, *, durable: bool, pool_size: int) -> Engine:
         connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
+        if reading:
+            connection.execute("PRAGMA query_only=ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -196,6 +215,52 @@ def now_ms(connection: Connection) -> int:
     return int(connection.exec_driver_sql(statement).scalar_one())
 
 
+def insert_new(connection: Connection, table: Table) -> Executable:
+    """Return an INSERT that does nothing when a unique value exists already; its row count says
+    so. An error instead would spoil the whole transaction on PostgreSQL.
+    """
+    if is_sqlite(connection):
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
+
+
+def upsert(
+    connection: Connection, table: Table, values: dict[str, Any], *, key: tuple[str, ...]
+) -> Executable:
+    """Return an INSERT that overwrites the row with the same ``key``."""
+    changes = {name: value for name, value in values.items() if name not in key}
+    if is_sqlite(connection):
+        return (
+            sqlite.insert(table)
+            .values(**values)
+            .on_conflict_do_update(index_elements=key, set_=changes)
+        )
+    return (
+        postgresql.insert(table)
+        .values(**values)
+        .on_conflict_do_update(index_elements=key, set_=changes)
+    )
+
+
+def locking(connection: Connection, clause: str) -> str:
+    """Return the row lock ``clause`` (``FOR ...``) where it is needed: a transaction that writes
+    has all of a SQLite database to itself.
+    """
+    return "" if is_sqlite(connection) else f" {clause}"
+
+
+def driver_sql(connection: Connection, statement: str) -> str:
+    """Return a hot statement written with ``?`` in the form that the driver wants."""
+    return statement if is_sqlite(connection) else statement.replace("?", "%s")
+
+
+def contains(connection: Connection, column: ColumnElement[str], part: str) -> ColumnElement[bool]:
+    """Return "``column`` holds ``part``", letter for letter, without wildcards."""
+    name = "instr" if is_sqlite(connection) else "strpos"
+    found: Function[int] = getattr(func, name)(column, storable(part))
+    return found > 0
+
+
 def is_retryable(error: BaseException) -> bool:
     """Tell whether the same transaction may succeed when it is simply run again."""
     if not isinstance(error, DBAPIError):
@@ -224,15 +289,6 @@ def is_down(error: BaseException) -> bool:
     if state is None:  # the client library speaks, not the server: no connection
         return error.connection_invalidated or type(cause).__name__ == "OperationalError"
     return state in _PG_RETRY or state.startswith(_PG_DOWN_CLASSES)
-
-
-def is_taken(error: BaseException) -> bool:
-    """Tell whether a unique value exists already."""
-    cause = error.orig if isinstance(error, DBAPIError) else None
-    if isinstance(cause, sqlite3.Error):
-        # SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE
-        return getattr(cause, "sqlite_errorcode", 0) in (1555, 2067)
-    return _sqlstate(cause) == "23505"
 
 
 def _sqlite_code(error: sqlite3.Error) -> int:
@@ -275,6 +331,7 @@ def storable(text: str) -> str:
     PostgreSQL refuses U+0000 in text, and neither database's driver can encode a surrogate.
     The rule holds for both databases, so that the same input gives the same state.
     """
+    text = str(text)  # an enum's member would reach the driver as an enum, not as its text
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
     try:

@@ -1,0 +1,95 @@
+"""Accounts, their users and their keys."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, and_, or_, select, update
+
+from fyke.domain.accounts.model import Account, ApiKey, User
+from fyke.errors import Conflict
+from fyke.storage.sql.dialects import driver_sql, insert_new, locking, storable
+from fyke.storage.sql.records import columns, many, one, record, took_place
+from fyke.storage.sql.tables import accounts, api_keys, users
+
+_BY_ID = "SELECT * FROM accounts WHERE id = ?"
+_BY_DIGEST = "SELECT * FROM api_keys WHERE digest = ?"
+
+
+class SqlAccounts:
+    """``contracts.AccountStore`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def add(self, account: Account) -> None:
+        done = self._db.execute(insert_new(self._db, accounts), columns(account))
+        if not took_place(done):
+            raise Conflict(self._why_taken(account))
+
+    def _why_taken(self, account: Account) -> str:
+        if self.by_name(account.name) is None and account.operator and self.operator():
+            return "There is an operator account already; an installation has exactly one"
+        return f"The account name {account.name!r} is taken; choose another one"
+
+    def get(self, account_id: str) -> Account | None:
+        return self._get(driver_sql(self._db, _BY_ID), account_id)
+
+    def lock(self, account_id: str) -> Account | None:
+        statement = driver_sql(self._db, _BY_ID) + locking(self._db, "FOR NO KEY UPDATE")
+        return self._get(statement, account_id)
+
+    def _get(self, statement: str, account_id: str) -> Account | None:
+        found = self._db.exec_driver_sql(statement, (storable(account_id),))
+        return one(found, Account)
+
+    def by_name(self, name: str) -> Account | None:
+        return one(self._db.execute(select(accounts).where(accounts.c.name == name)), Account)
+
+    def operator(self) -> Account | None:
+        return one(self._db.execute(select(accounts).where(accounts.c.operator)), Account)
+
+    def all(self) -> list[Account]:
+        order = accounts.c.created_at, accounts.c.id
+        return many(self._db.execute(select(accounts).order_by(*order)), Account)
+
+    def add_user(self, user: User) -> None:
+        """Raise ``Conflict`` when the account already has a user of this name."""
+        done = self._db.execute(insert_new(self._db, users), columns(user))
+        if not took_place(done):
+            raise Conflict(f"The user name {user.name!r} is taken; choose another one")
+
+    def user(self, user_id: str) -> User | None:
+        return one(self._db.execute(select(users).where(users.c.id == user_id)), User)
+
+    def users(self, account_id: str) -> list[User]:
+        query = select(users).where(users.c.account_id == account_id)
+        return many(self._db.execute(query.order_by(users.c.created_at, users.c.id)), User)
+
+    def add_key(self, key: ApiKey) -> None:
+        """Raise ``Conflict`` when the id or the digest exists."""
+        done = self._db.execute(insert_new(self._db, api_keys), columns(key))
+        if not took_place(done):
+            raise Conflict("This API key exists already; make a new one")
+
+    def key_by_digest(self, digest: str) -> ApiKey | None:
+        # asked once per request, hence straight to the driver
+        found = self._db.exec_driver_sql(driver_sql(self._db, _BY_DIGEST), (storable(digest),))
+        row = found.mappings().first()
+        return None if row is None else record(row, ApiKey)
+
+    def keys(self, account_id: str) -> list[ApiKey]:
+        query = select(api_keys).where(api_keys.c.account_id == account_id)
+        order = api_keys.c.created_at, api_keys.c.id
+        return many(self._db.execute(query.order_by(*order)), ApiKey)
+
+    def revoke_key(self, account_id: str, key_id: str, at: int) -> bool:
+        """Several living keys may carry one name: then all of them go, because whoever revokes
+        by name means that none of this name shall open anything.
+        """
+        living = and_(api_keys.c.account_id == account_id, api_keys.c.revoked_at == 0)
+        named = or_(api_keys.c.id == key_id, api_keys.c.name == key_id)
+        return took_place(
+            self._db.execute(update(api_keys).where(living, named).values(revoked_at=at))
+        )
+
+    def touch_key(self, key_id: str, at: int) -> None:
+        self._db.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=at))

@@ -1,0 +1,41 @@
+"""From rows to the domain's records and back.
+
+A row's columns carry the names of the record's fields, so one pair of functions does for all of
+them; the two records that nest another one (``Run``, ``Version``) are flattened in their stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import CursorResult, Result
+
+T = TypeVar("T")
+
+
+def columns(record: object) -> dict[str, Any]:
+    """Return the record as column values; enums become their text."""
+    values: dict[str, Any] = msgspec.to_builtins(record)
+    return values
+
+
+def record(row: Mapping[Any, Any], model: type[T]) -> T:
+    """Return the row as a record. Columns that the record does not have are left out."""
+    # not strict: SQLite hands out 0 and 1 for booleans when the driver is asked directly
+    return msgspec.convert(dict(row), model, strict=False)
+
+
+def one(result: Result[Any], model: type[T]) -> T | None:
+    row = result.mappings().first()
+    return None if row is None else record(row, model)
+
+
+def many(result: Result[Any], model: type[T]) -> list[T]:
+    return [record(row, model) for row in result.mappings()]
+
+
+def took_place(result: CursorResult[Any]) -> bool:
+    """Tell whether a guarded write found its row."""
+    return result.rowcount > 0

@@ -1,0 +1,26 @@
+"""Runners as they last reported."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, select
+
+from fyke.domain.contracts import RunnerInfo
+from fyke.storage.sql.dialects import upsert
+from fyke.storage.sql.records import columns, many
+from fyke.storage.sql.tables import runners
+
+
+class RunnerTable:
+    """The part of ``contracts.RunStore`` that knows runners."""
+
+    _db: Connection
+
+    def put_runner(self, runner: RunnerInfo) -> None:
+        self._db.execute(upsert(self._db, runners, columns(runner), key=("id",)))
+
+    def runners(self, alive_since: int) -> list[RunnerInfo]:
+        query = select(runners).where(runners.c.heartbeat_at >= alive_since)
+        return many(self._db.execute(query.order_by(runners.c.id)), RunnerInfo)
+
+    def drop_runner(self, runner_id: str) -> None:
+        self._db.execute(delete(runners).where(runners.c.id == runner_id))

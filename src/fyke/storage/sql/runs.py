@@ -1,0 +1,185 @@
+"""Runs and their events; the other parts of ``contracts.RunStore`` are in modules of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    union_all,
+    update,
+)
+
+from fyke.domain.runs.model import (
+    TERMINAL_STATES,
+    Run,
+    RunEvent,
+    RunFilter,
+    RunLimits,
+    RunState,
+    Subtask,
+)
+from fyke.storage.sql.attempts import AttemptTable
+from fyke.storage.sql.counts import RunCounts
+from fyke.storage.sql.dialects import driver_sql, locking, storable
+from fyke.storage.sql.leases import LeaseTable
+from fyke.storage.sql.records import columns, many, record, took_place
+from fyke.storage.sql.runners import RunnerTable
+from fyke.storage.sql.subtasks import SubtaskTable
+from fyke.storage.sql.tables import run_events, runs, subtasks
+
+_BY_ID = "SELECT * FROM runs WHERE id = ?"
+_MUTABLE = (
+    "state", "outcome", "err_msg", "subtasks_succeeded", "subtasks_failed", "results",
+    "usage_micros", "traffic_bytes", "hold_micros", "started_at", "finished_at",
+)  # fmt: skip
+_FINISHED = runs.c.finished_at > literal_column("0")  # literal: see the partial index
+
+
+def _run(row: Mapping[Any, Any]) -> Run:
+    values = dict(row)
+    values["limits"] = record(row, RunLimits)
+    values["egress_allow"] = json.loads(values["egress_allow"])
+    return record(values, Run)
+
+
+def _run_columns(run: Run) -> dict[str, Any]:
+    values = columns(run)
+    values |= values.pop("limits")
+    values["egress_allow"] = json.dumps(values["egress_allow"])
+    return values
+
+
+class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
+    """``contracts.RunStore`` on one connection. ``hiding``: outcomes whose rows are not shown."""
+
+    def __init__(
+        self, connection: Connection, *, counts: RunCounts, hiding: frozenset[str]
+    ) -> None:
+        self._db = connection
+        self._counts = counts
+        self._hiding = hiding
+
+    def add(self, run: Run, subtasks: Sequence[Subtask]) -> None:
+        self._db.execute(insert(runs), _run_columns(run))
+        self._add_subtasks(subtasks)
+        self._counts.add(run.account_id, run.worker_id, run.state, 1)
+
+    def _add_subtasks(self, parts: Sequence[Subtask]) -> None:
+        if parts:
+            self._db.execute(insert(subtasks), [columns(part) for part in parts])
+
+    def get(self, run_id: str) -> Run | None:
+        return self._get(driver_sql(self._db, _BY_ID), run_id)
+
+    def lock(self, run_id: str) -> Run | None:
+        lock = locking(self._db, "FOR NO KEY UPDATE")
+        return self._get(driver_sql(self._db, _BY_ID) + lock, run_id)
+
+    def _get(self, statement: str, run_id: str) -> Run | None:
+        row = self._db.exec_driver_sql(statement, (storable(run_id),)).mappings().first()
+        return None if row is None else _run(row)
+
+    def _runs_by_id(self, ids: set[str]) -> dict[str, Run]:
+        found = self._db.execute(select(runs).where(runs.c.id.in_(sorted(ids)))).mappings()
+        return {row["id"]: _run(row) for row in found}
+
+    def page(
+        self, account_id: str, filter: RunFilter, *, offset: int, limit: int
+    ) -> tuple[int, list[Run]]:
+        if filter.created_from or filter.created_until:
+            counted = select(func.count()).select_from(runs).where(*_conditions(account_id, filter))
+            total = self._db.execute(counted).scalar_one()
+        else:
+            total = self._counts.total(account_id, filter)
+        found = self._db.execute(page_query(account_id, filter, offset=offset, limit=limit))
+        return total, [_run(row) for row in found.mappings()]
+
+    def move(self, run: Run, expected: RunState) -> bool:
+        values = _run_columns(run)
+        guard = runs.c.id == run.id, runs.c.state == str(expected)
+        change = update(runs).where(*guard).values({name: values[name] for name in _MUTABLE})
+        moved = took_place(self._db.execute(change))
+        if moved:
+            self._counts.add(run.account_id, run.worker_id, expected, -1)
+            self._counts.add(run.account_id, run.worker_id, run.state, 1)
+        return moved
+
+    def add_event(self, event: RunEvent) -> None:
+        self._db.execute(insert(run_events), columns(event))
+
+    def events(self, run_id: str) -> list[RunEvent]:
+        """In the order in which they were added."""
+        query = select(run_events).where(run_events.c.run_id == run_id)
+        return many(self._db.execute(query.order_by(run_events.c.seq)), RunEvent)
+
+    def delete(self, run_id: str) -> None:
+        """Subtasks, attempts, events and deliveries go with it by their references."""
+        run = self.lock(run_id)
+        if run is not None:
+            self._db.execute(delete(runs).where(runs.c.id == run_id))
+            self._counts.add(run.account_id, run.worker_id, run.state, -1)
+
+    def finished_before(self, at: int, limit: int) -> list[str]:
+        query = (
+            select(runs.c.id)
+            .where(_FINISHED, runs.c.finished_at < at)
+            .where(runs.c.state.in_([str(state) for state in TERMINAL_STATES]))
+            .order_by(runs.c.finished_at, runs.c.id)
+            .limit(limit)
+        )
+        return list(self._db.execute(query).scalars())
+
+
+def _conditions(account_id: str, filter: RunFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [runs.c.account_id == account_id]
+    if filter.states:
+        conditions.append(runs.c.state.in_([str(state) for state in filter.states]))
+    if filter.worker_id is not None:
+        conditions.append(runs.c.worker_id == filter.worker_id)
+    if filter.created_from:
+        conditions.append(runs.c.created_at >= filter.created_from)
+    if filter.created_until:
+        conditions.append(runs.c.created_at < filter.created_until)
+    return conditions
+
+
+def page_query(account_id: str, filter: RunFilter, *, offset: int, limit: int) -> Select[Any]:
+    """Return the query for one page. Its ids come from an index alone, then their rows.
+
+    With several states each one's newest are taken in order of its own index and then merged,
+    because no index gives the order over several states at once.
+    """
+    states = filter.states or (None,)
+    parts = []
+    for state in states:
+        narrow = RunFilter(
+            () if state is None else (state,),
+            filter.worker_id,
+            filter.created_from,
+            filter.created_until,
+        )
+        part = select(runs.c.id, runs.c.created_at).where(*_conditions(account_id, narrow))
+        parts.append(
+            part.order_by(runs.c.created_at.desc(), runs.c.id.desc())
+            .limit(offset + limit)
+            .subquery()
+        )
+    merged = union_all(*(select(part.c.id, part.c.created_at) for part in parts)).subquery()
+    ids = (
+        select(merged.c.id)
+        .order_by(merged.c.created_at.desc(), merged.c.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    page = select(runs).where(runs.c.id.in_(ids))
+    return page.order_by(runs.c.created_at.desc(), runs.c.id.desc())

@@ -1,0 +1,353 @@
+"""The tables of the state, for both databases.
+
+Times are milliseconds and money is millionths of a US dollar, both BIGINT. Ids are TEXT. Text
+sorts by bytes on both databases, and passes through ``storable`` on its way in.
+
+Every index is here for a question that must cost the same with a million past runs as with a
+thousand: the partial ones hold only what still waits or lives, and ``run_counts`` keeps the
+number of runs per state, because counting a million rows for each page of a list would not do.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
+
+from fyke.storage.sql.dialects import storable
+
+VERSION_TABLE = "state_version"  # where Alembic notes the version of these tables
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class StorableText(TypeDecorator[str]):
+    """Text that both databases can hold and sort alike; see ``dialects.storable``."""
+
+    impl = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else storable(value)
+
+
+# SQLite gives out row numbers only for a column that is exactly INTEGER
+Sequence = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _text(name: str, *, key: bool = False, null: bool = False) -> Column[str]:
+    return Column(name, StorableText(), primary_key=key, nullable=null)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False)
+
+
+def _ref(name: str, target: str, *, key: bool = False, cascade: bool = False) -> Column[str]:
+    reference = ForeignKey(target, ondelete="CASCADE" if cascade else None)
+    return Column(name, StorableText(), reference, primary_key=key, nullable=False)
+
+
+accounts = Table(
+    "accounts",
+    metadata,
+    _text("id", key=True),
+    _text("name"),
+    _flag("operator"),
+    _number("balance_micros"),
+    _number("held_micros"),
+    _number("traffic_bytes"),
+    _number("traffic_expires_at"),
+    _number("created_at"),
+    UniqueConstraint("name"),
+)
+
+# at most one account operates the installation, also when two processes start at once
+Index(
+    "uq_accounts_operator",
+    accounts.c.operator,
+    unique=True,
+    sqlite_where=text("operator"),
+    postgresql_where=text("operator"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _text("id", key=True),
+    _ref("account_id", "accounts.id"),
+    _text("name"),
+    _text("role"),
+    _flag("disabled"),
+    _text("password_hash"),
+    _number("created_at"),
+    UniqueConstraint("account_id", "name"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _text("id", key=True),
+    _ref("account_id", "accounts.id"),
+    _text("user_id"),
+    _text("name"),
+    _text("prefix"),
+    _text("digest"),
+    _number("created_at"),
+    _number("expires_at"),
+    _number("revoked_at"),
+    _number("last_used_at"),
+    UniqueConstraint("digest"),
+    Index(None, "account_id"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    _text("id", key=True),
+    _ref("account_id", "accounts.id"),
+    _text("owner"),
+    _text("name"),
+    _text("title"),
+    _text("description"),
+    _flag("public"),
+    _number("created_at"),
+    _text("latest"),
+    _text("search_text"),  # what a search looks through, folded; see workers.py
+    UniqueConstraint("owner", "name"),
+    Index(None, "account_id"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    _text("id", key=True),
+    _ref("worker_id", "workers.id"),
+    Column("seq", BigInteger, nullable=False),  # order of publication within the worker
+    _text("number"),
+    _text("digest"),
+    _text("language"),
+    _text("state"),
+    _text("input_schema"),
+    _text("output_schema"),
+    _text("readme"),
+    _text("requirements"),
+    _number("memory_mb"),
+    _number("timeout_s"),
+    _number("max_charge_micros"),
+    _number("max_traffic_bytes"),
+    _number("created_at"),
+    UniqueConstraint("worker_id", "number"),
+    UniqueConstraint("worker_id", "seq"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    _text("id", key=True),
+    _ref("account_id", "accounts.id"),
+    _ref("worker_id", "workers.id"),
+    _text("title"),
+    _text("version"),
+    _text("input_json"),
+    _number("created_at"),
+    _number("updated_at"),
+    Index(None, "account_id", "created_at", "id"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _text("id", key=True),
+    _ref("account_id", "accounts.id"),
+    _ref("worker_id", "workers.id"),
+    _text("version"),
+    _text("task_id"),
+    _text("key_id"),
+    _text("origin"),
+    _text("state"),
+    _text("outcome", null=True),
+    _text("err_msg"),
+    Column("cpus", Double, nullable=False),
+    _number("memory_mb"),
+    _number("timeout_s"),
+    _number("max_charge_micros"),
+    _number("max_traffic_bytes"),
+    _text("region"),
+    _text("egress_allow"),  # JSON list
+    _text("input_json"),
+    _text("callback_url"),
+    _number("subtasks"),
+    _number("subtasks_succeeded"),
+    _number("subtasks_failed"),
+    _number("results"),
+    _number("usage_micros"),
+    _number("traffic_bytes"),
+    _number("hold_micros"),
+    _number("created_at"),
+    _number("started_at"),
+    _number("finished_at"),
+    Index(None, "account_id", "created_at", "id"),
+    Index(None, "account_id", "state", "created_at", "id"),
+    Index(None, "account_id", "worker_id", "created_at", "id"),
+)
+Index(
+    "ix_runs_finished",
+    runs.c.finished_at,
+    runs.c.id,
+    sqlite_where=text("finished_at > 0"),
+    postgresql_where=text("finished_at > 0"),
+)
+
+run_counts = Table(
+    "run_counts",
+    metadata,
+    _text("account_id", key=True),
+    _text("worker_id", key=True),
+    _text("state", key=True),
+    Column("n", BigInteger, nullable=False),
+)
+
+subtasks = Table(
+    "subtasks",
+    metadata,
+    _ref("run_id", "runs.id", key=True, cascade=True),
+    Column("ordinal", BigInteger, primary_key=True, autoincrement=False),
+    _text("number"),
+    _text("input_json"),
+    _text("state"),
+    _text("outcome", null=True),
+    _text("err_msg"),
+)
+# the queue: holds what waits and nothing else, so leasing never looks at history
+Index(
+    "ix_subtasks_waiting",
+    subtasks.c.run_id,
+    subtasks.c.ordinal,
+    sqlite_where=text("state = 'waiting'"),
+    postgresql_where=text("state = 'waiting'"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    _text("id", key=True),
+    _ref("run_id", "runs.id", cascade=True),
+    _number("ordinal"),
+    _text("number"),
+    _text("runner_id"),
+    _number("token"),
+    _number("lease_until"),
+    _text("outcome", null=True),
+    _text("err_msg"),
+    _number("rows"),
+    _number("traffic_bytes"),
+    _number("cpu_ms"),
+    _number("memory_peak_bytes"),
+    _number("started_at"),
+    _number("finished_at"),
+    Index(None, "run_id", "ordinal", "id"),
+)
+Index(
+    "ix_attempts_living",
+    attempts.c.runner_id,
+    sqlite_where=text("outcome IS NULL"),
+    postgresql_where=text("outcome IS NULL"),
+)
+Index(
+    "ix_attempts_leases",
+    attempts.c.lease_until,
+    sqlite_where=text("outcome IS NULL"),
+    postgresql_where=text("outcome IS NULL"),
+)
+
+run_events = Table(
+    "run_events",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    _ref("run_id", "runs.id", cascade=True),
+    _number("at"),
+    _text("kind"),
+    _text("before"),
+    _text("after"),
+    _text("actor"),
+    _text("detail"),
+    Index(None, "run_id", "seq"),
+)
+
+runners = Table(
+    "runners",
+    metadata,
+    _text("id", key=True),
+    _text("node"),
+    _text("isolation"),
+    _text("reason"),
+    Column("cpus", Double, nullable=False),
+    _number("memory_mb"),
+    _number("heartbeat_at"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    _text("id"),
+    _ref("account_id", "accounts.id"),
+    _number("at"),
+    _text("kind"),
+    _number("usd_micros"),
+    _number("traffic_bytes"),
+    _text("run_id"),  # no reference: the ledger outlives the run
+    _text("note"),
+    UniqueConstraint("id"),
+    Index(None, "account_id", "seq"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _text("id", key=True),
+    _text("account_id"),
+    _ref("run_id", "runs.id", cascade=True),
+    _text("url"),
+    _text("payload"),
+    _text("state"),
+    _number("tries"),
+    _number("next_at"),
+    _number("last_status"),
+    _text("last_error"),
+    _number("created_at"),
+    _number("ended_at"),
+    Index(None, "run_id", "created_at"),
+)
+Index(
+    "ix_deliveries_due",
+    deliveries.c.next_at,
+    sqlite_where=text("state = 'pending'"),
+    postgresql_where=text("state = 'pending'"),
+)

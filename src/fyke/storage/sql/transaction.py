@@ -1,0 +1,70 @@
+"""One transaction over all of the state.
+
+On SQLite a writing transaction has the database to itself. On PostgreSQL it runs as READ
+COMMITTED, and whoever decides from what it has read first takes ``accounts.lock`` or
+``runs.lock``; every other write is guarded by what it expects to find. The order is: a run, then
+its attempts and subtasks, then the account. ``RunCounts`` come last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from fyke.domain.contracts import (
+    AccountStore,
+    LedgerStore,
+    OutboxStore,
+    RunStore,
+    TaskStore,
+    WorkerStore,
+)
+from fyke.storage.sql.accounts import SqlAccounts
+from fyke.storage.sql.counts import RunCounts
+from fyke.storage.sql.dialects import now_ms
+from fyke.storage.sql.ledger import SqlLedger
+from fyke.storage.sql.outbox import SqlOutbox
+from fyke.storage.sql.runs import SqlRuns
+from fyke.storage.sql.tasks import SqlTasks
+from fyke.storage.sql.workers import SqlWorkers
+
+
+class SqlTransaction:
+    """``contracts.Transaction`` on one connection that has begun."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        hiding: frozenset[str],
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self._db = connection
+        self._clock = clock
+        self._now: int | None = None
+        self._rings: dict[str, None] = {}
+        self._counts = RunCounts(connection)
+        self.accounts: AccountStore = SqlAccounts(connection)
+        self.workers: WorkerStore = SqlWorkers(connection)
+        self.tasks: TaskStore = SqlTasks(connection)
+        self.runs: RunStore = SqlRuns(connection, counts=self._counts, hiding=hiding)
+        self.ledger: LedgerStore = SqlLedger(connection)
+        self.outbox: OutboxStore = SqlOutbox(connection)
+
+    @property
+    def now(self) -> int:
+        """Asked for once, so that all of one transaction happens at one time."""
+        if self._now is None:
+            self._now = self._clock() if self._clock else now_ms(self._db)
+        return self._now
+
+    def ring(self, topic: str) -> None:
+        self._rings[topic] = None
+
+    def finish(self) -> tuple[str, ...]:
+        """Write what was held back, and return what is to be rung after the commit, each topic
+        once, in order.
+        """
+        self._counts.flush()
+        return tuple(self._rings)
