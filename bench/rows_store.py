@@ -1,0 +1,107 @@
+"""How many rows a second the results store takes, against the plainest loop over sqlite3.
+
+    .venv/bin/python bench/rows_store.py [--url postgresql://...] [--seconds 2]
+
+The raw loop inserts into one table with one key and commits, ``synchronous=FULL``: what the disk
+and SQLite allow. The store does the same work and also keeps positions, fence and sums. Both run
+in turn in one sitting, because a disk's flush differs by the minute. Rows are 180 bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fyke.domain.results.model import AttemptBatch, PushedRow
+from fyke.storage.sql.results import SqlResults, migrate_results, open_results
+
+DATA = b'{"title":"' + b"x" * 168 + b'"}'
+ROUNDS = 3
+
+
+def repeat(work: Callable[[], None], seconds: float) -> float:
+    """Calls a second."""
+    start, calls = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        work()
+        calls += 1
+    return calls / (time.perf_counter() - start)
+
+
+def flush_rate(folder: Path, seconds: float) -> float:
+    """Appends of one page with fdatasync: the ceiling for any honest commit."""
+    with (folder / "flush").open("ab", buffering=0) as file:
+
+        def append() -> None:
+            file.write(b"x" * 4096)
+            os.fdatasync(file.fileno())
+
+        return repeat(append, seconds)
+
+
+def raw_rate(folder: Path, batch: int, seconds: float) -> float:
+    """Rows a second of the plain loop."""
+    connection = sqlite3.connect(folder / f"raw{batch}.db", isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("CREATE TABLE IF NOT EXISTS r (id INTEGER PRIMARY KEY, data BLOB)")
+    rows = [(DATA,)] * batch
+
+    def insert() -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT INTO r (data) VALUES (?)", rows)
+        connection.execute("COMMIT")
+
+    try:
+        return batch * repeat(insert, seconds)
+    finally:
+        connection.close()
+
+
+async def store_rate(store: SqlResults, run: str, batch: int, seconds: float) -> float:
+    """Rows a second through the contract, one commit at a time."""
+    await store.open_attempt(run, f"{run}-attempt")
+    batches = [AttemptBatch(run, f"{run}-attempt", [PushedRow(DATA)] * batch)]
+    start, commits = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        await store.commit(batches)
+        commits += 1
+    return batch * commits / (time.perf_counter() - start)
+
+
+async def compare(url: str, folder: Path, seconds: float) -> None:
+    migrate_results(url)
+    durable = open_results(url, durable=True)
+    quick = open_results(url, durable=False)
+    print(f"{'rows per commit':>16} {'flushes/s':>10} {'raw loop':>10} {'store':>10} {'no flush':>10}")
+    for batch in (1, 64, 1000):
+        for _ in range(ROUNDS):
+            flushes = flush_rate(folder, seconds / 2)
+            raw = raw_rate(folder, batch, seconds)
+            kept = await store_rate(durable, f"durable-{batch}", batch, seconds)
+            fast = await store_rate(quick, f"quick-{batch}", batch, seconds)
+            print(f"{batch:>16} {flushes:>10,.0f} {raw:>10,.0f} {kept:>10,.0f} {fast:>10,.0f}")
+    await durable.close()
+    await quick.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--url", default="", help="a PostgreSQL database; SQLite without it")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of each measurement")
+    parser.add_argument("--folder", type=Path, help="where the files go; a temporary folder")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as text:
+        folder = Path(text)
+        url = arguments.url or f"sqlite:///{folder}/rows.db"
+        asyncio.run(compare(url, folder, arguments.seconds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+"""Rows, headers and log lines: a store of its own, so that a start never waits behind rows.
+
+* ``tables``: what is stored, and why the keys are what they are.
+* ``migrate``: brings a database to the newest tables, under a lock.
+* ``drivers``: the two databases' drivers behind one small face.
+* ``merge``, ``plan``: what a commit will write, decided without touching the database.
+* ``write``, ``read``, ``delete``: the statements.
+* ``store``: threads and the ``Results`` contract.
+"""
+
+from fyke.storage.sql.results.migrate import migrate_results
+from fyke.storage.sql.results.store import SqlResults, open_results
+
+__all__ = ["SqlResults", "migrate_results", "open_results"]

@@ -1,0 +1,160 @@
+"""What one commit will write, worked out without a database.
+
+``Plan`` is filled batch by batch in order. It hands out positions, merges upserts (also those of
+a row that the same commit has just brought), and adds up what changes in the sums of attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from fyke.domain.logs.model import LogType, NewLogEntry
+from fyke.domain.results.model import AttemptBatch, PushedRow
+from fyke.storage.sql.dialects import storable
+from fyke.storage.sql.results.merge import digest, merge
+from fyke.storage.sql.results.tables import LAST_POSITION, first_key
+
+_TYPES = frozenset(int(kind) for kind in LogType)
+
+
+@dataclass(slots=True)
+class RunState:
+    """A run's counters, locked by the transaction."""
+
+    number: int
+    rows: int
+    log_entries: int
+
+
+@dataclass(slots=True)
+class StoredRow:
+    """A row that may be merged into; ``data`` moves on as upserts come."""
+
+    row_id: int
+    attempt: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class Growth:
+    """What an attempt's sums grow by; bytes may shrink."""
+
+    rows: int = 0
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything to write, in the shape the statements take it."""
+
+    rows: list[tuple[int, int, bytes]] = field(default_factory=list)
+    merged: dict[int, bytes] = field(default_factory=dict)
+    upserts: list[tuple[int, bytes, int]] = field(default_factory=list)
+    log: list[tuple[int, int, str, str, int]] = field(default_factory=list)
+    headers: dict[int, bytes] = field(default_factory=dict)
+    growth: dict[int, Growth] = field(default_factory=dict)
+    runs: dict[int, RunState] = field(default_factory=dict)
+    _fresh: dict[int, int] = field(default_factory=dict)  # row id to index in ``rows``
+
+    def add(
+        self,
+        batch: AttemptBatch,
+        run: RunState,
+        attempt: int,
+        known: dict[tuple[int, bytes], StoredRow],
+    ) -> None:
+        """Take the batch. ``known`` holds every row its upserts may meet, and learns new ones."""
+        self.runs[run.number] = run
+        if any(row.upsert_key for row in batch.rows):
+            self._upsert(batch.rows, run, attempt, known)
+        elif batch.rows:
+            self._append([row.data for row in batch.rows], run, attempt)
+        if batch.headers is not None:
+            self.headers[attempt] = _header_json(batch)
+        if batch.log:
+            self._log(batch.log, run)
+
+    def _append(self, rows: list[bytes], run: RunState, attempt: int) -> None:
+        start = first_key(run.number) + run.rows + 1
+        self.rows += [(row_id, attempt, data) for row_id, data in enumerate(rows, start)]
+        run.rows += len(rows)
+        growth = self._growth(attempt)
+        growth.rows += len(rows)
+        growth.bytes += sum(map(len, rows))
+
+    def _upsert(
+        self,
+        rows: list[PushedRow],
+        run: RunState,
+        attempt: int,
+        known: dict[tuple[int, bytes], StoredRow],
+    ) -> None:
+        for row in rows:
+            if not row.upsert_key:
+                self._append([row.data], run, attempt)
+                continue
+            mark = (run.number, digest(row.upsert_key, row.upsert_value))
+            stored = known.get(mark)
+            if stored is not None:
+                self._merge(stored, row.data)
+                continue
+            self._append([row.data], run, attempt)
+            row_id = self.rows[-1][0]
+            self._fresh[row_id] = len(self.rows) - 1
+            self.upserts.append((*mark, row_id))
+            known[mark] = StoredRow(row_id, attempt, row.data)
+
+    def _merge(self, stored: StoredRow, data: bytes) -> None:
+        merged = merge(stored.data, data)
+        self._growth(stored.attempt).bytes += len(merged) - len(stored.data)
+        stored.data = merged
+        index = self._fresh.get(stored.row_id)
+        if index is None:
+            self.merged[stored.row_id] = merged
+        else:
+            self.rows[index] = (stored.row_id, stored.attempt, merged)
+
+    def _log(self, entries: list[NewLogEntry], run: RunState) -> None:
+        start = first_key(run.number) + run.log_entries + 1
+        self.log += [
+            (key, entry.type, storable(entry.group), storable(entry.content), entry.timestamp)
+            for key, entry in enumerate(entries, start)
+        ]
+        run.log_entries += len(entries)
+
+    def _growth(self, attempt: int) -> Growth:
+        return self.growth.setdefault(attempt, Growth())
+
+
+def upsert_marks(batches: Iterable[tuple[AttemptBatch, RunState]]) -> dict[int, list[bytes]]:
+    """Run number to the digests its upserts will ask for."""
+    marks: dict[int, dict[bytes, None]] = {}
+    for batch, run in batches:
+        for row in batch.rows:
+            if row.upsert_key:
+                mark = digest(row.upsert_key, row.upsert_value)
+                marks.setdefault(run.number, {})[mark] = None
+    return {run: list(found) for run, found in marks.items()}
+
+
+def check(batch: AttemptBatch) -> None:
+    """Refuse what no producer of ours may send, before anything is touched."""
+    for entry in batch.log:
+        if entry.type not in _TYPES:
+            raise ValueError(
+                f"log type must be 1 (debug), 2 (info), 3 (warn) or 4 (error), not {entry.type}"
+            )
+    if len(batch.rows) > LAST_POSITION:
+        raise ValueError(f"a batch holds at most {LAST_POSITION} rows, not {len(batch.rows)}")
+
+
+def _header_json(batch: AttemptBatch) -> bytes:
+    return msgspec.json.encode(
+        [
+            [storable(header.label), storable(header.key), storable(header.format)]
+            for header in batch.headers or ()
+        ]
+    )

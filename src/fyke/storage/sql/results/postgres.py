@@ -1,0 +1,108 @@
+"""The PostgreSQL driver of the results store; loaded only where PostgreSQL is used."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from sqlalchemy import Engine
+
+from fyke.errors import Unavailable
+from fyke.storage.sql.results.drivers import Again, InDoubt, Params, insert_statement
+
+_COPY_FROM = 20  # from this many rows on a COPY is quicker than pipelined INSERTs
+_SETTLE = "SELECT pg_xact_status(%s::xid8)"
+
+
+@cache
+def _native(sql: str) -> Any:
+    return sql.replace("?", "%s")
+
+
+class PostgresDriver:
+    """psycopg, with pipelines where answers are not needed at once."""
+
+    for_update = " FOR UPDATE"
+
+    def __init__(self, engine: Engine, *, writes: bool) -> None:
+        self._owner = engine.raw_connection()
+        self._owner.detach()
+        connection = self._owner.dbapi_connection
+        assert isinstance(connection, psycopg.Connection)  # noqa: S101 - tells the type checker
+        self._connection: psycopg.Connection[Any] = connection
+        self._connection.rollback()
+        self._connection.autocommit = not writes
+        self._cursor: psycopg.Cursor[Any] = self._connection.cursor(binary=True)
+        self._numbered: psycopg.Cursor[Any] | None = None
+
+    def begin(self) -> None:
+        """Psycopg begins with the first statement."""
+        self._numbered = None
+
+    def query(self, sql: str, params: Params = ()) -> list[Any]:
+        return self._cursor.execute(_native(sql), params).fetchall()
+
+    def run(self, sql: str, params: Params = ()) -> int:
+        return self._connection.execute(_native(sql), params).rowcount
+
+    def run_many(self, sql: str, params: Sequence[Params]) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_native(sql), params)
+
+    def insert(self, table: str, types: dict[str, str], rows: Sequence[Params]) -> None:
+        if len(rows) < _COPY_FROM:
+            self.run_many(insert_statement(table, types), rows)
+            return
+        statement: Any = f"COPY {table} ({', '.join(types)}) FROM STDIN (FORMAT BINARY)"
+        with self._cursor.copy(statement) as copy:
+            copy.set_types(list(types.values()))
+            for row in rows:
+                copy.write_row(row)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        with self._connection.pipeline():
+            yield
+
+    def number_transaction(self) -> None:
+        self._numbered = self._connection.execute("SELECT pg_current_xact_id()::text")
+
+    def commit(self) -> None:
+        number = self._numbered.fetchone() if self._numbered else None
+        try:
+            self._connection.commit()
+        except psycopg.OperationalError as exc:
+            if number is not None and self._connection.broken:
+                raise InDoubt(str(number[0])) from exc
+            raise
+
+    def rollback(self) -> None:
+        self._connection.rollback()
+
+    def settle(self, transaction: str) -> bool | None:
+        try:
+            row = self._connection.execute(_SETTLE, (transaction,)).fetchone()
+        except errors.InvalidParameterValue:
+            return False  # a number from the future: this server never saw it
+        finally:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.rollback()
+        status = row[0] if row else None
+        return None if status == "in progress" else status == "committed"
+
+    def translate(self, error: BaseException) -> BaseException:
+        if isinstance(error, errors.SerializationFailure | errors.DeadlockDetected):
+            return Again()
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            if self._connection.closed:
+                return Again()  # gone stale, or the server restarted: a fresh one will tell
+            return Unavailable(f"The results store cannot be used: {error}")
+        return error
+
+    def close(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self._owner.close()

@@ -1,0 +1,114 @@
+"""The statements that read. No transaction: each sees what was committed when it began."""
+
+from __future__ import annotations
+
+import msgspec
+
+from fyke.domain.logs.model import LogEntry
+from fyke.domain.results.model import Header, Row, RunTotals
+from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.tables import LAST_POSITION, key, position_of
+from fyke.storage.sql.results.write import marks
+
+_ATTEMPTS = """
+    FROM results_attempts a JOIN results_runs r ON r.number = a.run WHERE r.run_id = ?
+"""
+_PAGE = """
+    SELECT w.id, a.attempt_id, w.data
+    FROM results_rows w JOIN results_attempts a ON a.number = w.attempt
+    WHERE w.id > ? AND w.id <= ? {visible} ORDER BY w.id LIMIT ? OFFSET ?
+"""
+_LOG_COLUMNS = "SELECT id, type, group_name, content, timestamp FROM results_log "
+
+_headers = msgspec.json.Decoder(list[tuple[str, str, str]])
+
+
+def totals(driver: Driver, run_id: str, hidden: frozenset[str]) -> RunTotals:
+    statement = "SELECT coalesce(sum(a.rows), 0), coalesce(sum(a.bytes), 0)" + _ATTEMPTS
+    if hidden:
+        statement += f" AND a.attempt_id NOT IN ({marks(len(hidden))})"
+    rows, row_bytes = driver.query(statement, (run_id, *hidden))[0]
+    return RunTotals(int(rows), int(row_bytes))
+
+
+def headers(driver: Driver, run_id: str) -> list[Header]:
+    """Merged by key in the order in which the attempts were opened."""
+    found = driver.query(
+        "SELECT h.data FROM results_headers h JOIN results_attempts a ON a.number = h.attempt "
+        "JOIN results_runs r ON r.number = a.run WHERE r.run_id = ? ORDER BY a.number",
+        (run_id,),
+    )
+    merged: dict[str, Header] = {}
+    for (data,) in found:
+        for label, name, kind in _headers.decode(data):
+            merged.setdefault(name, Header(label, name, kind))
+    return list(merged.values())
+
+
+def page(
+    driver: Driver, run_id: str, hidden: frozenset[str], *, offset: int, limit: int
+) -> list[Row]:
+    """While nothing is hidden the offset is a position: any depth costs the same."""
+    out = _numbers_with_rows(driver, run_id, hidden)
+    if not out:
+        return _rows(driver, run_id, out, position=offset, limit=limit, skip=0)
+    return _rows(driver, run_id, out, position=0, limit=limit, skip=offset)
+
+
+def rows_after(
+    driver: Driver, run_id: str, hidden: frozenset[str], *, position: int, limit: int
+) -> list[Row]:
+    out = _numbers_with_rows(driver, run_id, hidden)
+    return _rows(driver, run_id, out, position=position, limit=limit, skip=0)
+
+
+def log_tail(driver: Driver, run_id: str, limit: int) -> list[LogEntry]:
+    run = _run(driver, run_id)
+    if run is None:
+        return []
+    found = driver.query(
+        _LOG_COLUMNS + "WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT ?",
+        (key(run, 0), key(run, LAST_POSITION), max(limit, 0)),
+    )
+    return [LogEntry(position_of(row[0]), *row[1:]) for row in reversed(found)]
+
+
+def log_after(driver: Driver, run_id: str, position: int, limit: int) -> list[LogEntry]:
+    run = _run(driver, run_id)
+    if run is None:
+        return []
+    found = driver.query(
+        _LOG_COLUMNS + "WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+        (key(run, position), key(run, LAST_POSITION), max(limit, 0)),
+    )
+    return [LogEntry(position_of(row[0]), *row[1:]) for row in found]
+
+
+def _run(driver: Driver, run_id: str) -> int | None:
+    found = driver.query("SELECT number FROM results_runs WHERE run_id = ?", (run_id,))
+    return int(found[0][0]) if found else None
+
+
+def _numbers_with_rows(driver: Driver, run_id: str, hidden: frozenset[str]) -> list[int]:
+    """Numbers of those hidden attempts that own rows at all."""
+    if not hidden:
+        return []
+    found = driver.query(
+        f"SELECT a.number{_ATTEMPTS} AND a.rows > 0 AND a.attempt_id IN ({marks(len(hidden))})",
+        (run_id, *hidden),
+    )
+    return [int(row[0]) for row in found]
+
+
+def _rows(
+    driver: Driver, run_id: str, out: list[int], *, position: int, limit: int, skip: int
+) -> list[Row]:
+    run = _run(driver, run_id)
+    if run is None:
+        return []
+    visible = f"AND w.attempt NOT IN ({marks(len(out))})" if out else ""
+    found = driver.query(
+        _PAGE.format(visible=visible),
+        (key(run, position), key(run, LAST_POSITION), *out, max(limit, 0), max(skip, 0)),
+    )
+    return [Row(run_id, position_of(row_id), attempt, data) for row_id, attempt, data in found]
