@@ -1,0 +1,137 @@
+"""Cuts the custom input of a run into the inputs of its subtasks.
+
+A schema may name array fields that are worked off item by item. Every meaningful item of every
+active field becomes one subtask: a union, never a product of the fields. All other keys go into
+every subtask as they are. Without such fields the run is one subtask with the whole input.
+
+Two ways to name the fields exist: ``concurrency.fields`` (which wins), and the older ``b`` with
+a single field. A field that is not declared as an array and did not come as one cannot be cut:
+then the run stays whole, as the original platform does it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fyke.domain.workers.input_schema import InputSchema
+from fyke.errors import InvalidRequest
+
+MAX_SUBTASKS = 1000
+
+Custom = dict[str, Any]
+
+
+def split(schema: InputSchema, custom: Custom, limit: int = MAX_SUBTASKS) -> list[Custom]:
+    """Return the custom inputs of the subtasks, in order; at least one.
+
+    Pure: ``custom`` is not changed, though the parts may share nested values with it. Raise
+    ``InvalidRequest`` when the input cannot be cut or would make more than ``limit`` subtasks.
+    """
+    if not isinstance(custom, dict):
+        raise InvalidRequest("custom parameters must contain a single JSON object")
+    if schema.split_fields:
+        return _by_fields(schema, custom, limit)
+    if schema.legacy_split_field:
+        return _by_legacy_field(schema, custom, limit)
+    return [dict(custom)]
+
+
+def is_empty(item: object) -> bool:
+    """Tell whether an item says nothing: null, blank text, or an object of nothing but such.
+
+    Walks with a list of its own, because hostile input may be nested beyond Python's stack.
+    """
+    if isinstance(item, list):
+        return False
+    waiting = [item]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif not (value is None or value == [] or (isinstance(value, str) and not value.strip())):
+            return False
+    return True
+
+
+def _by_fields(schema: InputSchema, custom: Custom, limit: int) -> list[Custom]:
+    fields, remove = schema.split_fields, frozenset(schema.remove_fields)
+    types = {field.name: field.type for field in schema.fields}
+    items = {name: _meaningful(name, _array(types, name, custom)) for name in fields}
+    preferred = [name for name in fields if name not in remove and items[name]]
+    active = preferred or [name for name in fields if items[name]]
+    if not active:
+        if _cannot_split(fields, types, custom):
+            return [dict(custom)]
+        raise InvalidRequest("concurrency fields have no non-empty fields")
+    _check_count(sum(len(items[name]) for name in active), limit)
+    removed = remove if preferred else frozenset[str]()
+    base = _base(custom, fields, removed)
+    return [_part(base, name, item) for name in active for item in items[name]]
+
+
+def _by_legacy_field(schema: InputSchema, custom: Custom, limit: int) -> list[Custom]:
+    name = schema.legacy_split_field
+    if name not in custom:
+        raise InvalidRequest(f"missing concurrency field [{name}]")
+    types = {field.name: field.type for field in schema.fields}
+    submitted = _array(types, name, custom)
+    if submitted is None and custom[name] is not None:
+        return [dict(custom)]
+    items = _meaningful(name, submitted)
+    if not items:
+        raise InvalidRequest(f"concurrency field [{name}] is empty")
+    _check_count(len(items), limit)
+    return [_part(custom, name, item) for item in items]
+
+
+def _array(types: dict[str, str], name: str, custom: Custom) -> list[Any] | None:
+    """Return the field's array, None when it has no value that could be cut."""
+    value = custom.get(name)
+    if isinstance(value, list):
+        return value
+    if value is not None and types.get(name) == "array":
+        raise InvalidRequest(f"field [{name}] must be an array")
+    return None
+
+
+def _cannot_split(fields: tuple[str, ...], types: dict[str, str], custom: Custom) -> bool:
+    """Tell whether the fields hold plain values, or are all declared to and hold nothing."""
+    values = [custom.get(name) for name in fields]
+    if any(value is not None and not isinstance(value, list) for value in values):
+        return True
+    plain = all(types.get(name, "") not in ("", "array") for name in fields)
+    return plain and all(value is None for value in values)
+
+
+def _meaningful(name: str, submitted: list[Any] | None) -> list[Any]:
+    items = submitted or []
+    for index, item in enumerate(items):
+        if isinstance(item, list):
+            raise InvalidRequest(
+                f"item at index {index} in [{name}] must be an object or primitive value"
+            )
+    kinds = {isinstance(item, dict) for item in items if item is not None}
+    if len(kinds) > 1:
+        raise InvalidRequest(f"field [{name}] must not mix object and primitive items")
+    return [item for item in items if not is_empty(item)]
+
+
+def _check_count(count: int, limit: int) -> None:
+    if count > limit:
+        raise InvalidRequest(f"concurrency_num ({count}) exceeds limit ({limit})")
+
+
+def _base(custom: Custom, fields: tuple[str, ...], removed: frozenset[str]) -> Custom:
+    base = {key: value for key, value in custom.items() if key not in removed}
+    base.update({name: [""] for name in fields if name not in removed})
+    return base
+
+
+def _part(base: Custom, name: str, item: Any) -> Custom:
+    part = dict(base)
+    if isinstance(item, dict):
+        part.pop(name, None)
+        part.update(item)
+    else:
+        part[name] = [item]
+    return part

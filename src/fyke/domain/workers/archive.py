@@ -1,0 +1,341 @@
+"""Worker projects as archives: reading what strangers send, packing, and laying out on disk.
+
+Whatever comes in is read once with distrust (``open_archive``) and written anew in one fixed form
+(``normalise``): sorted, without times, owners or odd modes. The SHA-256 of that form is the
+digest by which a version is known. Inflated bytes go to a temporary file, never all into memory,
+and every byte is counted while it appears, whatever the headers claim.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from fyke.domain.workers.entry_names import (
+    check_name,
+    fold,
+    is_build_output,
+    is_left_out,
+    refuse,
+)
+from fyke.domain.workers.zip_directory import STORED, ZipEntry, read_directory
+from fyke.errors import InvalidRequest
+
+MAX_PACKED = 50 * 2**20
+MAX_UNPACKED = 500 * 2**20
+MAX_ENTRIES = 20_000
+ENTRY_FILES = ("main.py", "main.js", "main", "main.go")
+PROGRAM = "main"  # the compiled entry of a Go project, always executable
+
+_CHUNK = 64 * 1024
+_IN_MEMORY = 4 * 2**20
+_TIME = (1980, 1, 1, 0, 0, 0)
+_BUNDLE_SLACK = 2  # a bundle may compress less well than the archive it was made from
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """One file of a project; ``chunks`` yields its content and may be called again."""
+
+    path: str
+    size: int  # bytes
+    executable: bool
+    chunks: Callable[[], Iterator[bytes]]
+
+    def read(self, limit: int) -> bytes:
+        """Return at most the first ``limit`` bytes."""
+        found = bytearray()
+        for chunk in self.chunks():
+            found += chunk
+            if len(found) >= limit:
+                break
+        return bytes(found[:limit])
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What an archive holds, sorted by path. ``left_out`` names root folders that were skipped."""
+
+    files: tuple[ProjectFile, ...]
+    left_out: tuple[str, ...] = ()
+
+    def file(self, path: str) -> ProjectFile | None:
+        return next((file for file in self.files if file.path == path), None)
+
+
+@contextmanager
+def open_archive(data: bytes, *, max_packed: int = MAX_PACKED) -> Iterator[Archive]:
+    """Inflate a ZIP to a temporary file and offer its files until the context ends.
+
+    A single folder around the whole project is taken off when the entry file lies in it. Raise
+    ``InvalidRequest`` that names the entry, the rule and the way out.
+    """
+    if len(data) > max_packed:
+        raise InvalidRequest(
+            f"the archive has {len(data):,} bytes, at most {max_packed:,} are allowed; "
+            "leave out dependencies and build products"
+        )
+    entries = read_directory(data, MAX_ENTRIES)
+    _refuse_collisions(entry.name for entry in entries)
+    entries = [entry for entry in entries if not entry.folder]
+    claimed = sum(entry.size for entry in entries)
+    if claimed > MAX_UNPACKED:
+        raise _too_much(claimed)
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
+        yield _archive(_spool(data, entries, spool))
+
+
+def pack(folder: Path) -> bytes:
+    """Return the project in ``folder`` as a bundle in the fixed form. Raise ``InvalidRequest``.
+
+    Caches, logs and build products are left out; links and special files are refused.
+    """
+    files: list[ProjectFile] = []
+    total = 0
+    for path, name in _walk(folder):
+        state = path.lstat()
+        if not stat.S_ISREG(state.st_mode):
+            rule = "it is a symbolic link, device or pipe"
+            raise refuse(name, rule, "put the file itself there or remove it")
+        check_name(name)
+        total += state.st_size
+        if total > MAX_UNPACKED or len(files) >= MAX_ENTRIES:
+            raise _too_much(total)
+        executable = bool(state.st_mode & 0o111)
+        files.append(ProjectFile(name, state.st_size, executable, _reader(path)))
+    _refuse_collisions(file.path for file in files)
+    return normalise(files)
+
+
+def normalise(files: Iterable[ProjectFile]) -> bytes:
+    """Return a ZIP that depends on nothing but paths, contents and executable bits."""
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as out:
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+            for file in sorted(files, key=lambda file: file.path):
+                _write(archive, file)
+        out.seek(0)
+        return out.read()
+
+
+def unpack(bundle: bytes, target: Path) -> None:
+    """Lay the project out in the folder ``target``, readable by everybody, all of it or nothing.
+
+    The files are written beside the target first and renamed into place; when somebody else
+    was faster, theirs stays. Only names beneath the target are ever opened.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    building = target.parent / f".{target.name}.{secrets.token_hex(8)}"
+    building.mkdir(mode=0o700)
+    try:
+        with open_archive(bundle, max_packed=_BUNDLE_SLACK * MAX_PACKED) as archive:
+            _lay_out(archive.files, building)
+        building.chmod(0o755)
+        try:
+            building.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+# --- reading -----------------------------------------------------------------------------------
+
+
+def _too_much(size: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"the project has {size:,} bytes unpacked or more than {MAX_ENTRIES:,} files, at most "
+        f"{MAX_UNPACKED:,} bytes are allowed; leave out dependencies and build products"
+    )
+
+
+def _refuse_collisions(names: Iterable[str]) -> None:
+    """Refuse names that are one name on some file system, also those of the folders above."""
+    spelled: dict[str, str] = {}
+    files: set[str] = set()
+    for name in names:
+        parts = name.rstrip("/").split("/")
+        for depth in range(1, len(parts)):
+            _note(spelled, "/".join(parts[:depth]), name)
+        path = name.rstrip("/")
+        key = fold(path)
+        if key in files or (key in spelled and not name.endswith("/")):
+            raise refuse(name, "another entry has the same name", "rename or remove one of them")
+        _note(spelled, path, name)
+        if not name.endswith("/"):
+            files.add(key)
+    for key in files:
+        for depth in range(1, key.count("/") + 1):
+            if key.rsplit("/", depth)[0] in files:
+                rule = "its folder has the name of a file"
+                raise refuse(spelled[key], rule, "rename or remove one of them")
+
+
+def _note(spelled: dict[str, str], path: str, name: str) -> None:
+    if spelled.setdefault(fold(path), path) != path:
+        rule = "it differs from another entry only in case or composition"
+        raise refuse(name, rule, "rename one of them")
+
+
+def _spool(data: bytes, entries: list[ZipEntry], spool: IO[bytes]) -> list[ProjectFile]:
+    files, total = [], 0
+    for entry in entries:
+        start = total
+        for chunk in _inflate(data, entry):
+            spool.write(chunk)
+            total += len(chunk)
+        chunks = _slice(spool, start, entry.size)
+        files.append(ProjectFile(entry.name, entry.size, entry.executable, chunks))
+    return files
+
+
+def _inflate(data: bytes, entry: ZipEntry) -> Iterator[bytes]:
+    """Yield the content; refuse it as soon as it disagrees with what the directory claims."""
+    remedy = "the archive is damaged; pack the project again"
+    count, crc = 0, 0
+    for chunk in _raw_chunks(data, entry):
+        count += len(chunk)
+        crc = zlib.crc32(chunk, crc)
+        if count > entry.size:
+            raise refuse(entry.name, "it holds more bytes than it claims", remedy)
+        yield chunk
+    if count != entry.size:
+        raise refuse(entry.name, "it holds fewer bytes than it claims", remedy)
+    if crc != entry.crc:
+        raise refuse(entry.name, "its checksum is wrong", remedy)
+
+
+def _raw_chunks(data: bytes, entry: ZipEntry) -> Iterator[bytes]:
+    view = memoryview(data)[entry.data_at : entry.data_at + entry.packed]
+    if entry.method == STORED:
+        for at in range(0, len(view), _CHUNK):
+            yield bytes(view[at : at + _CHUNK])
+        return
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    remedy = "the archive is damaged; pack the project again"
+    try:
+        for at in range(0, len(view), _CHUNK):
+            waiting = bytes(view[at : at + _CHUNK])
+            while waiting and not inflater.eof:
+                yield inflater.decompress(waiting, _CHUNK)
+                waiting = inflater.unconsumed_tail
+            if inflater.eof and (inflater.unused_data or at + _CHUNK < len(view)):
+                raise refuse(entry.name, "there are bytes behind its end", remedy)
+        while not inflater.eof and (chunk := inflater.decompress(b"", _CHUNK)):
+            yield chunk
+    except zlib.error:
+        raise refuse(entry.name, "it cannot be inflated", remedy) from None
+    if not inflater.eof:
+        raise refuse(entry.name, "it ends too early", remedy)
+
+
+def _slice(spool: IO[bytes], start: int, size: int) -> Callable[[], Iterator[bytes]]:
+    def chunks() -> Iterator[bytes]:
+        for at in range(start, start + size, _CHUNK):
+            spool.seek(at)
+            yield spool.read(min(_CHUNK, start + size - at))
+
+    return chunks
+
+
+def _archive(files: list[ProjectFile]) -> Archive:
+    files = _without_wrapper(files)
+    kept = [file for file in files if not is_build_output(file.path)]
+    left_out = {file.path.partition("/")[0] for file in files if is_build_output(file.path)}
+    in_order = sorted(kept, key=lambda file: file.path)
+    return Archive(tuple(in_order), tuple(sorted(left_out)))
+
+
+def _without_wrapper(files: list[ProjectFile]) -> list[ProjectFile]:
+    tops = {file.path.partition("/")[0] for file in files}
+    paths = {file.path for file in files}
+    if len(tops) != 1 or paths & tops:
+        return files
+    prefix = f"{tops.pop()}/"
+    if not any(prefix + name in paths for name in ENTRY_FILES):
+        return files
+    return [replace(file, path=file.path.removeprefix(prefix)) for file in files]
+
+
+# --- writing -----------------------------------------------------------------------------------
+
+
+def _walk(folder: Path, above: str = "") -> Iterator[tuple[Path, str]]:
+    """Yield every path that is not a plain folder, with its name inside the project."""
+    try:
+        children = sorted(folder.iterdir(), key=lambda path: path.name)
+    except OSError as error:
+        raise InvalidRequest(f"{folder}: {error.strerror}; name a folder to read") from None
+    for path in children:
+        name = above + path.name
+        folderish = path.is_dir() and not path.is_symlink()
+        if is_left_out(name + "/" * folderish) or is_build_output(name + "/" * folderish):
+            continue
+        if folderish:
+            check_name(name)
+            yield from _walk(path, name + "/")
+        else:
+            yield path, name
+
+
+def _reader(path: Path) -> Callable[[], Iterator[bytes]]:
+    def chunks() -> Iterator[bytes]:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+    return chunks
+
+
+def _write(archive: zipfile.ZipFile, file: ProjectFile) -> None:
+    info = zipfile.ZipInfo(file.path, _TIME)
+    info.create_system = 3
+    info.compress_type = zipfile.ZIP_DEFLATED
+    mode = 0o755 if file.executable or file.path == PROGRAM else 0o644
+    info.external_attr = (stat.S_IFREG | mode) << 16
+    with archive.open(info, "w") as out:
+        for chunk in file.chunks():
+            out.write(chunk)
+
+
+def _lay_out(files: Iterable[ProjectFile], root: Path) -> None:
+    """Write the files below ``root`` through descriptors of the folders on the way."""
+    open_folders: dict[str, int] = {"": os.open(root, os.O_RDONLY | os.O_DIRECTORY)}
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        for file in files:
+            above, _, name = file.path.rpartition("/")
+            folder = _enter(open_folders, above)
+            with open(os.open(name, flags, 0o600, dir_fd=folder), "wb") as out:  # noqa: PTH123
+                for chunk in file.chunks():
+                    out.write(chunk)
+                os.fchmod(out.fileno(), 0o755 if file.executable else 0o644)
+    finally:
+        for folder in open_folders.values():
+            os.close(folder)
+
+
+def _enter(open_folders: dict[str, int], path: str) -> int:
+    """Return a descriptor of the folder, made when missing; keeps only those on the way open."""
+    for other in [p for p in open_folders if p and p != path and not path.startswith(p + "/")]:
+        os.close(open_folders.pop(other))
+    if path in open_folders:
+        return open_folders[path]
+    above, _, name = path.rpartition("/")
+    parent = _enter(open_folders, above)
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=parent)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    open_folders[path] = os.open(name, flags, dir_fd=parent)
+    os.fchmod(open_folders[path], 0o755)
+    return open_folders[path]

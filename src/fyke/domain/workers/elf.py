@@ -1,0 +1,45 @@
+"""Looks at the head of a compiled program and tells whether a box can run it."""
+
+from __future__ import annotations
+
+import struct
+
+_X86_64, _EXECUTABLE, _SHARED, _INTERPRETER = 62, 2, 3, 3
+_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
+_PROGRAM_HEADER_SIZE = 56
+
+_OTHERS = (
+    (b"MZ", "a Windows program"),
+    (b"\xcf\xfa\xed\xfe", "a macOS program"),
+    (b"\xca\xfe\xba\xbe", "a macOS program"),
+    (b"#!", "a script"),
+)
+
+
+def inspect_program(head: bytes) -> tuple[str, bool]:
+    """Return what is wrong with a program (``""`` = nothing) and whether it needs libraries.
+
+    ``head`` is the beginning of the file; 64 KiB are more than enough.
+    """
+    if head[:4] != b"\x7fELF":
+        kind = next((word for mark, word in _OTHERS if head.startswith(mark)), "no program")
+        return f"main is {kind}, not a linux/amd64 executable", False
+    if len(head) < _HEADER.size or head[4] != 2 or head[5] != 1:
+        return "main is not a 64-bit little-endian executable", False
+    fields = _HEADER.unpack_from(head)
+    kind, machine, table_at, count = fields[1], fields[2], fields[5], fields[10]
+    if machine != _X86_64:
+        return "main is built for another processor than amd64", False
+    if kind not in (_EXECUTABLE, _SHARED):
+        return "main is an object file, not an executable", False
+    return "", _has_interpreter(head, table_at, count)
+
+
+def _has_interpreter(head: bytes, table_at: int, count: int) -> bool:
+    for index in range(count):
+        at = table_at + index * _PROGRAM_HEADER_SIZE
+        if at + 4 > len(head):
+            return False
+        if struct.unpack_from("<I", head, at)[0] == _INTERPRETER:
+            return True
+    return False

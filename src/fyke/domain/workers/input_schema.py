@@ -1,0 +1,223 @@
+"""``input_schema.json``: what a Worker asks for, read leniently and kept unchanged for the wire.
+
+Reading refuses only what makes the schema unusable: text that is no JSON, a root that is no
+object, no ``properties`` array, a field without a name or with the name of another. All else that
+the documents demand is optional here, because published Workers live without it; remarks about
+it come from ``input_findings.check``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fyke.domain.workers import jsontext
+from fyke.errors import InvalidRequest
+
+FILE = "input_schema.json"
+NOT_JSON = "input_schema is not a valid json"
+
+TYPES = ("string", "integer", "number", "boolean", "array", "object")
+
+_EDITOR_TYPES = {
+    "input": "string",
+    "textarea": "string",
+    "datepicker": "string",
+    "number": "number",
+    "checkbox": "array",
+    "switch": "boolean",
+    "requestList": "array",
+    "requestListSource": "array",
+    "stringList": "array",
+    "json": "object",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice of a select, radio or checkbox field."""
+
+    label: str
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One column of a ``requestListSource`` field."""
+
+    name: str
+    title: str
+    type: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InputField:
+    """One entry of ``properties``. Members that the schema leaves out are empty.
+
+    ``type`` is the declared one, or what editor and default tell; ``""`` when nothing does.
+    """
+
+    name: str
+    title: str
+    type: str
+    editor: str
+    description: str
+    required: bool
+    default: object  # None when there is none
+    options: tuple[Option, ...]
+    multiple: bool
+    params: tuple[Param, ...]
+    minimum: float | int | None
+    maximum: float | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class InputSchema:
+    """A schema that was accepted. ``document`` is the decoded file, exactly as published.
+
+    ``split_fields`` and ``remove_fields`` are the trimmed names of ``concurrency``;
+    ``legacy_split_field`` is the trimmed ``b``. ``limits`` of ``concurrency`` would cap what is
+    charged in advance per item; they stay in ``document``.
+    """
+
+    fields: tuple[InputField, ...]
+    description: str
+    split_fields: tuple[str, ...]
+    remove_fields: tuple[str, ...]
+    legacy_split_field: str
+    document: dict[str, Any]
+
+
+def parse(text: str) -> InputSchema:
+    """Read the content of ``input_schema.json``. Raise ``InvalidRequest``."""
+    try:
+        document = jsontext.loads(text)
+    except jsontext.BadJson as error:
+        where = f"line {error.line}: " if error.line else ""
+        raise InvalidRequest(NOT_JSON, details=[f"{FILE}: {where}{error}"]) from None
+    if not isinstance(document, dict):
+        raise InvalidRequest(f"{FILE}: the root must be an object with a properties array")
+    properties = document.get("properties")
+    if not isinstance(properties, list):
+        raise InvalidRequest(f'{FILE}: properties must be an array; add "properties": []')
+    fields = tuple(_field(item, index) for index, item in enumerate(properties))
+    _refuse_doubles(fields)
+    concurrency = document.get("concurrency")
+    rules = concurrency if isinstance(concurrency, dict) else {}
+    split_fields = names(rules.get("fields"))
+    splitting = frozenset(split_fields)
+    legacy = document.get("b")
+    return InputSchema(
+        fields=fields,
+        description=text_of(document.get("description")),
+        split_fields=split_fields,
+        remove_fields=tuple(n for n in names(rules.get("remove_fields")) if n in splitting),
+        legacy_split_field=legacy.strip() if isinstance(legacy, str) else "",
+        document=document,
+    )
+
+
+def names(value: object) -> tuple[str, ...]:
+    """Return the trimmed non-blank strings of an array, each once, in order."""
+    items = value if isinstance(value, list) else []
+    trimmed = (item.strip() for item in items if isinstance(item, str))
+    return tuple(dict.fromkeys(name for name in trimmed if name))
+
+
+def text_of(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def type_of(item: dict[str, Any]) -> str:
+    """Return the type of a property: declared, else from the editor, else from the default."""
+    if item.get("editor") == "select" and item.get("multiple") is True:
+        return "array"
+    declared = item.get("type")
+    if isinstance(declared, str) and declared in TYPES:
+        return declared
+    if declared is not None:
+        return ""
+    editor = text_of(item.get("editor"))
+    fallback = _EDITOR_TYPES.get(editor, "")
+    default = item.get("default")
+    if fallback == "string" and default is not None:
+        return json_type(default)
+    return fallback or json_type(default)
+
+
+def json_type(value: object) -> str:
+    """Return the schema's word for the type of a decoded value; ``""`` for null."""
+    kinds: tuple[tuple[type, str], ...] = (
+        (bool, "boolean"),
+        (int, "integer"),
+        (float, "number"),
+        (str, "string"),
+        (list, "array"),
+        (dict, "object"),
+    )
+    return next((word for kind, word in kinds if isinstance(value, kind)), "")
+
+
+def _field(item: object, index: int) -> InputField:
+    name = item.get("name") if isinstance(item, dict) else None
+    if not isinstance(item, dict) or not isinstance(name, str) or not name.strip():
+        raise InvalidRequest(
+            f"{FILE}: properties[{index}] has no name; give every property a unique name"
+        )
+    return InputField(
+        name=name,
+        title=text_of(item.get("title")),
+        type=type_of(item),
+        editor=text_of(item.get("editor")),
+        description=text_of(item.get("description")),
+        required=item.get("required") is True,
+        default=item.get("default"),
+        options=_options(item.get("options")),
+        multiple=item.get("multiple") is True,
+        params=_params(item.get("param_list")),
+        minimum=item["minimum"] if is_number(item.get("minimum")) else None,
+        maximum=item["maximum"] if is_number(item.get("maximum")) else None,
+    )
+
+
+def _refuse_doubles(fields: tuple[InputField, ...]) -> None:
+    seen: set[str] = set()
+    for field in fields:
+        if field.name in seen:
+            raise InvalidRequest(
+                f'{FILE}: the name "{field.name}" is used twice; rename one of the properties'
+            )
+        seen.add(field.name)
+
+
+def _options(value: object) -> tuple[Option, ...]:
+    items = value if isinstance(value, list) else []
+    return tuple(
+        Option(str(item.get("label", item["value"])), item["value"])
+        for item in items
+        if isinstance(item, dict) and "value" in item
+    )
+
+
+def _params(value: object) -> tuple[Param, ...]:
+    items = value if isinstance(value, list) else []
+    found = []
+    for item in items:
+        name = param_name(item)
+        if name:
+            title = text_of(item.get("title"))
+            required = item.get("required") is True
+            found.append(Param(name, title, type_of(item), required))
+    return tuple(found)
+
+
+def param_name(item: object) -> str:
+    """Return the name of a ``param_list`` entry: ``param``, or its alias ``name``."""
+    if not isinstance(item, dict):
+        return ""
+    return text_of(item.get("param")).strip() or text_of(item.get("name")).strip()

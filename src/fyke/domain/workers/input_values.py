@@ -1,0 +1,78 @@
+"""Checks a run's custom input against the schema of its version, before it is cut up.
+
+Every problem is collected, so that a caller mends them in one go; the first one is the message.
+What the original platform lets through passes here too: unknown keys, undeclared options, list
+items of any shape, and numbers beyond the bounds, unless the caller asks for the bounds.
+Nothing is changed: numbers keep every digit, and defaults are not filled in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fyke.domain.workers.input_schema import InputField, InputSchema, is_number, json_type
+from fyke.errors import InvalidRequest
+
+_ARTICLES = {
+    "string": "a string",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "a boolean",
+    "array": "an array",
+    "object": "an object",
+}
+
+
+def validate_input(
+    schema: InputSchema, custom: dict[str, Any], *, enforce_bounds: bool = False
+) -> None:
+    """Raise ``InvalidRequest`` with one detail for each problem.
+
+    ``custom`` is the decoded ``input.parameters.custom`` as a whole.
+    """
+    if not isinstance(custom, dict):
+        raise InvalidRequest(
+            "run input must be a JSON object; send input.parameters.custom as {...}"
+        )
+    problems: list[str] = []
+    for field in schema.fields:
+        problem = _problem(field, custom.get(field.name))
+        if not problem and enforce_bounds:
+            problem = _bound_problem(field, custom.get(field.name))
+        if problem:
+            problems.append(problem)
+    if problems:
+        raise InvalidRequest(problems[0], details=problems)
+
+
+def matches(type: str, value: object) -> bool:
+    """Tell whether a decoded value has the schema type; an unknown type takes anything."""
+    if type == "integer":
+        whole = isinstance(value, float) and value.is_integer()
+        return whole or (isinstance(value, int) and not isinstance(value, bool))
+    if type == "number":
+        return is_number(value)
+    return type not in _ARTICLES or json_type(value) == type
+
+
+def _problem(field: InputField, value: object) -> str:
+    if field.required and (value is None or value in ("", [], {})):
+        return (
+            f'required field "{field.name}" is missing or empty; '
+            f"give input.parameters.custom.{field.name} a value"
+        )
+    if value is None or matches(field.type, value):
+        return ""
+    return (
+        f'field "{field.name}" must be {_ARTICLES[field.type]}, not {_ARTICLES[json_type(value)]}'
+    )
+
+
+def _bound_problem(field: InputField, value: object) -> str:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return ""
+    if field.minimum is not None and value < field.minimum:
+        return f'field "{field.name}" must be >= {field.minimum}'
+    if field.maximum is not None and value > field.maximum:
+        return f'field "{field.name}" must be <= {field.maximum}'
+    return ""

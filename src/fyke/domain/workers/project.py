@@ -1,0 +1,289 @@
+"""A Worker project as a whole: which language, which files, and what is wrong with it.
+
+``read_project`` turns an archive into a ``Project`` that can be published, or refuses it with
+every error at once. ``check_folder`` tells the author the same before publishing, as findings.
+Nothing of the project is run: Python files are parsed, never compiled or imported, and the
+compiled program of a Go project is only looked at.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import warnings
+from itertools import zip_longest
+from pathlib import Path
+
+from fyke.domain.workers import input_findings, jsontext, output_schema, requirements
+from fyke.domain.workers.archive import Archive, normalise, open_archive, pack
+from fyke.domain.workers.elf import inspect_program
+from fyke.domain.workers.input_schema import FILE as INPUT_SCHEMA
+from fyke.domain.workers.input_schema import parse
+from fyke.domain.workers.model import Finding, Language, Project
+from fyke.domain.workers.output_schema import FILE as OUTPUT_SCHEMA
+from fyke.domain.workers.schema_report import ERROR, WARNING, shortened
+from fyke.errors import InvalidRequest
+
+ENTRIES = {"main.py": Language.PYTHON, "main.js": Language.NODE, "main": Language.GO}
+SDK_FILES = {
+    Language.PYTHON: ("sdk.py", "sdk_pb2.py", "sdk_pb2_grpc.py"),
+    Language.NODE: ("sdk.js", "sdk_pb.js", "sdk_grpc_pb.js"),
+    Language.GO: (),
+}
+DEPENDENCY_FILES = {Language.PYTHON: "requirements.txt", Language.NODE: "package.json"}
+LOCK_FILES = ("package-lock.json", "npm-shrinkwrap.json")
+BUILD_COMMAND = "CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -o main ."
+
+MAX_README = 2**20
+MAX_LOCK = 8 * 2**20
+MAX_SOURCE = 256 * 1024  # of one Python file that is parsed
+MAX_SOURCES = 2 * 2**20  # of all of them
+
+_HEADING = re.compile(r" {0,3}#{1,6}\s+(.*?)\s*#*\s*")
+
+
+def read_project(data: bytes) -> Project:
+    """Read an uploaded archive. Raise ``InvalidRequest`` with one detail for each error."""
+    with open_archive(data) as archive:
+        reader = _Reader(archive)
+        reader.read_all()
+        errors = [finding for finding in reader.findings if finding.severity == ERROR]
+        if errors or reader.language is None:
+            lines = [describe(finding) for finding in errors]
+            raise InvalidRequest(lines[0], details=lines)
+        bundle = normalise(archive.files)
+    return Project(
+        language=reader.language,
+        bundle=bundle,
+        digest=hashlib.sha256(bundle).hexdigest(),
+        input_schema=reader.input_schema,
+        output_schema=reader.output_schema,
+        readme=reader.readme,
+        requirements=reader.requirements,
+        title=first_heading(reader.readme),
+        description=parse(reader.input_schema).description or first_paragraph(reader.readme),
+        findings=reader.findings,
+    )
+
+
+def check_folder(folder: Path) -> list[Finding]:
+    """Return all findings about the project in a folder; errors would stop its publishing."""
+    try:
+        data = pack(folder)
+        with open_archive(data) as archive:
+            reader = _Reader(archive)
+            reader.read_all()
+            return reader.findings
+    except InvalidRequest as error:
+        remedy = "correct this and check again"
+        return [Finding(ERROR, "project_unreadable", "", 0, error.message, remedy)]
+
+
+def describe(finding: Finding) -> str:
+    """Return the finding as one line: file, line, what is wrong, and the way out."""
+    where = f"{finding.file}:{finding.line}" if finding.line else finding.file
+    return f"{where}: {finding.message}; {finding.remedy}"
+
+
+def first_heading(readme: str) -> str:
+    """Return the text of the first Markdown heading, ``""`` when there is none."""
+    lines = readme.splitlines()
+    for line, below in zip_longest(lines, lines[1:], fillvalue=""):
+        match = _HEADING.fullmatch(line)
+        if match and match[1]:
+            return match[1][:200]
+        if line.strip() and below.strip() and set(below.strip()) == {"="}:
+            return line.strip()[:200]
+    return ""
+
+
+def first_paragraph(readme: str) -> str:
+    """Return the first run of plain text lines as one line, ``""`` when there is none."""
+    words: list[str] = []
+    for line in readme.splitlines():
+        text = line.strip()
+        plain = bool(text) and not text.startswith(("#", "!", "[!", "<", "```", "|", "===", "---"))
+        if plain:
+            words.append(text)
+        elif words and set(text) <= {"=", "-"} and text:
+            words = []  # that was a heading, underlined
+        elif words:
+            break
+    return " ".join(words)[:500]
+
+
+class _Reader:
+    """Walks over one archive and collects its parts and all findings."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._files = {file.path: file for file in archive.files}
+        self._left_out = archive.left_out
+        self.findings: list[Finding] = []
+        self.language: Language | None = None
+        self.input_schema = self.output_schema = self.readme = self.requirements = ""
+
+    def read_all(self) -> None:
+        self._read_language()
+        self._read_schemas()
+        self.readme = self._text("README.md", MAX_README) or ""
+        if not self.readme.strip():
+            self._warn(
+                "readme_missing", "README.md", "there is no README.md", "describe the Worker"
+            )
+        for name in self._left_out:
+            message = f"the folder {name} is left out: it is taken for a build product"
+            self._warn("project_folder_left_out", name, message, "rename it if the Worker needs it")
+        if self.language is not None:
+            self._read_dependencies(self.language)
+            self._check_sdk(self.language)
+        if self.language == Language.PYTHON:
+            self._check_sources()
+        if self.language == Language.GO:
+            self._check_program()
+
+    def _error(self, code: str, file: str, message: str, remedy: str, line: int = 0) -> None:
+        self.findings.append(Finding(ERROR, code, file, line, shortened(message), remedy))
+
+    def _warn(self, code: str, file: str, message: str, remedy: str, line: int = 0) -> None:
+        self.findings.append(Finding(WARNING, code, file, line, shortened(message), remedy))
+
+    def _text(self, name: str, limit: int) -> str | None:
+        """Return a text file without byte order mark, None when missing; notes what is wrong."""
+        file = self._files.get(name)
+        if file is None:
+            return None
+        if file.size > limit:
+            message = f"{name} is larger than {limit:,} bytes"
+            self._error("project_file_too_large", name, message, "shorten it")
+            return None
+        try:
+            return jsontext.decode_text(file.read(limit))
+        except jsontext.BadJson as error:
+            message = str(error).partition(";")[0]
+            self._error("project_file_not_utf8", name, message, "save it as UTF-8", error.line)
+            return None
+
+    def _read_language(self) -> None:
+        found = [name for name in ENTRIES if name in self._files]
+        if len(found) == 1:
+            self.language = ENTRIES[found[0]]
+        elif found:
+            message = f"the project has {len(found)} entry files: {', '.join(found)}"
+            self._error("project_entry_ambiguous", found[0], message, "keep one, rename the others")
+        elif "main.go" in self._files:
+            message = "a Go project must hold the compiled program main beside main.go"
+            remedy = f"build it for linux/amd64 and pack again: {BUILD_COMMAND}"
+            self._error("project_program_missing", "main.go", message, remedy)
+        else:
+            self._entry_missing()
+
+    def _entry_missing(self) -> None:
+        message = "the project has no entry file"
+        remedy = "put main.py, main.js, or a compiled main at the root of the project"
+        nested = [name for name in self._files if name.rpartition("/")[2] in ENTRIES]
+        if "index.js" in self._files:
+            remedy = "rename index.js to main.js"
+        elif nested:
+            remedy = f"{min(nested, key=len)} lies too deep: pack the folder that holds it"
+        self._error("project_entry_missing", "", message, remedy)
+
+    def _read_schemas(self) -> None:
+        schema = self._text(INPUT_SCHEMA, jsontext.MAX_BYTES + 3)
+        if schema is not None:
+            self.input_schema = schema
+            self.findings += input_findings.check(schema)
+        elif INPUT_SCHEMA not in self._files:
+            message, remedy = f"there is no {INPUT_SCHEMA}", 'add one, at least {"properties": []}'
+            self._error("input_schema_missing", INPUT_SCHEMA, message, remedy)
+        columns = self._text(OUTPUT_SCHEMA, jsontext.MAX_BYTES + 3)
+        if columns is not None:
+            self.output_schema = columns
+            self.findings += output_schema.check(columns)
+
+    def _read_dependencies(self, language: Language) -> None:
+        name = DEPENDENCY_FILES.get(language)
+        if name is None:
+            return
+        text = self._text(name, jsontext.MAX_BYTES)
+        if text is None and name not in self._files:
+            message = f"there is no {name}: only what the SDK files need is installed"
+            self._warn("dependency_file_missing", name, message, f"add {name}")
+        if text is None:
+            return
+        self.requirements = text
+        if language == Language.PYTHON:
+            self._check_requirements(text)
+        else:
+            self._check_package(text)
+
+    def _check_requirements(self, text: str) -> None:
+        try:
+            requirements.parse(text)
+        except requirements.BadRequirement as error:
+            code, name = "requirement_not_honoured", "requirements.txt"
+            self._error(code, name, error.rule, error.remedy, error.line)
+
+    def _check_package(self, text: str) -> None:
+        lock = next((name for name in LOCK_FILES if name in self._files), None)
+        try:
+            requirements.parse_package(text)
+        except requirements.BadRequirement as error:
+            code = "requirement_not_honoured"
+            self._error(code, "package.json", error.rule, error.remedy, error.line)
+        if lock is None:
+            message = "there is no package-lock.json: each build may get other versions"
+            self._warn("lock_file_missing", "package.json", message, "run npm install and add it")
+        else:
+            self.requirements += "\n" + (self._text(lock, MAX_LOCK) or "")
+
+    def _check_sdk(self, language: Language) -> None:
+        for name in SDK_FILES[language]:
+            if name not in self._files:
+                message = f"the SDK file {name} is missing"
+                remedy = "copy it from a project made with `fyke worker new`"
+                self._warn("sdk_file_missing", name, message, remedy)
+
+    def _check_sources(self) -> None:
+        left = MAX_SOURCES
+        paths = [path for path in self._files if path.endswith(".py")]
+        for path in sorted(paths, key=lambda path: path != "main.py"):
+            file = self._files[path]
+            if file.size <= min(MAX_SOURCE, left):
+                left -= file.size
+                self._check_source(path, file.read(file.size))
+
+    def _check_source(self, path: str, source: bytes) -> None:
+        problem, line = syntax_problem(source)
+        note = self._error if path == "main.py" else self._warn
+        if problem:
+            note("python_syntax", path, problem, "correct the Python syntax", line)
+
+    def _check_program(self) -> None:
+        file = self._files["main"]
+        problem, is_dynamic = inspect_program(file.read(64 * 1024))
+        if problem:
+            remedy = f"build it for linux/amd64 and pack again: {BUILD_COMMAND}"
+            self._error("go_program_unusable", "main", problem, remedy)
+        elif is_dynamic:
+            message = "main needs shared libraries, which may be missing where it runs"
+            self._warn("go_program_dynamic", "main", message, f"build it with {BUILD_COMMAND}")
+
+
+def syntax_problem(source: bytes) -> tuple[str, int]:
+    """Return what is wrong with a Python source and its line; ``("", 0)`` when it is sound.
+
+    It is decoded as UTF-8 whatever its first lines say, because odd codecs are slow on purpose.
+    """
+    try:
+        text = source.decode("utf-8-sig")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except UnicodeDecodeError as error:
+        return "the file is not UTF-8", source.count(b"\n", 0, error.start) + 1
+    except SyntaxError as error:
+        return f"syntax error: {error.msg}", error.lineno or 0
+    except (ValueError, RecursionError, MemoryError) as error:
+        return f"cannot be parsed: {error or type(error).__name__}", 0
+    return "", 0

@@ -1,0 +1,47 @@
+"""The notebook of the schema checkers: findings with severity and line, kept to a useful number."""
+
+from __future__ import annotations
+
+from fyke.domain.workers.jsontext import Lines
+from fyke.domain.workers.model import Finding
+
+ERROR = "error"
+WARNING = "warning"
+
+MAX_FINDINGS = 200
+MAX_MESSAGE = 300
+
+
+def shortened(message: str) -> str:
+    """Return at most 300 characters; a message repeats names, and those have no limit."""
+    return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 3] + "..."
+
+
+class Report:
+    """Collects the findings about one JSON file."""
+
+    def __init__(self, file: str, text: str, blocking: frozenset[str]) -> None:
+        self._file = file
+        self._lines = Lines(text)
+        self._blocking = blocking
+        self._dropped = 0
+        self.findings: list[Finding] = []
+
+    def add(self, code: str, path: tuple[str | int, ...], message: str, remedy: str) -> None:
+        """Note a finding about the value at ``path``; its code decides the severity."""
+        severity = ERROR if code in self._blocking else WARNING
+        if len(self.findings) >= MAX_FINDINGS and severity == WARNING:
+            self._dropped += 1
+            return
+        line = self._lines.of(*path)
+        finding = Finding(severity, code, self._file, line, shortened(message), remedy)
+        self.findings.append(finding)
+
+    def finish(self) -> list[Finding]:
+        """Return the findings in the order of the file."""
+        self.findings.sort(key=lambda finding: finding.line)
+        if self._dropped:
+            message = f"{self._dropped} further warnings are not shown"
+            code, remedy = "findings_cut", "mend the warnings above and check again"
+            self.findings.append(Finding(WARNING, code, self._file, 0, message, remedy))
+        return self.findings

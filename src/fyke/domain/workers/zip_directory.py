@@ -1,0 +1,250 @@
+"""The table of contents of a ZIP, read with distrust.
+
+Own reader, because the usual ones repair: they search for the directory, take the first of two
+sizes that disagree, and follow whatever the names say. Here every number must agree with every
+other (end record, directory, local header) and no two entries may share bytes, or the archive is
+refused. zip64 is refused: nothing that is allowed here needs it.
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+from dataclasses import dataclass
+
+from fyke.domain.workers.entry_names import check_name, is_left_out, refuse
+from fyke.errors import InvalidRequest
+
+_END = struct.Struct("<4s4H2LH")
+_CENTRAL = struct.Struct("<4s4B4HL2L5H2L")
+_LOCAL = struct.Struct("<4s2B4HL2L2H")
+_END_MARK, _CENTRAL_MARK, _LOCAL_MARK = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
+_ZIP64_LOCATOR, _ZIP64_LOCATOR_SIZE = b"PK\x06\x07", 20
+
+STORED, DEFLATED = 0, 8
+_ENCRYPTED = 0x0001 | 0x0040 | 0x2000
+_PATCH = 0x0020
+_DESCRIPTOR = 0x0008
+_UTF8 = 0x0800
+_UNICODE_PATH = 0x7075
+_ASI_UNIX = 0x756E
+_NO_ZIP64 = 0xFFFFFFFF
+
+_PACK_AGAIN = "pack the project again with an ordinary ZIP program or with `fyke worker push`"
+
+
+@dataclass(frozen=True, slots=True)
+class ZipEntry:
+    """One entry as the directory and its local header agree on it."""
+
+    name: str  # a folder's ends with /
+    method: int
+    crc: int
+    packed: int  # bytes in the archive
+    size: int  # bytes after inflating, as claimed
+    data_at: int  # where its bytes begin
+    executable: bool
+
+    @property
+    def folder(self) -> bool:
+        return self.name.endswith("/")
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """One record of the directory, not yet believed."""
+
+    system: int
+    flags: int
+    method: int
+    crc: int
+    packed: int
+    size: int
+    attributes: int
+    local_at: int
+    name: bytes
+    extra: bytes
+
+
+def broken(rule: str) -> InvalidRequest:
+    return InvalidRequest(f"the archive is damaged or not a plain ZIP: {rule}; {_PACK_AGAIN}")
+
+
+def read_directory(data: bytes, max_entries: int) -> list[ZipEntry]:
+    """Return the entries in the order of the directory. Raise ``InvalidRequest``.
+
+    Entries that the packer leaves out are skipped once their names are known to be harmless.
+    """
+    count, start, end = _find_directory(data)
+    if count > max_entries:
+        raise InvalidRequest(
+            f"the archive holds {count:,} entries, at most {max_entries:,} are allowed; "
+            "leave out dependencies and build products"
+        )
+    entries, spans, at = [], [], start
+    for _ in range(count):
+        raw, at = _central_record(data, at, end)
+        name = _name(raw)
+        check_name(name)
+        if is_left_out(name):
+            continue
+        _check_kind(name, raw)
+        data_at = _check_local(data, start, name, raw)
+        spans.append((raw.local_at, data_at + raw.packed, name))
+        executable = bool(raw.attributes >> 16 & 0o111) and not name.endswith("/")
+        entries.append(
+            ZipEntry(name, raw.method, raw.crc, raw.packed, raw.size, data_at, executable)
+        )
+    if at != end:
+        raise broken("the directory is longer than its entries")
+    _refuse_overlap(spans, start)
+    return entries
+
+
+def _find_directory(data: bytes) -> tuple[int, int, int]:
+    """Return number of entries, start and end of the directory."""
+    places = []
+    at = data.rfind(_END_MARK)
+    lowest = max(0, len(data) - _END.size - 0xFFFF)
+    while at >= lowest:
+        if at + _END.size <= len(data):
+            comment = _END.unpack_from(data, at)[7]
+            if at + _END.size + comment == len(data):
+                places.append(at)
+        at = data.rfind(_END_MARK, 0, at)
+    if len(places) != 1:
+        raise broken("no end record, or more than one" if data else "it is empty")
+    end = places[0]
+    _, disk, first_disk, here, total, size, start, _ = _END.unpack_from(data, end)
+    locator = end - _ZIP64_LOCATOR_SIZE
+    if 0xFFFF in (here, total) or _NO_ZIP64 in (size, start):
+        raise broken("it is a zip64 archive")
+    if locator >= 0 and data[locator : locator + 4] == _ZIP64_LOCATOR:
+        raise broken("it is a zip64 archive")
+    if disk or first_disk or here != total:
+        raise broken("it is one part of several")
+    if start + size != end:
+        raise broken("the directory does not lie where the end record says")
+    return total, start, end
+
+
+def _central_record(data: bytes, at: int, end: int) -> tuple[_Raw, int]:
+    if at + _CENTRAL.size > end:
+        raise broken("the directory is shorter than its entries")
+    f = _CENTRAL.unpack_from(data, at)
+    if f[0] != _CENTRAL_MARK:
+        raise broken("an entry of the directory is not marked as one")
+    name_size, extra_size, comment_size, disk = f[12], f[13], f[14], f[15]
+    name_at = at + _CENTRAL.size
+    extra_at = name_at + name_size
+    after = extra_at + extra_size + comment_size
+    if after > end or disk:
+        raise broken("an entry reaches beyond the directory")
+    raw = _Raw(
+        system=f[2],
+        flags=f[5],
+        method=f[6],
+        crc=f[9],
+        packed=f[10],
+        size=f[11],
+        attributes=f[17],
+        local_at=f[18],
+        name=data[name_at:extra_at],
+        extra=data[extra_at : extra_at + extra_size],
+    )
+    return raw, after
+
+
+def _name(raw: _Raw) -> str:
+    """Return the name; without the UTF-8 mark only what is valid UTF-8 anyway is taken."""
+    try:
+        return raw.name.decode("utf-8")
+    except UnicodeDecodeError:
+        shown = raw.name.decode("latin-1")
+        raise refuse(shown, "the name is not UTF-8", "rename it or pack with UTF-8 names") from None
+
+
+def _check_kind(name: str, raw: _Raw) -> None:
+    if raw.flags & _ENCRYPTED:
+        raise refuse(name, "it is encrypted", "pack without a password")
+    if raw.flags & _PATCH or raw.method not in (STORED, DEFLATED):
+        raise refuse(name, "unknown compression", "pack with the method deflate or store")
+    if raw.method == STORED and raw.packed != raw.size:
+        raise refuse(name, "its two sizes differ", _PACK_AGAIN)
+    if _NO_ZIP64 in (raw.packed, raw.size, raw.local_at):
+        raise refuse(name, "it is a zip64 entry", _PACK_AGAIN)
+    _check_mode(name, raw.attributes >> 16)
+    extras = _extras(name, raw.extra)
+    unicode_path = extras.get(_UNICODE_PATH)
+    if unicode_path is not None and unicode_path[5:] != raw.name:
+        raise refuse(name, "it carries a second, different name", _PACK_AGAIN)
+    unix = extras.get(_ASI_UNIX, b"")
+    if len(unix) >= 6:
+        _check_mode(name, int.from_bytes(unix[4:6], "little"))
+    if name.endswith("/") and (raw.size or raw.packed > 2):
+        raise refuse(name, "a folder with content", _PACK_AGAIN)
+
+
+def _check_mode(name: str, mode: int) -> None:
+    kind = stat.S_IFMT(mode)
+    if kind == stat.S_IFLNK:
+        raise refuse(name, "it is a symbolic link", "pack the file itself instead")
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise refuse(name, "it is a device, pipe or socket", "leave it out")
+    if mode & (stat.S_ISUID | stat.S_ISGID):
+        raise refuse(name, "it has a set-id bit", "chmod it to 644 or 755 and pack again")
+    if (kind == stat.S_IFDIR) != name.endswith("/") and kind:
+        raise refuse(name, "file or folder? Name and mode disagree", _PACK_AGAIN)
+
+
+def _extras(name: str, extra: bytes) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    at = 0
+    while at + 4 <= len(extra):
+        kind, size = struct.unpack_from("<2H", extra, at)
+        if at + 4 + size > len(extra):
+            raise refuse(name, "its extra fields are damaged", _PACK_AGAIN)
+        found.setdefault(kind, extra[at + 4 : at + 4 + size])
+        at += 4 + size
+    return found
+
+
+def _check_local(data: bytes, directory: int, name: str, raw: _Raw) -> int:
+    """Compare the local header with the directory and return where the entry's bytes begin."""
+    if raw.local_at + _LOCAL.size > directory:
+        raise refuse(name, "it lies outside the archive", _PACK_AGAIN)
+    f = _LOCAL.unpack_from(data, raw.local_at)
+    mark, flags, method, crc, packed, size = f[0], f[3], f[4], f[7], f[8], f[9]
+    name_size, extra_size = int(f[10]), int(f[11])
+    name_at = raw.local_at + _LOCAL.size
+    data_at = name_at + name_size + extra_size
+    if mark != _LOCAL_MARK or data[name_at : name_at + name_size] != raw.name:
+        raise refuse(name, "its local header tells another name", _PACK_AGAIN)
+    if method != raw.method or (flags ^ raw.flags) & (_ENCRYPTED | _DESCRIPTOR | _PATCH):
+        raise refuse(name, "its local header tells another method", _PACK_AGAIN)
+    if data_at + raw.packed > directory:
+        raise refuse(name, "it reaches beyond the archive", _PACK_AGAIN)
+    if packed == _NO_ZIP64 and size == _NO_ZIP64:
+        packed, size = _local_zip64(name, data[name_at + name_size : data_at])
+    claimed = (crc, packed, size)
+    told_later = flags & _DESCRIPTOR and not any(claimed)
+    if claimed != (raw.crc, raw.packed, raw.size) and not told_later:
+        raise refuse(name, "its local header tells another size", _PACK_AGAIN)
+    return data_at
+
+
+def _local_zip64(name: str, extra: bytes) -> tuple[int, int]:
+    """Return packed and real size from the zip64 field that streaming writers leave behind."""
+    field = _extras(name, extra).get(1, b"")
+    if len(field) < 16:
+        raise refuse(name, "its zip64 field is damaged", _PACK_AGAIN)
+    size, packed = struct.unpack_from("<2Q", field)
+    return packed, size
+
+
+def _refuse_overlap(spans: list[tuple[int, int, str]], directory: int) -> None:
+    before = 0
+    for start, end, name in sorted(spans):
+        if start < before or end > directory:
+            raise refuse(name, "it shares bytes with another entry", _PACK_AGAIN)
+        before = end

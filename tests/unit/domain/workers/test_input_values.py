@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fyke.domain.workers.input_schema import InputSchema, parse
+from fyke.domain.workers.input_values import matches, validate_input
+from fyke.errors import InvalidRequest
+
+
+def schema(*properties: dict[str, Any]) -> InputSchema:
+    return parse(json.dumps({"properties": list(properties)}))
+
+
+@pytest.mark.parametrize("value", [None, "", [], {}])
+def test_required_and_empty(value: Any) -> None:
+    rules = schema({"name": "X", "required": True})
+    for custom in ({"X": value}, {}):
+        with pytest.raises(InvalidRequest) as caught:
+            validate_input(rules, custom)
+        assert caught.value.message.startswith('required field "X" is missing or empty')
+        assert "input.parameters.custom.X" in caught.value.message
+
+
+@pytest.mark.parametrize("value", [0, False, 0.0, " ", [None], {"a": None}])
+def test_required_and_not_empty(value: Any) -> None:
+    validate_input(schema({"name": "X", "required": True}), {"X": value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "good", "bad"),
+    [
+        ("string", "a string", ["", "a"], [1, True, [], {}]),
+        ("integer", "an integer", [1, 2**70, 3.0], ["1", True, 1.5, []]),
+        ("number", "a number", [1, 1.5, 2**70], ["1", False, {}]),
+        ("boolean", "a boolean", [True, False], [0, "true", []]),
+        ("array", "an array", [[], [1]], ["x", {}, 1]),
+        ("object", "an object", [{}, {"a": 1}], [[], "x", 1]),
+    ],
+)
+def test_top_level_types(kind: str, words: str, good: list[Any], bad: list[Any]) -> None:
+    rules = schema({"name": "X", "type": kind})
+    for value in [*good, None]:
+        validate_input(rules, {"X": value})
+    for value in bad:
+        with pytest.raises(InvalidRequest) as caught:
+            validate_input(rules, {"X": value})
+        assert caught.value.message.startswith(f'field "X" must be {words}')
+
+
+def test_all_problems_are_told() -> None:
+    rules = schema(
+        {"name": "a", "type": "array"},
+        {"name": "b", "required": True},
+        {"name": "c", "type": "string"},
+    )
+    with pytest.raises(InvalidRequest) as caught:
+        validate_input(rules, {"a": "x", "c": 1})
+    assert len(caught.value.details) == 3
+    assert caught.value.message == caught.value.details[0]
+    assert '"b"' in caught.value.details[1]
+
+
+def test_custom_must_be_an_object() -> None:
+    with pytest.raises(InvalidRequest, match="run input must be a JSON object"):
+        validate_input(schema(), [1])  # type: ignore[arg-type]
+
+
+def test_what_the_original_lets_through() -> None:
+    rules = schema(
+        {"name": "n", "type": "integer", "minimum": 1, "maximum": 3},
+        {
+            "name": "s",
+            "type": "string",
+            "editor": "select",
+            "options": [{"label": "A", "value": "a"}],
+        },
+        {"name": "k", "type": "array", "editor": "stringList"},
+        {"name": "r", "type": "array", "editor": "requestList"},
+        {"name": "u", "type": "odd"},
+    )
+    custom = {"n": 9, "s": "z", "k": ["coffee", {"keyword": "x"}], "r": [1], "u": 1, "other": {}}
+    before = json.dumps(custom)
+    validate_input(rules, custom)
+    assert json.dumps(custom) == before
+
+
+def test_bounds_on_request() -> None:
+    rules = schema({"name": "n", "type": "number", "minimum": 1, "maximum": 3})
+    validate_input(rules, {"n": 2}, enforce_bounds=True)
+    validate_input(rules, {}, enforce_bounds=True)
+    with pytest.raises(InvalidRequest, match='field "n" must be >= 1'):
+        validate_input(rules, {"n": 0}, enforce_bounds=True)
+    with pytest.raises(InvalidRequest, match='field "n" must be <= 3'):
+        validate_input(rules, {"n": 3.5}, enforce_bounds=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "fits"),
+    [
+        ({"editor": "stringList"}, "x", False),
+        ({"editor": "number"}, "x", False),
+        ({"editor": "switch"}, 1, False),
+        ({"editor": "json"}, [], False),
+        ({"editor": "textarea"}, 1, False),
+        ({"editor": "input", "default": 5}, 1, True),
+        ({"default": True}, "x", False),
+        ({"editor": "select"}, 1, True),
+        ({"editor": "select", "type": "string", "multiple": True}, ["a"], True),
+        ({}, object(), True),
+    ],
+)
+def test_missing_types_are_inferred(field: dict[str, Any], value: Any, fits: bool) -> None:
+    rules = schema({"name": "X", **field})
+    if fits:
+        validate_input(rules, {"X": value})
+    else:
+        with pytest.raises(InvalidRequest):
+            validate_input(rules, {"X": value})
+
+
+def test_unknown_type_takes_anything() -> None:
+    assert matches("odd", object())

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.workers.archive import pack
+from fyke.domain.workers.model import Finding, Language
+from fyke.domain.workers.project import (
+    check_folder,
+    describe,
+    first_heading,
+    first_paragraph,
+    read_project,
+    syntax_problem,
+)
+from fyke.errors import InvalidRequest
+
+SCHEMA = '{"description": "", "properties": []}'
+SDK = {"sdk.py": "", "sdk_pb2.py": "", "sdk_pb2_grpc.py": ""}
+PYTHON = {
+    "main.py": "print(1)\n",
+    "input_schema.json": SCHEMA,
+    "requirements.txt": "grpcio==1.80.0\n",
+    "README.md": "# Hello *there*\n\nIt says hello.\nTwice.\n\nMore.\n",
+    **SDK,
+}
+
+
+def elf(machine: int = 62, kind: int = 2, bits: int = 2, interpreter: bool = False) -> bytes:
+    ident = b"\x7fELF" + bytes([bits, 1, 1]) + bytes(9)
+    head = struct.pack(
+        "<16sHHIQQQIHHHHHH", ident, kind, machine, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0
+    )
+    segments = struct.pack("<I52x", 1) + struct.pack("<I52x", 3 if interpreter else 1)
+    return head + segments
+
+
+def archive(files: dict[str, str | bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        for name, content in files.items():
+            made.writestr(name, content)
+    return out.getvalue()
+
+
+def refusal(files: dict[str, str | bytes]) -> str:
+    with pytest.raises(InvalidRequest) as caught:
+        read_project(archive(files))
+    return "\n".join([caught.value.message, *caught.value.details])
+
+
+def codes(findings: list[Finding]) -> set[str]:
+    return {finding.code for finding in findings}
+
+
+def test_a_sound_python_project() -> None:
+    project = read_project(archive(PYTHON))
+    assert project.language == Language.PYTHON
+    assert project.title == "Hello *there*"
+    assert project.description == "It says hello. Twice."
+    assert project.requirements == "grpcio==1.80.0\n"
+    assert project.input_schema == SCHEMA
+    assert project.output_schema == ""
+    assert project.findings == []
+    assert len(project.digest) == 64
+
+
+def test_digest_depends_on_content_only() -> None:
+    first = read_project(archive(PYTHON))
+    wrapped = {f"hello-main/{name}": text for name, text in reversed(PYTHON.items())}
+    assert read_project(archive(wrapped)).digest == first.digest
+    assert read_project(first.bundle).digest == first.digest
+    changed = PYTHON | {"main.py": "print(2)\n"}
+    assert read_project(archive(changed)).digest != first.digest
+
+
+def test_the_schema_describes_first() -> None:
+    schema = '\ufeff{"description": "From the schema", "properties": []}'
+    project = read_project(archive(PYTHON | {"input_schema.json": schema}))
+    assert project.description == "From the schema"
+    assert project.input_schema.startswith("{")
+
+
+def test_node_project_with_lock() -> None:
+    files: dict[str, str | bytes] = {
+        "main.js": "console.log(1)",
+        "package.json": '{"dependencies": {"@grpc/grpc-js": "^1.13.4"}}',
+        "package-lock.json": '{"lockfileVersion": 3}',
+        "input_schema.json": SCHEMA,
+        "output_schema.json": '[{"name": "a", "type": "string"}]',
+    }
+    project = read_project(archive(files))
+    assert project.language == Language.NODE
+    assert "grpc-js" in project.requirements and "lockfileVersion" in project.requirements
+    assert codes(project.findings) == {"readme_missing", "sdk_file_missing"}
+    del files["package-lock.json"]
+    assert "lock_file_missing" in codes(read_project(archive(files)).findings)
+
+
+def test_go_project_is_made_executable() -> None:
+    files: dict[str, str | bytes] = {
+        "main": elf(),
+        "main.go": "package main",
+        "input_schema.json": SCHEMA,
+    }
+    project = read_project(archive(files))
+    assert project.language == Language.GO
+    made = zipfile.ZipFile(io.BytesIO(project.bundle))
+    assert made.getinfo("main").external_attr >> 16 & 0o777 == 0o755
+    assert made.getinfo("main.go").external_attr >> 16 & 0o777 == 0o644
+    assert codes(project.findings) == {"readme_missing"}
+    files["main"] = elf(interpreter=True)
+    assert "go_program_dynamic" in codes(read_project(archive(files)).findings)
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (b"MZ\x90", "a Windows program"),
+        (b"\xcf\xfa\xed\xfe", "a macOS program"),
+        (b"#!/bin/sh", "a script"),
+        (b"hello", "no program"),
+        (b"\x7fELF", "64-bit"),
+        (elf(bits=1), "64-bit"),
+        (elf(machine=183), "another processor"),
+        (elf(kind=1), "object file"),
+    ],
+)
+def test_programs_that_cannot_run(program: bytes, words: str) -> None:
+    text = refusal({"main": program, "input_schema.json": SCHEMA})
+    assert words in text
+    assert "GOOS=linux GOARCH=amd64" in text
+
+
+def test_a_cut_program_table_is_no_interpreter() -> None:
+    files: dict[str, str | bytes] = {"main": elf()[:64], "input_schema.json": SCHEMA}
+    assert "go_program_dynamic" not in codes(read_project(archive(files)).findings)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"main.py": "", "main.js": ""}, "2 entry files: main.py, main.js"),
+        ({"main.go": "package main"}, "GOOS=linux GOARCH=amd64"),
+        ({"index.js": ""}, "rename index.js to main.js"),
+        ({"a/b/main.py": "", "c": ""}, "a/b/main.py lies too deep"),
+        ({"x.txt": ""}, "put main.py, main.js, or a compiled main"),
+        ({"main.py": ""}, "there is no input_schema.json"),
+        ({"main.py": "", "input_schema.json": "{"}, "input_schema is not a valid json"),
+        ({"main.py": "", "input_schema.json": "[]"}, "must be an object"),
+        ({"main.py": "", "input_schema.json": b"\xff"}, "byte 0 is not UTF-8"),
+        ({"main.py": "", "input_schema.json": " " * 600_000}, "larger than"),
+        ({"main.py": "\n\nx = (", "input_schema.json": SCHEMA}, "main.py:3: syntax error"),
+        ({"main.py": "", "output_schema.json": "{}", "input_schema.json": SCHEMA}, "array of col"),
+        (
+            {"main.py": "", "requirements.txt": "\n-r other.txt", "input_schema.json": SCHEMA},
+            "requirements.txt:2: the option '-r' is not honoured",
+        ),
+        (
+            {
+                "main.js": "",
+                "package.json": '{"dependencies": {"a": "git+ssh://x/y"}}',
+                "input_schema.json": SCHEMA,
+            },
+            "package.json",
+        ),
+    ],
+)
+def test_what_cannot_be_published(files: dict[str, str | bytes], words: str) -> None:
+    assert words in refusal(files)
+
+
+def test_all_errors_at_once() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_project(archive({"main.py": "(", "input_schema.json": "{"}))
+    assert len(caught.value.details) == 2
+    assert caught.value.message == caught.value.details[0]
+
+
+def test_syntax_of_other_files_is_a_warning() -> None:
+    project = read_project(archive(PYTHON | {"lib/tool.py": "def", "old.py": b"\xff"}))
+    found = {finding.file: finding for finding in project.findings}
+    assert found["lib/tool.py"].severity == "warning"
+    assert found["lib/tool.py"].line == 1
+    assert "UTF-8" in found["old.py"].message
+
+
+def test_check_folder(tmp_path: Path) -> None:
+    for name, text in PYTHON.items():
+        (tmp_path / name).write_text(text)
+    assert check_folder(tmp_path) == []
+    assert read_project(pack(tmp_path)).title == "Hello *there*"
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "x.py").write_text("")
+    (tmp_path / "main.js").write_text("")
+    assert codes(check_folder(tmp_path)) == {"project_entry_ambiguous"}
+    (tmp_path / "main.js").unlink()
+    (tmp_path / "requirements.txt").unlink()
+    assert codes(check_folder(tmp_path)) == {"dependency_file_missing"}
+    (tmp_path / "link").symlink_to("main.py")
+    found = check_folder(tmp_path)
+    assert codes(found) == {"project_unreadable"}
+    assert "symbolic link" in found[0].message
+
+
+def test_left_out_folders_are_told() -> None:
+    project = read_project(archive(PYTHON | {"build/x.js": "", "node_modules/a/b.js": ""}))
+    assert codes(project.findings) == {"project_folder_left_out"}
+    names = zipfile.ZipFile(io.BytesIO(project.bundle)).namelist()
+    assert sorted(names) == sorted(PYTHON)
+
+
+def test_describe() -> None:
+    finding = Finding("error", "c", "f.json", 3, "is bad", "mend it")
+    assert describe(finding) == "f.json:3: is bad; mend it"
+
+
+@pytest.mark.parametrize(
+    ("readme", "heading", "paragraph"),
+    [
+        ("", "", ""),
+        ("Title\n=====\n\nText here.", "Title", "Text here."),
+        ("![x](y)\n\n## Two ##\ntext\nmore\n\nlast", "Two", "text more"),
+        ("plain", "", "plain"),
+        ("#nothing", "", ""),
+    ],
+)
+def test_readme_parts(readme: str, heading: str, paragraph: str) -> None:
+    assert first_heading(readme) == heading
+    assert first_paragraph(readme) == paragraph
+
+
+@pytest.mark.parametrize(
+    "source",
+    [b"(" * 10_000, b"\x00", b"# coding: rot13\nx = (\n", b"-" * 100_000 + b"1", b"x = '\\d'\n"],
+)
+def test_hostile_sources(source: bytes) -> None:
+    problem, _ = syntax_problem(source)
+    assert bool(problem) == (b"\\d" not in source)
