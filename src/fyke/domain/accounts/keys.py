@@ -1,0 +1,48 @@
+"""API keys: made here, shown once, kept only as a digest.
+
+A key carries 128 random bits, so a plain SHA-256 is enough: there is nothing to guess, and the
+lookup stays one indexed read. The text after the prefix has the form of a ULID because clients
+of the original know keys in that form; unlike a ULID it holds no time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass, field
+
+from fyke.domain.accounts.model import KEY_PREFIX
+from fyke.kit.ids import CROCKFORD, random_crockford
+
+_KEY = re.compile(re.escape(KEY_PREFIX) + f"[0-7][{CROCKFORD}]{{25}}")
+_SHOWN = len(KEY_PREFIX) + 4
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key at the one moment its text is known. ``key`` stays out of every printed form."""
+
+    id: str
+    name: str
+    key: str = field(repr=False)
+
+
+def generate() -> str:
+    """Return a fresh key: the prefix and 26 characters that hold 128 random bits."""
+    return KEY_PREFIX + secrets.choice("01234567") + random_crockford(25)
+
+
+def has_key_form(text: str) -> bool:
+    """Tell whether the text can be a key at all; says nothing about whether it opens anything."""
+    return _KEY.fullmatch(text) is not None
+
+
+def digest(key: str) -> str:
+    """Return what is stored of a key: 64 lower-case hex digits."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def shown_prefix(key: str) -> str:
+    """Return the part of a key that lists may show, so that people can tell keys apart."""
+    return key[:_SHOWN]

@@ -1,0 +1,378 @@
+"""Accounts and their keys: who is asking, who may ask, and what they have.
+
+A key is found by its digest and then compared in constant time, so neither the database nor the
+clock gives it away. A positive answer is remembered for at most a second, which is also the
+longest that a revoked key can still be of use in another process.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from fyke.domain.accounts.keys import NewKey, digest, generate, has_key_form, shown_prefix
+from fyke.domain.accounts.model import Account, ApiKey, Caller, Role, User
+from fyke.domain.accounts.rights import require_editor, require_operator
+from fyke.domain.billing.model import MICROS, EntryKind, LedgerEntry
+from fyke.domain.contracts import Storage, Transaction
+from fyke.errors import (
+    Conflict,
+    ExpiredKey,
+    Forbidden,
+    InvalidKey,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+    UserDisabled,
+    UserMissing,
+)
+from fyke.kit.clock import Clock
+from fyke.kit.ids import is_ulid, new_ulid
+
+OPERATOR_NAME = "owner"
+LOCAL_KEY_NAME = "local"
+FIRST_KEY_NAME = "first"
+
+CACHE_SECONDS = 1.0
+_CACHE_ENTRIES = 4096
+_TOUCH_EVERY_MS = 60_000
+_MB = 1_000_000
+_MOST = 10**18  # in millionths of a dollar, and in bytes: far above use, far below 64 bits
+
+_ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,38}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A key that was valid a moment ago."""
+
+    caller: Caller
+    expires_at: int
+    until: float
+
+
+class Accounts:
+    """The accounts of this installation, their users and keys."""
+
+    def __init__(self, storage: Storage, clock: Clock) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+
+    # --- who is asking ---------------------------------------------------------------------
+
+    async def authenticate(self, key_text: str) -> Caller:
+        """Return whom the key belongs to.
+
+        Raises ``InvalidKey`` (unknown or revoked), ``ExpiredKey``, ``UserMissing``,
+        ``UserDisabled``.
+        """
+        if not has_key_form(key_text):
+            raise InvalidKey
+        wanted = digest(key_text)
+        known = self._known.get(wanted)
+        if known is not None and self._still_good(known):
+            return known.caller
+        caller, key, now = await self._storage.read(lambda tx: _look_up(tx, wanted))
+        if now - key.last_used_at >= _TOUCH_EVERY_MS:
+            await self._touch(key.id)
+        self._remember(wanted, caller, key.expires_at)
+        return caller
+
+    def _still_good(self, known: _Known) -> bool:
+        if self._clock.monotonic() >= known.until:
+            return False
+        return known.expires_at == 0 or self._clock.now_ms() < known.expires_at
+
+    def _remember(self, wanted: str, caller: Caller, expires_at: int) -> None:
+        if len(self._known) >= _CACHE_ENTRIES:
+            self._known.clear()
+        until = self._clock.monotonic() + CACHE_SECONDS
+        self._known[wanted] = _Known(caller, expires_at, until)
+
+    async def _touch(self, key_id: str) -> None:
+        try:
+            await self._storage.write(lambda tx: tx.accounts.touch_key(key_id, tx.now))
+        except Unavailable:
+            # The time of last use is a courtesy: with a full disk reading must still work.
+            return
+
+    # --- accounts --------------------------------------------------------------------------
+
+    async def bootstrap(self) -> tuple[Account, str | None]:
+        """Return the operator's account; on the first start make it, and return its key too."""
+        key = generate()
+
+        def work(tx: Transaction) -> tuple[Account, str | None]:
+            existing = tx.accounts.operator()
+            if existing is not None:
+                return existing, None
+            account = _add_account(tx, OPERATOR_NAME, operator=True)
+            user = _add_user(tx, account)
+            _add_key(tx, account.id, user.id, LOCAL_KEY_NAME, key)
+            return account, key
+
+        try:
+            return await self._storage.write(work)
+        except Conflict:
+            # Another server of the same database was faster by a moment; its account is ours.
+            return await self._storage.write(work)
+
+    async def add_account(self, caller: Caller, name: str) -> tuple[Account, NewKey]:
+        """Make an account with one user of the same name and a first key.
+
+        Raises ``Forbidden``, ``InvalidRequest`` for the name, ``Conflict`` when it is taken.
+        """
+        require_operator(caller, "Adding accounts")
+        if not _ACCOUNT_NAME.fullmatch(name):
+            raise InvalidRequest(
+                f'name: "{name[:60]}" cannot name an account; use 1 to 39 lower-case letters, '
+                "digits and hyphens, beginning with a letter or digit"
+            )
+        key = generate()
+
+        def work(tx: Transaction) -> tuple[Account, NewKey]:
+            if tx.accounts.by_name(name) is not None:
+                raise Conflict(f'name: the account "{name}" exists already; choose another name')
+            account = _add_account(tx, name, operator=False)
+            user = _add_user(tx, account)
+            return account, _add_key(tx, account.id, user.id, FIRST_KEY_NAME, key)
+
+        return await self._storage.write(work)
+
+    async def get(self, caller: Caller) -> Account:
+        """The caller's own account. Raises ``UserMissing`` when it has been removed."""
+        account = await self._storage.read(lambda tx: tx.accounts.get(caller.account_id))
+        if account is None:
+            raise UserMissing
+        return account
+
+    async def list_accounts(self, caller: Caller) -> list[Account]:
+        """Every account of the installation, for its operator."""
+        require_operator(caller, "Listing accounts")
+        return await self._storage.read(lambda tx: tx.accounts.all())
+
+    async def credit(self, caller: Caller, name: str, usd: Decimal, traffic_mb: Decimal) -> Account:
+        """Add US dollars and megabytes (10^6 bytes) to the named account; return it as it is now.
+
+        Raises ``Forbidden``, ``NotFound``, ``InvalidRequest`` for amounts that are negative, not
+        finite, or finer than a millionth of a dollar or one byte.
+        """
+        require_operator(caller, "Crediting accounts")
+        micros = _units(usd, MICROS, "usd", "a millionth of a dollar")
+        traffic = _units(traffic_mb, _MB, "traffic_mb", "one byte")
+        if micros == 0 and traffic == 0:
+            raise InvalidRequest("usd, traffic_mb: at least one of them must be above 0")
+
+        def work(tx: Transaction) -> Account:
+            account = _named(tx, name)
+            if account.balance_micros + micros > _MOST or account.traffic_bytes + traffic > _MOST:
+                raise InvalidRequest("usd, traffic_mb: the account cannot hold that much")
+            tx.ledger.append(
+                LedgerEntry(
+                    id=new_ulid(),
+                    account_id=account.id,
+                    at=tx.now,
+                    kind=EntryKind.CREDIT,
+                    usd_micros=micros,
+                    traffic_bytes=traffic,
+                    run_id="",
+                    note=f"credited by {caller.account_name}",
+                )
+            )
+            return tx.accounts.get(account.id) or account
+
+        return await self._storage.write(work)
+
+    # --- keys ------------------------------------------------------------------------------
+
+    async def create_key(
+        self, caller: Caller, name: str, *, account: str | None = None, expires_at: int = 0
+    ) -> NewKey:
+        """Make a key for the caller's account, or (operator only) for the one named.
+
+        ``expires_at`` is in ms since the epoch, 0 = never. The key's text is in the answer and
+        nowhere else afterwards. Raises ``Forbidden``, ``NotFound``, ``InvalidRequest``,
+        ``Conflict`` when a living key of the account has this name.
+        """
+        require_editor(caller, "Creating keys")
+        wanted = _key_name(name)
+        key = generate()
+
+        def work(tx: Transaction) -> NewKey:
+            target, user_id = _target(tx, caller, account)
+            if expires_at and expires_at <= tx.now:
+                raise InvalidRequest("expires_at must lie in the future; leave it out for never")
+            if any(k.name == wanted and not k.revoked_at for k in tx.accounts.keys(target)):
+                raise Conflict(
+                    f'name: a key named "{wanted}" exists already; revoke it or choose another name'
+                )
+            return _add_key(tx, target, user_id, wanted, key, expires_at)
+
+        return await self._storage.write(work)
+
+    async def list_keys(self, caller: Caller, *, account: str | None = None) -> list[ApiKey]:
+        """The keys of the caller's account, or (operator only) of the one named."""
+
+        def work(tx: Transaction) -> list[ApiKey]:
+            return tx.accounts.keys(_account_id(tx, caller, account))
+
+        return await self._storage.read(work)
+
+    async def revoke_key(
+        self, caller: Caller, id_or_name: str, *, account: str | None = None
+    ) -> None:
+        """End a key of the caller's account at once. Raises ``NotFound`` when none of that id or
+        name is alive, ``Forbidden`` for somebody else's key unless the caller is the owner."""
+        require_editor(caller, "Revoking keys")
+
+        def work(tx: Transaction) -> None:
+            target = _account_id(tx, caller, account)
+            living = [
+                k
+                for k in tx.accounts.keys(target)
+                if not k.revoked_at and id_or_name in (k.id, k.name)
+            ]
+            if not living:
+                raise NotFound(f'There is no living key "{id_or_name[:60]}"; list the keys to see')
+            if caller.role is not Role.OWNER and living[0].user_id != caller.user_id:
+                raise Forbidden("Only the account's owner may revoke the keys of other users")
+            tx.accounts.revoke_key(target, living[0].id, tx.now)
+
+        await self._storage.write(work)
+        self._known.clear()
+
+    async def create_local_key(self, account_id: str) -> NewKey:
+        """Replace the key of the data folder, whose file was lost: the old one ends."""
+        key = generate()
+
+        def work(tx: Transaction) -> NewKey:
+            user_id = _owner_of(tx, account_id)
+            for old in tx.accounts.keys(account_id):
+                if old.name == LOCAL_KEY_NAME and not old.revoked_at:
+                    tx.accounts.revoke_key(account_id, old.id, tx.now)
+            return _add_key(tx, account_id, user_id, LOCAL_KEY_NAME, key)
+
+        made = await self._storage.write(work)
+        self._known.clear()
+        return made
+
+
+def _look_up(tx: Transaction, wanted: str) -> tuple[Caller, ApiKey, int]:
+    key = tx.accounts.key_by_digest(wanted)
+    if key is None or not hmac.compare_digest(key.digest, wanted) or key.revoked_at:
+        raise InvalidKey
+    if key.expires_at and key.expires_at <= tx.now:
+        raise ExpiredKey
+    user = tx.accounts.user(key.user_id)
+    account = tx.accounts.get(key.account_id)
+    if user is None or account is None:
+        raise UserMissing
+    if user.disabled:
+        raise UserDisabled
+    caller = Caller(
+        account_id=account.id,
+        account_name=account.name,
+        operator=account.operator,
+        user_id=user.id,
+        key_id=key.id,
+        role=user.role,
+    )
+    return caller, key, tx.now
+
+
+def _add_account(tx: Transaction, name: str, *, operator: bool) -> Account:
+    account = Account(
+        id=new_ulid(),
+        name=name,
+        operator=operator,
+        balance_micros=0,
+        held_micros=0,
+        traffic_bytes=0,
+        traffic_expires_at=0,
+        created_at=tx.now,
+    )
+    tx.accounts.add(account)
+    return account
+
+
+def _add_user(tx: Transaction, account: Account) -> User:
+    user = User(
+        id=new_ulid(),
+        account_id=account.id,
+        name=account.name,
+        role=Role.OWNER,
+        disabled=False,
+        password_hash="",
+        created_at=tx.now,
+    )
+    tx.accounts.add_user(user)
+    return user
+
+
+def _add_key(
+    tx: Transaction, account_id: str, user_id: str, name: str, key: str, expires_at: int = 0
+) -> NewKey:
+    stored = ApiKey(
+        id=new_ulid(),
+        account_id=account_id,
+        user_id=user_id,
+        name=name,
+        prefix=shown_prefix(key),
+        digest=digest(key),
+        created_at=tx.now,
+        expires_at=expires_at,
+        revoked_at=0,
+        last_used_at=0,
+    )
+    tx.accounts.add_key(stored)
+    return NewKey(stored.id, name, key)
+
+
+def _named(tx: Transaction, name: str) -> Account:
+    account = tx.accounts.by_name(name)
+    if account is None:
+        raise NotFound(f'There is no account "{name[:60]}"; list the accounts to see')
+    return account
+
+
+def _account_id(tx: Transaction, caller: Caller, account: str | None) -> str:
+    if account is None or account == caller.account_name:
+        return caller.account_id
+    require_operator(caller, "Managing the keys of another account")
+    return _named(tx, account).id
+
+
+def _target(tx: Transaction, caller: Caller, account: str | None) -> tuple[str, str]:
+    """The account a new key is for, and the user it will speak as."""
+    account_id = _account_id(tx, caller, account)
+    if account_id == caller.account_id:
+        return account_id, caller.user_id
+    return account_id, _owner_of(tx, account_id)
+
+
+def _owner_of(tx: Transaction, account_id: str) -> str:
+    for user in tx.accounts.users(account_id):
+        if user.role is Role.OWNER and not user.disabled:
+            return user.id
+    raise NotFound("The account has no user with the role owner that is not disabled")
+
+
+def _key_name(name: str) -> str:
+    wanted = name.strip()
+    if not wanted or len(wanted) > 64 or not wanted.isprintable():
+        raise InvalidRequest("name: a key needs a name of 1 to 64 printable characters")
+    if is_ulid(wanted):
+        raise InvalidRequest("name: a key cannot be named like an id; choose another name")
+    return wanted
+
+
+def _units(amount: Decimal, per: int, field: str, least: str) -> int:
+    if not amount.is_finite() or amount < 0 or amount > _MOST // per:
+        raise InvalidRequest(f"{field} must be 0 or a positive number of at most {_MOST // per}")
+    units = amount * per
+    if units != units.to_integral_value():
+        raise InvalidRequest(f"{field} must be a multiple of {least}")
+    return int(units)

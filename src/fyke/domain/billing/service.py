@@ -1,0 +1,78 @@
+"""Money around a run: set aside at its start, settled at its end, both inside the transaction
+that starts or ends it.
+
+So there is no moment in which a run exists without its hold, or has ended without its bill, and
+whoever loses the race for the end books nothing. Entries that would move nothing are not written.
+"""
+
+from __future__ import annotations
+
+from fyke.domain.accounts.model import Account
+from fyke.domain.billing.model import EntryKind, LedgerEntry
+from fyke.domain.billing.pricing import Prices, format_balance, hold
+from fyke.domain.contracts import Transaction
+from fyke.domain.runs.model import Run
+from fyke.errors import InsufficientBalance, InsufficientTraffic, UserMissing
+from fyke.kit.ids import new_ulid
+
+
+def place_hold(tx: Transaction, prices: Prices, run: Run) -> int:
+    """Set aside what ``run`` may cost and return it in micros; the caller stores it in the run.
+
+    Raises ``InsufficientBalance`` or ``InsufficientTraffic``; then nothing was changed.
+    """
+    if not prices.any() and not prices.traffic_quota:
+        return 0
+    account = tx.accounts.lock(run.account_id)
+    if account is None:
+        raise UserMissing
+    available = account.balance_micros - account.held_micros
+    amount = hold(prices, run.limits, subtasks=run.subtasks, available=available)
+    if amount > 0 and available < amount:
+        raise InsufficientBalance(_too_little(amount, available))
+    if prices.traffic_quota and _traffic_left(account, tx.now) <= 0:
+        raise InsufficientTraffic
+    if amount:
+        _append(tx, run, EntryKind.HOLD, usd=-amount)
+    return amount
+
+
+def settle(tx: Transaction, prices: Prices, run: Run) -> None:
+    """Give back the hold of ``run`` and book its final ``usage_micros`` and ``traffic_bytes``.
+
+    Must be called in the transaction that makes the run terminal, after that has been won.
+    Traffic is counted down only where accounts have a quota of it.
+    """
+    if run.hold_micros:
+        _append(tx, run, EntryKind.RELEASE, usd=run.hold_micros)
+    traffic = run.traffic_bytes if prices.traffic_quota else 0
+    if run.usage_micros or traffic:
+        _append(tx, run, EntryKind.USAGE, usd=-run.usage_micros, traffic=-traffic)
+
+
+def _traffic_left(account: Account, now: int) -> int:
+    expired = 0 < account.traffic_expires_at <= now
+    return 0 if expired else account.traffic_bytes
+
+
+def _too_little(amount: int, available: int) -> str:
+    return (
+        f"Insufficient balance: the run may cost up to {format_balance(amount)} USD and "
+        f"{format_balance(max(0, available))} USD are free; credit the account, or lower "
+        "max_total_charge, max_total_traffic, the time limit or the device"
+    )
+
+
+def _append(tx: Transaction, run: Run, kind: EntryKind, *, usd: int, traffic: int = 0) -> None:
+    tx.ledger.append(
+        LedgerEntry(
+            id=new_ulid(),
+            account_id=run.account_id,
+            at=tx.now,
+            kind=kind,
+            usd_micros=usd,
+            traffic_bytes=traffic,
+            run_id=run.id,
+            note="",
+        )
+    )

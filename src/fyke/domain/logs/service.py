@@ -1,0 +1,50 @@
+"""Reading the log of a run: its last lines for a look, or all of it for a file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.contracts import Results, Storage, Transaction
+from fyke.domain.logs.model import LogEntry
+from fyke.domain.logs.text import log_file
+from fyke.domain.results.access import existing_run, own_run
+
+_CHUNK = 200  # entries; a line has at most 16 KiB, so a chunk stays within a few megabytes
+
+
+class RunLogs:
+    """The logs of all runs, each seen only by its own account."""
+
+    def __init__(self, storage: Storage, results: Results) -> None:
+        self._storage = storage
+        self._results = results
+
+    async def tail(self, caller: Caller, run_id: str, limit: int) -> tuple[list[LogEntry], int]:
+        """The last ``limit`` entries, oldest first, and the number of visible rows of the run.
+
+        Raises ``RunNotFound``, also for another account's run.
+        """
+
+        def work(tx: Transaction) -> frozenset[str]:
+            own_run(tx, caller, run_id)
+            return tx.runs.hidden_attempts(run_id)
+
+        hidden = await self._storage.read(work)
+        totals = await self._results.totals(run_id, hidden)
+        return await self._results.log_tail(run_id, max(1, limit)), totals.rows
+
+    async def walk(self, run_id: str, after: int = 0) -> AsyncIterator[list[LogEntry]]:
+        """All entries behind position ``after``, in order, some at a time. Knows no caller: for
+        those who have already been let in."""
+        while entries := await self._results.log_after(run_id, after, _CHUNK):
+            yield entries
+            after = entries[-1].position
+
+    async def text(self, run_id: str) -> AsyncIterator[bytes]:
+        """The whole log as a text file, for whoever shows a signed link.
+
+        Raises ``RunNotFound`` before the first piece when the run has been removed.
+        """
+        await self._storage.read(lambda tx: existing_run(tx, run_id))
+        return log_file(self.walk(run_id))

@@ -1,0 +1,50 @@
+"""The full log as a text file that is safe to open in a terminal.
+
+One entry is one line that begins in the first column; further lines of its content are indented
+by a tab, so that no Worker can write a line that looks like an entry of its own making. What
+would move a cursor, colour a screen or turn the reading order around is taken out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+from fyke.domain.logs.model import LogEntry
+
+_LEVELS = {1: "DEBUG", 2: "INFO", 3: "WARN", 4: "ERROR"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_MS = 253_402_300_799_999  # the end of the year 9999, where ISO dates end
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*+[ -/]*+[@-~]"  # colours and cursor movements
+    r"|\x1b\][^\x07\x1b]*+(?:\x07|\x1b\\)"  # titles, links, clipboard
+)
+_LINE_ENDS = re.compile("\r\n?|\u2028|\u2029|\x85")
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # C0 and C1 without tab and newline
+    "\u202a-\u202e\u2066-\u2069]"  # overrides of the reading order
+)
+
+
+def clean(text: str) -> str:
+    """Return the text without control characters; every kind of line end becomes ``\\n``."""
+    text = _LINE_ENDS.sub("\n", _ESCAPES.sub("", text))
+    return _UNSAFE.sub("", text)
+
+
+def render(entry: LogEntry) -> str:
+    """Return ``<time> <level> [<group>] <content>`` with a newline at its end."""
+    time = _EPOCH + timedelta(milliseconds=min(max(0, entry.timestamp), _MAX_MS))
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z"
+    level = _LEVELS.get(entry.type, "INFO")
+    group = clean(entry.group).replace("\n", " ")
+    content = clean(entry.content).rstrip("\n").replace("\n", "\n\t")
+    return f"{stamp} {level:<5} [{group}] {content}\n"
+
+
+async def log_file(pages: AsyncIterator[list[LogEntry]]) -> AsyncIterator[bytes]:
+    """Stream the file, one piece per page of entries."""
+    async for page in pages:
+        yield "".join(map(render, page)).encode("utf-8", "replace")

@@ -1,0 +1,58 @@
+"""Row ids, and the columns of a run whose Worker has named none.
+
+A row's id is made from its run and position, so it needs no column, survives an upsert and is the
+same in every answer. It tells nothing about the row and opens nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+from fyke.domain.results.model import ROW_ID, Header, Row
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_ID_FIELD = f'"{ROW_ID}":"'.encode()
+_FORMATS = {
+    b'"': "text",
+    b"t": "boolean",
+    b"f": "boolean",
+    b"[": "array",
+    b"{": "object",
+}
+
+
+def data_id(run_id: str, position: int) -> str:
+    """Return the id of the row at ``position`` of a run: 64 lower-case hex digits."""
+    return hashlib.sha256(f"{run_id}/{position}".encode()).hexdigest()
+
+
+def with_id(row: Row) -> bytes:
+    """Return the row's JSON object with its id as the last member, everything else untouched."""
+    body = row.data[:-1]
+    comma = b"" if body == b"{" else b","
+    identity = data_id(row.run_id, row.position).encode()
+    return b"".join((body, comma, _ID_FIELD, identity, b'"}'))
+
+
+def headers_from_rows(rows: Iterable[Row]) -> list[Header]:
+    """Derive columns from rows: keys in the order first seen, format by the first value that is
+    not null (text when there is none)."""
+    formats: dict[str, str] = {}
+    for row in rows:
+        for key, raw in _fields(row.data).items():
+            if not formats.get(key):
+                formats[key] = _format_of(bytes(raw))
+    return [Header(label=key, key=key, format=kind or "text") for key, kind in formats.items()]
+
+
+def _format_of(token: bytes) -> str:
+    first = token[:1]
+    if first == b"n":
+        return ""
+    found = _FORMATS.get(first)
+    if found is not None:
+        return found
+    return "integer" if token.lstrip(b"-").isdigit() else "number"

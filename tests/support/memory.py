@@ -1,0 +1,305 @@
+"""The state and the rows in plain dictionaries, for unit tests of domain services.
+
+Only the stores that those services use, and only what the contracts promise. The real stores
+have a suite of their own in ``tests/contract``; nothing here stands in for them there.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from fyke.domain.accounts.model import Account, ApiKey, Caller, Role, User
+from fyke.domain.billing.model import EntryKind, LedgerEntry
+from fyke.domain.logs.model import LogEntry
+from fyke.domain.results.model import Header, Row, RunTotals
+from fyke.domain.runs.model import Origin, Run, RunLimits, RunState
+from fyke.domain.tasks.model import Task
+from fyke.domain.workers.model import Language, SystemDefaults, Version, VersionState, Worker
+from fyke.errors import Conflict
+from fyke.kit.clock import Clock, ManualClock
+from fyke.kit.ids import new_ulid
+
+T = TypeVar("T")
+
+
+class MemoryAccounts:
+    def __init__(self) -> None:
+        self.rows: dict[str, Account] = {}
+        self.user_rows: dict[str, User] = {}
+        self.key_rows: dict[str, ApiKey] = {}
+
+    def add(self, account: Account) -> None:
+        if self.by_name(account.name):
+            raise Conflict
+        self.rows[account.id] = account
+
+    def get(self, account_id: str) -> Account | None:
+        return self.rows.get(account_id)
+
+    lock = get
+
+    def by_name(self, name: str) -> Account | None:
+        return next((a for a in self.rows.values() if a.name == name), None)
+
+    def operator(self) -> Account | None:
+        return next((a for a in self.rows.values() if a.operator), None)
+
+    def all(self) -> list[Account]:
+        return list(self.rows.values())
+
+    def add_user(self, user: User) -> None:
+        self.user_rows[user.id] = user
+
+    def user(self, user_id: str) -> User | None:
+        return self.user_rows.get(user_id)
+
+    def users(self, account_id: str) -> list[User]:
+        return [u for u in self.user_rows.values() if u.account_id == account_id]
+
+    def add_key(self, key: ApiKey) -> None:
+        self.key_rows[key.id] = key
+
+    def key_by_digest(self, digest: str) -> ApiKey | None:
+        return next((k for k in self.key_rows.values() if k.digest == digest), None)
+
+    def keys(self, account_id: str) -> list[ApiKey]:
+        return [k for k in self.key_rows.values() if k.account_id == account_id]
+
+    def revoke_key(self, account_id: str, key_id: str, at: int) -> bool:
+        for key in self.keys(account_id):
+            if key_id in (key.id, key.name) and not key.revoked_at:
+                self.key_rows[key.id] = replace(key, revoked_at=at)
+                return True
+        return False
+
+    def touch_key(self, key_id: str, at: int) -> None:
+        self.key_rows[key_id] = replace(self.key_rows[key_id], last_used_at=at)
+
+
+class MemoryLedger:
+    def __init__(self, accounts: MemoryAccounts) -> None:
+        self._accounts = accounts
+        self.rows: list[LedgerEntry] = []
+
+    def append(self, entry: LedgerEntry) -> None:
+        account = self._accounts.rows[entry.account_id]
+        if entry.kind in (EntryKind.HOLD, EntryKind.RELEASE):
+            account = replace(account, held_micros=account.held_micros - entry.usd_micros)
+        else:
+            account = replace(
+                account,
+                balance_micros=account.balance_micros + entry.usd_micros,
+                traffic_bytes=account.traffic_bytes + entry.traffic_bytes,
+            )
+        self._accounts.rows[account.id] = account
+        self.rows.append(entry)
+
+    def entries(self, account_id: str, *, limit: int) -> list[LedgerEntry]:
+        return [e for e in reversed(self.rows) if e.account_id == account_id][:limit]
+
+    def sums(self, account_id: str) -> tuple[int, int, int]:
+        mine = [e for e in self.rows if e.account_id == account_id]
+        moving = [e for e in mine if e.kind in (EntryKind.CREDIT, EntryKind.USAGE)]
+        held = -sum(e.usd_micros for e in mine if e not in moving)
+        return (
+            sum(e.usd_micros for e in moving),
+            held,
+            sum(e.traffic_bytes for e in moving),
+        )
+
+
+class MemoryTasks:
+    def __init__(self) -> None:
+        self.rows: dict[str, Task] = {}
+
+    def add(self, task: Task) -> None:
+        self.rows[task.id] = task
+
+    def get(self, task_id: str) -> Task | None:
+        return self.rows.get(task_id)
+
+    def of_account(self, account_id: str, *, offset: int, limit: int) -> tuple[int, list[Task]]:
+        mine = [t for t in reversed(self.rows.values()) if t.account_id == account_id]
+        return len(mine), mine[offset : offset + limit]
+
+    def delete(self, task_id: str) -> None:
+        del self.rows[task_id]
+
+
+class MemoryWorkers:
+    def __init__(self) -> None:
+        self.rows: dict[str, Worker] = {}
+        self.version_rows: dict[tuple[str, str], Version] = {}
+
+    def get(self, worker_id: str) -> Worker | None:
+        return self.rows.get(worker_id)
+
+    def version(self, worker_id: str, number: str) -> Version | None:
+        return self.version_rows.get((worker_id, number))
+
+
+class MemoryRuns:
+    def __init__(self) -> None:
+        self.rows: dict[str, Run] = {}
+        self.hidden: dict[str, frozenset[str]] = {}
+
+    def get(self, run_id: str) -> Run | None:
+        return self.rows.get(run_id)
+
+    def hidden_attempts(self, run_id: str) -> frozenset[str]:
+        return self.hidden.get(run_id, frozenset())
+
+
+class MemoryTransaction:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.accounts = MemoryAccounts()
+        self.ledger = MemoryLedger(self.accounts)
+        self.tasks = MemoryTasks()
+        self.workers = MemoryWorkers()
+        self.runs = MemoryRuns()
+
+    @property
+    def now(self) -> int:
+        return self._clock.now_ms()
+
+
+class MemoryStorage:
+    """Counts its reads and writes; what a failing write did is undone."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or ManualClock()
+        self.tx: Any = MemoryTransaction(self.clock)
+        self.reads = 0
+        self.writes = 0
+        self.write_error: Exception | None = None
+
+    async def read(self, work: Callable[[Any], T]) -> T:
+        self.reads += 1
+        return work(self.tx)
+
+    async def write(self, work: Callable[[Any], T]) -> T:
+        self.writes += 1
+        if self.write_error:
+            raise self.write_error
+        before = copy.deepcopy(self.tx.__dict__)
+        try:
+            return work(self.tx)
+        except Exception:
+            self.tx.__dict__ = before
+            raise
+
+    async def close(self) -> None:
+        return None
+
+
+@dataclass
+class MemoryResults:
+    """Rows by run, in order of position."""
+
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    declared: dict[str, list[Header]] = field(default_factory=dict)
+    log: dict[str, list[LogEntry]] = field(default_factory=dict)
+    limits: list[int] = field(default_factory=list)  # of each rows_after, as asked
+
+    def push(self, run_id: str, *data: bytes, attempt_id: str = "a") -> None:
+        rows = self.rows.setdefault(run_id, [])
+        for text in data:
+            rows.append(Row(run_id, len(rows) + 1, attempt_id, text))
+
+    def _visible(self, run_id: str, hidden: frozenset[str]) -> list[Row]:
+        return [r for r in self.rows.get(run_id, []) if r.attempt_id not in hidden]
+
+    async def totals(self, run_id: str, hidden: frozenset[str]) -> RunTotals:
+        rows = self._visible(run_id, hidden)
+        return RunTotals(len(rows), sum(len(r.data) for r in rows))
+
+    async def headers(self, run_id: str) -> list[Header]:
+        return self.declared.get(run_id, [])
+
+    async def page(
+        self, run_id: str, hidden: frozenset[str], *, offset: int, limit: int
+    ) -> list[Row]:
+        return self._visible(run_id, hidden)[offset : offset + limit]
+
+    async def rows_after(
+        self, run_id: str, hidden: frozenset[str], *, position: int, limit: int
+    ) -> list[Row]:
+        self.limits.append(limit)
+        return [r for r in self._visible(run_id, hidden) if r.position > position][:limit]
+
+    async def log_tail(self, run_id: str, limit: int) -> list[LogEntry]:
+        return self.log.get(run_id, [])[-limit:]
+
+    async def log_after(self, run_id: str, position: int, limit: int) -> list[LogEntry]:
+        return [e for e in self.log.get(run_id, []) if e.position > position][:limit]
+
+
+def add_account(storage: MemoryStorage, name: str = "acme", **changes: Any) -> Account:
+    account = Account(new_ulid(), name, False, 0, 0, 0, 0, storage.clock.now_ms())
+    account = replace(account, **changes)
+    storage.tx.accounts.add(account)
+    return account
+
+
+def caller_of(account: Account, role: Role = Role.OWNER) -> Caller:
+    return Caller(account.id, account.name, account.operator, "u", "k", role)
+
+
+def a_run(account_id: str, **changes: Any) -> Run:
+    """A run that is ready to start: 0.125 cores, 512 MB, half an hour, no caps."""
+    limits = changes.pop("limits", None) or RunLimits(0.125, 512, 1800, 0, 0)
+    run = Run(
+        id=new_ulid(),
+        account_id=account_id,
+        worker_id=new_ulid(),
+        version="v1.0.1",
+        task_id="",
+        key_id="",
+        origin=Origin.API,
+        state=RunState.READY,
+        outcome=None,
+        err_msg="",
+        limits=limits,
+        region="",
+        egress_allow=(),
+        input_json="{}",
+        callback_url="",
+        subtasks=1,
+        subtasks_succeeded=0,
+        subtasks_failed=0,
+        results=0,
+        usage_micros=0,
+        traffic_bytes=0,
+        hold_micros=0,
+        created_at=0,
+        started_at=0,
+        finished_at=0,
+    )
+    return replace(run, **changes)
+
+
+def a_worker(account_id: str, **changes: Any) -> Worker:
+    worker = Worker(new_ulid(), account_id, "acme", "prices", "Prices", "", False, 0, "v1.0.1")
+    return replace(worker, **changes)
+
+
+def a_version(worker_id: str, number: str = "v1.0.1", **changes: Any) -> Version:
+    version = Version(
+        id=new_ulid(),
+        worker_id=worker_id,
+        number=number,
+        digest="0" * 64,
+        language=Language.PYTHON,
+        state=VersionState.PUBLISHED,
+        input_schema='{"properties":[]}',
+        output_schema="",
+        readme="",
+        requirements="",
+        defaults=SystemDefaults(),
+        created_at=0,
+    )
+    return replace(version, **changes)

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.accounts.model import Role
+from fyke.domain.accounts.rights import require_editor, require_operator
+from fyke.errors import Forbidden
+from support.memory import MemoryStorage, add_account, caller_of
+
+
+def test_only_the_operator_passes_as_operator():
+    storage = MemoryStorage()
+    require_operator(caller_of(add_account(storage, "owner", operator=True)), "This")
+    with pytest.raises(Forbidden, match="This is for the operator's account only"):
+        require_operator(caller_of(add_account(storage, "acme")), "This")
+
+
+@pytest.mark.parametrize("role", [Role.OWNER, Role.MEMBER])
+def test_owners_and_members_may_edit(role: Role):
+    assert require_editor(caller_of(add_account(MemoryStorage()), role), "This") is None
+
+
+def test_viewers_may_not_edit():
+    with pytest.raises(Forbidden, match="viewer"):
+        require_editor(caller_of(add_account(MemoryStorage()), Role.VIEWER), "This")

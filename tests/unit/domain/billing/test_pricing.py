@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fyke.domain.billing.pricing import Prices, charge, format_balance, format_usage, hold
+from fyke.domain.runs.model import RunLimits
+
+FREE = Prices()
+HOUR = 3_600_000
+
+
+def limits(
+    cpus: float = 1, memory: int = 1024, seconds: int = 3600, usd: int = 0, traffic: int = 0
+):
+    return RunLimits(cpus, memory, seconds, usd, traffic)
+
+
+def test_nothing_costs_anything_by_default():
+    assert not FREE.any()
+    assert charge(FREE, limits(), milliseconds=HOUR, traffic_bytes=10**12) == 0
+    assert hold(FREE, limits(usd=5), subtasks=1000, available=10**9) == 0
+
+
+@pytest.mark.parametrize(
+    ("prices", "expected"),
+    [
+        (Prices(cpu_hour=Decimal("0.04")), 20_000),
+        (Prices(memory_gb_hour=Decimal("0.005")), 5_000),
+        (Prices(traffic_gb=Decimal("0.8")), 1_600_000),
+        (Prices(Decimal("0.04"), Decimal("0.005"), Decimal("0.8")), 1_625_000),
+    ],
+)
+def test_one_hour_of_half_a_core_two_gigabytes_and_two_of_traffic(prices: Prices, expected: int):
+    device = limits(cpus=0.5, memory=1024)
+    assert charge(prices, device, milliseconds=HOUR, traffic_bytes=2 * 10**9) == expected
+
+
+def test_cores_mean_their_decimal_form():
+    prices = Prices(cpu_hour=Decimal("1"))
+    assert charge(prices, limits(cpus=0.1), milliseconds=HOUR, traffic_bytes=0) == 100_000
+
+
+def test_a_charge_is_rounded_once_to_the_nearest_millionth():
+    prices = Prices(cpu_hour=Decimal("0.0036"))  # one micro a second
+    device = limits()
+    costs = [charge(prices, device, milliseconds=ms, traffic_bytes=0) for ms in (499, 501, 1499)]
+    assert costs == [0, 1, 1]
+
+
+def test_a_hold_is_what_every_subtask_can_cost_up_to_its_timeout():
+    prices = Prices(cpu_hour=Decimal("0.36"))
+    assert hold(prices, limits(seconds=10), subtasks=3, available=0) == 3000
+
+
+def test_the_cap_on_the_charge_bounds_the_hold():
+    prices = Prices(cpu_hour=Decimal("0.36"))
+    assert hold(prices, limits(seconds=10, usd=2500), subtasks=3, available=0) == 2500
+
+
+def test_capped_traffic_is_part_of_the_hold():
+    prices = Prices(traffic_gb=Decimal(1))
+    assert hold(prices, limits(traffic=10**6), subtasks=3, available=0) == 1000
+
+
+def test_priced_traffic_without_a_cap_holds_the_cap_on_the_charge_or_all_there_is():
+    prices = Prices(cpu_hour=Decimal("0.36"), traffic_gb=Decimal(1))
+    assert hold(prices, limits(seconds=1, usd=10**7), subtasks=1, available=5) == 10**7
+    assert hold(prices, limits(seconds=1), subtasks=1, available=5_000_000) == 5_000_000
+    assert hold(prices, limits(seconds=1), subtasks=1, available=50) == 100
+    assert hold(Prices(traffic_gb=Decimal(1)), limits(), subtasks=1, available=-3) == 1
+
+
+price = st.decimals(0, 100, places=6)
+
+
+@given(
+    price,
+    price,
+    price,
+    st.sampled_from([0.125, 0.25, 0.1, 1.0, 3.7]),
+    st.integers(1, 100),
+    st.integers(1, 10**9),
+    st.data(),
+)
+def test_no_run_within_its_limits_costs_more_than_its_hold(
+    cpu: Decimal,
+    memory: Decimal,
+    gb: Decimal,
+    cores: float,
+    seconds: int,
+    cap: int,
+    data: st.DataObject,
+):
+    prices = Prices(cpu, memory, gb)
+    device = limits(cpus=cores, memory=512, seconds=seconds, traffic=cap)
+    times = data.draw(st.lists(st.integers(0, seconds * 1000), min_size=1, max_size=5))
+    traffic = data.draw(st.integers(0, cap))
+    first = charge(prices, device, milliseconds=times[0], traffic_bytes=traffic)
+    rest = sum(charge(prices, device, milliseconds=t, traffic_bytes=0) for t in times[1:])
+    assert first + rest <= hold(prices, device, subtasks=len(times), available=0) + 1
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "0.00"),
+        (10_000_000, "10.00"),
+        (10_122_554_700, "10122.5547"),
+        (10_500_000, "10.50"),
+        (10_501_000, "10.501"),
+        (10_000_099, "10.00"),
+        (10_000_100, "10.0001"),
+        (9_999_999, "9.9999"),
+        (-1, "-0.0001"),
+        (-2_500_000, "-2.50"),
+        (10**18, "1000000000000.00"),
+    ],
+)
+def test_balances_have_two_to_four_decimals_and_never_show_too_much(micros: int, text: str):
+    assert format_balance(micros) == text
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "0"),
+        (21_700, "0.0217"),
+        (65_000, "0.065"),
+        (1_000_000, "1"),
+        (100_000_000, "100"),
+        (49, "0"),
+        (50, "0.0001"),
+        (1_234_550, "1.2346"),
+        (10**15, "1000000000"),
+    ],
+)
+def test_usage_has_up_to_four_decimals_and_no_zeros_at_the_end(micros: int, text: str):
+    assert format_usage(micros) == text
