@@ -1,0 +1,378 @@
+"""One living box, as the process that spawned it sees it.
+
+The same code runs inside the runner of a plain user and inside the launcher of root. It imports
+only the standard library and the pure parts of this package.
+
+How a box ends: process 1 of its namespace is killed, and with it the kernel kills everything
+inside, fork bombs and daemons included; that process counts as ended only when all others have.
+A box whose cpu is limited would die slowly, so the limit is lifted first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import struct
+import subprocess
+from dataclasses import dataclass
+
+from fyke.sandbox import bubblewrap, processes, seccomp
+from fyke.sandbox.cgroups import Group, Groups
+from fyke.sandbox.folders import WorkFolders
+from fyke.sandbox.order import Order
+
+START_SECONDS = 20.0
+GRACE_SECONDS = 2.0  # for bubblewrap to report after process 1 was killed
+END_SECONDS = 10.0
+MEMORY_WATCH_SECONDS = 0.5
+SOFT_WATCH_SECONDS = 0.2  # where the limit itself is only a watch
+LISTENERS = 4
+OWN_PROCESSES = 1  # process 1 of the namespace counts towards the limit
+
+
+class CellFailed(Exception):
+    """The box could not be put up; the message says what was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellUsage:
+    """Milliseconds and bytes."""
+
+    cpu_ms: int = 0
+    memory_peak: int = 0
+    work_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CellExit:
+    """``status`` as bubblewrap reports it: 128 and more is a signal."""
+
+    status: int
+    out_of_memory: bool
+
+
+@dataclass(slots=True)
+class Ends:
+    """Our ends of a fresh box. Whoever receives them closes them."""
+
+    control: socket.socket
+    listeners: list[socket.socket]
+    stdout: int
+    stderr: int
+
+
+class Cell:
+    """A box that was started; ``ends`` are for the one who will feed and drain it."""
+
+    def __init__(self, order: Order, folders: WorkFolders, group: Group) -> None:
+        self.order = order
+        self.ends: Ends
+        self.user = -1  # the user that the inside runs as, as the machine sees it
+        self.group = group
+        self._folders = folders
+        self._process: subprocess.Popen[bytes]
+        self._main: int  # descriptors of processes
+        self._first: int
+        self._exited: asyncio.Future[int]
+        self._watcher: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._soft_peak = 0
+        self._soft_cpu = 0
+        self._memory_passed = False
+        self._final = CellUsage()
+
+    # --- start
+
+    @classmethod
+    async def start(
+        cls, order: Order, folders: WorkFolders, groups: Groups, uid: int | None
+    ) -> Cell:
+        """Put up the walls and wait for the shim. ``uid`` is the user to become, for root.
+
+        Raise ``CellFailed``; nothing is left behind then.
+        """
+        if (os.geteuid() if uid is None else uid) == 0:
+            raise CellFailed("a box never runs as user 0: its files under /proc/sys would be open")
+        try:
+            work = folders.create(order.name, uid)
+        except OSError as error:
+            raise CellFailed(f"cannot make the work folder: {error}") from error
+        try:
+            group = groups.create(order.name, order.memory, order.processes + OWN_PROCESSES)
+        except OSError as error:
+            folders.remove(order.name)
+            raise CellFailed(f"cannot make the control group: {error}") from error
+        cell = cls(order, folders, group)
+        layout = bubblewrap.Layout(
+            order.kind, work, order.bundle, order.environment, order.tmp_size
+        )
+        try:
+            await cell._spawn(layout, uid)
+        except BaseException:
+            await cell._undo()
+            raise
+        return cell
+
+    async def _spawn(self, layout: bubblewrap.Layout, uid: int | None) -> None:
+        # in the thread of the loop, because the box dies with the thread that made it
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        ours.setblocking(False)
+        out, err = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+        self.ends = Ends(ours, [], out[0], err[0])
+        try:
+            self._process = _popen(layout, theirs, out[1], err[1], uid)
+        except (OSError, ValueError) as error:
+            raise CellFailed(f"cannot start {bubblewrap.PROGRAM}: {error}") from error
+        finally:
+            theirs.close()
+            os.close(out[1])
+            os.close(err[1])
+        self._exited = _watch_exit(self._process)
+        pid = await self._receive_ready()
+        first = processes.parent(pid)
+        self._main, self._first = os.pidfd_open(pid), os.pidfd_open(first)
+        for member in (first, pid):
+            self.group.add(member)
+        if not self.group.ends_as_one:
+            self._watcher = asyncio.create_task(self._watch_memory())
+
+    async def _receive_ready(self) -> int:
+        """Take the listeners; return the shim's pid as the kernel translated it for us."""
+        loop = asyncio.get_running_loop()
+        readable: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self.ends.control, _resolve, readable)
+        try:
+            await asyncio.wait_for(readable, START_SECONDS)
+        except TimeoutError as error:
+            raise CellFailed(f"the box was not ready within {START_SECONDS:.0f} s") from error
+        finally:
+            loop.remove_reader(self.ends.control)
+        numbers, credentials = _receive(self.ends.control)
+        self.ends.listeners = [socket.socket(fileno=number) for number in numbers]
+        if len(numbers) != LISTENERS or credentials is None:
+            raise CellFailed(f"the box did not start: {await self._last_words()}")
+        pid, self.user, _ = credentials
+        return pid
+
+    async def _last_words(self) -> str:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._exited), GRACE_SECONDS)
+        os.set_blocking(self.ends.stderr, False)
+        with contextlib.suppress(BlockingIOError):
+            words = os.read(self.ends.stderr, 4096).decode(errors="replace").strip()
+            return words or f"{bubblewrap.PROGRAM} ended without a word"
+        return "no word on its error output"
+
+    async def _undo(self) -> None:
+        if hasattr(self, "ends"):
+            close_ends(self.ends)
+        if hasattr(self, "_exited"):
+            self._process.kill()
+            await self._exited
+        await self._clear_away()
+
+    # --- life
+
+    async def wait(self) -> CellExit:
+        """Until the Worker's main process has ended."""
+        status = await asyncio.shield(self._exited)
+        passed = self._memory_passed or self.group.out_of_memory()
+        return CellExit(128 - status if status < 0 else status, passed)
+
+    @property
+    def holds(self) -> frozenset[str]:
+        """Which of cpu, memory and pids are limited by the kernel."""
+        return self.group.holds
+
+    async def limit_cpu(self) -> None:
+        self.group.limit_cpu(self.order.cpus)
+
+    async def terminate(self) -> None:
+        """SIGTERM to the Worker's main process."""
+        if self._closing is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._main, signal.SIGTERM)
+
+    async def usage(self) -> CellUsage:
+        """The figures so far; after the end, the last ones."""
+        if self._closing is not None:
+            return self._final
+        work = await asyncio.to_thread(self._folders.measure, self.order.name, self.order.work_size)
+        if self.group.holds:
+            return CellUsage(self.group.cpu_ms(), self.group.memory_peak(), work)
+        self._look_at_tree()
+        return CellUsage(self._soft_cpu, self._soft_peak, work)
+
+    async def _watch_memory(self) -> None:
+        """End the whole box when it ran out of memory, where the kernel does not do so."""
+        while not self._exited.done():
+            if self.group.holds:
+                await asyncio.sleep(MEMORY_WATCH_SECONDS)
+                self._memory_passed = self.group.out_of_memory()
+            else:
+                await asyncio.sleep(SOFT_WATCH_SECONDS)
+                self._memory_passed = self._look_at_tree() > self.order.memory
+            if self._memory_passed:
+                self._shoot()
+                return
+
+    def _look_at_tree(self) -> int:
+        seen = processes.tree_usage(self._process.pid)
+        self._soft_peak = max(self._soft_peak, seen.memory)
+        self._soft_cpu = max(self._soft_cpu, seen.cpu_ms)
+        return seen.memory
+
+    # --- end
+
+    async def kill(self) -> None:
+        """End everything inside and wait until it has. Safe to repeat."""
+        if self._closing is not None and self._closing.done():
+            return
+        self._shoot()
+        await _ended(self._first, END_SECONDS)
+        try:
+            await asyncio.wait_for(asyncio.shield(self._exited), GRACE_SECONDS)
+        except TimeoutError:
+            self._process.kill()
+            await self._exited
+
+    def _shoot(self) -> None:
+        self.group.limit_cpu(None)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._first, signal.SIGKILL)
+        self.group.kill()
+
+    async def close(self) -> None:
+        """Kill what is left; remove cgroup and folder. Safe to repeat, also at the same time."""
+        if self._closing is None:
+            self._final = await self.usage()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        await self.kill()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        self._memory_passed = self._memory_passed or self.group.out_of_memory()
+        await self._clear_away()
+        os.close(self._main)
+        os.close(self._first)
+
+    async def _clear_away(self) -> None:
+        await remove_group(self.group)
+        await asyncio.to_thread(self._folders.remove, self.order.name)
+
+
+async def remove_group(group: Group) -> None:
+    """Remove it; its last process may take a moment to leave. Raise ``CellFailed`` after 10 s."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + END_SECONDS
+    while not group.remove():
+        if loop.time() > deadline:
+            raise CellFailed(f"processes {group.processes()} do not leave their control group")
+        group.kill()
+        await asyncio.sleep(0.005)
+
+
+def close_ends(ends: Ends) -> None:
+    """Close our ends of a box that will not be used."""
+    ends.control.close()
+    for listener in ends.listeners:
+        listener.close()
+    os.close(ends.stdout)
+    os.close(ends.stderr)
+
+
+def _popen(
+    layout: bubblewrap.Layout, control: socket.socket, out: int, err: int, uid: int | None
+) -> subprocess.Popen[bytes]:
+    """Start bubblewrap with an empty environment and its options out of sight."""
+    passed: list[int] = []
+
+    def data(content: bytes) -> int:
+        passed.append(_memory_file(content))
+        return passed[-1]
+
+    try:
+        options = bubblewrap.arguments(layout, data, data(seccomp.program()))
+        listed = data(b"".join(os.fsencode(option) + b"\0" for option in options))
+        return subprocess.Popen(
+            [
+                *(bubblewrap.PROGRAM, "--args", str(listed), "--"),
+                *bubblewrap.command(control.fileno()),
+            ],
+            pass_fds=[*passed, control.fileno()],
+            env={},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            user=uid,
+            group=uid,
+            extra_groups=None if uid is None else [],
+        )
+    finally:
+        for number in passed:
+            os.close(number)
+
+
+def _memory_file(content: bytes) -> int:
+    number = os.memfd_create("fyke", os.MFD_CLOEXEC)
+    os.write(number, content)
+    os.lseek(number, 0, os.SEEK_SET)
+    return number
+
+
+def _receive(control: socket.socket) -> tuple[list[int], tuple[int, int, int] | None]:
+    """Descriptors and the sender's (pid, uid, gid), as the kernel vouches for them."""
+    numbers: list[int] = []
+    credentials = None
+    _, ancillary, _, _ = control.recvmsg(64, 256, socket.MSG_CMSG_CLOEXEC)
+    for _, kind, content in ancillary:
+        if kind == socket.SCM_RIGHTS:
+            numbers += [number for (number,) in struct.iter_unpack("i", content)]
+        elif kind == socket.SCM_CREDENTIALS:
+            credentials = struct.unpack("3i", content)
+    return numbers, credentials
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _watch_exit(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
+    """The exit status, by event: a descriptor of a process becomes readable when it ends."""
+    loop = asyncio.get_running_loop()
+    exited: asyncio.Future[int] = loop.create_future()
+    descriptor = os.pidfd_open(process.pid)
+
+    def ended() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        status = process.wait()
+        if not exited.done():
+            exited.set_result(status)
+
+    loop.add_reader(descriptor, ended)
+    return exited
+
+
+async def _ended(descriptor: int, timeout: float) -> None:
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+    copy = os.dup(descriptor)
+    loop.add_reader(copy, _resolve, over)
+    try:
+        await asyncio.wait_for(over, timeout)
+    except TimeoutError as error:
+        raise CellFailed(f"the box did not end within {timeout:.0f} s") from error
+    finally:
+        loop.remove_reader(copy)
+        os.close(copy)

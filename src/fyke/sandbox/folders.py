@@ -1,0 +1,161 @@
+"""Work folders: made, measured and removed without ever following what a Worker left in them.
+
+Everything is relative to an open descriptor and refuses links, so that no name that a Worker
+makes, and no folder that it swaps while we look, leads outside. Trees may be deeper than a path
+can be long and hold folders that their owner made unreadable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+
+BLOCK = 512  # the unit of st_blocks, whatever the file system
+ENTRY_BYTES = 4096  # what a file weighs at least: empty ones use up the disk as well
+DEEPEST = 64
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class WorkFolders:
+    """The folders of living boxes, one each, below ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.root = root
+        self._fd = os.open(root, _FOLDER)
+
+    def create(self, name: str, uid: int | None) -> Path:
+        """Make the folder, for that user alone. Raise ``FileExistsError``."""
+        os.mkdir(name, 0o700, dir_fd=self._fd)
+        if uid is not None:
+            folder = os.open(name, _FOLDER, dir_fd=self._fd)
+            try:
+                os.fchown(folder, uid, uid)
+            finally:
+                os.close(folder)
+        return self.root / name
+
+    def names(self) -> list[str]:
+        """What is there, living or left over."""
+        with os.scandir(self._fd) as entries:
+            return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False))
+
+    def measure(self, name: str, limit: int) -> int:
+        """Bytes on disk, as far as they matter: the walk ends once ``limit`` is passed.
+
+        A folder that is too deep or closed to us counts as passing it, because a Worker that
+        hides its files there would otherwise be without a limit.
+        """
+        try:
+            top = os.open(name, _FOLDER, dir_fd=self._fd)
+        except FileNotFoundError:
+            return 0
+        except PermissionError:
+            return limit + 1
+        try:
+            return _measure(top, limit)
+        finally:
+            os.close(top)
+
+    def remove(self, name: str) -> None:
+        """Remove the folder with all that is in it. Only once its processes are dead."""
+        try:
+            os.chmod(name, 0o700, dir_fd=self._fd)  # its owner may have closed it even to itself
+            top = os.open(name, _FOLDER, dir_fd=self._fd)
+        except FileNotFoundError:
+            return
+        try:
+            _empty(top)
+        finally:
+            os.close(top)
+        os.rmdir(name, dir_fd=self._fd)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def _measure(top: int, limit: int) -> int:
+    total = 0
+    stack = [(os.dup(top), iter(os.listdir(top)))]
+    try:
+        while stack:
+            folder, names = stack[-1]
+            name = next(names, None)
+            if name is None:
+                os.close(stack.pop()[0])
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                total += max(info.st_blocks * BLOCK, ENTRY_BYTES)
+                if total > limit:
+                    return total
+                if stat.S_ISDIR(info.st_mode):
+                    if len(stack) >= DEEPEST:
+                        return limit + 1
+                    child = _open_below(folder, name)
+                    if child is None:
+                        return limit + 1
+                    stack.append((child, iter(os.listdir(child))))  # noqa: PTH208
+        return total
+    finally:
+        for folder, _ in stack:
+            os.close(folder)
+
+
+def _open_below(folder: int, name: str) -> int | None:
+    """The subfolder; None when it is closed to us. A name swapped meanwhile is simply gone."""
+    try:
+        return os.open(name, _FOLDER, dir_fd=folder)
+    except PermissionError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise FileNotFoundError(name) from error
+        raise
+
+
+def _empty(top: int) -> None:
+    """Remove everything below ``top`` with two open folders, however deep the tree is.
+
+    A folder that is not empty is moved up to the top and dealt with there, so no step ever goes
+    more than one level down.
+    """
+    moved = 0
+    while names := os.listdir(top):
+        for name in names:
+            if not _is_folder(top, name):
+                os.unlink(name, dir_fd=top)
+                continue
+            os.chmod(name, 0o700, dir_fd=top)
+            folder = os.open(name, _FOLDER, dir_fd=top)
+            try:
+                moved = _raise_subfolders(folder, top, moved)
+            finally:
+                os.close(folder)
+            os.rmdir(name, dir_fd=top)
+
+
+def _raise_subfolders(folder: int, top: int, moved: int) -> int:
+    for name in os.listdir(folder):
+        if not _is_folder(folder, name):
+            os.unlink(name, dir_fd=folder)
+            continue
+        os.chmod(name, 0o700, dir_fd=folder)  # moving a folder writes to it
+        while True:
+            moved += 1
+            try:
+                os.rename(name, f".moved-{moved}", src_dir_fd=folder, dst_dir_fd=top)
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                    raise
+            else:
+                break
+    return moved
+
+
+def _is_folder(folder: int, name: str) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)

@@ -1,0 +1,195 @@
+"""Which walls hold on this machine: a real box is put up and looked at from both sides.
+
+Every check is a wall. One that is missing means that nothing may run; the limits alone may be
+missing, and then only what the operator trusts may run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import re
+import secrets
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fyke.domain.contracts import BoxLimits, Isolation, IsolationReport, SandboxFault
+from fyke.sandbox import bubblewrap, syscalls
+from fyke.sandbox.box import WalledBox
+from fyke.sandbox.cgroups import ALL_HOLD
+from fyke.sandbox.order import Order
+from fyke.sandbox.spawner import Held, Spawner
+
+Check = tuple[str, bool, str]
+NO_CAPABILITY = "0000000000000000"
+LIMITS = BoxLimits(cpus=1.0, memory=256 * 2**20, processes=32)
+DENIED_CALL = "request_key"  # unfiltered: EFAULT for the null pointers that the inspector passes
+
+PROGRAM = "bubblewrap"
+BOX = "box"
+LIMITS_CHECK = "limits"
+
+
+async def inspect(spawner: Spawner) -> IsolationReport:
+    """Put up a box, look, take it down. Never raises for what the machine lacks."""
+    program = _program()
+    if not program[1]:
+        return _report([program])
+    try:
+        seen, held, user = await _look(spawner)
+    except SandboxFault as fault:
+        return _report([program, (BOX, False, _why_no_box(str(fault)))])
+    kind, reason = await spawner.limits()
+    return _report([program, *_walls(seen, user), _limits(held, kind, reason)])
+
+
+def _program() -> Check:
+    if not Path(bubblewrap.PROGRAM).exists():
+        return (
+            PROGRAM,
+            False,
+            f"{bubblewrap.PROGRAM} is missing; install it "
+            "(apt install bubblewrap, or dnf install bubblewrap)",
+        )
+    answer = subprocess.run(
+        [bubblewrap.PROGRAM, "--version"], capture_output=True, text=True, timeout=10, check=False
+    ).stdout.strip()
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", answer)
+    version = tuple(int(part) for part in found.groups()) if found else (0,)
+    oldest = ".".join(map(str, bubblewrap.OLDEST))
+    if version < bubblewrap.OLDEST:
+        return PROGRAM, False, f"{answer or 'unknown version'} is too old; {oldest} is needed"
+    return PROGRAM, True, answer
+
+
+async def _look(spawner: Spawner) -> tuple[dict[str, Any], frozenset[str], int]:
+    """What the inside sees, which limits hold, and which user the inside is outside."""
+    order = Order(
+        name=f"PROBE-{secrets.token_hex(8).upper()}",
+        kind="probe",
+        bundle=None,
+        environment=None,
+        cpus=LIMITS.cpus,
+        memory=LIMITS.memory,
+        processes=LIMITS.processes,
+        tmp_size=LIMITS.tmp_size,
+        work_size=LIMITS.work_size,
+    )
+    with _canary() as port:
+        held = await spawner.start(order)
+        box = WalledBox(held, order, LIMITS)
+        try:
+            return await _ask(box, held, port)
+        finally:
+            await box.close()
+            for listener in box.listeners.values():
+                listener.close()
+
+
+async def _ask(box: WalledBox, held: Held, port: int) -> tuple[dict[str, Any], frozenset[str], int]:
+    number = syscalls.denied(platform.machine())[DENIED_CALL]
+    await box.launch({"FYKE_CANARY_PORT": str(port), "FYKE_DENIED_CALL": str(number)})
+    said: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+    async for stream, data in box.output():
+        said[stream] += data
+    ended = await box.wait()
+    try:
+        seen = json.loads(said["stdout"])
+    except ValueError as error:
+        words = said["stderr"].decode(errors="replace").strip()[-300:]
+        raise SandboxFault(f"the inspector ended with {ended.code}: {words}") from error
+    return seen, held.holds, held.user
+
+
+@contextlib.contextmanager
+def _canary() -> Iterator[int]:
+    """A port on the machine's own loopback that no box may reach."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        yield server.getsockname()[1]
+
+
+def _walls(seen: dict[str, Any], user: int) -> list[Check]:
+    ids = seen["processes"]
+    capabilities = seen["capabilities"]
+    filtered = seen["seccomp"] == "2" and seen["denied_call"] == "EPERM"
+    alone = seen["interfaces"] == ["lo"] and seen["canary"] == "ECONNREFUSED"
+    return [
+        ("user namespace", seen["uid"] == bubblewrap.INNER_ID, f"user {seen['uid']} inside"),
+        ("unprivileged user", user > 0, f"user {user} outside"),
+        (
+            "seccomp",
+            filtered,
+            f"mode {seen['seccomp']}, a denied call answered {seen['denied_call']}",
+        ),
+        (
+            "network",
+            alone,
+            f"interfaces {', '.join(seen['interfaces'])}; the machine's loopback answered "
+            f"{seen['canary']}",
+        ),
+        ("proc", len(ids) <= 3 and 1 in ids, f"{len(ids)} processes visible"),
+        (
+            "capabilities",
+            all(value == NO_CAPABILITY for value in capabilities),
+            f"sets {' '.join(map(str, capabilities))}",
+        ),
+        ("no new privileges", seen["no_new_privs"] == "1", f"flag {seen['no_new_privs']}"),
+        (
+            "read-only system",
+            not seen["writable"],
+            f"writable: {', '.join(seen['writable']) or 'nothing'}",
+        ),
+    ]
+
+
+def _limits(holds: frozenset[str], kind: str, reason: str) -> Check:
+    if holds >= ALL_HOLD:
+        return LIMITS_CHECK, True, f"cpu, memory and pids by control groups {kind}"
+    missing = ", ".join(sorted(ALL_HOLD - holds))
+    why = reason or f"control groups {kind} do not take them"
+    return LIMITS_CHECK, False, f"no hard limit for {missing}: {why}"
+
+
+def _why_no_box(message: str) -> str:
+    """Name what forbids it, and the way out, as far as the machine tells."""
+    settings = Path("/proc/sys")
+    if _setting(settings / "kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return (
+            f"{message}. AppArmor forbids user namespaces to plain programs: load the profile "
+            "bwrap-userns-restrict (apt install apparmor-profiles, copy "
+            "/usr/share/apparmor/extra-profiles/bwrap-userns-restrict to /etc/apparmor.d/, then "
+            "apparmor_parser -r on it)"
+        )
+    if _setting(settings / "user/max_user_namespaces") == "0":
+        return f"{message}. User namespaces are off: set sysctl user.max_user_namespaces=15000"
+    if _setting(settings / "kernel/unprivileged_userns_clone") == "0":
+        return f"{message}. Set sysctl kernel.unprivileged_userns_clone=1"
+    if "proc" in message:
+        return (
+            f"{message}. A masked /proc forbids a new one: in Docker use "
+            "--security-opt systempaths=unconfined and a seccomp profile that allows namespaces"
+        )
+    return message
+
+
+def _setting(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _report(checks: list[Check]) -> IsolationReport:
+    failed = [check for check in checks if not check[1]]
+    if not failed:
+        return IsolationReport(Isolation.FULL, "all walls and limits hold", tuple(checks))
+    limits_only = all(name == LIMITS_CHECK for name, _, _ in failed)
+    level = Isolation.NO_LIMITS if limits_only else Isolation.NONE
+    name, _, seen = failed[0]
+    return IsolationReport(level, f"{name}: {seen}", tuple(checks))

@@ -1,0 +1,216 @@
+"""``LauncherClient``: the spawner of a process that has dropped root.
+
+The connection is made on first use, and again after the launcher was restarted. When it breaks,
+every box of ours is dead: either the launcher saw us leave and killed them, or it died itself and
+the kernel did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+from fyke.domain.contracts import SandboxFault
+from fyke.sandbox.cell import LISTENERS, CellExit, CellUsage, Ends
+from fyke.sandbox.order import Order
+from fyke.sandbox.spawner import Held
+
+PACKET = 65536
+DESCRIPTORS = LISTENERS + 3
+
+
+class LauncherGone(SandboxFault):
+    """The connection broke; the boxes that were opened over it are dead."""
+
+
+class LauncherClient:
+    """Implements ``Spawner`` over the launcher's socket."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self._path = socket_path
+        self._connection: socket.socket | None = None
+        self._connecting = asyncio.Lock()
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[tuple[Any, list[int]]]] = {}
+
+    async def connect(self) -> None:
+        """Connect unless connected. Raise ``SandboxFault``."""
+        async with self._connecting:
+            if self._connection is not None:
+                return
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            connection.setblocking(False)
+            loop = asyncio.get_running_loop()
+            try:
+                await loop.sock_connect(connection, os.fspath(self._path))
+            except OSError as error:
+                connection.close()
+                raise SandboxFault(f"no launcher at {self._path}: {error}") from error
+            self._connection = connection
+            loop.add_reader(connection, self._receive, connection)
+
+    async def close(self) -> None:
+        """Leave; the launcher ends what is still open."""
+        self._lose("the connection was closed")
+
+    async def start(self, order: Order) -> Held:
+        result, numbers = await self.ask("open", **order.to_message())
+        control, *listeners, out, err = numbers
+        ends = Ends(
+            socket.socket(fileno=control), [socket.socket(fileno=n) for n in listeners], out, err
+        )
+        return RemoteCell(self, order.name, ends, result["user"], frozenset(result["holds"]))
+
+    async def limits(self) -> tuple[str, str]:
+        (kind, reason), _ = await self.ask("limits")
+        return kind, reason
+
+    async def sweep(self, living: frozenset[str]) -> list[str]:
+        names, _ = await self.ask("sweep", living=sorted(living))
+        return list(names)
+
+    async def ask(self, operation: str, **fields: Any) -> tuple[Any, list[int]]:
+        """One request and its answer. Raise ``SandboxFault``."""
+        await self.connect()
+        number = next(self._numbers)
+        answer: asyncio.Future[tuple[Any, list[int]]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        packet = json.dumps({"id": number, "op": operation, **fields}).encode()
+        try:
+            self._send(packet)
+            return await answer
+        except asyncio.CancelledError:
+            if operation == "open":
+                answer = asyncio.get_running_loop().create_future()
+                answer.add_done_callback(lambda late: self._discard(late, fields["name"]))
+                self._waiting[number] = answer
+            raise
+        finally:
+            if answer.done():
+                self._waiting.pop(number, None)
+
+    def _send(self, packet: bytes) -> None:
+        if self._connection is None or len(packet) > PACKET:
+            raise SandboxFault("the request cannot be sent to the launcher")
+        try:
+            self._connection.send(packet)
+        except OSError as error:
+            self._lose(f"the launcher does not listen: {error}")
+
+    def _discard(self, late: asyncio.Future[tuple[Any, list[int]]], name: str) -> None:
+        """A box came that nobody waits for any more."""
+        if late.cancelled() or late.exception() is not None:
+            return
+        for number in late.result()[1]:
+            os.close(number)
+        with contextlib.suppress(SandboxFault):
+            self._send(
+                json.dumps({"id": next(self._numbers), "op": "close", "name": name}).encode()
+            )
+
+    def _receive(self, connection: socket.socket) -> None:
+        space = socket.CMSG_SPACE(DESCRIPTORS * 4)
+        try:
+            packet, ancillary, _, _ = connection.recvmsg(PACKET, space, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet, ancillary = b"", []
+        if not packet:
+            self._lose("the launcher has ended")
+            return
+        numbers = [
+            number
+            for _, kind, content in ancillary
+            if kind == socket.SCM_RIGHTS
+            for (number,) in struct.iter_unpack("i", content)
+        ]
+        self._settle(json.loads(packet), numbers)
+
+    def _settle(self, message: dict[str, Any], numbers: list[int]) -> None:
+        answer = self._waiting.pop(message["id"], None)
+        if answer is None or answer.done():
+            for number in numbers:
+                os.close(number)
+        elif "error" in message:
+            answer.set_exception(SandboxFault(message["error"]))
+        else:
+            answer.set_result((message["result"], numbers))
+
+    def _lose(self, why: str) -> None:
+        if self._connection is not None:
+            asyncio.get_running_loop().remove_reader(self._connection)
+            self._connection.close()
+            self._connection = None
+        waiting, self._waiting = self._waiting, {}
+        for answer in waiting.values():
+            if not answer.done():
+                answer.set_exception(LauncherGone(why))
+
+
+class RemoteCell:
+    """A box that the launcher holds for us."""
+
+    def __init__(
+        self, client: LauncherClient, name: str, ends: Ends, user: int, holds: frozenset[str]
+    ) -> None:
+        self.ends = ends
+        self.user = user
+        self.holds = holds
+        self._client = client
+        self._name = name
+        self._exit: CellExit | None = None
+        self._usage: CellUsage | None = None  # the last one, once closed
+        self._waiting: asyncio.Task[CellExit] | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    async def wait(self) -> CellExit:
+        if self._exit is not None:
+            return self._exit
+        if self._waiting is None:
+            self._waiting = asyncio.create_task(self._ask_exit())
+        return await asyncio.shield(self._waiting)
+
+    async def _ask_exit(self) -> CellExit:
+        (status, out_of_memory), _ = await self._client.ask("wait", name=self._name)
+        self._exit = CellExit(status, out_of_memory)
+        return self._exit
+
+    async def usage(self) -> CellUsage:
+        if self._usage is not None:
+            return self._usage
+        figures, _ = await self._client.ask("usage", name=self._name)
+        return CellUsage(*figures)
+
+    async def limit_cpu(self) -> None:
+        await self._client.ask("cpu", name=self._name)
+
+    async def terminate(self) -> None:
+        if self._closing is None:
+            await self._client.ask("terminate", name=self._name)
+
+    async def kill(self) -> None:
+        if self._closing is None:
+            await self._client.ask("kill", name=self._name)
+
+    async def close(self) -> None:
+        """Also when the launcher is gone: then there is nothing left to close."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        try:
+            last, _ = await self._client.ask("close", name=self._name)
+        except LauncherGone:
+            self._usage = self._usage or CellUsage()
+            return
+        self._usage = CellUsage(*last["usage"])
+        self._exit = CellExit(*last["exit"])

@@ -1,0 +1,44 @@
+"""``BubblewrapSandbox``: boxes by the order, and a look at which walls hold on this machine."""
+
+from __future__ import annotations
+
+from fyke.domain.contracts import Box, BoxSpec, IsolationReport, SandboxFault
+from fyke.sandbox import inspection
+from fyke.sandbox.box import WalledBox
+from fyke.sandbox.cell import CellFailed
+from fyke.sandbox.order import BadOrder, Order, check_name
+from fyke.sandbox.spawner import Spawner
+
+
+class BubblewrapSandbox:
+    """Implements ``Sandbox`` over whichever spawner fits the rights of this process."""
+
+    def __init__(self, spawner: Spawner) -> None:
+        self._spawner = spawner
+
+    async def open(self, spec: BoxSpec) -> Box:
+        limits = spec.limits
+        try:
+            order = Order(
+                name=check_name(spec.name),
+                kind=spec.version.language.value,
+                bundle=spec.bundle,
+                environment=spec.environment.path,
+                cpus=limits.cpus,
+                memory=limits.memory,
+                processes=limits.processes,
+                tmp_size=limits.tmp_size,
+                work_size=limits.work_size,
+            )
+        except BadOrder as error:
+            raise SandboxFault(str(error)) from error
+        return WalledBox(await self._spawner.start(order), order, limits)
+
+    async def sweep(self, living: frozenset[str]) -> list[str]:
+        try:
+            return await self._spawner.sweep(living)
+        except CellFailed as error:
+            raise SandboxFault(str(error)) from error
+
+    async def probe(self) -> IsolationReport:
+        return await inspection.inspect(self._spawner)

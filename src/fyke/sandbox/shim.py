@@ -1,0 +1,131 @@
+"""The first process inside a box; it becomes the Worker.
+
+Runs as ``/usr/bin/python3 -I -B -S shim.py CONTROL_FD`` on whatever Python the machine has, so it
+is one file of plain standard library, and it imports only what is compiled into the interpreter
+(so no pathlib): that halves the time to start. While it waits, no code of a Worker's author has
+run.
+
+1. Bind the fixed ports on the loopback of this network namespace and pass the listening sockets
+   out. A socket stays in the namespace that it was made in, so the platform serves from outside.
+2. Wait for the job. End when the platform closes the control socket instead.
+3. Copy the bundle to the work folder, set limits, execute the Worker. The control socket closes
+   by the exec, which tells the platform that it worked; words on it mean that it did not.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import _socket
+import os
+import sys
+
+PORTS = (20086, 1080, 9222, 6000)  # sdk, proxy, cdp, proxy6000: the order that box.py expects
+BUNDLE, WORK = "/bundle", "/work"
+LENGTH_BYTES = 4
+CHUNK = 1 << 20
+
+
+def listen(port: int) -> _socket.socket:
+    # the protocol is named, because event loops switch off Nagle's delay only then
+    server = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, _socket.IPPROTO_TCP)
+    server.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+    server.bind(("127.0.0.1", port))
+    server.listen(128)
+    return server
+
+
+def offer(control: _socket.socket) -> None:
+    """Pass the listeners out; our own copies close."""
+    servers = [listen(port) for port in PORTS]
+    numbers = b"".join(server.fileno().to_bytes(4, sys.byteorder) for server in servers)
+    control.sendmsg([b"ready"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])
+    for server in servers:
+        server.close()
+
+
+def read_job(control: _socket.socket) -> list[tuple[str, str]]:
+    """The job: a length, then NUL-separated items ``kind:text``. Empty when called off."""
+    data = b""
+    while len(data) < LENGTH_BYTES or len(data) < LENGTH_BYTES + int.from_bytes(data[:4], "big"):
+        part = control.recv(1 << 16)
+        if not part:
+            return []
+        data += part
+    items = os.fsdecode(data[LENGTH_BYTES:]).split("\0")
+    return [(item[0], item[2:]) for item in items]
+
+
+def copy_file(source: str, target: str, executable: bool) -> None:
+    """Real bytes, never a link: the Worker may write to its copy."""
+    mode = 0o755 if executable else 0o644
+    reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    while os.sendfile(writer, reader, None, CHUNK):
+        pass
+    os.close(reader)
+    os.close(writer)
+
+
+def copy_tree(source: str, target: str) -> None:
+    """Folders and regular files; nothing else can be in a bundle, and nothing else is taken."""
+    pending = [(source, target)]
+    while pending:
+        here, there = pending.pop()
+        with os.scandir(here) as entries:
+            for entry in entries:
+                path = f"{there}/{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    os.mkdir(path, 0o755)  # noqa: PTH102
+                    pending.append((entry.path, path))
+                elif entry.is_file(follow_symlinks=False):
+                    runnable = entry.stat(follow_symlinks=False).st_mode & 0o111 != 0
+                    copy_file(entry.path, path, runnable)
+
+
+def prepare(job: list[tuple[str, str]]) -> None:
+    """Work folder, standard input, limits: all that may fail for reasons of ours."""
+    import resource
+
+    os.umask(0o022)
+    os.chdir(WORK)
+    os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 0)
+    for kind, text in job:
+        if kind == "c":
+            copy_tree(BUNDLE, WORK)
+        elif kind == "x":
+            os.chmod(text, 0o755)  # noqa: PTH101, S103
+        elif kind == "r":
+            number, _, value = text.partition("=")
+            resource.setrlimit(int(number), (int(value), int(value)))
+
+
+def become(job: list[tuple[str, str]]) -> None:
+    """Execute the Worker. What cannot be executed is the Worker's own fault and said there."""
+    arguments = [text for kind, text in job if kind == "a"]
+    environment = dict(text.split("=", 1) for kind, text in job if kind == "e")
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):  # Python ignores them, and exec hands it on
+        _signal.signal(number, _signal.SIG_DFL)
+    try:
+        os.execve(arguments[0], arguments, environment)  # noqa: S606
+    except OSError as error:
+        os.write(2, f"cannot start {arguments[0]}: {error.strerror}\n".encode())
+        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def main() -> None:
+    control = _socket.socket(fileno=int(sys.argv[1]))
+    os.set_inheritable(control.fileno(), False)
+    offer(control)
+    job = read_job(control)
+    if not job:
+        os._exit(0)
+    try:
+        prepare(job)
+    except (OSError, ValueError) as error:
+        control.send(f"cannot prepare the work folder: {error}".encode())
+        os._exit(1)
+    become(job)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,483 @@
+"""The contract of ``Sandbox`` and ``Box``, over every spawner that this user can have.
+
+As root that is the launcher; the direct spawner is for plain users, and
+``tests/integration/sandbox/test_plain_user.py`` runs this file as one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from fyke.domain.contracts import (
+    BoxLimits,
+    BoxSpec,
+    BoxUsage,
+    Environment,
+    Isolation,
+    SandboxFault,
+)
+from fyke.domain.workers.model import Language
+from fyke.kit.ids import new_ulid
+from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, line, site, version
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
+
+SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
+DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEP
+
+
+@pytest.fixture(params=SPAWNERS)
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+    async with site(request.param) as made:
+        yield made
+
+
+async def test_output_streams_and_exit_code(place: Site) -> None:
+    out, err, ended = await place.run(
+        "import sys\nprint('to out')\nprint('to err', file=sys.stderr)\nsys.exit(7)"
+    )
+    assert (out, err) == ("to out\n", "to err\n")
+    assert (ended.code, ended.signal, ended.out_of_memory) == (7, 0, False)
+
+
+async def test_success_is_zero(place: Site) -> None:
+    _, _, ended = await place.run("pass")
+    assert (ended.code, ended.signal, ended.out_of_memory) == (0, 0, False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+async def test_a_signal_is_told_apart(place: Site, number: signal.Signals) -> None:
+    _, _, ended = await place.run(f"import os\nos.kill(os.getpid(), {int(number)})")
+    assert (ended.signal, ended.out_of_memory) == (number, False)
+
+
+async def test_an_unhandled_exception(place: Site) -> None:
+    _, err, ended = await place.run("raise ValueError('lost')")
+    assert (ended.code, ended.signal) == (1, 0)
+    assert "ValueError: lost" in err
+
+
+async def test_out_of_memory_is_told_apart(place: Site) -> None:
+    code = "a = []\nwhile True:\n    a.append(bytearray(1 << 20))\n"
+    _, _, ended = await place.run(code, memory=64 * MIB)
+    assert (ended.signal, ended.out_of_memory) == (signal.SIGKILL, True)
+
+
+async def test_a_child_out_of_memory_ends_the_whole_box(place: Site) -> None:
+    code = """
+import os, time
+if os.fork() == 0:
+    a = []
+    while True:
+        a.append(bytearray(1 << 20))
+time.sleep(600)
+"""
+    _, _, ended = await place.run(code, memory=64 * MIB)
+    assert ended.out_of_memory
+
+
+async def test_the_environment_is_the_given_one_and_the_base(place: Site) -> None:
+    box = await place.open("import os, json\nprint(json.dumps(dict(os.environ)))")
+    await box.launch({"GREETING": "hello = world", "PROXY_DOMAIN": "127.0.0.1:1080"})
+    out, _ = await drain(box)
+    seen = json.loads(out)
+    seen.pop("LC_CTYPE", None)
+    assert seen == {
+        "GREETING": "hello = world",
+        "PROXY_DOMAIN": "127.0.0.1:1080",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": "/work",
+        "LANG": "C.UTF-8",
+        "TMPDIR": "/tmp",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+async def test_no_code_runs_before_launch(place: Site) -> None:
+    box = await place.open("print('ran')")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(box.wait(), 0.3)
+    await box.launch({})
+    assert (await drain(box))[0] == "ran\n"
+
+
+async def test_the_bundle_becomes_the_work_folder(place: Site) -> None:
+    code = """
+import os, stat
+assert os.getcwd() == "/work"
+for root, folders, files in os.walk("."):
+    for name in sorted(folders + files):
+        path = os.path.join(root, name)
+        info = os.stat(path)
+        print(path, oct(stat.S_IMODE(info.st_mode)), info.st_nlink if name in files else "-")
+open("main.py", "w").write("changed")
+open("new", "w").write("made")
+"""
+    files: dict[str, str | bytes] = {
+        "main.py": code,
+        "lib/deep/data.bin": b"\0\1" * 700_000,
+        "run": "x",
+    }
+    bundle = place.bundle(files)
+    (bundle / "run").chmod(0o755)
+    box = await place.open(files)
+    source = next(iter((place.home / "cache" / "bundles").glob("*/lib"))).parent
+    await box.launch({})
+    out, err = await drain(box)
+    assert err == ""
+    assert "./lib/deep/data.bin 0o644 1" in out
+    assert "./lib 0o755 -" in out
+    assert (await box.wait()).code == 0
+    assert (source / "main.py").read_text() == code
+
+
+async def test_executable_files_stay_executable(place: Site) -> None:
+    box = await place.open(
+        {
+            "main.py": "import subprocess\nprint(subprocess.check_output(['./tool']).decode())",
+            "tool": "#!/bin/sh\necho from tool\n",
+        }
+    )
+    bundle = max((place.home / "cache" / "bundles").iterdir(), key=lambda p: p.stat().st_mtime_ns)
+    (bundle / "tool").chmod(0o755)
+    await box.launch({})
+    assert (await drain(box))[0].strip() == "from tool"
+    assert stat.S_IMODE((bundle / "main.py").stat().st_mode) & 0o444 == 0o444
+
+
+async def test_a_node_worker_finds_its_modules(place: Site) -> None:
+    if not os.path.exists("/usr/bin/node"):
+        pytest.skip("Node.js is not installed")
+    modules = place.bundle({"greet/index.js": "module.exports = () => 'hello from a module'"})
+    box = await place.open(
+        {"main.js": "console.log(require('greet')())"},
+        language=Language.NODE,
+        environment=modules,
+        memory=512 * MIB,
+    )
+    await box.launch({})
+    out, err = await drain(box)
+    assert (out, err) == ("hello from a module\n", "")
+
+
+async def test_a_compiled_worker_runs(place: Site) -> None:
+    script = "#!/bin/sh\necho compiled, as far as the box can tell\n"
+    box = await place.open({"main": script}, language=Language.GO)
+    await box.launch({})
+    assert (await drain(box))[0].startswith("compiled")
+
+
+async def test_a_python_environment_is_used(place: Site) -> None:
+    env = place.bundle({"lib/here.txt": "x"})
+    (env / "bin").mkdir()
+    (env / "bin" / "python").symlink_to("/usr/bin/python3")
+    subprocess.run(["chmod", "-R", "a+rX", str(env)], check=True)
+    box = await place.open(
+        "import sys, os\nprint(sys.executable, os.environ['PATH'], os.listdir('/env'))",
+        environment=env,
+    )
+    await box.launch({})
+    out, err = await drain(box)
+    assert out.startswith("/env/bin/python /env/bin:/usr/local/bin"), err
+
+
+async def test_what_cannot_be_executed_says_so(place: Site) -> None:
+    box = await place.open({"main": b"\x7fELF broken"}, language=Language.GO)
+    await box.launch({})
+    _, err = await drain(box)
+    assert "cannot start /work/main" in err
+    assert (await box.wait()).code == 126
+
+
+async def test_launch_of_a_box_that_died_is_our_fault(place: Site) -> None:
+    box = await place.open("print('never')")
+    await box.kill()
+    with pytest.raises(SandboxFault):
+        await box.launch({})
+
+
+async def test_terminate_asks_and_the_worker_may_answer(place: Site) -> None:
+    code = """
+import signal, sys, time
+def leave(*_):
+    print("bye", flush=True)
+    sys.exit(3)
+signal.signal(signal.SIGTERM, leave)
+print("up", flush=True)
+time.sleep(600)
+"""
+    box = await place.open(code)
+    await box.launch({})
+    assert await line(box) == "up"
+    await box.terminate()
+    assert (await drain(box))[0] == "bye\n"
+    ended = await box.wait()
+    assert (ended.code, ended.signal) == (3, 0)
+
+
+async def test_terminate_without_a_handler(place: Site) -> None:
+    box = await place.open(SLEEP)
+    await box.launch({})
+    await line(box)
+    await box.terminate()
+    assert (await box.wait()).signal == signal.SIGTERM
+
+
+async def test_kill_ends_one_that_does_not_listen(place: Site) -> None:
+    box = await place.open(DEAF)
+    await box.launch({})
+    await line(box)
+    await box.terminate()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(box.wait(), 0.3)
+    await box.kill()
+    ended = await box.wait()
+    assert (ended.signal, ended.out_of_memory) == (signal.SIGKILL, False)
+    await box.kill()
+    await box.terminate()
+
+
+@pytest.mark.parametrize(
+    ("name", "port"), [("sdk", 20086), ("proxy", 1080), ("cdp", 9222), ("proxy6000", 6000)]
+)
+async def test_listeners_lead_inside(place: Site, name: str, port: int) -> None:
+    code = f"""
+import socket
+s = socket.create_connection(("127.0.0.1", {port}))
+s.sendall(b"ping from inside")
+print(s.recv(100).decode())
+"""
+    box = await place.open(code)
+    assert set(box.listeners) == {"sdk", "proxy", "cdp", "proxy6000"}
+    listener = box.listeners[name]
+    assert not listener.get_inheritable()
+    await box.launch({})
+    loop = asyncio.get_running_loop()
+    peer, _ = await asyncio.wait_for(loop.sock_accept(listener), 20)
+    with peer:
+        assert await loop.sock_recv(peer, 100) == b"ping from inside"
+        await loop.sock_sendall(peer, b"pong from outside")
+    assert (await drain(box))[0] == "pong from outside\n"
+
+
+async def test_addresses_in_published_workers_lead_to_the_loopback(place: Site) -> None:
+    names = [
+        f"{part}-inner.{site}.com"
+        for part in ("chrome-ws", "proxy")
+        for site in ("coreclaw", "cafescraper")
+    ]
+    out, err, _ = await place.run(
+        f"import socket\nprint({{socket.gethostbyname(n) for n in {names!r}}})"
+    )
+    assert out == "{'127.0.0.1'}\n", err
+
+
+async def test_two_boxes_have_their_own_ports(place: Site) -> None:
+    first, second = (
+        await place.open(SLEEP),
+        await place.open(
+            "import socket\nsocket.create_connection(('127.0.0.1', 20086))\nprint('in')"
+        ),
+    )
+    await second.launch({})
+    assert await line(second) == "in"
+    with pytest.raises(BlockingIOError):
+        first.listeners["sdk"].accept()
+    peer, _ = second.listeners["sdk"].accept()
+    peer.close()
+
+
+async def test_usage_figures(place: Site) -> None:
+    code = """
+import time
+block = bytearray(40 << 20)
+end = time.process_time() + 0.5
+while time.process_time() < end: pass
+open("data", "wb").write(bytes(3 << 20))
+print("done", flush=True)
+time.sleep(600)
+"""
+    box = await place.open(code)
+    await box.launch({})
+    await line(box)
+    used = await box.usage()
+    assert used.cpu_ms >= 450
+    assert 40 * MIB <= used.memory_peak <= 200 * MIB
+    assert 3 * MIB <= used.work_bytes <= 4 * MIB
+    await box.close()
+    after = await box.usage()
+    assert after.cpu_ms >= used.cpu_ms
+    assert after != BoxUsage()
+
+
+async def test_close_removes_all_and_may_be_repeated(place: Site) -> None:
+    box = await place.open(DEAF)
+    await box.launch({})
+    await line(box)
+    assert len(os.listdir(place.work)) == 1
+    await asyncio.gather(box.close(), box.close())
+    await box.close()
+    assert os.listdir(place.work) == []
+    assert (await box.wait()).signal == signal.SIGKILL
+
+
+async def test_close_before_launch(place: Site) -> None:
+    box = await place.open("print('never')")
+    await box.close()
+    assert os.listdir(place.work) == []
+
+
+async def test_output_ends_when_the_box_is_closed(place: Site) -> None:
+    box = await place.open(SLEEP)
+    await box.launch({})
+    reading = asyncio.create_task(drain(box))
+    await asyncio.sleep(0.2)
+    await box.close()
+    assert (await asyncio.wait_for(reading, 10))[0] in ("up\n", "")
+
+
+async def test_a_name_is_taken_once(place: Site) -> None:
+    name = new_ulid()
+    await place.open(SLEEP, name=name)
+    with pytest.raises(SandboxFault):
+        await place.open(SLEEP, name=name)
+
+
+@pytest.mark.parametrize("name", ["", "a", "../X", "A/B", "A.B", "A" * 65, "A\n", "\u00c4"])
+async def test_names_are_plain_words(place: Site, name: str) -> None:
+    with pytest.raises(SandboxFault, match="name"):
+        await place.sandbox.open(replace(_spec(place), name=name))
+
+
+def _spec(place: Site) -> BoxSpec:
+    return BoxSpec(
+        new_ulid(),
+        version(Language.PYTHON),
+        place.bundle({"main.py": "pass"}),
+        Environment(None, ""),
+        BoxLimits(cpus=1.0, memory=64 * MIB),
+    )
+
+
+async def test_sweep_leaves_the_living_alone(place: Site) -> None:
+    name = new_ulid()
+    box = await place.open(SLEEP, name=name)
+    await box.launch({})
+    await line(box)
+    assert await place.sandbox.sweep(frozenset({name})) == []
+    assert await place.sandbox.sweep(frozenset()) == []  # held by this very process
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(box.wait(), 0.2)
+
+
+async def test_sweep_removes_folders_of_the_dead(place: Site) -> None:
+    name = new_ulid()
+    deep = place.work / name / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "file").write_text("x")
+    (deep / "link").symlink_to("/etc/passwd")
+    assert await place.sandbox.sweep(frozenset()) == [name]
+    assert os.listdir(place.work) == []
+    assert os.path.exists("/etc/passwd")
+
+
+async def test_limits_of_the_process(place: Site) -> None:
+    code = """
+import resource as r
+print(r.getrlimit(r.RLIMIT_CORE), r.getrlimit(r.RLIMIT_NOFILE), r.getrlimit(r.RLIMIT_FSIZE))
+try:
+    with open("big", "wb") as f:
+        for _ in range(20): f.write(bytes(1 << 20))
+except OSError as e:
+    print(e.errno)
+"""
+    out, _, ended = await place.run(code, open_files=256, file_size=8 * MIB)
+    assert out == f"(0, 0) (256, 256) ({8 * MIB}, {8 * MIB})\n27\n"
+    assert ended.code == 0
+
+
+async def test_standard_input_is_empty(place: Site) -> None:
+    out, _, _ = await place.run("import sys\nprint(repr(sys.stdin.read()))")
+    assert out == "''\n"
+
+
+async def test_signals_have_their_defaults(place: Site) -> None:
+    box = await place.open(
+        {"main": "#!/bin/sh\ngrep -E 'SigIgn|SigBlk' /proc/self/status\n"}, language=Language.GO
+    )
+    await box.launch({})
+    out, _ = await drain(box)
+    assert [row.split()[1] for row in out.splitlines()] == ["0" * 16] * 2
+
+
+async def test_a_flood_of_output_is_held_back_not_lost(place: Site) -> None:
+    box = await place.open("import sys\nfor i in range(200000): sys.stdout.write('%010d\\n' % i)")
+    await box.launch({})
+    await asyncio.sleep(0.3)
+    out, _ = await drain(box)
+    assert len(out) == 200_000 * 11
+    assert out.endswith("0000199999\n")
+
+
+async def test_cpu_limit_after_the_grace(place: Site) -> None:
+    report = await place.sandbox.probe()
+    if report.level is not Isolation.FULL:
+        pytest.skip("no control groups for this user")
+    code = """
+import time
+print("up", flush=True)
+wall, cpu = time.monotonic(), time.process_time()
+while time.monotonic() < wall + 0.4: pass
+print(time.process_time() - cpu, flush=True)
+time.sleep(0.3)
+wall, cpu = time.monotonic(), time.process_time()
+while time.monotonic() < wall + 2: pass
+print(time.process_time() - cpu, flush=True)
+"""
+    box = await place.open(code, cpus=0.2)
+    await box.launch({})
+    await line(box)
+    free = float(await line(box))
+    await box.apply_cpu_limit()
+    bound = float(await line(box))
+    assert bound / 2 < 0.35
+    assert free / 0.4 > bound / 2  # the boot ran without the limit
+
+
+async def test_probe_reports_the_level(place: Site, request: pytest.FixtureRequest) -> None:
+    report = await place.sandbox.probe()
+    names = [name for name, _, _ in report.checks]
+    assert names[0] == "bubblewrap"
+    assert {"user namespace", "unprivileged user", "seccomp", "network", "proc"} <= set(names)
+    assert {"capabilities", "no new privileges", "read-only system", "limits"} <= set(names)
+    walls = [passed for name, passed, _ in report.checks if name != "limits"]
+    assert all(walls), report
+    kind, _ = await place.spawner.limits()
+    assert report.level is (Isolation.NO_LIMITS if kind == "none" else Isolation.FULL), report
+    assert report.reason
+    assert os.listdir(place.work) == []
+
+
+async def test_descriptors_are_not_inherited_by_our_children(place: Site) -> None:
+    box = await place.open(SLEEP)
+    for listener in box.listeners.values():
+        assert isinstance(listener, socket.socket)
+        assert not os.get_inheritable(listener.fileno())
+    out = subprocess.run(
+        ["/bin/ls", "/proc/self/fd"], capture_output=True, text=True, close_fds=False
+    )
+    assert len(out.stdout.split()) <= 8

@@ -1,0 +1,218 @@
+"""What the sandbox's tests share: data folders, bundles, specs, and the ways to spawn."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fyke.domain.contracts import Box, BoxExit, BoxLimits, BoxSpec, Environment
+from fyke.domain.workers.model import Language, SystemDefaults, Version, VersionState
+from fyke.kit.ids import new_ulid
+from fyke.sandbox.cgroups import Groups, GroupsV1, NoGroups
+from fyke.sandbox.launcher_client import LauncherClient
+from fyke.sandbox.sandbox import BubblewrapSandbox
+from fyke.sandbox.spawner import DirectSpawner, Spawner
+
+PLAIN_UID = 12345
+SERVICE_UID = 12346
+UID_BASE = 31_000
+UID_COUNT = 64
+MIB = 2**20
+GROUPS_VARIABLE = "FYKE_TEST_GROUPS"  # controller=path, comma-separated, handed to a plain user
+
+ROOT = os.geteuid() == 0
+SPAWNERS = ("launcher",) if ROOT else ("direct", "direct-soft")
+
+
+@dataclass
+class Site:
+    """One data folder and the sandbox on it."""
+
+    home: Path
+    sandbox: BubblewrapSandbox
+    spawner: Spawner
+    launcher: subprocess.Popen[bytes] | None = None
+    boxes: list[Box] = field(default_factory=list)
+
+    @property
+    def work(self) -> Path:
+        return self.home / "work"
+
+    def bundle(self, files: dict[str, str | bytes]) -> Path:
+        """An unpacked version, as everybody can read it."""
+        folder = self.home / "cache" / "bundles" / new_ulid()
+        folder.mkdir(parents=True)
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        subprocess.run(["chmod", "-R", "a+rX", str(folder)], check=True)
+        return folder
+
+    async def open(
+        self,
+        files: dict[str, str | bytes] | str,
+        *,
+        language: Language = Language.PYTHON,
+        name: str = "",
+        environment: Path | None = None,
+        **limits: float,
+    ) -> Box:
+        """A box with these files; a text is ``main.py``."""
+        given = {"main.py": files} if isinstance(files, str) else files
+        spec = BoxSpec(
+            name=name or new_ulid(),
+            version=version(language),
+            bundle=self.bundle(dict(given)),
+            environment=Environment(environment, ""),
+            limits=BoxLimits(**({"cpus": 1.0, "memory": 256 * MIB} | limits)),  # type: ignore[arg-type]
+        )
+        box = await self.sandbox.open(spec)
+        self.boxes.append(box)
+        return box
+
+    async def run(self, code: str, **options: float) -> tuple[str, str, BoxExit]:
+        """Run a Python Worker to its end: (stdout, stderr, exit)."""
+        box = await self.open(code, **options)
+        await box.launch({})
+        out, err = await drain(box)
+        return out, err, await box.wait()
+
+
+def version(language: Language) -> Version:
+    return Version(
+        id=new_ulid(),
+        worker_id=new_ulid(),
+        number="1.0.0",
+        digest="0" * 64,
+        language=language,
+        state=VersionState.PUBLISHED,
+        input_schema="{}",
+        output_schema="",
+        readme="",
+        requirements="",
+        defaults=SystemDefaults(),
+        created_at=0,
+    )
+
+
+async def drain(box: Box) -> tuple[str, str]:
+    said = {"stdout": b"", "stderr": b""}
+    async for stream, data in box.output():
+        said[stream] += data
+    return said["stdout"].decode(), said["stderr"].decode()
+
+
+async def line(box: Box, seconds: float = 20) -> str:
+    """The first line of output."""
+    said = b""
+    async with asyncio.timeout(seconds):
+        async for _, data in box.output():
+            said += data
+            if b"\n" in said:
+                break
+    return said.decode().splitlines()[0]
+
+
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """A data folder that other users can pass through, as an installation has it."""
+    home = Path(tempfile.mkdtemp(prefix="fyke-"))
+    home.chmod(0o711)
+    for part in ("cache", "cache/bundles", "run"):
+        (home / part).mkdir()
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home)
+
+
+def handed_groups() -> Groups:
+    """The groups that a test run by root gave to this plain user, if any."""
+    named = os.environ.get(GROUPS_VARIABLE, "")
+    if not named:
+        return NoGroups("this user was given none")
+    pairs = (entry.partition("=") for entry in named.split(","))
+    return GroupsV1({controller: Path(path) for controller, _, path in pairs})
+
+
+@asynccontextmanager
+async def site(kind: str) -> AsyncIterator[Site]:
+    """A data folder with a sandbox over the spawner of that kind; nothing may stay behind."""
+    with data_folder() as home:
+        if kind == "launcher":
+            async with launched(home) as place:
+                yield place
+                await _leave(place)
+            return
+        groups = handed_groups() if kind == "direct" else NoGroups("left out by the test")
+        spawner = DirectSpawner(home / "work", groups)
+        place = Site(home, BubblewrapSandbox(spawner), spawner)
+        yield place
+        await _leave(place)
+
+
+async def _leave(place: Site) -> None:
+    for box in place.boxes:
+        await box.close()
+        for listener in box.listeners.values():
+            listener.close()
+    assert os.listdir(place.work) == []
+
+
+@asynccontextmanager
+async def launched(home: Path) -> AsyncIterator[Site]:
+    """A launcher of root, and a client that connected as the service's user."""
+    with launcher(home) as process:
+        client = await connect(home)
+        try:
+            yield Site(home, BubblewrapSandbox(client), client, process)
+        finally:
+            await client.close()
+
+
+async def connect(home: Path, uid: int = SERVICE_UID) -> LauncherClient:
+    client = LauncherClient(home / "run" / "launcher.sock")
+    os.setegid(uid)
+    os.seteuid(uid)
+    try:
+        await client.connect()
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+    return client
+
+
+@contextmanager
+def launcher(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    code = (
+        "import os,sys;from pathlib import Path;from fyke.sandbox.launcher import serve;"
+        "home=Path(sys.argv[1]);"
+        "serve(home/'run'/'launcher.sock',home,*map(int,sys.argv[2:6]),"
+        "lambda:os.write(1,b'ready'))"
+    )
+    numbers = (SERVICE_UID, SERVICE_UID, UID_BASE, UID_COUNT)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(home), *map(str, numbers)],
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": "/usr/bin"},
+    )
+    assert process.stdout is not None
+    try:
+        assert select.select([process.stdout], [], [], 20)[0], "the launcher is not ready"
+        assert process.stdout.read(5) == b"ready"
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(20)
+        process.stdout.close()

@@ -1,0 +1,60 @@
+"""Root runs the contract's suite a second time, as a plain user with the direct spawner.
+
+The user is given control groups of its own, as a service manager would delegate them, so the
+same tests run with hard limits and without.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fyke.sandbox.cgroups import GroupsV1, detect
+from integration.sandbox.boxes import GROUPS_VARIABLE, PLAIN_UID
+
+TESTS = Path(__file__).parents[2]
+SUITES = ("contract/test_sandbox.py", "integration/sandbox/test_hostile.py")
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="the suites run as this plain user already"),
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
+
+
+@pytest.fixture
+def delegated(tmp_path: Path) -> Iterator[str]:
+    groups = detect(tmp_path)
+    if not isinstance(groups, GroupsV1):
+        yield ""
+        return
+    paths = dict(groups._bases)
+    for path in set(paths.values()):
+        for entry in (path, path / "cgroup.procs"):
+            os.chown(entry, PLAIN_UID, PLAIN_UID)
+    yield ",".join(f"{controller}={path}" for controller, path in paths.items())
+    for path in set(paths.values()):
+        path.rmdir()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("suite", SUITES)
+def test_as_a_plain_user(suite: str, delegated: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", str(TESTS / suite)],
+        user=PLAIN_UID,
+        group=PLAIN_UID,
+        extra_groups=[],
+        cwd=TESTS.parent,
+        env={"HOME": "/tmp", "PATH": "/usr/bin:/bin", GROUPS_VARIABLE: delegated},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout[-8000:] + ended.stderr[-2000:]
+    assert "passed" in ended.stdout
