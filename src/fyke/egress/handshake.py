@@ -1,0 +1,14 @@
+"""Chooses the protocol by the first byte: 5 is SOCKS5, everything else is HTTP."""
+
+from __future__ import annotations
+
+from fyke.egress.http import HttpHandshake
+from fyke.egress.socks import VERSION, SocksHandshake
+from fyke.egress.steps import Credentials, Handshake
+
+
+def start_handshake(first: bytes, credentials: Credentials) -> Handshake:
+    """Return the machine for a conversation that begins with ``first`` (not yet fed to it)."""
+    if first[0] == VERSION:
+        return SocksHandshake(credentials)
+    return HttpHandshake(credentials)

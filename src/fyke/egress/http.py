@@ -1,0 +1,234 @@
+"""HTTP proxying, CONNECT and absolute-form requests, as a machine without sockets.
+
+One connection carries one target. An absolute-form request is turned into origin form with
+``Connection: close``, and only its own body is passed on: a client that reuses the connection for
+another site must never reach the first one with it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from urllib.parse import urlsplit
+
+from fyke.egress.steps import MAX_HEAD, Connected, Credentials, Dial, HangUp, Refusal, Step
+from fyke.kit.hostports import split_host_port
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VERSION = re.compile(r"HTTP/1\.[01]")
+_FORBIDDEN_BYTES = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_HOP_BY_HOP = frozenset(
+    ("connection", "host", "keep-alive", "proxy-authorization", "proxy-connection", "upgrade")
+)
+_STATUS = {
+    400: "Bad Request",
+    403: "Forbidden",
+    407: "Proxy Authentication Required",
+    431: "Request Header Fields Too Large",
+    502: "Bad Gateway",
+    504: "Gateway Timeout",
+}
+
+Headers = list[tuple[str, str]]
+
+
+class BadRequest(Exception):
+    """The head breaks a rule of HTTP; the message says which."""
+
+
+def _answer(status: int, reason: str, *headers: str) -> bytes:
+    body = f"{reason}\n".encode()
+    lines = [
+        f"HTTP/1.1 {status} {_STATUS[status]}",
+        *headers,
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+class HttpHandshake:
+    """One conversation: a request head, then either a tunnel or one request."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._buffer = b""
+        self._to_client = b""
+        self._to_target = b""
+        self._body: Body | None = None
+
+    def feed(self, data: bytes) -> list[Step]:
+        searched = max(0, len(self._buffer) - 3)
+        self._buffer += data
+        end = self._buffer.find(b"\r\n\r\n", searched)
+        if end < 0 and len(self._buffer) <= MAX_HEAD:
+            return []
+        if end < 0 or end > MAX_HEAD:
+            return [HangUp(_answer(431, f"the request head is larger than {MAX_HEAD} bytes"))]
+        head, self._buffer = self._buffer[:end].decode("latin-1"), self._buffer[end + 4 :]
+        try:
+            return [self._request(head)]
+        except (BadRequest, ValueError) as error:
+            return [HangUp(_answer(400, str(error)))]
+
+    def connected(self) -> Connected:
+        early, _ = self.outgoing(self._buffer)
+        return Connected(self._to_client, self._to_target + early)
+
+    def refused(self, refusal: Refusal, reason: str) -> bytes:
+        status = {Refusal.FORBIDDEN: 403, Refusal.TIMED_OUT: 504}.get(refusal, 502)
+        return _answer(status, reason)
+
+    def outgoing(self, data: bytes) -> tuple[bytes, bool]:
+        if self._body is None:
+            return data, False
+        return self._body.take(data)
+
+    def _request(self, head: str) -> Step:
+        first, *rest = head.split("\r\n")
+        method, target, version = _request_line(first)
+        headers = [_header(line) for line in rest]
+        if not self._admitted(headers):
+            words = "this proxy needs the name and password of PROXY_AUTH"
+            return HangUp(
+                _answer(407, words, 'Proxy-Authenticate: Basic realm="fyke"'), denied=True
+            )
+        if method == "CONNECT":
+            host, port = split_host_port(target)
+            self._to_client = b"HTTP/1.1 200 Connection established\r\n\r\n"
+            return Dial(_bare(host), port)
+        return self._absolute(method, target, version, headers)
+
+    def _absolute(self, method: str, target: str, version: str, headers: Headers) -> Step:
+        parts = urlsplit(target)
+        if parts.scheme != "http" or not parts.netloc:
+            raise BadRequest("the target must be an absolute http:// URL, or use CONNECT")
+        if "@" in parts.netloc:
+            raise BadRequest("the target must not carry credentials")
+        host, port = split_host_port(parts.netloc, 80)
+        self._body = Body(headers)
+        path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
+        if not path.startswith("/"):
+            path = "/" + path
+        self._to_target = _origin_head(method, path, version, parts.netloc, headers)
+        return Dial(_bare(host), port)
+
+    def _admitted(self, headers: Headers) -> bool:
+        values = _values(headers, "proxy-authorization")
+        scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
+        if scheme.lower() != "basic":
+            return False
+        try:
+            plain = base64.b64decode(token.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        name, _, secret = plain.partition(b":")
+        return self._credentials.admit(name, secret)
+
+
+def _bare(host: str) -> bytes:
+    return host.encode("latin-1")
+
+
+def _request_line(line: str) -> tuple[str, str, str]:
+    parts = line.split(" ")
+    if len(parts) != 3 or not _TOKEN.fullmatch(parts[0]) or not _VERSION.fullmatch(parts[2]):
+        raise BadRequest("the request line must be METHOD TARGET HTTP/1.1")
+    if any(not "!" <= char <= "~" for char in parts[1]):
+        raise BadRequest("the target holds a space, a control character or a byte beyond ASCII")
+    return parts[0], parts[1], parts[2]
+
+
+def _header(line: str) -> tuple[str, str]:
+    """Return name and value; refuse folding and stray line ends.
+
+    The name keeps its letter case: some sites judge a client by it.
+    """
+    name, colon, value = line.partition(":")
+    if not colon or not _TOKEN.fullmatch(name) or _FORBIDDEN_BYTES.search(value):
+        raise BadRequest("a header line is malformed")
+    return name, value.strip(" \t")
+
+
+def _values(headers: Headers, wanted: str) -> list[str]:
+    return [value for name, value in headers if name.lower() == wanted]
+
+
+def _origin_head(method: str, path: str, version: str, authority: str, headers: Headers) -> bytes:
+    dropped = set(_HOP_BY_HOP)
+    for value in _values(headers, "connection"):
+        dropped.update(part.strip().lower() for part in value.split(","))
+    dropped -= {"content-length", "transfer-encoding"}  # they frame the body, whatever is claimed
+    lines = [f"{method} {path} {version}", f"Host: {authority}"]
+    lines += [f"{name}: {value}" for name, value in headers if name.lower() not in dropped]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
+
+
+class Body:
+    """Tells where the body of one request ends. Raise ``BadRequest`` for an unclear framing."""
+
+    def __init__(self, headers: Headers) -> None:
+        lengths = set(_values(headers, "content-length"))
+        codings = [value.lower() for value in _values(headers, "transfer-encoding")]
+        if codings not in ([], ["chunked"]) or (codings and lengths) or len(lengths) > 1:
+            raise BadRequest("the body's length is unclear")
+        length = lengths.pop() if lengths else "0"
+        if not (length.isascii() and length.isdigit() and len(length) <= 18):
+            raise BadRequest("the Content-Length must be a number")
+        self._left = int(length)
+        self._chunks = _Chunks() if codings else None
+
+    def take(self, data: bytes) -> tuple[bytes, bool]:
+        """Return the part that belongs to the body, and whether there was more than that."""
+        if self._chunks is not None:
+            end = self._chunks.advance(data)
+        else:
+            end = min(self._left, len(data))
+            self._left -= end
+        return data[:end], end < len(data)
+
+
+class _Chunks:
+    """Follows chunked coding without changing it: size line, data, trailer lines."""
+
+    _MAX_LINE = 4096
+
+    def __init__(self) -> None:
+        self._line = b""
+        self._skip = 0  # bytes of chunk data and its line end still to come
+        self._trailer = False
+        self._done = False
+
+    def advance(self, data: bytes) -> int:
+        """Return how many bytes of ``data`` belong to the body; less than all ends it."""
+        at = 0
+        while at < len(data) and not self._done:
+            if self._skip:
+                step = min(self._skip, len(data) - at)
+                self._skip -= step
+                at += step
+                continue
+            end = data.find(b"\n", at) + 1 or len(data)
+            self._line += data[at:end]
+            if len(self._line) > self._MAX_LINE or not self._take_line():
+                return at
+            at = end
+        return at
+
+    def _take_line(self) -> bool:
+        """Read a line once it is whole; False when it is no chunked coding."""
+        if not self._line.endswith(b"\n"):
+            return True
+        line, self._line = self._line.strip(), b""
+        if self._trailer:
+            self._done = not line
+            return True
+        size = line.partition(b";")[0].strip()
+        if not re.fullmatch(rb"[0-9a-fA-F]{1,15}", size):
+            return False
+        count = int(size, 16)
+        self._skip = count + 2 if count else 0
+        self._trailer = count == 0
+        return True

@@ -1,0 +1,68 @@
+"""The way out without a process of its own, for one-off runs and for machines without one."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from fyke.domain.contracts import Pass, Traffic
+from fyke.egress.limits import ProxyLimits
+from fyke.egress.proxy import Proxy
+from fyke.egress.upstream import Upstreams
+from fyke.kit.interfaces import own_addresses
+from fyke.kit.names import Resolver
+
+
+def _no_one(attempt_id: str) -> None:
+    """Nobody wants to hear of trips."""
+
+
+class LocalEgress:
+    """Implements ``contracts.Egress`` in this process and loop. ``stop`` it at the end."""
+
+    def __init__(
+        self,
+        allow: Iterable[str] = (),
+        upstreams: Mapping[str, str] | None = None,
+        *,
+        resolver: Resolver | None = None,
+        own: Callable[[], Iterable[str]] = own_addresses,
+        limits: ProxyLimits | None = None,
+        on_trip: Callable[[str], None] = _no_one,
+    ) -> None:
+        self._proxy = Proxy(
+            allow, Upstreams(upstreams or {}), resolver=resolver, own=own, limits=limits
+        )
+        self.on_trip = on_trip
+
+    async def open(self, listeners: Sequence[socket.socket], grant: Pass) -> None:
+        copies = [listener.dup() for listener in listeners]
+        try:
+            await self._proxy.open(copies, grant, lambda: self.on_trip(grant.attempt_id))
+        except BaseException:
+            for copy in copies:
+                copy.close()
+            raise
+
+    async def refuse_browser(
+        self, attempt_id: str, listener: socket.socket, asked: Callable[[], None]
+    ) -> None:
+        copy = listener.dup()
+        try:
+            await self._proxy.refuse_browser(attempt_id, copy, asked)
+        except BaseException:
+            copy.close()
+            raise
+
+    def traffic(self, attempt_id: str) -> Traffic:
+        return self._proxy.traffic(attempt_id)
+
+    def tripped(self, attempt_id: str) -> bool:
+        return self._proxy.tripped(attempt_id)
+
+    async def close(self, attempt_id: str) -> Traffic:
+        return self._proxy.close(attempt_id, final=True)
+
+    async def stop(self) -> None:
+        """Close all attempts."""
+        await self._proxy.stop()

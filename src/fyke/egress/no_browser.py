@@ -1,0 +1,72 @@
+"""What stands at the browser port while Fyke has no browser: an honest answer.
+
+A port that leads nowhere would let a Worker wait for its own timeout; a 503 that says why ends
+the matter at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+TEXT = "this Fyke has no browser"
+_ANSWER = (
+    f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n"
+    f"Content-Length: {len(TEXT) + 1}\r\nConnection: close\r\n\r\n{TEXT}\n"
+).encode()
+_MAX_HEAD = 16 * 1024
+_MAX_CONNECTIONS = 32
+_SECONDS = 5.0
+
+
+class NoBrowser:
+    """Answers on one listener; ``asked`` is called once, at the first connection."""
+
+    def __init__(self, listener: socket.socket, asked: Callable[[], None]) -> None:
+        self._listener = listener
+        self._asked: Callable[[], None] | None = asked
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Serve the listener; it is ours from now on."""
+        self._listener.setblocking(False)
+        self._server = await asyncio.start_server(
+            self._accept, sock=self._listener, limit=_MAX_HEAD
+        )
+
+    def stop(self, *, final: bool) -> None:
+        """End at once. ``final`` also ends the listening socket for whoever else holds it."""
+        if final:
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._asked is not None:
+            told, self._asked = self._asked, None
+            told()
+        if len(self._tasks) >= _MAX_CONNECTIONS:
+            writer.transport.abort()
+            return
+        task = asyncio.get_running_loop().create_task(_answer(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read the request first: closing over unread bytes would reset the answer away."""
+    try:
+        async with asyncio.timeout(_SECONDS):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(_ANSWER)
+            await writer.drain()
+    except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        pass  # whoever asks like this gets no answer
+    finally:
+        writer.close()

@@ -1,0 +1,130 @@
+"""The proxy as a whole: the gates of all attempts, by the attempt's id."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable, Sequence
+
+from fyke.domain.contracts import Pass, Traffic
+from fyke.egress.limits import ProxyLimits
+from fyke.egress.meter import Cells, Meter
+from fyke.egress.no_browser import NoBrowser
+from fyke.egress.reach import Reach
+from fyke.egress.rules import LookupPace, TargetRules
+from fyke.egress.server import Gate
+from fyke.egress.steps import Credentials
+from fyke.egress.upstream import Upstreams
+from fyke.kit.addresses import AddressRules
+from fyke.kit.interfaces import own_addresses
+from fyke.kit.names import Resolver
+
+_SWEEPS_PER_IDLE = 10
+
+
+class Proxy:
+    """Serves listeners under their grants. Use ``async with``, or ``start`` and ``stop``.
+
+    ``allow`` are exemptions for all attempts; ``own`` tells the addresses of this machine, and is
+    asked anew for each attempt, because they change while we run.
+    """
+
+    def __init__(
+        self,
+        allow: Iterable[str],
+        upstreams: Upstreams,
+        *,
+        resolver: Resolver | None = None,
+        own: Callable[[], Iterable[str]] = own_addresses,
+        limits: ProxyLimits | None = None,
+    ) -> None:
+        self._allow = tuple(allow)
+        AddressRules(self._allow)  # a malformed entry is to fail at start, not at a run
+        self._upstreams = upstreams
+        self._resolver = resolver or Resolver()
+        self._own = own
+        self._limits = limits or ProxyLimits()
+        self._gates: dict[str, Gate] = {}
+        self._browsers: dict[str, list[NoBrowser]] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def open(
+        self,
+        listeners: Sequence[socket.socket],
+        grant: Pass,
+        on_trip: Callable[[], None],
+        cells: Cells | None = None,
+    ) -> None:
+        """Serve the listeners, which are ours from now on. ``cells`` are counters to go on with.
+
+        Raise ``ValueError`` for a malformed pass or an id that is open already.
+        """
+        if grant.attempt_id in self._gates:
+            raise ValueError(f"attempt {grant.attempt_id} has a way out already")
+        gate = self._make_gate(grant, on_trip, cells)
+        self._gates[grant.attempt_id] = gate
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+        try:
+            for listener in listeners:
+                await gate.listen(listener)
+        except BaseException:
+            self.close(grant.attempt_id, final=False)
+            raise
+
+    async def refuse_browser(
+        self, attempt_id: str, listener: socket.socket, asked: Callable[[], None]
+    ) -> None:
+        """Answer 503 on the listener, which is ours from now on, until the attempt is closed."""
+        if attempt_id not in self._gates:
+            raise ValueError(f"attempt {attempt_id} has no way out")
+        browser = NoBrowser(listener, asked)
+        self._browsers.setdefault(attempt_id, []).append(browser)
+        await browser.start()
+
+    def traffic(self, attempt_id: str) -> Traffic:
+        gate = self._gates.get(attempt_id)
+        return gate.meter.traffic if gate else Traffic()
+
+    def tripped(self, attempt_id: str) -> bool:
+        gate = self._gates.get(attempt_id)
+        return gate is not None and gate.meter.tripped
+
+    def close(self, attempt_id: str, *, final: bool) -> Traffic:
+        """Cut everything of the attempt; see ``Gate.stop`` for ``final``."""
+        for browser in self._browsers.pop(attempt_id, []):
+            browser.stop(final=final)
+        gate = self._gates.pop(attempt_id, None)
+        if gate is None:
+            return Traffic()
+        gate.stop(final=final)
+        return gate.meter.close()
+
+    async def stop(self) -> None:
+        """Close all attempts and give up the threads."""
+        for attempt_id in list(self._gates):
+            self.close(attempt_id, final=False)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        self._resolver.close()
+
+    def _make_gate(self, grant: Pass, on_trip: Callable[[], None], cells: Cells | None) -> Gate:
+        limits = self._limits
+        addresses = AddressRules(self._allow, self._own()).extended(grant.allow)
+        pace = LookupPace(limits.lookups_per_second, limits.lookup_burst)
+        rules = TargetRules(addresses, self._resolver, pace)
+        upstream = self._upstreams.of_region(grant.region)
+        return Gate(
+            Credentials(grant.attempt_id, grant.secret),
+            Meter(grant.limit_bytes, cells),
+            Reach(rules, upstream, limits.connect_seconds),
+            limits,
+            on_trip,
+        )
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.idle_seconds / _SWEEPS_PER_IDLE)
+            for gate in list(self._gates.values()):
+                gate.sweep(_SWEEPS_PER_IDLE)

@@ -1,0 +1,75 @@
+"""From a wished target to a connection: judge, resolve once, dial exactly what was judged."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fyke.egress.rules import Target, TargetRefused, TargetRules
+from fyke.egress.steps import Refusal
+from fyke.egress.upstream import Upstream, UpstreamFailed
+
+_BY_ERRNO = {
+    errno.ECONNREFUSED: Refusal.CONNECTION_REFUSED,
+    errno.ENETUNREACH: Refusal.NETWORK_UNREACHABLE,
+    errno.EHOSTUNREACH: Refusal.HOST_UNREACHABLE,
+    errno.ETIMEDOUT: Refusal.TIMED_OUT,
+}
+
+ProtocolFactory = Callable[[bytes], asyncio.BaseProtocol]  # given what the target said already
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How one attempt reaches its targets: directly, or through its region's proxy."""
+
+    rules: TargetRules
+    upstream: Upstream | None
+    seconds: float
+
+    async def connect(self, host: bytes, port: int, protocol: ProtocolFactory) -> None:
+        """Connect and hand the connection to a protocol. Raise ``TargetRefused``."""
+        target = self.rules.parse(host, port)
+        hosts = await self._hosts(target)
+        try:
+            async with asyncio.timeout(self.seconds):
+                await self._first_of(hosts, target, protocol)
+        except TimeoutError as error:
+            raise _refused(Refusal.TIMED_OUT, target) from error
+
+    async def _hosts(self, target: Target) -> list[str]:
+        if self.upstream is not None and self.upstream.resolves:
+            name = self.rules.remote_name(target)
+            if name is not None:
+                return [name]
+        return await self.rules.addresses(target)
+
+    async def _first_of(self, hosts: list[str], target: Target, protocol: ProtocolFactory) -> None:
+        """Try the addresses in order, each with its share of the time."""
+        refusal = Refusal.HOST_UNREACHABLE
+        for host in hosts:
+            try:
+                async with asyncio.timeout(self.seconds / len(hosts)):
+                    await self._one(host, target.port, protocol)
+                return
+            except UpstreamFailed as error:
+                raise TargetRefused(Refusal.UPSTREAM_FAILED, str(error)) from error
+            except TimeoutError:
+                refusal = Refusal.TIMED_OUT
+            except OSError as error:
+                refusal = _BY_ERRNO.get(error.errno or 0, Refusal.HOST_UNREACHABLE)
+        raise _refused(refusal, target)
+
+    async def _one(self, host: str, port: int, protocol: ProtocolFactory) -> None:
+        loop = asyncio.get_running_loop()
+        if self.upstream is None:
+            await loop.create_connection(lambda: protocol(b""), host, port)
+            return
+        sock, early = await self.upstream.connect(host, port, self.seconds)
+        await loop.create_connection(lambda: protocol(early), sock=sock)
+
+
+def _refused(refusal: Refusal, target: Target) -> TargetRefused:
+    return TargetRefused(refusal, f"{target.host} port {target.port}: {refusal.value}")

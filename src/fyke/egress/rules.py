@@ -1,0 +1,124 @@
+"""Which targets an attempt may reach: host form, port, and every address behind the name.
+
+Ports: mail submission and relay (25, 465, 587) are refused, because a proxy that lets them
+through ends as a source of spam; an allow entry with the port opens one. Everything else is open,
+since sites live on any port, and the addresses are judged whatever the port is.
+
+Look-ups are paced per attempt, because a name can carry data out in its labels.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from fyke.egress.steps import Refusal
+from fyke.kit.addresses import AddressRules
+from fyke.kit.hostports import Address, BadHost, Host, is_localhost, parse_host
+from fyke.kit.names import Resolver, Unresolvable
+
+MAIL_PORTS = frozenset({25, 465, 587})
+LOCAL_SUFFIXES = (".local", ".internal", ".lan", ".home", ".corp", ".intranet", ".home.arpa")
+MAX_DIALED = 4  # addresses tried for one name
+
+
+class TargetRefused(Exception):
+    """The target is not reached; ``reason`` is one line for the client."""
+
+    def __init__(self, refusal: Refusal, reason: str) -> None:
+        super().__init__(reason)
+        self.refusal = refusal
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host that passed the checks of its form and its port."""
+
+    host: Host
+    port: int
+
+
+class LookupPace:
+    """At most ``rate`` questions a second on average, ``burst`` at once."""
+
+    def __init__(self, rate: float = 20.0, burst: float = 100.0) -> None:
+        self._rate, self._burst = rate, burst
+        self._stock = burst
+        self._at = time.monotonic()
+
+    def admit(self) -> bool:
+        now = time.monotonic()
+        self._stock = min(self._burst, self._stock + (now - self._at) * self._rate)
+        self._at = now
+        if self._stock < 1:
+            return False
+        self._stock -= 1
+        return True
+
+
+class TargetRules:
+    """The rules of one attempt."""
+
+    def __init__(self, addresses: AddressRules, resolver: Resolver, pace: LookupPace) -> None:
+        self._addresses = addresses
+        self._resolver = resolver
+        self._pace = pace
+
+    def parse(self, host: bytes, port: int) -> Target:
+        """Check form and port. Raise ``TargetRefused``."""
+        try:
+            parsed = parse_host(host)
+        except BadHost as error:
+            raise TargetRefused(Refusal.FORBIDDEN, str(error)) from error
+        if not 1 <= port <= 65535:
+            raise TargetRefused(Refusal.FORBIDDEN, "the port must be from 1 to 65535")
+        if port in MAIL_PORTS and not self._opened(parsed, port):
+            raise TargetRefused(Refusal.FORBIDDEN, f"port {port} is for mail and closed here")
+        return Target(parsed, port)
+
+    async def addresses(self, target: Target) -> list[str]:
+        """Resolve once and return the checked addresses, dial these and no others.
+
+        Raise ``TargetRefused``.
+        """
+        answers = await self._answers(target.host)
+        good = self._addresses.select(target.host, answers, target.port)
+        if not good:
+            raise TargetRefused(
+                Refusal.FORBIDDEN,
+                f"{target.host} port {target.port} is not on the public internet; "
+                "FYKE_EGRESS_ALLOW can exempt it",
+            )
+        return good[:MAX_DIALED]
+
+    def remote_name(self, target: Target) -> str | None:
+        """The name to let a region's proxy resolve; None for an address, which is judged here.
+
+        Raise ``TargetRefused`` for names that only mean something inside a network.
+        """
+        host = target.host
+        if not isinstance(host, str):
+            return None
+        local = is_localhost(host) or "." not in host or host.endswith(LOCAL_SUFFIXES)
+        if local and not self._addresses.check_name(host, target.port):
+            raise TargetRefused(Refusal.FORBIDDEN, f"{host} is a local name")
+        return host
+
+    async def _answers(self, host: Host) -> tuple[str | Address, ...]:
+        if not isinstance(host, str):
+            return (host,)
+        known = self._resolver.cached(host)
+        if known:
+            return known
+        if known is None and not self._pace.admit():
+            raise TargetRefused(Refusal.UNRESOLVABLE, "too many name look-ups, slow down")
+        try:
+            return await self._resolver.resolve(host)
+        except Unresolvable as error:
+            raise TargetRefused(Refusal.UNRESOLVABLE, str(error)) from error
+
+    def _opened(self, host: Host, port: int) -> bool:
+        if isinstance(host, str):
+            return self._addresses.check_name(host, port)
+        return self._addresses.exempt(host, port)
