@@ -79,7 +79,9 @@ async def compare(url: str, folder: Path, seconds: float) -> None:
     migrate_results(url)
     durable = open_results(url, durable=True)
     quick = open_results(url, durable=False)
-    print(f"{'rows per commit':>16} {'flushes/s':>10} {'raw loop':>10} {'store':>10} {'no flush':>10}")
+    print(
+        f"{'rows per commit':>16} {'flushes/s':>10} {'raw loop':>10} {'store':>10} {'no flush':>10}"
+    )
     for batch in (1, 64, 1000):
         for _ in range(ROUNDS):
             flushes = flush_rate(folder, seconds / 2)
