@@ -23,6 +23,7 @@ Path = tuple[str | int, ...]
 # the C reader of one JSON string: (text, index behind the quote, strict) -> (value, end)
 _scan_string: Callable[[str, int, bool], tuple[str, int]] = decoder.scanstring  # type: ignore[attr-defined]
 
+_HALF_PAIR = re.compile(r"\\u[dD][89abcdefABCDEF]")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -59,11 +60,21 @@ def loads(text: str) -> Any:
     except ValueError as error:
         raise BadJson(str(error)) from None
     _measure(value)
+    if _HALF_PAIR.search(text):
+        _refuse_half_pairs(value)
     return value
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")
+
+
+def _refuse_half_pairs(value: Any) -> None:
+    """Half of a surrogate pair is no text: no database and no other JSON writer takes it."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadJson("a \\u escape is one half of a pair; write the character itself") from None
 
 
 def _measure(value: Any) -> None:

@@ -62,7 +62,8 @@ def read_project(data: bytes) -> Project:
         readme=reader.readme,
         requirements=reader.requirements,
         title=first_heading(reader.readme),
-        description=parse(reader.input_schema).description or first_paragraph(reader.readme),
+        description=_one_line(parse(reader.input_schema).description)
+        or first_paragraph(reader.readme),
         findings=reader.findings,
     )
 
@@ -86,15 +87,20 @@ def describe(finding: Finding) -> str:
     return f"{where}: {finding.message}; {finding.remedy}"
 
 
+def _one_line(text: str) -> str:
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(printable.split())[:2000]
+
+
 def first_heading(readme: str) -> str:
     """Return the text of the first Markdown heading, ``""`` when there is none."""
     lines = readme.splitlines()
     for line, below in zip_longest(lines, lines[1:], fillvalue=""):
         match = _HEADING.fullmatch(line)
         if match and match[1]:
-            return match[1][:200]
+            return _one_line(match[1])[:200]
         if line.strip() and below.strip() and set(below.strip()) == {"="}:
-            return line.strip()[:200]
+            return _one_line(line)[:200]
     return ""
 
 
@@ -110,7 +116,7 @@ def first_paragraph(readme: str) -> str:
             words = []  # that was a heading, underlined
         elif words:
             break
-    return " ".join(words)[:500]
+    return _one_line(" ".join(words))[:500]
 
 
 class _Reader:
@@ -158,11 +164,16 @@ class _Reader:
             self._error("project_file_too_large", name, message, "shorten it")
             return None
         try:
-            return jsontext.decode_text(file.read(limit))
+            text = jsontext.decode_text(file.read(limit))
         except jsontext.BadJson as error:
             message = str(error).partition(";")[0]
             self._error("project_file_not_utf8", name, message, "save it as UTF-8", error.line)
             return None
+        if "\0" in text:
+            message = f"{name} holds a NUL character"
+            self._error("project_file_not_text", name, message, "save it as plain text")
+            return None
+        return text
 
     def _read_language(self) -> None:
         found = [name for name in ENTRIES if name in self._files]

@@ -1,0 +1,53 @@
+"""Names, version numbers and the ways to refer to a worker.
+
+A path is ``owner/name``; clients that cannot send a slash send ``owner~name``. Neither sign can
+be part of a name, so both forms lead back to exactly one worker.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from fyke.errors import InvalidRequest
+
+FIRST_VERSION = "v1.0.1"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_NUMBER = re.compile(r"v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
+_SLASH = re.compile(r"%2f", re.IGNORECASE)
+_TILDE = re.compile(r"%7e", re.IGNORECASE)
+_RULE = "1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
+
+
+def checked_name(text: str) -> str:
+    """Return a given name in its stored form: lower case, spaces as hyphens."""
+    name = "-".join(text.lower().split())
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(f"name {text[:80]!r} is not allowed; choose {_RULE}")
+    return name
+
+
+def name_from_title(title: str) -> str:
+    """Derive a name from a title: accents fall away, all else that is not allowed is a hyphen."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"-{2,}", "-", re.sub(r"[^a-z0-9._-]+", "-", plain)).strip("-._")[:63]
+    if not name:
+        raise InvalidRequest(f"name: none was given and the title gives none; give {_RULE}")
+    return name
+
+
+def split_path(ref: str) -> tuple[str, str]:
+    """Return owner and name of a reference that is no id; both are empty when it is neither."""
+    plain = _TILDE.sub("~", _SLASH.sub("/", ref.strip()))
+    parts = re.split(r"[/~]", plain)
+    return (parts[0], parts[1]) if len(parts) == 2 else ("", "")
+
+
+def next_number(numbers: list[str]) -> str:
+    """Return the number behind the highest of ``numbers``."""
+    known = [tuple(map(int, match.groups())) for n in numbers if (match := _NUMBER.fullmatch(n))]
+    if not known:
+        return FIRST_VERSION
+    major, minor, patch = max(known)
+    return f"v{major}.{minor}.{patch + 1}"
