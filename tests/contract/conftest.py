@@ -2,19 +2,82 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from support.postgres import postgres, postgres_url
+from fyke.domain.contracts import Transaction
+from fyke.domain.runs.model import Outcome
+from fyke.storage.sql.schema import migrate
+from fyke.storage.sql.storage import SqlStorage, open_storage
+from support.postgres import PostgresServer, postgres, postgres_url
 
 __all__ = ["database_url", "postgres", "postgres_url"]
 
+T = TypeVar("T")
+DIALECTS = ["sqlite", "postgresql"]
+HIDING = frozenset({Outcome.EXIT_CODE.value, Outcome.SIGNAL.value})
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+
+@pytest.fixture(params=DIALECTS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, once per dialect."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'state.db'}"
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("template") / "state.db"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    url = postgres.new_database()
+    migrate(url)
+    return url.partition("@/")[2].partition("?")[0]
+
+
+@pytest.fixture(params=DIALECTS)
+def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database with the newest tables and nothing in them, once per dialect."""
+    if request.param == "sqlite":
+        file = tmp_path / "state.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), file)
+        yield f"sqlite:///{file}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = server.new_database(request.getfixturevalue("postgres_template"))
+    yield url
+    server.drop_database(url)
+
+
+@dataclass
+class State:
+    """A storage under test, with what it rang."""
+
+    url: str
+    storage: SqlStorage
+    rings: list[str] = field(default_factory=list)
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        return await self.storage.write(work)
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        return await self.storage.read(work)
+
+
+@pytest.fixture
+async def state(state_url: str) -> AsyncIterator[State]:
+    rings: list[str] = []
+    storage = open_storage(state_url, durable=True, ring=rings.append, hiding=HIDING)
+    yield State(state_url, storage, rings)
+    await storage.close()

@@ -52,8 +52,8 @@ _BEGIN = "fyke_begin"
 
 # SQLITE_BUSY and SQLITE_LOCKED; the low byte of the extended code
 _SQLITE_BUSY = frozenset({5, 6})
-# IOERR, FULL, CANTOPEN, READONLY
-_SQLITE_DOWN = frozenset({10, 13, 14, 8})
+# IOERR, FULL, CANTOPEN
+_SQLITE_DOWN = frozenset({10, 13, 14})
 # serialization failure, deadlock, lock not available
 _PG_RETRY = frozenset({"40001", "40P01", "55P03"})
 # connection trouble, no resources (disk full, too many clients), shutdown and start-up
@@ -144,9 +144,33 @@ def _sqlite_engine(url: URL, *, durable: bool, pool_size: int, reading: bool) ->
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+        statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
+        if statement == "BEGIN" or not _begin_soon(connection, statement):
+            connection.exec_driver_sql(statement)
 
     return engine
+
+
+def _begin_soon(connection: Connection, statement: str) -> bool:
+    """Begin to write as soon as another process lets us; False leaves it to the caller.
+
+    SQLite itself looks again after 100 ms when it has waited for a while, and a busy neighbour
+    can slip in between for ever. Looking every millisecond or two is cheap and fair enough.
+    """
+    raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    raw.execute("PRAGMA busy_timeout=2")
+    try:
+        until = time.monotonic() + BUSY_SECONDS
+        while time.monotonic() < until:
+            try:
+                raw.execute(statement)
+                return True
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in _SQLITE_BUSY:
+                    return False
+        return False
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
 def _enter_wal(connection: sqlite3.Connection) -> None:
@@ -219,9 +243,9 @@ def insert_new(connection: Connection, table: Table) -> Executable:
     """Return an INSERT that does nothing when a unique value exists already; its row count says
     so. An error instead would spoil the whole transaction on PostgreSQL.
     """
-    if is_sqlite(connection):
-        return sqlite.insert(table).on_conflict_do_nothing()
-    return postgresql.insert(table).on_conflict_do_nothing()
+    insert = sqlite.insert if is_sqlite(connection) else postgresql.insert
+    statement: Executable = insert(table).on_conflict_do_nothing()
+    return statement.execution_options(preserve_rowcount=True)
 
 
 def upsert(
@@ -229,17 +253,11 @@ def upsert(
 ) -> Executable:
     """Return an INSERT that overwrites the row with the same ``key``."""
     changes = {name: value for name, value in values.items() if name not in key}
-    if is_sqlite(connection):
-        return (
-            sqlite.insert(table)
-            .values(**values)
-            .on_conflict_do_update(index_elements=key, set_=changes)
-        )
-    return (
-        postgresql.insert(table)
-        .values(**values)
-        .on_conflict_do_update(index_elements=key, set_=changes)
+    insert = sqlite.insert if is_sqlite(connection) else postgresql.insert
+    statement: Executable = (
+        insert(table).values(**values).on_conflict_do_update(index_elements=key, set_=changes)
     )
+    return statement
 
 
 def locking(connection: Connection, clause: str) -> str:

@@ -23,8 +23,10 @@ def columns(record: object) -> dict[str, Any]:
 
 def record(row: Mapping[Any, Any], model: type[T]) -> T:
     """Return the row as a record. Columns that the record does not have are left out."""
-    # not strict: SQLite hands out 0 and 1 for booleans when the driver is asked directly
-    return msgspec.convert(dict(row), model, strict=False)
+    # SQLAlchemy's keys may be of a subclass of str, which msgspec does not take for a name;
+    # not strict, because SQLite hands out 0 and 1 for booleans when the driver is asked directly
+    values = {str(name): value for name, value in row.items()}
+    return msgspec.convert(values, model, strict=False)
 
 
 def one(result: Result[Any], model: type[T]) -> T | None:

@@ -1,0 +1,348 @@
+"""The contract of the state: transactions, accounts, workers, tasks, money, outbox, text."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import DBAPIError
+
+from fyke.domain.accounts.model import Account
+from fyke.domain.billing.model import EntryKind
+from fyke.domain.callbacks.model import DeliveryState
+from fyke.domain.contracts import Transaction
+from fyke.domain.workers.model import VersionState
+from fyke.errors import Conflict, WorkerNotFound
+from support import records
+
+pytestmark = pytest.mark.anyio
+State = Any
+
+
+# --- transactions ---------------------------------------------------------------------------
+
+
+async def test_a_write_is_seen_by_the_next_read(state: State) -> None:
+    account = records.account(name="acme", operator=True, traffic_bytes=2**62)
+    await state.write(lambda tx: tx.accounts.add(account))
+    assert await state.read(lambda tx: tx.accounts.get(account.id)) == account
+
+
+async def test_an_exception_leaves_nothing_and_rings_nothing(state: State) -> None:
+    account = records.account()
+
+    def work(tx: Transaction) -> None:
+        tx.accounts.add(account)
+        tx.ring("work")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await state.write(work)
+    assert await state.read(lambda tx: tx.accounts.get(account.id)) is None
+    assert state.rings == []
+
+
+async def test_rings_leave_after_the_commit_once_per_topic_in_order(state: State) -> None:
+    def work(tx: Transaction) -> list[str]:
+        for topic in ("work", "stop", "work"):
+            tx.ring(topic)
+        return list(state.rings)
+
+    assert await state.write(work) == []
+    assert state.rings == ["work", "stop"]
+
+
+async def test_a_conflict_that_is_caught_does_not_spoil_the_transaction(state: State) -> None:
+    account = records.account()
+
+    def work(tx: Transaction) -> None:
+        tx.accounts.add(account)
+        with pytest.raises(Conflict):
+            tx.accounts.add(records.account(name=account.name))
+        tx.accounts.add_user(records.user(account.id))
+
+    await state.write(work)
+    assert len(await state.read(lambda tx: tx.accounts.users(account.id))) == 1
+
+
+async def test_now_is_one_time_per_transaction_and_the_present(state: State) -> None:
+    before = time.time_ns() // 1_000_000
+    first, second = await state.read(lambda tx: (tx.now, tx.now))
+    assert first == second
+    assert before - 1000 <= first <= time.time_ns() // 1_000_000 + 1000
+
+
+async def test_a_read_may_not_write(state: State) -> None:
+    account = records.account()
+    with pytest.raises(DBAPIError):
+        await state.read(lambda tx: tx.accounts.add(account))
+    assert await state.read(lambda tx: tx.accounts.all()) == []
+
+
+async def test_a_read_sees_one_state_while_others_write(state: State) -> None:
+    loop = asyncio.get_running_loop()
+
+    def work(tx: Transaction) -> tuple[int, int]:
+        first = len(tx.accounts.all())
+        other = state.write(lambda tx: tx.accounts.add(records.account()))
+        asyncio.run_coroutine_threadsafe(other, loop).result(20)
+        return first, len(tx.accounts.all())
+
+    assert await state.read(work) == (0, 0)
+    assert len(await state.read(lambda tx: tx.accounts.all())) == 1
+
+
+# --- accounts -------------------------------------------------------------------------------
+
+
+async def test_accounts_are_found_by_name_and_by_role(state: State) -> None:
+    operator, other = records.account(operator=True), records.account()
+    assert await state.read(lambda tx: tx.accounts.operator()) is None
+    await state.write(lambda tx: [tx.accounts.add(a) for a in (operator, other)])
+
+    def look(tx: Transaction) -> list[Account | None]:
+        found = tx.accounts.by_name(other.name), tx.accounts.operator(), tx.accounts.by_name("x")
+        return [*found, *tx.accounts.all()]
+
+    assert await state.read(look) == [other, operator, None, operator, other]
+    assert await state.write(lambda tx: tx.accounts.lock(other.id)) == other
+    assert await state.write(lambda tx: tx.accounts.lock("nobody")) is None
+
+
+async def test_a_name_is_taken_once_and_there_is_one_operator(state: State) -> None:
+    account = records.account(operator=True)
+    await state.write(lambda tx: tx.accounts.add(account))
+    with pytest.raises(Conflict, match="taken"):
+        await state.write(lambda tx: tx.accounts.add(records.account(name=account.name)))
+    with pytest.raises(Conflict, match="operator"):
+        await state.write(lambda tx: tx.accounts.add(records.account(operator=True)))
+
+
+async def test_users(state: State) -> None:
+    owner = records.account()
+    ada = records.user(owner.id)
+    bob = records.user(owner.id, name="bob", disabled=True)
+    await state.write(lambda tx: tx.accounts.add(owner))
+    await state.write(lambda tx: [tx.accounts.add_user(u) for u in (ada, bob)])
+    assert await state.read(lambda tx: tx.accounts.user(bob.id)) == bob
+    assert await state.read(lambda tx: tx.accounts.user("nobody")) is None
+    assert await state.read(lambda tx: tx.accounts.users(owner.id)) == [ada, bob]
+    with pytest.raises(Conflict, match="'ada'"):
+        await state.write(lambda tx: tx.accounts.add_user(records.user(owner.id)))
+
+
+async def test_keys_are_revoked_once_by_id_or_name_within_their_account(state: State) -> None:
+    owner, stranger = records.account(), records.account()
+    first, second = records.key(owner.id), records.key(owner.id, name="laptop")
+    await state.write(lambda tx: [tx.accounts.add(a) for a in (owner, stranger)])
+    await state.write(lambda tx: [tx.accounts.add_key(k) for k in (first, second)])
+    assert await state.read(lambda tx: tx.accounts.key_by_digest(first.digest)) == first
+    assert await state.read(lambda tx: tx.accounts.key_by_digest("none")) is None
+
+    def revoke(account_id: str, key_id: str) -> Any:
+        return state.write(lambda tx: tx.accounts.revoke_key(account_id, key_id, 77))
+
+    assert not await revoke(stranger.id, first.id)
+    assert await revoke(owner.id, first.id)
+    assert not await revoke(owner.id, first.id)
+    assert await revoke(owner.id, "laptop")
+    await state.write(lambda tx: tx.accounts.touch_key(second.id, 99))
+    keys = await state.read(lambda tx: tx.accounts.keys(owner.id))
+    assert keys == [replace(first, revoked_at=77), replace(second, revoked_at=77, last_used_at=99)]
+
+
+# --- workers --------------------------------------------------------------------------------
+
+
+async def test_workers_are_unique_by_path(state: State) -> None:
+    owner, _ = await state.write(records.seed)
+    mine = records.worker(owner, name="books")
+    await state.write(lambda tx: tx.workers.add(mine))
+    with pytest.raises(Conflict, match="acme/books"):
+        await state.write(lambda tx: tx.workers.add(records.worker(owner, name="books")))
+    assert await state.read(lambda tx: tx.workers.by_path("acme", "books")) == mine
+    assert await state.read(lambda tx: tx.workers.by_path("acme", "none")) is None
+    assert mine in await state.read(lambda tx: tx.workers.of_account(owner))
+
+
+async def test_versions_are_immutable_and_the_latest_is_the_newest_published(state: State) -> None:
+    _, worker_id = await state.write(records.seed)
+    made = [records.version(worker_id, number) for number in ("1.9.0", "1.10.0", "1.10.1")]
+    await state.write(lambda tx: [tx.workers.add_version(v) for v in made])
+    assert await state.read(lambda tx: tx.workers.versions(worker_id)) == made[::-1]
+    assert await state.read(lambda tx: tx.workers.version(worker_id, "1.9.0")) == made[0]
+    assert await state.read(lambda tx: tx.workers.version(worker_id, "2")) is None
+    with pytest.raises(Conflict, match=r"1\.10\.0"):
+        await state.write(lambda tx: tx.workers.add_version(records.version(worker_id, "1.10.0")))
+    with pytest.raises(WorkerNotFound):
+        await state.write(lambda tx: tx.workers.add_version(records.version("nobody", "1")))
+
+    async def latest_after(number: str, new: VersionState) -> str:
+        await state.write(lambda tx: tx.workers.set_version_state(worker_id, number, new))
+        return (await state.read(lambda tx: tx.workers.get(worker_id))).latest
+
+    assert (await state.read(lambda tx: tx.workers.get(worker_id))).latest == "1.10.1"
+    assert await latest_after("1.10.1", VersionState.WITHDRAWN) == "1.10.0"
+    assert await latest_after("1.9.0", VersionState.WITHDRAWN) == "1.10.0"
+    assert await latest_after("1.10.0", VersionState.WITHDRAWN) == ""
+    assert await latest_after("1.9.0", VersionState.PUBLISHED) == "1.9.0"
+
+
+async def test_search_knows_no_wildcards_and_no_case(state: State) -> None:
+    owner, other = records.account(), records.account()
+    texts = ["100% Straße", "under_score", "Ünïcode ŻÓŁW", "back\\slash"]
+    found = [records.worker(owner.id, title=t, created_at=n) for n, t in enumerate(texts)]
+    private = records.worker(owner.id, title="private books", public=False, created_at=9)
+    unpublished = records.worker(owner.id, title="books")
+
+    def fill(tx: Transaction) -> None:
+        for account in (owner, other):
+            tx.accounts.add(account)
+        for worker in (*found, private, unpublished):
+            tx.workers.add(worker)
+        for worker in (*found, private):
+            tx.workers.add_version(records.version(worker.id))
+
+    await state.write(fill)
+
+    async def search(text: str, account_id: str | None = None, limit: int = 10) -> list[str]:
+        hits = await state.read(
+            lambda tx: tx.workers.search(text, account_id=account_id, limit=limit)
+        )
+        return [worker.title for worker in hits]
+
+    assert await search("%") == [texts[0]]
+    assert await search("_") == [texts[1]]
+    assert await search("\\") == [texts[3]]
+    assert await search("STRASSE") == [texts[0]]
+    assert await search("żółw") == [texts[2]]
+    assert await search(found[1].path.upper()) == [texts[1]]
+    assert await search(found[1].id) == [texts[1]]
+    assert await search("books") == []
+    assert await search("books", other.id) == []
+    assert await search("books", owner.id) == ["private books"]
+    assert await search("", limit=3) == [texts[3], texts[2], texts[1]]
+
+
+async def test_an_updated_worker_is_found_by_its_new_text(state: State) -> None:
+    _, worker_id = await state.write(records.seed)
+    await state.write(lambda tx: tx.workers.add_version(records.version(worker_id)))
+    await state.write(
+        lambda tx: tx.workers.update(worker_id, title="New", description="Fresh", public=False)
+    )
+    changed = await state.read(lambda tx: tx.workers.get(worker_id))
+    assert (changed.title, changed.description, changed.public) == ("New", "Fresh", False)
+    owner = changed.account_id
+    hits = await state.read(lambda tx: tx.workers.search("fresh", account_id=owner, limit=5))
+    assert hits == [changed]
+    with pytest.raises(WorkerNotFound):
+        await state.write(
+            lambda tx: tx.workers.update("nobody", title="", description="", public=True)
+        )
+
+
+# --- tasks ----------------------------------------------------------------------------------
+
+
+async def test_tasks_come_in_pages_newest_first(state: State) -> None:
+    owner, worker_id = await state.write(records.seed)
+    made = [records.task(owner, worker_id, created_at=n) for n in range(5)]
+    await state.write(lambda tx: [tx.tasks.add(t) for t in made])
+    page = await state.read(lambda tx: tx.tasks.of_account(owner, offset=1, limit=2))
+    assert page == (5, [made[3], made[2]])
+    await state.write(lambda tx: tx.tasks.delete(made[3].id))
+    assert await state.read(lambda tx: tx.tasks.get(made[3].id)) is None
+    assert await state.read(lambda tx: tx.tasks.get(made[2].id)) == made[2]
+    assert (await state.read(lambda tx: tx.tasks.of_account("x", offset=0, limit=2))) == (0, [])
+
+
+# --- ledger ---------------------------------------------------------------------------------
+
+
+async def test_ledger_moves_the_columns(state: State) -> None:
+    owner, _ = await state.write(records.seed)
+    entries = [
+        records.entry(owner, EntryKind.CREDIT, 1_000, 500),
+        records.entry(owner, EntryKind.HOLD, -300),
+        records.entry(owner, EntryKind.RELEASE, 300),
+        records.entry(owner, EntryKind.USAGE, -120, -40),
+        records.entry(owner, EntryKind.HOLD, -50),
+    ]
+    await state.write(lambda tx: [tx.ledger.append(e) for e in entries])
+    account = await state.read(lambda tx: tx.accounts.get(owner))
+    assert (account.balance_micros, account.held_micros, account.traffic_bytes) == (880, 50, 460)
+    assert await state.read(lambda tx: tx.ledger.sums(owner)) == (880, 50, 460)
+    assert await state.read(lambda tx: tx.ledger.entries(owner, limit=2)) == entries[:2:-1]
+    assert await state.read(lambda tx: tx.ledger.sums("nobody")) == (0, 0, 0)
+
+
+amounts = st.integers(min_value=-(2**40), max_value=2**40)
+movements = st.lists(st.tuples(st.sampled_from(EntryKind), amounts, amounts), max_size=30)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(moves=movements)
+async def test_ledger_sums_always_equal_the_columns(
+    state: State, moves: list[tuple[EntryKind, int, int]]
+) -> None:
+    owner, _ = await state.write(records.seed)
+
+    def work(tx: Transaction) -> tuple[Account | None, tuple[int, int, int]]:
+        for kind, usd, traffic in moves:
+            tx.ledger.append(records.entry(owner, kind, usd, traffic))
+        return tx.accounts.get(owner), tx.ledger.sums(owner)
+
+    account, sums = await state.write(work)
+    assert sums == (account.balance_micros, account.held_micros, account.traffic_bytes)
+
+
+# --- outbox ---------------------------------------------------------------------------------
+
+
+async def test_due_deliveries_are_claimed_once(state: State) -> None:
+    owner, worker_id = await state.write(records.seed)
+    run = await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
+    made = [records.delivery(owner, run.id, next_at=at, created_at=at) for at in (30, 10, 20)]
+    done = records.delivery(owner, run.id, state=DeliveryState.DELIVERED, next_at=1, created_at=1)
+    await state.write(lambda tx: [tx.outbox.add(d) for d in (*made, done)])
+    assert await state.read(lambda tx: tx.outbox.next_due()) == 10
+    assert await state.write(lambda tx: tx.outbox.due(25, 10, 500)) == [made[1], made[2]]
+    assert await state.write(lambda tx: tx.outbox.due(25, 10, 500)) == []
+    assert await state.write(lambda tx: tx.outbox.due(100, 1, 500)) == [made[0]]
+    assert await state.read(lambda tx: tx.outbox.next_due()) == 500
+    ended = replace(
+        made[0], state=DeliveryState.FAILED, tries=9, last_status=410, last_error="gone"
+    )
+    await state.write(lambda tx: tx.outbox.save(ended))
+    assert (await state.read(lambda tx: tx.outbox.of_run(run.id)))[-1] == ended
+    assert len(await state.write(lambda tx: tx.outbox.due(900, 10, 950))) == 2
+
+
+async def test_nothing_is_due_when_nothing_is_pending(state: State) -> None:
+    assert await state.read(lambda tx: tx.outbox.next_due()) is None
+
+
+# --- text -----------------------------------------------------------------------------------
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=st.text(st.characters(codec=None), max_size=40) | st.just("a\0b\ud800c"))
+async def test_any_text_is_kept_but_for_what_postgres_cannot_hold(state: State, text: str) -> None:
+    expected = "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)
+    owner, worker_id = await state.write(records.seed)
+    task = records.task(owner, worker_id, title=text, input_json=text)
+    await state.write(lambda tx: tx.tasks.add(task))
+    kept = await state.read(lambda tx: tx.tasks.get(task.id))
+    assert (kept.title, kept.input_json) == (expected, expected)
+    # asking with such a text is no error either, also where statements go straight to the driver
+    assert await state.read(lambda tx: tx.accounts.key_by_digest(text)) is None
+    assert await state.read(lambda tx: tx.runs.get(text)) is None

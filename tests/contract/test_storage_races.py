@@ -1,0 +1,209 @@
+"""The contract of the state when several want the same thing at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.billing.model import EntryKind
+from fyke.domain.contracts import Room, Transaction
+from fyke.domain.runs.model import Outcome, Run, RunState, SubtaskState
+from fyke.errors import Unavailable
+from fyke.storage.sql.check import check
+from fyke.storage.sql.storage import SqlStorage, open_storage
+from support import records
+
+pytestmark = pytest.mark.anyio
+State = Any
+PROCESS = Path(__file__).parent.parent / "support" / "state_process.py"
+
+
+def another(state: State) -> SqlStorage:
+    """A storage on the same database, as another process of ours would have it."""
+    return open_storage(state.url, durable=False, ring=str, hiding=frozenset())
+
+
+def seed_many(parts: list[int]) -> Any:
+    def work(tx: Transaction) -> list[Run]:
+        owner, worker_id = records.seed(tx)
+        return [records.seed_run(tx, owner, worker_id, n) for n in parts]
+
+    return work
+
+
+async def test_two_processes_share_the_queue_and_nobody_gets_it_twice(state: State) -> None:
+    parts = [50, 1, 1, 1, 40, 2, 5, 100]
+    runs = await state.write(seed_many(parts))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(PROCESS), "lease", state.url, f"runner{n}"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for n in range(2)
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    outputs = await asyncio.gather(
+        *(asyncio.to_thread(process.communicate, "go\n", 60) for process in processes)
+    )
+    got = [[tuple(item) for item in json.loads(out)] for out, _ in outputs]
+    assert sorted(got[0] + got[1]) == sorted(
+        (run.id, n) for run, count in zip(runs, parts, strict=True) for n in range(count)
+    )
+    assert [process.returncode for process in processes] == [0, 0]
+    assert check(state.storage.engine) == []
+
+
+async def test_many_threads_lease_each_subtask_once(state: State) -> None:
+    await state.write(seed_many([20] * 10))
+    others = [state.storage, another(state), another(state)]
+
+    async def drain(storage: SqlStorage, runner: str) -> int:
+        total = 0
+        while got := await storage.write(lambda tx: tx.runs.lease(runner, Room(2, 10_000, 9), 100)):
+            total += len(got)
+        return total
+
+    totals = await asyncio.gather(*(drain(others[n % 3], f"r{n}") for n in range(6)))
+    assert sum(totals) == 200
+    assert len(await state.read(lambda tx: tx.runs.living_attempts())) == 200
+    for storage in others[1:]:
+        await storage.close()
+
+
+async def test_one_of_many_moves_wins(state: State) -> None:
+    [run] = await state.write(seed_many([1]))
+    other = another(state)
+    wanted = [replace(run, state=RunState.RUNNING, err_msg=str(n)) for n in range(10)]
+
+    def move(storage: SqlStorage, to: Run) -> Any:
+        return storage.write(lambda tx: tx.runs.move(to, RunState.READY))
+
+    won = await asyncio.gather(
+        *(move(other if n % 2 else state.storage, to) for n, to in enumerate(wanted))
+    )
+    await other.close()
+    assert sum(won) == 1
+    kept = await state.read(lambda tx: tx.runs.get(run.id))
+    assert kept == wanted[won.index(True)]
+
+
+async def test_whoever_locks_a_run_sees_the_last_subtask_end(state: State) -> None:
+    """Two last subtasks end at once; exactly one of the two sees that nothing is left."""
+    other = another(state)
+    for _ in range(15):
+        [run] = await state.write(seed_many([2]))
+        await state.write(lambda tx: tx.runs.lease("r", Room(9, 9000, 9), 100))
+
+        def finish(ordinal: int, run_id: str = run.id) -> Any:
+            def work(tx: Transaction) -> int:
+                tx.runs.end_subtask(run_id, ordinal, Outcome.SUCCEEDED, "")
+                tx.runs.lock(run_id)
+                return sum(s.state is not SubtaskState.ENDED for s in tx.runs.subtasks(run_id))
+
+            return work
+
+        left = await asyncio.gather(state.write(finish(0)), other.write(finish(1)))
+        assert sorted(left) == [0, 1]
+    await other.close()
+
+
+async def test_an_abort_and_a_lease_never_miss_each_other(state: State) -> None:
+    """Whoever aborts under the lock either sees the attempt or has ended its subtask."""
+    other = another(state)
+
+    for _ in range(15):
+        [run] = await state.write(seed_many([3]))
+
+        def abort(tx: Transaction, run_id: str = run.id) -> int:
+            held = tx.runs.lock(run_id)
+            assert held is not None
+            alive = len(tx.runs.attempts(run_id))
+            tx.runs.end_waiting_subtasks(run_id, Outcome.ABORTED, "")
+            tx.runs.move(replace(held, state=RunState.ABORTED), held.state)
+            return alive
+
+        alive, leases = await asyncio.gather(
+            state.write(abort),
+            other.write(lambda tx: tx.runs.lease("r", Room(9, 9000, 9), 100)),
+        )
+        assert alive == len(leases)
+        assert len(await state.read(lambda tx, run_id=run.id: tx.runs.attempts(run_id))) == alive
+    await other.close()
+
+
+async def test_a_locked_balance_is_spent_once(state: State) -> None:
+    owner, _ = await state.write(records.seed)
+    await state.write(lambda tx: tx.ledger.append(records.entry(owner, EntryKind.CREDIT, 1000)))
+    other = another(state)
+
+    def spend(tx: Transaction) -> bool:
+        account = tx.accounts.lock(owner)
+        assert account is not None
+        if account.balance_micros - account.held_micros < 100:
+            return False
+        tx.ledger.append(records.entry(owner, EntryKind.HOLD, -100))
+        return True
+
+    spent = await asyncio.gather(
+        *((other if n % 2 else state.storage).write(spend) for n in range(20))
+    )
+    await other.close()
+    assert sum(spent) == 10
+    assert await state.read(lambda tx: tx.ledger.sums(owner)) == (1000, 1000, 0)
+
+
+async def test_two_servers_never_claim_the_same_delivery(state: State) -> None:
+    [run] = await state.write(seed_many([1]))
+    made = [records.delivery(run.account_id, run.id, next_at=n) for n in range(30)]
+    await state.write(lambda tx: [tx.outbox.add(d) for d in made])
+    other = another(state)
+    claims = await asyncio.gather(
+        *((other if n % 2 else state.storage).write(lambda tx: tx.outbox.due(99, 5, 500))
+          for n in range(12))
+    )  # fmt: skip
+    await other.close()
+    claimed = [delivery.id for claim in claims for delivery in claim]
+    assert len(claimed) == len(set(claimed))
+    rest = await state.write(lambda tx: tx.outbox.due(99, 100, 500))
+    assert len(claimed) + len(rest) == 30
+
+
+async def test_runs_of_one_worker_move_side_by_side(state: State) -> None:
+    """All of them share one account and one count; no one is lost, and nothing locks up."""
+    runs = await state.write(seed_many([1] * 12))
+    other = another(state)
+
+    def finish(run: Run) -> Any:
+        def work(tx: Transaction) -> bool:
+            held = tx.runs.lock(run.id)
+            assert held is not None
+            done = replace(held, state=RunState.SUCCEEDED, finished_at=9)
+            moved = tx.runs.move(done, RunState.READY)
+            tx.ledger.append(records.entry(run.account_id, EntryKind.USAGE, -3))
+            return moved
+
+        return work
+
+    moved = await asyncio.gather(
+        *((other if n % 2 else state.storage).write(finish(run)) for n, run in enumerate(runs))
+    )
+    await other.close()
+    assert all(moved)
+    assert [f for f in check(state.storage.engine) if "count" in f or "ledger" in f] == []
+
+
+async def test_a_closed_storage_says_so(state: State) -> None:
+    other = another(state)
+    await other.read(lambda tx: tx.now)
+    await other.close()
+    with pytest.raises(Unavailable):
+        await other.write(lambda tx: tx.now)

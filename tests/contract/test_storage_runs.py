@@ -1,0 +1,332 @@
+"""The contract of the state: runs, subtasks, attempts, leases, runners."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.contracts import Room, RunnerInfo, Transaction, Usage
+from fyke.domain.runs.model import (
+    Attempt,
+    Outcome,
+    Run,
+    RunFilter,
+    RunState,
+    SubtaskState,
+)
+from fyke.storage.sql.check import check
+from fyke.storage.sql.storage import open_storage
+from support import records
+
+pytestmark = pytest.mark.anyio
+State = Any
+WIDE = Room(cpus=64, memory_mb=2**20, slots=100)
+
+
+async def seeded(state: State, parts: int = 1, /, **changes: Any) -> Run:
+    def work(tx: Transaction) -> Run:
+        owner, worker_id = records.seed(tx)
+        return records.seed_run(tx, owner, worker_id, parts, **changes)
+
+    run: Run = await state.write(work)
+    return run
+
+
+async def leased(state: State, room: Room = WIDE, runner: str = "r1", until: int = 100) -> Any:
+    return await state.write(lambda tx: tx.runs.lease(runner, room, until))
+
+
+# --- runs -----------------------------------------------------------------------------------
+
+
+async def test_a_run_comes_back_as_it_was_written(state: State) -> None:
+    run = await seeded(state, 3, outcome=Outcome.ROW_CAP, egress_allow=("a:1", "b:2"), cpus=0.25)
+    assert await state.read(lambda tx: tx.runs.get(run.id)) == run
+    assert await state.write(lambda tx: tx.runs.lock(run.id)) == run
+    assert await state.read(lambda tx: tx.runs.get("nothing")) is None
+    parts = await state.read(lambda tx: tx.runs.subtasks(run.id))
+    assert parts == [records.subtask(run.id, n) for n in range(3)]
+
+
+async def test_a_move_needs_the_state_it_expects(state: State) -> None:
+    run = await seeded(state)
+    begun = replace(run, state=RunState.RUNNING, started_at=5, usage_micros=7, err_msg="x")
+    assert await state.write(lambda tx: tx.runs.move(begun, RunState.READY))
+    assert not await state.write(lambda tx: tx.runs.move(run, RunState.READY))
+    assert await state.read(lambda tx: tx.runs.get(run.id)) == begun
+    ghost = replace(run, id="nothing")
+    assert not await state.write(lambda tx: tx.runs.move(ghost, RunState.READY))
+
+
+async def test_events_keep_their_order(state: State) -> None:
+    run = await seeded(state)
+    made = [records.event(run.id, kind=f"k{n}", at=9) for n in range(5)]
+    await state.write(lambda tx: [tx.runs.add_event(e) for e in made])
+    assert await state.read(lambda tx: tx.runs.events(run.id)) == made
+    assert await state.read(lambda tx: tx.runs.events("nothing")) == []
+
+
+async def make_list(state: State) -> tuple[str, str, list[Run]]:
+    """Ten runs of one account, oldest first: states go round, every third has another worker."""
+    around = [RunState.READY, RunState.RUNNING, RunState.SUCCEEDED, RunState.FAILED]
+
+    def work(tx: Transaction) -> tuple[str, str, list[Run]]:
+        owner, first = records.seed(tx)
+        second = records.worker(owner)
+        tx.workers.add(second)
+        made = []
+        for n in range(10):
+            worker_id = second.id if n % 3 == 0 else first
+            changes: dict[str, Any] = {"state": around[n % 4], "created_at": 100 + n}
+            made.append(records.seed_run(tx, owner, worker_id, **changes))
+        stranger, other = records.seed(tx)
+        records.seed_run(tx, stranger, other)
+        return owner, second.id, made
+
+    found: tuple[str, str, list[Run]] = await state.write(work)
+    return found
+
+
+async def test_pages_filter_count_and_come_newest_first(state: State) -> None:
+    owner, second, made = await make_list(state)
+
+    async def page(filter: RunFilter, offset: int = 0, limit: int = 20) -> tuple[int, list[Run]]:
+        found: tuple[int, list[Run]] = await state.read(
+            lambda tx: tx.runs.page(owner, filter, offset=offset, limit=limit)
+        )
+        return found
+
+    newest = made[::-1]
+    ends = (RunState.SUCCEEDED, RunState.FAILED)
+    assert await page(RunFilter()) == (10, newest)
+    assert await page(RunFilter(), 2, 3) == (10, newest[2:5])
+    assert await page(RunFilter(), 20, 3) == (10, [])
+    assert await page(RunFilter(states=(RunState.READY,))) == (3, [made[8], made[4], made[0]])
+    assert await page(RunFilter(states=ends), 1, 2) == (4, [made[6], made[3]])
+    assert await page(RunFilter(worker_id=second), 1, 2) == (4, [made[6], made[3]])
+    assert await page(RunFilter(ends, second)) == (2, [made[6], made[3]])
+    assert await page(RunFilter(worker_id="none")) == (0, [])
+    assert await page(RunFilter(created_from=103, created_until=106)) == (3, made[5:2:-1])
+    assert await page(RunFilter(ends, None, 103, 107)) == (2, [made[6], made[3]])
+
+
+async def test_counts_follow_moves_and_removals(state: State) -> None:
+    owner, _, made = await make_list(state)
+    aborted = RunFilter(states=(RunState.ABORTED,))
+
+    def work(tx: Transaction) -> int:
+        tx.runs.move(replace(made[0], state=RunState.ABORTED), RunState.READY)
+        tx.runs.move(replace(made[4], state=RunState.ABORTED), RunState.RUNNING)  # does not hold
+        tx.runs.delete(made[1].id)
+        return tx.runs.page(owner, aborted, offset=0, limit=1)[0]
+
+    assert await state.write(work) == 1
+    total = await state.read(lambda tx: tx.runs.page(owner, RunFilter(), offset=0, limit=1)[0])
+    assert total == 9
+    assert [finding for finding in check(state.storage.engine) if "count" in finding] == []
+
+
+async def test_delete_takes_all_but_the_ledger(state: State) -> None:
+    run = await seeded(state, 2)
+    [lease, _] = await leased(state)
+    entry = replace(records.entry(run.account_id, "usage", -5), run_id=run.id)
+
+    def fill(tx: Transaction) -> None:
+        tx.runs.add_event(records.event(run.id))
+        tx.outbox.add(records.delivery(run.account_id, run.id))
+        tx.ledger.append(entry)
+        tx.runs.delete(run.id)
+        tx.runs.delete(run.id)
+
+    await state.write(fill)
+
+    def look(tx: Transaction) -> list[Any]:
+        left = tx.runs.get(run.id), tx.runs.attempt(lease.attempt.id)
+        lists = tx.runs.subtasks(run.id), tx.runs.attempts(run.id), tx.runs.events(run.id)
+        return [*left, *lists, tx.outbox.of_run(run.id)]
+
+    assert await state.read(look) == [None, None, [], [], [], []]
+    [kept] = await state.read(lambda tx: tx.ledger.entries(run.account_id, limit=9))
+    assert kept == entry
+
+
+async def test_finished_runs_by_age(state: State) -> None:
+    def work(tx: Transaction) -> list[Run]:
+        owner, worker_id = records.seed(tx)
+        ends = [
+            (RunState.SUCCEEDED, 30), (RunState.FAILED, 10), (RunState.ABORTED, 20),
+            (RunState.RUNNING, 0), (RunState.SUCCEEDED, 40),
+        ]  # fmt: skip
+        return [
+            records.seed_run(tx, owner, worker_id, state=state, finished_at=at)
+            for state, at in ends
+        ]
+
+    made = await state.write(work)
+    old = await state.read(lambda tx: tx.runs.finished_before(40, 10))
+    assert old == [made[1].id, made[2].id, made[0].id]
+    assert await state.read(lambda tx: tx.runs.finished_before(40, 1)) == [made[1].id]
+
+
+# --- subtasks and leases --------------------------------------------------------------------
+
+
+async def test_a_subtask_ends_once(state: State) -> None:
+    run = await seeded(state, 3)
+
+    def end(ordinal: int, outcome: Outcome) -> Any:
+        return state.write(lambda tx: tx.runs.end_subtask(run.id, ordinal, outcome, "why"))
+
+    assert await end(1, Outcome.TIMEOUT)
+    assert not await end(1, Outcome.SUCCEEDED)
+    assert not await end(7, Outcome.SUCCEEDED)
+    await leased(state, replace(WIDE, slots=1))
+    ended = await state.write(
+        lambda tx: tx.runs.end_waiting_subtasks(run.id, Outcome.ABORTED, "stopped")
+    )
+    assert ended == 1
+    first, second, third = await state.read(lambda tx: tx.runs.subtasks(run.id))
+    assert (first.state, first.outcome) == (SubtaskState.RUNNING, None)
+    assert (second.state, second.outcome, second.err_msg) == ("ended", Outcome.TIMEOUT, "why")
+    assert (third.state, third.outcome, third.err_msg) == ("ended", Outcome.ABORTED, "stopped")
+
+
+async def test_leases_go_oldest_run_first_then_by_ordinal(state: State) -> None:
+    first = await seeded(state, 2)
+    second = await seeded(state, 2)
+    got = await leased(state, replace(WIDE, slots=3), "r7", 1234)
+    assert [(x.run, x.subtask.ordinal) for x in got] == [(first, 0), (first, 1), (second, 0)]
+    attempt = got[2].attempt
+    assert (attempt.runner_id, attempt.token, attempt.lease_until) == ("r7", 1, 1234)
+    assert (attempt.run_id, attempt.ordinal, attempt.outcome) == (second.id, 0, None)
+    assert attempt.number == got[2].subtask.number
+    assert got[2].subtask.state is SubtaskState.RUNNING
+    assert await state.read(lambda tx: tx.runs.attempt(attempt.id)) == attempt
+    assert len({x.attempt.id for x in got}) == 3
+    assert [x.subtask.ordinal for x in await leased(state)] == [1]
+    assert await leased(state) == []
+    assert check(state.storage.engine) == []
+
+
+@pytest.mark.parametrize(
+    "room, expected",
+    [
+        (Room(cpus=0.9, memory_mb=9000, slots=9), 3),
+        (Room(cpus=9, memory_mb=400, slots=9), 2),
+        (Room(cpus=9, memory_mb=9000, slots=1), 1),
+        (Room(cpus=9, memory_mb=9000, slots=0), 0),
+        (Room(cpus=0.29, memory_mb=9000, slots=9), 0),
+    ],
+)
+async def test_leases_honour_the_room(state: State, room: Room, expected: int) -> None:
+    await seeded(state, 5, cpus=0.3, memory_mb=200)
+    assert len(await leased(state, room)) == expected
+
+
+async def test_a_large_run_is_not_passed_over(state: State) -> None:
+    await seeded(state, 1, cpus=0.5)
+    large = await seeded(state, 1, cpus=4)
+    await seeded(state, 1, cpus=0.5)
+    assert len(await leased(state, Room(2, 10_000, 10))) == 1
+    assert await leased(state, Room(1.5, 10_000, 10)) == []
+    assert [x.run.id for x in await leased(state, Room(4, 10_000, 10))] == [large.id]
+
+
+@pytest.mark.parametrize("blocked", [s for s in RunState if s not in ("ready", "running")])
+async def test_only_runs_that_may_start_are_leased(state: State, blocked: RunState) -> None:
+    await seeded(state, 2, state=blocked)
+    running = await seeded(state, 1, state=RunState.RUNNING)
+    assert [x.run.id for x in await leased(state)] == [running.id]
+
+
+# --- attempts -------------------------------------------------------------------------------
+
+
+async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
+    await seeded(state)
+    [lease] = await leased(state)
+    attempt: Attempt = lease.attempt
+    used = Usage(traffic_bytes=2**40, cpu_ms=5, memory_peak_bytes=2**35)
+
+    async def all_three(token: int) -> list[bool]:
+        ended = replace(
+            attempt, token=token, outcome=Outcome.EXIT_CODE, err_msg="code 1", rows=4,
+            traffic_bytes=9, cpu_ms=8, memory_peak_bytes=7, finished_at=66, started_at=1,
+        )  # fmt: skip
+        return [
+            await state.write(lambda tx: tx.runs.renew(attempt.id, token, 500, used)),
+            await state.write(lambda tx: tx.runs.start_attempt(attempt.id, token, 55)),
+            await state.write(lambda tx: tx.runs.end_attempt(ended)),
+        ]
+
+    assert await all_three(0) == [False, False, False]
+    assert await all_three(2) == [False, False, False]
+    assert await state.read(lambda tx: tx.runs.attempt(attempt.id)) == attempt
+    assert await state.write(lambda tx: tx.runs.renew(attempt.id, 1, 300, used))
+    assert await state.read(lambda tx: tx.runs.usage(attempt.run_id)) == used
+    assert await all_three(1) == [True, True, True]
+    assert await all_three(1) == [False, False, False]
+    kept = await state.read(lambda tx: tx.runs.attempt(attempt.id))
+    assert (kept.outcome, kept.err_msg, kept.rows) == (Outcome.EXIT_CODE, "code 1", 4)
+    assert (kept.traffic_bytes, kept.cpu_ms, kept.memory_peak_bytes) == (9, 8, 7)
+    assert (kept.started_at, kept.finished_at, kept.lease_until) == (55, 66, 500)
+
+
+async def end(state: State, attempt: Attempt, outcome: Outcome, **changes: Any) -> None:
+    ended = replace(attempt, outcome=outcome, finished_at=9, **changes)
+    assert await state.write(lambda tx: tx.runs.end_attempt(ended))
+
+
+async def test_living_and_expired_attempts(state: State) -> None:
+    await seeded(state, 4)
+    [first] = await leased(state, replace(WIDE, slots=1), "r1", 300)
+    [second] = await leased(state, replace(WIDE, slots=1), "r1", 200)
+    [third] = await leased(state, replace(WIDE, slots=1), "r2", 100)
+    [fourth] = await leased(state, replace(WIDE, slots=1), "r2", 50)
+    await end(state, fourth.attempt, Outcome.SUCCEEDED)
+    order = [first.attempt, second.attempt, third.attempt]
+
+    async def ids(work: Any) -> set[str]:
+        return {attempt.id for attempt in await state.read(work)}
+
+    assert await ids(lambda tx: tx.runs.living_attempts()) == {a.id for a in order}
+    assert await ids(lambda tx: tx.runs.living_attempts("r2")) == {order[2].id}
+    assert await ids(lambda tx: tx.runs.living_attempts("r3")) == set()
+    expired = await state.read(lambda tx: tx.runs.expired_attempts(250))
+    assert expired == [order[2], order[1]]
+    every = await state.read(lambda tx: tx.runs.attempts(first.run.id))
+    assert [a.ordinal for a in every] == [0, 1, 2, 3]
+
+
+async def test_usage_adds_up_and_hides_what_hides(state: State) -> None:
+    run = await seeded(state, 4)
+    outcomes = [Outcome.EXIT_CODE, Outcome.SIGNAL, Outcome.RUNNER_LOST]
+    got = await leased(state)
+    for n, outcome in enumerate(outcomes):
+        await end(
+            state, got[n].attempt, outcome, traffic_bytes=10, cpu_ms=n, memory_peak_bytes=n * 7
+        )
+    hidden = await state.read(lambda tx: tx.runs.hidden_attempts(run.id))
+    assert hidden == {got[0].attempt.id, got[1].attempt.id}
+    assert await state.read(lambda tx: tx.runs.usage(run.id)) == Usage(30, 3, 14)
+    assert await state.read(lambda tx: tx.runs.usage("nothing")) == Usage()
+    keeping = open_storage(state.url, durable=False, ring=print, hiding=frozenset())
+    assert await keeping.read(lambda tx: tx.runs.hidden_attempts(run.id)) == frozenset()
+    await keeping.close()
+
+
+# --- runners --------------------------------------------------------------------------------
+
+
+async def test_runners_report_and_go(state: State) -> None:
+    first = RunnerInfo("a", "node1", "full", "all walls hold", 2.0, 4096, 100)
+    second = RunnerInfo("b", "node2", "none", "no namespaces", 1.5, 1024, 50)
+    await state.write(lambda tx: [tx.runs.put_runner(r) for r in (first, second)])
+    assert await state.read(lambda tx: tx.runs.runners(0)) == [first, second]
+    assert await state.read(lambda tx: tx.runs.runners(51)) == [first]
+    again = replace(second, heartbeat_at=200, isolation="full", cpus=4.0)
+    await state.write(lambda tx: tx.runs.put_runner(again))
+    await state.write(lambda tx: tx.runs.drop_runner("a"))
+    assert await state.read(lambda tx: tx.runs.runners(0)) == [again]

@@ -1,0 +1,39 @@
+"""A process of its own that works on a state database: ``lease URL RUNNER`` or ``migrate URL``.
+
+It says ``ready``, waits for a line, does its part, and prints what came of it as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+from fyke.domain.contracts import Room
+from fyke.storage.sql.schema import migrate
+from fyke.storage.sql.storage import open_storage
+
+
+async def lease_all(url: str, runner: str) -> list[tuple[str, int]]:
+    """Lease three at a time until there is nothing left."""
+    storage = open_storage(url, durable=False, ring=str, hiding=frozenset())
+    got: list[tuple[str, int]] = []
+    while True:
+        leases = await storage.write(lambda tx: tx.runs.lease(runner, Room(3, 10_000, 9), 100))
+        if not leases:
+            break
+        got += [(lease.run.id, lease.subtask.ordinal) for lease in leases]
+    await storage.close()
+    return got
+
+
+def main() -> None:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    if sys.argv[1] == "lease":
+        print(json.dumps(asyncio.run(lease_all(*sys.argv[2:]))))
+    else:
+        print(json.dumps(migrate(sys.argv[2]).current))
+
+
+main()
