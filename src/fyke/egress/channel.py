@@ -1,0 +1,169 @@
+"""A packet socket between two of our processes: whole messages, and descriptors with them.
+
+SOCK_SEQPACKET keeps the borders of messages, so that descriptors can never be read apart from the
+message they belong to. The other end must run under our own uid: whoever can open attempts here
+decides what they may reach.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+MAX_MESSAGE = 64 * 1024
+MAX_DESCRIPTORS = 16
+_MAX_WAITING = 10_000
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+
+
+class Stranger(Exception):
+    """The other end runs under another uid."""
+
+
+def listen(path: Path) -> socket.socket:
+    """Listen at a path, readable by our own uid only.
+
+    A socket file that nobody answers is what a killed process left, and is replaced. Raise
+    ``OSError`` when somebody does answer.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.is_socket():
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe,
+            suppress(ConnectionRefusedError),
+        ):
+            probe.connect(str(path))
+            raise OSError(f"another egress process serves {path.name} already")
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(16)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def withdraw(listener: socket.socket, path: Path) -> None:
+    """Stop listening and remove the path."""
+    path.unlink(missing_ok=True)
+    listener.close()
+
+
+def connect(path: Path) -> socket.socket:
+    """Connect to a path. Raise ``OSError`` or ``Stranger``."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        sock.setblocking(False)
+        sock.connect(str(path))  # on a unix socket this is done at once or not at all
+        check_peer(sock)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def check_peer(sock: socket.socket) -> None:
+    """Raise ``Stranger`` unless the kernel says that the other end has our uid."""
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, uid, _ = _CREDENTIALS.unpack(raw)
+    if uid != os.geteuid():
+        raise Stranger(f"the other end of the control socket has uid {uid}")
+
+
+class Channel:
+    """One connection. ``on_message`` owns the descriptors that it is given; ``on_lost`` is
+    called once, when the connection has ended by whatever side.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        on_message: Callable[[bytes, list[int]], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._sock = sock
+        self._on_message = on_message
+        self._on_lost: Callable[[], None] | None = on_lost
+        self._waiting: deque[tuple[bytes, list[int]]] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock.fileno(), self._read)
+
+    def send(self, message: bytes, descriptors: Sequence[int] = ()) -> None:
+        """Send or queue a message; the descriptors stay the caller's. On a lost connection
+        nothing happens.
+        """
+        if self._on_lost is None:
+            return
+        if len(self._waiting) >= _MAX_WAITING:
+            self.close()  # the other end has stopped reading
+            return
+        if self._waiting or not self._try(message, descriptors):
+            self._waiting.append((message, [os.dup(descriptor) for descriptor in descriptors]))
+            if len(self._waiting) == 1:
+                self._loop.add_writer(self._sock.fileno(), self._flush)
+
+    def close(self) -> None:
+        """End the connection; ``on_lost`` is called."""
+        if self._on_lost is None:
+            return
+        lost, self._on_lost = self._on_lost, None
+        self._loop.remove_reader(self._sock.fileno())
+        self._loop.remove_writer(self._sock.fileno())
+        self._sock.close()
+        for _, descriptors in self._waiting:
+            _close_all(descriptors)
+        self._waiting.clear()
+        lost()
+
+    def _try(self, message: bytes, descriptors: Sequence[int]) -> bool:
+        try:
+            if descriptors:
+                socket.send_fds(self._sock, [message], list(descriptors))
+            else:
+                self._sock.send(message)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._loop.call_soon(self.close)
+        return True
+
+    def _flush(self) -> None:
+        while self._waiting and self._on_lost is not None:
+            message, descriptors = self._waiting[0]
+            if not self._try(message, descriptors):
+                return
+            self._waiting.popleft()
+            _close_all(descriptors)
+        if self._on_lost is not None:
+            self._loop.remove_writer(self._sock.fileno())
+
+    def _read(self) -> None:
+        try:
+            message, descriptors, flags, _ = socket.recv_fds(
+                self._sock, MAX_MESSAGE, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+            )
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.close()
+            return
+        if not message or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            _close_all(descriptors)
+            self.close()
+            return
+        self._on_message(message, descriptors)
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

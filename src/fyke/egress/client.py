@@ -1,0 +1,300 @@
+"""The runner's end of the egress process: implements ``contracts.Egress`` across the border.
+
+The egress process may die at any moment. The client keeps a copy of each attempt's listeners, and
+the counters are memory shared with the process, so that the next process goes on with the same
+sockets, totals and limit; connections made meanwhile wait in the listener.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fyke.domain.contracts import Pass, Traffic
+from fyke.egress import meter
+from fyke.egress.channel import Channel, Stranger, connect
+from fyke.egress.messages import (
+    BrowserAsked,
+    Close,
+    Done,
+    Open,
+    RefuseBrowser,
+    Request,
+    Tripped,
+    decode_reply,
+    encode,
+)
+from fyke.egress.steps import Credentials
+from fyke.errors import Unavailable
+from fyke.kit.addresses import AddressRules
+from fyke.kit.backoff import delay
+
+_log = logging.getLogger(__name__)
+
+_CLOSE_SECONDS = 5.0
+_WARN_AFTER = 8  # tries, about two seconds
+
+Notice = Tripped | BrowserAsked
+
+
+def _no_one(attempt_id: str) -> None:
+    """Nobody wants to hear of trips."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What is needed to open an attempt again."""
+
+    grant: Pass
+    counters: int  # descriptor of the shared memory
+    cells: memoryview
+    listeners: list[socket.socket]
+    browser: socket.socket | None = None
+    asked: Callable[[], None] | None = None
+    opened: bool = False
+    told_of_trip: bool = False
+
+    def shut(self) -> None:
+        """End the listening sockets for everybody and give up what we hold."""
+        for listener in (*self.listeners, *([self.browser] if self.browser else [])):
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        os.close(self.counters)
+
+
+class _Line:
+    """One connection to the egress process and the requests that wait for an answer."""
+
+    def __init__(
+        self, sock: socket.socket, told: Callable[[Notice], None], lost: Callable[[], None]
+    ) -> None:
+        self._told, self._after_loss = told, lost
+        self._pending: dict[int, asyncio.Future[str | None]] = {}
+        self._seq = 0
+        self._dead = False
+        self._channel = Channel(sock, self._received, self._lost)
+
+    async def ask(
+        self, make: Callable[[int], Request], descriptors: Sequence[int] = ()
+    ) -> str | None:
+        """Send a request and return the error it was answered with, None when the line is lost."""
+        if self._dead:
+            return None
+        self._seq += 1
+        future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._pending[self._seq] = future
+        self._channel.send(encode(make(self._seq)), descriptors)
+        return await future
+
+    def hang_up(self) -> None:
+        self._channel.close()
+
+    def _received(self, message: bytes, descriptors: list[int]) -> None:
+        reply = decode_reply(message)
+        if not isinstance(reply, Done):
+            self._told(reply)
+            return
+        future = self._pending.pop(reply.seq, None)
+        if future is not None and not future.done():
+            future.set_result(reply.error)
+
+    def _lost(self) -> None:
+        for future in self._pending.values():
+            if not future.done():
+                future.set_result(None)
+        self._pending.clear()
+        self._dead = True
+        self._after_loss()
+
+
+class EgressClient:
+    """``start`` it once, ``stop`` it at the end. ``patience`` is how long ``open`` waits for a
+    process that does not answer, in seconds.
+    """
+
+    def __init__(
+        self,
+        socket_path: Path,
+        on_trip: Callable[[str], None] = _no_one,
+        *,
+        patience: float = 15.0,
+    ) -> None:
+        self.on_trip = on_trip
+        self._path = socket_path
+        self._patience = patience
+        self._attempts: dict[str, _Attempt] = {}
+        self._line: _Line | None = None
+        self._up = asyncio.Event()
+        self._down = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to connect, and to connect again whenever the process went away."""
+        self._keeper = asyncio.get_running_loop().create_task(self._keep_connected())
+
+    async def stop(self) -> None:
+        """Hang up, by which the process closes all attempts of ours."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+            self._keeper = None
+        if self._line is not None:
+            self._line.hang_up()
+        for attempt in self._attempts.values():
+            attempt.shut()
+        self._attempts.clear()
+
+    # the contract
+
+    async def open(self, listeners: Sequence[socket.socket], grant: Pass) -> None:
+        if grant.attempt_id in self._attempts:
+            raise ValueError(f"attempt {grant.attempt_id} has a way out already")
+        Credentials(grant.attempt_id, grant.secret)
+        AddressRules(grant.allow)
+        counters = meter.make_shared()
+        attempt = _Attempt(
+            grant, counters, meter.map_shared(counters), [listener.dup() for listener in listeners]
+        )
+        self._attempts[grant.attempt_id] = attempt
+        try:
+            await self._insist(lambda line: self._send_open(line, attempt))
+        except BaseException:
+            del self._attempts[grant.attempt_id]
+            for copy in attempt.listeners:  # not ended: they are still the caller's to use
+                copy.close()
+            os.close(counters)
+            raise
+        attempt.opened = True
+
+    async def refuse_browser(
+        self, attempt_id: str, listener: socket.socket, asked: Callable[[], None]
+    ) -> None:
+        attempt = self._attempts.get(attempt_id)
+        if attempt is None:
+            raise ValueError(f"attempt {attempt_id} has no way out")
+        browser = listener.dup()
+        try:
+            attempt.asked = asked
+            await self._insist(lambda line: self._send_browser(line, attempt_id, browser))
+        except BaseException:
+            browser.close()
+            raise
+        attempt.browser = browser
+
+    def traffic(self, attempt_id: str) -> Traffic:
+        attempt = self._attempts.get(attempt_id)
+        return meter.read(attempt.cells) if attempt else Traffic()
+
+    def tripped(self, attempt_id: str) -> bool:
+        attempt = self._attempts.get(attempt_id)
+        return attempt is not None and bool(attempt.cells[meter.TRIPPED])
+
+    async def close(self, attempt_id: str) -> Traffic:
+        attempt = self._attempts.pop(attempt_id, None)
+        if attempt is None:
+            return Traffic()
+        try:
+            if self._line is not None:
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._line.ask(lambda seq: Close(seq, attempt_id))
+        except TimeoutError:
+            _log.error("the egress process did not confirm the end of attempt %s", attempt_id)
+        finally:
+            attempt.shut()
+        return meter.read(attempt.cells)
+
+    # asking
+
+    async def _insist(self, send: Callable[[_Line], Awaitable[str | None]]) -> None:
+        """Ask over whatever line is up until there is an answer."""
+        error: str | None = None
+        try:
+            async with asyncio.timeout(self._patience):
+                while error is None:
+                    await self._up.wait()
+                    if self._line is not None:
+                        error = await send(self._line)
+        except TimeoutError as problem:
+            raise Unavailable("The egress process does not answer") from problem
+        if error:
+            raise ValueError(error)
+
+    async def _send_open(self, line: _Line, attempt: _Attempt) -> str | None:
+        grant = attempt.grant
+        descriptors = [attempt.counters, *(copy.fileno() for copy in attempt.listeners)]
+        return await line.ask(
+            lambda seq: Open(
+                seq, grant.attempt_id, grant.secret, grant.region, grant.allow, grant.limit_bytes
+            ),
+            descriptors,
+        )
+
+    async def _send_browser(
+        self, line: _Line, attempt_id: str, browser: socket.socket
+    ) -> str | None:
+        return await line.ask(lambda seq: RefuseBrowser(seq, attempt_id), [browser.fileno()])
+
+    # hearing
+
+    def _told(self, notice: Notice) -> None:
+        attempt = self._attempts.get(notice.attempt_id)
+        if attempt is None:
+            return
+        if isinstance(notice, Tripped):
+            self._tell_of_trip(attempt)
+        elif attempt.asked is not None:
+            asked, attempt.asked = attempt.asked, None
+            asked()
+
+    def _tell_of_trip(self, attempt: _Attempt) -> None:
+        if not attempt.told_of_trip:
+            attempt.told_of_trip = True
+            self.on_trip(attempt.grant.attempt_id)
+
+    # the line
+
+    async def _keep_connected(self) -> None:
+        tries = 0
+        while True:
+            try:
+                sock = connect(self._path)
+            except (OSError, Stranger) as error:
+                tries += 1
+                if tries == _WARN_AFTER:
+                    _log.warning("the egress process cannot be reached: %s", error)
+                await asyncio.sleep(delay(tries, base=0.02, cap=1.0))
+                continue
+            tries = 0
+            self._down.clear()
+            self._line = _Line(sock, self._told, self._lost)
+            await self._reopen(self._line)
+            if not self._down.is_set():
+                self._up.set()
+                await self._down.wait()
+
+    def _lost(self) -> None:
+        self._line = None
+        self._up.clear()
+        self._down.set()
+
+    async def _reopen(self, line: _Line) -> None:
+        """Give a new process the attempts that an earlier one served."""
+        for attempt in [one for one in self._attempts.values() if one.opened]:
+            attempt_id = attempt.grant.attempt_id
+            if attempt.cells[meter.TRIPPED]:
+                self._tell_of_trip(attempt)  # the notice may have died with the process
+            if attempt_id not in self._attempts:
+                continue
+            error = await self._send_open(line, attempt)
+            if not error and attempt.browser is not None and attempt_id in self._attempts:
+                error = await self._send_browser(line, attempt_id, attempt.browser)
+            if error:
+                _log.error("attempt %s lost its way out: %s", attempt_id, error)

@@ -1,0 +1,151 @@
+"""The egress process's end of a runner's connection.
+
+A connection owns the attempts that were opened over it: when it ends, the runner is gone, and
+everything of its attempts is cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from fyke.domain.contracts import Pass
+from fyke.egress.channel import Channel
+from fyke.egress.messages import (
+    BrowserAsked,
+    Close,
+    Done,
+    Open,
+    RefuseBrowser,
+    Reply,
+    Request,
+    Tripped,
+    decode_request,
+    encode,
+)
+from fyke.egress.meter import map_shared
+from fyke.egress.proxy import Proxy
+
+_log = logging.getLogger(__name__)
+
+
+class Session:
+    """One runner. Requests are carried out one after the other, in the order they came."""
+
+    def __init__(self, sock: socket.socket, proxy: Proxy, ended: Callable[[Session], None]) -> None:
+        self._proxy = proxy
+        self._ended = ended
+        self._attempts: set[str] = set()
+        self._requests: asyncio.Queue[tuple[Request, list[int]] | None] = asyncio.Queue()
+        self._channel = Channel(sock, self._received, self._lost)
+        self._task = asyncio.get_running_loop().create_task(self._serve())
+
+    def close(self) -> None:
+        """End the connection and all its attempts."""
+        self._channel.close()
+
+    def _received(self, message: bytes, descriptors: list[int]) -> None:
+        try:
+            request = decode_request(message)
+        except msgspec.MsgspecError as error:
+            _log.error("a runner sent a malformed message: %s", error)
+            _close_all(descriptors)
+            self._channel.close()
+            return
+        self._requests.put_nowait((request, descriptors))
+
+    def _lost(self) -> None:
+        self._close_attempts()
+        self._requests.put_nowait(None)
+
+    def _close_attempts(self) -> None:
+        for attempt_id in self._attempts:
+            self._proxy.close(attempt_id, final=False)
+        self._attempts.clear()
+
+    async def _serve(self) -> None:
+        try:
+            while (item := await self._requests.get()) is not None:
+                await self._carry_out(*item)
+        finally:
+            while not self._requests.empty():
+                left = self._requests.get_nowait()
+                if left is not None:
+                    _close_all(left[1])
+            self._close_attempts()
+            self._ended(self)
+
+    async def _carry_out(self, request: Request, descriptors: list[int]) -> None:
+        error = ""
+        try:
+            await self._action(request, descriptors)
+        except (ValueError, OSError) as problem:
+            error = str(problem) or type(problem).__name__
+        finally:
+            _close_all(descriptors)  # what was taken over was duplicated or removed from the list
+        self._tell(Done(request.seq, error))
+
+    def _action(self, request: Request, descriptors: list[int]) -> Awaitable[None]:
+        if isinstance(request, Open):
+            return self._open(request, descriptors)
+        if isinstance(request, RefuseBrowser):
+            return self._refuse_browser(request, descriptors)
+        return self._close_attempt(request)
+
+    async def _open(self, request: Open, descriptors: list[int]) -> None:
+        if len(descriptors) < 2:
+            raise ValueError("opening an attempt needs its counters and at least one listener")
+        grant = Pass(
+            request.attempt_id,
+            request.secret,
+            request.region,
+            request.allow,
+            request.limit_bytes,
+        )
+        cells = map_shared(descriptors[0])
+        listeners = [_adopt(descriptor) for descriptor in descriptors[1:]]
+        try:
+            await self._proxy.open(
+                listeners, grant, lambda: self._tell(Tripped(grant.attempt_id)), cells
+            )
+        except BaseException:
+            for listener in listeners:
+                listener.close()
+            raise
+        self._attempts.add(grant.attempt_id)
+
+    async def _refuse_browser(self, request: RefuseBrowser, descriptors: list[int]) -> None:
+        if len(descriptors) != 1 or request.attempt_id not in self._attempts:
+            raise ValueError("refusing the browser needs one listener and an open attempt")
+        listener = _adopt(descriptors[0])
+        asked = BrowserAsked(request.attempt_id)
+        try:
+            await self._proxy.refuse_browser(
+                request.attempt_id, listener, lambda: self._tell(asked)
+            )
+        except BaseException:
+            listener.close()
+            raise
+
+    async def _close_attempt(self, request: Close) -> None:
+        if request.attempt_id in self._attempts:
+            self._attempts.discard(request.attempt_id)
+            self._proxy.close(request.attempt_id, final=True)
+
+    def _tell(self, reply: Reply) -> None:
+        self._channel.send(encode(reply))
+
+
+def _adopt(descriptor: int) -> socket.socket:
+    """Return a socket of our own for a received descriptor, which stays the caller's."""
+    return socket.socket(fileno=os.dup(descriptor))
+
+
+def _close_all(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

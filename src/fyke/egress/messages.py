@@ -1,0 +1,60 @@
+"""What runner and egress process say to each other, one JSON object per packet.
+
+Requests carry a ``seq``; each is answered by exactly one ``Done`` with the same number. Sockets
+and the shared counters travel beside the packet as descriptors: for ``Open`` the counters first,
+then the listeners; for ``RefuseBrowser`` the one listener.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Open(msgspec.Struct, frozen=True, tag="open"):
+    """Serve an attempt; the counters already in the shared memory are gone on with."""
+
+    seq: int
+    attempt_id: str
+    secret: str
+    region: str
+    allow: tuple[str, ...]
+    limit_bytes: int | None
+
+
+class RefuseBrowser(msgspec.Struct, frozen=True, tag="refuse_browser"):
+    seq: int
+    attempt_id: str
+
+
+class Close(msgspec.Struct, frozen=True, tag="close"):
+    """Cut everything of an attempt; once ``Done`` comes the shared counters are final."""
+
+    seq: int
+    attempt_id: str
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """The answer to a request; ``error`` is empty when it was done."""
+
+    seq: int
+    error: str = ""
+
+
+class Tripped(msgspec.Struct, frozen=True, tag="tripped"):
+    """The attempt's limit is reached; sent at once."""
+
+    attempt_id: str
+
+
+class BrowserAsked(msgspec.Struct, frozen=True, tag="browser_asked"):
+    """Something connected to the attempt's browser port for the first time."""
+
+    attempt_id: str
+
+
+Request = Open | RefuseBrowser | Close
+Reply = Done | Tripped | BrowserAsked
+
+encode = msgspec.json.Encoder().encode
+decode_request = msgspec.json.Decoder(Request).decode
+decode_reply = msgspec.json.Decoder(Reply).decode

@@ -1,0 +1,69 @@
+"""The egress role: a process that does nothing but move and count the attempts' bytes.
+
+It is apart from the runner so that a fast download never starves a row's acknowledgement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from fyke.egress.channel import Stranger, check_peer, listen, withdraw
+from fyke.egress.control import Session
+from fyke.egress.limits import ProxyLimits
+from fyke.egress.proxy import Proxy
+from fyke.egress.upstream import Upstreams
+from fyke.kit.names import Resolver
+
+_log = logging.getLogger(__name__)
+
+
+async def serve_egress(
+    socket_path: Path,
+    *,
+    allow: Iterable[str] = (),
+    upstreams: Mapping[str, str] | None = None,
+    resolver: Resolver | None = None,
+    limits: ProxyLimits | None = None,
+    ready: asyncio.Event | None = None,
+) -> None:
+    """Serve runners at ``socket_path`` until cancelled; ``ready`` is set once it listens.
+
+    ``allow`` are exemptions from the private-address rule, ``upstreams`` maps regions to proxy
+    URLs. Raise ``ValueError`` when one is malformed, ``OSError`` when the path is served already.
+    """
+    os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")  # a dead name server blocks less
+    _raise_open_files()
+    proxy = Proxy(allow, Upstreams(upstreams or {}), resolver=resolver, limits=limits)
+    listener = listen(socket_path)
+    sessions: set[Session] = set()
+    loop = asyncio.get_running_loop()
+    try:
+        if ready is not None:
+            ready.set()
+        while True:
+            sock, _ = await loop.sock_accept(listener)
+            try:
+                check_peer(sock)
+            except Stranger as error:
+                _log.error("%s; refused", error)
+                sock.close()
+                continue
+            sock.setblocking(False)
+            sessions.add(Session(sock, proxy, sessions.discard))
+    finally:
+        withdraw(listener, socket_path)
+        for session in list(sessions):
+            session.close()
+        await proxy.stop()
+
+
+def _raise_open_files() -> None:
+    """Every link needs two descriptors; the default soft limit is for interactive programs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

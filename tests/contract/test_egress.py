@@ -1,0 +1,191 @@
+"""One suite for every way out: the local one, and the client with its process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.egress import (
+    ATTEMPT,
+    SECRET,
+    Origin,
+    basic,
+    client_and_process,
+    connect,
+    downloads,
+    echo,
+    http_connect,
+    listener,
+    port_of,
+    socks,
+    until,
+)
+
+from fyke.domain.contracts import Egress, Pass, Traffic
+from fyke.egress.local import LocalEgress
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["local", "process"])
+async def egress(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Egress]:
+    if request.param == "local":
+        local = LocalEgress()
+        yield local
+        await local.stop()
+    else:
+        async with client_and_process(tmp_path) as (client, _):
+            yield client
+
+
+def grant(*ports: int, limit: int | None = None, attempt: str = ATTEMPT) -> Pass:
+    allow = tuple(f"127.0.0.1:{port}" for port in ports)
+    return Pass(attempt, SECRET, "", allow, limit)
+
+
+async def test_bytes_flow_and_are_counted_both_ways(egress: Egress) -> None:
+    async with Origin(echo) as origin:
+        proxy = listener()
+        await egress.open([proxy], grant(origin.port))
+        code, reader, writer = await socks(port_of(proxy), "127.0.0.1", origin.port)
+        assert code == 0
+        writer.write(b"x" * 100_000)
+        assert await reader.readexactly(100_000) == b"x" * 100_000
+        writer.close()
+        final = await egress.close(ATTEMPT)
+    assert final == Traffic(up=100_000, down=100_000, connections=1, refused=0)
+    assert egress.traffic(ATTEMPT) == Traffic()
+
+
+async def test_two_listeners_share_one_grant(egress: Egress) -> None:
+    async with Origin(echo) as origin:
+        first, second = listener(), listener()
+        await egress.open([first, second], grant(origin.port))
+        for proxy in (first, second):
+            status, _, reader, writer = await http_connect(
+                port_of(proxy), f"127.0.0.1:{origin.port}"
+            )
+            assert status == 200
+            writer.write(b"ping")
+            assert await reader.readexactly(4) == b"ping"
+            writer.close()
+        assert await egress.close(ATTEMPT) == Traffic(8, 8, 2, 0)
+
+
+async def test_the_inside_is_refused(egress: Egress) -> None:
+    async with Origin(echo) as origin:
+        proxy = listener()
+        await egress.open([proxy], grant())
+        code, _, writer = await socks(port_of(proxy), "127.0.0.1", origin.port)
+        assert code == 2
+        writer.close()
+        status, words, _, writer = await http_connect(port_of(proxy), f"127.0.0.1:{origin.port}")
+        assert status == 403
+        assert words.count(b"\n") == 1 and b"FYKE_EGRESS_ALLOW" in words
+        writer.close()
+        assert origin.accepted == 0
+        assert (await egress.close(ATTEMPT)).refused == 2
+
+
+async def test_the_limit_cuts_at_the_byte_and_says_so(egress: Egress) -> None:
+    tripped: list[str] = []
+    egress.on_trip = tripped.append
+    async with Origin(downloads(500_000)) as origin:
+        proxy = listener()
+        await egress.open([proxy], grant(origin.port, limit=200_000))
+        assert not egress.tripped(ATTEMPT)
+        code, reader, writer = await socks(port_of(proxy), "127.0.0.1", origin.port)
+        assert code == 0
+        writer.write(b"go\n")
+        body = await reader.read(-1)
+        assert len(body) + 3 == 200_000
+        await until(lambda: tripped == [ATTEMPT])
+        assert egress.tripped(ATTEMPT)
+        writer.close()
+        again, writer = await connect(port_of(proxy))
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await again.readexactly(1)
+        writer.close()
+        final = await egress.close(ATTEMPT)
+    assert (final.up, final.down) == (3, 199_997)
+    assert tripped == [ATTEMPT]
+
+
+async def test_credentials_die_with_the_attempt(egress: Egress) -> None:
+    async with Origin(echo) as origin:
+        proxy = listener()
+        await egress.open([proxy], grant(origin.port))
+        code, reader, writer = await socks(port_of(proxy), "127.0.0.1", origin.port)
+        assert code == 0
+        await egress.close(ATTEMPT)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):  # although this copy of the listener lives
+            await connect(port_of(proxy))
+
+
+async def test_credentials_of_another_attempt_open_nothing(egress: Egress) -> None:
+    async with Origin(echo) as origin:
+        mine, other = listener(), listener()
+        await egress.open([mine], grant(origin.port))
+        await egress.open([other], Pass("01OTHER", "another", "", (f"127.0.0.1:{origin.port}",)))
+        reader, writer = await connect(port_of(other))
+        writer.write(b"\x05\x01\x02\x01\x09" + ATTEMPT.encode() + bytes([22]) + SECRET.encode())
+        assert await reader.read() == b"\x05\x02\x01\x01"
+        writer.close()
+        status, _, _, writer = await http_connect(
+            port_of(other), f"127.0.0.1:{origin.port}", basic()
+        )
+        assert status == 407
+        writer.close()
+        assert origin.accepted == 0
+        assert (await egress.close("01OTHER")).refused == 2
+        await egress.close(ATTEMPT)
+
+
+async def test_no_browser_says_so_and_reports_once(egress: Egress) -> None:
+    asked: list[int] = []
+    proxy, browser = listener(), listener()
+    await egress.open([proxy], grant())
+    await egress.refuse_browser(ATTEMPT, browser, lambda: asked.append(1))
+    for _ in range(3):
+        reader, writer = await connect(port_of(browser))
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 503 ") and b"this Fyke has no browser" in answer
+        writer.close()
+    await until(lambda: asked == [1])
+    await egress.close(ATTEMPT)
+    with pytest.raises(ConnectionRefusedError):
+        await connect(port_of(browser))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Pass("", SECRET, ""),
+        Pass(ATTEMPT, "", ""),
+        Pass(ATTEMPT, SECRET, "", ("no port",)),
+    ],
+)
+async def test_a_malformed_pass_is_refused(egress: Egress, bad: Pass) -> None:
+    with pytest.raises(ValueError):
+        await egress.open([listener()], bad)
+    assert egress.traffic(bad.attempt_id) == Traffic()
+
+
+async def test_an_id_cannot_be_opened_twice(egress: Egress) -> None:
+    await egress.open([listener()], grant())
+    with pytest.raises(ValueError, match="already"):
+        await egress.open([listener()], grant())
+    await egress.close(ATTEMPT)
+
+
+async def test_unknown_ids_are_harmless(egress: Egress) -> None:
+    assert await egress.close("nobody") == Traffic()
+    assert not egress.tripped("nobody")
+    with pytest.raises(ValueError, match="no way out"):
+        await egress.refuse_browser("nobody", listener(), lambda: None)

@@ -1,0 +1,180 @@
+"""A counting origin, small proxy clients, and the two ways to run the proxy, for egress tests."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fyke.egress.client import EgressClient
+
+SECRET = "s3cret-of-this-attempt"
+ATTEMPT = "01ATTEMPT"
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def listener() -> socket.socket:
+    """A listening socket as a box hands it out: made without the TCP protocol number."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.listen(128)
+    return sock
+
+
+def port_of(sock: socket.socket) -> int:
+    return int(sock.getsockname()[1])
+
+
+class Origin:
+    """Serves a handler on loopback and counts what its application layer sent and received."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self.accepted = 0
+        self.port = 0
+
+    async def __aenter__(self) -> Origin:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        try:
+            await self._handler(reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+
+
+def downloads(size: int) -> Handler:
+    """After one line from the client, send ``size`` bytes and close."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        block = bytes(65536)
+        left = size
+        while left:
+            writer.write(block[: min(left, len(block))])
+            left -= min(left, len(block))
+            await writer.drain()
+
+    return handler
+
+
+async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", port)
+
+
+def socks_hello(user: str = ATTEMPT, secret: str = SECRET) -> bytes:
+    name, word = user.encode(), secret.encode()
+    return b"\x05\x01\x02\x01" + bytes([len(name)]) + name + bytes([len(word)]) + word
+
+
+def socks_request(host: bytes | str, port: int, command: int = 1) -> bytes:
+    raw = host.encode() if isinstance(host, str) else host
+    return bytes((5, command, 0, 3, len(raw))) + raw + struct.pack(">H", port)
+
+
+async def socks_code(reader: asyncio.StreamReader) -> int:
+    """Read both answers to the hello and the reply; return its code."""
+    assert await reader.readexactly(4) == b"\x05\x02\x01\x00"
+    return (await reader.readexactly(10))[1]
+
+
+async def socks(
+    proxy: int, host: bytes | str, port: int, user: str = ATTEMPT, secret: str = SECRET
+) -> tuple[int, asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect through SOCKS5; return the reply's code and the streams."""
+    reader, writer = await connect(proxy)
+    writer.write(socks_hello(user, secret) + socks_request(host, port))
+    return await socks_code(reader), reader, writer
+
+
+def basic(user: str = ATTEMPT, secret: str = SECRET) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()
+
+
+async def http_connect(
+    proxy: int, target: str, token: str | None = None
+) -> tuple[int, bytes, asyncio.StreamReader, asyncio.StreamWriter]:
+    """CONNECT; return the status, the rest of a refusal, and the streams."""
+    reader, writer = await connect(proxy)
+    head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
+    head += f"Proxy-Authorization: {token or basic()}\r\n\r\n"
+    writer.write(head.encode("latin-1"))
+    answer = await reader.readuntil(b"\r\n\r\n")
+    status = int(answer.split()[1])
+    rest = b"" if status == 200 else await reader.read()
+    return status, rest, reader, writer
+
+
+_PROGRAM = """
+import asyncio, json, sys
+from pathlib import Path
+from fyke.egress.process import serve_egress
+options = json.loads(sys.argv[2])
+asyncio.run(serve_egress(Path(sys.argv[1]), **options))
+"""
+
+
+class EgressProcess:
+    """The real process, started and killed by its own id."""
+
+    def __init__(self, path: Path, allow: Iterable[str] = (), **options: object) -> None:
+        import json
+
+        self.path = path
+        self._options = json.dumps({"allow": list(allow), **options})
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, str(self.path), self._options],
+            env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+        )
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+
+@asynccontextmanager
+async def client_and_process(
+    folder: Path, allow: Iterable[str] = (), **options: object
+) -> AsyncIterator[tuple[EgressClient, EgressProcess]]:
+    process = EgressProcess(folder / "run" / "egress.sock", allow, **options)
+    process.start()
+    client = EgressClient(process.path, patience=30)
+    await client.start()
+    try:
+        yield client, process
+    finally:
+        await client.stop()
+        process.kill()
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for something that has no event of its own."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
