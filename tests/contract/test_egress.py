@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
+from fyke.domain.contracts import Egress, Pass, Traffic
+from fyke.egress.local import LocalEgress
 from support.egress import (
     ATTEMPT,
     SECRET,
@@ -22,9 +25,6 @@ from support.egress import (
     socks,
     until,
 )
-
-from fyke.domain.contracts import Egress, Pass, Traffic
-from fyke.egress.local import LocalEgress
 
 pytestmark = pytest.mark.anyio
 

@@ -125,6 +125,8 @@ def _is_network(entry: str) -> bool:
     """A slash makes it a network; so does a bare address, which stands for itself at any port."""
     if "/" in entry:
         return True
+    if ":" in entry and not entry.startswith("["):
+        return False  # it could be an address, or an address with a port
     try:
         ip_address(entry.strip("[]"))
     except ValueError:

@@ -49,12 +49,12 @@ def parse_port(text: str) -> int:
 def split_host_port(text: str, default_port: int | None = None) -> tuple[str, int]:
     """Cut ``host:port`` or ``[v6]:port``; the host is not checked yet."""
     host, colon, port = text.rpartition(":")
-    if colon and (not host.endswith("]") and ":" in host):
-        raise BadHost("an IPv6 address with a port needs brackets, like [2001:db8::1]:80")
-    if text.endswith("]") or not colon:
+    if not colon or text.endswith("]"):
         if default_port is None:
             raise ValueError("the port is missing, write host:port")
         return text, default_port
+    if ":" in host and not host.endswith("]"):
+        raise BadHost("an IPv6 address with a port needs brackets, like [2001:db8::1]:80")
     return host, parse_port(port)
 
 

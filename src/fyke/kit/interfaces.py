@@ -34,7 +34,7 @@ def own_addresses() -> frozenset[str]:
 def _ask_host_name() -> set[str]:
     try:
         answers = socket.getaddrinfo(socket.gethostname(), None)
-    except OSError:
+    except (OSError, UnicodeError):
         return set()
     return {str(answer[4][0]).partition("%")[0] for answer in answers}
 

@@ -1,0 +1,116 @@
+"""SOCKS5, read like a script of the conversation."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fyke.egress.handshake import start_handshake
+from fyke.egress.socks import SocksHandshake
+from fyke.egress.steps import Credentials, Dial, HangUp, Refusal, Send, Step
+from support.egress import ATTEMPT, SECRET, socks_hello, socks_request
+
+CREDENTIALS = Credentials(ATTEMPT, SECRET)
+WELCOME = [Send(b"\x05\x02"), Send(b"\x01\x00")]
+
+
+def talk(*parts: bytes) -> list[Step]:
+    machine = SocksHandshake(CREDENTIALS)
+    return [step for part in parts for step in machine.feed(part)]
+
+
+def test_a_name_is_handed_on_unresolved() -> None:
+    machine = SocksHandshake(CREDENTIALS)
+    steps = machine.feed(socks_hello() + socks_request("site.example", 443) + b"early")
+    assert steps == [*WELCOME, Dial(b"site.example", 443)]
+    words = machine.connected()
+    assert words.to_client == b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+    assert words.to_target == b"early"
+    assert machine.outgoing(b"more") == (b"more", False)
+
+
+def test_byte_by_byte_is_the_same() -> None:
+    whole = socks_hello() + socks_request("site.example", 443)
+    assert talk(*(whole[i : i + 1] for i in range(len(whole)))) == talk(whole)
+
+
+def test_address_forms() -> None:
+    v4 = b"\x05\x01\x00\x01\x08\x08\x04\x04\x00\x50"
+    v6 = b"\x05\x01\x00\x04" + bytes(15) + b"\x01" + struct.pack(">H", 81)
+    assert talk(socks_hello(), v4)[-1] == Dial(b"8.8.4.4", 80)
+    assert talk(socks_hello(), v6)[-1] == Dial(b"::1", 81)
+
+
+@pytest.mark.parametrize("methods", [b"\x05\x01\x00", b"\x05\x00", b"\x05\x02\x00\x01"])
+def test_without_a_password_there_is_no_way_in(methods: bytes) -> None:
+    assert talk(methods) == [HangUp(b"\x05\xff", denied=True)]
+
+
+def test_password_wins_over_none() -> None:
+    assert talk(b"\x05\x02\x00\x02") == [Send(b"\x05\x02")]
+
+
+@pytest.mark.parametrize(
+    ("user", "secret"),
+    [("", ""), (ATTEMPT, ""), (ATTEMPT, SECRET + "x"), (ATTEMPT, SECRET[:-1]), ("x", SECRET),
+     (ATTEMPT + "x", SECRET), ("", SECRET), (ATTEMPT.lower(), SECRET)],
+)  # fmt: skip
+def test_wrong_credentials(user: str, secret: str) -> None:
+    assert talk(socks_hello(user, secret))[-1] == HangUp(b"\x01\x01", denied=True)
+
+
+@pytest.mark.parametrize("options", ["-country-us", "-session-12-x", ";ttl=5", "-"])
+def test_options_behind_the_name_are_ignored(options: str) -> None:
+    assert talk(socks_hello(ATTEMPT + options)) == WELCOME
+
+
+@pytest.mark.parametrize("command", [0, 2, 3, 4, 255])
+def test_only_connect(command: int) -> None:
+    last = talk(socks_hello(), socks_request("a.example", 1, command))[-1]
+    assert isinstance(last, HangUp) and last.data[:2] == b"\x05\x07"
+
+
+@pytest.mark.parametrize("kind", [0, 2, 5, 255])
+def test_unknown_address_types(kind: int) -> None:
+    last = talk(socks_hello(), bytes((5, 1, 0, kind)) + bytes(30))[-1]
+    assert isinstance(last, HangUp) and last.data[:2] == b"\x05\x08"
+
+
+def test_an_empty_name_and_wrong_versions() -> None:
+    assert isinstance(talk(socks_hello(), b"\x05\x01\x00\x03\x00\x00\x50")[-1], HangUp)
+    assert isinstance(talk(socks_hello(), b"\x04\x01\x00\x03\x01a\x00\x50")[-1], HangUp)
+    assert isinstance(talk(b"\x05\x01\x02\x02")[-1], HangUp)
+    assert talk(b"\x04\x01") == [HangUp(b"")]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [(Refusal.FORBIDDEN, 2), (Refusal.UNRESOLVABLE, 4), (Refusal.CONNECTION_REFUSED, 5),
+     (Refusal.NETWORK_UNREACHABLE, 3), (Refusal.HOST_UNREACHABLE, 4), (Refusal.TIMED_OUT, 4),
+     (Refusal.UPSTREAM_FAILED, 1)],
+)  # fmt: skip
+def test_refusals(refusal: Refusal, code: int) -> None:
+    reply = SocksHandshake(CREDENTIALS).refused(refusal, "words")
+    assert reply == bytes((5, code, 0, 1, 0, 0, 0, 0, 0, 0))
+
+
+@given(st.binary(min_size=1, max_size=600), st.integers(1, 50))
+def test_no_greeting_breaks_it(data: bytes, cut: int) -> None:
+    machine = start_handshake(data, CREDENTIALS)
+    steps = [step for at in range(0, len(data), cut) for step in machine.feed(data[at : at + cut])]
+    assert not any(isinstance(step, Dial) for step in steps)
+
+
+@given(st.binary(max_size=300))
+def test_no_request_breaks_it(data: bytes) -> None:
+    steps = talk(socks_hello(), data)
+    assert steps[:2] == WELCOME
+    assert len(steps) <= 3
+
+
+def test_empty_credentials_do_not_exist() -> None:
+    with pytest.raises(ValueError, match="not empty"):
+        Credentials("", "x")

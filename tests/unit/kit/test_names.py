@@ -1,0 +1,91 @@
+"""The resolver's cache, its bounds, and what it never asks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from fyke.kit.names import Resolver, Unresolvable, system_lookup
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_answers_are_kept_for_a_while() -> None:
+    asked: list[str] = []
+
+    def lookup(name: str) -> tuple[str, ...]:
+        asked.append(name)
+        return ("8.8.8.8",)
+
+    resolver = Resolver(lookup)
+    assert await resolver.resolve("a.example") == ("8.8.8.8",)
+    assert await resolver.resolve("a.example") == ("8.8.8.8",)
+    assert asked == ["a.example"]
+    resolver.close()
+    forgetful = Resolver(lookup, keep=0)
+    await forgetful.resolve("a.example")
+    await forgetful.resolve("a.example")
+    assert len(asked) == 3
+    forgetful.close()
+
+
+async def test_questions_at_the_same_time_are_asked_once() -> None:
+    asked: list[str] = []
+    go = threading.Event()
+
+    def lookup(name: str) -> tuple[str, ...]:
+        asked.append(name)
+        go.wait(5)
+        return ("8.8.8.8",)
+
+    resolver = Resolver(lookup)
+    both = asyncio.gather(resolver.resolve("a.example"), resolver.resolve("a.example"))
+    await asyncio.sleep(0)
+    go.set()
+    assert await both == [("8.8.8.8",), ("8.8.8.8",)]
+    assert asked == ["a.example"]
+    resolver.close()
+
+
+async def test_failures_and_silence() -> None:
+    silent = threading.Event()
+
+    def lookup(name: str) -> tuple[str, ...]:
+        if name == "silent.example":
+            silent.wait(5)
+        raise OSError("no such name")
+
+    resolver = Resolver(lookup, timeout=0.05)
+    with pytest.raises(Unresolvable, match="no address"):
+        await resolver.resolve("none.example")
+    assert resolver.cached("none.example") == ()
+    with pytest.raises(Unresolvable, match="no answer within"):
+        await resolver.resolve("silent.example")
+    silent.set()
+    resolver.close()
+
+
+async def test_localhost_is_never_asked() -> None:
+    def lookup(name: str) -> tuple[str, ...]:
+        raise AssertionError(name)
+
+    resolver = Resolver(lookup)
+    assert await resolver.resolve("localhost") == ("127.0.0.1", "::1")
+    assert await resolver.resolve("a.localhost") == ("127.0.0.1", "::1")
+    resolver.close()
+
+
+async def test_the_cache_has_a_bound() -> None:
+    resolver = Resolver(lambda name: ("8.8.8.8",), size=3)
+    for number in range(10):
+        await resolver.resolve(f"n{number}.example")
+    assert [resolver.cached(f"n{number}.example") is None for number in (6, 7, 8, 9)] == [
+        True, False, False, False,
+    ]  # fmt: skip
+    resolver.close()
+
+
+def test_the_system_answers_for_the_loopback_name() -> None:
+    assert "127.0.0.1" in system_lookup("localhost")
