@@ -1,0 +1,213 @@
+"""Node.js environments: npm installs what ``package.json`` asks for, without install scripts.
+
+npm sees a cleaned copy of the project's two files: no scripts, no workspaces, and a lock file
+without addresses, so that every package comes from the registry that npm is configured for, with
+the hashes of the lock file still holding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fyke.domain.contracts import EnvironmentFailed
+from fyke.domain.workers.requirements import BadRequirement, check_registry_version, parse_package
+from fyke.sandbox.environment_process import SYSTEM_PATH, Installer, InstallLog
+from fyke.sandbox.environment_python import refuse_links
+
+BASE_SET = {"@grpc/grpc-js": "^1.13.4", "google-protobuf": "^4.0.0"}
+
+_MAX_PACKAGE = 512 * 1024
+_MAX_LOCK = 8 * 2**20
+_LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
+_DEPENDENCIES = ("dependencies", "optionalDependencies", "peerDependencies")
+_PLACE = re.compile(r"(/?node_modules/(@[A-Za-z0-9_~-][\w.~-]*/)?[A-Za-z0-9_~-][\w.~-]*)+")
+_FAILED = "The dependencies could not be installed"
+_SETTINGS = {
+    "npm_config_git": "/bin/false",
+    "npm_config_allow_git": "none",
+    "npm_config_allow_remote": "none",
+    "npm_config_allow_file": "none",
+    "npm_config_allow_directory": "none",
+}
+
+Document = dict[str, Any]
+
+
+class NodeInstaller:
+    """Turns a project's ``package.json`` into recipes; knows npm and its cache."""
+
+    def __init__(self, installer: Installer, cache: Path) -> None:
+        self._installer = installer
+        self._cache = cache
+        self._version = ""
+
+    async def recipe(self, bundle: Path) -> NodeRecipe:
+        """Raise ``EnvironmentFailed`` for what is not honoured."""
+        try:
+            package, lock = await asyncio.to_thread(read_documents, bundle)
+        except BadRequirement as error:
+            raise EnvironmentFailed(f"{_FAILED}: {error}", str(error)) from None
+        return NodeRecipe(self, await self._node_version(), package, lock)
+
+    async def _node_version(self) -> str:
+        if not self._version:
+            node = shutil.which("node", path=SYSTEM_PATH)
+            log = InstallLog()
+            if node is None or await self._installer.run([node, "--version"], Path("/"), log):
+                message = f"{_FAILED}: Node.js is not installed on this machine"
+                raise EnvironmentFailed(message, log.text())
+            self._version = f"{log.text().strip()} {os.uname().sysname} {os.uname().machine}"
+        return self._version
+
+    async def install(self, folder: Path, locked: bool, log: InstallLog) -> None:
+        """Run npm in a folder that holds the cleaned files."""
+        npm = shutil.which("npm", path=SYSTEM_PATH)
+        if npm is None:
+            raise EnvironmentFailed(f"{_FAILED}: npm is not installed on this machine", "")
+        command = [
+            npm, "ci" if locked else "install", "--ignore-scripts", "--omit=dev", "--no-bin-links",
+            "--no-audit", "--no-fund", "--no-update-notifier", "--no-progress", "--color=false",
+            "--cache", str(self._cache),
+        ]  # fmt: skip
+        self._cache.mkdir(parents=True, exist_ok=True)
+        code = await self._installer.run(command, folder, log, settings=_SETTINGS)
+        if code:
+            raise EnvironmentFailed(f"{_FAILED}: {_explain(log.text(), code)}", log.text())
+
+
+class NodeRecipe:
+    """The packages of one ``package.json``, with or without a lock file."""
+
+    def __init__(
+        self, installer: NodeInstaller, version: str, package: Document, lock: Document | None
+    ) -> None:
+        self._installer = installer
+        self._package = json.dumps(package, sort_keys=True)
+        self._lock = "" if lock is None else json.dumps(lock, sort_keys=True)
+        self.inputs: Sequence[str] = ("node", version, self._package, self._lock)
+
+    async def install(self, building: Path, content: Path, log: InstallLog) -> None:
+        """Install beside and move the result."""
+        folder = building / "npm"
+        folder.mkdir()
+        (folder / "package.json").write_text(self._package, "utf-8")
+        if self._lock:
+            (folder / "package-lock.json").write_text(self._lock, "utf-8")
+        await self._installer.install(folder, bool(self._lock), log)
+        modules = folder / "node_modules"
+        modules.mkdir(exist_ok=True)
+        await asyncio.to_thread(refuse_links, modules, log)
+        modules.rename(content)
+
+
+def read_documents(bundle: Path) -> tuple[Document, Document | None]:
+    """Return the cleaned ``package.json`` and lock file. Raise ``BadRequirement``."""
+    text = _read(bundle / "package.json", _MAX_PACKAGE) or "{}"
+    parse_package(text)
+    source: Document = json.loads(text)
+    lock = _lock(bundle)
+    package: Document = {"name": "worker", "version": "1.0.0", "private": True}
+    sections = (*_DEPENDENCIES, "devDependencies") if lock is not None else _DEPENDENCIES
+    for section in sections:
+        if source.get(section):
+            package[section] = source[section]
+            _check_versions(source[section])
+    if source.get("overrides"):
+        _check_overrides(source["overrides"])
+        package["overrides"] = source["overrides"]
+    if lock is None:
+        package["dependencies"] = BASE_SET | (package.get("dependencies") or {})
+    return package, lock
+
+
+def _read(path: Path, limit: int) -> str | None:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        data = file.read(limit + 1)
+        if len(data) > limit or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise _bad(path.name, f"larger than {limit:,} bytes", "shorten it")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _bad(path.name, "not UTF-8", "save it as UTF-8") from None
+
+
+def _lock(bundle: Path) -> Document | None:
+    """Return the lock file without addresses; one of the oldest form counts as none."""
+    for name in _LOCKS:
+        text = _read(bundle / name, _MAX_LOCK)
+        if text is not None:
+            break
+    else:
+        return None
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _bad(name, f"no valid JSON ({error})", "run npm install again") from None
+    packages = document.get("packages") if isinstance(document, dict) else None
+    if not isinstance(packages, dict):
+        return None
+    clean = {place: _locked_package(name, place, entry) for place, entry in packages.items()}
+    clean[""] = clean.get("", {}) | {"name": "worker", "version": "1.0.0"}
+    return {
+        "name": "worker",
+        "version": "1.0.0",
+        "lockfileVersion": 3,
+        "requires": True,
+        "packages": clean,
+    }
+
+
+def _locked_package(file: str, place: str, entry: object) -> Document:
+    if not isinstance(entry, dict) or entry.get("link"):
+        raise _bad(file, f"{place[:80]!r} is a link", "depend on packages of the registry")
+    if place and not _PLACE.fullmatch(place):
+        raise _bad(file, f"{place[:80]!r} lies outside node_modules", "run npm install again")
+    resolved = entry.get("resolved")
+    if isinstance(resolved, str) and not resolved.startswith(("https://", "http://")):
+        raise _bad(file, f"{place[:80]!r} comes from {resolved[:60]!r}", "use the registry")
+    if place:
+        check_registry_version(place, entry.get("version", ""))
+    for section in (*_DEPENDENCIES, "devDependencies"):
+        if entry.get(section):
+            _check_versions(entry[section])
+    dropped = ("resolved", "hasInstallScript", "workspaces")
+    return {key: value for key, value in entry.items() if key not in dropped}
+
+
+def _check_versions(section: object) -> None:
+    if not isinstance(section, dict):
+        raise _bad("package.json", "dependencies must be an object", 'write {"name": "version"}')
+    for name, version in section.items():
+        check_registry_version(name, version)
+
+
+def _check_overrides(value: object) -> None:
+    waiting = [("overrides", value)]
+    while waiting:
+        name, item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.items())
+        elif not (isinstance(item, str) and re.fullmatch(r"\$[\w@/.-]+", item)):
+            check_registry_version(name, item)
+
+
+def _explain(log: str, code: int) -> str:
+    lines = [re.sub(r"^npm (ERR!|error)\s*", "", line).strip() for line in log.splitlines()]
+    useful = [line for line in lines if line and "complete log of this run" not in line]
+    return " ".join(useful[:6])[:500] or f"npm ended with code {code}"
+
+
+def _bad(file: str, rule: str, remedy: str) -> BadRequirement:
+    return BadRequirement(0, rule, remedy, file)

@@ -1,0 +1,282 @@
+"""Real installs with npm, from a registry of the test's own on the loopback."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.contracts import EnvironmentFailed
+from fyke.domain.workers.model import Language, Version
+from fyke.sandbox.environment import UvEnvironments
+from support.memory import a_version
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed"),
+]
+
+VERSION: Version = a_version("w", language=Language.NODE)
+
+
+def tarball(package: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as made:
+        files = {"package.json": json.dumps(package), "index.js": "module.exports = 'here'\n"}
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"package/{name}")
+            info.size = len(text)
+            made.addfile(info, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+class Registry:
+    """An npm registry with a few packages; keeps what was asked for."""
+
+    def __init__(self) -> None:
+        self.packages: dict[str, dict[str, Any]] = {}
+        self.asked: list[str] = []
+        registry = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                registry.asked.append(self.path)
+                body = registry.answer(self.path)
+                self.send_response(200 if body else 404)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def add(self, name: str, version: str, **fields: Any) -> None:
+        self.packages[name] = {"name": name, "version": version, **fields}
+
+    def answer(self, path: str) -> bytes:
+        name = path.strip("/").replace("%2f", "/").replace("%2F", "/")
+        if name.endswith(".tgz"):
+            return tarball(self.packages[name.removesuffix(".tgz")])
+        package = self.packages.get(name)
+        if package is None:
+            return b""
+        integrity = base64.b64encode(hashlib.sha512(tarball(package)).digest()).decode()
+        dist = {"tarball": f"{self.url}/{name}.tgz", "integrity": f"sha512-{integrity}"}
+        version = package["version"]
+        return json.dumps(
+            {
+                "name": name,
+                "dist-tags": {"latest": version},
+                "versions": {version: package | {"dist": dist}},
+            }
+        ).encode()
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    made = Registry()
+    monkeypatch.setattr("tarfile.time.time", lambda: 0.0)
+    made.add("@grpc/grpc-js", "1.13.9")
+    made.add("google-protobuf", "4.1.0")
+    made.add("left", "1.2.3")
+    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    made.server.shutdown()
+    thread.join()
+    made.server.server_close()
+
+
+@pytest.fixture
+def environments(tmp_path: Path, registry: Registry) -> UvEnvironments:
+    environ = {"npm_config_registry": registry.url, "HOME": str(tmp_path / "home")}
+    return UvEnvironments(tmp_path / "envs", tmp_path / "cache", environ=environ)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    return folder
+
+
+def write(bundle: Path, name: str, document: dict[str, Any]) -> None:
+    (bundle / name).write_text(json.dumps(document))
+
+
+async def test_without_a_lock_file(
+    environments: UvEnvironments, bundle: Path, tmp_path: Path, registry: Registry
+) -> None:
+    mark = tmp_path / "ran"
+    hooks = dict.fromkeys(("preinstall", "install", "postinstall", "prepare"), f"touch {mark}")
+    registry.add("hooked", "1.0.0", scripts=hooks, bin={"tool": "index.js"})
+    package = {
+        "scripts": hooks,
+        "dependencies": {"left": "^1.0.0", "hooked": "*"},
+        "devDependencies": {"absent": "1"},
+    }
+    write(bundle, "package.json", package)
+    made = await environments.ensure(VERSION, bundle)
+    assert made.path is not None
+    names = {path.name for path in made.path.iterdir() if not path.name.startswith(".")}
+    assert names == {"left", "hooked", "@grpc", "google-protobuf"}
+    assert (made.path / "left" / "index.js").read_text() == "module.exports = 'here'\n"
+    assert not mark.exists()
+    assert not any(path.is_symlink() for path in made.path.rglob("*"))
+    assert not any("absent" in path for path in registry.asked)
+    assert await environments.ensure(VERSION, bundle) == made
+
+
+async def test_without_a_package_file(environments: UvEnvironments, bundle: Path) -> None:
+    made = await environments.ensure(VERSION, bundle)
+    assert made.path is not None
+    assert (made.path / "google-protobuf" / "index.js").exists()
+
+
+def lock(registry: Registry, **fields: Any) -> dict[str, Any]:
+    answer = json.loads(registry.answer("left"))
+    entry = {
+        "version": "1.2.3",
+        "resolved": "https://evil.invalid/left.tgz",
+        "integrity": answer["versions"]["1.2.3"]["dist"]["integrity"],
+    }
+    return {
+        "lockfileVersion": 3,
+        "packages": {
+            "": {"name": "x", "dependencies": {"left": "^1.0.0"}},
+            "node_modules/left": entry | fields,
+        },
+    }
+
+
+async def test_with_a_lock_file(
+    environments: UvEnvironments, bundle: Path, registry: Registry
+) -> None:
+    write(bundle, "package.json", {"name": "x", "dependencies": {"left": "^1.0.0"}})
+    write(bundle, "package-lock.json", lock(registry))
+    made = await environments.ensure(VERSION, bundle)
+    assert made.path is not None
+    assert (made.path / "left" / "index.js").exists()
+    assert not (made.path / "google-protobuf").exists()
+
+
+async def test_a_wrong_hash(environments: UvEnvironments, bundle: Path, registry: Registry) -> None:
+    write(bundle, "package.json", {"name": "x", "dependencies": {"left": "^1.0.0"}})
+    write(bundle, "package-lock.json", lock(registry, integrity="sha512-" + "A" * 86 + "=="))
+    with pytest.raises(EnvironmentFailed, match=r"(?i)integrity"):
+        await environments.ensure(VERSION, bundle)
+
+
+async def test_a_package_that_does_not_exist(environments: UvEnvironments, bundle: Path) -> None:
+    write(bundle, "package.json", {"dependencies": {"nowhere": "1.0.0"}})
+    with pytest.raises(EnvironmentFailed, match="nowhere"):
+        await environments.ensure(VERSION, bundle)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "git+https://example.invalid/x.git",
+        "git@example.invalid:x/y.git",
+        "user/repo",
+        "github:user/repo",
+        "file:../x",
+        "../x",
+        "./x",
+        "..",
+        "/etc",
+        "~/x",
+        "link:x",
+        "https://example.invalid/x.tgz",
+        "x.tgz",
+        "workspace:*",
+        5,
+    ],
+)
+async def test_versions_that_are_not_of_the_registry(
+    environments: UvEnvironments, bundle: Path, registry: Registry, spec: object
+) -> None:
+    write(bundle, "package.json", {"dependencies": {"left": spec}})
+    with pytest.raises(EnvironmentFailed, match=r"package\.json: the version of 'left'"):
+        await environments.ensure(VERSION, bundle)
+    write(bundle, "package.json", {"overrides": {"left": {"x": spec}}})
+    with pytest.raises(EnvironmentFailed, match=r"package\.json"):
+        await environments.ensure(VERSION, bundle)
+    assert registry.asked == []
+
+
+async def test_a_package_that_asks_for_an_address(
+    environments: UvEnvironments, bundle: Path, registry: Registry
+) -> None:
+    registry.add("deep", "1.0.0", dependencies={"left": f"{registry.url}/secret.tgz"})
+    write(bundle, "package.json", {"dependencies": {"deep": "1.0.0"}})
+    with pytest.raises(EnvironmentFailed):
+        await environments.ensure(VERSION, bundle)
+    assert "/secret.tgz" not in registry.asked
+
+
+@pytest.mark.parametrize(
+    ("place", "entry"),
+    [
+        ("node_modules/left", {"link": True, "resolved": "../x"}),
+        ("node_modules/left", {"version": "1.2.3", "resolved": "git+ssh://x/y"}),
+        ("node_modules/left", {"version": "1.2.3", "resolved": "file:../x.tgz"}),
+        ("node_modules/left", {"version": "git+ssh://x/y"}),
+        ("node_modules/../../left", {"version": "1.2.3"}),
+        ("node_modules/..", {"version": "1.2.3"}),
+        ("../left", {"version": "1.2.3"}),
+        ("packages/left", {"version": "1.2.3"}),
+        ("node_modules/left", {"version": "1.2.3", "dependencies": {"a": "file:x"}}),
+        ("node_modules/left", {"version": "1.2.3", "dependencies": ["a"]}),
+        ("node_modules/left", "odd"),
+    ],
+)
+async def test_lock_files_that_are_refused(
+    environments: UvEnvironments, bundle: Path, registry: Registry, place: str, entry: object
+) -> None:
+    write(bundle, "package-lock.json", {"packages": {"": {}, place: entry}})
+    with pytest.raises(EnvironmentFailed, match="could not be installed: package"):
+        await environments.ensure(VERSION, bundle)
+    assert registry.asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("package.json", b"{"),
+        ("package.json", b"\xff"),
+        ("package.json", b"[]"),
+        ("package.json", b'{"dependencies": []  , "x": 1}'.replace(b"[]", b"[1]")),
+        ("package.json", b" " * 600_000),
+        ("package-lock.json", b"{"),
+        ("package-lock.json", b"[" * 200_000),
+    ],
+)
+async def test_files_that_cannot_be_read(
+    environments: UvEnvironments, bundle: Path, name: str, content: bytes
+) -> None:
+    (bundle / name).write_bytes(content)
+    with pytest.raises(EnvironmentFailed, match="could not be installed: package"):
+        await environments.ensure(VERSION, bundle)
+
+
+async def test_an_old_lock_file_counts_as_none(environments: UvEnvironments, bundle: Path) -> None:
+    write(bundle, "package.json", {"dependencies": {"left": "npm:left@^1.0.0"}})
+    write(bundle, "package-lock.json", {"lockfileVersion": 1, "dependencies": {}})
+    made = await environments.ensure(VERSION, bundle)
+    assert made.path is not None
+    assert (made.path / "left").is_dir()
+    assert (made.path / "google-protobuf").is_dir()

@@ -1,0 +1,275 @@
+"""Real installs with uv, from a folder of hand-made wheels; one from the registry."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.contracts import Environment, EnvironmentFailed
+from fyke.domain.workers.model import Language, Version
+from fyke.sandbox.environment import LOG, UvEnvironments
+from support.memory import a_version
+from support.wheels import make_shelf, make_wheel
+
+pytestmark = pytest.mark.anyio
+
+PYTHON = "/usr/bin/python3"
+
+
+def version(requirements: str = "") -> Version:
+    return a_version("w", language=Language.PYTHON, requirements=requirements)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    return make_shelf(tmp_path / "shelf")
+
+
+@pytest.fixture
+def environments(tmp_path: Path, shelf: Path) -> UvEnvironments:
+    return make(tmp_path, shelf)
+
+
+def make(tmp_path: Path, shelf: Path, **options: int) -> UvEnvironments:
+    environ = {"UV_FIND_LINKS": str(shelf), "UV_OFFLINE": "1", "HOME": str(tmp_path / "home")}
+    return UvEnvironments(tmp_path / "envs", tmp_path / "cache", PYTHON, environ=environ, **options)
+
+
+def run(environment: Environment, code: str) -> str:
+    """Run code in an environment, as a box would (only wheels of this test are in it)."""
+    assert environment.path is not None
+    done = subprocess.run(
+        [environment.path / "bin" / "python", "-I", "-c", code],
+        capture_output=True, text=True, check=True, env={},
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def site_of(environment: Environment) -> Path:
+    assert environment.path is not None
+    (site,) = environment.path.glob("lib/python3*/site-packages")
+    return site
+
+
+async def test_requirements_and_base_set(
+    environments: UvEnvironments, shelf: Path, tmp_path: Path
+) -> None:
+    make_wheel(shelf, "tiny", "1.5")
+    made = await environments.ensure(version("tiny==1.5\n"), tmp_path)
+    code = "import tiny, protobuf, grpc, sys; print(tiny.VALUE, sys.prefix)"
+    assert run(made, code) == f"1.5 {made.path}"
+    assert "tiny==1.5" in made.log
+    cached = site_of(made) / "__pycache__"
+    assert [path.name.split(".")[0] for path in cached.glob("tiny.*.pyc")] == ["tiny"]
+    assert b"/env/lib/python3" in next(cached.glob("tiny.*.pyc")).read_bytes()
+
+
+async def test_a_named_base_package_keeps_its_version(
+    environments: UvEnvironments, shelf: Path, tmp_path: Path
+) -> None:
+    make_wheel(shelf, "protobuf", "5.0")
+    made = await environments.ensure(version("ProtoBuf==5.0"), tmp_path)
+    assert run(made, "import protobuf; print(protobuf.VALUE)") == "5.0"
+
+
+async def test_everybody_can_read_it(environments: UvEnvironments, tmp_path: Path) -> None:
+    old = os.umask(0o077)
+    try:
+        made = await environments.ensure(version(), tmp_path)
+    finally:
+        os.umask(old)
+    assert made.path is not None
+    for path in (made.path.parent.parent, made.path.parent, *made.path.parent.rglob("*")):
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode):
+            wanted = 0o755 if stat.S_ISDIR(mode) or mode & 0o100 else 0o644
+            assert stat.S_IMODE(mode) == wanted, path
+    assert (made.path.parent / LOG).read_text() == made.log
+
+
+async def test_same_requirements_share_one_folder(
+    environments: UvEnvironments, shelf: Path, tmp_path: Path
+) -> None:
+    make_wheel(shelf, "one")
+    make_wheel(shelf, "two")
+    first = await environments.ensure(version("one\ntwo\n"), tmp_path)
+    again = await environments.ensure(version("# odd spelling\nTwo\n\nONE  # x"), tmp_path)
+    other = await environments.ensure(version("one"), tmp_path)
+    assert again == first
+    assert other.path != first.path
+
+
+async def test_builders_share_one_build(tmp_path: Path, shelf: Path) -> None:
+    builders = [make(tmp_path, shelf) for _ in range(2)]
+    made = await asyncio.gather(*(builders[n % 2].ensure(version(), tmp_path) for n in range(4)))
+    assert len({environment.path for environment in made}) == 1
+    assert len({environment.log for environment in made}) == 1
+    left = [path.name for path in (tmp_path / "envs").iterdir() if path.name != ".locks"]
+    assert len(left) == 1
+
+
+async def test_a_pth_file_does_not_run(
+    environments: UvEnvironments, shelf: Path, tmp_path: Path
+) -> None:
+    mark = tmp_path / "ran"
+    attack = f"import os; os.system('touch {mark}')\n"
+    files = {
+        "evil.pth": attack,
+        "sitecustomize.py": attack,
+        "usercustomize.py": attack,
+        "compileall.py": attack,
+        "evil/__init__.py": attack,
+        "conftest.py": attack,
+    }
+    make_wheel(shelf, "evil", files=files)
+    made = await environments.ensure(version("evil"), tmp_path)
+    assert (site_of(made) / "evil.pth").exists()
+    assert (site_of(made) / "evil" / "__pycache__").is_dir()
+    await environments.ensure(version("evil"), tmp_path)
+    assert not mark.exists()
+    run(made, "pass")  # what the file does where it may: the proof that the test would notice
+    assert mark.exists()
+
+
+async def test_console_scripts_name_the_mounted_interpreter(
+    environments: UvEnvironments, shelf: Path, tmp_path: Path
+) -> None:
+    info = "tool-99.0.dist-info"
+    files = {
+        "tool.py": "def main(): print('hi')\n",
+        f"{info}/entry_points.txt": "[console_scripts]\ntool = tool:main\n",
+    }
+    files["tool-99.0.data/scripts/pythonic"] = "#!python\nprint('x')\n"
+    files["tool-99.0.data/scripts/shell"] = "#!/bin/sh\necho x\n"
+    make_wheel(shelf, "tool", files=files)
+    made = await environments.ensure(version("tool"), tmp_path)
+    assert made.path is not None
+    script = made.path / "bin" / "tool"
+    assert script.read_text().startswith("#!/env/bin/python\n")
+    assert os.access(script, os.X_OK)
+    assert (made.path / "bin" / "pythonic").read_text().startswith("#!/env/bin/python\n")
+    assert (made.path / "bin" / "shell").read_text().startswith("#!/bin/sh\n")
+    assert (made.path / "bin" / "python").readlink() == Path(PYTHON)
+
+
+async def test_unresolvable(environments: UvEnvironments, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFailed, match="no-such-package") as caught:
+        await environments.ensure(version("no-such-package-anywhere==1"), tmp_path)
+    assert "could not be installed" in str(caught.value)
+    assert "no-such-package-anywhere" in caught.value.log
+    left = [path.name for path in (tmp_path / "envs").iterdir()]
+    assert left == [".locks"]
+
+
+async def test_source_packages_are_not_built(
+    environments: UvEnvironments, shelf: Path, tmp_path: Path
+) -> None:
+    mark = tmp_path / "built"
+    source = tmp_path / "src" / "hook-1.0"
+    source.mkdir(parents=True)
+    (source / "setup.py").write_text(f"import os\nos.system('touch {mark}')\n")
+    (source / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: hook\nVersion: 1.0\n")
+    subprocess.run(
+        ["tar", "-czf", shelf / "hook-1.0.tar.gz", "-C", source.parent, "hook-1.0"], check=True
+    )
+    with pytest.raises(EnvironmentFailed, match="ready-made wheel"):
+        await environments.ensure(version("hook"), tmp_path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-r /etc/passwd",
+        "-c other.txt",
+        "-e .",
+        "--index-url https://example.invalid/simple",
+        "--extra-index-url=https://example.invalid/simple",
+        "--find-links /",
+        "--trusted-host x",
+        "x @ file:///etc/passwd",
+        "x @ https://example.invalid/x.whl",
+        "git+https://example.invalid/x",
+        "./local",
+        "/abs/x.whl",
+        "x.whl",
+        "../x",
+        "x ; os.system('a')@",
+        "${HOME}",
+    ],
+)
+async def test_lines_that_are_not_honoured(
+    environments: UvEnvironments, tmp_path: Path, line: str
+) -> None:
+    with pytest.raises(EnvironmentFailed, match=r"requirements\.txt line 1"):
+        await environments.ensure(version(line), tmp_path)
+    assert not (tmp_path / "envs").exists()
+
+
+async def test_a_direct_reference_inside_a_package(
+    environments: UvEnvironments, shelf: Path, tmp_path: Path
+) -> None:
+    secret = tmp_path / "other"
+    secret.mkdir()
+    wheel = make_wheel(secret, "inner")
+    make_wheel(shelf, "outer", metadata=f"Requires-Dist: inner @ {wheel.as_uri()}\n")
+    with pytest.raises(EnvironmentFailed):
+        await environments.ensure(version("outer"), tmp_path)
+
+
+async def test_too_large(tmp_path: Path, shelf: Path) -> None:
+    environments = make(tmp_path, shelf, max_bytes=10_000)
+    make_wheel(shelf, "big", files={"big.txt": "x" * 50_000})
+    with pytest.raises(EnvironmentFailed, match="at most 10,000 are allowed"):
+        await environments.ensure(version("big"), tmp_path)
+    assert [path.name for path in (tmp_path / "envs").iterdir()] == [".locks"]
+
+
+async def test_hashes_are_checked(
+    environments: UvEnvironments, shelf: Path, tmp_path: Path
+) -> None:
+    make_wheel(shelf, "signed")
+    with pytest.raises(EnvironmentFailed, match=r"(?i)hash"):
+        await environments.ensure(version("signed==99.0 --hash=sha256:" + "0" * 64), tmp_path)
+
+
+async def test_a_left_over_build_is_cleared(tmp_path: Path, shelf: Path) -> None:
+    first = await make(tmp_path, shelf).ensure(version(), tmp_path)
+    assert first.path is not None
+    home = first.path.parent
+    half = home.parent / f".build-{home.name}"
+    home.rename(half)
+    again = await make(tmp_path, shelf).ensure(version(), tmp_path)
+    assert again.path == first.path
+    assert not half.exists()
+
+
+async def test_go_needs_nothing(environments: UvEnvironments, tmp_path: Path) -> None:
+    made = await environments.ensure(a_version("w", language=Language.GO), tmp_path)
+    assert made == Environment(None, "")
+    assert not (tmp_path / "envs").exists()
+
+
+async def test_an_interpreter_that_is_missing(tmp_path: Path) -> None:
+    environments = UvEnvironments(tmp_path / "e", tmp_path / "c", "/bin/false", environ={})
+    with pytest.raises(EnvironmentFailed, match="/bin/false does not run"):
+        await environments.ensure(version(), tmp_path)
+
+
+async def test_from_the_registry(tmp_path: Path) -> None:
+    environments = UvEnvironments(tmp_path / "envs", tmp_path / "cache", PYTHON)
+    try:
+        made = await environments.ensure(version("six\n"), tmp_path)
+    except EnvironmentFailed as error:
+        if "No solution" in error.log or "ready-made" not in str(error):
+            raise
+        pytest.skip(f"no registry can be reached: {error}")
+    code = "import six, grpc, google.protobuf; print(six.__name__, google.protobuf.__version__)"
+    name, number = run(made, code).split()
+    assert name == "six"
+    assert tuple(map(int, number.split(".")[:2])) >= (6, 31)
