@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     delete,
     func,
@@ -97,7 +99,9 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         self, account_id: str, filter: RunFilter, *, offset: int, limit: int
     ) -> tuple[int, list[Run]]:
         if filter.created_from or filter.created_until:
-            counted = select(func.count()).select_from(runs).where(*_conditions(account_id, filter))
+            counted = (
+                select(func.count()).select_from(runs).where(*_conditions(runs, account_id, filter))
+            )
             total = self._db.execute(counted).scalar_one()
         else:
             total = self._counts.total(account_id, filter)
@@ -140,16 +144,16 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         return list(self._db.execute(query).scalars())
 
 
-def _conditions(account_id: str, filter: RunFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [runs.c.account_id == account_id]
+def _conditions(table: FromClause, account_id: str, filter: RunFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [table.c.account_id == account_id]
     if filter.states:
-        conditions.append(runs.c.state.in_([str(state) for state in filter.states]))
+        conditions.append(table.c.state.in_([str(state) for state in filter.states]))
     if filter.worker_id is not None:
-        conditions.append(runs.c.worker_id == filter.worker_id)
+        conditions.append(table.c.worker_id == filter.worker_id)
     if filter.created_from:
-        conditions.append(runs.c.created_at >= filter.created_from)
+        conditions.append(table.c.created_at >= filter.created_from)
     if filter.created_until:
-        conditions.append(runs.c.created_at < filter.created_until)
+        conditions.append(table.c.created_at < filter.created_until)
     return conditions
 
 
@@ -159,27 +163,23 @@ def page_query(account_id: str, filter: RunFilter, *, offset: int, limit: int) -
     With several states each one's newest are taken in order of its own index and then merged,
     because no index gives the order over several states at once.
     """
-    states = filter.states or (None,)
-    parts = []
-    for state in states:
-        narrow = RunFilter(
-            () if state is None else (state,),
-            filter.worker_id,
-            filter.created_from,
-            filter.created_until,
-        )
-        part = select(runs.c.id, runs.c.created_at).where(*_conditions(account_id, narrow))
-        parts.append(
-            part.order_by(runs.c.created_at.desc(), runs.c.id.desc())
-            .limit(offset + limit)
-            .subquery()
-        )
-    merged = union_all(*(select(part.c.id, part.c.created_at) for part in parts)).subquery()
-    ids = (
-        select(merged.c.id)
-        .order_by(merged.c.created_at.desc(), merged.c.id.desc())
-        .limit(limit)
-        .offset(offset)
-    )
-    page = select(runs).where(runs.c.id.in_(ids))
+    if len(filter.states) > 1:
+        parts = []
+        for state in dict.fromkeys(filter.states):
+            narrow = replace(filter, states=(state,))
+            parts.append(_newest_ids(account_id, narrow).limit(offset + limit).subquery())
+        merged = union_all(*(select(part.c.id, part.c.created_at) for part in parts)).subquery()
+        newest = select(merged).order_by(merged.c.created_at.desc(), merged.c.id.desc())
+    else:
+        newest = _newest_ids(account_id, filter)
+    ids = newest.limit(limit).offset(offset).subquery()
+    page = select(runs).where(runs.c.id.in_(select(ids.c.id)))
     return page.order_by(runs.c.created_at.desc(), runs.c.id.desc())
+
+
+def _newest_ids(account_id: str, filter: RunFilter) -> Select[Any]:
+    """Aliased, or the page around it would take the table for its own."""
+    found = runs.alias("found")
+    conditions = _conditions(found, account_id, filter)
+    query = select(found.c.id, found.c.created_at).where(*conditions)
+    return query.order_by(found.c.created_at.desc(), found.c.id.desc())

@@ -1,0 +1,252 @@
+"""The contract of the state: its tables come up to date, whole, once, and never backwards."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Engine, inspect, text
+
+from fyke.domain.runs.model import RunFilter, RunState
+from fyke.errors import Unavailable
+from fyke.storage.sql.check import check
+from fyke.storage.sql.dialects import for_reading, for_writing, make_engine
+from fyke.storage.sql.leases import queue_query
+from fyke.storage.sql.runs import page_query
+from fyke.storage.sql.schema import SchemaTooNew, current_and_head, migrate
+from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.tables import VERSION_TABLE, metadata
+from support import records
+
+pytestmark = pytest.mark.anyio
+State = Any
+PROCESS = Path(__file__).parent.parent / "support" / "state_process.py"
+
+
+@contextlib.contextmanager
+def engine_at(url: str) -> Any:
+    engine = make_engine(url, durable=True, pool_size=2)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def tables_of(engine: Engine) -> set[str]:
+    return set(inspect(engine).get_table_names())
+
+
+def test_an_empty_database_gets_exactly_the_tables_we_declare(database_url: str) -> None:
+    with engine_at(database_url) as engine:
+        before = current_and_head(engine)
+        assert (before.current, before.known, before.up_to_date) == (None, True, False)
+        assert "fyke db upgrade" in check(engine)[0]
+        after = migrate(engine)
+        assert after.up_to_date and after.current == before.head
+        with engine.connect() as connection:
+            options = {"version_table": VERSION_TABLE, "compare_type": True}
+            context = MigrationContext.configure(connection, opts=options)
+            assert compare_metadata(context, metadata) == []
+        assert tables_of(engine) == {*metadata.tables, VERSION_TABLE}
+        assert check(engine) == []
+
+
+def test_migrating_again_changes_nothing(state_url: str) -> None:
+    with engine_at(state_url) as engine:
+        assert migrate(state_url) == current_and_head(engine) == migrate(engine)
+
+
+def test_a_newer_database_is_refused_and_left_alone(state_url: str) -> None:
+    with engine_at(state_url) as engine:
+        with for_writing(engine).begin() as connection:
+            connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+        with pytest.raises(SchemaTooNew, match=r"newer version of Fyke.*9999"):
+            migrate(engine)
+        assert current_and_head(engine).current == "9999"
+        assert "9999" in check(engine)[0]
+
+
+def start_migration(url: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, str(PROCESS), "migrate", url],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def let_go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def test_two_processes_that_start_at_once_migrate_once(database_url: str) -> None:
+    processes = [start_migration(database_url) for _ in range(2)]
+    for process in processes:
+        let_go(process)
+    for process in processes:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert json.loads(out) == "0001"
+    with engine_at(database_url) as engine:
+        assert check(engine) == []
+
+
+def kill_and_start_again(url: str, after: float) -> bool:
+    """Kill a migration ``after`` seconds; return whether it was still at work."""
+    process = start_migration(url)
+    let_go(process)
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+    with engine_at(url) as engine:
+        tables = tables_of(engine)
+        if VERSION_TABLE not in tables or current_and_head(engine).current is None:
+            # before: at most Alembic's own empty table
+            assert tables <= {VERSION_TABLE}
+        else:
+            assert tables == {*metadata.tables, VERSION_TABLE}
+        assert migrate(engine).up_to_date
+        assert check(engine) == []
+    return process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_killed_migration_leaves_all_or_nothing(database_url: str, number: int) -> None:
+    after = random.Random(number).uniform(0.0, 0.15)
+    killed = kill_and_start_again(database_url, after)
+    assert killed or after > 0.01
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(60))
+def test_sixty_killed_migrations(database_url: str, number: int) -> None:
+    kill_and_start_again(database_url, number * 0.005)
+
+
+# --- plans ----------------------------------------------------------------------------------
+
+
+def fill_with_history(connection: Connection, runs: int) -> None:
+    """Past runs with an ended subtask each, and three that wait; statistics brought up to date."""
+    sqlite = connection.dialect.name == "sqlite"
+    series = (
+        f"WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {runs})"
+        if sqlite
+        else f"WITH s AS (SELECT n FROM generate_series(1, {runs}) AS n)"
+    )
+    owner, worker = connection.execute(text("SELECT account_id, id FROM workers")).one()
+    run_id = "substr('0000000' || n, -7)" if sqlite else "lpad(n::text, 7, '0')"
+    columns = {c.name: "0" if c.type.python_type in (int, float) else "''" for c in RUNS.columns}
+    columns |= {
+        "id": run_id, "account_id": f"'{owner}'", "worker_id": f"'{worker}'",
+        "state": "CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'succeeded' END",
+        "created_at": "n", "finished_at": "n", "egress_allow": "'[]'",
+    }  # fmt: skip
+    names, values = ", ".join(columns), ", ".join(columns.values())
+    insert = f"INSERT INTO runs ({names})"
+    start = f"{insert} {series}" if sqlite else f"{series} {insert}"
+    connection.execute(text(f"{start} SELECT {values} FROM s"))
+    connection.execute(text(
+        "INSERT INTO subtasks (run_id, ordinal, number, input_json, state, err_msg)"
+        " SELECT id, 0, '', '', 'ended', '' FROM runs"
+    ))  # fmt: skip
+
+
+RUNS = metadata.tables["runs"]
+
+
+def plan(connection: Connection, statement: Any) -> str:
+    if connection.dialect.name == "sqlite":
+        explain, column = "EXPLAIN QUERY PLAN", 3
+    else:
+        explain, column = "EXPLAIN", 0
+    if isinstance(statement, str):
+        sql = statement
+    else:
+        compiled = statement.compile(connection, compile_kwargs={"literal_binds": True})
+        sql = str(compiled)
+    return "\n".join(row[column] for row in connection.exec_driver_sql(f"{explain} {sql}"))
+
+
+def reads_a_whole_table(line: str) -> bool:
+    """What is scanned may only be a subquery's own few rows."""
+    of_subquery = "SCAN anon_" in line
+    return "Seq Scan" in line or ("SCAN " in line and "USING" not in line and not of_subquery)
+
+
+async def test_hot_questions_are_answered_from_indexes(state: State) -> None:
+    owner, worker_id = await state.write(records.seed)
+    engine = state.storage.engine
+    with for_writing(engine).begin() as connection:
+        fill_with_history(connection, 20_000)
+    await state.write(lambda tx: records.seed_run(tx, owner, worker_id, 3))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")
+    with for_reading(engine).connect() as connection, connection.begin():
+        queue = plan(connection, queue_query(connection, 10))
+        assert "ix_subtasks_waiting" in queue
+        filters = [
+            RunFilter(),
+            RunFilter(states=(RunState.FAILED,)),
+            RunFilter(states=(RunState.FAILED, RunState.READY)),
+            RunFilter(worker_id=worker_id),
+            RunFilter(created_from=5, created_until=900),
+        ]
+        pages = [plan(connection, page_query(owner, f, offset=100, limit=20)) for f in filters]
+    for found in (queue, *pages):
+        assert not [line for line in found.splitlines() if reads_a_whole_table(line)], found
+    assert "ix_runs_account_id_created_at_id" in pages[0]
+    assert "ix_runs_account_id_state_created_at_id" in pages[1]
+
+
+# --- a database that is not there -----------------------------------------------------------
+
+
+async def test_a_database_that_is_down_is_unavailable(tmp_path: Path) -> None:
+    for url in (f"sqlite:///{tmp_path}/none/state.db", f"postgresql://x@/y?host={tmp_path}"):
+        storage = open_storage(url, durable=True, ring=str, hiding=frozenset())
+        started = time.monotonic()
+        with pytest.raises(Unavailable):
+            await storage.read(lambda tx: tx.accounts.all())
+        with pytest.raises(Unavailable):
+            await storage.write(lambda tx: tx.accounts.all())
+        assert time.monotonic() - started < 5
+        await storage.close()
+
+
+def test_migrating_where_no_database_answers_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable):
+        migrate(f"postgres://x@/y?host={tmp_path}")
+
+
+def test_migrations_run_from_wherever_the_package_lies(tmp_path: Path) -> None:
+    """As from an installed wheel: a copy of the package, no checkout in sight."""
+    source = Path(sys.modules["fyke"].__file__ or "").parent
+    shutil.copytree(source, tmp_path / "lib" / "fyke", ignore=shutil.ignore_patterns("__pycache__"))
+    script = (
+        "import sys, fyke; from fyke.storage.sql.schema import migrate;"
+        "print(fyke.__file__); print(migrate(sys.argv[1]).up_to_date)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "lib")}
+    found = subprocess.run(
+        [sys.executable, "-c", script, f"sqlite:///{tmp_path}/a%20b/state.db"],
+        check=True, capture_output=True, text=True, env=env, cwd=tmp_path,
+    )  # fmt: skip
+    assert found.stdout.splitlines() == [str(tmp_path / "lib" / "fyke" / "__init__.py"), "True"]
