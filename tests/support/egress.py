@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import socket
 import struct
@@ -131,19 +132,18 @@ _PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path
 from fyke.egress.process import serve_egress
-options = json.loads(sys.argv[2])
-asyncio.run(serve_egress(Path(sys.argv[1]), **options))
+from fyke.kit.addresses import AddressRules
+allow, upstreams = json.loads(sys.argv[2])
+asyncio.run(serve_egress(Path(sys.argv[1]), AddressRules(allow), upstreams))
 """
 
 
 class EgressProcess:
     """The real process, started and killed by its own id."""
 
-    def __init__(self, path: Path, allow: Iterable[str] = (), **options: object) -> None:
-        import json
-
+    def __init__(self, path: Path, allow: Iterable[str] = (), **upstreams: str) -> None:
         self.path = path
-        self._options = json.dumps({"allow": list(allow), **options})
+        self._options = json.dumps([list(allow), upstreams])
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -160,9 +160,9 @@ class EgressProcess:
 
 @asynccontextmanager
 async def client_and_process(
-    folder: Path, allow: Iterable[str] = (), **options: object
+    folder: Path, allow: Iterable[str] = (), **upstreams: str
 ) -> AsyncIterator[tuple[EgressClient, EgressProcess]]:
-    process = EgressProcess(folder / "run" / "egress.sock", allow, **options)
+    process = EgressProcess(folder / "run" / "egress.sock", allow, **upstreams)
     process.start()
     client = EgressClient(process.path, patience=30)
     await client.start()

@@ -9,6 +9,7 @@ from fyke.domain.contracts import Pass, Traffic
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
 from fyke.egress.upstream import Upstreams
+from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
 from fyke.kit.names import Resolver
 
@@ -22,7 +23,7 @@ class LocalEgress:
 
     def __init__(
         self,
-        allow: Iterable[str] = (),
+        rules: AddressRules | None = None,
         upstreams: Mapping[str, str] | None = None,
         *,
         resolver: Resolver | None = None,
@@ -31,7 +32,11 @@ class LocalEgress:
         on_trip: Callable[[str], None] = _no_one,
     ) -> None:
         self._proxy = Proxy(
-            allow, Upstreams(upstreams or {}), resolver=resolver, own=own, limits=limits
+            rules or AddressRules(),
+            Upstreams(upstreams or {}),
+            resolver=resolver,
+            own=own,
+            limits=limits,
         )
         self.on_trip = on_trip
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import resource
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from fyke.egress.channel import Stranger, check_peer, listen, withdraw
@@ -17,6 +17,7 @@ from fyke.egress.control import Session
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
 from fyke.egress.upstream import Upstreams
+from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 
 _log = logging.getLogger(__name__)
@@ -24,21 +25,21 @@ _log = logging.getLogger(__name__)
 
 async def serve_egress(
     socket_path: Path,
+    rules: AddressRules,
+    upstreams: Mapping[str, str],
     *,
-    allow: Iterable[str] = (),
-    upstreams: Mapping[str, str] | None = None,
     resolver: Resolver | None = None,
     limits: ProxyLimits | None = None,
     ready: asyncio.Event | None = None,
 ) -> None:
     """Serve runners at ``socket_path`` until cancelled; ``ready`` is set once it listens.
 
-    ``allow`` are exemptions from the private-address rule, ``upstreams`` maps regions to proxy
-    URLs. Raise ``ValueError`` when one is malformed, ``OSError`` when the path is served already.
+    ``upstreams`` maps regions to proxy URLs. Raise ``ValueError`` when one is malformed,
+    ``OSError`` when the path is served already.
     """
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")  # a dead name server blocks less
     _raise_open_files()
-    proxy = Proxy(allow, Upstreams(upstreams or {}), resolver=resolver, limits=limits)
+    proxy = Proxy(rules, Upstreams(upstreams), resolver=resolver, limits=limits)
     listener = listen(socket_path)
     sessions: set[Session] = set()
     loop = asyncio.get_running_loop()

@@ -23,23 +23,22 @@ _SWEEPS_PER_IDLE = 10
 
 
 class Proxy:
-    """Serves listeners under their grants. Use ``async with``, or ``start`` and ``stop``.
+    """Serves listeners under their grants; ``stop`` it at the end.
 
-    ``allow`` are exemptions for all attempts; ``own`` tells the addresses of this machine, and is
-    asked anew for each attempt, because they change while we run.
+    ``rules`` hold for all attempts; ``own`` tells the addresses of this machine, and is asked
+    anew for each attempt, because they change while we run.
     """
 
     def __init__(
         self,
-        allow: Iterable[str],
+        rules: AddressRules,
         upstreams: Upstreams,
         *,
         resolver: Resolver | None = None,
         own: Callable[[], Iterable[str]] = own_addresses,
         limits: ProxyLimits | None = None,
     ) -> None:
-        self._allow = tuple(allow)
-        AddressRules(self._allow)  # a malformed entry is to fail at start, not at a run
+        self._rules = rules
         self._upstreams = upstreams
         self._resolver = resolver or Resolver()
         self._own = own
@@ -111,7 +110,7 @@ class Proxy:
 
     def _make_gate(self, grant: Pass, on_trip: Callable[[], None], cells: Cells | None) -> Gate:
         limits = self._limits
-        addresses = AddressRules(self._allow, self._own()).extended(grant.allow)
+        addresses = self._rules.extended(grant.allow, self._own())
         pace = LookupPace(limits.lookups_per_second, limits.lookup_burst)
         rules = TargetRules(addresses, self._resolver, pace)
         upstream = self._upstreams.of_region(grant.region)

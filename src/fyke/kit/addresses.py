@@ -149,11 +149,13 @@ class AddressRules:
             unwrap(ip_address(str(own).partition("%")[0])) for own in own_addresses
         )
 
-    def extended(self, allow: Iterable[str]) -> AddressRules:
-        """Return rules with further exemptions, for one attempt."""
-        more = AddressRules(allow)
+    def extended(
+        self, allow: Iterable[str] = (), own_addresses: Iterable[str | Address] = ()
+    ) -> AddressRules:
+        """Return rules with further exemptions and further addresses of our own."""
+        more = AddressRules(allow, own_addresses)
         more._allow = (*self._allow, *more._allow)
-        more._own = self._own
+        more._own |= self._own
         return more
 
     def exempt(self, ip: str | Address, port: int) -> bool:

@@ -88,7 +88,7 @@ def test_network_entries() -> None:
     )
     assert rules.check("10.9.9.9", 1) and rules.check("192.168.3.3", 443)
     assert not rules.check("192.168.3.3", 80)
-    assert rules.check("fd00::9", 9) and rules.check("::1", 5)
+    assert rules.check("fd00::9", 9) and not rules.check("::1", 5)
 
 
 def test_a_name_entry_opens_the_name_and_localhost_also_loopback() -> None:

@@ -1,0 +1,70 @@
+"""What a callback says: the union of both wire forms, so that every known receiver is served.
+
+Receivers of the first form read ``status``, ``results`` and ``usage``; those of the second read
+``run_status`` and the rest and refuse a payload without it. ``run_id`` repeats the slug, because
+an official template reads it as the run's name. Rows are never included.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from fyke.domain.billing.pricing import format_usage
+from fyke.domain.runs.model import Run, RunState
+
+MAX_MESSAGE = 2000  # characters: the whole payload stays far under 20 kB
+
+_WORDS = {
+    RunState.READY: "running",
+    RunState.RUNNING: "running",
+    RunState.ENDING: "running",
+    RunState.ABORTING: "running",
+    RunState.SUCCEEDED: "succeeded",
+    RunState.FAILED: "failed",
+    RunState.ABORTED: "aborted",
+}
+_NUMBERS = {
+    RunState.READY: 1,
+    RunState.RUNNING: 2,
+    RunState.ENDING: 2,
+    RunState.ABORTING: 5,
+    RunState.SUCCEEDED: 3,
+    RunState.FAILED: 4,
+    RunState.ABORTED: 5,
+}
+
+
+class Payload(TypedDict):
+    """Times in whole seconds since the epoch, the end is 0 while the run lives."""
+
+    run_slug: str
+    run_id: str
+    status: int
+    results: int
+    usage: str
+    run_status: str
+    error_message: str
+    execution_start_timestamp: int
+    execution_end_timestamp: int
+    running_duration: int
+    result_count: int
+    result_message: str
+
+
+def payload(run: Run) -> Payload:
+    """Tell of ``run`` as it stands; ``results`` and ``usage`` are read from the run itself."""
+    start, end = run.started_at // 1000, run.finished_at // 1000
+    return Payload(
+        run_slug=run.id,
+        run_id=run.id,
+        status=_NUMBERS[run.state],
+        results=run.results,
+        usage=format_usage(run.usage_micros),
+        run_status=_WORDS[run.state],
+        error_message=run.err_msg[:MAX_MESSAGE],
+        execution_start_timestamp=start,
+        execution_end_timestamp=end,
+        running_duration=max(0, end - start) if start and end else 0,
+        result_count=run.results,
+        result_message="done" if run.state is RunState.SUCCEEDED else "",
+    )

@@ -1,0 +1,101 @@
+"""Which callback URLs are accepted. Checked at start, and once more before each delivery.
+
+At start only what the URL itself says can be judged; the addresses behind a name are judged at
+delivery, when they are dialled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from fyke.errors import InvalidRequest
+from fyke.kit.addresses import AddressRules
+from fyke.kit.hostports import BadHost, Host, is_localhost, parse_host
+
+MAX_URL = 2048
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_SETTING = "FYKE_CALLBACK_ALLOW"
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackUrl:
+    """A checked URL in the parts that a delivery needs."""
+
+    secure: bool
+    host: Host
+    port: int
+    target: str  # path and query, as the request line says it
+
+    @property
+    def authority(self) -> str:
+        """The value of the Host header."""
+        host = f"[{self.host}]" if ":" in str(self.host) else str(self.host)
+        default = _DEFAULT_PORTS["https" if self.secure else "http"]
+        return host if self.port == default else f"{host}:{self.port}"
+
+
+class CallbackRules:
+    """Judges callback URLs; exempt are the targets that ``addresses`` allows."""
+
+    def __init__(self, addresses: AddressRules) -> None:
+        self._addresses = addresses
+
+    def check(self, url: str) -> CallbackUrl:
+        """Return the URL's parts. Raise ``InvalidRequest`` that names field, rule and way out."""
+        parts = _split(url)
+        try:
+            host = parse_host(parts.hostname or "")
+        except BadHost as error:
+            raise _refused(str(error)) from error
+        port = _port(parts)
+        if self._is_inside(host, port):
+            raise _refused(
+                f"{host} port {port} is not on the public internet; "
+                f"the operator can exempt it with {_SETTING}={host}:{port}"
+            )
+        target = parts.path or "/"
+        if parts.query:
+            target += f"?{parts.query}"
+        return CallbackUrl(parts.scheme == "https", host, port, target)
+
+    def _is_inside(self, host: Host, port: int) -> bool:
+        if isinstance(host, str):
+            return is_localhost(host) and not self._addresses.check_name(host, port)
+        return not self._addresses.check(host, port)
+
+
+def _split(url: str) -> SplitResult:
+    if not url or len(url) > MAX_URL:
+        raise _refused(f"it must have 1 to {MAX_URL} characters")
+    if any(not "!" <= char <= "~" for char in url.replace("\\", " ") if char.isascii()):
+        raise _refused("it holds a space, a backslash or a control character; encode it with %")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise _refused("it is not a well-formed URL") from error
+    if parts.scheme not in _DEFAULT_PORTS or not parts.netloc:
+        raise _refused("it must be absolute and start with http:// or https://")
+    if "@" in parts.netloc:
+        raise _refused("it must not carry a user name or password; use a random path instead")
+    if not (parts.path + parts.query).isascii():
+        raise _refused("path and query must be ASCII; encode other characters with %")
+    return parts
+
+
+def _port(parts: SplitResult) -> int:
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise _refused("the port must be a number from 1 to 65535") from error
+    if port is None:
+        if parts.netloc.endswith(":"):
+            raise _refused("the port behind the colon is missing")
+        return _DEFAULT_PORTS[parts.scheme]
+    if port not in (80, 443) and not 1024 <= port <= 65535:
+        raise _refused(f"port {port} is not accepted; use 80, 443 or one from 1024 to 65535")
+    return port
+
+
+def _refused(rule: str) -> InvalidRequest:
+    return InvalidRequest(f"callback_url: {rule}")
