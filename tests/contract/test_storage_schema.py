@@ -158,6 +158,7 @@ def fill_with_history(connection: Connection, runs: int) -> None:
         "id": run_id, "account_id": f"'{owner}'", "worker_id": f"'{worker}'",
         "state": "CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'succeeded' END",
         "created_at": "n", "finished_at": "n", "egress_allow": "'[]'",
+        "origin": "'api'", "outcome": "NULL",
     }  # fmt: skip
     names, values = ", ".join(columns), ", ".join(columns.values())
     insert = f"INSERT INTO runs ({names})"
