@@ -6,7 +6,7 @@ lie in a store of their own. Each read asks the state once, then the rows.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from fyke.domain.accounts.model import Caller
@@ -106,7 +106,7 @@ class RunResults:
             )
         return headers_from_rows(sample[:SAMPLE_ROWS])
 
-    async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncIterator[list[Row]]:
+    async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[list[Row], None]:
         """All visible rows in order, in chunks of about a megabyte and at most 1024 rows.
 
         No read is held open between chunks, so a slow reader holds up nobody.

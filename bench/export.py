@@ -1,0 +1,100 @@
+"""How fast exports are written, and whether their memory stays flat.
+
+    python bench/export.py [--rows 200000] [--formats csv,json,xlsx]
+
+For each format: rows a second, size of the file, and how far the peak of the process's memory
+rose above what it had before the first row, once with a tenth of the rows and once with all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+
+from fyke.domain.results.export.formats import FORMATS, write
+from fyke.domain.results.export.meta import ExportMeta
+from fyke.domain.results.headers import headers_from_rows
+from fyke.domain.results.model import Row
+
+PAGE = 1024
+RUN = "01KSFDS8XWTJME33C08XMCR6B9"
+
+
+def make_row(position: int) -> Row:
+    """A product as a scraper finds it: seven members, about 250 bytes."""
+    data = (
+        f'{{"title":"Product number {position} in a \\"good\\" colour","price":{position % 997}.50,'
+        f'"url":"https://shop.example/p/{position}?a=1&b=2","stock":{position % 50},'
+        f'"available":{"true" if position % 3 else "false"},'
+        f'"description":"Zwölf Boxkämpfer jagen Viktor über den Deich, Nummer {position}",'
+        f'"seller":null}}'
+    )
+    return Row(RUN, position, "a", data.encode())
+
+
+async def pages(count: int) -> AsyncIterator[list[Row]]:
+    for start in range(1, count + 1, PAGE):
+        yield [make_row(n) for n in range(start, min(start + PAGE, count + 1))]
+
+
+async def run(name: str, count: int) -> tuple[float, int]:
+    began = time.perf_counter()
+    columns = headers_from_rows([make_row(1)]) if FORMATS[name].max_columns else None
+    size = 0
+    meta = ExportMeta(RUN, "Benchmark", 0)
+    async for piece in write(FORMATS[name], columns, pages(count), meta):
+        size += len(piece)
+    return time.perf_counter() - began, size
+
+
+def measure(name: str, count: int, answers: multiprocessing.SimpleQueue) -> None:
+    asyncio.run(run(name, 1000))  # everything is imported before the first look at the memory
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds, size = asyncio.run(run(name, count))
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    answers.put((seconds, size, grown))
+
+
+def measured(name: str, count: int) -> tuple[float, int, int]:
+    """In a process of its own, because the peak of memory never goes down."""
+    context = multiprocessing.get_context("spawn")
+    answers = context.SimpleQueue()
+    process = context.Process(target=measure, args=(name, count, answers))
+    process.start()
+    answer = answers.get()
+    process.join()
+    return answer
+
+
+async def only_rows(count: int) -> float:
+    began = time.perf_counter()
+    async for _ in pages(count):
+        pass
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--formats", default="csv,json,xlsx")
+    options = parser.parse_args()
+    making = asyncio.run(only_rows(options.rows))
+    print(f"{options.rows} rows; making them takes {making:.2f} s, which is taken off below")
+    print(f"{'format':8}{'rows/s':>10}{'MB':>8}{'memory +MB (1/10)':>20}{'memory +MB (all)':>18}")
+    for name in options.formats.split(","):
+        _, _, small = measured(name, options.rows // 10)
+        seconds, size, grown = measured(name, options.rows)
+        rate = options.rows / max(0.001, seconds - making)
+        print(f"{name:8}{rate:10,.0f}{size / 1e6:8.1f}{small / 1024:20.1f}{grown / 1024:18.1f}")
+
+
+if __name__ == "__main__":
+    main()

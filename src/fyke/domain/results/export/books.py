@@ -1,0 +1,174 @@
+"""Workbooks: XLSX through XlsxWriter in constant memory, XLS through xlwt.
+
+Cells are typed: text is text, whatever it begins with, and becomes neither formula nor link.
+Numbers are numbers as long as a spreadsheet can hold them; whole numbers of more than 15 digits
+are text, because Excel would replace their last digits by zeros. When a sheet is full the next
+one begins, with the header row again.
+
+xlwt keeps all texts of a workbook in memory until it is saved, so the size of an XLS export is
+limited (``XLS_MAX_BYTES``); the format is for old programs and small tables.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+from xlsxwriter import Workbook
+from xlsxwriter.worksheet import Worksheet
+
+from fyke.domain.results.export.values import Number, Value, read_row
+from fyke.domain.results.model import Header, Row
+
+XLSX_ROWS = 1_048_576
+XLS_ROWS = 65_536
+XLS_MAX_BYTES = 64 * 2**20  # of row data
+CELL_CHARACTERS = 32_767  # UTF-16 units, as Excel counts
+CUT_MARK = "\u2026[cut]"
+_EXACT = 10**15
+_FLUSH_ROWS = 1000
+
+
+class Book(Protocol):
+    """A workbook that is written to a file. One row of keys heads each sheet."""
+
+    def add(self, rows: list[Row]) -> None: ...
+    def save(self) -> None: ...
+
+
+def cell_text(text: str) -> str:
+    """Return the text as a cell can hold it: at most 32,767 UTF-16 units, cut with a mark."""
+    if len(text) * 2 > CELL_CHARACTERS:
+        units = text.encode("utf-16-le", "replace")
+        if len(units) > CELL_CHARACTERS * 2:
+            room = (CELL_CHARACTERS - len(CUT_MARK)) * 2
+            text = units[:room].decode("utf-16-le", "ignore") + CUT_MARK
+    return text
+
+
+def cell_number(value: int | Number) -> Decimal | str:
+    """Return a number that a spreadsheet can hold, else its digits as text."""
+    if isinstance(value, int):
+        return Decimal(value) if -_EXACT < value < _EXACT else str(value)
+    number = float(value)
+    exact = Decimal(value)
+    vanished = number == 0 and exact != 0
+    return str(value) if vanished or abs(number) == float("inf") else exact
+
+
+class _PlainSheet(Worksheet):  # type: ignore[misc]
+    """In constant memory XlsxWriter takes any text of the form ``<r>...</r>`` for its own rich
+    text and writes it unescaped, so a scraped text could put cells and formulas into the file.
+    This platform writes no rich text: such text is text.
+    """
+
+    def _xml_rich_inline_string(self, string: str, attributes: Any = ()) -> None:
+        self._xml_inline_string(string, False, list(attributes))
+
+
+class XlsxBook:
+    """Strings lie in the sheets, rows are on disk as soon as the next one begins."""
+
+    def __init__(self, path: Path, columns: list[Header], *, sheet_rows: int = XLSX_ROWS) -> None:
+        options = {"constant_memory": True, "tmpdir": str(path.parent), "use_zip64": True}
+        self._book = Workbook(str(path), options)
+        self._bold = self._book.add_format({"bold": True})
+        self._keys = [column.key for column in columns]
+        self._sheet_rows = sheet_rows
+        self._sheets = 0
+        self._begin_sheet()
+
+    def _begin_sheet(self) -> None:
+        self._sheets += 1
+        self._sheet = self._book.add_worksheet(_sheet_name(self._sheets), _PlainSheet)
+        self._sheet.freeze_panes(1, 0)
+        for column, key in enumerate(self._keys):
+            self._sheet.write_string(0, column, _header_text(key), self._bold)
+        self._next = 1
+
+    def add(self, rows: list[Row]) -> None:
+        for row in rows:
+            if self._next == self._sheet_rows:
+                self._begin_sheet()
+            members = read_row(row.data)
+            for column, key in enumerate(self._keys):
+                value = members.get(key)
+                if value is not None:
+                    self._write(column, value)
+            self._next += 1
+
+    def _write(self, column: int, value: Value) -> None:
+        if isinstance(value, bool):
+            self._sheet.write_boolean(self._next, column, value)
+            return
+        shown = cell_number(value) if isinstance(value, int | Number) else cell_text(value or "")
+        if isinstance(shown, Decimal):
+            self._sheet.write_number(self._next, column, shown)
+        else:
+            self._sheet.write_string(self._next, column, shown)
+
+    def save(self) -> None:
+        self._book.close()
+
+
+class XlsBook:
+    """Rows go to a temporary file every so often; texts stay in memory until the end."""
+
+    def __init__(self, path: Path, columns: list[Header], *, sheet_rows: int = XLS_ROWS) -> None:
+        import xlwt  # only who asks for this format pays for loading it
+
+        self._path = path
+        self._book = xlwt.Workbook(encoding="utf-8")
+        self._bold = xlwt.easyxf("font: bold on")
+        self._keys = [column.key for column in columns]
+        self._sheet_rows = sheet_rows
+        self._sheets = 0
+        self._begin_sheet()
+
+    def _begin_sheet(self) -> None:
+        self._sheets += 1
+        self._sheet = self._book.add_sheet(_sheet_name(self._sheets))
+        self._sheet.set_panes_frozen(True)
+        self._sheet.set_horz_split_pos(1)
+        header = self._sheet.row(0)
+        for column, key in enumerate(self._keys):
+            header.set_cell_text(column, _header_text(key), self._bold)
+        self._next = 1
+
+    def add(self, rows: list[Row]) -> None:
+        for row in rows:
+            if self._next == self._sheet_rows:
+                self._sheet.flush_row_data()
+                self._begin_sheet()
+            line = self._sheet.row(self._next)
+            members = read_row(row.data)
+            for column, key in enumerate(self._keys):
+                value = members.get(key)
+                if value is not None and value != "":
+                    self._write(line, column, value)
+            self._next += 1
+            if self._next % _FLUSH_ROWS == 0:
+                self._sheet.flush_row_data()
+
+    @staticmethod
+    def _write(line: Any, column: int, value: Value) -> None:
+        if isinstance(value, bool):
+            line.set_cell_boolean(column, value)
+            return
+        shown = cell_number(value) if isinstance(value, int | Number) else cell_text(value or "")
+        if isinstance(shown, Decimal):
+            line.set_cell_number(column, float(shown))
+        else:
+            line.set_cell_text(column, shown)
+
+    def save(self) -> None:
+        self._book.save(str(self._path))
+
+
+def _sheet_name(number: int) -> str:
+    return "Results" if number == 1 else f"Results {number}"
+
+
+def _header_text(key: str) -> str:
+    return cell_text(key.encode("utf-8", "replace").decode())

@@ -1,0 +1,97 @@
+"""HTML and XML: everything that was scraped is text, escaped, never markup."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from xml.sax.saxutils import escape as xml_escape
+from xml.sax.saxutils import quoteattr
+
+from fyke.domain.results.export.meta import ExportMeta
+from fyke.domain.results.export.values import Value, read_row, text_of, without_forbidden
+from fyke.domain.results.model import Header, Row
+
+XML_HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+_NAME = re.compile(r"(?!xml)[A-Za-z_][A-Za-z0-9_.-]*", re.IGNORECASE)
+_STYLE = (
+    "body{font-family:sans-serif}table{border-collapse:collapse}"
+    "th,td{border:1px solid #999;padding:.2em .5em;text-align:left;vertical-align:top}"
+    "td{white-space:pre-wrap}"
+)
+
+
+def xml_text(text: str) -> str:
+    """Return the text escaped for the content of an element; a carriage return survives."""
+    return xml_escape(without_forbidden(text), {"\r": "&#13;"})
+
+
+class XmlWriter:
+    """``<items>`` with one ``<item>`` a row. A member is an element of its own name when that is
+    a plain XML name, else ``<field name="...">``. Objects and arrays are JSON text."""
+
+    def __init__(self, columns: list[Header] | None, meta: ExportMeta) -> None:
+        self._keys = None if columns is None else [column.key for column in columns]
+        self._tags: dict[str, tuple[str, str]] = {}
+
+    def head(self) -> bytes:
+        return XML_HEAD + b"<items>\n"
+
+    def page(self, rows: list[Row]) -> bytes:
+        return "".join(self._item(read_row(row.data)) for row in rows).encode("utf-8", "replace")
+
+    def tail(self) -> bytes:
+        return b"</items>\n"
+
+    def _item(self, row: dict[str, Value]) -> str:
+        keys = row if self._keys is None else [key for key in self._keys if key in row]
+        return f"<item>{''.join([self._element(key, row[key]) for key in keys])}</item>\n"
+
+    def _element(self, key: str, value: Value) -> str:
+        start, end = self._tag(key)
+        return f"<{start}/>" if value is None else f"<{start}>{xml_text(text_of(value))}</{end}>"
+
+    def _tag(self, key: str) -> tuple[str, str]:
+        """The inside of the start tag, and of the end tag."""
+        known = self._tags.get(key)
+        if known is None:
+            if _NAME.fullmatch(key):
+                known = (key, key)
+            else:
+                known = (f"field name={quoteattr(without_forbidden(key))}", "field")
+            if len(self._tags) < 1000:  # keys come from rows; do not collect them without end
+                self._tags[key] = known
+        return known
+
+
+class HtmlWriter:
+    """One table. The header shows labels, with the key as a tooltip."""
+
+    def __init__(self, columns: list[Header], meta: ExportMeta) -> None:
+        self._columns = columns
+        self._keys = [column.key for column in columns]
+        self._title = meta.title
+
+    def head(self) -> bytes:
+        cells = "".join(
+            f'<th title="{_html(c.key)}">{_html(c.label or c.key)}</th>' for c in self._columns
+        )
+        title = _html(self._title)
+        return (
+            f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+            f"<style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n"
+            f"<table>\n<thead><tr>{cells}</tr></thead>\n<tbody>\n"
+        ).encode("utf-8", "replace")
+
+    def page(self, rows: list[Row]) -> bytes:
+        return "".join(self._line(read_row(row.data)) for row in rows).encode("utf-8", "replace")
+
+    def tail(self) -> bytes:
+        return b"</tbody>\n</table></body></html>\n"
+
+    def _line(self, row: dict[str, Value]) -> str:
+        cells = "".join([f"<td>{_html(text_of(row.get(key)))}</td>" for key in self._keys])
+        return f"<tr>{cells}</tr>\n"
+
+
+def _html(text: str) -> str:
+    return escape(without_forbidden(text))

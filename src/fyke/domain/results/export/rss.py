@@ -1,0 +1,77 @@
+"""RSS 2.0: one item a row, for feed readers.
+
+A feed has no columns, so a row's title and link are taken from the members that usually hold
+them, and all members are listed in the description, which readers show as HTML.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from html import escape
+
+from fyke.domain.results.export.markup import XML_HEAD, xml_text
+from fyke.domain.results.export.meta import ExportMeta
+from fyke.domain.results.export.values import Value, read_row, text_of
+from fyke.domain.results.headers import data_id
+from fyke.domain.results.model import Header, Row
+
+_TITLES = ("title", "name", "headline")
+_LINKS = ("link", "url", "href")
+_TITLE_LENGTH = 200
+
+
+class RssWriter:
+    """Writes one feed."""
+
+    def __init__(self, columns: list[Header] | None, meta: ExportMeta) -> None:
+        self._keys = None if columns is None else [column.key for column in columns]
+        self._meta = meta
+        self._date = format_datetime(datetime.fromtimestamp(meta.at / 1000, UTC), usegmt=True)
+
+    def head(self) -> bytes:
+        meta = self._meta
+        link = meta.link or f"urn:fyke:run:{meta.run_id}"
+        text = (
+            '<rss version="2.0"><channel>\n'
+            f"<title>{xml_text(meta.title)}</title><link>{xml_text(link)}</link>"
+            f"<description>{xml_text(f'Results of run {meta.run_id}')}</description>"
+            f"<lastBuildDate>{self._date}</lastBuildDate>\n"
+        )
+        return XML_HEAD + text.encode("utf-8", "replace")
+
+    def page(self, rows: list[Row]) -> bytes:
+        return "".join(map(self._item, rows)).encode("utf-8", "replace")
+
+    def tail(self) -> bytes:
+        return b"</channel></rss>\n"
+
+    def _item(self, row: Row) -> str:
+        members = read_row(row.data)
+        shown = members
+        if self._keys is not None:
+            shown = {key: members[key] for key in self._keys if key in members}
+        title = _first(shown, _TITLES) or f"Row {row.position}"
+        link = _first(shown, _LINKS)
+        parts = [f"<title>{xml_text(title[:_TITLE_LENGTH])}</title>"]
+        if link.startswith(("http://", "https://")):
+            parts.append(f"<link>{xml_text(link)}</link>")
+        identity = data_id(row.run_id, row.position)
+        parts.append(f'<guid isPermaLink="false">{identity}</guid><pubDate>{self._date}</pubDate>')
+        parts.append(f"<description>{xml_text(_description(shown))}</description>")
+        return f"<item>{''.join(parts)}</item>\n"
+
+
+def _first(members: dict[str, Value], names: tuple[str, ...]) -> str:
+    """The first of the named members that holds text, on one line."""
+    for name in names:
+        text = " ".join(text_of(members.get(name)).split())
+        if text:
+            return text
+    return ""
+
+
+def _description(members: dict[str, Value]) -> str:
+    return "".join(
+        f"<p><b>{escape(key)}</b>: {escape(text_of(value))}</p>" for key, value in members.items()
+    )

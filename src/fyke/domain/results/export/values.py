@@ -1,0 +1,67 @@
+"""The values of a stored row as the table formats need them.
+
+Numbers keep their digits: integers are exact in Python, and every other number stays the text it
+was. Objects and arrays become their JSON text, cut out of the row as it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+
+class Number(str):
+    """The digits of a number that is not a plain integer."""
+
+    __slots__ = ()
+
+
+class Nested(str):
+    """An object or array as compact JSON text."""
+
+    __slots__ = ()
+
+
+Value = str | int | bool | None  # str also being Number and Nested
+
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=Number).decode
+_decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_MINUS_ZERO = b":-0"  # the one integer whose digits do not survive; a cheap sign of it
+
+# All that XML 1.0 does not allow, even escaped.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def read_row(data: bytes) -> dict[str, Value]:
+    """Return the row's members in their order."""
+    row = _decode(data)
+    has_nested = any(type(value) is dict or type(value) is list for value in row.values())
+    if has_nested or _MINUS_ZERO in data:
+        _restore(row, _decode_raw(data))
+    return row
+
+
+def _restore(row: dict[str, Any], raw: dict[str, msgspec.Raw]) -> None:
+    for key, value in row.items():
+        if type(value) is dict or type(value) is list:
+            row[key] = Nested(bytes(raw[key]).decode())
+        elif type(value) is int and value == 0:
+            row[key] = Number(bytes(raw[key]).decode())
+
+
+def text_of(value: Value) -> str:
+    """Return the value as text; nothing for null, ``true`` and ``false`` as JSON writes them."""
+    if value is None:
+        return ""
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    return value if isinstance(value, str) else str(value)
+
+
+def without_forbidden(text: str) -> str:
+    """Drop the characters that neither XML nor HTML can hold."""
+    return _FORBIDDEN.sub("", text)

@@ -1,0 +1,54 @@
+"""Making exports in tests: rows from plain values, whole files from the stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+
+from fyke.domain.results.export.formats import FORMATS, write
+from fyke.domain.results.export.meta import ExportMeta
+from fyke.domain.results.model import Header, Row
+
+RUN = "01KSFDS8XWTJME33C08XMCR6B9"
+
+
+def rows_of(*values: dict[str, Any] | bytes) -> list[Row]:
+    """Rows from values, or from JSON bytes taken as they are."""
+    data = [v if isinstance(v, bytes) else dump(v) for v in values]
+    return [Row(RUN, position, "a", text) for position, text in enumerate(data, 1)]
+
+
+def dump(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def headers(*keys: str) -> list[Header]:
+    return [Header(label=key.title(), key=key, format="text") for key in keys]
+
+
+def keys_of(rows: Iterable[Row]) -> list[Header]:
+    """All keys in the order first seen, as an export of a table has them."""
+    return headers(*dict.fromkeys(key for row in rows for key in json.loads(row.data)))
+
+
+async def in_pages(rows: Sequence[Row], size: int = 2) -> AsyncIterator[list[Row]]:
+    for start in range(0, len(rows), size):
+        yield list(rows[start : start + size])
+
+
+async def exported(
+    name: str,
+    rows: Sequence[Row],
+    columns: list[Header] | None = None,
+    *,
+    page: int = 2,
+    **meta: Any,
+) -> bytes:
+    """The whole file. Tables get all keys as columns when none are named."""
+    kind = FORMATS[name]
+    if columns is None and kind.max_columns:
+        columns = keys_of(rows)
+    about = ExportMeta(**{"run_id": RUN, "title": "Prices", "at": 1773383784438, **meta})
+    pieces = write(kind, columns, in_pages(rows, page), about)
+    return b"".join([piece async for piece in pieces])

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.results.export.columns import choose_columns
+from fyke.domain.results.export.formats import FORMATS
+from fyke.errors import InvalidRequest
+from support.exports import headers, in_pages, rows_of
+
+pytestmark = pytest.mark.anyio
+
+ROWS = rows_of({"a": 1, "z": 1}, {"b": 1, "y": 1}, {"a": 2}, {"x": 1})
+
+
+class Walk:
+    """Counts how often the rows are gone over, and how far."""
+
+    def __init__(self, rows=ROWS, page: int = 1) -> None:
+        self.rows = rows
+        self.page = page
+        self.times = 0
+        self.seen = 0
+
+    async def __call__(self):
+        self.times += 1
+        async for page in in_pages(self.rows, self.page):
+            self.seen += len(page)
+            yield page
+
+
+async def chosen(name: str, known=(), wanted=(), walk=None):
+    columns = await choose_columns(FORMATS[name], headers(*known), wanted, walk or Walk())
+    return None if columns is None else [c.key for c in columns]
+
+
+@pytest.mark.parametrize("name", ["csv", "html", "xlsx", "xls"])
+async def test_a_table_has_the_headers_and_then_the_further_keys(name: str):
+    walk = Walk()
+    assert await chosen(name, ["b", "never"], walk=walk) == ["b", "never", "a", "z", "y", "x"]
+    assert walk.times == 1
+
+
+@pytest.mark.parametrize("name", ["json", "jsonl", "xml", "rss"])
+async def test_other_formats_need_no_columns_and_no_look_at_the_rows(name: str):
+    walk = Walk()
+    assert await chosen(name, ["b"], walk=walk) is None
+    assert walk.times == 0
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+async def test_chosen_keys_are_taken_in_their_order(name: str):
+    walk = Walk()
+    assert await chosen(name, ["a", "b"], ["b", "a", "b", ""], walk) == ["b", "a"]
+    assert walk.times == 0
+
+
+async def test_keys_that_only_rows_know_are_found_and_unknown_ones_ignored():
+    assert await chosen("csv", ["a"], ["y", "nobody", "a"]) == ["y", "a"]
+
+
+async def test_looking_stops_when_all_are_found():
+    walk = Walk()
+    assert await chosen("json", [], ["y", "a"], walk) == ["y", "a"]
+    assert walk.seen == 2
+
+
+async def test_when_no_key_is_known_it_is_as_if_none_had_been_given():
+    assert await chosen("json", ["a"], ["nobody"]) is None
+    assert await chosen("csv", ["a"], ["nobody"]) == ["a", "z", "b", "y", "x"]
+
+
+async def test_labels_of_headers_are_kept():
+    columns = await choose_columns(FORMATS["html"], headers("b"), ["z", "b"], Walk())
+    assert [(c.key, c.label) for c in columns] == [("z", "z"), ("b", "B")]
+
+
+@pytest.mark.parametrize(("name", "most"), [("xls", 256), ("xlsx", 16_384), ("csv", 16_384)])
+async def test_too_many_columns_are_refused_before_anything_is_written(name: str, most: int):
+    walk = Walk(rows_of(*[{f"k{i}": 1} for i in range(most)]), page=500)
+    assert len(await chosen(name, walk=walk)) == most
+    with pytest.raises(InvalidRequest, match=f"{most:,} columns.*filter_keys"):
+        await chosen(name, ["one more"], walk=walk)
+    names = [f"k{i}" for i in range(most + 1)]
+    nothing = Walk([])
+    for call in (chosen(name, names, walk=nothing), chosen(name, names, names, nothing)):
+        with pytest.raises(InvalidRequest):
+            await call
+    assert nothing.times == 0
+
+
+async def test_a_run_with_ever_new_keys_is_given_up_early():
+    walk = Walk(rows_of(*[{f"k{i}": 1} for i in range(2000)]))
+    with pytest.raises(InvalidRequest):
+        await chosen("xls", walk=walk)
+    assert walk.seen == 257

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import os
+import re
+import tracemalloc
+from collections.abc import AsyncIterator
+
+import pytest
+
+from fyke.domain.results.export import formats
+from fyke.domain.results.export.formats import FORMATS, file_name, format_named, write
+from fyke.domain.results.export.meta import ExportMeta
+from fyke.domain.results.model import Row
+from fyke.errors import InvalidRequest, Unavailable
+from support.exports import RUN, exported, headers, in_pages, rows_of
+
+pytestmark = pytest.mark.anyio
+
+META = ExportMeta(RUN, "Prices", 0)
+
+
+def test_there_are_the_eight_formats_of_the_contract():
+    assert list(FORMATS) == ["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss"]
+    assert all(name == each.name == each.suffix for name, each in FORMATS.items())
+    assert all("/" in each.content_type for each in FORMATS.values())
+
+
+@pytest.mark.parametrize("name", [None, "", "csv", "CSV", " Csv "])
+def test_csv_is_the_default_and_case_does_not_matter(name: str | None):
+    assert format_named(name) is FORMATS["csv"]
+
+
+def test_an_unknown_format_is_refused_with_the_list():
+    with pytest.raises(InvalidRequest, match="csv, json, jsonl, xlsx, xls, xml, html, rss"):
+        format_named("pdf")
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_file_names_are_fresh_and_say_what_they_are(name: str):
+    made = file_name(FORMATS[name])
+    uuid = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    assert re.fullmatch(rf"exported_result_{name}_{uuid}\.{name}", made)
+    assert file_name(FORMATS[name]) != made
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+async def test_every_format_writes_a_run_without_rows(name: str):
+    assert isinstance(await exported(name, []), bytes)
+
+
+async def many(count: int) -> AsyncIterator[list[Row]]:
+    text = "x" * 60
+    for start in range(0, count, 1000):
+        yield [
+            Row(RUN, n, "a", b'{"i":%d,"t":"%s %d","f":1.5}' % (n, text.encode(), n))
+            for n in range(start + 1, start + 1001)
+        ]
+
+
+async def peak_of(name: str, count: int) -> int:
+    tracemalloc.start()
+    try:
+        size = 0
+        async for piece in write(FORMATS[name], headers("i", "t", "f"), many(count), META):
+            size += len(piece)
+        assert size > 0
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["csv", "json", "jsonl", "html", "xml", "rss"])
+async def test_memory_does_not_grow_with_the_rows(name: str):
+    await peak_of(name, 1000)
+    small, large = await peak_of(name, 5_000), await peak_of(name, 40_000)
+    assert large < small * 1.2 + 2**20
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["csv", "json", "jsonl", "html", "xml", "rss", "xlsx"])
+async def test_memory_does_not_grow_with_a_hundred_thousand_rows(name: str):
+    await peak_of(name, 1000)
+    small, large = await peak_of(name, 5_000), await peak_of(name, 100_000)
+    assert large < small * 1.2 + 2**20
+
+
+async def test_memory_of_a_workbook_does_not_grow_with_the_rows():
+    await peak_of("xlsx", 1000)
+    small, large = await peak_of("xlsx", 2_000), await peak_of("xlsx", 10_000)
+    assert large < small * 1.5 + 2**20
+
+
+async def test_text_formats_are_sent_while_rows_still_come():
+    came = 0
+
+    async def counted() -> AsyncIterator[list[Row]]:
+        nonlocal came
+        async for page in in_pages(rows_of(*[{"i": i} for i in range(10)]), 1):
+            came += 1
+            yield page
+
+    stream = write(FORMATS["csv"], headers("i"), counted(), META)
+    pieces = [await anext(stream), await anext(stream)]
+    assert (pieces, came) == ([b"i\r\n", b"0\r\n"], 1)
+    await stream.aclose()
+
+
+async def test_the_temporary_file_of_a_workbook_is_removed(tmp_path):
+    rows = rows_of(*[{"t": os.urandom(200).hex()} for _ in range(2000)])
+    stream = write(FORMATS["xlsx"], headers("t"), in_pages(rows, 500), META, scratch=tmp_path)
+    first = await anext(stream)
+    assert first[:2] == b"PK" and len(first) == 256 * 1024
+    assert len(list(tmp_path.iterdir())) == 1
+    await stream.aclose()  # the reader went away
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_workbook_without_room_is_refused_before_the_first_piece(tmp_path, monkeypatch):
+    class Full:
+        def __init__(self, path, columns) -> None:
+            pass
+
+        def add(self, rows) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(formats._BOOKS, "xlsx", Full)
+    stream = write(FORMATS["xlsx"], headers("a"), in_pages(rows_of({})), META, scratch=tmp_path)
+    with pytest.raises(Unavailable, match="No space left"):
+        await anext(stream)
+    assert list(tmp_path.iterdir()) == []

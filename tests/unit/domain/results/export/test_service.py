@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+
+from fyke.domain.results.export import service
+from fyke.domain.results.export.formats import FORMATS
+from fyke.domain.results.export.service import Exports
+from fyke.domain.results.service import RunResults
+from fyke.errors import InvalidRequest, RunNotFound
+from fyke.kit.ids import new_ulid
+from support.memory import (
+    MemoryResults,
+    MemoryStorage,
+    a_run,
+    a_version,
+    a_worker,
+    add_account,
+    caller_of,
+)
+from support.workbooks import read_xlsx
+
+pytestmark = pytest.mark.anyio
+
+SCHEMA = '[{"name":"title","type":"string"},{"name":"price","type":"number"}]'
+
+
+class Place:
+    def __init__(self, scratch=None) -> None:
+        self.storage = MemoryStorage()
+        self.rows = MemoryResults()
+        self.account = add_account(self.storage)
+        self.caller = caller_of(self.account)
+        worker = a_worker(self.account.id)
+        self.run = a_run(self.account.id, worker_id=worker.id)
+        tx = self.storage.tx
+        tx.runs.rows[self.run.id] = self.run
+        tx.workers.rows[worker.id] = worker
+        version = a_version(worker.id, output_schema=SCHEMA)
+        tx.workers.version_rows[worker.id, version.number] = version
+        self.rows.push(self.run.id, b'{"price":1.50,"title":"a"}', b'{"extra":true}')
+        self.rows.push(self.run.id, b'{"error":1}', attempt_id="failed")
+        tx.runs.hidden[self.run.id] = frozenset({"failed"})
+        results = RunResults(self.storage, self.rows)
+        self.exports = Exports(self.storage, results, self.storage.clock, scratch)
+
+    async def file(self, name: str, *args, **options) -> bytes:
+        export = await self.exports.open(self.run.id, FORMATS[name], *args, **options)
+        assert export.content_type == FORMATS[name].content_type
+        assert export.file_name.endswith("." + name)
+        return b"".join([piece async for piece in export.body])
+
+
+async def test_an_export_holds_the_visible_rows_in_the_columns_of_the_run():
+    assert await Place().file("csv") == b"title,price,extra\r\na,1.50,\r\n,,true\r\n"
+
+
+async def test_an_export_is_the_data_without_ids():
+    rows = json.loads(await Place().file("json"))
+    assert rows == [{"price": 1.5, "title": "a"}, {"extra": True}]
+
+
+async def test_chosen_keys():
+    assert (
+        await Place().file("csv", ["extra", "nobody", "title"]) == b"extra,title\r\n,a\r\ntrue,\r\n"
+    )
+    assert await Place().file("jsonl", ["price"]) == b'{"price":1.50}\n{}\n'
+
+
+async def test_a_csv_for_spreadsheets():
+    place = Place()
+    place.rows.push(place.run.id, b'{"title":"=1"}')
+    data = await place.file("csv", ["title"], safe=True, bom=True)
+    assert data == b'\xef\xbb\xbftitle\r\na\r\n""\r\n\'=1\r\n'
+
+
+async def test_a_feed_names_the_worker_and_the_end_of_the_run():
+    place = Place()
+    ended = replace(place.run, finished_at=1773383784438)
+    place.storage.tx.runs.rows[place.run.id] = ended
+    root = ElementTree.fromstring(await place.file("rss", link="https://fyke.example/r"))
+    assert root.findtext("channel/title") == "Results of Prices"
+    assert root.findtext("channel/lastBuildDate") == "Fri, 13 Mar 2026 06:36:24 GMT"
+    place.storage.tx.workers.rows.clear()
+    root = ElementTree.fromstring(await place.file("rss"))
+    assert root.findtext("channel/title") == "Results"
+
+
+async def test_a_workbook(tmp_path):
+    sheet = read_xlsx(await Place(tmp_path).file("xlsx"))["Results"]
+    assert sheet[1, 0] == "a" and sheet[2, 2] is True
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_file_keeps_the_name_of_its_link():
+    place = Place()
+    export = await place.exports.open(place.run.id, FORMATS["json"], name="mine.json")
+    assert export.file_name == "mine.json"
+
+
+async def test_an_export_dies_with_its_run():
+    place = Place()
+    place.storage.tx.runs.rows.clear()
+    with pytest.raises(RunNotFound):
+        await place.exports.open(place.run.id, FORMATS["csv"])
+
+
+async def test_asking_for_an_export():
+    place = Place()
+    assert await place.exports.check(place.caller, place.run.id, "XLSX") is FORMATS["xlsx"]
+    assert await place.exports.check(place.caller, place.run.id, "xls") is FORMATS["xls"]
+    with pytest.raises(InvalidRequest, match="format must be one of"):
+        await place.exports.check(place.caller, place.run.id, "pdf")
+    stranger = caller_of(add_account(place.storage, "stranger"))
+    for ref in (place.run.id, new_ulid(), "x"):
+        with pytest.raises(RunNotFound):
+            await place.exports.check(stranger, ref, "csv")
+
+
+async def test_a_run_too_large_for_xls_is_refused_when_asked_and_when_fetched(monkeypatch):
+    place = Place()
+    monkeypatch.setattr(service, "XLS_MAX_BYTES", 2**20)
+    place.rows.push(place.run.id, b'{"a":"%s"}' % (b"x" * 2**20))
+    with pytest.raises(InvalidRequest, match="choose xlsx"):
+        await place.exports.check(place.caller, place.run.id, "xls")
+    with pytest.raises(InvalidRequest, match="1 MB"):
+        await place.exports.open(place.run.id, FORMATS["xls"])
+    assert await place.exports.check(place.caller, place.run.id, "xlsx") is FORMATS["xlsx"]

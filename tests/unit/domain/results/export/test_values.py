@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fyke.domain.results.export.values import (
+    Nested,
+    Number,
+    read_row,
+    text_of,
+    without_forbidden,
+)
+from support.exports import dump
+
+DIGITS = "1234567890123456789012345678901234567890"
+
+
+def test_every_number_keeps_its_digits():
+    numbers = [DIGITS, "-" + DIGITS, "1.50", "1E5", "1e-7", "-0", "0", "-0.0", "9" * 4300]
+    data = "{" + ",".join(f'"{i}":{n}' for i, n in enumerate(numbers)) + "}"
+    assert [text_of(v) for v in read_row(data.encode()).values()] == numbers
+
+
+def test_a_minus_zero_inside_text_changes_nothing():
+    assert read_row(b'{"a":"x:-0","b":0,"c":-0}') == {"a": "x:-0", "b": "0", "c": "-0"}
+
+
+def test_objects_and_arrays_are_cut_out_as_they_stand():
+    row = read_row(b'{"o":{"b":1.10,"a":[]},"l":[%s,"\\u00e9"],"x":1.5}' % DIGITS.encode())
+    assert row["o"] == '{"b":1.10,"a":[]}' and type(row["o"]) is Nested
+    assert row["l"] == f'[{DIGITS},"\\u00e9"]'
+    assert type(row["x"]) is Number
+
+
+def test_plain_values_as_text():
+    row = read_row(b'{"n":null,"t":true,"f":false,"s":"","i":-7}')
+    assert [text_of(value) for value in row.values()] == ["", "true", "false", "", "-7"]
+    assert list(row) == ["n", "t", "f", "s", "i"]
+
+
+text = st.text(st.characters(exclude_categories=["Cs"]))
+plain = st.none() | st.booleans() | st.integers() | text
+values = st.recursive(
+    plain,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc"), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(text, values, max_size=5))
+def test_nothing_is_lost(row):
+    read = read_row(dump(row))
+    assert list(read) == list(row)
+    for key, value in row.items():
+        if isinstance(value, dict | list):
+            assert json.loads(read[key]) == value
+        else:
+            assert read[key] == value and type(read[key]) is type(value)
+
+
+def test_characters_that_xml_forbids_are_dropped():
+    assert without_forbidden("a\x00\x0b\x1f\ufffe\uffff\ud800b\t\n\r\x7f\U0001f600") == (
+        "ab\t\n\r\x7f\U0001f600"
+    )
