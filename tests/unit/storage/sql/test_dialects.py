@@ -1,0 +1,219 @@
+"""The differences between the two databases, as far as they show without a server."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from fyke.domain.runs.model import Outcome
+from fyke.errors import InvalidRequest
+from fyke.storage.sql.dialects import (
+    for_reading,
+    for_writing,
+    is_disconnect,
+    is_down,
+    is_retryable,
+    make_engine,
+    migration_lock,
+    normalise_url,
+    now_ms,
+    sqlite_file,
+    sqlite_url,
+    storable,
+)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = make_engine(sqlite_url(tmp_path / "a b.db"), durable=True)
+    with for_writing(made).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x INTEGER)")
+    yield made
+    made.dispose()
+
+
+@pytest.mark.parametrize(
+    "given, driver",
+    [
+        ("postgres://u:p%40x@h/d", "postgresql+psycopg"),
+        ("postgresql://u:p%40x@h/d", "postgresql+psycopg"),
+        ("postgresql+psycopg://u:p%40x@h/d?host=/run", "postgresql+psycopg"),
+        ("sqlite:////var/lib/fyke/state.db", "sqlite"),
+    ],
+)
+def test_addresses_are_normalised(given: str, driver: str) -> None:
+    url = normalise_url(given)
+    assert url.drivername == driver
+    if driver != "sqlite":
+        assert (url.username, url.password, url.database) == ("u", "p@x", "d")
+    assert normalise_url(url) == url
+
+
+@pytest.mark.parametrize("given", ["mysql://h/d", "state.db", "", "postgresql+asyncpg://h/d"])
+def test_other_databases_are_refused_with_the_way_out(given: str) -> None:
+    with pytest.raises(InvalidRequest, match="database_url must start with postgresql:// or"):
+        normalise_url(given)
+
+
+@pytest.mark.parametrize("given", ["sqlite:///state.db", "sqlite://", "sqlite:///:memory:"])
+def test_sqlite_wants_an_absolute_file(given: str) -> None:
+    with pytest.raises(InvalidRequest, match="four slashes"):
+        normalise_url(given)
+
+
+def test_the_password_stays_out_of_the_message() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        normalise_url("mysql://root:secret@h/d")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("durable, level", [(True, 2), (False, 1)])
+def test_sqlite_is_set_up(tmp_path: Path, durable: bool, level: int) -> None:
+    engine = make_engine(sqlite_url(tmp_path / "s.db"), durable=durable)
+    with engine.connect() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+        }
+    engine.dispose()
+    assert found == {
+        "journal_mode": "wal", "synchronous": level, "busy_timeout": 30_000, "foreign_keys": 1,
+    }  # fmt: skip
+    assert sqlite_file(engine) == tmp_path / "s.db"
+
+
+def test_a_transaction_takes_its_tables_back_too(engine: Engine) -> None:
+    with pytest.raises(ZeroDivisionError), for_writing(engine).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE u (x INTEGER)")
+        connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+        raise ZeroDivisionError
+    with for_reading(engine).begin() as connection:
+        names = connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all()
+        assert names == ["t"]
+        assert connection.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == 0
+
+
+def test_a_writer_waits_for_its_turn_and_the_timeout_comes_back(engine: Engine) -> None:
+    entered = threading.Event()
+    waits: list[float] = []
+
+    def second() -> None:
+        entered.set()
+        started = time.monotonic()
+        with for_writing(engine).begin() as connection:
+            waits.append(time.monotonic() - started)
+            timeout = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+            waits.append(timeout)
+
+    with for_writing(engine).begin() as connection:
+        connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+        other = threading.Thread(target=second)
+        other.start()
+        assert entered.wait(10)
+        other.join(0.2)
+        assert other.is_alive()
+    other.join(10)
+    assert 0.1 < waits[0] < 5
+    assert waits[1] == 30_000
+
+
+def test_readers_do_not_wait_for_the_writer(engine: Engine) -> None:
+    with for_writing(engine).begin() as writer:
+        writer.exec_driver_sql("INSERT INTO t VALUES (1)")
+        with for_reading(engine).begin() as reader:
+            assert reader.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == 0
+
+
+def test_a_reading_engine_refuses_to_write(tmp_path: Path, engine: Engine) -> None:
+    reading = make_engine(engine.url, durable=True, reading=True)
+    with pytest.raises(OperationalError, match="readonly"), for_reading(reading).begin() as found:
+        found.exec_driver_sql("INSERT INTO t VALUES (1)")
+    reading.dispose()
+
+
+def test_the_clock_is_in_milliseconds(engine: Engine) -> None:
+    with engine.begin() as connection:
+        assert abs(now_ms(connection) - time.time() * 1000) < 1000
+
+
+def _sqlite_error(code: int) -> OperationalError:
+    cause = sqlite3.OperationalError("x")
+    cause.sqlite_errorcode = code
+    return OperationalError("s", {}, cause)
+
+
+class _PostgresError(Exception):
+    def __init__(self, sqlstate: str | None) -> None:
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    "error, retry, down",
+    [
+        (_sqlite_error(5), True, True),
+        (_sqlite_error(517), True, True),  # SQLITE_BUSY_SNAPSHOT
+        (_sqlite_error(13), False, True),
+        (_sqlite_error(1546), False, True),  # SQLITE_IOERR_TRUNCATE
+        (_sqlite_error(1), False, False),
+        (OperationalError("s", {}, _PostgresError("40001")), True, True),
+        (OperationalError("s", {}, _PostgresError("40P01")), True, True),
+        (OperationalError("s", {}, _PostgresError("53100")), False, True),
+        (OperationalError("s", {}, _PostgresError("57P01")), False, True),
+        (OperationalError("s", {}, _PostgresError("08006")), False, True),
+        (ProgrammingError("s", {}, _PostgresError("42P01")), False, False),
+        (ProgrammingError("s", {}, _PostgresError(None)), False, False),
+        (PoolTimeout("none free"), False, True),
+        (ValueError("x"), False, False),
+    ],
+)
+def test_what_errors_mean(error: Exception, retry: bool, down: bool) -> None:
+    assert (is_retryable(error), is_down(error)) == (retry, down)
+
+
+def test_a_lost_connection_is_a_disconnect() -> None:
+    lost = OperationalError("s", {}, _PostgresError(None), connection_invalidated=True)
+    assert is_disconnect(lost) and is_down(lost)
+    assert not is_disconnect(_sqlite_error(5))
+
+
+def test_the_migration_lock_lets_one_in_at_a_time(engine: Engine) -> None:
+    entered: list[str] = []
+
+    def second() -> None:
+        with migration_lock(engine):
+            entered.append("second")
+
+    other = threading.Thread(target=second)
+    with migration_lock(engine):
+        other.start()
+        other.join(0.1)
+        entered.append("first")
+        with migration_lock(engine, "another"):
+            entered.append("another name")
+    other.join(10)
+    assert entered == ["first", "another name", "second"]
+
+
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ("", ""),
+        ("Straße \U0001f41f", "Straße \U0001f41f"),
+        ("a\0b", "a\ufffdb"),
+        ("\ud83d", "\ufffd"),
+        ("\0\udc00x", "\ufffd\ufffdx"),
+        (Outcome.TIMEOUT, "timeout"),
+    ],
+)
+def test_storable(given: str, expected: str) -> None:
+    found = storable(given)
+    assert found == expected
+    assert type(found) is str
