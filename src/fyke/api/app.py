@@ -1,0 +1,139 @@
+"""Builds the REST application from services and plain values. Knows no storage and no settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from fyke import __version__, errors
+from fyke.api import documents
+from fyke.api.auth import Gate
+from fyke.api.errors import Refusal, on_fyke_error, on_http_exception, on_refusal
+from fyke.api.files import FileOperations, Links
+from fyke.api.health import HealthOperations
+from fyke.api.network import Network
+from fyke.api.operations import Operation, mount
+from fyke.api.own import accounts as own_accounts
+from fyke.api.own import runs as own_runs
+from fyke.api.own import tasks as own_tasks
+from fyke.api.own import workers as own_workers
+from fyke.api.ratelimit import TokenBuckets
+from fyke.api.transport import Transport
+from fyke.api.v1 import account, catalog, results, runs, starts
+from fyke.domain.accounts.service import Accounts
+from fyke.domain.callbacks.signing import secret_for
+from fyke.domain.catalog.service import Catalog
+from fyke.domain.contracts import Storage
+from fyke.domain.logs.service import RunLogs
+from fyke.domain.overview import Overview
+from fyke.domain.results.export.service import Exports
+from fyke.domain.results.service import RunResults
+from fyke.domain.runs.service import Runs
+from fyke.domain.tasks.service import Tasks
+from fyke.domain.workers.service import Workers
+from fyke.kit.clock import Clock, SystemClock
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServices:
+    """All that the API speaks to."""
+
+    accounts: Accounts
+    workers: Workers
+    catalog: Catalog
+    tasks: Tasks
+    runs: Runs
+    results: RunResults
+    exports: Exports
+    logs: RunLogs
+    storage: Storage
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """Plain values; times in seconds. ``rate_limit`` is requests a second, 0 = no limit, and twice
+    that may come at once. ``guesses`` invalid keys per address are looked at without a pause,
+    then ``guesses_per_minute``.
+    """
+
+    master_secret: bytes
+    host: str = "127.0.0.1"
+    public_url: str = ""
+    allowed_hosts: Iterable[str] = ()
+    trusted_proxies: Iterable[str] = ()
+    rate_limit: float = 60
+    rate_burst: int | None = None
+    guesses: int = 60
+    guesses_per_minute: float = 10
+    download_seconds: int = 900
+    sync_wait_seconds: float = 300
+    require_callback_url: bool = False
+
+
+def build_app(services: ApiServices, config: ApiConfig, clock: Clock | None = None) -> FastAPI:
+    """The whole REST surface as one ASGI application."""
+    clock = clock or SystemClock()
+    app = FastAPI(
+        title="Fyke",
+        version=__version__,
+        description="Runs of web-scraping Workers: start, poll, page, export.",
+        docs_url=None,  # both pages load their scripts from somebody else's server
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            errors.FykeError: on_fyke_error,
+            Refusal: on_refusal,
+            HTTPException: on_http_exception,
+        },
+    )
+    network = Network(
+        bound_host=config.host,
+        public_url=config.public_url,
+        allowed_hosts=config.allowed_hosts,
+        trusted_proxies=config.trusted_proxies,
+    )
+    app.add_middleware(Transport, network=network)
+    mount(app, _operations(services, config, clock), _gate(services, config, clock))
+    documents.install(app)
+    return app
+
+
+def _gate(services: ApiServices, config: ApiConfig, clock: Clock) -> Gate:
+    burst = config.rate_burst or max(1, int(config.rate_limit * 2))
+    return Gate(
+        services.accounts,
+        requests=TokenBuckets(config.rate_limit, burst, clock),
+        guesses=TokenBuckets(config.guesses_per_minute / 60, config.guesses, clock),
+    )
+
+
+def _operations(services: ApiServices, config: ApiConfig, clock: Clock) -> list[Operation[Any]]:
+    links = Links(config.master_secret, config.download_seconds)
+    overview = Overview(services.storage)
+    return [
+        *catalog.CatalogOperations(services.catalog, services.workers).operations(),
+        *starts.StartOperations(
+            services.runs,
+            services.workers,
+            services.results,
+            clock,
+            wait_seconds=config.sync_wait_seconds,
+            require_callback_url=config.require_callback_url,
+        ).operations(),
+        *runs.RunOperations(services.runs, services.workers, services.logs, links).operations(),
+        *results.ResultOperations(services.results, services.exports, links).operations(),
+        *account.AccountOperations(services.accounts).operations(),
+        *own_workers.WorkerOperations(services.workers, overview).operations(),
+        *own_tasks.TaskOperations(services.tasks, overview).operations(),
+        *own_accounts.AccountOperations(
+            services.accounts, partial(secret_for, config.master_secret)
+        ).operations(),
+        *own_runs.RunOperations(services.runs, overview).operations(),
+        *FileOperations(services.exports, services.logs, links).operations(),
+        *HealthOperations(overview).operations(),
+    ]

@@ -1,0 +1,118 @@
+"""Who is asking, and how often: the gate that stands before every operation.
+
+The limit comes before the credentials, so that a flood costs no look-up. Keys that turn out not to
+be valid are counted per address on top: guessing is slowed down to a crawl, while a key that was
+valid a moment ago is always looked at, so nobody can lock its owner out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import OrderedDict
+from typing import Protocol
+from urllib.parse import unquote_plus
+
+from starlette.types import Scope
+
+from fyke.api.network import header, limiter_key
+from fyke.api.ratelimit import TokenBuckets
+from fyke.domain.accounts.model import Caller
+from fyke.errors import InvalidKey, RateLimited, Unauthenticated
+
+MAX_KEY_CHARS = 512
+_REMEMBERED_KEYS = 10_000
+
+
+class Authenticator(Protocol):
+    """The one method of the accounts service that the gate needs."""
+
+    async def authenticate(self, key_text: str) -> Caller: ...
+
+
+def credential(scope: Scope) -> str | None:
+    """The key as sent: ``Authorization`` first, then ``api-key``, then ``?token=``."""
+    authorization = header(scope, b"authorization")
+    if authorization is not None:
+        scheme, _, rest = authorization.strip().partition(" ")
+        if scheme.lower() == "bearer" and rest.strip():
+            return rest.strip()
+    for name in (b"api-key", b"x-api-key"):
+        value = header(scope, name)
+        if value is not None and value.strip():
+            return value.strip()
+    for part in scope.get("query_string", b"").split(b"&"):
+        if part.startswith(b"token="):
+            value = unquote_plus(part[6:].decode("latin-1")).strip()
+            if value:
+                return value
+    return None
+
+
+class Gate:
+    """Rate limit, then credentials. ``guesses`` counts keys that were not valid, per address."""
+
+    def __init__(
+        self, accounts: Authenticator, requests: TokenBuckets, guesses: TokenBuckets
+    ) -> None:
+        self._accounts = accounts
+        self._requests = requests
+        self._guesses = guesses
+        self._good: OrderedDict[str, None] = OrderedDict()
+
+    async def require(self, scope: Scope, address: str) -> Caller:
+        """The caller; raise ``RateLimited`` or one of ``Unauthenticated``."""
+        key = credential(scope)
+        digest = _digest(key) if key else ""
+        self._spend(self._requests, digest or limiter_key(address))
+        if key is None:
+            raise InvalidKey
+        return await self._authenticate(key, digest, address)
+
+    async def recognise(self, scope: Scope, address: str) -> Caller | None:
+        """For public operations: the caller if the key is valid, None without a valid one."""
+        key = credential(scope)
+        if key is None:
+            self._spend(self._requests, limiter_key(address))
+            return None
+        digest = _digest(key)
+        self._spend(self._requests, digest)
+        try:
+            return await self._authenticate(key, digest, address)
+        except (Unauthenticated, RateLimited):
+            # A key that opens nothing must not be a way around the limit of its address either.
+            self._spend(self._requests, limiter_key(address))
+            return None
+
+    async def _authenticate(self, key: str, digest: str, address: str) -> Caller:
+        if len(key) > MAX_KEY_CHARS:
+            raise InvalidKey
+        known = digest in self._good
+        if not known:
+            self._check_guesses(address)
+        try:
+            caller = await self._accounts.authenticate(key)
+        except Unauthenticated:
+            self._good.pop(digest, None)
+            self._guesses.take(limiter_key(address))
+            raise
+        if not known:
+            self._good[digest] = None
+            if len(self._good) > _REMEMBERED_KEYS:
+                self._good.popitem(last=False)
+        return caller
+
+    def _check_guesses(self, address: str) -> None:
+        wait = self._guesses.peek(limiter_key(address))
+        if wait > 0:
+            raise RateLimited(math.ceil(wait))
+
+    @staticmethod
+    def _spend(buckets: TokenBuckets, key: str) -> None:
+        wait = buckets.take(key)
+        if wait > 0:
+            raise RateLimited(math.ceil(wait))
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,133 @@
+"""Who is at the other end and by which name they know us.
+
+Nothing here trusts a header that just anybody can send: ``X-Forwarded-*`` counts only when the
+peer is a configured proxy, and a Host outside the allow-list is turned away before routing, which
+is what stops a web page from reaching a loopback server by rebinding its own name to it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.types import Scope
+
+from fyke.api.errors import Refusal
+
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_ALWAYS_ALLOWED = ("localhost", "127.0.0.1", "[::1]")
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>\d{1,5}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request's peer and name, after headers of trusted proxies are taken into account."""
+
+    address: str
+    origin: str  # scheme://host[:port] as the client typed it
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The value of the last header ``name`` (lower case), None when absent."""
+    for key, value in reversed(scope["headers"]):
+        if key == name:
+            return str(value.decode("latin-1"))
+    return None
+
+
+class Network:
+    """Decides on hosts, proxies and absolute URLs; built once from plain values."""
+
+    def __init__(
+        self,
+        *,
+        bound_host: str,
+        public_url: str,
+        allowed_hosts: Iterable[str],
+        trusted_proxies: Iterable[str],
+    ) -> None:
+        self._public_url = public_url.rstrip("/")
+        names = [*_ALWAYS_ALLOWED, _bracketed(bound_host), *map(_bracketed, allowed_hosts)]
+        if public_url:
+            names.append(_bracketed(urlsplit(public_url).hostname or ""))
+        self._allowed = frozenset(name.lower().rstrip(".") for name in names if name)
+        self._proxies = [_network(entry) for entry in trusted_proxies]
+
+    def visit(self, scope: Scope) -> Visit:
+        """Raise ``Refusal`` when the Host is not one of ours."""
+        peer = scope["client"][0] if scope.get("client") else ""
+        hosts = [value for key, value in scope["headers"] if key == b"host"]
+        host = hosts[0].decode("latin-1") if len(hosts) == 1 else ""
+        scheme, address = scope.get("scheme", "http"), peer
+        if self._trusted(peer):
+            host = _last(header(scope, b"x-forwarded-host")) or host
+            forwarded = _last(header(scope, b"x-forwarded-proto"))
+            scheme = forwarded if forwarded in ("http", "https") else scheme
+            address = self._client_behind(peer, header(scope, b"x-forwarded-for"))
+        self._check(host)
+        return Visit(address, self._public_url or f"{scheme}://{host}")
+
+    def _check(self, host: str) -> None:
+        match = _HOST.fullmatch(host)
+        if match is None or match["name"].lower().rstrip(".") not in self._allowed:
+            raise Refusal(
+                400,
+                "the Host header names a server that this one is not; "
+                "allow the name with FYKE_ALLOWED_HOSTS or set FYKE_PUBLIC_URL",
+            )
+
+    def _trusted(self, address: str) -> bool:
+        if not self._proxies:
+            return False
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._proxies)
+
+    def _client_behind(self, peer: str, forwarded: str | None) -> str:
+        """The nearest address that is not a proxy of ours; what lies further is hearsay."""
+        address = peer
+        for hop in reversed((forwarded or "").split(",")):
+            hop = hop.strip()
+            try:
+                ipaddress.ip_address(hop)
+            except ValueError:
+                break
+            address = hop
+            if not self._trusted(hop):
+                break
+        return address
+
+
+def limiter_key(address: str) -> str:
+    """One bucket per IPv4 address or IPv6 /64, since a /64 is what one subscriber gets."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 6:
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return address
+
+
+def _last(value: str | None) -> str:
+    return value.split(",")[-1].strip() if value else ""
+
+
+def _bracketed(host: str) -> str:
+    host = host.strip()
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _network(entry: str) -> IPNetwork:
+    try:
+        return ipaddress.ip_network(entry.strip(), strict=False)
+    except ValueError:
+        raise ValueError(
+            f'trusted_proxies: "{entry}" must be an IP address or a network such as 10.0.0.0/8'
+        ) from None

@@ -1,0 +1,173 @@
+"""Operations: declared once, documented by FastAPI, answered by one short path.
+
+An ``Operation`` names its method, path, models and handler. ``mount`` makes a FastAPI route of it,
+which carries the documentation; the hottest reads also get a plain Starlette route ahead of that,
+running the same ``respond`` without the framework's overhead. Both give the same bytes.
+
+Every operation asks for credentials unless its method and path stand, letter for letter, in
+``PUBLIC``: forgetting something here closes a door, it never opens one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from fyke.api import documents
+from fyke.api.auth import Gate
+from fyke.api.decode import Wire, decode, parse_object, read_body
+from fyke.api.envelope import JsonBytes
+from fyke.api.errors import WireError
+from fyke.api.network import Visit
+from fyke.api.transport import VISIT
+from fyke.domain.accounts.model import Caller
+from fyke.errors import InvalidKey
+
+Fields = TypeVar("Fields", bound=Wire)
+
+PUBLIC: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("GET", "/api/store"),
+        ("GET", "/api/scraper"),
+        ("GET", "/api/proxy/region"),
+        ("GET", "/files/{token}/{name}"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/version"),
+        ("GET", "/openapi.json"),
+    }
+)
+
+
+class Nothing(Wire):
+    """The fields of an operation that takes none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One admitted request, as a handler sees it."""
+
+    request: Request
+    visit: Visit
+    known_caller: Caller | None
+
+    @property
+    def caller(self) -> Caller:
+        """The caller of an operation that is not public."""
+        if self.known_caller is None:
+            raise InvalidKey
+        return self.known_caller
+
+
+Handler = Callable[[Call, Fields], Awaitable[bytes | Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[Fields]):
+    """What one method and path does.
+
+    ``fields`` is read from the JSON body of a POST, and from the query else; a handler that reads
+    the body itself (``raw_body``) gets the query. ``answer`` documents ``data``; a list that
+    ``errors`` adds to the ones that every operation has.
+    """
+
+    method: str
+    path: str
+    id: str
+    tag: str
+    summary: str
+    fields: type[Fields]
+    handler: Handler[Fields]
+    answer: type[BaseModel] | None = None
+    errors: Sequence[WireError] = ()
+    hot: bool = False
+    raw_body: bool = False
+    description: str = ""
+    path_fields: tuple[str, ...] = field(default=())
+
+    @property
+    def public(self) -> bool:
+        return (self.method, self.path) in PUBLIC
+
+    @property
+    def reads_json(self) -> bool:
+        return self.method == "POST" and not self.raw_body
+
+    async def respond(self, request: Request, gate: Gate) -> Response:
+        """Limit, credentials, syntax, fields, handler: in this order."""
+        visit: Visit = request.scope[VISIT]
+        caller: Caller | None
+        if self.public:
+            caller = await gate.recognise(request.scope, visit.address)
+        else:
+            caller = await gate.require(request.scope, visit.address)
+        given: Mapping[str, Any]
+        given = parse_object(await read_body(request)) if self.reads_json else _query(request)
+        if self.path_fields:
+            given = {**given, **request.path_params}
+        body = await self.handler(Call(request, visit, caller), decode(self.fields, given))
+        return body if isinstance(body, Response) else JsonBytes(body)
+
+
+def _query(request: Request) -> dict[str, str]:
+    """The query by name; of a repeated name the first counts."""
+    found: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        found.setdefault(name, value)
+    return found
+
+
+class _Hot:
+    """An operation as a bare ASGI endpoint."""
+
+    def __init__(self, operation: Operation[Any], gate: Gate) -> None:
+        self._operation = operation
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._operation.respond(Request(scope, receive), self._gate)
+        await response(scope, receive, send)
+
+
+def mount(app: FastAPI, operations: Sequence[Operation[Any]], gate: Gate) -> None:
+    """Add the operations to ``app``, hot ones first."""
+    for operation in operations:
+        if operation.hot:
+            app.router.routes.append(
+                Route(operation.path, _Hot(operation, gate), methods=[operation.method])
+            )
+    for operation in operations:
+        _declare(app, operation, gate)
+
+
+def _declare(app: FastAPI, operation: Operation[Any], gate: Gate) -> None:
+    async def endpoint(request: Request) -> Response:
+        return await operation.respond(request, gate)
+
+    app.add_api_route(
+        operation.path,
+        endpoint,
+        methods=[operation.method],
+        operation_id=operation.id,
+        name=operation.id,
+        tags=[operation.tag],
+        summary=operation.summary,
+        description=operation.description,
+        response_model=None,
+        response_class=JsonBytes,
+        responses=documents.responses(operation.answer, operation.errors),
+        openapi_extra=documents.request(
+            operation.fields,
+            in_body=operation.reads_json,
+            path_fields=operation.path_fields,
+            public=operation.public,
+        ),
+    )

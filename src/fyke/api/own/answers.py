@@ -1,0 +1,171 @@
+"""The shape of ``data`` in every answer of our own routes. Times end in ``_at``: Unix seconds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from fyke.api.documents import Answer
+
+
+class Finding(Answer):
+    severity: str
+    code: str
+    file: str
+    line: int
+    message: str
+    remedy: str
+
+
+FindingItems = list[Finding]  # named, because a field called list hides the builtin
+
+
+class Published(Answer):
+    slug: str
+    path: str
+    version: str
+    findings: FindingItems
+
+
+class OwnWorker(Answer):
+    slug: str
+    path: str
+    title: str
+    description: str
+    public: bool
+    version: str
+    created_at: int
+
+
+OwnWorkers = list[OwnWorker]
+
+
+class OwnWorkerList(Answer):
+    list: OwnWorkers
+
+
+class TaskItem(Answer):
+    slug: str
+    title: str
+    scraper_slug: str
+    scraper_path: str
+    version: str
+    created_at: int
+    updated_at: int
+
+
+TaskItems = list[TaskItem]
+
+
+class TaskPage(Answer):
+    count: int
+    list: TaskItems
+    page_index: int
+    page_size: int
+
+
+class AccountItem(Answer):
+    id: str
+    name: str
+    operator: bool
+    balance: str
+    held: str
+    traffic: Annotated[int, Field(description="bytes left")]
+    traffic_expiration_at: int
+    created_at: int
+
+
+AccountItems = list[AccountItem]
+
+
+class AccountList(Answer):
+    list: AccountItems
+
+
+class NewKeyItem(Answer):
+    id: str
+    name: str
+    key: Annotated[str, Field(description="shown now and never again")]
+
+
+class NewAccount(Answer):
+    account: AccountItem
+    key: NewKeyItem
+
+
+class OwnAccount(AccountItem):
+    webhook_secret: str
+
+
+class KeyItem(Answer):
+    id: str
+    name: str
+    prefix: str
+    created_at: int
+    expires_at: int
+    revoked_at: int
+    last_used_at: int
+
+
+KeyItems = list[KeyItem]
+
+
+class KeyList(Answer):
+    list: KeyItems
+
+
+class EventItem(Answer):
+    timestamp: Annotated[int, Field(description="ms")]
+    kind: str
+    before: str
+    after: str
+    actor: str
+    detail: str
+
+
+EventItems = list[EventItem]
+
+
+class EventList(Answer):
+    list: EventItems
+
+
+class DeliveryItem(Answer):
+    id: str
+    url: str
+    state: str
+    tries: int
+    next_at: int
+    last_status: int
+    last_error: str
+    created_at: int
+    ended_at: int
+
+
+DeliveryItems = list[DeliveryItem]
+
+
+class DeliveryList(Answer):
+    list: DeliveryItems
+
+
+class RunnerItem(Answer):
+    id: str
+    node: str
+    isolation: str
+    reason: str
+    cpus: float
+    memory: Annotated[int, Field(description="MB")]
+    heartbeat_at: int
+
+
+RunnerItems = list[RunnerItem]
+
+
+class RunnerList(Answer):
+    list: RunnerItems
+
+
+class ProductVersion(Answer):
+    version: str

@@ -1,0 +1,133 @@
+"""Behind a run: its history, its callbacks, its end in the bin; and who carries runs out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fyke.api.decode import Wire, WireName
+from fyke.api.envelope import EMPTY, success
+from fyke.api.errors import TABLE
+from fyke.api.operations import Call, Nothing, Operation
+from fyke.api.own import answers
+from fyke.api.v1.words import seconds
+from fyke.domain.callbacks.model import Delivery
+from fyke.domain.contracts import RunnerInfo
+from fyke.domain.overview import Overview
+from fyke.domain.runs.model import RunEvent
+from fyke.domain.runs.service import Runs
+from fyke.errors import Forbidden, Refused, RunNotFound
+
+
+class RunRef(Wire):
+    slug: WireName
+
+
+@dataclass(frozen=True, slots=True)
+class RunOperations:
+    runs: Runs
+    overview: Overview
+
+    def operations(self) -> list[Operation[Any]]:
+        unknown = TABLE[RunNotFound]
+        return [
+            Operation(
+                "DELETE",
+                "/api/fyke/runs/{slug}",
+                id="deleteRun",
+                tag="Runs",
+                summary="Forget a finished run with its rows and logs",
+                fields=RunRef,
+                handler=self.delete,
+                errors=(unknown, TABLE[Refused]),
+                path_fields=("slug",),
+            ),
+            Operation(
+                "GET",
+                "/api/fyke/runs/{slug}/events",
+                id="listRunEvents",
+                tag="Runs",
+                summary="What happened to a run, in order",
+                fields=RunRef,
+                handler=self.events,
+                answer=answers.EventList,
+                errors=(unknown,),
+                path_fields=("slug",),
+            ),
+            Operation(
+                "GET",
+                "/api/fyke/runs/{slug}/deliveries",
+                id="listRunDeliveries",
+                tag="Runs",
+                summary="The callbacks of a run and what became of them",
+                fields=RunRef,
+                handler=self.deliveries,
+                answer=answers.DeliveryList,
+                errors=(unknown,),
+                path_fields=("slug",),
+            ),
+            Operation(
+                "GET",
+                "/api/fyke/runners",
+                id="listRunners",
+                tag="Operator",
+                summary="The runners that are alive",
+                fields=Nothing,
+                handler=self.runners,
+                answer=answers.RunnerList,
+                errors=(TABLE[Forbidden],),
+            ),
+        ]
+
+    async def delete(self, call: Call, wanted: RunRef) -> bytes:
+        await self.runs.delete(call.caller, wanted.slug)
+        return EMPTY
+
+    async def events(self, call: Call, wanted: RunRef) -> bytes:
+        found = await self.runs.events(call.caller, wanted.slug)
+        return success({"list": [_event(event) for event in found]})
+
+    async def deliveries(self, call: Call, wanted: RunRef) -> bytes:
+        found = await self.overview.deliveries(call.caller, wanted.slug)
+        return success({"list": [_delivery(delivery) for delivery in found]})
+
+    async def runners(self, call: Call, _wanted: Nothing) -> bytes:
+        found = await self.overview.runners(call.caller)
+        return success({"list": [_runner(runner) for runner in found]})
+
+
+def _event(event: RunEvent) -> dict[str, Any]:
+    return {
+        "timestamp": event.at,
+        "kind": event.kind,
+        "before": event.before,
+        "after": event.after,
+        "actor": event.actor,
+        "detail": event.detail,
+    }
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "url": delivery.url,
+        "state": delivery.state.value,
+        "tries": delivery.tries,
+        "next_at": seconds(delivery.next_at),
+        "last_status": delivery.last_status,
+        "last_error": delivery.last_error,
+        "created_at": seconds(delivery.created_at),
+        "ended_at": seconds(delivery.ended_at),
+    }
+
+
+def _runner(runner: RunnerInfo) -> dict[str, Any]:
+    return {
+        "id": runner.id,
+        "node": runner.node,
+        "isolation": runner.isolation,
+        "reason": runner.reason,
+        "cpus": runner.cpus,
+        "memory": runner.memory_mb,
+        "heartbeat_at": seconds(runner.heartbeat_at),
+    }

@@ -1,0 +1,111 @@
+"""The outermost layer: request id, Host, CORS, the access log, and the last net for faults.
+
+Plain ASGI, because it must work for streams of any length and cost next to nothing. What it sends
+on its own is an envelope like everything else.
+"""
+
+from __future__ import annotations
+
+import re
+from time import perf_counter
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fyke.api.errors import Refusal, internal_answer, refusal_answer
+from fyke.api.network import Network, header
+from fyke.kit.ids import new_ulid
+
+log = structlog.get_logger("fyke.api")
+
+VISIT = "fyke.visit"
+REQUEST_ID = "fyke.request_id"
+
+_OWN_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PREFLIGHT = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
+    "access-control-allow-headers": "authorization, api-key, x-api-key, content-type, "
+    "idempotency-key",
+    "access-control-max-age": "600",
+}
+_EVERY_ANSWER = {
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": "x-request-id, retry-after",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+
+
+class Transport:
+    """Wraps the application; see the module's docstring."""
+
+    def __init__(self, app: ASGIApp, network: Network) -> None:
+        self._app = app
+        self._network = network
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, send)
+        try:
+            scope[VISIT] = self._network.visit(scope)
+            if _is_preflight(scope):
+                await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, exchange.send)
+            else:
+                await self._app(scope, receive, exchange.send)
+        except Refusal as refusal:
+            await refusal_answer(refusal)(scope, receive, exchange.send)
+        except Exception as error:
+            log.error("unexpected fault", request_id=exchange.request_id, exc_info=error)
+            if exchange.status:
+                raise  # the answer has begun: all that is left is to cut the connection
+            await internal_answer()(scope, receive, exchange.send)
+        finally:
+            exchange.note()
+
+
+class _Exchange:
+    """One request and its answer, as far as the log and the headers are concerned."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self._started = perf_counter()
+        self.status = 0
+        proposed = header(scope, b"x-request-id")
+        own = proposed if proposed and _OWN_REQUEST_ID.fullmatch(proposed) else new_ulid()
+        self.request_id = scope[REQUEST_ID] = own
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["x-request-id"] = self.request_id
+            for name, value in _EVERY_ANSWER.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+    def note(self) -> None:
+        """Log the route's template, never the path or the query: both may carry secrets."""
+        route = getattr(self._scope.get("route"), "path", "")
+        log.debug(
+            "request",
+            method=self._scope["method"][:16],
+            route=route,
+            status=self.status,
+            ms=round((perf_counter() - self._started) * 1000, 2),
+            request_id=self.request_id,
+        )
+
+
+def _is_preflight(scope: Scope) -> bool:
+    return (
+        scope["method"] == "OPTIONS"
+        and header(scope, b"access-control-request-method") is not None
+        and header(scope, b"origin") is not None
+    )

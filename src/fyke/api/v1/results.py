@@ -1,0 +1,79 @@
+"""Rows of a run: a page of them, or a link to a file with all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fyke.api.envelope import success, success_raw
+from fyke.api.errors import TABLE
+from fyke.api.files import EXPORT, Links
+from fyke.api.operations import Call, Operation
+from fyke.api.v1 import answers, fields, views
+from fyke.domain.results.export.formats import FORMATS, file_name
+from fyke.domain.results.export.service import Exports
+from fyke.domain.results.service import RunResults
+from fyke.errors import InvalidRequest, RunNotFound
+
+# The keys travel in the link, and a link has to fit into a request line.
+MAX_KEYS_CHARS = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class ResultOperations:
+    results: RunResults
+    exports: Exports
+    links: Links
+
+    def operations(self) -> list[Operation[Any]]:
+        return [
+            Operation(
+                "POST",
+                "/api/v1/run/result/list",
+                id="listResults",
+                tag="Results",
+                summary="A page of a run's rows; it may still be running",
+                fields=fields.ResultList,
+                handler=self.list,
+                answer=answers.ResultPage,
+                errors=(TABLE[RunNotFound],),
+                hot=True,
+            ),
+            Operation(
+                "POST",
+                "/api/v1/run/result/export",
+                id="exportResults",
+                tag="Results",
+                summary="A temporary link to a file with a run's rows",
+                description=f"Formats: {', '.join(FORMATS)}. Unknown `filter_keys` are ignored.",
+                fields=fields.Export,
+                handler=self.export,
+                answer=answers.Download,
+                errors=(TABLE[RunNotFound],),
+            ),
+        ]
+
+    async def list(self, call: Call, wanted: fields.ResultList) -> bytes:
+        page = await self.results.page(
+            call.caller, wanted.run_slug, wanted.page_index, wanted.page_size
+        )
+        return success_raw(views.result_page(page))
+
+    async def export(self, call: Call, wanted: fields.Export) -> bytes:
+        if sum(map(len, wanted.filter_keys)) > MAX_KEYS_CHARS:
+            raise InvalidRequest(
+                f"filter_keys must have at most {MAX_KEYS_CHARS} characters in all; "
+                "leave it out to get every column"
+            )
+        chosen = await self.exports.check(call.caller, wanted.run_slug, wanted.format)
+        url = self.links.url(
+            call.visit,
+            EXPORT,
+            wanted.run_slug,
+            file_name(chosen),
+            format=chosen.name,
+            keys=wanted.filter_keys,
+            safe=wanted.safe,
+            bom=wanted.bom,
+        )
+        return success({"download_url": url})

@@ -1,0 +1,112 @@
+"""Reading and ending runs: detail, list, abort, and the last lines of the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fyke.api.envelope import EMPTY, success
+from fyke.api.errors import TABLE
+from fyke.api.files import LOG, Links
+from fyke.api.operations import Call, Operation
+from fyke.api.v1 import answers, fields, views, words
+from fyke.domain.logs.service import RunLogs
+from fyke.domain.runs.model import RunFilter
+from fyke.domain.runs.service import Runs
+from fyke.domain.workers.service import Workers
+from fyke.errors import RunNotAbortable, RunNotFound, WorkerNotFound
+
+LOG_LINES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RunOperations:
+    runs: Runs
+    workers: Workers
+    logs: RunLogs
+    links: Links
+
+    def operations(self) -> list[Operation[Any]]:
+        unknown = TABLE[RunNotFound]
+        return [
+            Operation(
+                "POST",
+                "/api/v1/run/detail",
+                id="getRun",
+                tag="Runs",
+                summary="State and figures of a run",
+                fields=fields.RunRef,
+                handler=self.detail,
+                answer=answers.RunDetail,
+                errors=(unknown,),
+                hot=True,
+            ),
+            Operation(
+                "POST",
+                "/api/v1/run/list",
+                id="listRuns",
+                tag="Runs",
+                summary="Runs of the account, newest first",
+                fields=fields.RunList,
+                handler=self.list,
+                answer=answers.RunPage,
+            ),
+            Operation(
+                "POST",
+                "/api/v1/scraper/abort",
+                id="abortRun",
+                tag="Runs",
+                summary="Stop a run",
+                fields=fields.RunRef,
+                handler=self.abort,
+                errors=(unknown, TABLE[RunNotAbortable]),
+            ),
+            Operation(
+                "POST",
+                "/api/v1/run/last/log",
+                id="getRunLog",
+                tag="Runs",
+                summary="Last lines of a run's log, and a link to all of it",
+                fields=fields.RunRef,
+                handler=self.log,
+                answer=answers.LogTail,
+                errors=(unknown,),
+            ),
+        ]
+
+    async def detail(self, call: Call, wanted: fields.RunRef) -> bytes:
+        return success(views.run_detail(await self.runs.get(call.caller, wanted.run_slug)))
+
+    async def list(self, call: Call, wanted: fields.RunList) -> bytes:
+        page: dict[str, Any] = {"count": 0, "list": []}
+        try:
+            worker_id = await self._worker_id(call, wanted.scraper_slug.strip())
+        except WorkerNotFound:
+            pass  # a filter that fits nothing is no error
+        else:
+            page["count"], found = await self.runs.list(
+                call.caller,
+                RunFilter(states=words.states_of(wanted.status), worker_id=worker_id),
+                offset=(wanted.page_index - 1) * wanted.page_size,
+                limit=wanted.page_size,
+            )
+            page["list"] = [views.run_detail(view) for view in found]
+        return success(page | {"page_index": wanted.page_index, "page_size": wanted.page_size})
+
+    async def _worker_id(self, call: Call, ref: str) -> str | None:
+        return (await self.workers.find(call.caller, ref)).id if ref else None
+
+    async def abort(self, call: Call, wanted: fields.RunRef) -> bytes:
+        await self.runs.abort(call.caller, wanted.run_slug)
+        return EMPTY
+
+    async def log(self, call: Call, wanted: fields.RunRef) -> bytes:
+        entries, rows = await self.logs.tail(call.caller, wanted.run_slug, LOG_LINES)
+        name = f"all_log_{wanted.run_slug}.txt"
+        return success(
+            {
+                "all_logs_url": self.links.url(call.visit, LOG, wanted.run_slug, name),
+                "list": [views.log_line(entry) for entry in entries],
+                "result_count": rows,
+            }
+        )

@@ -1,0 +1,297 @@
+"""Reading: store, detail of a worker, regions, runs, results, logs, account."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fyke.api.documents import envelope_of
+from fyke.api.v1 import answers
+from fyke.domain.results.model import Header
+from fyke.domain.runs.model import Outcome
+from support.api import Api, fails, start_body
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+DETAIL = "/api/v1/run/detail"
+ROWS = "/api/v1/run/result/list"
+NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
+
+
+def reads_as(model: Any, answer: Any) -> None:
+    """The documented shape, strictly: no key more, no key less, no other type."""
+    envelope_of(model).model_validate_json(answer.content, strict=True)
+
+
+# --- public --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["search", "keyword", "query"])
+async def test_the_store_is_searched(house: House, api: Api, name: str) -> None:
+    worker = await house.publish()
+    answer = await api.get("/api/store", params={name: "READ"}, key=None)
+    reads_as(answers.Store, answer)
+    found = answer.json()["data"]["scraper"]
+    assert [w["slug"] for w in found] == [worker.id]
+    assert (found[0]["path"], found[0]["username"]) == ("owner/reader", "owner")
+
+
+async def test_nothing_found_is_an_empty_list(api: Api) -> None:
+    answer = await api.get("/api/store", params={"search": "nothing"}, key=None)
+    assert answer.text == '{"code":0,"message":"success","data":{"scraper":[]}}'
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"search": ""},
+        {"search": "   "},
+        {"search": "a", "limit": "ten"},
+        {"search": "a", "limit": "1.5"},
+        {"search": "x" * 501},
+    ],
+)
+async def test_a_bad_search_is_refused(api: Api, query: dict[str, str]) -> None:
+    fails(await api.get("/api/store", params=query, key=None), 400, 4000)
+
+
+@pytest.mark.parametrize(
+    ("limit", "count"), [("1", 1), ("0", 1), ("-5", 1), ("2.0", 2), ("999", 3)]
+)
+async def test_the_limit_is_clamped(house: House, api: Api, limit: str, count: int) -> None:
+    for name in ("reader-a", "reader-b", "reader-c"):
+        await house.publish(name)
+    answer = await api.get("/api/store", params={"search": "reader", "limit": limit}, key=None)
+    assert len(answer.json()["data"]["scraper"]) == count
+
+
+@pytest.mark.parametrize("form", ["{id}", "owner/reader", "owner~reader", "owner%2Freader"])
+@pytest.mark.parametrize("name", ["slug", "scraper_slug"])
+async def test_a_workers_contract_is_public(house: House, api: Api, form: str, name: str) -> None:
+    worker = await house.publish()
+    path = f"/api/scraper?{name}={form.format(id=worker.id)}"
+    answer = await api.get(path, key=None)
+    reads_as(answers.WorkerDetail, answer)
+    data = answer.json()["data"]
+    assert (data["version"], data["slug"]) == ("v1.0.1", worker.id)
+    assert data["parameters"]["custom"]["properties"][0]["name"] == "urls"
+    assert data["parameters"]["custom"]["b"] == "urls"
+    system = data["parameters"]["system"]
+    assert (system["memory"], system["memory_bytes"], system["cpus"]) == (512, 512, 0.125)
+
+
+async def test_a_private_worker_shows_to_its_account_only(house: House, api: Api) -> None:
+    worker = await house.publish(public=False)
+    path = f"/api/scraper?slug={worker.id}"
+    assert (await api.get(path)).status_code == 200
+    for key in (None, house.other_key, "scraper_api_nonsense"):
+        fails(await api.get(path, key=key), 404, 50001)
+        found = await api.get("/api/store?search=reader", key=key)
+        assert found.json()["data"]["scraper"] == []
+    fails(await api.get("/api/scraper", key=None), 400, 4000, "slug is required")
+
+
+async def test_regions(api: Api) -> None:
+    answer = await api.get("/api/proxy/region?language=en", key=None)
+    reads_as(answers.Regions, answer)
+    found = answer.json()["data"]["list"]
+    assert len(found) == 249
+    assert {"code": "US", "name": "United States"} in found
+
+
+@pytest.mark.parametrize("path", ["/api/store?search=x", "/api/proxy/region"])
+async def test_public_operations_ignore_bad_keys(api: Api, path: str) -> None:
+    answer = await api.get(path, key="scraper_api_00000000000000000000000000")
+    assert answer.status_code == 200
+
+
+# --- runs ----------------------------------------------------------------------------------
+
+
+async def test_a_runs_detail_has_thirteen_fields_in_a_safe_order(
+    house: House, api: Api, run_slug: str
+) -> None:
+    answer = await api.post(DETAIL, {"run_slug": run_slug})
+    reads_as(answers.RunDetail, answer)
+    assert answer.text.startswith('{"code":0,"message":"success","data":{"status":1,"err_msg":""')
+    waiting = answer.json()["data"]
+    assert len(waiting) == 13
+    assert (waiting["started_at"], waiting["finished_at"], waiting["duration"]) == (0, 0, 0)
+    await house.carry_out([{"a": 1}])
+    done = await api.ok(DETAIL, {"run_slug": run_slug})
+    assert (done["status"], done["results"], done["traffic"]) == (3, 1, 4096)
+    assert done["duration"] == done["finished_at"] - done["started_at"]
+    assert (done["origin"], done["usage"], done["version"]) == ("api", "0", "v1.0.1")
+    assert done["scraper_title"] == "The reader"
+
+
+async def test_a_running_run_shows_rows_so_far(house: House, api: Api, run_slug: str) -> None:
+    lease, _ = await house.begin()
+    await house.push(lease, [{"a": 1}, {"a": 2}])
+    running = await api.ok(DETAIL, {"run_slug": run_slug})
+    assert (running["status"], running["results"], running["duration"]) == (2, 2, 0)
+    assert running["started_at"] > 0
+
+
+async def test_a_failed_run_says_why(house: House, api: Api, run_slug: str) -> None:
+    await house.carry_out([{"a": 1}], Outcome.EXIT_CODE, "The Worker exited with code 3")
+    failed = await api.ok(DETAIL, {"run_slug": run_slug})
+    assert (failed["status"], failed["results"]) == (4, 0)
+    assert "code 3" in failed["err_msg"]
+
+
+async def test_abort_of_a_waiting_run_is_immediate_and_repeatable(api: Api, run_slug: str) -> None:
+    for _ in range(2):
+        answer = await api.post("/api/v1/scraper/abort", {"run_slug": run_slug})
+        assert answer.text == '{"code":0,"message":"success","data":null}'
+    assert (await api.ok(DETAIL, {"run_slug": run_slug}))["status"] == 5
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SUCCEEDED, Outcome.EXIT_CODE])
+async def test_a_finished_run_cannot_be_aborted(
+    house: House, api: Api, run_slug: str, outcome: Outcome
+) -> None:
+    await house.carry_out(outcome=outcome)
+    answer = await api.post("/api/v1/scraper/abort", {"run_slug": run_slug})
+    fails(answer, 400, 70002, "Run abort failed")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [DETAIL, ROWS, "/api/v1/scraper/abort", "/api/v1/run/last/log", "/api/v1/run/result/export"],
+)
+async def test_unknown_and_foreign_runs_look_alike(
+    house: House, api: Api, run_slug: str, path: str
+) -> None:
+    foreign = await api.post(path, {"run_slug": run_slug}, key=house.other_key)
+    nowhere = await api.post(path, {"run_slug": NOWHERE})
+    odd = await api.post(path, {"run_slug": "owner/reader"})
+    assert fails(foreign, 404, 70001, "Run record does not exist") == nowhere.json() == odd.json()
+    for bad in ({}, {"run_slug": None}, {"run_slug": " "}, {"run_slug": 1}, {"run_slug": "a\0"}):
+        fails(await api.post(path, bad), 400, 4000, "run_slug")
+
+
+async def test_runs_are_listed_newest_first(house: House, api: Api, run_slug: str) -> None:
+    worker = await house.services.workers.find(house.owner, "owner/reader")
+    second = (await api.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"]
+    answer = await api.post("/api/v1/run/list", {})
+    reads_as(answers.RunPage, answer)
+    data = answer.json()["data"]
+    assert [run["slug"] for run in data["list"]] == [second, run_slug]
+    assert (data["count"], data["page_index"], data["page_size"]) == (2, 1, 20)
+    assert (await api.ok("/api/v1/run/list", {}, key=house.other_key))["list"] == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "count", "listed"),
+    [
+        ({"page_index": 2, "page_size": 1}, 2, 1),
+        ({"page": "2", "limit": "1"}, 2, 1),
+        ({"offset": 2.0, "page_size": 1}, 2, 1),
+        ({"page_index": 0, "page_size": 0}, 2, 2),
+        ({"page_index": -3, "page_size": 9999}, 2, 2),
+        ({"page_index": 10**30}, 2, 0),
+        ({"status": 1}, 1, 1),
+        ({"status": "5"}, 1, 1),
+        ({"status": "aborted"}, 1, 1),
+        ({"status": 0}, 2, 2),
+        ({"status": None}, 2, 2),
+        ({"status": 3}, 0, 0),
+        ({"scraper_slug": "owner~reader"}, 2, 2),
+        ({"scraper_slug": ""}, 2, 2),
+        ({"scraper_slug": "owner/nobody"}, 0, 0),
+        ({"scraper_slug": NOWHERE}, 0, 0),
+    ],
+)
+async def test_lists_are_filtered_and_paged(
+    house: House, api: Api, run_slug: str, fields: dict[str, Any], count: int, listed: int
+) -> None:
+    worker = await house.services.workers.find(house.owner, "owner/reader")
+    second = await api.ok("/api/v1/scraper/run", start_body(worker.id))
+    await api.ok("/api/v1/scraper/abort", second)
+    data = await api.ok("/api/v1/run/list", fields)
+    assert (data["count"], len(data["list"])) == (count, listed)
+
+
+@pytest.mark.parametrize("status", [6, -1, "done", 1.5, [], True])
+async def test_a_status_outside_the_table_is_refused(api: Api, status: Any) -> None:
+    fails(await api.post("/api/v1/run/list", {"status": status}), 400, 4000, "status must be")
+
+
+# --- results -------------------------------------------------------------------------------
+
+
+async def test_rows_keep_their_bytes_and_get_an_id(house: House, api: Api, run_slug: str) -> None:
+    rows = [b'{"n":12345678901234567890123,"f":1.50,"u":"\xc3\xa9"}', b"{}"]
+    await house.carry_out(rows, headers=[Header("N", "n", "integer")])
+    answer = await api.http.post(
+        ROWS, json={"run_slug": run_slug}, headers={"api-key": house.owner_key}
+    )
+    assert b'"n":12345678901234567890123,"f":1.50,"u":"\xc3\xa9","__coreclaw' in answer.content
+    reads_as(answers.ResultPage, answer)
+    data = answer.json()["data"]
+    assert (data["count"], data["page_index"], data["page_size"]) == (2, 1, 10)
+    assert data["headers"] == [{"label": "N", "key": "n", "format": "integer"}]
+    ids = [row["__coreclaw_data_id__"] for row in data["list"]]
+    assert len(set(ids)) == 2
+    assert all(len(one) == 64 and set(one) <= set("0123456789abcdef") for one in ids)
+
+
+@pytest.mark.parametrize(
+    ("fields", "numbers"),
+    [
+        ({}, list(range(10))),
+        ({"page_index": 2, "page_size": 4}, [4, 5, 6, 7]),
+        ({"page": "3", "limit": "5"}, [10, 11]),
+        ({"offset": 2, "limit": 5}, [5, 6, 7, 8, 9]),
+        ({"page_size": 5000}, list(range(12))),
+        ({"page_size": 0}, list(range(10))),
+        ({"page_index": 99}, []),
+        ({"page_index": 10**40}, []),
+    ],
+)
+async def test_results_are_paged(
+    house: House, api: Api, run_slug: str, fields: dict[str, Any], numbers: list[int]
+) -> None:
+    await house.carry_out([{"n": n} for n in range(12)])
+    data = await api.ok(ROWS, {"run_slug": run_slug, **fields})
+    assert data["count"] == 12
+    assert [row["n"] for row in data["list"]] == numbers
+    assert data["page_size"] <= 1000
+
+
+async def test_rows_show_while_the_run_is_running(house: House, api: Api, run_slug: str) -> None:
+    lease, _ = await house.begin()
+    assert (await api.ok(ROWS, {"run_slug": run_slug}))["list"] == []
+    await house.push(lease, [{"n": 1}])
+    assert (await api.ok(ROWS, {"run_slug": run_slug}))["count"] == 1
+
+
+# --- log and account -----------------------------------------------------------------------
+
+
+async def test_the_log_shows_its_last_lines(house: House, api: Api, run_slug: str) -> None:
+    await house.carry_out([{"n": 1}], log=["first", "two\nlines \x1b[31m"])
+    answer = await api.post("/api/v1/run/last/log", {"run_slug": run_slug})
+    reads_as(answers.LogTail, answer)
+    data = answer.json()["data"]
+    lines = [line for line in data["list"] if line["content"] in ("first", "two\nlines \x1b[31m")]
+    assert [line["type"] for line in lines] == [2, 2]
+    assert lines[0]["timestamp"] == 1_700_000_000_000
+    assert data["result_count"] == 1
+    assert "\\u001b" in answer.text
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"null", b"  ", b"\xef\xbb\xbf{}"])
+async def test_the_account_needs_no_body(api: Api, body: bytes) -> None:
+    answer = await api.send("POST", "/api/v1/account/info", content=body)
+    reads_as(answers.AccountInfo, answer)
+    assert json.loads(answer.text)["data"] == {
+        "balance": "0.00",
+        "traffic": 0,
+        "traffic_expiration_at": 0,
+    }

@@ -1,0 +1,81 @@
+"""A client of the API for tests, which holds every answer to the transport rules."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from fyke.api.documents import Failure
+
+LEAKS = re.compile(
+    r"Traceback|File \"|site-packages|/src/fyke|sqlalchemy|sqlite3|\.py\b|SELECT |<html|/tmp/"
+)
+
+
+@dataclass
+class Api:
+    """A client of the application that holds every answer to the transport rules."""
+
+    http: httpx2.AsyncClient
+    key: str
+
+    async def send(self, method: str, path: str, *, key: str | None = "", **more: Any) -> Any:
+        headers = httpx2.Headers(more.pop("headers", None) or {})
+        if key is not None:
+            headers["api-key"] = key or self.key
+        answer = await self.http.request(method, path, headers=headers, **more)
+        check_answer(answer)
+        return answer
+
+    async def post(self, path: str, body: Any = None, **more: Any) -> Any:
+        return await self.send("POST", path, json={} if body is None else body, **more)
+
+    async def ok(self, path: str, body: Any = None, **more: Any) -> Any:
+        answer = await self.post(path, body, **more)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    async def get(self, path: str, **more: Any) -> Any:
+        return await self.send("GET", path, **more)
+
+
+def check_answer(answer: Any) -> None:
+    """Envelope, compact, in order, no redirect, no leak: for each and every JSON answer."""
+    assert not 300 <= answer.status_code < 400
+    assert answer.headers["x-request-id"]
+    if "attachment" in answer.headers.get("content-disposition", ""):
+        return
+    assert answer.headers["content-type"] == "application/json"
+    text = answer.text
+    assert re.match(r'\{"code":\d+,"message":"', text)
+    body = json.loads(text)
+    assert text == json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    assert (body["code"] == 0) == (answer.status_code == 200)
+    if body["code"]:
+        Failure.model_validate(body)
+        assert not LEAKS.search(text), text
+
+
+def fails(answer: Any, status: int, code: int, *words: str) -> dict[str, Any]:
+    """The answer is this error, and says these words."""
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    for word in words:
+        assert word in answer.text, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def client(app: Any, *, base: str = "http://127.0.0.1:8100", peer: str = "127.0.0.1") -> Any:
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False, client=(peer, 5000))
+    return httpx2.AsyncClient(transport=transport, base_url=base)
+
+
+def start_body(worker: str, **more: Any) -> dict[str, Any]:
+    custom = {"urls": [{"url": "https://a.example"}, {"url": "https://b.example"}]}
+    system = {"cpus": 0.125, "memory": 512}
+    parameters = {"system": system, "custom": custom}
+    return {"scraper_slug": worker, "input": {"parameters": parameters}} | more

@@ -1,0 +1,221 @@
+"""The real services over a real SQLite database in a temporary folder, and a stand-in runner.
+
+The runner here leases and ends attempts through the same services as the real one; only the
+Worker's process is missing, so that the API can be tested without a sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from fyke.api.app import ApiConfig, ApiServices, build_app
+from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.service import Accounts
+from fyke.domain.billing.pricing import Prices
+from fyke.domain.callbacks.url import CallbackRules
+from fyke.domain.catalog.service import Catalog
+from fyke.domain.contracts import Lease, Room, RunnerInfo, Usage
+from fyke.domain.logs.model import NewLogEntry
+from fyke.domain.logs.service import RunLogs
+from fyke.domain.results.export.service import Exports
+from fyke.domain.results.model import AttemptBatch, Header, PushedRow
+from fyke.domain.results.service import RunResults
+from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.model import Outcome
+from fyke.domain.runs.outcome import HIDING
+from fyke.domain.runs.service import Runs
+from fyke.domain.runs.transitions import Rules
+from fyke.domain.tasks.service import Tasks
+from fyke.domain.workers.model import VersionState, Worker
+from fyke.domain.workers.service import Workers
+from fyke.kit.addresses import AddressRules
+from fyke.kit.clock import SystemClock
+from fyke.storage.blobs.filesystem import FilesystemBlobs
+from fyke.storage.doorbell.datagram import DatagramDoorbell
+from fyke.storage.sql.results.migrate import migrate_results
+from fyke.storage.sql.results.store import SqlResults, open_results
+from fyke.storage.sql.schema import migrate
+from fyke.storage.sql.storage import SqlStorage, open_storage
+from support.projects import python_project
+
+SECRET = bytes(range(32))
+RUNNER = "01HFRUNNER0000000000000000"
+SCHEMA: dict[str, Any] = {
+    "description": "Pages to read",
+    "b": "urls",
+    "properties": [
+        {"name": "urls", "type": "array", "editor": "requestList", "required": True},
+        {"name": "max_results", "type": "integer", "editor": "number"},
+    ],
+}
+
+
+def make_templates(folder: Path) -> Path:
+    """Migrate two empty databases once; each test copies them."""
+    migrate(f"sqlite:///{folder / 'state.db'}")
+    migrate_results(f"sqlite:///{folder / 'rows.db'}")
+    return folder
+
+
+@dataclass
+class House:
+    """Everything that the API stands on, with the owner's key and a second account's."""
+
+    storage: SqlStorage
+    results: SqlResults
+    services: ApiServices
+    attempts: Attempts
+    owner: Caller
+    owner_key: str
+    other: Caller
+    other_key: str
+
+    def app(self, **config: Any) -> Any:
+        values: dict[str, Any] = {"master_secret": SECRET, "rate_limit": 0} | config
+        return build_app(self.services, ApiConfig(**values))
+
+    async def publish(
+        self,
+        name: str = "reader",
+        *,
+        caller: Caller | None = None,
+        public: bool = True,
+        schema: dict[str, Any] | None = None,
+        main: str = "print('hello')\n",
+        output: list[dict[str, Any]] | None = None,
+    ) -> Worker:
+        data = python_project(main, schema=SCHEMA if schema is None else schema, output=output)
+        worker, _, _ = await self.services.workers.publish(
+            caller or self.owner, data, name=name, title=f"The {name}", public=public
+        )
+        return worker
+
+    async def withdraw(self, worker: Worker, number: str) -> None:
+        state = VersionState.WITHDRAWN
+        await self.storage.write(lambda tx: tx.workers.set_version_state(worker.id, number, state))
+
+    async def beat(self) -> None:
+        """Be a living runner that can carry out everything."""
+
+        def work(tx: Any) -> None:
+            tx.runs.put_runner(RunnerInfo(RUNNER, "node", "full", "", 8, 8192, tx.now))
+
+        await self.storage.write(work)
+
+    async def lease(self) -> list[Lease]:
+        room = Room(cpus=1000, memory_mb=10**7, slots=1000)
+
+        def work(tx: Any) -> list[Lease]:
+            taken: list[Lease] = tx.runs.lease(RUNNER, room, tx.now + 60_000)
+            return taken
+
+        return await self.storage.write(work)
+
+    async def begin(self) -> list[Lease]:
+        """Lease what waits and start it."""
+        leases = await self.lease()
+        for lease in leases:
+            await self.results.open_attempt(lease.run.id, lease.attempt.id)
+            await self.attempts.started(lease.attempt)
+        return leases
+
+    async def push(
+        self,
+        lease: Lease,
+        rows: Sequence[dict[str, Any] | bytes],
+        headers: list[Header] | None = None,
+        log: Sequence[str] = (),
+    ) -> None:
+        data = [
+            r if isinstance(r, bytes) else json.dumps(r, separators=(",", ":")).encode()
+            for r in rows
+        ]
+        lines = [
+            NewLogEntry(2, lease.attempt.number, text, 1_700_000_000_000 + at)
+            for at, text in enumerate(log)
+        ]
+        batch = AttemptBatch(
+            lease.run.id, lease.attempt.id, [PushedRow(d) for d in data], headers, lines
+        )
+        assert await self.results.commit([batch]) == [True]
+
+    async def end(
+        self, lease: Lease, outcome: Outcome = Outcome.SUCCEEDED, message: str = ""
+    ) -> None:
+        await self.attempts.ended(
+            lease.attempt, outcome, message, Usage(traffic_bytes=2048), actor="runner"
+        )
+
+    async def carry_out(
+        self,
+        rows: Sequence[dict[str, Any] | bytes] = (),
+        outcome: Outcome = Outcome.SUCCEEDED,
+        message: str = "",
+        headers: list[Header] | None = None,
+        log: Sequence[str] = (),
+    ) -> None:
+        """Take what waits and carry it to its end; the first subtask pushes the rows."""
+        for index, lease in enumerate(await self.begin()):
+            if index == 0:
+                await self.push(lease, rows, headers, log)
+            await self.end(lease, outcome, message)
+
+
+@asynccontextmanager
+async def open_house(
+    folder: Path, templates: Path, *, prices: Prices | None = None, max_subtasks: int = 1000
+) -> AsyncIterator[House]:
+    for name in ("state.db", "rows.db"):
+        shutil.copy(templates / name, folder / name)
+    bell = DatagramDoorbell(folder / "bell")
+    storage = open_storage(
+        f"sqlite:///{folder / 'state.db'}", durable=False, ring=bell.ring, hiding=HIDING
+    )
+    results = open_results(f"sqlite:///{folder / 'rows.db'}", durable=False)
+    rules = Rules(
+        prices=prices or Prices(Decimal(0), Decimal(0), Decimal(0), False),
+        hiding=HIDING,
+        max_subtasks=max_subtasks,
+        default_region="",
+    )
+    clock = SystemClock()
+    workers = Workers(storage, FilesystemBlobs(folder / "blobs"), clock)
+    pages = RunResults(storage, results)
+    accounts = Accounts(storage, clock)
+    services = ApiServices(
+        accounts=accounts,
+        workers=workers,
+        catalog=Catalog(storage),
+        tasks=Tasks(storage, workers),
+        runs=Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(()))),
+        results=pages,
+        exports=Exports(storage, pages, clock, folder),
+        logs=RunLogs(storage, results),
+        storage=storage,
+    )
+    _, owner_key = await accounts.bootstrap()
+    assert owner_key is not None
+    owner = await accounts.authenticate(owner_key)
+    _, other_key = await accounts.add_account(owner, "other")
+    try:
+        yield House(
+            storage=storage,
+            results=results,
+            services=services,
+            attempts=Attempts(storage, results, rules),
+            owner=owner,
+            owner_key=owner_key,
+            other=await accounts.authenticate(other_key.key),
+            other_key=other_key.key,
+        )
+    finally:
+        bell.close()
+        await results.close()
+        await storage.close()
