@@ -23,7 +23,7 @@ from fyke.domain.results.model import Header, Row
 
 XLSX_ROWS = 1_048_576
 XLS_ROWS = 65_536
-XLS_MAX_BYTES = 64 * 2**20  # of row data
+XLS_MAX_BYTES = 32 * 2**20  # of row data; the workbook takes five to six times as much
 CELL_CHARACTERS = 32_767  # UTF-16 units, as Excel counts
 CUT_MARK = "\u2026[cut]"
 _EXACT = 10**15
