@@ -19,7 +19,6 @@ from typing import Any, Protocol
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from fyke.errors import Unavailable
 from fyke.storage.sql.dialects import is_sqlite
@@ -79,13 +78,14 @@ class Driver(Protocol):
 
 def connect(engine: Engine, *, writes: bool) -> Driver:
     """Open a connection of its own. Raise ``Unavailable``."""
+    driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
     try:
         if is_sqlite(engine):
             return SqliteDriver(engine, writes=writes)
         from fyke.storage.sql.results.postgres import PostgresDriver
 
         return PostgresDriver(engine, writes=writes)
-    except (SQLAlchemyError, PoolTimeout, sqlite3.Error) as exc:
+    except (SQLAlchemyError, driver_error) as exc:
         raise Unavailable(f"The results store cannot be reached: {_first_line(exc)}") from exc
 
 
@@ -95,9 +95,9 @@ class SqliteDriver:
     for_update = ""
 
     def __init__(self, engine: Engine, *, writes: bool) -> None:
-        self._owner = engine.raw_connection()
-        self._owner.detach()
-        connection = self._owner.dbapi_connection
+        owner = engine.raw_connection()
+        owner.detach()
+        connection = owner.dbapi_connection
         assert isinstance(connection, sqlite3.Connection)  # noqa: S101 - tells the type checker
         self._connection: sqlite3.Connection = connection
         if writes:
@@ -144,7 +144,7 @@ class SqliteDriver:
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
-            self._owner.close()
+            self._connection.close()
 
 
 def insert_statement(table: str, types: dict[str, str]) -> str:

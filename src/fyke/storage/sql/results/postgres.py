@@ -29,9 +29,9 @@ class PostgresDriver:
     for_update = " FOR UPDATE"
 
     def __init__(self, engine: Engine, *, writes: bool) -> None:
-        self._owner = engine.raw_connection()
-        self._owner.detach()
-        connection = self._owner.dbapi_connection
+        owner = engine.raw_connection()
+        owner.detach()
+        connection = owner.dbapi_connection
         assert isinstance(connection, psycopg.Connection)  # noqa: S101 - tells the type checker
         self._connection: psycopg.Connection[Any] = connection
         self._connection.rollback()
@@ -105,4 +105,4 @@ class PostgresDriver:
 
     def close(self) -> None:
         with contextlib.suppress(psycopg.Error):
-            self._owner.close()
+            self._connection.close()

@@ -1,0 +1,90 @@
+"""Doorbells whose other side goes away: the database, or a listener killed with -9."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fyke.storage.doorbell.datagram import DatagramDoorbell
+from fyke.storage.doorbell.postgres import CHANNEL, PostgresDoorbell
+from support.postgres import PostgresServer
+
+pytestmark = pytest.mark.anyio
+
+WORK = frozenset({"work"})
+
+LISTENER = """
+import asyncio, sys
+from pathlib import Path
+from fyke.storage.doorbell.datagram import DatagramDoorbell
+
+async def main():
+    async with DatagramDoorbell(Path(sys.argv[1])).listen() as ear:
+        print("listening", flush=True)
+        await ear.wait(frozenset({"never"}), 600)
+
+asyncio.run(main())
+"""
+
+
+async def listening_backends(postgres: PostgresServer) -> int:
+    with postgres.admin() as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE query = %s", (f"LISTEN {CHANNEL}",)
+        ).fetchone()
+    return int(str(row[0])) if row else 0
+
+
+async def test_both_connections_come_back_after_the_server_cut_them(
+    postgres: PostgresServer, postgres_url: str
+) -> None:
+    bell = PostgresDoorbell(postgres_url)
+    async with bell.listen() as ear:
+        for _ in range(3):
+            bell.ring("work")
+            assert await ear.wait(WORK, 10) == "work"
+            with postgres.admin() as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                    "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                )
+            while not await listening_backends(postgres):
+                await asyncio.sleep(0.01)
+    bell.close()
+
+
+async def test_ringing_never_waits_for_a_database_that_is_away(tmp_path: Path) -> None:
+    bell = PostgresDoorbell(f"postgresql://nobody@/none?host={tmp_path}")
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    for number in range(10_000):
+        bell.ring(f"run:{number}")
+    assert loop.time() - start < 2
+    assert len(bell._outbox._kept) <= 4096
+    bell.close()
+
+
+async def test_a_listener_killed_with_9_is_cleared_away(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    child = subprocess.Popen(
+        [sys.executable, "-c", LISTENER, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert await asyncio.to_thread(child.stdout.readline) == "listening\n"
+    (socket,) = folder.iterdir()
+    child.send_signal(signal.SIGKILL)
+    child.wait(30)
+    child.stdout.close()
+    assert socket.exists()
+    bell = DatagramDoorbell(folder)
+    async with bell.listen() as ear:
+        bell.ring("work")
+        assert await ear.wait(WORK, 10) == "work"
+    assert not socket.exists()
+    bell.close()
+    assert list(folder.iterdir()) == []

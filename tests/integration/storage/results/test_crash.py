@@ -1,0 +1,151 @@
+"""``kill -9`` of the process that commits: what it acknowledged is there, once, in order.
+
+A child commits batches of one to five rows and prints the last number after each answer. It is
+killed at a random moment. Whatever it printed must be in the store; at most the one batch that
+was under way may be there beyond that, and then as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.results.model import Row
+from fyke.storage.sql.results import SqlResults, migrate_results, open_results
+
+pytestmark = pytest.mark.anyio
+
+NONE: frozenset[str] = frozenset()
+
+# Imports take longer than what is tested, so a parent that has done them forks the victims.
+PARENT = """
+import asyncio, os, random, sys
+from fyke.domain.logs.model import NewLogEntry
+from fyke.domain.results.model import AttemptBatch, PushedRow
+from fyke.storage.sql.results import open_results
+
+async def commit_for_ever(url, run):
+    results = open_results(url, durable=True)
+    await results.open_attempt(run, run)
+    next_number = 0
+    while True:
+        count = random.randint(1, 5)
+        numbers = range(next_number, next_number + count)
+        rows = [PushedRow(b'{"n":%d}' % n, "n", str(n)) for n in numbers]
+        log = [NewLogEntry(1, "g", str(n), n) for n in numbers]
+        assert await results.commit([AttemptBatch(run, run, rows, log=log)]) == [True]
+        next_number += count
+        os.write(1, b"%d\\n" % next_number)
+
+for line in sys.stdin:
+    victim = os.fork()
+    if not victim:
+        random.seed()
+        os.write(1, b"pid %d\\n" % os.getpid())
+        asyncio.run(commit_for_ever(sys.argv[1], line.strip()))
+    _, status = os.waitpid(victim, 0)
+    os.write(1, b"dead %d\\n" % os.waitstatus_to_exitcode(status))
+"""
+
+
+@contextlib.contextmanager
+def killer(url: str) -> Iterator[Callable[[str], int]]:
+    """Yield a function that lets a victim commit to a run, kills it, and returns how many rows
+    the victim had acknowledged.
+    """
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, url],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+    )  # fmt: skip
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    lines = parent.stdout
+
+    def kill_one(run: str) -> int:
+        parent.stdin.write(f"{run}\n")
+        word, pid = lines.readline().split()
+        assert word == "pid"
+        acknowledged = int(lines.readline())
+        killing = threading.Timer(random.random() * 0.15, os.kill, (int(pid), signal.SIGKILL))
+        killing.start()
+        while not (line := lines.readline()).startswith("dead"):
+            acknowledged = int(line)
+        assert line == f"dead {-signal.SIGKILL}\n"
+        killing.join()
+        return acknowledged
+
+    try:
+        yield kill_one
+    finally:
+        parent.stdin.close()
+        assert parent.wait(30) == 0
+        lines.close()
+
+
+async def all_rows(results: SqlResults, run: str) -> list[Row]:
+    found: list[Row] = []
+    while more := await results.rows_after(run, NONE, position=len(found), limit=1000):
+        found += more
+    return found
+
+
+async def settled_rows(results: SqlResults, run: str) -> list[Row]:
+    """What is there once the fence is up: PostgreSQL may still finish what the dead one sent."""
+    owned = await results.close_attempt(run)
+    found = await all_rows(results, run)
+    assert len(found) == owned
+    return found
+
+
+async def check_kills(url: str, kills: int) -> None:
+    migrate_results(url)
+    results = open_results(url, durable=True)
+    with killer(url) as kill_one:
+        for number in range(kills):
+            run = f"run-{number}"
+            acknowledged = await asyncio.to_thread(kill_one, run)
+            await check_run(results, run, acknowledged)
+    await results.close()
+
+
+async def check_run(results: SqlResults, run: str, acknowledged: int) -> None:
+    rows = await settled_rows(results, run)
+    assert [row.position for row in rows] == list(range(1, len(rows) + 1))
+    assert [json.loads(row.data)["n"] for row in rows] == list(range(len(rows)))
+    assert acknowledged <= len(rows) <= acknowledged + 5
+    log = await results.log_after(run, 0, len(rows) + 10)
+    assert [entry.timestamp for entry in log] == list(range(len(rows)))
+    assert (await results.totals(run, NONE)).rows == len(rows)
+
+
+@pytest.mark.timeout(300)
+async def test_twenty_kills_on_sqlite(tmp_path: Path) -> None:
+    await check_kills(f"sqlite:///{tmp_path / 'rows.db'}", 20)
+
+
+@pytest.mark.timeout(300)
+async def test_twenty_kills_on_postgresql(postgres_url: str) -> None:
+    await check_kills(postgres_url, 20)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+async def test_two_hundred_kills_on_sqlite(tmp_path: Path) -> None:
+    await check_kills(f"sqlite:///{tmp_path / 'rows.db'}", 200)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+async def test_two_hundred_kills_on_postgresql(postgres_url: str) -> None:
+    await check_kills(postgres_url, 200)

@@ -1,0 +1,237 @@
+"""A PostgreSQL that goes away: between commits, while committing, and for a while.
+
+A relay stands between the store and the server and can cut the line at the one moment that
+matters: when COMMIT is on its way. Before it arrives nothing is stored; after it arrived all of
+it is. In both cases the store must find out which, and no row may be lost or doubled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.results.model import AttemptBatch, PushedRow
+from fyke.errors import Unavailable
+from fyke.storage.sql.results import SqlResults, migrate_results, open_results
+from support.postgres import PostgresServer
+
+pytestmark = pytest.mark.anyio
+
+NONE: frozenset[str] = frozenset()
+RUN = "01RUN"
+SOCKET = ".s.PGSQL.5432"
+
+
+class Relay:
+    """Forwards bytes between a socket of its own and the server's, and cuts when told to.
+
+    ``down`` refuses new lines; ``down_after_cut`` begins that with the cut.
+    ``cut`` is ``before`` (a COMMIT does not reach the server), ``after`` (it does, but its
+    answer never comes back) or empty; it counts for one COMMIT.
+    """
+
+    def __init__(self, folder: Path, server: Path) -> None:
+        self.folder, self._server = folder, server / SOCKET
+        self.cut = ""
+        self.cuts = 0
+        self.down = self.down_after_cut = False
+        self._lines: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> asyncio.Server:
+        return await asyncio.start_unix_server(self._serve, self.folder / SOCKET)
+
+    def drop(self) -> None:
+        """Cut every line there is."""
+        for writer in self._lines:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.down:
+            writer.transport.abort()
+            return
+        from_server, to_server = await asyncio.open_unix_connection(self._server)
+        ends = {writer, to_server}
+        self._lines |= ends
+        try:
+            done, pending = await asyncio.wait(
+                [
+                    asyncio.create_task(self._to_server(reader, to_server, from_server)),
+                    asyncio.create_task(self._copy(from_server, writer)),
+                ],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*done, *pending, return_exceptions=True)
+        finally:
+            self._lines -= ends
+            for end in ends:
+                end.transport.abort()
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if self._answering:
+                return  # swallow what the server says to the COMMIT, and cut
+            writer.write(data)
+            await writer.drain()
+
+    _answering = False
+
+    async def _to_server(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        answers: asyncio.StreamReader,
+    ) -> None:
+        while data := await reader.read(65536):
+            mode = self.cut if b"COMMIT\0" in data else ""
+            if mode:
+                self.cut, self.cuts = "", self.cuts + 1
+                self.down |= self.down_after_cut
+            if mode == "before":
+                return
+            self._answering = mode == "after"
+            writer.write(data)
+            await writer.drain()
+            if self._answering:
+                await asyncio.sleep(0.05)  # until the answer has come and was swallowed
+                self._answering = False
+                return
+
+
+@pytest.fixture
+async def relay(
+    postgres: PostgresServer, postgres_url: str, anyio_backend: str
+) -> AsyncIterator[Relay]:
+    with tempfile.TemporaryDirectory(prefix="relay", dir="/tmp") as folder:
+        relay = Relay(Path(folder), postgres.socket_dir)
+        server = await relay.start()
+        yield relay
+        server.close()
+        relay.drop()
+
+
+@pytest.fixture
+async def results(
+    relay: Relay, postgres: PostgresServer, postgres_url: str, anyio_backend: str
+) -> AsyncIterator[SqlResults]:
+    migrate_results(postgres_url)
+    store = open_results(
+        postgres_url.replace(str(postgres.socket_dir), str(relay.folder)), durable=True
+    )
+    await store.open_attempt(RUN, "a")
+    yield store
+    await store.close()
+
+
+def rows(*values: int) -> list[AttemptBatch]:
+    return [AttemptBatch(RUN, "a", [PushedRow(b'{"n":%d}' % value) for value in values])]
+
+
+async def stored(results: SqlResults) -> list[int]:
+    page = await results.page(RUN, NONE, offset=0, limit=100_000)
+    assert [row.position for row in page] == list(range(1, len(page) + 1))
+    return [json.loads(row.data)["n"] for row in page]
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+@pytest.mark.parametrize("size", [1, 100])
+async def test_a_line_cut_at_commit_neither_loses_nor_doubles(
+    results: SqlResults, relay: Relay, cut: str, size: int
+) -> None:
+    assert await results.commit(rows(*range(size))) == [True]
+    relay.cut = cut
+    assert await results.commit(rows(*range(size, 2 * size))) == [True]
+    assert relay.cuts == 1
+    assert await stored(results) == list(range(2 * size))
+
+
+async def check_random_cuts(results: SqlResults, relay: Relay, commits: int) -> None:
+    acknowledged: list[int] = []
+    for number in range(commits):
+        relay.cut = random.choice(["before", "after", ""])
+        if await results.commit(rows(number)) == [True]:
+            acknowledged.append(number)
+    assert relay.cuts > commits // 3
+    assert await stored(results) == acknowledged == list(range(commits))
+
+
+async def test_fifty_commits_with_random_cuts(results: SqlResults, relay: Relay) -> None:
+    await check_random_cuts(results, relay, 50)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+async def test_fifteen_hundred_commits_with_random_cuts(results: SqlResults, relay: Relay) -> None:
+    await check_random_cuts(results, relay, 1500)
+
+
+async def test_a_connection_gone_stale_is_renewed_in_silence(
+    results: SqlResults, relay: Relay
+) -> None:
+    await results.commit(rows(0))
+    assert await stored(results) == [0]
+    relay.drop()
+    assert await results.commit(rows(1)) == [True]
+    relay.drop()
+    assert await stored(results) == [0, 1]
+
+
+async def test_an_outage_is_unavailable_and_ends_by_itself(
+    results: SqlResults, relay: Relay
+) -> None:
+    await results.commit(rows(0))
+    relay.down = True
+    relay.drop()
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await results.commit(rows(99))
+        with pytest.raises(Unavailable):
+            await stored(results)
+    relay.down = False
+    assert await results.commit(rows(1)) == [True]
+    assert await stored(results) == [0, 1]
+
+
+async def test_an_outage_while_committing_is_waited_out(results: SqlResults, relay: Relay) -> None:
+    """Nobody can say what became of the commit, so nothing is said until somebody can."""
+    await results.commit(rows(0))
+    relay.cut, relay.down_after_cut = "after", True
+    committing = asyncio.create_task(results.commit(rows(1)))
+    done, _ = await asyncio.wait([committing], timeout=0.5)
+    assert relay.cuts == 1
+    assert not done
+    relay.down = False
+    assert await asyncio.wait_for(committing, 30) == [True]
+    assert await stored(results) == [0, 1]
+
+
+async def test_closing_ends_the_wait_with_an_honest_answer(
+    results: SqlResults, relay: Relay
+) -> None:
+    relay.cut, relay.down_after_cut = "before", True
+    committing = asyncio.create_task(results.commit(rows(1)))
+    await asyncio.wait([committing], timeout=0.2)
+    assert relay.cuts == 1
+    await results.close()
+    with pytest.raises(Unavailable, match="outcome is unknown"):
+        await committing
+
+
+async def test_a_backend_killed_by_the_server_is_no_loss(
+    results: SqlResults, postgres: PostgresServer
+) -> None:
+    for number in range(10):
+        assert await results.commit(rows(number)) == [True]
+        with postgres.admin() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+    assert await stored(results) == list(range(10))
