@@ -21,12 +21,52 @@ _numbers = itertools.count(1)
 
 
 class PostgresServer:
-    """One running server; ``new_database`` gives each test its own."""
+    """One server; ``new_database`` gives each test its own. May be stopped and started again."""
 
-    def __init__(self, socket_dir: Path, user: str, process: subprocess.Popen[bytes]) -> None:
-        self.socket_dir = socket_dir
-        self.user = user
-        self.process = process
+    def __init__(self, home: Path, uid: int | None) -> None:
+        self.socket_dir = home
+        self.user = "fyke"
+        self._uid = uid
+        self._env = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "HOME": str(home)}
+        self._data = home / "data"
+        self._log = home / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def create(self) -> None:
+        """Make the data folder."""
+        subprocess.run(
+            [_binary("initdb"), "-D", self._data, "-U", self.user, "-A", "trust",
+             "-E", "UTF8", "--locale=C.UTF-8"],
+            check=True, capture_output=True, user=self._uid, env=self._env, cwd=self.socket_dir,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [_binary("postgres"), "-D", self._data, "-k", self.socket_dir,
+                 "-c", "listen_addresses=", "-c", "max_connections=200",
+                 "-c", "shared_buffers=64MB", "-c", "fsync=on"],
+                stdout=output, stderr=output, user=self._uid, env=self._env, cwd=self.socket_dir,
+            )  # fmt: skip
+        until = time.monotonic() + 60
+        while True:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"PostgreSQL ended at start: {self._log.read_text()[-2000:]}")
+            try:
+                self.admin().close()
+                return
+            except psycopg.OperationalError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it at once, as a crash would; what was committed is there at the next start."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(30)
+            self._process = None
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://{self.user}@/{database}?host={self.socket_dir}"
@@ -77,50 +117,22 @@ def _unprivileged() -> int | None:
     return 65534
 
 
-def _wait_until_ready(server: PostgresServer, log: Path) -> None:
-    until = time.monotonic() + 60
-    while True:
-        if server.process.poll() is not None:
-            raise RuntimeError(f"PostgreSQL ended at start: {log.read_text()[-2000:]}")
-        try:
-            server.admin().close()
-            return
-        except psycopg.OperationalError:
-            if time.monotonic() > until:
-                raise
-        time.sleep(0.05)
-
-
 @contextlib.contextmanager
 def running_postgres() -> Iterator[PostgresServer]:
     """Run a fresh server for the length of the block."""
-    initdb, postgres = _binary("initdb"), _binary("postgres")
     uid = _unprivileged()
     # not below pytest's own folder: that one is closed to other users, and too long for a socket
     home = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
-    if uid is not None:
-        os.chown(home, uid, -1)
-    data, log = home / "data", home / "log"
-    user = "fyke"
-    env = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "HOME": str(home)}
     try:
-        subprocess.run(
-            [initdb, "-D", data, "-U", user, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"],
-            check=True, capture_output=True, user=uid, env=env, cwd=home,
-        )  # fmt: skip
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [postgres, "-D", data, "-k", home, "-c", "listen_addresses=",
-                 "-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "fsync=on"],
-                stdout=output, stderr=output, user=uid, env=env, cwd=home,
-            )  # fmt: skip
-        server = PostgresServer(home, user, process)
+        if uid is not None:
+            os.chown(home, uid, -1)
+        server = PostgresServer(home, uid)
+        server.create()
         try:
-            _wait_until_ready(server, log)
+            server.start()
             yield server
         finally:
-            process.send_signal(signal.SIGQUIT)  # at once: nothing of it is needed any more
-            process.wait(30)
+            server.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

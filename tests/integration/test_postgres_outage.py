@@ -1,0 +1,73 @@
+"""A PostgreSQL that goes away and comes back."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from fyke.domain.contracts import Transaction
+from fyke.errors import Unavailable
+from fyke.storage.sql.schema import migrate
+from fyke.storage.sql.storage import open_storage
+from support import records
+from support.postgres import running_postgres
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_an_outage_is_answered_soon_and_forgotten_afterwards() -> None:
+    with running_postgres() as server:
+        url = server.new_database()
+        migrate(url)
+        rings: list[str] = []
+        storage = open_storage(url, durable=True, ring=rings.append, hiding=frozenset())
+        first = records.account()
+
+        def add(tx: Transaction) -> None:
+            tx.accounts.add(first)
+            tx.ring("work")
+
+        await storage.write(add)
+        # a restart between two calls leaves dead connections in the pool; nobody notices
+        server.stop()
+        server.start()
+        assert await storage.read(lambda tx: tx.accounts.all()) == [first]
+        server.stop()
+        server.start()
+        second = records.account()
+        await storage.write(lambda tx: tx.accounts.add(second))
+        server.stop()
+        started = time.monotonic()
+        for call in (storage.read, storage.write):
+            with pytest.raises(Unavailable):
+                await call(lambda tx: tx.accounts.all())
+        assert time.monotonic() - started < 4
+        server.start()
+        assert await storage.read(lambda tx: tx.accounts.all()) == [first, second]
+        assert rings == ["work"]
+        await storage.close()
+
+
+async def test_a_server_that_dies_inside_a_transaction_leaves_nothing_of_it() -> None:
+    with running_postgres() as server:
+        url = server.new_database()
+        migrate(url)
+        rings: list[str] = []
+        storage = open_storage(url, durable=True, ring=rings.append, hiding=frozenset())
+        tries: list[int] = []
+
+        def work(tx: Transaction) -> None:
+            tries.append(1)
+            tx.accounts.add(records.account())
+            tx.ring("work")
+            if len(tries) == 1:
+                server.stop()
+                server.start()
+            tx.accounts.add(records.account())
+
+        await storage.write(work)
+        assert len(tries) == 2
+        assert len(await storage.read(lambda tx: tx.accounts.all())) == 2
+        assert rings == ["work"]
+        await storage.close()
