@@ -6,7 +6,7 @@ from sqlalchemy import Connection, and_, or_, select, update
 
 from fyke.domain.accounts.model import Account, ApiKey, User
 from fyke.errors import Conflict
-from fyke.storage.sql.dialects import driver_sql, insert_new, locking, storable
+from fyke.storage.sql.dialects import fetch_one, insert_new, locking, storable
 from fyke.storage.sql.records import columns, many, one, record, took_place
 from fyke.storage.sql.tables import accounts, api_keys, users
 
@@ -31,15 +31,14 @@ class SqlAccounts:
         return f"The account name {account.name!r} is taken; choose another one"
 
     def get(self, account_id: str) -> Account | None:
-        return self._get(driver_sql(self._db, _BY_ID), account_id)
+        return self._get(_BY_ID, account_id)
 
     def lock(self, account_id: str) -> Account | None:
-        statement = driver_sql(self._db, _BY_ID) + locking(self._db, "FOR NO KEY UPDATE")
-        return self._get(statement, account_id)
+        return self._get(_BY_ID + locking(self._db, "FOR NO KEY UPDATE"), account_id)
 
     def _get(self, statement: str, account_id: str) -> Account | None:
-        found = self._db.exec_driver_sql(statement, (storable(account_id),))
-        return one(found, Account)
+        row = fetch_one(self._db, statement, (storable(account_id),))
+        return None if row is None else record(row, Account)
 
     def by_name(self, name: str) -> Account | None:
         return one(self._db.execute(select(accounts).where(accounts.c.name == name)), Account)
@@ -72,8 +71,7 @@ class SqlAccounts:
 
     def key_by_digest(self, digest: str) -> ApiKey | None:
         # asked once per request, hence straight to the driver
-        found = self._db.exec_driver_sql(driver_sql(self._db, _BY_DIGEST), (storable(digest),))
-        row = found.mappings().first()
+        row = fetch_one(self._db, _BY_DIGEST, (storable(digest),))
         return None if row is None else record(row, ApiKey)
 
     def keys(self, account_id: str) -> list[ApiKey]:

@@ -10,6 +10,7 @@
 * ``is_retryable``, ``is_disconnect``, ``is_down``: what an error of the driver means.
 * ``migration_lock``: one migration at a time, over processes and machines.
 * ``insert_new``, ``upsert``, ``locking``, ``contains``: clauses that are spelled differently.
+* ``driver_sql``, ``fetch_one``: for the few statements that are hot.
 * ``storable``: the one rule for text that PostgreSQL cannot hold.
 
 The standard library's sqlite3 starts and ends transactions by itself unless told not to.
@@ -41,7 +42,7 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from fyke.errors import InvalidRequest
@@ -270,6 +271,29 @@ def locking(connection: Connection, clause: str) -> str:
 def driver_sql(connection: Connection, statement: str) -> str:
     """Return a hot statement written with ``?`` in the form that the driver wants."""
     return statement if is_sqlite(connection) else statement.replace("?", "%s")
+
+
+def fetch_one(
+    connection: Connection, statement: str, values: tuple[object, ...]
+) -> dict[str, Any] | None:
+    """Return the first row of a hot statement written with ``?``, by column name.
+
+    On SQLite it goes past SQLAlchemy to the driver, which takes a fifth of the time; errors come
+    out as SQLAlchemy's all the same.
+    """
+    if not is_sqlite(connection):
+        found = connection.exec_driver_sql(statement.replace("?", "%s"), values)
+        row = found.first()
+        return None if row is None else dict(zip(map(str, found.keys()), row, strict=True))
+    raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    try:
+        cursor = raw.execute(statement, values)
+        first = cursor.fetchone()
+    except sqlite3.Error as error:
+        raise OperationalError(statement, values, error) from error
+    if first is None:
+        return None
+    return {column[0]: value for column, value in zip(cursor.description, first, strict=True)}
 
 
 def contains(connection: Connection, column: ColumnElement[str], part: str) -> ColumnElement[bool]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
+import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -32,9 +33,9 @@ from fyke.domain.runs.model import (
 )
 from fyke.storage.sql.attempts import AttemptTable
 from fyke.storage.sql.counts import RunCounts
-from fyke.storage.sql.dialects import driver_sql, locking, storable
+from fyke.storage.sql.dialects import fetch_one, locking, storable
 from fyke.storage.sql.leases import LeaseTable
-from fyke.storage.sql.records import columns, many, record, took_place
+from fyke.storage.sql.records import columns, many, took_place
 from fyke.storage.sql.runners import RunnerTable
 from fyke.storage.sql.subtasks import SubtaskTable
 from fyke.storage.sql.tables import run_events, runs, subtasks
@@ -44,14 +45,16 @@ _MUTABLE = (
     "state", "outcome", "err_msg", "subtasks_succeeded", "subtasks_failed", "results",
     "usage_micros", "traffic_bytes", "hold_micros", "started_at", "finished_at",
 )  # fmt: skip
+_LIMITS = tuple(field.name for field in fields(RunLimits))
 _FINISHED = runs.c.finished_at > literal_column("0")  # literal: see the partial index
 
 
 def _run(row: Mapping[Any, Any]) -> Run:
-    values = dict(row)
-    values["limits"] = record(row, RunLimits)
-    values["egress_allow"] = json.loads(values["egress_allow"])
-    return record(values, Run)
+    values = {str(name): value for name, value in row.items()}
+    values["limits"] = {name: values[name] for name in _LIMITS}
+    allow = values["egress_allow"]
+    values["egress_allow"] = () if allow == "[]" else json.loads(allow)
+    return msgspec.convert(values, Run, strict=False)
 
 
 def _run_columns(run: Run) -> dict[str, Any]:
@@ -81,14 +84,13 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
             self._db.execute(insert(subtasks), [columns(part) for part in parts])
 
     def get(self, run_id: str) -> Run | None:
-        return self._get(driver_sql(self._db, _BY_ID), run_id)
+        return self._get(_BY_ID, run_id)
 
     def lock(self, run_id: str) -> Run | None:
-        lock = locking(self._db, "FOR NO KEY UPDATE")
-        return self._get(driver_sql(self._db, _BY_ID) + lock, run_id)
+        return self._get(_BY_ID + locking(self._db, "FOR NO KEY UPDATE"), run_id)
 
     def _get(self, statement: str, run_id: str) -> Run | None:
-        row = self._db.exec_driver_sql(statement, (storable(run_id),)).mappings().first()
+        row = fetch_one(self._db, statement, (storable(run_id),))
         return None if row is None else _run(row)
 
     def _runs_by_id(self, ids: set[str]) -> dict[str, Run]:
