@@ -1,24 +1,49 @@
 """The lines that the platform itself writes into a run's log, in the words clients look for.
 
-Lines about a subtask carry its number as their group. The last line is about the whole run and
-carries a number of the same form that belongs to no subtask.
+Lines about a subtask carry its number as group. Those about the whole run carry a number of the
+same form that belongs to no subtask.
 """
 
 from __future__ import annotations
 
-PREPARING = "Preparing the execution environment."
-RUNNING = "Running..."
-COMPLETED = "Execution completed."
+from fyke.domain.logs.model import LogType, NewLogEntry
 
 
-def system_line(number: str, text: str) -> str:
-    """Return a line of ours about one subtask."""
-    return f"SYSTEM: Subtask-[{number}] - {text}"
+def preparing(number: str, at: int) -> NewLogEntry:
+    """The subtask has been taken and its sandbox is being made ready. ``at`` is in ms."""
+    return subtask_line(number, "Preparing the execution environment.", at)
 
 
-def all_ended_line(total: int, succeeded: int) -> str:
-    """Return the line that closes a run; every subtask that did not succeed counts as failed."""
-    return (
+def running(number: str, at: int) -> NewLogEntry:
+    """The Worker's process has been launched."""
+    return subtask_line(number, "Running...", at)
+
+
+def completed(number: str, at: int) -> NewLogEntry:
+    """The Worker's process has ended well."""
+    return subtask_line(number, "Execution completed.", at)
+
+
+def failed(number: str, reason: str, last_lines: list[str], at: int) -> NewLogEntry:
+    """The subtask has failed; ``last_lines`` are the last ones of the Worker's stderr."""
+    text = "\n".join([reason, *last_lines])
+    return subtask_line(number, text, at, LogType.ERROR)
+
+
+def warning(number: str, text: str, at: int) -> NewLogEntry:
+    """Something the Worker's author should know although the run goes on."""
+    return subtask_line(number, text, at, LogType.WARN)
+
+
+def all_completed(group: str, total: int, succeeded: int, failed: int, at: int) -> NewLogEntry:
+    """Every subtask has ended; ``group`` is the number that stands for the whole run."""
+    content = (
         f"All subtasks have completed execution! Total {total} subtasks: "
-        f"{succeeded} succeeded, {total - succeeded} failed."
+        f"{succeeded} succeeded, {failed} failed."
     )
+    return NewLogEntry(LogType.INFO, group, content, at)
+
+
+def subtask_line(number: str, text: str, at: int, type: LogType = LogType.INFO) -> NewLogEntry:
+    """Any line of ours about one subtask."""
+    return NewLogEntry(type, number, f"SYSTEM: Subtask-[{number}] - {text}", at)
