@@ -6,6 +6,8 @@ Every line is there because a test failed without it:
 * ``--new-session`` and ``--die-with-parent``: no terminal of ours, no survivor of ours.
 * ``/proc`` and ``/dev`` are fresh ones; ``--remount-ro /dev``, or it would be a writable memory
   file system of half the machine's memory, outside of every limit.
+* ``/proc/1`` is covered: process 1 is bubblewrap's own and has no filter, and its memory could be
+  written through ``/proc/1/mem``, which no rule against ``ptrace`` forbids.
 * ``/etc`` holds only what programs need to resolve ``localhost`` and check certificates. There is
   no ``resolv.conf`` content: names are resolved by the proxy.
 * The hosts file leads the addresses that published Workers have written into their code to the
@@ -100,7 +102,7 @@ def _system(tmp_size: int) -> list[str]:
     return [
         *("--ro-bind", "/usr", "/usr"),
         *_usr_links(),
-        *("--proc", "/proc", "--dev", "/dev"),
+        *("--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1", "--dev", "/dev"),
         *("--size", str(DEV_SHM_BYTES), "--tmpfs", "/dev/shm"),  # noqa: S108 - inside the box
         *("--size", str(tmp_size), "--tmpfs", "/tmp"),  # noqa: S108 - inside the box
         *("--dir", "/etc"),

@@ -55,6 +55,9 @@ class Groups(Protocol):
     def create(self, name: str, memory: int, processes: int) -> Group: ...
     def find(self, name: str) -> Group: ...
     def names(self) -> list[str]: ...
+    def close(self) -> None:
+        """Remove the group of all boxes, unless some live; the next ``create`` makes it again."""
+        ...
 
 
 def detect(scope: Path, proc: Path = Path("/proc/self")) -> Groups:
@@ -150,6 +153,13 @@ def _kill_each(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def _subfolders(path: Path) -> set[str]:
+    try:
+        return {entry.name for entry in path.iterdir() if entry.is_dir()}
+    except FileNotFoundError:
+        return set()
+
+
 def _remove(path: Path) -> bool:
     try:
         path.rmdir()
@@ -173,12 +183,11 @@ def _detect_v2(own: Path, parent: str, reasons: list[str]) -> Groups | None:
     if not os.access(base / "cgroup.procs", os.W_OK) or not os.access(base, os.W_OK):
         reasons.append(f"control groups v2: {base} is not writable (systemd: Delegate=yes)")
         return None
+    groups = GroupsV2(base / parent)
     with contextlib.suppress(OSError):
         _clear_inner(base)
-        boxes = base / parent
-        boxes.mkdir(exist_ok=True)
-        if _hand_down(base) and _hand_down(boxes):
-            return GroupsV2(boxes)
+        if _hand_down(base) and groups.prepare():
+            return groups
     reasons.append(f"control groups v2: the controllers of {base} cannot be handed down")
     return None
 
@@ -202,7 +211,13 @@ class GroupsV2:
     def __init__(self, base: Path) -> None:
         self._base = base
 
+    def prepare(self) -> bool:
+        """Make the group of all boxes and let it hand its controllers down."""
+        self._base.mkdir(exist_ok=True)
+        return _hand_down(self._base)
+
     def create(self, name: str, memory: int, processes: int) -> Group:
+        self.prepare()
         path = self._base / name
         path.mkdir()
         _put(path / "memory.swap.max", "0")
@@ -218,7 +233,10 @@ class GroupsV2:
         return GroupV2(self._base / name, frozenset())
 
     def names(self) -> list[str]:
-        return sorted(path.name for path in self._base.iterdir() if path.is_dir())
+        return sorted(_subfolders(self._base))
+
+    def close(self) -> None:
+        _remove(self._base)
 
 
 @dataclass(slots=True)
@@ -279,7 +297,7 @@ class GroupsV1:
     def create(self, name: str, memory: int, processes: int) -> Group:
         paths = {controller: base / name for controller, base in self._bases.items()}
         for path in dict.fromkeys(paths.values()):  # controllers may share one folder
-            path.mkdir()
+            path.mkdir(parents=True)
         took = {
             "cpu": _put(paths["cpu"] / "cpu.cfs_period_us", str(PERIOD_US)),
             "memory": _put(paths["memory"] / "memory.limit_in_bytes", str(memory)),
@@ -292,10 +310,11 @@ class GroupsV1:
         return GroupV1({c: base / name for c, base in self._bases.items()}, frozenset())
 
     def names(self) -> list[str]:
-        found: set[str] = set()
+        return sorted(set().union(*map(_subfolders, self._bases.values())))
+
+    def close(self) -> None:
         for base in self._bases.values():
-            found |= {path.name for path in base.iterdir() if path.is_dir()}
-        return sorted(found)
+            _remove(base)
 
 
 @dataclass(slots=True)
@@ -352,6 +371,9 @@ class NoGroups:
 
     def names(self) -> list[str]:
         return []
+
+    def close(self) -> None:
+        return None
 
 
 @dataclass(slots=True)

@@ -27,6 +27,9 @@ class WorkFolders:
         root.mkdir(mode=0o711, parents=True, exist_ok=True)
         self.root = root
         self._fd = os.open(root, _FOLDER)
+        if os.geteuid() == 0:  # a folder of somebody else's could be swapped under us
+            os.fchown(self._fd, 0, 0)
+        os.fchmod(self._fd, 0o711)
 
     def create(self, name: str, uid: int | None) -> Path:
         """Make the folder, for that user alone. Raise ``FileExistsError``."""

@@ -135,6 +135,11 @@ def _walls(seen: dict[str, Any], user: int) -> list[Check]:
         ),
         ("proc", len(ids) <= 3 and 1 in ids, f"{len(ids)} processes visible"),
         (
+            "process 1",
+            seen["first_process"] != "opened",
+            f"opening its memory answered {seen['first_process']}",
+        ),
+        (
             "capabilities",
             all(value == NO_CAPABILITY for value in capabilities),
             f"sets {' '.join(map(str, capabilities))}",

@@ -13,8 +13,10 @@ ends, however it ends, the kernel ends its boxes.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
+import ctypes
 import json
 import os
 import pwd
@@ -34,6 +36,7 @@ from fyke.sandbox.order import BadOrder, check_name, parse
 
 PACKET = 65536
 BACKLOG = 16
+PR_SET_PDEATHSIG = 1
 Message = dict[str, Any]
 Answer = tuple[Any, list[int]]  # the result, and descriptors that go with it
 
@@ -89,6 +92,7 @@ class Launcher:
             await stop.wait()
             loop.remove_reader(server)
         await asyncio.gather(*[client.leave() for client in list(self._clients)])
+        self.groups.close()
 
     def _accept(self, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -274,13 +278,15 @@ def _listen(path: Path) -> socket.socket:
     """
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.setblocking(False)
-    path.unlink(missing_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
     before = os.umask(0)
     try:
-        server.bind(os.fspath(path))
+        server.bind(os.fspath(fresh))
     finally:
         os.umask(before)
     server.listen(BACKLOG)
+    fresh.replace(path)  # whoever sees the path can connect
     return server
 
 
@@ -290,3 +296,27 @@ def _has_account(uid: int) -> bool:
     except KeyError:
         return False
     return True
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """``python -I -m fyke.sandbox.launcher``: serve, and end together with the parent."""
+    parser = argparse.ArgumentParser(prog="fyke.sandbox.launcher", description=main.__doc__)
+    parser.add_argument("--socket", type=Path, required=True)
+    parser.add_argument("--home", type=Path, required=True, help="the data folder")
+    for name in ("--uid", "--gid", "--uid-base", "--uid-count"):
+        parser.add_argument(name, type=int, required=True)
+    given = parser.parse_args(arguments)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    serve(
+        given.socket,
+        given.home,
+        given.uid,
+        given.gid,
+        given.uid_base,
+        given.uid_count,
+        lambda: None,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 from fyke.domain.contracts import Box, BoxSpec, IsolationReport, SandboxFault
 from fyke.sandbox import inspection
 from fyke.sandbox.box import WalledBox
@@ -9,11 +12,15 @@ from fyke.sandbox.cell import CellFailed
 from fyke.sandbox.order import BadOrder, Order, check_name
 from fyke.sandbox.spawner import Spawner
 
+LEAST_ROOM = 64 * 2**20  # on the disk of the work folders, or a Worker could not even unpack
+
 
 class BubblewrapSandbox:
     """Implements ``Sandbox`` over whichever spawner fits the rights of this process."""
 
-    def __init__(self, spawner: Spawner) -> None:
+    def __init__(self, work_dir: Path, spawner: Spawner) -> None:
+        """``work_dir`` is where the spawner makes the work folders; its free space is watched."""
+        self._work_dir = work_dir
         self._spawner = spawner
 
     async def open(self, spec: BoxSpec) -> Box:
@@ -32,6 +39,11 @@ class BubblewrapSandbox:
             )
         except BadOrder as error:
             raise SandboxFault(str(error)) from error
+        free = shutil.disk_usage(self._work_dir).free
+        if free < LEAST_ROOM:
+            raise SandboxFault(
+                f"{free} bytes are free in {self._work_dir}, a box needs {LEAST_ROOM}: make room"
+            )
         return WalledBox(await self._spawner.start(order), order, limits)
 
     async def sweep(self, living: frozenset[str]) -> list[str]:

@@ -77,6 +77,11 @@ class DirectSpawner:
     async def sweep(self, living: frozenset[str]) -> list[str]:
         return await leftovers.clear(self._folders, self._groups, living | self._held.keys())
 
+    def close(self) -> None:
+        """Give back what was made for all boxes; only once they are closed."""
+        self._groups.close()
+        self._folders.close()
+
 
 class _Registered:
     """A cell that leaves the register of its spawner when it is closed."""

@@ -156,9 +156,10 @@ async def site(kind: str) -> AsyncIterator[Site]:
             return
         groups = handed_groups() if kind == "direct" else NoGroups("left out by the test")
         spawner = DirectSpawner(home / "work", groups)
-        place = Site(home, BubblewrapSandbox(spawner), spawner)
+        place = Site(home, BubblewrapSandbox(home / "work", spawner), spawner)
         yield place
         await _leave(place)
+        spawner.close()
 
 
 async def _leave(place: Site) -> None:
@@ -175,7 +176,7 @@ async def launched(home: Path) -> AsyncIterator[Site]:
     with launcher(home) as process:
         client = await connect(home)
         try:
-            yield Site(home, BubblewrapSandbox(client), client, process)
+            yield Site(home, BubblewrapSandbox(home / "work", client), client, process)
         finally:
             await client.close()
 

@@ -1,0 +1,295 @@
+"""Workers that will not end, hide, or take all there is: dead and gone within ten seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from fyke.domain.contracts import Box
+from fyke.kit.ids import new_ulid
+from fyke.sandbox import processes
+from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, line, site
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
+
+END_SECONDS = 10
+SLEEP = "print('done', flush=True)\nimport time; time.sleep(600)\n"
+
+FORK_BOMB = """
+import os, time
+made = 0
+try:
+    while True:
+        if os.fork() == 0:
+            while True:
+                try: os.fork()
+                except OSError: time.sleep(0.001)
+        made += 1
+except OSError as error:
+    print("stopped", error.errno, flush=True)
+while True: pass
+"""
+
+DAEMONS = """
+import os, signal, sys, time
+for _ in range(20):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork(): os._exit(0)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        while True: time.sleep(1)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+"""
+
+
+@pytest.fixture(params=SPAWNERS)
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+    async with site(request.param) as made:
+        yield made
+
+
+async def ends(box: Box, name: str, place: Site) -> float:
+    """Close the box; nothing of it may be left. Returns the seconds it took."""
+    begun = time.monotonic()
+    await box.close()
+    took = time.monotonic() - begun
+    assert processes.with_work_folders(frozenset({name})) == {}
+    assert name not in os.listdir(place.work)
+    assert took < END_SECONDS
+    return took
+
+
+@pytest.mark.parametrize("cpus", [1.0, 0.125])
+async def test_fork_bomb(place: Site, cpus: float) -> None:
+    name = new_ulid()
+    box = await place.open(FORK_BOMB, name=name, processes=64, cpus=cpus)
+    await box.launch({})
+    assert await line(box) == "stopped 11"
+    await box.apply_cpu_limit()
+    alive = processes.with_work_folders(frozenset({name}))[name]
+    assert 8 < len(alive) <= 68
+    await ends(box, name, place)
+
+
+async def test_daemons_die_with_kill(place: Site) -> None:
+    name = new_ulid()
+    box = await place.open(DAEMONS + "time.sleep(600)", name=name)
+    await box.launch({})
+    await line(box)
+    assert len(processes.with_work_folders(frozenset({name}))[name]) >= 21
+    await box.terminate()
+    await box.kill()
+    assert processes.with_work_folders(frozenset({name})) == {}
+    await ends(box, name, place)
+
+
+async def test_daemons_die_when_the_main_process_leaves(place: Site) -> None:
+    name = new_ulid()
+    box = await place.open(DAEMONS, name=name)
+    await box.launch({})
+    await asyncio.wait_for(drain(box), END_SECONDS)
+    ended = await asyncio.wait_for(box.wait(), END_SECONDS)
+    assert (ended.code, ended.signal) == (0, 0)
+    await ends(box, name, place)
+
+
+async def test_stopped_processes_die_too(place: Site) -> None:
+    name = new_ulid()
+    code = """
+import os, signal, time
+for _ in range(5):
+    if os.fork() == 0:
+        os.kill(os.getpid(), signal.SIGSTOP)
+print("up", flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+    box = await place.open(code, name=name)
+    await box.launch({})
+    await line(box)
+    await ends(box, name, place)
+
+
+async def test_threads_count_as_processes(place: Site) -> None:
+    code = """
+import threading, time
+try:
+    for _ in range(200):
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    print("all")
+except RuntimeError:
+    print("stopped", flush=True)
+import os; os._exit(0)
+"""
+    out, _, _ = await place.run(code, processes=40)
+    assert out == "stopped\n"
+
+
+async def test_memory_hog_ends_and_says_why(place: Site) -> None:
+    name = new_ulid()
+    code = "x = []\nwhile True: x.append(bytearray(8 << 20))"
+    box = await place.open(code, name=name, memory=96 * MIB)
+    await box.launch({})
+    ended = await asyncio.wait_for(box.wait(), END_SECONDS)
+    assert ended.out_of_memory
+    assert ended.signal == signal.SIGKILL
+    await ends(box, name, place)
+
+
+FILL = """
+import sys
+written = 0
+try:
+    with open(sys.argv[1] if len(sys.argv) > 1 else PATH, "wb", buffering=0) as f:
+        while written < 400 << 20:
+            written += f.write(bytes(1 << 20))
+except OSError as error:
+    print(error.errno, written >> 20)
+else:
+    print("full", written >> 20)
+"""
+
+
+async def test_tmp_is_bounded(place: Site) -> None:
+    out, _, _ = await place.run(f"PATH = '/tmp/x'\n{FILL}", tmp_size=16 * MIB)
+    assert out == "28 16\n"
+
+
+async def test_shared_memory_is_bounded(place: Site) -> None:
+    out, _, _ = await place.run(f"PATH = '/dev/shm/x'\n{FILL}")
+    assert out == "28 16\n"
+
+
+async def test_dev_cannot_be_filled(place: Site) -> None:
+    out, _, _ = await place.run(f"PATH = '/dev/x'\n{FILL}")
+    assert out == "30 0\n"
+
+
+async def test_a_file_is_bounded(place: Site) -> None:
+    out, _, _ = await place.run(f"PATH = 'x'\n{FILL}", file_size=8 * MIB)
+    assert out == "27 8\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "for i in range(12): open(str(i), 'wb').write(bytes(1 << 20))",
+        "for i in range(3000): open(str(i), 'wb').close()",
+        "import os\nfor i in range(100): os.mkdir('d'); os.chdir('d')",
+        "import os\nos.mkdir('d'); open('d/x', 'wb').write(bytes(9 << 20)); os.chmod('d', 0)",
+        "import os\nopen('x', 'wb').write(bytes(9 << 20)); os.chmod('/work', 0)",
+    ],
+    ids=["large files", "many files", "deep folders", "closed folder", "closed work folder"],
+)
+async def test_a_full_work_folder_is_seen_and_removed(place: Site, code: str) -> None:
+    name = new_ulid()
+    limit = 8 * MIB
+    full = f"{code}\nprint('done', flush=True)\nimport time; time.sleep(600)"
+    box = await place.open(full, name=name, work_size=limit)
+    await box.launch({})
+    assert await line(box) == "done"
+    used = await box.usage()
+    if place.launcher is not None and "chmod" in code:
+        assert used.work_bytes >= 8 * MIB  # root sees through closed folders
+    else:
+        assert used.work_bytes > limit
+    await ends(box, name, place)
+
+
+async def test_a_modest_work_folder_is_below_its_limit(place: Site) -> None:
+    code = "open('x', 'wb').write(bytes(2 << 20))\n" + SLEEP
+    box = await place.open(code, work_size=8 * MIB)
+    await box.launch({})
+    await line(box)
+    assert 2 * MIB <= (await box.usage()).work_bytes < 3 * MIB
+
+
+async def test_links_lead_nowhere_for_us(place: Site) -> None:
+    """Neither measuring nor removing follows what the Worker left."""
+    name = new_ulid()
+    victim = place.home / "victim"
+    victim.mkdir(mode=0o777)
+    victim.chmod(0o777)
+    (victim / "precious").write_text("x")
+    code = f"""
+import os
+os.symlink({str(victim)!r}, 'folder')
+os.symlink({str(victim)!r} + '/precious', 'file')
+os.symlink('/usr', 'usr')
+os.mkdir('d'); os.symlink('..', 'd/loop')
+os.mkfifo('fifo')
+import socket; s = socket.socket(socket.AF_UNIX); s.bind('sock')
+open('set-id', 'w').close(); os.chmod('set-id', 0o6755)
+print("done", flush=True)
+import time; time.sleep(600)
+"""
+    box = await place.open(code, name=name)
+    await box.launch({})
+    assert await line(box) == "done"
+    assert (await box.usage()).work_bytes < MIB
+    await ends(box, name, place)
+    assert (victim / "precious").read_text() == "x"
+
+
+async def test_a_deep_tree_is_removed(place: Site) -> None:
+    name = new_ulid()
+    code = """
+import os
+for i in range(3000):
+    os.mkdir('d' * 200); open('f', 'w').close(); os.chdir('d' * 200)
+print("done", flush=True)
+import time; time.sleep(600)
+"""
+    box = await place.open(code, name=name)
+    await box.launch({})
+    assert await line(box) == "done"
+    await ends(box, name, place)
+
+
+async def test_odd_names_are_removed(place: Site) -> None:
+    name = new_ulid()
+    code = """
+import os
+for i in range(1, 256):
+    if i != 47:
+        n = bytes([i]) + b'\\xff\\xfe-' + bytes([i])
+        os.mkdir(n); open(n + b'/.moved-1', 'w').close(); os.mkdir(n + b'/.moved-2')
+        open(n + b'/.moved-2/x', 'w').close()
+open('.moved-1', 'w').close()
+os.mkdir('.moved-3'); open('.moved-3/x', 'w').close()
+print("done", flush=True)
+import time; time.sleep(600)
+"""
+    box = await place.open(code, name=name)
+    await box.launch({})
+    assert await line(box) == "done"
+    await ends(box, name, place)
+
+
+@pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.timeout(900)
+async def test_daemonising_runs_leave_nobody(place: Site, count: int) -> None:
+    names = [new_ulid() for _ in range(count)]
+    limit = asyncio.Semaphore(4)
+
+    async def once(name: str) -> None:
+        async with limit:
+            box = await place.open(DAEMONS, name=name)
+            await box.launch({})
+            await asyncio.wait_for(box.wait(), 60)
+            await ends(box, name, place)
+            for listener in box.listeners.values():
+                listener.close()
+
+    await asyncio.gather(*map(once, names))
+    assert processes.with_work_folders(frozenset(names)) == {}
