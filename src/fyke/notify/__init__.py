@@ -1,1 +1,1 @@
-"""Callbacks over HTTP, never to a private address."""
+"""Telling users' servers that a run ended: one HTTP POST, to the public internet only."""

@@ -50,9 +50,10 @@ class CallbackRules:
             raise _refused(str(error)) from error
         port = _port(parts)
         if self._is_inside(host, port):
+            entry = f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
             raise _refused(
                 f"{host} port {port} is not on the public internet; "
-                f"the operator can exempt it with {_SETTING}={host}:{port}"
+                f"the operator can exempt it with {_SETTING}={entry}"
             )
         target = parts.path or "/"
         if parts.query:

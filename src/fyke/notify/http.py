@@ -1,0 +1,191 @@
+"""One POST to one user's server, with every bound that a hostile receiver makes necessary.
+
+The name is resolved once, all its addresses are judged, and exactly a judged one is dialled; the
+name stays for TLS and for the Host header. The answer is read as far as its status and a little
+more. Nothing is followed, decompressed or kept. HTTP/1.1 is written out by hand, because no client
+library lets one say which address to dial and when to stop reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from contextlib import suppress
+
+from fyke.domain.callbacks.url import CallbackRules, CallbackUrl
+from fyke.domain.contracts import Answer
+from fyke.errors import InvalidRequest
+from fyke.kit.addresses import AddressRules
+from fyke.kit.names import Resolver, Unresolvable
+from fyke.notify.gate import HostGate
+
+TOTAL_SECONDS = 15.0
+CONNECT_SECONDS = 5.0
+QUEUE_SECONDS = 5.0  # of the total, spent waiting for a turn at a busy host
+DRAIN_SECONDS = 1.0  # for the rest of an answer whose status is known
+MAX_READ = 64 * 1024
+_MAX_ADDRESSES = 4
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: |$)")
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class _Failed(Exception):
+    """The try failed; the message is for the owner of the URL and tells nothing of the inside."""
+
+
+class HttpNotifier:
+    """Implements ``contracts.Notifier``. ``close`` it at the end.
+
+    ``addresses`` says what is outside; ``context`` is for TLS, the system's authorities when None.
+    """
+
+    def __init__(
+        self,
+        addresses: AddressRules,
+        *,
+        resolver: Resolver | None = None,
+        context: ssl.SSLContext | None = None,
+        gate: HostGate | None = None,
+    ) -> None:
+        self._addresses = addresses
+        self._rules = CallbackRules(addresses)
+        self._resolver = resolver or Resolver(keep=0)
+        self._context = context or ssl.create_default_context()
+        self._gate = gate or HostGate()
+
+    def close(self) -> None:
+        """Give up the resolver's threads."""
+        self._resolver.close()
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        try:
+            parts = self._rules.check(url)
+            request = _request(parts, body, headers)
+            async with asyncio.timeout(TOTAL_SECONDS):
+                return await self._deliver(parts, request)
+        except InvalidRequest as error:
+            return Answer(0, error.message)
+        except _Failed as error:
+            return Answer(0, str(error))
+        except TimeoutError:
+            return Answer(0, f"no answer within {TOTAL_SECONDS:.0f} s")
+
+    async def _deliver(self, parts: CallbackUrl, request: bytes) -> Answer:
+        addresses = await self._resolve(parts)
+        keys = [(str(parts.host), parts.port), (addresses[0], parts.port)]
+        entered = False
+        try:
+            async with self._gate.enter(keys, QUEUE_SECONDS):
+                entered = True
+                return Answer(await self._exchange(parts, addresses, request))
+        except TimeoutError:
+            if entered:
+                raise
+            return Answer(0, "too many callbacks to this host are waiting", sent=False)
+
+    async def _resolve(self, parts: CallbackUrl) -> list[str]:
+        if isinstance(parts.host, str):
+            try:
+                answers = await self._resolver.resolve(parts.host)
+            except Unresolvable as error:
+                raise _Failed(f"the name {parts.host} does not resolve") from error
+        else:
+            answers = (str(parts.host),)
+        good = self._addresses.select(parts.host, answers, parts.port)
+        if not good:
+            raise _Failed(
+                f"{parts.host} is not on the public internet; FYKE_CALLBACK_ALLOW can exempt it"
+            )
+        return good[:_MAX_ADDRESSES]
+
+    async def _exchange(self, parts: CallbackUrl, addresses: list[str], request: bytes) -> int:
+        reader, writer = await self._connect(parts, addresses)
+        try:
+            writer.write(request)
+            status = await _read_status(reader)
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    await _drain(reader)
+            return status
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise _Failed("the connection broke before an answer came") from error
+        finally:
+            writer.transport.abort()
+
+    async def _connect(self, parts: CallbackUrl, addresses: list[str]) -> Streams:
+        failure = "cannot connect"
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                for address in addresses:
+                    try:
+                        return await self._dial(parts, address)
+                    except ssl.SSLCertVerificationError as error:
+                        raise _Failed(f"TLS: {error.verify_message}") from error
+                    except ssl.SSLError as error:
+                        raise _Failed("TLS: the handshake failed") from error
+                    except OSError as error:
+                        failure = f"cannot connect: {error.strerror or 'failed'}"
+        except TimeoutError as error:
+            raise _Failed(f"no connection within {CONNECT_SECONDS:.0f} s") from error
+        raise _Failed(failure)
+
+    async def _dial(self, parts: CallbackUrl, address: str) -> Streams:
+        if not parts.secure:
+            return await asyncio.open_connection(address, parts.port, limit=MAX_READ)
+        return await asyncio.open_connection(
+            address,
+            parts.port,
+            limit=MAX_READ,
+            ssl=self._context,
+            server_hostname=str(parts.host),
+        )
+
+
+def _request(parts: CallbackUrl, body: bytes, headers: dict[str, str]) -> bytes:
+    """Write the request. Raise ``ValueError`` for a header that would break out of its line."""
+    lines = [
+        f"POST {parts.target} HTTP/1.1",
+        f"Host: {parts.authority}",
+        "User-Agent: Fyke",
+        "Accept: */*",
+        "Accept-Encoding: identity",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    ]
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"header {name!r} cannot be sent")
+        lines.append(f"{name}: {value}")
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+
+
+async def _read_status(reader: asyncio.StreamReader) -> int:
+    """Read heads until one is final; at most ``MAX_READ`` bytes of them."""
+    left = MAX_READ
+    while left > 0:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError as error:
+            raise _Failed(f"the answer's head is larger than {MAX_READ} bytes") from error
+        left -= len(head)
+        found = _STATUS.match(head.partition(b"\r\n")[0])
+        if found is None:
+            raise _Failed("the answer is not HTTP/1.1")
+        status = int(found[1])
+        if status == 101:
+            raise _Failed("the answer asks for another protocol")
+        if status >= 200:
+            return status
+    raise _Failed(f"the answer's head is larger than {MAX_READ} bytes")
+
+
+async def _drain(reader: asyncio.StreamReader) -> None:
+    """Read and forget what else comes, so that an honest receiver sees no broken connection."""
+    left = MAX_READ
+    while left > 0 and (data := await reader.read(min(left, 8192))):
+        left -= len(data)

@@ -1,0 +1,355 @@
+"""What holds for every notifier, against real sockets, with and without TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.contracts import Answer, Notifier
+from fyke.kit.addresses import AddressRules
+from fyke.kit.names import Resolver
+from fyke.notify import http
+from fyke.notify.http import HttpNotifier
+
+pytestmark = pytest.mark.anyio
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Receiver:
+    """A user's server: keeps the requests and answers with a handler."""
+
+    def __init__(self, answer: bytes | Handler, context: ssl.SSLContext | None = None) -> None:
+        self._answer = answer
+        self._context = context
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.times: list[float] = []
+        self.now = self.most = 0
+
+    async def __aenter__(self) -> Receiver:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._server.close()
+
+    def url(self, scheme: str = "http", host: str = "127.0.0.1", path: str = "/hook?x=1") -> str:
+        return f"{scheme}://{host}:{self.port}{path}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.times.append(time.monotonic())
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            self.requests.append(head + await reader.readexactly(length))
+            if isinstance(self._answer, bytes):
+                writer.write(self._answer)
+                await writer.drain()
+            else:
+                await self._answer(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, IndexError):
+            pass
+        finally:
+            self.now -= 1
+            writer.close()
+
+
+@pytest.fixture
+async def notifier() -> AsyncIterator[Notifier]:
+    http_notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))
+    yield http_notifier
+    http_notifier.close()
+
+
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the bounds, so that tests of them take no quarter of a minute each."""
+    monkeypatch.setattr(http, "TOTAL_SECONDS", 0.6)
+    monkeypatch.setattr(http, "CONNECT_SECONDS", 0.4)
+    monkeypatch.setattr(http, "QUEUE_SECONDS", 0.3)
+    monkeypatch.setattr(http, "DRAIN_SECONDS", 0.2)
+
+
+async def test_the_request_is_whole_and_plain(notifier: Notifier) -> None:
+    async with Receiver(OK) as receiver:
+        answer = await notifier.post(receiver.url(), b'{"a":1}', {"webhook-id": "msg_1"})
+    assert answer == Answer(200)
+    (request,) = receiver.requests
+    head, _, body = request.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "POST /hook?x=1 HTTP/1.1"
+    assert f"Host: 127.0.0.1:{receiver.port}" in lines
+    assert "Content-Type: application/json" in lines
+    assert "webhook-id: msg_1" in lines
+    assert body == b'{"a":1}'
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 400, 404, 410, 429, 500, 503])
+async def test_the_status_is_told(notifier: Notifier, status: int) -> None:
+    async with Receiver(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode()) as receiver:
+        assert await notifier.post(receiver.url(), b"{}", {}) == Answer(status)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_not_followed(notifier: Notifier, status: int) -> None:
+    async with Receiver(OK) as trap:
+        reply = f"HTTP/1.1 {status} X\r\nLocation: {trap.url()}\r\nRefresh: 0; url={trap.url()}\r\n"
+        reply += f'\r\n<meta http-equiv="refresh" content="0; url={trap.url()}">'
+        async with Receiver(reply.encode()) as receiver:
+            assert await notifier.post(receiver.url(), b"{}", {}) == Answer(status)
+        assert trap.connections == 0
+
+
+async def test_early_hints_are_passed_over(notifier: Notifier) -> None:
+    async with Receiver(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + OK) as r:
+        assert await notifier.post(r.url(), b"{}", {}) == Answer(200)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [b"", b"HTTP/1.1 20", b"SSH-2.0-x\r\n\r\n", b"HTTP/2 200\r\n\r\n", b"HTTP/1.1 999 X\r\n\r\n",
+     b"HTTP/1.1 101 Switching\r\n\r\n",
+     b"HTTP/1.1 2000 X\r\n\r\n", b"\x15\x03\x01\x00\x02\r\n\r\n"],
+)  # fmt: skip
+async def test_what_is_no_answer_is_an_error_in_words(notifier: Notifier, reply: bytes) -> None:
+    async with Receiver(reply) as receiver:
+        answer = await notifier.post(receiver.url(), b"{}", {})
+    assert answer.status == 0 and answer.error and answer.sent
+
+
+async def test_nobody_there(notifier: Notifier) -> None:
+    async with Receiver(OK) as receiver:
+        url = receiver.url()
+    answer = await notifier.post(url, b"{}", {})
+    assert answer.status == 0 and "connect" in answer.error
+
+
+async def forever(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()  # until the client gives up
+
+
+async def endless_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        writer.write(b"X-Filler: " + b"x" * 1000 + b"\r\n")
+        await writer.drain()
+
+
+async def endless_hints(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        await writer.drain()
+
+
+async def dripping_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        writer.write(b"a")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+async def endless_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n")
+    while True:
+        writer.write(bytes(65536))
+        await writer.drain()
+
+
+async def dripping_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    while True:
+        writer.write(b"a")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("handler", "status"),
+    [
+        (forever, 0),
+        (endless_head, 0),
+        (endless_hints, 0),
+        (dripping_head, 0),
+        (endless_body, 200),
+        (dripping_body, 200),
+    ],
+)
+async def test_tarpits_end_in_time(
+    notifier: Notifier, monkeypatch: pytest.MonkeyPatch, handler: Handler, status: int
+) -> None:
+    quick(monkeypatch)
+    async with Receiver(handler) as receiver:
+        start = time.monotonic()
+        answer = await notifier.post(receiver.url(), b"{}", {})
+        assert time.monotonic() - start < 1.5
+    assert answer.status == status
+    assert bool(answer.error) == (status == 0)
+
+
+def test_the_bounds_are_those_of_the_contract() -> None:
+    assert (http.CONNECT_SECONDS, http.TOTAL_SECONDS, http.MAX_READ) == (5.0, 15.0, 65536)
+
+
+async def test_two_at_once_and_ten_a_second() -> None:
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.05)
+        writer.write(OK)
+
+    notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))
+    async with Receiver(slow) as receiver:
+        answers = await asyncio.gather(
+            *(notifier.post(receiver.url(), b"{}", {}) for _ in range(25))
+        )
+    assert all(answer == Answer(200) for answer in answers)
+    assert receiver.most <= 2
+    times = receiver.times
+    for first in range(len(times)):
+        assert sum(times[first] <= at < times[first] + 0.95 for at in times) <= 10
+    notifier.close()
+
+
+async def test_a_crowded_host_does_not_use_up_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick(monkeypatch)
+    notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))
+    async with Receiver(forever) as hanging, Receiver(OK) as healthy:
+        stuck = [asyncio.create_task(notifier.post(hanging.url(), b"{}", {})) for _ in range(20)]
+        await asyncio.sleep(0.05)
+        assert await notifier.post(healthy.url(), b"{}", {}) == Answer(200)
+        answers = await asyncio.gather(*stuck)
+    assert hanging.connections <= 4
+    assert sum(answer.sent for answer in answers) == hanging.connections
+    assert all("waiting" in answer.error for answer in answers if not answer.sent)
+    notifier.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.1", "2130706433"])
+async def test_the_inside_is_refused(host: str) -> None:
+    notifier = HttpNotifier(AddressRules())
+    async with Receiver(OK) as receiver:
+        answer = await notifier.post(receiver.url(host=host), b"{}", {})
+        assert answer.status == 0 and answer.error
+        assert receiver.connections == 0
+    notifier.close()
+
+
+async def test_names_that_lead_inside_are_refused_at_delivery() -> None:
+    notifier = HttpNotifier(AddressRules(), resolver=Resolver(lambda name: ("127.0.0.1",)))
+    async with Receiver(OK) as receiver:
+        answer = await notifier.post(receiver.url(host="evil.example"), b"{}", {})
+        assert receiver.connections == 0
+    assert "FYKE_CALLBACK_ALLOW" in answer.error and "127.0.0.1" not in answer.error
+    notifier.close()
+
+
+@pytest.mark.parametrize("rounds", [100, pytest.param(1000, marks=pytest.mark.long)])
+async def test_a_rebinding_name_is_dialled_as_it_was_judged(rounds: int) -> None:
+    """The resolver says inside and outside in turn; what was judged outside is what is dialled."""
+    answers = [("127.0.0.2",), ("127.0.0.1",)]  # the first is exempt, the canary's is not
+    asked: list[str] = []
+
+    def flipping(name: str) -> tuple[str, ...]:
+        asked.append(name)
+        return answers[len(asked) % 2]
+
+    async with Receiver(OK) as canary:
+        rules = AddressRules([f"127.0.0.2:{canary.port}"])
+        resolver = Resolver(flipping, keep=0, keep_failure=0)
+        notifier = HttpNotifier(rules, resolver=resolver, gate=http.HostGate(100, 10_000))
+        outcomes = [
+            await notifier.post(canary.url(host="flip.example"), b"{}", {}) for _ in range(rounds)
+        ]
+        assert canary.connections == 0
+    assert len(asked) == rounds
+    assert sum("public internet" in answer.error for answer in outcomes) == rounds // 2
+    assert sum("connect" in answer.error for answer in outcomes) == rounds - rounds // 2
+    notifier.close()
+
+
+@pytest.mark.parametrize("name", ["x: y\r\nHost", "a b", ""])
+async def test_headers_cannot_break_out(notifier: Notifier, name: str) -> None:
+    with pytest.raises(ValueError, match="header"):
+        await notifier.post("http://127.0.0.1:9999/", b"", {name: "v"})
+    with pytest.raises(ValueError, match="header"):
+        await notifier.post("http://127.0.0.1:9999/", b"", {"a": "v\r\nx: y"})
+
+
+# --- TLS -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A throwaway authority and a certificate for ``hooks.example``."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    new = ["req", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    openssl(*new, "-x509", "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem",
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # fmt: skip
+    openssl(*new[:-2], "-subj", "/CN=hooks.example", "-keyout", "site.key", "-out", "site.csr")
+    (folder / "names").write_text("subjectAltName=DNS:hooks.example\n")
+    openssl("x509", "-req", "-in", "site.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
+            "-extfile", "names", "-out", "site.pem")  # fmt: skip
+    return folder
+
+
+def server_context(authority: Path, seen: list[str | None]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority / "site.pem", authority / "site.key")
+    context.sni_callback = lambda _sock, name, _context: seen.append(name)
+    return context
+
+
+def tls_notifier(trust: Path | None) -> HttpNotifier:
+    context = ssl.create_default_context(cafile=str(trust) if trust else None)
+    return HttpNotifier(
+        AddressRules(["127.0.0.1/32"]),
+        resolver=Resolver(lambda name: ("127.0.0.1",)),
+        context=context,
+    )
+
+
+async def test_tls_keeps_the_name(authority: Path) -> None:
+    seen: list[str | None] = []
+    notifier = tls_notifier(authority / "ca.pem")
+    async with Receiver(OK, server_context(authority, seen)) as receiver:
+        url = receiver.url("https", "hooks.example")
+        assert await notifier.post(url, b"{}", {}) == Answer(200)
+        assert seen == ["hooks.example"]
+        assert f"Host: hooks.example:{receiver.port}\r\n".encode() in receiver.requests[0]
+    notifier.close()
+
+
+@pytest.mark.parametrize(("host", "trusted"), [("other.example", True), ("hooks.example", False)])
+async def test_tls_is_verified(authority: Path, host: str, trusted: bool) -> None:
+    notifier = tls_notifier(authority / "ca.pem" if trusted else None)
+    async with Receiver(OK, server_context(authority, [])) as receiver:
+        answer = await notifier.post(receiver.url("https", host), b"{}", {})
+        assert answer.status == 0 and answer.error.startswith("TLS: ")
+        assert receiver.requests == []
+    notifier.close()
+
+
+async def test_tls_against_a_plain_server_is_an_error_in_words() -> None:
+    notifier = tls_notifier(None)
+    server = await asyncio.start_server(
+        lambda _reader, writer: writer.write(b"HTTP/1.1 400 plain\r\n\r\n"), "127.0.0.1", 0
+    )
+    port = server.sockets[0].getsockname()[1]
+    answer = await notifier.post(f"https://hooks.example:{port}/", b"{}", {})
+    server.close()
+    assert answer.status == 0 and answer.error
+    notifier.close()

@@ -1,0 +1,83 @@
+"""The union payload."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from fyke.domain.callbacks.payload import MAX_MESSAGE, payload
+from fyke.domain.runs.model import RunState
+from support import records
+
+
+def test_every_field_of_both_forms() -> None:
+    run = replace(
+        records.run("account", "worker"),
+        state=RunState.SUCCEEDED,
+        results=20,
+        usage_micros=60_000,
+        err_msg="",
+        started_at=1_700_000_100_400,
+        finished_at=1_700_000_200_900,
+    )
+    assert payload(run) == {
+        "run_slug": run.id,
+        "run_id": run.id,
+        "status": 3,
+        "results": 20,
+        "usage": "0.06",
+        "run_status": "succeeded",
+        "error_message": "",
+        "execution_start_timestamp": 1_700_000_100,
+        "execution_end_timestamp": 1_700_000_200,
+        "running_duration": 100,
+        "result_count": 20,
+        "result_message": "done",
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "word", "number"),
+    [
+        (RunState.READY, "running", 1),
+        (RunState.RUNNING, "running", 2),
+        (RunState.ENDING, "running", 2),
+        (RunState.ABORTING, "running", 5),
+        (RunState.SUCCEEDED, "succeeded", 3),
+        (RunState.FAILED, "failed", 4),
+        (RunState.ABORTED, "aborted", 5),
+    ],
+)
+def test_words_and_numbers(state: RunState, word: str, number: int) -> None:
+    told = payload(replace(records.run("account", "worker"), state=state))
+    assert (told["run_status"], told["status"]) == (word, number)
+
+
+def test_every_state_has_a_word() -> None:
+    assert all(
+        payload(replace(records.run("account", "worker"), state=state))["run_status"]
+        for state in RunState
+    )
+
+
+def test_a_living_run_has_no_end_and_no_duration() -> None:
+    run = replace(
+        records.run("account", "worker"), state=RunState.RUNNING, started_at=5_000, finished_at=0
+    )
+    told = payload(run)
+    assert (told["execution_end_timestamp"], told["running_duration"]) == (0, 0)
+    never = payload(
+        replace(
+            records.run("account", "worker"), state=RunState.FAILED, started_at=0, finished_at=9_000
+        )
+    )
+    assert (never["execution_start_timestamp"], never["running_duration"]) == (0, 0)
+
+
+def test_a_long_reason_stays_under_20_kb() -> None:
+    told = payload(replace(records.run("account", "worker"), err_msg="\U0001f41f" * 50_000))
+    assert len(told["error_message"]) == MAX_MESSAGE
+    assert len(json.dumps(told).encode()) < 40_000
+    assert len(json.dumps(told, ensure_ascii=False).encode()) < 20_000

@@ -1,0 +1,95 @@
+"""Callback URLs at start."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fyke.domain.callbacks.url import CallbackRules, CallbackUrl
+from fyke.errors import InvalidRequest
+from fyke.kit.addresses import AddressRules
+
+RULES = CallbackRules(AddressRules())
+
+
+@pytest.mark.parametrize(
+    ("url", "expected", "authority"),
+    [
+        ("https://a.example/x?y=1#z", CallbackUrl(True, "a.example", 443, "/x?y=1"), "a.example"),
+        ("http://A.example", CallbackUrl(False, "a.example", 80, "/"), "a.example"),
+        ("http://a.example:443/", CallbackUrl(False, "a.example", 443, "/"), "a.example:443"),
+        ("https://a.example:1024/", CallbackUrl(True, "a.example", 1024, "/"), "a.example:1024"),
+        ("http://a.example:65535?q", CallbackUrl(False, "a.example", 65535, "/?q"),
+         "a.example:65535"),
+        ("http://8.8.8.8/", CallbackUrl(False, ip_address("8.8.8.8"), 80, "/"), "8.8.8.8"),
+        ("http://[2606:4700::1]:8080/", CallbackUrl(False, ip_address("2606:4700::1"), 8080, "/"),
+         "[2606:4700::1]:8080"),
+        ("https://b\u00fccher.example/", CallbackUrl(True, "xn--bcher-kva.example", 443, "/"),
+         "xn--bcher-kva.example"),
+    ],
+)  # fmt: skip
+def test_accepted(url: str, expected: CallbackUrl, authority: str) -> None:
+    assert RULES.check(url) == expected
+    assert expected.authority == authority
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "/hook", "a.example/hook", "//a.example/", "ftp://a.example/", "file:///etc/passwd",
+        "gopher://a.example/", "javascript:alert(1)", "http:/a.example", "http://", "http://:80/",
+        "http://user@a.example/", "http://u:p@a.example/", "http://a.example@127.0.0.1/",
+        "http://a.example:0/", "http://a.example:22/", "http://a.example:25/",
+        "http://a.example:1023/", "http://a.example:65536/", "http://a.example:x/",
+        "http://a.example:/", "http://a.example:-1/", "http://a b.example/", "http://a.example/ x",
+        "http://a.example/\r\nX: y", "http://a.example/\x00", "http://a.example\\@b.example/",
+        "http://a_b.example/", "http://a..example/", "http://[::1/", "http://[fe80::1%25eth0]/",
+        "http://a%2eexample/", "http://a.example/\u00fc", "http://a.example/" + "x" * 2050,
+    ],
+)  # fmt: skip
+def test_refused_with_the_field_and_the_rule(url: str) -> None:
+    with pytest.raises(InvalidRequest) as error:
+        RULES.check(url)
+    assert error.value.message.startswith("callback_url: ")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LOCALHOST", "x.localhost", "127.0.0.1", "127.0.0.1.", "10.0.0.1", "192.168.1.1",
+     "169.254.169.254", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[fd00::1]",
+     "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "100.100.100.200", "192.0.0.192", "168.63.129.16",
+     "\uff11\uff12\uff17.0.0.1"],
+)  # fmt: skip
+def test_the_inside_is_refused_naming_the_setting(host: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"callback_url: .*FYKE_CALLBACK_ALLOW="):
+        RULES.check(f"http://{host}:8000/hook")
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.0.0.0x1"])
+def test_odd_numbers_are_refused(host: str) -> None:
+    with pytest.raises(InvalidRequest, match="four decimal numbers"):
+        RULES.check(f"http://{host}/")
+
+
+def test_the_way_out_that_is_named_works() -> None:
+    for target in ("localhost:8000", "127.0.0.1:8000", "[::1]:8000"):
+        with pytest.raises(InvalidRequest) as error:
+            RULES.check(f"http://{target}/")
+        entry = error.value.message.partition("FYKE_CALLBACK_ALLOW=")[2]
+        assert entry == target
+        assert CallbackRules(AddressRules([entry])).check(f"http://{target}/").port == 8000
+        with pytest.raises(InvalidRequest):
+            CallbackRules(AddressRules([entry])).check(f"http://{target[:-1]}1/")
+
+
+@given(st.text(max_size=60), st.sampled_from(["", "http://", "https://", "http://a.example/"]))
+def test_anything_is_accepted_or_refused_in_words(text: str, start: str) -> None:
+    try:
+        parts = RULES.check(start + text)
+    except InvalidRequest as error:
+        assert error.message.startswith("callback_url: ")
+        return
+    assert (f"POST {parts.target} HTTP/1.1").isascii() and " " not in parts.target
