@@ -1,0 +1,294 @@
+"""The way of rows, headers and log lines from the attempts of one runner into the store.
+
+A push is acknowledged only when its row is durable. Log lines are not waited for: they ride along
+with rows, or leave by themselves after ``LOG_LINGER`` seconds, so that a chatty Worker does not
+cost a sync of the disk per line. ``GroupCommit`` does the committing; here are the rules of what
+may be stored at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+
+from fyke.domain.contracts import Results
+from fyke.domain.logs.model import LogType, NewLogEntry
+from fyke.domain.results.caps import LOG_FULL, RunCaps, RunLimits, cut_line
+from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
+from fyke.domain.results.model import AttemptBatch, Header
+from fyke.domain.results.rows import RowRefused, decode_row
+from fyke.domain.results.waiting import LOG_LINES_A_TURN, WaitingQueue
+from fyke.errors import FykeError, StaleLease
+from fyke.kit.clock import Clock
+
+LOG_LINGER = 0.025
+LOG_ROOM_LINES = 2048  # from here on, whoever asks for room waits
+LOG_HARD_LINES = 4 * LOG_ROOM_LINES  # from here on, lines are dropped and counted
+LOG_ROOM_SECONDS = 1.0
+DECODE_IN_THREAD_BYTES = 256 * 1024
+MAX_HEADER_CHARS = 2**20
+REMEMBERED_RUNS = 1024
+
+
+class AttemptIntake:
+    """What one attempt stores. Made by ``Intake.open``; whoever holds it speaks for the attempt."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        queue: WaitingQueue,
+        group: str,
+        caps: RunCaps,
+        on_row_cap: Callable[[str], None] | None,
+    ) -> None:
+        self.run_id = queue.run_id
+        self.attempt_id = queue.attempt_id
+        self.queue = queue
+        self.rows = 0  # acknowledged pushes
+        self.first_call = asyncio.Event()
+        self.first_call_at: float | None = None  # monotonic seconds
+        self.row_cap_reached = ""  # the limit in words, once it was reached
+        self._intake = intake
+        self._group = group
+        self._caps = caps
+        self._on_row_cap = on_row_cap
+        self._closed = False
+        self._log_dropped = 0
+        self._linger: asyncio.TimerHandle | None = None
+
+    # --- for the Worker's calls ---------------------------------------------------------
+
+    def note_call(self) -> None:
+        """The Worker has spoken: its boot is over."""
+        if self.first_call_at is None:
+            self.first_call_at = self._intake.clock.monotonic()
+            self.first_call.set()
+
+    async def push(self, text: bytes) -> None:
+        """Store one row; return when it is durable.
+
+        Raises ``RowRefused`` for a row over a limit or a run that is full, ``StaleLease`` when
+        the attempt is closed. While the store is unavailable it waits.
+        """
+        self.note_call()
+        self._check_open()
+        if len(text) > DECODE_IN_THREAD_BYTES:
+            decoded = await asyncio.to_thread(decode_row, text)
+            self._check_open()
+        else:
+            decoded = decode_row(text)
+        row = decoded.row
+        if self._caps.full(len(row.data)):
+            await self._recount_or_refuse(len(row.data))
+        # no await between the check and the count: the cap is exact to the row
+        self._caps.take(len(row.data), upsert=bool(row.upsert_key))
+        for warning in decoded.warnings:
+            if self._caps.first_warning(warning):
+                self.log(LogType.WARN, warning)
+        stored = self.queue.put_row(row)
+        self._intake.group.ring(self.queue)
+        try:
+            await stored
+        except FykeError:
+            self._caps.give_back(len(row.data))
+            raise
+        self.rows += 1
+
+    async def _recount_or_refuse(self, size: int) -> None:
+        if self._caps.may_be_too_high:
+            await self._intake.recount(self.run_id, self._caps, size)
+            self._check_open()
+        if self._caps.full(size):
+            self._intake.run_is_full(self.run_id, self._caps.reach(size))
+            self._check_open()
+
+    def reach_row_cap(self, limit: str) -> None:
+        """The run is full: tell whoever carries out this attempt, once."""
+        if not self.row_cap_reached:
+            self.row_cap_reached = limit
+            if self._on_row_cap is not None:
+                self._on_row_cap(limit)
+
+    async def set_headers(self, headers: list[Header]) -> None:
+        """Declare the columns; the last call counts. Returns when it is durable."""
+        self.note_call()
+        self._check_open()
+        size = sum(len(h.label) + len(h.key) + len(h.format) for h in headers)
+        if size > MAX_HEADER_CHARS:
+            raise RowRefused(
+                f"The table header has {size} characters; the limit is {MAX_HEADER_CHARS}. "
+                "Declare fewer or shorter columns."
+            )
+        stored = self.queue.put_headers(headers)
+        self._intake.group.ring(self.queue)
+        await stored
+
+    def log(self, type: int, content: str, *, system: bool = False) -> None:
+        """Queue a log line; never blocks. ``system`` lines are the platform's own and pass
+        every cap. Whoever writes many lines awaits ``log_room`` between them.
+        """
+        if self._closed:
+            return
+        line = cut_line(content) if system else self._caps.admit_log(content)
+        if line is None:
+            return
+        if self.queue.log_lines >= LOG_HARD_LINES and not system:
+            self._log_dropped += 1
+            return
+        if self._log_dropped and self.queue.log_lines < LOG_ROOM_LINES:
+            self._say_what_was_dropped()
+        self._put_log(LogType.WARN if line == LOG_FULL else int(type), line)
+
+    def _put_log(self, type: int, line: str) -> None:
+        entry = NewLogEntry(type, self._group, line, self._intake.clock.now_ms())
+        self.queue.put_log(entry)
+        if self.queue.log_lines >= LOG_LINES_A_TURN:
+            self._ring()
+        elif self._linger is None:
+            self._linger = asyncio.get_running_loop().call_later(LOG_LINGER, self._ring)
+
+    def _say_what_was_dropped(self) -> None:
+        count, self._log_dropped = self._log_dropped, 0
+        line = f"SYSTEM: {count} log lines were dropped because they came too fast."
+        self._put_log(LogType.WARN, line)
+
+    def _ring(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        if not self.queue.empty:
+            self._intake.group.ring(self.queue)
+
+    async def log_room(self) -> None:
+        """Wait until the queue of log lines is short again, at most a second: then a Worker that
+        prints faster than the disk writes is slowed down instead of filling the memory.
+        """
+        if self.queue.log_lines < LOG_ROOM_LINES:
+            return
+        try:
+            async with asyncio.timeout(LOG_ROOM_SECONDS):
+                while self.queue.log_lines >= LOG_ROOM_LINES:
+                    await self.queue.wait_settled()
+        except TimeoutError:
+            return
+
+    # --- for whoever carries out the attempt --------------------------------------------
+
+    async def flush(self) -> None:
+        """Return when all that has been queued is durable, or was refused."""
+        while not self.queue.idle:
+            self._ring()
+            await self.queue.wait_settled()
+
+    async def close(self) -> int:
+        """Take nothing more, store what waits, fence the attempt; return the rows it owns.
+
+        Waits while the store is unavailable; cancelling it gives up what waits.
+        """
+        if self._log_dropped:
+            self._say_what_was_dropped()
+        self._closed = True
+        try:
+            await self.flush()
+            return await retry_while_unavailable(
+                lambda: self._intake.results.close_attempt(self.attempt_id)
+            )
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Give up what waits: its pushes are refused. Safe to repeat."""
+        self._closed = True
+        if self._linger is not None:
+            self._linger.cancel()
+        self.queue.discard(_ended())
+        self._intake.forget(self)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise _ended()
+        if self._caps.reached:
+            self.reach_row_cap(self._caps.reached)
+            raise RowRefused(f"The run has reached its limit of {self._caps.reached}.")
+
+
+class Intake:
+    """One per runner; ``run`` must be running for anything to be stored."""
+
+    def __init__(self, results: Results, clock: Clock) -> None:
+        self.results = results
+        self.clock = clock
+        self.group = GroupCommit(results)
+        self._open: dict[str, AttemptIntake] = {}
+        self._caps: OrderedDict[str, RunCaps] = OrderedDict()
+
+    async def run(self) -> None:
+        """Commit until cancelled."""
+        await self.group.run()
+
+    async def open(
+        self,
+        run_id: str,
+        attempt_id: str,
+        group: str,
+        limits: RunLimits | None = None,
+        on_row_cap: Callable[[str], None] | None = None,
+    ) -> AttemptIntake:
+        """Begin to take for an attempt. ``group`` is what its log lines carry; ``on_row_cap`` is
+        called once with the limit in words when the run is full, for every open attempt of it.
+        """
+        await retry_while_unavailable(lambda: self.results.open_attempt(run_id, attempt_id))
+        caps = await self._caps_of(run_id, limits or RunLimits())
+        queue = WaitingQueue(run_id, attempt_id)
+        attempt = AttemptIntake(self, queue, group, caps, on_row_cap)
+        self._open[attempt_id] = attempt
+        return attempt
+
+    async def _caps_of(self, run_id: str, limits: RunLimits) -> RunCaps:
+        """The counters that all attempts of a run share; a run seen before is still known."""
+        if run_id not in self._caps:
+            stored = await retry_while_unavailable(lambda: self.results.totals(run_id, frozenset()))
+            self._caps.setdefault(run_id, RunCaps(limits, stored))
+            self._forget_old_runs()
+        self._caps.move_to_end(run_id)
+        return self._caps[run_id]
+
+    def _forget_old_runs(self) -> None:
+        living = {attempt.run_id for attempt in self._open.values()}
+        for run_id in list(self._caps)[: max(0, len(self._caps) - REMEMBERED_RUNS)]:
+            if run_id not in living:
+                del self._caps[run_id]
+
+    async def say(self, run_id: str, group: str, content: str) -> None:
+        """Write a system line about the whole run; return when it is durable."""
+        entry = NewLogEntry(LogType.INFO, group, cut_line(content), self.clock.now_ms())
+        batch = AttemptBatch(run_id, run_id, log=[entry])
+        await retry_while_unavailable(lambda: self.results.open_attempt(run_id, run_id))
+        await retry_while_unavailable(lambda: self.results.commit([batch]))
+
+    async def recount(self, run_id: str, caps: RunCaps, size: int) -> None:
+        """Ask the store what the run holds, with nothing on its way."""
+        for attempt in self._attempts_of(run_id):
+            await attempt.flush()
+        async with self.group.hold:
+            if not caps.full(size) or not caps.may_be_too_high:
+                return  # somebody else has just counted
+            stored = await retry_while_unavailable(lambda: self.results.totals(run_id, frozenset()))
+            waiting = [attempt.queue.rows for attempt in self._attempts_of(run_id)]
+            caps.recount(stored, sum(rows for rows, _ in waiting), sum(size for _, size in waiting))
+
+    def run_is_full(self, run_id: str, limit: str) -> None:
+        """Tell every open attempt of the run."""
+        for attempt in self._attempts_of(run_id):
+            attempt.reach_row_cap(limit)
+
+    def _attempts_of(self, run_id: str) -> list[AttemptIntake]:
+        return [attempt for attempt in self._open.values() if attempt.run_id == run_id]
+
+    def forget(self, attempt: AttemptIntake) -> None:
+        self._open.pop(attempt.attempt_id, None)
+
+
+def _ended() -> StaleLease:
+    return StaleLease("The attempt has ended; nothing more is stored for it.")

@@ -1,0 +1,475 @@
+"""One HTTP/2 connection of a Worker: frames in, calls out.
+
+Only what unary gRPC needs is here, and every way of holding the runner up has its bound: streams,
+header blocks, messages, unread replies, frames that lead to nothing. A handler may take as long
+as it likes; its reply is sent when it comes, and is dropped when nobody waits any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from fyke.sdk import frames
+from fyke.sdk.frames import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    DEFAULT_WINDOW,
+    END_HEADERS,
+    END_STREAM,
+    ENHANCE_YOUR_CALM,
+    FLOW_CONTROL_ERROR,
+    FRAME_BYTES,
+    FRAME_SIZE_ERROR,
+    HEADERS,
+    MAX_WINDOW,
+    PROTOCOL_ERROR,
+    SETTINGS,
+    ProtocolError,
+)
+from fyke.sdk.headers import MAX_BLOCK_BYTES, PathReader
+from fyke.sdk.sender import Sender
+from fyke.sdk.status import Internal, ResourceExhausted, RpcError, Unimplemented
+
+if TYPE_CHECKING:
+    from fyke.sdk.http2 import Server
+
+Handler = Callable[[str, bytes], Awaitable[bytes]]
+
+MAX_STREAMS = 1000
+MAX_MESSAGE_BYTES = 16 * 2**20
+RECEIVE_WINDOW = 16 * 2**20
+
+log = structlog.get_logger()
+
+_GREETING = frames.settings(
+    {frames.MAX_CONCURRENT_STREAMS: MAX_STREAMS, frames.MAX_HEADER_LIST_SIZE: MAX_BLOCK_BYTES}
+) + frames.window_update(0, RECEIVE_WINDOW - DEFAULT_WINDOW)
+
+
+class Stream:
+    """A call: its request while it comes in, and whether anybody still waits for the reply."""
+
+    __slots__ = ("body", "granted", "id", "need", "open", "path", "running", "window")
+
+    def __init__(self, id: int, path: str) -> None:
+        self.id = id
+        self.path = path
+        self.body = bytearray()
+        self.need = -1  # bytes of prefix and message, once they are known
+        self.window = DEFAULT_WINDOW  # what the client may still send
+        self.granted = 0  # bytes let in beyond the first window
+        self.open = True
+        self.running = False
+
+
+class Connection(asyncio.Protocol):
+    """Made by ``Server`` for every connection it accepts."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._pace = server.pace
+        self._input = b""
+        self._at = 0
+        self._greeted = False
+        self._settled = False  # whether the client's first SETTINGS have come
+        self._block: tuple[int, int, bytearray] | None = None  # stream, flags, header block
+        self._paths = PathReader()
+        self._streams: dict[int, Stream] = {}
+        self._last_stream = 0
+        self._window = RECEIVE_WINDOW
+        self._next_work: asyncio.Handle | None = None
+        self._ended = False
+
+    # --- transport ----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream socket has one
+        self.transport = transport
+        self._sender = Sender(self._server.loop, transport, self._reply_sent)
+        if not self._server.admit(self):
+            self._ended = True
+            transport.abort()
+            return
+        transport.write(_GREETING)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended = True
+        self._cancel_work()
+        for stream in list(self._streams.values()):
+            self._close(stream)
+        self._server.forget(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
+        left = len(self._input) - self._at
+        self._input = self._input[self._at :] + data if left else data
+        self._at = 0
+        if self._next_work is None:
+            self._work()
+
+    def pause_writing(self) -> None:
+        """The client does not read what it asked for: do not read what it asks next."""
+        self._sender.writable = False
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._sender.writable = True
+        self._sender.flush()
+        if self._next_work is None and not self._ended:
+            self._work()
+
+    def say_goodbye(self) -> None:
+        """The service ends."""
+        if not self._ended:
+            self._end(frames.NO_ERROR, "")
+
+    # --- work, in turns -----------------------------------------------------------------
+
+    def _work(self) -> None:
+        """Take frames until there are none, or this attempt's turn or budget is used up."""
+        self._next_work = None
+        if self._ended:
+            return
+        self._sender.cork()
+        try:
+            more = self._take_frames()
+        except ProtocolError as error:
+            self._end(error.code, error.reason)
+            return
+        except Exception:
+            log.exception("sdk_connection_failed")
+            self._end(2, "internal error")
+            return
+        self._sender.flush()
+        if self._ended:
+            return
+        pause = self._pace.pause() if self._pace.overdrawn else 0.0
+        if pause:
+            self.transport.pause_reading()
+            self._next_work = self._server.loop.call_later(pause, self._work)
+        elif more:
+            self.transport.pause_reading()
+            self._next_work = self._server.loop.call_soon(self._work)
+        elif self._sender.writable and not self.transport.is_reading():
+            self.transport.resume_reading()
+
+    def _cancel_work(self) -> None:
+        if self._next_work is not None:
+            self._next_work.cancel()
+            self._next_work = None
+
+    def _take_frames(self) -> bool:
+        """Return whether there may be whole frames left."""
+        if not self._greeted and not self._take_preface():
+            return False
+        data, at, pace = self._input, self._at, self._pace
+        try:
+            while len(data) - at >= frames.HEAD:
+                if pace.units <= 0 or pace.overdrawn or not self._sender.writable:
+                    return True
+                word, flags, stream = frames.unpack_head(data, at)
+                size = word >> 8
+                if size > FRAME_BYTES:
+                    raise ProtocolError(FRAME_SIZE_ERROR, "a frame over 16 KiB")
+                end = at + frames.HEAD + size
+                if end > len(data):
+                    break
+                payload = data[at + frames.HEAD : end]
+                at = end
+                self._dispatch(word & 0xFF, flags, stream & MAX_WINDOW, payload)
+        finally:
+            self._at = at
+        return False
+
+    def _take_preface(self) -> bool:
+        size = len(frames.PREFACE)
+        if not frames.PREFACE.startswith(self._input[:size]):
+            raise ProtocolError(PROTOCOL_ERROR, "this is not HTTP/2")
+        if len(self._input) < size:
+            return False
+        self._at = size
+        self._greeted = True
+        return True
+
+    def _dispatch(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        if self._block is not None and kind != CONTINUATION:
+            raise ProtocolError(PROTOCOL_ERROR, "a header block was interrupted")
+        if kind == DATA:
+            self._on_data(flags, stream, payload)
+        elif kind == HEADERS:
+            self._on_headers(flags, stream, payload)
+        else:
+            self._pace.spend(1)
+            self._pace.useless()
+            handle = _CONTROL.get(kind)
+            if handle is not None:
+                handle(self, flags, stream, payload)
+        if not self._settled:
+            if kind != SETTINGS:
+                raise ProtocolError(PROTOCOL_ERROR, "the first frame has to be SETTINGS")
+            self._settled = True
+
+    # --- requests -----------------------------------------------------------------------
+
+    def _on_headers(self, flags: int, stream: int, payload: bytes) -> None:
+        block = frames.unpadded(flags, payload)
+        if flags & frames.HAS_PRIORITY:
+            if len(block) < 5:
+                raise ProtocolError(FRAME_SIZE_ERROR, "HEADERS too short")
+            block = block[5:]
+        if flags & END_HEADERS:
+            self._on_block(flags, stream, block)
+        else:
+            self._pace.spend(1)
+            self._pace.useless()
+            self._block = (stream, flags, bytearray(block))
+
+    def _on_continuation(self, flags: int, stream: int, payload: bytes) -> None:
+        if self._block is None or self._block[0] != stream:
+            raise ProtocolError(PROTOCOL_ERROR, "CONTINUATION without HEADERS")
+        first_flags, block = self._block[1:]
+        block += payload
+        if len(block) > MAX_BLOCK_BYTES:
+            raise ProtocolError(ENHANCE_YOUR_CALM, "a header block over 64 KiB")
+        if flags & END_HEADERS:
+            self._block = None
+            self._on_block(first_flags, stream, bytes(block))
+
+    def _on_block(self, flags: int, id: int, block: bytes) -> None:
+        self._pace.spend(1 + (len(block) >> 6))
+        if id in self._streams:
+            self._on_trailers(flags, id, block)
+            return
+        if not id % 2 or id <= self._last_stream:
+            raise ProtocolError(PROTOCOL_ERROR, "a stream number that cannot be")
+        self._last_stream = id
+        if len(self._streams) >= MAX_STREAMS or not self._server.open_stream():
+            self._paths.skip(block)
+            self._pace.useless()
+            self._sender.put(frames.reset(id, frames.REFUSED_STREAM))
+            return
+        stream = Stream(id, self._paths.path(block))
+        self._streams[id] = stream
+        self._sender.open(id)
+        if flags & END_STREAM:
+            self._request_complete(stream)
+
+    def _on_trailers(self, flags: int, id: int, block: bytes) -> None:
+        self._paths.skip(block)
+        if not flags & END_STREAM:
+            raise ProtocolError(PROTOCOL_ERROR, "HEADERS twice on one stream")
+        stream = self._streams[id]
+        if not stream.running:
+            self._request_complete(stream)
+
+    def _on_data(self, flags: int, id: int, payload: bytes) -> None:
+        self._pace.spend(1)
+        size = len(payload)
+        self._receive(size)
+        if not size and not flags & END_STREAM:
+            self._pace.useless()
+        stream = self._streams.get(id)
+        if stream is None or stream.running:
+            if id > self._last_stream or not id % 2:
+                raise ProtocolError(PROTOCOL_ERROR, "DATA on a stream that was never opened")
+            self._pace.useless()
+            return
+        stream.window -= size
+        if stream.window < 0:
+            raise ProtocolError(FLOW_CONTROL_ERROR, "more DATA than the stream's window")
+        stream.body += frames.unpadded(flags, payload)
+        if stream.need < 0 and len(stream.body) >= 5 and not self._read_length(stream):
+            return
+        if flags & END_STREAM:
+            self._request_complete(stream)
+
+    def _receive(self, size: int) -> None:
+        """Count DATA on the connection's window, and open it again before it is used up."""
+        self._window -= size
+        if self._window < 0:
+            raise ProtocolError(FLOW_CONTROL_ERROR, "more DATA than the connection's window")
+        if size > 4096:
+            self._pace.useful(size / 16384)
+        if self._window < RECEIVE_WINDOW // 2:
+            self._sender.put(frames.window_update(0, RECEIVE_WINDOW - self._window))
+            self._window = RECEIVE_WINDOW
+
+    def _read_length(self, stream: Stream) -> bool:
+        """The length is known: refuse the message, or let in what the first window does not."""
+        stream.need = 5 + int.from_bytes(stream.body[1:5], "big")
+        if stream.need > 5 + MAX_MESSAGE_BYTES:
+            self._fail(stream, ResourceExhausted(_too_long(stream.need - 5)))
+            # the rest is not wanted; the client stops sending when it sees this
+            self._sender.put(frames.reset(stream.id, frames.NO_ERROR))
+            return False
+        if stream.need > DEFAULT_WINDOW:
+            self._server.admission.request(stream.need, lambda: self._grant(stream))
+        return True
+
+    def _grant(self, stream: Stream) -> bool:
+        if not stream.open:
+            return False
+        stream.granted = stream.need
+        stream.window += stream.need
+        self._sender.put(frames.window_update(stream.id, stream.need))
+        return True
+
+    def _request_complete(self, stream: Stream) -> None:
+        body = stream.body
+        if stream.need != len(body):
+            self._fail(stream, Internal("The request is not one whole gRPC message."))
+        elif body[0]:
+            self._fail(stream, Unimplemented("Compressed messages are not supported."))
+        else:
+            self._pace.spend(4 + (len(body) >> 11))
+            self._pace.useful()
+            stream.body = bytearray()
+            stream.running = True
+            self._server.start(self._call(stream, bytes(memoryview(body)[5:])))
+
+    # --- replies ------------------------------------------------------------------------
+
+    async def _call(self, stream: Stream, message: bytes) -> None:
+        try:
+            reply = await self._server.handler(stream.path, message)
+        except RpcError as error:
+            self._handled(stream, None, error)
+        except asyncio.CancelledError:
+            self._handled(stream, None, Internal("The service is ending."))
+            raise
+        except Exception:
+            log.exception("sdk_call_failed", path=stream.path)
+            self._handled(stream, None, Internal("The call failed on our side."))
+        else:
+            self._handled(stream, reply, None)
+
+    def _handled(self, stream: Stream, reply: bytes | None, error: RpcError | None) -> None:
+        stream.running = False
+        if not stream.open:  # reset by the client, or the connection is gone
+            self._release(stream)
+        elif reply is None:
+            self._fail(stream, error or Internal("No reply."))
+        else:
+            try:
+                self._sender.reply(stream.id, reply)
+            except ProtocolError as refused:
+                self._end(refused.code, refused.reason)
+
+    def _fail(self, stream: Stream, error: RpcError) -> None:
+        self._sender.error(stream.id, error.status, error.message)
+
+    def _reply_sent(self, id: int) -> None:
+        stream = self._streams.get(id)
+        if stream is not None:
+            self._close(stream)
+
+    def _close(self, stream: Stream) -> None:
+        """The stream is over for the client; a handler that still runs holds its place."""
+        stream.open = False
+        stream.body = bytearray()
+        del self._streams[stream.id]
+        self._sender.drop(stream.id)
+        if not stream.running:
+            self._release(stream)
+
+    def _release(self, stream: Stream) -> None:
+        if stream.granted:
+            self._server.admission.release(stream.granted)
+            stream.granted = 0
+        self._server.close_stream()
+
+    def _end(self, code: int, reason: str) -> None:
+        """GOAWAY, and no more."""
+        self._ended = True
+        self._cancel_work()
+        self._sender.put(frames.goaway(self._last_stream, code, reason))
+        self._sender.flush()
+        self.transport.close()
+
+    # --- control ------------------------------------------------------------------------
+
+    def _on_settings(self, flags: int, stream: int, payload: bytes) -> None:
+        if stream or (flags & ACK and payload):
+            raise ProtocolError(PROTOCOL_ERROR, "broken SETTINGS")
+        if flags & ACK:
+            return
+        for key, value in frames.read_settings(payload):
+            if key == frames.INITIAL_WINDOW_SIZE:
+                if value > MAX_WINDOW:
+                    raise ProtocolError(FLOW_CONTROL_ERROR, "a window over 2^31-1")
+                self._pace.spend(1 + len(self._streams) // 16)
+                self._sender.set_initial_window(value)
+            elif key == frames.MAX_FRAME_SIZE and not FRAME_BYTES <= value < 2**24:
+                raise ProtocolError(PROTOCOL_ERROR, "a frame size that cannot be")
+        self._sender.put(frames.frame(SETTINGS, ACK, 0))
+
+    def _on_ping(self, flags: int, stream: int, payload: bytes) -> None:
+        if stream:
+            raise ProtocolError(PROTOCOL_ERROR, "PING on a stream")
+        if len(payload) != 8:
+            raise ProtocolError(FRAME_SIZE_ERROR, "PING of a broken length")
+        if not flags & ACK:
+            self._sender.put(frames.frame(frames.PING, ACK, 0, payload))
+
+    def _on_window_update(self, flags: int, stream: int, payload: bytes) -> None:
+        if len(payload) != 4:
+            raise ProtocolError(FRAME_SIZE_ERROR, "WINDOW_UPDATE of a broken length")
+        amount = int.from_bytes(payload, "big") & MAX_WINDOW
+        if not amount or stream > self._last_stream:
+            raise ProtocolError(PROTOCOL_ERROR, "a WINDOW_UPDATE that cannot be")
+        self._sender.widen(stream, amount)
+
+    def _on_reset(self, flags: int, stream: int, payload: bytes) -> None:
+        if len(payload) != 4:
+            raise ProtocolError(FRAME_SIZE_ERROR, "RST_STREAM of a broken length")
+        if not stream or stream > self._last_stream:
+            raise ProtocolError(PROTOCOL_ERROR, "RST_STREAM of a stream that was never opened")
+        known = self._streams.get(stream)
+        if known is not None:
+            self._close(known)
+
+    def _on_priority(self, flags: int, stream: int, payload: bytes) -> None:
+        if len(payload) != 5:
+            raise ProtocolError(FRAME_SIZE_ERROR, "PRIORITY of a broken length")
+
+    def _on_push_promise(self, flags: int, stream: int, payload: bytes) -> None:
+        raise ProtocolError(PROTOCOL_ERROR, "a client cannot push")
+
+
+_CONTROL: dict[int, Callable[[Connection, int, int, bytes], None]] = {
+    frames.CONTINUATION: Connection._on_continuation,
+    frames.PING: Connection._on_ping,
+    frames.PRIORITY: Connection._on_priority,
+    frames.PUSH_PROMISE: Connection._on_push_promise,
+    frames.RST_STREAM: Connection._on_reset,
+    frames.SETTINGS: Connection._on_settings,
+    frames.WINDOW_UPDATE: Connection._on_window_update,
+}
+
+
+def _too_long(size: int) -> str:
+    return f"The message has {size} bytes; the limit is {MAX_MESSAGE_BYTES} bytes (16 MiB)."
+
+
+if sys.version_info >= (3, 12):
+
+    def start_task(
+        coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
+    ) -> asyncio.Task[None]:
+        """Run at once up to the first wait: most calls never need the event loop at all."""
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+
+else:
+
+    def start_task(
+        coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
+    ) -> asyncio.Task[None]:
+        """Older Pythons start a task with the next turn of the event loop."""
+        return loop.create_task(coroutine)

@@ -1,0 +1,118 @@
+"""The SDK's messages in protobuf's wire format, by hand.
+
+Every message is a string, or a number and a string; only the table header nests. Reading is
+tolerant as protobuf demands: unknown fields are skipped, the last of a repeated scalar counts,
+and a field of another wire type than ours counts as unknown. What is cut off or overlong is
+malformed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fyke.domain.results.model import Header
+
+MAX_HEADERS = 10_000
+
+_VARINT, _FIXED64, _BYTES, _START_GROUP, _END_GROUP, _FIXED32 = range(6)
+_MAX_FIELD = 2**29 - 1
+
+
+class MalformedMessage(ValueError):
+    """The bytes are not a protobuf message."""
+
+
+def read_text(message: bytes) -> bytes:
+    """Field 1 of ``Data`` and ``LogBody``, as the bytes that came; empty when it is missing."""
+    if message[:1] == b"\x0a":  # the whole message is this one field: nearly always
+        size, at = _read_varint(message, 1)
+        if at + size == len(message):
+            return message[at:]
+    text = b""
+    for number, value in _byte_fields(message):
+        if number == 1:
+            text = value
+    return text
+
+
+def read_headers(message: bytes) -> list[Header]:
+    """The items of a ``TableHeader``."""
+    headers: list[Header] = []
+    for number, item in _byte_fields(message):
+        if number != 1:
+            continue
+        if len(headers) >= MAX_HEADERS:
+            raise MalformedMessage(f"more than {MAX_HEADERS} headers")
+        texts = {number: _text(value) for number, value in _byte_fields(item)}
+        headers.append(Header(texts.get(1, ""), texts.get(2, ""), texts.get(3, "")))
+    return headers
+
+
+def write_response(code: int, message: str) -> bytes:
+    """A ``Response``. ``code`` must not be negative."""
+    return _number_field(1, code) + _bytes_field(2, message.encode(errors="replace"))
+
+
+def write_input(input_json: bytes) -> bytes:
+    """An ``InputJSONStringResponse`` with code 0."""
+    return _bytes_field(2, input_json)
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace").replace("\x00", "\ufffd")
+
+
+def _byte_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Number and content of every field of the wire type for bytes."""
+    at = 0
+    while at < len(message):
+        key, at = _read_varint(message, at)
+        number, wire_type = key >> 3, key & 7
+        if not 0 < number <= _MAX_FIELD:
+            raise MalformedMessage("a field number that cannot be")
+        if wire_type == _BYTES:
+            size, at = _read_varint(message, at)
+            if at + size > len(message):
+                raise MalformedMessage("the message is cut off")
+            yield number, message[at : at + size]
+            at += size
+        else:
+            at = _skip(message, at, wire_type)
+
+
+def _skip(message: bytes, at: int, wire_type: int) -> int:
+    if wire_type == _VARINT:
+        return _read_varint(message, at)[1]
+    if wire_type not in (_FIXED64, _FIXED32):
+        raise MalformedMessage(f"wire type {wire_type} is not supported")
+    end = at + (8 if wire_type == _FIXED64 else 4)
+    if end > len(message):
+        raise MalformedMessage("the message is cut off")
+    return end
+
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    """A number and where it ends. At most ten bytes, 64 bits."""
+    value = 0
+    for index, byte in enumerate(message[at : at + 10]):
+        value |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return value & (2**64 - 1), at + index + 1
+    raise MalformedMessage("a number that does not end")
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _number_field(number: int, value: int) -> bytes:
+    return bytes([number << 3 | _VARINT]) + _varint(value) if value else b""
+
+
+def _bytes_field(number: int, value: bytes) -> bytes:
+    return bytes([number << 3 | _BYTES]) + _varint(len(value)) + value if value else b""
