@@ -365,10 +365,14 @@ async def mixed(results: SqlResults) -> SqlResults:
     return results
 
 
+@pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("hidden", [NONE, frozenset("b"), frozenset("ac"), frozenset({"none"})])
 async def test_pages_at_any_depth_agree_with_the_walk(
-    mixed: SqlResults, hidden: frozenset[str]
+    mixed: SqlResults, hidden: frozenset[str], closed: bool
 ) -> None:
+    if closed:
+        for attempt in hidden:
+            await mixed.close_attempt(attempt)
     walked = await everything(mixed, hidden=hidden)
     assert {row.attempt_id for row in walked} == set("abc") - hidden
     assert numbers(walked) == sorted(numbers(walked))
@@ -376,6 +380,24 @@ async def test_pages_at_any_depth_agree_with_the_walk(
     for offset in (0, 1, 99, 100, 777, len(walked) - 1, len(walked), 2**40):
         page = await mixed.page(RUN, hidden, offset=offset, limit=50)
         assert page == walked[offset : offset + 50]
+
+
+async def test_pages_follow_a_run_that_grows(mixed: SqlResults) -> None:
+    """Hidden or not, closed or not: what was read before must not hold the next page back."""
+    hidden = frozenset("ab")
+    await mixed.close_attempt("a")
+    for turn in range(3):
+        visible = (await mixed.totals(RUN, hidden)).rows
+        page = await mixed.page(RUN, hidden, offset=visible - 2, limit=50)
+        assert numbers(page)[-1] == (await everything(mixed, hidden=hidden))[-1].position - 1
+        assert len(page) == 2
+        growing = [
+            AttemptBatch(RUN, name, plain(3000 + 2 * turn + n)) for n, name in enumerate("bc")
+        ]
+        assert await mixed.commit(growing) == [True, True]
+    await mixed.close_attempt("b")
+    walked = await everything(mixed, hidden=hidden)
+    assert await mixed.page(RUN, hidden, offset=900, limit=200) == walked[900:1100]
 
 
 async def test_limits_are_exact(mixed: SqlResults) -> None:

@@ -4,7 +4,7 @@
 * ``migrate``: brings a database to the newest tables, under a lock.
 * ``drivers``: the two databases' drivers behind one small face.
 * ``merge``, ``plan``: what a commit will write, decided without touching the database.
-* ``write``, ``read``, ``delete``: the statements.
+* ``write``, ``read``, ``delete``: the statements; ``hidden``: paging over what is not shown.
 * ``store``: threads and the ``Results`` contract.
 """
 

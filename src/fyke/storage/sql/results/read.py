@@ -7,6 +7,7 @@ import msgspec
 from fyke.domain.logs.model import LogEntry
 from fyke.domain.results.model import Header, Row, RunTotals
 from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.hidden import HiddenPositions, start_of
 from fyke.storage.sql.results.tables import LAST_POSITION, key, position_of
 from fyke.storage.sql.results.write import marks
 
@@ -16,7 +17,7 @@ _ATTEMPTS = """
 _PAGE = """
     SELECT w.id, a.attempt_id, w.data
     FROM results_rows w JOIN results_attempts a ON a.number = w.attempt
-    WHERE w.id > ? AND w.id <= ? {visible} ORDER BY w.id LIMIT ? OFFSET ?
+    WHERE w.id > ? AND w.id <= ? {visible} ORDER BY w.id LIMIT ?
 """
 _LOG_COLUMNS = "SELECT id, type, group_name, content, timestamp FROM results_log "
 
@@ -46,20 +47,34 @@ def headers(driver: Driver, run_id: str) -> list[Header]:
 
 
 def page(
-    driver: Driver, run_id: str, hidden: frozenset[str], *, offset: int, limit: int
+    driver: Driver,
+    run_id: str,
+    hidden: frozenset[str],
+    kept: HiddenPositions,
+    *,
+    offset: int,
+    limit: int,
 ) -> list[Row]:
-    """While nothing is hidden the offset is a position: any depth costs the same."""
-    out = _numbers_with_rows(driver, run_id, hidden)
-    if not out:
-        return _rows(driver, run_id, out, position=offset, limit=limit, skip=0)
-    return _rows(driver, run_id, out, position=0, limit=limit, skip=offset)
+    """Turn the offset into a position: any depth costs the same."""
+    run = _run(driver, run_id)
+    if run is None:
+        return []
+    out, final = _with_rows(driver, run, hidden)
+    position = max(offset, 0)
+    if out:
+        positions = kept.get((run, *out), lambda: _positions(driver, run, out), keep=final)
+        position = start_of(positions, position)
+    return _rows(driver, run_id, run, out, position, limit)
 
 
 def rows_after(
     driver: Driver, run_id: str, hidden: frozenset[str], *, position: int, limit: int
 ) -> list[Row]:
-    out = _numbers_with_rows(driver, run_id, hidden)
-    return _rows(driver, run_id, out, position=position, limit=limit, skip=0)
+    run = _run(driver, run_id)
+    if run is None:
+        return []
+    out, _ = _with_rows(driver, run, hidden)
+    return _rows(driver, run_id, run, out, position, limit)
 
 
 def log_tail(driver: Driver, run_id: str, limit: int) -> list[LogEntry]:
@@ -89,26 +104,34 @@ def _run(driver: Driver, run_id: str) -> int | None:
     return int(found[0][0]) if found else None
 
 
-def _numbers_with_rows(driver: Driver, run_id: str, hidden: frozenset[str]) -> list[int]:
-    """Numbers of those hidden attempts that own rows at all."""
+def _with_rows(driver: Driver, run: int, hidden: frozenset[str]) -> tuple[list[int], bool]:
+    """Numbers of the hidden attempts that own rows, and whether all of them are closed."""
     if not hidden:
-        return []
+        return [], True
     found = driver.query(
-        f"SELECT a.number{_ATTEMPTS} AND a.rows > 0 AND a.attempt_id IN ({marks(len(hidden))})",
-        (run_id, *hidden),
+        "SELECT number, closed FROM results_attempts "  # noqa: S608 - marks only
+        f"WHERE run = ? AND rows > 0 AND attempt_id IN ({marks(len(hidden))}) ORDER BY number",
+        (run, *hidden),
     )
-    return [int(row[0]) for row in found]
+    return [int(number) for number, _ in found], all(closed for _, closed in found)
+
+
+def _positions(driver: Driver, run: int, attempts: list[int]) -> list[int]:
+    """Positions of all rows of the attempts, rising."""
+    found = driver.query(
+        "SELECT id FROM results_rows "  # noqa: S608 - marks only
+        f"WHERE id > ? AND id <= ? AND attempt IN ({marks(len(attempts))}) ORDER BY id",
+        (key(run, 0), key(run, LAST_POSITION), *attempts),
+    )
+    return [position_of(row_id) for (row_id,) in found]
 
 
 def _rows(
-    driver: Driver, run_id: str, out: list[int], *, position: int, limit: int, skip: int
+    driver: Driver, run_id: str, run: int, out: list[int], position: int, limit: int
 ) -> list[Row]:
-    run = _run(driver, run_id)
-    if run is None:
-        return []
     visible = f"AND w.attempt NOT IN ({marks(len(out))})" if out else ""
     found = driver.query(
         _PAGE.format(visible=visible),
-        (key(run, position), key(run, LAST_POSITION), *out, max(limit, 0), max(skip, 0)),
+        (key(run, position), key(run, LAST_POSITION), *out, max(limit, 0)),
     )
     return [Row(run_id, position_of(row_id), attempt, data) for row_id, attempt, data in found]

@@ -24,6 +24,7 @@ from fyke.kit import backoff
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import delete, read, write
 from fyke.storage.sql.results.drivers import Again, Driver, InDoubt, connect
+from fyke.storage.sql.results.hidden import HiddenPositions
 from fyke.storage.sql.results.plan import check
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class SqlResults:
         self._engine = engine
         self._writer = _Writer(engine)
         self._readers = _Readers(engine)
+        self._hidden = HiddenPositions()
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="results-write")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="results-read")
 
@@ -76,7 +78,9 @@ class SqlResults:
         self, run_id: str, hidden: frozenset[str], *, offset: int, limit: int
     ) -> list[Row]:
         return await self._read(
-            lambda driver: read.page(driver, run_id, hidden, offset=offset, limit=limit)
+            lambda driver: read.page(
+                driver, run_id, hidden, self._hidden, offset=offset, limit=limit
+            )
         )
 
     async def rows_after(
