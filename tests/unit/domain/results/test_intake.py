@@ -1,0 +1,390 @@
+"""Acknowledged means stored, whatever happens in between; and nobody takes more than his share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from fyke.domain.logs.model import LogType
+from fyke.domain.results import caps, commit, intake, rows, waiting
+from fyke.domain.results.caps import RunLimits
+from fyke.domain.results.model import Header
+from fyke.domain.results.rows import RowRefused
+from fyke.errors import StaleLease, Unavailable
+from support.held_results import HeldResults, running, turns
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def results() -> HeldResults:
+    return HeldResults()
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "RETRY_BASE", 0.001)
+    monkeypatch.setattr(commit, "RETRY_CAP", 0.002)
+
+
+async def test_a_push_returns_only_after_the_commit(results: HeldResults) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "7")
+        results.gate.clear()
+        push = asyncio.create_task(attempt.push(b'{"n":1}'))
+        await results.committing.wait()
+        await turns()
+        assert not push.done()
+        assert attempt.rows == 0
+        results.gate.set()
+        await push
+        assert attempt.rows == 1
+        assert results.stored == [("run", "a", b'{"n":1}')]
+
+
+async def test_who_comes_during_a_commit_shares_the_next(results: HeldResults) -> None:
+    async with running(results) as taking:
+        attempts = [await taking.open("run", name, name) for name in "abc"]
+        results.gate.clear()
+        first = asyncio.create_task(attempts[0].push(b"1"))
+        await results.committing.wait()
+        later = [asyncio.create_task(a.push(b"2")) for a in attempts for _ in range(5)]
+        await turns()
+        results.gate.set()
+        await asyncio.gather(first, *later)
+        assert [[len(b.rows) for b in batches] for batches in results.batches] == [[1], [5, 5, 5]]
+
+
+async def test_a_flooding_attempt_gets_a_turn_and_not_more(results: HeldResults) -> None:
+    async with running(results) as taking:
+        flood, quiet = await taking.open("r", "flood", ""), await taking.open("s", "quiet", "")
+        results.gate.clear()
+        pushes = [asyncio.create_task(flood.push(b"1")) for _ in range(3000)]
+        await turns()
+        pushes.append(asyncio.create_task(quiet.push(b"2")))
+        await turns()
+        results.gate.set()
+        await asyncio.gather(*pushes)
+        sizes = [{b.attempt_id: len(b.rows) for b in batches} for batches in results.batches]
+        assert max(size.get("flood", 0) for size in sizes) == waiting.ROWS_A_TURN
+        assert sizes[1]["quiet"] == 1
+
+
+async def test_large_rows_take_turns_too(
+    results: HeldResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "FLUSH_BYTES", 3 * 2**20)
+    async with running(results) as taking:
+        attempts = [await taking.open("r", str(i), "") for i in range(4)]
+        results.gate.clear()
+        row = json.dumps("x" * 1_500_000).encode()
+        pushes = [asyncio.create_task(a.push(row)) for a in attempts for _ in range(3)]
+        await asyncio.sleep(0.2)
+        results.gate.set()
+        await asyncio.gather(*pushes)
+        for batches in results.batches:
+            assert sum(len(row.data) for b in batches for row in b.rows) < 7 * 2**20
+        assert len(results.stored) == 12
+
+
+async def test_an_unavailable_store_is_waited_for(results: HeldResults) -> None:
+    results.failures = [Unavailable("disk full"), Unavailable("disk full")]
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        await attempt.push(b"1")
+        assert len(results.stored) == 1
+        results.failures = [Unavailable()]
+        assert await attempt.close() == 1
+
+
+async def test_one_broken_batch_does_not_hurt_the_others(results: HeldResults) -> None:
+    results.poison = "bad"
+    async with running(results) as taking:
+        bad, good = await taking.open("r", "bad", ""), await taking.open("r", "good", "")
+        results.gate.clear()
+        pushes = [asyncio.create_task(a.push(b"1")) for a in (bad, good, bad, good)]
+        await turns()
+        results.gate.set()
+        outcomes = await asyncio.gather(*pushes, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [ValueError, type(None)] * 2
+        assert (bad.rows, good.rows) == (0, 2)
+
+
+async def test_a_fenced_attempt_is_refused(results: HeldResults) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        results.closed.add("a")
+        with pytest.raises(StaleLease):
+            await attempt.push(b"1")
+        assert attempt.rows == 0
+
+
+async def test_close_stores_what_waits_and_then_takes_nothing(results: HeldResults) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "7")
+        results.gate.clear()
+        pushes = [asyncio.create_task(attempt.push(b"1")) for _ in range(600)]
+        await turns()
+        attempt.log(LogType.INFO, "last words")
+        closing = asyncio.create_task(attempt.close())
+        await turns()
+        with pytest.raises(StaleLease):
+            await attempt.push(b"2")
+        attempt.log(LogType.INFO, "too late")
+        results.gate.set()
+        assert await closing == 600
+        await asyncio.gather(*pushes)
+        assert results.lines == ["last words"]
+        with pytest.raises(StaleLease):
+            await attempt.set_headers([])
+
+
+async def test_a_close_that_is_given_up_refuses_what_waits(results: HeldResults) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        results.failures = [Unavailable()] * 1000
+        push = asyncio.create_task(attempt.push(b"1"))
+        await turns()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(attempt.close(), 0.05)
+        with pytest.raises(StaleLease):
+            await push
+        assert results.stored == []
+
+
+async def test_stopping_the_runner_acknowledges_nothing(results: HeldResults) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        results.gate.clear()
+        pushes = [asyncio.create_task(attempt.push(b"1")) for _ in range(300)]
+        await results.committing.wait()
+    # the commit under way was cut off, the rest never began
+    outcomes = await asyncio.gather(*pushes, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+
+
+async def test_headers_the_last_call_counts(results: HeldResults) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        results.gate.clear()
+        first = asyncio.create_task(attempt.set_headers([Header("A", "a", "text")]))
+        await results.committing.wait()
+        rest = [
+            asyncio.create_task(attempt.set_headers([Header(key, key, "text")])) for key in "bc"
+        ]
+        await turns()
+        results.gate.set()
+        await asyncio.gather(first, *rest)
+        declared = [b.headers for batches in results.batches for b in batches]
+        assert [headers[0].key for headers in declared if headers] == ["a", "c"]
+        with pytest.raises(RowRefused, match="1048576"):
+            await attempt.set_headers([Header("x" * 2**20, "key", "text")])
+
+
+async def test_first_call_is_noted_once(results: HeldResults) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        assert attempt.first_call_at is None
+        taking.clock.advance(3)  # type: ignore[attr-defined]
+        await attempt.push(b"1")
+        taking.clock.advance(3)  # type: ignore[attr-defined]
+        await attempt.push(b"1")
+        assert attempt.first_call_at == 3
+        assert attempt.first_call.is_set()
+
+
+# --- caps --------------------------------------------------------------------------------
+
+
+async def test_the_cap_of_rows_is_exact_over_all_attempts(results: HeldResults) -> None:
+    told: list[tuple[str, str]] = []
+    async with running(results) as taking:
+        attempts = [
+            await taking.open(
+                "run",
+                name,
+                "",
+                RunLimits(rows=10),
+                lambda limit, name=name: told.append((name, limit)),
+            )
+            for name in "ab"
+        ]
+        pushes = [attempts[i % 2].push(b"%d" % i) for i in range(30)]
+        outcomes = await asyncio.gather(*pushes, return_exceptions=True)
+        assert len(results.stored) == 10
+        refused = [outcome for outcome in outcomes if outcome is not None]
+        assert len(refused) == 20
+        assert all("10 rows" in str(outcome) for outcome in refused)
+        assert sorted(told) == [("a", "10 rows"), ("b", "10 rows")]
+        assert attempts[0].row_cap_reached == "10 rows"
+        late = await taking.open("run", "c", "", on_row_cap=lambda limit: told.append(("c", limit)))
+        with pytest.raises(RowRefused, match="10 rows"):
+            await late.push(b"1")
+        assert told[-1] == ("c", "10 rows")
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"), [(100, "100 bytes"), (2048, "2 KiB"), (2**20, "1 MiB"), (2**30, "1 GiB")]
+)
+async def test_the_cap_of_bytes(results: HeldResults, limit: int, words: str) -> None:
+    results.stored = [("run", "z", b"x" * (limit - 30))]
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "", RunLimits(row_bytes=limit))
+        await attempt.push(b'{"a":1}')
+        with pytest.raises(RowRefused, match=words):
+            await attempt.push(json.dumps({"a": "x" * 40}).encode())
+
+
+async def test_upserts_do_not_fill_a_run_that_they_do_not_grow(results: HeldResults) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "", RunLimits(rows=5))
+
+        def row(value: int) -> bytes:
+            return json.dumps(
+                {"__coreclaw_upsert_key__": "id", "__coreclaw_upsert_value__": str(value)}
+            ).encode()
+
+        await asyncio.gather(*(attempt.push(row(i % 3)) for i in range(40)))
+        assert len(results.stored) == 3
+        await attempt.push(row(3))
+        await attempt.push(b"{}")
+        with pytest.raises(RowRefused, match="5 rows"):
+            await attempt.push(b"{}")
+        assert len(results.stored) == 5
+
+
+async def test_rows_of_earlier_attempts_count_and_refused_ones_do_not(results: HeldResults) -> None:
+    results.stored = [("run", "old", b"{}")] * 3
+    async with running(results) as taking:
+        first = await taking.open("run", "a", "", RunLimits(rows=5))
+        results.closed.add("a")
+        with pytest.raises(StaleLease):
+            await first.push(b"1")
+        with pytest.raises(RowRefused, match="levels"):
+            await first.push(b"[" * 100 + b"]" * 100)
+        second = await taking.open("run", "b", "")
+        await second.push(b"1")
+        await second.push(b"1")
+        with pytest.raises(RowRefused):
+            await second.push(b"1")
+
+
+async def test_old_runs_are_forgotten(
+    results: HeldResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "REMEMBERED_RUNS", 3)
+    async with running(results) as taking:
+        living = await taking.open("living", "x", "")
+        for i in range(10):
+            attempt = await taking.open(f"run {i}", f"a {i}", "")
+            await attempt.close()
+        assert len(taking._caps) <= 4
+        assert "living" in taking._caps
+        assert living.rows == 0
+
+
+# --- log ---------------------------------------------------------------------------------
+
+
+async def test_log_lines_ride_along_with_a_row(results: HeldResults) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "77")
+        attempt.log(LogType.DEBUG, "one")
+        attempt.log(LogType.ERROR, "two\x00")
+        await attempt.push(b"1")
+        (batch,) = results.batches[0]
+        assert len(results.batches) == 1
+        assert [(e.type, e.group, e.content) for e in batch.log] == [
+            (1, "77", "one"),
+            (4, "77", "two\ufffd"),
+        ]
+        assert batch.log[0].timestamp == taking.clock.now_ms()
+
+
+async def test_log_lines_leave_by_themselves(results: HeldResults) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        attempt.log(LogType.INFO, "alone")
+        await attempt.queue.wait_settled()
+        assert results.lines == ["alone"]
+        attempt.log(LogType.INFO, "flushed")
+        await attempt.flush()
+        assert results.lines == ["alone", "flushed"]
+
+
+async def test_the_log_of_a_run_is_bounded_but_ours_is_not(results: HeldResults) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        other = await taking.open("run", "b", "")
+        line = "x" * 16_000
+        for _ in range(1000):
+            attempt.log(LogType.INFO, line)
+            await attempt.log_room()
+        attempt.log(LogType.INFO, "SYSTEM: Running...", system=True)
+        other.log(LogType.INFO, "dropped as well")
+        await attempt.flush()
+        await other.flush()
+        lines = results.lines
+        assert lines.count(line) == caps.LOG_RUN_BYTES // (16_000 + caps.LOG_RECORD_BYTES)
+        assert lines[-2:] == [caps.LOG_FULL, "SYSTEM: Running..."]
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600"])
+async def test_a_long_line_is_cut_with_a_mark(results: HeldResults, letter: str) -> None:
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        attempt.log(LogType.INFO, letter * 200_000)
+        attempt.log(LogType.INFO, letter * (16384 // len(letter.encode())))
+        await attempt.flush()
+        cut, whole = results.lines
+        assert 16_380 < len(cut.encode()) <= 16_384
+        assert cut.endswith(caps.LINE_CUT)
+        assert whole == letter * (16384 // len(letter.encode()))
+
+
+async def test_a_log_that_comes_too_fast_is_dropped_and_said(
+    results: HeldResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "LOG_ROOM_SECONDS", 0.02)
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        results.gate.clear()
+        for i in range(20_000):
+            attempt.log(LogType.INFO, str(i))
+        assert attempt.queue.log_lines == intake.LOG_HARD_LINES
+        await attempt.log_room()  # gives up after a while: a Worker is never held for long
+        assert attempt.queue.log_lines > intake.LOG_ROOM_LINES
+        results.gate.set()
+        await attempt.log_room()
+        assert attempt.queue.log_lines < intake.LOG_ROOM_LINES
+        attempt.log(LogType.INFO, "after")
+        await attempt.flush()
+        dropped = [line for line in results.lines if "dropped" in line]
+        assert len(dropped) == 1
+        assert results.lines[-1] == "after"
+        results.gate.clear()
+        for i in range(20_000):
+            attempt.log(LogType.INFO, str(i))
+        results.gate.set()
+        await attempt.close()
+        assert "dropped" in results.lines[-1]
+
+
+async def test_warnings_of_rows_come_once_per_kind_and_run(results: HeldResults) -> None:
+    async with running(results) as taking:
+        attempts = [await taking.open("run", name, "") for name in "ab"]
+        for attempt in attempts:
+            for _ in range(3):
+                await attempt.push(b'{"a":NaN}')
+                await attempt.push(b'{"a":"\\ud800"}')
+        assert sorted(results.lines) == sorted([rows.NOT_A_NUMBER, rows.BROKEN_TEXT])
+
+
+async def test_a_line_about_the_whole_run(results: HeldResults) -> None:
+    async with running(results) as taking:
+        results.failures = [Unavailable()]
+        await taking.say("run", "123", "All done.")
+        assert results.lines == ["All done."]
+        assert results.opened == [("run", "run")]
