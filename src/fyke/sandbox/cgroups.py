@@ -187,6 +187,7 @@ def _detect_v2(own: Path, parent: str, reasons: list[str]) -> Groups | None:
     with contextlib.suppress(OSError):
         _clear_inner(base)
         if _hand_down(base) and groups.prepare():
+            groups.close()  # made again with the first box
             return groups
     reasons.append(f"control groups v2: the controllers of {base} cannot be handed down")
     return None
@@ -281,6 +282,7 @@ def _detect_v1(own: dict[str, Path], parent: str, reasons: list[str]) -> Groups 
     try:
         for base in bases.values():
             base.mkdir(exist_ok=True)
+            _remove(base)  # made again with the first box, so that looking leaves nothing behind
     except OSError as error:
         reasons.append(f"control groups v1: {error.filename} cannot be made ({error.strerror})")
         return None

@@ -37,6 +37,7 @@ class LauncherClient:
         self._path = socket_path
         self._connection: socket.socket | None = None
         self._connecting = asyncio.Lock()
+        self._session = 0  # which connection this is; a box knows the one it was opened over
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[tuple[Any, list[int]]]] = {}
 
@@ -54,6 +55,7 @@ class LauncherClient:
                 connection.close()
                 raise SandboxFault(f"no launcher at {self._path}: {error}") from error
             self._connection = connection
+            self._session += 1
             loop.add_reader(connection, self._receive, connection)
 
     async def close(self) -> None:
@@ -66,7 +68,12 @@ class LauncherClient:
         ends = Ends(
             socket.socket(fileno=control), [socket.socket(fileno=n) for n in listeners], out, err
         )
-        return RemoteCell(self, order.name, ends, result["user"], frozenset(result["holds"]))
+        session = BoxLine(self, self._session, order.name)
+        return RemoteCell(session, ends, result["user"], frozenset(result["holds"]))
+
+    def alive(self, session: int) -> bool:
+        """Whether that connection still stands, and so the boxes that were opened over it."""
+        return self._connection is not None and self._session == session
 
     async def limits(self) -> tuple[str, str]:
         (kind, reason), _ = await self.ask("limits")
@@ -155,17 +162,29 @@ class LauncherClient:
                 answer.set_exception(LauncherGone(why))
 
 
+class BoxLine:
+    """Requests about one box, over the connection that it was opened over or not at all."""
+
+    def __init__(self, client: LauncherClient, session: int, name: str) -> None:
+        self._client = client
+        self._session = session
+        self._name = name
+
+    async def ask(self, operation: str) -> Any:
+        if not self._client.alive(self._session):
+            raise LauncherGone("the launcher has ended, and its boxes with it")
+        result, _ = await self._client.ask(operation, name=self._name)
+        return result
+
+
 class RemoteCell:
     """A box that the launcher holds for us."""
 
-    def __init__(
-        self, client: LauncherClient, name: str, ends: Ends, user: int, holds: frozenset[str]
-    ) -> None:
+    def __init__(self, line: BoxLine, ends: Ends, user: int, holds: frozenset[str]) -> None:
         self.ends = ends
         self.user = user
         self.holds = holds
-        self._client = client
-        self._name = name
+        self._line = line
         self._exit: CellExit | None = None
         self._usage: CellUsage | None = None  # the last one, once closed
         self._waiting: asyncio.Task[CellExit] | None = None
@@ -179,26 +198,25 @@ class RemoteCell:
         return await asyncio.shield(self._waiting)
 
     async def _ask_exit(self) -> CellExit:
-        (status, out_of_memory), _ = await self._client.ask("wait", name=self._name)
+        status, out_of_memory = await self._line.ask("wait")
         self._exit = CellExit(status, out_of_memory)
         return self._exit
 
     async def usage(self) -> CellUsage:
         if self._usage is not None:
             return self._usage
-        figures, _ = await self._client.ask("usage", name=self._name)
-        return CellUsage(*figures)
+        return CellUsage(*await self._line.ask("usage"))
 
     async def limit_cpu(self) -> None:
-        await self._client.ask("cpu", name=self._name)
+        await self._line.ask("cpu")
 
     async def terminate(self) -> None:
         if self._closing is None:
-            await self._client.ask("terminate", name=self._name)
+            await self._line.ask("terminate")
 
     async def kill(self) -> None:
         if self._closing is None:
-            await self._client.ask("kill", name=self._name)
+            await self._line.ask("kill")
 
     async def close(self) -> None:
         """Also when the launcher is gone: then there is nothing left to close."""
@@ -208,7 +226,7 @@ class RemoteCell:
 
     async def _close(self) -> None:
         try:
-            last, _ = await self._client.ask("close", name=self._name)
+            last = await self._line.ask("close")
         except LauncherGone:
             self._usage = self._usage or CellUsage()
             return

@@ -1,0 +1,452 @@
+"""The launcher of root: whom it obeys, what it refuses, and that nothing outlives anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.contracts import SandboxFault
+from fyke.kit.ids import new_ulid
+from fyke.sandbox import processes
+from fyke.sandbox.cgroups import detect
+from fyke.sandbox.launcher import Launcher, serve
+from fyke.sandbox.launcher_client import LauncherClient, LauncherGone
+from fyke.sandbox.order import BadOrder
+from fyke.sandbox.sandbox import BubblewrapSandbox
+from fyke.sandbox.spawner import DirectSpawner
+from integration.sandbox.boxes import (
+    MIB,
+    ROOT,
+    SERVICE_UID,
+    UID_BASE,
+    UID_COUNT,
+    Site,
+    connect,
+    data_folder,
+    launched,
+    launcher,
+    line,
+)
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(not ROOT, reason="the launcher is a program of root"),
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
+
+SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
+DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEP
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Site]:
+    with data_folder() as home:
+        async with launched(home) as made:
+            yield made
+
+
+def order(place: Site, **changes: Any) -> dict[str, Any]:
+    """An order that would be carried out, but for the changes."""
+    good = {
+        "name": new_ulid(),
+        "kind": "python",
+        "bundle": str(place.bundle({"main.py": SLEEP})),
+        "environment": None,
+        "cpus": 1.0,
+        "memory": 64 * MIB,
+        "processes": 32,
+        "tmp_size": 16 * MIB,
+        "work_size": 16 * MIB,
+    }
+    return good | changes
+
+
+def boxes_of(names: set[str]) -> dict[str, list[int]]:
+    return processes.with_work_folders(frozenset(names))
+
+
+async def until(holds: Callable[[], bool], seconds: float = 10) -> float:
+    """Wait for it; return how long it took. There is no event to wait for from outside."""
+    begun = time.monotonic()
+    while not holds():
+        assert time.monotonic() < begun + seconds, "it did not come to pass"
+        await asyncio.sleep(0.02)
+    return time.monotonic() - begun
+
+
+async def running(place: Site, count: int = 1, code: str = DEAF) -> set[str]:
+    names = {new_ulid() for _ in range(count)}
+    for name in names:
+        box = await place.open(code, name=name)
+        await box.launch({})
+        await line(box)
+    return names
+
+
+# --- whom it obeys
+
+
+@pytest.mark.parametrize("uid", [0, 1, SERVICE_UID + 1, UID_BASE])
+async def test_other_users_are_turned_away(place: Site, uid: int) -> None:
+    (place.home / "run").chmod(0o711)
+    client = await connect(place.home, uid)
+    with pytest.raises(SandboxFault):
+        await client.limits()
+    await client.close()
+
+
+async def test_the_group_must_match_too(place: Site) -> None:
+    client = LauncherClient(place.home / "run" / "launcher.sock")
+    os.seteuid(SERVICE_UID)
+    try:
+        await client.connect()
+    finally:
+        os.seteuid(0)
+    with pytest.raises(SandboxFault):
+        await client.limits()
+    await client.close()
+
+
+async def test_no_launcher_is_said_plainly(tmp_path: Path) -> None:
+    with pytest.raises(SandboxFault, match="no launcher at"):
+        await LauncherClient(tmp_path / "launcher.sock").limits()
+
+
+# --- what it refuses
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[("name", value) for value in ("", "a", "../X", "A/B", "A" * 65, None, 7, "A\0", "A\n")],
+        *[("kind", value) for value in ("", "ruby", None, ["python"], {"a": 1})],
+        *[("cpus", value) for value in (0, -1, float("nan"), float("inf"), "1", None, True, 1e9)],
+        *[("memory", value) for value in (0, -1, 1.5, "64", None, True, 2**63)],
+        *[("processes", value) for value in (0, -5, 2**40, "8")],
+        *[("tmp_size", value) for value in (0, 2**60, None)],
+        *[("work_size", value) for value in (0, 2**60, None)],
+        *[("bundle", value) for value in (None, 5, "", "relative", "/", "/etc", "/root", "/proc")],
+        *[("environment", value) for value in (5, "", "usr", "/", "/usr", "/etc", "/dev")],
+    ],
+)
+async def test_bad_fields_are_refused_by_name(place: Site, field: str, value: Any) -> None:
+    with pytest.raises(SandboxFault, match=field):
+        await place.spawner.ask("open", **order(place, **{field: value}))  # type: ignore[attr-defined]
+    assert os.listdir(place.work) == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda home: home,
+        lambda home: home / "cache",
+        lambda home: home / "run",
+        lambda home: home / "work",
+        lambda home: home / "cache" / "bundles" / ".." / ".." / "run",
+        lambda home: home / "cache" / "bundles" / "missing",
+        lambda home: home / "cache" / "bundles" / "file",
+        lambda home: home / "cache" / "bundles" / "link",
+        lambda home: home / "cache" / "link" / "passwd",
+    ],
+)
+@pytest.mark.parametrize("field", ["bundle", "environment"])
+async def test_only_folders_of_the_cache_are_mounted(
+    place: Site, field: str, make: Callable[[Path], Path]
+) -> None:
+    bundles = place.home / "cache" / "bundles"
+    (bundles / "file").write_text("x")
+    (bundles / "link").symlink_to("/root")
+    (place.home / "cache" / "link").symlink_to("/etc")
+    with pytest.raises(SandboxFault, match=field):
+        await place.spawner.ask("open", **order(place, **{field: str(make(place.home))}))  # type: ignore[attr-defined]
+    assert os.listdir(place.work) == []
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"id": 1}',
+        b'{"id": 1, "op": "exec"}',
+        b'{"id": 1, "op": "sweep", "living": 5}',
+        b'{"id": 1, "op": "sweep", "living": ["../x"]}',
+        b'{"id": 1, "op": "kill"}',
+        b"\xff\xfe",
+        b"[" * 60000,
+    ],
+)
+async def test_nonsense_is_answered_and_survived(place: Site, packet: bytes) -> None:
+    with raw_connection(place.home) as raw:
+        raw.send(packet)
+        answer = json.loads(raw.recv(65536))
+        assert "error" in answer
+    assert (await place.spawner.limits())[0] in ("v1", "v2", "none")
+
+
+async def test_descriptors_that_come_with_a_request_are_dropped(place: Site) -> None:
+    assert place.launcher is not None
+    folder = f"/proc/{place.launcher.pid}/fd"
+    with raw_connection(place.home) as raw:
+        await place.spawner.limits()
+        before = len(os.listdir(folder))
+        for _ in range(20):
+            socket.send_fds(raw, [b'{"id": 1, "op": "limits"}'], [0, 0, 0, 0])
+            raw.recv(65536)
+        assert len(os.listdir(folder)) == before
+
+
+async def test_boxes_of_another_connection_are_not_ours(place: Site) -> None:
+    (name,) = await running(place)
+    other = await connect(place.home)
+    for operation in ("wait", "usage", "cpu", "terminate", "kill", "close"):
+        with pytest.raises(SandboxFault, match="no such box of yours"):
+            await other.ask(operation, name=name)
+    assert await other.sweep(frozenset()) == []
+    await other.close()
+    await asyncio.sleep(0.2)
+    assert boxes_of({name})
+
+
+def test_a_range_with_user_0_or_the_service_is_refused(tmp_path: Path) -> None:
+    for base in (0, -5, SERVICE_UID, SERVICE_UID - 3):
+        with pytest.raises(ValueError, match="range"):
+            serve(tmp_path / "s", tmp_path, SERVICE_UID, SERVICE_UID, base, 10, lambda: None)
+
+
+def test_root_never_spawns_directly(tmp_path: Path) -> None:
+    with pytest.raises(SandboxFault, match="launcher"):
+        DirectSpawner(tmp_path / "work")
+
+
+def test_users_with_an_account_are_skipped(tmp_path: Path) -> None:
+    known = next(entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid > 1)
+    keeper = Launcher(tmp_path, (SERVICE_UID, SERVICE_UID), range(known, known + 1))
+    with pytest.raises(BadOrder, match="widen the range"):
+        keeper.take_user("A")
+    keeper = Launcher(tmp_path, (SERVICE_UID, SERVICE_UID), range(UID_BASE, UID_BASE + 2))
+    assert keeper.take_user("A") != keeper.take_user("B")
+    with pytest.raises(BadOrder, match="already"):
+        keeper.take_user("A")
+    with pytest.raises(BadOrder, match="widen the range"):
+        keeper.take_user("C")
+    keeper.free_user("A")
+    assert keeper.take_user("C") == UID_BASE
+
+
+# --- users and folders
+
+
+async def test_every_box_has_a_user_of_its_own(place: Site) -> None:
+    names = await running(place, 3)
+    owners = {os.stat(place.work / name).st_uid for name in names}
+    assert len(owners) == 3
+    assert owners <= set(range(UID_BASE, UID_BASE + UID_COUNT))
+    for name, pids in boxes_of(names).items():
+        owner = os.stat(place.work / name).st_uid
+        for pid in pids:
+            with open(f"/proc/{pid}/status") as file:
+                rows = dict(row.rstrip("\n").split(":", 1) for row in file)
+            assert rows["Uid"].split() == [str(owner)] * 4
+            assert rows["Gid"].split() == [str(owner)] * 4
+            assert rows["Groups"].split() == []
+        assert os.stat(place.work / name).st_mode & 0o777 == 0o700
+
+
+async def test_the_folder_of_work_folders_belongs_to_root(place: Site) -> None:
+    info = os.stat(place.work)
+    assert (info.st_uid, info.st_mode & 0o777) == (0, 0o711)
+
+
+async def test_a_work_folder_cannot_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "work").symlink_to("/etc")
+    with pytest.raises(OSError):
+        Launcher(tmp_path, (SERVICE_UID, SERVICE_UID), range(UID_BASE, UID_BASE + 1))
+
+
+# --- nothing outlives anybody
+
+
+async def test_boxes_die_with_their_client(place: Site) -> None:
+    names = await running(place, 3)
+    assert set(boxes_of(names)) == names
+    await place.spawner.close()  # type: ignore[attr-defined]
+    took = await until(lambda: not boxes_of(names) and os.listdir(place.work) == [])
+    assert took < 5
+    with pytest.raises(LauncherGone):
+        await place.boxes[0].wait()
+
+
+async def test_boxes_die_when_the_client_is_killed(place: Site) -> None:
+    name = new_ulid()
+    code = (
+        "import asyncio,json,sys;from pathlib import Path;"
+        "from fyke.sandbox.launcher_client import LauncherClient\n"
+        "async def main():\n"
+        " c=LauncherClient(Path(sys.argv[1]));await c.ask('open',**json.loads(sys.argv[2]))\n"
+        " print('open',flush=True);await asyncio.sleep(600)\n"
+        "asyncio.run(main())"
+    )
+    (place.home / "run").chmod(0o711)
+    child = subprocess.Popen(
+        [
+            *(sys.executable, "-c", code, str(place.home / "run" / "launcher.sock")),
+            json.dumps(order(place, name=name)),
+        ],
+        user=SERVICE_UID,
+        group=SERVICE_UID,
+        extra_groups=[],
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    assert await asyncio.to_thread(child.stdout.readline) == b"open\n"
+    assert boxes_of({name})
+    child.kill()
+    child.wait()
+    child.stdout.close()
+    assert await until(lambda: not boxes_of({name}) and os.listdir(place.work) == []) < 5
+
+
+async def test_nothing_survives_a_killed_launcher(place: Site) -> None:
+    names = await running(place, 3)
+    waiting = asyncio.create_task(place.boxes[0].wait())
+    await asyncio.sleep(0)
+    assert place.launcher is not None
+    place.launcher.kill()
+    place.launcher.wait()
+    assert await until(lambda: not boxes_of(names)) < 5
+    with pytest.raises(SandboxFault):
+        await asyncio.wait_for(waiting, 5)
+    for box in place.boxes:
+        await box.close()
+    assert set(os.listdir(place.work)) == names  # for the next launcher to clear away
+    with launcher(place.home):
+        assert os.listdir(place.work) == []
+        assert detect(place.work).names() == []
+        client = await connect(place.home)
+        again = Site(place.home, BubblewrapSandbox(place.work, client), client)
+        out, _, ended = await again.run("print('back')")
+        assert (out, ended.code) == ("back\n", 0)
+        await again.boxes[0].close()
+        await client.close()
+
+
+async def test_an_orderly_end_leaves_nothing(place: Site) -> None:
+    names = await running(place, 2)
+    assert place.launcher is not None
+    place.launcher.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(place.launcher.wait, 20) == 0
+    assert boxes_of(names) == {}
+    assert os.listdir(place.work) == []
+    assert detect(place.work).names() == []
+    detect(place.work).close()
+
+
+async def test_it_can_be_run_as_a_program_and_ends_with_its_parent() -> None:
+    with data_folder() as home:
+        path = home / "run" / "launcher.sock"
+        arguments = [
+            *(sys.executable, "-m", "fyke.sandbox.launcher", "--socket", str(path)),
+            *("--home", str(home), "--uid", str(SERVICE_UID), "--gid", str(SERVICE_UID)),
+            *("--uid-base", str(UID_BASE), "--uid-count", "4"),
+        ]
+        starter = (
+            "import subprocess,sys;p=subprocess.Popen(sys.argv[1:]);"
+            "print(p.pid,flush=True);p.wait()"
+        )
+        parent = subprocess.Popen(
+            [sys.executable, "-c", starter, *arguments],
+            stdout=subprocess.PIPE,
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert parent.stdout is not None
+        pid = int(await asyncio.to_thread(parent.stdout.readline))
+        await until(path.exists, 20)
+        client = await connect(home)
+        names = await running(Site(home, BubblewrapSandbox(home / "work", client), client))
+        assert boxes_of(names)
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        await until(lambda: not os.path.exists(f"/proc/{pid}") or _is_zombie(pid))
+        assert boxes_of(names) == {}
+        assert os.listdir(home / "work") == []
+        await client.close()
+        detect(home / "work").close()
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return text.rsplit(")", 1)[1].split()[0] == "Z"
+
+
+async def test_an_opening_that_nobody_waits_for_is_taken_back(place: Site) -> None:
+    client = place.spawner
+    for _ in range(5):
+        opening = asyncio.create_task(client.ask("open", **order(place)))  # type: ignore[attr-defined]
+        await asyncio.sleep(0.01)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+    await until(lambda: os.listdir(place.work) == [])
+    assert place.launcher is not None
+    assert place.launcher.poll() is None
+
+
+async def test_many_openings_and_endings_leak_no_descriptor(place: Site) -> None:
+    assert place.launcher is not None
+    folders = ("/proc/self/fd", f"/proc/{place.launcher.pid}/fd")
+    counts = []
+    for _ in range(3):
+        for _ in range(4):
+            await place.run("print(1)")
+        for box in place.boxes:
+            await box.close()
+            for listener in box.listeners.values():
+                listener.close()
+        counts.append([len(os.listdir(folder)) for folder in folders])
+    assert counts[1] == counts[2]
+
+
+def raw_connection(home: Path) -> Any:
+    return _Raw(home)
+
+
+class _Raw:
+    """A connection as the service's user that sends whatever it is told."""
+
+    def __init__(self, home: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.settimeout(10)
+        os.setegid(SERVICE_UID)
+        os.seteuid(SERVICE_UID)
+        try:
+            self._socket.connect(str(home / "run" / "launcher.sock"))
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+
+    def __enter__(self) -> socket.socket:
+        return self._socket
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
