@@ -1,0 +1,257 @@
+"""No door without a lock: every route of the application, and paths bent out of shape."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from fyke.api.operations import PUBLIC
+from support.api import Api, fails
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+NOT_OURS = {"/openapi.json"}
+
+
+def _routes(app: Any) -> list[tuple[str, str]]:
+    return sorted(
+        {(m, r.path) for r in app.routes for m in (r.methods or ()) if r.path not in NOT_OURS}
+    )
+
+
+async def _raw(app: Any, method: str, path: bytes, headers: dict[str, str], body: bytes) -> Any:
+    """A request exactly as written: no client that tidies up the path."""
+    from urllib.parse import unquote_to_bytes
+
+    sent: list[Any] = []
+    received = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        return received.pop() if received else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    bare, _, query = path.partition(b"?")
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote_to_bytes(bare).decode("utf-8", "surrogateescape"),
+        "raw_path": bare,
+        "query_string": query,
+        "root_path": "",
+        "client": ("127.0.0.1", 1),
+        "headers": [(b"host", b"localhost")]
+        + [(k.lower().encode(), v.encode()) for k, v in headers.items()],
+    }
+    await app(scope, receive, send)
+    content = b"".join(m.get("body", b"") for m in sent[1:])
+    return sent[0]["status"], json.loads(content)
+
+
+async def test_the_list_of_public_operations_is_the_whole_list(house: House) -> None:
+    routes = {route for route in _routes(house.app()) if route[0] != "HEAD"}
+    assert {r for r in PUBLIC if r[1] not in NOT_OURS} <= routes
+    assert len(PUBLIC) == 8
+
+
+async def test_every_other_route_asks_for_a_key_first(house: House) -> None:
+    app = house.app()
+    asked = 0
+    for method, path in _routes(app):
+        if (method, path) in PUBLIC or method == "HEAD":
+            continue
+        concrete = path.replace("{slug}", "x").replace("{name}", "x").replace("{id}", "x")
+        status, body = await _raw(app, method, concrete.encode(), {}, b"{")
+        assert (status, body["code"]) == (401, 20001), (method, path)
+        asked += 1
+    assert asked >= 24
+
+
+async def test_no_route_answers_anything_but_http(house: House) -> None:
+    app = house.app()
+    assert all(route.methods for route in app.routes)
+
+
+TRICKS = [
+    "/",
+    "//",
+    "/.",
+    "/..",
+    "/./",
+    "%2f",
+    "%252f",
+    "%2e%2e/",
+    "..;/",
+    ";",
+    ";a=b",
+    ";/healthz",
+    "/healthz",
+    "/../healthz",
+    "%00",
+    "%0a",
+    "%20",
+    "?",
+    "?token=",
+    "?token",
+    "#",
+    ".json",
+    ".html",
+    "\\",
+    "%5c",
+    "*",
+    "~",
+    "/readyz",
+    "%2e",
+    "..%2f",
+    "%ff",
+    "%c0%af",
+    "/api/store",
+    "@",
+    ":80",
+    "//x",
+    "/openapi.json",
+    "/files/a/b",
+]
+
+
+def _bend(path: str, chance: random.Random) -> str:
+    bent = path
+    for _ in range(chance.randint(1, 3)):
+        kind = chance.randrange(7)
+        at = chance.randrange(len(bent) + 1)
+        if kind == 0:
+            bent += chance.choice(TRICKS)
+        elif kind == 1:
+            bent = "/" + chance.choice(TRICKS).strip("/") + bent
+        elif kind == 2:
+            bent = bent[:at] + chance.choice(TRICKS) + bent[at:]
+        elif kind == 3:
+            bent = bent.swapcase() if chance.random() < 0.5 else bent.upper()
+        elif kind == 4:
+            bent = bent.replace("/", chance.choice(["//", "%2f", "\\", "/./", "%252f"]), 1)
+        elif kind == 5:
+            bent = "".join(f"%{ord(c):02x}" if chance.random() < 0.3 else c for c in bent)
+        else:
+            bent = chance.choice(["/healthz/..", "/api/store/..", "/files/x/.."]) + bent
+    return bent
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.long)])
+async def test_bent_paths_open_nothing(house: House, run_slug: str, count: int) -> None:
+    app = house.app()
+    private = [p for m, p in _routes(app) if (m, p) not in PUBLIC and m != "HEAD"]
+    chance = random.Random(count)
+    body = json.dumps({"run_slug": run_slug, "name": "x", "slug": run_slug}).encode()
+    opened = []
+    for _ in range(count):
+        path = _bend(chance.choice(private).replace("{slug}", run_slug), chance)
+        method = chance.choice(["GET", "POST", "DELETE", "HEAD", "PUT", "post", "PROPFIND"])
+        headers = {"x-http-method-override": "POST", "x-original-url": "/healthz"}
+        raw = path.encode("ascii", "ignore").partition(b"#")[0] or b"/"
+        status, answer = await _raw(app, method, raw, headers, body)
+        if status not in (400, 401, 404, 405) and not _is_public(raw):
+            opened.append((method, path, status, answer))
+    assert opened == []
+
+
+def _is_public(raw: bytes) -> bool:
+    """Bending may happen to give a public path in full; that one may answer."""
+    from urllib.parse import unquote_to_bytes
+
+    path = unquote_to_bytes(raw.partition(b"?")[0])
+    return path in {p.encode() for _, p in PUBLIC}
+
+
+async def test_another_accounts_ids_look_like_none_at_all(
+    house: House, api: Api, run_slug: str
+) -> None:
+    """Every route with an id: somebody else's and a made-up one get the same answer."""
+    task = await house.services.tasks.create(
+        house.owner, "owner/reader", "T", {"parameters": {"custom": {}}}, None
+    )
+    nowhere = "01HFXXXXXXXXXXXXXXXXXXXXXX"
+    key = house.other_key
+    compared = 0
+    for method, path in _routes(house.app()):
+        if (method, path) in PUBLIC or method == "HEAD":
+            continue
+        for foreign in (run_slug, task.id, house.owner.account_id, house.owner.key_id):
+            answers = []
+            for ident in (foreign, nowhere):
+                concrete = path.replace("{slug}", ident).replace("{id}", ident)
+                concrete = concrete.replace("{name}", ident)
+                body = {"run_slug": ident, "task_slug": ident, "input": {"parameters": {}}}
+                fields = {"json": body | {"scraper_slug": ident}} if method == "POST" else {}
+                answer = await api.send(method, concrete, key=key, **fields)
+                answers.append((answer.status_code, answer.text.replace(ident, "ID")))
+            assert answers[0] == answers[1], (method, path)
+            compared += 1
+    assert compared > 80
+
+
+async def test_the_document_names_every_operation_once(house: House, api: Api) -> None:
+    app = house.app()
+    document = app.openapi()
+    operations = [o for p in document["paths"].values() for o in p.values()]
+    ids = [o["operationId"] for o in operations]
+    assert len(ids) == len(set(ids)) == len({r for r in _routes(app) if r[0] != "HEAD"})
+    v1 = [
+        p
+        for p in document["paths"]
+        if p.startswith(("/api/v1/", "/api/store", "/api/scraper", "/api/proxy"))
+    ]
+    assert len(v1) == 13
+    for operation in operations:
+        assert {"200", "400", "401", "429", "500"} <= set(operation["responses"])
+    start = document["paths"]["/api/v1/scraper/run"]["post"]
+    schema = start["requestBody"]["content"]["application/json"]["schema"]
+    assert schema["required"] == ["scraper_slug", "input"]
+    served = await api.http.get("/openapi.json")
+    assert served.json() == document
+
+
+async def test_the_hot_reads_equal_the_declared_operations_byte_for_byte(
+    house: House, api: Api, run_slug: str
+) -> None:
+    from fastapi.routing import APIRoute
+    from starlette.routing import Route
+
+    await house.carry_out([{"n": 1}, {"n": 2}])
+    bodies = [
+        {"run_slug": run_slug},
+        {"run_slug": run_slug, "page_index": 2, "page_size": 1},
+        {"run_slug": "01HFXXXXXXXXXXXXXXXXXXXXXX"},
+        {},
+    ]
+    hot, plain = house.app(), house.app()
+    plain.router.routes[:] = [
+        r for r in plain.router.routes if not (type(r) is Route and r.path.startswith("/api/v1"))
+    ]
+    for path in ("/api/v1/run/detail", "/api/v1/run/result/list"):
+        first, declared = (
+            next(r for r in app.routes if getattr(r, "path", "") == path) for app in (hot, plain)
+        )
+        assert not isinstance(first, APIRoute)
+        assert isinstance(declared, APIRoute)
+        for body in bodies:
+            for key in (house.owner_key, "wrong"):
+                content = json.dumps(body).encode()
+                headers = {"api-key": key}
+                one = await _raw_bytes(hot, path, headers, content)
+                assert one == await _raw_bytes(plain, path, headers, content)
+    fails(await api.post("/api/v1/run/detail", {}), 400, 4000)
+
+
+async def _raw_bytes(app: Any, path: str, headers: dict[str, str], body: bytes) -> Any:
+    from support.api import client
+
+    async with client(app) as http:
+        answer = await http.post(path, content=body, headers=headers | {"x-request-id": "same"})
+    return answer.status_code, sorted(answer.headers.items()), answer.content

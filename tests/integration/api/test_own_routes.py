@@ -1,0 +1,175 @@
+"""Our own routes under /api/fyke/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fyke.api.documents import envelope_of
+from fyke.api.own import answers
+from support.api import Api, fails, start_body
+from support.house import SCHEMA, House
+from support.projects import python_project
+
+pytestmark = pytest.mark.anyio
+
+WORKERS = "/api/fyke/workers"
+NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
+
+
+def reads_as(model: Any, answer: Any) -> Any:
+    assert answer.status_code == 200, answer.text
+    envelope_of(model).model_validate_json(answer.content, strict=True)
+    return answer.json()["data"]
+
+
+@pytest.fixture
+def archive() -> bytes:
+    return python_project("print('hello')\n", schema=SCHEMA)
+
+
+async def test_publishing_a_raw_archive(api: Api, archive: bytes) -> None:
+    answer = await api.send(
+        "POST",
+        f"{WORKERS}?name=reader&title=A+reader&public=true",
+        content=archive,
+        headers={"content-type": "application/zip"},
+    )
+    data = reads_as(answers.Published, answer)
+    assert (data["path"], data["version"]) == ("owner/reader", "v1.0.1")
+    found = await api.get("/api/store?search=reader", key=None)
+    assert found.json()["data"]["scraper"][0]["title"] == "A reader"
+
+
+async def test_publishing_with_a_form(api: Api, archive: bytes) -> None:
+    answer = await api.send(
+        "POST",
+        WORKERS,
+        files={"file": ("w.zip", archive, "application/zip")},
+        data={"name": "reader", "title": "A reader", "description": "Reads", "public": "false"},
+    )
+    assert reads_as(answers.Published, answer)["path"] == "owner/reader"
+    listed = reads_as(answers.OwnWorkerList, await api.get(WORKERS))["list"]
+    assert [(w["path"], w["public"], w["description"]) for w in listed] == [
+        ("owner/reader", False, "Reads")
+    ]
+    assert reads_as(answers.OwnWorkerList, await api.get(WORKERS)) == {"list": listed}
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({"content": b""}, "file is required"),
+        ({"content": b"not a zip"}, "ZIP"),
+        ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, "form"),
+        ({"files": {"file": ("w.zip", b"")}}, "file is required"),
+        ({"data": {"name": "x"}, "files": {"a": ("a", b"1"), "b": ("b", b"2")}}, "one file"),
+    ],
+)
+async def test_bad_uploads_are_told_what_is_wrong(
+    api: Api, more: dict[str, Any], word: str
+) -> None:
+    fails(await api.send("POST", WORKERS, **more), 400, 4000, word)
+
+
+async def test_tasks(house: House, api: Api) -> None:
+    worker = await house.publish()
+    body = {"worker": "owner/reader", "title": "Daily", **start_body(worker.id)}
+    made = reads_as(answers.TaskItem, await api.post("/api/fyke/tasks", body))
+    assert (made["title"], made["scraper_path"]) == ("Daily", "owner/reader")
+    page = reads_as(answers.TaskPage, await api.get("/api/fyke/tasks?page=1&limit=5"))
+    assert (page["count"], page["list"]) == (1, [made])
+    assert (await api.get("/api/fyke/tasks", key=house.other_key)).json()["data"]["list"] == []
+    path = f"/api/fyke/tasks/{made['slug']}"
+    fails(await api.send("DELETE", path, key=house.other_key), 404, 60001)
+    assert (await api.send("DELETE", path)).status_code == 200
+    fails(await api.send("DELETE", path), 404, 60001)
+    fails(await api.post("/api/fyke/tasks", {"worker": "a/b", "input": {}}), 404, 50001)
+    fails(await api.post("/api/fyke/tasks", {"worker": "owner/reader"}), 400, 4000, "input")
+
+
+async def test_accounts_are_the_operators(house: House, api: Api) -> None:
+    answer = await api.post("/api/fyke/accounts", {"name": "third"})
+    made = reads_as(answers.NewAccount, answer)
+    assert (made["account"]["name"], made["account"]["operator"]) == ("third", False)
+    key = made["key"]["key"]
+    assert (await api.post("/api/v1/account/info", key=key)).status_code == 200
+    listed = reads_as(answers.AccountList, await api.get("/api/fyke/accounts"))
+    assert {a["name"] for a in listed["list"]} == {"owner", "other", "third"}
+    fails(await api.post("/api/fyke/accounts", {"name": "third"}), 409, 4000)
+    for method, path in (("GET", "/api/fyke/accounts"), ("GET", "/api/fyke/runners")):
+        fails(await api.send(method, path, key=key), 401, 4010)
+    fails(await api.post("/api/fyke/accounts", {"name": "x"}, key=key), 401, 4010)
+
+
+async def test_credit(house: House, api: Api) -> None:
+    path = "/api/fyke/accounts/other/credit"
+    data = reads_as(answers.AccountItem, await api.post(path, {"usd": "12.5", "traffic_mb": 3}))
+    assert (data["balance"], data["traffic"]) == ("12.50", 3_000_000)
+    info = await api.ok("/api/v1/account/info", key=house.other_key)
+    assert (info["balance"], info["traffic"]) == ("12.50", 3_000_000)
+    for bad in ({"usd": "-1"}, {"usd": "NaN"}, {"usd": "1e308"}, {"usd": True}, {}, {"usd": [1]}):
+        fails(await api.post(path, bad), 400, 4000, "usd")
+    fails(await api.post(path, {"usd": 1}, key=house.other_key), 401, 4010)
+    fails(await api.post("/api/fyke/accounts/nobody/credit", {"usd": 1}), 404, 4040)
+
+
+async def test_ones_own_account_has_its_webhook_secret(house: House, api: Api) -> None:
+    data = reads_as(answers.OwnAccount, await api.get("/api/fyke/account"))
+    assert data["name"] == "owner"
+    assert data["webhook_secret"].startswith("whsec_")
+    other = (await api.get("/api/fyke/account", key=house.other_key)).json()["data"]
+    assert other["webhook_secret"] != data["webhook_secret"]
+
+
+async def test_keys(house: House, api: Api) -> None:
+    made = reads_as(answers.NewKeyItem, await api.post("/api/fyke/keys", {"name": "ci"}))
+    listed = reads_as(answers.KeyList, await api.get("/api/fyke/keys"))["list"]
+    assert {k["name"] for k in listed} == {"local", "ci"}
+    assert made["key"] not in str(listed)
+    assert (await api.post("/api/v1/account/info", key=made["key"])).status_code == 200
+    fails(await api.send("DELETE", f"/api/fyke/keys/{made['id']}", key=house.other_key), 404, 4040)
+    assert (await api.send("DELETE", "/api/fyke/keys/ci")).status_code == 200
+    fails(await api.post("/api/v1/account/info", key=made["key"]), 401, 20001)
+    fails(await api.post("/api/fyke/keys", {"name": "x", "expires_at": 5}), 400, 4000)
+    fails(await api.post("/api/fyke/keys", {"name": "x", "expires_at": 10**30}), 400, 4000)
+    other = await api.post("/api/fyke/keys", {"name": "x", "account": "other"})
+    assert other.status_code == 200
+    taken = await api.post("/api/fyke/keys", {"name": "y", "account": "owner"}, key=house.other_key)
+    fails(taken, 401, 4010)
+
+
+async def test_behind_a_run(house: House, api: Api, run_slug: str) -> None:
+    path = f"/api/fyke/runs/{run_slug}"
+    fails(await api.send("DELETE", path), 400, 4000, "abort it first")
+    await house.carry_out([{"n": 1}])
+    events = reads_as(answers.EventList, await api.get(f"{path}/events"))["list"]
+    assert events[0]["kind"] == "Accepted"
+    assert events[-1]["after"] == "succeeded"
+    assert reads_as(answers.DeliveryList, await api.get(f"{path}/deliveries")) == {"list": []}
+    for tail in ("", "/events", "/deliveries"):
+        method = "GET" if tail else "DELETE"
+        fails(await api.send(method, path + tail, key=house.other_key), 404, 70001)
+    assert (await api.send("DELETE", path)).status_code == 200
+    fails(await api.get(f"{path}/events"), 404, 70001)
+
+
+async def test_a_callback_waits_in_the_outbox(house: House, api: Api) -> None:
+    worker = await house.publish()
+    body = start_body(worker.id, callback_url="https://hooks.example/x")
+    run = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
+    await house.carry_out()
+    found = reads_as(answers.DeliveryList, await api.get(f"/api/fyke/runs/{run}/deliveries"))[
+        "list"
+    ]
+    assert [(d["url"], d["state"], d["tries"]) for d in found] == [
+        ("https://hooks.example/x", "pending", 0)
+    ]
+
+
+async def test_runners(house: House, api: Api) -> None:
+    assert reads_as(answers.RunnerList, await api.get("/api/fyke/runners"))["list"] == []
+    await house.beat()
+    found = reads_as(answers.RunnerList, await api.get("/api/fyke/runners"))["list"]
+    assert [(r["isolation"], r["cpus"]) for r in found] == [("full", 8.0)]

@@ -1,0 +1,405 @@
+"""Section 1 of the wire: methods, bodies, credentials, limits, hosts, and what errors tell."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fyke import errors
+from fyke.api.decode import MAX_BODY_BYTES
+from support.api import Api, client, fails
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+DETAIL = "/api/v1/run/detail"
+INFO = "/api/v1/account/info"
+
+
+# --- path and method -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/api",
+        "/api/v1",
+        "/api/v2/users/account",
+        "/api/v1/runs",
+        "/docs",
+        "/redoc",
+        "/api/v1/runs/x/results",
+        "/api/v1/tasks/x/run",
+        "/api/v1/run/detail/",
+        "/API/V1/RUN/DETAIL",
+        "/api/v1//run/detail",
+        "/files",
+        "/files/a/b/c",
+        "/healthz/",
+    ],
+)
+async def test_an_unknown_path_is_told_in_json(api: Api, path: str) -> None:
+    for method in ("GET", "POST"):
+        fails(await api.send(method, path), 404, 4040, "Resource not found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", DETAIL, "POST"),
+        ("PUT", DETAIL, "POST"),
+        ("POST", "/api/store", "GET"),
+        ("DELETE", "/api/scraper", "GET"),
+        ("PATCH", "/api/fyke/tasks", "GET, POST"),
+        ("OPTIONS", INFO, "POST"),
+    ],
+)
+async def test_a_wrong_method_is_told_in_json(
+    api: Api, method: str, path: str, allowed: str
+) -> None:
+    answer = await api.send(method, path, headers={"X-HTTP-Method-Override": "POST"})
+    fails(answer, 405, 4000, allowed)
+    assert answer.headers["allow"] == allowed
+
+
+# --- bodies --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "nonsense",
+        None,
+    ],
+)
+async def test_the_body_is_json_whatever_its_type(
+    api: Api, run_slug: str, kind: str | None
+) -> None:
+    headers = {"content-type": kind} if kind else {}
+    body = b"\xef\xbb\xbf" + json.dumps({"run_slug": run_slug, "unknown": [1]}).encode()
+    answer = await api.send("POST", DETAIL, content=body, headers=headers)
+    assert answer.json()["data"]["slug"] == run_slug
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'"text"',
+        b"1",
+        b"{'run_slug':1}",
+        b'{"run_slug":NaN}',
+        b"{}{}",
+        b'{"a":1e999}',
+        b'{"run_slug":"\xff"}',
+        b"<xml/>",
+        b"run_slug=x",
+        b'{"a":' + b"9" * 5000 + b"}",
+        b'{"a":' + b"[" * 65 + b"]" * 65 + b"}",
+        b"[" * 100_000,
+        b'{"a":"\\ud800"}',
+        b"\x00",
+    ],
+)
+async def test_what_is_no_json_object_is_refused(api: Api, body: bytes) -> None:
+    fails(await api.send("POST", DETAIL, content=body), 400, 4000, "Invalid request parameters")
+
+
+async def test_credentials_come_before_syntax(api: Api) -> None:
+    fails(await api.send("POST", DETAIL, content=b"{", key=None), 401, 20001)
+
+
+async def test_a_body_that_is_too_large_is_refused_unread(api: Api) -> None:
+    body = b'{"a":"' + b"x" * MAX_BODY_BYTES + b'"}'
+    fails(await api.send("POST", DETAIL, content=body), 413, 4000, "10 MiB")
+
+    async def chunks() -> Any:
+        for _ in range(11):
+            yield b" " * 2**20
+
+    fails(await api.send("POST", DETAIL, content=chunks()), 413, 4000, "10 MiB")
+    archive = await api.send(
+        "POST", "/api/fyke/workers", content=b"", headers={"content-length": str(60 * 2**20)}
+    )
+    fails(archive, 413, 4000, "51 MiB")
+
+
+async def test_a_compressed_body_is_refused(api: Api) -> None:
+    answer = await api.send("POST", DETAIL, content=b"x", headers={"content-encoding": "gzip"})
+    fails(answer, 415, 4000, "uncompressed")
+
+
+# --- credentials ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"api-key": "{key}"},
+        {"API-KEY": "  {key} "},
+        {"x-api-key": "{key}"},
+        {"authorization": "Bearer {key}"},
+        {"authorization": "bearer   {key} "},
+        {"Authorization": "BEARER {key}", "api-key": "wrong"},
+        {"authorization": "Basic abc", "api-key": "{key}"},
+        {"authorization": "Bearer {key}", "api-key": "{key}"},
+    ],
+)
+async def test_every_way_to_send_a_key(house: House, api: Api, headers: dict[str, str]) -> None:
+    given = {name: value.format(key=house.owner_key) for name, value in headers.items()}
+    assert (await api.post(INFO, key=None, headers=given)).status_code == 200
+
+
+async def test_the_token_in_the_query_comes_last(house: House, api: Api) -> None:
+    path = f"{INFO}?token={house.owner_key}"
+    assert (await api.post(path, key=None)).status_code == 200
+    fails(await api.post(path, key="wrong"), 401, 20001)
+
+
+@pytest.mark.parametrize(
+    "key", [None, "x", "scraper_api_01KJXSR49GEMBEZZ5FZDPVNBWK", "é" * 20, "k" * 9000, "' OR 1=1"]
+)
+async def test_missing_and_wrong_keys(api: Api, key: str | None) -> None:
+    headers = {"authorization": f"Bearer {key}".encode()} if key else {}
+    fails(await api.post(INFO, key=None, headers=headers), 401, 20001, "Invalid API key")
+
+
+async def test_expired_and_revoked_keys(house: House, api: Api) -> None:
+    accounts = house.services.accounts
+    new = await accounts.create_key(house.owner, "brief")
+    assert (await api.post(INFO, key=new.key)).status_code == 200
+    await accounts.revoke_key(house.owner, "brief")
+    fails(await api.post(INFO, key=new.key), 401, 20001)
+
+    key = await accounts.create_key(house.owner, "old", expires_at=4_000_000_000_000)
+
+    def expire(tx: Any) -> None:
+        from sqlalchemy import text
+
+        tx.runs._db.execute(text("UPDATE api_keys SET expires_at = 1 WHERE id = :i"), {"i": key.id})
+
+    await house.storage.write(expire)
+    fails(await api.post(INFO, key=key.key), 401, 20002, "API key expired")
+
+
+# --- the error table -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "text"),
+    [
+        (errors.InvalidRequest(), 400, 4000, "Invalid request parameters"),
+        (errors.Forbidden(), 401, 4010, "Unauthorized access"),
+        (errors.NotFound(), 404, 4040, "Resource not found"),
+        (errors.RateLimited(3), 429, 4290, "Too many requests, please try again later"),
+        (errors.UserMissing(), 401, 10001, "User does not exist"),
+        (errors.UserDisabled(), 401, 10002, "User is disabled"),
+        (errors.InvalidKey(), 401, 20001, "Invalid API key"),
+        (errors.ExpiredKey(), 401, 20002, "API key expired"),
+        (errors.InsufficientBalance(), 400, 30001, "Insufficient balance"),
+        (errors.InsufficientTraffic(), 400, 30002, "Insufficient traffic quota"),
+        (errors.WorkerNotFound(), 404, 50001, "Worker does not exist"),
+        (errors.RunRefused(), 400, 50002, "Worker execution failed"),
+        (errors.VersionUnavailable(), 400, 50003, "Worker version unavailable"),
+        (errors.TaskNotFound(), 404, 60001, "Task does not exist"),
+        (errors.RunNotFound(), 404, 70001, "Run record does not exist"),
+        (errors.RunNotAbortable(), 400, 70002, "Run abort failed"),
+        (errors.Unavailable(), 503, 5000, "Service temporarily unavailable"),
+        (errors.StaleLease("secret"), 500, 5000, "Internal server error"),
+        (errors.Conflict(), 409, 4000, "Conflict"),
+        (RuntimeError("/etc/passwd token=abc"), 500, 5000, "Internal server error"),
+        (KeyError("secret"), 500, 5000, "Internal server error"),
+    ],
+)
+async def test_every_error_has_its_row(
+    house: House,
+    api: Api,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    status: int,
+    code: int,
+    text: str,
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(type(house.services.runs), "get", fail)
+    answer = await api.post(DETAIL, {"run_slug": "x"})
+    expected = f'{{"code":{code},"message":"{text}","data":null}}'
+    assert (answer.status_code, answer.text) == (status, expected)
+    assert ("retry-after" in answer.headers) == (code == 4290)
+
+
+# --- rate limits ---------------------------------------------------------------------------
+
+
+async def test_a_key_that_is_too_fast_is_told_when_to_come_back(house: House) -> None:
+    async with client(house.app(rate_limit=0.5, rate_burst=3)) as http:
+        api = Api(http, house.owner_key)
+        for _ in range(3):
+            assert (await api.post(INFO)).status_code == 200
+        answer = await api.post(INFO)
+        fails(answer, 429, 4290)
+        assert answer.headers["retry-after"] == "2"
+        assert (await api.post(INFO, key=house.other_key)).status_code == 200
+        assert (await api.get("/api/store?search=x", key=None)).status_code == 200
+
+
+async def test_callers_without_a_key_share_the_limit_of_their_address(house: House) -> None:
+    async with client(house.app(rate_limit=0.01, rate_burst=2)) as http:
+        api = Api(http, "")
+        for key in (None, "made-up-1"):
+            assert (await api.get("/api/store?search=x", key=key)).status_code == 200
+        fails(await api.get("/api/store?search=x", key=None), 429, 4290)
+        fails(await api.get("/api/store?search=x", key="made-up-2"), 429, 4290)
+
+
+async def test_guessing_is_slowed_down_and_locks_nobody_out(house: House) -> None:
+    app = house.app(guesses=5, guesses_per_minute=10)
+    async with client(app) as http:
+        api = Api(http, house.owner_key)
+        assert (await api.post(INFO)).status_code == 200
+        seen = [(await api.post(INFO, key=f"scraper_api_{n:026d}")).status_code for n in range(50)]
+        assert seen == [401] * 5 + [429] * 45
+        assert (await api.post(INFO)).status_code == 200
+    async with client(app, peer="10.1.2.3") as http:
+        assert (await Api(http, house.other_key).post(INFO)).status_code == 200
+
+
+# --- host, proxies, CORS, ids --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil",
+        "",
+        "localhost:80:80",
+        "127.0.0.2",
+        "2130706433",
+        "0x7f.1",
+        "0.0.0.0",
+        "[::]",
+        "::1",
+        "localhost evil",
+        "a@localhost",
+        "169.254.1.1",
+        "localhost/",
+        "localhost:port",
+        "[::ffff:127.0.0.1]",
+        "xn--lclhost",
+        "*.localhost",
+        "%6cocalhost",
+    ],
+)
+async def test_a_foreign_host_is_refused_before_routing(house: House, api: Api, host: str) -> None:
+    for path in ("/healthz", "/api/store?search=x", "/nothing"):
+        answer = await api.get(path, headers={"host": host})
+        fails(answer, 400, 4000, "FYKE_ALLOWED_HOSTS")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST:8100",
+        "127.0.0.1:1",
+        "[::1]:8100",
+        "localhost.",
+        "fyke.example",
+        "api.fyke.example:443",
+        "192.168.1.5:8100",
+    ],
+)
+async def test_our_own_names_are_let_in(house: House, host: str) -> None:
+    app = house.app(
+        host="192.168.1.5", public_url="https://fyke.example/", allowed_hosts=["api.fyke.example"]
+    )
+    async with client(app) as http:
+        answer = await Api(http, "").get("/healthz", headers={"host": host}, key=None)
+    assert answer.status_code == 200
+
+
+async def _log_url(
+    house: House, run: str, peer: str, headers: dict[str, str], **config: Any
+) -> str:
+    async with client(house.app(**config), peer=peer) as http:
+        api = Api(http, house.owner_key)
+        data = await api.ok("/api/v1/run/last/log", {"run_slug": run}, headers=headers)
+    return str(data["all_logs_url"]).partition("/files/")[0]
+
+
+async def test_absolute_urls_follow_configuration_and_trusted_proxies_only(
+    house: House, run_slug: str
+) -> None:
+    spoofed = {"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"}
+    assert await _log_url(house, run_slug, "127.0.0.1", spoofed) == "http://127.0.0.1:8100"
+    public = {"public_url": "https://fyke.example"}
+    assert await _log_url(house, run_slug, "9.9.9.9", spoofed, **public) == "https://fyke.example"
+    proxied = {"x-forwarded-host": "in.example", "x-forwarded-proto": "https"}
+    config = {"trusted_proxies": ["10.0.0.0/8"], "allowed_hosts": ["in.example"]}
+    assert await _log_url(house, run_slug, "10.2.3.4", proxied, **config) == "https://in.example"
+    assert await _log_url(house, run_slug, "11.2.3.4", proxied, **config) == "http://127.0.0.1:8100"
+
+
+async def test_cors_lets_any_page_ask_but_sends_no_credentials(api: Api) -> None:
+    answer = await api.http.options(
+        INFO,
+        headers={
+            "origin": "https://app.example",
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization,content-type",
+        },
+    )
+    assert answer.status_code == 204
+    assert answer.headers["access-control-allow-origin"] == "*"
+    allowed = answer.headers["access-control-allow-headers"]
+    assert all(name in allowed for name in ("authorization", "api-key", "x-api-key"))
+    assert "access-control-allow-credentials" not in answer.headers
+    plain = await api.get("/api/store?search=x", key=None)
+    assert plain.headers["access-control-allow-origin"] == "*"
+
+
+async def test_request_ids_are_ours_or_a_clean_one_of_the_client(api: Api) -> None:
+    own = (await api.get("/healthz", headers={"x-request-id": "trace-1.2"})).headers
+    assert own["x-request-id"] == "trace-1.2"
+    dirty = (await api.get("/healthz", headers={"x-request-id": "a b\tc"})).headers
+    assert len(dirty["x-request-id"]) == 26
+
+
+# --- health --------------------------------------------------------------------------------
+
+
+async def test_health_tells_strangers_yes_or_no(house: House, api: Api) -> None:
+    assert (await api.get("/healthz", key=None)).text.endswith('"data":null}')
+    fails(await api.get("/readyz", key=None), 503, 5000)
+    await house.beat()
+    assert (await api.get("/readyz", key=None)).status_code == 200
+    assert set((await api.get("/version", key=None)).json()["data"]) == {"version"}
+
+
+async def test_a_closed_storage_is_unavailable_not_a_crash(house: House, api: Api) -> None:
+    await house.storage.close()
+    fails(await api.get("/readyz", key=None), 503, 5000)
+    fails(await api.post(INFO), 503, 5000)
+
+
+async def test_users_that_are_gone_or_disabled(house: House, api: Api) -> None:
+    from sqlalchemy import text
+
+    def change(sql: str) -> Any:
+        return lambda tx: tx.runs._db.execute(text(sql), {"i": house.other.user_id})
+
+    fresh = await house.services.accounts.create_key(house.other, "second")
+    await house.storage.write(change("UPDATE users SET disabled = 1 WHERE id = :i"))
+    fails(await api.post(INFO, key=fresh.key), 401, 10002, "User is disabled")
