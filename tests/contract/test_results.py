@@ -12,7 +12,7 @@ import pytest
 
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.results.model import AttemptBatch, Header, PushedRow, Row, RunTotals
-from fyke.storage.sql.results import SqlResults, delete, migrate_results, open_results, write
+from fyke.storage.sql.results import SqlResults, delete, migrate_results, open_results, read, write
 from fyke.storage.sql.results.drivers import Driver
 
 pytestmark = pytest.mark.anyio
@@ -365,11 +365,17 @@ async def mixed(results: SqlResults) -> SqlResults:
     return results
 
 
+@pytest.mark.parametrize("shallow", [0, read.SHALLOW])
 @pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("hidden", [NONE, frozenset("b"), frozenset("ac"), frozenset({"none"})])
 async def test_pages_at_any_depth_agree_with_the_walk(
-    mixed: SqlResults, hidden: frozenset[str], closed: bool
+    mixed: SqlResults,
+    hidden: frozenset[str],
+    closed: bool,
+    shallow: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(read, "SHALLOW", shallow)
     if closed:
         for attempt in hidden:
             await mixed.close_attempt(attempt)
@@ -382,8 +388,11 @@ async def test_pages_at_any_depth_agree_with_the_walk(
         assert page == walked[offset : offset + 50]
 
 
-async def test_pages_follow_a_run_that_grows(mixed: SqlResults) -> None:
+async def test_pages_follow_a_run_that_grows(
+    mixed: SqlResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Hidden or not, closed or not: what was read before must not hold the next page back."""
+    monkeypatch.setattr(read, "SHALLOW", 0)
     hidden = frozenset("ab")
     await mixed.close_attempt("a")
     for turn in range(3):

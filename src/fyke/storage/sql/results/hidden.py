@@ -26,18 +26,15 @@ class HiddenPositions:
         self._count = 0
         self._lock = threading.Lock()
 
-    def get(self, key: Key, read: Callable[[], Sequence[int]], *, keep: bool) -> array[int]:
-        """The positions under ``key``, which holds for ever; ``read`` is asked when unknown.
-
-        ``keep`` is False while an attempt could still grow.
-        """
+    def get(self, key: Key, read: Callable[[], Sequence[int]]) -> array[int]:
+        """The positions under ``key``, which hold for ever; ``read`` is asked when unknown."""
         with self._lock:
             known = self._kept.get(key)
             if known is not None:
                 self._kept.move_to_end(key)
                 return known
         found = array("I", read())
-        if keep and len(found) <= self._limit:
+        if len(found) <= self._limit:
             self._keep(key, found)
         return found
 

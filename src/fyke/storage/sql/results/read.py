@@ -17,9 +17,11 @@ _ATTEMPTS = """
 _PAGE = """
     SELECT w.id, a.attempt_id, w.data
     FROM results_rows w JOIN results_attempts a ON a.number = w.attempt
-    WHERE w.id > ? AND w.id <= ? {visible} ORDER BY w.id LIMIT ?
+    WHERE w.id > ? AND w.id <= ? {visible} ORDER BY w.id LIMIT ? OFFSET ?
 """
 _LOG_COLUMNS = "SELECT id, type, group_name, content, timestamp FROM results_log "
+
+SHALLOW = 2000  # up to here counting is quicker than knowing where hidden rows are
 
 _headers = msgspec.json.Decoder(list[tuple[str, str, str]])
 
@@ -55,16 +57,21 @@ def page(
     offset: int,
     limit: int,
 ) -> list[Row]:
-    """Turn the offset into a position: any depth costs the same."""
+    """Turn the offset into a position: any depth costs the same.
+
+    Near the beginning, and while a hidden attempt could still grow, the rows are just counted.
+    """
     run = _run(driver, run_id)
     if run is None:
         return []
     out, final = _with_rows(driver, run, hidden)
-    position = max(offset, 0)
-    if out:
-        positions = kept.get((run, *out), lambda: _positions(driver, run, out), keep=final)
-        position = start_of(positions, position)
-    return _rows(driver, run_id, run, out, position, limit)
+    offset = max(offset, 0)
+    if not out:
+        return _rows(driver, run_id, run, out, offset, limit)
+    if offset < SHALLOW or not final:
+        return _rows(driver, run_id, run, out, 0, limit, skip=offset)
+    positions = kept.get((run, *out), lambda: _positions(driver, run, out))
+    return _rows(driver, run_id, run, out, start_of(positions, offset), limit)
 
 
 def rows_after(
@@ -127,11 +134,18 @@ def _positions(driver: Driver, run: int, attempts: list[int]) -> list[int]:
 
 
 def _rows(
-    driver: Driver, run_id: str, run: int, out: list[int], position: int, limit: int
+    driver: Driver,
+    run_id: str,
+    run: int,
+    out: list[int],
+    position: int,
+    limit: int,
+    *,
+    skip: int = 0,
 ) -> list[Row]:
     visible = f"AND w.attempt NOT IN ({marks(len(out))})" if out else ""
     found = driver.query(
         _PAGE.format(visible=visible),
-        (key(run, position), key(run, LAST_POSITION), *out, max(limit, 0)),
+        (key(run, position), key(run, LAST_POSITION), *out, max(limit, 0), skip),
     )
     return [Row(run_id, position_of(row_id), attempt, data) for row_id, attempt, data in found]

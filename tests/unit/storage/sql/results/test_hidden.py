@@ -23,22 +23,16 @@ def test_positions_are_read_once() -> None:
         return [2, 3]
 
     for _ in range(3):
-        assert list(kept.get((1, 7), read, keep=True)) == [2, 3]
+        assert list(kept.get((1, 7), read)) == [2, 3]
     assert len(reads) == 1
-
-
-def test_what_may_grow_is_not_kept() -> None:
-    kept = HiddenPositions()
-    assert list(kept.get((1, 7), lambda: [2], keep=False)) == [2]
-    assert list(kept.get((1, 7), lambda: [2, 3], keep=True)) == [2, 3]
 
 
 def test_memory_is_bounded_and_the_least_used_goes_first() -> None:
     kept = HiddenPositions(limit=10)
     for run in range(3):
-        kept.get((run,), lambda: range(4), keep=True)  # the third makes the first go
-        kept.get((0,), lambda: range(4), keep=True)
+        kept.get((run,), lambda: range(4))  # the third makes the first go
+        kept.get((0,), lambda: range(4))
     assert kept._count <= 10
     assert (0,) in kept._kept
-    assert list(kept.get((9,), lambda: range(11), keep=True)) == list(range(11))
+    assert list(kept.get((9,), lambda: range(11))) == list(range(11))
     assert (9,) not in kept._kept
