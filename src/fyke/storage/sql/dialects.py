@@ -1,4 +1,5 @@
-"""All that differs between SQLite and PostgreSQL, so that no other module has to ask.
+"""All that differs between SQLite and PostgreSQL, so that no other module has to ask. What their
+errors mean is in ``failures.py``.
 
 * ``make_engine``: the connections, set up so that what we acknowledge is on disk.
 * ``for_writing``: how a transaction that writes begins. SQLite takes the write lock at once
@@ -7,7 +8,6 @@
   ``BEGIN`` there, a read-only REPEATABLE READ here; both see one state from start to end.
 * ``now_ms``: the clock. PostgreSQL is shared by several machines, so its clock is the one that
   counts; SQLite lives on this machine.
-* ``is_retryable``, ``is_disconnect``, ``is_down``: what an error of the driver means.
 * ``migration_lock``: one migration at a time, over processes and machines.
 * ``insert_new``, ``upsert``, ``locking``, ``contains``: clauses that are spelled differently.
 * ``driver_sql``, ``fetch_one``: for the few statements that are hot.
@@ -42,8 +42,7 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import OperationalError
 
 from fyke.errors import InvalidRequest
 
@@ -53,12 +52,6 @@ _BEGIN = "fyke_begin"
 
 # SQLITE_BUSY and SQLITE_LOCKED; the low byte of the extended code
 _SQLITE_BUSY = frozenset({5, 6})
-# IOERR, FULL, CANTOPEN
-_SQLITE_DOWN = frozenset({10, 13, 14})
-# serialization failure, deadlock, lock not available
-_PG_RETRY = frozenset({"40001", "40P01", "55P03"})
-# connection trouble, no resources (disk full, too many clients), shutdown and start-up
-_PG_DOWN_CLASSES = ("08", "53", "57P", "58")
 
 
 def normalise_url(url: str | URL) -> URL:
@@ -109,8 +102,8 @@ def make_engine(
     ``durable``: a commit returns only after it is on disk. Without it a crash of the process
     loses nothing, a loss of power may lose the last moments, and nothing is ever torn.
     ``pool_size`` is the most connections at once; a caller that finds none free for
-    ``CONNECT_SECONDS`` gets an error that ``is_down`` knows. ``reading``: the connections of a
-    SQLite engine refuse to write (PostgreSQL has this per transaction, see ``for_reading``).
+    ``CONNECT_SECONDS`` gets an error that ``failures.is_down`` knows. ``reading``: connections
+    to SQLite refuse to write (PostgreSQL has this per transaction, see ``for_reading``).
     """
     address = normalise_url(url)
     if address.drivername == "sqlite":
@@ -301,44 +294,6 @@ def contains(connection: Connection, column: ColumnElement[str], part: str) -> C
     name = "instr" if is_sqlite(connection) else "strpos"
     found: Function[int] = getattr(func, name)(column, storable(part))
     return found > 0
-
-
-def is_retryable(error: BaseException) -> bool:
-    """Tell whether the same transaction may succeed when it is simply run again."""
-    if not isinstance(error, DBAPIError):
-        return False
-    cause = error.orig
-    if isinstance(cause, sqlite3.Error):
-        return _sqlite_code(cause) in _SQLITE_BUSY
-    return _sqlstate(cause) in _PG_RETRY
-
-
-def is_disconnect(error: BaseException) -> bool:
-    """Tell whether the connection was lost. Before the commit was sent, a retry is safe."""
-    return isinstance(error, DBAPIError) and error.connection_invalidated
-
-
-def is_down(error: BaseException) -> bool:
-    """Tell whether the database cannot serve now: unreachable, full, out of connections."""
-    if isinstance(error, PoolTimeout):
-        return True
-    if not isinstance(error, DBAPIError):
-        return False
-    cause = error.orig
-    if isinstance(cause, sqlite3.Error):
-        return _sqlite_code(cause) in _SQLITE_DOWN | _SQLITE_BUSY
-    state = _sqlstate(cause)
-    if state is None:  # the client library speaks, not the server: no connection
-        return error.connection_invalidated or type(cause).__name__ == "OperationalError"
-    return state in _PG_RETRY or state.startswith(_PG_DOWN_CLASSES)
-
-
-def _sqlite_code(error: sqlite3.Error) -> int:
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-def _sqlstate(error: BaseException | None) -> str | None:
-    return getattr(error, "sqlstate", None)
 
 
 @contextlib.contextmanager

@@ -21,10 +21,11 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, text, tuple_, update
 
 from fyke.domain.contracts import Lease, Room
-from fyke.domain.runs.model import Attempt, Run, Subtask, SubtaskState
+from fyke.domain.runs.model import Attempt, Subtask, SubtaskState
 from fyke.kit.ids import new_ulid
 from fyke.storage.sql.dialects import driver_sql, is_sqlite
 from fyke.storage.sql.records import columns, record
+from fyke.storage.sql.run_rows import runs_by_id
 from fyke.storage.sql.tables import attempts, runs, subtasks
 
 # Sums of shares such as 0.1 + 0.2 must not cost a slot.
@@ -162,7 +163,7 @@ class LeaseTable:
     def _make_attempts(
         self, runner_id: str, lease_until: int, taken: Sequence[_Waiting]
     ) -> list[Lease]:
-        run_of = self._runs_by_id({item.run_id for item in taken})
+        run_of = runs_by_id(self._db, {item.run_id for item in taken})
         subtask_of = self._subtasks_by_key([(item.run_id, item.ordinal) for item in taken])
         leases = []
         for item in taken:
@@ -176,9 +177,6 @@ class LeaseTable:
         query = select(subtasks).where(tuple_(subtasks.c.run_id, subtasks.c.ordinal).in_(keys))
         found = (record(row, Subtask) for row in self._db.execute(query).mappings())
         return {(subtask.run_id, subtask.ordinal): subtask for subtask in found}
-
-    def _runs_by_id(self, ids: set[str]) -> dict[str, Run]:
-        raise NotImplementedError
 
 
 def _fitting(waiting: list[_Waiting], left: _RoomLeft) -> list[_Waiting]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -27,7 +25,6 @@ from fyke.domain.runs.model import (
     Run,
     RunEvent,
     RunFilter,
-    RunLimits,
     RunState,
     Subtask,
 )
@@ -36,6 +33,7 @@ from fyke.storage.sql.counts import RunCounts
 from fyke.storage.sql.dialects import fetch_one, locking, storable
 from fyke.storage.sql.leases import LeaseTable
 from fyke.storage.sql.records import columns, many, took_place
+from fyke.storage.sql.run_rows import run_columns, run_of
 from fyke.storage.sql.runners import RunnerTable
 from fyke.storage.sql.subtasks import SubtaskTable
 from fyke.storage.sql.tables import run_events, runs, subtasks
@@ -45,23 +43,7 @@ _MUTABLE = (
     "state", "outcome", "err_msg", "subtasks_succeeded", "subtasks_failed", "results",
     "usage_micros", "traffic_bytes", "hold_micros", "started_at", "finished_at",
 )  # fmt: skip
-_LIMITS = tuple(field.name for field in fields(RunLimits))
 _FINISHED = runs.c.finished_at > literal_column("0")  # literal: see the partial index
-
-
-def _run(row: Mapping[Any, Any]) -> Run:
-    values = {str(name): value for name, value in row.items()}
-    values["limits"] = {name: values[name] for name in _LIMITS}
-    allow = values["egress_allow"]
-    values["egress_allow"] = () if allow == "[]" else json.loads(allow)
-    return msgspec.convert(values, Run, strict=False)
-
-
-def _run_columns(run: Run) -> dict[str, Any]:
-    values = columns(run)
-    values |= values.pop("limits")
-    values["egress_allow"] = json.dumps(values["egress_allow"])
-    return values
 
 
 class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
@@ -75,7 +57,7 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         self._hiding = hiding
 
     def add(self, run: Run, subtasks: Sequence[Subtask]) -> None:
-        self._db.execute(insert(runs), _run_columns(run))
+        self._db.execute(insert(runs), run_columns(run))
         self._add_subtasks(subtasks)
         self._counts.add(run.account_id, run.worker_id, run.state, 1)
 
@@ -91,11 +73,7 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
 
     def _get(self, statement: str, run_id: str) -> Run | None:
         row = fetch_one(self._db, statement, (storable(run_id),))
-        return None if row is None else _run(row)
-
-    def _runs_by_id(self, ids: set[str]) -> dict[str, Run]:
-        found = self._db.execute(select(runs).where(runs.c.id.in_(sorted(ids)))).mappings()
-        return {row["id"]: _run(row) for row in found}
+        return None if row is None else run_of(row)
 
     def page(
         self, account_id: str, filter: RunFilter, *, offset: int, limit: int
@@ -108,10 +86,10 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         else:
             total = self._counts.total(account_id, filter)
         found = self._db.execute(page_query(account_id, filter, offset=offset, limit=limit))
-        return total, [_run(row) for row in found.mappings()]
+        return total, [run_of(row) for row in found.mappings()]
 
     def move(self, run: Run, expected: RunState) -> bool:
-        values = _run_columns(run)
+        values = run_columns(run)
         guard = runs.c.id == run.id, runs.c.state == str(expected)
         change = update(runs).where(*guard).values({name: values[name] for name in _MUTABLE})
         moved = took_place(self._db.execute(change))

@@ -16,11 +16,11 @@ from fyke.errors import FykeError, Unavailable
 from fyke.storage.sql.dialects import (
     for_reading,
     for_writing,
-    is_down,
     make_engine,
     migration_lock,
     sqlite_file,
 )
+from fyke.storage.sql.failures import is_down
 from fyke.storage.sql.tables import VERSION_TABLE
 
 _SCRIPTS = Path(__file__).with_name("migrations")

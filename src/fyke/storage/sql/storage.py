@@ -22,12 +22,10 @@ from fyke.kit.backoff import delay
 from fyke.storage.sql.dialects import (
     for_reading,
     for_writing,
-    is_disconnect,
-    is_down,
-    is_retryable,
     make_engine,
     normalise_url,
 )
+from fyke.storage.sql.failures import is_disconnect, is_down, is_retryable
 from fyke.storage.sql.transaction import SqlTransaction
 
 T = TypeVar("T")
@@ -35,6 +33,7 @@ T = TypeVar("T")
 READERS = 4
 POSTGRES_WRITERS = 4
 TRIES = 8  # of one transaction that meets others, over about two seconds
+LONG_SECONDS = 10
 
 
 class SqlStorage:
@@ -95,13 +94,13 @@ class SqlStorage:
         return await future
 
     def _run(self, engine: Engine, work: Callable[[Transaction], T]) -> T:
-        tries = 0
+        tries, started = 0, time.monotonic()
         while True:
             tries += 1
             try:
                 value, rings = self._once(engine, work)
             except SQLAlchemyError as error:
-                if not _again(error, tries):
+                if not _again(error, tries, time.monotonic() - started):
                     raise _translated(error) from error
             else:
                 for topic in rings:
@@ -130,9 +129,10 @@ class SqlStorage:
         return value, rings
 
 
-def _again(error: SQLAlchemyError, tries: int) -> bool:
+def _again(error: SQLAlchemyError, tries: int, waited: float) -> bool:
     if is_retryable(error):
-        return tries < TRIES
+        # whoever has waited that long for a lock would only wait as long again
+        return tries < TRIES and waited < LONG_SECONDS
     # a server that was restarted leaves dead connections behind; the second one is fresh
     return is_disconnect(error) and tries < 2
 

@@ -1,0 +1,51 @@
+"""What the drivers' errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from fyke.storage.sql.failures import is_disconnect, is_down, is_retryable
+
+
+def _sqlite_error(code: int) -> OperationalError:
+    cause = sqlite3.OperationalError("x")
+    cause.sqlite_errorcode = code
+    return OperationalError("s", {}, cause)
+
+
+class _PostgresError(Exception):
+    def __init__(self, sqlstate: str | None) -> None:
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    "error, retry, down",
+    [
+        (_sqlite_error(5), True, True),
+        (_sqlite_error(517), True, True),  # SQLITE_BUSY_SNAPSHOT
+        (_sqlite_error(13), False, True),
+        (_sqlite_error(1546), False, True),  # SQLITE_IOERR_TRUNCATE
+        (_sqlite_error(1), False, False),
+        (OperationalError("s", {}, _PostgresError("40001")), True, True),
+        (OperationalError("s", {}, _PostgresError("40P01")), True, True),
+        (OperationalError("s", {}, _PostgresError("53100")), False, True),
+        (OperationalError("s", {}, _PostgresError("57P01")), False, True),
+        (OperationalError("s", {}, _PostgresError("08006")), False, True),
+        (ProgrammingError("s", {}, _PostgresError("42P01")), False, False),
+        (ProgrammingError("s", {}, _PostgresError(None)), False, False),
+        (PoolTimeout("none free"), False, True),
+        (ValueError("x"), False, False),
+    ],
+)
+def test_what_errors_mean(error: Exception, retry: bool, down: bool) -> None:
+    assert (is_retryable(error), is_down(error)) == (retry, down)
+
+
+def test_a_lost_connection_is_a_disconnect() -> None:
+    lost = OperationalError("s", {}, _PostgresError(None), connection_invalidated=True)
+    assert is_disconnect(lost) and is_down(lost)
+    assert not is_disconnect(_sqlite_error(5))
