@@ -1,0 +1,479 @@
+"""Bytes through the real proxy: exact counts, exact ends, and bugs that must not come back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fyke.domain.contracts import Pass, Traffic
+from fyke.egress.limits import ProxyLimits
+from fyke.egress.local import LocalEgress
+from support.egress import (
+    ATTEMPT,
+    SECRET,
+    Origin,
+    basic,
+    connect,
+    downloads,
+    echo,
+    http_connect,
+    listener,
+    port_of,
+    socks,
+    socks_code,
+    socks_hello,
+    socks_request,
+    until,
+)
+
+pytestmark = pytest.mark.anyio
+LOOPBACK = ("127.0.0.0/8",)
+
+
+class Door:
+    """A local proxy with one attempt open."""
+
+    def __init__(self, egress: LocalEgress, port: int) -> None:
+        self.egress = egress
+        self.port = port
+
+    @property
+    def traffic(self) -> Traffic:
+        return self.egress.traffic(ATTEMPT)
+
+
+async def open_door(limit: int | None = None, limits: ProxyLimits | None = None) -> Door:
+    egress = LocalEgress(limits=limits)
+    sock = listener()
+    await egress.open([sock], Pass(ATTEMPT, SECRET, "", LOOPBACK, limit))
+    port = port_of(sock)
+    sock.close()
+    return Door(egress, port)
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    opened = await open_door()
+    yield opened
+    await opened.egress.stop()
+
+
+class Counting:
+    """An origin that counts what it received and sent, to compare with the meter."""
+
+    def __init__(self, reply: int) -> None:
+        self.received = self.sent = 0
+        self._reply = reply
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            self.received += len(data)
+        left = self._reply
+        while left:
+            step = min(left, 50_000)
+            writer.write(bytes(step))
+            await writer.drain()
+            self.sent += step
+            left -= step
+
+
+async def test_the_meter_agrees_with_the_origin_to_the_byte(door: Door) -> None:
+    counting = Counting(1_234_567)
+    async with Origin(counting) as origin:
+
+        async def exchange(size: int) -> int:
+            code, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+            assert code == 0
+            writer.write(os.urandom(size))
+            writer.write_eof()
+            got = len(await reader.read())
+            writer.close()
+            return got
+
+        sizes = [1, 65_535, 65_536, 65_537, 777_777]
+        got = await asyncio.gather(*(exchange(size) for size in sizes))
+    assert got == [1_234_567] * 5
+    assert door.traffic == Traffic(sum(sizes), 5 * 1_234_567, 5, 0)
+    assert (counting.received, counting.sent) == (sum(sizes), 5 * 1_234_567)
+
+
+@pytest.mark.parametrize("connections", [1, 50])
+async def test_the_cut_off_is_exact(connections: int) -> None:
+    limit = 3_000_001
+    door = await open_door(limit)
+    tripped: list[str] = []
+    door.egress.on_trip = tripped.append
+    received = 0
+    sent = 0
+
+    async def download(port: int) -> None:
+        nonlocal received, sent
+        try:
+            _, reader, writer = await socks(door.port, "127.0.0.1", port)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return
+        writer.write(b"go\n")
+        sent += 3
+        try:
+            while data := await reader.read(65536):
+                received += len(data)
+        except ConnectionError:
+            pass
+        writer.close()
+
+    async with Origin(downloads(4_000_000)) as origin:
+        await asyncio.gather(*(download(origin.port) for _ in range(connections)))
+        await until(lambda: tripped == [ATTEMPT])
+    final = await door.egress.close(ATTEMPT)
+    assert final.total == limit
+    assert final.down == received  # all that was counted arrived, and nothing else
+    assert final.up <= sent
+    assert tripped == [ATTEMPT]
+    await door.egress.stop()
+
+
+async def test_the_cut_off_of_an_upload_is_exact() -> None:
+    door = await open_door(1_000_000)
+    counting = Counting(0)
+    async with Origin(counting) as origin:
+        _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+        writer.write(bytes(3_000_000))
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        await until(lambda: counting.received == 1_000_000)
+        writer.transport.abort()
+    assert (await door.egress.close(ATTEMPT)).up == 1_000_000
+    await door.egress.stop()
+
+
+async def test_early_bytes_count_against_the_limit() -> None:
+    door = await open_door(3)
+    async with Origin(echo) as origin:
+        reader, writer = await connect(door.port)
+        writer.write(socks_hello() + socks_request("127.0.0.1", origin.port) + b"12345")
+        assert await socks_code(reader) == 0
+        assert await reader.read() == b""
+        writer.close()
+    assert door.egress.tripped(ATTEMPT) and door.traffic.total == 3
+    await door.egress.stop()
+
+
+# --- bugs that must not come back ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["socks", "http"])
+async def test_a_server_that_speaks_first_never_overtakes_the_reply(door: Door, way: str) -> None:
+    async def banner(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        await reader.read()
+
+    async with Origin(banner) as origin:
+        for _ in range(50):
+            if way == "socks":
+                code, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+                assert code == 0
+            else:
+                status, _, reader, writer = await http_connect(
+                    door.port, f"127.0.0.1:{origin.port}"
+                )
+                assert status == 200
+            assert await reader.readline() == b"220 hello\r\n"
+            writer.close()
+
+
+async def test_a_half_closed_connection_still_carries_the_answer(door: Door) -> None:
+    async def after_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = await reader.read()
+        writer.write(body[::-1])
+
+    async with Origin(after_the_end) as origin:
+        _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+        writer.write(b"abc")
+        writer.write_eof()
+        assert await reader.read() == b"cba"
+        writer.close()
+        links = door.egress._proxy._gates[ATTEMPT].links
+        await until(lambda: not links)
+    assert links == set()
+
+
+async def test_the_target_may_end_first_and_no_pair_is_left(door: Door) -> None:
+    async def brief(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"bye")
+        writer.write_eof()
+        assert await reader.read() == b"thanks"
+
+    async with Origin(brief) as origin:
+        links = door.egress._proxy._gates[ATTEMPT].links
+        for _ in range(20):
+            _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+            assert await reader.read() == b"bye"
+            writer.write(b"thanks")
+            writer.write_eof()
+            writer.close()
+        await until(lambda: not links)
+    assert links == set()
+
+
+async def test_small_exchanges_do_not_wait_for_each_other(door: Door) -> None:
+    """Two writes and a read is the pattern that costs 40 ms each without TCP_NODELAY."""
+
+    async def two_lines(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readline() and await reader.readline():
+            writer.write(b"first\n")
+            await asyncio.sleep(0)
+            writer.write(b"second\n")
+
+    async with Origin(two_lines) as origin:
+        _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+        start = time.monotonic()
+        for _ in range(50):
+            writer.write(b"one\n")
+            await asyncio.sleep(0.0005)
+            writer.write(b"two\n")
+            assert await reader.readline() == b"first\n"
+            assert await reader.readline() == b"second\n"
+        assert time.monotonic() - start < 1.5
+        (link,) = door.egress._proxy._gates[ATTEMPT].links
+        for transport in (link.client, link.target):
+            assert transport is not None
+            sock = transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        writer.close()
+
+
+# --- HTTP ------------------------------------------------------------------------------------
+
+
+async def test_absolute_form_carries_one_request(door: Door) -> None:
+    seen: list[bytes] = []
+
+    async def site(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        seen.append(head + await reader.readexactly(4))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")  # and keeps it open
+        seen.append(await reader.read())
+
+    async with Origin(site) as origin:
+        url = f"http://127.0.0.1:{origin.port}/path?q"
+        head = f"POST {url} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+        head += f"Proxy-Authorization: {basic()}\r\n\r\nbody"
+        reader, writer = await connect(door.port)
+        writer.write(head.encode())
+        assert (await reader.readexactly(40)).endswith(b"\r\n\r\nok"[-2:])
+        writer.write(head.replace("/path", "/other").encode())  # meant for another site
+        assert await reader.read() == b""
+        await until(lambda: len(seen) == 2)
+        writer.close()
+    assert seen[0].startswith(b"POST /path?q HTTP/1.1\r\nHost: 127.0.0.1:")
+    assert b"Proxy-Authorization" not in seen[0]
+    assert seen[1] == b""
+
+
+async def test_refusals_arrive_although_the_client_is_still_sending(door: Door) -> None:
+    head = "POST http://10.0.0.1/ HTTP/1.1\r\nContent-Length: 4000000\r\n"
+    head += f"Proxy-Authorization: {basic()}\r\n\r\n"
+    reader, writer = await connect(door.port)
+    writer.write(head.encode() + bytes(4_000_000))
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    writer.close()
+
+
+async def test_what_cannot_be_reached(door: Door) -> None:
+    closed = socket.create_server(("127.0.0.1", 0))
+    port = port_of(closed)
+    closed.close()
+    code, _, writer = await socks(door.port, "127.0.0.1", port)
+    assert code == 5
+    writer.close()
+    status, words, _, writer = await http_connect(door.port, f"127.0.0.1:{port}")
+    assert status == 502 and b"refused" in words
+    writer.close()
+    code, _, writer = await socks(door.port, "no-such-name.invalid", 80)
+    assert code == 4
+    writer.close()
+    status, words, _, writer = await http_connect(door.port, "no-such-name.invalid:80")
+    assert status == 502
+    writer.close()
+    assert door.traffic == Traffic()
+
+
+async def test_bind_udp_and_mail_are_refused(door: Door) -> None:
+    for command in (2, 3):
+        reader, writer = await connect(door.port)
+        writer.write(socks_hello() + socks_request("127.0.0.1", 80, command))
+        assert await socks_code(reader) == 7
+        writer.close()
+    code, _, writer = await socks(door.port, "8.8.8.8", 25)
+    assert code == 2
+    writer.close()
+    assert door.traffic.refused == 3
+
+
+# --- bounds ----------------------------------------------------------------------------------
+
+
+async def test_links_are_bounded() -> None:
+    door = await open_door(limits=ProxyLimits(links=3))
+    async with Origin(echo) as origin:
+        held = [await socks(door.port, "127.0.0.1", origin.port) for _ in range(3)]
+        reader, writer = await connect(door.port)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        writer.close()
+        for _, _, writer in held:
+            writer.close()
+    assert door.traffic == Traffic(0, 0, 3, 1)
+    await door.egress.stop()
+
+
+async def test_silent_clients_and_silent_links_are_cut() -> None:
+    door = await open_door(limits=ProxyLimits(handshake_seconds=0.1, idle_seconds=0.3))
+    async with Origin(echo) as origin:
+        reader, writer = await connect(door.port)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        writer.close()
+        _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+        start = time.monotonic()
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        assert time.monotonic() - start > 0.2
+        writer.close()
+    await door.egress.stop()
+
+
+async def test_a_client_that_does_not_read_stops_the_target() -> None:
+    """What we hold of a stalled link is bounded, whatever the target sends."""
+    door = await open_door()
+    async with Origin(downloads(200_000_000)) as origin:
+        _, _, writer = await socks(door.port, "127.0.0.1", origin.port)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"go\n")
+        before = -1
+        while before != door.traffic.down:
+            before = door.traffic.down
+            await asyncio.sleep(0.2)
+        assert 0 < before < 50_000_000  # the kernel's buffers, and one of ours
+        (link,) = door.egress._proxy._gates[ATTEMPT].links
+        assert link.client is not None
+        assert link.client.get_write_buffer_size() <= 65536
+        writer.transport.abort()
+    await door.egress.stop()
+
+
+async def test_one_attempt_cannot_use_what_another_was_given() -> None:
+    door = await open_door()
+    other = listener()
+    await door.egress.open([other], replace(Pass("01B", "another secret", ""), allow=()))
+    async with Origin(echo) as origin:
+        code, _, writer = await socks(
+            port_of(other), "127.0.0.1", origin.port, "01B", "another secret"
+        )
+        assert code == 2
+        writer.close()
+        assert origin.accepted == 0
+    await door.egress.stop()
+
+
+@pytest.mark.parametrize("replays", [100, pytest.param(1000, marks=pytest.mark.long)])
+async def test_replayed_credentials_open_nothing_after_the_end(replays: int) -> None:
+    """The listener of another attempt, the same secret, after the end: refused every time."""
+    door = await open_door()
+    other = listener()
+    await door.egress.open([other], Pass("01B", "another secret", "", LOOPBACK))
+    await door.egress.close(ATTEMPT)
+    async with Origin(echo) as origin:
+        for _ in range(replays):
+            with pytest.raises(ConnectionRefusedError):
+                await connect(door.port)
+            reader, writer = await connect(port_of(other))
+            writer.write(socks_hello())
+            assert await reader.read() == b"\x05\x02\x01\x01"
+            writer.close()
+        assert origin.accepted == 0
+    await door.egress.stop()
+
+
+# --- noise -----------------------------------------------------------------------------------
+
+
+async def _throw(door: Door, data: bytes) -> bytes:
+    reader, writer = await connect(door.port)
+    try:
+        writer.write(data)
+        writer.write_eof()
+        async with asyncio.timeout(10):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+AUTHORIZED = f"Proxy-Authorization: {basic()}"
+NOISE = st.one_of(
+    st.binary(min_size=1, max_size=400),
+    st.binary(max_size=300).map(lambda rest: b"\x05" + rest),
+    st.binary(max_size=300).map(lambda rest: socks_hello() + rest),
+    st.binary(max_size=300).map(
+        lambda rest: (
+            b"GET " + rest + f" HTTP/1.1\r\nProxy-Authorization: {basic()}\r\n\r\n".encode()
+        )
+    ),
+    st.binary(max_size=300).map(lambda rest: b"CONNECT " + rest + b"\r\n\r\n"),
+)
+
+
+@pytest.mark.parametrize("examples", [300, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.timeout(600)
+def test_noise_never_breaks_the_proxy(examples: int) -> None:
+    failures: list[object] = []
+    with asyncio.Runner() as runner:
+
+        async def start() -> tuple[Origin, Door]:
+            asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(what))
+            return await Origin(echo).__aenter__(), await open_door()
+
+        origin, door = runner.run(start())
+
+        @settings(max_examples=examples, deadline=None, database=None)
+        @given(NOISE)
+        def throw(data: bytes) -> None:
+            runner.run(_throw(door, data))
+            assert origin.accepted == 0
+
+        throw()
+
+        async def still_alive() -> int:
+            code, _, writer = await socks(door.port, "127.0.0.1", origin.port)
+            writer.close()
+            await door.egress.stop()
+            return code
+
+        assert runner.run(still_alive()) == 0
+    assert failures == []
+
+
+@pytest.mark.parametrize("rounds", [30, pytest.param(1000, marks=pytest.mark.long)])
+async def test_what_a_site_says_passes_unread(door: Door, rounds: int) -> None:
+    noise = [os.urandom(1 + os.urandom(1)[0] * 40) for _ in range(rounds)]
+    left = iter(noise)
+
+    async def site(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(next(left))
+
+    async with Origin(site) as origin:
+        for expected in noise:
+            _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
+            assert await reader.read() == expected
+            writer.close()

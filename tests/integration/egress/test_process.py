@@ -1,0 +1,276 @@
+"""The egress process and its client: deaths on either side, and who may speak to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.contracts import Pass, Traffic
+from fyke.egress import channel
+from fyke.egress.client import EgressClient
+from fyke.egress.process import serve_egress
+from fyke.errors import Unavailable
+from fyke.kit.addresses import AddressRules
+from support.egress import (
+    ATTEMPT,
+    SECRET,
+    EgressProcess,
+    Origin,
+    client_and_process,
+    connect,
+    downloads,
+    echo,
+    listener,
+    port_of,
+    socks,
+    socks_code,
+    socks_hello,
+    socks_request,
+    until,
+)
+
+pytestmark = pytest.mark.anyio
+LOOPBACK = ("127.0.0.0/8",)
+
+
+async def move(proxy: int, port: int, count: int) -> None:
+    code, reader, writer = await socks(proxy, "127.0.0.1", port)
+    assert code == 0
+    writer.write(bytes(count))
+    await reader.readexactly(count)
+    writer.close()
+
+
+async def test_killed_and_started_again_counters_and_limit_hold(tmp_path: Path) -> None:
+    tripped: list[str] = []
+    asked: list[int] = []
+    async with client_and_process(tmp_path, LOOPBACK) as (client, process), Origin(echo) as origin:
+        client.on_trip = tripped.append
+        sock, browser = listener(), listener()
+        await client.open([sock], Pass(ATTEMPT, SECRET, "", (), 1_000_000))
+        await client.refuse_browser(ATTEMPT, browser, lambda: asked.append(1))
+        await move(port_of(sock), origin.port, 200_000)
+        for count in range(3):
+            process.kill()
+            reader, writer = await connect(port_of(sock))  # waits in the listener meanwhile
+            writer.write(socks_hello() + socks_request("127.0.0.1", origin.port) + b"x" * 1000)
+            process.start()
+            assert await socks_code(reader) == 0
+            assert await reader.readexactly(1000) == b"x" * 1000
+            writer.close()
+            expected = 200_000 + 1000 * (count + 1)
+            assert client.traffic(ATTEMPT) == Traffic(expected, expected, 2 + count, 0)
+        reader, writer = await connect(port_of(browser))
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        assert b"503" in await reader.readline()
+        writer.close()
+        await until(lambda: asked == [1])
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await move(port_of(sock), origin.port, 600_000)
+        await until(lambda: tripped == [ATTEMPT])
+        assert client.traffic(ATTEMPT).total == 1_000_000
+        process.kill()
+        process.start()
+        reader, writer = await connect(port_of(sock))
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        writer.close()
+        assert (await client.close(ATTEMPT)).total == 1_000_000
+    assert tripped == [ATTEMPT]
+
+
+async def test_a_kill_in_the_middle_of_a_download_loses_no_count(tmp_path: Path) -> None:
+    async with (
+        client_and_process(tmp_path, LOOPBACK) as (client, process),
+        Origin(downloads(500_000_000)) as origin,
+    ):
+        sock = listener()
+        await client.open([sock], Pass(ATTEMPT, SECRET, ""))
+        _, reader, writer = await socks(port_of(sock), "127.0.0.1", origin.port)
+        writer.write(b"go\n")
+        got = len(await reader.readexactly(5_000_000))
+        process.kill()
+        try:
+            while data := await reader.read(65536):
+                got += len(data)
+        except ConnectionError:
+            pass
+        writer.close()
+        final = await client.close(ATTEMPT)
+    assert got <= final.down <= got + 10_000_000  # what was counted and never read included
+
+
+async def test_close_while_the_process_is_dead(tmp_path: Path) -> None:
+    async with client_and_process(tmp_path, LOOPBACK) as (client, process), Origin(echo) as origin:
+        sock = listener()
+        await client.open([sock], Pass(ATTEMPT, SECRET, ""))
+        await move(port_of(sock), origin.port, 10)
+        process.kill()
+        assert await client.close(ATTEMPT) == Traffic(10, 10, 1, 0)
+        with pytest.raises(ConnectionRefusedError):
+            await connect(port_of(sock))
+        process.start()
+        again = listener()
+        await client.open([again], Pass(ATTEMPT, SECRET, ""))
+        assert client.traffic(ATTEMPT) == Traffic()
+
+
+async def test_open_waits_for_a_process_that_is_not_there_yet(tmp_path: Path) -> None:
+    process = EgressProcess(tmp_path / "run" / "egress.sock", LOOPBACK)
+    client = EgressClient(process.path, patience=30)
+    await client.start()
+    opening = asyncio.create_task(client.open([listener()], Pass(ATTEMPT, SECRET, "")))
+    await asyncio.sleep(0.05)
+    assert not opening.done()
+    process.start()
+    await opening
+    await client.stop()
+    process.kill()
+
+
+async def test_open_gives_up_in_words(tmp_path: Path) -> None:
+    client = EgressClient(tmp_path / "nobody.sock", patience=0.1)
+    await client.start()
+    sock = listener()
+    with pytest.raises(Unavailable, match="does not answer"):
+        await client.open([sock], Pass(ATTEMPT, SECRET, ""))
+    reader_side = socket.create_connection(sock.getsockname())  # the caller's copy still listens
+    reader_side.close()
+    assert client.traffic(ATTEMPT) == Traffic()
+    await client.stop()
+
+
+_RUNNER = """
+import asyncio, json, socket, sys
+from pathlib import Path
+from fyke.domain.contracts import Pass
+from fyke.egress.client import EgressClient
+async def main():
+    client = EgressClient(Path(sys.argv[1]))
+    await client.start()
+    ports = []
+    for number in range(3):
+        sock = socket.create_server(("127.0.0.1", 0))
+        await client.open([sock], Pass(f"01RUNNER{number}", "secret", ""))
+        ports.append(sock.getsockname()[1])
+    print(json.dumps(ports), flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+async def test_when_the_runner_dies_all_its_attempts_are_closed(tmp_path: Path) -> None:
+    async with client_and_process(tmp_path, LOOPBACK) as (client, process), Origin(echo) as origin:
+        mine = listener()
+        await client.open([mine], Pass(ATTEMPT, SECRET, ""))
+        runner = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", _RUNNER, str(process.path),
+            stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+        )  # fmt: skip
+        assert runner.stdout is not None
+        ports = json.loads(await runner.stdout.readline())
+        held = []
+        for number, port in enumerate(ports):
+            code, reader, writer = await socks(
+                port, "127.0.0.1", origin.port, f"01RUNNER{number}", "secret"
+            )
+            assert code == 0
+            held.append((reader, writer))
+        runner.kill()
+        await runner.wait()
+        for reader, writer in held:
+            async with asyncio.timeout(5):
+                with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                    await reader.readexactly(1)
+            writer.close()
+        for port in ports:
+            with pytest.raises(ConnectionRefusedError):
+                await connect(port)
+        await move(port_of(mine), origin.port, 5)  # those of another runner go on
+
+
+async def test_the_socket_is_ours_alone(tmp_path: Path) -> None:
+    async with client_and_process(tmp_path) as (client, process):
+        await client.open([listener()], Pass(ATTEMPT, SECRET, ""))
+        assert stat.S_IMODE(process.path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(process.path.parent.stat().st_mode) == 0o700
+        rival = EgressProcess(process.path)
+        rival.start()
+        assert rival.process is not None
+        assert await asyncio.to_thread(rival.process.wait, 30) != 0  # two never serve one path
+        assert client.traffic(ATTEMPT) == Traffic()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_another_uid_is_turned_away(tmp_path: Path) -> None:
+    folder = Path("/tmp") / f"fyke-egress-{os.getpid()}"
+    folder.mkdir(mode=0o755)
+    path = folder / "egress.sock"
+    ready = asyncio.Event()
+    serving = asyncio.create_task(serve_egress(path, AddressRules(), {}, ready=ready))
+    await ready.wait()
+    path.chmod(0o777)
+    program = (
+        "import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET);"
+        "s.connect(sys.argv[1]); s.settimeout(10); sys.exit(0 if s.recv(10) == b'' else 1)"
+    )
+    stranger = await asyncio.create_subprocess_exec(
+        "/usr/bin/python3", "-I", "-c", program, str(path), user=65534, group=65534, cwd="/"
+    )
+    assert await stranger.wait() == 0
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    assert not path.exists()
+    folder.rmdir()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"{}", b"no json", b'{"type":"open"}', b'{"type":"close","seq":"x","attempt_id":1}'],
+)
+async def test_malformed_messages_end_the_connection_only(tmp_path: Path, message: bytes) -> None:
+    async with client_and_process(tmp_path) as (client, process):
+        await client.open([listener()], Pass(ATTEMPT, SECRET, ""))
+        loop = asyncio.get_running_loop()
+        rude = channel.connect(process.path)
+        await loop.sock_sendall(rude, message)
+        async with asyncio.timeout(10):
+            assert await loop.sock_recv(rude, 100) == b""
+        rude.close()
+        await client.open([listener()], Pass("01OTHER", SECRET, ""))  # still serving
+        assert await client.close("01OTHER") == Traffic()
+
+
+async def test_requests_without_their_descriptors_are_answered(tmp_path: Path) -> None:
+    async with client_and_process(tmp_path) as (client, process):
+        await client.open([listener()], Pass(ATTEMPT, SECRET, ""))
+        loop = asyncio.get_running_loop()
+        other = channel.connect(process.path)
+        for seq, request in enumerate(
+            [
+                {"type": "open", "attempt_id": "x", "secret": "y", "region": "", "allow": [],
+                 "limit_bytes": None},
+                {"type": "refuse_browser", "attempt_id": "x"},
+                {"type": "close", "attempt_id": ATTEMPT},
+            ]
+        ):  # fmt: skip
+            await loop.sock_sendall(other, json.dumps({**request, "seq": seq}).encode())
+            answer = json.loads(await loop.sock_recv(other, 1000))
+            assert answer["seq"] == seq
+            assert bool(answer["error"]) == (request["type"] != "close")
+        other.close()
+        await client.close(ATTEMPT)  # of which the other connection could close nothing
+
+
+async def test_malformed_settings_fail_at_start(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="FYKE_EGRESS_UPSTREAMS"):
+        await serve_egress(tmp_path / "e.sock", AddressRules(), {"usa": "http://a:1"})
+    assert not (tmp_path / "e.sock").exists()
