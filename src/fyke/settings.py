@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     service_user: str = "fyke"
     unsafe: bool = False
     install_seconds: int = Field(default=600, ge=1)
+    drain_seconds: int = Field(default=30, ge=0)
+    work_mb: int = Field(default=2048, ge=1)
     max_subtasks: int = Field(default=1000, ge=1)
     failed_rows: Literal["hide", "keep"] = "hide"
 
@@ -108,8 +110,33 @@ class Settings(BaseSettings):
         return self.home / "run"
 
     @property
+    def doorbell_dir(self) -> Path:
+        """One datagram socket per listening process."""
+        return self.run_dir / "bell"
+
+    @property
+    def egress_socket(self) -> Path:
+        """Where the egress process takes orders from the runner."""
+        return self.run_dir / "egress.sock"
+
+    @property
+    def launcher_socket(self) -> Path:
+        """Where the launcher takes orders, when Fyke was started as root."""
+        return self.run_dir / "launcher.sock"
+
+    @property
+    def node_file(self) -> Path:
+        """The name of this machine in a larger installation."""
+        return self.home / "node"
+
+    @property
     def blobs_dir(self) -> Path:
         return self.home / "blobs"
+
+    @property
+    def scratch_dir(self) -> Path:
+        """Files on their way: workbooks while they are made."""
+        return self.home / "scratch"
 
     @property
     def bundles_dir(self) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -33,16 +34,16 @@ from fyke.domain.contracts import (
     Traffic,
     Usage,
 )
-from fyke.domain.logs.model import LogType
-from fyke.domain.logs.system import COMPLETED, PREPARING, RUNNING, system_line
+from fyke.domain.logs import system
+from fyke.domain.logs.model import LogType, NewLogEntry
 from fyke.domain.results.intake import AttemptIntake, Intake
 from fyke.domain.runs.attempts import Attempts, Report
 from fyke.domain.runs.model import Outcome, Run
 from fyke.domain.runs.outcome import sentence
 from fyke.domain.workers.model import Version, Worker
-from fyke.errors import FykeError, StaleLease
+from fyke.errors import StaleLease
 from fyke.runner.bundles import BundleCache
-from fyke.runner.output import OutputLines
+from fyke.runner.output import OutputLines, last_words
 from fyke.sdk.http2 import serve
 from fyke.sdk.service import SdkService
 
@@ -56,9 +57,8 @@ KILL_WAIT_SECONDS = 5.0
 OUTPUT_DRAIN_SECONDS = 2.0
 PROXY_ADDRESS = "127.0.0.1:1080"
 BROWSER_ADDRESS = "127.0.0.1:9222"
-NO_BROWSER = (
-    "SYSTEM: the Worker asked for a browser (ChromeWs or ChromeHttp); this Fyke has no browser."
-)
+NO_BROWSER = "The Worker asked for a browser (ChromeWs or ChromeHttp); this Fyke has no browser."
+LAST_LINES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class Tools:
     bundles: BundleCache
     isolation: IsolationReport
     unsafe: bool
+    work_bytes: int  # how much the Worker's own folder may hold
     regions: frozenset[str]  # regions that have an upstream
 
 
@@ -109,7 +110,7 @@ class Carrier:
         self._box_usage = BoxUsage()
         self._final_traffic: Traffic | None = None
         self._intake: AttemptIntake | None = None
-        self._last_words = ""
+        self._last_lines: deque[str] = deque(maxlen=LAST_LINES)  # of the Worker's stderr
 
     # --- seen by the runner -------------------------------------------------------------
 
@@ -148,7 +149,8 @@ class Carrier:
         except StaleLease:
             log.warning("attempt_lost", attempt=self.attempt.id)
             end = End(Outcome.RUNNER_LOST, sentence(Outcome.RUNNER_LOST))
-        except (SandboxFault, FykeError, OSError) as error:
+        except Exception as error:
+            # Whatever it was, it was ours: the attempt ends as such, and its room is free again.
             log.exception("attempt_fault", attempt=self.attempt.id)
             end = End(Outcome.INTERNAL, sentence(Outcome.INTERNAL, detail=str(error)))
         return await self._finish(intake, end)
@@ -156,7 +158,7 @@ class Carrier:
     # --- the steps ----------------------------------------------------------------------
 
     async def _prepare_and_run(self, intake: AttemptIntake) -> End:
-        self._say(intake, PREPARING)
+        _say(intake, system.preparing(self.attempt.number, 0))
         self._check_isolation(intake)
         bundle = await self._tools.bundles.ensure(self._version)
         try:
@@ -164,7 +166,7 @@ class Carrier:
                 self._tools.environments.ensure(self._version, bundle)
             )
         except EnvironmentFailed as failed:
-            intake.log(LogType.ERROR, failed.log)
+            intake.log(LogType.ERROR, failed.log, system=True)
             raise _Refused(
                 End(Outcome.INSTALL_FAILED, sentence(Outcome.INSTALL_FAILED, detail=str(failed)))
             ) from failed
@@ -174,7 +176,11 @@ class Carrier:
             version=self._version,
             bundle=bundle,
             environment=environment,
-            limits=BoxLimits(cpus=limits.cpus, memory=limits.memory_mb * 2**20),
+            limits=BoxLimits(
+                cpus=limits.cpus,
+                memory=limits.memory_mb * 2**20,
+                work_size=self._tools.work_bytes,
+            ),
         )
         box = await self._tools.sandbox.open(spec)
         try:
@@ -191,7 +197,7 @@ class Carrier:
             if self._stop_reason is not None:
                 return self._stop_reason
             await self._tools.attempts.started(self.attempt)
-            self._say(intake, RUNNING)
+            _say(intake, system.running(self.attempt.number, 0))
             await box.launch(self._worker_env(secret))
             return await self._watch(intake, box, limits)
         finally:
@@ -201,10 +207,7 @@ class Carrier:
     async def _open_egress(self, intake: AttemptIntake, box: Box, secret: str) -> None:
         run = self.lease.run
         if run.region and run.region not in self._tools.regions and "*" not in self._tools.regions:
-            intake.log(
-                LogType.INFO,
-                f"SYSTEM: proxy_region {run.region} has no upstream here; going out directly.",
-            )
+            self._note(intake, f"proxy_region {run.region} has no upstream; going out directly.")
         grant = Pass(
             attempt_id=self.attempt.id,
             secret=secret,
@@ -215,7 +218,7 @@ class Carrier:
         listeners = box.listeners
         await self._tools.egress.open([listeners["proxy"], listeners["proxy6000"]], grant)
         await self._tools.egress.refuse_browser(
-            self.attempt.id, listeners["cdp"], lambda: intake.log(LogType.WARN, NO_BROWSER)
+            self.attempt.id, listeners["cdp"], lambda: self._note(intake, NO_BROWSER)
         )
 
     def _worker_env(self, secret: str) -> dict[str, str]:
@@ -231,15 +234,10 @@ class Carrier:
         if report.level is Isolation.FULL:
             return
         if report.level is Isolation.NO_LIMITS and self._operator:
-            intake.log(
-                LogType.WARN,
-                "SYSTEM: this machine cannot limit cpu and memory hard: " + report.reason,
-            )
+            self._note(intake, f"This machine cannot limit cpu and memory hard: {report.reason}")
             return
         if report.level is Isolation.NONE and self._tools.unsafe:
-            intake.log(
-                LogType.WARN, "SYSTEM: FYKE_UNSAFE is set; a wall is missing: " + report.reason
-            )
+            self._note(intake, f"FYKE_UNSAFE is set and a wall is missing: {report.reason}")
             return
         detail = f'the sandbox here is at level "{report.level}": {report.reason}'
         raise _Refused(
@@ -285,15 +283,15 @@ class Carrier:
             raise SandboxFault("the sandbox did not end after SIGKILL")
 
     def _end_of(self, exit: BoxExit) -> End:
-        last_words = self._last_words
+        words = last_words(list(self._last_lines))
         if exit.out_of_memory and (exit.code or exit.signal):
             memory = self.lease.run.limits.memory_mb
             return End(Outcome.OUT_OF_MEMORY, sentence(Outcome.OUT_OF_MEMORY, memory_mb=memory))
         if exit.signal:
-            text = sentence(Outcome.SIGNAL, signal=exit.signal, last_words=last_words)
+            text = sentence(Outcome.SIGNAL, signal=exit.signal, last_words=words)
             return End(Outcome.SIGNAL, text)
         if exit.code:
-            text = sentence(Outcome.EXIT_CODE, code=exit.code, last_words=last_words)
+            text = sentence(Outcome.EXIT_CODE, code=exit.code, last_words=words)
             return End(Outcome.EXIT_CODE, text)
         return End(Outcome.SUCCEEDED)
 
@@ -303,12 +301,13 @@ class Carrier:
         async for stream, data in box.output():
             for text in lines.feed(stream, data):
                 self._log_line(intake, stream, text)
+            await intake.log_room()
         for stream, text in lines.rest():
             self._log_line(intake, stream, text)
 
     def _log_line(self, intake: AttemptIntake, stream: str, text: str) -> None:
         if stream == "stderr" and text.strip():
-            self._last_words = text.strip()[:500]
+            self._last_lines.append(text[:500])
         intake.log(LogType.INFO if stream == "stdout" else LogType.WARN, text)
 
     async def _limit_cpu_after_boot(self, intake: AttemptIntake, box: Box) -> None:
@@ -328,10 +327,14 @@ class Carrier:
 
     # --- the end ------------------------------------------------------------------------
 
+    def _note(self, intake: AttemptIntake, text: str) -> None:
+        _say(intake, system.warning(self.attempt.number, text, 0))
+
     async def _finish(self, intake: AttemptIntake, end: End) -> Run | None:
-        if end.outcome not in (Outcome.SUCCEEDED, Outcome.ABORTED):
-            intake.log(LogType.ERROR, end.message)
-        self._say(intake, COMPLETED)
+        if end.outcome is Outcome.SUCCEEDED:
+            _say(intake, system.completed(self.attempt.number, 0))
+        else:
+            _say(intake, system.failed(self.attempt.number, end.message, list(self._last_lines), 0))
         rows = await intake.close()
         run = await self._tools.attempts.ended(
             self.attempt,
@@ -384,8 +387,10 @@ class Carrier:
             memory_peak_bytes=self._box_usage.memory_peak,
         )
 
-    def _say(self, intake: AttemptIntake, text: str) -> None:
-        intake.log(LogType.INFO, system_line(self.attempt.number, text))
+
+def _say(intake: AttemptIntake, entry: NewLogEntry) -> None:
+    """Write one of the platform's own lines; the intake dates it."""
+    intake.log(entry.type, entry.content, system=True)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

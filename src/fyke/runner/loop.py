@@ -24,10 +24,10 @@ from fyke.domain.contracts import (
     Transaction,
     Usage,
 )
-from fyke.domain.logs.system import all_ended_line
+from fyke.domain.logs import system
 from fyke.domain.results.intake import Intake
 from fyke.domain.runs.attempts import Attempts
-from fyke.domain.runs.model import Outcome
+from fyke.domain.runs.model import Outcome, Run
 from fyke.domain.runs.outcome import sentence
 from fyke.domain.workers.model import Version, Worker
 from fyke.errors import FykeError
@@ -214,17 +214,19 @@ class Runner:
         try:
             run = await carrier.carry_out()
             if run is not None and run.state.terminal:
-                await self._intake.say(
-                    run.id,
-                    run_number(run.created_at),
-                    all_ended_line(run.subtasks, run.subtasks_succeeded),
-                )
+                await self._say_all_completed(run)
         except Exception:
             # Whatever it was, the lease will lapse and the timers will end the attempt.
             log.exception("carrier_failed", attempt=carrier.attempt.id)
         finally:
             self._carriers.pop(carrier.attempt.id, None)
             self._room_made.set()
+
+    async def _say_all_completed(self, run: Run) -> None:
+        group = run_number(run.created_at)
+        succeeded = run.subtasks_succeeded
+        entry = system.all_completed(group, run.subtasks, succeeded, run.subtasks - succeeded, 0)
+        await self._intake.say(run.id, group, entry.content)
 
     def traffic_tripped(self, attempt_id: str) -> None:
         """Called by the egress when an attempt has reached its traffic limit."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 # A line without an end must not gather in memory; the log cuts lines far below this.
 MAX_PENDING = 64 * 1024
@@ -36,3 +36,16 @@ class OutputLines:
             if text:
                 yield stream, text
         self._pending.clear()
+
+
+def last_words(lines: Sequence[str]) -> str:
+    """The line of a Worker's stderr that says best why it ended: of a traceback the line that
+    names the error, else the last one that is not blank."""
+    start = 0
+    for number, line in enumerate(lines):
+        if line.startswith("Traceback (most recent call last)"):
+            start = number + 1
+    for line in lines[start:] if start else ():
+        if line and not line[0].isspace():
+            return line.strip()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -218,6 +218,10 @@ class Runs:
         """The run with its live figures. Raises ``RunNotFound`` also for another account's."""
         return await self._view(await self._owned(caller, run_id))
 
+    async def events(self, caller: Caller, run_id: str) -> list[RunEvent]:
+        await self._owned(caller, run_id)
+        return await self._storage.read(lambda tx: tx.runs.events(run_id))
+
     async def list(
         self, caller: Caller, filter: RunFilter, *, offset: int, limit: int
     ) -> tuple[int, list[RunView]]:
@@ -285,10 +289,6 @@ class Runs:
         """Remove rows and logs first, then the record that names them."""
         await self._results.delete_run(run_id)
         await self._storage.write(lambda tx: tx.runs.delete(run_id))
-
-    async def events(self, caller: Caller, run_id: str) -> list[RunEvent]:
-        await self._owned(caller, run_id)
-        return await self._storage.read(lambda tx: tx.runs.events(run_id))
 
     async def wait_ended(self, run_id: str, seconds: float) -> Run:
         """Wait until the run is over or the time is; return it as it is then."""

@@ -1,0 +1,54 @@
+"""Where the server listens, and why it may refuse to."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import socket
+
+from fyke.cli.errors import CommandFailed
+from fyke.settings import Settings
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Bind the address of the settings. Says what to do when the port is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise CommandFailed(
+                f"Port {settings.port} on {settings.host} is in use by another program. "
+                "Choose another one with --port, or stop that program."
+            ) from None
+        raise CommandFailed(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+        ) from None
+    return listener
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse an address that others can reach while the owner has no password."""
+    if _is_loopback(settings.host):
+        return
+    from fyke import app
+
+    if not asyncio.run(app.owner_has_password(settings)):
+        raise CommandFailed(
+            f"Refusing to listen on {settings.host}: the owner has no password yet, and the "
+            "address can be reached from other machines. Use --host 127.0.0.1."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,67 @@
+"""``fyke serve --role NAME``: one role in this process. ``fyke up`` starts them all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Coroutine
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from fyke.cli.context import load_settings
+
+
+class RoleName(StrEnum):
+    """The roles that can be started apart."""
+
+    SERVER = "server"
+    RUNNER = "runner"
+    EGRESS = "egress"
+
+
+def serve(
+    role: Annotated[RoleName, typer.Option(help="Which role to run in this process.")],
+    fd: Annotated[int, typer.Option(hidden=True)] = -1,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (server).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (server).")] = None,
+    home: Annotated[str | None, typer.Option(help="The data folder.")] = None,
+) -> None:
+    """Run one role in the foreground, for installations of several machines.
+
+    Examples: fyke serve --role server --port 8100; fyke serve --role runner
+    """
+    from fyke import app
+    from fyke.cli.listening import check_exposure, listen
+    from fyke.telemetry.logging import configure
+
+    os.umask(0o077)
+    settings = load_settings(home=home, host=host, port=port)
+    configure(role.value, settings.log_level)
+    if fd >= 0:
+        from fyke.cli.supervisor import die_with_parent
+
+        die_with_parent()
+    else:
+        app.make_home(settings)
+        app.migrate_all(settings)
+        asyncio.run(app.bootstrap(settings))
+    if role is RoleName.SERVER:
+        if fd >= 0:
+            listener = socket.socket(fileno=fd)
+        else:
+            check_exposure(settings)
+            listener = listen(settings)
+        _run(app.serve_server(settings, listener))
+    elif role is RoleName.RUNNER:
+        _run(app.serve_runner(settings))
+    else:
+        _run(app.serve_egress(settings))
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    import uvloop
+
+    uvloop.run(work)

@@ -1,0 +1,49 @@
+"""The Workers that ship with Fyke: published to the catalog at every start, once per content."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.client import FykeClient, Unreachable
+from fyke.domain.workers.archive import pack
+from fyke.settings import Settings
+
+PAUSE_SECONDS = 0.05
+
+
+def assets() -> Path:
+    """The folder with ``sdk`` and ``workers``: inside the installed package, or the clone."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "assets"
+    return inside if inside.is_dir() else package.parents[1]
+
+
+def wait_until_ready(base: str, seconds: float) -> None:
+    """Return when the server answers and a runner is alive; raise ``CommandFailed`` if not."""
+    deadline = time.monotonic() + seconds
+    client = FykeClient(base, "")
+    while True:
+        try:
+            if client.ready():
+                return
+        except Unreachable:
+            pass
+        if time.monotonic() > deadline:
+            raise CommandFailed(
+                f"Fyke did not become ready within {seconds:g} s; the log above says why",
+                Exit.UNREACHABLE,
+            )
+        time.sleep(PAUSE_SECONDS)
+
+
+def publish_shipped(settings: Settings, base: str) -> list[str]:
+    """Publish every Worker of ``assets()/workers`` as public; return their paths."""
+    client = FykeClient(base, settings.owner_key_file.read_text().strip())
+    published = []
+    for folder in sorted((assets() / "workers").iterdir()):
+        if folder.is_dir():
+            worker = client.push_worker(pack(folder), name=folder.name, public=True)
+            published.append(worker.path)
+    return published

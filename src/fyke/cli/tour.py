@@ -1,0 +1,233 @@
+"""The main job, step by step, with every request as a curl line that can be copied.
+
+The input is real: by default the documentation server that Python itself ships, started on
+loopback for the occasion and opened for this one run only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+from rich.console import Console
+
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.settings import Settings
+
+WORKER = "website-content-crawler"
+PAGES = 12
+POLL_SECONDS = 0.5
+RUN_SECONDS = 240
+TERMINAL = {3: "succeeded", 4: "failed", 5: "aborted"}
+
+
+class Tour:
+    """Search, schema, start, poll, page, export, log, balance."""
+
+    def __init__(self, settings: Settings, base: str, url: str | None) -> None:
+        self._settings = settings
+        self._base = base
+        self._url = url
+        self._console = Console(stderr=False, highlight=False)
+        self._key = settings.owner_key_file.read_text().strip()
+        self._http = httpx2.Client(base_url=base, timeout=30, headers={"api-key": self._key})
+
+    def run(self) -> int:
+        """Do it all; 0 only if rows came back and both exports hold them."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._http)
+            url, allow = self._url, []
+            if url is None:
+                port = stack.enter_context(pydoc_server())
+                url, allow = f"http://127.0.0.1:{port}/", [f"127.0.0.1:{port}"]
+                self._say(f"Python's own documentation server runs at {url}, for this tour only.")
+            slug = self._find_worker()
+            self._read_schema(slug)
+            run = self._start(slug, url, allow)
+            status = self._poll(run)
+            rows = self._page(run)
+            exported = [self._export(run, "csv"), self._export(run, "json")]
+            self._read_log(run)
+            self._balance()
+        return self._verdict(status, rows, exported)
+
+    # --- the steps ----------------------------------------------------------------------
+
+    def _find_worker(self) -> str:
+        self._step(1, "Search the catalog")
+        data = self._get("/api/store", {"search": "crawler", "limit": "5"})
+        for worker in data["scraper"]:
+            self._say(f"  {worker['slug']}  {worker['path']}: {worker['title']}")
+        found = [w for w in data["scraper"] if w["name"] == WORKER]
+        if not found:
+            raise CommandFailed(f"The Worker {WORKER} is not in the catalog", Exit.NOT_FOUND)
+        return str(found[0]["slug"])
+
+    def _read_schema(self, slug: str) -> None:
+        self._step(2, "Read its schema")
+        data = self._get("/api/scraper", {"slug": slug})
+        self._say(f"  version {data['version']}; input fields:")
+        for field in data["parameters"]["custom"]["properties"]:
+            need = "required" if field.get("required") else "optional"
+            self._say(f"  {field['name']} ({field.get('type')}, {need}): {field.get('title', '')}")
+
+    def _start(self, slug: str, url: str, allow: list[str]) -> str:
+        self._step(3, "Start a run")
+        system: dict[str, Any] = {"memory": 512, "execute_limit_time_seconds": 180}
+        if allow:
+            system["egress_allow"] = allow
+        custom = {"start_urls": [{"url": url}], "max_results": PAGES, "max_depth": 1}
+        body = {
+            "scraper_slug": slug,
+            "is_async": True,
+            "input": {"parameters": {"system": system, "custom": custom}},
+        }
+        run = str(self._post("/api/v1/scraper/run", body)["run_slug"])
+        self._say(f"  run {run}")
+        return run
+
+    def _poll(self, run: str) -> int:
+        self._step(4, "Poll it")
+        self._curl("POST", "/api/v1/run/detail", {"run_slug": run})
+        deadline = time.monotonic() + RUN_SECONDS
+        last = ""
+        while True:
+            data = self._call("POST", "/api/v1/run/detail", {"run_slug": run})
+            status = int(data["status"])
+            word = TERMINAL.get(status, "running" if status == 2 else "waiting")
+            line = f"  {word}, {data['results']} rows, {data['traffic']} bytes of traffic"
+            if line != last:
+                self._say(line)
+                last = line
+            if status in TERMINAL:
+                if data["err_msg"]:
+                    self._say(f"  {data['err_msg']}")
+                return status
+            if time.monotonic() > deadline:
+                raise CommandFailed(f"The run did not end within {RUN_SECONDS} s", Exit.TIMEOUT)
+            time.sleep(POLL_SECONDS)
+
+    def _page(self, run: str) -> int:
+        self._step(5, "Page the results")
+        body = {"run_slug": run, "page_index": 1, "page_size": 5}
+        data = self._post("/api/v1/run/result/list", body)
+        self._say(f"  {data['count']} rows; the first ones:")
+        for row in data["list"]:
+            title = str(row.get("title") or "")[:60]
+            self._say(f"  {row.get('status')}  {row.get('url')}  {title}")
+        return int(data["count"])
+
+    def _export(self, run: str, format: str) -> int:
+        self._step(6, f"Export them as {format.upper()}")
+        data = self._post("/api/v1/run/result/export", {"run_slug": run, "format": format})
+        link = data["download_url"]
+        self._print(f"$ curl -sS -o results.{format} {shlex.quote(link)}")
+        content = httpx2.get(link, timeout=60).raise_for_status().text
+        rows = rows_in(content, format)
+        self._say(f"  {len(content.encode())} bytes, {rows} rows")
+        return rows
+
+    def _read_log(self, run: str) -> None:
+        self._step(7, "Read the log")
+        data = self._post("/api/v1/run/last/log", {"run_slug": run})
+        for entry in data["list"][-6:]:
+            self._say(f"  {entry['content'][:110]}")
+
+    def _balance(self) -> None:
+        self._step(8, "Print the balance")
+        data = self._post("/api/v1/account/info", {})
+        self._say(f"  balance {data['balance']} USD, {data['traffic']} bytes of traffic left")
+
+    def _verdict(self, status: int, rows: int, exported: list[int]) -> int:
+        if status == 3 and rows > 0 and exported == [rows, rows]:
+            self._say(f"\nThe whole job is done: {rows} rows, in both exports.")
+            return Exit.OK
+        self._say(
+            f"\nThe job did not work: status {TERMINAL[status]}, {rows} rows, "
+            f"{exported[0]} in the CSV and {exported[1]} in the JSON export."
+        )
+        return Exit.FAILED
+
+    # --- requests -----------------------------------------------------------------------
+
+    def _get(self, path: str, query: dict[str, str]) -> Any:
+        target = f"{path}?{httpx2.QueryParams(query)}"
+        self._curl("GET", target, None)
+        return self._call("GET", target, None)
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        self._curl("POST", path, body)
+        return self._call("POST", path, body)
+
+    def _call(self, method: str, target: str, body: dict[str, Any] | None) -> Any:
+        answer = self._http.request(method, target, json=body).json()
+        if answer["code"] != 0:
+            details = "; ".join(answer.get("details") or [])
+            raise CommandFailed(f"{target}: {answer['code']} {answer['message']} {details}")
+        return answer["data"]
+
+    def _curl(self, method: str, target: str, body: dict[str, Any] | None) -> None:
+        if method == "GET":
+            self._print(f"$ curl -sS {shlex.quote(self._base + target)}")
+            return
+        key = f'"api-key: $(cat {shlex.quote(str(self._settings.owner_key_file))})"'
+        text = shlex.quote(json.dumps(body, ensure_ascii=False))
+        self._print(f"$ curl -sS {self._base + target} -H {key} \\\n    -d {text}")
+
+    # --- printing -----------------------------------------------------------------------
+
+    def _step(self, number: int, title: str) -> None:
+        self._console.print(f"\n[bold]{number}. {title}[/bold]")
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, style="cyan", markup=False, soft_wrap=True)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def pydoc_server() -> Iterator[int]:
+    """Python's HTML documentation server on a free loopback port; stops when its input closes."""
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-u", "-m", "pydoc", "-n", "127.0.0.1", "-p", "0"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd="/",
+    )
+    try:
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        for line in process.stdout:
+            match = re.search(r"http://[^:]+:(\d+)/", line)
+            if match:
+                yield int(match[1])
+                return
+        raise CommandFailed("Python's documentation server did not start (python3 -m pydoc -p 0)")
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def rows_in(content: str, format: str) -> int:
+    """How many rows an export holds."""
+    if format == "json":
+        return len(json.loads(content))
+    import csv
+    import io
+
+    return max(0, sum(1 for _ in csv.reader(io.StringIO(content, newline=""))) - 1)

@@ -1,0 +1,235 @@
+"""A whole Fyke for end-to-end tests: real processes, a real data folder, real sandboxes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+PLAIN_UID = 12_345
+
+
+class Booted:
+    """``fyke up`` in a folder of its own. ``uid`` runs it as that user (needs root)."""
+
+    def __init__(self, folder: Path, *, uid: int | None = None, **settings: str) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.uid = uid
+        self.log = folder / "up.log"
+        self.settings = settings
+        self.process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+        self.key = ""
+
+    def environment(self) -> dict[str, str]:
+        named = {f"FYKE_{name.upper()}": value for name, value in self.settings.items()}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("FYKE_")}
+        return {**kept, "HOME": str(self.folder), "FYKE_HOME": str(self.home), **named}
+
+    def start(self, *arguments: str) -> Booted:
+        identity: dict[str, Any] = {}
+        if self.uid is not None:
+            os.chown(self.folder, self.uid, self.uid)
+            identity = {"user": self.uid, "group": self.uid, "extra_groups": []}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "fyke.cli.main", "up", "--port", "0", *arguments],
+                env=self.environment(),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **identity,
+            )
+        server_file = self.home / "server.json"
+        self.wait_for(lambda: server_file.exists() and server_file.read_text(), "server.json")
+        self.url = json.loads(server_file.read_text())["url"]
+        self.key = (self.home / "owner.key").read_text().strip()
+        self.wait_for(self._ready, "readiness")
+        return self
+
+    def _ready(self) -> bool:
+        try:
+            if httpx2.get(f"{self.url}/readyz", timeout=5).status_code != 200:
+                return False
+            search = httpx2.get(f"{self.url}/api/store", params={"search": "crawler"}, timeout=5)
+            return bool(search.json()["data"]["scraper"])
+        except (httpx2.HTTPError, ValueError, TypeError):
+            return False
+
+    def wait_for(
+        self, condition: Callable[[], Any], what: str, seconds: float = START_SECONDS
+    ) -> Any:
+        """Poll until ``condition`` holds; fail with the platform's log when it does not."""
+        deadline = time.monotonic() + seconds
+        while True:
+            value = condition()
+            if value:
+                return value
+            if self.process is not None and self.process.poll() is not None and what != "the end":
+                raise AssertionError(f"fyke up ended while waiting for {what}:\n{self.tail()}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited {seconds:g} s for {what}:\n{self.tail()}")
+            time.sleep(0.05)
+
+    def tail(self, lines: int = 60) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    # --- processes ----------------------------------------------------------------------
+
+    def tree(self) -> dict[int, list[str]]:
+        """Living descendants of ``fyke up``: pid to command line."""
+        assert self.process is not None
+        parents: dict[int, int] = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError, IndexError, ValueError):
+                    stat = (entry / "stat").read_text().rpartition(")")[2].split()
+                    if stat[0] != "Z":
+                        parents[int(entry.name)] = int(stat[1])
+        found: dict[int, list[str]] = {}
+        for pid in parents:
+            up = pid
+            while up in parents and up != self.process.pid:
+                up = parents[up]
+            if up == self.process.pid:
+                with contextlib.suppress(OSError):
+                    command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                    found[pid] = [part.decode(errors="replace") for part in command]
+        return found
+
+    def role(self, name: str) -> int:
+        """Process id of a role, waiting until it runs."""
+
+        def look() -> int:
+            for pid, command in self.tree().items():
+                if "--role" in command and command[command.index("--role") + 1] == name:
+                    return pid
+            return 0
+
+        return int(self.wait_for(look, f"the role {name}", 20))
+
+    def kill_role(self, name: str, number: int = signal.SIGKILL) -> int:
+        pid = self.role(name)
+        os.kill(pid, number)
+        return pid
+
+    def boxes(self) -> list[int]:
+        """Processes of sandboxes: everything below a bwrap."""
+        return [pid for pid, command in self.tree().items() if "bwrap" in command[0]]
+
+    def stop(self) -> int:
+        """Ctrl-C, politely; returns the exit status."""
+        if self.process is None:
+            return 0
+        process, self.process = self.process, None
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise AssertionError(f"fyke up did not stop:\n{self.tail()}") from None
+
+    # --- requests -----------------------------------------------------------------------
+
+    def call(self, path: str, body: Any = None, *, key: str | None = None, **kwargs: Any) -> Any:
+        """POST to v1 and return ``data``; fail on any other code than 0."""
+        answer = self.raw(path, body, key=key, **kwargs).json()
+        assert answer["code"] == 0, answer
+        return answer["data"]
+
+    def raw(
+        self, path: str, body: Any = None, *, key: str | None = None, **kwargs: Any
+    ) -> httpx2.Response:
+        headers = {"api-key": self.key if key is None else key, **kwargs.pop("headers", {})}
+        timeout = kwargs.pop("timeout", 60)
+        if isinstance(body, bytes):
+            kwargs["content"] = body
+        else:
+            kwargs["json"] = {} if body is None else body
+        return httpx2.post(f"{self.url}{path}", headers=headers, timeout=timeout, **kwargs)
+
+    def push(
+        self, archive: bytes, name: str, *, public: bool = False, key: str | None = None
+    ) -> str:
+        """Upload a Worker; return its slug."""
+        response = httpx2.post(
+            f"{self.url}/api/fyke/workers",
+            params={"name": name, "public": str(public).lower()},
+            content=archive,
+            headers={"api-key": key or self.key, "content-type": "application/zip"},
+            timeout=60,
+        )
+        answer = response.json()
+        assert answer["code"] == 0, answer
+        return str(answer["data"]["slug"])
+
+    def start_run(self, slug: str, custom: Any = None, **system: Any) -> str:
+        parameters = {"system": system, "custom": {} if custom is None else custom}
+        body = {"scraper_slug": slug, "input": {"parameters": parameters}}
+        return str(self.call("/api/v1/scraper/run", body)["run_slug"])
+
+    def detail(self, run: str) -> dict[str, Any]:
+        data: dict[str, Any] = self.call("/api/v1/run/detail", {"run_slug": run})
+        return data
+
+    def ended(self, run: str, seconds: float = 60) -> dict[str, Any]:
+        """Wait until the run is over and return its detail."""
+
+        def look() -> Any:
+            detail = self.detail(run)
+            return detail if detail["status"] in (3, 4, 5) else None
+
+        result: dict[str, Any] = self.wait_for(look, f"the end of run {run}", seconds)
+        return result
+
+    def rows(self, run: str, size: int = 1000) -> list[dict[str, Any]]:
+        """All rows, page by page, without their ids."""
+        rows: list[dict[str, Any]] = []
+        page = 1
+        while True:
+            body = {"run_slug": run, "page_index": page, "page_size": size}
+            listed = self.call("/api/v1/run/result/list", body)["list"]
+            rows += [
+                {k: v for k, v in row.items() if not k.startswith("__coreclaw")} for row in listed
+            ]
+            if len(listed) < size:
+                return rows
+            page += 1
+
+    def log_text(self, run: str) -> str:
+        """The whole log as the download link gives it."""
+        url = self.call("/api/v1/run/last/log", {"run_slug": run})["all_logs_url"]
+        return httpx2.get(url, timeout=60).text
+
+
+@contextlib.contextmanager
+def booted(*, uid: int | None = None, **settings: str) -> Iterator[Booted]:
+    """A platform in a temporary folder that sandboxes may pass through."""
+    folder = Path(tempfile.mkdtemp(prefix="fyke-e2e-"))
+    folder.chmod(0o711)
+    platform = Booted(folder, uid=uid, **settings)
+    try:
+        yield platform.start()
+    finally:
+        try:
+            platform.stop()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,9 @@
+"""Pushes one row and then waits for ever."""
+
+import time
+
+from sdk import CoreSDK
+
+CoreSDK.Result.push_data({"n": 1})
+while True:
+    time.sleep(60)

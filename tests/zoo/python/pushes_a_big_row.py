@@ -1,0 +1,11 @@
+"""One row of 5 MB, which is allowed, and one of 9 MB, which is not; then it goes on."""
+
+from sdk import CoreSDK
+
+CoreSDK.Result.push_data({"n": 1, "text": "x" * (5 * 2**20)})
+try:
+    CoreSDK.Result.push_data({"n": 2, "text": "x" * (9 * 2**20)})
+    refused = ""
+except Exception as error:
+    refused = str(error)
+CoreSDK.Result.push_data({"n": 3, "refused": refused})
