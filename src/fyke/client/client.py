@@ -1,0 +1,274 @@
+"""The client: one method for each operation of the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx2
+import msgspec
+
+from fyke.client import models
+from fyke.client.connection import Connection, segment
+from fyke.client.errors import ApiError
+
+T = TypeVar("T")
+
+SYNC_SECONDS = 300.0
+WALK_PAGE = 1000
+
+
+class FykeClient:
+    """A synchronous client of one server. ``timeout`` is in seconds, for each request.
+
+    Every method raises ``ApiError`` when the server says no and ``Unreachable`` when it does not
+    answer. Usable as a context manager; threads may share it.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        timeout: float = 30,
+        *,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self._wire = Connection(base_url, key, timeout, transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._wire.close()
+
+    # --- the server ------------------------------------------------------------------------
+
+    def ready(self) -> bool:
+        """Whether the storage answers and a runner is alive."""
+        try:
+            self._wire.call("GET", "/readyz")
+        except ApiError as error:
+            if error.status == 503:
+                return False
+            raise
+        return True
+
+    def version(self) -> str:
+        """The server's version."""
+        return str(self._wire.get("/version", dict[str, str])["version"])
+
+    # --- catalog ---------------------------------------------------------------------------
+
+    def search(self, text: str, limit: int = 10) -> list[models.StoreWorker]:
+        query = {"search": text, "limit": limit}
+        found = self._wire.get("/api/store", dict[str, list[models.StoreWorker]], query)
+        return found["scraper"]
+
+    def worker(self, ref: str) -> models.WorkerDetail:
+        return self._wire.get("/api/scraper", models.WorkerDetail, {"slug": ref})
+
+    def regions(self) -> list[models.Region]:
+        return self._list("/api/proxy/region", models.Region)
+
+    # --- runs ------------------------------------------------------------------------------
+
+    def start(self, request: models.RunRequest) -> str:
+        """Start a run; return its slug."""
+        return self._started("/api/v1/scraper/run", request.body())
+
+    def start_and_wait(
+        self, request: models.RunRequest, page_index: int = 1, page_size: int = 10
+    ) -> models.SyncResult:
+        """Start a run in sync mode: the answer comes with its end, or after five minutes."""
+        window = {"is_async": False, "page_index": page_index, "page_size": page_size}
+        return self._wire.post(
+            "/api/v1/scraper/run",
+            models.SyncResult,
+            request.body() | window,
+            extra_seconds=SYNC_SECONDS,
+        )
+
+    def start_task(self, task: str, callback_url: str = "") -> str:
+        body = {"task_slug": task, "callback_url": callback_url}
+        return self._started("/api/v1/task/run", body)
+
+    def rerun(self, run: str, callback_url: str = "") -> str:
+        return self._started("/api/v1/rerun", {"run_slug": run, "callback_url": callback_url})
+
+    def run(self, run: str) -> models.RunDetail:
+        return self._wire.post("/api/v1/run/detail", models.RunDetail, {"run_slug": run})
+
+    def runs(
+        self, *, status: int = 0, worker: str = "", page_index: int = 1, page_size: int = 20
+    ) -> models.RunPage:
+        body = {
+            "status": status,
+            "scraper_slug": worker,
+            "page_index": page_index,
+            "page_size": page_size,
+        }
+        return self._wire.post("/api/v1/run/list", models.RunPage, body)
+
+    def abort(self, run: str) -> None:
+        self._wire.post("/api/v1/scraper/abort", type(None), {"run_slug": run})
+
+    def wait(self, run: str, seconds: float, pause: float = 0.25) -> models.RunDetail:
+        """Poll until the run has ended. Raise ``TimeoutError`` when the time is over before."""
+        deadline = time.monotonic() + seconds
+        while True:
+            detail = self.run(run)
+            if detail.ended:
+                return detail
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"run {run} is still {detail.status_name} after {seconds:g} s")
+            time.sleep(min(pause, left))
+
+    def log(self, run: str) -> models.LogTail:
+        return self._wire.post("/api/v1/run/last/log", models.LogTail, {"run_slug": run})
+
+    def delete_run(self, run: str) -> None:
+        """Forget a finished run with its rows and logs."""
+        self._wire.call("DELETE", f"/api/fyke/runs/{segment(run)}")
+
+    def events(self, run: str) -> list[models.RunEvent]:
+        return self._list(f"/api/fyke/runs/{segment(run)}/events", models.RunEvent)
+
+    def deliveries(self, run: str) -> list[models.Delivery]:
+        return self._list(f"/api/fyke/runs/{segment(run)}/deliveries", models.Delivery)
+
+    # --- results ---------------------------------------------------------------------------
+
+    def results(self, run: str, page_index: int = 1, page_size: int = 10) -> models.ResultPage:
+        body = {"run_slug": run, "page_index": page_index, "page_size": page_size}
+        return self._wire.post("/api/v1/run/result/list", models.ResultPage, body)
+
+    def walk_results(self, run: str) -> Iterator[models.Row]:
+        """All rows, page by page, until the first page that is not full."""
+        page_index = 1
+        while True:
+            page = self.results(run, page_index, WALK_PAGE)
+            yield from page.list
+            if len(page.list) < WALK_PAGE:
+                return
+            page_index += 1
+
+    def export(
+        self,
+        run: str,
+        format: str = "csv",
+        keys: Sequence[str] = (),
+        *,
+        safe: bool = False,
+        bom: bool = False,
+    ) -> str:
+        """A temporary link to the file; see ``download``."""
+        body = {
+            "run_slug": run,
+            "format": format,
+            "filter_keys": [*keys],
+            "safe": safe,
+            "bom": bom,
+        }
+        data = self._wire.post("/api/v1/run/result/export", dict[str, str], body)
+        return data["download_url"]
+
+    def download(self, url: str, path: Path) -> int:
+        """Stream a link into a file, whole or not at all; return the number of bytes."""
+        return self._wire.download(url, path)
+
+    # --- workers and tasks -----------------------------------------------------------------
+
+    def push_worker(
+        self,
+        archive: bytes,
+        *,
+        name: str = "",
+        title: str = "",
+        description: str | None = None,
+        public: bool | None = None,
+    ) -> models.Published:
+        """Publish a ZIP as the next version; what is not given stays as it is."""
+        query: dict[str, str] = {}
+        if name:
+            query["name"] = name
+        if title:
+            query["title"] = title
+        if description is not None:
+            query["description"] = description
+        if public is not None:
+            query["public"] = "true" if public else "false"
+        data = self._wire.call(
+            "POST",
+            "/api/fyke/workers",
+            params=query,
+            content=archive,
+            headers={"content-type": "application/zip"},
+        )
+        return msgspec.convert(data, models.Published)
+
+    def own_workers(self) -> list[models.OwnWorker]:
+        return self._list("/api/fyke/workers", models.OwnWorker)
+
+    def create_task(self, request: models.TaskRequest) -> models.Task:
+        return self._wire.post("/api/fyke/tasks", models.Task, request.body())
+
+    def tasks(self, page_index: int = 1, page_size: int = 20) -> models.TaskPage:
+        query = {"page_index": page_index, "page_size": page_size}
+        return self._wire.get("/api/fyke/tasks", models.TaskPage, query)
+
+    def delete_task(self, task: str) -> None:
+        self._wire.call("DELETE", f"/api/fyke/tasks/{segment(task)}")
+
+    # --- accounts and keys -----------------------------------------------------------------
+
+    def account_info(self) -> models.AccountInfo:
+        return self._wire.post("/api/v1/account/info", models.AccountInfo, {})
+
+    def account(self) -> models.Account:
+        """One's own account, with the secret that signs its callbacks."""
+        return self._wire.get("/api/fyke/account", models.Account)
+
+    def accounts(self) -> list[models.Account]:
+        return self._list("/api/fyke/accounts", models.Account)
+
+    def create_account(self, name: str) -> models.NewAccount:
+        return self._wire.post("/api/fyke/accounts", models.NewAccount, {"name": name})
+
+    def credit(
+        self, account: str, usd: Decimal | str = "0", traffic_mb: Decimal | str = "0"
+    ) -> models.Account:
+        body = {"usd": str(usd), "traffic_mb": str(traffic_mb)}
+        path = f"/api/fyke/accounts/{segment(account)}/credit"
+        return self._wire.post(path, models.Account, body)
+
+    def create_key(self, name: str, *, account: str = "", expires_at: int = 0) -> models.NewKey:
+        body = {"name": name, "account": account, "expires_at": expires_at}
+        return self._wire.post("/api/fyke/keys", models.NewKey, body)
+
+    def list_keys(self, account: str = "") -> list[models.Key]:
+        return self._list("/api/fyke/keys", models.Key, {"account": account} if account else {})
+
+    def revoke_key(self, id_or_name: str, account: str = "") -> None:
+        params = {"account": account} if account else {}
+        self._wire.call("DELETE", f"/api/fyke/keys/{segment(id_or_name)}", params=params)
+
+    def runners(self) -> list[models.Runner]:
+        """The runners that are alive, for the operator."""
+        return self._list("/api/fyke/runners", models.Runner)
+
+    # --- shapes that repeat ----------------------------------------------------------------
+
+    def _started(self, path: str, body: dict[str, Any]) -> str:
+        return self._wire.post(path, dict[str, str], body)["run_slug"]
+
+    def _list(self, path: str, item: type[T], query: dict[str, Any] | None = None) -> list[T]:
+        data = self._wire.call("GET", path, params=query or {})
+        return [msgspec.convert(one, item) for one in data["list"]]

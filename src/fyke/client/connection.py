@@ -1,0 +1,127 @@
+"""One connection to one server: requests out, ``data`` of the envelope back."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx2
+import msgspec
+
+from fyke.client.errors import ApiError, Unreachable
+
+T = TypeVar("T")
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Connection:
+    """Sends requests with the key, keeps connections open, turns answers into data or errors."""
+
+    def __init__(
+        self, base_url: str, key: str, timeout: float, transport: httpx2.BaseTransport | None
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._timeout = timeout
+        # A proxy of the environment is for the web; a server on this machine is not behind it.
+        self._http = httpx2.Client(
+            timeout=timeout, trust_env=not _is_loopback(self.base_url), transport=transport
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, into: type[T], query: Mapping[str, Any] | None = None) -> T:
+        params = {name: str(value) for name, value in (query or {}).items()}
+        return msgspec.convert(self.call("GET", path, params=params), into)
+
+    def post(
+        self, path: str, into: type[T], body: Mapping[str, Any], *, extra_seconds: float = 0
+    ) -> T:
+        timeout = self._timeout + extra_seconds
+        return msgspec.convert(
+            self.call(
+                "POST",
+                path,
+                content=_encode(body),
+                headers={"content-type": "application/json"},
+                timeout=timeout,
+            ),
+            into,
+        )
+
+    def call(self, method: str, path: str, **more: Any) -> Any:
+        """``data`` of the answer; raise ``ApiError`` or ``Unreachable``."""
+        headers = {**self._headers, **more.pop("headers", {})}
+        try:
+            answer = self._http.request(method, self.base_url + path, headers=headers, **more)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise self._unreachable(error) from error
+        return _data(answer.status_code, answer.headers, answer.content, self.base_url)
+
+    def download(self, url: str, path: Path) -> int:
+        """Stream ``url`` into ``path``, whole or not at all; return the number of bytes.
+
+        The key stays here: a link needs none, and may lead to another server.
+        """
+        part = path.with_name(f".{path.name}.part-{os.getpid()}")
+        size = 0
+        try:
+            with self._http.stream("GET", url) as answer:
+                if answer.status_code != 200:
+                    _data(answer.status_code, answer.headers, answer.read(), url)
+                    raise Unreachable(f"{url} answered {answer.status_code}, not with a file")
+                with part.open("wb") as file:
+                    for piece in answer.iter_bytes():
+                        size += file.write(piece)
+            part.replace(path)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise self._unreachable(error) from error
+        finally:
+            part.unlink(missing_ok=True)
+        return size
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        if isinstance(error, httpx2.TimeoutException):
+            return Unreachable(f"{self.base_url} did not answer within {self._timeout:g} s")
+        return Unreachable(f"{self.base_url} cannot be reached: {error or type(error).__name__}")
+
+
+def segment(text: str) -> str:
+    """``text`` as one segment of a path."""
+    return quote(text, safe="")
+
+
+def _data(status: int, headers: Mapping[str, str], content: bytes, source: str) -> Any:
+    try:
+        body = _decode(content)
+        code, message = int(body["code"]), str(body["message"])
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        raise Unreachable(f"{source} answered {status}, but not as a Fyke server does") from None
+    if status == 200 and code == 0:
+        return body.get("data")
+    retry_after = headers.get("retry-after", "")
+    raise ApiError(
+        status,
+        code,
+        message,
+        body.get("details") or (),
+        request_id=headers.get("x-request-id", ""),
+        retry_after=int(retry_after) if retry_after.isdecimal() else 0,
+    )
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

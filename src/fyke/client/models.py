@@ -1,0 +1,319 @@
+"""What goes over the wire, as dataclasses. Names are those of the wire.
+
+Times ending in ``_at`` are Unix seconds, ``timestamp`` is in ms, traffic in bytes, money text in
+US dollars. Unknown fields of a newer server are ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+READY, RUNNING, SUCCEEDED, FAILED, ABORTED = 1, 2, 3, 4, 5
+TERMINAL = frozenset({SUCCEEDED, FAILED, ABORTED})
+STATUS_NAMES = {
+    READY: "ready",
+    RUNNING: "running",
+    SUCCEEDED: "succeeded",
+    FAILED: "failed",
+    ABORTED: "aborted",
+}
+
+Row = dict[str, Any]
+Rows = list[Row]  # lists are named, because a field called list hides the builtin
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A start. ``custom`` is the Worker's own input, ``system`` the device and the limits."""
+
+    worker: str
+    custom: dict[str, Any] = field(default_factory=dict)
+    system: dict[str, Any] = field(default_factory=dict)
+    version: str = ""
+    callback_url: str = ""
+
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "scraper_slug": self.worker,
+            "input": {"parameters": {"system": self.system, "custom": self.custom}},
+        }
+        if self.version:
+            body["version"] = self.version
+        if self.callback_url:
+            body["callback_url"] = self.callback_url
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRequest:
+    """A saved input. ``input`` is the whole object with ``parameters``."""
+
+    worker: str
+    input: dict[str, Any]
+    title: str = ""
+    version: str = ""
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "scraper_slug": self.worker,
+            "input": self.input,
+            "title": self.title,
+            "version": self.version,
+        }
+
+
+# --- answers -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoreWorker:
+    slug: str
+    title: str
+    description: str
+    path: str
+    name: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerParameters:
+    system: dict[str, Any]
+    custom: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDetail:
+    version: str
+    readme: str
+    parameters: WorkerParameters
+    slug: str
+    title: str
+    username: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    status: int
+    err_msg: str
+    slug: str
+    scraper_title: str
+    scraper_slug: str
+    results: int
+    usage: str
+    started_at: int
+    finished_at: int
+    duration: int
+    origin: str
+    traffic: int
+    version: str
+
+    @property
+    def ended(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def status_name(self) -> str:
+        return STATUS_NAMES.get(self.status, str(self.status))
+
+
+RunItems = list[RunDetail]
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    count: int
+    list: RunItems
+    page_index: int
+    page_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    label: str
+    key: str
+    format: str
+
+
+Columns = list[Column]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultPage:
+    count: int
+    headers: Columns
+    list: Rows
+    page_index: int
+    page_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    run_slug: str
+    run_status: str
+    status: int
+    error_message: str
+    result_message: str
+    execution_start_timestamp: int
+    execution_end_timestamp: int
+    running_duration: int
+    results: ResultPage
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    type: int
+    group: str
+    content: str
+    timestamp: int
+
+
+LogLines = list[LogLine]
+
+
+@dataclass(frozen=True, slots=True)
+class LogTail:
+    all_logs_url: str
+    list: LogLines
+    result_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountInfo:
+    balance: str
+    traffic: int
+    traffic_expiration_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    severity: str
+    code: str
+    file: str
+    line: int
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    slug: str
+    path: str
+    version: str
+    findings: list[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWorker:
+    slug: str
+    path: str
+    title: str
+    description: str
+    public: bool
+    version: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    slug: str
+    title: str
+    scraper_slug: str
+    scraper_path: str
+    version: str
+    created_at: int
+    updated_at: int
+
+
+TaskItems = list[Task]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    count: int
+    list: TaskItems
+    page_index: int
+    page_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """``webhook_secret`` comes with one's own account only."""
+
+    id: str
+    name: str
+    operator: bool
+    balance: str
+    held: str
+    traffic: int
+    traffic_expiration_at: int
+    created_at: int
+    webhook_secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    id: str
+    name: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    account: Account
+    key: NewKey
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    id: str
+    name: str
+    prefix: str
+    created_at: int
+    expires_at: int
+    revoked_at: int
+    last_used_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    timestamp: int
+    kind: str
+    before: str
+    after: str
+    actor: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    id: str
+    url: str
+    state: str
+    tries: int
+    next_at: int
+    last_status: int
+    last_error: str
+    created_at: int
+    ended_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    id: str
+    node: str
+    isolation: str
+    reason: str
+    cpus: float
+    memory: int
+    heartbeat_at: int

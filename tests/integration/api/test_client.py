@@ -1,0 +1,209 @@
+"""The client against a real server on loopback: every method, and raw HTTP that it never sends."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fyke.client import ApiError, FykeClient, RunRequest, TaskRequest, Unreachable
+from fyke.client.models import TERMINAL
+from support.house import SCHEMA
+from support.projects import python_project
+from support.served import Served, served
+
+CUSTOM = {"urls": ["https://a.example"], "big": 2**200}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("served"), templates) as server:
+        yield server
+
+
+@pytest.fixture
+def fyke(server: Served) -> Iterator[FykeClient]:
+    with FykeClient(server.base_url, server.house.owner_key) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def worker(server: Served) -> str:
+    with FykeClient(server.base_url + "/", server.house.owner_key) as fyke:
+        archive = python_project("print('hello')\n", schema=SCHEMA)
+        return fyke.push_worker(archive, name="reader", title="A reader", public=True).path
+
+
+def test_the_server_is_ready_once_a_runner_lives(server: Served, fyke: FykeClient) -> None:
+    assert fyke.ready() is False
+    server.do(server.house.beat())
+    assert fyke.ready() is True
+    assert fyke.version()[0].isdigit()
+    assert [r.isolation for r in fyke.runners()] == ["full"]
+
+
+def test_the_catalog(fyke: FykeClient, worker: str) -> None:
+    assert [w.path for w in fyke.search("reader")] == [worker]
+    detail = fyke.worker(worker)
+    assert (detail.version, detail.parameters.system["memory"]) == ("v1.0.1", 512)
+    assert len(fyke.regions()) == 249
+    assert [w.path for w in fyke.own_workers()] == [worker]
+
+
+def test_a_run_from_start_to_file(
+    server: Served, fyke: FykeClient, worker: str, tmp_path: Path
+) -> None:
+    run = fyke.start(RunRequest(worker, CUSTOM, {"memory": 512}))
+    assert fyke.run(run).status_name == "ready"
+    rows = [{"n": n, "big": 2**100} for n in range(1200)]
+    server.do(server.house.carry_out(rows, log=["hello"]))
+    detail = fyke.wait(run, 10)
+    assert (detail.status, detail.results, detail.ended) == (3, 1200, True)
+    assert fyke.runs(status=3, worker=worker).list[0] == detail
+    page = fyke.results(run, page_size=2)
+    assert (page.count, [c.key for c in page.headers]) == (1200, ["n", "big"])
+    assert page.list[1]["big"] == 2**100
+    assert sum(1 for _ in fyke.walk_results(run)) == 1200
+    assert "hello" in [line.content for line in fyke.log(run).list]
+    file = tmp_path / "rows.csv"
+    size = fyke.download(fyke.export(run, "csv", ["n"]), file)
+    assert file.stat().st_size == size
+    assert len(file.read_text().splitlines()) == 1201
+    assert [event.after for event in fyke.events(run)][-1] == "succeeded"
+    assert fyke.deliveries(run) == []
+    fyke.delete_run(run)
+    with pytest.raises(ApiError) as caught:
+        fyke.run(run)
+    assert (caught.value.status, caught.value.code) == (404, 70001)
+    assert len(caught.value.request_id) == 26
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_rerun_abort_and_waiting_in_vain(fyke: FykeClient, worker: str) -> None:
+    run = fyke.start(RunRequest(worker, CUSTOM, version="v1.0.1"))
+    again = fyke.rerun(run)
+    with pytest.raises(TimeoutError, match="still ready"):
+        fyke.wait(again, 0.01)
+    for each in (run, again):
+        fyke.abort(each)
+        assert fyke.run(each).status in TERMINAL
+
+
+def test_sync_mode(server: Served, fyke: FykeClient, worker: str) -> None:
+    async def carry_out() -> None:
+        import asyncio
+
+        while not (leases := await server.house.begin()):
+            await asyncio.sleep(0.005)
+        await server.house.push(leases[0], [{"n": 1}])
+        await server.house.end(leases[0])
+
+    runner = threading.Thread(target=lambda: server.do(carry_out()))
+    runner.start()
+    result = fyke.start_and_wait(RunRequest(worker, CUSTOM), page_size=5)
+    runner.join()
+    assert (result.run_status, result.status, result.results.list[0]["n"]) == ("completed", 3, 1)
+
+
+def test_tasks(fyke: FykeClient, worker: str) -> None:
+    task = fyke.create_task(TaskRequest(worker, {"parameters": {"custom": CUSTOM}}, "Daily"))
+    assert fyke.tasks().list == [task]
+    run = fyke.start_task(task.slug)
+    fyke.abort(run)
+    fyke.delete_task(task.slug)
+    assert fyke.tasks().count == 0
+
+
+def test_accounts_and_keys(server: Served, fyke: FykeClient) -> None:
+    made = fyke.create_account("fourth")
+    assert made.key.key not in repr(made)
+    assert fyke.credit("fourth", usd="2.5", traffic_mb=1).balance == "2.50"
+    assert "fourth" in {account.name for account in fyke.accounts()}
+    with FykeClient(server.base_url, made.key.key) as mine:
+        assert (mine.account_info().balance, mine.account().traffic) == ("2.50", 10**6)
+        assert mine.account().webhook_secret.startswith("whsec_")
+        assert "whsec_" not in repr(mine.account())
+        with pytest.raises(ApiError, match="Unauthorized access"):
+            mine.accounts()
+        key = mine.create_key("ci")
+        assert {k.name for k in mine.list_keys()} == {"first", "ci"}
+        mine.revoke_key(key.id)
+    assert [k.name for k in fyke.list_keys("fourth") if not k.revoked_at] == ["first"]
+
+
+def test_errors_carry_what_the_server_said(server: Served, fyke: FykeClient, worker: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        fyke.start(RunRequest(worker, {}))
+    assert (caught.value.status, caught.value.code) == (400, 4000)
+    assert caught.value.details[0].startswith('required field "urls" is missing or empty')
+    with FykeClient(server.base_url, "wrong") as stranger, pytest.raises(ApiError) as denied:
+        stranger.account_info()
+    assert (denied.value.status, denied.value.code) == (401, 20001)
+
+
+def test_nobody_there(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with FykeClient(f"http://127.0.0.1:{port}", "") as fyke:
+        for work in (
+            fyke.ready,
+            lambda: fyke.download(f"http://127.0.0.1:{port}/x", tmp_path / "f"),
+        ):
+            with pytest.raises(Unreachable, match="cannot be reached"):
+                work()
+    with pytest.raises(Unreachable), FykeClient("nonsense", "") as fyke:
+        fyke.version()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_links_of_deleted_runs_leave_no_file(
+    server: Served, fyke: FykeClient, worker: str, tmp_path: Path
+) -> None:
+    run = fyke.start(RunRequest(worker, CUSTOM))
+    fyke.abort(run)
+    url = fyke.export(run)
+    fyke.delete_run(run)
+    with pytest.raises(ApiError):
+        fyke.download(url, tmp_path / "rows.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _talk(server: Served, request: bytes) -> bytes:
+    host, _, port = server.base_url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), 10) as connection:
+        connection.sendall(request)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("request_line", "headers", "status", "body"),
+    [
+        (b"GET /nothing HTTP/1.1", b"Host: localhost", b"404", b'{"code":4040,'),
+        (b"GET /healthz HTTP/1.1", b"Host: evil.example", b"400", b'{"code":4000,'),
+        (b"GET /healthz HTTP/1.1", b"Host: localhost\r\nHost: evil", b"400", b'{"code":4000,'),
+        (b"GET /healthz HTTP/1.0", b"X: y", b"400", b'{"code":4000,'),
+        (b"PUT /api/v1/run/detail HTTP/1.1", b"Host: localhost", b"405", b'{"code":4000,'),
+        (b"GET //healthz HTTP/1.1", b"Host: localhost", b"404", b'{"code":4040,'),
+        (b"GET /%68ealthz/../x HTTP/1.1", b"Host: localhost", b"404", b'{"code":4040,'),
+        (
+            b"POST /api/v1/run/detail HTTP/1.1",
+            b"Host: localhost\r\nContent-Length: 99999999999",
+            b"401",
+            b'{"code":20001,',
+        ),
+    ],
+)
+def test_raw_requests_get_an_envelope_too(
+    server: Served, request_line: bytes, headers: bytes, status: bytes, body: bytes
+) -> None:
+    request = request_line + b"\r\n" + headers + b"\r\nConnection: close\r\n\r\n"
+    answer = _talk(server, request)
+    assert answer.split(b" ", 2)[1] == status
+    assert body in answer.replace(b"\r\n", b"")
+    assert b"<html" not in answer.lower()

@@ -1,0 +1,68 @@
+"""The API behind a real uvicorn on loopback, in a thread with an event loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvicorn
+
+from support.house import House, open_house
+
+T = TypeVar("T")
+
+
+@dataclass
+class Served:
+    """A listening server; ``do`` runs a coroutine where the services live."""
+
+    base_url: str = ""
+    house: House = field(init=False)
+    loop: asyncio.AbstractEventLoop = field(init=False)
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+
+@contextmanager
+def served(folder: Path, templates: Path, **config: Any) -> Iterator[Served]:
+    server = Served()
+    listener = socket.create_server(("127.0.0.1", 0))
+    server.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    ready, stop = threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        server.loop = asyncio.get_running_loop()
+        async with open_house(folder, templates) as server.house:
+            running = uvicorn.Server(
+                uvicorn.Config(
+                    server.house.app(**config),
+                    log_config=None,
+                    access_log=False,
+                    lifespan="off",
+                    ws="none",
+                    http="httptools",
+                    timeout_graceful_shutdown=1,
+                )
+            )
+            serving = asyncio.create_task(running.serve(sockets=[listener]))
+            ready.set()
+            await stop.wait()
+            running.should_exit = True
+            await serving
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield server
+    finally:
+        server.loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+        listener.close()

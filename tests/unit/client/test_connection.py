@@ -1,0 +1,68 @@
+"""What the client makes of answers that are no answers, and of addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from fyke.client import ApiError, FykeClient, Unreachable
+from fyke.client.connection import segment
+
+
+def _client(status: int, body: bytes, headers: dict[str, str] | None = None) -> FykeClient:
+    def answer(_request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(status, content=body, headers=headers)
+
+    return FykeClient("http://fyke.test", "k", transport=httpx2.MockTransport(answer))
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"{}", b'{"code":0}', b'{"code":"x","message":""}', b"\xff"]
+)
+def test_an_answer_that_is_no_envelope_is_not_from_a_fyke(body: bytes) -> None:
+    with pytest.raises(Unreachable, match="not as a Fyke server does"):
+        _client(502, body).version()
+
+
+def test_an_error_keeps_code_details_and_time() -> None:
+    body = b'{"code":4290,"message":"Too many","data":null,"details":["a"]}'
+    fyke = _client(429, body, {"retry-after": "7", "x-request-id": "r1"})
+    with pytest.raises(ApiError) as caught:
+        fyke.account_info()
+    error = caught.value
+    assert (error.status, error.code, str(error)) == (429, 4290, "Too many")
+    assert (error.details, error.retry_after, error.request_id) == (["a"], 7, "r1")
+
+
+def test_a_code_other_than_zero_is_an_error_whatever_the_status() -> None:
+    with pytest.raises(ApiError):
+        _client(200, b'{"code":5000,"message":"x","data":null}').version()
+
+
+def test_a_timeout_is_said_in_words() -> None:
+    def slow(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ReadTimeout("", request=request)
+
+    fyke = FykeClient("http://fyke.test", "", 3, transport=httpx2.MockTransport(slow))
+    with pytest.raises(Unreachable, match="within 3 s"):
+        fyke.version()
+
+
+def test_the_key_is_sent_to_the_server_and_never_to_a_link(tmp_path: Path) -> None:
+    seen: list[httpx2.Headers] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request.headers)
+        return httpx2.Response(200, content=b'{"code":0,"message":"success","data":null}')
+
+    fyke = FykeClient("http://fyke.test", "secret", transport=httpx2.MockTransport(answer))
+    fyke.abort("x")
+    fyke.download("http://elsewhere.test/f", tmp_path / "f")
+    assert seen[0]["authorization"] == "Bearer secret"
+    assert "authorization" not in seen[1]
+
+
+def test_names_are_one_segment_of_a_path() -> None:
+    assert segment("a/../b?c#d") == "a%2F..%2Fb%3Fc%23d"
