@@ -83,9 +83,8 @@ def test_an_address_entry_opens_exactly_that() -> None:
 
 
 def test_network_entries() -> None:
-    rules = AddressRules(
-        ["10.0.0.0/8", "192.168.0.0/16:443", "fd00::/8", "[fd20::]/64:80", "[::1]"]
-    )
+    rules = AddressRules(["10.0.0.0/8", "192.168.0.0/16:443", "fd00::/8", "[fd20::]/64:80"])
+    assert AddressRules(["[::1]"]).check("::1", 5)
     assert rules.check("10.9.9.9", 1) and rules.check("192.168.3.3", 443)
     assert not rules.check("192.168.3.3", 80)
     assert rules.check("fd00::9", 9) and not rules.check("::1", 5)

@@ -1,0 +1,108 @@
+"""Many links at once: memory stays bounded, and random limits hold to the byte."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.contracts import Pass
+from fyke.egress.local import LocalEgress
+from support.egress import (
+    ATTEMPT,
+    SECRET,
+    Origin,
+    client_and_process,
+    downloads,
+    listener,
+    port_of,
+    socks_code,
+    socks_hello,
+    socks_request,
+    until,
+)
+
+pytestmark = pytest.mark.anyio
+LOOPBACK = ("127.0.0.0/8",)
+
+
+def resident_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+async def stalled(proxy: int, port: int) -> asyncio.StreamWriter:
+    """Ask for a large answer and do not read it."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", proxy))
+    reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
+    writer.write(socks_hello() + socks_request("127.0.0.1", port))
+    assert await socks_code(reader) == 0
+    writer.write(b"go\n")
+    return writer
+
+
+@pytest.mark.parametrize("links", [100, pytest.param(500, marks=pytest.mark.long)])
+async def test_stalled_links_cost_bounded_memory(tmp_path: Path, links: int) -> None:
+    async with (
+        client_and_process(tmp_path, LOOPBACK) as (client, process),
+        Origin(downloads(5_000_000)) as origin,
+    ):
+        sock = listener()
+        await client.open([sock], Pass(ATTEMPT, SECRET, ""))
+        assert process.process is not None
+        writers = [await stalled(port_of(sock), origin.port) for _ in range(links)]
+        before = -1
+        while before != client.traffic(ATTEMPT).down:
+            before = client.traffic(ATTEMPT).down
+            await asyncio.sleep(0.3)
+        assert before > links * 65536
+        resident = resident_mib(process.process.pid)
+        print(f"{links} stalled links: {resident:.0f} MiB")
+        assert resident < 150
+        for writer in writers:
+            writer.transport.abort()
+        final = await client.close(ATTEMPT)
+    assert final.connections == links
+
+
+@pytest.mark.parametrize("runs", [30, pytest.param(1000, marks=pytest.mark.long)])
+async def test_random_limits_are_never_passed(runs: int) -> None:
+    egress = LocalEgress()
+    tripped: list[str] = []
+    egress.on_trip = tripped.append
+    dice = random.Random(7)
+
+    async def one(number: int, port: int) -> tuple[int, int]:
+        limit = dice.randrange(1, 300_000)
+        attempt = f"01RUN{number}"
+        sock = listener()
+        await egress.open([sock], Pass(attempt, SECRET, "", LOOPBACK, limit))
+
+        async def link() -> None:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port_of(sock))
+                writer.write(socks_hello(attempt) + socks_request("127.0.0.1", port))
+                writer.write(b"go\n")
+                await reader.read()
+                writer.close()
+            except OSError:
+                pass
+
+        await asyncio.gather(*(link() for _ in range(3)))
+        await until(lambda: egress.tripped(attempt))
+        final = await egress.close(attempt)
+        sock.close()
+        return final.total, limit
+
+    async with Origin(downloads(400_000)) as origin:
+        for start in range(0, runs, 10):
+            batch = [one(number, origin.port) for number in range(start, start + 10)]
+            assert all(total == limit for total, limit in await asyncio.gather(*batch))
+    assert len(tripped) == runs
+    await egress.stop()
