@@ -25,6 +25,7 @@ from fyke.sandbox.order import Order
 from fyke.sandbox.spawner import Held, Spawner
 
 Check = tuple[str, bool, str]
+SETTINGS = Path("/proc/sys")
 NO_CAPABILITY = "0000000000000000"
 LIMITS = BoxLimits(cpus=1.0, memory=256 * 2**20, processes=32)
 DENIED_CALL = "request_key"  # unfiltered: EFAULT for the null pointers that the inspector passes
@@ -163,17 +164,16 @@ def _limits(holds: frozenset[str], kind: str, reason: str) -> Check:
 
 def _why_no_box(message: str) -> str:
     """Name what forbids it, and the way out, as far as the machine tells."""
-    settings = Path("/proc/sys")
-    if _setting(settings / "kernel/apparmor_restrict_unprivileged_userns") == "1":
+    if _setting(SETTINGS / "kernel/apparmor_restrict_unprivileged_userns") == "1":
         return (
             f"{message}. AppArmor forbids user namespaces to plain programs: load the profile "
             "bwrap-userns-restrict (apt install apparmor-profiles, copy "
             "/usr/share/apparmor/extra-profiles/bwrap-userns-restrict to /etc/apparmor.d/, then "
             "apparmor_parser -r on it)"
         )
-    if _setting(settings / "user/max_user_namespaces") == "0":
+    if _setting(SETTINGS / "user/max_user_namespaces") == "0":
         return f"{message}. User namespaces are off: set sysctl user.max_user_namespaces=15000"
-    if _setting(settings / "kernel/unprivileged_userns_clone") == "0":
+    if _setting(SETTINGS / "kernel/unprivileged_userns_clone") == "0":
         return f"{message}. Set sysctl kernel.unprivileged_userns_clone=1"
     if "proc" in message:
         return (
