@@ -64,13 +64,7 @@ class Booted:
         return self
 
     def _ready(self) -> bool:
-        try:
-            if httpx2.get(f"{self.url}/readyz", timeout=5).status_code != 200:
-                return False
-            search = httpx2.get(f"{self.url}/api/store", params={"search": "crawler"}, timeout=5)
-            return bool(search.json()["data"]["scraper"])
-        except (httpx2.HTTPError, ValueError, TypeError):
-            return False
+        return f"Fyke is running at {self.url}" in self.log.read_text(errors="replace")
 
     def wait_for(
         self, condition: Callable[[], Any], what: str, seconds: float = START_SECONDS

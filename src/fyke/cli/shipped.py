@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.client import FykeClient, Unreachable
+from fyke.client import ApiError, FykeClient, Unreachable
 from fyke.domain.workers.archive import pack
 from fyke.settings import Settings
 
@@ -44,6 +44,13 @@ def publish_shipped(settings: Settings, base: str) -> list[str]:
     published = []
     for folder in sorted((assets() / "workers").iterdir()):
         if folder.is_dir():
-            worker = client.push_worker(pack(folder), name=folder.name, public=True)
-            published.append(worker.path)
+            published.append(_publish(client, folder))
     return published
+
+
+def _publish(client: FykeClient, folder: Path) -> str:
+    try:
+        return client.push_worker(pack(folder), name=folder.name, public=True).path
+    except ApiError as error:
+        details = "; ".join(error.details)
+        raise CommandFailed(f"The Worker {folder.name} was refused: {error} {details}") from None
