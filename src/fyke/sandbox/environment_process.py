@@ -23,6 +23,8 @@ MAX_LOG = 64 * 1024  # characters that are kept of each end
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MEMORY = 4 * 2**30  # address space of one installer without a virtual machine of its own
 
+_DRAIN = 5.0  # seconds for what a killed installer left in its pipe
+
 _PASSED = frozenset(
     [
         "HOME",
@@ -149,16 +151,8 @@ class Installer:
         When the time is over, or the caller is cancelled, its whole process group is killed.
         Raise ``EnvironmentFailed`` for the first.
         """
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=cwd,
-            env=self.environment() | dict(settings or {}),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=log.held,
-        )
+        env = self.environment() | dict(settings or {})
+        process = await _start(command, cwd, env, log.held)
         if memory is not None:
             with contextlib.suppress(ProcessLookupError):
                 resource.prlimit(process.pid, resource.RLIMIT_AS, (memory, memory))
@@ -173,9 +167,43 @@ class Installer:
             )
             raise EnvironmentFailed(message, log.text()) from None
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            await _end(process)
+
+
+async def _start(
+    command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], held: Sequence[int]
+) -> asyncio.subprocess.Process:
+    """Start a command as the leader of a group of its own.
+
+    Starting is not interrupted: cancelled half way, asyncio would end the leader and leave the
+    processes that it has begun.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command,
+            cwd=cwd,
+            env=env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=held,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await _end(await starting)
+        raise
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN):  # a pipe that is full keeps asyncio from noticing
+            await _collect(process, InstallLog())
+    await process.wait()
 
 
 async def _collect(process: asyncio.subprocess.Process, log: InstallLog) -> None:

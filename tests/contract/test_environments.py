@@ -1,0 +1,74 @@
+"""The contract of ``Environments``: once per content, shared, kept, and failing in words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.contracts import EnvironmentFailed, Environments
+from fyke.domain.workers.model import Language
+from fyke.sandbox.environment import UvEnvironments
+from support.memory import a_version
+from support.wheels import make_shelf, make_wheel
+
+pytestmark = pytest.mark.anyio
+
+Maker = Callable[[], Environments]
+PYTHON = replace(a_version("w"), language=Language.PYTHON, requirements="tiny\n")
+
+
+@pytest.fixture(params=["uv"])
+def maker(request: pytest.FixtureRequest, tmp_path: Path) -> Maker:
+    """Make implementations that share one place, as several processes do."""
+    shelf = make_shelf(tmp_path / "shelf")
+    make_wheel(shelf, "tiny")
+    environ = {"UV_FIND_LINKS": str(shelf), "UV_OFFLINE": "1", "HOME": str(tmp_path / "home")}
+    return lambda: UvEnvironments(tmp_path / "envs", tmp_path / "cache", environ=environ)
+
+
+async def test_built_once_and_kept(maker: Maker, tmp_path: Path) -> None:
+    first = await maker().ensure(PYTHON, tmp_path)
+    assert first.path is not None and first.path.is_dir()
+    assert "tiny" in first.log
+    inode = first.path.stat().st_ino
+    again = await maker().ensure(replace(PYTHON, id="other", number="v9"), tmp_path)
+    assert again == first
+    assert first.path.stat().st_ino == inode
+
+
+async def test_builders_at_the_same_time(maker: Maker, tmp_path: Path) -> None:
+    made = await asyncio.gather(*(maker().ensure(PYTHON, tmp_path) for _ in range(3)))
+    assert len({(environment.path, environment.log) for environment in made}) == 1
+
+
+async def test_other_requirements_are_another_environment(maker: Maker, tmp_path: Path) -> None:
+    first = await maker().ensure(PYTHON, tmp_path)
+    other = await maker().ensure(replace(PYTHON, requirements=""), tmp_path)
+    assert other.path != first.path
+
+
+async def test_failing_tells_why_and_leaves_the_next_try_free(maker: Maker, tmp_path: Path) -> None:
+    absent = replace(PYTHON, requirements="absent-package")
+    for _ in range(2):
+        with pytest.raises(EnvironmentFailed, match="absent-package") as caught:
+            await maker().ensure(absent, tmp_path)
+        assert caught.value.log
+    assert (await maker().ensure(PYTHON, tmp_path)).path
+
+
+async def test_a_language_without_dependencies(maker: Maker, tmp_path: Path) -> None:
+    made = await maker().ensure(replace(PYTHON, language=Language.GO), tmp_path)
+    assert made.path is None
+
+
+async def test_a_cancelled_builder_leaves_the_lock_free(maker: Maker, tmp_path: Path) -> None:
+    work = asyncio.create_task(maker().ensure(PYTHON, tmp_path))
+    await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert (await maker().ensure(PYTHON, tmp_path)).path
