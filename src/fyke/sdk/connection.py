@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
@@ -89,14 +89,14 @@ class Connection(asyncio.Protocol):
     # --- transport ----------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream socket has one
-        self.transport = transport
-        self._sender = Sender(self._server.loop, transport, self._reply_sent)
+        # uvloop's transports are not subclasses of asyncio's, only shaped like them
+        self.transport = cast(asyncio.Transport, transport)
+        self._sender = Sender(self._server.loop, self.transport, self._reply_sent)
         if not self._server.admit(self):
             self._ended = True
-            transport.abort()
+            self.transport.abort()
             return
-        transport.write(_GREETING)
+        self.transport.write(_GREETING)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
@@ -250,12 +250,12 @@ class Connection(asyncio.Protocol):
         if not id % 2 or id <= self._last_stream:
             raise ProtocolError(PROTOCOL_ERROR, "a stream number that cannot be")
         self._last_stream = id
+        path = self._paths.path(block)
         if len(self._streams) >= MAX_STREAMS or not self._server.open_stream():
-            self._paths.skip(block)
             self._pace.useless()
             self._sender.put(frames.reset(id, frames.REFUSED_STREAM))
             return
-        stream = Stream(id, self._paths.path(block))
+        stream = Stream(id, path)
         self._streams[id] = stream
         self._sender.open(id)
         if flags & END_STREAM:
@@ -284,11 +284,22 @@ class Connection(asyncio.Protocol):
         stream.window -= size
         if stream.window < 0:
             raise ProtocolError(FLOW_CONTROL_ERROR, "more DATA than the stream's window")
-        stream.body += frames.unpadded(flags, payload)
+        if flags & frames.PADDED:
+            payload = self._without_padding(stream, flags, payload)
+        stream.body += payload
         if stream.need < 0 and len(stream.body) >= 5 and not self._read_length(stream):
             return
         if flags & END_STREAM:
             self._request_complete(stream)
+
+    def _without_padding(self, stream: Stream, flags: int, payload: bytes) -> bytes:
+        """Padding is no part of the message, so it must not use up the message's window."""
+        self._pace.useless(0.1)
+        content = frames.unpadded(flags, payload)
+        padding = len(payload) - len(content)
+        stream.window += padding
+        self._sender.put(frames.window_update(stream.id, padding))
+        return content
 
     def _receive(self, size: int) -> None:
         """Count DATA on the connection's window, and open it again before it is used up."""

@@ -1,0 +1,93 @@
+"""The files that a Python Worker carries, in a process of their own, as a Worker uses them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from support.sdk_server import SDK, Platform, rows_of
+
+
+def run(port: int, code: str) -> subprocess.CompletedProcess[str]:
+    """Run a Worker against the port; it sees its own address as the fixed one."""
+    start = f"import sdk\nsdk.ADDRESS = '127.0.0.1:{port}'\nfrom sdk import CoreSDK\n"
+    return subprocess.run(
+        [sys.executable, "-c", start + code],
+        env={**os.environ, "PYTHONPATH": str(SDK), "http_proxy": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_everything_a_worker_does(fyke: Platform) -> None:
+    port, attempt = fyke.thread.run(fyke.attempt(input_json=b'{"n": 1.10, "s": "\xc3\xa9"}'))
+    done = run(
+        port,
+        """
+assert CoreSDK.Parameter.get_input_json_dict() == {"n": 1.1, "s": "\\u00e9"}
+assert CoreSDK.Parameter.get_input_json_str() == '{"n": 1.10, "s": "\\u00e9"}'
+CoreSDK.Result.set_table_header([{"label": "Name", "key": "name", "format": "text"}, {"key": "x"}])
+CoreSDK.Result.push_data({"name": "\\U0001f600", "big": 2**70})
+CoreSDK.Result.push_data('{"twice": 1}')
+CoreSDK.Result.push_data({"half": "\\ud800", "nan": float("nan")})
+CoreSDK.Result.upsert_data({"id": 7, "v": 1}, "id")
+CoreSDK.Log.debug("d"); CoreSDK.Log.info(5); CoreSDK.Log.warn("w"); CoreSDK.Log.error("\\ud800")
+""",
+    )
+    assert done.returncode == 0, done.stderr
+    fyke.thread.run(attempt.flush())
+    assert [json.loads(row) for row in rows_of(fyke)] == [
+        {"name": "\U0001f600", "big": 2**70},
+        {"twice": 1},
+        {"half": "\ufffd", "nan": None},
+        {"id": 7, "v": 1},
+    ]
+    batches = [b for batches in fyke.results.batches for b in batches]
+    (headers,) = [b.headers for b in batches if b.headers]
+    assert [(h.label, h.key, h.format) for h in headers] == [
+        ("Name", "name", "text"),
+        ("", "x", ""),
+    ]
+    (upsert,) = [row for b in batches for row in b.rows if row.upsert_key]
+    assert (upsert.upsert_key, upsert.upsert_value) == ("id", "7")
+    said = [e.content for b in batches for e in b.log]
+    assert [line for line in said if len(line) < 3] == ["d", "5", "w", "?"]
+    assert len(said) == 6  # and two warnings about the third row
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("CoreSDK.Result.upsert_data({'a': 1}, '')", "ValueError: unique_key is required"),
+        (
+            "CoreSDK.Result.upsert_data({'a': 1}, 'b')",
+            "ValueError: unique_key [b] not found in data",
+        ),
+        ("CoreSDK.Result.push_data('x' * 9_000_000)", "sdk.SDKError: The row has 9000000 bytes"),
+    ],
+)
+def test_errors_say_what_is_wrong(fyke: Platform, code: str, error: str) -> None:
+    port, _ = fyke.thread.run(fyke.attempt())
+    done = run(port, code)
+    assert done.returncode == 1
+    assert error in done.stderr
+    assert rows_of(fyke) == []
+
+
+def test_an_empty_input_is_an_empty_object(fyke: Platform) -> None:
+    port, _ = fyke.thread.run(fyke.attempt(input_json=b""))
+    done = run(port, "print(CoreSDK.Parameter.get_input_json_dict())")
+    assert done.stdout == "{}\n"
+
+
+def test_importing_it_is_cheap() -> None:
+    code = (
+        "import sys, sdk; sys.exit(any(n.split('.')[0] in ('grpc', 'google') for n in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(SDK)}, timeout=30)
+    assert done.returncode == 0

@@ -1,0 +1,52 @@
+"""Admission of large messages, and the pace of one attempt."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fyke.sdk import flow
+from fyke.sdk.flow import Admission, Pace
+
+pytestmark = pytest.mark.anyio
+
+
+def test_large_messages_are_let_in_in_order_and_within_the_limit() -> None:
+    admission, let_in = Admission(100), []
+
+    def want(name: str, size: int, wanted: bool = True) -> None:
+        admission.request(size, lambda: let_in.append(name) is None and wanted)
+
+    want("a", 60)
+    want("b", 60)
+    want("gone", 30, wanted=False)
+    want("c", 30)
+    assert let_in == ["a"]
+    admission.release(60)
+    assert let_in == ["a", "b", "gone", "c"]
+    want("huge", 500)
+    admission.release(60)
+    assert let_in[-1] == "c"
+    admission.release(30)
+    assert let_in[-1] == "huge"  # alone, even what is over the limit gets in
+
+
+async def test_a_turn_ends_and_the_next_one_comes() -> None:
+    pace = Pace(asyncio.get_running_loop())
+    pace.spend(flow.TURN_UNITS + 50)
+    assert pace.units == -50
+    await asyncio.sleep(0)
+    assert pace.units == flow.TURN_UNITS
+
+
+async def test_the_budget_of_useless_frames() -> None:
+    pace = Pace(asyncio.get_running_loop())
+    pace.useful(100)
+    assert pace.pause() == 0
+    pace.useless(flow.BUDGET_BURST + 5)
+    assert pace.overdrawn
+    assert 0 < pace.pause() <= 1
+    pace.useful(10)
+    assert not pace.overdrawn
+    assert pace.pause() == 0

@@ -1,0 +1,68 @@
+"""Paths, codes and errors of the service; the calls themselves are tried with real clients."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.errors import Conflict, Unavailable
+from fyke.sdk import messages, status
+from fyke.sdk.service import SdkService
+from support.held_results import HeldResults, running
+
+pytestmark = pytest.mark.anyio
+
+SUCCESS = messages.write_response(0, "success")
+
+
+@pytest.mark.parametrize("package", ["coresdk", "cafesdk"])
+async def test_methods_of_both_packages(package: str) -> None:
+    async with running(HeldResults()) as intake:
+        service = SdkService(await intake.open("r", "a", ""), b"")
+        assert (
+            await service.handle(f"/{package}.Parameter/GetInputJSONString", b"") == b"\x12\x02{}"
+        )
+        for name in ("Log/Debug", "Log/Info", "Log/Warn", "Log/Error", "Result/PushData"):
+            assert await service.handle(f"/{package}.{name}", b"\x0a\x01x") == SUCCESS
+        header = b"\x0a\x06\x0a\x01l\x12\x01k"
+        assert await service.handle(f"/{package}.Result/SetTableHeader", header) == SUCCESS
+        with pytest.raises(status.Unimplemented, match="no method"):
+            await service.handle(f"/{package}.Result/pushdata", b"")
+
+
+async def test_broken_text_in_a_log_line_is_replaced() -> None:
+    results = HeldResults()
+    async with running(results) as intake:
+        attempt = await intake.open("r", "a", "")
+        await SdkService(attempt, b"").handle("/coresdk.Log/Info", b"\x0a\x03a\xffb")
+        await attempt.flush()
+        assert results.lines == ["a\ufffdb"]
+
+
+async def test_a_refusal_is_a_code_with_words() -> None:
+    async with running(HeldResults()) as intake:
+        service = SdkService(await intake.open("r", "a", ""), b"")
+        deep = b"[" * 70 + b"]" * 70
+        reply = await service.handle("/coresdk.Result/PushData", b"\x0a" + bytes([140, 1]) + deep)
+        assert reply[:2] == b"\x08\x01"
+        assert b"64 levels" in reply
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"), [(Unavailable("full"), status.Unavailable), (Conflict("no"), None)]
+)
+async def test_errors_of_the_store(error: Exception, raised: type[Exception] | None) -> None:
+    results = HeldResults()
+    async with running(results) as intake:
+        attempt = await intake.open("r", "a", "")
+
+        async def push(text: bytes) -> None:
+            raise error
+
+        attempt.push = push  # type: ignore[method-assign]
+        service = SdkService(attempt, b"")
+        if raised is None:
+            reply = await service.handle("/coresdk.Result/PushData", b"")
+            assert reply == messages.write_response(1, "no")
+        else:
+            with pytest.raises(raised, match="full"):
+                await service.handle("/coresdk.Result/PushData", b"")
