@@ -16,6 +16,7 @@ from support.egress import (
     Origin,
     basic,
     client_and_process,
+    client_and_task,
     connect,
     downloads,
     echo,
@@ -29,12 +30,15 @@ from support.egress import (
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["local", "process"])
+@pytest.fixture(params=["local", "task", "process"])
 async def egress(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Egress]:
     if request.param == "local":
         local = LocalEgress()
         yield local
         await local.stop()
+    elif request.param == "task":
+        async with client_and_task(tmp_path) as client:
+            yield client
     else:
         async with client_and_process(tmp_path) as (client, _):
             yield client

@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fyke.egress.client import EgressClient
+from fyke.egress.process import serve_egress
+from fyke.kit.addresses import AddressRules
 
 SECRET = "s3cret-of-this-attempt"
 ATTEMPT = "01ATTEMPT"
@@ -171,6 +173,23 @@ async def client_and_process(
     finally:
         await client.stop()
         process.kill()
+
+
+@asynccontextmanager
+async def client_and_task(folder: Path) -> AsyncIterator[EgressClient]:
+    """The whole control conversation without a second process."""
+    path = folder / "run" / "egress.sock"
+    ready = asyncio.Event()
+    serving = asyncio.create_task(serve_egress(path, AddressRules(), {}, ready=ready))
+    await ready.wait()
+    client = EgressClient(path)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.stop()
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:

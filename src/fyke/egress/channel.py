@@ -7,6 +7,7 @@ decides what they may reach.
 
 from __future__ import annotations
 
+import array
 import asyncio
 import os
 import socket
@@ -149,9 +150,7 @@ class Channel:
 
     def _read(self) -> None:
         try:
-            message, descriptors, flags, _ = socket.recv_fds(
-                self._sock, MAX_MESSAGE, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-            )
+            message, descriptors, flags = _receive(self._sock)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -162,6 +161,17 @@ class Channel:
             self.close()
             return
         self._on_message(message, descriptors)
+
+
+def _receive(sock: socket.socket) -> tuple[bytes, list[int], int]:
+    """Like ``socket.recv_fds``, which drops its flags: what arrives must not leak to children."""
+    numbers = array.array("i")
+    room = socket.CMSG_LEN(MAX_DESCRIPTORS * numbers.itemsize)
+    message, ancillary, flags, _ = sock.recvmsg(MAX_MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])
+    return message, list(numbers), flags
 
 
 def _close_all(descriptors: Sequence[int]) -> None:

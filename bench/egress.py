@@ -1,0 +1,168 @@
+"""How much the proxy costs: throughput on one connection and new connections per second.
+
+Run ``python bench/egress.py`` from the clone's environment. Client, origin and proxy are
+processes of their own on loopback, and direct and proxied rounds alternate in one sitting, so
+that the ratio means something on a noisy machine. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import socket
+import statistics
+import struct
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from fyke.domain.contracts import Pass
+from fyke.egress.client import EgressClient
+from fyke.egress.process import serve_egress
+from fyke.kit.addresses import AddressRules
+
+ATTEMPT, SECRET = "bench", "secret"
+BLOCK = bytes(1 << 20)
+
+
+def serve_origin(port_to: Connection) -> None:
+    """Answer a line with a number by that many bytes."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    port_to.send(listener.getsockname()[1])
+
+    def answer(conn: socket.socket) -> None:
+        with conn:
+            left = int(conn.makefile("rb").readline() or b"0")
+            while left > 0:
+                left -= conn.send(BLOCK[: min(left, len(BLOCK))])
+
+    while True:
+        conn, _ = listener.accept()
+        threading.Thread(target=answer, args=(conn,), daemon=True).start()
+
+
+def serve_proxy(path: Path, loop: str) -> None:
+    work = serve_egress(path, AddressRules(["127.0.0.0/8"]), {})
+    if loop == "uvloop":
+        import uvloop
+
+        uvloop.run(work)
+    else:
+        asyncio.run(work)
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def direct(origin: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", origin))
+
+
+def proxied(proxy: int, origin: int) -> socket.socket:
+    conn = socket.create_connection(("127.0.0.1", proxy))
+    hello = b"\x05\x01\x02\x01\x05bench\x06secret"
+    conn.sendall(hello + b"\x05\x01\x00\x01\x7f\x00\x00\x01" + struct.pack(">H", origin))
+    reply = conn.recv(14, socket.MSG_WAITALL)
+    if reply[5:6] != b"\x00":
+        raise RuntimeError(f"the proxy refused: {reply!r}")
+    return conn
+
+
+def fetch(conn: socket.socket, count: int) -> float:
+    """Return seconds for ``count`` bytes."""
+    buffer = bytearray(1 << 20)
+    start = time.perf_counter()
+    with conn:
+        conn.sendall(b"%d\n" % count)
+        got = 0
+        while size := conn.recv_into(buffer):
+            got += size
+    if got != count:
+        raise RuntimeError(f"{got} bytes came instead of {count}")
+    return time.perf_counter() - start
+
+
+def per_second(connect: Callable[[], socket.socket], seconds: float) -> float:
+    start = time.perf_counter()
+    rounds = 0
+    while time.perf_counter() - start < seconds:
+        fetch(connect(), 100)
+        rounds += 1
+    return rounds / (time.perf_counter() - start)
+
+
+async def open_attempt(path: Path) -> tuple[EgressClient, int]:
+    client = EgressClient(path, patience=30)
+    await client.start()
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    await client.open([listener], Pass(ATTEMPT, SECRET, ""))
+    port = listener.getsockname()[1]
+    listener.close()
+    return client, port
+
+
+async def measure(path: Path, origin: int, pid: int, size: int, rounds: int) -> dict[str, object]:
+    client, proxy = await open_attempt(path)
+    plain, through, cpu = [], [], []
+    for _ in range(rounds):
+        plain.append(size / await asyncio.to_thread(fetch, direct(origin), size))
+        before = cpu_seconds(pid)
+        conn = await asyncio.to_thread(proxied, proxy, origin)
+        through.append(size / await asyncio.to_thread(fetch, conn, size))
+        cpu.append((cpu_seconds(pid) - before) / size * 1e9)
+    fresh_direct = await asyncio.to_thread(per_second, lambda: direct(origin), 2)
+    fresh = await asyncio.to_thread(per_second, lambda: proxied(proxy, origin), 2)
+    counted = await client.close(ATTEMPT)
+    await client.stop()
+    return {
+        "direct_mb_s": round(statistics.median(plain) / 1e6),
+        "proxied_mb_s": round(statistics.median(through) / 1e6),
+        "ratio": round(statistics.median(t / p for t, p in zip(through, plain, strict=True)), 2),
+        "cpu_s_per_gb": round(statistics.median(cpu), 2),
+        "new_connections_s_direct": round(fresh_direct),
+        "new_connections_s": round(fresh),
+        "counted_exactly": counted.down == rounds * size + (counted.connections - rounds) * 100,
+    }
+
+
+def run(loop: str, size: int, rounds: int) -> dict[str, object]:
+    context = multiprocessing.get_context("spawn")
+    port_from, port_to = context.Pipe()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run" / "egress.sock"
+        servers = [
+            context.Process(target=serve_origin, args=(port_to,), daemon=True),
+            context.Process(target=serve_proxy, args=(path, loop), daemon=True),
+        ]
+        for server in servers:
+            server.start()
+        try:
+            pid = servers[1].pid or 0
+            return asyncio.run(measure(path, port_from.recv(), pid, size, rounds))
+        finally:
+            for server in servers:
+                server.kill()
+                server.join()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=int, default=600, help="size of one download")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="uvloop")
+    wanted = parser.parse_args()
+    figures = run(wanted.loop, wanted.megabytes * 1_000_000, wanted.rounds)
+    print(json.dumps({"loop": wanted.loop, **figures}))
+    return 0 if figures["counted_exactly"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
