@@ -46,6 +46,10 @@ class Driver(Protocol):
 
     def begin(self) -> None: ...
     def query(self, sql: str, params: Params = ()) -> list[Any]: ...
+    def queries(self, *asked: tuple[str, Params]) -> list[list[Any]]:
+        """Several queries one after the other, in one round trip where there is any."""
+        ...
+
     def run(self, sql: str, params: Params = ()) -> int:
         """Return the number of rows changed."""
         ...
@@ -55,8 +59,12 @@ class Driver(Protocol):
         """Insert as fast as the database can; ``types`` is column name to PostgreSQL type."""
         ...
 
+    def in_bulk(self, count: int) -> bool:
+        """Whether ``insert`` of so many rows must stay outside of ``together``."""
+        ...
+
     def together(self) -> AbstractContextManager[None]:
-        """Statements inside may share a round trip; only ``run`` and ``run_many`` are allowed."""
+        """Statements that write, without an answer, may share a round trip inside."""
         ...
 
     def number_transaction(self) -> None:
@@ -111,6 +119,9 @@ class SqliteDriver:
     def query(self, sql: str, params: Params = ()) -> list[Any]:
         return self._connection.execute(sql, params).fetchall()
 
+    def queries(self, *asked: tuple[str, Params]) -> list[list[Any]]:
+        return [self.query(sql, params) for sql, params in asked]
+
     def run(self, sql: str, params: Params = ()) -> int:
         return self._connection.execute(sql, params).rowcount
 
@@ -119,6 +130,9 @@ class SqliteDriver:
 
     def insert(self, table: str, types: dict[str, str], rows: Sequence[Params]) -> None:
         self._connection.executemany(insert_statement(table, types), rows)
+
+    def in_bulk(self, count: int) -> bool:
+        return False
 
     def together(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()

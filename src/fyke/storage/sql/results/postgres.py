@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from fyke.errors import Unavailable
 from fyke.storage.sql.results.drivers import Again, InDoubt, Params, insert_statement
 
-_COPY_FROM = 20  # from this many rows on a COPY is quicker than pipelined INSERTs
+_COPY_FROM = 8  # from this many rows on a COPY is quicker than pipelined INSERTs
 _SETTLE = "SELECT pg_xact_status(%s::xid8)"
 
 
@@ -46,6 +46,14 @@ class PostgresDriver:
     def query(self, sql: str, params: Params = ()) -> list[Any]:
         return self._cursor.execute(_native(sql), params).fetchall()
 
+    def queries(self, *asked: tuple[str, Params]) -> list[list[Any]]:
+        with self._connection.pipeline():
+            cursors = [
+                self._connection.cursor(binary=True).execute(_native(sql), params)
+                for sql, params in asked
+            ]
+        return [cursor.fetchall() for cursor in cursors]
+
     def run(self, sql: str, params: Params = ()) -> int:
         return self._connection.execute(_native(sql), params).rowcount
 
@@ -54,7 +62,7 @@ class PostgresDriver:
             cursor.executemany(_native(sql), params)
 
     def insert(self, table: str, types: dict[str, str], rows: Sequence[Params]) -> None:
-        if len(rows) < _COPY_FROM:
+        if not self.in_bulk(len(rows)):
             self.run_many(insert_statement(table, types), rows)
             return
         statement: Any = f"COPY {table} ({', '.join(types)}) FROM STDIN (FORMAT BINARY)"
@@ -62,6 +70,9 @@ class PostgresDriver:
             copy.set_types(list(types.values()))
             for row in rows:
                 copy.write_row(row)
+
+    def in_bulk(self, count: int) -> bool:
+        return count >= _COPY_FROM
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:

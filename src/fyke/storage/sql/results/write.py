@@ -25,6 +25,7 @@ _FENCE = """
     FROM results_attempts a JOIN results_runs r ON r.number = a.run
     WHERE NOT a.closed AND a.attempt_id IN ({marks})
 """
+_LOCK_RUNS = "SELECT number FROM results_runs WHERE run_id IN ({marks}) ORDER BY number"
 _PUT_HEADERS = """
     INSERT INTO results_headers (attempt, data) VALUES (?, ?)
     ON CONFLICT (attempt) DO UPDATE SET data = excluded.data
@@ -47,6 +48,7 @@ _CLOSE_ATTEMPT = """
 """
 
 Admission = tuple[int, RunState]  # the attempt's number, its run
+_Query = tuple[str, Sequence[Any]]
 
 
 def marks(count: int) -> str:
@@ -74,25 +76,30 @@ def commit(driver: Driver, batches: Sequence[AttemptBatch]) -> list[bool]:
 
 def _admit(driver: Driver, batches: Sequence[AttemptBatch]) -> dict[str, dict[str, Admission]]:
     """The fence: run id to its open attempts, locked against being closed until the commit."""
-    if driver.for_update:
-        for run_ids in _chunks({batch.run_id for batch in batches}):
-            driver.query(
-                f"SELECT number FROM results_runs WHERE run_id IN ({marks(len(run_ids))}) "  # noqa: S608
-                f"ORDER BY number{driver.for_update}",
-                run_ids,
-            )
     runs: dict[int, RunState] = {}
     admitted: dict[str, dict[str, Admission]] = {}
-    for attempt_ids in _chunks({batch.attempt_id for batch in batches}):
-        statement = _FENCE.format(marks=marks(len(attempt_ids)))
-        if driver.for_update:
-            statement += "FOR UPDATE OF a"
-        for attempt_id, attempt, run_id, number, rows, log_entries in driver.query(
-            statement, attempt_ids
-        ):
+    locks, fences = _fence_queries(driver, batches)
+    for found in driver.queries(*locks, *fences)[len(locks) :]:
+        for attempt_id, attempt, run_id, number, rows, log_entries in found:
             run = runs.setdefault(number, RunState(number, rows, log_entries))
             admitted.setdefault(run_id, {})[attempt_id] = (attempt, run)
     return admitted
+
+
+def _fence_queries(
+    driver: Driver, batches: Sequence[AttemptBatch]
+) -> tuple[list[_Query], list[_Query]]:
+    """First what locks the runs, where locks are needed; then what asks for open attempts."""
+    suffix = ""
+    locks: list[_Query] = []
+    if driver.for_update:
+        suffix = f"{driver.for_update} OF a"
+        run_ids = tuple({batch.run_id for batch in batches})
+        locks = [(_LOCK_RUNS.format(marks=marks(len(run_ids))) + driver.for_update, run_ids)]
+    return locks, [
+        (_FENCE.format(marks=marks(len(attempt_ids))) + suffix, attempt_ids)
+        for attempt_ids in _chunks({batch.attempt_id for batch in batches})
+    ]
 
 
 def _find(driver: Driver, wanted: dict[int, list[bytes]]) -> dict[tuple[int, bytes], StoredRow]:
@@ -111,13 +118,18 @@ def _find(driver: Driver, wanted: dict[int, list[bytes]]) -> dict[tuple[int, byt
 
 
 def _apply(driver: Driver, plan: Plan) -> None:
-    if plan.rows:
-        driver.insert("results_rows", _ROWS, plan.rows)
-    if plan.upserts:
-        driver.insert("results_upserts", _UPSERTS, plan.upserts)
-    if plan.log:
-        driver.insert("results_log", _LOG, plan.log)
+    inserts: list[tuple[str, dict[str, str], Sequence[Any]]] = [
+        ("results_rows", _ROWS, plan.rows),
+        ("results_upserts", _UPSERTS, plan.upserts),
+        ("results_log", _LOG, plan.log),
+    ]
+    for table, types, rows in inserts:
+        if driver.in_bulk(len(rows)):
+            driver.insert(table, types, rows)
     with driver.together():
+        for table, types, rows in inserts:
+            if rows and not driver.in_bulk(len(rows)):
+                driver.insert(table, types, rows)
         if plan.merged:
             driver.run_many(
                 "UPDATE results_rows SET data = ? WHERE id = ?",
