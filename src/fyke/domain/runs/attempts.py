@@ -66,7 +66,7 @@ class Attempts:
                 if not tx.runs.renew(r.attempt.id, r.attempt.token, tx.now + lease_ms, r.usage)
             )
             stop: dict[str, tuple[Outcome, str]] = {}
-            for run_id in {r.attempt.run_id for r in reports if r.attempt.id not in lost}:
+            for run_id in sorted({r.attempt.run_id for r in reports if r.attempt.id not in lost}):
                 run = self._check_caps(tx, run_id)
                 if run is not None and run.state in STOPPING:
                     reason = (run.outcome or Outcome.ABORTED, run.err_msg)
@@ -88,8 +88,10 @@ class Attempts:
             limits.max_traffic_bytes
         ):
             return self._limit(tx, run, Outcome.TRAFFIC_CAP)
-        priced = limits.max_charge_micros and self._rules.prices.any()
-        if priced and usage_micros(tx, self._rules, run) >= limits.max_charge_micros:
+        # Without a cap of its own a run may cost what was held for it, and no more.
+        cap = limits.max_charge_micros or run.hold_micros
+        priced = cap and self._rules.prices.any()
+        if priced and usage_micros(tx, self._rules, run) >= cap:
             return self._limit(tx, run, Outcome.CHARGE_CAP)
         return None
 
@@ -97,7 +99,7 @@ class Attempts:
         message = sentence(
             outcome,
             megabytes=f"{run.limits.max_traffic_bytes / 1e6:g}",
-            usd=f"{run.limits.max_charge_micros / 1e6:g}",
+            usd=f"{(run.limits.max_charge_micros or run.hold_micros) / 1e6:g}",
         )
         alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
         return LimitReached(alive, outcome, message)
