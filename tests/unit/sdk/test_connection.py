@@ -222,9 +222,9 @@ async def test_one_turn_is_bounded_and_the_rest_follows() -> None:
     connection, wire, _ = connect()
     connection.data_received(START + b"".join(call(1 + 2 * i) for i in range(500)))
     first = sum(kind == 0 for kind, *_ in wire.frames())
-    assert 0 < first < 60
+    assert first < 60  # none at all where tasks cannot start at once (before Python 3.12)
     assert not wire.reading
-    await turns(100)
+    await turns(200)
     assert sum(kind == 0 for kind, *_ in wire.frames()) == 500
     assert wire.reading
 
