@@ -36,9 +36,9 @@ def check_exposure(settings: Settings) -> None:
     """Refuse an address that others can reach while the owner has no password."""
     if _is_loopback(settings.host):
         return
-    from fyke import app
+    from fyke.app.state import owner_has_password
 
-    if not asyncio.run(app.owner_has_password(settings)):
+    if not asyncio.run(owner_has_password(settings)):
         raise CommandFailed(
             f"Refusing to listen on {settings.host}: the owner has no password yet, and the "
             "address can be reached from other machines. Use --host 127.0.0.1."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Coroutine
@@ -33,7 +32,6 @@ def serve(
 
     Examples: fyke serve --role server --port 8100; fyke serve --role runner
     """
-    from fyke import app
     from fyke.cli.listening import check_exposure, listen
     from fyke.telemetry.logging import configure
 
@@ -45,20 +43,26 @@ def serve(
 
         die_with_parent()
     else:
-        app.make_home(settings)
-        app.migrate_all(settings)
-        asyncio.run(app.bootstrap(settings))
+        from fyke.app.prepare import prepare
+
+        prepare(settings)
     if role is RoleName.SERVER:
         if fd >= 0:
             listener = socket.socket(fileno=fd)
         else:
             check_exposure(settings)
             listener = listen(settings)
-        _run(app.serve_server(settings, listener))
+        from fyke.app.server import serve_server
+
+        _run(serve_server(settings, listener))
     elif role is RoleName.RUNNER:
-        _run(app.serve_runner(settings))
+        from fyke.app.runner import serve_runner
+
+        _run(serve_runner(settings))
     else:
-        _run(app.serve_egress(settings))
+        from fyke.app.egress import serve_egress
+
+        _run(serve_egress(settings))
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,26 +55,25 @@ def up(
 
 
 def _get_ready(settings: Settings) -> socket.socket:
-    """Data folder, schema, first account, port: in this order, each with a clear complaint."""
-    from fyke import app
+    """Data folder, port, schema, first account: in this order, each with a clear complaint."""
+    from fyke.app.folder import make_home
     from fyke.cli.listening import check_exposure, listen
-    from fyke.errors import FykeError
     from fyke.telemetry.logging import configure
 
     configure("supervisor", settings.log_level)
     try:
-        app.make_home(settings)
+        make_home(settings)
     except OSError as error:
         raise CommandFailed(
             f"The data folder {settings.home} cannot be written: {error.strerror}. "
             "Choose another one with --home, or give this user the right to write there."
         ) from None
     listener = listen(settings)
-    try:
-        app.migrate_all(settings)
-        asyncio.run(app.bootstrap(settings))
-    except FykeError as error:
-        raise CommandFailed(str(error)) from None
+    prepared = subprocess.run(
+        [sys.executable, "-m", "fyke.app.prepare"], env=_role_environment(settings), check=False
+    )
+    if prepared.returncode:
+        raise CommandFailed(f"The data folder {settings.home} could not be made ready; see above")
     check_exposure(settings)
     return listener
 
@@ -86,7 +86,7 @@ async def _up(
     once: bool,
     as_json: bool,
 ) -> int:
-    from fyke.app import write_private
+    from fyke.app.folder import write_private
     from fyke.cli.supervisor import Supervisor
 
     name, port = listener.getsockname()[:2]

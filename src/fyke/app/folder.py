@@ -1,0 +1,54 @@
+"""The data folder: what lies in it, and who may read it. Only the standard library."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from fyke.kit.ids import new_ulid
+from fyke.settings import Settings
+
+PERMISSIONS = {"open": 0o711, "shared": 0o755, "private": 0o700}
+
+
+def make_home(settings: Settings) -> None:
+    """Create the data folder and what is in it. Raises ``OSError`` when it cannot be written.
+
+    The folder itself may be passed through, because a sandbox's own user mounts bundles,
+    environments and its work folder from below it; everything with secrets in it may not be read.
+    """
+    for path, mode in (
+        (settings.home, PERMISSIONS["open"]),
+        (settings.home / "cache", PERMISSIONS["shared"]),
+        (settings.bundles_dir, PERMISSIONS["shared"]),
+        (settings.environments_dir, PERMISSIONS["shared"]),
+        (settings.work_dir, PERMISSIONS["open"]),
+        (settings.run_dir, PERMISSIONS["private"]),
+        (settings.doorbell_dir, PERMISSIONS["private"]),
+        (settings.blobs_dir, PERMISSIONS["private"]),
+        (settings.scratch_dir, PERMISSIONS["private"]),
+    ):
+        path.mkdir(parents=True, exist_ok=True)
+        # The launcher has made and owns the work folder where there is one.
+        if path.stat().st_mode & 0o777 != mode and path.stat().st_uid == os.geteuid():
+            path.chmod(mode)
+    if not settings.secret_file.exists():
+        write_private(settings.secret_file, secrets.token_hex(32))
+    if not settings.node_file.exists():
+        write_private(settings.node_file, new_ulid())
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n")
+    part.replace(path)
+
+
+def master_secret(settings: Settings) -> bytes:
+    """The installation's secret: signs downloads, derives webhook secrets."""
+    return bytes.fromhex(settings.secret_file.read_text().strip())

@@ -1,0 +1,130 @@
+"""The role runner: attempts, SDK service, rows and logs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+
+import structlog
+
+from fyke.app.house import House, open_house
+from fyke.domain.contracts import Egress, IsolationReport, Sandbox
+from fyke.domain.results.intake import Intake
+from fyke.domain.runs.attempts import Attempts
+from fyke.egress.client import EgressClient
+from fyke.engine.local import LocalEngine
+from fyke.errors import Conflict
+from fyke.kit.clock import SystemClock
+from fyke.kit.ids import new_ulid
+from fyke.runner.attempt import Tools
+from fyke.runner.bundles import BundleCache
+from fyke.runner.loop import Identity, Runner
+from fyke.sandbox.environment import UvEnvironments
+from fyke.sandbox.launcher_client import LauncherClient
+from fyke.sandbox.sandbox import BubblewrapSandbox
+from fyke.sandbox.spawner import DirectSpawner
+from fyke.settings import Settings
+
+log = structlog.get_logger()
+
+
+def open_sandbox(settings: Settings) -> BubblewrapSandbox:
+    """Through the launcher where there is one (started as root), else directly."""
+    if settings.launcher_socket.exists():
+        return BubblewrapSandbox(settings.work_dir, LauncherClient(settings.launcher_socket))
+    return BubblewrapSandbox(settings.work_dir, DirectSpawner(settings.work_dir))
+
+
+def open_environments(settings: Settings) -> UvEnvironments:
+    """Dependency environments of this machine."""
+    return UvEnvironments(
+        settings.environments_dir, settings.home / "cache" / "uv", seconds=settings.install_seconds
+    )
+
+
+def identity(settings: Settings) -> Identity:
+    """Name and size of this runner; 0 in the settings means what the machine has."""
+    return Identity(
+        id=new_ulid(),
+        node=settings.node_file.read_text().strip(),
+        cpus=settings.runner_cpus or float(os.cpu_count() or 1),
+        memory_mb=settings.runner_memory_mb or _machine_memory_mb() * 8 // 10,
+        slots=settings.runner_slots,
+    )
+
+
+def _machine_memory_mb() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+
+
+@contextlib.contextmanager
+def only_runner(settings: Settings) -> Iterator[None]:
+    """Hold the data folder's runner lock: its attempts belong to one process at a time."""
+    with (settings.run_dir / "runner.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(f"Another runner is at work in {settings.home}") from None
+        yield
+
+
+async def serve_runner(settings: Settings) -> None:
+    """Attempts, SDK service, rows and logs, until SIGTERM; a second SIGTERM ends them at once."""
+    with only_runner(settings):
+        async with open_house(settings) as house:
+            egress = EgressClient(settings.egress_socket)
+            await egress.start()
+            sandbox = open_sandbox(settings)
+            try:
+                report = await sandbox.probe()
+                log.info("isolation", level=report.level.value, reason=report.reason)
+                runner = make_runner(house, sandbox, egress, report)
+                _drain_on_sigterm(runner)
+                await runner.run()
+            finally:
+                await egress.stop()
+
+
+def make_runner(house: House, sandbox: Sandbox, egress: Egress, report: IsolationReport) -> Runner:
+    """A runner over these parts; it is told by the egress of limits that were reached."""
+    settings = house.settings
+    intake = Intake(house.results, SystemClock())
+    attempts = Attempts(house.storage, house.results, house.rules)
+    tools = Tools(
+        sandbox=sandbox,
+        environments=open_environments(settings),
+        egress=egress,
+        intake=intake,
+        attempts=attempts,
+        bundles=BundleCache(house.blobs, settings.bundles_dir),
+        isolation=report,
+        unsafe=settings.unsafe,
+        work_bytes=settings.work_mb * 2**20,
+        regions=frozenset(settings.egress_upstreams),
+    )
+    runner = Runner(
+        identity(settings),
+        house.storage,
+        LocalEngine(house.storage),
+        house.doorbell,
+        attempts,
+        intake,
+        tools,
+    )
+    egress.on_trip = runner.traffic_tripped
+    return runner
+
+
+def _drain_on_sigterm(runner: Runner) -> None:
+    asked = 0
+
+    def on_sigterm() -> None:
+        nonlocal asked
+        asked += 1
+        runner.drain() if asked == 1 else runner.stop_all()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_sigterm)

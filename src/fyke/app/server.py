@@ -1,0 +1,115 @@
+"""The role server: REST and timers. Holds no run; killing it stops nothing that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import uvicorn
+
+from fyke.api.app import ApiConfig, ApiServices, build_app
+from fyke.app.folder import master_secret
+from fyke.app.house import House, open_house
+from fyke.domain.accounts.service import Accounts
+from fyke.domain.callbacks.url import CallbackRules
+from fyke.domain.catalog.service import Catalog
+from fyke.domain.logs.service import RunLogs
+from fyke.domain.results.export.service import Exports
+from fyke.domain.results.service import RunResults
+from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.service import Runs
+from fyke.domain.tasks.service import Tasks
+from fyke.domain.workers.service import Workers
+from fyke.kit.addresses import AddressRules
+from fyke.kit.clock import SystemClock
+from fyke.kit.interfaces import own_addresses
+from fyke.notify.http import HttpNotifier
+from fyke.settings import Settings
+from fyke.timers.callbacks import CallbackTimer
+from fyke.timers.leases import LeaseTimer
+from fyke.timers.loop import Timer, run_timers
+from fyke.timers.retention import RetentionTimer
+
+
+async def serve_server(settings: Settings, listener: socket.socket) -> None:
+    """Serve on ``listener`` until SIGTERM."""
+    async with open_house(settings) as house:
+        app = build_app(_api_services(house), _api_config(settings))
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+        )
+        timers = asyncio.create_task(run_timers(_timers(house)))
+        try:
+            await uvicorn.Server(config).serve(sockets=[listener])
+        finally:
+            timers.cancel()
+            await asyncio.gather(timers, return_exceptions=True)
+
+
+def _timers(house: House) -> list[Timer]:
+    settings = house.settings
+    notifier = HttpNotifier(AddressRules(settings.callback_allow, own_addresses()))
+    runs = make_runs(house)
+    timers: list[Timer] = [
+        LeaseTimer(Attempts(house.storage, house.results, house.rules)),
+        CallbackTimer(
+            house.storage, notifier, house.doorbell, SystemClock(), master_secret(settings)
+        ),
+    ]
+    if settings.keep_days:
+        timers.append(RetentionTimer(house.storage, runs, settings.keep_days))
+    return timers
+
+
+def make_workers(house: House) -> Workers:
+    return Workers(house.storage, house.blobs, SystemClock())
+
+
+def make_runs(house: House) -> Runs:
+    return Runs(
+        house.storage,
+        house.results,
+        make_workers(house),
+        house.doorbell,
+        house.rules,
+        CallbackRules(AddressRules(house.settings.callback_allow, own_addresses())),
+    )
+
+
+def _api_services(house: House) -> ApiServices:
+    workers = make_workers(house)
+    results = RunResults(house.storage, house.results)
+    return ApiServices(
+        accounts=Accounts(house.storage, SystemClock()),
+        workers=workers,
+        catalog=Catalog(house.storage),
+        tasks=Tasks(house.storage, workers),
+        runs=make_runs(house),
+        results=results,
+        exports=Exports(house.storage, results, SystemClock(), house.settings.scratch_dir),
+        logs=RunLogs(house.storage, house.results),
+        storage=house.storage,
+    )
+
+
+def _api_config(settings: Settings) -> ApiConfig:
+    return ApiConfig(
+        host=settings.host,
+        public_url=settings.public_url,
+        allowed_hosts=settings.allowed_hosts,
+        trusted_proxies=settings.trusted_proxies,
+        rate_limit=settings.rate_limit,
+        download_seconds=settings.download_seconds,
+        sync_wait_seconds=settings.sync_wait_seconds,
+        require_callback_url=settings.require_callback_url,
+        master_secret=master_secret(settings),
+    )
