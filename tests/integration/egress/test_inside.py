@@ -178,6 +178,7 @@ async def test_a_rebinding_name_is_dialled_as_it_was_judged(rounds: int) -> None
 
     async def here(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(writer.get_extra_info("sockname")[0].encode())
+        writer.close()
 
     server = await asyncio.start_server(here, "127.0.0.2", 0)
     port = server.sockets[0].getsockname()[1]
