@@ -36,6 +36,7 @@ TABLE: dict[type[errors.FykeError], WireError] = {
     errors.FykeError: INTERNAL,
     errors.InvalidRequest: INVALID,
     errors.Unauthenticated: WireError(401, 20001, "Invalid API key"),
+    errors.InvalidKey: WireError(401, 20001, "Invalid API key"),
     errors.ExpiredKey: WireError(401, 20002, "API key expired"),
     errors.UserMissing: WireError(401, 10001, "User does not exist"),
     errors.UserDisabled: WireError(401, 10002, "User is disabled"),

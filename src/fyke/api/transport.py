@@ -10,7 +10,6 @@ import re
 from time import perf_counter
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,13 +30,13 @@ _PREFLIGHT = {
     "idempotency-key",
     "access-control-max-age": "600",
 }
-_EVERY_ANSWER = {
-    "access-control-allow-origin": "*",
-    "access-control-expose-headers": "x-request-id, retry-after",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-}
+_EVERY_ANSWER = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"x-request-id, retry-after"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
 
 
 class Transport:
@@ -84,10 +83,11 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = self.request_id
-            for name, value in _EVERY_ANSWER.items():
-                headers.setdefault(name, value)
+            headers: list[tuple[bytes, bytes]] = list(message["headers"])
+            given = {name for name, _ in headers}
+            headers.extend(pair for pair in _EVERY_ANSWER if pair[0] not in given)
+            headers.append((b"x-request-id", self.request_id.encode()))
+            message["headers"] = headers
         await self._send(message)
 
     def note(self) -> None:

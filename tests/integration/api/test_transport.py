@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fyke import errors
 from fyke.api.decode import MAX_BODY_BYTES
-from support.api import Api, client, fails
-from support.house import House
+from fyke.domain.billing.pricing import Prices
+from support.api import Api, client, fails, start_body
+from support.house import House, open_house
 
 pytestmark = pytest.mark.anyio
 
@@ -403,3 +407,140 @@ async def test_users_that_are_gone_or_disabled(house: House, api: Api) -> None:
     fresh = await house.services.accounts.create_key(house.other, "second")
     await house.storage.write(change("UPDATE users SET disabled = 1 WHERE id = :i"))
     fails(await api.post(INFO, key=fresh.key), 401, 10002, "User is disabled")
+
+
+async def test_a_key_in_the_query_reaches_no_log(
+    house: House, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import structlog
+
+    canary = house.owner_key
+    with structlog.testing.capture_logs() as logged:
+        for path in (INFO, DETAIL, "/nothing", "/api/store", "/api/fyke/account"):
+            for method in ("GET", "POST", "PUT"):
+                answer = await api.send(method, f"{path}?token={canary}", key=None)
+                assert canary not in answer.text + str(answer.headers)
+
+        async def fail(*_: Any) -> None:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(type(house.services.runs), "get", fail)
+        await api.post(f"{DETAIL}?token={canary}", {"run_slug": "x"}, key=None)
+    faults = [entry for entry in logged if entry["event"] == "unexpected fault"]
+    assert len(faults) == 1
+    assert faults[0]["request_id"]
+    assert len(logged) > 15
+    assert canary not in repr(logged)
+
+
+async def test_injected_text_is_data_and_nothing_else(house: House, api: Api) -> None:
+    await house.publish()
+    payloads = [
+        "' OR '1'='1",
+        '"; DROP TABLE runs;--',
+        "%",
+        "_",
+        "\\",
+        "*",
+        "reader%",
+        "\u0000",
+        "${7*7}",
+        "{{7*7}}",
+        "../../etc/passwd",
+        "\u202e",
+        "😀" * 100,
+        "a\r\nSet-Cookie: x=1",
+        "NULL",
+        "nan",
+        "1e309",
+        "-0",
+        "[]",
+        "<script>alert(1)</script>",
+        "\ud7ff",
+        "\uffff",
+        "%00",
+        "%252f",
+    ]
+    for text in payloads:
+        for path in ("/api/store", "/api/scraper"):
+            answer = await api.get(path, params={"search": text, "slug": text, "limit": text})
+            assert answer.status_code in (200, 400, 404), (path, text)
+        for path in (
+            DETAIL,
+            "/api/v1/run/list",
+            "/api/v1/run/result/export",
+            "/api/v1/scraper/run",
+            "/api/v1/task/run",
+            "/api/v1/run/result/list",
+            "/api/fyke/tasks",
+            "/api/fyke/keys",
+            "/api/fyke/accounts",
+        ):
+            body = dict.fromkeys(
+                (
+                    "run_slug",
+                    "scraper_slug",
+                    "task_slug",
+                    "format",
+                    "filter_keys",
+                    "status",
+                    "page_index",
+                    "version",
+                    "callback_url",
+                    "name",
+                    "account",
+                    "title",
+                ),
+                text,
+            ) | {"input": {text: text, "parameters": {"custom": {text: text}, "system": {}}}}
+            for left_out in ("", "status", "page_index"):
+                given = {k: v for k, v in body.items() if k != left_out}
+                answer = await api.post(path, given)
+                assert answer.status_code in (200, 400, 401, 404, 409), (path, text, answer.text)
+    assert (await api.get("/api/store?search=%25", key=None)).json()["data"]["scraper"] == []
+
+
+async def test_extra_fields_change_nothing(house: House, api: Api) -> None:
+    extra = {
+        "balance": 10**9,
+        "account_id": house.other.account_id,
+        "operator": True,
+        "role": "owner",
+        "origin": "web",
+        "usage": "0",
+        "price": 0,
+        "id": "x",
+        "user_id": "x",
+        "state": "succeeded",
+    }
+    key = house.other_key
+    await api.post("/api/v1/account/info", extra, key=key)
+    made = (await api.post("/api/fyke/keys", {"name": "n", **extra}, key=key)).json()["data"]
+    info = (await api.get("/api/fyke/account", key=made["key"])).json()["data"]
+    assert (info["name"], info["operator"], info["balance"]) == ("other", False, "0.00")
+
+
+async def test_no_more_runs_start_than_the_balance_pays_for(
+    tmp_path: Path, templates: Path
+) -> None:
+    folder = tmp_path / "paid"
+    folder.mkdir()
+    prices = Prices(Decimal(0), Decimal(0), Decimal(1), False)
+    async with open_house(folder, templates, prices=prices) as house:
+        await house.services.accounts.credit(house.owner, "other", Decimal(10), Decimal(0))
+        worker = await house.publish()
+        async with client(house.app()) as http:
+            api = Api(http, house.other_key)
+            body = start_body(worker.id)
+            body["input"]["parameters"]["system"]["max_total_charge"] = 1
+            answers = await asyncio.gather(
+                *(api.post("/api/v1/scraper/run", body) for _ in range(40))
+            )
+            started = [a for a in answers if a.status_code == 200]
+            assert len(started) == 10
+            for answer in answers:
+                if answer not in started:
+                    fails(answer, 400, 30001, "Insufficient balance")
+            for limit in ("-1", "NaN", "1e308", "Infinity", 10**30):
+                body["input"]["parameters"]["system"]["max_total_charge"] = limit
+                fails(await api.post("/api/v1/scraper/run", body), 400, 4000, "max_total_charge")

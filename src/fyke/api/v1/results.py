@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fyke.api.envelope import success, success_raw
 from fyke.api.errors import TABLE
 from fyke.api.files import EXPORT, Links
 from fyke.api.operations import Call, Operation
+from fyke.api.shared import SharedReads
 from fyke.api.v1 import answers, fields, views
 from fyke.domain.results.export.formats import FORMATS, file_name
 from fyke.domain.results.export.service import Exports
@@ -24,6 +25,7 @@ class ResultOperations:
     results: RunResults
     exports: Exports
     links: Links
+    pages: SharedReads[bytes] = field(default_factory=SharedReads)
 
     def operations(self) -> list[Operation[Any]]:
         return [
@@ -54,10 +56,14 @@ class ResultOperations:
         ]
 
     async def list(self, call: Call, wanted: fields.ResultList) -> bytes:
-        page = await self.results.page(
-            call.caller, wanted.run_slug, wanted.page_index, wanted.page_size
-        )
-        return success_raw(views.result_page(page))
+        caller, run = call.caller, wanted.run_slug
+        index, size = wanted.page_index, wanted.page_size
+
+        async def read() -> bytes:
+            page = await self.results.page(caller, run, index, size)
+            return success_raw(views.result_page(page))
+
+        return await self.pages.get((caller.account_id, run, index, size), read)
 
     async def export(self, call: Call, wanted: fields.Export) -> bytes:
         if sum(map(len, wanted.filter_keys)) > MAX_KEYS_CHARS:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fyke.api.envelope import EMPTY, success
 from fyke.api.errors import TABLE
 from fyke.api.files import LOG, Links
 from fyke.api.operations import Call, Operation
+from fyke.api.shared import SharedReads
 from fyke.api.v1 import answers, fields, views, words
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.runs.model import RunFilter
@@ -25,6 +26,7 @@ class RunOperations:
     workers: Workers
     logs: RunLogs
     links: Links
+    details: SharedReads[bytes] = field(default_factory=SharedReads)
 
     def operations(self) -> list[Operation[Any]]:
         unknown = TABLE[RunNotFound]
@@ -75,7 +77,12 @@ class RunOperations:
         ]
 
     async def detail(self, call: Call, wanted: fields.RunRef) -> bytes:
-        return success(views.run_detail(await self.runs.get(call.caller, wanted.run_slug)))
+        caller = call.caller
+
+        async def read() -> bytes:
+            return success(views.run_detail(await self.runs.get(caller, wanted.run_slug)))
+
+        return await self.details.get((caller.account_id, wanted.run_slug), read)
 
     async def list(self, call: Call, wanted: fields.RunList) -> bytes:
         page: dict[str, Any] = {"count": 0, "list": []}

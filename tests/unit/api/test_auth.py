@@ -1,0 +1,133 @@
+"""Where a key may stand, and the gate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fyke.api.auth import Gate, credential
+from fyke.api.ratelimit import TokenBuckets
+from fyke.domain.accounts.model import Caller
+from fyke.errors import ExpiredKey, InvalidKey, RateLimited
+from fyke.kit.clock import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+GOOD = Caller("a", "ada", False, "u", "k")
+
+
+def _scope(query: str = "", **headers: str) -> dict[str, Any]:
+    listed = [(k.replace("_", "-").encode(), v.encode("latin-1")) for k, v in headers.items()]
+    return {"type": "http", "headers": listed, "query_string": query.encode()}
+
+
+@pytest.mark.parametrize(
+    ("scope", "key"),
+    [
+        (_scope(), None),
+        (_scope(api_key="K"), "K"),
+        (_scope(api_key="  K  "), "K"),
+        (_scope(x_api_key="K"), "K"),
+        (_scope(authorization="Bearer K"), "K"),
+        (_scope(authorization="bearer    K "), "K"),
+        (_scope(authorization="Bearer"), None),
+        (_scope(authorization="Bearer ", api_key="K"), "K"),
+        (_scope(authorization="Basic abc", api_key="K"), "K"),
+        (_scope(authorization="Bearer A", api_key="B"), "A"),
+        (_scope("token=C", api_key="B"), "B"),
+        (_scope("x=1&token=C&token=D"), "C"),
+        (_scope("token=a%2Bb+c"), "a+b c"),
+        (_scope("token="), None),
+        (_scope("mytoken=C"), None),
+        (_scope("&".join(["a=1"] * 5000) + "&token=C"), "C"),
+    ],
+)
+def test_the_order_of_credentials(scope: dict[str, Any], key: str | None) -> None:
+    assert credential(scope) == key
+
+
+class Keys:
+    """Knows one key; counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.good = "good"
+
+    async def authenticate(self, key_text: str) -> Caller:
+        self.asked += 1
+        if key_text == "old":
+            raise ExpiredKey
+        if key_text != self.good:
+            raise InvalidKey
+        return GOOD
+
+
+def _gate(keys: Keys, clock: ManualClock, *, rate: float = 0, guesses: int = 3) -> Gate:
+    return Gate(keys, TokenBuckets(rate, 2, clock), TokenBuckets(1 / 6, guesses, clock))
+
+
+async def test_no_key_is_an_invalid_key_and_costs_no_look_up() -> None:
+    keys = Keys()
+    gate = _gate(keys, ManualClock())
+    for key in (None, "k" * 600):
+        with pytest.raises(InvalidKey):
+            await gate.require(_scope(**({"api_key": key} if key else {})), "1.2.3.4")
+    assert keys.asked == 0
+
+
+async def test_the_limit_comes_before_the_credentials() -> None:
+    keys = Keys()
+    gate = _gate(keys, ManualClock(), rate=1)
+    for _ in range(2):
+        assert await gate.require(_scope(api_key="good"), "1.2.3.4") == GOOD
+    with pytest.raises(RateLimited):
+        await gate.require(_scope(api_key="good"), "1.2.3.4")
+    assert keys.asked == 2
+
+
+async def test_guesses_are_few_and_come_back_slowly() -> None:
+    keys, clock = Keys(), ManualClock()
+    gate = _gate(keys, clock)
+    limited = 0
+    for number in range(1000):
+        try:
+            await gate.require(_scope(api_key=f"guess-{number}"), "1.2.3.4")
+        except RateLimited as error:
+            limited += 1
+            assert error.retry_after <= 6
+        except InvalidKey:
+            continue
+    assert (limited, keys.asked) == (997, 3)
+    clock.advance(60)
+    with pytest.raises(InvalidKey):
+        await gate.require(_scope(api_key="once more"), "1.2.3.4")
+    with pytest.raises(InvalidKey):
+        await gate.require(_scope(api_key="from elsewhere"), "5.6.7.8")
+
+
+async def test_the_owner_is_never_locked_out() -> None:
+    keys = Keys()
+    gate = _gate(keys, ManualClock())
+    await gate.require(_scope(api_key="good"), "1.2.3.4")
+    for _ in range(10):
+        with pytest.raises((InvalidKey, RateLimited)):
+            await gate.require(_scope(api_key="bad"), "1.2.3.4")
+    assert await gate.require(_scope(api_key="good"), "1.2.3.4") == GOOD
+    keys.good = "renewed"
+    with pytest.raises(InvalidKey):
+        await gate.require(_scope(api_key="good"), "1.2.3.4")
+    with pytest.raises(RateLimited):  # what was good is no longer special
+        await gate.require(_scope(api_key="good"), "1.2.3.4")
+
+
+async def test_an_expired_key_says_so() -> None:
+    with pytest.raises(ExpiredKey):
+        await _gate(Keys(), ManualClock()).require(_scope(api_key="old"), "1.2.3.4")
+
+
+async def test_public_operations_know_a_good_key_and_ignore_others() -> None:
+    gate = _gate(Keys(), ManualClock())
+    assert await gate.recognise(_scope(api_key="good"), "1.2.3.4") == GOOD
+    for scope in (_scope(), _scope(api_key="bad"), _scope(api_key="old")):
+        assert await gate.recognise(scope, "1.2.3.4") is None

@@ -1,0 +1,86 @@
+"""Reads that are shared, and never old."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fyke.api.shared import SharedReads
+
+pytestmark = pytest.mark.anyio
+
+
+class Source:
+    """A value that moves on, read slowly."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self.reads = 0
+        self.gate = asyncio.Event()
+
+    async def read(self) -> int:
+        self.reads += 1
+        seen = self.value
+        await self.gate.wait()
+        return seen
+
+
+async def _settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_whoever_comes_during_a_read_shares_the_next_one() -> None:
+    source, shared = Source(), SharedReads[int]()
+    first = asyncio.create_task(shared.get("k", source.read))
+    await _settle()
+    source.value = 1  # written after the first read began
+    others = [asyncio.create_task(shared.get("k", source.read)) for _ in range(50)]
+    await _settle()
+    assert source.reads == 1
+    source.gate.set()
+    assert await first == 0
+    assert await asyncio.gather(*others) == [1] * 50
+    assert source.reads == 2
+    assert not shared._readings
+
+
+async def test_keys_do_not_wait_for_each_other() -> None:
+    source, shared = Source(), SharedReads[int]()
+    asking = [asyncio.create_task(shared.get(n, source.read)) for n in range(5)]
+    await _settle()
+    assert source.reads == 5
+    source.gate.set()
+    assert await asyncio.gather(*asking) == [0] * 5
+
+
+async def test_an_error_reaches_everybody_and_the_next_read_is_fresh() -> None:
+    shared = SharedReads[int]()
+
+    async def fail() -> int:
+        await asyncio.sleep(0)
+        raise KeyError("gone")
+
+    asking = [shared.get("k", fail) for _ in range(5)]
+    results = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(result) for result in results] == [KeyError] * 5
+
+    async def work() -> int:
+        return 7
+
+    assert await shared.get("k", work) == 7
+    assert not shared._readings
+
+
+async def test_one_that_gives_up_takes_nothing_from_the_others() -> None:
+    source, shared = Source(), SharedReads[int]()
+    asking = [asyncio.create_task(shared.get("k", source.read)) for _ in range(3)]
+    await _settle()
+    asking[0].cancel()
+    asking[1].cancel()
+    await _settle()
+    source.gate.set()
+    assert await asking[2] == 0
+    await _settle()
+    assert not shared._readings
