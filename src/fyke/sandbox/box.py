@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from fyke.domain.contracts import BoxExit, BoxLimits, BoxUsage, SandboxFault
 from fyke.sandbox.bubblewrap import INTERPRETER, PROBE_AT
-from fyke.sandbox.cell import CellFailed
 from fyke.sandbox.order import Order
+from fyke.sandbox.plumbing import CellFailed
 from fyke.sandbox.spawner import Held
 
 LISTENER_NAMES = ("sdk", "proxy", "cdp", "proxy6000")

@@ -15,14 +15,14 @@ import contextlib
 import os
 import signal
 import socket
-import struct
 import subprocess
 from dataclasses import dataclass
 
-from fyke.sandbox import bubblewrap, processes, seccomp
-from fyke.sandbox.cgroups import Group, Groups
+from fyke.sandbox import bubblewrap, plumbing, processes
+from fyke.sandbox.cgroup_files import Group, Groups
 from fyke.sandbox.folders import WorkFolders
 from fyke.sandbox.order import Order
+from fyke.sandbox.plumbing import CellFailed
 
 START_SECONDS = 20.0
 GRACE_SECONDS = 2.0  # for bubblewrap to report after process 1 was killed
@@ -31,10 +31,6 @@ MEMORY_WATCH_SECONDS = 0.5
 SOFT_WATCH_SECONDS = 0.2  # where the limit itself is only a watch
 LISTENERS = 4
 OWN_PROCESSES = 1  # process 1 of the namespace counts towards the limit
-
-
-class CellFailed(Exception):
-    """The box could not be put up; the message says what was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +120,14 @@ class Cell:
         out, err = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
         self.ends = Ends(ours, [], out[0], err[0])
         try:
-            self._process = _popen(layout, theirs, out[1], err[1], uid)
+            self._process = plumbing.popen(layout, theirs, out[1], err[1], uid)
         except (OSError, ValueError) as error:
             raise CellFailed(f"cannot start {bubblewrap.PROGRAM}: {error}") from error
         finally:
             theirs.close()
             os.close(out[1])
             os.close(err[1])
-        self._exited = _watch_exit(self._process)
+        self._exited = plumbing.watch_exit(self._process)
         pid = await self._receive_ready()
         first = processes.parent(pid)
         self._main, self._first = os.pidfd_open(pid), os.pidfd_open(first)
@@ -144,14 +140,14 @@ class Cell:
         """Take the listeners; return the shim's pid as the kernel translated it for us."""
         loop = asyncio.get_running_loop()
         readable: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self.ends.control, _resolve, readable)
+        loop.add_reader(self.ends.control, plumbing.resolve, readable)
         try:
             await asyncio.wait_for(readable, START_SECONDS)
         except TimeoutError as error:
             raise CellFailed(f"the box was not ready within {START_SECONDS:.0f} s") from error
         finally:
             loop.remove_reader(self.ends.control)
-        numbers, credentials = _receive(self.ends.control)
+        numbers, credentials = plumbing.receive(self.ends.control)
         self.ends.listeners = [socket.socket(fileno=number) for number in numbers]
         if len(numbers) != LISTENERS or credentials is None:
             raise CellFailed(f"the box did not start: {await self._last_words()}")
@@ -170,6 +166,9 @@ class Cell:
     async def _undo(self) -> None:
         if hasattr(self, "ends"):
             close_ends(self.ends)
+        for name in ("_main", "_first"):
+            if hasattr(self, name):
+                os.close(getattr(self, name))
         if hasattr(self, "_exited"):
             self._process.kill()
             await self._exited
@@ -202,11 +201,24 @@ class Cell:
         """The figures so far; after the end, the last ones."""
         if self._closing is not None:
             return self._final
-        work = await asyncio.to_thread(self._folders.measure, self.order.name, self.order.work_size)
+        work = await asyncio.to_thread(self._work_bytes)
         if self.group.holds:
             return CellUsage(self.group.cpu_ms(), self.group.memory_peak(), work)
         self._look_at_tree()
         return CellUsage(self._soft_cpu, self._soft_peak, work)
+
+    def _work_bytes(self) -> int:
+        """What has a name in the work folder, and what is held open without one."""
+        limit = self.order.work_size
+        named = self._folders.measure(self.order.name, limit)
+        pids = self.group.processes() or self._tree().pids
+        return named + processes.deleted_bytes(pids, self._folders.device, limit)
+
+    def _tree(self) -> processes.TreeUsage:
+        """Nothing once the box has ended: its pid may belong to somebody else by now."""
+        if self._exited.done():
+            return processes.TreeUsage(0, 0, ())
+        return processes.tree_usage(self._process.pid)
 
     async def _watch_memory(self) -> None:
         """End the whole box when it ran out of memory, where the kernel does not do so."""
@@ -222,7 +234,7 @@ class Cell:
                 return
 
     def _look_at_tree(self) -> int:
-        seen = processes.tree_usage(self._process.pid)
+        seen = self._tree()
         self._soft_peak = max(self._soft_peak, seen.memory)
         self._soft_cpu = max(self._soft_cpu, seen.cpu_ms)
         return seen.memory
@@ -234,7 +246,7 @@ class Cell:
         if self._closing is not None and self._closing.done():
             return
         self._shoot()
-        await _ended(self._first, END_SECONDS)
+        await plumbing.ended(self._first, END_SECONDS)
         try:
             await asyncio.wait_for(asyncio.shield(self._exited), GRACE_SECONDS)
         except TimeoutError:
@@ -287,92 +299,3 @@ def close_ends(ends: Ends) -> None:
         listener.close()
     os.close(ends.stdout)
     os.close(ends.stderr)
-
-
-def _popen(
-    layout: bubblewrap.Layout, control: socket.socket, out: int, err: int, uid: int | None
-) -> subprocess.Popen[bytes]:
-    """Start bubblewrap with an empty environment and its options out of sight."""
-    passed: list[int] = []
-
-    def data(content: bytes) -> int:
-        passed.append(_memory_file(content))
-        return passed[-1]
-
-    try:
-        options = bubblewrap.arguments(layout, data, data(seccomp.program()))
-        listed = data(b"".join(os.fsencode(option) + b"\0" for option in options))
-        return subprocess.Popen(
-            [
-                *(bubblewrap.PROGRAM, "--args", str(listed), "--"),
-                *bubblewrap.command(control.fileno()),
-            ],
-            pass_fds=[*passed, control.fileno()],
-            env={},
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            user=uid,
-            group=uid,
-            extra_groups=None if uid is None else [],
-        )
-    finally:
-        for number in passed:
-            os.close(number)
-
-
-def _memory_file(content: bytes) -> int:
-    number = os.memfd_create("fyke", os.MFD_CLOEXEC)
-    os.write(number, content)
-    os.lseek(number, 0, os.SEEK_SET)
-    return number
-
-
-def _receive(control: socket.socket) -> tuple[list[int], tuple[int, int, int] | None]:
-    """Descriptors and the sender's (pid, uid, gid), as the kernel vouches for them."""
-    numbers: list[int] = []
-    credentials = None
-    _, ancillary, _, _ = control.recvmsg(64, 256, socket.MSG_CMSG_CLOEXEC)
-    for _, kind, content in ancillary:
-        if kind == socket.SCM_RIGHTS:
-            numbers += [number for (number,) in struct.iter_unpack("i", content)]
-        elif kind == socket.SCM_CREDENTIALS:
-            credentials = struct.unpack("3i", content)
-    return numbers, credentials
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _watch_exit(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
-    """The exit status, by event: a descriptor of a process becomes readable when it ends."""
-    loop = asyncio.get_running_loop()
-    exited: asyncio.Future[int] = loop.create_future()
-    descriptor = os.pidfd_open(process.pid)
-
-    def ended() -> None:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-        status = process.wait()
-        if not exited.done():
-            exited.set_result(status)
-
-    loop.add_reader(descriptor, ended)
-    return exited
-
-
-async def _ended(descriptor: int, timeout: float) -> None:
-    loop = asyncio.get_running_loop()
-    over: asyncio.Future[None] = loop.create_future()
-    copy = os.dup(descriptor)
-    loop.add_reader(copy, _resolve, over)
-    try:
-        await asyncio.wait_for(over, timeout)
-    except TimeoutError as error:
-        raise CellFailed(f"the box did not end within {timeout:.0f} s") from error
-    finally:
-        loop.remove_reader(copy)
-        os.close(copy)

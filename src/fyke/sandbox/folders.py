@@ -64,6 +64,11 @@ class WorkFolders:
         finally:
             os.close(top)
 
+    @property
+    def device(self) -> int:
+        """The number of the file system that the folders lie on."""
+        return os.fstat(self._fd).st_dev
+
     def remove(self, name: str) -> None:
         """Remove the folder with all that is in it. Only once its processes are dead."""
         try:
@@ -91,7 +96,7 @@ def _measure(top: int, limit: int) -> int:
             if name is None:
                 os.close(stack.pop()[0])
                 continue
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):  # gone meanwhile
                 info = os.stat(name, dir_fd=folder, follow_symlinks=False)
                 total += max(info.st_blocks * BLOCK, ENTRY_BYTES)
                 if total > limit:
@@ -104,6 +109,8 @@ def _measure(top: int, limit: int) -> int:
                         return limit + 1
                     stack.append((child, iter(os.listdir(child))))  # noqa: PTH208
         return total
+    except PermissionError:  # it may be listed, but not looked into
+        return limit + 1
     finally:
         for folder, _ in stack:
             os.close(folder)

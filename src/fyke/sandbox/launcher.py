@@ -29,10 +29,11 @@ from pathlib import Path
 from typing import Any
 
 from fyke.sandbox import leftovers
-from fyke.sandbox.cell import Cell, CellFailed, close_ends
+from fyke.sandbox.cell import Cell, close_ends
 from fyke.sandbox.cgroups import detect
 from fyke.sandbox.folders import WorkFolders
 from fyke.sandbox.order import BadOrder, check_name, parse
+from fyke.sandbox.plumbing import CellFailed
 
 PACKET = 65536
 BACKLOG = 16

@@ -8,9 +8,10 @@ import os
 import signal
 
 from fyke.sandbox import processes
-from fyke.sandbox.cell import END_SECONDS, CellFailed, remove_group
-from fyke.sandbox.cgroups import Groups
+from fyke.sandbox.cell import END_SECONDS, remove_group
+from fyke.sandbox.cgroup_files import Groups
 from fyke.sandbox.folders import WorkFolders
+from fyke.sandbox.plumbing import CellFailed
 
 
 async def clear(folders: WorkFolders, groups: Groups, keep: frozenset[str]) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,7 @@ class TreeUsage:
 
     cpu_ms: int
     memory: int
+    pids: tuple[int, ...]
 
 
 def parent(pid: int) -> int:
@@ -35,14 +39,45 @@ def tree_usage(root: int) -> TreeUsage:
             continue
         children.setdefault(int(stats[pid][1]), []).append(pid)
     cpu = memory = 0
+    members: list[int] = []
     pending = [root] if root in stats else []
     while pending:
         pid = pending.pop()
         fields = stats[pid]
         cpu += sum(int(fields[at]) for at in (11, 12, 13, 14))
         memory += int(fields[21])
+        members.append(pid)
         pending += children.get(pid, [])
-    return TreeUsage(cpu * _TICK_MS, memory * _PAGE)
+    return TreeUsage(cpu * _TICK_MS, memory * _PAGE, tuple(members))
+
+
+def deleted_bytes(pids: Iterable[int], device: int, limit: int) -> int:
+    """Bytes of files without a name that these processes hold open on that file system.
+
+    They take up the disk and no walk through folders finds them. Stops once ``limit`` is passed.
+    """
+    seen: set[int] = set()
+    total = 0
+    for pid in pids:
+        for info in _open_files(pid):
+            nameless = stat.S_ISREG(info.st_mode) and info.st_nlink == 0
+            if nameless and info.st_dev == device and info.st_ino not in seen:
+                seen.add(info.st_ino)
+                total += info.st_blocks * 512
+        if total > limit:
+            break
+    return total
+
+
+def _open_files(pid: int) -> Iterator[os.stat_result]:
+    folder = PROC / str(pid) / "fd"
+    try:
+        numbers = os.listdir(folder)  # noqa: PTH208 - names alone
+    except OSError:
+        return
+    for number in numbers:
+        with contextlib.suppress(OSError):
+            yield (folder / number).stat()
 
 
 def with_work_folders(names: frozenset[str]) -> dict[str, list[int]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from fyke.domain.contracts import Box, BoxSpec, IsolationReport, SandboxFault
 from fyke.sandbox import inspection
 from fyke.sandbox.box import WalledBox
-from fyke.sandbox.cell import CellFailed
 from fyke.sandbox.order import BadOrder, Order, check_name
+from fyke.sandbox.plumbing import CellFailed
 from fyke.sandbox.spawner import Spawner
 
 LEAST_ROOM = 64 * 2**20  # on the disk of the work folders, or a Worker could not even unpack

@@ -12,10 +12,12 @@ from typing import Protocol
 
 from fyke.domain.contracts import SandboxFault
 from fyke.sandbox import leftovers
-from fyke.sandbox.cell import Cell, CellExit, CellFailed, CellUsage, Ends
-from fyke.sandbox.cgroups import Groups, detect
+from fyke.sandbox.cell import Cell, CellExit, CellUsage, Ends
+from fyke.sandbox.cgroup_files import Groups
+from fyke.sandbox.cgroups import detect
 from fyke.sandbox.folders import WorkFolders
 from fyke.sandbox.order import Order
+from fyke.sandbox.plumbing import CellFailed
 
 
 class Held(Protocol):

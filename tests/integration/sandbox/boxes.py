@@ -17,7 +17,9 @@ from pathlib import Path
 from fyke.domain.contracts import Box, BoxExit, BoxLimits, BoxSpec, Environment
 from fyke.domain.workers.model import Language, SystemDefaults, Version, VersionState
 from fyke.kit.ids import new_ulid
-from fyke.sandbox.cgroups import Groups, GroupsV1, NoGroups
+from fyke.sandbox.cgroup_files import Groups
+from fyke.sandbox.cgroup_v1 import GroupsV1
+from fyke.sandbox.cgroups import NoGroups
 from fyke.sandbox.launcher_client import LauncherClient
 from fyke.sandbox.sandbox import BubblewrapSandbox
 from fyke.sandbox.spawner import DirectSpawner, Spawner

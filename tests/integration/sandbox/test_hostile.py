@@ -188,8 +188,13 @@ async def test_a_file_is_bounded(place: Site) -> None:
         "import os\nfor i in range(100): os.mkdir('d'); os.chdir('d')",
         "import os\nos.mkdir('d'); open('d/x', 'wb').write(bytes(9 << 20)); os.chmod('d', 0)",
         "import os\nopen('x', 'wb').write(bytes(9 << 20)); os.chmod('/work', 0)",
+        "import os\nos.mkdir('d'); open('d/x', 'wb').write(bytes(9 << 20)); os.chmod('d', 0o400)",
+        "import os\nf = open('x', 'wb'); f.write(bytes(9 << 20)); f.flush(); os.unlink('x')",
     ],
-    ids=["large files", "many files", "deep folders", "closed folder", "closed work folder"],
+    ids=[
+        *("large files", "many files", "deep folders", "closed folder", "closed work folder"),
+        *("listed folder", "no name"),
+    ],
 )
 async def test_a_full_work_folder_is_seen_and_removed(place: Site, code: str) -> None:
     name = new_ulid()

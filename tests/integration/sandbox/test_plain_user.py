@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from fyke.sandbox.cgroups import GroupsV1, detect
+from fyke.sandbox.cgroup_v1 import GroupsV1
+from fyke.sandbox.cgroups import detect
 from integration.sandbox.boxes import GROUPS_VARIABLE, PLAIN_UID
 
 TESTS = Path(__file__).parents[2]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fyke.sandbox import cgroups
-from fyke.sandbox.cgroups import ALL_HOLD, GroupV1, GroupV2, NoGroups, detect
+from fyke.sandbox.cgroup_v1 import GroupV1
+from fyke.sandbox.cgroup_v2 import OWN_LEAF, GroupV2
+from fyke.sandbox.cgroups import ALL_HOLD, NoGroups, detect
 
 
 def v2(tmp_path: Path, own: str, controllers: str = "cpu io memory pids") -> tuple[Path, Path]:
@@ -15,7 +16,7 @@ def v2(tmp_path: Path, own: str, controllers: str = "cpu io memory pids") -> tup
     tree = tmp_path / "cgroup"
     group = tree / own.strip("/")
     group.mkdir(parents=True)
-    base = group.parent if group.name == cgroups.OWN_LEAF else group
+    base = group.parent if group.name == OWN_LEAF else group
     (base / "cgroup.controllers").write_text(controllers)
     (base / "cgroup.procs").write_text("7\n8\n")
     proc = tmp_path / "proc"
@@ -29,7 +30,7 @@ def test_v2_delegated(tmp_path: Path) -> None:
     base, proc = v2(tmp_path, "/system.slice/fyke.service")
     groups = detect(tmp_path / "work", proc)
     assert groups.kind == "v2"
-    assert (base / cgroups.OWN_LEAF / "cgroup.procs").read_text() == "8"  # each pid is written
+    assert (base / OWN_LEAF / "cgroup.procs").read_text() == "8"  # each pid is written
     assert (base / "cgroup.subtree_control").read_text() == "+pids"
     group = groups.create("BOX", 64 * 2**20, 33)
     assert isinstance(group, GroupV2)
@@ -50,9 +51,9 @@ def test_v2_delegated(tmp_path: Path) -> None:
 
 
 def test_v2_when_this_process_is_in_the_leaf_already(tmp_path: Path) -> None:
-    base, proc = v2(tmp_path, f"/a/{cgroups.OWN_LEAF}")
+    base, proc = v2(tmp_path, f"/a/{OWN_LEAF}")
     assert detect(tmp_path, proc).kind == "v2"
-    assert not (base / cgroups.OWN_LEAF / cgroups.OWN_LEAF).exists()
+    assert not (base / OWN_LEAF / OWN_LEAF).exists()
 
 
 def test_v2_figures(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +34,23 @@ def test_a_tree_counts_its_descendants() -> None:
         assert 30 * 2**20 < used.memory < 200 * 2**20
         assert used.cpu_ms >= 0
         tree.stdin.close()
-    assert processes.tree_usage(tree.pid) == processes.TreeUsage(0, 0)
+    assert processes.tree_usage(tree.pid) == processes.TreeUsage(0, 0, ())
+
+
+def test_files_without_a_name_are_found(tmp_path: Path) -> None:
+    device = tmp_path.stat().st_dev
+    with (tmp_path / "gone").open("wb") as file, (tmp_path / "named").open("wb") as other:
+        for each in (file, other):
+            each.write(bytes(100_000))
+            each.flush()
+            os.fsync(each.fileno())
+        (tmp_path / "gone").unlink()
+        twice = os.dup(file.fileno())
+        seen = processes.deleted_bytes([os.getpid()], device, 2**30)
+        os.close(twice)
+        assert 100_000 <= seen < 150_000
+        assert processes.deleted_bytes([os.getpid()], device + 1, 2**30) == 0
+    assert processes.deleted_bytes([os.getpid(), 2**22 + 1], device, 2**30) == 0
 
 
 def test_no_box_no_process() -> None:
