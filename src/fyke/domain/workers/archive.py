@@ -133,20 +133,24 @@ def unpack(bundle: bytes, target: Path) -> None:
     The files are written beside the target first and renamed into place; when somebody else
     was faster, theirs stays. Only names beneath the target are ever opened.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    building = target.parent / f".{target.name}.{secrets.token_hex(8)}"
-    building.mkdir(mode=0o700)
-    try:
-        with open_archive(bundle, max_packed=_BUNDLE_SLACK * MAX_PACKED) as archive:
-            _lay_out(archive.files, building)
-        building.chmod(0o755)
+    with open_archive(bundle, max_packed=_BUNDLE_SLACK * MAX_PACKED) as archive:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        building = target.parent / f".{target.name}.{secrets.token_hex(8)}"
+        building.mkdir(mode=0o700)
         try:
-            building.rename(target)
-        except OSError:
-            if not target.is_dir():
-                raise
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+            _lay_out(archive.files, building)
+            building.chmod(0o755)
+            _move(building, target)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+
+
+def _move(building: Path, target: Path) -> None:
+    try:
+        building.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
 
 
 # --- reading -----------------------------------------------------------------------------------
@@ -163,17 +167,18 @@ def _refuse_collisions(names: Iterable[str]) -> None:
     """Refuse names that are one name on some file system, also those of the folders above."""
     spelled: dict[str, str] = {}
     files: set[str] = set()
+    folders: set[str] = set()
     for name in names:
         parts = name.rstrip("/").split("/")
         for depth in range(1, len(parts)):
             _note(spelled, "/".join(parts[:depth]), name)
         path = name.rstrip("/")
         key = fold(path)
-        if key in files or (key in spelled and not name.endswith("/")):
+        folder = name.endswith("/")
+        if key in files or key in folders or (key in spelled and not folder):
             raise refuse(name, "another entry has the same name", "rename or remove one of them")
         _note(spelled, path, name)
-        if not name.endswith("/"):
-            files.add(key)
+        (folders if folder else files).add(key)
     for key in files:
         for depth in range(1, key.count("/") + 1):
             if key.rsplit("/", depth)[0] in files:

@@ -86,7 +86,10 @@ def _check_properties(properties: list[Any], report: Report) -> Properties:
             remedy = "rename one of the two; names must be unique"
             report.add("input_property_duplicate_name", (*path, "name"), message, remedy)
         by_name[name] = item
-        check_field(item, path, report)
+        if report.full:
+            report.skip()
+        else:
+            check_field(item, path, report)
     return by_name
 
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 MAX_BYTES = 500_000
 MAX_DEPTH = 32
-MAX_NODES = 50_000
+MAX_NODES = 20_000
 
 Path = tuple[str | int, ...]
 

@@ -83,7 +83,7 @@ def _requirement(number: int, line: str) -> Requirement:
     if text is None:
         rule = f"{bare[:60]!r} is not a package with a version"
         raise BadRequirement(number, rule, "name a package and a version, such as requests==2.32")
-    tail = "".join(f" --hash={value.lower()}" for value in sorted(hashes))
+    tail = "".join(f" --hash={value}" for value in sorted(map(str.lower, hashes)))
     name = re.split(r"[^a-z0-9-]", text, maxsplit=1)[0]
     return Requirement(name, text + tail)
 

@@ -24,14 +24,23 @@ class Report:
         self._file = file
         self._lines = Lines(text)
         self._blocking = blocking
-        self._dropped = 0
+        self._dropped = False
         self.findings: list[Finding] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether further warnings would be dropped."""
+        return len(self.findings) >= MAX_FINDINGS
+
+    def skip(self) -> None:
+        """Note that something was not looked at any more."""
+        self._dropped = True
 
     def add(self, code: str, path: tuple[str | int, ...], message: str, remedy: str) -> None:
         """Note a finding about the value at ``path``; its code decides the severity."""
         severity = ERROR if code in self._blocking else WARNING
-        if len(self.findings) >= MAX_FINDINGS and severity == WARNING:
-            self._dropped += 1
+        if self.full and (severity == WARNING or len(self.findings) >= 2 * MAX_FINDINGS):
+            self._dropped = True
             return
         line = self._lines.of(*path)
         finding = Finding(severity, code, self._file, line, shortened(message), remedy)
@@ -41,7 +50,7 @@ class Report:
         """Return the findings in the order of the file."""
         self.findings.sort(key=lambda finding: finding.line)
         if self._dropped:
-            message = f"{self._dropped} further warnings are not shown"
-            code, remedy = "findings_cut", "mend the warnings above and check again"
+            message = "further findings are not shown"
+            code, remedy = "findings_cut", "mend those above and check again"
             self.findings.append(Finding(WARNING, code, self._file, 0, message, remedy))
         return self.findings

@@ -1,0 +1,323 @@
+"""Every code of the checkers at least once, with its line and its severity."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from fyke.domain.workers import output_schema
+from fyke.domain.workers.input_findings import BLOCKING, check
+from fyke.domain.workers.input_schema import parse
+from fyke.domain.workers.jsontext import BadJson, Lines, decode_text, loads
+from fyke.domain.workers.schema_report import MAX_FINDINGS
+from fyke.errors import InvalidRequest
+
+GOOD = {
+    "name": "a",
+    "title": "A",
+    "type": "array",
+    "editor": "stringList",
+    "description": "d",
+    "required": True,
+    "default": ["x"],
+}
+
+
+def field(**changes: Any) -> dict[str, Any]:
+    return {k: v for k, v in (GOOD | changes).items() if v != "absent"}
+
+
+def number(**changes: Any) -> dict[str, Any]:
+    return field(type="integer", editor="number", **({"default": 1} | changes))
+
+
+def choice(**changes: Any) -> dict[str, Any]:
+    options = [{"label": "X", "value": "x"}]
+    return field(
+        **({"type": "string", "editor": "select", "options": options, "default": "x"} | changes)
+    )
+
+
+def rows(params: Any = None, **changes: Any) -> dict[str, Any]:
+    columns = [{"param": "p", "title": "P"}] if params is None else params
+    return field(
+        **(
+            {"editor": "requestListSource", "param_list": columns, "default": [{"p": "1"}]}
+            | changes
+        )
+    )
+
+
+def schema(*fields: Any, **root: Any) -> Any:
+    return {"properties": list(fields) or [GOOD], **root}
+
+
+def split(**concurrency: Any) -> Any:
+    return schema(
+        GOOD, field(name="s", type="string", editor="input", default="x"), concurrency=concurrency
+    )
+
+
+CASES: list[tuple[str, Any]] = [
+    ("input_schema_root_invalid", []),
+    ("input_schema_properties_invalid", {}),
+    ("input_schema_properties_invalid", {"properties": {}}),
+    ("input_schema_unknown_root_key", schema(title="x")),
+    ("input_schema_b_invalid", schema(b=1)),
+    ("input_schema_b_missing_property", schema(b="z")),
+    ("input_schema_b_not_array", schema(number(), b="a")),
+    ("input_property_invalid", schema(1)),
+    ("input_property_missing_name", schema(field(name="absent"))),
+    ("input_property_missing_name", schema(field(name=" "))),
+    ("input_property_name_invalid", schema(field(name="1 a"))),
+    ("input_property_duplicate_name", schema(GOOD, GOOD)),
+    ("input_property_required_invalid", schema(field(required="yes"))),
+    ("input_property_unsupported_type", schema(field(type="list"))),
+    ("input_property_unsupported_type", schema(field(type=["array"]))),
+    ("input_property_unsupported_editor", schema(field(editor="text"))),
+    ("input_property_unsupported_editor", schema(field(editor={"a": 1}))),
+    ("input_property_missing_title", schema(field(title="absent"))),
+    ("input_property_missing_editor", schema(field(editor="absent"))),
+    ("input_property_missing_description", schema(field(description="absent"))),
+    ("input_property_missing_required", schema(field(required="absent"))),
+    ("input_editor_type_mismatch", schema(field(editor="input"))),
+    ("input_required_missing_default", schema(field(default="absent"))),
+    ("input_selector_missing_options", schema(choice(options="absent"))),
+    ("input_selector_option_invalid", schema(choice(options=[{"label": "X", "value": "x"}, "y"]))),
+    ("input_select_multiple_invalid", schema(choice(multiple="yes"))),
+    ("input_select_multiple_editor_mismatch", schema(field(multiple=True))),
+    ("input_section_metadata_invalid", schema(field(sectionCaption=1))),
+    ("input_section_metadata_invalid", schema(field(sectionDescription=" "))),
+    ("input_numeric_bound_invalid", schema(number(minimum="1"))),
+    ("input_numeric_bound_invalid", schema(field(maximum=1))),
+    (
+        "input_numeric_bound_invalid",
+        schema(number(minimum=5, maximum=0, default="absent", required=False)),
+    ),
+    ("input_default_type_mismatch", schema(field(default="x"))),
+    ("input_default_list_item_invalid", schema(field(default=[["x"]]))),
+    ("input_default_list_item_invalid", schema(rows(default=["x"]))),
+    ("input_default_param_missing", schema(rows([{"param": "q", "title": "Q", "required": True}]))),
+    (
+        "input_default_param_type_mismatch",
+        schema(rows([{"param": "p", "title": "P", "type": "integer"}])),
+    ),
+    ("input_default_option_not_declared", schema(choice(default="z"))),
+    ("input_default_bound_mismatch", schema(number(minimum=2))),
+    ("input_default_bound_mismatch", schema(number(maximum=0))),
+    ("input_param_list_invalid", schema(rows([]))),
+    ("input_param_missing_name", schema(rows([1]))),
+    (
+        "input_param_duplicate_name",
+        schema(rows([{"param": "p", "title": "P"}, {"name": "p", "title": "P"}])),
+    ),
+    ("input_param_missing_title", schema(rows([{"param": "p"}]))),
+    ("input_param_required_invalid", schema(rows([{"param": "p", "title": "P", "required": 1}]))),
+    ("input_param_unsupported_type", schema(rows([{"param": "p", "title": "P", "type": "x"}]))),
+    (
+        "input_param_unsupported_editor",
+        schema(rows([{"param": "p", "title": "P", "editor": "json"}])),
+    ),
+    (
+        "input_param_numeric_bound_invalid",
+        schema(rows([{"param": "p", "title": "P", "minimum": "x"}])),
+    ),
+    ("input_max_results_naming_convention", schema(number(name="max_items"))),
+    ("input_max_results_naming_convention", schema(number(name="limit"))),
+    ("input_schema_concurrency_invalid", schema(concurrency=[])),
+    ("input_schema_concurrency_fields_invalid", split(fields=[])),
+    ("input_schema_concurrency_fields_invalid", split(fields="a")),
+    ("input_schema_concurrency_field_invalid", split(fields=["a", " "])),
+    ("input_schema_concurrency_field_missing_property", split(fields=["a", "z"])),
+    ("input_schema_concurrency_field_not_array", split(fields=["a", "s"])),
+    ("input_schema_concurrency_remove_fields_invalid", split(fields=["a"], remove_fields="a")),
+    ("input_schema_concurrency_remove_field_invalid", split(fields=["a"], remove_fields=[1])),
+    (
+        "input_schema_concurrency_remove_field_not_in_fields",
+        split(fields=["a"], remove_fields=["s"]),
+    ),
+    ("input_schema_concurrency_limits_invalid", split(fields=["a"], limits={})),
+]
+
+
+@pytest.mark.parametrize(("code", "document"), CASES)
+def test_every_code(code: str, document: Any) -> None:
+    found = check(json.dumps(document, indent=1))
+    assert code in {finding.code for finding in found}
+    for finding in found:
+        assert finding.file == "input_schema.json"
+        assert finding.line >= 1
+        assert finding.message and finding.remedy
+        assert (finding.severity == "error") == (finding.code in BLOCKING)
+
+
+@pytest.mark.parametrize(("code", "document"), CASES)
+def test_errors_are_what_parse_refuses(code: str, document: Any) -> None:
+    text = json.dumps(document)
+    if any(finding.severity == "error" for finding in check(text)):
+        with pytest.raises(InvalidRequest):
+            parse(text)
+    else:
+        assert parse(text).document == document
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [
+        ({}, "limits.field is required"),
+        ("x", "limits.field is required"),
+        ({"field": "z", "max": 1}, "limits.field z is not in concurrency.fields"),
+        ({"field": "a"}, "limits.max must be greater than 0"),
+        ({"field": "a", "max": 0}, "limits.max must be greater than 0"),
+        ({"field": "a", "max": 1, "regex": "("}, "limits.regex invalid"),
+        ({"field": "a", "max": 1, "regex": "x" * 2000}, "limits.regex invalid"),
+        ({"field": "a", "max": 1, "regex": 5}, "limits.regex invalid"),
+    ],
+)
+def test_limits(limit: Any, text: str) -> None:
+    assert text in {
+        finding.message for finding in check(json.dumps(split(fields=["a"], limits=[limit])))
+    }
+
+
+def test_fields_are_named_by_the_documented_text() -> None:
+    messages = {finding.message for finding in check(json.dumps(split(fields=[" "])))}
+    assert "concurrency fields must have at least one field" in messages
+
+
+def test_sound_schemas_have_no_findings() -> None:
+    multiple = choice(name="m", type="array", multiple=True, default=["x"])
+    text = json.dumps(schema(GOOD, multiple, number(name="max_results"), rows(name="r"), b="a"))
+    assert check(text) == []
+    limits = [{"field": "a", "max": 3, "regex": "^a+$"}]
+    text = json.dumps(
+        schema(GOOD, description="d", concurrency={"fields": ["a"], "limits": limits})
+    )
+    assert check(text) == []
+
+
+def test_lines_point_at_the_place() -> None:
+    text = (
+        '\ufeff{\n "properties": [\n  {"name": "a",\n   "type": "odd",\n   "editor": "no"},\n'
+        '  {}\n ],\n "b": "z"\n}'
+    )
+    lines = {finding.code: finding.line for finding in check(text)}
+    assert lines["input_property_unsupported_type"] == 4
+    assert lines["input_property_unsupported_editor"] == 5
+    assert lines["input_property_missing_title"] == 3
+    assert lines["input_property_missing_name"] == 6
+    assert lines["input_schema_b_missing_property"] == 8
+    assert Lines(text).of("properties", 0, "nothing", "deep") == 3
+    assert check('{\n "properties": [\n}')[0].line == 3
+
+
+def test_findings_are_cut_to_a_useful_number() -> None:
+    found = check(json.dumps(schema(*({"name": f"f{n}"} for n in range(300)))))
+    assert len(found) == MAX_FINDINGS + 1
+    assert found[-1].code == "findings_cut"
+
+
+# --- hostile schemas ---------------------------------------------------------------------------
+
+MANY = [{"value": n} for n in range(4_900)]
+REGEX = "(a+)+$" * 100
+HOSTILE = [
+    "[" * 240_000,
+    '{"a":' * 80_000,
+    "[" * 240_000 + "]" * 240_000,
+    '{"properties": [' + "[" * 40 + "]" * 40 + "]}",
+    '{"properties": [' + "1," * 60_000 + "1]}",
+    json.dumps(schema(*({"name": "x" * 300_000} for _ in range(1)))),
+    json.dumps(schema(*({"name": f"{n}"} for n in range(9_900)))),
+    json.dumps(schema(*({"name": "same"} for _ in range(9_900)))),
+    json.dumps(schema(choice(options=list(range(19_000))))),
+    json.dumps(schema(choice(type="array", multiple=True, default=[*range(9_000)], options=MANY))),
+    json.dumps(schema(rows([{"param": f"p{n}"} for n in range(6_000)], default=[{}] * 7_000))),
+    json.dumps(split(fields=[f"f{n}" for n in range(9_000)], remove_fields=[*map(str, MANY)])),
+    json.dumps(split(fields=["a"], limits=[{"field": "a", "max": 1, "regex": REGEX}] * 1_000)),
+    json.dumps(schema(field(**{"$ref": "http://127.0.0.1:9/x", "pattern": "(a+)+$"}))),
+    '{"properties": [{"name": "a", "minimum": 1' + "0" * 100_000 + "}]}",
+    '{"properties": [{"name": "a", "minimum": 1e999}]}',
+    '{"properties": NaN}',
+    '{"properties": [{"name": "\\ud800"}]}',
+    "\\" * 100_000,
+    '"' + "\\u0041" * 80_000,
+    " " * 600_000,
+    "\u20ac" * 400_000,
+    "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_schemas_are_answered_quickly(text: str) -> None:
+    began = time.process_time()
+    found = check(text)
+    try:
+        parse(text)
+    except InvalidRequest:
+        assert any(finding.severity == "error" for finding in found)
+    output_schema.check(text)
+    assert time.process_time() - began < 1.0  # both checkers and the reader, on a busy machine
+    assert sum(len(finding.message) for finding in found) < 16_000 * 320
+
+
+def test_json_text() -> None:
+    assert loads('\ufeff{"a": 123456789012345678901234567890}') == {
+        "a": 123456789012345678901234567890
+    }
+    assert decode_text(b"\xef\xbb\xbfx") == "x"
+    with pytest.raises(BadJson) as caught:
+        decode_text(b"a\n\xff")
+    assert caught.value.line == 2
+    assert loads('"\\ud83d\\ude00"') == "\U0001f600"
+
+
+# --- output schema -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "document"),
+    [
+        ("output_schema_root_invalid", {}),
+        ("output_column_invalid", [1]),
+        ("output_column_missing_name", [{"type": "string"}]),
+        ("output_column_duplicate_name", [{"name": "a", "type": "string"}] * 2),
+        ("output_column_missing_type", [{"name": "a"}]),
+        ("output_column_unsupported_type", [{"name": "a", "type": "date"}]),
+        ("output_column_unsupported_type", [{"name": "a", "type": ["x"]}]),
+    ],
+)
+def test_output_codes(code: str, document: Any) -> None:
+    found = output_schema.check(json.dumps(document, indent=1))
+    assert [finding.code for finding in found] == [code]
+    assert (found[0].severity == "error") == (code == "output_schema_root_invalid")
+
+
+def test_output_headers() -> None:
+    text = json.dumps(
+        [
+            {"name": "s", "type": "string", "description": "Text"},
+            *({"name": kind, "type": kind} for kind in ("number", "integer", "boolean", "array")),
+            {"name": "object", "type": "object"},
+            {"name": "d", "type": "date"},
+            {"name": "n"},
+            {"name": "s", "type": "number"},
+            {"type": "string"},
+            1,
+        ]
+    )
+    made = [(header.label, header.key, header.format) for header in output_schema.headers(text)]
+    assert made == [
+        ("Text", "s", "text"),
+        *((kind, kind, kind) for kind in ("number", "integer", "boolean", "array", "object")),
+        ("d", "d", "date"),
+        ("n", "n", "text"),
+    ]
+    assert output_schema.headers("") == []
+    for bad in ("{", "{}"):
+        with pytest.raises(InvalidRequest, match=r"output_schema\.json"):
+            output_schema.headers(bad)
+    assert output_schema.check("[\n{")[0].line == 2
