@@ -45,6 +45,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             )
         finally:
             await results.close()
+            doorbell.close()
 
 
 def rules(settings: Settings) -> Rules:

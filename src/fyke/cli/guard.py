@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from fyke.cli.errors import CommandFailed
+from fyke.cli.listening import unwritable
 from fyke.settings import Settings
 
 LAUNCHER_READY_SECONDS = 10.0
@@ -26,7 +27,10 @@ def guard(settings: Settings, arguments: list[str]) -> int:
     """Run ``fyke ARGUMENTS`` as the service user beside a launcher; return its exit status."""
     user = _service_user(settings)
     _check_program_is_readable()
-    _own_home(settings, user)
+    try:
+        _own_home(settings, user)
+    except OSError as error:
+        raise unwritable(settings, error) from None
     launcher = _start_launcher(settings, user)
     child = subprocess.Popen(
         [sys.executable, "-m", "fyke.cli.main", *arguments],

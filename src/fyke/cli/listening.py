@@ -1,4 +1,5 @@
-"""Where the server listens, and why it may refuse to."""
+"""What stands between a command and a running server: folder, port, exposure. Each complaint
+says what to do."""
 
 from __future__ import annotations
 
@@ -9,6 +10,14 @@ import socket
 
 from fyke.cli.errors import CommandFailed
 from fyke.settings import Settings
+
+
+def unwritable(settings: Settings, error: OSError) -> CommandFailed:
+    """The complaint about a data folder that cannot be made or written."""
+    return CommandFailed(
+        f"The data folder {settings.home} cannot be written: {error.strerror}. "
+        "Choose another one with --home, or give this user the right to write there."
+    )
 
 
 def listen(settings: Settings) -> socket.socket:

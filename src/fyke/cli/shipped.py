@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.client import ApiError, FykeClient, Unreachable
 from fyke.domain.workers.archive import pack
+from fyke.errors import FykeError
 from fyke.settings import Settings
 
 PAUSE_SECONDS = 0.05
@@ -39,18 +41,18 @@ def wait_until_ready(base: str, seconds: float) -> None:
 
 
 def publish_shipped(settings: Settings, base: str) -> list[str]:
-    """Publish every Worker of ``assets()/workers`` as public; return their paths."""
-    client = FykeClient(base, settings.owner_key_file.read_text().strip())
+    """Publish every Worker of ``assets()/workers`` as public; return their paths.
+
+    One that is refused is named and left out: it must not keep the platform from starting.
+    """
     published = []
-    for folder in sorted((assets() / "workers").iterdir()):
-        if folder.is_dir():
-            published.append(_publish(client, folder))
+    with FykeClient(base, settings.owner_key_file.read_text().strip()) as client:
+        for folder in sorted((assets() / "workers").iterdir()):
+            if not folder.is_dir():
+                continue
+            try:
+                worker = client.push_worker(pack(folder), name=folder.name, public=True)
+                published.append(worker.path)
+            except (ApiError, FykeError) as error:
+                print(f"fyke: the Worker {folder.name} was refused: {error}", file=sys.stderr)
     return published
-
-
-def _publish(client: FykeClient, folder: Path) -> str:
-    try:
-        return client.push_worker(pack(folder), name=folder.name, public=True).path
-    except ApiError as error:
-        details = "; ".join(error.details)
-        raise CommandFailed(f"The Worker {folder.name} was refused: {error} {details}") from None

@@ -57,17 +57,14 @@ def up(
 def _get_ready(settings: Settings) -> socket.socket:
     """Data folder, port, schema, first account: in this order, each with a clear complaint."""
     from fyke.app.folder import make_home
-    from fyke.cli.listening import check_exposure, listen
+    from fyke.cli.listening import check_exposure, listen, unwritable
     from fyke.telemetry.logging import configure
 
     configure("supervisor", settings.log_level)
     try:
         make_home(settings)
     except OSError as error:
-        raise CommandFailed(
-            f"The data folder {settings.home} cannot be written: {error.strerror}. "
-            "Choose another one with --home, or give this user the right to write there."
-        ) from None
+        raise unwritable(settings, error) from None
     listener = listen(settings)
     prepared = subprocess.run(
         [sys.executable, "-m", "fyke.app.prepare"], env=_role_environment(settings), check=False

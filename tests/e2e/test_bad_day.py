@@ -1,0 +1,261 @@
+"""Processes die, ports are taken, folders cannot be written: what must hold all the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from support.booted import Booted, booted
+from support.projects import python_project, zoo
+
+FAILED, SUCCEEDED, ABORTED = 4, 3, 5
+PUSHED_ROWS = 400
+PUSHES_AND_SAYS = f"""
+from sdk import CoreSDK
+
+for number in range({PUSHED_ROWS}):
+    CoreSDK.Result.push_data({{"n": number}})
+"""
+
+
+@pytest.fixture
+def own_platform() -> Iterator[Booted]:
+    """A platform that a test may break."""
+    with booted(callback_allow="127.0.0.1/32") as running:
+        yield running
+
+
+def acknowledged(platform: Booted, run: str) -> int:
+    """The highest number that the Worker of ``run`` has seen acknowledged, from its own log."""
+    numbers = re.findall(r"acknowledged (\d+)", platform.log_text(run))
+    return max(map(int, numbers), default=0)
+
+
+def test_killing_the_server_stops_no_worker_and_loses_no_row(own_platform: Booted) -> None:
+    slug = own_platform.push(python_project(PUSHES_AND_SAYS), "pusher")
+    run = own_platform.start_run(slug)
+    own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "the first row")
+    before = own_platform.role("runner")
+    own_platform.kill_role("server")
+    own_platform.wait_for(lambda: _answers(own_platform), "the server's return", 10)
+    detail = own_platform.ended(run)
+    assert detail["status"] == SUCCEEDED, detail
+    assert [row["n"] for row in own_platform.rows(run)] == list(range(PUSHED_ROWS))
+    assert own_platform.role("runner") == before
+
+
+def _answers(platform: Booted) -> bool:
+    try:
+        return httpx2.get(f"{platform.url}/readyz", timeout=2).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+def test_killing_the_runner_ends_its_runs_with_the_reason_and_keeps_their_rows(
+    own_platform: Booted,
+) -> None:
+    slug = own_platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
+    run = own_platform.start_run(slug)
+    own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 20, "some rows")
+    own_platform.kill_role("runner")
+    began = time.monotonic()
+    detail = own_platform.ended(run, 30)
+    assert time.monotonic() - began < 30
+    assert detail["status"] == FAILED
+    assert "runner was lost" in detail["err_msg"]
+    numbers = [row["n"] for row in own_platform.rows(run)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) == detail["results"] >= acknowledged(own_platform, run) > 0
+    own_platform.wait_for(lambda: not own_platform.boxes(), "an empty process table", 10)
+    # and the runner is back: the next run is carried out
+    again = own_platform.start_run(own_platform.push(zoo("upserts"), "upserts"))
+    assert own_platform.ended(again)["status"] == SUCCEEDED
+
+
+def test_a_runner_that_never_comes_back_is_given_up_within_thirty_seconds(
+    own_platform: Booted,
+) -> None:
+    slug = own_platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
+    run = own_platform.start_run(slug)
+    own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 20, "some rows")
+    supervisor = _parent(own_platform.role("runner"))
+    os.kill(supervisor, signal.SIGSTOP)  # nobody restarts anything
+    try:
+        own_platform.kill_role("runner")
+        began = time.monotonic()
+        detail = own_platform.ended(run, 30)
+        assert time.monotonic() - began < 30
+        assert detail["status"] == FAILED
+        assert "runner was lost" in detail["err_msg"]
+        assert len(own_platform.rows(run)) == detail["results"] > 0
+        assert own_platform.boxes() == []
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_run_survives_the_death_of_the_egress(own_platform: Booted) -> None:
+    slug = own_platform.push(
+        python_project(
+            "import time\n"
+            "from sdk import CoreSDK\n"
+            "CoreSDK.Result.push_data({'n': 1})\n"
+            "time.sleep(3)\n"
+            "CoreSDK.Result.push_data({'n': 2})\n"
+        ),
+        "waits",
+    )
+    run = own_platform.start_run(slug)
+    own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "the first row")
+    own_platform.kill_role("egress")
+    assert own_platform.ended(run)["status"] == SUCCEEDED
+    assert len(own_platform.rows(run)) == 2
+
+
+def test_queued_runs_wait_for_a_runner_and_are_carried_out(own_platform: Booted) -> None:
+    slug = own_platform.push(zoo("upserts"), "upserts")
+    supervisor = _parent(own_platform.role("runner"))
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        own_platform.kill_role("runner")
+        runs = [own_platform.start_run(slug) for _ in range(3)]
+        assert {own_platform.detail(run)["status"] for run in runs} == {1}
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    assert [own_platform.ended(run)["status"] for run in runs] == [SUCCEEDED] * 3
+
+
+def test_abort_of_waiting_and_of_running_runs(own_platform: Booted) -> None:
+    slug = own_platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
+    run = own_platform.start_run(slug)
+    own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
+    own_platform.call("/api/v1/scraper/abort", {"run_slug": run})
+    assert own_platform.detail(run)["status"] == ABORTED
+    began = time.monotonic()
+    own_platform.wait_for(lambda: not own_platform.boxes(), "the end of the Worker", 10)
+    assert time.monotonic() - began < 10
+    detail = own_platform.ended(run)
+    rows = len(own_platform.rows(run))
+    assert rows > 0
+    own_platform.call("/api/v1/scraper/abort", {"run_slug": run})
+    assert len(own_platform.rows(run)) == rows
+    assert detail["err_msg"] == "Aborted on request"
+
+
+def test_ctrl_c_drains_and_a_running_worker_ends_with_the_reason() -> None:
+    with booted(drain_seconds="1") as platform:
+        slug = platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
+        run = platform.start_run(slug)
+        platform.wait_for(lambda: platform.detail(run)["results"] > 0, "a row")
+        assert platform.stop() == 0
+        platform.start()
+        detail = platform.ended(run)
+        assert detail["status"] == FAILED
+        assert "platform was stopped" in detail["err_msg"]
+        assert len(platform.rows(run)) == detail["results"] > 0
+
+
+def test_old_runs_are_forgotten_with_all_that_is_theirs() -> None:
+    with booted(keep_days="1") as platform:
+        slug = platform.push(zoo("upserts"), "upserts")
+        old, young = platform.start_run(slug), platform.start_run(slug)
+        platform.ended(old)
+        platform.ended(young)
+        with sqlite3.connect(platform.home / "state.db", timeout=30) as state:
+            state.execute(
+                "UPDATE runs SET finished_at = finished_at - 86500000 WHERE id = ?", (old,)
+            )
+        state.close()
+        platform.kill_role("server")  # a new one looks at once
+        platform.wait_for(
+            lambda: (
+                _answers(platform)
+                and platform.raw("/api/v1/run/detail", {"run_slug": old}).status_code == 404
+            ),
+            "the old run to be forgotten",
+            20,
+        )
+        assert platform.raw("/api/v1/run/detail", {"run_slug": old}).json()["code"] == 70001
+        assert platform.detail(young)["results"] == 2
+        with sqlite3.connect(platform.home / "rows.db", timeout=30) as rows:
+            tables = [
+                name
+                for (name,) in rows.execute("SELECT name FROM sqlite_master WHERE type='table'")
+            ]
+            for table in tables:
+                columns = [column[1] for column in rows.execute(f"PRAGMA table_info({table})")]
+                if "run_id" in columns:
+                    query = f"SELECT count(*) FROM {table} WHERE run_id = ?"
+                    assert rows.execute(query, (old,)).fetchone() == (0,), table
+        rows.close()
+
+
+# --- starts that must be refused -----------------------------------------------------------
+
+
+def fyke_up(tmp_path: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    tmp_path.chmod(0o711)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("FYKE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "fyke.cli.main", "up", "--home", str(tmp_path / "home"), *arguments],
+        env={**environment, "HOME": str(tmp_path), **settings},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may pass, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="fyke-start-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+def test_a_port_in_use_is_named(open_folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = fyke_up(open_folder, "--port", str(port))
+    assert result.returncode == 1
+    assert f"Port {port} on 127.0.0.1 is in use" in result.stderr
+    assert "--port" in result.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_named(open_folder: Path) -> None:
+    (open_folder / "home").write_text("a file where the folder should be")
+    result = fyke_up(open_folder, "--port", "0")
+    assert result.returncode == 1
+    assert str(open_folder / "home") in result.stderr
+    assert "--home" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_open_address_is_refused_until_the_owner_has_a_password(open_folder: Path) -> None:
+    result = fyke_up(open_folder, "--port", "0", "--host", "0.0.0.0")
+    assert result.returncode == 1
+    assert "the owner has no password" in result.stderr
+
+
+def test_a_setting_that_makes_no_sense_is_named(open_folder: Path) -> None:
+    result = fyke_up(open_folder, "--port", "0", FYKE_DURABILITY="maybe")
+    assert result.returncode == 2
+    assert "durability" in result.stderr
