@@ -19,7 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fyke.domain.results.model import AttemptBatch, PushedRow
-from fyke.storage.sql.results import SqlResults, migrate_results, open_results
+from fyke.storage.sql.results.migrate import migrate_results
+from fyke.storage.sql.results.store import SqlResults, open_results
 
 DATA = b'{"title":"' + b"x" * 168 + b'"}'
 ROUNDS = 3

@@ -12,8 +12,10 @@ import pytest
 
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.results.model import AttemptBatch, Header, PushedRow, Row, RunTotals
-from fyke.storage.sql.results import SqlResults, delete, migrate_results, open_results, read, write
+from fyke.storage.sql.results import delete, read, write
 from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.migrate import migrate_results
+from fyke.storage.sql.results.store import SqlResults, open_results
 
 pytestmark = pytest.mark.anyio
 

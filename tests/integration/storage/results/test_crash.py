@@ -22,7 +22,8 @@ from pathlib import Path
 import pytest
 
 from fyke.domain.results.model import Row
-from fyke.storage.sql.results import SqlResults, migrate_results, open_results
+from fyke.storage.sql.results.migrate import migrate_results
+from fyke.storage.sql.results.store import SqlResults, open_results
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +34,7 @@ PARENT = """
 import asyncio, os, random, sys
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.results.model import AttemptBatch, PushedRow
-from fyke.storage.sql.results import open_results
+from fyke.storage.sql.results.store import open_results
 
 async def commit_for_ever(url, run):
     results = open_results(url, durable=True)

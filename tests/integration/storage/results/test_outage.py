@@ -18,7 +18,8 @@ import pytest
 
 from fyke.domain.results.model import AttemptBatch, PushedRow
 from fyke.errors import Unavailable
-from fyke.storage.sql.results import SqlResults, migrate_results, open_results
+from fyke.storage.sql.results.migrate import migrate_results
+from fyke.storage.sql.results.store import SqlResults, open_results
 from support.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio

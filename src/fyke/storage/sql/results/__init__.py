@@ -6,9 +6,6 @@
 * ``merge``, ``plan``: what a commit will write, decided without touching the database.
 * ``write``, ``read``, ``delete``: the statements; ``hidden``: paging over what is not shown.
 * ``store``: threads and the ``Results`` contract.
+
+Nothing is re-exported: ``migrate`` loads Alembic, which only a migration should pay for.
 """
-
-from fyke.storage.sql.results.migrate import migrate_results
-from fyke.storage.sql.results.store import SqlResults, open_results
-
-__all__ = ["SqlResults", "migrate_results", "open_results"]

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from fyke.errors import Unavailable
-from fyke.storage.sql.results import migrate_results
+from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.tables import VERSION_TABLE, metadata
 
 

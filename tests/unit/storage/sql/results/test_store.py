@@ -12,9 +12,10 @@ import pytest
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.results.model import AttemptBatch, PushedRow, RunTotals
 from fyke.errors import Unavailable
-from fyke.storage.sql.results import SqlResults, migrate_results, open_results
 from fyke.storage.sql.results.delete import next_step
 from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.migrate import migrate_results
+from fyke.storage.sql.results.store import SqlResults, open_results
 
 pytestmark = pytest.mark.anyio
 
