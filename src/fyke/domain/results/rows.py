@@ -218,7 +218,7 @@ def _compact(text: bytes) -> bytes:
 
 def _repair_text(text: bytes, warnings: list[str]) -> bytes:
     text = _repair_utf8(text, warnings)
-    if b"\\u" not in text:
+    if b"\\ud" not in text and b"\\uD" not in text:
         return text
     repaired, count = _replace_half_pairs(text)
     if count:
