@@ -1,0 +1,200 @@
+"""From HTML to a row: title, main text, Markdown, links, language.
+
+trafilatura knows best which words of a page are its content, but its own output flattens tables,
+code and lists. So it only points: the smallest element of the page that holds what it found is
+cut out of the original, cleaned, and turned into Markdown (markdownify) and text.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from crawler import language, render
+from crawler.charset import decode
+from crawler.urls import canonical
+
+MAX_HTML = 3_000_000  # characters that are read for the content; links are read from all
+MAX_TEXT = 500_000  # characters of text, and of Markdown: a row may hold 8 MiB
+MAX_LINKS = 2_000
+
+_NOISE = (
+    "script, style, noscript, template, svg, iframe, object, embed, canvas, dialog, "
+    "nav, footer, aside, button, input, select, textarea, [hidden], [aria-hidden='true'], "
+    "[role='navigation'], [role='search'], [role='banner'], [role='contentinfo']"
+)
+_CONTENT = ("article", "main")
+_SPACES = re.compile(r"\s+")
+_LINE_ENDS = re.compile(r"[\n|]")
+_PROBES = 30  # pieces of text by which the content is found again
+_LEAST_PROBE = 15  # characters of one piece
+_HELD = 0.9  # the share of them that an element must hold
+_SHORT = 250  # characters; a shorter main text is not trusted
+_POOR = 0.3  # nor is one with a smaller share of the page
+
+
+@dataclass
+class Page:
+    """What is read out of one page."""
+
+    title: str = ""
+    description: str = ""
+    language: str | None = None
+    canonical_url: str | None = None
+    text: str = ""
+    markdown: str = ""
+    links: list[str] = field(default_factory=list)
+
+
+def extract(body: bytes, url: str, charset: str = "", content_language: str = "") -> Page:
+    """Read a page. Never raises for what is in it: text that cannot be had stays empty."""
+    from selectolax.lexbor import LexborHTMLParser
+
+    html = decode(body, charset)
+    tree = LexborHTMLParser(html)
+    base = _base(tree, url)
+    page = Page(
+        title=_title(tree),
+        description=_meta(tree, "description") or _meta(tree, "og:description"),
+        canonical_url=_canonical(tree, base),
+        links=_links(tree, base),
+    )
+    node = _content(tree, html[:MAX_HTML])
+    if node is not None:
+        markdown, text = render.both((node.html or "")[:MAX_HTML], base)
+        page.markdown, page.text = markdown[:MAX_TEXT], text[:MAX_TEXT]
+    page.language = language.declared(
+        _attribute(tree, "html", "lang"), content_language, _meta(tree, "content-language")
+    ) or language.guess(page.text)
+    return page
+
+
+# --- the head of the page -----------------------------------------------------------------
+
+
+def _base(tree: Any, url: str) -> str:
+    href = _attribute(tree, "base[href]", "href")
+    return (canonical(href, url) or url) if href else url
+
+
+def _title(tree: Any) -> str:
+    for selector in ("head title", "title", "h1"):
+        node = tree.css_first(selector)
+        text = _flat(node.text()) if node is not None else ""
+        if text:
+            return text[:1000]
+    return _meta(tree, "og:title")[:1000]
+
+
+def _meta(tree: Any, name: str) -> str:
+    selector = f"meta[name='{name}' i], meta[property='{name}' i], meta[http-equiv='{name}' i]"
+    return _flat(_attribute(tree, selector, "content"))[:5000]
+
+
+def _canonical(tree: Any, base: str) -> str | None:
+    href = _attribute(tree, "link[rel~='canonical' i][href]", "href")
+    return canonical(href, base) if href else None
+
+
+def _links(tree: Any, base: str) -> list[str]:
+    """All pages that are linked to, each once, in the order of the page."""
+    found: dict[str, None] = {}
+    seen: set[str] = set()
+    for node in tree.css("a[href], area[href]"):
+        href = node.attributes.get("href") or ""
+        plain = href.partition("#")[0].strip()
+        if not plain or plain in seen:
+            continue
+        seen.add(plain)
+        link = canonical(plain, base)
+        if link is not None:
+            found[link] = None
+        if len(found) >= MAX_LINKS:
+            break
+    return list(found)
+
+
+def _attribute(tree: Any, selector: str, name: str) -> str:
+    node = tree.css_first(selector)
+    return (node.attributes.get(name) or "").strip() if node is not None else ""
+
+
+def _flat(text: str) -> str:
+    return _SPACES.sub(" ", text).strip()
+
+
+# --- the content --------------------------------------------------------------------------
+
+
+def _content(tree: Any, html: str) -> Any:
+    """The element that holds the content; the cleaned body when no part of it stands out."""
+    body = tree.body
+    if body is None:
+        return None
+    main = _main_text(html)
+    for node in body.css(_NOISE):
+        node.decompose()
+    for node in body.css("header"):
+        if not _inside(node, _CONTENT):
+            node.decompose()
+    everything = _squeeze(body.text())
+    found = _squeeze(main)
+    if len(found) < _SHORT and len(found) < len(everything) * _POOR:
+        return body
+    return _smallest(body, _probes(main))
+
+
+def _main_text(html: str) -> str:
+    """What trafilatura takes for the content, as lines of text."""
+    from trafilatura import bare_extraction
+
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+    try:
+        document = bare_extraction(html, include_comments=False, include_formatting=False)
+    except Exception:  # of hostile pages; the whole body is a fair second choice
+        return ""
+    return (getattr(document, "text", "") or "") if document is not None else ""
+
+
+def _probes(text: str) -> list[str]:
+    """Pieces of the main text, spread over all of it."""
+    pieces = [_squeeze(piece) for piece in _LINE_ENDS.split(text)]
+    telling = [piece for piece in pieces if len(piece) >= _LEAST_PROBE]
+    if sum(map(len, telling)) * 2 < sum(map(len, pieces)):  # lists of words: take them as they are
+        telling = [piece for piece in pieces if len(piece) > 2]
+    pieces = telling
+    step = max(1, len(pieces) // _PROBES)
+    return pieces[::step]
+
+
+def _smallest(body: Any, probes: list[str]) -> Any:
+    """Go down from the body as long as one child holds nearly all pieces."""
+    if not probes:
+        return body
+    needed = _HELD * len(probes)
+    least = sum(map(len, probes)) * _HELD
+    node = body
+    while True:
+        for child in node.iter():
+            text = _squeeze(child.text())
+            if len(text) >= least and sum(1 for probe in probes if probe in text) >= needed:
+                node = child
+                break
+        else:
+            return node
+
+
+def _inside(node: Any, tags: tuple[str, ...]) -> bool:
+    above = node.parent
+    while above is not None:
+        if above.tag in tags:
+            return True
+        above = above.parent
+    return False
+
+
+def _squeeze(text: str) -> str:
+    """Without any white space, which every parser treats in its own way."""
+    return "".join(text.split())

@@ -1,0 +1,205 @@
+"""One request: through the proxy, within limits of time and size, told apart when it fails.
+
+Inside Fyke the only way out is the SOCKS5 proxy named by PROXY_DOMAIN and PROXY_AUTH; names are
+looked up by it, and connections through it are kept open. Without the variables requests go
+out directly. Redirects are not followed here: each target is a decision of the crawl.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote
+
+MAX_BYTES = 10 * 1024 * 1024
+MAX_RETRY_AFTER = 60.0
+
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_RETRIED = frozenset((408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524))
+_HTML = ("text/html", "application/xhtml+xml")
+_XML = ("application/xml", "text/xml")
+_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.8,*/*;q=0.5"
+_RULED_OUT = "not allowed by ruleset"  # the proxy's answer 2: the platform's rules say no
+
+
+@dataclass
+class Answer:
+    """What came of a request: a status, or ``error`` alone when there was none."""
+
+    url: str
+    status: int | None = None
+    content_type: str = ""
+    charset: str = ""
+    language: str = ""
+    location: str = ""
+    retry_after: float | None = None
+    body: bytes = b""
+    error: str = ""
+    retry: bool = False  # it may work later
+    refused: bool = False  # the platform did not let it out
+
+    @property
+    def is_html(self) -> bool:
+        return self.content_type in _HTML
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it may be a page or a sitemap; a missing type says nothing."""
+        return self.is_html or self.is_xml or not self.content_type
+
+    @property
+    def is_xml(self) -> bool:
+        return self.content_type in _XML or self.content_type.endswith("+xml")
+
+
+def proxy_from(environ: dict[str, str]) -> str | None:
+    """The proxy's URL, or None when the platform has named none."""
+    domain, auth = environ.get("PROXY_DOMAIN", "").strip(), environ.get("PROXY_AUTH", "")
+    if not domain:
+        return None
+    name, colon, secret = auth.partition(":")
+    login = f"{quote(name, safe='')}:{quote(secret, safe='')}@" if colon else ""
+    return f"socks5h://{login}{domain}"
+
+
+class Fetcher:
+    """Makes requests; may be used from many threads at once."""
+
+    def __init__(self, proxy: str | None, user_agent: str, timeout: float, connections: int):
+        import httpx2
+
+        self._errors = httpx2
+        self._timeout = timeout
+        self._client = httpx2.Client(
+            proxy=proxy,
+            trust_env=False,  # an http_proxy of the machine must not lead around the platform's
+            timeout=timeout,
+            follow_redirects=False,
+            limits=httpx2.Limits(max_connections=connections),
+            headers={
+                "User-Agent": user_agent,
+                "Accept": _ACCEPT,
+                "Accept-Language": "*",
+                "Accept-Encoding": "gzip, deflate",
+            },
+        )
+
+    def get(self, url: str, any_type: bool = False) -> Answer:
+        """Fetch a URL. Never raises for what a site or the network does.
+
+        The body is read if it is a page or XML, with ``any_type`` whatever it is.
+        """
+        deadline = time.monotonic() + self._timeout
+        answer = Answer(url)
+        try:
+            with self._client.stream("GET", url) as response:
+                _read_head(answer, response)
+                if not answer.error and not answer.location and (any_type or answer.is_text):
+                    answer.body = _read(response, deadline)
+        except (_TooLarge, _TooSlow) as error:
+            answer.error = str(error)
+            answer.retry = isinstance(error, _TooSlow)
+        except Exception as error:
+            self._explain(answer, error)
+        return answer
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _explain(self, answer: Answer, error: Exception) -> None:
+        """Say in plain words what failed, and whether it may work later."""
+        words = str(error) or type(error).__name__
+        if isinstance(error, self._errors.ProxyError) and _RULED_OUT in words:
+            answer.refused = True
+            answer.error = "refused by the platform: its egress rules do not allow this address"
+        elif isinstance(error, self._errors.TimeoutException):
+            answer.retry = True
+            answer.error = f"no answer within {self._timeout:g} s"
+        elif isinstance(error, self._errors.TransportError):
+            answer.retry = not isinstance(error, self._errors.UnsupportedProtocol)
+            answer.error = (
+                f"no connection: {words.removeprefix('Proxy Server could not connect: ')}"
+            )
+        elif isinstance(error, zlib.error):
+            answer.error = f"its compressed body is damaged ({words})"
+        else:
+            answer.error = f"{type(error).__name__}: {words}"
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _TooSlow(Exception):
+    pass
+
+
+def _read_head(answer: Answer, response) -> None:
+    headers = response.headers
+    answer.status = response.status_code
+    kind, _, parameters = headers.get("content-type", "").partition(";")
+    answer.content_type = kind.strip().lower()
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            answer.charset = value.strip(" \"'")
+    answer.language = headers.get("content-language", "")
+    if answer.status in _REDIRECTS:
+        answer.location = headers.get("location", "")
+    elif answer.status >= 400:
+        answer.retry = answer.status in _RETRIED
+        answer.error = f"HTTP {answer.status} {response.reason_phrase}".rstrip()
+        answer.retry_after = _retry_after(headers.get("retry-after", ""))
+
+
+def _retry_after(value: str) -> float | None:
+    """Seconds, from a number or a date, never more than a minute."""
+    value = value.strip()
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except ValueError:
+            return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def _read(response, deadline: float) -> bytes:
+    """The whole body, unpacked. What is beyond a limit is never in memory."""
+    found = bytearray()
+    for piece in _unpacked(response.iter_raw(), response.headers.get("content-encoding", "")):
+        found += piece
+        if len(found) > MAX_BYTES:
+            raise _TooLarge(f"larger than {MAX_BYTES:,} bytes")
+        if time.monotonic() > deadline:
+            raise _TooSlow("the answer took longer than the request timeout")
+    return bytes(found)
+
+
+def _unpacked(pieces: Iterator[bytes], coding: str) -> Iterator[bytes]:
+    """Undo gzip and deflate in bounded steps: a small piece may unpack to a thousandfold."""
+    if coding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
+        yield from pieces
+        return
+    unpacker = None
+    for piece in pieces:
+        if unpacker is None and piece:
+            unpacker = zlib.decompressobj(wbits=_window(coding, piece))
+        while piece:
+            yield unpacker.decompress(piece, MAX_BYTES // 10)
+            piece = unpacker.unconsumed_tail
+    if unpacker is not None:
+        yield unpacker.flush()
+
+
+def _window(coding: str, piece: bytes) -> int:
+    """What zlib expects: a gzip header, a zlib header, or none, which some sites send."""
+    if "gzip" in coding.lower():
+        return 31
+    return 15 if piece[0] & 0x0F == 8 else -15
