@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import signal
+from urllib.parse import urlsplit
 
 from fyke.egress.process import serve_egress as serve_egress_process
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
 from fyke.settings import Settings
+
+
+def inside_addresses(settings: Settings) -> frozenset[str]:
+    """Addresses of our own: those of this machine, and where the public URL leads when it names
+    one (behind a router that is on no interface here)."""
+    host = urlsplit(settings.public_url).hostname or ""
+    try:
+        return own_addresses() | {str(ipaddress.ip_address(host))}
+    except ValueError:
+        return own_addresses()
 
 
 async def serve_egress(settings: Settings) -> None:
@@ -18,12 +30,14 @@ async def serve_egress(settings: Settings) -> None:
     serving = asyncio.create_task(
         serve_egress_process(
             settings.egress_socket,
-            AddressRules(settings.egress_allow, own_addresses()),
+            AddressRules(settings.egress_allow, inside_addresses(settings)),
             settings.egress_upstreams,
         )
     )
     waiting = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (serving, waiting):
-        task.cancel()
+    waiting.cancel()
+    if serving.done():
+        serving.result()  # it never ends by itself: say why it did
+    serving.cancel()
     await asyncio.gather(serving, waiting, return_exceptions=True)

@@ -14,7 +14,7 @@ import structlog
 from fyke.domain.callbacks.model import Delivery, DeliveryState
 from fyke.domain.callbacks.schedule import next_delay
 from fyke.domain.callbacks.signing import headers, secret_for
-from fyke.domain.contracts import OUTBOX, Doorbell, Notifier, Storage
+from fyke.domain.contracts import OUTBOX, Doorbell, DoorbellEar, Notifier, Storage
 from fyke.kit.clock import Clock
 
 log = structlog.get_logger()
@@ -46,24 +46,39 @@ class CallbackTimer:
         self._master = master_secret
 
     async def tick(self) -> None:
-        """One round: listen first, so that a ring between looking and sleeping is not lost."""
-        async with self._doorbell.listen() as ear:
-            while True:
-                await self.deliver_due()
-                due = await self._storage.read(lambda tx: tx.outbox.next_due())
-                pause = LONGEST_SLEEP
-                if due is not None:
-                    pause = min(pause, max(0.0, (due - self._clock.now_ms()) / 1000))
-                if pause > 0:
-                    await ear.wait(frozenset({OUTBOX}), pause)
+        """Deliver until cancelled. Listens before it looks, so that no ring is lost between."""
+        sending: set[asyncio.Task[None]] = set()
+        try:
+            async with self._doorbell.listen() as ear:
+                while True:
+                    await self._take_due(sending)
+                    await self._rest(ear, sending)
+                    failed = [t for t in sending if t.done() and t.exception()]
+                    sending -= {t for t in sending if t.done()}
+                    for task in failed:
+                        log.error("callback_not_recorded", error=repr(task.exception()))
+        finally:
+            for task in sending:
+                task.cancel()
 
-    async def deliver_due(self) -> int:
-        """Send everything that is due now, side by side; return how many were tried."""
-        due = await self._storage.write(
-            lambda tx: tx.outbox.due(tx.now, AT_ONCE, tx.now + CLAIM_MS)
-        )
-        await asyncio.gather(*(self._deliver(delivery) for delivery in due))
-        return len(due)
+    async def _take_due(self, sending: set[asyncio.Task[None]]) -> None:
+        """Start what is due. A receiver that hangs holds its own place, and nobody else's."""
+        free = AT_ONCE - len(sending)
+        if free <= 0:
+            return
+        due = await self._storage.write(lambda tx: tx.outbox.due(tx.now, free, tx.now + CLAIM_MS))
+        sending |= {asyncio.create_task(self._deliver(delivery)) for delivery in due}
+
+    async def _rest(self, ear: DoorbellEar, sending: set[asyncio.Task[None]]) -> None:
+        """Wait for the bell, for the next delivery that is due, or for a place."""
+        due = await self._storage.read(lambda tx: tx.outbox.next_due())
+        pause = LONGEST_SLEEP
+        if due is not None and len(sending) < AT_ONCE:
+            pause = min(pause, max(0.0, (due - self._clock.now_ms()) / 1000))
+        rung = asyncio.create_task(ear.wait(frozenset({OUTBOX}), pause))
+        await asyncio.wait({rung, *sending}, return_when=asyncio.FIRST_COMPLETED)
+        rung.cancel()
+        await asyncio.gather(rung, return_exceptions=True)
 
     async def _deliver(self, delivery: Delivery) -> None:
         body = delivery.payload.encode()
