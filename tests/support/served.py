@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import uvicorn
 
+from fyke.api.protocol import LimitedProtocol
 from support.house import House, open_house
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ def served(folder: Path, templates: Path, **config: Any) -> Iterator[Served]:
                     access_log=False,
                     lifespan="off",
                     ws="none",
-                    http="httptools",
+                    http=LimitedProtocol,
                     timeout_graceful_shutdown=1,
                 )
             )

@@ -1,0 +1,97 @@
+"""What comes before the body: bounded in size, number and time. Raw sockets, a real server."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fyke.api.protocol import LimitedProtocol
+from support.served import Served, served
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("served"), templates) as server:
+        yield server
+
+
+def _connect(server: Served) -> socket.socket:
+    host, _, port = server.base_url.removeprefix("http://").partition(":")
+    return socket.create_connection((host, int(port)), 20)
+
+
+def _all(connection: socket.socket) -> bytes:
+    answer = b""
+    try:
+        while piece := connection.recv(65536):
+            answer += piece
+    except ConnectionResetError:
+        pass  # closed while we were still sending
+    return answer
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /healthz\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n" + b"".join(b"a%d: b\r\n" % n for n in range(101)) + b"\r\n",
+    ],
+)
+def test_what_is_no_request_gets_an_envelope(server: Served, request_bytes: bytes) -> None:
+    with _connect(server) as connection:
+        connection.sendall(request_bytes)
+        head, _, body = _all(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["code"] == 4000
+
+
+def test_an_endless_head_is_cut_off(server: Served) -> None:
+    sent = 0
+    with _connect(server) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nx: ")
+        try:
+            while sent < 50 * 2**20:
+                sent += connection.send(b"a" * 8192)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    assert sent < 16 * 2**20
+
+
+def test_a_slow_head_is_cut_off_and_others_are_served(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LimitedProtocol, "head_seconds", 0.2)
+    silent = [_connect(server) for _ in range(20)]
+    for connection in silent[:10]:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: local")
+    with _connect(server) as quick:
+        quick.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert _all(quick).startswith(b"HTTP/1.1 200 ")
+    for connection in silent:
+        with connection:
+            assert _all(connection) == b""
+
+
+def test_large_bodies_and_kept_connections_are_no_heads(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = json.dumps({"run_slug": "x", "pad": "p" * 300_000}).encode()
+    request = (
+        b"POST /api/v1/run/detail HTTP/1.1\r\nHost: localhost\r\napi-key: "
+        + server.house.owner_key.encode()
+        + b"\r\nContent-Length: %d\r\n\r\n" % len(body)
+        + body
+    )
+    with _connect(server) as connection:
+        for _ in range(3):
+            connection.sendall(request)
+            answer = b""
+            while b'"data":null}' not in answer:
+                answer += connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 404 ")
