@@ -90,6 +90,12 @@ class Site:
         return out, err, await box.wait()
 
 
+def others_can_run_us() -> bool:
+    """Whether another user may execute this interpreter; one below /root is out of reach."""
+    path = Path(sys.executable).resolve()
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+
+
 def version(language: Language) -> Version:
     return Version(
         id=new_ulid(),

@@ -39,6 +39,7 @@ from integration.sandbox.boxes import (
     launched,
     launcher,
     line,
+    others_can_run_us,
 )
 
 pytestmark = [
@@ -292,6 +293,7 @@ async def test_boxes_die_with_their_client(place: Site) -> None:
         await place.boxes[0].wait()
 
 
+@pytest.mark.skipif(not others_can_run_us(), reason="this Python is closed to other users")
 async def test_boxes_die_when_the_client_is_killed(place: Site) -> None:
     name = new_ulid()
     code = (

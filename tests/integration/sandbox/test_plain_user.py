@@ -17,7 +17,7 @@ import pytest
 
 from fyke.sandbox.cgroup_v1 import GroupsV1
 from fyke.sandbox.cgroups import detect
-from integration.sandbox.boxes import GROUPS_VARIABLE, PLAIN_UID
+from integration.sandbox.boxes import GROUPS_VARIABLE, PLAIN_UID, others_can_run_us
 
 TESTS = Path(__file__).parents[2]
 SUITES = (
@@ -29,6 +29,7 @@ SUITES = (
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="the suites run as this plain user already"),
+    pytest.mark.skipif(not others_can_run_us(), reason="this Python is closed to other users"),
     pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
 ]
 
