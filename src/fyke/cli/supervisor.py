@@ -14,6 +14,7 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import IO
 
 import structlog
 
@@ -41,8 +42,12 @@ class Role:
 class Supervisor:
     """Starts ``fyke serve --role NAME`` for every role and restarts any that ends by itself."""
 
-    def __init__(self, environment: Mapping[str, str], listener: socket.socket) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], listener: socket.socket, log_to: IO[bytes] | None
+    ) -> None:
+        """``log_to`` takes what the roles log; None leaves it on our own standard error."""
         self._environment = dict(environment)
+        self._log_to = log_to
         self._roles = [
             Role("egress"),
             Role("runner"),
@@ -87,6 +92,7 @@ class Supervisor:
             env=self._environment,
             pass_fds=role.pass_fds,
             stdin=asyncio.subprocess.DEVNULL,
+            stderr=self._log_to,
             start_new_session=True,
         )
 

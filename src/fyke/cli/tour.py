@@ -54,7 +54,7 @@ class Tour:
             run = self._start(slug, url, allow)
             status = self._poll(run)
             rows = self._page(run)
-            exported = [self._export(run, "csv"), self._export(run, "json")]
+            exported = self._export_both(run)
             self._read_log(run)
             self._balance()
         return self._verdict(status, rows, exported)
@@ -125,8 +125,11 @@ class Tour:
             self._say(f"  {row.get('status')}  {row.get('url')}  {title}")
         return int(data["count"])
 
+    def _export_both(self, run: str) -> list[int]:
+        self._step(6, "Export them as CSV and as JSON")
+        return [self._export(run, "csv"), self._export(run, "json")]
+
     def _export(self, run: str, format: str) -> int:
-        self._step(6, f"Export them as {format.upper()}")
         data = self._post("/api/v1/run/result/export", {"run_slug": run, "format": format})
         link = data["download_url"]
         self._print(f"$ curl -sS -o results.{format} {shlex.quote(link)}")

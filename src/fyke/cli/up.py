@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fyke.settings import Settings
 
 READY_SECONDS = 60.0
+LOG_KEPT_BYTES = 10 * 2**20
 
 
 def up(
@@ -90,7 +91,8 @@ async def _up(
     base = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
     write_private(settings.server_file, json.dumps({"url": base, "pid": os.getpid()}))
     listener.set_inheritable(True)
-    supervisor = Supervisor(_role_environment(settings), listener)
+    log_to = _log_file(settings) if tour or sys.stderr.isatty() else None
+    supervisor = Supervisor(_role_environment(settings), listener, log_to)
     asked, hurry = _on_signals()
     supervisor.start()
     try:
@@ -129,6 +131,15 @@ async def _first_job(
             return code
     _say(f"Fyke is running at {base} (data in {settings.home}); Ctrl-C drains and stops.")
     return Exit.OK
+
+
+def _log_file(settings: Settings) -> IO[bytes]:
+    """Where the roles log while a person reads the terminal; the file before is kept as ``.1``."""
+    path = settings.home / "fyke.log"
+    if path.exists() and path.stat().st_size > LOG_KEPT_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    _say(f"The platform logs to {path}.")
+    return path.open("ab")
 
 
 def _role_environment(settings: Settings) -> dict[str, str]:
