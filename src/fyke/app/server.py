@@ -8,6 +8,7 @@ import socket
 import uvicorn
 
 from fyke.api.app import ApiConfig, ApiServices, build_app
+from fyke.api.protocol import LimitedProtocol
 from fyke.app.folder import master_secret
 from fyke.app.house import House, open_house
 from fyke.domain.accounts.service import Accounts
@@ -42,7 +43,7 @@ async def serve_server(settings: Settings, listener: socket.socket) -> None:
             server_header=False,
             date_header=False,
             loop="none",
-            http="httptools",
+            http=LimitedProtocol,
             ws="none",
             lifespan="off",
             timeout_graceful_shutdown=5,
