@@ -137,6 +137,7 @@ class Client:
         self._own: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._gone = False
+        self._leaving: asyncio.Task[None] | None = None
         self._operations: dict[str, Callable[[Message], Awaitable[Answer]]] = {
             "open": self._open,
             "wait": self._wait,
@@ -168,9 +169,12 @@ class Client:
         task.add_done_callback(self._tasks.discard)
 
     async def leave(self) -> None:
-        """The other side has ended, or we do: nothing of it stays."""
-        if self._gone:
-            return
+        """The other side has ended, or we do: nothing of it stays. Whoever calls sees the end."""
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._leave())
+        await asyncio.shield(self._leaving)
+
+    async def _leave(self) -> None:
         self._gone = True
         asyncio.get_running_loop().remove_reader(self._connection)
         self._connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import pwd
@@ -360,6 +361,16 @@ async def test_an_orderly_end_leaves_nothing(place: Site) -> None:
     detect(place.work).close()
 
 
+async def test_an_end_right_after_the_client_left_leaves_nothing(place: Site) -> None:
+    await running(place, 3)
+    assert place.launcher is not None
+    await place.spawner.close()  # type: ignore[attr-defined]
+    place.launcher.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(place.launcher.wait, 20) == 0
+    assert os.listdir(place.work) == []
+    assert detect(place.work).names() == []
+
+
 async def test_it_can_be_run_as_a_program_and_ends_with_its_parent() -> None:
     with data_folder() as home:
         path = home / "run" / "launcher.sock"
@@ -425,6 +436,7 @@ async def test_many_openings_and_endings_leak_no_descriptor(place: Site) -> None
             await box.close()
             for listener in box.listeners.values():
                 listener.close()
+        gc.collect()  # sockets that earlier tests left to it would be counted here
         counts.append([len(os.listdir(folder)) for folder in folders])
     assert counts[1] == counts[2]
 
