@@ -133,7 +133,7 @@ def _operations(services: ApiServices, config: ApiConfig, clock: Clock) -> list[
         *own_accounts.AccountOperations(
             services.accounts, partial(secret_for, config.master_secret)
         ).operations(),
-        *own_runs.RunOperations(services.runs, overview).operations(),
+        *own_runs.RunOperations(services.runs, overview, services.logs).operations(),
         *FileOperations(services.exports, services.logs, links).operations(),
         *HealthOperations(overview).operations(),
     ]

@@ -141,6 +141,11 @@ class FykeClient:
     def events(self, run: str) -> list[models.RunEvent]:
         return self._list(f"/api/fyke/runs/{segment(run)}/events", models.RunEvent)
 
+    def log_after(self, run: str, position: int = 0, limit: int = 1000) -> list[models.LogEntry]:
+        """Entries of the log behind ``position``, in order; empty when there are none yet."""
+        query = {"after": str(position), "limit": str(limit)}
+        return self._list(f"/api/fyke/runs/{segment(run)}/log", models.LogEntry, query)
+
     def deliveries(self, run: str) -> list[models.Delivery]:
         return self._list(f"/api/fyke/runs/{segment(run)}/deliveries", models.Delivery)
 
@@ -217,12 +222,24 @@ class FykeClient:
     def own_workers(self) -> list[models.OwnWorker]:
         return self._list("/api/fyke/workers", models.OwnWorker)
 
+    def versions(self, ref: str) -> list[models.Version]:
+        """Newest first."""
+        return self._list(f"/api/fyke/workers/{_in_path(ref)}/versions", models.Version)
+
+    def withdraw(self, ref: str, version: str) -> models.Version:
+        """Take a version out of use."""
+        path = f"/api/fyke/workers/{_in_path(ref)}/versions/{segment(version)}/withdraw"
+        return self._wire.post(path, models.Version, {})
+
     def create_task(self, request: models.TaskRequest) -> models.Task:
         return self._wire.post("/api/fyke/tasks", models.Task, request.body())
 
     def tasks(self, page_index: int = 1, page_size: int = 20) -> models.TaskPage:
         query = {"page_index": page_index, "page_size": page_size}
         return self._wire.get("/api/fyke/tasks", models.TaskPage, query)
+
+    def task(self, task: str) -> models.TaskDetail:
+        return self._wire.get(f"/api/fyke/tasks/{segment(task)}", models.TaskDetail)
 
     def delete_task(self, task: str) -> None:
         self._wire.call("DELETE", f"/api/fyke/tasks/{segment(task)}")
@@ -272,3 +289,8 @@ class FykeClient:
     def _list(self, path: str, item: type[T], query: dict[str, Any] | None = None) -> list[T]:
         data = self._wire.call("GET", path, params=query or {})
         return [msgspec.convert(one, item) for one in data["list"]]
+
+
+def _in_path(ref: str) -> str:
+    """A worker's reference as one segment: there, ``owner/name`` is written ``owner~name``."""
+    return segment(ref.replace("/", "~"))

@@ -225,6 +225,15 @@ class OwnWorker:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    version: str
+    state: str
+    language: str
+    digest: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     slug: str
     title: str
@@ -233,6 +242,20 @@ class Task:
     version: str
     created_at: int
     updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDetail:
+    """A task with its saved input, the whole object with ``parameters``."""
+
+    slug: str
+    title: str
+    scraper_slug: str
+    scraper_path: str
+    version: str
+    created_at: int
+    updated_at: int
+    input: dict[str, Any]
 
 
 TaskItems = list[Task]
@@ -293,6 +316,17 @@ class RunEvent:
     after: str
     actor: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """``position`` rises within the run: ask for what is behind the last one to follow a log."""
+
+    position: int
+    type: int
+    group: str
+    content: str
+    timestamp: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ import pytest
 
 from fyke.api.documents import envelope_of
 from fyke.api.own import answers
+from fyke.domain.logs.model import NewLogEntry
+from fyke.domain.results.model import AttemptBatch
 from support.api import Api, fails, start_body
 from support.house import SCHEMA, House
 from support.projects import python_project
@@ -73,6 +75,35 @@ async def test_bad_uploads_are_told_what_is_wrong(
     fails(await api.send("POST", WORKERS, **more), 400, 4000, word)
 
 
+async def test_versions_are_listed_and_withdrawn(house: House, api: Api) -> None:
+    worker = await house.publish()
+    path = f"{WORKERS}/owner~reader/versions"
+    [version] = reads_as(answers.VersionList, await api.get(path))["list"]
+    assert (version["version"], version["state"]) == ("v1.0.1", "published")
+    fails(await api.post(f"{path}/v1.0.1/withdraw", {}, key=house.other_key), 401, 4010)
+    fails(await api.post(f"{path}/v9.9.9/withdraw", {}), 400, 4000, "v9.9.9")
+    gone = reads_as(answers.VersionItem, await api.post(f"{path}/v1.0.1/withdraw", {}))
+    assert gone == version | {"state": "withdrawn"}
+    fails(await api.post("/api/v1/scraper/run", start_body(worker.id)), 400, 50003)
+
+
+async def test_a_log_is_followed_by_position(house: House, api: Api, run_slug: str) -> None:
+    path = f"/api/fyke/runs/{run_slug}/log"
+    assert reads_as(answers.LogPart, await api.get(path)) == {"list": []}
+    lines = [NewLogEntry(2, "7", f"line {n}", 1000 + n) for n in range(5)]
+    await house.results.open_attempt(run_slug, "A1")
+    await house.results.commit([AttemptBatch(run_slug, "A1", log=lines)])
+    seen: list[Any] = []
+    while part := reads_as(
+        answers.LogPart,
+        await api.get(f"{path}?limit=2&after={seen[-1]['position'] if seen else 0}"),
+    )["list"]:
+        assert len(part) <= 2
+        seen += part
+    assert [entry["content"] for entry in seen] == [line.content for line in lines]
+    fails(await api.get(path, key=house.other_key), 404, 70001)
+
+
 async def test_tasks(house: House, api: Api) -> None:
     worker = await house.publish()
     body = {"worker": "owner/reader", "title": "Daily", **start_body(worker.id)}
@@ -82,6 +113,9 @@ async def test_tasks(house: House, api: Api) -> None:
     assert (page["count"], page["list"]) == (1, [made])
     assert (await api.get("/api/fyke/tasks", key=house.other_key)).json()["data"]["list"] == []
     path = f"/api/fyke/tasks/{made['slug']}"
+    shown = reads_as(answers.TaskDetail, await api.get(path))
+    assert shown == made | {"input": start_body(worker.id)["input"]}
+    fails(await api.get(path, key=house.other_key), 404, 60001)
     fails(await api.send("DELETE", path, key=house.other_key), 404, 60001)
     assert (await api.send("DELETE", path)).status_code == 200
     fails(await api.send("DELETE", path), 404, 60001)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -41,6 +41,21 @@ class OwnWorker(Answer):
 OwnWorkers = list[OwnWorker]
 
 
+class VersionItem(Answer):
+    version: str
+    state: str
+    language: str
+    digest: str
+    created_at: int
+
+
+VersionItems = list[VersionItem]
+
+
+class VersionList(Answer):
+    list: VersionItems
+
+
 class OwnWorkerList(Answer):
     list: OwnWorkers
 
@@ -56,6 +71,10 @@ class TaskItem(Answer):
 
 
 TaskItems = list[TaskItem]
+
+
+class TaskDetail(TaskItem):
+    input: Annotated[dict[str, Any], Field(description="as it was saved")]
 
 
 class TaskPage(Answer):
@@ -129,6 +148,21 @@ EventItems = list[EventItem]
 
 class EventList(Answer):
     list: EventItems
+
+
+class LogItem(Answer):
+    position: Annotated[int, Field(description="1-based, rising within the run")]
+    type: int
+    group: str
+    content: str
+    timestamp: Annotated[int, Field(description="ms")]
+
+
+LogItems = list[LogItem]
+
+
+class LogPart(Answer):
+    list: LogItems
 
 
 class DeliveryItem(Answer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fyke.api.decode import Wire, WireName
+from fyke.api.decode import Wire, WireInt, WireName
 from fyke.api.envelope import EMPTY, success
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
@@ -13,20 +13,30 @@ from fyke.api.own import answers
 from fyke.api.v1.words import seconds
 from fyke.domain.callbacks.model import Delivery
 from fyke.domain.contracts import RunnerInfo
+from fyke.domain.logs.model import LogEntry
+from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.runs.model import RunEvent
 from fyke.domain.runs.service import Runs
 from fyke.errors import Forbidden, Refused, RunNotFound
+
+MAX_LOG_ENTRIES = 1000
 
 
 class RunRef(Wire):
     slug: WireName
 
 
+class LogRef(RunRef):
+    after: WireInt = 0
+    limit: WireInt = MAX_LOG_ENTRIES
+
+
 @dataclass(frozen=True, slots=True)
 class RunOperations:
     runs: Runs
     overview: Overview
+    logs: RunLogs
 
     def operations(self) -> list[Operation[Any]]:
         unknown = TABLE[RunNotFound]
@@ -51,6 +61,19 @@ class RunOperations:
                 fields=RunRef,
                 handler=self.events,
                 answer=answers.EventList,
+                errors=(unknown,),
+                path_fields=("slug",),
+            ),
+            Operation(
+                "GET",
+                "/api/fyke/runs/{slug}/log",
+                id="readRunLog",
+                tag="Runs",
+                summary="Entries of a run's log behind a position, in order",
+                description="To follow a log, ask again with the last position that came.",
+                fields=LogRef,
+                handler=self.log,
+                answer=answers.LogPart,
                 errors=(unknown,),
                 path_fields=("slug",),
             ),
@@ -87,6 +110,12 @@ class RunOperations:
         found = await self.runs.events(call.caller, wanted.slug)
         return success({"list": [_event(event) for event in found]})
 
+    async def log(self, call: Call, wanted: LogRef) -> bytes:
+        limit = min(max(wanted.limit, 1), MAX_LOG_ENTRIES)
+        after = max(wanted.after, 0)
+        found = await self.logs.after(call.caller, wanted.slug, after, limit)
+        return success({"list": [_log_item(entry) for entry in found]})
+
     async def deliveries(self, call: Call, wanted: RunRef) -> bytes:
         found = await self.overview.deliveries(call.caller, wanted.slug)
         return success({"list": [_delivery(delivery) for delivery in found]})
@@ -104,6 +133,16 @@ def _event(event: RunEvent) -> dict[str, Any]:
         "after": event.after,
         "actor": event.actor,
         "detail": event.detail,
+    }
+
+
+def _log_item(entry: LogEntry) -> dict[str, Any]:
+    return {
+        "position": entry.position,
+        "type": entry.type,
+        "group": entry.group,
+        "content": entry.content,
+        "timestamp": entry.timestamp,
     }
 
 

@@ -16,6 +16,7 @@ from fyke.api.v1.words import seconds
 from fyke.domain.overview import Overview
 from fyke.domain.tasks.model import Task
 from fyke.domain.tasks.service import Tasks
+from fyke.domain.workers.jsontext import loads
 from fyke.errors import TaskNotFound, VersionUnavailable, WorkerNotFound
 
 
@@ -64,6 +65,18 @@ class TaskOperations:
                 answer=answers.TaskPage,
             ),
             Operation(
+                "GET",
+                "/api/fyke/tasks/{slug}",
+                id="getTask",
+                tag="Tasks",
+                summary="A task with its input",
+                fields=TaskRef,
+                handler=self.show,
+                answer=answers.TaskDetail,
+                errors=(TABLE[TaskNotFound],),
+                path_fields=("slug",),
+            ),
+            Operation(
                 "DELETE",
                 "/api/fyke/tasks/{slug}",
                 id="deleteTask",
@@ -93,6 +106,11 @@ class TaskOperations:
                 "page_size": wanted.page_size,
             }
         )
+
+    async def show(self, call: Call, wanted: TaskRef) -> bytes:
+        task = await self.tasks.get(call.caller, wanted.slug)
+        view = (await self._views([task]))[0]
+        return success({**view, "input": loads(task.input_json)})
 
     async def delete(self, call: Call, wanted: TaskRef) -> bytes:
         await self.tasks.delete(call.caller, wanted.slug)

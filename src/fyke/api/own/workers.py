@@ -1,11 +1,11 @@
-"""Publishing workers, and listing one's own."""
+"""Publishing workers, listing one's own, and their versions."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fyke.api.decode import Wire, WireBool, WireText, decode
+from fyke.api.decode import Wire, WireBool, WireName, WireText, decode
 from fyke.api.envelope import success
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
@@ -13,9 +13,9 @@ from fyke.api.own import answers
 from fyke.api.own.uploads import read_upload
 from fyke.api.v1.words import seconds
 from fyke.domain.overview import Overview
-from fyke.domain.workers.model import Worker
+from fyke.domain.workers.model import Version, Worker
 from fyke.domain.workers.service import Workers
-from fyke.errors import Conflict, Forbidden
+from fyke.errors import Conflict, Forbidden, WorkerNotFound
 
 
 class Publish(Wire):
@@ -25,6 +25,16 @@ class Publish(Wire):
     title: WireText | None = None
     description: WireText | None = None
     public: WireBool | None = None
+
+
+class WorkerRef(Wire):
+    """``slug`` may also be ``owner~name``; in a path there is no room for a slash."""
+
+    slug: WireName
+
+
+class VersionRef(WorkerRef):
+    version: WireName
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,30 @@ class WorkerOperations:
                 handler=self.list,
                 answer=answers.OwnWorkerList,
             ),
+            Operation(
+                "GET",
+                "/api/fyke/workers/{slug}/versions",
+                id="listVersions",
+                tag="Workers",
+                summary="The versions of a worker, newest first",
+                fields=WorkerRef,
+                handler=self.versions,
+                answer=answers.VersionList,
+                errors=(TABLE[WorkerNotFound],),
+                path_fields=("slug",),
+            ),
+            Operation(
+                "POST",
+                "/api/fyke/workers/{slug}/versions/{version}/withdraw",
+                id="withdrawVersion",
+                tag="Workers",
+                summary="Take a version out of use; runs on their way go on",
+                fields=VersionRef,
+                handler=self.withdraw,
+                answer=answers.VersionItem,
+                errors=(TABLE[WorkerNotFound], TABLE[Forbidden]),
+                path_fields=("slug", "version"),
+            ),
         ]
 
     async def publish(self, call: Call, query: Publish) -> bytes:
@@ -83,6 +117,24 @@ class WorkerOperations:
     async def list(self, call: Call, _wanted: Nothing) -> bytes:
         found = await self.overview.workers(call.caller)
         return success({"list": [_own_worker(worker) for worker in found]})
+
+    async def versions(self, call: Call, wanted: WorkerRef) -> bytes:
+        found = await self.workers.versions(call.caller, wanted.slug)
+        return success({"list": [_version(version) for version in found]})
+
+    async def withdraw(self, call: Call, wanted: VersionRef) -> bytes:
+        version = await self.workers.withdraw(call.caller, wanted.slug, wanted.version)
+        return success(_version(version))
+
+
+def _version(version: Version) -> dict[str, Any]:
+    return {
+        "version": version.number,
+        "state": version.state.value,
+        "language": version.language.value,
+        "digest": version.digest,
+        "created_at": seconds(version.created_at),
+    }
 
 
 def _own_worker(worker: Worker) -> dict[str, Any]:

@@ -34,6 +34,15 @@ class RunLogs:
         totals = await self._results.totals(run_id, hidden)
         return await self._results.log_tail(run_id, max(1, limit)), totals.rows
 
+    async def after(self, caller: Caller, run_id: str, position: int, limit: int) -> list[LogEntry]:
+        """At most ``limit`` entries behind ``position``, in order, for following a log: whoever
+        asks again with the last position that came gets every entry once.
+
+        Raises ``RunNotFound``, also for another account's run.
+        """
+        await self._storage.read(lambda tx: own_run(tx, caller, run_id))
+        return await self._results.log_after(run_id, position, limit)
+
     async def walk(self, run_id: str, after: int = 0) -> AsyncIterator[list[LogEntry]]:
         """All entries behind position ``after``, in order, some at a time. Knows no caller: for
         those who have already been let in."""
