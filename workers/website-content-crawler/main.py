@@ -10,11 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-from sdk import CoreSDK, SDKError
-
 from crawler import settings
 from crawler.crawl import Crawl
 from crawler.fetch import Fetcher, proxy_from
+from sdk import CoreSDK, SDKError
 
 FORMATS = {"string": "text"}
 
@@ -70,6 +69,8 @@ def crawl(wanted, sink):
         f"{wanted.max_depth} links deep, staying on the {wanted.stay_on}"
     )
     work.run()
+    if work.beyond:
+        sink.warn(f"{work.beyond} more addresses were found than one task can remember")
     skipped = "".join(f", {count} {reason}" for reason, count in work.skipped.items())
     sink.info(
         f"done: {work.rows} rows, {work.fetched} pages fetched{skipped}, "

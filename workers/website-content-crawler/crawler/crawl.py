@@ -11,13 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import datetime, timezone
 from random import random
 from typing import Any, Protocol
 
 from crawler import robots, sitemap
-from crawler.fetch import MAX_RETRY_AFTER, Answer
+from crawler.fetch import Answer
 from crawler.frontier import PAGE, ROBOTS, SITEMAP, Frontier, Job
+from crawler.row import new_row
 from crawler.scope import Scope
 from crawler.settings import Settings
 from crawler.urls import canonical, origin
@@ -61,6 +61,7 @@ class Crawl:
         self._rules: dict[str, robots.Rules] = {}
         self._running: dict[Future[Answer], Job] = {}
         self._pages_running = 0
+        self._met: set[str] = set()  # origins whose robots.txt was asked for
         self._sitemaps: set[str] = set()
         self._stopping = False
         self._refused_rows = 0
@@ -92,14 +93,18 @@ class Crawl:
         """How many known pages were not fetched."""
         return self._frontier.waiting()
 
+    @property
+    def beyond(self) -> int:
+        """How many addresses were dropped because too many are known."""
+        return self._frontier.beyond
+
     # --- the loop -------------------------------------------------------------------------
 
     def _step(self, pool: ThreadPoolExecutor) -> bool:
         """Start what may be started, take in what has come; False when all is done."""
         now = time.monotonic()
         while len(self._running) < self._settings.max_concurrency:
-            room = self.rows + self._pages_running < self._settings.max_results
-            job = self._frontier.take(now, pages=room)
+            job = self._frontier.take(now, pages=self._has_room())
             if job is None:
                 break
             self._start(pool, job)
@@ -115,8 +120,12 @@ class Crawl:
         self._tell_progress()
         return True
 
+    def _has_room(self) -> bool:
+        """Whether one more page may be under way: every one becomes at most one row."""
+        return self.rows + self._pages_running < self._settings.max_results
+
     def _patience(self, now: float) -> float:
-        wake = self._frontier.wake_at(now)
+        wake = self._frontier.wake_at(now, pages=self._has_room())
         if wake is None or len(self._running) >= self._settings.max_concurrency:
             return LOOK_SECONDS
         return min(LOOK_SECONDS, max(0.005, wake - now))
@@ -161,13 +170,15 @@ class Crawl:
         if not self._frontier.claim(job.url):
             return
         self._meet(job.url, job.is_start)
-        self._frontier.put(job)
+        if self._allowed(job):
+            self._frontier.put(job)
 
     def _meet(self, url: str, is_start: bool) -> None:
         """Ask an origin for robots.txt before its first page."""
-        if self._frontier.knows_site(url):
-            return
         name = origin(url)
+        if name in self._met:
+            return
+        self._met.add(name)
         if self._settings.respect_robots or (self._settings.use_sitemap and is_start):
             self._frontier.hold(url)
             self._frontier.put(Job(ROBOTS, f"{name}/robots.txt", owner=name, is_start=is_start))
@@ -179,14 +190,15 @@ class Crawl:
         self.skipped["forbidden by robots.txt"] += 1
         reason = rules.blocked or "forbidden by robots.txt (respect_robots is on)"
         self.problem = f"{job.url}: {reason}"
-        if job.is_start or rules.blocked:
+        if job.is_start:
             self._warn(self.problem)
         return False
 
     # --- what may come of a request --------------------------------------------------------
 
     def _retry(self, job: Job, answer: Answer) -> None:
-        pause = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** (job.attempt - 1)) * (0.75 + random() / 2)
+        pause = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** (job.attempt - 1))
+        pause *= 0.75 + random() / 2  # noqa: S311 - spreads requests, keeps no secret
         if answer.retry_after is not None:
             pause = max(answer.retry_after, pause if answer.retry_after == 0 else 0.0)
         when = time.monotonic() + pause
@@ -197,13 +209,10 @@ class Crawl:
 
     def _redirect(self, job: Job, answer: Answer) -> None:
         target = canonical(answer.location, job.url)
-        if job.hops >= MAX_HOPS or target is None:
+        if target is None or job.hops >= MAX_HOPS:
+            wrong = f"redirects to {answer.location[:200]!r}, which is no web address"
+            answer.error = f"more than {MAX_HOPS} redirects" if target else wrong
             answer.location = ""
-            answer.error = (
-                f"redirects to {answer.location!r}, which is no web address"
-                if target is None
-                else f"more than {MAX_HOPS} redirects"
-            )
             self._take(job, answer)
             return
         if job.kind != PAGE:
@@ -228,6 +237,8 @@ class Crawl:
     def _take_robots(self, job: Job, answer: Answer) -> None:
         if answer.error:
             rules = robots.absent(answer.status, answer.error)
+            if rules.blocked and self._settings.respect_robots:
+                self._warn(f"{job.owner} is left alone: {rules.blocked}")
         else:
             rules = robots.parse(answer.body, answer.content_type, self._settings.user_agent)
         self._rules[job.owner] = rules
@@ -283,34 +294,15 @@ class Crawl:
             self._read_sitemap(job, answer)
             self.fetched += 1
             return
-        row = self._row(job, answer)
+        row = new_row(job, answer)
         if answer.error:
             self.problem = f"{job.url}: {answer.error}"
             self._warn(self.problem)
         else:
             self.fetched += 1
-            if answer.is_html or answer.body.lstrip()[:1] == b"<":
+            if answer.is_page:
                 self._fill(row, job, answer)
         self._store(row)
-
-    def _row(self, job: Job, answer: Answer) -> dict[str, Any]:
-        return {
-            "url": job.url,
-            "status": answer.status,
-            "title": "",
-            "description": "",
-            "language": None,
-            "text": "",
-            "markdown": "",
-            "links": [],
-            "depth": job.depth,
-            "content_type": answer.content_type,
-            "canonical_url": None,
-            "requested_url": job.requested or job.url,
-            "found_on": job.found_on,
-            "fetched_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "error": answer.error,
-        }
 
     def _fill(self, row: dict[str, Any], job: Job, answer: Answer) -> None:
         page = self._extract(answer.body, job.url, answer.charset, answer.language)

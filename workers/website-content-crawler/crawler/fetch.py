@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import quote
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -46,6 +47,14 @@ class Answer:
         return self.content_type in _HTML
 
     @property
+    def is_page(self) -> bool:
+        """Whether the body is HTML, also where the site has no or another word for it."""
+        if self.is_html:
+            return True
+        unsure = self.is_xml or not self.content_type
+        return unsure and b"<html" in self.body[:2000].lower()
+
+    @property
     def is_text(self) -> bool:
         """Whether it may be a page or a sitemap; a missing type says nothing."""
         return self.is_html or self.is_xml or not self.content_type
@@ -75,6 +84,7 @@ class Fetcher:
         self._timeout = timeout
         self._client = httpx2.Client(
             proxy=proxy,
+            verify=_trusted(httpx2),
             trust_env=False,  # an http_proxy of the machine must not lead around the platform's
             timeout=timeout,
             follow_redirects=False,
@@ -129,6 +139,16 @@ class Fetcher:
             answer.error = f"{type(error).__name__}: {words}"
 
 
+def _trusted(httpx2: Any) -> Any:
+    """The authorities that the machine trusts; on a bare machine those that browsers trust."""
+    context = httpx2.create_ssl_context(trust_env=False)
+    if not context.get_ca_certs():
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    return context
+
+
 class _TooLarge(Exception):
     pass
 
@@ -148,7 +168,8 @@ def _read_head(answer: Answer, response) -> None:
             answer.charset = value.strip(" \"'")
     answer.language = headers.get("content-language", "")
     if answer.status in _REDIRECTS:
-        answer.location = headers.get("location", "")
+        answer.location = headers.get("location", "").strip()
+        answer.error = "" if answer.location else f"HTTP {answer.status} without a Location"
     elif answer.status >= 400:
         answer.retry = answer.status in _RETRIED
         answer.error = f"HTTP {answer.status} {response.reason_phrase}".rstrip()

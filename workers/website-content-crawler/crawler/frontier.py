@@ -66,16 +66,17 @@ class Frontier:
         self._later: list[tuple[float, int, Job]] = []
         self._count = itertools.count()
         self._known: set[str] = set()
+        self.beyond = 0  # addresses that were turned away because too many are known
 
     def claim(self, url: str) -> bool:
         """True the first time that a page is seen."""
-        if url in self._known or len(self._known) >= MAX_KNOWN:
+        if url in self._known:
+            return False
+        if len(self._known) >= MAX_KNOWN:
+            self.beyond += 1
             return False
         self._known.add(url)
         return True
-
-    def knows_site(self, url: str) -> bool:
-        return origin(url) in self._sites
 
     def put(self, job: Job, first: bool = False) -> None:
         site = self._site(job.url)
@@ -119,10 +120,10 @@ class Frontier:
                 return queue.popleft()
         return None
 
-    def wake_at(self, now: float) -> float | None:
+    def wake_at(self, now: float, pages: bool = True) -> float | None:
         """When something may be ready that is not ready now; None when nothing ever will."""
         times = [self._later[0][0]] if self._later else []
-        times += [site.free_at for site in self._sites.values() if site.ready(True)]
+        times += [site.free_at for site in self._sites.values() if site.ready(pages)]
         return max(now, min(times)) if times else None
 
     def waiting(self) -> int:

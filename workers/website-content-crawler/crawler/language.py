@@ -4,6 +4,8 @@ Small words (articles, prepositions, pronouns) make up a third of any running te
 them tells languages apart within a few sentences.
 """
 
+# ruff: noqa: RUF001 - letters of other alphabets are meant
+
 from __future__ import annotations
 
 import re

@@ -8,10 +8,11 @@ from urllib.parse import urljoin
 
 _TABLE_PARTS = ("table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption")
 _IN_CELLS = ("table", "p", "div", "dl", "ul", "ol", "pre", "blockquote", "h1", "h2", "h3", "h4")
-_PARAGRAPHS = frozenset(
-    "p h1 h2 h3 h4 h5 h6 pre table ul ol dl blockquote article section main figure hr".split()
-)
-_LINES = frozenset("div li dt dd tr br header address details summary figcaption caption".split())
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_BLOCKS = ("p", "pre", "table", "ul", "ol", "dl", "blockquote", "article", "section", "main")
+_PARAGRAPHS = frozenset((*_HEADINGS, *_BLOCKS, "figure", "hr"))
+_PARTS = ("div", "li", "dt", "dd", "tr", "br", "header", "address", "details", "summary")
+_LINES = frozenset((*_PARTS, "figcaption", "caption"))
 _CELL_TAGS = ("td", "th")
 _LINES_IN_CELLS = 4  # a cell with as many holds a list, not a value
 _SPACES = re.compile(r"[ \t\r\n\f]+")

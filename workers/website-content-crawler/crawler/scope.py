@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from crawler.urls import Glob, folder, host
 
 HOST, DOMAIN, PREFIX = "host", "domain", "prefix"
@@ -48,10 +50,9 @@ class Scope:
         return not self._include or any(glob.matches(url) for glob in self._include)
 
     def _name(self, url: str) -> str:
-        name = host(url)
         if self._stay_on == DOMAIN:
-            return name.partition(":")[0].removeprefix("www.")
-        return name
+            return (urlsplit(url).hostname or "").removeprefix("www.")
+        return host(url)
 
     def _under(self, url: str, path: str | None) -> str:
         if self._stay_on != PREFIX:

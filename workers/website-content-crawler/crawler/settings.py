@@ -110,8 +110,8 @@ class _Fields:
 
     def text(self, name: str, default: str) -> str:
         value = _plain(self._custom.get(name))
-        if len(value) > MAX_TEXT or not value.isprintable():
-            raise BadInput(f"{name}: at most {MAX_TEXT} printable characters are allowed")
+        if len(value) > MAX_TEXT or not (value.isascii() and value.isprintable()):
+            raise BadInput(f"{name}: at most {MAX_TEXT} printable ASCII characters are allowed")
         return value or default
 
     def texts(self, name: str) -> tuple[str, ...]:
