@@ -6,6 +6,7 @@ import codecs
 import re
 
 SAMPLE = 64 * 1024
+_TELLING = 10  # bytes beyond ASCII
 
 _META = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
 _BOMS = (
@@ -45,7 +46,7 @@ def decode(body: bytes, declared: str = "") -> str:
             return body.decode(name)
         except UnicodeDecodeError:
             continue
-    return body.decode(_guess(body) or (names or ["utf-8"])[0], "replace")
+    return body.decode(_guess(body), "replace")
 
 
 def _wide(name: str) -> bool:
@@ -61,8 +62,12 @@ def _known(name: str) -> str:
     return _MEANT.get(found, found)
 
 
-def _guess(body: bytes) -> str | None:
+def _guess(body: bytes) -> str:
+    """What the bytes look like; too few of them look like anything, and mostly are Western."""
+    sample = body[:SAMPLE]
+    if sum(1 for byte in sample if byte >= 0x80) < _TELLING:
+        return "cp1252"
     from charset_normalizer import from_bytes
 
-    best = from_bytes(body[:SAMPLE]).best()
-    return best.encoding if best else None
+    best = from_bytes(sample).best()
+    return best.encoding if best else "cp1252"

@@ -1,0 +1,23 @@
+"""The crawler's environment, built once for all processes of a test session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.crawled_site import Site, site
+from support.crawler import build
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    return build((base if worker_id == "master" else base.parent) / "crawler-environments")
+
+
+@pytest.fixture
+def served() -> Iterator[Site]:
+    with site() as made:
+        yield made

@@ -1,0 +1,191 @@
+"""The crawler on a real site: what it fetches, leaves out, repeats and stores."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from support.crawled_site import Site, page
+from support.crawler import crawl
+
+QUICK: dict[str, Any] = {"delay_seconds": 0, "max_retries": 1}
+
+
+def start(served: Site, path: str = "/", **custom: Any) -> dict[str, Any]:
+    return {"start_urls": [{"url": served.base + path}], **QUICK, **custom}
+
+
+def test_a_whole_site(python: Path, served: Site) -> None:
+    ran = crawl(python, start(served))
+    base = served.base
+    assert ran.code == 0, ran.stderr
+    assert set(ran.urls()) == {
+        f"{base}{path}"
+        for path in (
+            "/", "/article", "/b?x=1&y=2", "/article-new", "/missing", "/busy", "/data.bin",
+            "/loop", "/latin", "/deep", "/menu-entry",
+        )
+    }  # fmt: skip
+    assert len(ran.rows) == len(set(ran.urls()))
+    assert ran.row(f"{base}/")["depth"] == 0
+    assert ran.row(f"{base}/deep")["depth"] == 2
+    assert ran.row(f"{base}/deep")["found_on"] == f"{base}/article"
+    moved = ran.row(f"{base}/article-new")
+    assert (moved["status"], moved["requested_url"]) == (200, f"{base}/old")
+    missing = ran.row(f"{base}/missing")
+    assert (missing["status"], missing["error"], missing["text"]) == (404, "HTTP 404 Not Found", "")
+    assert "more than 10 redirects" in ran.row(f"{base}/loop")["error"]
+    binary = ran.row(f"{base}/data.bin")
+    assert (binary["status"], binary["content_type"]) == (200, "application/octet-stream")
+    assert binary["text"] == binary["error"] == ""
+    assert "/private/x" not in served.paths()
+    assert "/deeper" not in served.paths()
+    assert served.paths()[0] == "/robots.txt"
+    assert any(
+        "1 forbidden by robots.txt" in line and "done: 11 rows" in line for line in ran.lines
+    )
+
+
+def test_429_is_waited_for_as_long_as_the_site_asks(python: Path, served: Site) -> None:
+    ran = crawl(python, start(served, "/busy"))
+    assert ran.row(f"{served.base}/busy")["title"] == "Not busy any more"
+    first, second = (when for when, path, _ in served.asked if path == "/busy")
+    assert 1.0 <= second - first < 5.0
+
+
+def test_content_of_a_page(python: Path, served: Site) -> None:
+    ran = crawl(python, start(served, "/article", max_results=1))
+    row = ran.row(f"{served.base}/article")
+    assert row["title"] == "The harbour"
+    assert row["description"] == "About a harbour"
+    assert row["canonical_url"] == f"{served.base}/article?from=canonical"
+    assert row["language"] == "en"
+    assert "founded by fishermen" in row["text"]
+    assert "def ships():\n    return 12" in row["text"]
+    assert "no content" not in row["text"] + row["markdown"]
+    assert "## Trade" in row["markdown"]
+    assert "| 1900 | 12 |" in row["markdown"]
+    assert "```\ndef ships():\n    return 12\n```" in row["markdown"]
+    assert f"[the **list**]({served.base}/b?x=1&y=2#top)" in row["markdown"]
+    assert row["links"] == [
+        f"{served.base}{path}" for path in ("/menu-entry", "/b?x=1&y=2", "/deep")
+    ]
+    assert list(row) == [
+        "url", "status", "title", "description", "language", "text", "markdown", "links", "depth",
+        "content_type", "canonical_url", "requested_url", "found_on", "fetched_at", "error",
+    ]  # fmt: skip
+
+
+def test_a_wrong_charset_is_seen_through(python: Path, served: Site) -> None:
+    row = crawl(python, start(served, "/latin", max_results=1)).row(f"{served.base}/latin")
+    assert row["title"] == "Grüße"
+    assert "zwischen zwei Hügeln" in row["text"]
+    assert row["language"] == "de"
+
+
+def test_sitemaps_of_sitemaps(python: Path, served: Site) -> None:
+    robots = f"User-agent: *\nSitemap: {served.base}/index.xml\n".encode()
+    served.put("/robots.txt", robots, "text/plain")
+    ran = crawl(python, start(served, "/deeper", use_sitemap=True, max_depth=0))
+    assert ran.code == 0
+    expected = {f"{served.base}{path}" for path in ("/deeper", "/mapped-1", "/article")}
+    assert set(ran.urls()) == expected
+    assert any("gone.xml: HTTP 404" in line for line in ran.lines)
+
+
+def test_a_sitemap_as_start_url(python: Path, served: Site) -> None:
+    ran = crawl(python, {"start_urls": [f"{served.base}/one.xml.gz"], "max_depth": 1, **QUICK})
+    assert ran.code == 0
+    assert f"{served.base}/mapped-1" in ran.urls()
+    assert ran.row(f"{served.base}/deep")["depth"] == 1
+    assert not any("one.xml.gz" in url for url in ran.urls())
+
+
+def test_patterns_and_limits(python: Path, served: Site) -> None:
+    custom = start(served, include_patterns=["/article*", "*/old"], exclude_patterns=["*-new"])
+    ran = crawl(python, custom)
+    assert sorted(ran.urls()) == [f"{served.base}/", f"{served.base}/article"]
+    capped = crawl(python, start(served, max_results=3))
+    assert len(capped.rows) == 3
+    assert len([path for path in served.paths() if path == "/deep"]) == 0
+
+
+def test_robots_may_be_ignored_and_a_page_in_its_place_says_nothing(
+    python: Path, served: Site
+) -> None:
+    ran = crawl(python, start(served, "/private/x", respect_robots=False, max_depth=0))
+    assert ran.code == 0
+    assert "/robots.txt" not in served.paths()
+    served.put("/robots.txt", page("Disallow: /"))
+    assert crawl(python, start(served, "/private/x", max_depth=0)).code == 0
+
+
+def test_crawl_delay_is_kept(python: Path, served: Site) -> None:
+    served.put("/robots.txt", b"User-agent: fykecrawler\nCrawl-delay: 0.7\n", "text/plain")
+    crawl(python, start(served, max_results=3))
+    times = [when for when, path, _ in served.asked if path != "/robots.txt"]
+    assert len(times) == 3
+    assert all(later - earlier > 0.6 for earlier, later in pairwise(times))
+
+
+def test_nothing_fetched_is_a_failure_with_its_reason(python: Path, served: Site) -> None:
+    forbidden = crawl(python, start(served, "/private/x"))
+    assert forbidden.code == 1
+    assert "forbidden by robots.txt" in forbidden.stderr.splitlines()[-1]
+    absent = crawl(python, start(served, "/nowhere"))
+    assert absent.code == 1
+    assert absent.stderr.splitlines()[-1].endswith("/nowhere: HTTP 404 Not Found")
+    wrong = crawl(python, {"start_urls": ["ftp://x/"], **QUICK})
+    assert wrong.code == 1
+    assert wrong.stderr.splitlines()[-1].startswith("start_urls: 'ftp://x/' is not a web address")
+
+
+def test_a_site_that_cannot_say_is_left_alone(python: Path, served: Site) -> None:
+    served.put("/robots.txt", b"", status=500)
+    ran = crawl(python, start(served, max_retries=0))
+    assert ran.code == 1
+    assert served.paths() == ["/robots.txt"]
+    assert "robots.txt could not be read: HTTP 500" in ran.stderr
+
+
+def test_hostile_bodies(python: Path, served: Site) -> None:
+    served.put("/", page("Traps", "/endless", "/bomb", "/cut", "/hangs", "/article"))
+    ran = crawl(python, start(served, max_depth=1, max_retries=0, request_timeout_seconds=2))
+    assert ran.code == 0
+    assert ran.row(f"{served.base}/article")["status"] == 200
+    for path in ("/endless", "/bomb"):
+        assert ran.row(served.base + path)["error"] == "larger than 10,485,760 bytes"
+    assert "no connection" in ran.row(f"{served.base}/cut")["error"]
+    assert ran.row(f"{served.base}/hangs")["error"] == "no answer within 2 s"
+    assert ran.row(f"{served.base}/hangs")["status"] is None
+
+
+def test_a_start_url_that_moved_is_followed(python: Path, served: Site) -> None:
+    served.put("/", b"", status=301, Location=f"http://localhost:{served.port}/moved")
+    served.put("/moved", page("Moved", "/deep"))
+    ran = crawl(python, start(served))
+    assert ran.code == 0
+    assert f"http://localhost:{served.port}/deep" in ran.urls()
+    assert served.paths().count("/robots.txt") == 2  # of both origins
+
+
+def test_told_to_stop_it_keeps_what_it_has(python: Path, served: Site) -> None:
+    served.put("/", page("Home", "/hangs", "/article"))
+
+    def stop(process: subprocess.Popen[str]) -> None:
+        deadline = time.monotonic() + 30
+        while "/hangs" not in served.paths() or "/article" not in served.paths():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+
+    began = time.monotonic()
+    ran = crawl(python, start(served), meanwhile=stop)
+    assert time.monotonic() - began < 20
+    assert ran.code == 0
+    assert f"{served.base}/" in ran.urls()
+    assert any("done:" in line for line in ran.lines)

@@ -1,0 +1,59 @@
+"""The crawler behind the platform's own proxy: nothing goes around it, and its no is a no."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.contracts import Pass
+from support.crawled_site import Site
+from support.crawler import Ran, crawl
+from support.egress import ATTEMPT, SECRET, client_and_process, listener, port_of
+
+pytestmark = pytest.mark.anyio
+
+
+async def crawl_through(
+    folder: Path, python: Path, served: Site, *allow: str, path: str = "/"
+) -> tuple[Ran, int]:
+    """The run, and the bytes that the proxy counted."""
+    async with client_and_process(folder) as (egress, _):
+        proxy = listener()
+        await egress.open([proxy], Pass(ATTEMPT, SECRET, "", allow, None))
+        environ = {
+            "PROXY_DOMAIN": f"127.0.0.1:{port_of(proxy)}",
+            "PROXY_AUTH": f"{ATTEMPT}:{SECRET}",
+            "http_proxy": "http://127.0.0.1:1",  # of the machine, and not to be used
+        }
+        custom = {"start_urls": [served.base + path], "delay_seconds": 0, "max_retries": 0}
+        ran = await asyncio.to_thread(crawl, python, custom, environ=environ)
+        traffic = await egress.close(ATTEMPT)
+        return ran, traffic.total
+
+
+async def test_all_traffic_is_counted(tmp_path: Path, python: Path, served: Site) -> None:
+    allow = f"127.0.0.1:{served.port}"
+    ran, counted = await crawl_through(tmp_path, python, served, allow, path="/article")
+    assert ran.code == 0, ran.stderr
+    assert len(ran.rows) >= 4
+    bodies = sum(len(served.pages[path][2]) for path in ("/article", "/b?x=1&y=2", "/deep"))
+    assert counted > bodies
+    ports = {headers["Host"] for _, _, headers in served.asked}
+    assert ports == {f"127.0.0.1:{served.port}"}
+
+
+async def test_a_refusal_of_the_platform_is_not_one_of_the_site(
+    tmp_path: Path, python: Path, served: Site
+) -> None:
+    served.put("/robots.txt", b"", status=403)
+    served.put("/article", b"", status=403)
+    refused, _ = await crawl_through(tmp_path, python, served)
+    assert refused.code == 1
+    assert "refused by the platform" in refused.stderr.splitlines()[-1]
+    assert served.asked == []
+    allow = f"127.0.0.1:{served.port}"
+    by_site, _ = await crawl_through(tmp_path / "2", python, served, allow, path="/article")
+    assert by_site.code == 1
+    assert by_site.stderr.splitlines()[-1].endswith("HTTP 403 Forbidden")

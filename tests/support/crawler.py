@@ -1,0 +1,111 @@
+"""The shipped crawler as a process in its own environment, with a real SDK service beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fyke.domain.workers.model import Language
+from fyke.sandbox.environment import UvEnvironments
+from support.memory import a_version
+from support.sdk_server import platform
+
+WORKER = Path(__file__).parents[2] / "workers" / "website-content-crawler"
+SECONDS = 60
+# the port of the SDK is fixed inside a box; out here tests run side by side
+_START = """
+import runpy, sys
+sys.path.insert(0, sys.argv[1])
+import sdk
+sdk.ADDRESS = sys.argv[2]
+runpy.run_path(sys.argv[1] + "/main.py", run_name="__main__")
+"""
+
+
+def build(root: Path) -> Path:
+    """The environment of the Worker's requirements, built as the platform does; its Python.
+
+    Packages are kept between sessions in uv's own cache.
+    """
+    version = replace(
+        a_version("w"),
+        language=Language.PYTHON,
+        requirements=(WORKER / "requirements.txt").read_text(),
+    )
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    environments = UvEnvironments(root, cache)
+    made = asyncio.run(environments.ensure(version, WORKER))
+    assert made.path is not None
+    return made.path / "bin" / "python"
+
+
+@dataclass
+class Ran:
+    """How a run ended, and what the platform got of it."""
+
+    code: int
+    stderr: str
+    rows: list[dict[str, Any]]
+    lines: list[str]
+
+    def row(self, url: str) -> dict[str, Any]:
+        found = [row for row in self.rows if row["url"] == url]
+        assert len(found) == 1, f"{len(found)} rows of {url}: {[row['url'] for row in self.rows]}"
+        return found[0]
+
+    def urls(self) -> list[str]:
+        return [row["url"] for row in self.rows]
+
+
+def crawl(
+    python: Path,
+    custom: dict[str, Any],
+    *,
+    environ: dict[str, str] | None = None,
+    meanwhile: Callable[[subprocess.Popen[str]], None] | None = None,
+) -> Ran:
+    """Run the Worker with this input to its end; ``meanwhile`` may do something to it."""
+    with platform() as stage, tempfile.TemporaryFile("w+") as said:
+        port, attempt = stage.thread.run(stage.attempt(input_json=json.dumps(custom).encode()))
+        process = subprocess.Popen(
+            [str(python), "-B", "-c", _START, str(WORKER), f"127.0.0.1:{port}"],
+            env={"PATH": "/usr/bin", "LANG": "C.UTF-8", **(environ or {})},
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            text=True,
+        )
+        try:
+            if meanwhile is not None:
+                meanwhile(process)
+            code = process.wait(SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+        stage.thread.run(attempt.flush())
+        said.seek(0)
+        rows = [json.loads(data) for _, _, data in stage.results.stored]
+        return Ran(code, said.read(), rows, list(stage.results.lines))
+
+
+def evaluate(python: Path, code: str, given: Any) -> Any:
+    """Run a piece of code beside the Worker's modules; ``given`` is there, ``found`` is returned."""
+    program = (
+        f"import json, sys\nsys.path.insert(0, sys.argv[1])\ngiven = json.load(sys.stdin)\n{code}"
+    )
+    made = subprocess.run(
+        [str(python), "-B", "-c", f"{program}\nprint(json.dumps(found))", str(WORKER)],
+        env={"PATH": "/usr/bin", "LANG": "C.UTF-8"},
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert made.returncode == 0, made.stderr
+    return json.loads(made.stdout)
