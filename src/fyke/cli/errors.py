@@ -1,8 +1,15 @@
-"""How a command ends when it does not end well. Exit codes are part of what scripts rely on."""
+"""How a command ends when it does not end well. Exit codes are part of what scripts rely on.
+
+The one place where an error becomes an exit code. Nothing heavy is imported until there is one.
+"""
 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fyke.client.errors import ApiError
 
 
 class Exit(IntEnum):
@@ -25,3 +32,78 @@ class CommandFailed(Exception):
     def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(message)
         self.code = code
+
+
+_BY_CODE = {
+    30001: Exit.CONFLICT,  # insufficient balance
+    30002: Exit.CONFLICT,  # insufficient traffic
+    50003: Exit.CONFLICT,  # no such version to run any more
+    70002: Exit.CONFLICT,  # a run that has ended cannot be aborted
+}
+_BY_STATUS = {
+    401: Exit.AUTH,
+    403: Exit.AUTH,
+    404: Exit.NOT_FOUND,
+    409: Exit.CONFLICT,
+    413: Exit.CONFLICT,
+    429: Exit.CONFLICT,
+    503: Exit.UNREACHABLE,
+}
+_INVALID = "Invalid request parameters"
+
+
+def exit_code(status: int, code: int, message: str) -> Exit:
+    """The exit code for an error answer: HTTP status, wire code and text."""
+    known = _BY_CODE.get(code) or _BY_STATUS.get(status)
+    if known is not None:
+        return known
+    if code == 4000:
+        # One code for what is wrong with the request and for what cannot be done now.
+        return Exit.USAGE if message.startswith(_INVALID) else Exit.CONFLICT
+    return Exit.FAILED
+
+
+def failure_of(error: Exception) -> CommandFailed | None:
+    """What a known error means for a command; None for a fault of ours, which keeps its trace."""
+    from fyke import errors as domain
+    from fyke.client.errors import ApiError, Unreachable
+
+    if isinstance(error, CommandFailed):
+        return error
+    if isinstance(error, ApiError):
+        return CommandFailed(_sentence(error), exit_code(error.status, error.code, error.message))
+    if isinstance(error, Unreachable):
+        return CommandFailed(
+            f'{error}. Is it running? "fyke up" starts it on this machine', Exit.UNREACHABLE
+        )
+    if isinstance(error, domain.InvalidRequest):
+        return CommandFailed("\n  ".join(error.details or [error.message]), Exit.USAGE)
+    if isinstance(error, domain.NotFound):
+        return CommandFailed(error.message, Exit.NOT_FOUND)
+    if isinstance(error, domain.Refused):
+        return CommandFailed(error.message, Exit.CONFLICT)
+    if isinstance(error, domain.FykeError):
+        return CommandFailed(error.message)
+    if isinstance(error, OSError):
+        return CommandFailed(_file_trouble(error))
+    return None
+
+
+def _sentence(error: ApiError) -> str:
+    if error.status == 401 and error.code != 4010:
+        return (
+            f"{error.message}. Give the key of this server with --key or FYKE_KEY; "
+            '"fyke key create" makes one'
+        )
+    if error.status == 429 and error.retry_after:
+        return f"{error.message} (in {error.retry_after} s)"
+    if error.status >= 500 and error.request_id:
+        return f"{error.message} (request {error.request_id} in the server's log)"
+    if len(error.details) > 1:
+        return "\n  ".join([f"{_INVALID}:", *error.details])
+    return error.message
+
+
+def _file_trouble(error: OSError) -> str:
+    what = error.strerror or str(error)
+    return f"{error.filename}: {what}" if error.filename else what

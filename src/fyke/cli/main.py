@@ -5,48 +5,88 @@ Commands import what they need when they run, so that ``fyke --help`` answers at
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
 import typer
 
-from fyke import __version__
-from fyke.cli.errors import CommandFailed, Exit
+import fyke.cli.run_results  # noqa: F401 - adds its commands to the group run
+from fyke.cli.account import accounts
+from fyke.cli.errors import CommandFailed, Exit, failure_of
+from fyke.cli.key import keys
+from fyke.cli.run import runs
 from fyke.cli.serve import serve
+from fyke.cli.store import store
+from fyke.cli.task import tasks
 from fyke.cli.up import up
+from fyke.cli.worker import workers
 
 app = typer.Typer(
     name="fyke",
-    help="Fyke runs web-scraping Workers on your own machines.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 app.command()(up)
 app.command()(serve)
+app.add_typer(workers, name="worker")
+app.add_typer(runs, name="run")
+app.add_typer(tasks, name="task")
+app.add_typer(store, name="store")
+app.add_typer(keys, name="key")
+app.add_typer(accounts, name="account")
+
+
+def show_version(asked: bool) -> None:
+    """Print versions and leave."""
+    if asked:
+        from fyke.cli.about import versions
+
+        typer.echo(versions())
+        raise typer.Exit
 
 
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Print versions and exit.", is_eager=True, callback=show_version
+        ),
     ] = False,
 ) -> None:
-    """Fyke runs web-scraping Workers on your own machines."""
-    if version:
-        typer.echo(f"fyke {__version__}, Python {sys.version.split()[0]}")
-        raise typer.Exit
+    """Fyke runs web-scraping Workers on your own machines.
+
+    \b
+    Examples:
+      fyke up                                    the whole platform on this machine
+      fyke worker new hello                      a Worker of your own
+      fyke run start owner/hello --wait          a run, waited for
+      fyke run results RUN                       its rows
+
+    Exit status: 0 all is well, 1 the run failed or any other error, 2 wrong usage, 3 not found,
+    4 not allowed, 5 a conflict or a limit, 6 the server cannot be reached, 124 the time is over,
+    130 interrupted.
+    """
 
 
 def main() -> None:
     """Run the command line; every known error is one sentence and its exit code."""
     try:
         app()
-    except CommandFailed as failed:
-        print(f"fyke: {failed}", file=sys.stderr)
-        sys.exit(failed.code)
+    except BrokenPipeError:
+        # Whoever read us has enough. Nothing may be written any more, not even at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.FAILED)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
+    except Exception as error:
+        failed: CommandFailed | None = failure_of(error)
+        if failed is None:
+            raise
+        print(f"fyke: {failed}", file=sys.stderr)
+        sys.exit(failed.code)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,15 @@
+"""``fyke --version``: of the program, of Python, of the tables that it writes."""
+
+from __future__ import annotations
+
+import sys
+
+
+def versions() -> str:
+    """One line."""
+    from fyke import __version__
+    from fyke.app.upkeep import schema_heads
+
+    state, results = schema_heads()
+    python = sys.version.split()[0]
+    return f"fyke {__version__}, Python {python}, schema {state} (state), {results} (rows)"

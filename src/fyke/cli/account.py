@@ -1,0 +1,128 @@
+"""``fyke account``: tenants of this installation, their balance and traffic."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fyke.cli import words
+from fyke.cli.context import Server, group, server_command
+
+if TYPE_CHECKING:
+    from fyke.client.models import Account
+
+accounts = group("Accounts: who may run, and what they have left.")
+
+Name = Annotated[str, typer.Argument(help="Name of the account.", metavar="NAME")]
+
+
+@server_command(accounts, "add")
+def add(server: Server, name: Name) -> None:
+    """Make an account with a first key, which is shown this once. For the operator.
+
+    \b
+    Examples:
+      fyke account add marketing
+      fyke account add marketing --json
+    """
+    made = server.client.create_account(name)
+    if server.out.as_json:
+        server.out.json(
+            {"account": _data(made.account), "key": {"name": made.key.name, "key": made.key.key}}
+        )
+        return
+    server.out.fields([("account", made.account.name), ("key", made.key.key)])
+    server.out.say("Keep the key: it is not shown again.")
+
+
+@server_command(accounts, "list")
+def list_accounts(server: Server) -> None:
+    """All accounts of this installation. For the operator.
+
+    \b
+    Examples:
+      fyke account list
+      fyke account list --json
+    """
+    found = server.client.accounts()
+    if server.out.as_json:
+        server.out.json([_data(account) for account in found])
+        return
+    server.out.table(
+        ("name", "balance", "held", "traffic", "created"),
+        [
+            (
+                a.name,
+                f"{a.balance} USD",
+                f"{a.held} USD",
+                words.size(a.traffic),
+                words.when(a.created_at),
+            )
+            for a in found
+        ],
+    )
+
+
+@server_command(accounts, "show")
+def show(server: Server) -> None:
+    """Your own account: balance, traffic, and the secret that signs its callbacks.
+
+    \b
+    Examples:
+      fyke account show
+      fyke account show --json
+    """
+    account = server.client.account()
+    if server.out.as_json:
+        server.out.json({**_data(account), "webhook_secret": account.webhook_secret})
+        return
+    server.out.fields(
+        [
+            ("account", account.name),
+            ("operator", "yes" if account.operator else "no"),
+            ("balance", f"{account.balance} USD"),
+            ("held for runs", f"{account.held} USD"),
+            ("traffic left", words.size(account.traffic)),
+            ("traffic expires", words.when(account.traffic_expiration_at)),
+            ("webhook secret", account.webhook_secret),
+            ("created", words.when(account.created_at)),
+        ]
+    )
+
+
+@server_command(accounts, "credit")
+def credit(
+    server: Server,
+    name: Name,
+    usd: Annotated[str, typer.Option("--usd", help="US dollars to add.", metavar="AMOUNT")] = "0",
+    traffic_mb: Annotated[
+        str, typer.Option("--traffic-mb", help="Megabytes of traffic to add.", metavar="MB")
+    ] = "0",
+) -> None:
+    """Add balance and traffic to an account. For the operator.
+
+    \b
+    Examples:
+      fyke account credit marketing --usd 25
+      fyke account credit marketing --traffic-mb 5000
+    """
+    account = server.client.credit(name, usd, traffic_mb)
+    if server.out.as_json:
+        server.out.json(_data(account))
+        return
+    server.out.fields(
+        [
+            ("account", account.name),
+            ("balance", f"{account.balance} USD"),
+            ("traffic left", words.size(account.traffic)),
+        ]
+    )
+
+
+def _data(account: Account) -> dict[str, object]:
+    """The account as the API gives it, without the secret."""
+    data = asdict(account)
+    del data["webhook_secret"]
+    return data

@@ -1,0 +1,95 @@
+"""``fyke key``: API keys of an account."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from fyke.cli import words
+from fyke.cli.context import Server, group, server_command
+
+keys = group("API keys: make, list and end them.")
+
+AccountOption = Annotated[
+    str,
+    typer.Option("--account", help="Another account (for the operator).", metavar="NAME"),
+]
+
+
+@server_command(keys, "create")
+def create(
+    server: Server,
+    name: Annotated[str, typer.Argument(help="What the key is for.", metavar="NAME")],
+    account: AccountOption = "",
+    expires: Annotated[
+        str | None,
+        typer.Option("--expires", help="Days from now, or a date.", metavar="DAYS|DATE"),
+    ] = None,
+) -> None:
+    """Make a key. Its text is written to standard output, this once.
+
+    \b
+    Examples:
+      fyke key create ci
+      fyke key create ci --expires 90
+      fyke key create reports --account marketing --expires 2027-12-31 --json
+    """
+    expires_at = 0 if expires is None else words.expiry(expires)
+    made = server.client.create_key(name, account=account, expires_at=expires_at)
+    if server.out.as_json:
+        server.out.json({"id": made.id, "name": made.name, "key": made.key})
+        return
+    server.out.raw(made.key)
+    server.out.say("Keep it: it is not shown again.")
+
+
+@server_command(keys, "list")
+def list_keys(server: Server, account: AccountOption = "") -> None:
+    """The keys of your account, without their text.
+
+    \b
+    Examples:
+      fyke key list
+      fyke key list --account marketing --json
+    """
+    found = server.client.list_keys(account)
+    if server.out.as_json:
+        server.out.json([asdict(key) for key in found])
+        return
+    server.out.table(
+        ("id", "name", "key", "created", "expires", "last used", "revoked"),
+        [
+            (
+                key.id,
+                key.name,
+                f"{key.prefix}...",
+                words.when(key.created_at),
+                words.when(key.expires_at) if key.expires_at else "never",
+                words.when(key.last_used_at),
+                words.when(key.revoked_at),
+            )
+            for key in found
+        ],
+    )
+
+
+@server_command(keys, "revoke")
+def revoke(
+    server: Server,
+    name_or_id: Annotated[str, typer.Argument(help="Name or id of the key.", metavar="KEY")],
+    account: AccountOption = "",
+) -> None:
+    """End a key at once.
+
+    \b
+    Examples:
+      fyke key revoke ci
+      fyke key revoke 01JG... --account marketing
+    """
+    server.client.revoke_key(name_or_id, account)
+    if server.out.as_json:
+        server.out.json({"revoked": name_or_id})
+    else:
+        server.out.say(f"The key {name_or_id} opens nothing any more.")

@@ -1,0 +1,189 @@
+"""Where the output of a command goes, and in which dress.
+
+Data goes to standard output, talk to standard error. On a terminal people get a table; in a pipe
+the same as plain aligned text, never cut; with ``--json`` programs get JSON. What Workers and
+other users wrote is cleaned of control characters before a terminal sees it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TextIO
+
+STYLES = {
+    "succeeded": "green",
+    "published": "green",
+    "full": "green",
+    "delivered": "green",
+    "ok": "green",
+    "running": "cyan",
+    "ready": "cyan",
+    "failed": "red",
+    "none": "red",
+    "missing": "red",
+    "aborted": "yellow",
+    "withdrawn": "yellow",
+    "no-limits": "yellow",
+}
+FLEXIBLE = frozenset({"title", "description", "detail", "reason", "url", "message"})
+WIDEST_PLAIN = 60  # a column of a streamed table never pads its cells beyond this
+
+
+class Output:
+    """Writes the result of one command."""
+
+    def __init__(
+        self, as_json: bool, stdout: TextIO | None = None, stderr: TextIO | None = None
+    ) -> None:
+        self.as_json = as_json
+        self._stdout = stdout or sys.stdout
+        self._stderr = stderr or sys.stderr
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether people look at the data as it comes."""
+        return self._stdout.isatty()
+
+    @property
+    def talk_on_terminal(self) -> bool:
+        """Whether standard error can show a line that changes."""
+        return self._stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    # --- data -----------------------------------------------------------------------------
+
+    def json(self, value: Any) -> None:
+        """One JSON value on one line."""
+        self.raw(to_json(value))
+
+    def raw(self, text: str) -> None:
+        """A line of data as it is."""
+        self._stdout.write(text + "\n")
+        self._stdout.flush()
+
+    def line(self, text: str, style: str = "") -> None:
+        """A line of data for people, cleaned; ``style`` shows on a terminal only."""
+        text = printable(text, keep_lines=True)
+        if style and self.on_terminal:
+            self._console().print(text, style=style, markup=False, soft_wrap=True)
+        else:
+            self.raw(text)
+
+    def table(self, titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Rows under titles; says so when there are none."""
+        cells = [[printable(str(cell)) for cell in row] for row in rows]
+        if not cells:
+            self.say("Nothing there.")
+        elif self.on_terminal:
+            self._rich_table(titles, cells)
+        else:
+            for text in plain_table(titles, cells):
+                self.raw(text)
+
+    def fields(self, pairs: Iterable[tuple[str, object]]) -> None:
+        """Names with values, one a line."""
+        shown = [(name, printable(str(value))) for name, value in pairs]
+        width = max((len(name) for name, _ in shown), default=0)
+        for name, value in shown:
+            self.line(f"{name:<{width}}  {value}".rstrip(), STYLES.get(value, ""))
+
+    def stream(self, titles: Sequence[str], pages: Iterable[list[list[str]]]) -> None:
+        """A table of any length: the first page decides how wide the columns are."""
+        widths: list[int] = []
+        for page in pages:
+            if not widths:
+                widths = column_widths([list(titles), *page])
+                self.raw(plain_row(titles, widths))
+            for row in page:
+                self.raw(plain_row(row, widths))
+
+    # --- talk -----------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """A sentence for whoever sits there."""
+        self._stderr.write(printable(text, keep_lines=True) + "\n")
+        self._stderr.flush()
+
+    # --- a terminal -----------------------------------------------------------------------
+
+    def _console(self) -> Any:
+        from rich.console import Console
+
+        return Console(file=self._stdout, highlight=False, emoji=False)
+
+    def _rich_table(self, titles: Sequence[str], rows: list[list[str]]) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for index, title in enumerate(titles):
+            if title in FLEXIBLE:
+                table.add_column(title, overflow="ellipsis", no_wrap=True, min_width=8)
+            else:  # an id that is cut cannot be copied
+                longest = max(len(title), *(len(row[index]) for row in rows))
+                table.add_column(title, no_wrap=True, min_width=longest)
+        for row in rows:
+            table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+        self._console().print(table)
+
+
+class LiveLine:
+    """One line on standard error that changes, on a terminal; nothing elsewhere."""
+
+    def __init__(self, out: Output, stream: TextIO | None = None) -> None:
+        self._active = out.talk_on_terminal and not out.as_json
+        self._stream = stream or sys.stderr
+        self._text = ""
+
+    def show(self, text: str) -> None:
+        if self._active and text != self._text:
+            self._text = text
+            width = max(20, _terminal_width() - 1)
+            self._stream.write(f"\r\x1b[K{printable(text)[:width]}")
+            self._stream.flush()
+
+    def clear(self) -> None:
+        """Make room for a line of somebody else; ``show`` draws it again."""
+        if self._active and self._text:
+            self._text = ""
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+
+def _terminal_width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
+def to_json(value: Any) -> str:
+    """Compact enough to pipe, readable enough to look at; integers of any size survive."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def printable(text: str, *, keep_lines: bool = False) -> str:
+    """``text`` without what would move a cursor or turn the reading order around."""
+    from fyke.domain.logs.text import clean
+
+    text = clean(text)
+    return text if keep_lines else text.replace("\n", " ").replace("\t", " ")
+
+
+def plain_table(titles: Sequence[str], rows: list[list[str]]) -> Iterator[str]:
+    """Aligned lines, nothing cut."""
+    everything = [[title.upper() for title in titles], *rows]
+    widths = [max(len(row[index]) for row in everything) for index in range(len(titles))]
+    for row in everything:
+        yield plain_row(row, widths)
+
+
+def plain_row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def column_widths(rows: list[list[str]]) -> list[int]:
+    return [
+        min(WIDEST_PLAIN, max(len(row[index]) for row in rows)) for index in range(len(rows[0]))
+    ]

@@ -1,0 +1,271 @@
+"""``fyke run``: start runs, look at them, end them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from fyke.cli import run_options as options
+from fyke.cli import words
+from fyke.cli.context import Server, group, server_command
+from fyke.cli.inputs import read_input
+from fyke.cli.run_watch import (
+    Watch,
+    Watching,
+    detail_data,
+    log_to_data,
+    report_start,
+    summary,
+)
+
+runs = group("Runs: start, watch and end them.")
+
+RunArgument = Annotated[str, typer.Argument(help="The run's slug.", metavar="RUN")]
+
+
+class Status(StrEnum):
+    """States of a run, as a filter."""
+
+    READY = "ready"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ABORTED = "aborted"
+
+
+@server_command(runs, "start")
+def start(
+    server: Server,
+    worker: Annotated[str, typer.Argument(help="owner/name or slug.", metavar="WORKER")],
+    input: options.InputOption = None,
+    version: options.VersionOption = "",
+    memory: options.MemoryOption = None,
+    cpus: options.CpusOption = None,
+    timeout: options.TimeoutOption = None,
+    max_charge: options.MaxChargeOption = None,
+    max_traffic: options.MaxTrafficOption = None,
+    region: options.RegionOption = None,
+    egress_allow: options.EgressAllowOption = None,
+    callback: options.CallbackOption = "",
+    wait: options.WaitOption = False,
+    follow: options.FollowOption = False,
+    timeout_seconds: options.WaitSecondsOption = None,
+) -> None:
+    """Start a run of a Worker; writes the run's slug.
+
+    \b
+    Examples:
+      fyke run start owner/hello --input '{"urls": [{"url": "https://example.com"}]}' --wait
+      fyke run start owner/hello -i input.json --memory 1024 --timeout 600 --follow
+      jq '{urls: .}' list.json | fyke run start owner/hello -i - --json
+    """
+    from fyke.client import RunRequest
+
+    custom, system = read_input(input)
+    chosen = options.system_of(
+        memory=memory,
+        cpus=cpus,
+        timeout=timeout,
+        max_charge=max_charge,
+        max_traffic=max_traffic,
+        region=region,
+        egress_allow=egress_allow,
+    )
+    slug = server.client.start(RunRequest(worker, custom, system | chosen, version, callback))
+    report_start(server, slug, Watching(wait, follow, timeout_seconds))
+
+
+@server_command(runs, "list")
+def list_runs(
+    server: Server,
+    status: Annotated[Status | None, typer.Option("--status", help="Only these.")] = None,
+    worker: Annotated[str, typer.Option("--worker", help="Only of this Worker.")] = "",
+    page: Annotated[int, typer.Option("--page", min=1)] = 1,
+    size: Annotated[int, typer.Option("--size", min=1, max=1000)] = 20,
+) -> None:
+    """Your runs, newest first.
+
+    \b
+    Examples:
+      fyke run list
+      fyke run list --status failed --worker owner/hello
+      fyke run list --size 100 --json | jq -r '.list[].slug'
+    """
+    from fyke.client.models import STATUS_NAMES
+
+    number = next((n for n, name in STATUS_NAMES.items() if status and name == status.value), 0)
+    found = server.client.runs(status=number, worker=worker, page_index=page, page_size=size)
+    if server.out.as_json:
+        shown = [detail_data(run) for run in found.list]
+        server.out.json({**asdict(found), "list": shown})
+        return
+    server.out.table(
+        ("run", "state", "rows", "traffic", "took", "started", "title"),
+        [
+            (
+                run.slug,
+                run.status_name,
+                run.results,
+                words.size(run.traffic),
+                words.span(run.duration),
+                words.when(run.started_at),
+                run.scraper_title,
+            )
+            for run in found.list
+        ],
+    )
+    shown_so_far = (page - 1) * size + len(found.list)
+    if found.list and found.count > shown_so_far:
+        server.out.say(f"{shown_so_far} of {found.count}; --page {page + 1} shows more.")
+
+
+@server_command(runs, "show")
+def show(server: Server, run: RunArgument) -> None:
+    """State and figures of a run.
+
+    \b
+    Examples:
+      fyke run show 01JG...
+      fyke run show 01JG... --json | jq -r .state
+    """
+    detail = server.client.run(run)
+    if server.out.as_json:
+        server.out.json(detail_data(detail))
+        return
+    pairs: list[tuple[str, object]] = [
+        ("run", detail.slug),
+        ("state", detail.status_name),
+        ("worker", f"{detail.scraper_title} {detail.version}"),
+        ("rows", detail.results),
+        ("traffic", words.size(detail.traffic)),
+        ("cost", f"{detail.usage} USD"),
+        ("started", words.when(detail.started_at)),
+        ("finished", words.when(detail.finished_at)),
+        ("took", words.span(detail.duration)),
+        ("origin", detail.origin),
+    ]
+    if detail.err_msg:
+        pairs.insert(2, ("reason", detail.err_msg))
+    server.out.fields(pairs)
+
+
+@server_command(runs, "log")
+def log(
+    server: Server,
+    run: RunArgument,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")
+    ] = False,
+) -> None:
+    """The log of a run, all of it. With --json one object a line.
+
+    \b
+    Examples:
+      fyke run log 01JG...
+      fyke run log 01JG... --follow
+      fyke run log 01JG... --json | jq -r 'select(.type == 4).content'
+    """
+    told = log_to_data(server)
+    if follow:
+        detail = Watch(server, run, None, told).until_end()
+        server.out.say(summary(detail))
+        return
+    position = 0
+    while entries := server.client.log_after(run, position):
+        for entry in entries:
+            told(entry)
+        position = entries[-1].position
+
+
+@server_command(runs, "events")
+def events(server: Server, run: RunArgument) -> None:
+    """What happened to a run, in order, and what became of its callback.
+
+    \b
+    Examples:
+      fyke run events 01JG...
+      fyke run events 01JG... --json
+    """
+    found = server.client.events(run)
+    deliveries = server.client.deliveries(run)
+    if server.out.as_json:
+        server.out.json(
+            {"events": [asdict(e) for e in found], "deliveries": [asdict(d) for d in deliveries]}
+        )
+        return
+    server.out.table(
+        ("time", "event", "from", "to", "by", "detail"),
+        [
+            (words.when(e.timestamp // 1000), e.kind, e.before or "-", e.after, e.actor, e.detail)
+            for e in found
+        ],
+    )
+    if deliveries:
+        server.out.line("")
+        server.out.table(
+            ("callback", "state", "tries", "next", "url", "detail"),
+            [
+                (
+                    d.id,
+                    d.state,
+                    d.tries,
+                    words.when(d.next_at),
+                    d.url,
+                    d.last_error or d.last_status,
+                )
+                for d in deliveries
+            ],
+        )
+
+
+@server_command(runs, "abort")
+def abort(server: Server, run: RunArgument) -> None:
+    """Stop a run. What it has pushed so far stays.
+
+    \b
+    Examples:
+      fyke run abort 01JG...
+    """
+    server.client.abort(run)
+    if server.out.as_json:
+        server.out.json({"aborted": run})
+    else:
+        server.out.say(f"The run {run} is being stopped.")
+
+
+@server_command(runs, "rerun")
+def rerun(
+    server: Server,
+    run: RunArgument,
+    callback: options.CallbackOption = "",
+    wait: options.WaitOption = False,
+    follow: options.FollowOption = False,
+    timeout_seconds: options.WaitSecondsOption = None,
+) -> None:
+    """Start a run again with the same Worker, version, limits and input.
+
+    \b
+    Examples:
+      fyke run rerun 01JG...
+      fyke run rerun 01JG... --wait
+    """
+    slug = server.client.rerun(run, callback)
+    report_start(server, slug, Watching(wait, follow, timeout_seconds))
+
+
+@server_command(runs, "delete")
+def delete(server: Server, run: RunArgument) -> None:
+    """Forget a finished run with its rows and its log.
+
+    \b
+    Examples:
+      fyke run delete 01JG...
+    """
+    server.client.delete_run(run)
+    if server.out.as_json:
+        server.out.json({"deleted": run})
+    else:
+        server.out.say(f"The run {run} is gone, with its rows and its log.")

@@ -1,0 +1,86 @@
+"""Options that several commands about runs share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+InputOption = Annotated[
+    str | None,
+    typer.Option(
+        "--input", "-i", help="A file, - for standard input, or JSON itself.", metavar="FILE|-|JSON"
+    ),
+]
+VersionOption = Annotated[
+    str, typer.Option("--version", help="A version instead of the newest.", metavar="VERSION")
+]
+CallbackOption = Annotated[
+    str,
+    typer.Option("--callback", help="URL that is told when the run has ended.", metavar="URL"),
+]
+WaitOption = Annotated[
+    bool, typer.Option("--wait", "-w", help="Wait for the end; exit status 1 when it failed.")
+]
+FollowOption = Annotated[
+    bool, typer.Option("--follow", "-f", help="Wait, and show the log as it is written.")
+]
+WaitSecondsOption = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout-seconds", help="Wait at most so long; exit status 124.", min=0, metavar="S"
+    ),
+]
+MemoryOption = Annotated[
+    int | None,
+    typer.Option("--memory", help="MB: 512, 1024, 2048, 4096, 8192 or 16384.", metavar="MB", min=1),
+]
+CpusOption = Annotated[
+    float | None, typer.Option("--cpus", help="Cores; else they go with the memory.", min=0)
+]
+TimeoutOption = Annotated[
+    int | None,
+    typer.Option("--timeout", help="Seconds that each subtask may take.", metavar="S", min=1),
+]
+MaxChargeOption = Annotated[
+    float | None,
+    typer.Option("--max-charge", help="US dollars that the run may cost.", metavar="USD", min=0),
+]
+MaxTrafficOption = Annotated[
+    float | None,
+    typer.Option("--max-traffic", help="MB of traffic that it may use.", metavar="MB", min=0),
+]
+RegionOption = Annotated[
+    str | None, typer.Option("--region", help="Two letters, such as DE.", metavar="CODE")
+]
+EgressAllowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--egress-allow",
+        help="A private address that this run may reach (for the operator); may be repeated.",
+        metavar="HOST:PORT",
+    ),
+]
+
+
+def system_of(
+    *,
+    memory: int | None = None,
+    cpus: float | None = None,
+    timeout: int | None = None,
+    max_charge: float | None = None,
+    max_traffic: float | None = None,
+    region: str | None = None,
+    egress_allow: list[str] | None = None,
+) -> dict[str, object]:
+    """The options as members of ``system``, by the names of the wire; without what is not given."""
+    named = {
+        "memory": memory,
+        "cpus": cpus,
+        "execute_limit_time_seconds": timeout,
+        "max_total_charge": max_charge,
+        "max_total_traffic": max_traffic,
+        "proxy_region": region,
+        "egress_allow": egress_allow or None,
+    }
+    return {name: value for name, value in named.items() if value is not None}

@@ -1,0 +1,173 @@
+"""``fyke run results`` and ``fyke run export``: the rows of a run, here or as a file."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fyke.cli import words
+from fyke.cli.context import Server, server_command
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.output import printable, to_json
+from fyke.cli.run import RunArgument, runs
+
+if TYPE_CHECKING:
+    from fyke.client.models import Row
+
+FORMATS = ("csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss")
+WIDEST_CELL = 48  # of a row on the screen; JSON and exports cut nothing
+CHUNK = 500
+
+
+@server_command(runs, "results")
+def results(
+    server: Server,
+    run: RunArgument,
+    page: Annotated[int, typer.Option("--page", min=1)] = 1,
+    size: Annotated[int, typer.Option("--size", min=1, max=1000)] = 10,
+    all_rows: Annotated[bool, typer.Option("--all", help="All rows instead of a page.")] = False,
+    as_lines: Annotated[
+        bool, typer.Option("--jsonl", help="One JSON object a line, rows only.")
+    ] = False,
+) -> None:
+    """The rows of a run. With --json a page with its columns; with --all an array of all rows.
+
+    \b
+    Examples:
+      fyke run results 01JG...
+      fyke run results 01JG... --page 3 --size 100 --json
+      fyke run results 01JG... --all --jsonl > rows.jsonl
+    """
+    if all_rows:
+        _all(server, run, as_lines)
+        return
+    found = server.client.results(run, page, size)
+    if as_lines:
+        for row in found.list:
+            server.out.json(row)
+    elif server.out.as_json:
+        server.out.json(asdict(found))
+    else:
+        keys = _keys(found.headers, found.list)
+        server.out.table(keys, [_cells(row, keys) for row in found.list])
+        server.out.say(f"{words.count(found.count, 'row')} in all.")
+
+
+def _all(server: Server, run: str, as_lines: bool) -> None:
+    rows = server.client.walk_results(run)
+    if as_lines:
+        for row in rows:
+            server.out.raw(to_json(row))
+    elif server.out.as_json:
+        _array(server, rows)
+    else:
+        headers = server.client.results(run, 1, 1).headers
+        first = next(rows, None)
+        if first is None:
+            server.out.say("Nothing there.")
+            return
+        keys = _keys(headers, [first])
+        server.out.stream(keys, _pages(first, rows, keys))
+
+
+def _array(server: Server, rows: Iterator[Row]) -> None:
+    """A JSON array, written row by row: it may be larger than the memory."""
+    before = "["
+    for row in rows:
+        sys.stdout.write(before + to_json(row))
+        before = ",\n"
+    server.out.raw("[]" if before == "[" else "]")
+
+
+def _pages(first: Row, rows: Iterator[Row], keys: list[str]) -> Iterator[list[list[str]]]:
+    page = [_cells(first, keys)]
+    for row in rows:
+        if len(page) >= CHUNK:
+            yield page
+            page = []
+        page.append(_cells(row, keys))
+    yield page
+
+
+def _keys(headers: list[Any], rows: list[Row]) -> list[str]:
+    """Declared columns; without any, those of the rows, but not the platform's own."""
+    if headers:
+        return [header.key for header in headers]
+    found = dict.fromkeys(key for row in rows for key in row)
+    return [key for key in found if not key.startswith("__coreclaw")] or list(found)
+
+
+def _cells(row: Row, keys: list[str]) -> list[str]:
+    return [_cell(row.get(key, "")) for key in keys]
+
+
+def _cell(value: Any) -> str:
+    text = printable(value if isinstance(value, str) else to_json(value))
+    return text if len(text) <= WIDEST_CELL else text[: WIDEST_CELL - 3] + "..."
+
+
+@server_command(runs, "export")
+def export(
+    server: Server,
+    run: RunArgument,
+    format: Annotated[
+        str, typer.Option("--format", help=", ".join(FORMATS) + "; else as FILE ends.")
+    ] = "",
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", help="Where to; - is standard output.", metavar="FILE|-"),
+    ] = "",
+    keys: Annotated[
+        str, typer.Option("--keys", help="Only these columns, in this order.", metavar="A,B")
+    ] = "",
+    safe: Annotated[
+        bool, typer.Option("--safe", help="csv: guard cells that a spreadsheet would calculate.")
+    ] = False,
+    bom: Annotated[bool, typer.Option("--bom", help="csv: begin with a byte order mark.")] = False,
+) -> None:
+    """Write all rows of a run to a file.
+
+    \b
+    Examples:
+      fyke run export 01JG... --output rows.csv
+      fyke run export 01JG... --format xlsx --output report.xlsx
+      fyke run export 01JG... --format jsonl -o - | jq .title
+    """
+    chosen = _format(format, output)
+    wanted = [key.strip() for key in keys.split(",") if key.strip()]
+    link = server.client.export(run, chosen, wanted, safe=safe, bom=bom)
+    if output == "-":
+        _to_stdout(server, link)
+        return
+    path = Path(output or f"{run}.{chosen}")
+    size = server.client.download(link, path)
+    if server.out.as_json:
+        server.out.json({"file": str(path), "format": chosen, "bytes": size})
+    else:
+        server.out.raw(str(path))
+        server.out.say(f"{words.size(size)} of {chosen}.")
+
+
+def _format(format: str, output: str) -> str:
+    chosen = format.strip().lower() or Path(output).suffix.lstrip(".").lower() or "csv"
+    if chosen not in FORMATS:
+        option = f"--format {format}" if format else f"--output {output}"
+        raise CommandFailed(f"{option}: must be one of {', '.join(FORMATS)}", Exit.USAGE)
+    return chosen
+
+
+def _to_stdout(server: Server, link: str) -> None:
+    """By way of a file, so that a broken connection does not look like a short export."""
+    with tempfile.TemporaryDirectory(prefix="fyke-") as folder:
+        path = Path(folder) / "export"
+        server.client.download(link, path)
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()

@@ -1,0 +1,221 @@
+"""Waiting for a run and following its log.
+
+The log is read by position, so every line comes once whatever happens in between; a server that
+is restarted meanwhile costs a pause, because it carries out no run itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from fyke.cli import words
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.output import LiveLine
+
+if TYPE_CHECKING:
+    from fyke.cli.context import Server
+    from fyke.client.models import LogEntry, RunDetail
+
+T = TypeVar("T")
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 1.0
+PATIENCE_SECONDS = 60.0  # with a server that does not answer
+LAST_WORDS_SECONDS = 2.0  # the summary is written just after the run has ended
+LAST_WORDS = "All subtasks have completed execution!"
+LEVELS = {1: "DEBUG", 2: "INFO", 3: "WARN", 4: "ERROR"}
+STYLES = {1: "dim", 3: "yellow", 4: "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What was asked for beside the start. ``seconds`` is the most to wait, None for no limit."""
+
+    wait: bool
+    follow: bool
+    seconds: float | None
+
+
+def report_start(server: Server, run: str, watching: Watching) -> None:
+    """Say which run was started; wait for it when that was asked for."""
+    if not watching.wait and not watching.follow:
+        if server.out.as_json:
+            server.out.json({"slug": run})
+            return
+        server.out.raw(run)
+        server.out.say(f'Watch it with "fyke run show {run}" or "fyke run log {run} --follow".')
+        return
+    if not server.out.as_json:
+        server.out.say(f"Run {run}")
+    told = log_to_talk(server) if watching.follow else None
+    detail = Watch(server, run, watching.seconds, told).until_end()
+    if server.out.as_json:
+        server.out.json(detail_data(detail))
+    else:
+        server.out.raw(run)
+        server.out.say(summary(detail))
+    exit_with(detail)
+
+
+def exit_with(detail: RunDetail) -> None:
+    """Leave with status 1 unless the run succeeded."""
+    if detail.status_name != "succeeded":
+        raise SystemExit(int(Exit.FAILED))
+
+
+def detail_data(detail: RunDetail) -> dict[str, object]:
+    """The run as the API gives it, and its state in words."""
+    return {**asdict(detail), "state": detail.status_name}
+
+
+def summary(detail: RunDetail) -> str:
+    figures = ", ".join(
+        [
+            words.count(detail.results, "row"),
+            words.size(detail.traffic),
+            words.span(detail.duration),
+        ]
+    )
+    why = f": {detail.err_msg}" if detail.err_msg else ""
+    return f"{detail.status_name} ({figures}){why}"
+
+
+class Watch:
+    """Polls one run until it has ended."""
+
+    def __init__(
+        self,
+        server: Server,
+        run: str,
+        seconds: float | None,
+        told: Callable[[LogEntry], None] | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._server = server
+        self._run = run
+        self._seconds = seconds
+        self._told = told
+        self._clock = clock
+        self._sleep = sleep
+        self._live = LiveLine(server.out)
+        self._position = 0
+        self._said_all = False
+
+    def until_end(self) -> RunDetail:
+        """Return the run as it ended. Raise ``CommandFailed`` (124) when the time is over."""
+        began, pause = self._clock(), FIRST_PAUSE
+        try:
+            while True:
+                detail = self._patiently(lambda: self._server.client.run(self._run))
+                news = self._read_log()
+                if detail.ended:
+                    self._last_words()
+                    return detail
+                self._live.show(f"{summary(detail)}  {self._run}")
+                left = None if self._seconds is None else began + self._seconds - self._clock()
+                if left is not None and left <= 0:
+                    raise self._too_long(detail)
+                pause = FIRST_PAUSE if news else min(LONGEST_PAUSE, pause * 1.5)
+                self._sleep(pause if left is None else min(pause, left))
+        except KeyboardInterrupt:
+            self._live.clear()
+            self._server.out.say(f'The run goes on; "fyke run abort {self._run}" ends it.')
+            raise
+        finally:
+            self._live.clear()
+
+    def _too_long(self, detail: RunDetail) -> CommandFailed:
+        return CommandFailed(
+            f"The run {self._run} is still {detail.status_name} after {self._seconds:g} s; "
+            "it goes on",
+            Exit.TIMEOUT,
+        )
+
+    # --- the log --------------------------------------------------------------------------
+
+    def _read_log(self) -> bool:
+        """Tell everything new; return whether there was something."""
+        if self._told is None:
+            return False
+        news = False
+        while entries := self._patiently(
+            lambda: self._server.client.log_after(self._run, self._position)
+        ):
+            self._live.clear()
+            for entry in entries:
+                self._told(entry)
+                self._said_all = self._said_all or LAST_WORDS in entry.content
+            self._position = entries[-1].position
+            news = True
+        return news
+
+    def _last_words(self) -> None:
+        if self._told is None or self._position == 0:
+            return  # nothing of it was carried out: nobody says anything more
+        deadline = self._clock() + LAST_WORDS_SECONDS
+        while not self._said_all and self._clock() < deadline:
+            if not self._read_log():
+                self._sleep(FIRST_PAUSE)
+
+    # --- a server that is away for a moment -------------------------------------------------
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        from fyke.client import ApiError, Unreachable
+
+        deadline = self._clock() + PATIENCE_SECONDS
+        while True:
+            try:
+                return ask()
+            except Unreachable:
+                if self._clock() > deadline:
+                    raise
+                pause = LONGEST_PAUSE
+            except ApiError as error:
+                if error.status not in (429, 503) or self._clock() > deadline:
+                    raise
+                pause = float(error.retry_after or LONGEST_PAUSE)
+            self._live.show("waiting for the server")
+            self._sleep(pause)
+
+
+# --- lines of a log -------------------------------------------------------------------------
+
+
+def log_line(entry: LogEntry, *, short: bool) -> str:
+    """One entry as text; ``short`` for a terminal, where the day and the subtask are noise."""
+    from fyke.domain.logs.model import LogEntry as Stored
+    from fyke.domain.logs.text import clean, render
+
+    if not short:
+        stored = Stored(entry.position, entry.type, entry.group, entry.content, entry.timestamp)
+        return render(stored).rstrip("\n")
+    moment = time.strftime("%H:%M:%S", time.localtime(entry.timestamp / 1000))
+    text = clean(entry.content).rstrip("\n").replace("\n", "\n               ")
+    return f"{moment} {LEVELS.get(entry.type, 'INFO'):<5} {text}"
+
+
+def log_to_talk(server: Server) -> Callable[[LogEntry], None]:
+    """Lines of the log on standard error, where they do not disturb the data."""
+
+    def told(entry: LogEntry) -> None:
+        server.out.say(log_line(entry, short=True))
+
+    return told
+
+
+def log_to_data(server: Server) -> Callable[[LogEntry], None]:
+    """Lines of the log as the data of the command."""
+    out = server.out
+
+    def told(entry: LogEntry) -> None:
+        if out.as_json:
+            out.json(asdict(entry))
+        else:
+            out.line(log_line(entry, short=out.on_terminal), STYLES.get(entry.type, ""))
+
+    return told

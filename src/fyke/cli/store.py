@@ -1,0 +1,35 @@
+"""``fyke store``: the catalog of published Workers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from fyke.cli.context import Server, group, server_command
+
+store = group("The catalog of published Workers.")
+
+
+@server_command(store, "search")
+def search(
+    server: Server,
+    text: Annotated[str, typer.Argument(help="Part of a title, path or description.")],
+    limit: Annotated[int, typer.Option("--limit", help="At most so many.", min=1, max=100)] = 20,
+) -> None:
+    """Find Workers that you may run.
+
+    \b
+    Examples:
+      fyke store search crawler
+      fyke store search owner/ --limit 100 --json
+    """
+    found = server.client.search(text, limit)
+    if server.out.as_json:
+        server.out.json([asdict(worker) for worker in found])
+        return
+    server.out.table(
+        ("path", "title", "description"),
+        [(worker.path, worker.title, worker.description) for worker in found],
+    )

@@ -1,0 +1,63 @@
+"""Figures as people read them, and what people write as figures."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from fyke.cli.errors import CommandFailed, Exit
+
+_DAYS = re.compile(r"(\d{1,5})\s*d?")
+
+
+def when(seconds: int) -> str:
+    """A time of the wire in the zone of this machine; a hyphen for none."""
+    if not seconds:
+        return "-"
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def size(count: int) -> str:
+    """Bytes in the units that traffic is sold in (powers of ten)."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def span(seconds: int) -> str:
+    """A duration: ``8 s``, ``2 m 05 s``, ``1 h 02 m``."""
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} m {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} m"
+
+
+def count(number: int, one: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{number} {one}" if number == 1 else f"{number} {one}s"
+
+
+def expiry(text: str, now: datetime | None = None) -> int:
+    """Unix seconds of ``--expires``: a number of days from now, a date (until its end, UTC), or a
+    date with a time. Raise ``CommandFailed``."""
+    now = now or datetime.now(UTC)
+    days = _DAYS.fullmatch(text.strip())
+    try:
+        if days:
+            return int((now + timedelta(days=int(days[1]))).timestamp())
+        moment = datetime.fromisoformat(text.strip())
+    except (ValueError, OverflowError):
+        raise CommandFailed(
+            f"--expires {text}: must be a number of days such as 30, a date such as 2027-01-31, "
+            "or a time such as 2027-01-31T12:00:00+01:00",
+            Exit.USAGE,
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if len(text.strip()) <= len("2027-01-31"):
+        moment += timedelta(days=1)
+    return int(moment.timestamp())

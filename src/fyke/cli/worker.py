@@ -1,0 +1,252 @@
+"""``fyke worker``: write, check, publish and look at Workers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fyke.cli import words
+from fyke.cli.context import JsonOption, Server, group, server_command
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.output import Output
+
+if TYPE_CHECKING:
+    from fyke.client.models import Finding as SentFinding
+    from fyke.domain.workers.model import Finding
+
+workers = group("Workers: write, check, run here, publish.")
+
+Ref = Annotated[str, typer.Argument(help="owner/name or slug.", metavar="WORKER")]
+Folder = Annotated[Path, typer.Argument(help="Folder of the project.", metavar="DIR")]
+
+
+@workers.command("new")
+def new(
+    path: Annotated[Path, typer.Argument(help="Folder to make.", metavar="PATH")],
+    language: Annotated[
+        str, typer.Option("--language", help="Only python is there yet.")
+    ] = "python",
+    as_json: JsonOption = False,
+) -> None:
+    """Write a new project that runs: a Worker that fetches pages and pushes their titles.
+
+    \b
+    Examples:
+      fyke worker new hello --language python
+      fyke worker new ./workers/prices && fyke worker run ./workers/prices
+    """
+    from fyke.cli.worker_new import write_project
+
+    files = write_project(path, language)
+    out = Output(as_json)
+    if as_json:
+        out.json({"path": str(path.resolve()), "language": language, "files": files})
+        return
+    for name in files:
+        out.raw(str(path / name))
+    out.say(f"Next: fyke worker run {path}")
+
+
+@workers.command("check")
+def check(folder: Folder, as_json: JsonOption = False) -> None:
+    """Say what is wrong with a project: file, line, rule, remedy. Exit status 1 for errors.
+
+    \b
+    Examples:
+      fyke worker check hello
+      fyke worker check . --json | jq '.[] | select(.severity == "error")'
+    """
+    from fyke.domain.workers.project import check_folder
+
+    if not folder.is_dir():
+        raise CommandFailed(f"{folder}: there is no such folder", Exit.NOT_FOUND)
+    findings = check_folder(folder)
+    out = Output(as_json)
+    errors = sum(finding.severity == "error" for finding in findings)
+    if as_json:
+        out.json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            style = "red" if finding.severity == "error" else "yellow"
+            out.line(describe(finding), style)
+        out.say(verdict(errors, len(findings) - errors))
+    if errors:
+        raise typer.Exit(Exit.FAILED)
+
+
+def describe(finding: Finding | SentFinding) -> str:
+    """One line per finding, as compilers write them."""
+    where = ":".join(str(part) for part in (finding.file, finding.line) if part)
+    place = f"{where}: " if where else ""
+    return f"{place}{finding.severity}: {finding.message}; {finding.remedy} [{finding.code}]"
+
+
+def verdict(errors: int, warnings: int) -> str:
+    if not errors and not warnings:
+        return "All is well."
+    parts = [words.count(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n]
+    return " and ".join(parts) + ("; it cannot be published." if errors else ".")
+
+
+@server_command(workers, "push")
+def push(
+    server: Server,
+    project: Annotated[Path, typer.Argument(help="Folder or ZIP.", metavar="DIR|ZIP")],
+    public: Annotated[
+        bool | None, typer.Option("--public/--private", help="Whether others may run it.")
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="Else as the folder is called.")] = "",
+    title: Annotated[str, typer.Option("--title", help="Else the heading of README.md.")] = "",
+    description: Annotated[str | None, typer.Option("--description")] = None,
+) -> None:
+    """Publish a project as the next version of a Worker of yours.
+
+    The same content again gives the version that is there already.
+
+    \b
+    Examples:
+      fyke worker push hello
+      fyke worker push prices.zip --name prices --public --json
+    """
+    archive, own_name = read_archive(project)
+    published = server.client.push_worker(
+        archive, name=name or own_name, title=title, description=description, public=public
+    )
+    for finding in published.findings:
+        server.out.say(describe(finding))
+    if server.out.as_json:
+        keys = ("slug", "path", "version")
+        server.out.json({key: getattr(published, key) for key in keys})
+        return
+    server.out.fields(
+        [("worker", published.path), ("version", published.version), ("slug", published.slug)]
+    )
+
+
+def read_archive(project: Path) -> tuple[bytes, str]:
+    """(the ZIP of a project, the name that its folder suggests). Raise ``CommandFailed``."""
+    from fyke.domain.workers.archive import pack
+    from fyke.domain.workers.naming import name_from_title
+    from fyke.errors import InvalidRequest
+
+    if project.is_file():
+        return project.read_bytes(), ""
+    if not project.is_dir():
+        raise CommandFailed(f"{project}: there is no such folder or file", Exit.NOT_FOUND)
+    archive = pack(project)
+    try:
+        return archive, name_from_title(project.resolve().name)
+    except InvalidRequest:
+        return archive, ""
+
+
+@server_command(workers, "list")
+def list_workers(server: Server) -> None:
+    """Your own Workers, public and private.
+
+    \b
+    Examples:
+      fyke worker list
+      fyke worker list --json
+    """
+    found = server.client.own_workers()
+    if server.out.as_json:
+        server.out.json([asdict(worker) for worker in found])
+        return
+    server.out.table(
+        ("path", "version", "public", "created", "title"),
+        [
+            (
+                worker.path,
+                worker.version or "-",
+                "yes" if worker.public else "no",
+                words.when(worker.created_at),
+                worker.title,
+            )
+            for worker in found
+        ],
+    )
+
+
+@server_command(workers, "show")
+def show(server: Server, worker: Ref) -> None:
+    """A Worker: its newest version, its input fields and its limits.
+
+    \b
+    Examples:
+      fyke worker show owner/hello
+      fyke worker show owner/hello --json | jq .parameters.custom
+    """
+    found = server.client.worker(worker)
+    if server.out.as_json:
+        server.out.json(asdict(found))
+        return
+    system = found.parameters.system
+    server.out.fields(
+        [
+            ("worker", f"{found.username}/{found.name}"),
+            ("title", found.title),
+            ("slug", found.slug),
+            ("version", found.version),
+            ("memory", f"{system.get('memory')} MB"),
+            ("timeout", words.span(int(system.get("execute_limit_time_seconds", 0)))),
+        ]
+    )
+    fields = found.parameters.custom.get("properties") or []
+    if fields:
+        server.out.line("")
+        server.out.table(("input", "type", "required", "default", "title"), map(_input, fields))
+
+
+def _input(field: dict[str, Any]) -> tuple[object, ...]:
+    from fyke.cli.output import to_json
+
+    default = field.get("default")
+    shown = "-" if default is None else to_json(default)
+    return (
+        field.get("name", ""),
+        field.get("type", ""),
+        "yes" if field.get("required") else "no",
+        shown if len(shown) <= 40 else shown[:37] + "...",
+        field.get("title", ""),
+    )
+
+
+@server_command(workers, "versions")
+def versions(server: Server, worker: Ref) -> None:
+    """All versions of a Worker, newest first.
+
+    \b
+    Examples:
+      fyke worker versions owner/hello
+    """
+    found = server.client.versions(worker)
+    if server.out.as_json:
+        server.out.json([asdict(version) for version in found])
+        return
+    server.out.table(
+        ("version", "state", "language", "published", "digest"),
+        [(v.version, v.state, v.language, words.when(v.created_at), v.digest[:16]) for v in found],
+    )
+
+
+@server_command(workers, "withdraw")
+def withdraw(
+    server: Server,
+    worker: Ref,
+    version: Annotated[str, typer.Argument(help="Such as v1.0.3.", metavar="VERSION")],
+) -> None:
+    """Take a version out of use. Runs of it that are on their way go on.
+
+    \b
+    Examples:
+      fyke worker withdraw owner/hello v1.0.3
+    """
+    gone = server.client.withdraw(worker, version)
+    if server.out.as_json:
+        server.out.json(asdict(gone))
+    else:
+        server.out.say(f"{worker} {gone.version} cannot be started any more.")
