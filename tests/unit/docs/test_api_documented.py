@@ -1,0 +1,97 @@
+"""The page about the REST API and the application say the same: routes, fields, errors."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.api.errors import INTERNAL, INVALID, TABLE, UNKNOWN_PATH, WireError
+from support.house import make_templates, open_house
+
+pytestmark = pytest.mark.anyio
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "api.md"
+SECTION = re.compile(r"^### `([A-Z]+ /\S*)`\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
+ERROR_ROW = re.compile(r"^\| (\d+) \| (\d{3}) \| `([^`]+)` \|", re.MULTILINE)
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> Any:
+    templates, home = tmp_path / "templates", tmp_path / "home"
+    templates.mkdir()
+    home.mkdir()
+    async with open_house(home, make_templates(templates)) as house:
+        yield house.app()
+
+
+def sections() -> dict[str, str]:
+    return dict(SECTION.findall(PAGE.read_text(encoding="utf-8")))
+
+
+def plain(text: str) -> str:
+    """The text without its fenced blocks, whose marks are no names."""
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def routes(app: Any) -> set[str]:
+    return {f"{method} {route.path}" for route in app.routes for method in route.methods & METHODS}
+
+
+def names_of(schema: Document, components: Document) -> set[str]:
+    """The names of an answer's fields and of the fields of the objects in its lists."""
+    schema = components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    found: set[str] = set()
+    for name, field in schema.get("properties", {}).items():
+        found |= {name} | names_of(field.get("items", field), components)
+    return found
+
+
+def fields_of(operation: Document, components: Document) -> set[str]:
+    """Every name that an operation takes or answers."""
+    taken = {parameter["name"] for parameter in operation.get("parameters", ())}
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    taken |= set(body.get("schema", {}).get("properties", {}))
+    answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    return taken | names_of(answer, components) - {"code", "message", "data"}
+
+
+async def test_every_route_is_documented_and_no_other(app: Any) -> None:
+    assert set(sections()) == routes(app)
+
+
+async def test_every_field_is_named_in_the_section_of_its_operation(app: Any) -> None:
+    document = app.openapi()
+    written = {title: plain(section) for title, section in sections().items()}
+    text = plain(PAGE.read_text(encoding="utf-8"))
+    # What a start answers in sync mode, a run's fields in a list and a page's in an answer have
+    # one place of their own; all else stands with its operation.
+    shared = {
+        "POST /api/v1/scraper/run": text,
+        "POST /api/v1/task/run": text,
+        "POST /api/v1/run/list": text,
+        "GET /api/fyke/tasks": text,
+        "POST /api/fyke/accounts": text,
+    }
+    missing = []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            title = f"{method.upper()} {path}"
+            section = shared.get(title, written[title])
+            named = set(re.findall(r"`([^`\n]+)`", section))
+            for name in fields_of(operation, document["components"]["schemas"]) - named:
+                missing.append(f"{title}: {name}")
+    assert not missing
+
+
+def test_the_table_of_errors_is_the_one_in_use() -> None:
+    rows = {
+        WireError(int(status), int(code), text)
+        for code, status, text in ERROR_ROW.findall(PAGE.read_text(encoding="utf-8"))
+    }
+    assert rows == {INVALID, UNKNOWN_PATH, INTERNAL, *TABLE.values()}
