@@ -1,0 +1,196 @@
+"""What the benchmarks share: what machine this is, percentiles, a platform, a quick client.
+
+Every benchmark prints the same head: date, machine, versions and the load average before it began,
+because a figure without them says nothing. Nothing here is asserted on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import platform
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+import fyke  # noqa: E402
+from support.booted import Booted, booted  # noqa: E402
+
+PACKAGES = ("uvicorn", "uvloop", "msgspec", "sqlalchemy", "grpcio")
+FINAL = (3, 4, 5)  # status numbers of a run that has ended
+SYNC_BYTES = 4096
+
+
+# --- the head of every report ---------------------------------------------------------------
+
+
+def head(title: str) -> None:
+    """Print what has been measured, when, where and on what."""
+    print(f"## {title}")
+    print(f"date      {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    print(f"machine   {machine()}")
+    print(f"versions  {versions()}")
+    print(f"load      {os.getloadavg()[0]:.2f} (average of the minute before)", flush=True)
+
+
+def machine() -> str:
+    """Processor, cores, memory, kernel and the file system of temporary folders."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{os.cpu_count()} cores, {names[0] if names else platform.machine()}, {memory:.0f} GiB, "
+        f"Linux {platform.release()}, {file_system(Path(temporary_folder()))}"
+    )
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system that ``path`` lies on."""
+    best, kind = "", "unknown file system"
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, at, type_, *_ = line.split()
+        if len(at) > len(best) and path.is_relative_to(at):
+            best, kind = at, type_
+    return kind
+
+
+def temporary_folder() -> str:
+    return os.environ.get("TMPDIR", "/tmp")
+
+
+def versions() -> str:
+    found = [f"Fyke {fyke.__version__} ({commit()})", f"Python {platform.python_version()}"]
+    found += [f"SQLite {sqlite3.sqlite_version}"]
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return ", ".join(found)
+
+
+def commit() -> str:
+    """The commit of the clone; a ``+`` says that files were changed since."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "no commit"
+
+
+# --- figures --------------------------------------------------------------------------------
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which ``share`` (0 to 1) of the values lie; the nearest one that was seen."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def spread(values: Sequence[float], unit: str = "ms", digits: int = 1) -> str:
+    """Median, p90, p99 and the number of values."""
+    figures = [statistics.median(values), percentile(values, 0.9), percentile(values, 0.99)]
+    texts = [f"{figure:,.{digits}f}" for figure in figures]
+    return f"p50 {texts[0]}  p90 {texts[1]}  p99 {texts[2]} {unit}  (n={len(values)})"
+
+
+def line(name: str, text: str) -> None:
+    print(f"{name:52} {text}", flush=True)
+
+
+def sync_times(folder: Path, seconds: float = 1.0) -> list[float]:
+    """Seconds that each append of one page with ``fdatasync`` takes: the least a commit costs."""
+    found: list[float] = []
+    path = folder / "one-disk-sync"
+    with path.open("wb", buffering=0) as file:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            began = time.perf_counter()
+            file.write(bytes(SYNC_BYTES))
+            os.fdatasync(file.fileno())
+            found.append(time.perf_counter() - began)
+    path.unlink()
+    return found
+
+
+# --- a platform -----------------------------------------------------------------------------
+
+
+class Api:
+    """One kept connection to v1. ``http.client``, so that the client costs little."""
+
+    def __init__(self, url: str, key: str) -> None:
+        where = urlsplit(url)
+        self._connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=300)
+        self._headers = {"api-key": key, "content-type": "application/json"}
+
+    def post(self, path: str, body: Any) -> Any:
+        """``data`` of the answer. Raises ``RuntimeError`` when the code is not 0."""
+        self._connection.request("POST", path, json.dumps(body), self._headers)
+        answer = json.loads(self._connection.getresponse().read())
+        if answer["code"] != 0:
+            raise RuntimeError(f"{path}: {answer}")
+        return answer["data"]
+
+    def start(self, worker: str, custom: Any = None, *, sync: bool = False, **system: Any) -> Any:
+        """Start a run; ``system`` is what ``parameters.system`` takes."""
+        parameters = {"system": system, "custom": custom or {}}
+        body = {
+            "scraper_slug": worker,
+            "input": {"parameters": parameters},
+            "is_async": not sync,
+        }
+        return self.post("/api/v1/scraper/run", body)
+
+    def ended(self, run: str, pause: float = 0.1) -> dict[str, Any]:
+        """Wait for the end of a run; raises ``RuntimeError`` unless it succeeded."""
+        while True:
+            detail: dict[str, Any] = self.post("/api/v1/run/detail", {"run_slug": run})
+            if detail["status"] in FINAL:
+                break
+            time.sleep(pause)
+        if detail["status"] != FINAL[0]:
+            raise RuntimeError(f"run {run} did not succeed: {detail['err_msg']}")
+        return detail
+
+    def rows(self, run: str, size: int = 100) -> list[dict[str, Any]]:
+        """The first page of rows."""
+        body = {"run_slug": run, "page_index": 1, "page_size": size}
+        rows: list[dict[str, Any]] = self.post("/api/v1/run/result/list", body)["list"]
+        return rows
+
+
+@contextlib.contextmanager
+def platform_up(**settings: str) -> Iterator[tuple[Booted, Api]]:
+    """A whole platform in a temporary folder, without a rate limit, and a client of it."""
+    with booted(rate_limit="0", **settings) as running:
+        yield running, Api(running.url, running.key)
+
+
+def ended_at_ms(running: Booted, runs: Sequence[str]) -> list[int]:
+    """When each run ended, from the state itself, because v1 answers in whole seconds."""
+    with contextlib.closing(sqlite3.connect(running.home / "state.db")) as state:
+        return [
+            int(state.execute("SELECT finished_at FROM runs WHERE id = ?", (run,)).fetchone()[0])
+            for run in runs
+        ]
+
+
+def arguments(documentation: str | None) -> argparse.ArgumentParser:
+    """A parser that shows the benchmark's own docstring as its help."""
+    return argparse.ArgumentParser(
+        description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter
+    )

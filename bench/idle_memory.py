@@ -1,0 +1,76 @@
+"""How much memory the whole platform holds: PSS of every process, idle and after some work.
+
+    python bench/idle_memory.py [--settle 5]
+
+Boots a whole platform and reads ``smaps_rollup`` of every process of it, the guard and the
+launcher included where it is started as root: once when it has just become idle, and once after
+20 runs and 300 reads. PSS shares pages among all processes that map them, so other Pythons on
+the machine make it look smaller; ``private`` is what would be free without the process.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from common import arguments, head, line, platform_up
+
+from support.projects import python_project
+
+WORKER = """from sdk import CoreSDK
+CoreSDK.Result.push_data({"answer": 42})
+"""
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """PSS and private memory in MiB. Raises ``OSError`` without the right to look."""
+    sums: dict[str, int] = {}
+    for text in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+        name, _, value = text.partition(":")
+        sums[name] = int(value.split()[0])
+    return sums["Pss"] / 1024, (sums["Private_Clean"] + sums["Private_Dirty"]) / 1024
+
+
+def name_of(command: list[str]) -> str:
+    if "--role" in command:
+        return command[command.index("--role") + 1]
+    return "launcher" if "fyke.sandbox.launcher" in command else "supervisor"
+
+
+def report(running, when: str) -> None:
+    processes = {running.process.pid: "guard or supervisor"}
+    processes |= {pid: name_of(command) for pid, command in running.tree().items()}
+    total = total_private = 0.0
+    for pid, name in processes.items():
+        pss, private = memory(pid)
+        total, total_private = total + pss, total_private + private
+        line(f"{when}: {name}", f"PSS {pss:6.1f} MiB  private {private:6.1f} MiB")
+    line(f"{when}: all", f"PSS {total:6.1f} MiB  private {total_private:6.1f} MiB")
+
+
+def work(running, api) -> None:
+    worker = running.push(python_project(WORKER), "bench-memory")
+    runs = [api.start(worker)["run_slug"] for _ in range(20)]
+    for run in runs:
+        api.ended(run)
+        for _ in range(15):
+            api.rows(run)
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--settle", type=float, default=5, help="seconds of rest before each look")
+    options = parser.parse_args()
+    head("Memory of the whole platform")
+    with platform_up() as (running, api):
+        time.sleep(options.settle)
+        report(running, "idle")
+        work(running, api)
+        time.sleep(options.settle)
+        report(running, "after 20 runs")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Rows a second that Python Workers push and have acknowledged, one at a time.
+
+    python bench/rows.py [--rows 3000] [--bytes 200] [--rounds 3] [--durability disk,process]
+
+Boots a whole platform for each durability. The Worker runs in its sandbox, pushes sequentially
+through the Python SDK and times every call; the figures are what it saw. In turn with it, round
+after round, the same program runs beside the platform against the same SDK service storing nothing
+(a process of its own, loopback, no sandbox): that is the way alone. Printed are
+
+* one Worker: rows/s, p50 of an acknowledgement, and the ratio to the service that stores nothing;
+* one disk sync (a page appended with fdatasync) on the same disk in the same sitting, and the p50
+  of an acknowledgement less that of the service that stores nothing, in syncs;
+* eight Workers at once: rows/s of all between the first push and the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from common import ROOT, arguments, head, line, percentile, platform_up, sync_times
+
+from fyke.sdk.http2 import serve
+from fyke.sdk.service import SdkService
+from support.projects import python_project
+
+WORKERS = 8
+WORKER = """import time
+from sdk import CoreSDK
+
+task = CoreSDK.Parameter.get_input_json_dict()
+row = {"text": "x" * (task["bytes"] - 12)}
+push = CoreSDK.Result.push_data
+for _ in range(task["rows"] // 10):
+    push(row)
+time.sleep(max(0, task.get("at", 0) - time.monotonic()))
+times = []
+began = time.monotonic()
+for _ in range(task["rows"]):
+    before = time.perf_counter()
+    push(row)
+    times.append(time.perf_counter() - before)
+ended = time.monotonic()
+times.sort()
+push({"began": began, "ended": ended, "p50": times[len(times) // 2],
+      "p99": times[len(times) * 99 // 100]})
+"""
+
+
+class StoringNothing:
+    """What the SDK service asks of an attempt, without a store; keeps the last row alone."""
+
+    last = b""
+
+    def note_call(self) -> None:
+        pass
+
+    async def push(self, text: bytes) -> None:
+        self.last = text
+
+
+def serve_nothing(control: Connection, task: str) -> None:
+    """The SDK service for one Worker; sends its last row when asked."""
+
+    async def run() -> None:
+        attempt: Any = StoringNothing()
+        listener = socket.create_server(("127.0.0.1", 0))
+        server = await serve(listener, SdkService(attempt, task.encode()).handle)
+        control.send(listener.getsockname()[1])
+        await asyncio.to_thread(control.recv)
+        control.send(attempt.last)
+        await server.close()
+
+    import uvloop
+
+    uvloop.run(run())
+
+
+def without_store(task: dict[str, Any]) -> dict[str, Any]:
+    """The Worker against the service that stores nothing."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    service = context.Process(target=serve_nothing, args=(theirs, json.dumps(task)), daemon=True)
+    service.start()
+    address = f'"127.0.0.1:{ours.recv()}"'
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        for path in (ROOT / "sdk" / "python").glob("*.py"):
+            source = path.read_text().replace('"127.0.0.1:20086"', address)
+            (folder / path.name).write_text(source)
+        (folder / "main.py").write_text(WORKER)
+        subprocess.run([sys.executable, "main.py"], cwd=folder, check=True)
+    ours.send("end")
+    seen: dict[str, Any] = json.loads(ours.recv())
+    service.join()
+    return seen
+
+
+def last_row(api, run: str) -> dict[str, Any]:
+    count = api.ended(run)["results"]
+    body = {"run_slug": run, "page_index": count, "page_size": 1}
+    [row] = api.post("/api/v1/run/result/list", body)["list"]
+    return row
+
+
+def one_worker(api, worker: str, task: dict[str, Any]) -> dict[str, Any]:
+    return last_row(api, api.start(worker, task, cpus=2)["run_slug"])
+
+
+def many_workers(api, worker: str, task: dict[str, Any]) -> tuple[float, float]:
+    """Rows a second of all, and the median of their p99s in ms."""
+    timed = {**task, "at": time.monotonic() + 6}
+    runs = [api.start(worker, timed, cpus=2)["run_slug"] for _ in range(WORKERS)]
+    seen = [last_row(api, run) for run in runs]
+    seconds = max(s["ended"] for s in seen) - min(s["began"] for s in seen)
+    return WORKERS * task["rows"] / seconds, statistics.median(s["p99"] for s in seen) * 1000
+
+
+def report_one(task: dict[str, Any], nothing: list, stored: list, syncs: list[float]) -> None:
+    def rate(seen: dict[str, Any]) -> float:
+        return task["rows"] / (seen["ended"] - seen["began"])
+
+    for name, rounds in (("SDK service storing nothing", nothing), ("one Worker", stored)):
+        p50 = statistics.median(s["p50"] for s in rounds) * 1e6
+        p99 = statistics.median(s["p99"] for s in rounds) * 1e6
+        rates = statistics.median(map(rate, rounds))
+        line(f"  {name}", f"{rates:7,.0f} rows/s  p50 {p50:5,.0f} us  p99 {p99:6,.0f} us")
+    ratios = [rate(s) / rate(n) for s, n in zip(stored, nothing, strict=True)]
+    line("  ratio of rows/s, median of rounds", f"{statistics.median(ratios):.2f}")
+    sync = statistics.median(syncs)
+    more = statistics.median(s["p50"] - n["p50"] for s, n in zip(stored, nothing, strict=True))
+    text = f"p50 {sync * 1e6:,.0f} us  p90 {percentile(syncs, 0.9) * 1e6:,.0f} us  (n={len(syncs)})"
+    line("  one disk sync", text)
+    line("  p50 above storing nothing", f"{more * 1e6:,.0f} us = {more / sync:.2f} disk syncs")
+
+
+def measure(durability: str, rows: int, size: int, rounds: int) -> None:
+    settings = {"durability": durability, "runner_cpus": "32", "runner_memory_mb": "65536"}
+    task = {"rows": rows, "bytes": size}
+    with platform_up(**settings) as (running, api):
+        worker = running.push(python_project(WORKER), "bench-rows")
+        one_worker(api, worker, {**task, "rows": 100})
+        nothing, stored, syncs = [], [], []
+        for _ in range(rounds):
+            nothing.append(without_store(task))
+            syncs += sync_times(running.folder, 0.5)
+            stored.append(one_worker(api, worker, task))
+        line(f"durability {durability}", f"{rounds} rounds of {rows} rows of {size} bytes")
+        report_one(task, nothing, stored, syncs)
+        many = [many_workers(api, worker, task) for _ in range(rounds)]
+        rates = ", ".join(f"{rate:,.0f}" for rate, _ in many)
+        rate, p99 = (statistics.median(values) for values in zip(*many, strict=True))
+        line(f"  {WORKERS} Workers at once", f"{rate:7,.0f} rows/s  p99 {p99:.1f} ms  ({rates})")
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--rows", type=int, default=3000)
+    parser.add_argument("--bytes", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--durability", default="disk,process")
+    options = parser.parse_args()
+    head("Rows acknowledged")
+    for durability in options.durability.split(","):
+        measure(durability, options.rows, options.bytes, options.rounds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""How long a sync call takes: POST with ``is_async`` false to the rows in its answer.
+
+    python bench/sync_call.py [--runs 50]
+
+Boots a whole platform and calls a Worker that pushes one row, one call after another, cold with a
+built environment: once on the smallest device (512 MB and 0.125 of a core, what a start gets that
+names nothing) and once with a whole core. Prints p50, p90, p99 in ms of each.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from common import arguments, head, line, platform_up, spread
+
+from support.projects import python_project
+
+WORKER = """from sdk import CoreSDK
+CoreSDK.Result.push_data({"answer": 42})
+"""
+
+
+def one_call(api, worker: str, system: dict) -> float:
+    """Milliseconds; raises ``RuntimeError`` when the row is not in the answer."""
+    began = time.perf_counter()
+    answer = api.start(worker, sync=True, **system)
+    took = (time.perf_counter() - began) * 1000
+    if [row.get("answer") for row in answer["results"]["list"]] != [42]:
+        raise RuntimeError(f"not the row that was pushed: {answer}")
+    return took
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--runs", type=int, default=50)
+    options = parser.parse_args()
+    head("Sync call of a trivial Python Worker, cold, POST to rows in the answer")
+    with platform_up() as (running, api):
+        worker = running.push(python_project(WORKER), "bench-sync")
+        for name, system in (("smallest device, 0.125 of a core", {}), ("one core", {"cpus": 1})):
+            for _ in range(3):
+                one_call(api, worker, system)
+            line(name, spread([one_call(api, worker, system) for _ in range(options.runs)]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
