@@ -11,10 +11,12 @@ from typing import Annotated
 
 import typer
 
-import fyke.cli.run_results  # noqa: F401 - adds its commands to the group run
+import fyke.cli.run_results  # adds its commands to the group run
+import fyke.cli.worker_run  # noqa: F401 - and this one to the group worker
 from fyke.cli.account import accounts
 from fyke.cli.errors import CommandFailed, Exit, failure_of
 from fyke.cli.key import keys
+from fyke.cli.local_work import local_work
 from fyke.cli.run import runs
 from fyke.cli.serve import serve
 from fyke.cli.store import store
@@ -30,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(up)
 app.command()(serve)
+app.command(hidden=True)(local_work)
 app.add_typer(workers, name="worker")
 app.add_typer(runs, name="run")
 app.add_typer(tasks, name="task")

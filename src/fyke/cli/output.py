@@ -29,6 +29,7 @@ STYLES = {
     "no-limits": "yellow",
 }
 FLEXIBLE = frozenset({"title", "description", "detail", "reason", "url", "message"})
+NARROWEST = 10  # of a column that gives way
 WIDEST_PLAIN = 60  # a column of a streamed table never pads its cells beyond this
 
 
@@ -77,7 +78,7 @@ class Output:
         if not cells:
             self.say("Nothing there.")
         elif self.on_terminal:
-            self._rich_table(titles, cells)
+            self._styled_table(titles, cells)
         else:
             for text in plain_table(titles, cells):
                 self.raw(text)
@@ -87,7 +88,14 @@ class Output:
         shown = [(name, printable(str(value))) for name, value in pairs]
         width = max((len(name) for name, _ in shown), default=0)
         for name, value in shown:
-            self.line(f"{name:<{width}}  {value}".rstrip(), STYLES.get(value, ""))
+            style = STYLES.get(value, "")
+            if style and self.on_terminal:
+                from rich.text import Text
+
+                text = Text.assemble(f"{name:<{width}}  ", (value, style))
+                self._console().print(text, soft_wrap=True)
+            else:
+                self.line(f"{name:<{width}}  {value}".rstrip())
 
     def stream(self, titles: Sequence[str], pages: Iterable[list[list[str]]]) -> None:
         """A table of any length: the first page decides how wide the columns are."""
@@ -113,20 +121,19 @@ class Output:
 
         return Console(file=self._stdout, highlight=False, emoji=False)
 
-    def _rich_table(self, titles: Sequence[str], rows: list[list[str]]) -> None:
-        from rich.table import Table
+    def _styled_table(self, titles: Sequence[str], rows: list[list[str]]) -> None:
         from rich.text import Text
 
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for index, title in enumerate(titles):
-            if title in FLEXIBLE:
-                table.add_column(title, overflow="ellipsis", no_wrap=True, min_width=8)
-            else:  # an id that is cut cannot be copied
-                longest = max(len(title), *(len(row[index]) for row in rows))
-                table.add_column(title, no_wrap=True, min_width=longest)
+        console = self._console()
+        widths = fitting_widths(titles, rows, console.width)
+        console.print(Text(_padded(titles, widths), style="bold"), soft_wrap=True)
         for row in rows:
-            table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
-        self._console().print(table)
+            line = Text()
+            for cell, width in zip(row, widths, strict=True):
+                line.append(_shortened(cell, width), style=STYLES.get(cell, ""))
+                line.append("  ")
+            line.rstrip()
+            console.print(line, soft_wrap=True)
 
 
 class LiveLine:
@@ -177,6 +184,36 @@ def plain_table(titles: Sequence[str], rows: list[list[str]]) -> Iterator[str]:
     widths = [max(len(row[index]) for row in everything) for index in range(len(titles))]
     for row in everything:
         yield plain_row(row, widths)
+
+
+def fitting_widths(titles: Sequence[str], rows: list[list[str]], room: int) -> list[int]:
+    """Columns as wide as their cells. Where that is more than ``room``, those that hold
+    sentences give way; ids and figures never do, because what is cut cannot be copied."""
+    from rich.cells import cell_len
+
+    widths = [
+        max(cell_len(title), *(cell_len(row[index]) for row in rows))
+        for index, title in enumerate(titles)
+    ]
+    too_much = sum(widths) + 2 * (len(widths) - 1) - room
+    flexible = [index for index, title in enumerate(titles) if title in FLEXIBLE]
+    for index in sorted(flexible, key=lambda index: -widths[index]):
+        cut = max(0, min(too_much, widths[index] - NARROWEST))
+        widths[index] -= cut
+        too_much -= cut
+    return widths
+
+
+def _shortened(cell: str, width: int) -> str:
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(cell) <= width:
+        return set_cell_size(cell, width)
+    return set_cell_size(cell, width - 1) + "\u2026"
+
+
+def _padded(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(_shortened(c, w) for c, w in zip(cells, widths, strict=True)).rstrip()
 
 
 def plain_row(cells: Sequence[str], widths: Sequence[int]) -> str:

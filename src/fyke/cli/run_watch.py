@@ -49,13 +49,12 @@ def report_start(server: Server, run: str, watching: Watching) -> None:
         server.out.say(f'Watch it with "fyke run show {run}" or "fyke run log {run} --follow".')
         return
     if not server.out.as_json:
-        server.out.say(f"Run {run}")
+        server.out.raw(run)
     told = log_to_talk(server) if watching.follow else None
     detail = Watch(server, run, watching.seconds, told).until_end()
     if server.out.as_json:
         server.out.json(detail_data(detail))
     else:
-        server.out.raw(run)
         server.out.say(summary(detail))
     exit_with(detail)
 

@@ -1,0 +1,112 @@
+"""Folders for what runs without a server: ``worker run`` and the probe of ``doctor``.
+
+Each is a small data folder below the data folder of the user, held by one process at a time. What
+it keeps between two uses are caches, so that a second run finds its dependencies installed. As
+root the folder is the service user's, and the work in it is done by that user beside a launcher.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from fyke.cli.errors import CommandFailed
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
+
+MOST = 16
+ORDER, PROJECT, OUTPUT, RESULT = "order.json", "project.zip", "output", "result.json"
+
+
+@contextlib.contextmanager
+def local_folder(settings: Settings) -> Iterator[Settings]:
+    """Hold a free folder; yield the settings for work in it."""
+    base = settings.home / "local"
+    _make(settings.home)
+    _make(base)
+    for number in range(MOST):
+        with (base / f"{number}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            home = base / str(number)
+            _make(home)
+            update = {"home": home, "database_url": "", "durability": "process"}
+            yield settings.model_copy(update=update)
+            return
+    raise CommandFailed(f"{MOST} local runs are at work already; wait for one to end")
+
+
+def _make(folder: Path) -> None:
+    """Others pass through to what a sandbox mounts, but cannot look around."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        folder.chmod(0o711)
+
+
+class Job:
+    """A folder for one order and its result, handed to whoever does the work and taken back."""
+
+    def __init__(self, base: Path) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="job-", dir=base))
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write(self, name: str, data: bytes) -> None:
+        (self.folder / name).write_bytes(data)
+
+    def hand_over(self, user: int, group: int) -> None:
+        """Give it to the user who does the work."""
+        for path in (*self.folder.iterdir(), self.folder):
+            os.chown(path, user, group, follow_symlinks=False)
+
+    def open(self, name: str) -> IO[bytes]:
+        """What came back: a plain file, for another user may have put anything there."""
+        descriptor = os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise CommandFailed(f"{name} of the local run is no plain file")
+        return os.fdopen(descriptor, "rb")
+
+    def result(self) -> dict[str, Any]:
+        with self.open(RESULT) as file:
+            value: dict[str, Any] = json.load(file)
+            return value
+
+
+def do_job(settings: Settings, job: Job, order: dict[str, Any]) -> int:
+    """Have the order carried out, by ourselves or, as root, by the service user; return the exit
+    status. ``settings`` are those of a local folder."""
+    shared = settings.model_dump(mode="json", exclude={"home"})
+    text = json.dumps({**order, "home": str(settings.home), "settings": shared})
+    job.write(ORDER, text.encode())
+    if os.geteuid() != 0:
+        from fyke.cli.local_work import do
+
+        return do(job.folder)
+    import pwd
+
+    from fyke.cli.guard import guard
+
+    try:
+        user = pwd.getpwnam(settings.service_user)
+    except KeyError:
+        raise CommandFailed(
+            f'There is no system user "{settings.service_user}"; script/up makes it'
+        ) from None
+    job.hand_over(user.pw_uid, user.pw_gid)
+    return guard(settings, ["local-work", str(job.folder)])

@@ -1,0 +1,136 @@
+"""``fyke worker run``: a Worker in the sandbox of this machine, without a server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fyke.cli import run_options as options
+from fyke.cli import words
+from fyke.cli.context import HomeOption, JsonOption, load_settings
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.inputs import read_input
+from fyke.cli.output import Output
+from fyke.cli.worker import read_archive, workers
+
+if TYPE_CHECKING:
+    from fyke.cli.local_folder import Job
+
+
+@workers.command("run")
+def run(
+    project: Annotated[Path, typer.Argument(help="Folder or ZIP.", metavar="DIR|ZIP")],
+    input: options.InputOption = None,
+    memory: options.MemoryOption = None,
+    cpus: options.CpusOption = None,
+    timeout: options.TimeoutOption = None,
+    max_traffic: options.MaxTrafficOption = None,
+    region: options.RegionOption = None,
+    egress_allow: options.EgressAllowOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Write the rows there; .csv, .json, .xlsx ...", metavar="FILE"
+        ),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a project here, in the same sandbox as on the platform, without a server.
+
+    The log goes to standard error, the rows to standard output as JSON lines. Nothing is
+    published and nothing is kept but installed dependencies. Exit status 1 when a part failed.
+
+    \b
+    Examples:
+      fyke worker run hello
+      fyke worker run hello --input input.json --output rows.csv
+      fyke worker run . -i '{"urls": ["http://127.0.0.1:8000/"]}' --egress-allow 127.0.0.1:8000
+    """
+    from fyke.cli.local_folder import PROJECT, Job, do_job, local_folder
+
+    archive, _ = read_archive(project)
+    custom, system = read_input(input)
+    chosen = options.system_of(
+        memory=memory,
+        cpus=cpus,
+        timeout=timeout,
+        max_traffic=max_traffic,
+        region=region,
+        egress_allow=egress_allow,
+    )
+    whole = {"parameters": {"system": system | chosen, "custom": custom}}
+    order = {"what": "run", "input": whole, "format": _format(output)}
+    with local_folder(load_settings(home=home)) as settings, Job(settings.home.parent) as job:
+        job.write(PROJECT, archive)
+        code = do_job(settings, job, order)
+        if code == Exit.INTERRUPTED or not (job.folder / "result.json").exists():
+            raise typer.Exit(code or Exit.FAILED)
+        result = job.result()
+        if "error" in result:
+            raise CommandFailed(result["error"], Exit(result["code"]))
+        _report(Output(as_json), result, job, output)
+    raise typer.Exit(code)
+
+
+def _format(output: Path | None) -> str:
+    from fyke.domain.results.export.formats import FORMATS
+
+    if output is None:
+        return "jsonl"
+    suffix = output.suffix.lstrip(".").lower()
+    if suffix not in FORMATS:
+        raise CommandFailed(
+            f"--output {output}: its name must end in one of .{', .'.join(FORMATS)}", Exit.USAGE
+        )
+    return suffix
+
+
+def _report(out: Output, result: dict[str, Any], job: Job, output: Path | None) -> None:
+    from fyke.cli.local_folder import OUTPUT
+
+    with job.open(OUTPUT) as rows:
+        if output is not None:
+            with output.open("wb") as file:
+                shutil.copyfileobj(rows, file)
+        elif not out.as_json:
+            shutil.copyfileobj(rows, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        if out.as_json:
+            _as_json(result, rows, output)
+            return
+    figures = [
+        words.count(result["results"], "row"),
+        words.size(result["traffic"]),
+        words.span(result["duration"]),
+    ]
+    why = f": {result['err_msg']}" if result["err_msg"] else ""
+    out.say(f"{result['state']} ({', '.join(figures)}){why}")
+    if result["subtasks_failed"] and result["subtasks"] > 1:
+        out.say(f"{result['subtasks_failed']} of {result['subtasks']} parts of the input failed.")
+    if result["hidden"]:
+        out.say(
+            f"{words.count(result['hidden'], 'row')} of what failed left out; "
+            "FYKE_FAILED_ROWS=keep shows them."
+        )
+    if output is not None:
+        out.say(f"Rows are in {output}.")
+
+
+def _as_json(result: dict[str, Any], rows: IO[bytes], output: Path | None) -> None:
+    """One object: how it ended, and the rows, or the file they are in. Written row by row."""
+    del result["code"]
+    if output is not None:
+        sys.stdout.write(json.dumps({**result, "output": str(output)}) + "\n")
+        return
+    sys.stdout.write(json.dumps(result)[:-1] + ', "rows": [')
+    between = ""
+    for line in rows:
+        sys.stdout.write(between + line.decode().rstrip("\n"))
+        between = ", "
+    sys.stdout.write("]}\n")
