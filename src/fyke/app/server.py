@@ -41,6 +41,7 @@ async def serve_server(settings: Settings, listener: socket.socket) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # which peers may speak for others is for api/network.py to say
             date_header=False,
             loop="none",
             http=LimitedProtocol,
