@@ -17,3 +17,20 @@ def platform() -> Iterator[Booted]:
     """Started as the user who runs the suite; as root that means through the launcher."""
     with booted(work_mb="64", callback_allow="127.0.0.1/32") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def strict() -> Iterator[Booted]:
+    """A platform with the settings that an operator may tighten: a public name, callbacks
+    demanded, a short wait in sync mode, links that soon end, and rows of failures kept.
+    """
+    with booted(
+        public_url="https://fyke.example/scraping/",
+        require_callback_url="true",
+        callback_allow="127.0.0.1/32",
+        sync_wait_seconds="1",
+        download_seconds="2",
+        failed_rows="keep",
+        max_subtasks="5",
+    ) as running:
+        yield running

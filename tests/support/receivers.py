@@ -1,0 +1,126 @@
+"""A receiver of callbacks: a real HTTP server that keeps what comes and answers as it is told."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request as it came; header names are in lower case, ``at`` is monotonic seconds."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    at: float
+
+    @property
+    def data(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What to answer; ``hang`` says nothing until the receiver is closed."""
+
+    status: int = 200
+    location: str = ""
+    hang: bool = False
+
+
+class Receiver:
+    """Counts requests by path. ``look`` is called with each one before it is answered."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.look: Callable[[Received], None] = lambda received: None
+        self._received: dict[str, list[Received]] = defaultdict(list)
+        self._replies: dict[str, deque[Reply]] = defaultdict(deque)
+        self._changed = threading.Condition()
+        self.closing = threading.Event()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def reply(self, path: str, *replies: Reply) -> None:
+        """Answer the next requests to ``path`` so, and with 200 from then on."""
+        self._replies[path].extend(replies)
+
+    def at(self, path: str) -> list[Received]:
+        """What has come to ``path`` so far."""
+        with self._changed:
+            return list(self._received[path])
+
+    def wait(self, path: str, count: int = 1, seconds: float = 20) -> list[Received]:
+        """What came to ``path``, once there are ``count`` of them."""
+        with self._changed:
+            enough = self._changed.wait_for(lambda: len(self._received[path]) >= count, seconds)
+            found = list(self._received[path])
+        assert enough, f"{len(found)} of {count} requests came to {path} within {seconds:g} s"
+        return found
+
+    def take(self, received: Received) -> Reply:
+        """Keep a request and say how to answer it."""
+        self.look(received)
+        with self._changed:
+            self._received[received.path].append(received)
+            self._changed.notify_all()
+            waiting = self._replies[received.path]
+            return waiting.popleft() if waiting else Reply()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        receiver = self.server.receiver
+        reply = receiver.take(Received(self.path, headers, body, time.monotonic()))
+        if reply.hang:
+            receiver.closing.wait(120)
+            return
+        self.send_response(reply.status)
+        if reply.location:
+            self.send_header("location", reply.location)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    do_GET = do_POST
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on the terminal."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, receiver: Receiver) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.receiver = receiver
+
+
+@contextmanager
+def listening() -> Iterator[Receiver]:
+    """A receiver on a loopback port for the length of the block."""
+    receiver = Receiver()
+    server = _Server(receiver)
+    receiver.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
