@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     attempt_uids: int = Field(default=4096, ge=1)
     service_user: str = "fyke"
     unsafe: bool = False
+    launcher: bool = False
     install_seconds: int = Field(default=600, ge=1)
     drain_seconds: int = Field(default=30, ge=0)
     work_mb: int = Field(default=2048, ge=1)

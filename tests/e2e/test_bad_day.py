@@ -21,6 +21,8 @@ from support.booted import Booted, booted
 from support.projects import python_project, zoo
 
 FAILED, SUCCEEDED, ABORTED = 4, 3, 5
+LAUNCHER = "fyke.sandbox.launcher"
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root has a launcher")
 PUSHED_ROWS = 400
 PUSHES_AND_SAYS = f"""
 from sdk import CoreSDK
@@ -125,6 +127,43 @@ def test_a_run_survives_the_death_of_the_egress(own_platform: Booted) -> None:
     own_platform.kill_role("egress")
     assert own_platform.ended(run)["status"] == SUCCEEDED
     assert len(own_platform.rows(run)) == 2
+
+
+@ROOT_ONLY
+def test_the_launcher_is_started_again_and_what_it_carried_ends_with_a_reason(
+    own_platform: Booted,
+) -> None:
+    slug = own_platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
+    run = own_platform.start_run(slug)
+    own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
+    [launcher] = [p for p, command in own_platform.tree().items() if LAUNCHER in command]
+    os.kill(launcher, signal.SIGKILL)
+    detail = own_platform.ended(run, 30)
+    assert detail["status"] == FAILED
+    assert "The platform failed, not the Worker" in detail["err_msg"]
+    assert len(own_platform.rows(run)) == detail["results"] > 0
+    own_platform.wait_for(lambda: not own_platform.boxes(), "an empty process table", 10)
+    own_platform.wait_for(
+        lambda: [p for p, c in own_platform.tree().items() if LAUNCHER in c and p != launcher],
+        "a new launcher",
+    )
+    again = own_platform.start_run(own_platform.push(zoo("upserts"), "upserts"))
+    assert own_platform.ended(again)["status"] == SUCCEEDED
+
+
+def test_a_data_folder_is_used_by_one_platform_at_a_time(own_platform: Booted) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "fyke.cli.main", "up", "--port", "0"],
+        env=own_platform.environment(),
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 5
+    assert "already running" in result.stderr
+    assert _answers(own_platform)
 
 
 def test_queued_runs_wait_for_a_runner_and_are_carried_out(own_platform: Booted) -> None:

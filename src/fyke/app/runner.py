@@ -33,8 +33,8 @@ log = structlog.get_logger()
 
 
 def open_sandbox(settings: Settings) -> BubblewrapSandbox:
-    """Through the launcher where there is one (started as root), else directly."""
-    if settings.launcher_socket.exists():
+    """Through the launcher where Fyke was started as root, else directly."""
+    if settings.launcher:
         return BubblewrapSandbox(settings.work_dir, LauncherClient(settings.launcher_socket))
     return BubblewrapSandbox(settings.work_dir, DirectSpawner(settings.work_dir))
 

@@ -145,6 +145,7 @@ def _environment(settings: Settings, user: pwd.struct_passwd) -> dict[str, str]:
         "HOME": str(settings.home),
         "USER": user.pw_name,
         "FYKE_HOME": str(settings.home),
+        "FYKE_LAUNCHER": "1",
     }
 
 

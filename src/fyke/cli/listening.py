@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import ipaddress
+import os
 import socket
 
-from fyke.cli.errors import CommandFailed
+from fyke.cli.errors import CommandFailed, Exit
 from fyke.settings import Settings
 
 
@@ -18,6 +20,20 @@ def unwritable(settings: Settings, error: OSError) -> CommandFailed:
         f"The data folder {settings.home} cannot be written: {error.strerror}. "
         "Choose another one with --home, or give this user the right to write there."
     )
+
+
+def hold_home(settings: Settings) -> None:
+    """Let one ``fyke up`` at a time work in a data folder; held until this process ends."""
+    descriptor = os.open(settings.run_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise CommandFailed(
+            f"Fyke is already running in {settings.home}. Stop it first, or choose another "
+            "data folder with --home.",
+            Exit.CONFLICT,
+        ) from None
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -58,7 +58,7 @@ def up(
 def _get_ready(settings: Settings) -> socket.socket:
     """Data folder, port, schema, first account: in this order, each with a clear complaint."""
     from fyke.app.folder import make_home
-    from fyke.cli.listening import check_exposure, listen, unwritable
+    from fyke.cli.listening import check_exposure, hold_home, listen, unwritable
     from fyke.telemetry.logging import configure
 
     configure("supervisor", settings.log_level)
@@ -66,6 +66,7 @@ def _get_ready(settings: Settings) -> socket.socket:
         make_home(settings)
     except OSError as error:
         raise unwritable(settings, error) from None
+    hold_home(settings)
     listener = listen(settings)
     prepared = subprocess.run(
         [sys.executable, "-m", "fyke.app.prepare"], env=_role_environment(settings), check=False

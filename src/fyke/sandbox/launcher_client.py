@@ -23,6 +23,7 @@ from fyke.sandbox.order import Order
 from fyke.sandbox.spawner import Held
 
 PACKET = 65536
+RETRY_SECONDS = 0.1
 DESCRIPTORS = LISTENERS + 3
 
 
@@ -33,8 +34,10 @@ class LauncherGone(SandboxFault):
 class LauncherClient:
     """Implements ``Spawner`` over the launcher's socket."""
 
-    def __init__(self, socket_path: Path) -> None:
+    def __init__(self, socket_path: Path, *, patience: float = 15.0) -> None:
+        """``patience`` is how many seconds a launcher that is being started again may take."""
         self._path = socket_path
+        self._patience = patience
         self._connection: socket.socket | None = None
         self._connecting = asyncio.Lock()
         self._session = 0  # which connection this is; a box knows the one it was opened over
@@ -42,21 +45,36 @@ class LauncherClient:
         self._waiting: dict[int, asyncio.Future[tuple[Any, list[int]]]] = {}
 
     async def connect(self) -> None:
-        """Connect unless connected. Raise ``SandboxFault``."""
+        """Connect unless connected, waiting for a launcher that is being started again.
+
+        Raise ``SandboxFault`` when none answers in time.
+        """
         async with self._connecting:
             if self._connection is not None:
                 return
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            connection.setblocking(False)
             loop = asyncio.get_running_loop()
-            try:
-                await loop.sock_connect(connection, os.fspath(self._path))
-            except OSError as error:
-                connection.close()
-                raise SandboxFault(f"no launcher at {self._path}: {error}") from error
+            deadline = loop.time() + self._patience
+            while True:
+                try:
+                    connection = await self._dial()
+                    break
+                except OSError as error:
+                    if loop.time() >= deadline:
+                        raise SandboxFault(f"no launcher at {self._path}: {error}") from error
+                    await asyncio.sleep(RETRY_SECONDS)
             self._connection = connection
             self._session += 1
             loop.add_reader(connection, self._receive, connection)
+
+    async def _dial(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(connection, os.fspath(self._path))
+        except OSError:
+            connection.close()
+            raise
+        return connection
 
     async def close(self) -> None:
         """Leave; the launcher ends what is still open."""
