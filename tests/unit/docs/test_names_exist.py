@@ -1,0 +1,73 @@
+"""What the internals pages and decisions name exists: paths, modules, and what is in them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PAGES = sorted([*ROOT.glob("docs/internals/*.md"), *ROOT.glob("docs/decisions/*.md")])
+SPAN = re.compile(r"`([^`\n]+)`")
+MODULE = re.compile(r"fyke(?:\.\w+)+")
+FILE = re.compile(r"(?:src|tests|docs|proto|bench|script|workers|sdk)/[\w./-]+")
+SUFFIXES = ("md", "py", "toml", "db", "key", "log", "json")
+
+
+@cache
+def members(path: Path) -> dict[str, set[str]]:
+    """Top-level names of a file, each with the names inside it when it is a class."""
+    found: dict[str, set[str]] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for name in names_of(node):
+            inside = node.body if isinstance(node, ast.ClassDef) else []
+            found[name] = {inner for child in inside for inner in names_of(child)}
+    return found
+
+
+def names_of(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
+    if isinstance(node, ast.Assign):
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return []
+
+
+def exists(dotted: str) -> bool:
+    """Whether ``fyke.a.b``, ``fyke.a.b.Name`` or ``fyke.a.b.Name.member`` is there."""
+    parts = dotted.split(".")
+    for cut in range(len(parts), 0, -1):
+        base = ROOT / "src" / Path(*parts[:cut])
+        if base.is_dir():
+            return cut == len(parts)
+        file = base.with_suffix(".py")
+        if file.is_file():
+            rest = parts[cut:]
+            inside = members(file)
+            return not rest or (
+                rest[0] in inside and (len(rest) == 1 or rest[1] in inside[rest[0]])
+            )
+    return False
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(PAGES) > 10
+    assert exists("fyke.domain.runs.service.Runs.start")
+    assert not exists("fyke.domain.runs.service.Runs.no_such_method")
+    assert not exists("fyke.domain.nowhere")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_module_and_path_that_is_named_exists(page: Path) -> None:
+    missing = []
+    for span in SPAN.findall(page.read_text(encoding="utf-8")):
+        if MODULE.fullmatch(span) and span.rpartition(".")[2] not in SUFFIXES:
+            missing += [] if exists(span) else [span]
+        elif FILE.fullmatch(span):
+            missing += [] if (ROOT / span).exists() else [span]
+    assert not missing
