@@ -95,7 +95,7 @@ def crawl(
 
 
 def evaluate(python: Path, code: str, given: Any) -> Any:
-    """Run a piece of code beside the Worker's modules; ``given`` is there, ``found`` is returned."""
+    """Run code beside the Worker's modules: ``given`` is there for it, ``found`` is returned."""
     program = (
         f"import json, sys\nsys.path.insert(0, sys.argv[1])\ngiven = json.load(sys.stdin)\n{code}"
     )

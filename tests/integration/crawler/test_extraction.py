@@ -71,8 +71,20 @@ def test_encodings(python: Path, body: bytes, declared: str) -> None:
 
 
 def test_a_longer_text_without_a_word_about_its_encoding(python: Path) -> None:
-    russian = "Город лежит между двумя холмами, и большую часть года ветер дует с моря. " * 5
+    russian = "Город лежит между двумя холмами, и большую часть года там ветер. " * 5
     assert extract(python, f"<p>{russian}".encode("cp1251"))["text"] == russian.strip()
+
+
+def test_of_a_page_made_to_fill_memory_only_the_beginning_is_read(python: Path) -> None:
+    program = """
+import resource
+from crawler.extract import extract
+page = extract(b"<p>x" * 2_500_000, "http://site/")
+found = [len(page.text), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024]
+"""
+    characters, megabytes = evaluate(python, program, None)
+    assert characters > 10_000
+    assert megabytes < 400
 
 
 @pytest.mark.parametrize(
@@ -82,13 +94,27 @@ def test_a_longer_text_without_a_word_about_its_encoding(python: Path) -> None:
         b"\x00\x01\x02",
         b"plain text only",
         b"<div>" * 5000 + b"deep" + b"</div>" * 5000,
-        b"<table><tr><td>" * 600 + b"deep",
+        b"<table><tr><td>x" * 20_000,
+        b"<nav><footer><header><aside>x" * 500,
+        b"<body>" + b"<a href='javascript:x'>x</a><img src='data:x'>" * 15_000,
         b"<a href='http://[::'>x</a><img src='http://[::'><base href='http://[::'>broken",
-        b"<html>" + b"<p>x</p>" * 100_000,
+        b"<html>" + b"<p>x</p>" * 10_000,
         b"<body><script>only()</script>",
         "<p>\ud800 half</p>".encode("utf-8", "surrogatepass"),
     ],
-    ids=["nothing", "zeros", "text", "deep", "tables", "addresses", "long", "script", "surrogate"],
+    ids=[
+        "nothing",
+        "zeros",
+        "text",
+        "deep",
+        "tables",
+        "nested-noise",
+        "no-links",
+        "addresses",
+        "long",
+        "script",
+        "surrogate",
+    ],
 )
 def test_hostile_pages_are_survived(python: Path, body: bytes) -> None:
     found = extract(python, body)

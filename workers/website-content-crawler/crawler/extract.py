@@ -16,7 +16,11 @@ from crawler import language, render
 from crawler.charset import decode
 from crawler.urls import canonical
 
-MAX_HTML = 3_000_000  # characters that are read for the content; links are read from all
+# how much of a page is read for its links, and for its content, which costs far more memory;
+# in characters, and in tags, each of which takes some hundred bytes
+MAX_READ = (8_000_000, 400_000)
+MAX_CONTENT = (2_000_000, 80_000)
+MAX_LEVEL = 700  # of nesting; every parser takes quadratic time for it, browsers stop at 512
 MAX_TEXT = 500_000  # characters of text, and of Markdown: a row may hold 8 MiB
 MAX_LINKS = 2_000
 
@@ -26,10 +30,16 @@ _NOISE = (
     "[role='navigation'], [role='search'], [role='banner'], [role='contentinfo']"
 )
 _CONTENT = ("article", "main")
+_NESTING = re.compile(
+    r"<(/?)(?:div|span|section|article|main|header|footer|nav|aside|ul|ol|dl|table|blockquote|form"
+    r"|fieldset|figure|details|center|object|button|template)\b",
+    re.IGNORECASE,
+)
 _SPACES = re.compile(r"\s+")
 _LINE_ENDS = re.compile(r"[\n|]")
 _PROBES = 30  # pieces of text by which the content is found again
 _LEAST_PROBE = 15  # characters of one piece
+_LEVELS = 100  # of nesting; deeper pages are made to cost time
 _HELD = 0.9  # the share of them that an element must hold
 _SHORT = 250  # characters; a shorter main text is not trusted
 _POOR = 0.3  # nor is one with a smaller share of the page
@@ -52,7 +62,7 @@ def extract(body: bytes, url: str, charset: str = "", content_language: str = ""
     """Read a page. Never raises for what is in it: text that cannot be had stays empty."""
     from selectolax.lexbor import LexborHTMLParser
 
-    html = decode(body, charset)
+    html = _cut(decode(body, charset), *MAX_READ)
     tree = LexborHTMLParser(html)
     base = _base(tree, url)
     page = Page(
@@ -61,14 +71,27 @@ def extract(body: bytes, url: str, charset: str = "", content_language: str = ""
         canonical_url=_canonical(tree, base),
         links=_links(tree, base),
     )
-    node = _content(tree, html[:MAX_HTML])
+    node = _content(tree, _cut(html, *MAX_CONTENT))
     if node is not None:
-        markdown, text = render.both((node.html or "")[:MAX_HTML], base)
+        markdown, text = render.both(_cut(node.html or "", *MAX_CONTENT), base)
         page.markdown, page.text = markdown[:MAX_TEXT], text[:MAX_TEXT]
     page.language = language.declared(
         _attribute(tree, "html", "lang"), content_language, _meta(tree, "content-language")
     ) or language.guess(page.text)
     return page
+
+
+def _cut(html: str, characters: int, tags: int) -> str:
+    """The beginning of a document, up to a number of characters, of tags, and of levels."""
+    html = html[:characters]
+    if html.count("<") > tags:
+        html = html[: len(html) - len(html.split("<", tags)[-1]) - 1]
+    level = 0
+    for tag in _NESTING.finditer(html):
+        level = level + 1 if not tag[1] else max(0, level - 1)
+        if level > MAX_LEVEL:
+            return html[: tag.start()]
+    return html
 
 
 # --- the head of the page -----------------------------------------------------------------
@@ -134,11 +157,7 @@ def _content(tree: Any, html: str) -> Any:
     if body is None:
         return None
     main = _main_text(html)
-    for node in body.css(_NOISE):
-        node.decompose()
-    for node in body.css("header"):
-        if not _inside(node, _CONTENT):
-            node.decompose()
+    _remove_noise(body)
     everything = _squeeze(body.text())
     found = _squeeze(main)
     if len(found) < _SHORT and len(found) < len(everything) * _POOR:
@@ -176,23 +195,36 @@ def _smallest(body: Any, probes: list[str]) -> Any:
     needed = _HELD * len(probes)
     least = sum(map(len, probes)) * _HELD
     node = body
-    while True:
+    for _ in range(_LEVELS):
         for child in node.iter():
             text = _squeeze(child.text())
             if len(text) >= least and sum(1 for probe in probes if probe in text) >= needed:
                 node = child
                 break
         else:
-            return node
+            break
+    return node
 
 
-def _inside(node: Any, tags: tuple[str, ...]) -> bool:
-    above = node.parent
-    while above is not None:
-        if above.tag in tags:
-            return True
-        above = above.parent
-    return False
+def _remove_noise(body: Any) -> None:
+    """Take out what is never content; the header of an article stays.
+
+    All is found before anything goes, and never one within another: a node that went with its
+    parent must not be touched again.
+    """
+    noise = {node.mem_id for node in body.css(_NOISE)}
+    going = []
+    stack = [(body, False)]
+    while stack:
+        node, in_article = stack.pop()
+        in_article = in_article or node.tag in _CONTENT
+        for child in node.iter():
+            if child.mem_id in noise or (child.tag == "header" and not in_article):
+                going.append(child)
+            else:
+                stack.append((child, in_article))
+    for node in going:
+        node.decompose()
 
 
 def _squeeze(text: str) -> str:

@@ -45,29 +45,32 @@ def _make_absolute(soup: Any, base: str) -> None:
                 target = ""
             if value and target.startswith(("http://", "https://", "mailto:", "tel:")):
                 node[name] = target[:_LINK_CHARACTERS]
-            elif tag == "img":
-                node.decompose()  # data in the page itself, or nothing
-            else:
-                node.unwrap()
+            else:  # a script, or data in the page itself; taking nodes out would cost far more
+                node.name, node.attrs = "span", {}
 
 
 def _unfold_layout(soup: Any) -> None:
-    """Turn tables that only place things on the page into plain blocks."""
+    """Turn tables that only place things on the page into plain blocks.
+
+    A table within a table is no value, so tables with data never hold others: one pass is enough.
+    """
+    kept = set()
     for table in soup.find_all("table"):
-        if not _holds_data(table):
-            for part in [table, *table.find_all(_TABLE_PARTS)]:
-                if part is table or part.find_parent("table") is None:
-                    part.name, part.attrs = "div", {}
-    for part in soup.find_all(_TABLE_PARTS):  # cut out of its table
-        if part.name != "table" and part.find_parent("table") is None:
+        if _holds_data(table):
+            kept.add(id(table))
+            kept.update(map(id, table.find_all(_TABLE_PARTS)))
+    for part in soup.find_all(_TABLE_PARTS):
+        if id(part) not in kept:
             part.name, part.attrs = "div", {}
 
 
 def _holds_data(table: Any) -> bool:
     """Whether rows and columns mean something: several of both, and short plain cells."""
+    if table.find(_IN_CELLS) is not None:
+        return False
     rows = table.find_all("tr")
     widest = max((len(row.find_all(_CELL_TAGS)) for row in rows), default=0)
-    if len(rows) < 2 or widest < 2 or table.find(_IN_CELLS) is not None:
+    if len(rows) < 2 or widest < 2:
         return False
     return all(len(cell.find_all("br")) < _LINES_IN_CELLS for cell in table.find_all(_CELL_TAGS))
 

@@ -35,7 +35,7 @@ def parse(body: bytes) -> Sitemap:
     body = _unpacked(body)
     text = body.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"<"):
-        return _parse_xml(body.lstrip())
+        return _parse_xml(text)
     return Sitemap(pages=_lines(text))
 
 
@@ -78,7 +78,10 @@ def _parse_xml(body: bytes) -> Sitemap:
                     root.clear()  # what was read needs no memory any more
             if len(found.pages) >= MAX_ADDRESSES:
                 return found
-    except (ParseError, ValueError) as error:
+        parser.close()
+    except BadSitemap:
+        raise
+    except (ParseError, ValueError, LookupError) as error:
         if not found.pages and not found.sitemaps:
             raise BadSitemap(f"it is not well-formed XML ({error})") from None
     return found  # of a damaged one, what came before the damage

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.workers import input_findings, input_schema, output_schema
+from fyke.domain.workers.requirements import parse
+
+ROOT = Path(__file__).parents[4]
+WORKER = ROOT / "workers" / "website-content-crawler"
+
+
+@pytest.mark.parametrize("name", ["sdk.py", "sdk_pb2.py", "sdk_pb2_grpc.py"])
+def test_the_sdk_files_are_those_of_this_version(name: str) -> None:
+    assert (WORKER / name).read_bytes() == (ROOT / "sdk" / "python" / name).read_bytes()
+
+
+def test_schemas_have_no_findings() -> None:
+    assert input_findings.check((WORKER / "input_schema.json").read_text()) == []
+    assert output_schema.check((WORKER / "output_schema.json").read_text()) == []
+
+
+def test_every_requirement_is_pinned() -> None:
+    wanted = parse((WORKER / "requirements.txt").read_text())
+    assert all(re.fullmatch(r"[a-z0-9-]+==[\w.]+", item.text) for item in wanted)
+    assert {"grpcio", "protobuf", "trafilatura"} <= {item.name for item in wanted}
+
+
+def test_defaults_of_the_form_are_those_of_the_code() -> None:
+    from crawler.settings import Settings, read
+
+    schema = input_schema.parse((WORKER / "input_schema.json").read_text())
+    filled = {field.name: field.default for field in schema.fields}
+    assert read(filled) == Settings(start_urls=["https://example.com/"])
+    assert read({"start_urls": filled["start_urls"]}) == read(filled)
+
+
+def test_readme_names_every_field_and_column() -> None:
+    readme = (WORKER / "README.md").read_text()
+    schema = input_schema.parse((WORKER / "input_schema.json").read_text())
+    columns = output_schema.headers((WORKER / "output_schema.json").read_text())
+    for name in [*(field.name for field in schema.fields), *(column.key for column in columns)]:
+        assert f"`{name}`" in readme
