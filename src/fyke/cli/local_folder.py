@@ -91,7 +91,8 @@ class Job:
 def do_job(settings: Settings, job: Job, order: dict[str, Any]) -> int:
     """Have the order carried out, by ourselves or, as root, by the service user; return the exit
     status. ``settings`` are those of a local folder."""
-    shared = settings.model_dump(mode="json", exclude={"home"})
+    # Whether there is a launcher, the guard tells the user who does the work.
+    shared = settings.model_dump(mode="json", exclude={"home", "launcher"})
     text = json.dumps({**order, "home": str(settings.home), "settings": shared})
     job.write(ORDER, text.encode())
     if os.geteuid() != 0:

@@ -14,6 +14,9 @@ import typer
 import fyke.cli.run_results  # adds its commands to the group run
 import fyke.cli.worker_run  # noqa: F401 - and this one to the group worker
 from fyke.cli.account import accounts
+from fyke.cli.config import config
+from fyke.cli.db import db
+from fyke.cli.doctor import doctor
 from fyke.cli.errors import CommandFailed, Exit, failure_of
 from fyke.cli.key import keys
 from fyke.cli.local_work import local_work
@@ -33,12 +36,15 @@ app = typer.Typer(
 app.command()(up)
 app.command()(serve)
 app.command(hidden=True)(local_work)
+app.command()(doctor)
 app.add_typer(workers, name="worker")
 app.add_typer(runs, name="run")
 app.add_typer(tasks, name="task")
 app.add_typer(store, name="store")
 app.add_typer(keys, name="key")
 app.add_typer(accounts, name="account")
+app.add_typer(db, name="db")
+app.add_typer(config, name="config")
 
 
 def show_version(asked: bool) -> None:

@@ -1,0 +1,221 @@
+"""A whole installation in one file, and back: databases, blobs, secret, configuration.
+
+The file is a tar of plain files, so it can be looked at without Fyke. Its last member,
+``manifest.json``, names every other one with size and SHA-256; nothing is put in place before all
+of it has been read and compared. Databases are copied first: a blob is written before the version
+that names it, so whatever a copied database names is among the blobs.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import re
+import shutil
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from fyke.cli.errors import CommandFailed, Exit
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+KEPT = ("secret.key", "config.toml")
+DATABASES = ("state.db", "rows.db")
+SUFFIXES = (".tar.gz", ".tgz", ".tar.zst")
+MAX_MANIFEST = 256 * 2**20
+_MEMBER = re.compile(
+    r"(state\.db|rows\.db|secret\.key|config\.toml|blobs(/[a-z0-9_-][a-z0-9._-]*)+)"
+)
+_CHUNK = 2**20
+
+
+def check_suffix(file: Path) -> None:
+    """Raise ``CommandFailed`` when the name does not say how it is compressed."""
+    if not file.name.endswith(SUFFIXES):
+        raise CommandFailed(f"{file}: its name must end in {', '.join(SUFFIXES)}", Exit.USAGE)
+
+
+def compressed(file: IO[bytes], name: str, mode: str) -> Any:
+    """The stream behind the compression that the name tells."""
+    if not name.endswith(".tar.zst"):
+        return gzip.GzipFile(fileobj=file, mode=mode + "b", compresslevel=6)
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        from backports import zstd
+    return zstd.ZstdFile(file, mode)
+
+
+# --- out ------------------------------------------------------------------------------------
+
+
+def write_backup(settings: Settings, file: IO[bytes], name: str) -> dict[str, Any]:
+    """Write everything to ``file``; return the manifest."""
+    from fyke import __version__
+    from fyke.app.upkeep import copied_database, schema_heads
+
+    writer = _Writer()
+    with compressed(file, name, "w") as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
+        writer.tar = tar
+        if not settings.database_url:
+            with ExitStack() as stack:
+                copies = [
+                    stack.enter_context(
+                        copied_database(settings.home / database, settings.scratch_dir)
+                    )
+                    for database in DATABASES
+                ]
+                for database, copy in zip(DATABASES, copies, strict=True):
+                    writer.add(database, copy)
+        for kept in KEPT:
+            if (settings.home / kept).exists():
+                writer.add(kept, settings.home / kept)
+        for path in _blobs(settings.blobs_dir):
+            writer.add(f"blobs/{path.relative_to(settings.blobs_dir)}", path)
+        manifest = {
+            "format": FORMAT,
+            "fyke": __version__,
+            "schema": list(schema_heads()),
+            "database": "postgresql" if settings.database_url else "sqlite",
+            "made_at": int(time.time()),
+            "files": writer.files,
+        }
+        writer.add_bytes(MANIFEST, json.dumps(manifest, indent=1).encode())
+    return manifest
+
+
+def _blobs(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not hidden:
+            yield path
+
+
+class _Writer:
+    """Adds files to the tar and keeps the list of them."""
+
+    tar: tarfile.TarFile
+
+    def __init__(self) -> None:
+        self.files: dict[str, dict[str, Any]] = {}
+
+    def add(self, name: str, path: Path) -> None:
+        with path.open("rb") as file:
+            self._add(name, file, path.stat().st_size)
+
+    def add_bytes(self, name: str, data: bytes) -> None:
+        self._add(name, io.BytesIO(data), len(data))
+
+    def _add(self, name: str, file: IO[bytes], size: int) -> None:
+        member = tarfile.TarInfo(name)
+        member.size, member.mode, member.mtime = size, 0o600, int(time.time())
+        hashing = _Hashing(file)
+        self.tar.addfile(member, hashing)
+        if name != MANIFEST:
+            self.files[name] = {"size": size, "sha256": hashing.digest.hexdigest()}
+
+
+class _Hashing:
+    """A file that is hashed while it is read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.digest.update(data)
+        return data
+
+
+# --- in -------------------------------------------------------------------------------------
+
+
+def restore(file: IO[bytes], name: str, home: Path) -> dict[str, Any]:
+    """Unpack a backup into the empty folder ``home``, all of it or nothing; return the manifest.
+
+    Raise ``CommandFailed`` for a file that is damaged, cut short or not a backup of ours.
+    """
+    building = home / ".restoring"
+    building.mkdir(mode=0o700)
+    try:
+        manifest = _unpack(file, name, building)
+        _check_databases(building, manifest)
+        for path in building.iterdir():
+            path.rename(home / path.name)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return manifest
+
+
+def _unpack(file: IO[bytes], name: str, folder: Path) -> dict[str, Any]:
+    found: dict[str, dict[str, Any]] = {}
+    manifest: dict[str, Any] | None = None
+    try:
+        with compressed(file, name, "r") as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            for member in tar:
+                source = tar.extractfile(member) if member.isreg() else None
+                if source is None or manifest is not None:
+                    raise _damaged(f"{member.name!r:.80} does not belong there")
+                if member.name == MANIFEST:
+                    manifest = json.loads(source.read(MAX_MANIFEST))
+                elif not _MEMBER.fullmatch(member.name) or member.name in found:
+                    raise _damaged(f"{member.name!r:.80} does not belong there")
+                else:
+                    found[member.name] = _take(source, folder / member.name)
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise _damaged(str(error)) from None
+    except Exception as error:
+        if type(error).__name__ != "ZstdError":
+            raise
+        raise _damaged(str(error)) from None
+    if manifest is None:
+        raise _damaged("it ends too early: there is no manifest")
+    _compare(found, manifest)
+    return manifest
+
+
+def _take(source: IO[bytes], target: Path) -> dict[str, Any]:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    with target.open("xb") as out:
+        target.chmod(0o600)
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+            size += out.write(chunk)
+    return {"size": size, "sha256": digest.hexdigest()}
+
+
+def _compare(found: dict[str, dict[str, Any]], manifest: dict[str, Any]) -> None:
+    if manifest.get("format") != FORMAT:
+        raise CommandFailed(
+            f"The backup has format {manifest.get('format')}, this program reads {FORMAT}; "
+            "use the version of Fyke that made it"
+        )
+    wanted = manifest.get("files", {})
+    for name in sorted({*wanted, *found}):
+        if found.get(name) != wanted.get(name):
+            what = "is missing" if name not in found else "is not what it was"
+            raise _damaged(f"{name} {what}")
+
+
+def _check_databases(folder: Path, manifest: dict[str, Any]) -> None:
+    from fyke.app.upkeep import damage
+
+    for database in DATABASES if manifest["database"] == "sqlite" else ():
+        problems = damage(folder / database)
+        if problems:
+            raise _damaged(f"{database}: {problems[0]}")
+
+
+def _damaged(why: str) -> CommandFailed:
+    return CommandFailed(f"The backup cannot be used, nothing was restored: {why}")

@@ -1,0 +1,189 @@
+"""``fyke db``: bring the tables up to date, check them, copy the whole installation and back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated
+
+import typer
+
+from fyke.cli import words
+from fyke.cli.context import HomeOption, JsonOption, group, load_settings
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.output import Output
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
+
+db = group("The database of this installation: up to date, whole, copied.")
+
+File = Annotated[Path, typer.Argument(help=".tar.gz or .tar.zst", metavar="FILE")]
+POSTGRES = (
+    "State and rows are in PostgreSQL and not in this file: copy them with pg_dump at the same "
+    "time, and bring them back with pg_restore before Fyke starts."
+)
+
+
+@db.command("migrate")
+def migrate(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Bring the tables up to date. "fyke up" does so by itself; this is for before and without it.
+
+    \b
+    Examples:
+      fyke db migrate
+      FYKE_DATABASE_URL=postgresql://fyke@db/fyke fyke db migrate --json
+    """
+    from fyke.app import upkeep
+    from fyke.app.folder import make_home
+    from fyke.cli.owner import as_owner, owner_of
+
+    settings = load_settings(home=home)
+    if os.geteuid() == 0 and not settings.home.exists():
+        owner = owner_of(settings.home, settings.service_user)
+        settings.home.mkdir(parents=True)
+        os.chown(settings.home, *owner)
+    os.umask(0o077)
+    with as_owner(settings.home, settings.service_user):
+        make_home(settings)
+        tables = upkeep.migrate(settings)
+    out = Output(as_json)
+    if as_json:
+        out.json({"state": tables.state, "rows": tables.rows})
+    else:
+        out.fields([("state", tables.state), ("rows", tables.rows)])
+
+
+@db.command("check")
+def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Look whether the database is whole and agrees with itself. Changes nothing.
+
+    Runs, attempts, counters and ledger are compared. Exit status 1 when something is wrong.
+
+    \b
+    Examples:
+      fyke db check
+      fyke db check --home /var/lib/fyke --json
+    """
+    from fyke.app import upkeep
+    from fyke.cli.owner import as_owner
+
+    settings = _existing(home)
+    with as_owner(settings.home, settings.service_user):
+        findings = upkeep.check(settings)
+    out = Output(as_json)
+    if as_json:
+        out.json({"ok": not findings, "findings": findings})
+    else:
+        for finding in findings:
+            out.line(finding, "red")
+        out.say(words.count(len(findings), "finding") if findings else "All is well.")
+    if findings:
+        raise typer.Exit(Exit.FAILED)
+
+
+@db.command("backup")
+def backup(file: File, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Copy the installation into one file while it is in use: databases, blobs, secret, config.
+
+    The file holds secrets: only its owner may read it.
+
+    \b
+    Examples:
+      fyke db backup /backups/fyke-$(date +%F).tar.zst
+      fyke db backup fyke.tar.gz --json
+    """
+    from fyke.cli.backup import check_suffix, write_backup
+    from fyke.cli.owner import as_owner
+
+    check_suffix(file)
+    settings = _existing(home)
+    with _new_file(file) as target:
+        with as_owner(settings.home, settings.service_user):
+            manifest = write_backup(settings, target, file.name)
+        target.flush()
+        os.fsync(target.fileno())
+    out = Output(as_json)
+    files, size = len(manifest["files"]), file.stat().st_size
+    if as_json:
+        out.json(
+            {"file": str(file), "bytes": size, "files": files, "database": manifest["database"]}
+        )
+    else:
+        out.raw(str(file))
+        out.say(f"{words.count(files, 'file')}, {words.size(size)}.")
+    if manifest["database"] == "postgresql":
+        out.say(POSTGRES)
+
+
+@contextmanager
+def _new_file(file: Path) -> Iterator[IO[bytes]]:
+    """A file that appears only when it is complete."""
+    if file.exists():
+        raise CommandFailed(f"{file} exists already; name a file that does not", Exit.CONFLICT)
+    part = file.with_name(f".{file.name}.part")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            yield target
+        part.rename(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@db.command("restore")
+def restore(
+    file: File,
+    home: Annotated[
+        str, typer.Option("--home", help="An empty folder, or none yet.", metavar="DIR")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a backup back into an empty data folder. Every file is compared with its hash.
+
+    \b
+    Examples:
+      fyke db restore fyke.tar.gz --home /var/lib/fyke
+      fyke db restore fyke.tar.gz --home ./trial && fyke up --home ./trial --port 8200
+    """
+    from fyke.cli.backup import check_suffix
+    from fyke.cli.backup import restore as bring_back
+    from fyke.cli.owner import as_owner, owner_of
+
+    check_suffix(file)
+    settings = load_settings(home=home)
+    folder = settings.home
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CommandFailed(f"{folder} is not empty; name an empty folder", Exit.CONFLICT)
+    with file.open("rb") as source:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o711)
+        if os.geteuid() == 0:
+            os.chown(folder, *owner_of(folder, settings.service_user))
+        os.umask(0o077)
+        with as_owner(folder, settings.service_user):
+            manifest = bring_back(source, file.name, folder)
+    out = Output(as_json)
+    if as_json:
+        files = len(manifest["files"])
+        out.json({"home": str(folder), "files": files, "database": manifest["database"]})
+    else:
+        out.raw(str(folder))
+        out.say(f'All files are what they were. Start it with "fyke up --home {folder}".')
+    if manifest["database"] == "postgresql":
+        out.say(POSTGRES)
+
+
+def _existing(home: str | None) -> Settings:
+    settings = load_settings(home=home)
+    if not settings.secret_file.parent.is_dir():
+        raise CommandFailed(f"There is no data folder {settings.home}", Exit.NOT_FOUND)
+    if not settings.database_url and os.geteuid() != 0 and not os.access(settings.home, os.R_OK):
+        raise CommandFailed(
+            f"The data folder {settings.home} belongs to another user; use that one, or root",
+            Exit.AUTH,
+        )
+    return settings

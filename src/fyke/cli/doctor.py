@@ -1,0 +1,290 @@
+"""``fyke doctor``: what holds on this machine, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from fyke.cli import words
+from fyke.cli.context import HomeOption, JsonOption, Location, load_settings, locate
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.output import Output
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
+
+PYTHON = "/usr/bin/python3"
+OLDEST_PYTHON = (3, 11)
+LOW_DISK = 2 * 10**9
+NO_DISK = 200 * 10**6
+OK, WARNING, FAILED = "ok", "warning", "failed"
+LIMITS_REMEDY = (
+    "start Fyke as root (script/up), or by a systemd unit with Delegate=yes; until then only the "
+    "operator's own Workers run"
+)
+BOX_REMEDY = "see what is said before; until then nothing runs here"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was looked at. ``remedy`` says what to do unless it is ok."""
+
+    name: str
+    state: str
+    detail: str
+    remedy: str = ""
+
+
+def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Look at this machine: Python, data folder, port, database, sandbox, helpers.
+
+    Every line that is not ok says what to do. Exit status 1 unless the sandbox holds fully and
+    nothing else has failed.
+
+    \b
+    Examples:
+      fyke doctor
+      fyke doctor --json | jq '.checks[] | select(.state != "ok")'
+    """
+    settings = load_settings(home=home)
+    server = _server(settings, home)
+    lines = [*_machine(settings), _port(settings, server), *_database(settings)]
+    level, reason, walls = _walls(settings, server)
+    lines += walls
+    failed = level != "full" or any(line.state == FAILED for line in lines)
+    out = Output(as_json)
+    if as_json:
+        checks = [asdict(line) | ({"remedy": ""} if line.state == OK else {}) for line in lines]
+        out.json({"ok": not failed, "level": level, "reason": reason, "checks": checks})
+    else:
+        _print(out, lines, level)
+    if failed:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _print(out: Output, lines: list[Line], level: str) -> None:
+    styles = {OK: "green", WARNING: "yellow", FAILED: "red"}
+    width = max(len(line.name) for line in lines)
+    for line in lines:
+        out.line(f"{line.state:<8} {line.name:<{width}}  {line.detail}", styles[line.state])
+        if line.remedy and line.state != OK:
+            out.line(f"{'':<8} {'':<{width}}  -> {line.remedy}")
+    out.line(f"\nSandbox: {level}", "green" if level == "full" else "red")
+
+
+# --- the machine ----------------------------------------------------------------------------
+
+
+def _machine(settings: Settings) -> Iterator[Line]:
+    yield Line("python", OK, sys.version.split()[0])
+    yield _workers_python()
+    yield _folder(settings.home)
+    yield _disk(settings.home)
+    yield _uv()
+    yield _program("git", "only needed to work on Fyke itself")
+    yield _program("node", "only needed for Workers in Node.js")
+
+
+def _workers_python() -> Line:
+    """Workers run on the system's own interpreter, whatever Fyke runs on."""
+    name, remedy = "python for Workers", f"install Python 3.11 or newer as {PYTHON}"
+    answer = _ask(PYTHON, "--version")
+    if not answer:
+        return Line(name, FAILED, f"{PYTHON} is missing", remedy)
+    version = tuple(int(part) for part in answer.split()[-1].split(".")[:2] if part.isdigit())
+    return Line(name, OK if version >= OLDEST_PYTHON else FAILED, answer, remedy)
+
+
+def _folder(home: Path) -> Line:
+    if not home.exists():
+        return Line("data folder", OK, f"{home} will be made at the first start")
+    if home.stat().st_mode & 0o044:
+        return Line("data folder", WARNING, f"{home} can be read by others", f"chmod 711 {home}")
+    if os.geteuid() != 0 and not os.access(home, os.W_OK):
+        return Line(
+            "data folder",
+            FAILED,
+            f"{home} cannot be written by this user",
+            "use the user that Fyke runs as, or another folder with --home",
+        )
+    return Line("data folder", OK, str(home))
+
+
+def _disk(home: Path) -> Line:
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    detail = f"{words.size(free)} free at {existing}"
+    state = FAILED if free < NO_DISK else WARNING if free < LOW_DISK else OK
+    return Line("disk", state, detail, "make room: rows, logs and dependencies lie there")
+
+
+def _uv() -> Line:
+    from uv import find_uv_bin
+
+    try:
+        answer = _ask(find_uv_bin(), "--version")
+    except FileNotFoundError:
+        answer = ""
+    remedy = "install Fyke anew with script/up: it installs the dependencies of Workers"
+    return Line("uv", OK if answer else FAILED, answer or "missing", remedy)
+
+
+def _program(name: str, use: str) -> Line:
+    answer = _ask(name, "--version")
+    return Line(name, OK, answer or f"not there; {use}")
+
+
+def _ask(*command: str) -> str:
+    """The first line that a program says, ``""`` when it does not run."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout.splitlines() or [""])[0].strip() if done.returncode == 0 else ""
+
+
+# --- the server -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The platform of this data folder, when it answers."""
+
+    location: Location
+    ready: bool
+
+
+def _server(settings: Settings, home: str | None) -> _Running | None:
+    from fyke.client import ClientError, FykeClient
+
+    try:
+        location = locate(None, None, home or str(settings.home), {})
+        with FykeClient(location.url, location.key, timeout=5) as client:
+            return _Running(location, client.ready())
+    except (CommandFailed, ClientError):
+        return None
+
+
+def _port(settings: Settings, server: _Running | None) -> Line:
+    if server is not None:
+        what = "answers" if server.ready else "answers, but no runner is alive"
+        return Line(
+            "server",
+            OK if server.ready else FAILED,
+            f"{server.location.url} {what}",
+            'the log of "fyke up" says why the runner does not come up',
+        )
+    where = f"{settings.host}:{settings.port}"
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            remedy = "choose another one with --port or FYKE_PORT, or stop that program"
+            return Line("server", FAILED, f"{where} is taken: {error.strerror}", remedy)
+    return Line("server", OK, f'not running, {where} is free; "fyke up" starts it')
+
+
+# --- the database ---------------------------------------------------------------------------
+
+
+def _database(settings: Settings) -> Iterator[Line]:
+    from fyke.app import upkeep
+    from fyke.cli.owner import as_owner
+    from fyke.errors import FykeError
+
+    kind = "PostgreSQL" if settings.database_url else "SQLite"
+    try:
+        if settings.home.exists():
+            with as_owner(settings.home, settings.service_user):
+                found = upkeep.versions(settings)
+        else:
+            found = upkeep.Tables("", "")
+    except (FykeError, CommandFailed, OSError) as error:
+        remedy = "start the database, or correct FYKE_DATABASE_URL"
+        yield Line("database", FAILED, f"{kind}: {error}", remedy)
+        return
+    if not found.state:
+        yield Line("database", OK, f"{kind}, will be made at the first start")
+        return
+    heads = upkeep.schema_heads()
+    known = (found.state, found.rows) == heads
+    yield Line(
+        "database",
+        OK if known else WARNING,
+        f"{kind}, tables at {found.state} and {found.rows or 'none'}",
+        f"this program wants {heads[0]} and {heads[1]}: fyke db migrate, or the version of Fyke "
+        "that wrote them",
+    )
+
+
+# --- the walls ------------------------------------------------------------------------------
+
+
+def _walls(settings: Settings, server: _Running | None) -> tuple[str, str, list[Line]]:
+    """(level, reason, one line per check)."""
+    if os.geteuid() == 0 and server is not None:
+        reported = _reported(server)
+        if reported is not None:
+            return reported
+    result = _probe(settings)
+    lines = [
+        Line(name, OK if passed else FAILED, seen, _remedy(name))
+        for name, passed, seen in result["checks"]
+    ]
+    return result["level"], result["reason"], lines
+
+
+def _reported(server: _Running) -> tuple[str, str, list[Line]] | None:
+    """What the runners of the running platform found when they started."""
+    from fyke.client import ClientError, FykeClient
+
+    try:
+        with FykeClient(server.location.url, server.location.key, timeout=5) as client:
+            runners = client.runners()
+    except ClientError:
+        return None
+    if not runners:
+        return None
+    lines = [
+        Line(
+            "sandbox",
+            OK if runner.isolation == "full" else FAILED,
+            f"{runner.isolation}: {runner.reason} (runner {runner.id})",
+            LIMITS_REMEDY if runner.isolation == "no-limits" else BOX_REMEDY,
+        )
+        for runner in runners
+    ]
+    order = ("none", "no-limits", "full")
+    worst = min(runners, key=lambda r: order.index(r.isolation) if r.isolation in order else 0)
+    return worst.isolation, worst.reason, lines
+
+
+def _probe(settings: Settings) -> dict[str, Any]:
+    """Put up a real box, as the user who would do so."""
+    from fyke.cli.local_folder import Job, do_job, local_folder
+
+    with local_folder(settings) as local, Job(local.home.parent) as job:
+        do_job(local, job, {"what": "probe"})
+        result = job.result()
+    if "error" in result:
+        return {
+            "level": "none",
+            "reason": result["error"],
+            "checks": [("sandbox", False, result["error"])],
+        }
+    return result
+
+
+def _remedy(name: str) -> str:
+    return LIMITS_REMEDY if name == "limits" else BOX_REMEDY

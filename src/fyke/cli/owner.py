@@ -1,0 +1,47 @@
+"""Working on a data folder as the user who owns it, also when root asks for it.
+
+A file that root leaves behind in a data folder could not be written by the platform afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+from collections.abc import Iterator
+from pathlib import Path
+
+from fyke.cli.errors import CommandFailed
+
+
+def owner_of(home: Path, service_user: str) -> tuple[int, int]:
+    """(user, group) that the data folder belongs to, or will."""
+    if home.exists() and home.stat().st_uid != 0:
+        return home.stat().st_uid, home.stat().st_gid
+    try:
+        user = pwd.getpwnam(service_user)
+    except KeyError:
+        raise CommandFailed(
+            f'There is no system user "{service_user}" that the data folder could belong to; '
+            "script/up makes it, or name another with FYKE_SERVICE_USER"
+        ) from None
+    return user.pw_uid, user.pw_gid
+
+
+@contextlib.contextmanager
+def as_owner(home: Path, service_user: str) -> Iterator[None]:
+    """Touch files as the owner of the data folder; nothing changes for a plain user."""
+    if os.geteuid() != 0:
+        yield
+        return
+    user, group = owner_of(home, service_user)
+    groups, own_group = os.getgroups(), os.getegid()
+    os.setgroups([group])
+    os.setegid(group)
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(own_group)
+        os.setgroups(groups)
