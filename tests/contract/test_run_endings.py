@@ -1,0 +1,277 @@
+"""Runs end exactly once, whoever is faster, on both databases: the services over real stores."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.billing.pricing import Prices
+from fyke.domain.contracts import OUTBOX, STOP, Lease, Room, Transaction, Usage
+from fyke.domain.results.model import AttemptBatch, PushedRow
+from fyke.domain.runs.attempts import Attempts, Report
+from fyke.domain.runs.lifecycle import AbortRequested
+from fyke.domain.runs.model import Outcome, Run, RunLimits, RunState
+from fyke.domain.runs.outcome import HIDING
+from fyke.domain.runs.transitions import Rules, apply
+from fyke.errors import RunNotAbortable, StaleLease
+from fyke.storage.sql.results.migrate import migrate_results
+from fyke.storage.sql.results.store import SqlResults, open_results
+from fyke.storage.sql.storage import open_storage
+from support.records import seed, seed_run
+
+pytestmark = pytest.mark.anyio
+
+ROOM = Room(cpus=100, memory_mb=10**6, slots=100)
+FREE = Rules(Prices(), HIDING, 1000, "")
+CALLBACK = "https://example.com/hook"
+
+
+@dataclass
+class Stage:
+    """Both stores of one database, and the services that a runner and the timers use."""
+
+    storage: Any
+    results: SqlResults
+    rings: list[str] = field(default_factory=list)
+    rules: Rules = FREE
+
+    @property
+    def attempts(self) -> Attempts:
+        return Attempts(self.storage, self.results, self.rules)
+
+    async def start(self, parts: int = 1, **changes: Any) -> tuple[Run, list[Lease]]:
+        """A run with all its subtasks leased to the runner ``r1`` and started."""
+
+        def work(tx: Transaction) -> tuple[Run, list[Lease]]:
+            owner, worker = seed(tx)
+            run = seed_run(tx, owner, worker, parts, callback_url=CALLBACK, **changes)
+            return run, tx.runs.lease("r1", ROOM, tx.now + 60_000)
+
+        run, leases = await self.storage.write(work)
+        for lease in leases:
+            await self.results.open_attempt(run.id, lease.attempt.id)
+            await self.attempts.started(lease.attempt)
+        return run, leases
+
+    async def push(self, lease: Lease, count: int) -> bool:
+        rows = [PushedRow(b'{"n":%d}' % n) for n in range(count)]
+        [taken] = await self.results.commit([AttemptBatch(lease.run.id, lease.attempt.id, rows)])
+        return taken
+
+    async def end(self, lease: Lease, outcome: Outcome = Outcome.SUCCEEDED, **usage: int) -> Any:
+        return await self.attempts.ended(
+            lease.attempt, outcome, outcome.value, Usage(**usage), actor="test"
+        )
+
+    async def abort(self, run: Run) -> Run | None:
+        def work(tx: Transaction) -> Run | None:
+            now = tx.runs.lock(run.id)
+            assert now is not None
+            alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
+            return apply(tx, self.rules, now, AbortRequested(alive), "test")
+
+        moved: Run | None = await self.storage.write(work)
+        return moved
+
+    async def stored(self, run: Run) -> Run:
+        found: Run | None = await self.storage.read(lambda tx: tx.runs.get(run.id))
+        assert found is not None
+        return found
+
+    async def check_ended_once(self, run: Run) -> Run:
+        """One terminal event, one delivery, no hold left, nothing alive or waiting."""
+        now = await self.stored(run)
+        assert now.state.terminal
+
+        def look(tx: Transaction) -> Any:
+            account = tx.accounts.get(run.account_id)
+            assert account is not None
+            sums = tx.ledger.sums(run.account_id)
+            assert sums == (account.balance_micros, account.held_micros, account.traffic_bytes)
+            return (
+                [e for e in tx.runs.events(run.id) if RunState(e.after).terminal],
+                tx.outbox.of_run(run.id),
+                account.held_micros,
+                [s for s in tx.runs.subtasks(run.id) if s.outcome is None],
+                [a for a in tx.runs.attempts(run.id) if a.outcome is None],
+            )
+
+        events, deliveries, held, waiting, alive = await self.storage.read(look)
+        assert len(events) == len(deliveries) == 1
+        assert (held, waiting, alive) == (0, [], [])
+        return now
+
+
+@pytest.fixture
+async def stage(state_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    url = f"sqlite:///{tmp_path / 'rows.db'}" if state_url.startswith("sqlite") else state_url
+    migrate_results(url)
+    made = Stage(None, open_results(url, durable=False))
+    made.storage = open_storage(state_url, durable=False, ring=made.rings.append, hiding=HIDING)
+    yield made
+    await made.storage.close()
+    await made.results.close()
+
+
+async def test_the_last_subtask_ends_the_run_and_counts_the_rows(stage: Stage) -> None:
+    run, leases = await stage.start(2)
+    assert (await stage.stored(run)).state is RunState.RUNNING
+    assert await stage.push(leases[0], 3)
+    assert await stage.push(leases[1], 4)
+    assert (await stage.end(leases[0], traffic_bytes=10)).state is RunState.RUNNING
+    await stage.end(leases[1], traffic_bytes=5)
+    now = await stage.check_ended_once(run)
+    assert (now.state, now.results, now.traffic_bytes) == (RunState.SUCCEEDED, 7, 15)
+    assert OUTBOX in stage.rings
+    assert f"run:{run.id}" in stage.rings
+
+
+async def test_rows_of_a_failed_subtask_are_hidden_in_a_run_that_succeeds(stage: Stage) -> None:
+    run, (good, bad) = await stage.start(2)
+    await stage.push(good, 2)
+    await stage.push(bad, 5)
+    await stage.end(bad, Outcome.EXIT_CODE)
+    await stage.end(good)
+    now = await stage.check_ended_once(run)
+    assert (now.state, now.results) == (RunState.SUCCEEDED, 2)
+    assert (now.subtasks_succeeded, now.subtasks_failed) == (1, 1)
+    hidden = await stage.storage.read(lambda tx: tx.runs.hidden_attempts(run.id))
+    assert (await stage.results.totals(run.id, hidden)).rows == 2
+
+
+async def test_all_failed_says_why_the_first_one_did(stage: Stage) -> None:
+    run, (first, second) = await stage.start(2)
+    await stage.end(second, Outcome.TIMEOUT)
+    await stage.end(first, Outcome.OUT_OF_MEMORY)
+    now = await stage.check_ended_once(run)
+    assert (now.state, now.outcome) == (RunState.FAILED, Outcome.OUT_OF_MEMORY)
+    assert now.err_msg == "out_of_memory"
+
+
+async def test_subtasks_that_end_together_end_the_run_once(stage: Stage) -> None:
+    for _ in range(5):
+        run, leases = await stage.start(8)
+        await asyncio.gather(*(stage.end(lease) for lease in leases))
+        assert (await stage.check_ended_once(run)).state is RunState.SUCCEEDED
+
+
+async def race_abort(stage: Stage, rng: random.Random) -> RunState:
+    run, [lease] = await stage.start()
+
+    async def abort() -> bool:
+        await asyncio.sleep(rng.random() * 0.004)
+        try:
+            return await stage.abort(run) is not None
+        except RunNotAbortable:
+            return False
+
+    async def finish() -> None:
+        await asyncio.sleep(rng.random() * 0.004)
+        await stage.end(lease)
+
+    aborted, _ = await asyncio.gather(abort(), finish())
+    now = await stage.check_ended_once(run)
+    assert now.state is (RunState.ABORTED if aborted else RunState.SUCCEEDED)
+    assert not await stage.push(lease, 1)
+    return now.state
+
+
+async def test_abort_and_finish_have_one_winner(stage: Stage) -> None:
+    rng = random.Random(21)
+    ends = [await race_abort(stage, rng) for _ in range(40)]
+    assert set(ends) == {RunState.ABORTED, RunState.SUCCEEDED}
+
+
+@pytest.mark.long
+async def test_ten_thousand_races_of_abort_and_finish(stage: Stage) -> None:
+    rng = random.Random(22)
+    ends = [await race_abort(stage, rng) for _ in range(5_000)]  # on each of two databases
+    assert set(ends) == {RunState.ABORTED, RunState.SUCCEEDED}
+
+
+async def test_an_abort_stops_what_runs_and_ends_what_waits(stage: Stage) -> None:
+    def seeded(tx: Transaction) -> tuple[Run, list[Lease]]:
+        owner, worker = seed(tx)
+        run = seed_run(tx, owner, worker, 3, callback_url=CALLBACK)
+        return run, tx.runs.lease("r1", Room(100, 10**6, 1), tx.now + 60_000)
+
+    run, [lease] = await stage.storage.write(seeded)
+    await stage.results.open_attempt(run.id, lease.attempt.id)
+    moved = await stage.abort(run)
+    assert moved is not None
+    assert moved.state is RunState.ABORTING
+    assert STOP in stage.rings
+    orders = await stage.attempts.report("r1", [Report(lease.attempt, Usage())], 15_000)
+    assert orders.stop[lease.attempt.id][0] is Outcome.ABORTED
+    await stage.end(lease, Outcome.ABORTED)
+    now = await stage.check_ended_once(run)
+    assert (now.state, now.subtasks_failed) == (RunState.ABORTED, 0)
+
+
+async def test_a_waiting_run_is_aborted_at_once(stage: Stage) -> None:
+    def seeded(tx: Transaction) -> Run:
+        owner, worker = seed(tx)
+        return seed_run(tx, owner, worker, 2, callback_url=CALLBACK)
+
+    run = await stage.storage.write(seeded)
+    await stage.abort(run)
+    assert (await stage.check_ended_once(run)).state is RunState.ABORTED
+    leased = await stage.storage.write(lambda tx: tx.runs.lease("r1", ROOM, tx.now + 1))
+    assert leased == []
+
+
+async def test_a_runner_that_was_given_up_can_change_nothing(stage: Stage) -> None:
+    run, [lease] = await stage.start()
+    await stage.push(lease, 2)
+    await stage.storage.write(
+        lambda tx: tx.runs.renew(lease.attempt.id, lease.attempt.token, tx.now - 1, Usage(7))
+    )
+    assert await stage.attempts.end_lost() == 1
+    now = await stage.check_ended_once(run)
+    assert (now.state, now.outcome, now.results) == (RunState.FAILED, Outcome.RUNNER_LOST, 2)
+    assert now.traffic_bytes == 7
+    # the runner thaws: its rows, its end and its report change nothing
+    assert not await stage.push(lease, 1)
+    assert await stage.end(lease) is None
+    with pytest.raises(StaleLease):
+        await stage.attempts.started(lease.attempt)
+    orders = await stage.attempts.report("r1", [Report(lease.attempt, Usage(99))], 15_000)
+    assert orders.lost == {lease.attempt.id}
+    assert await stage.check_ended_once(run) == now
+
+
+async def test_a_traffic_cap_of_the_run_counts_all_its_attempts(stage: Stage) -> None:
+    limits = RunLimits(0.125, 512, 1800, 0, 1_000)
+    run, leases = await stage.start(2, limits=limits)
+    reports = [Report(lease.attempt, Usage(traffic_bytes=499)) for lease in leases]
+    assert not (await stage.attempts.report("r1", reports, 15_000)).stop
+    reports = [Report(lease.attempt, Usage(traffic_bytes=500)) for lease in leases]
+    orders = await stage.attempts.report("r1", reports, 15_000)
+    assert {outcome for outcome, _ in orders.stop.values()} == {Outcome.TRAFFIC_CAP}
+    assert len(orders.stop) == 2
+    for lease in leases:
+        await stage.end(lease, Outcome.TRAFFIC_CAP, traffic_bytes=500)
+    now = await stage.check_ended_once(run)
+    assert (now.state, now.outcome) == (RunState.FAILED, Outcome.TRAFFIC_CAP)
+    assert "max_total_traffic" in now.err_msg
+
+
+async def test_a_charge_cap_stops_the_run(stage: Stage) -> None:
+    stage.rules = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
+    limits = RunLimits(0.125, 512, 1800, 2_000_000, 0)
+    run, [lease] = await stage.start(limits=limits)
+    under = [Report(lease.attempt, Usage(traffic_bytes=1_900_000_000))]
+    assert not (await stage.attempts.report("r1", under, 15_000)).stop
+    over = [Report(lease.attempt, Usage(traffic_bytes=2_100_000_000))]
+    orders = await stage.attempts.report("r1", over, 15_000)
+    assert orders.stop[lease.attempt.id][0] is Outcome.CHARGE_CAP
+    await stage.end(lease, Outcome.CHARGE_CAP, traffic_bytes=2_100_000_000)
+    now = await stage.check_ended_once(run)
+    assert (now.state, now.usage_micros) == (RunState.FAILED, 2_100_000)
