@@ -187,10 +187,10 @@ class Crawl:
         rules = self._rules.get(origin(job.url))
         if rules is None or not self._settings.respect_robots or rules.allows(job.url):
             return True
-        self.skipped["forbidden by robots.txt"] += 1
+        self.skipped["on sites left alone" if rules.blocked else "forbidden by robots.txt"] += 1
         reason = rules.blocked or "forbidden by robots.txt (respect_robots is on)"
         self.problem = f"{job.url}: {reason}"
-        if job.is_start:
+        if job.is_start and not rules.blocked:  # of that, there was a warning for the whole site
             self._warn(self.problem)
         return False
 
