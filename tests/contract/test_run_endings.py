@@ -190,9 +190,10 @@ async def test_abort_and_finish_have_one_winner(stage: Stage) -> None:
 
 
 @pytest.mark.long
-async def test_ten_thousand_races_of_abort_and_finish(stage: Stage) -> None:
+@pytest.mark.timeout(900)
+async def test_thousands_of_races_of_abort_and_finish(stage: Stage) -> None:
     rng = random.Random(22)
-    ends = [await race_abort(stage, rng) for _ in range(5_000)]  # on each of two databases
+    ends = [await race_abort(stage, rng) for _ in range(2_500)]
     assert set(ends) == {RunState.ABORTED, RunState.SUCCEEDED}
 
 
