@@ -15,6 +15,7 @@ from fyke.domain.runs.outcome import sentence
 from fyke.domain.runs.transitions import Rules, apply, usage_micros
 from fyke.errors import StaleLease
 
+LIVE = frozenset({RunState.READY, RunState.RUNNING})
 STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})
 
 
@@ -84,9 +85,7 @@ class Attempts:
 
     def _cap_reached(self, tx: Transaction, run: Run) -> LimitReached | None:
         limits = run.limits
-        if limits.max_traffic_bytes and tx.runs.usage(run.id).traffic_bytes >= (
-            limits.max_traffic_bytes
-        ):
+        if self._over_traffic(tx, run):
             return self._limit(tx, run, Outcome.TRAFFIC_CAP)
         # Without a cap of its own a run may cost what was held for it, and no more.
         cap = limits.max_charge_micros or run.hold_micros
@@ -94,6 +93,12 @@ class Attempts:
         if priced and usage_micros(tx, self._rules, run) >= cap:
             return self._limit(tx, run, Outcome.CHARGE_CAP)
         return None
+
+    def _over_traffic(self, tx: Transaction, run: Run) -> bool:
+        """Exactly the limit is not over it: a single attempt is cut off at the byte by its proxy,
+        which tells of it. Several together can only be added up here."""
+        limit = run.limits.max_traffic_bytes
+        return bool(limit) and tx.runs.usage(run.id).traffic_bytes > limit
 
     def _limit(self, tx: Transaction, run: Run, outcome: Outcome) -> LimitReached:
         message = sentence(
@@ -147,11 +152,17 @@ class Attempts:
         run = tx.runs.lock(run_id)
         if run is None:
             return None
+        if run.state in LIVE and self._over_traffic(tx, run):
+            # Short subtasks may be over before anybody has reported what they used together.
+            event = self._limit(tx, run, Outcome.TRAFFIC_CAP)
+            run = apply(tx, self._rules, run, event, "limits") or run
+        if run.state.terminal:
+            return run
         subtasks = tx.runs.subtasks(run_id)
         first_failure = next(
             (s for s in subtasks if s.outcome not in (None, Outcome.SUCCEEDED)), None
         )
-        event = SubtaskEnded(
+        ended = SubtaskEnded(
             left=sum(1 for s in subtasks if s.state is not SubtaskState.ENDED),
             succeeded=sum(1 for s in subtasks if s.outcome is Outcome.SUCCEEDED),
             outcome=first_failure.outcome or Outcome.INTERNAL
@@ -159,7 +170,7 @@ class Attempts:
             else Outcome.SUCCEEDED,
             message=first_failure.err_msg if first_failure else "",
         )
-        return apply(tx, self._rules, run, event, actor)
+        return apply(tx, self._rules, run, ended, actor)
 
     async def end_lost(self, *, of_node: str | None = None, except_runner: str = "") -> int:
         """End attempts that nobody carries any more; return how many.

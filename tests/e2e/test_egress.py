@@ -1,0 +1,412 @@
+"""The way out of a run: what it reaches, what it does not, and that every byte is counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from fyke.kit.interfaces import own_addresses
+from support.booted import Booted, booted
+from support.projects import ZOO, python_project, zoo
+from support.sites import CountingSite, SocksProxy, counting_site, socks_proxy
+
+SUCCEEDED, FAILED = 3, 4
+SHOP = ("shop.example", 80)
+KNOCKS = '''
+"""Knocks at each target in each way, says its words, and pushes how it went."""
+
+import base64
+import os
+import socket
+import struct
+
+from sdk import CoreSDK
+
+user, _, secret = os.environ["PROXY_AUTH"].partition(":")
+
+
+def proxy(given):
+    host, _, port = given.get("proxy", os.environ["PROXY_DOMAIN"]).rpartition(":")
+    return socket.create_connection((host, int(port)), 20)
+
+
+def basic():
+    return base64.b64encode(os.environ["PROXY_AUTH"].encode()).decode()
+
+
+def split(target):
+    host, _, port = target.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def until_end(connection, data=b""):
+    while part := connection.recv(65536):
+        data += part
+    return data
+
+
+def head_of(connection):
+    data = b""
+    while not data.endswith(b"\\r\\n\\r\\n"):
+        part = connection.recv(1)
+        if not part:
+            raise EOFError("no answer")
+        data += part
+    return int(data.split()[1])
+
+
+def http(given, target, words):
+    with proxy(given) as connection:
+        first, _, rest = words.partition("\\r\\n")
+        method, path, version = first.split(" ")
+        first = f"{method} http://{target}{path} {version}"
+        lines = f"{first}\\r\\nProxy-Authorization: Basic {basic()}\\r\\n{rest}"
+        connection.sendall(lines.encode())
+        status = head_of(connection)
+        return status, len(until_end(connection))
+
+
+def connect(given, target, words):
+    with proxy(given) as connection:
+        head = f"CONNECT {target} HTTP/1.1\\r\\nHost: {target}\\r\\n"
+        connection.sendall(f"{head}Proxy-Authorization: Basic {basic()}\\r\\n\\r\\n".encode())
+        status = head_of(connection)
+        if status == 200:
+            connection.sendall(words.encode())
+        return status, len(until_end(connection))
+
+
+def socks(given, target, words):
+    host, port = split(target)
+    with proxy(given) as connection:
+        connection.sendall(b"\\x05\\x01\\x02")
+        assert connection.recv(2) == b"\\x05\\x02"
+        name, word = user.encode(), given.get("secret", secret).encode()
+        connection.sendall(
+            b"\\x01" + bytes([len(name)]) + name + bytes([len(word)]) + word
+        )
+        if connection.recv(2) != b"\\x01\\x00":
+            return "denied", 0
+        raw = host.encode()
+        connection.sendall(
+            b"\\x05\\x01\\x00\\x03" + bytes([len(raw)]) + raw + struct.pack(">H", port)
+        )
+        reply = connection.recv(10, socket.MSG_WAITALL)
+        if reply[1] == 0:
+            connection.sendall(words.encode())
+        return reply[1], len(until_end(connection))
+
+
+def direct(given, target, words):
+    with socket.create_connection(split(target), 5) as connection:
+        connection.sendall(words.encode())
+        return "connected", len(until_end(connection))
+
+
+ways = {"http": http, "connect": connect, "socks": socks, "direct": direct}
+given = CoreSDK.Parameter.get_input_json_dict()
+for target in given["targets"]:
+    words = given.get("words", "GET / HTTP/1.1\\r\\nHost: {}\\r\\n\\r\\n").format(target)
+    for way in given["ways"]:
+        try:
+            answer, size = ways[way](given, target, words)
+        except Exception as error:
+            answer, size = type(error).__name__, 0
+        CoreSDK.Result.push_data(
+            {"target": target, "way": way, "answer": answer, "size": size}
+        )
+'''
+
+
+@dataclass(frozen=True)
+class World:
+    """A platform with regions, and the Workers of these tests."""
+
+    platform: Booted
+    region: SocksProxy
+    fetches: str
+    knocks: str
+
+    def knock(
+        self, targets: list[str], ways: list[str], custom: Any = None, **system: Any
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Run the Worker that knocks; return the run and its rows."""
+        given = {"targets": targets, "ways": ways, **(custom or {})}
+        run = self.platform.start_run(self.knocks, given, **system)
+        return self.platform.ended(run), self.platform.rows(run)
+
+    def fetch(self, url: str, **system: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        run = self.platform.start_run(self.fetches, {"url": url}, **system)
+        detail = self.platform.ended(run)
+        [row] = self.platform.rows(run)
+        return detail, row
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with socks_proxy() as region:
+        upstreams = {
+            "DE": f"socks5://127.0.0.1:{region.port}",
+            "FR": f"socks5h://user:pass%20word@127.0.0.1:{region.port}",
+            "GB": "socks5://127.0.0.1:9",
+        }
+        with booted(egress_upstreams=json.dumps(upstreams)) as platform:
+            yield World(
+                platform,
+                region,
+                platform.push(zoo("fetches"), "egress-fetches", public=True),
+                platform.push(python_project(KNOCKS), "egress-knocks"),
+            )
+
+
+@pytest.fixture
+def site() -> Iterator[CountingSite]:
+    with counting_site() as site:
+        yield site
+
+
+# --- counting ---------------------------------------------------------------------------------
+
+
+def test_a_fetch_through_the_proxy_is_counted_to_the_byte(world: World, site: CountingSite) -> None:
+    detail, row = world.fetch(site.url("/bytes/300000"), egress_allow=[site.target])
+    assert row == {"status": 200, "bytes": 300_000}
+    assert site.requests == ["/bytes/300000"]
+    assert detail["traffic"] == site.passed > 300_000
+
+
+@pytest.mark.parametrize("way", ["http", "connect", "socks"])
+def test_each_way_counts_what_the_site_counted_both_ways(
+    world: World, site: CountingSite, way: str
+) -> None:
+    body = "y" * 50_000
+    words = f"POST /bytes/70000 HTTP/1.1\r\nHost: {{}}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    detail, [row] = world.knock([site.target], [way], {"words": words}, egress_allow=[site.target])
+    assert detail["status"] == SUCCEEDED
+    assert row["answer"] == (0 if way == "socks" else 200)
+    assert row["size"] >= 70_000
+    assert site.received > 50_000
+    assert site.sent > 70_000
+    assert detail["traffic"] == site.passed
+
+
+def test_the_port_that_old_workers_have_in_their_code_leads_to_the_proxy_too(
+    world: World, site: CountingSite
+) -> None:
+    custom = {"proxy": "127.0.0.1:6000"}
+    detail, rows = world.knock([site.target], ["socks", "http"], custom, egress_allow=[site.target])
+    assert [row["answer"] for row in rows] == [0, 200]
+    assert detail["traffic"] == site.passed > 0
+
+
+def test_a_wrong_secret_opens_nothing(world: World, site: CountingSite) -> None:
+    custom = {"secret": "guessed"}
+    detail, [row] = world.knock([site.target], ["socks"], custom, egress_allow=[site.target])
+    assert row["answer"] == "denied"
+    assert (site.passed, detail["traffic"]) == (0, 0)
+
+
+# --- who may go where -------------------------------------------------------------------------
+
+
+def test_an_exemption_holds_for_its_own_run_only(world: World, site: CountingSite) -> None:
+    _, allowed = world.fetch(site.url("/bytes/10"), egress_allow=[site.target])
+    _, refused = world.fetch(site.url("/bytes/10"))
+    assert allowed == {"status": 200, "bytes": 10}
+    assert "403" in refused["error"]
+    other = f"127.0.0.1:{site.port + 1 if site.port < 65535 else site.port - 1}"
+    _, elsewhere = world.fetch(site.url("/bytes/10"), egress_allow=[other])
+    assert "403" in elsewhere["error"]
+    assert site.requests == ["/bytes/10"]
+
+
+def test_only_the_operator_may_exempt(world: World, site: CountingSite) -> None:
+    platform = world.platform
+    key = platform.call("/api/fyke/accounts", {"name": "egress-guest"})["key"]["key"]
+    system = {"egress_allow": [site.target]}
+    body = {
+        "scraper_slug": world.fetches,
+        "input": {"parameters": {"system": system, "custom": {"url": site.url("/")}}},
+    }
+    answer = platform.raw("/api/v1/scraper/run", body, key=key)
+    assert (answer.status_code, answer.json()["code"]) == (401, 4010)
+    assert "egress_allow" in answer.json()["message"]
+    assert platform.call("/api/v1/run/list", {}, key=key)["count"] == 0
+    assert site.passed == 0
+
+
+def test_nothing_inside_can_be_reached_however_it_is_spelled(
+    world: World, site: CountingSite
+) -> None:
+    port = site.port
+    hosts = [
+        "127.0.0.1", "localhost", "127.0.0.2", "0.0.0.0", "2130706433", "0x7f000001", "127.1",
+        "0177.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.0.1", "100.100.100.200",
+        "169.254.169.254", "168.63.129.16", "192.0.0.192", "224.0.0.1", "255.255.255.255",
+        "[::1]", "[::]", "[fe80::1]", "[fd00::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]",
+        "LOCALHOST.", "metadata.internal",
+    ]  # fmt: skip
+    hosts += [f"[{own}]" if ":" in own else own for own in map(str, own_addresses())][:4]
+    targets = [f"{host.partition('%')[0]}:{port}" for host in hosts if "%" not in host]
+    detail, rows = world.knock(targets, ["http", "connect", "socks"])
+    assert detail["status"] == SUCCEEDED
+    assert len(rows) == 3 * len(targets)
+    passed = [row for row in rows if row["answer"] in (0, 200, "connected")]
+    assert passed == []
+    by_rule = [row for row in rows if row["answer"] in (403, 2)]
+    names = ("metadata.internal",)  # may also fail for want of an address
+    assert len([r for r in rows if not r["target"].startswith(names)]) <= len(by_rule)
+    assert (detail["traffic"], site.passed) == (0, 0)
+
+
+def test_without_the_proxy_there_is_no_way_at_all(world: World, site: CountingSite) -> None:
+    targets = [site.target, "1.1.1.1:443", world.platform.url.removeprefix("http://")]
+    _, rows = world.knock(targets, ["direct"], egress_allow=[site.target])
+    assert {row["answer"] for row in rows} <= {"OSError", "ConnectionRefusedError", "TimeoutError"}
+    assert site.passed == 0
+
+
+def test_mail_ports_are_closed(world: World) -> None:
+    _, rows = world.knock(["mail.example:25", "mail.example:587"], ["connect", "socks"])
+    assert [row["answer"] for row in rows] == [403, 2, 403, 2]
+
+
+# --- the limit --------------------------------------------------------------------------------
+
+
+def test_the_limit_of_traffic_stops_the_run_at_its_byte(world: World, site: CountingSite) -> None:
+    run = world.platform.start_run(
+        world.fetches, {"url": site.url("/bytes/30000000")},
+        egress_allow=[site.target], max_total_traffic=1,
+    )  # fmt: skip
+    detail = world.platform.ended(run)
+    assert detail["status"] == FAILED
+    assert detail["err_msg"] == "Stopped: max_total_traffic of 1 MB was reached"
+    assert detail["traffic"] == 1_000_000
+    assert "max_total_traffic of 1 MB" in world.platform.log_text(run)
+
+
+def test_a_run_that_uses_exactly_its_limit_has_not_gone_over_it(
+    world: World, site: CountingSite
+) -> None:
+    detail, _ = world.knock([site.target], ["connect"], egress_allow=[site.target])
+    exact = detail["traffic"]
+    stays = python_project(KNOCKS + "\nimport time\ntime.sleep(4)\n")
+    slug = world.platform.push(stays, "egress-knocks-and-stays")
+    given = {"targets": [site.target], "ways": ["connect"]}
+    ends = {}
+    for limit in (exact, exact - 1):
+        run = world.platform.start_run(
+            slug, given, egress_allow=[site.target], max_total_traffic=limit / 1e6
+        )
+        ends[limit] = world.platform.ended(run)
+    assert ends[exact]["status"] == SUCCEEDED, ends[exact]
+    assert ends[exact]["traffic"] == exact
+    assert ends[exact - 1]["status"] == FAILED
+    assert ends[exact - 1]["traffic"] == exact - 1
+
+
+def test_the_limit_is_for_all_subtasks_together(world: World, site: CountingSite) -> None:
+    """Each of six fetches is below the limit, and over before anybody has added them up."""
+    schema = {
+        "properties": [{"name": "urls", "type": "array"}],
+        "concurrency": {"fields": ["urls"]},
+    }
+    fetches = (ZOO / "fetches.py").read_text().replace('["url"]', '["urls"][0]')
+    slug = world.platform.push(python_project(fetches, schema=schema), "egress-fetches-many")
+    urls = [site.url(f"/bytes/{4_000_000 + number}") for number in range(6)]
+    run = world.platform.start_run(
+        slug, {"urls": urls}, egress_allow=[site.target], max_total_traffic=5
+    )
+    detail = world.platform.ended(run)
+    assert detail["status"] == FAILED
+    assert detail["err_msg"] == "Stopped: max_total_traffic of 5 MB was reached"
+    assert 5_000_000 < detail["traffic"] == site.passed  # none of them alone went over it
+
+
+# --- regions ----------------------------------------------------------------------------------
+
+
+def test_a_region_goes_out_through_its_own_proxy(world: World, site: CountingSite) -> None:
+    world.region.names[("127.0.0.1", site.port)] = site.port
+    before = len(world.region.asked)
+    detail, row = world.fetch(
+        site.url("/bytes/2000"), egress_allow=[site.target], proxy_region="DE"
+    )
+    assert row == {"status": 200, "bytes": 2000}
+    assert world.region.asked[before:] == [("127.0.0.1", site.port)]
+    assert world.region.users[before:] == [""]
+    assert detail["traffic"] == site.passed
+    assert "upstream" not in world.platform.log_text(detail["slug"])
+
+
+def test_a_region_may_resolve_names_itself(world: World, site: CountingSite) -> None:
+    """The name means something in the region only; the platform never resolves it."""
+    world.region.names[SHOP] = site.port
+    before = len(world.region.asked)
+    detail, row = world.fetch("http://shop.example/bytes/3000", proxy_region="FR")
+    assert row == {"status": 200, "bytes": 3000}
+    assert world.region.asked[before:] == [SHOP]
+    assert world.region.users[before:] == ["user:pass word"]
+    assert detail["traffic"] == site.passed
+
+
+def test_a_regions_proxy_is_never_asked_for_the_inside(world: World) -> None:
+    before = len(world.region.asked)
+    targets = ["127.0.0.1:80", "localhost:80", "10.0.0.1:80", "printer.local:80", "[::1]:80",
+               "intranet:80", "169.254.169.254:80"]  # fmt: skip
+    for region in ("DE", "FR"):
+        _, rows = world.knock(targets, ["connect", "socks"], proxy_region=region)
+        assert len(rows) == 2 * len(targets)
+        assert not [row for row in rows if row["answer"] in (0, 200)]
+    assert world.region.asked[before:] == []
+
+
+def test_a_regions_proxy_that_is_down_is_said_so(world: World, site: CountingSite) -> None:
+    detail, row = world.fetch(site.url("/"), egress_allow=[site.target], proxy_region="GB")
+    assert "502" in row["error"]
+    assert (detail["traffic"], site.passed) == (0, 0)
+
+
+def test_a_region_without_a_proxy_goes_out_directly_and_the_log_says_so(
+    world: World, site: CountingSite
+) -> None:
+    before = len(world.region.asked)
+    detail, row = world.fetch(site.url("/bytes/10"), egress_allow=[site.target], proxy_region="US")
+    assert row == {"status": 200, "bytes": 10}
+    assert world.region.asked[before:] == []
+    entries = world.platform.call("/api/v1/run/last/log", {"run_slug": detail["slug"]})["list"]
+    [line] = [e for e in entries if "proxy_region" in e["content"]]
+    assert line["type"] == 3
+    assert "proxy_region US has no upstream; going out directly." in line["content"]
+
+
+# --- no browser -------------------------------------------------------------------------------
+
+
+def test_who_asks_for_a_browser_gets_an_answer_and_a_line_in_the_log(world: World) -> None:
+    asks = """
+import os
+import urllib.error
+import urllib.request
+from sdk import CoreSDK
+
+for name in ("ChromeWs", "ChromeHttp"):
+    try:
+        urllib.request.urlopen(f"http://{os.environ[name]}/json/version", timeout=10)
+    except urllib.error.HTTPError as error:
+        CoreSDK.Result.push_data({"status": error.code, "text": error.read().decode()})
+"""
+    platform = world.platform
+    run = platform.start_run(platform.push(python_project(asks), "egress-asks-for-a-browser"))
+    assert platform.ended(run)["status"] == SUCCEEDED
+    rows = platform.rows(run)
+    assert rows == [{"status": 503, "text": "this Fyke has no browser\n"}] * 2
+    entries = platform.call("/api/v1/run/last/log", {"run_slug": run})["list"]
+    [line] = [e for e in entries if "browser" in e["content"]]
+    assert line["type"] == 3
+    assert "this Fyke has no browser" in line["content"]

@@ -1,0 +1,191 @@
+"""A platform with prices: what a run holds, what it costs, and who may not start one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import httpx2
+import pytest
+
+from support.booted import Booted, booted
+from support.projects import python_project, zoo
+from support.sites import counting_site
+
+SUCCEEDED, FAILED, ABORTED = 3, 4, 5
+PER_SECOND = Decimal("0.125")  # one core costs one dollar a second; the smallest device has 1/8
+WAITS = "import time; time.sleep(2)\nfrom sdk import CoreSDK\nCoreSDK.Result.push_data({})"
+
+
+@pytest.fixture(scope="module")
+def priced() -> Iterator[Booted]:
+    with booted(price_cpu_hour="3600", traffic_quota="true") as platform:
+        yield platform
+
+
+class Guest:
+    """An account with its own key."""
+
+    def __init__(self, platform: Booted, name: str) -> None:
+        self.platform, self.name = platform, name
+        self.key = str(platform.call("/api/fyke/accounts", {"name": name})["key"]["key"])
+
+    def credit(self, usd: str, traffic_mb: str = "0") -> None:
+        body = {"usd": usd, "traffic_mb": traffic_mb}
+        self.platform.call(f"/api/fyke/accounts/{self.name}/credit", body)
+
+    @property
+    def account(self) -> dict[str, Any]:
+        answer = httpx2.get(f"{self.platform.url}/api/fyke/account", headers={"api-key": self.key})
+        found: dict[str, Any] = answer.json()["data"]
+        return found
+
+    @property
+    def balance(self) -> Decimal:
+        return Decimal(self.platform.call("/api/v1/account/info", key=self.key)["balance"])
+
+    def ask(self, slug: str, custom: Any = None, **system: Any) -> httpx2.Response:
+        parameters = {"system": system, "custom": custom or {}}
+        body = {"scraper_slug": slug, "input": {"parameters": parameters}}
+        return self.platform.raw("/api/v1/scraper/run", body, key=self.key)
+
+    def start(self, slug: str, custom: Any = None, **system: Any) -> str:
+        answer = self.ask(slug, custom, **system).json()
+        assert answer["code"] == 0, answer
+        return str(answer["data"]["run_slug"])
+
+    def detail(self, run: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.platform.call(
+            "/api/v1/run/detail", {"run_slug": run}, key=self.key
+        )
+        return found
+
+    def ended(self, run: str) -> dict[str, Any]:
+        def look() -> Any:
+            detail = self.detail(run)
+            return detail if detail["status"] in (SUCCEEDED, FAILED, ABORTED) else None
+
+        detail: dict[str, Any] = self.platform.wait_for(look, "the end of the run")
+        return detail
+
+
+@pytest.fixture(scope="module")
+def waits(priced: Booted) -> str:
+    return priced.push(python_project(WAITS), "money-waits", public=True)
+
+
+@pytest.fixture(scope="module")
+def forever(priced: Booted) -> str:
+    return priced.push(zoo("never_exits"), "money-never-exits", public=True)
+
+
+def test_without_money_nothing_starts_and_nothing_is_charged(priced: Booted, waits: str) -> None:
+    poor = Guest(priced, "poor")
+    answer = poor.ask(waits, execute_limit_time_seconds=60)
+    assert (answer.status_code, answer.json()["code"]) == (400, 30001)
+    assert "7.50 USD" in answer.json()["message"]
+    poor.credit("7.49", "10")
+    assert poor.ask(waits, execute_limit_time_seconds=60).json()["code"] == 30001
+    assert priced.call("/api/v1/run/list", key=poor.key)["count"] == 0
+    assert (poor.account["balance"], poor.account["held"]) == ("7.49", "0.00")
+    assert poor.ask(waits, execute_limit_time_seconds=59).json()["code"] == 0
+
+
+def test_without_traffic_nothing_starts(priced: Booted, waits: str) -> None:
+    guest = Guest(priced, "without-traffic")
+    guest.credit("100")
+    answer = guest.ask(waits, execute_limit_time_seconds=60)
+    assert (answer.status_code, answer.json()["code"]) == (400, 30002)
+    assert guest.account["held"] == "0.00"
+    assert guest.balance == 100
+
+
+def test_a_run_holds_its_most_and_pays_what_it_used(priced: Booted, waits: str) -> None:
+    guest = Guest(priced, "payer")
+    guest.credit("50", "10")
+    run = guest.start(waits, execute_limit_time_seconds=60)
+    assert (guest.account["held"], guest.balance) == ("7.50", 50)
+    priced.wait_for(lambda: Decimal(guest.detail(run)["usage"]) > 0, "the first cost")
+    detail = guest.ended(run)
+    usage = Decimal(detail["usage"])
+    assert detail["status"] == SUCCEEDED
+    assert 2 * PER_SECOND <= usage < 6 * PER_SECOND
+    assert guest.account["held"] == "0.00"
+    assert abs(guest.balance - (50 - usage)) <= Decimal("0.0001")
+
+
+def test_two_runs_cannot_spend_the_same_money(priced: Booted, forever: str) -> None:
+    guest = Guest(priced, "twice")
+    guest.credit("10", "10")
+    first = guest.start(forever, execute_limit_time_seconds=60)
+    answer = guest.ask(forever, execute_limit_time_seconds=60)
+    assert answer.json()["code"] == 30001
+    assert "2.50 USD are free" in answer.json()["message"]
+    second = guest.start(forever, execute_limit_time_seconds=20)
+    assert guest.account["held"] == "10.00"
+    for run in (first, second):
+        priced.call("/api/v1/scraper/abort", {"run_slug": run}, key=guest.key)
+    ends = [guest.ended(run) for run in (first, second)]
+    assert [detail["status"] for detail in ends] == [ABORTED, ABORTED]
+    spent = sum(Decimal(detail["usage"]) for detail in ends)
+    assert guest.account["held"] == "0.00"
+    assert abs(guest.balance - (10 - spent)) <= Decimal("0.0002")
+
+
+def test_a_cap_on_the_charge_stops_the_run_with_its_reason(priced: Booted, forever: str) -> None:
+    guest = Guest(priced, "capped")
+    guest.credit("10", "10")
+    run = guest.start(forever, max_total_charge=0.4)
+    assert guest.account["held"] == "0.40"
+    detail = guest.ended(run)
+    assert detail["status"] == FAILED
+    assert detail["err_msg"] == "Stopped: the cap of 0.4 USD on what this run may cost was reached"
+    assert detail["results"] == 1
+    assert Decimal("0.4") <= Decimal(detail["usage"]) <= Decimal("0.4") + 8 * PER_SECOND
+    assert guest.account["held"] == "0.00"
+    assert guest.balance <= Decimal("9.6")
+
+
+def test_every_subtask_counts_in_hold_and_cost(priced: Booted) -> None:
+    schema = {
+        "properties": [{"name": "words", "type": "array"}],
+        "concurrency": {"fields": ["words"]},
+    }
+    slug = priced.push(python_project(WAITS, schema=schema), "money-split", public=True)
+    guest = Guest(priced, "splitter")
+    guest.credit("10", "10")
+    run = guest.start(slug, {"words": ["a", "b", "c"]}, execute_limit_time_seconds=20)
+    assert guest.account["held"] == "7.50"
+    detail = guest.ended(run)
+    assert detail["status"] == SUCCEEDED
+    assert Decimal(detail["usage"]) >= 3 * 2 * PER_SECOND
+    assert abs(guest.balance - (10 - Decimal(detail["usage"]))) <= Decimal("0.0001")
+
+
+def test_traffic_is_counted_down_by_what_passed(priced: Booted) -> None:
+    """Only the operator may reach the site of this test, so it is the operator who pays."""
+    operator = httpx2.get(f"{priced.url}/api/fyke/account", headers={"api-key": priced.key})
+    name = operator.json()["data"]["name"]
+    priced.call(f"/api/fyke/accounts/{name}/credit", {"usd": "1000", "traffic_mb": "2"})
+    before = priced.call("/api/v1/account/info")["traffic"]
+    slug = priced.push(zoo("fetches"), "money-fetches")
+    with counting_site() as site:
+        run = priced.start_run(slug, {"url": site.url("/bytes/500000")}, egress_allow=[site.target])
+        detail = priced.ended(run)
+        assert detail["traffic"] == site.passed > 500_000
+    after = priced.call("/api/v1/account/info")
+    assert before - after["traffic"] == detail["traffic"]
+    assert abs(Decimal(after["balance"]) - (1000 - Decimal(detail["usage"]))) <= Decimal("0.0001")
+
+
+def test_prices_do_not_charge_what_never_ran(priced: Booted, waits: str) -> None:
+    guest = Guest(priced, "never-ran")
+    guest.credit("10", "10")
+    body = {"scraper_slug": waits, "version": "v9.9.9", "input": {"parameters": {"custom": {}}}}
+    assert priced.raw("/api/v1/scraper/run", body, key=guest.key).json()["code"] == 4000
+    broken = python_project("print(1)", requirements="grpcio==1.80.0\ngrpcio==1.81.0\n")
+    slug = priced.push(broken, "money-broken", public=True)
+    detail = guest.ended(guest.start(slug, execute_limit_time_seconds=60))
+    assert (detail["status"], detail["usage"]) == (FAILED, "0")
+    assert (guest.account["balance"], guest.account["held"]) == ("10.00", "0.00")
