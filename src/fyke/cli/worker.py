@@ -100,7 +100,9 @@ def push(
     ] = None,
     name: Annotated[str, typer.Option("--name", help="Else as the folder is called.")] = "",
     title: Annotated[str, typer.Option("--title", help="Else the heading of README.md.")] = "",
-    description: Annotated[str | None, typer.Option("--description")] = None,
+    description: Annotated[
+        str | None, typer.Option("--description", help="Else from the project.")
+    ] = None,
 ) -> None:
     """Publish a project as the next version of a Worker of yours.
 

@@ -1,0 +1,95 @@
+"""Which server a command speaks to, and with which key."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from fyke.cli.context import Location, data_folder, load_settings, locate
+from fyke.cli.errors import CommandFailed, Exit
+
+LOCAL = "http://127.0.0.1:8100"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return make_home(tmp_path / "home")
+
+
+def make_home(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "server.json").write_text(json.dumps({"url": LOCAL, "pid": 1}))
+    (folder / "owner.key").write_text("scraper_api_LOCAL\n")
+    return folder
+
+
+def test_the_data_folder_says_all(home: Path) -> None:
+    assert locate(None, None, str(home), {}) == Location(LOCAL, "scraper_api_LOCAL")
+    assert locate(None, None, None, {"FYKE_HOME": str(home)}) == Location(
+        LOCAL, "scraper_api_LOCAL"
+    )
+
+
+def test_a_flag_wins_over_the_environment(home: Path) -> None:
+    environment = {"FYKE_URL": "https://a.example", "FYKE_KEY": "k1", "FYKE_HOME": str(home)}
+    assert locate(None, None, None, environment) == Location("https://a.example", "k1")
+    assert locate("https://b.example/", "k2", None, environment) == Location(
+        "https://b.example", "k2"
+    )
+
+
+def test_the_local_key_never_goes_elsewhere(home: Path) -> None:
+    assert locate("https://else.example", None, str(home), {}) == Location(
+        "https://else.example", ""
+    )
+    assert locate(LOCAL + "/", None, str(home), {}) == Location(LOCAL, "scraper_api_LOCAL")
+
+
+def test_a_key_of_ones_own_for_the_local_server(home: Path) -> None:
+    (home / "owner.key").unlink()
+    assert locate(None, "mine", str(home), {}) == Location(LOCAL, "mine")
+    with pytest.raises(CommandFailed, match=r"owner\.key") as caught:
+        locate(None, None, str(home), {})
+    assert caught.value.code is Exit.AUTH
+
+
+def test_nothing_runs_here(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="fyke up") as caught:
+        locate(None, None, str(tmp_path), {})
+    assert caught.value.code is Exit.UNREACHABLE
+
+
+def test_a_server_file_that_is_damaged_is_none(tmp_path: Path) -> None:
+    (tmp_path / "server.json").write_text("{")
+    with pytest.raises(CommandFailed, match="not running"):
+        locate(None, None, str(tmp_path), {})
+
+
+def test_an_address_without_a_scheme_is_refused() -> None:
+    with pytest.raises(CommandFailed, match="--url") as caught:
+        locate("127.0.0.1:8100", None, None, {})
+    assert caught.value.code is Exit.USAGE
+
+
+def test_the_folder_that_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = tmp_path / "system"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    own = tmp_path / ".fyke"
+    assert data_folder(None, {}, system) == own
+    make_home(system)
+    assert data_folder(None, {}, system) == system  # the only one with a server
+    make_home(own)
+    assert data_folder(None, {}, system) == own
+    assert data_folder("x", {"FYKE_HOME": "/y"}, system) == Path.cwd() / "x"
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert data_folder(None, {}, system) == system
+
+
+def test_a_setting_that_is_wrong_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="setting port") as caught:
+        load_settings(home=str(tmp_path), port=99999)
+    assert caught.value.code is Exit.USAGE

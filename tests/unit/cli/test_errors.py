@@ -1,0 +1,73 @@
+"""One place turns errors into exit codes; scripts rely on it."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke import errors
+from fyke.cli.errors import CommandFailed, Exit, exit_code, failure_of
+from fyke.client import ApiError, Unreachable
+
+ANSWERS = [
+    (401, 20001, "Invalid API key", Exit.AUTH),
+    (401, 20002, "API key expired", Exit.AUTH),
+    (401, 4010, "Unauthorized access: Listing accounts is for the operator", Exit.AUTH),
+    (404, 50001, "Worker does not exist", Exit.NOT_FOUND),
+    (404, 60001, "Task does not exist", Exit.NOT_FOUND),
+    (404, 70001, "Run record does not exist", Exit.NOT_FOUND),
+    (404, 4040, "Resource not found", Exit.NOT_FOUND),
+    (400, 4000, "Invalid request parameters: input is required", Exit.USAGE),
+    (400, 4000, "Request refused: abort it first", Exit.CONFLICT),
+    (409, 4000, "Conflict: the name is taken", Exit.CONFLICT),
+    (429, 4290, "Too many requests, please try again later", Exit.CONFLICT),
+    (400, 30001, "Insufficient balance", Exit.CONFLICT),
+    (400, 30002, "Insufficient traffic quota", Exit.CONFLICT),
+    (400, 70002, "Run abort failed", Exit.CONFLICT),
+    (400, 50003, "Worker version unavailable", Exit.CONFLICT),
+    (400, 50002, "Worker execution failed", Exit.FAILED),
+    (503, 5000, "Service temporarily unavailable", Exit.UNREACHABLE),
+    (500, 5000, "Internal server error", Exit.FAILED),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "message", "expected"), ANSWERS)
+def test_every_answer_has_its_exit_code(
+    status: int, code: int, message: str, expected: Exit
+) -> None:
+    assert exit_code(status, code, message) is expected
+    failed = failure_of(ApiError(status, code, message))
+    assert failed is not None
+    assert (failed.code, str(failed).startswith(message)) == (expected, True)
+
+
+def test_a_missing_key_is_told_how_to_get_one() -> None:
+    assert "--key" in str(failure_of(ApiError(401, 20001, "Invalid API key")))
+    assert "--key" not in str(failure_of(ApiError(401, 4010, "Unauthorized access")))
+
+
+def test_several_problems_come_one_a_line() -> None:
+    error = ApiError(400, 4000, "Invalid request parameters: a; b", ["a is bad", "b is bad"])
+    assert str(failure_of(error)).splitlines()[1:] == ["  a is bad", "  b is bad"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "word"),
+    [
+        (Unreachable("http://x cannot be reached"), Exit.UNREACHABLE, "fyke up"),
+        (errors.InvalidRequest("name is wrong"), Exit.USAGE, "name"),
+        (errors.WorkerNotFound(), Exit.NOT_FOUND, "Worker"),
+        (errors.Conflict("taken"), Exit.CONFLICT, "taken"),
+        (errors.Unavailable("disk full"), Exit.FAILED, "disk"),
+        (FileNotFoundError(2, "No such file or directory", "x.zip"), Exit.FAILED, "x.zip"),
+        (CommandFailed("no", Exit.TIMEOUT), Exit.TIMEOUT, "no"),
+    ],
+)
+def test_errors_on_this_side(error: Exception, code: Exit, word: str) -> None:
+    failed = failure_of(error)
+    assert failed is not None
+    assert failed.code is code
+    assert word in str(failed)
+
+
+def test_a_fault_of_ours_keeps_its_trace() -> None:
+    assert failure_of(KeyError("x")) is None

@@ -1,0 +1,86 @@
+"""The command line as a whole: help, examples, JSON, usage errors, and what it must not load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from fyke.cli import reference
+from fyke.cli.main import app
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
+COMMANDS = reference.commands()
+
+
+def test_the_page_is_what_the_commands_say() -> None:
+    assert PAGE.read_text() == reference.reference(), (
+        "write it anew: python -m fyke.cli.reference > docs/reference/cli.md"
+    )
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_command_shows_examples_and_knows_json(path: str) -> None:
+    words = path.split()[1:]
+    answer = CliRunner().invoke(app, [*words, "--help"])
+    assert answer.exit_code == 0
+    assert f"fyke {' '.join(words)}" in answer.output.partition("Examples:")[2]
+    if path != "fyke serve":
+        assert "--json" in answer.output
+
+
+def test_commands_that_scripts_rely_on_are_there() -> None:
+    assert {
+        "fyke up",
+        "fyke doctor",
+        "fyke key create",
+        "fyke worker new",
+        "fyke worker push",
+        "fyke worker run",
+        "fyke task create",
+        "fyke account credit",
+        "fyke run start",
+        "fyke run export",
+        "fyke db backup",
+        "fyke config show",
+    } <= set(COMMANDS)
+    assert not any("local-work" in path for path in COMMANDS)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from fyke.cli.main import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'httpx2', 'sqlalchemy', 'alembic', 'fastapi', 'uvicorn', 'rich.table',\n"
+        "         'msgspec', 'fyke.settings', 'fyke.client', 'fyke.app.house', 'fyke.domain'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "start"],
+        ["run", "list", "--status", "odd"],
+        ["run", "results", "x", "--size", "0"],
+        ["nonsense"],
+        ["key", "create"],
+    ],
+)
+def test_wrong_usage_is_exit_status_2(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_the_root_tells_the_exit_codes() -> None:
+    text = get_command(app).help or ""
+    for code in ("124", "130", "6 the server"):
+        assert code in text

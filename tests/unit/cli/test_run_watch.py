@@ -1,0 +1,142 @@
+"""Waiting and following, against a server that is scripted: no line is lost and none doubled."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.output import Output
+from fyke.cli.run_watch import LAST_WORDS, Watch, log_line, summary
+from fyke.client import ApiError, Unreachable
+from fyke.client.models import LogEntry, RunDetail
+
+READY, RUNNING, SUCCEEDED, FAILED = 1, 2, 3, 4
+
+
+def detail(status: int, err_msg: str = "") -> RunDetail:
+    return RunDetail(status, err_msg, "R1", "Title", "W1", 3, "0", 1, 2, 65, "api", 1500, "v1.0.1")
+
+
+def entry(position: int, content: str = "", type: int = 2) -> LogEntry:
+    return LogEntry(position, type, "7", content or f"line {position}", 1_700_000_000_123)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Client:
+    """Answers from a script; an exception in it is raised."""
+
+    def __init__(self, details: list[Any], log: Callable[[], list[LogEntry]] = list) -> None:
+        self.details = details
+        self.log = log
+
+    def run(self, run: str) -> RunDetail:
+        answer = self.details.pop(0) if len(self.details) > 1 else self.details[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    def log_after(self, run: str, position: int) -> list[LogEntry]:
+        return [e for e in self.log() if e.position > position][:2]
+
+
+class Server:
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.out = Output(False, io.StringIO(), io.StringIO())
+
+
+def watch(
+    client: Client, seconds: float | None = None, told: Callable[[LogEntry], None] | None = None
+) -> tuple[Watch, Clock]:
+    clock = Clock()
+    server: Any = Server(client)
+    return Watch(server, "R1", seconds, told, clock=lambda: clock.now, sleep=clock.sleep), clock
+
+
+def test_it_returns_the_end() -> None:
+    waiting, _ = watch(Client([detail(READY), detail(RUNNING), detail(FAILED, "broken")]))
+    assert waiting.until_end().err_msg == "broken"
+
+
+def test_the_time_is_over() -> None:
+    waiting, clock = watch(Client([detail(RUNNING)]), seconds=5)
+    with pytest.raises(CommandFailed, match="still running") as caught:
+        waiting.until_end()
+    assert caught.value.code is Exit.TIMEOUT
+    assert clock.now == pytest.approx(5)
+
+
+def test_every_line_comes_once_and_the_last_one_too() -> None:
+    stored: list[LogEntry] = []
+    client = Client([detail(RUNNING), detail(RUNNING), detail(SUCCEEDED)])
+
+    def log() -> list[LogEntry]:
+        """Grows while it is read; the summary comes some reads after the run has ended."""
+        ended = client.details[0].ended
+        last = f"{LAST_WORDS} Total 1" if len(stored) == 12 and ended else ""
+        if len(stored) < 12 or last:
+            stored.append(entry(len(stored) + 1, last))
+        return stored
+
+    client.log = log
+    seen: list[LogEntry] = []
+    waiting, _ = watch(client, told=seen.append)
+    waiting.until_end()
+    assert [e.position for e in seen] == list(range(1, 14))
+    assert LAST_WORDS in seen[-1].content
+
+
+def test_a_run_without_a_log_is_not_waited_for() -> None:
+    waiting, clock = watch(Client([detail(FAILED)]), told=lambda e: None)
+    waiting.until_end()
+    assert clock.now == 0
+
+
+def test_a_log_that_never_sums_up_costs_two_seconds() -> None:
+    waiting, clock = watch(Client([detail(FAILED)], lambda: [entry(1)]), told=lambda e: None)
+    waiting.until_end()
+    assert clock.now == pytest.approx(2, abs=0.2)
+
+
+def test_a_server_that_is_restarted_is_waited_for() -> None:
+    away = [
+        Unreachable("gone"),
+        ApiError(503, 5000, "down"),
+        ApiError(429, 4290, "", retry_after=3),
+    ]
+    waiting, clock = watch(Client([detail(RUNNING), *away, detail(SUCCEEDED)]))
+    assert waiting.until_end().status == SUCCEEDED
+    assert clock.now >= 5
+
+
+@pytest.mark.parametrize(
+    "error", [Unreachable("gone for good"), ApiError(404, 70001, "Run record does not exist")]
+)
+def test_what_does_not_pass_is_raised(error: Exception) -> None:
+    waiting, clock = watch(Client([error]))
+    with pytest.raises(type(error)):
+        waiting.until_end()
+    assert clock.now == 0 or isinstance(error, Unreachable)
+
+
+def test_lines_for_people_and_for_files() -> None:
+    two = entry(1, "first\nsecond \x1b[31mred\x1b[0m", 4)
+    assert log_line(two, short=False) == ("2023-11-14T22:13:20.123Z ERROR [7] first\n\tsecond red")
+    short = log_line(two, short=True).splitlines()
+    assert short[0].endswith("ERROR first")
+    assert short[1].strip() == "second red"
+
+
+def test_the_summary() -> None:
+    assert summary(detail(FAILED, "Timeout")) == "failed (3 rows, 1.5 kB, 1 m 05 s): Timeout"

@@ -1,0 +1,67 @@
+"""New projects, checks, archives: all that needs no server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.main import app
+from fyke.cli.worker import read_archive, verdict
+from fyke.cli.worker_new import write_project
+from fyke.domain.workers.project import check_folder, read_project
+
+
+def test_a_new_project_is_without_a_remark(tmp_path: Path) -> None:
+    names = write_project(tmp_path / "price-watch", "python")
+    assert {"main.py", "input_schema.json", "output_schema.json", "README.md"} <= set(names)
+    assert check_folder(tmp_path / "price-watch") == []
+    archive, name = read_archive(tmp_path / "price-watch")
+    project = read_project(archive)
+    assert (name, project.title) == ("price-watch", "Price watch")
+
+
+def test_only_python_is_there_yet(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="only python") as caught:
+        write_project(tmp_path / "x", "go")
+    assert caught.value.code is Exit.USAGE
+    assert not (tmp_path / "x").exists()
+
+
+def test_nothing_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("mine")
+    with pytest.raises(CommandFailed, match="there already") as caught:
+        write_project(tmp_path, "python")
+    assert caught.value.code is Exit.CONFLICT
+    assert (tmp_path / "main.py").read_text() == "mine"
+
+
+def test_check_says_what_is_wrong_and_ends_with_1(tmp_path: Path) -> None:
+    write_project(tmp_path / "w", "python")
+    (tmp_path / "w" / "main.py").write_text("def broken(:\n")
+    answer = CliRunner().invoke(app, ["worker", "check", str(tmp_path / "w")])
+    assert answer.exit_code == 1
+    assert "main.py:1: error: syntax error" in answer.stdout
+    assert "[python_syntax]" in answer.stdout
+    assert "it cannot be published" in answer.stderr
+    answer = CliRunner().invoke(app, ["worker", "check", str(tmp_path / "w"), "--json"])
+    assert answer.exit_code == 1
+    [finding] = json.loads(answer.stdout)
+    assert (finding["file"], finding["line"], finding["severity"]) == ("main.py", 1, "error")
+
+
+def test_verdicts() -> None:
+    assert verdict(0, 0) == "All is well."
+    assert verdict(0, 1) == "1 warning."
+    assert verdict(2, 1) == "2 errors and 1 warning; it cannot be published."
+
+
+def test_an_archive_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "w.zip").write_bytes(b"PK")
+    assert read_archive(tmp_path / "w.zip") == (b"PK", "")
+    with pytest.raises(CommandFailed) as caught:
+        read_archive(tmp_path / "nowhere")
+    assert caught.value.code is Exit.NOT_FOUND
