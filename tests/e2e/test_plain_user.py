@@ -1,0 +1,132 @@
+"""Started by an ordinary user: the walls hold, but nobody can limit cpu and memory hard, so only
+the operator's own Workers run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from support.booted import PLAIN_UID, Booted, booted
+from support.projects import python_project, zoo
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+SUCCEEDED, FAILED = 3, 4
+LOOKS = """
+import os
+import socket
+from sdk import CoreSDK
+
+found = {"uid": os.getuid(), "processes": sum(name.isdigit() for name in os.listdir("/proc"))}
+for path in ("/etc/shadow", "/root", HOME + "/owner.key", HOME + "/secret.key"):
+    found[path.rpartition("/")[2]] = os.path.exists(path)
+try:
+    socket.create_connection(("127.0.0.1", PORT), 3)
+    found["platform"] = "reached"
+except OSError as error:
+    found["platform"] = type(error).__name__
+CoreSDK.Result.push_data(found)
+"""
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Booted]:
+    with booted(uid=PLAIN_UID) as platform:
+        yield platform
+
+
+def _processes_of(uid: int) -> set[int]:
+    found = set()
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and entry.stat().st_uid == uid:
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+                if state != "Z":
+                    found.add(int(entry.name))
+        except OSError:
+            continue  # it has ended meanwhile
+    return found
+
+
+def _level(platform: Booted) -> dict[str, Any]:
+    answer = httpx2.get(f"{platform.url}/api/fyke/runners", headers={"api-key": platform.key})
+    [runner] = answer.json()["data"]["list"]
+    found: dict[str, Any] = runner
+    return found
+
+
+def test_the_runner_says_what_it_cannot_do(plain: Booted) -> None:
+    runner = _level(plain)
+    assert runner["isolation"] == "no-limits"
+    assert "memory" in runner["reason"] or "cgroup" in runner["reason"]
+
+
+def test_the_operators_own_worker_runs_with_a_warning(plain: Booted) -> None:
+    run = plain.start_run(plain.push(zoo("upserts"), "plain-upserts"))
+    detail = plain.ended(run)
+    assert (detail["status"], detail["results"]) == (SUCCEEDED, 2)
+    entries = plain.call("/api/v1/run/last/log", {"run_slug": run})["list"]
+    [warning] = [entry for entry in entries if entry["type"] == 3]
+    assert "This machine cannot limit cpu and memory hard: " in warning["content"]
+    assert _level(plain)["reason"] in warning["content"]
+
+
+def test_the_walls_stand_all_the_same(plain: Booted) -> None:
+    port = plain.url.rpartition(":")[2]
+    script = LOOKS.replace("HOME", repr(str(plain.home))).replace("PORT", port)
+    run = plain.start_run(plain.push(python_project(script), "plain-looks"))
+    assert plain.ended(run)["status"] == SUCCEEDED
+    [seen] = plain.rows(run)
+    assert seen["processes"] < 10
+    assert not seen["owner.key"]
+    assert not seen["secret.key"]
+    assert not seen["root"]
+    assert seen["platform"] != "reached"
+
+
+def test_a_timeout_ends_everything_that_a_worker_has_started(plain: Booted) -> None:
+    before = _processes_of(PLAIN_UID)
+    slug = plain.push(zoo("ignores_sigterm"), "plain-ignores-sigterm")
+    run = plain.start_run(slug, {}, execute_limit_time_seconds=1)
+    detail = plain.ended(run)
+    assert detail["status"] == FAILED
+    assert detail["err_msg"].startswith("Timeout: ")
+    daemons = plain.start_run(plain.push(zoo("leaves_daemons"), "plain-leaves-daemons"))
+    assert plain.ended(daemons)["status"] == SUCCEEDED
+    plain.wait_for(lambda: _processes_of(PLAIN_UID) <= before, "an empty process table", 10)
+
+
+def test_a_worker_of_another_account_is_refused_at_the_start(plain: Booted) -> None:
+    key = plain.call("/api/fyke/accounts", {"name": "guest"})["key"]["key"]
+    slug = plain.push(zoo("upserts"), "plain-guest", public=True, key=key)
+    body = {"scraper_slug": slug, "input": {"parameters": {"custom": {}}}}
+    for who in (key, plain.key):  # it is whose Worker that counts, not who starts it
+        answer = plain.raw("/api/v1/scraper/run", body, key=who)
+        assert (answer.status_code, answer.json()["code"]) == (400, 50002)
+        message = answer.json()["message"]
+        assert message.startswith("Worker execution failed")
+        assert 'level "no-limits"' in message
+        assert _level(plain)["reason"] in message
+        assert "fyke doctor" in message
+        assert plain.call("/api/v1/run/list", {"scraper_slug": slug}, key=who)["count"] == 0
+    # the operator's public Worker runs for the guest
+    own = plain.push(zoo("upserts"), "plain-public", public=True)
+    body["scraper_slug"] = own
+    run = plain.call("/api/v1/scraper/run", {**body, "is_async": False}, key=key)
+    assert run["status"] == SUCCEEDED
+
+
+def test_no_process_and_no_file_of_root_is_left(plain: Booted) -> None:
+    """The last test of this module: it stops the platform."""
+    assert {path.lstat().st_uid for path in plain.home.rglob("*")} == {PLAIN_UID}
+    for private in ("owner.key", "secret.key", "state.db", "rows.db"):
+        assert (plain.home / private).stat().st_mode & 0o077 == 0, private
+    assert plain.stop() == 0
+    assert _processes_of(PLAIN_UID) == set()
+    assert list((plain.home / "work").iterdir()) == []

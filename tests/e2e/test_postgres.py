@@ -1,0 +1,227 @@
+"""The same platform with its state and rows in PostgreSQL: one server, then two on one database."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+
+from support.booted import Booted, booted
+from support.postgres import PostgresServer, postgres
+from support.projects import python_project, zoo
+from support.receivers import Receiver, listening
+
+__all__ = ["postgres"]
+
+RUNNING, SUCCEEDED, FAILED, ABORTED = 2, 3, 4, 5
+ROWS = 300
+COUNTS = f"""
+import time
+from sdk import CoreSDK
+
+for number in range({ROWS}):
+    CoreSDK.Result.push_data({{"n": number, "big": 2**63, "text": "caf\\u00e9 \\u0000"}})
+    time.sleep(0.005)
+"""
+
+
+@pytest.fixture(scope="module")
+def database(postgres: PostgresServer) -> Iterator[str]:
+    """A database that Fyke's service user may reach: the socket lies in a closed folder else."""
+    postgres.socket_dir.chmod(0o711)
+    url = postgres.new_database()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture(scope="module")
+def shared(database: str) -> Iterator[Booted]:
+    with booted(database_url=database, callback_allow="127.0.0.1/32") as platform:
+        yield platform
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with listening() as receiver:
+        yield receiver
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx2.get(f"{url}/readyz", timeout=2).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+def test_nothing_is_kept_in_files(shared: Booted, postgres: PostgresServer, database: str) -> None:
+    run = shared.start_run(shared.push(zoo("upserts"), "pg-upserts"))
+    assert shared.ended(run)["status"] == SUCCEEDED
+    assert not list(shared.home.glob("*.db*"))
+    name = database.partition("@/")[2].partition("?")[0]
+    with postgres.admin(name) as connection:
+        found = connection.execute("SELECT id, state FROM runs WHERE id = %s", (run,)).fetchall()
+    assert found == [(run, "succeeded")]
+
+
+def test_rows_pages_exports_and_logs(shared: Booted) -> None:
+    run = shared.start_run(shared.push(python_project(COUNTS), "pg-counts"))
+    detail = shared.ended(run)
+    assert (detail["status"], detail["results"]) == (SUCCEEDED, ROWS)
+    rows = shared.rows(run, 70)
+    assert [row["n"] for row in rows] == list(range(ROWS))
+    assert {row["big"] for row in rows} == {2**63}
+    assert {row["text"] for row in rows} == {"caf\u00e9 \x00"}
+    body = {"run_slug": run, "format": "json", "filter_keys": ["n"]}
+    link = shared.call("/api/v1/run/result/export", body)["download_url"]
+    assert [row["n"] for row in httpx2.get(link).json()] == list(range(ROWS))
+    assert "Total 1 subtasks: 1 succeeded, 0 failed." in shared.log_text(run)
+
+
+def test_upserts_merge_and_rows_of_failures_are_hidden(shared: Booted) -> None:
+    merged = shared.start_run(shared.push(zoo("upserts"), "pg-upserts"))
+    hidden = shared.start_run(shared.push(zoo("exits_with_code"), "pg-exits"))
+    shared.ended(merged)
+    assert shared.rows(merged) == [
+        {"id": "a", "price": 3, "seen": True},
+        {"id": "b", "price": 2},
+    ]
+    assert (shared.ended(hidden)["results"], shared.rows(hidden)) == (0, [])
+
+
+def test_an_abort_stops_a_running_worker_and_keeps_its_rows(shared: Booted) -> None:
+    run = shared.start_run(shared.push(zoo("pushes_for_ever"), "pg-for-ever"))
+    shared.wait_for(lambda: shared.detail(run)["results"] > 0, "a row")
+    shared.call("/api/v1/scraper/abort", {"run_slug": run})
+    shared.wait_for(lambda: not shared.boxes(), "the end of the Worker", 10)
+    detail = shared.ended(run)
+    assert (detail["status"], detail["err_msg"]) == (ABORTED, "Aborted on request")
+    assert [row["n"] for row in shared.rows(run)] == list(range(1, detail["results"] + 1))
+
+
+def test_a_killed_runner_fails_its_run_with_the_reason_and_keeps_the_rows(shared: Booted) -> None:
+    run = shared.start_run(shared.push(zoo("pushes_for_ever"), "pg-for-ever"))
+    shared.wait_for(lambda: shared.detail(run)["results"] > 20, "some rows")
+    shared.kill_role("runner")
+    detail = shared.ended(run, 30)
+    assert detail["status"] == FAILED
+    assert "runner was lost" in detail["err_msg"]
+    rows = shared.rows(run)
+    assert [row["n"] for row in rows] == list(range(1, len(rows) + 1))
+    assert len(rows) == detail["results"]
+    shared.wait_for(lambda: not shared.boxes(), "an empty process table", 10)
+    again = shared.start_run(shared.push(zoo("upserts"), "pg-upserts"))
+    assert shared.ended(again)["status"] == SUCCEEDED
+
+
+def test_a_killed_server_stops_nothing(shared: Booted, receiver: Receiver) -> None:
+    slug = shared.push(python_project(COUNTS), "pg-counts")
+    body = {
+        "scraper_slug": slug,
+        "callback_url": receiver.url("/after-the-kill"),
+        "input": {"parameters": {"custom": {}}},
+    }
+    run = shared.call("/api/v1/scraper/run", body)["run_slug"]
+    shared.wait_for(lambda: shared.detail(run)["results"] > 0, "the first row")
+    runner = shared.role("runner")
+    shared.kill_role("server")
+    shared.wait_for(lambda: _answers(shared.url), "the server's return", 20)
+    assert shared.ended(run)["status"] == SUCCEEDED
+    assert [row["n"] for row in shared.rows(run)] == list(range(ROWS))
+    assert shared.role("runner") == runner
+    [received] = receiver.wait("/after-the-kill")
+    assert received.data["results"] == ROWS
+
+
+def test_a_database_that_goes_away_for_a_while_ends_no_run(
+    shared: Booted, postgres: PostgresServer
+) -> None:
+    run = shared.start_run(shared.push(python_project(COUNTS), "pg-counts"))
+    shared.wait_for(lambda: shared.detail(run)["results"] > 0, "the first row")
+    postgres.stop()
+    try:
+        answer = shared.raw("/api/v1/run/detail", {"run_slug": run})
+        assert (answer.status_code, answer.json()["code"]) == (503, 5000)
+    finally:
+        postgres.start()
+    shared.wait_for(lambda: _answers(shared.url), "the server's return", 30)
+    detail = shared.ended(run)
+    assert (detail["status"], detail["results"]) == (SUCCEEDED, ROWS), detail
+    assert [row["n"] for row in shared.rows(run)] == list(range(ROWS))
+
+
+# --- two servers ------------------------------------------------------------------------------
+
+
+@contextmanager
+def second_server(platform: Booted) -> Iterator[Booted]:
+    """``fyke serve --role server`` on the same data folder, as the user who owns it."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    owner = platform.home.stat().st_uid
+    user = pwd.getpwuid(owner)
+    identity = (
+        {"user": owner, "group": user.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    )
+    other = Booted(platform.folder, **platform.settings)
+    other.log = platform.folder / "second.log"
+    with other.log.open("ab") as log:
+        other.process = subprocess.Popen(
+            [sys.executable, "-m", "fyke.cli.main", "serve", "--role", "server",
+             "--port", str(port)],
+            env=platform.environment(), cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True, **identity,
+        )  # fmt: skip
+    other.url, other.key = f"http://127.0.0.1:{port}", platform.key
+    try:
+        other.wait_for(lambda: _answers(other.url), "the second server", 30)
+        yield other
+    finally:
+        other.process.send_signal(signal.SIGTERM)
+        other.process.wait(30)
+
+
+def test_two_servers_are_one_platform(shared: Booted, receiver: Receiver) -> None:
+    with second_server(shared) as second:
+        slug = second.push(zoo("upserts"), "pg-two")
+        waiting = {
+            "scraper_slug": slug, "is_async": False, "input": {"parameters": {"custom": {}}},
+        }  # fmt: skip
+        answers = [server.call("/api/v1/scraper/run", waiting) for server in (second, shared)]
+        assert [answer["run_status"] for answer in answers] == ["completed", "completed"]
+        # what one has signed, the other opens
+        run = answers[0]["run_slug"]
+        body = {"run_slug": run, "format": "csv"}
+        link = second.call("/api/v1/run/result/export", body)["download_url"]
+        assert httpx2.get(link.replace(second.url, shared.url)).text.startswith("id,price")
+        # started here, aborted there
+        forever = shared.start_run(shared.push(zoo("pushes_for_ever"), "pg-for-ever"))
+        second.wait_for(lambda: second.detail(forever)["status"] == RUNNING, "the start")
+        second.call("/api/v1/scraper/abort", {"run_slug": forever})
+        assert shared.ended(forever)["status"] == ABORTED
+        # both look into the outbox, and each callback is sent once
+        runs = []
+        for number in range(6):
+            server = (shared, second)[number % 2]
+            told = {**waiting, "is_async": True, "callback_url": receiver.url(f"/two-{number}")}
+            runs.append(server.call("/api/v1/scraper/run", told)["run_slug"])
+        for number, run in enumerate(runs):
+            [received] = receiver.wait(f"/two-{number}")
+            assert received.data["run_slug"] == run
+            shared.wait_for(lambda run=run: _delivered(shared, run), "its record")
+        assert [len(receiver.at(f"/two-{number}")) for number in range(6)] == [1] * 6
+    assert _answers(shared.url)
+
+
+def _delivered(platform: Booted, run: str) -> bool:
+    answer = httpx2.get(
+        f"{platform.url}/api/fyke/runs/{run}/deliveries", headers={"api-key": platform.key}
+    )
+    return bool(answer.json()["data"]["list"][0]["state"] == "delivered")
