@@ -18,6 +18,7 @@ from support.projects import python_project, zoo
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 SUCCEEDED, FAILED = 3, 4
+UID = PLAIN_UID + 1  # of this file alone, so that every process of this user is one of ours
 LOOKS = """
 import os
 import socket
@@ -37,7 +38,7 @@ CoreSDK.Result.push_data(found)
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Booted]:
-    with booted(uid=PLAIN_UID) as platform:
+    with booted(uid=UID) as platform:
         yield platform
 
 
@@ -91,7 +92,7 @@ def test_the_walls_stand_all_the_same(plain: Booted) -> None:
 
 
 def test_a_timeout_ends_everything_that_a_worker_has_started(plain: Booted) -> None:
-    before = _processes_of(PLAIN_UID)
+    before = _processes_of(UID)
     slug = plain.push(zoo("ignores_sigterm"), "plain-ignores-sigterm")
     run = plain.start_run(slug, {}, execute_limit_time_seconds=1)
     detail = plain.ended(run)
@@ -99,7 +100,7 @@ def test_a_timeout_ends_everything_that_a_worker_has_started(plain: Booted) -> N
     assert detail["err_msg"].startswith("Timeout: ")
     daemons = plain.start_run(plain.push(zoo("leaves_daemons"), "plain-leaves-daemons"))
     assert plain.ended(daemons)["status"] == SUCCEEDED
-    plain.wait_for(lambda: _processes_of(PLAIN_UID) <= before, "an empty process table", 10)
+    plain.wait_for(lambda: _processes_of(UID) <= before, "an empty process table", 10)
 
 
 def test_a_worker_of_another_account_is_refused_at_the_start(plain: Booted) -> None:
@@ -124,9 +125,9 @@ def test_a_worker_of_another_account_is_refused_at_the_start(plain: Booted) -> N
 
 def test_no_process_and_no_file_of_root_is_left(plain: Booted) -> None:
     """The last test of this module: it stops the platform."""
-    assert {path.lstat().st_uid for path in plain.home.rglob("*")} == {PLAIN_UID}
+    assert {path.lstat().st_uid for path in plain.home.rglob("*")} == {UID}
     for private in ("owner.key", "secret.key", "state.db", "rows.db"):
         assert (plain.home / private).stat().st_mode & 0o077 == 0, private
     assert plain.stop() == 0
-    assert _processes_of(PLAIN_UID) == set()
+    assert _processes_of(UID) == set()
     assert list((plain.home / "work").iterdir()) == []
