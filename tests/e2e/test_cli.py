@@ -1,0 +1,410 @@
+"""Every command once against a running platform: for people, for programs, with its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.cli import reference
+from support.booted import PLAIN_UID, Booted, booted
+from support.projects import zoo
+
+USED: set[str] = set()
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+class Cli:
+    """``fyke`` as a person on the machine of the installation types it."""
+
+    def __init__(self, platform: Booted) -> None:
+        self.platform = platform
+
+    def start(self, *arguments: object, **more: Any) -> subprocess.Popen[str]:
+        words = [str(argument) for argument in arguments]
+        USED.update(" ".join(["fyke", *words[:n]]) for n in (1, 2))
+        return subprocess.Popen(
+            [sys.executable, "-m", "fyke.cli.main", *words],
+            env=self.platform.environment() | more.pop("env", {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **more,
+        )
+
+    def run(
+        self, *arguments: object, code: int = 0, stdin: str = "", **more: Any
+    ) -> tuple[str, str]:
+        """(standard output, standard error); fails on another exit status than ``code``."""
+        process = self.start(*arguments, **more)
+        out, err = process.communicate(stdin, timeout=100)
+        assert process.returncode == code, f"{arguments}: {process.returncode}\n{out}\n{err}"
+        return out, err
+
+    def json(self, *arguments: object, code: int = 0, **more: Any) -> Any:
+        return json.loads(self.run(*arguments, "--json", code=code, **more)[0])
+
+
+@pytest.fixture(scope="module")
+def cli(platform: Booted) -> Cli:
+    return Cli(platform)
+
+
+@pytest.fixture(scope="module")
+def hello(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new project, published as ``owner/hello``."""
+    folder = tmp_path_factory.mktemp("projects") / "hello"
+    out, err = cli.run("worker", "new", folder, "--language", "python")
+    assert "main.py" in out
+    assert "worker run" in err
+    assert cli.run("worker", "check", folder)[1] == "All is well.\n"
+    pushed = cli.json("worker", "push", folder)
+    assert set(pushed) == {"slug", "path", "version"}
+    assert (pushed["path"], pushed["version"]) == ("owner/hello", "v1.0.1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ended(cli: Cli, hello: Path) -> str:
+    """A run of it that has succeeded."""
+    out, err = cli.run("run", "start", "owner/hello", "--wait", "--follow")
+    assert "Running..." in err
+    assert err.count("All subtasks have completed execution!") == 1
+    assert "succeeded (1 row" in err
+    return out.strip()
+
+
+@pytest.fixture
+def trial() -> Iterator[Path]:
+    """A folder that others may pass through, which those of pytest are not."""
+    folder = Path(tempfile.mkdtemp(prefix="fyke-e2e-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_workers(cli: Cli, hello: Path) -> None:
+    assert "owner/hello" in cli.run("worker", "list")[0]
+    listed = {worker["path"]: worker for worker in cli.json("worker", "list")}
+    assert listed["owner/hello"]["public"] is False
+    shown = cli.run("worker", "show", "owner/hello")[0]
+    assert "urls" in shown
+    detail = cli.json("worker", "show", "owner/hello")
+    assert detail["parameters"]["custom"]["properties"][0]["name"] == "urls"
+    assert "worker   owner/hello" in cli.run("worker", "push", hello)[0]  # the same content again
+    assert [v["version"] for v in cli.json("worker", "versions", "owner/hello")] == ["v1.0.1"]
+    assert cli.run("worker", "show", "owner/nothing", code=3)[1].startswith("fyke: Worker does not")
+
+
+def test_a_version_is_withdrawn(cli: Cli, tmp_path: Path) -> None:
+    project = tmp_path / "fading"
+    cli.json("worker", "new", project)
+    cli.json("worker", "push", project, "--private", "--title", "Fading", "--description", "Goes")
+    assert cli.json("worker", "withdraw", "owner/fading", "v1.0.1")["state"] == "withdrawn"
+    assert "withdrawn" in cli.run("worker", "versions", "owner/fading")[0]
+    assert "unavailable" in cli.run("run", "start", "owner/fading", code=5)[1]
+    (project / "main.py").write_text("def broken(:\n")
+    assert "main.py:1: error" in cli.run("worker", "check", project, code=1)[0]
+    assert "main.py:1" in cli.run("worker", "push", project, code=2)[1]
+
+
+def test_the_store(cli: Cli, hello: Path) -> None:
+    assert "owner/hello" in cli.run("store", "search", "hello")[0]
+    assert cli.json("store", "search", "hello", "--limit", 1)[0]["path"] == "owner/hello"
+    assert cli.run("store", "search", "no such thing")[1] == "Nothing there.\n"
+
+
+def test_a_run_for_people_and_for_programs(cli: Cli, ended: str, tmp_path: Path) -> None:
+    assert "state     succeeded" in cli.run("run", "show", ended)[0]
+    assert cli.json("run", "show", ended)["state"] == "succeeded"
+    assert ended in cli.run("run", "list", "--status", "succeeded", "--size", 100)[0]
+    page = cli.json("run", "list", "--worker", "owner/hello", "--size", 100)
+    assert ended in {run["slug"] for run in page["list"]}
+    assert "Accepted" in cli.run("run", "events", ended)[0]
+    assert cli.json("run", "events", ended)["events"][-1]["after"] == "succeeded"
+    assert cli.run("run", "show", "01JGXXXXXXXXXXXXXXXXXXXXXX", code=3)[0] == ""
+
+
+def test_its_rows(cli: Cli, ended: str, tmp_path: Path) -> None:
+    assert "https://example.com/" in cli.run("run", "results", ended)[0]
+    page = cli.json("run", "results", ended, "--page", 1, "--size", 5)
+    assert page["count"] == 1
+    assert [header["key"] for header in page["headers"]][:2] == ["url", "status"]
+    [row] = cli.json("run", "results", ended, "--all")
+    assert row["url"] == "https://example.com/"
+    assert json.loads(cli.run("run", "results", ended, "--all", "--jsonl")[0]) == row
+    assert cli.run("run", "results", ended, "--all")[0].splitlines()[0].split()[0] == "url"
+    file = tmp_path / "rows.csv"
+    assert cli.run("run", "export", ended, "--output", file)[0] == f"{file}\n"
+    assert file.read_text().startswith("url,status")
+    written = cli.json("run", "export", ended, "--format", "json", "-o", tmp_path / "rows")
+    assert (written["format"], written["bytes"]) == ("json", (tmp_path / "rows").stat().st_size)
+    assert json.loads(cli.run("run", "export", ended, "--format", "jsonl", "-o", "-")[0])["url"]
+    assert "--format doc" in cli.run("run", "export", ended, "--format", "doc", code=2)[1]
+
+
+def test_its_log_has_every_line_once(cli: Cli, ended: str) -> None:
+    whole = cli.platform.log_text(ended)
+    assert cli.run("run", "log", ended)[0] == whole
+    assert cli.run("run", "log", ended, "--follow")[0] == whole
+    entries = [json.loads(line) for line in cli.run("run", "log", ended, "--json")[0].splitlines()]
+    assert [entry["position"] for entry in entries] == list(range(1, len(entries) + 1))
+
+
+def test_following_a_run_while_it_talks(cli: Cli) -> None:
+    main = (
+        "import time\nfrom sdk import CoreSDK\n"
+        "for n in range(300):\n"
+        "    CoreSDK.Log.info(f'line {n}.')\n"
+        "    time.sleep(0.002)\n"
+    )
+    from support.projects import python_project
+
+    slug = cli.platform.push(python_project(main), "talker")
+    run = cli.json("run", "start", slug)["slug"]
+    out, err = cli.run("run", "log", run, "--follow")
+    said = [line for line in out.splitlines() if " line " in line]
+    assert [line.rpartition(" line ")[2] for line in said] == [f"{n}." for n in range(300)]
+    assert "succeeded" in err
+
+
+def test_a_run_that_fails_is_exit_status_1(cli: Cli) -> None:
+    slug = cli.platform.push(zoo("raises"), "cli-raises")
+    out, err = cli.run("run", "start", slug, "--wait", code=1)
+    assert len(out.strip()) == 26
+    assert "failed" in err
+    assert "price not found" in err
+    detail = cli.json("run", "rerun", out.strip(), "--wait", code=1)
+    assert detail["state"] == "failed"
+    cli.run("run", "delete", detail["slug"])
+    cli.run("run", "show", detail["slug"], code=3)
+
+
+def test_waiting_has_an_end_and_aborting_too(cli: Cli) -> None:
+    slug = cli.platform.push(zoo("never_exits"), "cli-never-exits")
+    out, err = cli.run(
+        "run", "start", slug, "--timeout", 60, "--memory", 512, "--wait",
+        "--timeout-seconds", 0.5, code=124,
+    )  # fmt: skip
+    run = out.strip()
+    assert "still" in err
+    assert "abort it first" in cli.run("run", "delete", run, code=5)[1]
+    assert cli.json("run", "abort", run) == {"aborted": run}
+    cli.platform.ended(run)
+    assert cli.json("run", "show", run)["state"] == "aborted"
+
+
+def test_ctrl_c_leaves_the_run_alone(cli: Cli) -> None:
+    slug = cli.platform.push(zoo("never_exits"), "cli-never-exits")
+    waiting = cli.start("run", "start", slug, "--wait", "--follow")
+    assert waiting.stdout is not None
+    assert waiting.stderr is not None
+    run = waiting.stdout.readline().strip()
+    for line in waiting.stderr:
+        if "Running..." in line:
+            break
+    waiting.send_signal(signal.SIGINT)
+    _, err = waiting.communicate(timeout=20)
+    assert waiting.returncode == 130
+    assert f"fyke run abort {run}" in err
+    assert cli.platform.detail(run)["status"] == 2
+    cli.run("run", "abort", run)
+    cli.platform.ended(run)
+
+
+def test_input_comes_from_a_file_from_a_pipe_or_as_it_is(cli: Cli, tmp_path: Path) -> None:
+    slug = cli.platform.push(zoo("echoes_input"), "cli-echoes-input")
+    file = tmp_path / "in.json"
+    file.write_text('{"from": "file"}')
+    for given, stdin, source in (
+        (str(file), "", "file"),
+        ("-", '{"from": "pipe"}', "pipe"),
+        ('{"parameters": {"custom": {"from": "whole"}}}', "", "whole"),
+    ):
+        run = cli.json("run", "start", slug, "--input", given, "--wait", stdin=stdin)
+        [row] = cli.platform.rows(run["slug"])
+        assert row["input"] == {"from": source}
+    assert "not valid JSON" in cli.run("run", "start", slug, "-i", "{", code=2)[1]
+
+
+def test_tasks(cli: Cli, hello: Path, tmp_path: Path) -> None:
+    file = tmp_path / "in.json"
+    file.write_text('{"urls": ["https://example.org/"]}')
+    made = cli.json("task", "create", "owner/hello", "--input", file, "--title", "Daily")
+    assert set(made) == {"slug"}
+    task = made["slug"]
+    assert "Daily" in cli.run("task", "list")[0]
+    assert task in {t["slug"] for t in cli.json("task", "list")["list"]}
+    assert "https://example.org/" in cli.run("task", "show", task)[0]
+    saved = cli.json("task", "show", task)["input"]
+    assert saved["parameters"]["custom"]["urls"] == ["https://example.org/"]
+    run = cli.json("task", "run", task, "--wait")
+    assert run["state"] == "succeeded"
+    assert cli.platform.rows(run["slug"])[0]["url"] == "https://example.org/"
+    cli.run("task", "delete", task)
+    assert "Task does not exist" in cli.run("task", "show", task, code=3)[1]
+
+
+def test_accounts_and_keys(cli: Cli) -> None:
+    made = cli.json("account", "add", "marketing")
+    assert made["account"]["name"] == "marketing"
+    cli.run("account", "add", "marketing", code=5)
+    assert "marketing" in cli.run("account", "list")[0]
+    credited = cli.json("account", "credit", "marketing", "--usd", "2.5", "--traffic-mb", "10")
+    assert (credited["balance"], credited["traffic"]) == ("2.50", 10_000_000)
+    assert "2.50 USD" in cli.run("account", "credit", "marketing", "--traffic-mb", 1)[0]
+    own = {"FYKE_KEY": made["key"]["key"]}
+    shown = cli.json("account", "show", env=own)
+    assert shown["webhook_secret"].startswith("whsec_")
+    assert "webhook secret" in cli.run("account", "show", env=own)[0]
+    assert "operator" in cli.run("account", "list", code=4, env=own)[1]
+    key = cli.json("key", "create", "ci", "--account", "marketing", "--expires", 30)
+    assert set(key) == {"id", "name", "key"}
+    assert cli.json("account", "show", "--key", key["key"])["name"] == "marketing"
+    assert "ci" in cli.run("key", "list", "--account", "marketing")[0]
+    cli.run("key", "create", "ci", "--account", "marketing", code=5)
+    cli.run("key", "revoke", "ci", "--account", "marketing")
+    revoked = [k for k in cli.json("key", "list", env=own) if k["name"] == "ci"]
+    assert revoked[0]["revoked_at"] > 0
+    plain = cli.run("key", "create", "mine", env=own)[0].strip()
+    assert plain.startswith("scraper_api_")
+
+
+def test_no_key_a_wrong_key_no_server(cli: Cli, tmp_path: Path) -> None:
+    url = cli.platform.url
+    nowhere = {"FYKE_HOME": str(tmp_path)}
+    assert "owner/" in cli.run("store", "search", "owner/", "--url", url, env=nowhere)[0]
+    assert "--key" in cli.run("run", "list", "--url", url, code=4, env=nowhere)[1]
+    cli.run("run", "list", "--key", "scraper_api_WRONG", code=4)
+    assert "fyke up" in cli.run("run", "list", code=6, env=nowhere)[1]
+    refused = cli.run("run", "list", "--url", "http://127.0.0.1:1", "--key", "x", code=6)[1]
+    assert "cannot be reached" in refused
+
+
+def test_a_worker_runs_without_the_server(cli: Cli, hello: Path, tmp_path: Path) -> None:
+    out, err = cli.run("worker", "run", hello)
+    assert json.loads(out)["url"] == "https://example.com/"
+    assert "Running..." in err
+    assert "succeeded (1 row" in err
+    file = tmp_path / "rows.csv"
+    ended = cli.json("worker", "run", hello, "--output", file)
+    assert (ended["state"], ended["results"], ended["output"]) == ("succeeded", 1, str(file))
+    assert file.read_text().startswith("url,status")
+    assert 'field "urls"' in cli.run("worker", "run", hello, "-i", '{"urls": 5}', code=2)[1]
+    assert "--output" in cli.run("worker", "run", hello, "-o", "x.doc", code=2)[1]
+
+
+def test_a_local_run_that_fails_says_so(cli: Cli, hello: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "raises.zip"
+    archive.write_bytes(zoo("raises"))
+    out, err = cli.run("worker", "run", archive, code=1)
+    assert out == ""
+    assert "price not found" in err
+    assert "1 row of what failed left out" in err
+    kept = cli.json("worker", "run", archive, code=1, env={"FYKE_FAILED_ROWS": "keep"})
+    assert (kept["state"], len(kept["rows"])) == ("failed", 1)
+
+
+def test_a_local_run_leaves_nothing_behind_when_it_is_interrupted(cli: Cli, tmp_path: Path) -> None:
+    archive = tmp_path / "never.zip"
+    archive.write_bytes(zoo("never_exits"))
+    running = cli.start("worker", "run", archive, start_new_session=True)
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "Running..." in line:
+            break
+    os.killpg(running.pid, signal.SIGINT)
+    running.communicate(timeout=60)
+    assert running.returncode == 130
+    local = cli.platform.home / "local"
+    assert [path.name for path in local.iterdir() if path.name.startswith("job-")] == []
+    assert list((local / "0" / "work").iterdir()) == []
+    assert not (local / "0" / "state.db").exists()
+
+
+def test_the_doctor(cli: Cli, tmp_path: Path) -> None:
+    out, _ = cli.run("doctor")
+    assert "Sandbox: full" in out
+    assert f"{cli.platform.url} answers" in out
+    seen = cli.json("doctor")
+    assert (seen["ok"], seen["level"]) == (True, "full")
+
+
+@ROOT_ONLY
+def test_a_plain_user_needs_no_root(cli: Cli, hello: Path, trial: Path) -> None:
+    """The same commands as somebody who owns nothing but a folder."""
+    home = trial / "plain"
+    home.mkdir()
+    os.chown(home, PLAIN_UID, PLAIN_UID)
+    project = trial / "project"
+    shutil.copytree(hello, project)
+    me: dict[str, Any] = {
+        "user": PLAIN_UID,
+        "group": PLAIN_UID,
+        "extra_groups": [],
+        "cwd": "/",
+        "env": {"HOME": str(home), "FYKE_HOME": str(home / ".fyke")},
+    }
+    out, err = cli.run("worker", "run", project, **me)
+    assert json.loads(out)["url"] == "https://example.com/"
+    assert "cannot limit cpu and memory hard" in err
+    seen = cli.json("doctor", code=1, **me)
+    assert seen["level"] == "no-limits"
+    wrong = [check for check in seen["checks"] if check["state"] != "ok"]
+    assert [check["name"] for check in wrong] == ["limits"]
+    assert "script/up" in wrong[0]["remedy"]
+    system = me | {"env": me["env"] | {"FYKE_HOME": str(cli.platform.home)}}
+    assert "not running" in cli.run("run", "list", code=6, **system)[1]
+
+
+def test_settings_are_shown(cli: Cli) -> None:
+    values = cli.json("config", "show", "--origin")
+    assert values["work_mb"] == {"value": 64, "origin": "environment (FYKE_WORK_MB)"}
+    assert "durability" in cli.run("config", "show")[0]
+
+
+def test_versions(cli: Cli) -> None:
+    out = cli.run("--version")[0]
+    assert sys.version.split()[0] in out
+    assert "schema 0001" in out
+
+
+def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Path) -> None:
+    assert cli.run("db", "check")[1] == "All is well.\n"
+    assert cli.json("db", "check") == {"ok": True, "findings": []}
+    file = trial / "fyke.tar.zst"
+    assert cli.run("db", "backup", file)[0] == f"{file}\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "exists already" in cli.run("db", "backup", file, code=5)[1]
+    assert cli.json("db", "backup", trial / "again.tar.gz")["database"] == "sqlite"
+    with booted() as other:
+        other.stop()
+        other.home = trial / "restored"
+        assert Cli(other).json("db", "restore", file, "--home", other.home)["files"] > 3
+        assert "not empty" in cli.run("db", "restore", file, "--home", other.home, code=5)[1]
+        assert Cli(other).json("db", "migrate") == {"state": "0001", "rows": "r0001"}
+        other.start()
+        assert other.detail(ended)["status"] == 3
+        assert other.rows(ended) == cli.platform.rows(ended)
+        again = Cli(other).json("run", "rerun", ended, "--wait")
+        assert again["state"] == "succeeded"
+        other.stop()
+        assert Cli(other).json("db", "check")["ok"] is True
+
+
+def test_every_command_was_tried() -> None:
+    """Must stay the last test of this file."""
+    if len(USED) < 20:
+        pytest.skip("only some tests of this file were run")
+    known = set(reference.commands()) - {"fyke up", "fyke serve"}
+    assert known <= USED
