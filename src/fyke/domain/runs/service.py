@@ -42,6 +42,9 @@ from fyke.kit.ids import is_ulid, new_subtask_number, new_ulid
 # A runner that has not reported for this long does not count as alive.
 RUNNER_SILENCE_MS = 20_000
 
+# worker, usage in micros, traffic in bytes, attempts whose rows are hidden, the moment
+Figures = tuple[Worker | None, int, int, frozenset[str], int]
+
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
@@ -216,7 +219,16 @@ class Runs:
 
     async def get(self, caller: Caller, run_id: str) -> RunView:
         """The run with its live figures. Raises ``RunNotFound`` also for another account's."""
-        return await self._view(await self._owned(caller, run_id))
+        if not is_ulid(run_id):
+            raise RunNotFound
+
+        def work(tx: Transaction) -> tuple[Run, Figures]:
+            run = tx.runs.get(run_id)
+            if run is None or run.account_id != caller.account_id:
+                raise RunNotFound
+            return run, self._figures(tx, run)
+
+        return await self._view(*await self._storage.read(work))
 
     async def events(self, caller: Caller, run_id: str) -> list[RunEvent]:
         await self._owned(caller, run_id)
@@ -226,10 +238,13 @@ class Runs:
         self, caller: Caller, filter: RunFilter, *, offset: int, limit: int
     ) -> tuple[int, list[RunView]]:
         """Total count and one page, newest first."""
-        count, runs = await self._storage.read(
-            lambda tx: tx.runs.page(caller.account_id, filter, offset=offset, limit=limit)
-        )
-        return count, [await self._view(run) for run in runs]
+
+        def work(tx: Transaction) -> tuple[int, list[tuple[Run, Figures]]]:
+            count, runs = tx.runs.page(caller.account_id, filter, offset=offset, limit=limit)
+            return count, [(run, self._figures(tx, run)) for run in runs]
+
+        count, found = await self._storage.read(work)
+        return count, [await self._view(run, figures) for run, figures in found]
 
     async def _owned(self, caller: Caller, run_id: str) -> Run:
         run = await self._storage.read(lambda tx: tx.runs.get(run_id)) if is_ulid(run_id) else None
@@ -237,20 +252,21 @@ class Runs:
             raise RunNotFound
         return run
 
-    async def _view(self, run: Run) -> RunView:
-        def work(tx: Transaction) -> tuple[Worker | None, int, int, frozenset[str], int]:
-            worker = tx.workers.get(run.worker_id)
-            if run.state.terminal:
-                return worker, run.usage_micros, run.traffic_bytes, frozenset(), tx.now
-            return (
-                worker,
-                usage_micros(tx, self._rules, run),
-                tx.runs.usage(run.id).traffic_bytes,
-                tx.runs.hidden_attempts(run.id),
-                tx.now,
-            )
+    def _figures(self, tx: Transaction, run: Run) -> Figures:
+        """What a view of the run shows beside the run itself, of the same moment."""
+        worker = tx.workers.get(run.worker_id)
+        if run.state.terminal:
+            return worker, run.usage_micros, run.traffic_bytes, frozenset(), tx.now
+        return (
+            worker,
+            usage_micros(tx, self._rules, run),
+            tx.runs.usage(run.id).traffic_bytes,
+            tx.runs.hidden_attempts(run.id),
+            tx.now,
+        )
 
-        worker, usage, traffic, hidden, now = await self._storage.read(work)
+    async def _view(self, run: Run, figures: Figures) -> RunView:
+        worker, usage, traffic, hidden, now = figures
         if worker is None:
             raise RunNotFound
         rows = run.results

@@ -11,6 +11,7 @@ from fyke.storage.sql.records import columns, many, one, record, took_place
 from fyke.storage.sql.tables import accounts, api_keys, users
 
 _BY_ID = "SELECT * FROM accounts WHERE id = ?"
+_USER_BY_ID = "SELECT * FROM users WHERE id = ?"
 _BY_DIGEST = "SELECT * FROM api_keys WHERE digest = ?"
 
 
@@ -57,7 +58,9 @@ class SqlAccounts:
             raise Conflict(f"The user name {user.name!r} is taken; choose another one")
 
     def user(self, user_id: str) -> User | None:
-        return one(self._db.execute(select(users).where(users.c.id == user_id)), User)
+        # asked once per request, hence straight to the driver
+        row = fetch_one(self._db, _USER_BY_ID, (storable(user_id),))
+        return None if row is None else record(row, User)
 
     def users(self, account_id: str) -> list[User]:
         query = select(users).where(users.c.account_id == account_id)

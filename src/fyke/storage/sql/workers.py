@@ -8,10 +8,18 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select,
 
 from fyke.domain.workers.model import SystemDefaults, Version, VersionState, Worker
 from fyke.errors import Conflict, WorkerNotFound
-from fyke.storage.sql.dialects import contains, driver_sql, insert_new, locking, storable
+from fyke.storage.sql.dialects import (
+    contains,
+    driver_sql,
+    fetch_one,
+    insert_new,
+    locking,
+    storable,
+)
 from fyke.storage.sql.records import columns, many, one, record, took_place
 from fyke.storage.sql.tables import versions, workers
 
+_BY_ID = "SELECT * FROM workers WHERE id = ?"
 # Between the searchable texts, so that nothing is found across two of them.
 _SEPARATOR = "\x1f"
 
@@ -44,7 +52,9 @@ class SqlWorkers:
             raise Conflict(f"There is a worker {worker.path!r} already; choose another name")
 
     def get(self, worker_id: str) -> Worker | None:
-        return one(self._db.execute(select(workers).where(workers.c.id == worker_id)), Worker)
+        # asked with every look at a run, hence straight to the driver
+        row = fetch_one(self._db, _BY_ID, (storable(worker_id),))
+        return None if row is None else record(row, Worker)
 
     def by_path(self, owner: str, name: str) -> Worker | None:
         query = select(workers).where(workers.c.owner == owner, workers.c.name == name)
