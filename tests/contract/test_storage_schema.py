@@ -52,7 +52,7 @@ def test_an_empty_database_gets_exactly_the_tables_we_declare(database_url: str)
     with engine_at(database_url) as engine:
         before = current_and_head(engine)
         assert (before.current, before.known, before.up_to_date) == (None, True, False)
-        assert "fyke db upgrade" in check(engine)[0]
+        assert "fyke db migrate" in check(engine)[0]
         after = migrate(engine)
         assert after.up_to_date and after.current == before.head
         with engine.connect() as connection:

@@ -68,7 +68,7 @@ def check(engine: Engine) -> list[str]:
     if not version.up_to_date:
         return [
             f"the tables are at version {version.current or 'none'}, this program wants "
-            f"{version.head}: run fyke db upgrade, or the version of Fyke that wrote them"
+            f"{version.head}: run fyke db migrate, or the version of Fyke that wrote them"
         ]
     with for_reading(engine).connect() as connection, connection.begin():
         return [*_file(connection), *_rules(connection), *_ledger(connection)]
