@@ -358,6 +358,8 @@ def test_a_plain_user_needs_no_root(cli: Cli, hello: Path, trial: Path) -> None:
     out, err = cli.run("worker", "run", project, **me)
     assert json.loads(out)["url"] == "https://example.com/"
     assert "cannot limit cpu and memory hard" in err
+    cli.run("worker", "run", project, "--output", home / "rows.csv", **me)
+    assert (home / "rows.csv").stat().st_mode & 0o777 == 0o644
     seen = cli.json("doctor", code=1, **me)
     assert seen["level"] == "no-limits"
     wrong = [check for check in seen["checks"] if check["state"] != "ok"]

@@ -35,9 +35,16 @@ def local_work(folder: Annotated[Path, typer.Argument()]) -> None:
 
 def do(folder: Path) -> int:
     """Carry out the order in ``folder`` and leave the result there; return the exit status."""
+    before = os.umask(0o077)
+    try:
+        return _do(folder)
+    finally:
+        os.umask(before)  # what the user asked for is written afterwards, with the user's own
+
+
+def _do(folder: Path) -> int:
     from fyke.telemetry.logging import configure
 
-    os.umask(0o077)
     order = json.loads((folder / ORDER).read_text())
     settings = load_settings(home=order["home"], **order["settings"])
     configure("local", "error")
