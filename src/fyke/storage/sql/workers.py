@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from fyke.domain.workers.model import SystemDefaults, Version, VersionState, Worker
 from fyke.errors import Conflict, WorkerNotFound
@@ -20,6 +21,7 @@ from fyke.storage.sql.records import columns, many, one, record, took_place
 from fyke.storage.sql.tables import versions, workers
 
 _BY_ID = "SELECT * FROM workers WHERE id = ?"
+_BY_NUMBER = "SELECT * FROM versions WHERE worker_id = ? AND number = ?"
 # Between the searchable texts, so that nothing is found across two of them.
 _SEPARATOR = "\x1f"
 
@@ -31,7 +33,7 @@ def search_text(worker_id: str, path: str, title: str, description: str) -> str:
     return _SEPARATOR.join((worker_id, path, title, description)).casefold()
 
 
-def _version(row: RowMapping) -> Version:
+def _version(row: Mapping[Any, Any]) -> Version:
     values: dict[str, Any] = dict(row)
     values["defaults"] = record(row, SystemDefaults)
     return record(values, Version)
@@ -102,10 +104,8 @@ class SqlWorkers:
         self._set_latest(version.worker_id)
 
     def version(self, worker_id: str, number: str) -> Version | None:
-        query = select(versions).where(
-            versions.c.worker_id == worker_id, versions.c.number == number
-        )
-        row = self._db.execute(query).mappings().first()
+        # asked with every page of rows and every start
+        row = fetch_one(self._db, _BY_NUMBER, (storable(worker_id), storable(number)))
         return None if row is None else _version(row)
 
     def versions(self, worker_id: str) -> list[Version]:
