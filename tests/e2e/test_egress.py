@@ -308,6 +308,8 @@ def test_a_run_that_uses_exactly_its_limit_has_not_gone_over_it(
     assert ends[exact]["traffic"] == exact
     assert ends[exact - 1]["status"] == FAILED
     assert ends[exact - 1]["traffic"] == exact - 1
+    in_mb = f"0.{exact - 1:06d}".rstrip("0")
+    assert f"max_total_traffic of {in_mb} MB" in ends[exact - 1]["err_msg"]
 
 
 def test_the_limit_is_for_all_subtasks_together(world: World, site: CountingSite) -> None:

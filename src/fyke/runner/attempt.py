@@ -39,7 +39,7 @@ from fyke.domain.logs.model import LogType, NewLogEntry
 from fyke.domain.results.intake import AttemptIntake, Intake
 from fyke.domain.runs.attempts import Attempts, Report
 from fyke.domain.runs.model import Outcome, Run
-from fyke.domain.runs.outcome import sentence
+from fyke.domain.runs.outcome import millionths, sentence
 from fyke.domain.workers.model import Version, Worker
 from fyke.errors import StaleLease
 from fyke.runner.bundles import BundleCache
@@ -126,7 +126,7 @@ class Carrier:
 
     def traffic_tripped(self) -> None:
         """The egress cut the attempt off at its limit."""
-        megabytes = f"{self.lease.run.limits.max_traffic_bytes / 1e6:g}"
+        megabytes = millionths(self.lease.run.limits.max_traffic_bytes)
         message = sentence(Outcome.TRAFFIC_CAP, megabytes=megabytes)
         self._limit_of_run(Outcome.TRAFFIC_CAP, message)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fyke.domain.contracts import Results, Storage, Transaction, Usage
 from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.model import Attempt, Outcome, Run, RunState, SubtaskState
-from fyke.domain.runs.outcome import sentence
+from fyke.domain.runs.outcome import millionths, sentence
 from fyke.domain.runs.transitions import Rules, apply, usage_micros
 from fyke.errors import StaleLease
 
@@ -103,8 +103,8 @@ class Attempts:
     def _limit(self, tx: Transaction, run: Run, outcome: Outcome) -> LimitReached:
         message = sentence(
             outcome,
-            megabytes=f"{run.limits.max_traffic_bytes / 1e6:g}",
-            usd=f"{(run.limits.max_charge_micros or run.hold_micros) / 1e6:g}",
+            megabytes=millionths(run.limits.max_traffic_bytes),
+            usd=millionths(run.limits.max_charge_micros or run.hold_micros),
         )
         alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
         return LimitReached(alive, outcome, message)
