@@ -139,7 +139,7 @@ class InsufficientTraffic(Refused):
 
 
 class Conflict(Refused):
-    """The name is taken, or the same idempotency key came with another body."""
+    """The name is taken, or somebody else changed the same thing at the same time."""
 
     key = "conflict"
     default = "Conflict"

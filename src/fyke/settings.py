@@ -37,7 +37,9 @@ def default_home() -> Path:
 class Settings(BaseSettings):
     """All that can be set. Sizes say their unit in the name; times are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="FYKE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="FYKE_", extra="ignore", frozen=True, env_ignore_empty=True
+    )
 
     home: Path = Field(default_factory=default_home)
 

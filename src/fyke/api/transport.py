@@ -26,8 +26,7 @@ _OWN_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PREFLIGHT = {
     "access-control-allow-origin": "*",
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
-    "access-control-allow-headers": "authorization, api-key, x-api-key, content-type, "
-    "idempotency-key",
+    "access-control-allow-headers": "authorization, api-key, x-api-key, content-type",
     "access-control-max-age": "600",
 }
 _EVERY_ANSWER = (

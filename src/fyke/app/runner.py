@@ -104,7 +104,7 @@ def make_runner(house: House, sandbox: Sandbox, egress: Egress, report: Isolatio
         isolation=report,
         unsafe=settings.unsafe,
         work_bytes=settings.work_mb * 2**20,
-        regions=frozenset(settings.egress_upstreams),
+        regions=frozenset(region.upper() for region in settings.egress_upstreams),
     )
     runner = Runner(
         identity(settings),

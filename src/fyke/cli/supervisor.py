@@ -25,6 +25,7 @@ log = structlog.get_logger()
 STABLE_SECONDS = 10.0
 LONGEST_PAUSE = 5.0
 STOP_SECONDS = 10.0
+IDLE_END_SECONDS = 2.0  # a runner that carries nothing has ended by then
 
 
 @dataclass(slots=True)
@@ -118,7 +119,7 @@ class Supervisor:
         process.send_signal(signal.SIGTERM)
         ended = asyncio.create_task(process.wait())
         hurried = asyncio.create_task(hurry.wait())
-        await asyncio.wait({ended}, timeout=0.5)
+        await asyncio.wait({ended}, timeout=IDLE_END_SECONDS)
         if not ended.done():
             say(f"Waiting up to {seconds:g} s for running Workers; Ctrl-C again stops them now.")
             await asyncio.wait(

@@ -73,11 +73,17 @@ class AttemptIntake:
         """
         self.note_call()
         self._check_open()
-        if len(text) > DECODE_IN_THREAD_BYTES:
-            decoded = await asyncio.to_thread(decode_row, text)
-            self._check_open()
-        else:
-            decoded = decode_row(text)
+        try:
+            if len(text) > DECODE_IN_THREAD_BYTES:
+                decoded = await asyncio.to_thread(decode_row, text)
+                self._check_open()
+            else:
+                decoded = decode_row(text)
+        except RowRefused as refused:
+            # Most SDK files drop the answer: without this line the row would be lost in silence.
+            if self._caps.first_warning("refused"):
+                self.log(LogType.WARN, f"A row was refused: {refused}", system=True)
+            raise
         row = decoded.row
         if self._caps.full(len(row.data)):
             await self._recount_or_refuse(len(row.data))
