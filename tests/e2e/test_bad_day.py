@@ -151,6 +151,31 @@ def test_the_launcher_is_started_again_and_what_it_carried_ends_with_a_reason(
     assert own_platform.ended(again)["status"] == SUCCEEDED
 
 
+def test_nothing_outlives_the_supervisor() -> None:
+    with booted() as platform:
+        run = platform.start_run(platform.push(zoo("pushes_for_ever"), "pushes-for-ever"))
+        platform.wait_for(lambda: platform.detail(run)["results"] > 0, "a row")
+        everything = platform.tree()
+        os.kill(_parent(platform.role("runner")), signal.SIGKILL)
+        gone = "the end of all processes"
+        platform.process, process = None, platform.process
+        assert process is not None
+        platform.wait_for(lambda: not [p for p in everything if _alive(p)], gone, 20)
+        process.wait(10)
+        platform.start()
+        detail = platform.ended(run)
+        assert detail["status"] == FAILED
+        assert "runner was lost" in detail["err_msg"]
+        assert len(platform.rows(run)) == detail["results"] > 0
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_data_folder_is_used_by_one_platform_at_a_time(own_platform: Booted) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "fyke.cli.main", "up", "--port", "0"],

@@ -45,6 +45,8 @@ class Booted:
         if self.uid is not None:
             os.chown(self.folder, self.uid, self.uid)
             identity = {"user": self.uid, "group": self.uid, "extra_groups": []}
+        server_file = self.home / "server.json"
+        server_file.unlink(missing_ok=True)  # a killed platform leaves its own behind
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "fyke.cli.main", "up", "--port", "0", *arguments],
@@ -56,7 +58,6 @@ class Booted:
                 start_new_session=True,
                 **identity,
             )
-        server_file = self.home / "server.json"
         self.wait_for(lambda: server_file.exists() and server_file.read_text(), "server.json")
         self.url = json.loads(server_file.read_text())["url"]
         self.key = (self.home / "owner.key").read_text().strip()

@@ -89,6 +89,7 @@ class Supervisor:
             "serve",
             "--role",
             role.name,
+            "--child",
             *role.arguments,
             env=self._environment,
             pass_fds=role.pass_fds,
