@@ -121,10 +121,13 @@ def make_runner(house: House, sandbox: Sandbox, egress: Egress, report: Isolatio
 
 def _drain_on_sigterm(runner: Runner) -> None:
     asked = 0
+    supervisor = os.getppid()
 
     def on_sigterm() -> None:
         nonlocal asked
         asked += 1
-        runner.drain() if asked == 1 else runner.stop_all()
+        runner.drain()
+        if asked > 1 or os.getppid() != supervisor:  # nobody is left to wait for
+            runner.stop_all()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_sigterm)
