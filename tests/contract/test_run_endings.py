@@ -209,7 +209,7 @@ async def test_an_abort_stops_what_runs_and_ends_what_waits(stage: Stage) -> Non
     assert moved is not None
     assert moved.state is RunState.ABORTING
     assert STOP in stage.rings
-    orders = await stage.attempts.report("r1", [Report(lease.attempt, Usage())], 15_000)
+    orders = await stage.attempts.report([Report(lease.attempt, Usage())], 15_000)
     assert orders.stop[lease.attempt.id][0] is Outcome.ABORTED
     await stage.end(lease, Outcome.ABORTED)
     now = await stage.check_ended_once(run)
@@ -243,7 +243,7 @@ async def test_a_runner_that_was_given_up_can_change_nothing(stage: Stage) -> No
     assert await stage.end(lease) is None
     with pytest.raises(StaleLease):
         await stage.attempts.started(lease.attempt)
-    orders = await stage.attempts.report("r1", [Report(lease.attempt, Usage(99))], 15_000)
+    orders = await stage.attempts.report([Report(lease.attempt, Usage(99))], 15_000)
     assert orders.lost == {lease.attempt.id}
     assert await stage.check_ended_once(run) == now
 
@@ -252,13 +252,13 @@ async def test_a_traffic_cap_of_the_run_counts_all_its_attempts(stage: Stage) ->
     limits = RunLimits(0.125, 512, 1800, 0, 1_000)
     run, leases = await stage.start(2, limits=limits)
     reports = [Report(lease.attempt, Usage(traffic_bytes=499)) for lease in leases]
-    assert not (await stage.attempts.report("r1", reports, 15_000)).stop
-    reports = [Report(lease.attempt, Usage(traffic_bytes=500)) for lease in leases]
-    orders = await stage.attempts.report("r1", reports, 15_000)
+    assert not (await stage.attempts.report(reports, 15_000)).stop
+    reports = [Report(lease.attempt, Usage(traffic_bytes=501)) for lease in leases]
+    orders = await stage.attempts.report(reports, 15_000)
     assert {outcome for outcome, _ in orders.stop.values()} == {Outcome.TRAFFIC_CAP}
     assert len(orders.stop) == 2
     for lease in leases:
-        await stage.end(lease, Outcome.TRAFFIC_CAP, traffic_bytes=500)
+        await stage.end(lease, Outcome.TRAFFIC_CAP, traffic_bytes=501)
     now = await stage.check_ended_once(run)
     assert (now.state, now.outcome) == (RunState.FAILED, Outcome.TRAFFIC_CAP)
     assert "max_total_traffic" in now.err_msg
@@ -269,9 +269,9 @@ async def test_a_charge_cap_stops_the_run(stage: Stage) -> None:
     limits = RunLimits(0.125, 512, 1800, 2_000_000, 0)
     run, [lease] = await stage.start(limits=limits)
     under = [Report(lease.attempt, Usage(traffic_bytes=1_900_000_000))]
-    assert not (await stage.attempts.report("r1", under, 15_000)).stop
+    assert not (await stage.attempts.report(under, 15_000)).stop
     over = [Report(lease.attempt, Usage(traffic_bytes=2_100_000_000))]
-    orders = await stage.attempts.report("r1", over, 15_000)
+    orders = await stage.attempts.report(over, 15_000)
     assert orders.stop[lease.attempt.id][0] is Outcome.CHARGE_CAP
     await stage.end(lease, Outcome.CHARGE_CAP, traffic_bytes=2_100_000_000)
     now = await stage.check_ended_once(run)

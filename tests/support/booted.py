@@ -38,6 +38,9 @@ class Booted:
     def environment(self) -> dict[str, str]:
         named = {f"FYKE_{name.upper()}": value for name, value in self.settings.items()}
         kept = {k: v for k, v in os.environ.items() if not k.startswith("FYKE_")}
+        # Two platforms on one machine must not hand out the same users.
+        lane = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+        named.setdefault("FYKE_ATTEMPT_UID_BASE", str(30_000 + 4096 * lane))
         return {**kept, "HOME": str(self.folder), "FYKE_HOME": str(self.home), **named}
 
     def start(self, *arguments: str) -> Booted:

@@ -103,8 +103,8 @@ def test_a_neighbour_of_a_flooder(fyke: Platform, kind: str) -> None:
     with flood(flooded, kind):
         during = latencies(quiet_port)
     print(f"{kind}: p50 {before * 1e6:.0f} us before, {during * 1e6:.0f} us during the flood")
-    # generous, because the flooder takes one of two cores; without bounds it is seconds
-    assert during < max(0.05, before * 20)
+    # no measure of speed: without bounds the neighbour gets no answer at all for many seconds
+    assert during < 1
     assert sum(run == "run-quiet" for run, _, _ in fyke.results.stored) == 400
 
 
