@@ -17,11 +17,12 @@ def make_home(settings: Settings) -> None:
 
     The folder itself may be passed through, because a sandbox's own user mounts bundles,
     environments and its work folder from below it; everything with secrets in it may not be read.
+    The cache of projects cannot be listed either, so their digests are the key to them.
     """
     for path, mode in (
         (settings.home, PERMISSIONS["open"]),
-        (settings.home / "cache", PERMISSIONS["shared"]),
-        (settings.bundles_dir, PERMISSIONS["shared"]),
+        (settings.home / "cache", PERMISSIONS["open"]),
+        (settings.bundles_dir, PERMISSIONS["open"]),
         (settings.environments_dir, PERMISSIONS["shared"]),
         (settings.work_dir, PERMISSIONS["open"]),
         (settings.run_dir, PERMISSIONS["private"]),

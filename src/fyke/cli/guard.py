@@ -6,12 +6,14 @@ long as the platform, restarts the launcher when it dies, and ends it with the p
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -46,10 +48,7 @@ def guard(settings: Settings, arguments: list[str]) -> int:
             if launcher.poll() is not None:
                 print("fyke: the launcher ended; starting it again", file=sys.stderr)
                 launcher = _start_launcher(settings, user)
-            try:
-                child.wait(0.5)
-            except subprocess.TimeoutExpired:
-                continue
+            _sleep_until_one_ends({child.pid, launcher.pid})
         return child.returncode if child.returncode >= 0 else 128 - child.returncode
     finally:
         if child.poll() is None:
@@ -57,6 +56,15 @@ def guard(settings: Settings, arguments: list[str]) -> int:
             child.wait(60)
         launcher.terminate()
         launcher.wait(10)
+
+
+def _sleep_until_one_ends(ours: set[int]) -> None:
+    """As the first process of a container we are also given orphans; those are buried here, or
+    the next sleep would end at once, and the next.
+    """
+    ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+    if ended is not None and ended.si_pid not in ours:
+        os.waitpid(ended.si_pid, 0)
 
 
 def _service_user(settings: Settings) -> pwd.struct_passwd:
@@ -87,7 +95,11 @@ def _check_program_is_readable() -> None:
 def _own_home(settings: Settings, user: pwd.struct_passwd) -> None:
     """The data folder belongs to the service user; its parents must let it through."""
     home = settings.home
-    home.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(home.absolute().parents):
+        if not folder.exists():
+            folder.mkdir()
+            folder.chmod(0o755)  # our umask would close it to the user who must pass it
+    home.mkdir(exist_ok=True)
     for folder in home.absolute().parents:
         if not folder.stat().st_mode & 0o001:
             raise CommandFailed(
@@ -99,12 +111,25 @@ def _own_home(settings: Settings, user: pwd.struct_passwd) -> None:
     home.chmod(0o711)
 
 
+@contextlib.contextmanager
+def _as_user(user: pwd.struct_passwd) -> Iterator[None]:
+    """Work in the service user's own folder with that user's rights: a name in it may be a link
+    to anything by now, and root would follow it and give the target away.
+    """
+    os.setegid(user.pw_gid)
+    os.seteuid(user.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
 def _start_launcher(settings: Settings, user: pwd.struct_passwd) -> subprocess.Popen[bytes]:
-    run_dir = settings.run_dir
-    run_dir.mkdir(exist_ok=True)
-    run_dir.chmod(0o700)
-    os.chown(run_dir, user.pw_uid, user.pw_gid)
-    settings.launcher_socket.unlink(missing_ok=True)
+    with _as_user(user):
+        settings.run_dir.mkdir(mode=0o700, exist_ok=True)
+        settings.run_dir.chmod(0o700)
+        settings.launcher_socket.unlink(missing_ok=True)
     launcher = subprocess.Popen(
         [
             sys.executable,

@@ -110,4 +110,4 @@ def do_job(settings: Settings, job: Job, order: dict[str, Any]) -> int:
             f'There is no system user "{settings.service_user}"; script/up makes it'
         ) from None
     job.hand_over(user.pw_uid, user.pw_gid)
-    return guard(settings, ["local-work", str(job.folder)])
+    return guard(settings, ["local-work", str(job.folder), "--parent", str(os.getpid())])

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from fyke.settings import Settings
 
 
-def local_work(folder: Annotated[Path, typer.Argument()]) -> None:
+def local_work(
+    folder: Annotated[Path, typer.Argument()], parent: Annotated[int, typer.Option(hidden=True)]
+) -> None:
     """Carry out a local order. Started by other commands, not by people."""
     from fyke.cli.supervisor import die_with_parent
 
-    die_with_parent()
+    die_with_parent(parent)
     sys.exit(do(folder))
 
 

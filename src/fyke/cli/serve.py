@@ -23,7 +23,7 @@ class RoleName(StrEnum):
 
 def serve(
     role: Annotated[RoleName, typer.Option(help="Which role to run in this process.")],
-    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+    parent: Annotated[int, typer.Option(hidden=True)] = 0,
     fd: Annotated[int, typer.Option(hidden=True)] = -1,
     host: Annotated[str | None, typer.Option(help="Address to listen on (server).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (server).")] = None,
@@ -39,10 +39,10 @@ def serve(
     os.umask(0o077)
     settings = load_settings(home=home, host=host, port=port)
     configure(role.value, settings.log_level)
-    if child:
+    if parent:
         from fyke.cli.supervisor import die_with_parent
 
-        die_with_parent()
+        die_with_parent(parent)
     else:
         from fyke.app.prepare import prepare
 

@@ -89,7 +89,8 @@ class Supervisor:
             "serve",
             "--role",
             role.name,
-            "--child",
+            "--parent",
+            str(os.getpid()),
             *role.arguments,
             env=self._environment,
             pass_fds=role.pass_fds,
@@ -143,12 +144,16 @@ class Supervisor:
             await process.wait()
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent dies, whatever killed the parent."""
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to end this process when its parent dies, whatever killed the parent.
+
+    ``parent`` is the pid of the one who started us: in a container that may well be 1, which
+    elsewhere would mean that it is gone already.
+    """
     import ctypes
 
     pr_set_pdeathsig = 1
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(pr_set_pdeathsig, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() == 1:
+    if os.getppid() != parent:
         raise SystemExit("the supervisor is gone")
