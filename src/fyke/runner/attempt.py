@@ -8,6 +8,7 @@ fenced off, and only then does the state say that it ended.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections import deque
 from collections.abc import Coroutine
@@ -36,6 +37,7 @@ from fyke.domain.contracts import (
 )
 from fyke.domain.logs import system
 from fyke.domain.logs.model import LogType, NewLogEntry
+from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.results.intake import AttemptIntake, Intake
 from fyke.domain.runs.attempts import Attempts, Report
 from fyke.domain.runs.model import Outcome, Run
@@ -190,7 +192,15 @@ class Carrier:
 
     async def _in_box(self, intake: AttemptIntake, box: Box, limits: BoxLimits) -> End:
         secret = secrets.token_urlsafe(24)
-        await self._open_egress(intake, box, secret)
+        try:
+            await self._open_egress(intake, box, secret)
+            return await self._serve_and_run(intake, box, limits, secret)
+        finally:
+            self._final_traffic = await self._tools.egress.close(self.attempt.id)
+
+    async def _serve_and_run(
+        self, intake: AttemptIntake, box: Box, limits: BoxLimits, secret: str
+    ) -> End:
         service = SdkService(intake, self.lease.subtask.input_json.encode())
         sdk = await serve(box.listeners["sdk"], service.handle)
         try:
@@ -202,7 +212,6 @@ class Carrier:
             return await self._watch(intake, box, limits)
         finally:
             await sdk.close()
-            self._final_traffic = await self._tools.egress.close(self.attempt.id)
 
     async def _open_egress(self, intake: AttemptIntake, box: Box, secret: str) -> None:
         run = self.lease.run
@@ -312,15 +321,19 @@ class Carrier:
 
     async def _limit_cpu_after_boot(self, intake: AttemptIntake, box: Box) -> None:
         """A quota from the first millisecond makes small Workers start seven times slower."""
-        await asyncio.wait(
-            {asyncio.create_task(intake.first_call.wait())}, timeout=BOOT_GRACE_SECONDS
-        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BOOT_GRACE_SECONDS):
+                await intake.first_call.wait()
         await box.apply_cpu_limit()
 
     async def _poll_usage(self, box: Box, limits: BoxLimits) -> None:
         while True:
             await asyncio.sleep(1.0)
-            self._box_usage = await box.usage()
+            try:
+                self._box_usage = await box.usage()
+            except SandboxFault as error:  # one bad look must not end the watch over the disk
+                log.warning("box_not_measured", attempt=self.attempt.id, error=str(error))
+                continue
             if self._box_usage.work_bytes > limits.work_size:
                 megabytes = f"{limits.work_size / 2**20:g}"
                 self.stop(Outcome.DISK_CAP, sentence(Outcome.DISK_CAP, megabytes=megabytes))
@@ -336,12 +349,16 @@ class Carrier:
         else:
             _say(intake, system.failed(self.attempt.number, end.message, list(self._last_lines), 0))
         rows = await intake.close()
-        run = await self._tools.attempts.ended(
-            self.attempt,
-            end.outcome,
-            end.message,
-            self._usage(),
-            actor=f"runner {self.attempt.runner_id}",
+        # Waits as the rows did: a store that is away for a moment must not turn a run that has
+        # succeeded into one whose runner was lost.
+        run = await retry_while_unavailable(
+            lambda: self._tools.attempts.ended(
+                self.attempt,
+                end.outcome,
+                end.message,
+                self._usage(),
+                actor=f"runner {self.attempt.runner_id}",
+            )
         )
         log.info(
             "attempt_ended",

@@ -165,7 +165,7 @@ class Runner:
         if not rung.done():
             return rung
         if rung.result() == STOP:
-            await self._report()
+            await self._report_safely()
         return asyncio.create_task(ear.wait(frozenset({WORK, STOP}), SWEEP_SECONDS))
 
     def _room(self) -> Room:
@@ -241,12 +241,18 @@ class Runner:
         while True:
             await asyncio.sleep(REPORT_SECONDS)
             beats += 1
-            try:
-                await self._report()
-                if beats % 5 == 0:
-                    await self._hello()
-            except FykeError as error:
-                log.error("cannot_report", error=str(error))
+            await self._report_safely(hello=beats % 5 == 0)
+
+    async def _report_safely(self, *, hello: bool = False) -> None:
+        """Whatever fails, the next report is tried: without them every lease would lapse."""
+        try:
+            await self._report()
+            if hello:
+                await self._hello()
+        except FykeError as error:
+            log.error("cannot_report", error=str(error))
+        except Exception:
+            log.exception("cannot_report")
 
     async def _report(self) -> None:
         carriers = dict(self._carriers)

@@ -140,7 +140,13 @@ class WalledBox:
 
     async def close(self) -> None:
         """The listeners stay open: their receiver owns them."""
-        await _ours(self._held.close())
+        try:
+            await _ours(self._held.close())
+        finally:
+            self._close_ends()
+
+    def _close_ends(self) -> None:
+        """Also when the walls could not be taken down: descriptors are ours either way."""
         if self._closed:
             return
         self._closed = True
