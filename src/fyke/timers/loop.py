@@ -12,6 +12,8 @@ from fyke.kit.backoff import delay
 
 log = structlog.get_logger()
 
+FAILURE_SECONDS = 1.0  # the shortest rest after a bad pass, also of a timer that never rests
+
 
 class Timer(Protocol):
     """Something that is done again and again."""
@@ -38,5 +40,11 @@ async def _repeat(timer: Timer) -> None:
             # One bad pass (a database that is away, say) must not end the timer for good.
             failures += 1
             log.exception("timer_failed", timer=type(timer).__name__)
-        pause = timer.seconds if not failures else delay(failures, base=timer.seconds, cap=60)
-        await asyncio.sleep(pause)
+        await asyncio.sleep(_pause(timer.seconds, failures))
+
+
+def _pause(seconds: float, failures: int) -> float:
+    """A timer without a pause of its own must not fail at full speed and fill the log."""
+    if not failures:
+        return seconds
+    return delay(failures, base=max(seconds, FAILURE_SECONDS), cap=60)
