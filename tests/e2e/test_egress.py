@@ -327,7 +327,8 @@ def test_the_limit_is_for_all_subtasks_together(world: World, site: CountingSite
     detail = world.platform.ended(run)
     assert detail["status"] == FAILED
     assert detail["err_msg"] == "Stopped: max_total_traffic of 5 MB was reached"
-    assert 5_000_000 < detail["traffic"] == site.passed  # none of them alone went over it
+    # what the site gave to connections that were then cut off never came to the run
+    assert 5_000_000 < detail["traffic"] <= site.passed
 
 
 # --- regions ----------------------------------------------------------------------------------

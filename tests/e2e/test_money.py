@@ -64,7 +64,7 @@ class Guest:
     def ended(self, run: str) -> dict[str, Any]:
         def look() -> Any:
             detail = self.detail(run)
-            return detail if detail["status"] in (SUCCEEDED, FAILED, ABORTED) else None
+            return detail if detail["finished_at"] else None  # 5 is also for what is still ending
 
         detail: dict[str, Any] = self.platform.wait_for(look, "the end of the run")
         return detail

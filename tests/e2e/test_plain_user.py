@@ -12,13 +12,14 @@ from typing import Any
 import httpx2
 import pytest
 
-from support.booted import PLAIN_UID, Booted, booted
+from support.booted import Booted, booted
 from support.projects import python_project, zoo
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 SUCCEEDED, FAILED = 3, 4
-UID = PLAIN_UID + 1  # of this file alone, so that every process of this user is one of ours
+# of this run of the suite alone, so that every process of this user is one of ours
+UID = 20_000 + os.getpid() % 10_000
 LOOKS = """
 import os
 import socket

@@ -193,7 +193,7 @@ class Booted:
 
         def look() -> Any:
             detail = self.detail(run)
-            return detail if detail["status"] in (3, 4, 5) else None
+            return detail if detail["finished_at"] else None  # 5 is also for what is still ending
 
         result: dict[str, Any] = self.wait_for(look, f"the end of run {run}", seconds)
         return result
