@@ -162,7 +162,6 @@ class FileOperations:
                 link.keys,
                 safe=link.safe,
                 bom=link.bom,
-                name=wanted.name,
             )
         except RunNotFound:
             raise NotFound from None

@@ -38,7 +38,6 @@ log = structlog.get_logger()
 
 REPORT_SECONDS = 1.0
 SWEEP_SECONDS = 5.0
-PLATFORM_STOPPED = "The platform was stopped while the Worker was running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +258,6 @@ class Runner:
         if not carriers:
             return
         orders = await self._attempts.report(
-            self._identity.id,
             [c.report() for c in carriers.values()],
             int(self._engine.lease_seconds * 1000),
         )

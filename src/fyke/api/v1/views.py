@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 
 from fyke.api.envelope import encode, success_raw
-from fyke.api.v1.words import ORIGIN, STATUS, megabytes, seconds, usd
+from fyke.api.v1.words import ORIGIN, megabytes, seconds, usd
 from fyke.domain.accounts.model import Account
 from fyke.domain.billing.pricing import format_balance, format_usage
+from fyke.domain.callbacks.payload import NUMBERS
 from fyke.domain.logs.model import LogEntry
 from fyke.domain.results.headers import with_id
 from fyke.domain.results.service import ResultPage
@@ -59,7 +60,7 @@ def run_detail(view: RunView) -> dict[str, Any]:
     run = view.run
     started, finished = seconds(run.started_at), seconds(run.finished_at)
     return {
-        "status": STATUS[run.state],
+        "status": NUMBERS[run.state],
         "err_msg": run.err_msg,
         "slug": run.id,
         "scraper_title": view.worker.title,
@@ -95,7 +96,7 @@ def sync_result(run: Run, now: int, page: ResultPage) -> bytes:
     data = {
         "run_slug": run.id,
         "run_status": "completed" if ended else "running",
-        "status": STATUS[run.state],
+        "status": NUMBERS[run.state],
         "error_message": run.err_msg,
         "result_message": "",
         "execution_start_timestamp": run.started_at,

@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 from fyke.domain.billing.model import MICROS
+from fyke.domain.callbacks.payload import NUMBERS
 from fyke.domain.runs.model import Origin, RunState
-
-STATUS: dict[RunState, int] = {
-    RunState.READY: 1,
-    RunState.RUNNING: 2,
-    RunState.ENDING: 2,
-    RunState.ABORTING: 5,
-    RunState.SUCCEEDED: 3,
-    RunState.FAILED: 4,
-    RunState.ABORTED: 5,
-}
 
 ORIGIN: dict[Origin, str] = {
     Origin.API: "api",
@@ -35,7 +26,7 @@ STATUS_NAMES: dict[str, int] = {
 
 def states_of(status: int) -> tuple[RunState, ...]:
     """The states that v1 shows as ``status``; 0 means all of them, which is no filter."""
-    return tuple(state for state, number in STATUS.items() if number == status)
+    return tuple(state for state, number in NUMBERS.items() if number == status)
 
 
 def seconds(ms: int) -> int:

@@ -23,7 +23,7 @@ _WORDS = {
     RunState.FAILED: "failed",
     RunState.ABORTED: "aborted",
 }
-_NUMBERS = {
+NUMBERS = {  # API v1 answers with the same
     RunState.READY: 1,
     RunState.RUNNING: 2,
     RunState.ENDING: 2,
@@ -57,7 +57,7 @@ def payload(run: Run) -> Payload:
     return Payload(
         run_slug=run.id,
         run_id=run.id,
-        status=_NUMBERS[run.state],
+        status=NUMBERS[run.state],
         results=run.results,
         usage=format_usage(run.usage_micros),
         run_status=_WORDS[run.state],

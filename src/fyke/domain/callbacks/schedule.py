@@ -20,7 +20,6 @@ WAITS = (
     20 * _HOUR,
     23 * _HOUR,
 )
-MAX_TRIES = len(WAITS) + 1
 JITTER = 0.1  # share by which a wait differs both ways, so that many do not come back together
 
 

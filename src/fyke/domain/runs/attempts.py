@@ -57,7 +57,7 @@ class Attempts:
         if not await self._storage.write(work):
             raise StaleLease
 
-    async def report(self, runner_id: str, reports: list[Report], lease_ms: int) -> Orders:
+    async def report(self, reports: list[Report], lease_ms: int) -> Orders:
         """Renew the leases, save the counters, check the caps that are for whole runs."""
 
         def work(tx: Transaction) -> Orders:

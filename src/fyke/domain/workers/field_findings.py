@@ -140,7 +140,7 @@ def check_bounds(item: Item, path: Path, prefix: str, report: Report) -> None:
         elif value is not None and type_of(item) not in ("integer", "number", ""):
             message = f'"{name}": {key} only works with numbers'
             report.add(code, (*path, key), message, f"remove {key}, or use type integer")
-    if is_number(minimum) and is_number(maximum) and minimum > maximum:  # type: ignore[operator]
+    if is_number(minimum) and is_number(maximum) and minimum > maximum:
         message, remedy = f'"{name}": minimum is above maximum', "swap or correct the two"
         report.add(code, (*path, "minimum"), message, remedy)
 
@@ -206,8 +206,8 @@ def _check_default(item: Item, path: Path, report: Report) -> None:
     _check_default_choice(item, default, at, report)
     if is_number(default):
         minimum, maximum = item.get("minimum"), item.get("maximum")
-        low, high = is_number(minimum) and default < minimum, is_number(maximum)
-        if low or (high and default > maximum):
+        low = is_number(minimum) and default < minimum
+        if low or (is_number(maximum) and default > maximum):
             message = f'"{name}": the default lies outside minimum and maximum'
             report.add("input_default_bound_mismatch", at, message, "correct default or bounds")
 

@@ -178,7 +178,7 @@ def _limit_problem(item: object, fields: frozenset[str]) -> tuple[str, str]:
     if field.strip() not in fields:
         message = f"limits.field {field.strip()} is not in concurrency.fields"
         return message, "name one of concurrency.fields"
-    if not is_number(most) or most <= 0:  # type: ignore[operator]
+    if not is_number(most) or most <= 0:
         return "limits.max must be greater than 0", "give a positive number"
     if pattern is not None and not _is_pattern(pattern):
         return "limits.regex invalid", "correct the regular expression or remove it"

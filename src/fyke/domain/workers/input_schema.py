@@ -1,4 +1,4 @@
-"""``input_schema.json``: what a Worker asks for, read leniently and kept unchanged for the wire.
+"""``input_schema.json``: what a Worker asks for, read leniently. The wire shows the text itself.
 
 Reading refuses only what makes the schema unusable: text that is no JSON, a root that is no
 object, no ``properties`` array, a field without a name or with the name of another. All else that
@@ -9,7 +9,7 @@ it come from ``input_findings.check``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from fyke.domain.workers import jsontext
 from fyke.errors import InvalidRequest
@@ -34,51 +34,24 @@ _EDITOR_TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """One choice of a select, radio or checkbox field."""
-
-    label: str
-    value: object
-
-
-@dataclass(frozen=True, slots=True)
-class Param:
-    """One column of a ``requestListSource`` field."""
-
-    name: str
-    title: str
-    type: str
-    required: bool
-
-
-@dataclass(frozen=True, slots=True)
 class InputField:
-    """One entry of ``properties``. Members that the schema leaves out are empty.
+    """One entry of ``properties``, as far as a run's input is held to it.
 
     ``type`` is the declared one, or what editor and default tell; ``""`` when nothing does.
     """
 
     name: str
-    title: str
     type: str
-    editor: str
-    description: str
     required: bool
-    default: object  # None when there is none
-    options: tuple[Option, ...]
-    multiple: bool
-    params: tuple[Param, ...]
-    minimum: float | int | None
-    maximum: float | int | None
 
 
 @dataclass(frozen=True, slots=True)
 class InputSchema:
-    """A schema that was accepted. ``document`` is the decoded file, exactly as published.
+    """A schema that was accepted: what the checks and the cutting of an input ask for.
 
     ``split_fields`` and ``remove_fields`` are the trimmed names of ``concurrency``;
     ``legacy_split_field`` is the trimmed ``b``. ``limits`` of ``concurrency`` would cap what is
-    charged in advance per item; they stay in ``document``.
+    charged in advance per item; nothing is charged so.
     """
 
     fields: tuple[InputField, ...]
@@ -86,7 +59,6 @@ class InputSchema:
     split_fields: tuple[str, ...]
     remove_fields: tuple[str, ...]
     legacy_split_field: str
-    document: dict[str, Any]
 
 
 def parse(text: str) -> InputSchema:
@@ -114,7 +86,6 @@ def parse(text: str) -> InputSchema:
         split_fields=split_fields,
         remove_fields=tuple(n for n in names(rules.get("remove_fields")) if n in splitting),
         legacy_split_field=legacy.strip() if isinstance(legacy, str) else "",
-        document=document,
     )
 
 
@@ -129,7 +100,7 @@ def text_of(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -171,17 +142,8 @@ def _field(item: object, index: int) -> InputField:
         )
     return InputField(
         name=name,
-        title=text_of(item.get("title")),
         type=type_of(item),
-        editor=text_of(item.get("editor")),
-        description=text_of(item.get("description")),
         required=item.get("required") is True,
-        default=item.get("default"),
-        options=_options(item.get("options")),
-        multiple=item.get("multiple") is True,
-        params=_params(item.get("param_list")),
-        minimum=item["minimum"] if is_number(item.get("minimum")) else None,
-        maximum=item["maximum"] if is_number(item.get("maximum")) else None,
     )
 
 
@@ -193,27 +155,6 @@ def _refuse_doubles(fields: tuple[InputField, ...]) -> None:
                 f'{FILE}: the name "{field.name}" is used twice; rename one of the properties'
             )
         seen.add(field.name)
-
-
-def _options(value: object) -> tuple[Option, ...]:
-    items = value if isinstance(value, list) else []
-    return tuple(
-        Option(str(item.get("label", item["value"])), item["value"])
-        for item in items
-        if isinstance(item, dict) and "value" in item
-    )
-
-
-def _params(value: object) -> tuple[Param, ...]:
-    items = value if isinstance(value, list) else []
-    found = []
-    for item in items:
-        name = param_name(item)
-        if name:
-            title = text_of(item.get("title"))
-            required = item.get("required") is True
-            found.append(Param(name, title, type_of(item), required))
-    return tuple(found)
 
 
 def param_name(item: object) -> str:

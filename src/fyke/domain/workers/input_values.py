@@ -2,8 +2,8 @@
 
 Every problem is collected, so that a caller mends them in one go; the first one is the message.
 What the original platform lets through passes here too: unknown keys, undeclared options, list
-items of any shape, and numbers beyond the bounds, unless the caller asks for the bounds.
-Nothing is changed: numbers keep every digit, and defaults are not filled in.
+items of any shape, and numbers beyond the bounds. Nothing is changed: numbers keep every digit,
+and defaults are not filled in.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ _ARTICLES = {
 }
 
 
-def validate_input(
-    schema: InputSchema, custom: dict[str, Any], *, enforce_bounds: bool = False
-) -> None:
+def validate_input(schema: InputSchema, custom: dict[str, Any]) -> None:
     """Raise ``InvalidRequest`` with one detail for each problem.
 
     ``custom`` is the decoded ``input.parameters.custom`` as a whole.
@@ -37,8 +35,6 @@ def validate_input(
     problems: list[str] = []
     for field in schema.fields:
         problem = _problem(field, custom.get(field.name))
-        if not problem and enforce_bounds:
-            problem = _bound_problem(field, custom.get(field.name))
         if problem:
             problems.append(problem)
     if problems:
@@ -66,13 +62,3 @@ def _problem(field: InputField, value: object) -> str:
     return (
         f'field "{field.name}" must be {_ARTICLES[field.type]}, not {_ARTICLES[json_type(value)]}'
     )
-
-
-def _bound_problem(field: InputField, value: object) -> str:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return ""
-    if field.minimum is not None and value < field.minimum:
-        return f'field "{field.name}" must be >= {field.minimum}'
-    if field.maximum is not None and value > field.maximum:
-        return f'field "{field.name}" must be <= {field.maximum}'
-    return ""

@@ -161,7 +161,8 @@ def test_errors_are_what_parse_refuses(code: str, document: Any) -> None:
         with pytest.raises(InvalidRequest):
             parse(text)
     else:
-        assert parse(text).document == document
+        names = [item["name"] for item in document["properties"]]
+        assert [field.name for field in parse(text).fields] == names
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from fyke.domain.accounts.model import Caller
 from fyke.domain.contracts import Storage, Transaction
 from fyke.domain.results.export.books import XLS_MAX_BYTES
 from fyke.domain.results.export.columns import choose_columns
-from fyke.domain.results.export.formats import ExportFormat, file_name, format_named, write
+from fyke.domain.results.export.formats import ExportFormat, format_named, write
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.service import RunResults, RunRows
 from fyke.errors import InvalidRequest
@@ -26,7 +26,6 @@ from fyke.kit.clock import Clock
 class Export:
     """A file on its way. ``body`` must be read to its end or closed (``aclose``)."""
 
-    file_name: str
     content_type: str
     body: AsyncGenerator[bytes, None]
 
@@ -61,10 +60,9 @@ class Exports:
         safe: bool = False,
         bom: bool = False,
         link: str = "",
-        name: str = "",
     ) -> Export:
-        """Begin the file, for whoever shows a signed link. ``name`` is its file name, made anew
-        when empty. Raises ``RunNotFound`` and ``InvalidRequest`` before anything is sent.
+        """Begin the file, for whoever shows a signed link. Raises ``RunNotFound`` and
+        ``InvalidRequest`` before anything is sent.
         """
         source = await self._results.source_of(run_id)
         await self._check_size(format, source)
@@ -80,7 +78,7 @@ class Exports:
             bom=bom,
         )
         body = write(format, columns, walk(), meta, scratch=self._scratch)
-        return Export(name or file_name(format), format.content_type, body)
+        return Export(format.content_type, body)
 
     async def _title(self, source: RunRows) -> str:
         def work(tx: Transaction) -> str:
