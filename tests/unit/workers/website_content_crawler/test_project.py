@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -31,8 +32,8 @@ def test_every_requirement_is_pinned() -> None:
 def test_defaults_of_the_form_are_those_of_the_code() -> None:
     from crawler.settings import Settings, read
 
-    schema = input_schema.parse((WORKER / "input_schema.json").read_text())
-    filled = {field.name: field.default for field in schema.fields}
+    schema = json.loads((WORKER / "input_schema.json").read_text())
+    filled = {field["name"]: field["default"] for field in schema["properties"]}
     assert read(filled) == Settings(start_urls=["https://example.com/"])
     assert read({"start_urls": filled["start_urls"]}) == read(filled)
 
