@@ -45,6 +45,12 @@ have_git() { command -v git >/dev/null; }
 have_ip() { command -v ip >/dev/null; }
 have_postgres() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null; }
 
+# The user that everything but the launcher becomes, when Fyke is started as root.
+make_service_user() {
+  getent passwd fyke >/dev/null ||
+    useradd --system --user-group --no-create-home --home-dir /var/lib/fyke --shell /usr/sbin/nologin fyke
+}
+
 digest_of() { (cd "$here" && find "$@" -type f -not -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-64); }
 
 # once STAMP DIGEST COMMAND...: run the command unless it has been done for this digest.

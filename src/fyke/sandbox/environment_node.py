@@ -38,7 +38,15 @@ _SETTINGS = {
     "npm_config_allow_directory": "none",
 }
 
+SAFE_NPM = 11
+
 Document = dict[str, Any]
+
+
+def refuses_addresses(npm_version: str) -> bool:
+    """Whether this npm honours the settings that keep it to the registry."""
+    major = npm_version.partition(".")[0]
+    return major.isdigit() and int(major) >= SAFE_NPM
 
 
 class NodeInstaller:
@@ -67,8 +75,25 @@ class NodeInstaller:
             self._version = f"{log.text().strip()} {os.uname().sysname} {os.uname().machine}"
         return self._version
 
-    async def install(self, folder: Path, locked: bool, log: InstallLog) -> None:
-        """Run npm in a folder that holds the cleaned files."""
+    async def _check_npm(self, npm: str) -> None:
+        """Without a lock file npm asks for whatever address a package's own metadata names; only
+        newer ones can be told not to.
+        """
+        log = InstallLog()
+        await self._installer.run([npm, "--version"], Path("/"), log)
+        version = log.text().strip()
+        if not refuses_addresses(version):
+            raise EnvironmentFailed(
+                f"{_FAILED}: npm {version[:20]} cannot be kept from fetching addresses that a "
+                "package names. Add a package-lock.json (npm install --package-lock-only), or "
+                f"have npm {SAFE_NPM} or newer installed here",
+                "",
+            )
+
+    async def install(self, folder: Path, locked: bool, own: bool, log: InstallLog) -> None:
+        """Run npm in a folder that holds the cleaned files. ``own``: whether the project asks for
+        packages beyond those that every Worker gets.
+        """
         npm = shutil.which("npm", path=SYSTEM_PATH)
         if npm is None:
             raise EnvironmentFailed(f"{_FAILED}: npm is not installed on this machine", "")
@@ -77,6 +102,8 @@ class NodeInstaller:
             "--no-audit", "--no-fund", "--no-update-notifier", "--no-progress", "--color=false",
             "--cache", str(self._cache),
         ]  # fmt: skip
+        if not locked and own:
+            await self._check_npm(npm)
         self._cache.mkdir(parents=True, exist_ok=True)
         code = await self._installer.run(command, folder, log, settings=_SETTINGS)
         if code:
@@ -91,6 +118,8 @@ class NodeRecipe:
     ) -> None:
         self._installer = installer
         self._package = json.dumps(package, sort_keys=True)
+        asked = {name for section in _DEPENDENCIES for name in package.get(section) or {}}
+        self._own = not asked <= set(BASE_SET)
         self._lock = "" if lock is None else json.dumps(lock, sort_keys=True)
         self.inputs: Sequence[str] = ("node", version, self._package, self._lock)
 
@@ -101,7 +130,7 @@ class NodeRecipe:
         (folder / "package.json").write_text(self._package, "utf-8")
         if self._lock:
             (folder / "package-lock.json").write_text(self._lock, "utf-8")
-        await self._installer.install(folder, bool(self._lock), log)
+        await self._installer.install(folder, bool(self._lock), self._own, log)
         modules = folder / "node_modules"
         modules.mkdir(exist_ok=True)
         await asyncio.to_thread(refuse_links, modules, log)

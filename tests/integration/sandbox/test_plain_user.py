@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,18 +50,32 @@ def delegated(tmp_path: Path) -> Iterator[str]:
     groups.close()
 
 
+@pytest.fixture(scope="module")
+def open_checkout() -> Iterator[Path]:
+    """Tests, SDK and settings where every user may read them, which a clone in /root is not."""
+    with tempfile.TemporaryDirectory(prefix="fyke-checkout-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        shutil.copy(TESTS.parent / "pyproject.toml", folder)
+        for part in ("tests", "sdk"):
+            shutil.copytree(
+                TESTS.parent / part, folder / part, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        yield folder
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("suite", SUITES)
-def test_as_a_plain_user(suite: str, delegated: str) -> None:
+def test_as_a_plain_user(suite: str, delegated: str, open_checkout: Path) -> None:
     ended = subprocess.run(
         [
             *(sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-m", "not long"),
-            str(TESTS / suite),
+            str(open_checkout / "tests" / suite),
         ],
         user=PLAIN_UID,
         group=PLAIN_UID,
         extra_groups=[],
-        cwd=TESTS.parent,
+        cwd=open_checkout,
         env={"HOME": "/tmp", "PATH": "/usr/bin:/bin", GROUPS_VARIABLE: delegated},
         capture_output=True,
         text=True,
