@@ -169,6 +169,19 @@ def test_nothing_outlives_the_supervisor() -> None:
         assert len(platform.rows(run)) == detail["results"] > 0
 
 
+@ROOT_ONLY
+def test_nothing_outlives_the_guard() -> None:
+    with booted() as platform:
+        everything = platform.tree()
+        process, platform.process = platform.process, None
+        assert process is not None
+        process.kill()
+        process.wait(10)
+        gone = "the end of all processes"
+        platform.wait_for(lambda: not [p for p in everything if _alive(p)], gone, 20)
+        assert not [p for p in everything if _alive(p)]
+
+
 def _alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -51,6 +51,10 @@ def up(
         from fyke.cli.guard import guard
 
         sys.exit(guard(settings, sys.argv[1:]))
+    if settings.launcher:
+        from fyke.cli.supervisor import die_with_parent
+
+        die_with_parent(os.getppid())  # without the guard there would be no launcher either
     listener = _get_ready(settings)
     sys.exit(asyncio.run(_up(settings, listener, tour or once, url, once, as_json)))
 

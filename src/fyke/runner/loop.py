@@ -88,10 +88,11 @@ class Runner:
                 rung = asyncio.create_task(ear.wait(frozenset({WORK, STOP}), SWEEP_SECONDS))
                 while not self._draining.is_set():
                     await self._fill_room()
-                    rung = await self._wait_for_something(ear, rung)
+                    rung = await self._wait_for_something(ear, rung, committing)
                 rung.cancel()
             while self._tasks:
-                await asyncio.wait(self._tasks)
+                await asyncio.wait({*self._tasks, committing}, return_when=asyncio.FIRST_COMPLETED)
+                _still_committing(committing)
         finally:
             reporting.cancel()
             committing.cancel()
@@ -154,12 +155,16 @@ class Runner:
     # --- taking work --------------------------------------------------------------------
 
     async def _wait_for_something(
-        self, ear: DoorbellEar, rung: asyncio.Task[str | None]
+        self,
+        ear: DoorbellEar,
+        rung: asyncio.Task[str | None],
+        committing: asyncio.Task[None],
     ) -> asyncio.Task[str | None]:
         """Wait for a ring or for room; return the task that listens from now on."""
         room = asyncio.create_task(self._room_made.wait())
-        await asyncio.wait({rung, room}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({rung, room, committing}, return_when=asyncio.FIRST_COMPLETED)
         room.cancel()
+        _still_committing(committing)
         self._room_made.clear()
         if not rung.done():
             return rung
@@ -180,10 +185,15 @@ class Runner:
             leases = await self._engine.take(
                 self._identity.id, self._room(), idle=not self._carriers
             )
-            for lease in leases:
-                await self._carry(lease)
         except FykeError as error:
             log.error("cannot_take_work", error=str(error))
+            return
+        for lease in leases:
+            try:
+                await self._carry(lease)
+            except FykeError as error:
+                # The others are carried; this one ends with its reason when its lease lapses.
+                log.error("cannot_carry", attempt=lease.attempt.id, error=str(error))
 
     async def _carry(self, lease: Lease) -> None:
         def work(tx: Transaction) -> tuple[Worker | None, Version | None, bool]:
@@ -265,3 +275,12 @@ class Runner:
             carriers[attempt_id].stop(outcome, message)
         for attempt_id in orders.lost:
             carriers[attempt_id].stop(Outcome.RUNNER_LOST, sentence(Outcome.RUNNER_LOST))
+
+
+def _still_committing(committing: asyncio.Task[None]) -> None:
+    """Without the group commit every push would wait for ever: better to end, to be started again
+    and to say of each attempt that its runner was lost.
+    """
+    if committing.done():
+        error = None if committing.cancelled() else committing.exception()
+        raise RuntimeError("the group commit has ended") from error

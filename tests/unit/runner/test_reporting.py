@@ -10,7 +10,7 @@ import pytest
 
 from fyke.domain.runs.model import Outcome
 from fyke.errors import Unavailable
-from fyke.runner import attempt
+from fyke.runner import attempt, loop
 from fyke.runner.attempt import Carrier, End
 from fyke.runner.loop import Runner
 
@@ -93,3 +93,35 @@ async def test_a_report_that_fails_in_any_way_does_not_end_the_runner() -> None:
     await runner._report_safely()
     await runner._report_safely()
     assert next(failures, None) is None
+
+
+async def test_a_runner_whose_group_commit_has_ended_ends_too() -> None:
+    async def broken() -> None:
+        raise OSError("disk on fire")
+
+    committing = asyncio.create_task(broken())
+    await asyncio.wait({committing})
+    with pytest.raises(RuntimeError, match="group commit has ended") as caught:
+        loop._still_committing(committing)
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+async def test_a_lease_that_cannot_be_carried_does_not_hold_up_the_others() -> None:
+    carried = []
+
+    class Some(Runner):
+        def __init__(self) -> None:
+            self._carriers = {}
+            self._identity = cast(Any, SimpleNamespace(id="r", cpus=1, memory_mb=1, slots=9))
+            self._engine = cast(Any, self)
+
+        async def take(self, *_args: Any, **_options: Any) -> list[Any]:
+            return [SimpleNamespace(attempt=SimpleNamespace(id=name)) for name in "abc"]
+
+        async def _carry(self, lease: Any) -> None:
+            if lease.attempt.id == "a":
+                raise Unavailable
+            carried.append(lease.attempt.id)
+
+    await Some()._fill_room()
+    assert carried == ["b", "c"]
