@@ -56,6 +56,7 @@ T = TypeVar("T")
 BOOT_GRACE_SECONDS = 2.0
 TERM_GRACE_SECONDS = 5.0
 KILL_WAIT_SECONDS = 5.0
+SANDBOX_SECONDS = 30.0
 OUTPUT_DRAIN_SECONDS = 2.0
 PROXY_ADDRESS = "127.0.0.1:1080"
 BROWSER_ADDRESS = "127.0.0.1:9222"
@@ -184,11 +185,18 @@ class Carrier:
                 work_size=self._tools.work_bytes,
             ),
         )
-        box = await self._tools.sandbox.open(spec)
+        box = await _in_time("putting up the sandbox", self._tools.sandbox.open(spec))
         try:
             return await self._in_box(intake, box, spec.limits)
         finally:
-            await box.close()
+            await self._take_down(box)
+
+    async def _take_down(self, box: Box) -> None:
+        """What cannot be taken down is swept at the next start; the run has ended all the same."""
+        try:
+            await _in_time("taking the sandbox down", box.close())
+        except SandboxFault as error:
+            log.error("box_left_behind", attempt=self.attempt.id, error=str(error))
 
     async def _in_box(self, intake: AttemptIntake, box: Box, limits: BoxLimits) -> End:
         secret = secrets.token_urlsafe(24)
@@ -286,7 +294,7 @@ class Carrier:
         await asyncio.wait({exited}, timeout=TERM_GRACE_SECONDS)
         if exited.done():
             return
-        await box.kill()
+        await _in_time("killing the Worker", box.kill())
         await asyncio.wait({exited}, timeout=KILL_WAIT_SECONDS)
         if not exited.done():
             raise SandboxFault("the sandbox did not end after SIGKILL")
@@ -403,6 +411,15 @@ class Carrier:
             cpu_ms=self._box_usage.cpu_ms,
             memory_peak_bytes=self._box_usage.memory_peak,
         )
+
+
+async def _in_time(what: str, work: Coroutine[Any, Any, T]) -> T:
+    """A launcher that hangs must not hold a run and its room for ever. Raise ``SandboxFault``."""
+    try:
+        async with asyncio.timeout(SANDBOX_SECONDS):
+            return await work
+    except TimeoutError:
+        raise SandboxFault(f"{what} took longer than {SANDBOX_SECONDS:g} s") from None
 
 
 def _say(intake: AttemptIntake, entry: NewLogEntry) -> None:

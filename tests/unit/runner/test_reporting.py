@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from fyke.domain.contracts import SandboxFault
 from fyke.domain.runs.model import Outcome
 from fyke.errors import Unavailable
 from fyke.runner import attempt, loop
@@ -125,3 +126,23 @@ async def test_a_lease_that_cannot_be_carried_does_not_hold_up_the_others() -> N
 
     await Some()._fill_room()
     assert carried == ["b", "c"]
+
+
+async def test_a_sandbox_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt, "SANDBOX_SECONDS", 0.01)
+    with pytest.raises(SandboxFault, match=r"putting up the sandbox took longer than 0\.01 s"):
+        await attempt._in_time("putting up the sandbox", asyncio.sleep(60))
+
+
+async def test_a_box_that_cannot_be_taken_down_does_not_change_the_end() -> None:
+    closed = []
+
+    class Stuck:
+        async def close(self) -> None:
+            closed.append(True)
+            raise SandboxFault("busy")
+
+    carrier = object.__new__(Carrier)
+    carrier.attempt = cast(Any, SimpleNamespace(id="a"))
+    await carrier._take_down(cast(Any, Stuck()))
+    assert closed == [True]
