@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     install_seconds: int = Field(default=600, ge=1)
     drain_seconds: int = Field(default=30, ge=0)
     work_mb: int = Field(default=2048, ge=1)
+    disk_floor_mb: int = Field(default=256, ge=0)
     max_subtasks: int = Field(default=1000, ge=1)
     failed_rows: Literal["hide", "keep"] = "hide"
 

@@ -282,6 +282,17 @@ def test_old_runs_are_forgotten_with_all_that_is_theirs() -> None:
         rows.close()
 
 
+def test_a_disk_that_is_nearly_full_takes_no_new_run_and_says_so() -> None:
+    with booted(disk_floor_mb=str(10**9)) as platform:
+        slug = platform.push(zoo("upserts"), "upserts")
+        body = {"scraper_slug": slug, "input": {"parameters": {"custom": {}}}}
+        answer = platform.raw("/api/v1/scraper/run", body)
+        assert answer.status_code == 503
+        assert answer.json()["code"] == 5000
+        assert "FYKE_DISK_FLOOR_MB" in answer.text
+        assert platform.call("/api/v1/run/list")["count"] == 0
+
+
 # --- starts that must be refused -----------------------------------------------------------
 
 

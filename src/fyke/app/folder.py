@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 from fyke.kit.ids import new_ulid
@@ -53,3 +54,14 @@ def write_private(path: Path, text: str) -> None:
 def master_secret(settings: Settings) -> bytes:
     """The installation's secret: signs downloads, derives webhook secrets."""
     return bytes.fromhex(settings.secret_file.read_text().strip())
+
+
+def disk_shortage(settings: Settings) -> str:
+    """Why no new run can be taken for want of space on the data folder's disk, or ``""``."""
+    free = shutil.disk_usage(settings.home).free // 2**20
+    if free >= settings.disk_floor_mb:
+        return ""
+    return (
+        f"The disk of the data folder has only {free} MiB free, and FYKE_DISK_FLOOR_MB asks for "
+        f"{settings.disk_floor_mb}; free some space and start the run again"
+    )

@@ -9,7 +9,7 @@ import uvicorn
 
 from fyke.api.app import ApiConfig, ApiServices, build_app
 from fyke.api.protocol import LimitedProtocol
-from fyke.app.folder import master_secret
+from fyke.app.folder import disk_shortage, master_secret
 from fyke.app.house import House, open_house
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.callbacks.url import CallbackRules
@@ -84,6 +84,7 @@ def make_runs(house: House) -> Runs:
         house.doorbell,
         house.rules,
         CallbackRules(AddressRules(house.settings.callback_allow, own_addresses())),
+        lambda: disk_shortage(house.settings),
     )
 
 

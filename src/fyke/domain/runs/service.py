@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,7 +37,15 @@ from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import validate_input
 from fyke.domain.workers.model import Version, Worker
 from fyke.domain.workers.service import Workers
-from fyke.errors import Conflict, Forbidden, Refused, RunNotFound, RunRefused, TaskNotFound
+from fyke.errors import (
+    Conflict,
+    Forbidden,
+    Refused,
+    RunNotFound,
+    RunRefused,
+    TaskNotFound,
+    Unavailable,
+)
 from fyke.kit.ids import is_ulid, new_subtask_number, new_ulid
 
 # A runner that has not reported for this long does not count as alive.
@@ -81,7 +90,10 @@ class Runs:
         doorbell: Doorbell,
         rules: Rules,
         callbacks: CallbackRules,
+        disk_shortage: Callable[[], str] = lambda: "",
     ) -> None:
+        """``disk_shortage`` says in words why no run can be taken for want of space, or ``""``."""
+        self._disk_shortage = disk_shortage
         self._storage = storage
         self._results = results
         self._workers = workers
@@ -144,6 +156,10 @@ class Runs:
         )
 
     async def _admit(self, run: Run, worker: Worker, parts: list[dict[str, Any]]) -> Run:
+        shortage = self._disk_shortage()
+        if shortage:
+            raise Unavailable(shortage)
+
         def work(tx: Transaction) -> Run:
             self._check_isolation(tx, worker)
             dated = replace(run, created_at=tx.now)
