@@ -4,7 +4,9 @@
 
     FykeError
     ├── InvalidRequest            the request breaks a rule (field, rule, way out)
+    │   └── InvalidFields         a field is missing, of the wrong type or out of range
     ├── Unauthenticated
+    │   ├── MissingKey
     │   ├── InvalidKey
     │   ├── ExpiredKey
     │   ├── UserMissing
@@ -20,6 +22,7 @@
     │   ├── RunRefused
     │   ├── InsufficientBalance
     │   ├── InsufficientTraffic
+    │   ├── PlanLimitReached      as many runs as the plan allows; ``retry_after``
     │   └── Conflict
     ├── RateLimited               come back after ``retry_after`` seconds
     ├── Unavailable               a part of ours is down (storage, disk full); nothing was changed
@@ -51,11 +54,23 @@ class InvalidRequest(FykeError):
     default = "Invalid request parameters"
 
 
+class InvalidFields(InvalidRequest):
+    """The request's shape is wrong, before its meaning is looked at."""
+
+    key = "invalid_fields"
+
+
 class Unauthenticated(FykeError):
     """No credential, or one that does not open anything."""
 
     key = "unauthenticated"
     default = "Invalid API key"
+
+
+class MissingKey(Unauthenticated):
+    """The request came without any credential."""
+
+    key = "missing_key"
 
 
 class InvalidKey(Unauthenticated):
@@ -136,6 +151,20 @@ class InsufficientBalance(Refused):
 class InsufficientTraffic(Refused):
     key = "insufficient_traffic"
     default = "Insufficient traffic quota"
+
+
+class PlanLimitReached(Refused):
+    """The account has as many runs under way as its plan allows; nothing was started or charged.
+
+    ``retry_after`` is in whole seconds, a guess at when one of them may be over.
+    """
+
+    key = "plan_limit_reached"
+    default = "Plan limit reached"
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 10) -> None:
+        super().__init__(message)
+        self.retry_after = max(1, retry_after)
 
 
 class Conflict(Refused):

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx2
 
-from fyke.api.documents import Failure
+from fyke.api.documents import Failure, FailureV2
+from fyke.api.envelope import V2_PREFIX
 
 LEAKS = re.compile(
     r"Traceback|File \"|site-packages|/src/fyke|sqlalchemy|sqlite3|\.py\b|SELECT |<html|/tmp/"
@@ -56,7 +57,8 @@ def check_answer(answer: Any) -> None:
     assert text == json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     assert (body["code"] == 0) == (answer.status_code == 200)
     if body["code"]:
-        Failure.model_validate(body)
+        second = str(answer.request.url.path).startswith(V2_PREFIX)
+        (FailureV2 if second else Failure).model_validate(body)
         assert not LEAKS.search(text), text
 
 

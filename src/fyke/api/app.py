@@ -25,6 +25,7 @@ from fyke.api.own import workers as own_workers
 from fyke.api.ratelimit import TokenBuckets
 from fyke.api.transport import Transport
 from fyke.api.v1 import account, catalog, results, runs, starts
+from fyke.api.v2 import account as v2_account
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.callbacks.signing import secret_for
 from fyke.domain.catalog.service import Catalog
@@ -128,6 +129,7 @@ def _operations(services: ApiServices, config: ApiConfig, clock: Clock) -> list[
         *runs.RunOperations(services.runs, services.workers, services.logs, links).operations(),
         *results.ResultOperations(services.results, services.exports, links).operations(),
         *account.AccountOperations(services.accounts).operations(),
+        *v2_account.AccountOperations(services.accounts).operations(),
         *own_workers.WorkerOperations(services.workers, overview).operations(),
         *own_tasks.TaskOperations(services.tasks, overview).operations(),
         *own_accounts.AccountOperations(

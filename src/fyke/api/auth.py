@@ -18,7 +18,7 @@ from starlette.types import Scope
 from fyke.api.network import header, limiter_key
 from fyke.api.ratelimit import TokenBuckets
 from fyke.domain.accounts.model import Caller
-from fyke.errors import InvalidKey, RateLimited, Unauthenticated
+from fyke.errors import InvalidKey, MissingKey, RateLimited, Unauthenticated
 
 MAX_KEY_CHARS = 512
 _REMEMBERED_KEYS = 10_000
@@ -66,7 +66,7 @@ class Gate:
         digest = _digest(key) if key else ""
         self._spend(self._requests, digest or limiter_key(address))
         if key is None:
-            raise InvalidKey
+            raise MissingKey
         return await self._authenticate(key, digest, address)
 
     async def recognise(self, scope: Scope, address: str) -> Caller | None:

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect, Request
 
 from fyke.api.errors import Refusal
-from fyke.errors import InvalidRequest
+from fyke.errors import InvalidFields, InvalidRequest
 
 MAX_BODY_BYTES = 10 * 2**20
 MAX_BODY_SECONDS = 60.0
@@ -242,13 +242,13 @@ class Wire(BaseModel):
 
 
 def decode(model: type[Model], fields: Mapping[str, Any]) -> Model:
-    """``fields`` as ``model``; raise ``InvalidRequest`` with one sentence per problem."""
+    """``fields`` as ``model``; raise ``InvalidFields`` with one sentence per problem."""
     given = {name: value for name, value in fields.items() if value is not None}
     try:
         return model.model_validate(given)
     except ValidationError as error:
         sentences = [_sentence(problem) for problem in error.errors(include_url=False)]
-        raise InvalidRequest("; ".join(sentences), details=sentences) from None
+        raise InvalidFields("; ".join(sentences), details=sentences) from None
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:

@@ -11,12 +11,23 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, create_model
 
-from fyke.api.errors import INTERNAL, INVALID, TABLE, WireError
-from fyke.errors import ExpiredKey, RateLimited, Unauthenticated, UserDisabled, UserMissing
+from fyke.api.envelope import V2, Dialect
+from fyke.api.errors import INTERNAL, INTERNAL_V2, INVALID, TABLE, TABLE_V2, WireError
+from fyke.errors import (
+    ExpiredKey,
+    InvalidFields,
+    InvalidRequest,
+    MissingKey,
+    RateLimited,
+    Unauthenticated,
+    UserDisabled,
+    UserMissing,
+)
 
 Data = TypeVar("Data")
 
-COMMON: tuple[WireError, ...] = (
+# What every operation may answer, whatever it does.
+_COMMON: tuple[WireError, ...] = (
     INVALID,
     TABLE[Unauthenticated],
     TABLE[ExpiredKey],
@@ -24,6 +35,14 @@ COMMON: tuple[WireError, ...] = (
     TABLE[UserDisabled],
     TABLE[RateLimited],
     INTERNAL,
+)
+_COMMON_V2: tuple[WireError, ...] = (
+    TABLE_V2[InvalidRequest],
+    TABLE_V2[InvalidFields],
+    TABLE_V2[MissingKey],
+    TABLE_V2[Unauthenticated],
+    TABLE_V2[RateLimited],
+    INTERNAL_V2,
 )
 
 
@@ -43,6 +62,17 @@ class Success(BaseModel, Generic[Data]):
     data: Data
 
 
+class SuccessV2(BaseModel, Generic[Data]):
+    """The envelope of an answer to a request that worked, in the second dialect."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    code: Literal[0]
+    message: Literal["success"]
+    request_id: str
+    data: Data
+
+
 class Failure(BaseModel):
     """The envelope of an error; ``details`` has one sentence per problem."""
 
@@ -54,27 +84,40 @@ class Failure(BaseModel):
     details: list[str] | None = None
 
 
+class FailureV2(BaseModel):
+    """The envelope of an error in the second dialect."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    code: int
+    message: str
+    request_id: str
+    details: list[str] | None
+
+
 @cache
-def envelope_of(answer: type[BaseModel] | None) -> type[BaseModel]:
+def envelope_of(answer: type[BaseModel] | None, dialect: Dialect) -> type[BaseModel]:
     """The model of a whole answer whose ``data`` is ``answer`` (or null)."""
-    if answer is None:
-        return create_model("EmptySuccess", __base__=Success[None])
-    return create_model(f"{answer.__name__}Response", __base__=Success[answer])  # type: ignore[valid-type]
+    second = dialect is V2
+    name = f"{answer.__name__ if answer else 'Empty'}Response{'V2' if second else ''}"
+    base = SuccessV2[answer] if second else Success[answer]  # type: ignore[valid-type]
+    return create_model(name, __base__=base)
 
 
 def responses(
-    answer: type[BaseModel] | None, errors: Sequence[WireError]
+    answer: type[BaseModel] | None, errors: Sequence[WireError], dialect: Dialect
 ) -> dict[int | str, dict[str, Any]]:
     """FastAPI's ``responses``: the success, and for each status the codes it may carry."""
+    second = dialect is V2
     found: dict[int | str, dict[str, Any]] = {
-        200: {"model": envelope_of(answer), "description": "Success"}
+        200: {"model": envelope_of(answer, dialect), "description": "Success"}
     }
     rows: defaultdict[int, dict[int, str]] = defaultdict(dict)
-    for row in (*COMMON, *errors):
+    for row in (*(_COMMON_V2 if second else _COMMON), *errors):
         rows[row.status][row.code] = row.text
     for status, codes in sorted(rows.items()):
         text = "; ".join(f"{code} {text}" for code, text in sorted(codes.items()))
-        found[status] = {"model": Failure, "description": text}
+        found[status] = {"model": FailureV2 if second else Failure, "description": text}
     return found
 
 

@@ -1,37 +1,85 @@
-"""The one shape of every answer: ``code`` first, then ``message``, then ``data``, no spaces.
+"""The shapes of an answer: what stands around ``data``, in the dialect of the path that was asked.
 
-Old clients search the bytes for ``"code":`` and read the digits behind it, so order and compactness
-are part of the contract and are made here by hand, not left to an encoder's options.
+Everything under ``/api/v2/`` speaks the second dialect, all else the first. In both, ``code`` comes
+first, then ``message``, and there are no spaces: old clients search the bytes for ``"code":`` and
+read the digits behind it, so order and compactness are part of the contract and are made here by
+hand, not left to an encoder's options.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from starlette.responses import Response
 
-_SUCCESS = b'{"code":0,"message":"success","data":'
-EMPTY = _SUCCESS + b"null}"
+V2_PREFIX = "/api/v2/"
+
+NULL = b"null"  # the ``data`` of an answer that has none
 
 encode = msgspec.json.Encoder().encode
 
 
-def success(data: object) -> bytes:
-    """The answer to a request that worked. ``msgspec.Raw`` inside ``data`` is passed through."""
-    return _SUCCESS + encode(data) + b"}"
+class Dialect(ABC):
+    """How one version of the API says that something worked, or did not."""
+
+    name: str
+
+    @abstractmethod
+    def success(self, data: bytes, request_id: str) -> bytes:
+        """The whole answer to a request that worked; ``data`` is JSON already."""
+
+    @abstractmethod
+    def failure(
+        self, code: int, message: str, request_id: str, details: Sequence[str] = ()
+    ) -> bytes:
+        """The whole answer to a request that did not; ``details`` has a sentence per problem."""
 
 
-def success_raw(data: bytes) -> bytes:
-    """The same for ``data`` that is JSON already."""
-    return _SUCCESS + data + b"}"
+class FirstDialect(Dialect):
+    """``{"code","message","data"}``; an error may have ``details``."""
+
+    name = "v1"
+
+    def success(self, data: bytes, request_id: str) -> bytes:
+        return b'{"code":0,"message":"success","data":' + data + b"}"
+
+    def failure(
+        self, code: int, message: str, request_id: str, details: Sequence[str] = ()
+    ) -> bytes:
+        body = b'{"code":%d,"message":%s,"data":null' % (code, encode(message))
+        return body + (b',"details":' + encode(list(details)) if details else b"") + b"}"
 
 
-def failure(code: int, message: str, details: Iterable[str] = ()) -> bytes:
-    """The answer to a request that did not; ``details`` is left out when there are none."""
-    body = b'{"code":%d,"message":%s,"data":null' % (code, encode(message))
-    listed = list(details)
-    return body + (b',"details":' + encode(listed) if listed else b"") + b"}"
+class SecondDialect(Dialect):
+    """``{"code","message","request_id","data"}``; an error has ``details`` instead of ``data``."""
+
+    name = "v2"
+
+    def success(self, data: bytes, request_id: str) -> bytes:
+        head = b'{"code":0,"message":"success","request_id":%s,"data":' % encode(request_id)
+        return head + data + b"}"
+
+    def failure(
+        self, code: int, message: str, request_id: str, details: Sequence[str] = ()
+    ) -> bytes:
+        # strings or null and nothing else: a client decodes the list without looking
+        return b'{"code":%d,"message":%s,"request_id":%s,"details":%s}' % (
+            code,
+            encode(message),
+            encode(request_id),
+            encode(list(details)) if details else NULL,
+        )
+
+
+V1: Dialect = FirstDialect()
+V2: Dialect = SecondDialect()
+
+
+def dialect_of(path: str) -> Dialect:
+    """The dialect that ``path`` is answered in."""
+    return V2 if path.startswith(V2_PREFIX) else V1
 
 
 class JsonBytes(Response):

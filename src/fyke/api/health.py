@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fyke import __version__
-from fyke.api.envelope import EMPTY, success
+from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import answers
@@ -52,12 +52,12 @@ class HealthOperations:
         ]
 
     async def alive(self, _call: Call, _wanted: Nothing) -> bytes:
-        return EMPTY
+        return NULL
 
     async def ready(self, _call: Call, _wanted: Nothing) -> bytes:
         if not await self.overview.a_runner_is_alive():
             raise Unavailable
-        return EMPTY
+        return NULL
 
     async def version(self, _call: Call, _wanted: Nothing) -> bytes:
-        return success({"version": __version__})
+        return encode({"version": __version__})

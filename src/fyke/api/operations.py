@@ -24,8 +24,8 @@ from starlette.types import Receive, Scope, Send
 from fyke.api import documents
 from fyke.api.auth import Gate
 from fyke.api.decode import Wire, decode, parse_object, read_body
-from fyke.api.envelope import JsonBytes
-from fyke.api.errors import WireError
+from fyke.api.envelope import JsonBytes, dialect_of
+from fyke.api.errors import WireError, request_id
 from fyke.api.network import Visit
 from fyke.api.transport import VISIT
 from fyke.domain.accounts.model import Caller
@@ -74,9 +74,10 @@ Handler = Callable[[Call, Fields], Awaitable[bytes | Response]]
 class Operation(Generic[Fields]):
     """What one method and path does.
 
-    ``fields`` is read from the JSON body of a POST, and from the query else; a handler that reads
-    the body itself (``raw_body``) gets the query. ``answer`` documents ``data``; a list that
-    ``errors`` adds to the ones that every operation has.
+    ``fields`` is read from the JSON body of a POST, PUT or PATCH, and from the query else; a
+    handler that reads the body itself (``raw_body``) gets the query. It returns the ``data`` of
+    the answer as JSON, which is wrapped in the dialect of the path, or a whole response. ``answer``
+    documents ``data``; ``errors`` adds to the ones that every operation of its dialect has.
     """
 
     method: str
@@ -92,6 +93,7 @@ class Operation(Generic[Fields]):
     raw_body: bool = False
     description: str = ""
     path_fields: tuple[str, ...] = field(default=())
+    aliases: tuple[str, ...] = ()  # other paths that old clients use for it, not documented
 
     @property
     def public(self) -> bool:
@@ -99,7 +101,7 @@ class Operation(Generic[Fields]):
 
     @property
     def reads_json(self) -> bool:
-        return self.method == "POST" and not self.raw_body
+        return self.method in ("POST", "PUT", "PATCH") and not self.raw_body
 
     async def respond(self, request: Request, gate: Gate) -> Response:
         """Limit, credentials, syntax, fields, handler: in this order."""
@@ -114,7 +116,9 @@ class Operation(Generic[Fields]):
         if self.path_fields:
             given = {**given, **request.path_params}
         body = await self.handler(Call(request, visit, caller), decode(self.fields, given))
-        return body if isinstance(body, Response) else JsonBytes(body)
+        if isinstance(body, Response):
+            return body
+        return JsonBytes(dialect_of(self.path).success(body, request_id(request)))
 
 
 def _query(request: Request) -> dict[str, str]:
@@ -146,6 +150,10 @@ def mount(app: FastAPI, operations: Sequence[Operation[Any]], gate: Gate) -> Non
             )
     for operation in operations:
         _declare(app, operation, gate)
+    for operation in operations:
+        for path in operation.aliases:
+            route = Route(path, _Hot(operation, gate), methods=[operation.method])
+            app.router.routes.append(route)
 
 
 def _declare(app: FastAPI, operation: Operation[Any], gate: Gate) -> None:
@@ -163,7 +171,9 @@ def _declare(app: FastAPI, operation: Operation[Any], gate: Gate) -> None:
         description=operation.description,
         response_model=None,
         response_class=JsonBytes,
-        responses=documents.responses(operation.answer, operation.errors),
+        responses=documents.responses(
+            operation.answer, operation.errors, dialect_of(operation.path)
+        ),
         openapi_extra=documents.request(
             operation.fields,
             in_body=operation.reads_json,

@@ -11,7 +11,7 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from fyke.api.envelope import failure
+from fyke.api.envelope import V1
 from fyke.api.errors import INVALID
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -60,7 +60,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what never became a request, and close."""
-        body = failure(INVALID.code, f"{INVALID.text}: {msg.rstrip('.')}")
+        body = V1.failure(INVALID.code, f"{INVALID.text}: {msg.rstrip('.')}", "")
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"

@@ -13,14 +13,13 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fyke.api.errors import Refusal, internal_answer, refusal_answer
+from fyke.api.errors import REQUEST_ID, Refusal, table_for
 from fyke.api.network import Network, header
 from fyke.kit.ids import new_ulid
 
 log = structlog.get_logger("fyke.api")
 
 VISIT = "fyke.visit"
-REQUEST_ID = "fyke.request_id"
 
 _OWN_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PREFLIGHT = {
@@ -57,12 +56,13 @@ class Transport:
             else:
                 await self._app(scope, receive, exchange.send)
         except Refusal as refusal:
-            await refusal_answer(refusal)(scope, receive, exchange.send)
+            answer = table_for(scope).refusal(refusal, exchange.request_id)
+            await answer(scope, receive, exchange.send)
         except Exception as error:
             log.error("unexpected fault", request_id=exchange.request_id, exc_info=error)
             if exchange.status:
                 raise  # the answer has begun: all that is left is to cut the connection
-            await internal_answer()(scope, receive, exchange.send)
+            await table_for(scope).fault(exchange.request_id)(scope, receive, exchange.send)
         finally:
             exchange.note()
 

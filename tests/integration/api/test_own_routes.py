@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fyke.api.documents import envelope_of
+from fyke.api.envelope import V1
 from fyke.api.own import answers
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.results.model import AttemptBatch
@@ -22,7 +23,7 @@ NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 
 def reads_as(model: Any, answer: Any) -> Any:
     assert answer.status_code == 200, answer.text
-    envelope_of(model).model_validate_json(answer.content, strict=True)
+    envelope_of(model, V1).model_validate_json(answer.content, strict=True)
     return answer.json()["data"]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fyke.api.documents import envelope_of
+from fyke.api.envelope import V1
 from fyke.api.v1 import answers
 from fyke.domain.results.model import Header
 from fyke.domain.runs.model import Outcome
@@ -23,7 +24,7 @@ NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 
 def reads_as(model: Any, answer: Any) -> None:
     """The documented shape, strictly: no key more, no key less, no other type."""
-    envelope_of(model).model_validate_json(answer.content, strict=True)
+    envelope_of(model, V1).model_validate_json(answer.content, strict=True)
 
 
 # --- public --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 
 from fyke import errors
 from fyke.api.decode import MAX_BODY_BYTES
+from fyke.api.envelope import V2_PREFIX
 from fyke.domain.billing.pricing import Prices
 from support.api import Api, client, fails, start_body
 from support.house import House, open_house
@@ -31,7 +32,7 @@ INFO = "/api/v1/account/info"
         "/",
         "/api",
         "/api/v1",
-        "/api/v2/users/account",
+        "/api/v2/nothing",
         "/api/v1/runs",
         "/docs",
         "/redoc",
@@ -47,7 +48,9 @@ INFO = "/api/v1/account/info"
 )
 async def test_an_unknown_path_is_told_in_json(api: Api, path: str) -> None:
     for method in ("GET", "POST"):
-        fails(await api.send(method, path), 404, 4040, "Resource not found")
+        second = path.startswith(V2_PREFIX)
+        code, words = (11004, "not found") if second else (4040, "Resource not found")
+        fails(await api.send(method, path), 404, code, words)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from fyke import errors
-from fyke.api.errors import TABLE, Refusal, answer_to, refusal_answer, wire_error
+from fyke.api.errors import TABLE, TABLE_V2, Refusal, table_of
+
+FIRST, SECOND = table_of("/api/v1/rerun"), table_of("/api/v2/store")
 
 
 def _body(error: errors.FykeError) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(bytes(answer_to(error).body))
+    body: dict[str, Any] = json.loads(bytes(FIRST.answer(error, "r").body))
     return body
 
 
@@ -27,7 +29,7 @@ def test_a_new_error_is_answered_like_its_parent() -> None:
     class OutOfStock(errors.Refused):
         pass
 
-    assert wire_error(OutOfStock()) == TABLE[errors.Refused]
+    assert FIRST.row(OutOfStock()) == TABLE[errors.Refused]
 
 
 def test_the_tables_words_come_first_and_the_bare_sentence_in_details() -> None:
@@ -58,15 +60,50 @@ def test_a_text_that_has_the_words_already_is_not_doubled() -> None:
 )
 def test_some_errors_say_nothing_of_their_own(error: errors.FykeError) -> None:
     body = _body(error)
-    assert body["message"] == wire_error(error).text
+    assert body["message"] == FIRST.row(error).text
     assert "details" not in body
 
 
 def test_rate_limits_say_when_to_come_back() -> None:
-    assert answer_to(errors.RateLimited(0)).headers["retry-after"] == "1"
+    assert FIRST.answer(errors.RateLimited(0), "r").headers["retry-after"] == "1"
 
 
 def test_refusals_keep_their_status() -> None:
-    answer = refusal_answer(Refusal(413, "the body must be at most 10 MiB"))
+    answer = FIRST.refusal(Refusal(413, "the body must be at most 10 MiB"), "r")
     assert answer.status_code == 413
     assert json.loads(bytes(answer.body))["code"] == 4000
+
+
+def test_the_second_dialect_tells_shape_from_meaning() -> None:
+    shape = SECOND.answer(errors.InvalidFields("limit must be an integer"), "r")
+    meaning = SECOND.answer(errors.InvalidRequest("keyword is required"), "r")
+    assert (shape.status_code, meaning.status_code) == (422, 400)
+    assert json.loads(bytes(shape.body)) == {
+        "code": 11000,
+        "message": "invalid argument: limit must be an integer",
+        "request_id": "r",
+        "details": ["limit must be an integer"],
+    }
+
+
+def test_the_second_dialect_tells_no_key_from_a_bad_one() -> None:
+    none, bad = SECOND.row(errors.MissingKey()), SECOND.row(errors.InvalidKey())
+    assert (none.code, bad.code, none.status, bad.status) == (12001, 12002, 401, 401)
+
+
+def test_a_sentence_of_the_first_table_is_not_repeated_in_the_second() -> None:
+    error = errors.VersionUnavailable("Worker version unavailable: v1.0.1 was withdrawn")
+    body = json.loads(bytes(SECOND.answer(error, "r").body))
+    assert body["message"] == "the worker version is not available: v1.0.1 was withdrawn"
+
+
+def test_a_full_plan_says_when_to_come_back() -> None:
+    answer = SECOND.answer(errors.PlanLimitReached(retry_after=7), "r")
+    row = TABLE_V2[errors.PlanLimitReached]
+    assert (answer.status_code, answer.headers["retry-after"], row.code) == (400, "7", 30003)
+
+
+def test_every_code_of_the_second_table_is_one_of_the_contract() -> None:
+    known = {10000, 11000, 11004, 12001, 12002, 13000, 14000, 16000}
+    known |= {30001, 30003, 50001, 50002, 50003, 60001, 70001, 70002}
+    assert {row.code for row in TABLE_V2.values()} <= known

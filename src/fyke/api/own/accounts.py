@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from fyke.api.decode import Wire, WireInt, WireName, WireNumber, WireText
-from fyke.api.envelope import EMPTY, success
+from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import answers
@@ -145,25 +145,25 @@ class AccountOperations:
     async def own(self, call: Call, _wanted: Nothing) -> bytes:
         account = await self.accounts.get(call.caller)
         secret = self.webhook_secret(account.id)
-        return success({**_account(account), "webhook_secret": secret})
+        return encode({**_account(account), "webhook_secret": secret})
 
     async def list(self, call: Call, _wanted: Nothing) -> bytes:
         found = await self.accounts.list_accounts(call.caller)
-        return success({"list": [_account(account) for account in found]})
+        return encode({"list": [_account(account) for account in found]})
 
     async def create(self, call: Call, wanted: NewAccount) -> bytes:
         account, key = await self.accounts.add_account(call.caller, wanted.name)
-        return success({"account": _account(account), "key": _new_key(key)})
+        return encode({"account": _account(account), "key": _new_key(key)})
 
     async def credit(self, call: Call, wanted: Credit) -> bytes:
         account = await self.accounts.credit(
             call.caller, wanted.name, Decimal(wanted.usd), Decimal(wanted.traffic_mb)
         )
-        return success(_account(account))
+        return encode(_account(account))
 
     async def keys(self, call: Call, wanted: KeyList) -> bytes:
         found = await self.accounts.list_keys(call.caller, account=wanted.account or None)
-        return success({"list": [_key(key) for key in found]})
+        return encode({"list": [_key(key) for key in found]})
 
     async def create_key(self, call: Call, wanted: NewKeyFields) -> bytes:
         if not 0 <= wanted.expires_at <= MAX_SECONDS:
@@ -174,11 +174,11 @@ class AccountOperations:
             account=wanted.account or None,
             expires_at=wanted.expires_at * 1000,
         )
-        return success(_new_key(key))
+        return encode(_new_key(key))
 
     async def revoke_key(self, call: Call, wanted: KeyRef) -> bytes:
         await self.accounts.revoke_key(call.caller, wanted.id, account=wanted.account or None)
-        return EMPTY
+        return NULL
 
 
 def _account(account: Account) -> dict[str, Any]:

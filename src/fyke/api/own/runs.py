@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fyke.api.decode import Wire, WireInt, WireName
-from fyke.api.envelope import EMPTY, success
+from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import answers
@@ -104,25 +104,25 @@ class RunOperations:
 
     async def delete(self, call: Call, wanted: RunRef) -> bytes:
         await self.runs.delete(call.caller, wanted.slug)
-        return EMPTY
+        return NULL
 
     async def events(self, call: Call, wanted: RunRef) -> bytes:
         found = await self.runs.events(call.caller, wanted.slug)
-        return success({"list": [_event(event) for event in found]})
+        return encode({"list": [_event(event) for event in found]})
 
     async def log(self, call: Call, wanted: LogRef) -> bytes:
         limit = min(max(wanted.limit, 1), MAX_LOG_ENTRIES)
         after = max(wanted.after, 0)
         found = await self.logs.after(call.caller, wanted.slug, after, limit)
-        return success({"list": [_log_item(entry) for entry in found]})
+        return encode({"list": [_log_item(entry) for entry in found]})
 
     async def deliveries(self, call: Call, wanted: RunRef) -> bytes:
         found = await self.overview.deliveries(call.caller, wanted.slug)
-        return success({"list": [_delivery(delivery) for delivery in found]})
+        return encode({"list": [_delivery(delivery) for delivery in found]})
 
     async def runners(self, call: Call, _wanted: Nothing) -> bytes:
         found = await self.overview.runners(call.caller)
-        return success({"list": [_runner(runner) for runner in found]})
+        return encode({"list": [_runner(runner) for runner in found]})
 
 
 def _event(event: RunEvent) -> dict[str, Any]:

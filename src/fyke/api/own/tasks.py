@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import AliasChoices, Field
 
 from fyke.api.decode import PageIndex, PageSize20, Wire, WireName, WireObject, WireText
-from fyke.api.envelope import EMPTY, success
+from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Operation
 from fyke.api.own import answers
@@ -93,12 +93,12 @@ class TaskOperations:
         task = await self.tasks.create(
             call.caller, wanted.scraper_slug, wanted.title, wanted.input, wanted.version
         )
-        return success((await self._views([task]))[0])
+        return encode((await self._views([task]))[0])
 
     async def list_tasks(self, call: Call, wanted: TaskList) -> bytes:
         offset = (wanted.page_index - 1) * wanted.page_size
         count, found = await self.tasks.list(call.caller, offset=offset, limit=wanted.page_size)
-        return success(
+        return encode(
             {
                 "count": count,
                 "list": await self._views(found),
@@ -110,11 +110,11 @@ class TaskOperations:
     async def show(self, call: Call, wanted: TaskRef) -> bytes:
         task = await self.tasks.get(call.caller, wanted.slug)
         view = (await self._views([task]))[0]
-        return success({**view, "input": loads(task.input_json)})
+        return encode({**view, "input": loads(task.input_json)})
 
     async def delete(self, call: Call, wanted: TaskRef) -> bytes:
         await self.tasks.delete(call.caller, wanted.slug)
-        return EMPTY
+        return NULL
 
     async def _views(self, tasks: list[Task]) -> list[dict[str, Any]]:
         paths = await self.overview.worker_paths({task.worker_id for task in tasks})

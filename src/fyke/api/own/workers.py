@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fyke.api.decode import Wire, WireBool, WireName, WireText, decode
-from fyke.api.envelope import success
+from fyke.api.envelope import encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import answers
@@ -105,7 +105,7 @@ class WorkerOperations:
             description=wanted.description,
             public=wanted.public,
         )
-        return success(
+        return encode(
             {
                 "slug": worker.id,
                 "path": worker.path,
@@ -116,15 +116,15 @@ class WorkerOperations:
 
     async def list(self, call: Call, _wanted: Nothing) -> bytes:
         found = await self.overview.workers(call.caller)
-        return success({"list": [_own_worker(worker) for worker in found]})
+        return encode({"list": [_own_worker(worker) for worker in found]})
 
     async def versions(self, call: Call, wanted: WorkerRef) -> bytes:
         found = await self.workers.versions(call.caller, wanted.slug)
-        return success({"list": [_version(version) for version in found]})
+        return encode({"list": [_version(version) for version in found]})
 
     async def withdraw(self, call: Call, wanted: VersionRef) -> bytes:
         version = await self.workers.withdraw(call.caller, wanted.slug, wanted.version)
-        return success(_version(version))
+        return encode(_version(version))
 
 
 def _version(version: Version) -> dict[str, Any]:

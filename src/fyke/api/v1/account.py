@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fyke.api.envelope import success
+from fyke.api.envelope import encode
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.v1 import answers, views
 from fyke.domain.accounts.service import Accounts
@@ -20,7 +20,7 @@ class AccountOperations:
             Operation(
                 "POST",
                 "/api/v1/account/info",
-                id="getAccount",
+                id="getAccountV1",
                 tag="Account",
                 summary="Balance and remaining traffic",
                 fields=Nothing,
@@ -30,4 +30,4 @@ class AccountOperations:
         ]
 
     async def info(self, call: Call, _wanted: Nothing) -> bytes:
-        return success(views.account_info(await self.accounts.get(call.caller)))
+        return encode(views.account_info(await self.accounts.get(call.caller)))

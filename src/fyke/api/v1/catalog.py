@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fyke.api.envelope import success
+from fyke.api.envelope import encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Operation
 from fyke.api.v1 import answers, fields, views
@@ -14,7 +14,7 @@ from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.service import Workers
 from fyke.errors import VersionUnavailable, WorkerNotFound
 
-_REGIONS = success({"list": [{"code": code, "name": name} for code, name in REGIONS.items()]})
+_REGIONS = encode({"list": [{"code": code, "name": name} for code, name in REGIONS.items()]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class CatalogOperations:
             Operation(
                 "GET",
                 "/api/store",
-                id="searchStore",
+                id="searchStoreV1",
                 tag="Public",
                 summary="Search the store for workers",
                 fields=fields.StoreSearch,
@@ -37,7 +37,7 @@ class CatalogOperations:
             Operation(
                 "GET",
                 "/api/scraper",
-                id="getWorker",
+                id="getWorkerV1",
                 tag="Public",
                 summary="Newest version, input schema and defaults of a worker",
                 fields=fields.WorkerRef,
@@ -48,7 +48,7 @@ class CatalogOperations:
             Operation(
                 "GET",
                 "/api/proxy/region",
-                id="listRegions",
+                id="listRegionsV1",
                 tag="Public",
                 summary="Regions a run may ask its proxy for",
                 fields=fields.RegionList,
@@ -60,12 +60,12 @@ class CatalogOperations:
     async def search(self, call: Call, wanted: fields.StoreSearch) -> bytes:
         limit = min(max(wanted.limit, 1), 100)
         found = await self.catalog.search(call.known_caller, wanted.search, limit)
-        return success({"scraper": [views.store_worker(worker) for worker in found]})
+        return encode({"scraper": [views.store_worker(worker) for worker in found]})
 
     async def detail(self, call: Call, wanted: fields.WorkerRef) -> bytes:
         worker = await self.workers.find(call.known_caller, wanted.slug)
         version = await self.workers.version(worker, None)
-        return success(views.worker_detail(worker, version))
+        return encode(views.worker_detail(worker, version))
 
     async def regions(self, _call: Call, _wanted: fields.RegionList) -> bytes:
         return _REGIONS

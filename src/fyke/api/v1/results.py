@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fyke.api.envelope import success, success_raw
+from fyke.api.envelope import encode
 from fyke.api.errors import TABLE
 from fyke.api.files import EXPORT, Links
 from fyke.api.operations import Call, Operation
@@ -32,7 +32,7 @@ class ResultOperations:
             Operation(
                 "POST",
                 "/api/v1/run/result/list",
-                id="listResults",
+                id="listResultsV1",
                 tag="Results",
                 summary="A page of a run's rows; it may still be running",
                 fields=fields.ResultList,
@@ -44,7 +44,7 @@ class ResultOperations:
             Operation(
                 "POST",
                 "/api/v1/run/result/export",
-                id="exportResults",
+                id="exportResultsV1",
                 tag="Results",
                 summary="A temporary link to a file with a run's rows",
                 description=f"Formats: {', '.join(FORMATS)}. Unknown `filter_keys` are ignored.",
@@ -61,7 +61,7 @@ class ResultOperations:
 
         async def read() -> bytes:
             page = await self.results.page(caller, run, index, size)
-            return success_raw(views.result_page(page))
+            return views.result_page(page)
 
         return await self.pages.get((caller.account_id, run, index, size), read)
 
@@ -82,4 +82,4 @@ class ResultOperations:
             safe=wanted.safe,
             bom=wanted.bom,
         )
-        return success({"download_url": url})
+        return encode({"download_url": url})

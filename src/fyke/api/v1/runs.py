@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fyke.api.envelope import EMPTY, success
+from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE
 from fyke.api.files import LOG, Links
 from fyke.api.operations import Call, Operation
@@ -34,7 +34,7 @@ class RunOperations:
             Operation(
                 "POST",
                 "/api/v1/run/detail",
-                id="getRun",
+                id="getRunV1",
                 tag="Runs",
                 summary="State and figures of a run",
                 fields=fields.RunRef,
@@ -46,7 +46,7 @@ class RunOperations:
             Operation(
                 "POST",
                 "/api/v1/run/list",
-                id="listRuns",
+                id="listRunsV1",
                 tag="Runs",
                 summary="Runs of the account, newest first",
                 fields=fields.RunList,
@@ -56,7 +56,7 @@ class RunOperations:
             Operation(
                 "POST",
                 "/api/v1/scraper/abort",
-                id="abortRun",
+                id="abortRunV1",
                 tag="Runs",
                 summary="Stop a run",
                 fields=fields.RunRef,
@@ -66,7 +66,7 @@ class RunOperations:
             Operation(
                 "POST",
                 "/api/v1/run/last/log",
-                id="getRunLog",
+                id="getRunLogV1",
                 tag="Runs",
                 summary="Last lines of a run's log, and a link to all of it",
                 fields=fields.RunRef,
@@ -80,7 +80,7 @@ class RunOperations:
         caller = call.caller
 
         async def read() -> bytes:
-            return success(views.run_detail(await self.runs.get(caller, wanted.run_slug)))
+            return encode(views.run_detail(await self.runs.get(caller, wanted.run_slug)))
 
         return await self.details.get((caller.account_id, wanted.run_slug), read)
 
@@ -98,19 +98,19 @@ class RunOperations:
                 limit=wanted.page_size,
             )
             page["list"] = [views.run_detail(view) for view in found]
-        return success(page | {"page_index": wanted.page_index, "page_size": wanted.page_size})
+        return encode(page | {"page_index": wanted.page_index, "page_size": wanted.page_size})
 
     async def _worker_id(self, call: Call, ref: str) -> str | None:
         return (await self.workers.find(call.caller, ref)).id if ref else None
 
     async def abort(self, call: Call, wanted: fields.RunRef) -> bytes:
         await self.runs.abort(call.caller, wanted.run_slug)
-        return EMPTY
+        return NULL
 
     async def log(self, call: Call, wanted: fields.RunRef) -> bytes:
         entries, rows = await self.logs.tail(call.caller, wanted.run_slug, LOG_LINES)
         name = f"all_log_{wanted.run_slug}.txt"
-        return success(
+        return encode(
             {
                 "all_logs_url": self.links.url(call.visit, LOG, wanted.run_slug, name),
                 "list": [views.log_line(entry) for entry in entries],

@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from fyke.api.envelope import success
+from fyke.api.envelope import encode
 from fyke.api.errors import TABLE, WireError
 from fyke.api.operations import Call, Operation
 from fyke.api.v1 import answers, fields, views
@@ -59,7 +59,7 @@ class StartOperations:
             Operation(
                 "POST",
                 "/api/v1/scraper/run",
-                id="startRun",
+                id="startRunV1",
                 tag="Runs",
                 summary="Start a run of a worker",
                 description=_SYNC,
@@ -71,7 +71,7 @@ class StartOperations:
             Operation(
                 "POST",
                 "/api/v1/task/run",
-                id="startTask",
+                id="startTaskV1",
                 tag="Tasks",
                 summary="Start a saved task",
                 description=_SYNC,
@@ -83,7 +83,7 @@ class StartOperations:
             Operation(
                 "POST",
                 "/api/v1/rerun",
-                id="rerun",
+                id="rerunV1",
                 tag="Runs",
                 summary="Start anew with the worker, version and input of an earlier run",
                 fields=fields.Rerun,
@@ -113,7 +113,7 @@ class StartOperations:
     async def rerun(self, call: Call, wanted: fields.Rerun) -> bytes:
         callback_url = fields.callback(wanted.callback_url, required=self.require_callback_url)
         run = await self.runs.rerun(call.caller, wanted.run_slug, callback_url, Origin.API)
-        return success({"run_slug": run.id})
+        return encode({"run_slug": run.id})
 
     async def _version(self, call: Call, wanted: fields.StartRun) -> str | None:
         """A version of the wrong type is answered like an unknown one: with the newest's name."""
@@ -125,7 +125,7 @@ class StartOperations:
 
     async def _answer(self, call: Call, run: Run, is_async: bool, window: fields.Window) -> bytes:
         if is_async:
-            return success({"run_slug": run.id})
+            return encode({"run_slug": run.id})
         watching = asyncio.create_task(self.runs.wait_ended(run.id, self.wait_seconds))
         await _first_of(watching, call.request)
         ended = watching.result() if watching.done() and not watching.cancelled() else run

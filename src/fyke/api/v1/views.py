@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from fyke.api.envelope import encode, success_raw
+from fyke.api.envelope import encode
 from fyke.api.v1.words import ORIGIN, megabytes, seconds, usd
 from fyke.domain.accounts.model import Account
 from fyke.domain.billing.pricing import format_balance, format_usage
@@ -104,7 +104,7 @@ def sync_result(run: Run, now: int, page: ResultPage) -> bytes:
         "running_duration": max(0, (run.finished_at if ended else now) - run.created_at) // 1000,
         "results": msgspec.Raw(result_page(page)),
     }
-    return success_raw(encode(data))
+    return encode(data)
 
 
 def log_line(entry: LogEntry) -> dict[str, Any]:
