@@ -145,6 +145,12 @@ class Booted:
             process.wait()
             raise AssertionError(f"fyke up did not stop:\n{self.tail()}") from None
 
+    def isolation(self) -> str:
+        """The level at which Workers run here: ``full``, or ``no-limits`` without cgroups."""
+        answer = httpx2.get(f"{self.url}/api/fyke/runners", headers={"api-key": self.key})
+        [runner] = answer.json()["data"]["list"]
+        return str(runner["isolation"])
+
     # --- requests -----------------------------------------------------------------------
 
     def call(self, path: str, body: Any = None, *, key: str | None = None, **kwargs: Any) -> Any:
