@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -125,6 +126,21 @@ def _reason(error: Exception) -> str:
 
 
 # --- fields --------------------------------------------------------------------------------
+
+
+class _Repeatable:
+    """Marks a field of the query that takes every value of its name, as a list."""
+
+
+REPEATABLE = _Repeatable()
+
+
+@cache
+def repeatable(model: type[BaseModel]) -> frozenset[str]:
+    """The names whose values ``model`` wants as a list, also when there is only one."""
+    return frozenset(
+        name for name, field in model.model_fields.items() if REPEATABLE in field.metadata
+    )
 
 
 def wrong(rule: str) -> PydanticCustomError:

@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from fyke.api import documents
 from fyke.api.auth import Gate
-from fyke.api.decode import Wire, decode, parse_object, read_body
+from fyke.api.decode import Wire, decode, parse_object, read_body, repeatable
 from fyke.api.envelope import JsonBytes, dialect_of
 from fyke.api.errors import WireError, request_id
 from fyke.api.network import Visit
@@ -112,7 +112,10 @@ class Operation(Generic[Fields]):
         else:
             caller = await gate.require(request.scope, visit.address)
         given: Mapping[str, Any]
-        given = parse_object(await read_body(request)) if self.reads_json else _query(request)
+        if self.reads_json:
+            given = parse_object(await read_body(request))
+        else:
+            given = _query(request, repeatable(self.fields))
         if self.path_fields:
             given = {**given, **request.path_params}
         body = await self.handler(Call(request, visit, caller), decode(self.fields, given))
@@ -121,11 +124,14 @@ class Operation(Generic[Fields]):
         return JsonBytes(dialect_of(self.path).success(body, request_id(request)))
 
 
-def _query(request: Request) -> dict[str, str]:
-    """The query by name; of a repeated name the first counts."""
-    found: dict[str, str] = {}
+def _query(request: Request, lists: frozenset[str]) -> dict[str, Any]:
+    """The query by name; of a repeated name the first counts, but all of those in ``lists``."""
+    found: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
-        found.setdefault(name, value)
+        if name in lists:
+            found.setdefault(name, []).append(value)
+        else:
+            found.setdefault(name, value)
     return found
 
 
@@ -148,12 +154,13 @@ def mount(app: FastAPI, operations: Sequence[Operation[Any]], gate: Gate) -> Non
             app.router.routes.append(
                 Route(operation.path, _Hot(operation, gate), methods=[operation.method])
             )
-    for operation in operations:
-        _declare(app, operation, gate)
+    # an alias is spelled out where another operation's path has a parameter, so it goes first
     for operation in operations:
         for path in operation.aliases:
             route = Route(path, _Hot(operation, gate), methods=[operation.method])
             app.router.routes.append(route)
+    for operation in operations:
+        _declare(app, operation, gate)
 
 
 def _declare(app: FastAPI, operation: Operation[Any], gate: Gate) -> None:
