@@ -4,7 +4,8 @@
 
     FykeError
     ├── InvalidRequest            the request breaks a rule (field, rule, way out)
-    │   └── InvalidFields         a field is missing, of the wrong type or out of range
+    │   ├── InvalidFields         a field is missing, of the wrong type or out of range
+    │   └── UnknownVersion        the worker never had a version of this number
     ├── Unauthenticated
     │   ├── MissingKey
     │   ├── InvalidKey
@@ -58,6 +59,12 @@ class InvalidFields(InvalidRequest):
     """The request's shape is wrong, before its meaning is looked at."""
 
     key = "invalid_fields"
+
+
+class UnknownVersion(InvalidRequest):
+    """The worker never had a version of this number; the message names its newest one."""
+
+    key = "unknown_version"
 
 
 class Unauthenticated(FykeError):

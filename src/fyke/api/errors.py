@@ -72,6 +72,7 @@ TABLE_V2: dict[type[errors.FykeError], WireError] = {
     errors.FykeError: INTERNAL_V2,
     errors.InvalidRequest: INVALID_V2,
     errors.InvalidFields: WireError(422, 11000, "invalid argument"),
+    errors.UnknownVersion: WireError(400, 50003, "the worker version is not available"),
     errors.Unauthenticated: WireError(401, 12002, "invalid token"),
     errors.MissingKey: WireError(401, 12001, "authentication required"),
     errors.Forbidden: WireError(403, 11000, "operation not permitted"),

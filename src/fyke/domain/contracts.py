@@ -180,6 +180,10 @@ class RunStore(Protocol):
         """Total count, and one page, newest first."""
         ...
 
+    def newest(self, account_id: str, worker_id: str | None) -> str | None:
+        """The id of the account's run that was created last, of one worker or of all."""
+        ...
+
     def move(self, run: Run, expected: RunState) -> bool:
         """Write every mutable column of ``run`` if its stored state is still ``expected``."""
         ...

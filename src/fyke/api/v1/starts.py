@@ -1,21 +1,17 @@
 """Starting runs: of a worker, of a saved task, of an earlier run once more.
 
-In sync mode the answer waits for the end of the run, at most ``wait_seconds``. The wait only
-watches: whether the client stays, leaves or is cut off by a proxy changes nothing for the run.
+In sync mode the answer waits for the end of the run, at most ``wait_seconds``.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from dataclasses import dataclass
 from typing import Any
-
-from starlette.requests import Request
 
 from fyke.api.envelope import encode
 from fyke.api.errors import TABLE, WireError
 from fyke.api.operations import Call, Operation
+from fyke.api.sync import watched
 from fyke.api.v1 import answers, fields, views
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.model import Origin, Run
@@ -126,26 +122,6 @@ class StartOperations:
     async def _answer(self, call: Call, run: Run, is_async: bool, window: fields.Window) -> bytes:
         if is_async:
             return encode({"run_slug": run.id})
-        watching = asyncio.create_task(self.runs.wait_ended(run.id, self.wait_seconds))
-        await _first_of(watching, call.request)
-        ended = watching.result() if watching.done() and not watching.cancelled() else run
+        seen = await watched(self.runs, run, self.wait_seconds, call.request)
         page = await self.results.page(call.caller, run.id, window.page_index, window.page_size)
-        return views.sync_result(ended, self.clock.now_ms(), page)
-
-
-async def _first_of(watching: asyncio.Task[Run], request: Request) -> None:
-    """Return when the run has ended, the time is over, or nobody waits for the answer any more."""
-    leaving = asyncio.create_task(_left(request))
-    try:
-        await asyncio.wait({watching, leaving}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (watching, leaving):
-            if not task.done():
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+        return views.sync_result(seen, self.clock.now_ms(), page)

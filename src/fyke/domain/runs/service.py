@@ -246,6 +246,16 @@ class Runs:
 
         return await self._view(*await self._storage.read(work))
 
+    async def newest(self, caller: Caller, worker_id: str | None = None) -> str:
+        """The id of the caller's run that was created last, of one worker or of all.
+
+        Raises ``RunNotFound`` when there is none.
+        """
+        run_id = await self._storage.read(lambda tx: tx.runs.newest(caller.account_id, worker_id))
+        if run_id is None:
+            raise RunNotFound
+        return run_id
+
     async def events(self, caller: Caller, run_id: str) -> list[RunEvent]:
         await self._owned(caller, run_id)
         return await self._storage.read(lambda tx: tx.runs.events(run_id))

@@ -27,6 +27,7 @@ from fyke.errors import (
     Conflict,
     Forbidden,
     InvalidRequest,
+    UnknownVersion,
     VersionUnavailable,
     WorkerNotFound,
 )
@@ -108,7 +109,7 @@ class Workers:
     async def version(self, worker: Worker, number: str | None = None) -> Version:
         """Return a version that may run; None, ``""``, ``latest`` and ``auto`` mean the newest.
 
-        Raise ``InvalidRequest`` for an unknown number, ``VersionUnavailable`` for a withdrawn
+        Raise ``UnknownVersion`` for an unknown number, ``VersionUnavailable`` for a withdrawn
         one or when none is left.
         """
         return await self._storage.read(lambda tx: _version(tx, worker.id, number))
@@ -249,6 +250,6 @@ def _version(tx: Transaction, worker_id: str, number: str | None) -> Version:
     return version
 
 
-def _unknown(worker: Worker, number: str) -> InvalidRequest:
+def _unknown(worker: Worker, number: str) -> UnknownVersion:
     newest = f"the latest is {worker.latest}" if worker.latest else "none is published"
-    return InvalidRequest(f"version {number[:40]!r} does not exist; {newest}")
+    return UnknownVersion(f"version {number[:40]!r} does not exist; {newest}")

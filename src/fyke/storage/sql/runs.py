@@ -88,6 +88,9 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         found = self._db.execute(page_query(account_id, filter, offset=offset, limit=limit))
         return total, [run_of(row) for row in found.mappings()]
 
+    def newest(self, account_id: str, worker_id: str | None) -> str | None:
+        return self._db.execute(newest_query(account_id, worker_id)).scalar()
+
     def move(self, run: Run, expected: RunState) -> bool:
         values = run_columns(run)
         guard = runs.c.id == run.id, runs.c.state == str(expected)
@@ -155,6 +158,11 @@ def page_query(account_id: str, filter: RunFilter, *, offset: int, limit: int) -
     ids = newest.limit(limit).offset(offset).subquery()
     page = select(runs).where(runs.c.id.in_(select(ids.c.id)))
     return page.order_by(runs.c.created_at.desc(), runs.c.id.desc())
+
+
+def newest_query(account_id: str, worker_id: str | None) -> Select[Any]:
+    """Return the query for the newest run; its index alone has the answer."""
+    return _newest_ids(account_id, RunFilter(worker_id=worker_id)).limit(1)
 
 
 def _newest_ids(account_id: str, filter: RunFilter) -> Select[Any]:
