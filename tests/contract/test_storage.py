@@ -16,7 +16,7 @@ from fyke.domain.accounts.model import Account
 from fyke.domain.billing.model import EntryKind
 from fyke.domain.callbacks.model import DeliveryState
 from fyke.domain.contracts import Transaction
-from fyke.domain.workers.model import VersionState
+from fyke.domain.workers.model import VersionState, Worker, WorkerPage
 from fyke.errors import Conflict, WorkerNotFound
 from support import records
 
@@ -211,9 +211,10 @@ async def test_search_knows_no_wildcards_and_no_case(state: State) -> None:
     await state.write(fill)
 
     async def search(text: str, account_id: str | None = None, limit: int = 10) -> list[str]:
-        hits = await state.read(
-            lambda tx: tx.workers.search(text, account_id=account_id, limit=limit)
+        count, hits = await state.read(
+            lambda tx: tx.workers.search(text, account_id=account_id, offset=0, limit=limit)
         )
+        assert count >= len(hits)
         return [worker.title for worker in hits]
 
     assert await search("%") == [texts[0]]
@@ -222,6 +223,7 @@ async def test_search_knows_no_wildcards_and_no_case(state: State) -> None:
     assert await search("STRASSE") == [texts[0]]
     assert await search("żółw") == [texts[2]]
     assert await search(found[1].path.upper()) == [texts[1]]
+    assert await search(found[1].path.replace("/", "~")) == [texts[1]]
     assert await search(found[1].id) == [texts[1]]
     assert await search("books") == []
     assert await search("books", other.id) == []
@@ -232,18 +234,87 @@ async def test_search_knows_no_wildcards_and_no_case(state: State) -> None:
 async def test_an_updated_worker_is_found_by_its_new_text(state: State) -> None:
     _, worker_id = await state.write(records.seed)
     await state.write(lambda tx: tx.workers.add_version(records.version(worker_id)))
-    await state.write(
-        lambda tx: tx.workers.update(worker_id, title="New", description="Fresh", public=False)
-    )
+    page = WorkerPage("New", "Fresh", (56, 3), "https://example.com/icon.png")
+    await state.write(lambda tx: tx.workers.update(worker_id, page, public=False))
     changed = await state.read(lambda tx: tx.workers.get(worker_id))
-    assert (changed.title, changed.description, changed.public) == ("New", "Fresh", False)
+    assert (changed.page, changed.public) == (page, False)
     owner = changed.account_id
-    hits = await state.read(lambda tx: tx.workers.search("fresh", account_id=owner, limit=5))
-    assert hits == [changed]
+    hits = await state.read(
+        lambda tx: tx.workers.search("fresh", account_id=owner, offset=0, limit=5)
+    )
+    assert hits == (1, [changed])
     with pytest.raises(WorkerNotFound):
-        await state.write(
-            lambda tx: tx.workers.update("nobody", title="", description="", public=True)
+        await state.write(lambda tx: tx.workers.update("nobody", page, public=True))
+
+
+async def test_lists_of_workers_are_paged_newest_first(state: State) -> None:
+    owner, other = records.account(), records.account()
+    made = [records.worker(owner.id, title=f"Book {n}", created_at=n) for n in range(5)]
+    foreign = records.worker(other.id, title="Book of others", created_at=9)
+    bare = records.worker(owner.id, title="Book without a version", created_at=8)
+
+    def fill(tx: Transaction) -> None:
+        for account in (owner, other):
+            tx.accounts.add(account)
+        for worker in (*made, foreign, bare):
+            tx.workers.add(worker)
+        for worker in (*made, foreign):
+            tx.workers.add_version(records.version(worker.id))
+
+    await state.write(fill)
+
+    def titles(found: tuple[int, list[Worker]]) -> tuple[int, list[str]]:
+        return found[0], [worker.title for worker in found[1]]
+
+    async def search(offset: int) -> tuple[int, list[str]]:
+        return titles(
+            await state.read(
+                lambda tx: tx.workers.search("book", account_id=None, offset=offset, limit=4)
+            )
         )
+
+    async def own(text: str, offset: int) -> tuple[int, list[str]]:
+        return titles(
+            await state.read(lambda tx: tx.workers.own_page(owner.id, text, offset=offset, limit=4))
+        )
+
+    assert await search(0) == (6, ["Book of others", "Book 4", "Book 3", "Book 2"])
+    assert await search(4) == (6, ["Book 1", "Book 0"])
+    assert await search(8) == (6, [])
+    assert await own("", 0) == (6, [bare.title, "Book 4", "Book 3", "Book 2"])
+    assert await own("BOOK 1", 0) == (1, ["Book 1"])
+    assert await own("others", 0) == (0, [])
+
+
+async def test_a_deleted_worker_is_known_by_its_id_and_its_name_is_free(state: State) -> None:
+    owner, _ = await state.write(records.seed)
+    old = records.worker(owner, name="prices", title="Old prices", categories=(7,))
+
+    def publish(tx: Transaction, worker: Worker) -> None:
+        tx.workers.add(worker)
+        tx.workers.add_version(records.version(worker.id))
+
+    await state.write(lambda tx: publish(tx, old))
+    assert await state.write(lambda tx: tx.workers.mark_deleted(old.id, 77))
+    assert not await state.write(lambda tx: tx.workers.mark_deleted(old.id, 78))
+    gone = replace(old, latest="1.0.0", deleted_at=77)
+    assert await state.read(lambda tx: tx.workers.get(old.id)) == gone
+    assert await state.read(lambda tx: tx.workers.version(old.id, "1.0.0")) is not None
+    for name in ("prices", f"prices~{old.id}"):
+        assert await state.read(lambda tx, name=name: tx.workers.by_path("acme", name)) is None
+    with pytest.raises(WorkerNotFound):
+        await state.write(lambda tx: tx.workers.add_version(records.version(old.id, "2.0.0")))
+    young = records.worker(owner, name="prices", title="New prices")
+    await state.write(lambda tx: publish(tx, young))
+    assert (await state.read(lambda tx: tx.workers.by_path("acme", "prices"))).id == young.id
+    of_account = await state.read(lambda tx: tx.workers.of_account(owner))
+    assert young.id in {w.id for w in of_account} and old.id not in {w.id for w in of_account}
+    for find in (
+        lambda tx: tx.workers.search("prices", account_id=owner, offset=0, limit=9),
+        lambda tx: tx.workers.own_page(owner, "prices", offset=0, limit=9),
+    ):
+        count, found = await state.read(find)
+        assert (count, [worker.id for worker in found]) == (1, [young.id])
 
 
 # --- tasks ----------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from fyke.domain.runs.model import (
     Subtask,
 )
 from fyke.domain.tasks.model import Task
-from fyke.domain.workers.model import Version, VersionState, Worker
+from fyke.domain.workers.model import Version, VersionState, Worker, WorkerPage
 
 T = TypeVar("T")
 
@@ -88,12 +88,34 @@ class WorkerStore(Protocol):
         ...
 
     def get(self, worker_id: str) -> Worker | None: ...
-    def by_path(self, owner: str, name: str) -> Worker | None: ...
-    def update(self, worker_id: str, *, title: str, description: str, public: bool) -> None: ...
+    def by_path(self, owner: str, name: str) -> Worker | None:
+        """Never one that was deleted."""
+        ...
+
+    def update(self, worker_id: str, page: WorkerPage, *, public: bool) -> None: ...
+    def mark_deleted(self, worker_id: str, at: int) -> bool:
+        """Take it out of every list and search, and make its name free; ``get`` still knows it.
+
+        False when it was deleted before. A run of it that another transaction is adding is
+        either there already for this one, or will see the worker deleted.
+        """
+        ...
+
     def of_account(self, account_id: str) -> list[Worker]: ...
-    def search(self, text: str, *, account_id: str | None, limit: int) -> list[Worker]:
-        """Public workers, and the account's own, that have a published version and whose slug,
-        path, title or description contains ``text`` (case-insensitive, no wildcards).
+    def own_page(
+        self, account_id: str, text: str, *, offset: int, limit: int
+    ) -> tuple[int, list[Worker]]:
+        """Total count, and one page, newest first, of the account's own workers that hold
+        ``text`` as in ``search``, with or without a version.
+        """
+        ...
+
+    def search(
+        self, text: str, *, account_id: str | None, offset: int, limit: int
+    ) -> tuple[int, list[Worker]]:
+        """Total count, and one page, newest first: public workers, and the account's own, that
+        have a published version and whose slug, path (``owner/name`` or ``owner~name``), title or
+        description contains ``text`` (case-insensitive, no wildcards).
         """
         ...
 
@@ -243,6 +265,10 @@ class RunStore(Protocol):
 
     def finished_before(self, at: int, limit: int) -> list[str]:
         """Ids of terminal runs that finished before ``at``, oldest first."""
+        ...
+
+    def not_begun(self, worker_id: str, limit: int) -> list[str]:
+        """Ids of the worker's runs that are ready and of which no attempt lives, oldest first."""
         ...
 
     def put_runner(self, runner: RunnerInfo) -> None: ...

@@ -25,8 +25,18 @@ class Catalog:
         if not wanted or len(wanted) > MAX_TEXT:
             rule = f"1 to {MAX_TEXT} characters that are not all blank"
             raise InvalidRequest(f"search must be {rule}; send a word of the worker's title")
+        _, found = await self.page(caller, wanted, offset=0, limit=max(1, min(limit, MAX_RESULTS)))
+        return found
+
+    async def page(
+        self, caller: Caller | None, text: str, *, offset: int, limit: int
+    ) -> tuple[int, list[Worker]]:
+        """Total count and one page, newest first, of what ``search`` finds; everything for a
+        blank text.
+        """
         account_id = caller.account_id if caller is not None else None
-        count = max(1, min(limit, MAX_RESULTS))
         return await self._storage.read(
-            lambda tx: tx.workers.search(wanted, account_id=account_id, limit=count)
+            lambda tx: tx.workers.search(
+                text.strip(), account_id=account_id, offset=offset, limit=limit
+            )
         )

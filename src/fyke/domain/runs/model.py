@@ -41,6 +41,7 @@ class Outcome(StrEnum):
     DISK_CAP = "disk_cap"
     INSTALL_FAILED = "install_failed"
     ISOLATION_REFUSED = "isolation_refused"
+    WORKER_DELETED = "worker_deleted"
     RUNNER_LOST = "runner_lost"
     INTERNAL = "internal"
 

@@ -22,6 +22,9 @@ SENTENCES: dict[Outcome, str] = {
     Outcome.DISK_CAP: "Stopped: the Worker's files went over {megabytes} MB",
     Outcome.INSTALL_FAILED: "The dependencies could not be installed: {detail}",
     Outcome.ISOLATION_REFUSED: "Not run: {detail}",
+    Outcome.WORKER_DELETED: (
+        "Worker version unavailable: the Worker was deleted while the run waited"
+    ),
     Outcome.RUNNER_LOST: "The runner was lost while the Worker was running; its rows are kept",
     Outcome.INTERNAL: "The platform failed, not the Worker: {detail}",
 }

@@ -35,6 +35,7 @@ from fyke.domain.runs.split import split
 from fyke.domain.runs.transitions import Rules, apply, usage_micros
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import validate_input
+from fyke.domain.workers.lookup import refuse_deleted
 from fyke.domain.workers.model import Version, Worker
 from fyke.domain.workers.service import Workers
 from fyke.errors import (
@@ -166,6 +167,7 @@ class Runs:
             held = place_hold(tx, self._rules.prices, dated)
             admitted = replace(dated, hold_micros=held)
             tx.runs.add(admitted, _subtasks(admitted, parts, tx.now))
+            refuse_deleted(tx, admitted.worker_id)  # after the run is there; see mark_deleted
             tx.runs.add_event(
                 RunEvent(run.id, tx.now, "Accepted", "", run.state.value, run.origin.value, "")
             )

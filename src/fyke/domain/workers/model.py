@@ -22,6 +22,16 @@ class VersionState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerPage:
+    """How a worker presents itself. Unlike its versions this may change at any time."""
+
+    title: str
+    description: str
+    categories: tuple[int, ...] = ()
+    icon: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Worker:
     """A script as published. ``(owner name, name)`` is unique; its path is ``owner/name``."""
 
@@ -34,10 +44,18 @@ class Worker:
     public: bool
     created_at: int
     latest: str  # number of the newest published version, "" before the first
+    categories: tuple[int, ...] = ()
+    icon: str = ""  # address of a picture, "" when there is none
+    deleted_at: int = 0  # ms; then only its past runs still lead to it
 
     @property
     def path(self) -> str:
         return f"{self.owner}/{self.name}"
+
+    @property
+    def page(self) -> WorkerPage:
+        """What its page shows."""
+        return WorkerPage(self.title, self.description, self.categories, self.icon)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    text,
     union_all,
     update,
 )
@@ -36,7 +37,7 @@ from fyke.storage.sql.records import columns, many, took_place
 from fyke.storage.sql.run_rows import run_columns, run_of
 from fyke.storage.sql.runners import RunnerTable
 from fyke.storage.sql.subtasks import SubtaskTable
-from fyke.storage.sql.tables import run_events, runs, subtasks
+from fyke.storage.sql.tables import attempts, run_events, runs, subtasks
 
 _BY_ID = "SELECT * FROM runs WHERE id = ?"
 _MUTABLE = (
@@ -125,6 +126,18 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
             .limit(limit)
         )
         return list(self._db.execute(query).scalars())
+
+
+    def not_begun(self, worker_id: str, limit: int) -> list[str]:
+        # by way of the queue, which is short, whatever has been run before
+        waiting = select(subtasks.c.run_id).where(text("subtasks.state = 'waiting'"))
+        living = select(attempts.c.run_id).where(attempts.c.outcome.is_(None))
+        query = (
+            select(runs.c.id)
+            .where(runs.c.worker_id == worker_id, runs.c.state == str(RunState.READY))
+            .where(runs.c.id.in_(waiting), runs.c.id.not_in(living))
+        )
+        return list(self._db.execute(query.order_by(runs.c.id).limit(limit)).scalars())
 
 
 def _conditions(table: FromClause, account_id: str, filter: RunFilter) -> list[ColumnElement[bool]]:

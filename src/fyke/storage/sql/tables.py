@@ -139,6 +139,9 @@ workers = Table(
     _number("created_at"),
     _text("latest"),
     _text("search_text"),  # what a search looks through, folded; see workers.py
+    Column("categories", StorableText(), nullable=False, server_default="[]"),  # JSON list
+    Column("icon", StorableText(), nullable=False, server_default=""),
+    Column("deleted_at", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("owner", "name"),
     Index(None, "account_id"),
 )

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, literal, or_, select, update
 
-from fyke.domain.workers.model import SystemDefaults, Version, VersionState, Worker
+from fyke.domain.workers.model import (
+    SystemDefaults,
+    Version,
+    VersionState,
+    Worker,
+    WorkerPage,
+)
 from fyke.errors import Conflict, WorkerNotFound
 from fyke.storage.sql.dialects import (
     contains,
@@ -17,11 +24,14 @@ from fyke.storage.sql.dialects import (
     locking,
     storable,
 )
-from fyke.storage.sql.records import columns, many, one, record, took_place
+from fyke.storage.sql.records import columns, record, took_place
 from fyke.storage.sql.tables import versions, workers
 
 _BY_ID = "SELECT * FROM workers WHERE id = ?"
 _BY_NUMBER = "SELECT * FROM versions WHERE worker_id = ? AND number = ?"
+# Between the name of a deleted worker and its id. No name can hold it, so the name is free again.
+_GONE = "~"
+_LIVING = workers.c.deleted_at == 0
 # Between the searchable texts, so that nothing is found across two of them.
 _SEPARATOR = "\x1f"
 
@@ -31,6 +41,13 @@ def search_text(worker_id: str, path: str, title: str, description: str) -> str:
     know upper and lower case of ASCII letters only, or each in its own way.
     """
     return _SEPARATOR.join((worker_id, path, title, description)).casefold()
+
+
+def _worker(row: Mapping[Any, Any]) -> Worker:
+    values: dict[str, Any] = dict(row)
+    values["name"] = values["name"].partition(_GONE)[0]
+    values["categories"] = json.loads(values["categories"])
+    return record(values, Worker)
 
 
 def _version(row: Mapping[Any, Any]) -> Version:
@@ -47,47 +64,70 @@ class SqlWorkers:
 
     def add(self, worker: Worker) -> None:
         text = search_text(worker.id, worker.path, worker.title, worker.description)
-        done = self._db.execute(
-            insert_new(self._db, workers), columns(worker) | {"search_text": text}
-        )
-        if not took_place(done):
+        values = columns(worker) | {"search_text": text}
+        values["categories"] = json.dumps(worker.categories)
+        if not took_place(self._db.execute(insert_new(self._db, workers), values)):
             raise Conflict(f"There is a worker {worker.path!r} already; choose another name")
 
     def get(self, worker_id: str) -> Worker | None:
         # asked with every look at a run, hence straight to the driver
         row = fetch_one(self._db, _BY_ID, (storable(worker_id),))
-        return None if row is None else record(row, Worker)
+        return None if row is None else _worker(row)
 
     def by_path(self, owner: str, name: str) -> Worker | None:
-        query = select(workers).where(workers.c.owner == owner, workers.c.name == name)
-        return one(self._db.execute(query), Worker)
+        query = select(workers).where(workers.c.owner == owner, workers.c.name == name, _LIVING)
+        row = self._db.execute(query).mappings().first()
+        return None if row is None else _worker(row)
 
-    def update(self, worker_id: str, *, title: str, description: str, public: bool) -> None:
+    def update(self, worker_id: str, page: WorkerPage, *, public: bool) -> None:
         worker = self.get(worker_id)
         if worker is None:
             raise WorkerNotFound()
-        text = search_text(worker.id, worker.path, title, description)
-        self._db.execute(
-            update(workers)
-            .where(workers.c.id == worker_id)
-            .values(title=title, description=description, public=public, search_text=text)
-        )
+        text = search_text(worker.id, worker.path, page.title, page.description)
+        values = columns(page) | {"categories": json.dumps(page.categories)}
+        change = update(workers).where(workers.c.id == worker_id)
+        self._db.execute(change.values(**values, public=public, search_text=text))
+
+    def mark_deleted(self, worker_id: str, at: int) -> bool:
+        # A new name, not only a mark: on PostgreSQL a change of a key column waits for every
+        # transaction that is adding a run of this worker, and makes later ones wait.
+        name = workers.c.name + literal(_GONE) + workers.c.id
+        change = update(workers).where(workers.c.id == worker_id, _LIVING)
+        return took_place(self._db.execute(change.values(name=name, deleted_at=at)))
 
     def of_account(self, account_id: str) -> list[Worker]:
         """By name."""
-        query = select(workers).where(workers.c.account_id == account_id)
-        return many(self._db.execute(query.order_by(workers.c.name)), Worker)
+        query = select(workers).where(workers.c.account_id == account_id, _LIVING)
+        return [_worker(row) for row in self._db.execute(query.order_by(workers.c.name)).mappings()]
 
-    def search(self, text: str, *, account_id: str | None, limit: int) -> list[Worker]:
-        """Newest first."""
+    def own_page(
+        self, account_id: str, text: str, *, offset: int, limit: int
+    ) -> tuple[int, list[Worker]]:
+        return self._page([workers.c.account_id == account_id], text, offset, limit)
+
+    def search(
+        self, text: str, *, account_id: str | None, offset: int, limit: int
+    ) -> tuple[int, list[Worker]]:
         visible: ColumnElement[bool] = workers.c.public
         if account_id is not None:
             visible = or_(visible, workers.c.account_id == account_id)
-        query = select(workers).where(workers.c.latest != "", visible)
+        return self._page([workers.c.latest != "", visible], text, offset, limit)
+
+    def _page(
+        self, conditions: list[ColumnElement[bool]], text: str, offset: int, limit: int
+    ) -> tuple[int, list[Worker]]:
+        conditions = [*conditions, _LIVING]
         if text:
-            query = query.where(contains(self._db, workers.c.search_text, text.casefold()))
+            folded = text.casefold()
+            # the searchable text has paths with a slash, the answers of v2 show them with a tilde
+            forms = dict.fromkeys((folded, folded.replace("~", "/")))
+            looked_at = workers.c.search_text
+            conditions.append(or_(*(contains(self._db, looked_at, form) for form in forms)))
+        count = select(func.count()).select_from(workers).where(*conditions)
         order = workers.c.created_at.desc(), workers.c.id.desc()
-        return many(self._db.execute(query.order_by(*order).limit(limit)), Worker)
+        query = select(workers).where(*conditions).order_by(*order).offset(offset).limit(limit)
+        found = [_worker(row) for row in self._db.execute(query).mappings()]
+        return self._db.execute(count).scalar_one(), found
 
     def add_version(self, version: Version) -> None:
         self._lock(version.worker_id)
@@ -124,7 +164,7 @@ class SqlWorkers:
 
     def _lock(self, worker_id: str) -> None:
         """One publication at a time per worker: the latest follows from all its versions."""
-        statement = driver_sql(self._db, "SELECT id FROM workers WHERE id = ?")
+        statement = driver_sql(self._db, "SELECT id FROM workers WHERE id = ? AND deleted_at = 0")
         statement += locking(self._db, "FOR NO KEY UPDATE")
         if self._db.exec_driver_sql(statement, (storable(worker_id),)).first() is None:
             raise WorkerNotFound()

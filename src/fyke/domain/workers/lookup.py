@@ -1,0 +1,82 @@
+"""Finding workers and versions inside a transaction, with the rules of who sees what.
+
+Workers of others that are not public, and those that were deleted, are answered exactly like
+workers that do not exist.
+"""
+
+from __future__ import annotations
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.contracts import Transaction
+from fyke.domain.workers.model import Version, VersionState, Worker
+from fyke.domain.workers.naming import split_path
+from fyke.errors import Forbidden, UnknownVersion, VersionUnavailable, WorkerNotFound
+from fyke.kit.ids import is_ulid
+
+NEWEST = frozenset({"", "latest", "auto"})
+
+
+def find_worker(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
+    """Return the worker of an id, ``owner/name`` or ``owner~name``. Raise ``WorkerNotFound``."""
+    worker = _referred(tx, ref.strip())
+    if worker is None or worker.deleted_at or not _visible(worker, caller):
+        raise WorkerNotFound
+    return worker
+
+
+def find_own_worker(tx: Transaction, caller: Caller, ref: str, what: str) -> Worker:
+    """The same, and raise ``Forbidden`` when the caller sees it without owning it.
+
+    ``what`` is what only an owner may do, as in "withdraw its versions".
+    """
+    worker = find_worker(tx, caller, ref)
+    if worker.account_id != caller.account_id:
+        raise Forbidden(f"only the owner of a worker may {what}")
+    return worker
+
+
+def find_version(tx: Transaction, worker_id: str, number: str | None) -> Version:
+    """Return a version that may run; None, ``""``, ``latest`` and ``auto`` mean the newest.
+
+    Raise ``UnknownVersion`` for an unknown number, ``VersionUnavailable`` for a withdrawn one or
+    when none is left.
+    """
+    worker = tx.workers.get(worker_id)
+    if worker is None or worker.deleted_at:
+        raise WorkerNotFound
+    wanted = (number or "").strip()
+    if wanted in NEWEST:
+        wanted = worker.latest
+        if not wanted:
+            raise VersionUnavailable("Worker version unavailable: no version is published")
+    version = tx.workers.version(worker.id, wanted)
+    if version is None:
+        raise unknown_version(worker, wanted)
+    if version.state != VersionState.PUBLISHED:
+        newest = f"; the latest is {worker.latest}" if worker.latest else ""
+        raise VersionUnavailable(f"Worker version unavailable: {wanted} was withdrawn{newest}")
+    return version
+
+
+def refuse_deleted(tx: Transaction, worker_id: str) -> None:
+    """Raise ``WorkerNotFound`` when the worker has been deleted since it was looked up."""
+    worker = tx.workers.get(worker_id)
+    if worker is None or worker.deleted_at:
+        raise WorkerNotFound
+
+
+def unknown_version(worker: Worker, number: str) -> UnknownVersion:
+    """The error that names a version there is not, and the one to take instead."""
+    newest = f"the latest is {worker.latest}" if worker.latest else "none is published"
+    return UnknownVersion(f"version {number[:40]!r} does not exist; {newest}")
+
+
+def _referred(tx: Transaction, ref: str) -> Worker | None:
+    if is_ulid(ref):
+        return tx.workers.get(ref)
+    owner, name = split_path(ref)
+    return tx.workers.by_path(owner, name) if owner and name else None
+
+
+def _visible(worker: Worker, caller: Caller | None) -> bool:
+    return worker.public or (caller is not None and caller.account_id == worker.account_id)

@@ -1,0 +1,89 @@
+"""What a worker's page may say: the rules of title, description, categories and icon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fyke.domain.workers.model import WorkerPage
+from fyke.errors import InvalidFields
+
+MAX_TITLE = 200
+MAX_DESCRIPTION = 2000
+MAX_CATEGORIES = 20
+MAX_CATEGORY = 2**31 - 1
+MAX_ICON = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class PageWish:
+    """What a publisher says about the page; None = nothing, it stays or comes from the project."""
+
+    title: str | None = None
+    description: str | None = None
+    categories: tuple[int, ...] | None = None
+    icon: str | None = None
+
+    def check(self) -> None:
+        """Raise ``InvalidFields`` for the first field that breaks its rule."""
+        _check_text("title", self.title, MAX_TITLE)
+        _check_text("description", self.description, MAX_DESCRIPTION)
+        if self.categories:
+            _check_categories(self.categories)
+        if self.icon:
+            _check_icon(self.icon)
+
+    def over(self, page: WorkerPage) -> WorkerPage:
+        """Return ``page`` with what was said. A worker always has a title: ``""`` keeps it."""
+        return WorkerPage(
+            title=self.title or page.title,
+            description=page.description if self.description is None else self.description,
+            categories=page.categories if self.categories is None else once(self.categories),
+            icon=page.icon if self.icon is None else self.icon,
+        )
+
+    def instead_of(self, page: WorkerPage) -> WorkerPage:
+        """Return the page when this is all of it: what was not said is empty."""
+        return PageWish(
+            self.title, self.description or "", self.categories or (), self.icon or ""
+        ).over(page)
+
+
+def once(numbers: Iterable[int]) -> tuple[int, ...]:
+    """Return the numbers in their order, each one once."""
+    return tuple(dict.fromkeys(numbers))
+
+
+def _check_text(field: str, text: str | None, limit: int) -> None:
+    if text is not None and (len(text) > limit or "\0" in text):
+        raise InvalidFields(f"{field} must be at most {limit} characters without NUL; shorten it")
+
+
+def _check_categories(numbers: tuple[int, ...]) -> None:
+    if len(numbers) > MAX_CATEGORIES:
+        raise InvalidFields(f"categories must be at most {MAX_CATEGORIES} numbers; choose fewer")
+    for number in numbers:
+        if not 1 <= number <= MAX_CATEGORY:
+            raise InvalidFields(
+                f"categories must be numbers from 1 to {MAX_CATEGORY}, and {number} is not one"
+            )
+
+
+def _check_icon(address: str) -> None:
+    try:
+        parts = urlsplit(address)
+        sound = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and not parts.username
+            and not parts.password
+            and (parts.port is None or parts.port > 0)
+        )
+    except ValueError:
+        sound = False
+    if not sound or len(address) > MAX_ICON or not address.isprintable() or " " in address:
+        raise InvalidFields(
+            f"icon must be an absolute http or https URL of at most {MAX_ICON} characters, "
+            "without a name or password in it, such as https://example.com/icon.png"
+        )
