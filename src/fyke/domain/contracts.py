@@ -36,6 +36,7 @@ from fyke.domain.runs.model import (
     RunEvent,
     RunFilter,
     RunState,
+    StartRecord,
     Subtask,
 )
 from fyke.domain.tasks.model import Task
@@ -276,6 +277,24 @@ class RunStore(Protocol):
     def drop_runner(self, runner_id: str) -> None: ...
 
 
+class StartKeyStore(Protocol):
+    """Which start was made under which key of the caller."""
+
+    def get(self, account_id: str, key: str) -> StartRecord | None:
+        """Also one that has expired and was not removed yet."""
+        ...
+
+    def claim(self, record: StartRecord, now: int) -> bool:
+        """Add it unless its account has one under this key that has not expired at ``now``. A
+        transaction that meets another one with the same key waits for how that ends.
+        """
+        ...
+
+    def remove_expired(self, now: int, limit: int) -> int:
+        """Remove at most ``limit``; return how many."""
+        ...
+
+
 class LedgerStore(Protocol):
     def append(self, entry: LedgerEntry) -> None:
         """Add the entry and move the account's balance, hold and traffic with it: HOLD lowers
@@ -321,6 +340,7 @@ class Transaction(Protocol):
     workers: WorkerStore
     tasks: TaskStore
     runs: RunStore
+    start_keys: StartKeyStore
     ledger: LedgerStore
     outbox: OutboxStore
 
@@ -381,6 +401,11 @@ class Results(Protocol):
         """Visible rows behind ``position``: the way to walk all of them at constant cost."""
         ...
 
+    async def rows_at(self, run_id: str, positions: Sequence[int]) -> list[Row]:
+        """The rows at these positions (at most 1,024, each once), in the order in which they are
+        named, whether visible or not; a position without a row is left out."""
+        ...
+
     async def log_tail(self, run_id: str, limit: int) -> list[LogEntry]:
         """The last entries, oldest first."""
         ...
@@ -429,6 +454,11 @@ OUTBOX = "outbox"  # a delivery is due
 def run_topic(run_id: str) -> str:
     """Rung when a run becomes terminal, and when it starts."""
     return f"run:{run_id}"
+
+
+def output_topic(run_id: str) -> str:
+    """Rung when rows or log lines of a run were stored, at most four times a second."""
+    return f"output:{run_id}"
 
 
 # --- carrying out ----------------------------------------------------------------------------

@@ -151,6 +151,20 @@ class RunEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class StartRecord:
+    """What was started with a caller's own key; see ``start_keys.py``. Until ``expires_at`` (ms)
+    the same key means the same start.
+    """
+
+    account_id: str
+    key: str
+    digest: str  # of the request
+    made: str  # what ``ref`` is the id of: a run or a queue item
+    ref: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunFilter:
     """Which runs to list. Empty members do not filter; newest first."""
 

@@ -32,6 +32,7 @@ from fyke.domain.runs.model import (
 )
 from fyke.domain.runs.request import RunInput, read_input
 from fyke.domain.runs.split import split
+from fyke.domain.runs.start_keys import Started, StartKey, claim, gone, known
 from fyke.domain.runs.transitions import Rules, apply, usage_micros
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import validate_input
@@ -58,7 +59,9 @@ Figures = tuple[Worker | None, int, int, frozenset[str], int]
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """What a start asks for. ``input`` is the whole object with ``parameters``."""
+    """What a start asks for. ``input`` is the whole object with ``parameters``. A start that
+    carries the ``key`` of an earlier one is that one.
+    """
 
     worker_ref: str
     version: str | None
@@ -66,6 +69,7 @@ class StartRequest:
     callback_url: str
     origin: Origin
     task_id: str = ""
+    key: StartKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,14 @@ class Runs:
         self._callbacks = callbacks
 
     async def start(self, caller: Caller, request: StartRequest) -> Run:
-        """Check everything, cut the input, and write run, subtasks and hold in one transaction."""
+        """Check everything, cut the input, and write run, subtasks and hold in one transaction.
+
+        With a key that was used before: the run of then, whatever has become of its worker.
+        Raises ``Conflict`` when that was another request, or its run is gone.
+        """
+        earlier = await self._started_before(caller, request.key)
+        if earlier is not None:
+            return earlier
         worker = await self._workers.find(caller, request.worker_ref)
         version = await self._workers.version(worker, request.version)
         wanted = read_input(request.input, version.defaults)
@@ -117,7 +128,17 @@ class Runs:
         if request.callback_url:
             self._callbacks.check(request.callback_url)
         run = self._new_run(caller, request, worker, version, wanted, len(parts))
-        return await self._admit(run, worker, parts)
+        return await self._admit(caller, request.key, run, worker, parts)
+
+    async def _started_before(self, caller: Caller, key: StartKey | None) -> Run | None:
+        if key is None:
+            return None
+
+        def work(tx: Transaction) -> Run | None:
+            run_id = known(tx, caller, key, Started.RUN)
+            return None if run_id is None else _still_there(tx, run_id)
+
+        return await self._storage.read(work)
 
     def _new_run(
         self,
@@ -156,12 +177,22 @@ class Runs:
             finished_at=0,
         )
 
-    async def _admit(self, run: Run, worker: Worker, parts: list[dict[str, Any]]) -> Run:
+    async def _admit(
+        self,
+        caller: Caller,
+        key: StartKey | None,
+        run: Run,
+        worker: Worker,
+        parts: list[dict[str, Any]],
+    ) -> Run:
         shortage = self._disk_shortage()
         if shortage:
             raise Unavailable(shortage)
 
         def work(tx: Transaction) -> Run:
+            earlier = claim(tx, caller, key, Started.RUN, run.id) if key else None
+            if earlier is not None:
+                return _still_there(tx, earlier)
             self._check_isolation(tx, worker)
             dated = replace(run, created_at=tx.now)
             held = place_hold(tx, self._rules.prices, dated)
@@ -194,9 +225,18 @@ class Runs:
         )
 
     async def start_task(
-        self, caller: Caller, task_ref: str, callback_url: str, origin: Origin
+        self,
+        caller: Caller,
+        task_ref: str,
+        callback_url: str,
+        origin: Origin,
+        *,
+        key: StartKey | None = None,
     ) -> Run:
         """Start a saved task with its own input and version."""
+        earlier = await self._started_before(caller, key)
+        if earlier is not None:
+            return earlier
         task = await self._storage.read(lambda tx: tx.tasks.get(task_ref))
         if task is None or task.account_id != caller.account_id:
             raise TaskNotFound
@@ -207,11 +247,23 @@ class Runs:
             callback_url=callback_url,
             origin=origin,
             task_id=task.id,
+            key=key,
         )
         return await self.start(caller, request)
 
-    async def rerun(self, caller: Caller, run_id: str, callback_url: str, origin: Origin) -> Run:
+    async def rerun(
+        self,
+        caller: Caller,
+        run_id: str,
+        callback_url: str,
+        origin: Origin,
+        *,
+        key: StartKey | None = None,
+    ) -> Run:
         """Start anew with the worker, version, device and input of an earlier run."""
+        earlier = await self._started_before(caller, key)
+        if earlier is not None:
+            return earlier
         source = await self._owned(caller, run_id)
         limits = source.limits
         system: dict[str, Any] = {
@@ -232,6 +284,7 @@ class Runs:
             input={"parameters": {"system": system, "custom": custom}},
             callback_url=callback_url,
             origin=origin,
+            key=key,
         )
         return await self.start(caller, request)
 
@@ -348,6 +401,13 @@ class Runs:
                 if run.state.terminal or left <= 0:
                     return run
                 await ear.wait(topics, min(left, 5.0))  # a lost ring costs seconds, never the end
+
+
+def _still_there(tx: Transaction, run_id: str) -> Run:
+    run = tx.runs.get(run_id)
+    if run is None:
+        raise gone()
+    return run
 
 
 def _dump(value: object) -> str:

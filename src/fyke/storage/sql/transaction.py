@@ -2,8 +2,8 @@
 
 On SQLite a writing transaction has the database to itself. On PostgreSQL it runs as READ
 COMMITTED, and whoever decides from what it has read first takes ``accounts.lock`` or
-``runs.lock``; every other write is guarded by what it expects to find. The order is: a run, then
-its attempts and subtasks, then the account. ``RunCounts`` come last.
+``runs.lock``; every other write is guarded by what it expects to find. The order is: the key of a
+start, a run, then its attempts and subtasks, then the account. ``RunCounts`` come last.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from fyke.domain.contracts import (
     LedgerStore,
     OutboxStore,
     RunStore,
+    StartKeyStore,
     TaskStore,
     WorkerStore,
 )
@@ -26,6 +27,7 @@ from fyke.storage.sql.dialects import now_ms
 from fyke.storage.sql.ledger import SqlLedger
 from fyke.storage.sql.outbox import SqlOutbox
 from fyke.storage.sql.runs import SqlRuns
+from fyke.storage.sql.start_keys import SqlStartKeys
 from fyke.storage.sql.tasks import SqlTasks
 from fyke.storage.sql.workers import SqlWorkers
 
@@ -49,6 +51,7 @@ class SqlTransaction:
         self.workers: WorkerStore = SqlWorkers(connection)
         self.tasks: TaskStore = SqlTasks(connection)
         self.runs: RunStore = SqlRuns(connection, counts=self._counts, hiding=hiding)
+        self.start_keys: StartKeyStore = SqlStartKeys(connection)
         self.ledger: LedgerStore = SqlLedger(connection)
         self.outbox: OutboxStore = SqlOutbox(connection)
 

@@ -1,7 +1,7 @@
 """What Alembic runs: the migrations on the connection that ``schema.migrate`` has opened.
 
-Each migration is one transaction on both databases, its version number included, so a process
-that is killed leaves the schema before it or after it.
+All that is missing is one transaction on both databases, the version number included, so a process
+that is killed leaves the schema of the release before or of this one, and nothing in between.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     version_table=VERSION_TABLE,
-    transaction_per_migration=True,
     transactional_ddl=True,
     render_as_batch=True,
 )

@@ -1,0 +1,71 @@
+"""What makes a repeated start the same start: the caller's own key, and what it came with.
+
+A start that carries a key writes it in the transaction that writes the run. So of many starts with
+one key exactly one takes place, whichever server they reach and whenever that is killed, and a
+start that is refused leaves no key behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.contracts import Transaction
+from fyke.domain.runs.model import StartRecord
+from fyke.errors import Conflict
+
+KEPT_MS = 24 * 3600 * 1000
+HEADER = "Idempotency-Key"
+
+
+class Started(StrEnum):
+    """What a start has made."""
+
+    RUN = "run"
+    QUEUE_ITEM = "queue_item"
+
+
+@dataclass(frozen=True, slots=True)
+class StartKey:
+    """``text`` is the caller's; ``digest`` tells one request from another."""
+
+    text: str
+    digest: str
+
+
+def known(tx: Transaction, caller: Caller, key: StartKey, made: Started) -> str | None:
+    """The id of what an earlier start with this key has made, None when there was none.
+
+    Raises ``Conflict`` when it was another request.
+    """
+    record = tx.start_keys.get(caller.account_id, key.text)
+    if record is None or record.expires_at <= tx.now:
+        return None
+    if (record.digest, record.made) != (key.digest, made.value):
+        raise Conflict(
+            f"{HEADER} was used for another request less than 24 hours ago; "
+            "use a new key for every new start"
+        )
+    return record.ref
+
+
+def claim(tx: Transaction, caller: Caller, key: StartKey, made: Started, ref: str) -> str | None:
+    """Note that this transaction makes ``ref`` under the key, and return None; or return what
+    ``known`` does when somebody was faster. Comes before every other write and lock of a start:
+    whoever holds a key waits for the account, never the other way round.
+    """
+    record = StartRecord(
+        account_id=caller.account_id,
+        key=key.text,
+        digest=key.digest,
+        made=made.value,
+        ref=ref,
+        expires_at=tx.now + KEPT_MS,
+    )
+    return None if tx.start_keys.claim(record, tx.now) else known(tx, caller, key, made)
+
+
+def gone() -> Conflict:
+    """For a key whose run has been deleted since: it must not quietly start another one."""
+    return Conflict(f"The run that this {HEADER} has started was deleted; use a new key")
