@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     rate_limit: int = Field(default=60, ge=0)
     download_seconds: int = Field(default=900, ge=1)
     sync_wait_seconds: int = Field(default=300, ge=1)
+    abort_grace_seconds: int = Field(default=30, ge=0)
     require_callback_url: bool = False
 
     database_url: str = ""

@@ -14,6 +14,7 @@ from fyke import __version__, errors
 from fyke.api import documents
 from fyke.api.auth import Gate
 from fyke.api.errors import Refusal, on_fyke_error, on_http_exception, on_refusal
+from fyke.api.exporting import ExportLinks
 from fyke.api.files import FileOperations, Links
 from fyke.api.health import HealthOperations
 from fyke.api.network import Network
@@ -26,6 +27,10 @@ from fyke.api.ratelimit import TokenBuckets
 from fyke.api.transport import Transport
 from fyke.api.v1 import account, catalog, results, runs, starts
 from fyke.api.v2 import account as v2_account
+from fyke.api.v2 import results as v2_results
+from fyke.api.v2 import runs as v2_runs
+from fyke.api.v2 import starts as v2_starts
+from fyke.api.v2.run_scopes import RunScopes
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.callbacks.signing import secret_for
 from fyke.domain.catalog.service import Catalog
@@ -73,6 +78,7 @@ class ApiConfig:
     guesses_per_minute: float = 10
     download_seconds: int = 900
     sync_wait_seconds: float = 300
+    abort_grace_seconds: float = 30
     require_callback_url: bool = False
 
 
@@ -115,6 +121,12 @@ def _gate(services: ApiServices, config: ApiConfig, clock: Clock) -> Gate:
 
 def _operations(services: ApiServices, config: ApiConfig, clock: Clock) -> list[Operation[Any]]:
     links = Links(config.master_secret, config.download_seconds)
+    export_links = ExportLinks(services.exports, links)
+    grace = round(config.abort_grace_seconds * 1000)
+    scopes = RunScopes(services.runs, services.workers)
+    start_answers = v2_starts.StartAnswers(
+        services.runs, services.results, clock, config.sync_wait_seconds, grace
+    )
     overview = Overview(services.storage)
     return [
         *catalog.CatalogOperations(services.catalog, services.workers).operations(),
@@ -127,9 +139,14 @@ def _operations(services: ApiServices, config: ApiConfig, clock: Clock) -> list[
             require_callback_url=config.require_callback_url,
         ).operations(),
         *runs.RunOperations(services.runs, services.workers, services.logs, links).operations(),
-        *results.ResultOperations(services.results, services.exports, links).operations(),
+        *results.ResultOperations(services.results, export_links).operations(),
         *account.AccountOperations(services.accounts).operations(),
         *v2_account.AccountOperations(services.accounts).operations(),
+        *v2_starts.StartOperations(services.runs, scopes, start_answers).operations(),
+        *v2_runs.RunOperations(
+            services.runs, services.workers, services.logs, links, grace, scopes
+        ).operations(),
+        *v2_results.ResultOperations(services.results, export_links, scopes).operations(),
         *own_workers.WorkerOperations(services.workers, overview).operations(),
         *own_tasks.TaskOperations(services.tasks, overview).operations(),
         *own_accounts.AccountOperations(

@@ -113,6 +113,7 @@ def _api_config(settings: Settings) -> ApiConfig:
         rate_limit=settings.rate_limit,
         download_seconds=settings.download_seconds,
         sync_wait_seconds=settings.sync_wait_seconds,
+        abort_grace_seconds=settings.abort_grace_seconds,
         require_callback_url=settings.require_callback_url,
         master_secret=master_secret(settings),
     )

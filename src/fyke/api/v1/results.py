@@ -7,24 +7,19 @@ from typing import Any
 
 from fyke.api.envelope import encode
 from fyke.api.errors import TABLE
-from fyke.api.files import EXPORT, Links
+from fyke.api.exporting import ExportLinks
 from fyke.api.operations import Call, Operation
 from fyke.api.shared import SharedReads
 from fyke.api.v1 import answers, fields, views
-from fyke.domain.results.export.formats import FORMATS, file_name
-from fyke.domain.results.export.service import Exports
+from fyke.domain.results.export.formats import FORMATS
 from fyke.domain.results.service import RunResults
-from fyke.errors import InvalidRequest, RunNotFound
-
-# The keys travel in the link, and a link has to fit into a request line.
-MAX_KEYS_CHARS = 8000
+from fyke.errors import RunNotFound
 
 
 @dataclass(frozen=True, slots=True)
 class ResultOperations:
     results: RunResults
-    exports: Exports
-    links: Links
+    exports: ExportLinks
     pages: SharedReads[bytes] = field(default_factory=SharedReads)
 
     def operations(self) -> list[Operation[Any]]:
@@ -66,19 +61,11 @@ class ResultOperations:
         return await self.pages.get((caller.account_id, run, index, size), read)
 
     async def export(self, call: Call, wanted: fields.Export) -> bytes:
-        if sum(map(len, wanted.filter_keys)) > MAX_KEYS_CHARS:
-            raise InvalidRequest(
-                f"filter_keys must have at most {MAX_KEYS_CHARS} characters in all; "
-                "leave it out to get every column"
-            )
-        chosen = await self.exports.check(call.caller, wanted.run_slug, wanted.format)
-        url = self.links.url(
-            call.visit,
-            EXPORT,
+        url = await self.exports.url(
+            call,
             wanted.run_slug,
-            file_name(chosen),
-            format=chosen.name,
-            keys=wanted.filter_keys,
+            wanted.format,
+            wanted.filter_keys,
             safe=wanted.safe,
             bom=wanted.bom,
         )

@@ -23,7 +23,9 @@ from fyke.api.decode import (
     wrong,
 )
 from fyke.api.v2.words import FILTERS, NUMBER_FILTERS
+from fyke.domain.results.export.formats import FORMATS
 
+DEFAULT_FORMAT = "csv"
 MAX_LIMIT = 100
 MAX_SECONDS = 253_402_300_799  # the end of the year 9999
 
@@ -58,6 +60,13 @@ def _moment(value: object) -> int:
     return number
 
 
+def _format(value: object) -> str:
+    word = to_text(value).strip().lower() or DEFAULT_FORMAT
+    if word not in FORMATS:
+        raise wrong(f"must be one of {', '.join(FORMATS)}")
+    return word
+
+
 def _keys(value: object) -> list[str]:
     parts = value if isinstance(value, list) else [value]
     keys = [key.strip() for part in parts for key in to_text(part).split(",")]
@@ -86,6 +95,12 @@ Moment = Annotated[
     int,
     BeforeValidator(_moment),
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_SECONDS}),
+]
+Format = Annotated[
+    str,
+    BeforeValidator(_format),
+    Field(description="in capitals or small letters"),
+    WithJsonSchema({"type": "string", "enum": list(FORMATS)}),
 ]
 Keys = Annotated[
     list[str],
@@ -137,8 +152,10 @@ class RunBody(StartBody):
 class Export(Wire):
     """The form of a file with a run's rows."""
 
-    format: WireText = "csv"
+    format: Format = DEFAULT_FORMAT
     filter_keys: Keys = []
+    safe: WireBool = Field(False, description="csv: guard cells a spreadsheet would calculate")
+    bom: WireBool = Field(False, description="csv: begin with a byte order mark")
 
 
 def page(offset: int, limit: int) -> dict[str, Any]:
