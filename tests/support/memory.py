@@ -231,6 +231,10 @@ class MemoryResults:
         self.limits.append(limit)
         return [r for r in self._visible(run_id, hidden) if r.position > position][:limit]
 
+    async def rows_at(self, run_id: str, positions: Sequence[int]) -> list[Row]:
+        rows = {row.position: row for row in self.rows.get(run_id, [])}
+        return [rows[position] for position in positions if position in rows]
+
     async def log_tail(self, run_id: str, limit: int) -> list[LogEntry]:
         return self.log.get(run_id, [])[-limit:]
 

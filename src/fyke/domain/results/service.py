@@ -1,4 +1,5 @@
-"""Reading what runs pushed: pages for people and clients, walks for exports.
+"""Reading what runs pushed: pages for people and clients, walks for exports; all rows as they
+were pushed, or some of them in another order and form.
 
 Which rows are visible follows from how their attempts ended, which is state; the rows themselves
 lie in a store of their own. Each read asks the state once, then the rows.
@@ -6,17 +7,25 @@ lie in a store of their own. Each read asks the state once, then the rows.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 
 from fyke.domain.accounts.model import Caller
 from fyke.domain.contracts import Results, Storage, Transaction
 from fyke.domain.results.access import existing_run, own_run
 from fyke.domain.results.headers import headers_from_rows
 from fyke.domain.results.model import Header, Row, RunTotals
+from fyke.domain.results.query import cursor as cursors
+from fyke.domain.results.query.cursor import Cursor
+from fyke.domain.results.query.model import PLAIN, START, Choice, Query
+from fyke.domain.results.query.orders import Order, Orders, Wanted
+from fyke.domain.results.query.shape import Shape
 from fyke.domain.runs.model import Run
 from fyke.domain.workers import output_schema
-from fyke.errors import InvalidRequest
+from fyke.errors import InvalidFields, InvalidRequest
 
 SAMPLE_ROWS = 100  # looked at when columns must be derived from rows
 _FIRST_CHUNK = 64
@@ -26,13 +35,20 @@ _CHUNK_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class ResultPage:
-    """One page of visible rows; ``count`` is over all pages."""
+    """One page of visible rows; ``count`` is over all pages.
+
+    ``walking``: asked for with a cursor; ``next_cursor`` then leads on, None when there are no
+    more. ``bare``: the rows are to be shown without the platform's id.
+    """
 
     count: int
     headers: list[Header]
     rows: list[Row]
     page_index: int
     page_size: int
+    walking: bool = False
+    next_cursor: str | None = None
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +61,52 @@ class RunRows:
 
 
 class RunResults:
-    """Rows and columns of runs, each run seen only by its own account."""
+    """Rows and columns of runs, each run seen only by its own account. ``scratch`` is where sorting
+    a large run puts its temporary file."""
 
-    def __init__(self, storage: Storage, results: Results) -> None:
+    def __init__(self, storage: Storage, results: Results, scratch: Path | None = None) -> None:
         self._storage = storage
         self._results = results
+        self._orders = Orders(self.walk, scratch)
 
     async def page(
-        self, caller: Caller, run_id: str, page_index: int, page_size: int
+        self,
+        caller: Caller,
+        run_id: str,
+        page_index: int,
+        page_size: int,
+        query: Query = PLAIN,
+        cursor: str = "",
     ) -> ResultPage:
         """One page of the caller's run; it may still be running.
 
         Pages count from 1, lower numbers mean the first. ``page_size`` is at least 1; its upper
         bound is the caller's to set. Behind the end ``rows`` is empty and ``count`` the same.
-        Raises ``RunNotFound``, also for another account's run.
+        With a ``cursor`` (``*`` to begin, then ``next_cursor`` of the page before) there are no
+        page numbers, and rows that come meanwhile move none of the others.
+        Raises ``RunNotFound``, also for another account's run, and ``InvalidFields``.
         """
+        if query.plain and not cursor:
+            return await self._plain_page(caller, run_id, page_index, page_size)
+        if cursor and page_index > 1:
+            raise InvalidFields(
+                "cursor takes the place of the page number (offset, page_index); give one of them"
+            )
+        source = await self.source(caller, run_id)
+        index, size = max(1, page_index), max(1, page_size)
+        at = None
+        if cursor:
+            at = Cursor() if cursor == START else cursors.decode(cursor, run_id, query.choice)
+        count, rows, following = await self._part(source, query.choice, index, size, at)
+        text = cursors.encode(following, run_id, query.choice) if following else None
+        shaped = await asyncio.to_thread(Shape(query.form).rows, rows)
+        headers = await self.headers_for(source, query)
+        bare = query.form.clean
+        return ResultPage(count, headers, shaped, index, size, at is not None, text, bare)
+
+    async def _plain_page(
+        self, caller: Caller, run_id: str, page_index: int, page_size: int
+    ) -> ResultPage:
         source = await self._storage.read(lambda tx: _rows_of(tx, own_run(tx, caller, run_id)))
         index, size = max(1, page_index), max(1, page_size)
         count = (await self.totals(source)).rows
@@ -106,6 +153,89 @@ class RunResults:
             )
         return headers_from_rows(sample[:SAMPLE_ROWS])
 
+    async def headers_for(self, source: RunRows, query: Query) -> list[Header]:
+        """The columns of the rows in the form of ``query``."""
+        declared = await self._headers(source, None)
+        if query.form.plain:
+            return declared
+        shape, sample = Shape(query.form), []
+        if query.form.flatten:
+            sample = await self._results.rows_after(
+                source.run.id, source.hidden, position=0, limit=SAMPLE_ROWS
+            )
+        return await asyncio.to_thread(lambda: shape.headers(declared, shape.rows(sample)))
+
+    async def _part(
+        self, source: RunRows, choice: Choice, index: int, size: int, at: Cursor | None
+    ) -> tuple[int, list[Row], Cursor | None]:
+        """Number of all chosen rows, the rows of one page, and where the next page begins."""
+        if choice.plain and at is not None:
+            return await self._onward(source, size, at)
+        if choice.plain:
+            count = (await self.totals(source)).rows
+            rows = await self._results.page(
+                source.run.id, source.hidden, offset=(index - 1) * size, limit=size
+            )
+            return count, rows, None
+        order = await self._order(source, choice, at.bound if at else 0)
+        count = len(order.positions)
+        begin = _after(order, at) if at else (index - 1) * size
+        positions = order.positions[begin : begin + size]
+        rows = await self._results.rows_at(source.run.id, positions)
+        end = begin + len(positions)
+        if not positions or end >= count:
+            return count, rows, None
+        bound = 0 if source.run.state.terminal else order.bound
+        return count, rows, Cursor(positions[-1], end, at.bound if at and at.bound else bound)
+
+    async def _onward(
+        self, source: RunRows, size: int, at: Cursor
+    ) -> tuple[int, list[Row], Cursor | None]:
+        """The next rows as they were pushed. While the run pushes, more may always follow."""
+        count = (await self.totals(source)).rows
+        rows = await self._results.rows_after(
+            source.run.id, source.hidden, position=at.position, limit=size + 1
+        )
+        more = len(rows) > size
+        rows = rows[:size]
+        if not more and source.run.state.terminal:
+            return count, rows, None
+        return count, rows, Cursor(rows[-1].position if rows else at.position)
+
+    async def _order(self, source: RunRows, choice: Choice, bound: int = 0) -> Order:
+        run = source.run
+        wanted = Wanted(
+            run.account_id, run.id, source.hidden, choice, run.state.terminal and not bound, bound
+        )
+        return await self._orders.get(wanted)
+
+    async def walk_chosen(self, source: RunRows, query: Query) -> AsyncGenerator[list[Row], None]:
+        """As ``walk``, but only the chosen rows, in their order and form."""
+        if query.choice.plain:
+            pages = self.walk(source.run.id, source.hidden)
+        else:
+            order = await self._order(source, query.choice)
+            pages = self._walk_at(source.run.id, order.positions)
+        shape = Shape(query.form)
+        async with aclosing(pages):
+            async for rows in pages:
+                shaped = rows
+                if not query.form.plain:
+                    shaped = await asyncio.to_thread(shape.rows, rows)
+                if shaped:
+                    yield shaped
+
+    async def _walk_at(
+        self, run_id: str, positions: Sequence[int]
+    ) -> AsyncGenerator[list[Row], None]:
+        begin, limit = 0, _FIRST_CHUNK
+        while begin < len(positions):
+            rows = await self._results.rows_at(run_id, positions[begin : begin + limit])
+            begin += limit
+            if rows:
+                yield rows
+                limit = _next_limit(rows, limit)
+
     async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[list[Row], None]:
         """All visible rows in order, in chunks of about a megabyte and at most 1024 rows.
 
@@ -118,6 +248,18 @@ class RunResults:
             yield rows
             position = rows[-1].position
             limit = _next_limit(rows, limit)
+
+
+def _after(order: Order, at: Cursor) -> int:
+    """Where an order goes on after the row that the walk met last. Rows that were hidden in the
+    meantime may have moved it."""
+    offset = min(at.offset, len(order.positions))
+    if offset and order.positions[offset - 1] != at.position:
+        try:
+            return order.positions.index(at.position) + 1
+        except ValueError:
+            return offset
+    return offset
 
 
 def _rows_of(tx: Transaction, run: Run) -> RunRows:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from fyke.domain.logs.model import LogEntry
@@ -18,6 +20,10 @@ _PAGE = """
     SELECT w.id, a.attempt_id, w.data
     FROM results_rows w JOIN results_attempts a ON a.number = w.attempt
     WHERE w.id > ? AND w.id <= ? {visible} ORDER BY w.id LIMIT ? OFFSET ?
+"""
+_AT = """
+    SELECT w.id, a.attempt_id, w.data
+    FROM results_rows w JOIN results_attempts a ON a.number = w.attempt WHERE w.id IN ({marks})
 """
 _LOG_COLUMNS = "SELECT id, type, group_name, content, timestamp FROM results_log "
 
@@ -82,6 +88,20 @@ def rows_after(
         return []
     out, _ = _with_rows(driver, run, hidden)
     return _rows(driver, run_id, run, out, position, limit)
+
+
+def rows_at(driver: Driver, run_id: str, positions: Sequence[int]) -> list[Row]:
+    run = _run(driver, run_id)
+    if run is None or not positions:
+        return []
+    found = driver.query(
+        _AT.format(marks=marks(len(positions))), [key(run, position) for position in positions]
+    )
+    rows = {
+        position_of(row_id): Row(run_id, position_of(row_id), attempt, data)
+        for row_id, attempt, data in found
+    }
+    return [rows[position] for position in positions if position in rows]
 
 
 def log_tail(driver: Driver, run_id: str, limit: int) -> list[LogEntry]:

@@ -90,6 +90,9 @@ class SqlResults:
             lambda driver: read.rows_after(driver, run_id, hidden, position=position, limit=limit)
         )
 
+    async def rows_at(self, run_id: str, positions: Sequence[int]) -> list[Row]:
+        return await self._read(lambda driver: read.rows_at(driver, run_id, positions))
+
     async def log_tail(self, run_id: str, limit: int) -> list[LogEntry]:
         return await self._read(lambda driver: read.log_tail(driver, run_id, limit))
 
