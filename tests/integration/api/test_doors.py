@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 
 NOT_OURS = {"/openapi.json"}
 PLACE = re.compile(r"\{[^}]+\}")
+UNDOCUMENTED = "/api/v2/workers/runs/last"  # paths that an official client builds by mistake
 REQUEST = re.compile(r'"request_id":"[^"]*",')
 
 
@@ -206,7 +207,10 @@ async def test_the_document_names_every_operation_once(house: House, api: Api) -
     document = app.openapi()
     operations = [o for p in document["paths"].values() for o in p.values()]
     ids = [o["operationId"] for o in operations]
-    assert len(ids) == len(set(ids)) == len({r for r in _routes(app) if r[0] != "HEAD"})
+    routes = {r for r in _routes(app) if r[0] != "HEAD"}
+    undocumented = {r for r in routes if r[1].startswith(UNDOCUMENTED)}
+    assert len(undocumented) == 6
+    assert len(ids) == len(set(ids)) == len(routes - undocumented)
     v1 = [
         p
         for p in document["paths"]
