@@ -14,6 +14,7 @@ import structlog
 from fyke.app.house import House, open_house
 from fyke.domain.contracts import Egress, IsolationReport, Sandbox
 from fyke.domain.results.intake import Intake
+from fyke.domain.results.rings import OutputRings
 from fyke.domain.runs.attempts import Attempts
 from fyke.egress.client import EgressClient
 from fyke.engine.local import LocalEngine
@@ -92,7 +93,8 @@ async def serve_runner(settings: Settings) -> None:
 def make_runner(house: House, sandbox: Sandbox, egress: Egress, report: IsolationReport) -> Runner:
     """A runner over these parts; it is told by the egress of limits that were reached."""
     settings = house.settings
-    intake = Intake(house.results, SystemClock())
+    rings = OutputRings(house.doorbell)
+    intake = Intake(house.results, SystemClock(), rings.stored)
     attempts = Attempts(house.storage, house.results, house.rules)
     tools = Tools(
         sandbox=sandbox,

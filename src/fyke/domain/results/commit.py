@@ -28,10 +28,13 @@ log = structlog.get_logger()
 
 
 class GroupCommit:
-    """One per runner. ``hold`` keeps it from committing, for a count that must stand still."""
+    """One per runner. ``hold`` keeps it from committing, for a count that must stand still.
+    ``stored`` is called with the run of everything that was taken; it must not block or fail.
+    """
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results, stored: Callable[[str], None] = lambda _: None) -> None:
         self._results = results
+        self._stored = stored
         self._ready: deque[WaitingQueue] = deque()
         self._wake = asyncio.Event()
         self.hold = asyncio.Lock()
@@ -100,6 +103,9 @@ class GroupCommit:
                 return
             else:
                 _answer(parts, taken)
+                for part, stored in zip(parts, taken, strict=True):
+                    if stored:
+                        self._stored(part.batch.run_id)
                 return
 
     async def _one_by_one(self, parts: list[Part], error: Exception) -> None:

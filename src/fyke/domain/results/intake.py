@@ -220,12 +220,17 @@ class AttemptIntake:
 
 
 class Intake:
-    """One per runner; ``run`` must be running for anything to be stored."""
+    """One per runner; ``run`` must be running for anything to be stored. ``stored`` is called with
+    a run's id after each commit of something of it.
+    """
 
-    def __init__(self, results: Results, clock: Clock) -> None:
+    def __init__(
+        self, results: Results, clock: Clock, stored: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.results = results
         self.clock = clock
-        self.group = GroupCommit(results)
+        self.group = GroupCommit(results, stored)
+        self._stored = stored
         self._open: dict[str, AttemptIntake] = {}
         self._caps: OrderedDict[str, RunCaps] = OrderedDict()
 
@@ -272,6 +277,7 @@ class Intake:
         batch = AttemptBatch(run_id, run_id, log=[entry])
         await retry_while_unavailable(lambda: self.results.open_attempt(run_id, run_id))
         await retry_while_unavailable(lambda: self.results.commit([batch]))
+        self._stored(run_id)
 
     async def recount(self, run_id: str, caps: RunCaps, size: int) -> None:
         """Ask the store what the run holds, with nothing on its way."""

@@ -1,0 +1,33 @@
+"""Reading ``Idempotency-Key`` from a request that starts something."""
+
+from __future__ import annotations
+
+import hashlib
+
+from starlette.requests import Request
+
+from fyke.api.network import header
+from fyke.domain.runs.start_keys import HEADER, StartKey
+from fyke.errors import InvalidFields
+
+MAX_CHARS = 255
+DESCRIPTION = (
+    f"1 to {MAX_CHARS} printable characters. For 24 hours the same key with the same request means "
+    "the same start: nothing is started again, and the answer is about the run of the first time."
+)
+
+
+def start_key(request: Request, body: bytes) -> StartKey | None:
+    """The key of a start, None without one; raise ``InvalidFields`` when it cannot be one.
+
+    Two requests are the same when method, path and body are, byte for byte. How they authenticate
+    is no part of it, so a key may be renewed between two tries.
+    """
+    text = header(request.scope, HEADER.lower().encode())
+    if text is None:
+        return None
+    if not 1 <= len(text) <= MAX_CHARS or not (text.isascii() and text.isprintable()):
+        raise InvalidFields(f"{HEADER} must be 1 to {MAX_CHARS} printable ASCII characters")
+    digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode())
+    digest.update(body)
+    return StartKey(text, digest.hexdigest())
