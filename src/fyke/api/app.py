@@ -11,14 +11,15 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from fyke import __version__, errors
-from fyke.api import documents
 from fyke.api.auth import Gate
+from fyke.api.docs.document import Documents
+from fyke.api.docs.operations import DocsOperations
 from fyke.api.errors import Refusal, on_fyke_error, on_http_exception, on_refusal
 from fyke.api.exporting import ExportLinks
 from fyke.api.files import FileOperations, Links
 from fyke.api.health import HealthOperations
 from fyke.api.network import Network
-from fyke.api.operations import Operation, mount
+from fyke.api.operations import PUBLIC, Operation, mount
 from fyke.api.own import accounts as own_accounts
 from fyke.api.own import runs as own_runs
 from fyke.api.own import tasks as own_tasks
@@ -43,6 +44,16 @@ from fyke.domain.runs.service import Runs
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.service import Workers
 from fyke.kit.clock import Clock, SystemClock
+
+_ABOUT = """\
+Start runs of web-scraping Workers, watch them, and fetch their rows.
+
+Version 2 (`/api/v2`) and version 1 (`/api/v1` and three public paths) are compatible with existing
+clients; `/api/fyke` is this server's own. Send the key as `Authorization: Bearer KEY` or in the
+header `api-key`. Every JSON answer is an envelope with `code`, which is 0 for success, and
+`message`; rows, files and streams are described where they are answered. Every answer carries
+`X-Request-Id`, which names the request in the server's log.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +97,7 @@ def build_app(services: ApiServices, config: ApiConfig, clock: Clock | None = No
     """The whole REST surface as one ASGI application."""
     clock = clock or SystemClock()
     app = FastAPI(
-        title="Fyke",
-        version=__version__,
-        description="Runs of web-scraping Workers: start, poll, page, export.",
-        docs_url=None,  # both pages load their scripts from somebody else's server
-        redoc_url=None,
+        openapi_url=None,  # ours is made by api/docs, and says where it is served
         redirect_slashes=False,
         exception_handlers={
             errors.FykeError: on_fyke_error,
@@ -105,8 +112,13 @@ def build_app(services: ApiServices, config: ApiConfig, clock: Clock | None = No
         trusted_proxies=config.trusted_proxies,
     )
     app.add_middleware(Transport, network=network)
-    mount(app, _operations(services, config, clock), _gate(services, config, clock))
-    documents.install(app)
+    documents = Documents("Fyke", __version__, _ABOUT, routes=lambda: app.routes, public=PUBLIC)
+    operations = [
+        *_operations(services, config, clock),
+        *DocsOperations(documents).operations(),
+    ]
+    mount(app, operations, _gate(services, config, clock))
+    app.openapi = documents.of  # type: ignore[method-assign]  # what asks FastAPI gets ours
     return app
 
 

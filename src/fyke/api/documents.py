@@ -1,18 +1,29 @@
-"""How an operation describes itself in ``/openapi.json``: requests, answers, errors, keys."""
+"""How an operation describes itself in ``/openapi.json``: requests, answers, errors.
+
+What is said of a field is what is done with it: a number that may come as text says so, and a rule
+that only bends a value (a page size above the maximum) is told in words, not as a limit.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Generic, Literal, TypeVar
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, create_model
 
 from fyke.api.envelope import V2, Dialect
-from fyke.api.errors import INTERNAL, INTERNAL_V2, INVALID, TABLE, TABLE_V2, WireError
+from fyke.api.errors import (
+    INTERNAL,
+    INTERNAL_V2,
+    INVALID,
+    INVALID_V2,
+    TABLE,
+    TABLE_V2,
+    WireError,
+)
 from fyke.errors import (
     ExpiredKey,
     InvalidFields,
@@ -20,11 +31,14 @@ from fyke.errors import (
     MissingKey,
     RateLimited,
     Unauthenticated,
+    Unavailable,
     UserDisabled,
     UserMissing,
 )
 
 Data = TypeVar("Data")
+
+SAMPLE_ULID = "01KJXSR49GEMBEZZ5FZDPVNBWK"
 
 # What every operation may answer, whatever it does.
 _COMMON: tuple[WireError, ...] = (
@@ -35,6 +49,7 @@ _COMMON: tuple[WireError, ...] = (
     TABLE[UserDisabled],
     TABLE[RateLimited],
     INTERNAL,
+    TABLE[Unavailable],
 )
 _COMMON_V2: tuple[WireError, ...] = (
     TABLE_V2[InvalidRequest],
@@ -43,7 +58,14 @@ _COMMON_V2: tuple[WireError, ...] = (
     TABLE_V2[Unauthenticated],
     TABLE_V2[RateLimited],
     INTERNAL_V2,
+    TABLE_V2[Unavailable],
 )
+# What the transport may say of a body before any operation sees it.
+_BODY_STATUSES = {
+    408: "the body took too long",
+    413: "the body is too large",
+    415: "the body is compressed",
+}
 
 
 class Answer(BaseModel):
@@ -95,6 +117,22 @@ class FailureV2(BaseModel):
     details: list[str] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A body that is no envelope: its media type, its schema, and what one may look like."""
+
+    type: str
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    example: Any = None
+
+    def described(self) -> dict[str, Any]:
+        """The value of ``content`` for this media type."""
+        described: dict[str, Any] = {"schema": dict(self.schema)}
+        if self.example is not None:
+            described["example"] = self.example
+        return described
+
+
 @cache
 def envelope_of(answer: type[BaseModel] | None, dialect: Dialect) -> type[BaseModel]:
     """The model of a whole answer whose ``data`` is ``answer`` (or null)."""
@@ -105,74 +143,149 @@ def envelope_of(answer: type[BaseModel] | None, dialect: Dialect) -> type[BaseMo
 
 
 def responses(
-    answer: type[BaseModel] | None, errors: Sequence[WireError], dialect: Dialect
+    answer: type[BaseModel] | None,
+    errors: Sequence[WireError],
+    dialect: Dialect,
+    *,
+    takes_body: bool,
+    produces: Sequence[Media] = (),
+    statuses: Mapping[int, str] | None = None,
 ) -> dict[int | str, dict[str, Any]]:
     """FastAPI's ``responses``: the success, and for each status the codes it may carry."""
     second = dialect is V2
-    found: dict[int | str, dict[str, Any]] = {
-        200: {"model": envelope_of(answer, dialect), "description": "Success"}
-    }
-    rows: defaultdict[int, dict[int, str]] = defaultdict(dict)
-    for row in (*(_COMMON_V2 if second else _COMMON), *errors):
-        rows[row.status][row.code] = row.text
-    for status, codes in sorted(rows.items()):
-        text = "; ".join(f"{code} {text}" for code, text in sorted(codes.items()))
-        found[status] = {"model": FailureV2 if second else Failure, "description": text}
+    success: dict[str, Any] = {"description": "Success"}
+    if produces:
+        success["content"] = {media.type: media.described() for media in produces}
+    else:
+        success["model"] = envelope_of(answer, dialect)
+    found: dict[int | str, dict[str, Any]] = {200: success}
+    for status, text in (statuses or {}).items():
+        found[status] = {"description": text}
+    for status, codes in _rows(errors, second, takes_body).items():
+        found[status] = {
+            "model": FailureV2 if second else Failure,
+            "description": "; ".join(f"{code} {text}" for code, text in sorted(codes.items())),
+            "content": {"application/json": {"examples": _failures(codes, second)}},
+        }
     return found
 
 
+def _rows(errors: Sequence[WireError], second: bool, takes_body: bool) -> dict[int, dict[int, str]]:
+    """The codes and texts of each status."""
+    rows: defaultdict[int, dict[int, str]] = defaultdict(dict)
+    common = _COMMON_V2 if second else _COMMON
+    for row in (*common, *errors):
+        rows[row.status][row.code] = row.text
+    if takes_body:
+        invalid = INVALID_V2 if second else INVALID
+        for status, text in _BODY_STATUSES.items():
+            rows[status][invalid.code] = f"{invalid.text}: {text}"
+    return dict(sorted(rows.items()))
+
+
+def _failures(codes: Mapping[int, str], second: bool) -> dict[str, Any]:
+    """One example for each code of a status."""
+    return {str(code): {"value": _failure(code, text, second)} for code, text in codes.items()}
+
+
+def _failure(code: int, text: str, second: bool) -> dict[str, Any]:
+    if second:
+        return {"code": code, "message": text, "request_id": SAMPLE_ULID, "details": None}
+    return {"code": code, "message": text, "data": None}
+
+
 def request(
-    fields: type[BaseModel], *, in_body: bool, path_fields: Sequence[str], public: bool
+    fields: type[BaseModel],
+    *,
+    in_body: bool,
+    path_fields: Sequence[str],
+    consumes: Sequence[Media] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The parts of an OpenAPI operation that say what it takes."""
-    schema = fields.model_json_schema(ref_template="#/components/schemas/{model}")
-    extra: dict[str, Any] = {"security": [] if public else [{"apiKey": []}, {"bearer": []}]}
-    properties: dict[str, Any] = schema.get("properties", {})
+    schema = fields.model_json_schema()
     required: list[str] = schema.get("required", [])
+    properties = {
+        name: _inlined(described, schema.get("$defs", {}))
+        for name, described in schema.get("properties", {}).items()
+    }
     parameters = [
-        {
-            "name": name,
-            "in": "path" if name in path_fields else "query",
-            "required": name in path_fields or name in required,
-            "schema": {key: value for key, value in described.items() if key != "title"},
-        }
+        _parameter(name, described, name in path_fields, name in required)
         for name, described in properties.items()
         if not in_body or name in path_fields
     ]
-    if parameters:
-        extra["parameters"] = parameters
+    parameters += [
+        {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+        for name, text in (headers or {}).items()
+    ]
+    extra: dict[str, Any] = {"parameters": parameters} if parameters else {}
     if in_body:
-        body = {
-            "type": "object",
-            "properties": {n: d for n, d in properties.items() if n not in path_fields},
-            "required": [name for name in required if name not in path_fields],
-        }
-        if not body["required"]:
-            del body["required"]
-        extra["requestBody"] = {
-            "required": "required" in body,
-            "content": {"application/json": {"schema": body}},
-        }
+        inside = {name: d for name, d in properties.items() if name not in path_fields}
+        extra["requestBody"] = _json_body(inside, required)
+    elif consumes:
+        content = {media.type: media.described() for media in consumes}
+        extra["requestBody"] = {"required": True, "content": content}
     return extra
 
 
-def install(app: FastAPI) -> None:
-    """Let ``app`` answer ``/openapi.json`` with the key schemes filled in."""
+def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
+    """``node`` with the models that it refers to in their place, and without pydantic's titles."""
+    if isinstance(node, list):
+        return [_inlined(each, definitions) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _inlined(definitions[node["$ref"].rpartition("/")[2]], definitions)
+    return {
+        key: _inlined(value, definitions)
+        for key, value in node.items()
+        if key != "title" or not isinstance(value, str)
+    }
 
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = get_openapi(
-                title=app.title,
-                version=app.version,
-                description=app.description,
-                routes=app.routes,
-            )
-            components = document.setdefault("components", {})
-            components["securitySchemes"] = {
-                "apiKey": {"type": "apiKey", "in": "header", "name": "api-key"},
-                "bearer": {"type": "http", "scheme": "bearer"},
-            }
-            app.openapi_schema = document
-        return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign]
+def _parameter(
+    name: str, described: Mapping[str, Any], in_path: bool, required: bool
+) -> dict[str, Any]:
+    """A field in the path or the query, where all is text: of its forms the plain one counts."""
+    plain = {**described, **described.get("anyOf", [{}])[0]}
+    plain.pop("anyOf", None)
+    if plain.get("default", ...) in (None, ""):
+        del plain["default"]
+    parameter = {
+        "name": name,
+        "in": "path" if in_path else "query",
+        "required": in_path or required,
+        "schema": plain,
+    }
+    text = plain.pop("description", None)
+    return parameter | {"description": text} if text else parameter
+
+
+def _json_body(properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
+    """A JSON object; of a field that may be absent ``null`` says the same, and of the body too."""
+    needed = [name for name in required if name in properties]
+    schema: dict[str, Any] = {
+        "type": "object" if needed else ["object", "null"],
+        "properties": {
+            name: described if name in needed else _or_null(described)
+            for name, described in properties.items()
+        },
+    }
+    if needed:
+        schema["required"] = needed
+    return {"required": bool(needed), "content": {"application/json": {"schema": schema}}}
+
+
+def _or_null(described: Mapping[str, Any]) -> dict[str, Any]:
+    changed = dict(described)
+    if changed.get("default", ...) is None:
+        del changed["default"]
+    kind = changed.get("type")
+    if "anyOf" in changed:
+        if {"type": "null"} not in changed["anyOf"]:
+            changed["anyOf"] = [*changed["anyOf"], {"type": "null"}]
+    elif kind is not None:
+        changed["type"] = [*([kind] if isinstance(kind, str) else kind), "null"]
+        if "enum" in changed:
+            changed["enum"] = [*changed["enum"], None]
+    return changed

@@ -43,6 +43,11 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
         ("GET", "/readyz"),
         ("GET", "/version"),
         ("GET", "/openapi.json"),
+        ("GET", "/api/v1/openapi.json"),
+        ("GET", "/api/v2/openapi.json"),
+        ("GET", "/docs/api"),
+        ("GET", "/docs/api/postman.json"),
+        ("GET", "/docs/api/{digest}/{name}"),
     }
 )
 
@@ -78,6 +83,11 @@ class Operation(Generic[Fields]):
     handler that reads the body itself (``raw_body``) gets the query. It returns the ``data`` of
     the answer as JSON, which is wrapped in the dialect of the path, or a whole response. ``answer``
     documents ``data``; ``errors`` adds to the ones that every operation of its dialect has.
+
+    The rest is for the document alone: ``consumes`` and ``produces`` name what a raw body may be
+    and what is answered instead of an envelope, ``statuses`` the answers without a body,
+    ``headers`` the request headers that the handler reads. ``documented=False`` leaves the
+    operation out.
     """
 
     method: str
@@ -94,6 +104,11 @@ class Operation(Generic[Fields]):
     description: str = ""
     path_fields: tuple[str, ...] = field(default=())
     aliases: tuple[str, ...] = ()  # other paths that old clients use for it, not documented
+    consumes: Sequence[documents.Media] = ()
+    produces: Sequence[documents.Media] = ()
+    statuses: Mapping[int, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    documented: bool = True
 
     @property
     def public(self) -> bool:
@@ -177,14 +192,21 @@ def _declare(app: FastAPI, operation: Operation[Any], gate: Gate) -> None:
         summary=operation.summary,
         description=operation.description,
         response_model=None,
-        response_class=JsonBytes,
+        response_class=Response if operation.produces else JsonBytes,
+        include_in_schema=operation.documented,
         responses=documents.responses(
-            operation.answer, operation.errors, dialect_of(operation.path)
+            operation.answer,
+            operation.errors,
+            dialect_of(operation.path),
+            takes_body=operation.reads_json or operation.raw_body,
+            produces=operation.produces,
+            statuses=operation.statuses,
         ),
         openapi_extra=documents.request(
             operation.fields,
             in_body=operation.reads_json,
             path_fields=operation.path_fields,
-            public=operation.public,
+            consumes=operation.consumes,
+            headers=operation.headers,
         ),
     )

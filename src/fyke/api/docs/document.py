@@ -1,0 +1,178 @@
+"""The OpenAPI documents: one for all routes, one for each version of the compatible API.
+
+FastAPI writes the schemas of what was declared; this adds what it cannot know: which keys open an
+operation, what its tag is about, the headers of every answer, and an example of each body. It is
+made when somebody asks for the first time, for it takes a second that no start should pay for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
+
+from fyke.api.docs.examples import Examples
+from fyke.api.docs.tags import TAGS
+from fyke.api.envelope import V2_PREFIX
+
+Document = dict[str, Any]
+
+WHOLE, V1, V2 = "", "v1", "v2"
+
+_V1_PUBLIC = frozenset({"/api/store", "/api/scraper", "/api/proxy/region"})
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The key as a bearer token."},
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "api-key",
+        "description": "The key in a header of its own.",
+    },
+    "token": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "token",
+        "description": "The key in the address, for clients that cannot send headers. "
+        "Prefer a header: addresses end up in logs.",
+    },
+}
+_CONVERTER = re.compile(r":[a-z]+}")
+_HEADERS = {
+    "RequestId": {
+        "description": "Names this request in the log of the server; sent back as it was given.",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "01KJXSR49GEMBEZZ5FZDPVNBWK",
+    },
+    "RetryAfter": {
+        "description": "Seconds to wait before the next try.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 1,
+    },
+}
+
+
+class Documents:
+    """The documents of one application, each made once; ``routes`` is asked for then."""
+
+    def __init__(
+        self,
+        title: str,
+        version: str,
+        description: str,
+        routes: Callable[[], Sequence[BaseRoute]],
+        public: frozenset[tuple[str, str]],
+    ) -> None:
+        self._title, self._version, self._description = title, version, description
+        self._routes = routes
+        self._public = {(method, _CONVERTER.sub("}", path)) for method, path in public}
+        self._made: dict[str, Document] = {}
+
+    def of(self, version: str = WHOLE) -> Document:
+        """The document of ``version``; not to be changed."""
+        if version not in self._made:
+            self._made[version] = self._whole() if version == WHOLE else self._part(version)
+        return self._made[version]
+
+    def at(self, version: str, origin: str) -> Document:
+        """The document as it is for whoever reached the server at ``origin``."""
+        return {**self.of(version), "servers": _servers(origin)}
+
+    def _whole(self) -> Document:
+        document = get_openapi(
+            title=self._title,
+            version=self._version,
+            description=self._description,
+            routes=self._routes(),
+        )
+        document["servers"] = _servers("/")
+        components = document.setdefault("components", {})
+        components["securitySchemes"] = _SCHEMES
+        components["headers"] = _HEADERS
+        examples = Examples(components["schemas"])
+        for path, method, operation in operations_of(document):
+            operation["security"] = self._security(path, method)
+            _describe_answers(operation)
+            examples.add(operation)
+        used = {tag for _, _, operation in operations_of(document) for tag in operation["tags"]}
+        document["tags"] = [
+            {"name": name, "description": text} for name, text in TAGS.items() if name in used
+        ]
+        return document
+
+    def _security(self, path: str, method: str) -> list[Document]:
+        ways: list[Document] = [{"bearer": []}, {"apiKey": []}]
+        if path.startswith(V2_PREFIX):
+            ways.append({"token": []})
+        if (method.upper(), path) not in self._public:
+            return ways
+        # A key may be sent to these, and shows more; the others do not look at it at all.
+        return [{}, *ways] if path.startswith("/api/") and "openapi" not in path else []
+
+    def _part(self, version: str) -> Document:
+        whole = self.of(WHOLE)
+        paths = {path: item for path, item in whole["paths"].items() if is_of(path, version)}
+        document = {**whole, "paths": paths}
+        document["info"] = {**whole["info"], "title": f"{whole['info']['title']} API {version}"}
+        used = {tag for _, _, operation in operations_of(document) for tag in operation["tags"]}
+        document["tags"] = [tag for tag in whole["tags"] if tag["name"] in used]
+        document["components"] = _reached(paths, whole["components"])
+        return document
+
+
+def operations_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Document]]:
+    """Path, method in small letters, and operation, in the order of the document."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield path, method, operation
+
+
+def _servers(origin: str) -> list[Document]:
+    return [{"url": origin, "description": "This server"}]
+
+
+def is_of(path: str, version: str) -> bool:
+    """Whether ``path`` is a route of the compatible API's ``version``."""
+    if path.endswith("/openapi.json"):
+        return False
+    return path.startswith(f"/api/{version}/") or (version == V1 and path in _V1_PUBLIC)
+
+
+def _describe_answers(operation: Document) -> None:
+    for status, answer in operation["responses"].items():
+        headers = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+        if status == "429":
+            headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+        answer["headers"] = headers | answer.get("headers", {})
+
+
+def _reached(paths: Document, components: Document) -> Document:
+    """The components that ``paths`` refer to, also through one another."""
+    names: set[str] = set()
+    found = _references(paths)
+    while found - names:
+        names |= found
+        found = {
+            reference
+            for name in names
+            for reference in _references(components["schemas"].get(name.rpartition("/")[2], {}))
+        }
+    schemas = {
+        name: schema
+        for name, schema in components["schemas"].items()
+        if f"#/components/schemas/{name}" in names
+    }
+    return {**components, "schemas": schemas}
+
+
+def _references(node: Any) -> set[str]:
+    if isinstance(node, list):
+        return set().union(*map(_references, node))
+    if not isinstance(node, dict):
+        return set()
+    own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+    return own.union(*map(_references, node.values()))

@@ -1,0 +1,113 @@
+"""An example for every body and parameter, made from its schema and a table of likely values.
+
+A schema's own example comes first, then a value that the field's name suggests, then the plainest
+value that the schema allows. A test validates every one of them against its schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fyke.api.docs.samples import BY_NAME, BY_OPERATION
+
+_PLAIN: dict[str, Any] = {
+    "string": "text",
+    "integer": 1,
+    "number": 1.5,
+    "boolean": True,
+    "null": None,
+}
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+    "null": type(None),
+}
+
+Schema = Mapping[str, Any]
+
+
+class Examples:
+    """Makes examples; ``schemas`` are the document's components."""
+
+    def __init__(self, schemas: Mapping[str, Schema]) -> None:
+        self._schemas = schemas
+
+    def add(self, operation: dict[str, Any]) -> None:
+        """Give every parameter, body and answer of ``operation`` an example."""
+        for parameter in operation.get("parameters", ()):
+            value = self.of(parameter["schema"], parameter["name"])
+            parameter.setdefault("example", value)
+        content = operation.get("requestBody", {}).get("content", {})
+        own = BY_OPERATION.get(operation["operationId"])
+        for media in content.values():
+            if own is not None and "example" not in media:
+                media["example"] = own
+        for body in (operation.get("requestBody", {}), *operation["responses"].values()):
+            for media in body.get("content", {}).values():
+                if not media.keys() & {"example", "examples"}:
+                    media["example"] = self.of(media.get("schema", {}), "")
+
+    def of(self, schema: Schema, name: str) -> Any:
+        """An example of ``schema`` for a field called ``name``."""
+        schema = self._resolved(schema)
+        if schema.get("examples"):
+            return schema["examples"][0]
+        if "const" in schema:
+            return schema["const"]
+        if name in BY_NAME and _fits(BY_NAME[name], schema):
+            return BY_NAME[name]
+        if schema.get("enum"):
+            return next((each for each in schema["enum"] if each), schema["enum"][0])
+        if schema.get("default") not in (None, "", [], {}):
+            return schema["default"]
+        for choice in ("anyOf", "oneOf", "allOf"):
+            if choice in schema:
+                return self.of(schema[choice][0], name)
+        return self._by_type(schema, name)
+
+    def _by_type(self, schema: Schema, name: str) -> Any:
+        kind = schema.get("type", "object" if "properties" in schema else "string")
+        kind = kind if isinstance(kind, str) else kind[0]
+        if kind == "array":
+            items = schema.get("items", {})
+            return [self.of(items, name.removesuffix("s"))] if items else []
+        if kind == "object":
+            return self._object(schema)
+        if kind == "string":
+            return _PLAIN[kind]
+        if kind in ("integer", "number"):
+            return max(_PLAIN[kind], schema.get("minimum", 0))
+        return _PLAIN[kind]
+
+    def _object(self, schema: Schema) -> dict[str, Any]:
+        """The fields that must be there, and those with an example of their own."""
+        needed = set(schema.get("required", ()))
+        return {
+            name: self.of(described, name)
+            for name, described in schema.get("properties", {}).items()
+            if name in needed or self._resolved(described).get("examples")
+        }
+
+    def _resolved(self, schema: Schema) -> Schema:
+        if "$ref" not in schema:
+            return schema
+        found = self._schemas[schema["$ref"].rpartition("/")[2]]
+        return {**self._resolved(found), **{k: v for k, v in schema.items() if k != "$ref"}}
+
+
+def _fits(value: Any, schema: Schema) -> bool:
+    """Whether ``value`` has a type that ``schema`` allows, and is one of its words."""
+    if "enum" in schema and value not in schema["enum"]:
+        return False
+    if "anyOf" in schema:
+        return any(_fits(value, choice) for choice in schema["anyOf"])
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if isinstance(value, bool) and "boolean" not in kinds:
+        return False
+    return any(isinstance(value, _TYPES[kind]) for kind in kinds)

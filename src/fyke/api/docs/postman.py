@@ -1,0 +1,137 @@
+"""The OpenAPI document as a Postman collection (format 2.1).
+
+A folder for each version and in it one for each tag; address and key are variables, so that a
+collection is set up in one place. Optional parameters are there but switched off.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from fyke.api.docs.document import V1, V2, is_of, operations_of
+
+_FORMAT = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
+_VERSIONS = {V2: "API v2", V1: "API v1", "": "This server"}
+
+Object = dict[str, Any]
+
+
+def collection(document: Mapping[str, Any]) -> Object:
+    """The collection for ``document``, whose first server is the address to begin with."""
+    address = document["servers"][0]["url"]
+    return {
+        "info": {
+            "_postman_id": str(uuid5(NAMESPACE_URL, address)),
+            "name": document["info"]["title"],
+            "description": document["info"]["description"],
+            "schema": _FORMAT,
+        },
+        "auth": {
+            "type": "apikey",
+            "apikey": [
+                {"key": "key", "value": "api-key", "type": "string"},
+                {"key": "value", "value": "{{api_key}}", "type": "string"},
+                {"key": "in", "value": "header", "type": "string"},
+            ],
+        },
+        "variable": [
+            {"key": "base_url", "value": address, "type": "string"},
+            {"key": "api_key", "value": "", "type": "string"},
+        ],
+        "item": _folders(document),
+    }
+
+
+def _folders(document: Mapping[str, Any]) -> list[Object]:
+    described = {tag["name"]: tag["description"] for tag in document["tags"]}
+    found: dict[str, dict[str, list[Object]]] = {
+        title: {tag: [] for tag in described} for title in _VERSIONS.values()
+    }
+    for path, method, operation in operations_of(document):
+        version = next((each for each in (V2, V1) if is_of(path, each)), "")
+        tag = operation["tags"][0]
+        found[_VERSIONS[version]][tag].append(_item(path, method, operation))
+    return [
+        {
+            "name": title,
+            "item": [
+                {"name": tag, "description": described[tag], "item": items}
+                for tag, items in tags.items()
+                if items
+            ],
+        }
+        for title, tags in found.items()
+        if any(tags.values())
+    ]
+
+
+def _item(path: str, method: str, operation: Mapping[str, Any]) -> Object:
+    request: Object = {
+        "method": method.upper(),
+        "header": [],
+        "url": _url(path, operation.get("parameters", ())),
+        "description": operation.get("description") or operation["summary"],
+    }
+    for parameter in _located(operation.get("parameters", ()), "header"):
+        request["header"].append(_pair(parameter))
+    if not operation["security"]:
+        request["auth"] = {"type": "noauth"}
+    body = _body(operation)
+    if body is not None:
+        request["body"] = body
+        if body["mode"] == "raw":
+            request["header"].append({"key": "Content-Type", "value": "application/json"})
+    return {"name": operation["summary"], "request": request, "response": []}
+
+
+def _url(path: str, parameters: Any) -> Object:
+    parts = [
+        f":{part[1:-1]}" if part.startswith("{") else part for part in path.strip("/").split("/")
+    ]
+    query = [_pair(each) for each in _located(parameters, "query")]
+    sent = "&".join(f"{each['key']}={each['value']}" for each in query if "disabled" not in each)
+    raw = "{{base_url}}/" + "/".join(parts) + (f"?{sent}" if sent else "")
+    url: Object = {"raw": raw, "host": ["{{base_url}}"], "path": parts}
+    if query:
+        url["query"] = query
+    variables = [_pair(each) for each in _located(parameters, "path")]
+    if variables:
+        url["variable"] = variables
+    return url
+
+
+def _located(parameters: Any, place: str) -> list[Mapping[str, Any]]:
+    return [each for each in parameters if each["in"] == place]
+
+
+def _pair(parameter: Mapping[str, Any]) -> Object:
+    value = parameter["example"]
+    pair: Object = {
+        "key": parameter["name"],
+        "value": value if isinstance(value, str) else json.dumps(value),
+    }
+    if "description" in parameter:
+        pair["description"] = parameter["description"]
+    if not parameter.get("required"):
+        pair["disabled"] = True
+    return pair
+
+
+def _body(operation: Mapping[str, Any]) -> Object | None:
+    content = operation.get("requestBody", {}).get("content", {})
+    if "application/json" in content:
+        text = json.dumps(content["application/json"]["example"], indent=2, ensure_ascii=False)
+        return {"mode": "raw", "raw": text, "options": {"raw": {"language": "json"}}}
+    if "multipart/form-data" in content:
+        properties = content["multipart/form-data"]["schema"].get("properties", {})
+        return {"mode": "formdata", "formdata": [_form_field(*each) for each in properties.items()]}
+    return {"mode": "file", "file": {}} if content else None
+
+
+def _form_field(name: str, described: Mapping[str, Any]) -> Object:
+    if described.get("format") == "binary" or "contentMediaType" in described:
+        return {"key": name, "type": "file", "src": None}
+    return {"key": name, "type": "text", "value": ""}

@@ -1,0 +1,17 @@
+"""The groups of operations, in the order of the page, and what each is about."""
+
+from __future__ import annotations
+
+TAGS: dict[str, str] = {
+    "Public": "What anybody may ask, with a key or without one: published workers and regions.",
+    "Workers": "Publishing workers, their versions, and what one takes as its input.",
+    "Runs": "Starting, watching, repeating and ending runs.",
+    "Run queue": "Runs that wait until they are activated or released.",
+    "Tasks": "Saved inputs of a worker, started by hand or by their schedule.",
+    "Results": "The rows of a run, page by page or as a file.",
+    "Account": "The caller's account, its keys and its deliveries.",
+    "Files": "Downloads by temporary link; no key is needed.",
+    "Operator": "For the owner of this server: accounts, balances and runners.",
+    "Health": "For load balancers and monitors.",
+    "Documents": "This description of the API, in the forms that tools read.",
+}
