@@ -15,7 +15,14 @@ from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect, Request
 
@@ -226,28 +233,75 @@ def page_size(default: int) -> Callable[[object], int]:
     return rule
 
 
-WireInt = Annotated[int, BeforeValidator(to_integer), WithJsonSchema({"type": "integer"})]
-WireBool = Annotated[bool, BeforeValidator(to_boolean), WithJsonSchema({"type": "boolean"})]
-WireNumber = Annotated[str, BeforeValidator(to_number), WithJsonSchema({"type": "number"})]
-WireText = Annotated[str, BeforeValidator(to_text), WithJsonSchema({"type": "string"})]
+# What the document says of these types is all that they take, so that a client may rely on it.
+INTEGER_TEXT = r"^\s*[+-]?[0-9]{1,18}(\.0{1,18})?\s*$"
+_TRUTH_TEXT = r"^\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01])\s*$"
+_NUMBER_TEXT = r"^\s*[+-]?[0-9]{1,18}(\.[0-9]{1,18})?\s*$"
+_NO_NUL = r"^[^\u0000]*$"
+TEXT_SCHEMA = {"type": "string", "maxLength": MAX_TEXT, "pattern": _NO_NUL}
+_NOT_BLANK = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+
+
+def also_text(schema: Mapping[str, Any], pattern: str) -> WithJsonSchema:
+    """The JSON schema of a value that may come as text as well."""
+    return WithJsonSchema({"anyOf": [dict(schema), {"type": "string", "pattern": pattern}]})
+
+
+WireInt = Annotated[int, BeforeValidator(to_integer), also_text({"type": "integer"}, INTEGER_TEXT)]
+WireBool = Annotated[
+    bool,
+    BeforeValidator(to_boolean),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "boolean"},
+                {"type": "integer", "enum": [0, 1]},
+                {"type": "string", "pattern": _TRUTH_TEXT},
+            ]
+        }
+    ),
+]
+WireNumber = Annotated[
+    str,
+    BeforeValidator(to_number),
+    also_text(
+        {"type": "number", "exclusiveMinimum": -(10**18), "exclusiveMaximum": 10**18},
+        _NUMBER_TEXT,
+    ),
+]
+WireText = Annotated[
+    str,
+    BeforeValidator(to_text),
+    WithJsonSchema(TEXT_SCHEMA),
+]
 WireName = Annotated[
-    str, BeforeValidator(to_name), WithJsonSchema({"type": "string", "minLength": 1})
+    str,
+    BeforeValidator(to_name),
+    WithJsonSchema(
+        {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": _NOT_BLANK}
+    ),
 ]
 WireObject = Annotated[
     dict[str, Any], BeforeValidator(to_object), WithJsonSchema({"type": "object"})
 ]
 PageIndex = Annotated[
-    int, BeforeValidator(_page_index), WithJsonSchema({"type": "integer", "minimum": 1})
+    int,
+    BeforeValidator(_page_index),
+    Field(description="number of the page; below 1 is the first"),
+    also_text({"type": "integer"}, INTEGER_TEXT),
 ]
+_SIZE = f"rows on a page; more than {MAX_PAGE_SIZE} count as {MAX_PAGE_SIZE}, below 1 as absent"
 PageSize10 = Annotated[
     int,
     BeforeValidator(page_size(10)),
-    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE}),
+    Field(description=_SIZE),
+    also_text({"type": "integer"}, INTEGER_TEXT),
 ]
 PageSize20 = Annotated[
     int,
     BeforeValidator(page_size(20)),
-    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE}),
+    Field(description=_SIZE),
+    also_text({"type": "integer"}, INTEGER_TEXT),
 ]
 
 

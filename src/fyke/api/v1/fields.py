@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
 
 from fyke.api.decode import (
+    TEXT_SCHEMA,
     PageIndex,
     PageSize10,
     PageSize20,
@@ -21,6 +22,7 @@ from fyke.api.decode import (
     to_text,
     wrong,
 )
+from fyke.api.querying import RowCursor, RowQuery
 from fyke.api.v1.words import STATUS_NAMES
 from fyke.errors import InvalidRequest
 
@@ -52,12 +54,29 @@ def _keys(value: object) -> list[str]:
 Status = Annotated[
     int,
     BeforeValidator(_status),
-    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 5}),
+    Field(description="0 = all; also by its name, and empty is all too"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 5},
+                {"type": "string", "enum": sorted(STATUS_NAMES)},
+                {"type": "string", "pattern": r"^\s*(\+?0{0,17}[0-5](\.0{1,18})?)?\s*$"},
+            ]
+        }
+    ),
 ]
 Keys = Annotated[
     list[str],
     BeforeValidator(_keys),
-    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
+    Field(description="an array of column keys, or one string with commas between them"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": TEXT_SCHEMA},
+                TEXT_SCHEMA,
+            ]
+        }
+    ),
 ]
 
 
@@ -115,11 +134,11 @@ class RunList(Wire):
     scraper_slug: WireText = ""
 
 
-class ResultList(Window):
+class ResultList(Window, RowQuery, RowCursor):
     run_slug: WireName
 
 
-class Export(Wire):
+class Export(RowQuery):
     run_slug: WireName
     filter_keys: Keys = []
     format: WireText = "csv"

@@ -13,20 +13,25 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from fyke.api.decode import (
     MAX_PAGE_INDEX,
     REPEATABLE,
+    TEXT_SCHEMA,
     Wire,
     WireBool,
     WireName,
     WireObject,
     WireText,
+    also_text,
     to_integer,
     to_text,
     wrong,
 )
+from fyke.api.querying import RowCursor, RowQuery
 from fyke.api.v2.words import FILTERS, NUMBER_FILTERS
 from fyke.domain.results.export.formats import FORMATS
 
 DEFAULT_FORMAT = "csv"
 MAX_LIMIT = 100
+WHOLE_TEXT = r"^\s*(\+?[0-9]{1,18}|-0{1,18})(\.0{1,18})?\s*$"
+COUNT_TEXT = r"^\s*\+?0{0,8}[1-9][0-9]{0,8}(\.0{1,18})?\s*$"
 MAX_SECONDS = 253_402_300_799  # the end of the year 9999
 
 
@@ -77,19 +82,19 @@ Offset = Annotated[
     int,
     BeforeValidator(_offset),
     Field(description="number of the page; 0 and 1 are the first"),
-    WithJsonSchema({"type": "integer", "minimum": 0}),
+    also_text({"type": "integer", "minimum": 0}, WHOLE_TEXT),
 ]
 Limit = Annotated[
     int,
     BeforeValidator(_limit),
     Field(description=f"rows on a page; more than {MAX_LIMIT} count as {MAX_LIMIT}"),
-    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}),
+    also_text({"type": "integer", "minimum": 1}, COUNT_TEXT),
 ]
 Status = Annotated[
     str,
     BeforeValidator(_status),
     Field(description="empty or absent: all; `aborting` and `aborted` each find both"),
-    WithJsonSchema({"type": "string", "enum": list(FILTERS)}),
+    WithJsonSchema({"type": "string", "enum": [*FILTERS, *NUMBER_FILTERS]}),
 ]
 Moment = Annotated[
     int,
@@ -100,14 +105,14 @@ Format = Annotated[
     str,
     BeforeValidator(_format),
     Field(description="in capitals or small letters"),
-    WithJsonSchema({"type": "string", "enum": list(FORMATS)}),
+    WithJsonSchema({"type": "string", "enum": [*FORMATS, ""]}),
 ]
 Keys = Annotated[
     list[str],
     BeforeValidator(_keys),
     REPEATABLE,
     Field(description="column keys with commas between them, or the parameter several times"),
-    WithJsonSchema({"type": "string"}),
+    WithJsonSchema(TEXT_SCHEMA),
 ]
 
 
@@ -149,7 +154,11 @@ class RunBody(StartBody):
     ] = ""
 
 
-class Export(Wire):
+class RowPage(Page, RowQuery, RowCursor):
+    """A page of a run's rows."""
+
+
+class Export(RowQuery):
     """The form of a file with a run's rows."""
 
     format: Format = DEFAULT_FORMAT
