@@ -17,7 +17,7 @@ Storage is synchronous inside a transaction and runs in a thread; everything els
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -39,6 +39,7 @@ from fyke.domain.runs.model import (
     StartRecord,
     Subtask,
 )
+from fyke.domain.schedules.model import Fire, Schedule
 from fyke.domain.tasks.model import Task
 from fyke.domain.workers.model import Version, VersionState, Worker, WorkerPage
 
@@ -69,6 +70,7 @@ class AccountStore(Protocol):
     def add_user(self, user: User) -> None: ...
     def user(self, user_id: str) -> User | None: ...
     def users(self, account_id: str) -> list[User]: ...
+    def set_time_zone(self, account_id: str, time_zone: str) -> None: ...
     def add_key(self, key: ApiKey) -> None: ...
     def key_by_digest(self, digest: str) -> ApiKey | None: ...
     def keys(self, account_id: str) -> list[ApiKey]: ...
@@ -137,11 +139,86 @@ class WorkerStore(Protocol):
 class TaskStore(Protocol):
     def add(self, task: Task) -> None: ...
     def get(self, task_id: str) -> Task | None: ...
-    def of_account(self, account_id: str, *, offset: int, limit: int) -> tuple[int, list[Task]]:
-        """Total count, and one page, newest first."""
+    def of_account(
+        self, account_id: str, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
+    ) -> tuple[int, list[Task]]:
+        """Total count, and one page, newest first; of one worker, and with ``keyword`` in title
+        or id (case-insensitive, no wildcards), where those are given.
+        """
         ...
 
-    def delete(self, task_id: str) -> None: ...
+    def update(self, task: Task) -> bool:
+        """Write title, description, version, input and time of change; False when it is gone."""
+        ...
+
+    def note_run(self, task_id: str, run_id: str) -> bool:
+        """Count a run of it; False when it is gone."""
+        ...
+
+    def delete(self, task_id: str) -> None:
+        """Remove it with its schedule."""
+        ...
+
+
+class ScheduleStore(Protocol):
+    """Schedules, at most one for each task, and a record of each planned time that has come."""
+
+    def put(self, schedule: Schedule) -> None:
+        """Add it or overwrite it; whoever overwrites holds ``lock``."""
+        ...
+
+    def get(self, task_id: str) -> Schedule | None: ...
+    def lock(self, task_id: str) -> Schedule | None:
+        """As ``get``, and nobody else changes it until this transaction ends."""
+        ...
+
+    def of_tasks(self, task_ids: Collection[str]) -> dict[str, Schedule]:
+        """By task; tasks without one are left out."""
+        ...
+
+    def in_account_zone(self, account_id: str) -> list[Schedule]:
+        """Those that are on and name no zone of their own, locked."""
+        ...
+
+    def delete(self, task_id: str) -> bool:
+        """Remove it with its records; False when there is none."""
+        ...
+
+    def due(self, now: int, limit: int) -> list[Schedule]:
+        """Those whose next time has come, the longest due first."""
+        ...
+
+    def next_due(self) -> int | None:
+        """The earliest next time of all."""
+        ...
+
+    def advance(self, before: Schedule, after: Schedule) -> bool:
+        """Write what a fire changes (``enabled``, ``next_at``, ``missed``, ``last_error``,
+        ``last_fired_at``) unless revision or next time are no longer those of ``before``. Of two
+        servers with the same ``before`` one is told False.
+        """
+        ...
+
+    def add_fire(self, fire: Fire) -> bool:
+        """False when this planned time of this task has a record already."""
+        ...
+
+    def fires(self, task_id: str, *, offset: int, limit: int) -> tuple[int, list[Fire]]:
+        """Total count, and one page, latest planned time first."""
+        ...
+
+    def waiting(self, limit: int) -> list[Fire]:
+        """Those held by the overlap rule, oldest first."""
+        ...
+
+    def waiting_of(self, task_id: str) -> Fire | None: ...
+    def settle(self, fire: Fire) -> bool:
+        """Write what came of a fire that waits; False when it no longer does."""
+        ...
+
+    def forget_fires(self, before: int) -> int:
+        """Remove records written before that, all but the waiting ones; return how many."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +286,10 @@ class RunStore(Protocol):
 
     def move(self, run: Run, expected: RunState) -> bool:
         """Write every mutable column of ``run`` if its stored state is still ``expected``."""
+        ...
+
+    def open_of_task(self, task_id: str, other_than: str = "") -> str | None:
+        """The id of a run of the task that is not over, the oldest; ``other_than`` left out."""
         ...
 
     def add_event(self, event: RunEvent) -> None: ...
@@ -339,6 +420,7 @@ class Transaction(Protocol):
     accounts: AccountStore
     workers: WorkerStore
     tasks: TaskStore
+    schedules: ScheduleStore
     runs: RunStore
     start_keys: StartKeyStore
     ledger: LedgerStore
@@ -449,6 +531,7 @@ class DoorbellEar(Protocol):
 WORK = "work"  # subtasks are waiting
 STOP = "stop"  # a run wants its attempts stopped
 OUTBOX = "outbox"  # a delivery is due
+SCHEDULES = "schedules"  # a schedule was changed
 
 
 def run_topic(run_id: str) -> str:

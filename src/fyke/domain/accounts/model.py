@@ -31,6 +31,7 @@ class Account:
     traffic_bytes: int
     traffic_expires_at: int
     created_at: int
+    time_zone: str = "UTC"  # of schedules that name none of their own; an IANA name
 
 
 @dataclass(frozen=True, slots=True)

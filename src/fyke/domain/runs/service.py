@@ -60,7 +60,8 @@ Figures = tuple[Worker | None, int, int, frozenset[str], int]
 @dataclass(frozen=True, slots=True)
 class StartRequest:
     """What a start asks for. ``input`` is the whole object with ``parameters``. A start that
-    carries the ``key`` of an earlier one is that one.
+    carries the ``key`` of an earlier one is that one. ``also`` is done in the transaction that
+    writes the run; when it raises, there is no run.
     """
 
     worker_ref: str
@@ -70,6 +71,7 @@ class StartRequest:
     origin: Origin
     task_id: str = ""
     key: StartKey | None = None
+    also: Callable[[Transaction, Run], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class Runs:
         if request.callback_url:
             self._callbacks.check(request.callback_url)
         run = self._new_run(caller, request, worker, version, wanted, len(parts))
-        return await self._admit(caller, request.key, run, worker, parts)
+        return await self._admit(caller, request, run, worker, parts)
 
     async def _started_before(self, caller: Caller, key: StartKey | None) -> Run | None:
         if key is None:
@@ -180,7 +182,7 @@ class Runs:
     async def _admit(
         self,
         caller: Caller,
-        key: StartKey | None,
+        request: StartRequest,
         run: Run,
         worker: Worker,
         parts: list[dict[str, Any]],
@@ -190,6 +192,7 @@ class Runs:
             raise Unavailable(shortage)
 
         def work(tx: Transaction) -> Run:
+            key = request.key
             earlier = claim(tx, caller, key, Started.RUN, run.id) if key else None
             if earlier is not None:
                 return _still_there(tx, earlier)
@@ -202,6 +205,10 @@ class Runs:
             tx.runs.add_event(
                 RunEvent(run.id, tx.now, "Accepted", "", run.state.value, run.origin.value, "")
             )
+            if run.task_id and not tx.tasks.note_run(run.task_id, run.id):
+                raise TaskNotFound
+            if request.also is not None:
+                request.also(tx, admitted)
             tx.ring(WORK)
             return admitted
 
@@ -232,8 +239,9 @@ class Runs:
         origin: Origin,
         *,
         key: StartKey | None = None,
+        also: Callable[[Transaction, Run], None] | None = None,
     ) -> Run:
-        """Start a saved task with its own input and version."""
+        """Start a saved task with its own input and version; ``also`` as in ``StartRequest``."""
         earlier = await self._started_before(caller, key)
         if earlier is not None:
             return earlier
@@ -248,6 +256,7 @@ class Runs:
             origin=origin,
             task_id=task.id,
             key=key,
+            also=also,
         )
         return await self.start(caller, request)
 

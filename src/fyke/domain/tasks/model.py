@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A saved input for a worker; ``input_json`` is the whole ``input`` object as JSON text."""
+    """A saved input for a worker; ``input_json`` is the whole ``input`` object as JSON text.
+
+    ``run_times`` counts the runs that were ever started from it, ``last_run_id`` is the newest of
+    them; both stay when runs are deleted.
+    """
 
     id: str
     account_id: str
@@ -17,3 +21,6 @@ class Task:
     input_json: str
     created_at: int
     updated_at: int
+    description: str = ""
+    run_times: int = 0
+    last_run_id: str = ""  # "" = it never ran

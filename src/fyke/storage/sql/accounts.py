@@ -51,6 +51,10 @@ class SqlAccounts:
         order = accounts.c.created_at, accounts.c.id
         return many(self._db.execute(select(accounts).order_by(*order)), Account)
 
+    def set_time_zone(self, account_id: str, time_zone: str) -> None:
+        mine = update(accounts).where(accounts.c.id == account_id)
+        self._db.execute(mine.values(time_zone=time_zone))
+
     def add_user(self, user: User) -> None:
         """Raise ``Conflict`` when the account already has a user of this name."""
         done = self._db.execute(insert_new(self._db, users), columns(user))

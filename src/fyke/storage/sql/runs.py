@@ -76,6 +76,13 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         row = fetch_one(self._db, statement, (storable(run_id),))
         return None if row is None else run_of(row)
 
+    def open_of_task(self, task_id: str, other_than: str = "") -> str | None:
+        # as literal text, because a partial index is used only where its condition is seen
+        is_open = text("runs.finished_at = 0 AND runs.task_id <> ''")
+        mine = runs.c.task_id == task_id, runs.c.id != other_than
+        query = select(runs.c.id).where(is_open, *mine).order_by(runs.c.id).limit(1)
+        return self._db.execute(query).scalars().first()
+
     def page(
         self, account_id: str, filter: RunFilter, *, offset: int, limit: int
     ) -> tuple[int, list[Run]]:

@@ -84,6 +84,7 @@ accounts = Table(
     _number("traffic_bytes"),
     _number("traffic_expires_at"),
     _number("created_at"),
+    Column("time_zone", StorableText(), nullable=False, server_default="UTC"),
     UniqueConstraint("name"),
 )
 
@@ -180,6 +181,10 @@ tasks = Table(
     _text("input_json"),
     _number("created_at"),
     _number("updated_at"),
+    Column("description", StorableText(), nullable=False, server_default=""),
+    Column("run_times", BigInteger, nullable=False, server_default="0"),
+    Column("last_run_id", StorableText(), nullable=False, server_default=""),
+    Column("search_text", StorableText(), nullable=False, server_default=""),  # folded; tasks.py
     Index(None, "account_id", "created_at", "id"),
 )
 
@@ -225,6 +230,14 @@ Index(
     runs.c.id,
     sqlite_where=text("finished_at > 0"),
     postgresql_where=text("finished_at > 0"),
+)
+
+# what a schedule asks before it starts another run of its task
+Index(
+    "ix_runs_open_of_task",
+    runs.c.task_id,
+    sqlite_where=text("finished_at = 0 AND task_id <> ''"),
+    postgresql_where=text("finished_at = 0 AND task_id <> ''"),
 )
 
 run_counts = Table(

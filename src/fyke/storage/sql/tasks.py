@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, func, insert, select
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from fyke.domain.tasks.model import Task
-from fyke.storage.sql.records import columns, many, one
+from fyke.storage.sql.dialects import contains
+from fyke.storage.sql.records import columns, many, one, took_place
 from fyke.storage.sql.tables import tasks
+
+_CHANGED = ("title", "description", "version", "input_json", "updated_at", "search_text")
+# Between the searchable texts, so that nothing is found across two of them.
+_SEPARATOR = "\x1f"
+
+
+def _values(task: Task) -> dict[str, Any]:
+    """The columns, with what a search looks through: folded here, not in SQL, because the
+    databases know upper and lower case of ASCII letters only, or each in its own way.
+    """
+    text = _SEPARATOR.join((task.id, task.title)).casefold()
+    return columns(task) | {"search_text": text}
 
 
 class SqlTasks:
@@ -16,17 +31,33 @@ class SqlTasks:
         self._db = connection
 
     def add(self, task: Task) -> None:
-        self._db.execute(insert(tasks), columns(task))
+        self._db.execute(insert(tasks), _values(task))
 
     def get(self, task_id: str) -> Task | None:
         return one(self._db.execute(select(tasks).where(tasks.c.id == task_id)), Task)
 
-    def of_account(self, account_id: str, *, offset: int, limit: int) -> tuple[int, list[Task]]:
-        mine = tasks.c.account_id == account_id
-        total = self._db.execute(select(func.count()).select_from(tasks).where(mine)).scalar_one()
+    def of_account(
+        self, account_id: str, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
+    ) -> tuple[int, list[Task]]:
+        wanted: list[ColumnElement[bool]] = [tasks.c.account_id == account_id]
+        if worker_id:
+            wanted.append(tasks.c.worker_id == worker_id)
+        if keyword:
+            wanted.append(contains(self._db, tasks.c.search_text, keyword.casefold()))
+        count = select(func.count()).select_from(tasks).where(*wanted)
         order = tasks.c.created_at.desc(), tasks.c.id.desc()
-        page = select(tasks).where(mine).order_by(*order).offset(offset).limit(limit)
-        return total, many(self._db.execute(page), Task)
+        page = select(tasks).where(*wanted).order_by(*order).offset(offset).limit(limit)
+        return self._db.execute(count).scalar_one(), many(self._db.execute(page), Task)
+
+    def update(self, task: Task) -> bool:
+        values = {name: v for name, v in _values(task).items() if name in _CHANGED}
+        done = self._db.execute(update(tasks).where(tasks.c.id == task.id).values(**values))
+        return took_place(done)
+
+    def note_run(self, task_id: str, run_id: str) -> bool:
+        counted = {"run_times": tasks.c.run_times + 1, "last_run_id": run_id}
+        done = self._db.execute(update(tasks).where(tasks.c.id == task_id).values(**counted))
+        return took_place(done)
 
     def delete(self, task_id: str) -> None:
         self._db.execute(delete(tasks).where(tasks.c.id == task_id))

@@ -17,6 +17,7 @@ from fyke.domain.contracts import (
     LedgerStore,
     OutboxStore,
     RunStore,
+    ScheduleStore,
     StartKeyStore,
     TaskStore,
     WorkerStore,
@@ -27,6 +28,7 @@ from fyke.storage.sql.dialects import now_ms
 from fyke.storage.sql.ledger import SqlLedger
 from fyke.storage.sql.outbox import SqlOutbox
 from fyke.storage.sql.runs import SqlRuns
+from fyke.storage.sql.schedules import SqlSchedules
 from fyke.storage.sql.start_keys import SqlStartKeys
 from fyke.storage.sql.tasks import SqlTasks
 from fyke.storage.sql.workers import SqlWorkers
@@ -50,6 +52,7 @@ class SqlTransaction:
         self.accounts: AccountStore = SqlAccounts(connection)
         self.workers: WorkerStore = SqlWorkers(connection)
         self.tasks: TaskStore = SqlTasks(connection)
+        self.schedules: ScheduleStore = SqlSchedules(connection)
         self.runs: RunStore = SqlRuns(connection, counts=self._counts, hiding=hiding)
         self.start_keys: StartKeyStore = SqlStartKeys(connection)
         self.ledger: LedgerStore = SqlLedger(connection)

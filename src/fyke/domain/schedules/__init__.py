@@ -1,0 +1,1 @@
+"""Schedules: when a saved task runs by itself."""

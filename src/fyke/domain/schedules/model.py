@@ -1,0 +1,90 @@
+"""A schedule, the rule behind it, and what came of each time that it named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+DEFAULT_ZONE = "UTC"
+
+
+class Kind(StrEnum):
+    """The forms of a rule. The first four are those of API v2."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    ONCE = "once"
+    CRON = "cron"
+    INTERVAL = "interval"
+
+
+class Overlap(StrEnum):
+    """What happens when a time comes while a run of the same task is not over."""
+
+    SKIP = "skip"  # no run for this time
+    QUEUE = "queue"  # a run follows as soon as that one is over; at most one waits
+    ALLOW = "allow"  # both run
+
+
+class FireState(StrEnum):
+    """What came of a planned time."""
+
+    STARTED = "started"
+    WAITING = "waiting"  # held until the former run is over
+    SKIPPED = "skipped"  # by the overlap rule, or switched off while it waited
+    MISSED = "missed"  # nobody was there to start it in time
+    REFUSED = "refused"  # the start was not possible; the reason says why
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """When to fire. What a kind does not use is empty: 0 or ``""``."""
+
+    kind: Kind
+    time: str = ""  # HH:MM: daily, weekly, monthly, once
+    weekday: int = 0  # 1 (Monday) to 7: weekly
+    day: int = 0  # 1 to 31: monthly; a day that a month lacks is its last
+    date: str = ""  # YYYY-MM-DD: once
+    cron: str = ""  # five fields: cron
+    every_s: int = 0  # seconds: interval
+    time_zone: str = ""  # IANA name; "" = the account's
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The schedule of one task. Times in ms since the epoch, 0 = none.
+
+    ``revision`` grows with every change by people, so that a fire which was worked out from an
+    older state is not written.
+    """
+
+    task_id: str
+    account_id: str
+    plan: Plan
+    overlap: Overlap
+    enabled: bool
+    anchor_at: int  # from where an interval counts
+    next_at: int  # the next planned time, 0 while it is off or when there is none
+    missed: int  # planned times that came and went while nobody was there
+    last_error: str  # why the last fire was refused, "" once one has started again
+    last_fired_at: int  # planned time of the last run that was started
+    revision: int
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """One planned time and what came of it. ``planned_at`` is unique within its task.
+
+    Times that were missed in a row share one record: of the first, with their ``count``.
+    """
+
+    task_id: str
+    planned_at: int
+    state: FireState
+    run_id: str
+    reason: str
+    count: int
+    at: int  # when this was written

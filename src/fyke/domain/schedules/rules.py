@@ -1,0 +1,144 @@
+"""Which schedules can be honoured: every other one is refused, with the field and the way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date, datetime
+
+from cronsim import CronSim, CronSimError
+
+from fyke.domain.schedules.model import Kind, Plan
+from fyke.domain.schedules.times import first_after, zone, zone_names
+from fyke.errors import InvalidRequest
+
+SHORTEST_S = 60
+LONGEST_S = 366 * 24 * 3600
+MAX_CRON = 100
+
+_TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+# What each kind uses, in the order in which people think of it.
+MEMBERS: dict[Kind, tuple[str, ...]] = {
+    Kind.DAILY: ("time",),
+    Kind.WEEKLY: ("weekday", "time"),
+    Kind.MONTHLY: ("day", "time"),
+    Kind.ONCE: ("date", "time"),
+    Kind.CRON: ("cron",),
+    Kind.INTERVAL: ("every_s",),
+}
+_ALL = sorted({name for names in MEMBERS.values() for name in names})
+
+# How a caller knows the members: the domain's own words, or those of a wire.
+Names = Mapping[str, str]
+OWN_NAMES: Names = {name: name for name in ("kind", "enabled", "time_zone", *_ALL)} | {
+    "every_s": "every"
+}
+
+
+def only_its_own(plan: Plan) -> Plan:
+    """The plan without the members that its kind does not use."""
+    empty = Plan(plan.kind)
+    others = {n: getattr(empty, n) for n in _ALL if n not in MEMBERS[plan.kind]}
+    return replace(plan, **others)
+
+
+def check_complete(plan: Plan, names: Names) -> None:
+    """Raise ``InvalidRequest`` naming the first member that is needed and missing."""
+    for name in MEMBERS[plan.kind]:
+        if not getattr(plan, name):
+            needs = " and ".join(names[n] for n in MEMBERS[plan.kind])
+            raise InvalidRequest(
+                f"{names[name]} is required: a schedule of the kind {plan.kind.value} needs {needs}"
+            )
+
+
+def check_members(plan: Plan, names: Names) -> None:
+    """Raise ``InvalidRequest`` naming the first member that is given and breaks its rule."""
+    check_zone(plan.time_zone, names["time_zone"])
+    for name in MEMBERS[plan.kind]:
+        value = getattr(plan, name)
+        if value:
+            _CHECKS[name](value, names[name])
+
+
+def check_zone(name: str, field: str) -> None:
+    """Raise ``InvalidRequest`` unless ``name`` is a time zone, or empty."""
+    if name and name not in zone_names():
+        raise InvalidRequest(
+            f'{field}: "{name[:60]}" is not a time zone; use an IANA name such as Europe/Berlin, '
+            "America/New_York or UTC"
+        )
+
+
+def first_time(plan: Plan, zone_name: str, anchor_at: int, now: int, names: Names) -> int:
+    """The first planned time after ``now``; raise ``InvalidRequest`` when there is none."""
+    found = first_after(plan, zone(zone_name), anchor_at, now)
+    if found:
+        return found
+    if plan.kind is Kind.ONCE:
+        raise InvalidRequest(
+            f"{names['date']} and {names['time']} are in the past: {plan.date} {plan.time} "
+            f"({zone_name}) is over; choose a later moment"
+        )
+    raise InvalidRequest(f"{names['cron']}: {plan.cron} never fires; check its day and month")
+
+
+def _check_time(value: str, field: str) -> None:
+    if not _TIME.fullmatch(value):
+        raise InvalidRequest(f'{field}: "{value[:20]}" is not a time; write HH:MM, such as 09:30')
+
+
+def _check_date(value: str, field: str) -> None:
+    try:
+        if not _DATE.fullmatch(value):
+            raise ValueError
+        date.fromisoformat(value)
+    except ValueError:
+        raise InvalidRequest(
+            f'{field}: "{value[:20]}" is not a date; write YYYY-MM-DD, such as 2030-01-31'
+        ) from None
+
+
+def _check_weekday(value: int, field: str) -> None:
+    if not 1 <= value <= 7:
+        raise InvalidRequest(f"{field} must be 1 (Monday) to 7 (Sunday)")
+
+
+def _check_day(value: int, field: str) -> None:
+    if not 1 <= value <= 31:
+        raise InvalidRequest(f"{field} must be 1 to 31; a day that a month lacks is its last one")
+
+
+def _check_every(value: int, field: str) -> None:
+    if not SHORTEST_S <= value <= LONGEST_S:
+        raise InvalidRequest(
+            f"{field} must be {SHORTEST_S} to {LONGEST_S} seconds (a minute to a year)"
+        )
+
+
+def _check_cron(value: str, field: str) -> None:
+    if len(value) > MAX_CRON or not value.isascii():
+        raise InvalidRequest(f"{field} must be plain text of at most {MAX_CRON} characters")
+    if len(value.split()) != 5:
+        raise InvalidRequest(
+            f"{field} must have five fields (minute, hour, day of month, month, day of week), "
+            'such as "0 9 * * 1-5"'
+        )
+    try:
+        CronSim(value, datetime(2000, 1, 1))
+    except (CronSimError, ValueError) as error:
+        part = str(error).removeprefix("Bad ") or "one of its fields"
+        raise InvalidRequest(f'{field}: "{value}" has a mistake in its field {part}') from None
+
+
+_CHECKS: dict[str, Callable[..., None]] = {
+    "time": _check_time,
+    "date": _check_date,
+    "weekday": _check_weekday,
+    "day": _check_day,
+    "every_s": _check_every,
+    "cron": _check_cron,
+}

@@ -1,0 +1,122 @@
+"""Schedules, and what came of their times."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, literal_column, select, update
+
+from fyke.domain.schedules.model import Fire, Plan, Schedule
+from fyke.storage.sql.dialects import insert_new, upsert
+from fyke.storage.sql.records import columns, many, one, record, took_place
+from fyke.storage.sql.schedule_tables import schedule_fires, schedules
+
+_PLAN = tuple(field.name for field in fields(Plan))
+_OUTCOME = ("enabled", "next_at", "missed", "last_error", "last_fired_at")
+# as literal text, because a partial index is used only where the database sees its condition
+_ON = literal_column("schedules.next_at") > literal_column("0")
+_WAITING = schedule_fires.c.state == literal_column("'waiting'")
+
+
+def _schedule(row: Mapping[Any, Any] | Row[Any]) -> Schedule:
+    values: dict[str, Any] = dict(row)
+    values["plan"] = {name: values[name] for name in _PLAN}
+    return record(values, Schedule)
+
+
+class SqlSchedules:
+    """``contracts.ScheduleStore`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def put(self, schedule: Schedule) -> None:
+        values = columns(schedule)
+        values |= values.pop("plan")
+        self._db.execute(upsert(self._db, schedules, values, key=("task_id",)))
+
+    def get(self, task_id: str) -> Schedule | None:
+        return self._first(select(schedules).where(schedules.c.task_id == task_id))
+
+    def lock(self, task_id: str) -> Schedule | None:
+        # SQLAlchemy leaves the lock out for SQLite
+        query = select(schedules).where(schedules.c.task_id == task_id)
+        return self._first(query.with_for_update(key_share=True))
+
+    def _first(self, query: Any) -> Schedule | None:
+        row = self._db.execute(query).mappings().first()
+        return None if row is None else _schedule(row)
+
+    def of_tasks(self, task_ids: Collection[str]) -> dict[str, Schedule]:
+        query = select(schedules).where(schedules.c.task_id.in_(sorted(task_ids)))
+        found = map(_schedule, self._db.execute(query).mappings())
+        return {schedule.task_id: schedule for schedule in found}
+
+    def in_account_zone(self, account_id: str) -> list[Schedule]:
+        mine = schedules.c.account_id == account_id
+        query = select(schedules).where(mine, schedules.c.time_zone == "", schedules.c.enabled)
+        rows = self._db.execute(query.order_by(schedules.c.task_id).with_for_update(key_share=True))
+        return [_schedule(row) for row in rows.mappings()]
+
+    def delete(self, task_id: str) -> bool:
+        gone = delete(schedules).where(schedules.c.task_id == task_id)
+        return took_place(self._db.execute(gone))
+
+    def due(self, now: int, limit: int) -> list[Schedule]:
+        query = (
+            select(schedules)
+            .where(_ON, schedules.c.next_at <= now)
+            .order_by(schedules.c.next_at, schedules.c.task_id)
+            .limit(limit)
+        )
+        return [_schedule(row) for row in self._db.execute(query).mappings()]
+
+    def next_due(self) -> int | None:
+        at: int | None = self._db.execute(
+            select(func.min(schedules.c.next_at)).where(_ON)
+        ).scalar_one()
+        return at
+
+    def advance(self, before: Schedule, after: Schedule) -> bool:
+        as_it_was = (
+            schedules.c.task_id == before.task_id,
+            schedules.c.next_at == before.next_at,
+            schedules.c.revision == before.revision,
+        )
+        values = {name: getattr(after, name) for name in _OUTCOME}
+        return took_place(self._db.execute(update(schedules).where(*as_it_was).values(**values)))
+
+    def add_fire(self, fire: Fire) -> bool:
+        return took_place(self._db.execute(insert_new(self._db, schedule_fires), columns(fire)))
+
+    def fires(self, task_id: str, *, offset: int, limit: int) -> tuple[int, list[Fire]]:
+        mine = schedule_fires.c.task_id == task_id
+        total = select(func.count()).select_from(schedule_fires).where(mine)
+        page = select(schedule_fires).where(mine).order_by(schedule_fires.c.planned_at.desc())
+        found = self._db.execute(page.offset(offset).limit(limit))
+        return self._db.execute(total).scalar_one(), many(found, Fire)
+
+    def waiting(self, limit: int) -> list[Fire]:
+        query = select(schedule_fires).where(_WAITING).order_by(schedule_fires.c.planned_at)
+        return many(self._db.execute(query.limit(limit)), Fire)
+
+    def waiting_of(self, task_id: str) -> Fire | None:
+        query = select(schedule_fires).where(_WAITING, schedule_fires.c.task_id == task_id)
+        return one(self._db.execute(query), Fire)
+
+    def settle(self, fire: Fire) -> bool:
+        it = (
+            schedule_fires.c.task_id == fire.task_id,
+            schedule_fires.c.planned_at == fire.planned_at,
+            _WAITING,
+        )
+        values = {name: columns(fire)[name] for name in ("state", "run_id", "reason", "at")}
+        done = self._db.execute(update(schedule_fires).where(*it).values(**values))
+        return took_place(done)
+
+    def forget_fires(self, before: int) -> int:
+        old = schedule_fires.c.at < before
+        done = self._db.execute(delete(schedule_fires).where(old, ~_WAITING))
+        return done.rowcount
