@@ -1,0 +1,375 @@
+"""Reading and ending runs: each operation's whole answer, in each of the places of a run."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from fyke.api.v2.run_answers import WorkerRun, WorkerRunPage
+from fyke.domain.runs.model import Outcome, RunState
+from support.api import Api, client, fails
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+RUNS = "/api/v2/worker-runs"
+CUSTOM = {"urls": [{"url": "https://a.example"}]}
+NOBODY = "01HFXXXXXXXXXXXXXXXXXXXXXX"
+
+
+async def start(api: Api, worker: str = "owner~reader", **body: Any) -> str:
+    answer = await api.post(f"/api/v2/workers/{worker}/runs", {"input": CUSTOM} | body)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["data"]["run_slug"])
+
+
+async def data(api: Api, path: str, **more: Any) -> Any:
+    answer = await api.get(path, **more)
+    assert answer.status_code == 200, answer.text
+    assert list(answer.json()) == ["code", "message", "request_id", "data"]
+    assert (answer.json()["code"], answer.json()["message"]) == (0, "success")
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    return answer.json()["data"]
+
+
+def places(worker: str, run: str) -> list[str]:
+    """Every path of one run that is the newest of its account and of its worker."""
+    return [
+        f"{RUNS}/{run}",
+        f"{RUNS}/last",
+        f"/api/v2/workers/{worker}/runs/last",
+        "/api/v2/workers/owner~reader/runs/last",
+        "/api/v2/workers/owner%2Freader/runs/last",
+        "/api/v2/workers/owner%7Ereader/runs/last",
+        "/api/v2/workers/owner/reader/runs/last",
+        "/api/v2/workers/runs/last",
+    ]
+
+
+async def finished(house: House, api: Api) -> tuple[str, str]:
+    """A worker, and a run of it that has succeeded with two rows and a log."""
+    worker = await house.publish()
+    run = await start(api)
+    await house.carry_out([{"a": 1}, {"a": 2}], log=["one", "two"])
+    return worker.id, run
+
+
+async def test_a_run_has_all_fields_of_the_contract_wherever_it_is_asked_for(
+    house: House, api: Api
+) -> None:
+    worker, run = await finished(house, api)
+    stored = await house.storage.read(lambda tx: tx.runs.get(run))
+    assert stored is not None
+    expected = {
+        "status": "succeeded",
+        "err_msg": "",
+        "slug": run,
+        "run_slug": run,
+        "scraper_slug": worker,
+        "scraper_title": "The reader",
+        "version": "v1.0.1",
+        "results": 2,
+        "usage": "0",
+        "traffic": 2048,
+        "origin": "api_v2",
+        "started_at": stored.started_at // 1000,
+        "finished_at": stored.finished_at // 1000,
+        "duration": stored.finished_at // 1000 - stored.started_at // 1000,
+    }
+    for path in places(worker, run):
+        assert await data(api, path) == expected
+    WorkerRun.model_validate(expected)
+
+
+async def test_status_is_a_string_and_the_first_of_its_name(house: House, api: Api) -> None:
+    """The documented Java sample searches the text of the answer."""
+    _, run = await finished(house, api)
+    text = (await api.get(f"{RUNS}/{run}")).text
+    match = re.search(r'"status"\s*:\s*"([^"]*)"', text)
+    assert match and match[1] == "succeeded"
+    assert text.index('"status"') == match.start()
+
+
+async def test_a_failed_run_says_why_in_its_detail_and_in_the_list(house: House, api: Api) -> None:
+    await house.publish()
+    run = await start(api)
+    await house.carry_out([], Outcome.EXIT_CODE, "The Worker exited with code 3")
+    detail = await data(api, f"{RUNS}/{run}")
+    assert (detail["status"], detail["err_msg"]) == ("failed", "The Worker exited with code 3")
+    assert (await data(api, RUNS))["list"] == [detail]
+
+
+async def test_runs_of_v1_are_runs_of_v2_with_their_own_origin(
+    house: House, api: Api, run_slug: str
+) -> None:
+    detail = await data(api, f"{RUNS}/{run_slug}")
+    assert (detail["origin"], detail["status"]) == ("api", "ready")
+    seen_in_v1 = await api.ok("/api/v1/run/detail", {"run_slug": await start(api)})
+    assert (seen_in_v1["origin"], seen_in_v1["status"]) == ("api_v2", 1)
+
+
+@pytest.mark.parametrize("suffix", ["", "/log", "/result", "/export"])
+async def test_without_a_run_there_is_no_last_one(house: House, api: Api, suffix: str) -> None:
+    worker = await house.publish()
+    for path in places(worker.id, "last")[1:]:
+        body = fails(await api.get(path + suffix), 404, 70001)
+        assert body["message"] == "run record does not exist"
+
+
+@pytest.mark.parametrize("suffix", ["/abort", "/rerun"])
+async def test_without_a_run_there_is_nothing_to_end_or_repeat(
+    house: House, api: Api, suffix: str
+) -> None:
+    worker = await house.publish()
+    for path in places(worker.id, "last")[1:]:
+        fails(await api.post(path + suffix), 404, 70001)
+
+
+async def test_last_is_the_newest_of_the_account_and_of_the_worker(house: House, api: Api) -> None:
+    await house.publish()
+    await house.publish("other")
+    first = await start(api)
+    second = await start(api, "owner~other")
+    answer = await api.post(
+        "/api/v2/workers/owner~reader/runs", {"input": CUSTOM}, key=house.other_key
+    )
+    foreign = answer.json()["data"]["run_slug"]
+    assert (await data(api, f"{RUNS}/last"))["slug"] == second
+    assert (await data(api, "/api/v2/workers/owner~reader/runs/last"))["slug"] == first
+    assert (await data(api, f"{RUNS}/last", key=house.other_key))["slug"] == foreign
+
+
+@pytest.mark.parametrize(
+    ("method", "suffix"),
+    [
+        ("GET", ""),
+        ("GET", "/log"),
+        ("GET", "/result"),
+        ("GET", "/result/export"),
+        ("POST", "/abort"),
+        ("POST", "/rerun"),
+    ],
+)
+async def test_a_foreign_run_looks_like_none(
+    house: House, api: Api, run_slug: str, method: str, suffix: str
+) -> None:
+    foreign = await api.send(method, f"{RUNS}/{run_slug}{suffix}", key=house.other_key)
+    nowhere = await api.send(method, f"{RUNS}/{NOBODY}{suffix}", key=house.other_key)
+    nonsense = await api.send(method, f"{RUNS}/no%20such%7Erun{suffix}", key=house.other_key)
+    bodies = [
+        fails(answer, 404, 70001) | {"request_id": ""} for answer in (foreign, nowhere, nonsense)
+    ]
+    assert bodies[0] == bodies[1] == bodies[2]
+
+
+async def test_an_unknown_worker_has_no_last_run(house: House, api: Api) -> None:
+    await house.publish("hidden", public=False)
+    for ref in (NOBODY, "owner~nobody", "reader", "owner~hidden"):
+        path = f"/api/v2/workers/{ref}/runs/last"
+        fails(await api.get(path, key=house.other_key), 404, 50001, "worker does not exist")
+
+
+# --- list -----------------------------------------------------------------------------------
+
+
+async def test_the_list_has_every_page_newest_first(house: House, api: Api) -> None:
+    await house.publish()
+    runs = [await start(api) for _ in range(5)]
+    await start(Api(api.http, house.other_key))
+    whole = await data(api, RUNS)
+    assert list(whole) == ["count", "list", "page_index", "page_size"]
+    assert (whole["count"], whole["page_index"], whole["page_size"]) == (5, 1, 20)
+    assert [run["slug"] for run in whole["list"]] == runs[::-1]
+    assert whole["list"][0] == await data(api, f"{RUNS}/{runs[-1]}")
+    WorkerRunPage.model_validate(whole)
+    second = await data(api, f"{RUNS}?offset=2&limit=2")
+    assert [run["slug"] for run in second["list"]] == runs[1:3][::-1]
+    assert (second["page_index"], second["page_size"], second["count"]) == (2, 2, 5)
+    assert await data(api, f"{RUNS}?offset=0") == whole
+    beyond = await data(api, f"{RUNS}?offset=1000000000&limit=1000000")
+    assert beyond == {"count": 5, "list": [], "page_index": 10**9, "page_size": 100}
+
+
+async def test_the_list_is_filtered_by_status_and_worker(house: House, api: Api) -> None:
+    await house.publish()
+    other = await house.publish("other")
+    done = await start(api)
+    await house.carry_out([])
+    failed = await start(api, other.id)
+    await house.carry_out([], Outcome.TIMEOUT, "Timeout")
+    gone = await start(api)
+    await api.post(f"{RUNS}/{gone}/abort")
+    stopping = await start(api)
+    await house.begin()
+    await api.post(f"{RUNS}/{stopping}/abort")
+    waiting = await start(api)
+
+    async def found(query: str) -> list[str]:
+        page = await data(api, f"{RUNS}?{query}")
+        assert page["count"] == len(page["list"])
+        return [run["slug"] for run in page["list"]]
+
+    everything = [waiting, stopping, gone, failed, done]
+    for query in ("", "status=", "status=0", "worker_id="):
+        assert await found(query) == everything
+    for query in ("status=ready", "status=1", "status=READY"):
+        assert await found(query) == [waiting]
+    for query in ("status=succeeded", "status=3", "status=succeeded&worker_id=owner%2Freader"):
+        assert await found(query) == [done]
+    for query in ("status=failed", "status=4", f"worker_id={other.id}", "worker_id=owner~other"):
+        assert await found(query) == [failed]
+    for query in ("status=aborting", "status=aborted", "status=5"):
+        assert await found(query) == [stopping, gone]
+    assert await found("status=running") == []
+    for ref in ("typed%20text", "owner~nobody", NOBODY):
+        assert await found(f"worker_id={ref}") == []
+
+
+@pytest.mark.parametrize("status", ["done", "6", "-1", "aborted,failed"])
+async def test_an_unknown_status_is_refused_with_the_known_ones(api: Api, status: str) -> None:
+    fails(
+        await api.get(f"{RUNS}?status={status}"),
+        422,
+        11000,
+        "status must be one of ready, running, succeeded, failed, aborting, aborted",
+    )
+
+
+async def test_the_list_is_filtered_by_time_with_the_whole_last_day(house: House, api: Api) -> None:
+    await house.publish()
+    run = await start(api)
+    stored = await house.storage.read(lambda tx: tx.runs.get(run))
+    assert stored is not None
+    made = stored.created_at // 1000
+
+    async def count(query: str) -> int:
+        return int((await data(api, f"{RUNS}?{query}"))["count"])
+
+    assert await count(f"start_time={made}") == 1
+    assert await count(f"start_time={made + 1}") == 0
+    # end_time is the beginning of a day, and 86400 seconds are added to it
+    assert await count(f"end_time={made - 86_400 + 1}") == 1
+    assert await count(f"end_time={made - 86_400}") == 0
+    assert await count(f"start_time={made}&end_time={made}") == 1
+    assert await count(f"start_time={made - 90 * 86_400}&end_time={made}") == 1
+    answer = await api.get(f"{RUNS}?start_time={made}&end_time={made - 2 * 86_400}")
+    fails(answer, 400, 11000, "start_time must not be later than the day of end_time")
+    for query in ("start_time=yesterday", "end_time=-1", f"start_time={made}000"):
+        fails(await api.get(f"{RUNS}?{query}"), 422, 11000, query.partition("=")[0])
+
+
+# --- abort ----------------------------------------------------------------------------------
+
+
+async def test_an_abort_has_no_data_and_may_be_repeated(house: House, api: Api) -> None:
+    worker, _ = await finished(house, api)
+    for index, path in enumerate(places(worker, "")):
+        run = await start(api)
+        place = path + run if index == 0 else path
+        for _ in range(2):
+            answer = await api.send("POST", f"{place}/abort")
+            assert answer.status_code == 200, (place, answer.text)
+            assert answer.json()["data"] is None
+        assert (await data(api, f"{RUNS}/{run}"))["status"] == "aborting"
+
+
+async def test_an_abort_is_aborting_until_the_worker_has_stopped_and_the_grace_is_over(
+    house: House, api: Api
+) -> None:
+    await house.publish()
+    run = await start(api)
+    [lease] = await house.begin()
+    async with client(house.app(abort_grace_seconds=0)) as http:
+        hasty = Api(http, house.owner_key)
+        assert (await data(api, f"{RUNS}/{run}"))["status"] == "running"
+        assert (await api.post(f"{RUNS}/{run}/abort")).status_code == 200
+        for each in (api, hasty):
+            detail = await data(each, f"{RUNS}/{run}")
+            assert (detail["status"], detail["finished_at"]) == ("aborting", 0)
+        await house.end(lease, Outcome.ABORTED)
+        assert (await data(api, f"{RUNS}/{run}"))["status"] == "aborting"
+        assert (await data(hasty, f"{RUNS}/{run}"))["status"] == "aborted"
+        [listed] = (await data(hasty, f"{RUNS}?status=aborting"))["list"]
+        assert (listed["status"], listed["finished_at"] > 0) == ("aborted", True)
+        assert (await hasty.post(f"{RUNS}/{run}/abort")).status_code == 200
+    assert (await api.ok("/api/v1/run/detail", {"run_slug": run}))["status"] == 5
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SUCCEEDED, Outcome.TIMEOUT])
+async def test_a_run_that_has_ended_cannot_be_aborted(
+    house: House, api: Api, outcome: Outcome
+) -> None:
+    await house.publish()
+    run = await start(api)
+    await house.carry_out([], outcome)
+    word = "succeeded" if outcome is Outcome.SUCCEEDED else "failed"
+    for path in (f"{RUNS}/{run}", f"{RUNS}/last", "/api/v2/workers/runs/last"):
+        body = fails(await api.post(f"{path}/abort"), 400, 70002)
+        assert body["message"] == f"run operation failed: the run has already {word}"
+
+
+@pytest.mark.parametrize(
+    ("content", "headers"),
+    [
+        (b"", {}),
+        (b"{}", {"content-type": "application/json"}),
+        (b"\xef\xbb\xbf{}", {"content-type": "text/plain"}),
+        (b"null", {}),
+        (b'{"reason":"why not"}', {}),
+    ],
+)
+async def test_an_abort_takes_any_small_body(
+    house: House, api: Api, run_slug: str, content: bytes, headers: dict[str, str]
+) -> None:
+    answer = await api.send("POST", f"{RUNS}/{run_slug}/abort", content=content, headers=headers)
+    assert answer.status_code == 200, answer.text
+    stored = await house.storage.read(lambda tx: tx.runs.get(run_slug))
+    assert stored is not None and stored.state is RunState.ABORTED
+
+
+# --- log ------------------------------------------------------------------------------------
+
+
+async def test_a_log_has_objects_and_a_link_that_needs_no_key(house: House, api: Api) -> None:
+    worker, run = await finished(house, api)
+    for path in places(worker, run):
+        log = await data(api, f"{path}/log")
+        url = log.pop("all_logs_url")
+        number = log["list"][0]["group"]
+        first, second, *more = log["list"]
+        said = {"type": 2, "group": number, "content": "one", "timestamp": 1_700_000_000_000}
+        assert first == said
+        assert second == said | {"content": "two", "timestamp": 1_700_000_000_001}
+        assert [line["content"][:8] for line in more] == ["SYSTEM: "] * len(more)
+        assert (list(log), log["result_count"]) == (["list", "result_count"], 2)
+        for line in log["list"]:
+            assert [type(line[name]) for name in ("type", "group", "content", "timestamp")] == [
+                int, str, str, int,
+            ]  # fmt: skip
+        assert url.startswith("http://127.0.0.1:8100/files/")
+        text = await api.send("GET", url, key=None)
+        assert text.status_code == 200
+        assert "one\n" in text.text
+
+
+async def test_the_hot_reads_equal_the_declared_ones_byte_for_byte(house: House, api: Api) -> None:
+    from starlette.routing import Route
+
+    _, run = await finished(house, api)
+    plain_app = house.app()
+    plain_app.router.routes[:] = [
+        r for r in plain_app.router.routes if not (type(r) is Route and r.path.startswith(RUNS))
+    ]
+    paths = [f"{RUNS}/{run}", f"{RUNS}/{run}/result?limit=1", f"{RUNS}/{NOBODY}/result?limit=x"]
+    async with client(plain_app) as http:
+        plain = Api(http, house.owner_key)
+        for path in paths:
+            for key in (house.owner_key, "wrong", None):
+                headers = {"x-request-id": "same"}
+                one = await api.get(path, key=key, headers=headers)
+                two = await plain.get(path, key=key, headers=headers)
+                assert (one.status_code, one.content) == (two.status_code, two.content)
+                assert json.loads(one.content)["request_id"] == "same"

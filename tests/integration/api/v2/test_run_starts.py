@@ -1,0 +1,338 @@
+"""Starting runs of a worker, repeating earlier ones, and waiting for their end in the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from fyke.api.v2.run_answers import WorkerRunResult
+from fyke.domain.runs.model import Origin, Outcome, Run, RunState
+from fyke.kit.ids import is_ulid
+from support.api import Api, client, fails
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+START = "/api/v2/workers/owner~reader/runs"
+RUNS = "/api/v2/worker-runs"
+CUSTOM = {"urls": [{"url": "https://a.example"}]}
+WRAPPED = {"parameters": {"custom": CUSTOM}}
+
+
+async def stored(house: House, run: str) -> Run:
+    found = await house.storage.read(lambda tx: tx.runs.get(run))
+    assert found is not None
+    return found
+
+
+async def test_a_start_answers_at_once_with_the_run_only(house: House, api: Api) -> None:
+    await house.publish()
+    answer = await api.post(START, {"input": WRAPPED, "is_async": True, "offset": 1, "limit": 20})
+    body = answer.json()
+    assert is_ulid(body["data"]["run_slug"])
+    assert answer.text == (
+        '{"code":0,"message":"success",'
+        f'"request_id":"{body["request_id"]}","data":{{"run_slug":"{body["data"]["run_slug"]}"}}}}'
+    )
+    run = await stored(house, body["data"]["run_slug"])
+    assert (run.origin, run.version, json.loads(run.input_json)) == (
+        Origin.API_V2,
+        "v1.0.1",
+        CUSTOM,
+    )
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["{id}", "owner~reader", "owner%7Ereader", "owner/reader", "owner%2Freader", "owner%2freader"],
+)
+async def test_a_worker_is_found_by_every_form_of_its_name(
+    house: House, api: Api, form: str
+) -> None:
+    worker = await house.publish()
+    path = f"/api/v2/workers/{form.format(id=worker.id)}/runs"
+    answer = await api.post(path, {"input": CUSTOM})
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    "input",
+    [
+        CUSTOM,
+        WRAPPED,
+        {"parameters": {"custom": CUSTOM, "system": None}},
+        {"parameters": {"custom": CUSTOM, "system": {"cpus": 0, "memory": "512"}}},
+    ],
+    ids=["flat", "wrapped", "null", "system"],
+)
+async def test_flat_input_is_the_workers_own_and_system_may_be_absent(
+    house: House, api: Api, input: Any
+) -> None:
+    await house.publish()
+    answer = await api.post(START, {"input": input, "unknown": "key", "page_index": "x"})
+    run = await stored(house, answer.json()["data"]["run_slug"])
+    assert json.loads(run.input_json) == CUSTOM
+
+
+@pytest.mark.parametrize("version", [None, "", "latest", "v1.0.1"])
+async def test_a_version_may_be_named_or_left_to_the_newest(
+    house: House, api: Api, version: str | None
+) -> None:
+    await house.publish()
+    answer = await api.post(START, {"input": CUSTOM, "version": version})
+    assert (await stored(house, answer.json()["data"]["run_slug"])).version == "v1.0.1"
+
+
+async def test_a_version_that_is_not_there_is_told_the_newest(house: House, api: Api) -> None:
+    worker = await house.publish()
+    await house.publish(main="print('second')\n")
+    await house.withdraw(worker, "v1.0.1")
+    unknown = await api.post(START, {"input": CUSTOM, "version": "v9.9.9"})
+    body = fails(unknown, 400, 50003, "v1.0.2")
+    assert body["message"].startswith("the worker version is not available: ")
+    withdrawn = await api.post(START, {"input": CUSTOM, "version": "v1.0.1"})
+    fails(withdrawn, 400, 50003, "v1.0.1 was withdrawn", "v1.0.2")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b"null", b'{"input":null}', b'{"input":{}}', b"\xef\xbb\xbf{}"],
+    ids=repr,
+)
+async def test_a_missing_required_field_is_named(house: House, api: Api, content: bytes) -> None:
+    await house.publish()
+    answer = await api.send("POST", START, content=content)
+    body = fails(answer, 400, 11000)
+    assert body["message"].startswith('invalid argument: required field "urls" is missing')
+    assert body["details"] == [body["message"].removeprefix("invalid argument: ")]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"null", b'{"input":{"parameters":{"custom":{}}}}'], ids=repr
+)
+async def test_a_worker_without_required_fields_needs_no_body(
+    house: House, api: Api, content: bytes
+) -> None:
+    await house.publish(schema={"description": "Nothing needed", "properties": []})
+    answer = await api.send("POST", START, content=content)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"input": "{}"}, 422, "input must be an object"),
+        ({"input": [1]}, 422, "input must be an object"),
+        ({"input": CUSTOM, "is_async": "maybe"}, 422, "is_async must be true or false"),
+        ({"input": CUSTOM, "limit": 0}, 422, "limit must be 1 to 100"),
+        ({"input": CUSTOM, "offset": -1}, 422, "offset must be a page number"),
+        ({"input": CUSTOM, "version": 1}, 422, "version must be a string"),
+        ({"input": {"parameters": {"custom": "{}"}}}, 400, "single JSON object"),
+        ({"input": {"parameters": 5}}, 400, "input.parameters must be an object"),
+        ({"input": {"urls": "a"}}, 400, 'field \\"urls\\" must be an array'),
+        ({"input": CUSTOM, "callback_url": "ftp://a.example/"}, 400, "callback_url must be"),
+        ({"input": CUSTOM, "callback_url": "http://u:p@a.example/"}, 400, "callback_url"),
+        ({"input": CUSTOM, "callback_url": "http://127.0.0.1/"}, 400, "callback_url"),
+        ({"input": CUSTOM, "callback_url": "http://a.example:22/"}, 400, "callback_url"),
+    ],
+)
+async def test_bad_bodies_name_the_field_and_start_nothing(
+    house: House, api: Api, body: dict[str, Any], status: int, words: str
+) -> None:
+    await house.publish()
+    fails(await api.post(START, body), status, 11000, words)
+    assert (await api.get(RUNS)).json()["data"]["count"] == 0
+
+
+async def test_a_body_that_is_not_json_is_refused(house: House, api: Api) -> None:
+    await house.publish()
+    for content in (b"{", b"[]", b"input=1", b'"x"'):
+        fails(await api.send("POST", START, content=content), 400, 11000, "body")
+
+
+async def test_an_unknown_or_foreign_worker_is_none(house: House, api: Api) -> None:
+    await house.publish("hidden", public=False)
+    seen = []
+    for ref in ("01HFXXXXXXXXXXXXXXXXXXXXXX", "owner~nobody", "reader", "owner~hidden"):
+        answer = await api.post(f"/api/v2/workers/{ref}/runs", {}, key=house.other_key)
+        seen.append(fails(answer, 404, 50001) | {"request_id": ""})
+    assert all(body == seen[0] for body in seen)
+    assert seen[0]["message"] == "worker does not exist"
+
+
+# --- sync mode ------------------------------------------------------------------------------
+
+
+async def _waiting(api: Api, house: House, path: str, body: dict[str, Any]) -> tuple[Any, Any]:
+    """The request under way, and the leases of its run."""
+    asked = asyncio.create_task(api.post(path, body))
+    while not (leases := await house.begin()):
+        await asyncio.sleep(0.005)
+    return asked, leases
+
+
+async def test_a_sync_start_answers_with_the_union_of_both_forms(house: House, api: Api) -> None:
+    await house.publish()
+    body = {"input": CUSTOM, "is_async": False, "offset": 2, "limit": 1}
+    asked, [lease] = await _waiting(api, house, START, body)
+    await house.push(lease, [{"n": 1}, {"n": 2}, {"n": 3}])
+    await house.end(lease)
+    data = (await asked).json()["data"]
+    run = await stored(house, data["run_slug"])
+    [row] = data["results"]["list"]
+    assert data == {
+        "run_slug": run.id,
+        "run_status": "succeeded",
+        "error_message": "",
+        "result_message": "",
+        "execution_start_timestamp": run.started_at // 1000,
+        "execution_end_timestamp": run.finished_at // 1000,
+        "running_duration": (run.finished_at - run.created_at) // 1000,
+        "is_finished": True,
+        "results": {
+            "count": 3,
+            "headers": [{"label": "n", "key": "n", "format": "integer"}],
+            "list": [row],
+            "page_index": 2,
+            "page_size": 1,
+        },
+    }
+    assert row == {"n": 2, "__coreclaw_data_id__": row["__coreclaw_data_id__"]}
+    WorkerRunResult.model_validate(data)
+
+
+@pytest.mark.parametrize("place", ["run", "last", "worker"])
+async def test_a_sync_rerun_answers_the_same_way(house: House, api: Api, place: str) -> None:
+    worker = await house.publish()
+    first = (await api.post(START, {"input": CUSTOM})).json()["data"]["run_slug"]
+    await house.carry_out([{"n": 1}])
+    path = {
+        "run": f"{RUNS}/{first}/rerun",
+        "last": f"{RUNS}/last/rerun",
+        "worker": f"/api/v2/workers/{worker.id}/runs/last/rerun",
+    }[place]
+    asked, [lease] = await _waiting(api, house, path, {"is_async": False, "limit": 5})
+    await house.end(lease, Outcome.TIMEOUT, "Timeout: the run went over its limit")
+    answer = await asked
+    assert answer.status_code == 200  # the request worked; the run did not
+    data = answer.json()["data"]
+    WorkerRunResult.model_validate(data)
+    assert data["run_slug"] != first
+    assert (data["run_status"], data["is_finished"]) == ("failed", True)
+    assert data["error_message"].startswith("Timeout")
+    assert (data["results"]["page_index"], data["results"]["page_size"]) == (1, 5)
+
+
+async def test_when_the_wait_is_over_the_run_is_told_as_running_and_goes_on(house: House) -> None:
+    await house.publish()
+    async with client(house.app(sync_wait_seconds=0.05)) as http:
+        api = Api(http, house.owner_key)
+        data = (await api.post(START, {"input": CUSTOM, "is_async": False})).json()["data"]
+        assert (data["run_status"], data["is_finished"]) == ("running", False)
+        assert (data["execution_start_timestamp"], data["execution_end_timestamp"]) == (0, 0)
+        WorkerRunResult.model_validate(data)
+        await house.carry_out([{"n": 1}])
+        detail = (await api.get(f"{RUNS}/{data['run_slug']}")).json()["data"]
+        assert detail["status"] == "succeeded"
+
+
+async def test_a_sync_start_that_is_aborted_says_so(house: House, api: Api) -> None:
+    await house.publish()
+    asked, [lease] = await _waiting(api, house, START, {"input": CUSTOM, "is_async": False})
+    await api.post(f"{RUNS}/{lease.run.id}/abort")
+    await house.end(lease, Outcome.ABORTED)
+    data = (await asked).json()["data"]
+    assert (data["run_status"], data["is_finished"]) == ("aborting", True)
+    assert data["error_message"] == "Aborted on request"
+
+
+async def test_a_client_that_leaves_does_not_end_the_run(house: House) -> None:
+    await house.publish()
+    asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    body = json.dumps({"input": CUSTOM, "is_async": False}).encode()
+    await asked.put({"type": "http.request", "body": body, "more_body": False})
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "path": START,
+        "raw_path": START.encode(),
+        "scheme": "http",
+        "query_string": b"",
+        "root_path": "",
+        "client": ("127.0.0.1", 1),
+        "headers": [(b"host", b"localhost"), (b"api-key", house.owner_key.encode())],
+    }
+
+    async def send(_message: Any) -> None:
+        return None
+
+    answering = asyncio.create_task(house.app()(scope, asked.get, send))
+    while not (leases := await house.begin()):
+        await asyncio.sleep(0.005)
+    await asked.put({"type": "http.disconnect"})
+    await asyncio.wait_for(answering, 5)
+    await house.end(leases[0])
+    assert (await stored(house, leases[0].run.id)).state is RunState.SUCCEEDED
+
+
+# --- reruns ---------------------------------------------------------------------------------
+
+
+async def test_a_rerun_repeats_worker_version_device_and_input_wherever_it_is_asked_for(
+    house: House, api: Api
+) -> None:
+    worker = await house.publish()
+    system = {"memory": 1024, "execute_limit_time_seconds": 77, "proxy_region": "US"}
+    body = {"input": {"parameters": {"custom": CUSTOM, "system": system}}}
+    first = (await api.post(START, body)).json()["data"]["run_slug"]
+    source = await stored(house, first)
+    paths = [
+        f"{RUNS}/{first}/rerun",
+        f"{RUNS}/last/rerun",
+        "/api/v2/workers/runs/last/rerun",
+        f"/api/v2/workers/{worker.id}/runs/last/rerun",
+        "/api/v2/workers/owner%2Freader/runs/last/rerun",
+    ]
+    runs = [first]
+    for path in paths:
+        answer = await api.post(path, {"is_async": True, "callback_url": "https://h.example/x"})
+        data = answer.json()["data"]
+        assert list(data) == ["run_slug"]
+        runs.append(data["run_slug"])
+        again = await stored(house, data["run_slug"])
+        assert (again.worker_id, again.version, again.limits, again.region) == (
+            source.worker_id,
+            source.version,
+            source.limits,
+            source.region,
+        )
+        assert (again.input_json, again.origin) == (source.input_json, Origin.API_V2)
+        assert again.callback_url == "https://h.example/x"
+    assert len(set(runs)) == len(paths) + 1
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"null", b"\xef\xbb\xbf {}"], ids=repr)
+async def test_a_rerun_needs_no_body(api: Api, house: House, run_slug: str, content: bytes) -> None:
+    answer = await api.send("POST", f"{RUNS}/{run_slug}/rerun", content=content)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_bad_rerun_names_the_field_and_starts_nothing(
+    house: House, api: Api, run_slug: str
+) -> None:
+    path = f"{RUNS}/{run_slug}/rerun"
+    fails(await api.post(path, {"limit": 0}), 422, 11000, "limit must be 1 to 100")
+    fails(await api.post(path, {"callback_url": "mailto:x"}), 400, 11000, "callback_url must be")
+    fails(await api.post(path, {"callback_url": "http://10.0.0.1/"}), 400, 11000, "callback_url")
+    assert (await api.get(RUNS)).json()["data"]["count"] == 1
+
+
+async def test_a_rerun_of_a_withdrawn_version_is_refused(house: House, api: Api) -> None:
+    worker = await house.publish()
+    run = (await api.post(START, {"input": CUSTOM})).json()["data"]["run_slug"]
+    await house.withdraw(worker, "v1.0.1")
+    fails(await api.post(f"{RUNS}/{run}/rerun"), 400, 50003, "v1.0.1 was withdrawn")
