@@ -93,6 +93,7 @@ class Documents:
         components = document.setdefault("components", {})
         components["securitySchemes"] = _SCHEMES
         components["headers"] = _HEADERS
+        _absent_is_not_null(components["schemas"])
         examples = Examples(components["schemas"])
         for path, method, operation in operations_of(document):
             operation["security"] = self._security(path, method)
@@ -140,6 +141,22 @@ def is_of(path: str, version: str) -> bool:
     if path.endswith("/openapi.json"):
         return False
     return path.startswith(f"/api/{version}/") or (version == V1 and path in _V1_PUBLIC)
+
+
+def _absent_is_not_null(schemas: Document) -> None:
+    """A field that an answer may lack is left out then; it is never there as null."""
+    for schema in schemas.values():
+        for name, described in schema.get("properties", {}).items():
+            choices = described.get("anyOf", [])
+            if name in schema.get("required", ()) or {"type": "null"} not in choices:
+                continue
+            described.pop("default", None)
+            rest = [choice for choice in choices if choice != {"type": "null"}]
+            if len(rest) == 1:
+                del described["anyOf"]
+                described.update(rest[0])
+            else:
+                described["anyOf"] = rest
 
 
 def _describe_answers(operation: Document) -> None:

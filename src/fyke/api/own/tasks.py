@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import AliasChoices, Field
 
-from fyke.api.decode import PageIndex, PageSize20, Wire, WireName, WireObject, WireText
+from fyke.api.decode import PageIndex, PageSize20, Wire, WireName, WireText
 from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Operation
 from fyke.api.own import answers
+from fyke.api.run_input import RunInput
 from fyke.api.v1.words import seconds
 from fyke.domain.overview import Overview
 from fyke.domain.tasks.model import Task
@@ -22,7 +23,7 @@ from fyke.errors import TaskNotFound, VersionUnavailable, WorkerNotFound
 
 class NewTask(Wire):
     scraper_slug: WireName = Field(validation_alias=AliasChoices("scraper_slug", "worker"))
-    input: WireObject
+    input: RunInput
     title: WireText = ""
     version: WireText = ""
 

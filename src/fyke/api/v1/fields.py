@@ -16,13 +16,13 @@ from fyke.api.decode import (
     WireBool,
     WireInt,
     WireName,
-    WireObject,
     WireText,
     to_integer,
     to_text,
     wrong,
 )
 from fyke.api.querying import RowCursor, RowQuery
+from fyke.api.run_input import RunInput
 from fyke.api.v1.words import STATUS_NAMES
 from fyke.errors import InvalidRequest
 
@@ -106,7 +106,7 @@ class Window(Wire):
 
 class StartRun(Window):
     scraper_slug: WireName
-    input: WireObject
+    input: RunInput
     version: Annotated[
         Any,
         Field(description="`latest`, empty or absent: the newest version"),

@@ -17,7 +17,6 @@ from fyke.api.decode import (
     Wire,
     WireBool,
     WireName,
-    WireObject,
     WireText,
     also_text,
     to_integer,
@@ -25,6 +24,7 @@ from fyke.api.decode import (
     wrong,
 )
 from fyke.api.querying import RowCursor, RowQuery
+from fyke.api.run_input import RunInput
 from fyke.api.v2.words import FILTERS, NUMBER_FILTERS
 from fyke.domain.results.export.formats import FORMATS
 
@@ -145,10 +145,7 @@ class StartBody(Page):
 class RunBody(StartBody):
     """A start of a worker, at once or through the queue."""
 
-    input: Annotated[
-        WireObject,
-        Field(description='`{"parameters":{"custom":{},"system":{}}}`; a flat object is `custom`'),
-    ] = {}
+    input: RunInput = {}
     version: Annotated[
         WireText, Field(description="`latest`, empty or absent: the newest version")
     ] = ""

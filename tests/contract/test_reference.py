@@ -1,0 +1,210 @@
+"""Every path, parameter, field and type of the platform's published descriptions is served here.
+
+The facts are in ``reference/``: names and types as they were published. Where this server departs
+from them on purpose, ``departures.toml`` says so, and why; one that is not needed any more fails.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.house import make_templates, open_house
+
+pytestmark = pytest.mark.anyio
+
+FOLDER = Path(__file__).parent / "reference"
+VERSIONS = ("v1", "v2")
+# A whole number is a number, and what may be anything may be each of these.
+WIDER = {"integer": {"number"}}
+
+Object = dict[str, Any]
+
+
+def facts(version: str) -> list[Object]:
+    return tomllib.loads((FOLDER / f"{version}.toml").read_text(encoding="utf-8"))["operation"]
+
+
+def departures() -> dict[tuple[str, str], str]:
+    rows = tomllib.loads((FOLDER / "departures.toml").read_text(encoding="utf-8"))["departure"]
+    assert all(row["why"] for row in rows)
+    return {
+        (where, what): row["why"] for row in rows for where in row["where"] for what in row["what"]
+    }
+
+
+@pytest.fixture
+async def document(tmp_path: Path) -> Object:
+    templates, home = tmp_path / "templates", tmp_path / "home"
+    templates.mkdir()
+    home.mkdir()
+    async with open_house(home, make_templates(templates)) as house:
+        served: Object = house.app().openapi()
+    return served
+
+
+class Served:
+    """One operation of our document, read the way the facts are written."""
+
+    def __init__(self, document: Object, request: str) -> None:
+        method, path = request.split()
+        self._schemas = document["components"]["schemas"]
+        self.operation: Object = document["paths"].get(path, {}).get(method.lower(), {})
+
+    def parameter(self, name: str, place: str) -> Object | None:
+        return next(
+            (
+                each
+                for each in self.operation.get("parameters", ())
+                if (each["name"], each["in"]) == (name, place)
+            ),
+            None,
+        )
+
+    @property
+    def body(self) -> Object:
+        content = self.operation.get("requestBody", {}).get("content", {})
+        return content.get("application/json", {}).get("schema", {})
+
+    @property
+    def answer(self) -> Object:
+        content = self.operation["responses"]["200"]["content"]
+        schema: Object = content["application/json"]["schema"]
+        return schema
+
+    def codes(self, status: str) -> set[str]:
+        answer = self.operation["responses"].get(status, {})
+        examples = answer.get("content", {}).get("application/json", {}).get("examples", {})
+        return {str(each["value"]["code"]) for each in examples.values()}
+
+    def choices(self, schema: Object) -> Iterator[Object]:
+        """The schemas that ``schema`` is one of, with references followed."""
+        if "$ref" in schema:
+            yield from self.choices(self._schemas[schema["$ref"].rpartition("/")[2]])
+        elif "anyOf" in schema:
+            for choice in schema["anyOf"]:
+                yield from self.choices(choice)
+        else:
+            yield schema
+
+    def types(self, schema: Object) -> set[str]:
+        found: set[str] = set()
+        for choice in self.choices(schema):
+            kind = choice.get("type")
+            if kind is None and "const" in choice:
+                kind = {int: "integer", str: "string"}[type(choice["const"])]
+            found |= {"any"} if kind is None else {kind} if isinstance(kind, str) else {*kind}
+        return found
+
+    def at(self, schema: Object, path: str) -> tuple[Object | None, bool]:
+        """The schema of a field, or None; and whether it must be there."""
+        needed = True
+        for step in path.replace("[]", ".[]").split("."):
+            for choice in self.choices(schema):
+                if step == "[]" and "items" in choice:
+                    schema, needed = choice["items"], needed
+                    break
+                if step in choice.get("properties", {}):
+                    schema = choice["properties"][step]
+                    needed = needed and step in choice.get("required", ())
+                    break
+                if "properties" not in choice and choice.get("additionalProperties") is True:
+                    return {}, False  # an object whose fields are not ours to name
+                if choice.get("additionalProperties") is True:
+                    return {}, False
+            else:
+                return None, False
+        return schema, needed
+
+
+def takes(ours: set[str], theirs: str) -> bool:
+    """Whether all that they allow is allowed here."""
+    return "any" in ours or all(
+        ours & ({kind} | WIDER.get(kind, set())) for kind in theirs.split("|")
+    )
+
+
+def gives(ours: set[str], theirs: str) -> bool:
+    """Whether we answer with nothing but what they allow."""
+    allowed = {*theirs.split("|")}
+    if "number" in allowed:
+        allowed.add("integer")
+    return bool(ours & {"any"}) or "any" in allowed or ours <= allowed
+
+
+def differences(served: Served, fact: Object) -> Iterator[str]:
+    """What is published and not served, or otherwise."""
+    if not served.operation:
+        yield "no such operation"
+        return
+    if "id" in fact and served.operation["operationId"] != fact["id"]:
+        yield "operation id"
+    if fact["key"] == ({} in served.operation["security"] or not served.operation["security"]):
+        yield "key"
+    for part in (parameters, bodies, answers, errors):
+        yield from part(served, fact)
+
+
+def parameters(served: Served, fact: Object) -> Iterator[str]:
+    for line in fact.get("parameters", ()):
+        name, place, kind, *required = line.split()
+        ours = served.parameter(name, place)
+        if ours is None or not takes(served.types(ours["schema"]), kind):
+            yield f"{place} {name}"
+        elif ours["required"] and not required:
+            yield f"{place} {name} is required"
+
+
+def bodies(served: Served, fact: Object) -> Iterator[str]:
+    for line in fact.get("body", ()):
+        path, kind, *required = line.split()
+        schema, needed = served.at(served.body, path)
+        if schema is None or not takes(served.types(schema), kind):
+            yield f"body {path}"
+        elif needed and not required:
+            yield f"body {path} is required"
+
+
+def answers(served: Served, fact: Object) -> Iterator[str]:
+    for line in fact.get("answer", ()):
+        path, kind = line.split()
+        schema, _ = served.at(served.answer, path)
+        if schema is None or not gives(served.types(schema), kind):
+            yield f"answer {path}"
+
+
+def errors(served: Served, fact: Object) -> Iterator[str]:
+    for line in fact.get("errors", ()):
+        status, *codes = line.split()
+        for code in codes:
+            if code not in served.codes(status):
+                yield f"error {status} {code}"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_what_was_published_is_served(document: Object, version: str) -> None:
+    excused = departures()
+    found = [
+        f"{fact['request']}: {difference}"
+        for fact in facts(version)
+        for difference in differences(Served(document, fact["request"]), fact)
+        if not {(fact["request"], difference), ("*", difference)} & excused.keys()
+    ]
+    assert not found, "\n".join(found)
+
+
+async def test_every_departure_is_still_one(document: Object) -> None:
+    found: set[tuple[str, str]] = set()
+    for version in VERSIONS:
+        for fact in facts(version):
+            for difference in differences(Served(document, fact["request"]), fact):
+                found |= {(fact["request"], difference), ("*", difference)}
+    assert departures().keys() <= found
+
+
+def test_the_facts_are_those_of_all_operations() -> None:
+    assert [len(facts(version)) for version in VERSIONS] == [13, 39]
