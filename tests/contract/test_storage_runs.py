@@ -112,6 +112,22 @@ async def test_pages_filter_count_and_come_newest_first(state: State) -> None:
     assert await page(RunFilter(ends, None, 103, 107)) == (2, [made[6], made[3]])
 
 
+async def test_the_newest_run_is_that_of_the_account_and_of_its_worker(state: State) -> None:
+    owner, second, made = await make_list(state)
+
+    async def newest(worker_id: str | None = None, account: str = owner) -> str | None:
+        found: str | None = await state.read(lambda tx: tx.runs.newest(account, worker_id))
+        return found
+
+    first = made[1].worker_id
+    assert await newest() == made[9].id
+    assert (await newest(second), await newest(first)) == (made[9].id, made[8].id)
+    await state.write(lambda tx: tx.runs.delete(made[9].id))
+    assert (await newest(), await newest(second)) == (made[8].id, made[6].id)
+    assert await newest("none") is None
+    assert await newest(account="nobody") is None
+
+
 async def test_counts_follow_moves_and_removals(state: State) -> None:
     owner, _, made = await make_list(state)
     aborted = RunFilter(states=(RunState.ABORTED,))

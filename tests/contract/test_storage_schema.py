@@ -24,7 +24,7 @@ from fyke.errors import Unavailable
 from fyke.storage.sql.check import check
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine
 from fyke.storage.sql.leases import queue_query
-from fyke.storage.sql.runs import page_query
+from fyke.storage.sql.runs import newest_query, page_query
 from fyke.storage.sql.schema import SchemaTooNew, current_and_head, migrate
 from fyke.storage.sql.storage import open_storage
 from fyke.storage.sql.tables import VERSION_TABLE, metadata
@@ -213,10 +213,14 @@ async def test_hot_questions_are_answered_from_indexes(state: State) -> None:
             RunFilter(created_from=5, created_until=900),
         ]
         pages = [plan(connection, page_query(owner, f, offset=100, limit=20)) for f in filters]
-    for found in (queue, *pages):
+        last = [plan(connection, newest_query(owner, of)) for of in (None, worker_id)]
+    for found in (queue, *pages, *last):
         assert not [line for line in found.splitlines() if reads_a_whole_table(line)], found
     assert "ix_runs_account_id_created_at_id" in pages[0]
     assert "ix_runs_account_id_state_created_at_id" in pages[1]
+    for found in last:  # read from the end of an index, never sorted
+        assert "ix_runs_account_id" in found
+        assert "Sort" not in found and "TEMP B-TREE" not in found
 
 
 # --- a database that is not there -----------------------------------------------------------

@@ -1,0 +1,281 @@
+"""Requests as known clients of v2 send them, and what each reads from the answers.
+
+Headers, casing, order, encodings and bodies are those of the clients; what is asserted is what
+their code does with an answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import httpx2
+import pytest
+
+from fyke.domain.runs.model import Outcome
+from support.api import Api, client
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+CUSTOM = {"urls": [{"url": "https://a.example"}]}
+Answer = httpx2.Response
+
+
+class Client:
+    """Sends exactly the headers of one client, and nothing of the test client's own."""
+
+    def __init__(self, http: Any, headers: dict[str, str], read: Callable[[Answer], Any]) -> None:
+        self._http, self._headers, self._read = http, headers, read
+
+    async def __call__(self, method: str, path: str, content: bytes | None = None) -> Any:
+        headers = dict(self._headers)
+        if content is not None:
+            headers.setdefault("content-type", "application/json")
+        answer = await self._http.request(method, path, content=content, headers=headers)
+        return self._read(answer)
+
+    async def get(self, path: str) -> Any:
+        return await self("GET", path)
+
+    async def post(self, path: str, body: Any = None) -> Any:
+        return await self("POST", path, None if body is None else json.dumps(body).encode())
+
+
+# --- the official command line ----------------------------------------------------------------
+
+
+def _cli(answer: Answer) -> Any:
+    """JSON first, then its code, then the status; details are joined."""
+    body = answer.json()
+    if body["code"] != 0:
+        raise AssertionError(f"{body['code']} {body['message']} {', '.join(body['details'] or [])}")
+    assert answer.status_code == 200
+    return body.get("data")
+
+
+async def test_the_command_line_starts_polls_pages_exports_logs_and_reruns(
+    house: House, api: Api
+) -> None:
+    await house.publish()
+    cli = Client(api.http, {"authorization": f"Bearer {house.owner_key}"}, _cli)
+    body = {"input": {"parameters": {"custom": CUSTOM}}, "version": "v1.0.1", "is_async": True}
+    run = (await cli.post("/api/v2/workers/owner~reader/runs", body))["run_slug"]
+    assert (await cli.get(f"/api/v2/worker-runs/{run}"))["status"].lower() == "ready"
+    await house.carry_out([{"a": n} for n in range(3)], log=["hello"])
+    detail = await cli.get(f"/api/v2/worker-runs/{run}")
+    assert detail["status"].lower() in {"succeeded", "failed", "aborting"}
+    # its page 1 is offset 0, and its last runs have no worker in their path
+    listed = await cli.get("/api/v2/worker-runs?offset=0&limit=20")
+    assert [each["slug"] for each in listed["list"]] == [run]
+    results = await cli.get(f"/api/v2/worker-runs/{run}/result?offset=0&limit=100")
+    assert [row["a"] for row in results["list"]] == [0, 1, 2]
+    for path in (f"/api/v2/worker-runs/{run}/log", "/api/v2/workers/runs/last/log"):
+        log = await cli.get(path)
+        first = log["list"][0]
+        assert (type(first["timestamp"]), first["type"], first["content"]) == (int, 2, "hello")
+    for path in (f"{run}/result/export", "last/export"):
+        link = await cli.get(f"/api/v2/worker-runs/{path}?format=json")
+        assert len((await api.http.get(link["download_url"])).json()) == 3
+    assert (await cli.get("/api/v2/workers/runs/last"))["slug"] == run
+    assert (await cli.get("/api/v2/workers/runs/last/result?offset=0&limit=20"))["count"] == 3
+    assert (await cli.get("/api/v2/workers/runs/last/export?format=json"))["download_url"]
+    again = await cli.post("/api/v2/workers/runs/last/rerun", {"is_async": True})
+    assert again["run_slug"] != run
+
+
+async def test_the_command_line_sees_the_end_of_an_abort_at_once(house: House, api: Api) -> None:
+    await house.publish()
+    cli = Client(api.http, {"authorization": f"Bearer {house.owner_key}"}, _cli)
+    body = {"input": CUSTOM, "is_async": True}  # its earlier revision sent the input flat
+    run = (await cli.post("/api/v2/workers/owner~reader/runs", body))["run_slug"]
+    await cli("POST", f"/api/v2/worker-runs/{run}/abort")  # without a body
+    assert (await cli.get(f"/api/v2/worker-runs/{run}"))["status"] == "aborting"
+    await cli("POST", "/api/v2/workers/runs/last/abort")
+    with pytest.raises(AssertionError, match="50001 worker does not exist"):
+        await cli("POST", "/api/v2/workers/owner~nobody/runs/last/abort")
+
+
+# --- the official server for language models ---------------------------------------------------
+
+
+def _mcp(answer: Answer) -> Any:
+    """Typed decoding: another type anywhere loses the whole answer; only the message is shown."""
+    body = answer.json()
+    assert type(body["code"]) is int
+    assert type(body["message"]) is str
+    assert type(body["request_id"]) is str
+    assert body.get("details") is None or all(type(d) is str for d in body["details"])
+    if answer.status_code >= 400 or body["code"]:
+        raise AssertionError(f"[{body['code']}] {body['message']}")
+    return body.get("data")
+
+
+def _mcp_client(http: Any, house: House) -> Client:
+    headers = {"authorization": f"Bearer {house.owner_key}", "accept-encoding": "gzip"}
+    return Client(http, headers | {"user-agent": "Go-http-client/1.1"}, _mcp)
+
+
+async def test_the_mcp_server_runs_verifies_and_searches_a_log(house: House, api: Api) -> None:
+    await house.publish()
+    mcp = _mcp_client(api.http, house)
+    worker = quote("owner/reader", safe="")
+    body = {
+        "input": {"parameters": {"custom": CUSTOM}},
+        "is_async": True,
+        "offset": 1,
+        "limit": 20,
+    }
+    started = await mcp.post(f"/api/v2/workers/{worker}/runs", body)
+    run = started.get("run_slug") or started.get("slug")
+    await house.carry_out([{"url": "https://a.example", "title": "A"}], log=["found it", "no"])
+    detail = await mcp.get(f"/api/v2/worker-runs/{run}")
+    assert (detail["status"], type(detail["err_msg"])) == ("succeeded", str)
+    rows = await mcp.get(f"/api/v2/worker-runs/{run}/result?offset=1&limit=5")
+    assert type(rows["count"]) is int
+    ignored = {"__coreclaw_data_id__", "error", "error_code", "status", "message", "input", "url"}
+    assert set(rows["list"][0]) - ignored
+    assert rows == await mcp.get(f"/api/v2/worker-runs/{run}/result?offset=0&limit=5")
+    log = await mcp.get(f"/api/v2/workers/{worker}/runs/last/log")
+    found = [line["content"] for line in log["list"] if "found" in line["content"]]
+    assert found == ["found it"]
+    again = await mcp.post(
+        f"/api/v2/workers/{worker}/runs/last/rerun", {"is_async": True, "offset": 1, "limit": 20}
+    )
+    assert again["run_slug"] != run
+    with pytest.raises(AssertionError, match=r'\[11000\] .*"urls" is missing'):
+        await mcp.post(
+            f"/api/v2/workers/{worker}/runs", body | {"input": {"parameters": {"custom": {}}}}
+        )
+
+
+async def test_the_mcp_server_polls_an_abort_until_it_is_aborted(house: House) -> None:
+    await house.publish()
+    async with client(house.app(abort_grace_seconds=0)) as http:
+        mcp = _mcp_client(http, house)
+        run = (await mcp.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM}))["run_slug"]
+        [lease] = await house.begin()
+        assert await mcp.post(f"/api/v2/worker-runs/{run}/abort", {}) is None
+        assert (await mcp.get(f"/api/v2/worker-runs/{run}"))["status"] == "aborting"
+        await house.end(lease, Outcome.ABORTED)
+        assert (await mcp.get(f"/api/v2/worker-runs/{run}"))["status"] == "aborted"
+        assert await mcp.post("/api/v2/worker-runs/last/abort", {}) is None
+
+
+# --- the official node of the workflow tool -----------------------------------------------------
+
+
+def _n8n(answer: Answer) -> Any:
+    body = answer.json()
+    assert type(body["code"]) in (int, float), "unexpected response shape"
+    if body["code"] != 0:
+        raise AssertionError(f"{body['message']} {body['details']} {body['request_id']}")
+    return body.get("data")
+
+
+def _n8n_client(http: Any, house: House) -> Client:
+    headers = {
+        "accept": "application/json",
+        "content-type": "application/json",
+        "api-key": house.owner_key,
+        "authorization": f"Bearer {house.owner_key}",
+    }
+    return Client(http, headers, _n8n)
+
+
+def _array_of(data: Any) -> list[Any]:
+    for name in ("items", "records", "list", "data", "results"):
+        if isinstance(data.get(name), list):
+            found: list[Any] = data[name]
+            return found
+    raise AssertionError("no array")
+
+
+async def test_the_workflow_node_runs_waits_and_returns_all(house: House, api: Api) -> None:
+    await house.publish()
+    n8n = _n8n_client(api.http, house)
+    worker = quote("owner/reader".replace("/", "~"), safe="")
+    body = {"input": {"parameters": {"custom": CUSTOM}}, "is_async": True}
+    run = (await n8n.post(f"/api/v2/workers/{worker}/runs", body))["run_slug"]
+    await house.carry_out([{"n": n} for n in range(230)])
+    detail = await n8n.get(f"/api/v2/worker-runs/{run}")
+    assert detail.get("run_status", detail["status"]) in ("succeeded", "failed", "aborted")
+    everything: list[Any] = []
+    offset = 1
+    while True:
+        data = await n8n.get(f"/api/v2/worker-runs/{run}/result?offset={offset}&limit=100")
+        everything += _array_of(data)
+        if len(_array_of(data)) < 100:
+            break
+        offset += 1
+    assert [row["n"] for row in everything] == list(range(230))
+    link = await n8n.get("/api/v2/worker-runs/last/export?format=xlsx")
+    assert (await api.http.get(link["download_url"])).content[:2] == b"PK"
+
+
+async def test_the_workflow_node_picks_a_run_and_reads_why_it_failed(
+    house: House, api: Api
+) -> None:
+    await house.publish()
+    n8n = _n8n_client(api.http, house)
+    run = (await n8n.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM}))["run_slug"]
+    await house.carry_out([], Outcome.TIMEOUT, "Timeout: too long", log=["stopped here"])
+    [picked] = _array_of(await n8n.get("/api/v2/worker-runs?offset=1&limit=100"))
+    assert next(picked[n] for n in ("run_id", "run_slug", "id") if n in picked) == run
+    assert next(picked[n] for n in ("run_status", "status") if n in picked) == "failed"
+    # the text typed into the picker arrives as a worker
+    assert _array_of(await n8n.get("/api/v2/worker-runs?worker_id=read&offset=1&limit=100")) == []
+    assert (await n8n.get(f"/api/v2/worker-runs/{run}"))["err_msg"] == "Timeout: too long"
+    assert "stopped here" in json.dumps(await n8n.get(f"/api/v2/worker-runs/{run}/log"))
+
+
+async def test_the_workflow_node_takes_a_sync_answer_as_final_or_polls_on(house: House) -> None:
+    await house.publish()
+    async with client(house.app(sync_wait_seconds=0.02)) as http:
+        n8n = _n8n_client(http, house)
+        body = {"input": CUSTOM, "is_async": False, "offset": 1, "limit": 20}
+        data = await n8n.post("/api/v2/workers/owner~reader/runs", body)
+        assert data["run_status"] not in ("succeeded", "failed", "aborted")
+        await house.carry_out([])
+        detail = await n8n.get(f"/api/v2/worker-runs/{data['run_slug']}")
+        assert detail["status"] == "succeeded"
+
+
+# --- the documented samples ---------------------------------------------------------------------
+
+
+async def test_the_samples_start_poll_and_read(house: House, api: Api) -> None:
+    """Python, Node.js, PHP and Go decode; Java takes texts apart and writes ~ as %7E."""
+    await house.publish()
+    headers = {"Authorization": f"Bearer {house.owner_key}", "Content-Type": "application/json"}
+    worker = quote_plus("owner~reader").replace("~", "%7E")
+    assert "%7E" in worker
+    body = {
+        "input": {"parameters": {"custom": CUSTOM}},
+        "is_async": True,
+        "offset": 1,
+        "limit": 20,
+    }
+
+    async def text(method: str, path: str, content: Any = None) -> str:
+        answer = await api.http.request(method, path, headers=headers, json=content)
+        assert 200 <= answer.status_code < 300  # anything else ends the sample before it reads
+        return str(answer.text)
+
+    started = await text("POST", f"/api/v2/workers/{worker}/runs", body)
+    match = re.search(r'"run_slug"\s*:\s*"([^"]+)"', started)
+    assert match
+    assert re.search(r'"code"\s*:\s*(\d+)', started)[1] == "0"  # type: ignore[index] # it is there
+    path = f"/api/v2/worker-runs/{match[1]}"
+    status = re.compile(r'"status"\s*:\s*"([^"]+)"')
+    assert status.findall(await text("GET", path))[0] in ("ready", "running")
+    await house.carry_out([{"a": 1}])
+    detail = await text("GET", path)
+    assert status.findall(detail)[0] == "succeeded"
+    assert json.loads(detail)["request_id"]
+    results = json.loads(await text("GET", f"{path}/result?offset=1&limit=20"))["data"]
+    assert (results["count"], len(results["list"])) == (1, 1)
+    assert results["headers"]

@@ -1,0 +1,170 @@
+"""Rows of a run on v2: pages of them and links to files with all of them, in each place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fyke.domain.results.model import Header
+from support.api import Api, fails
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+RUNS = "/api/v2/worker-runs"
+CUSTOM = {"urls": [{"url": "https://a.example"}]}
+HEADERS = [Header("Address", "url", "text"), Header("Price", "price", "number")]
+ROWS: list[dict[str, Any]] = [
+    {"url": f"https://a.example/{n}", "price": n + 0.5, "tags": ["x", n]} for n in range(25)
+]
+FORMATS = ["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss"]
+
+
+@pytest.fixture
+async def run(house: House, api: Api) -> str:
+    """The newest run, with 25 rows and two columns that its Worker named."""
+    await house.publish()
+    answer = await api.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM})
+    await house.carry_out(ROWS, headers=HEADERS)
+    return str(answer.json()["data"]["run_slug"])
+
+
+def places(run: str, suffix: str = "/result") -> list[str]:
+    return [
+        f"{RUNS}/{run}{suffix}",
+        f"{RUNS}/last{suffix}",
+        f"/api/v2/workers/owner~reader/runs/last{suffix}",
+        f"/api/v2/workers/owner%2Freader/runs/last{suffix}",
+        f"/api/v2/workers/runs/last{suffix}",
+    ]
+
+
+def exports(run: str) -> list[str]:
+    return [f"{RUNS}/{run}/result/export", *places(run, "/export")[1:]]
+
+
+async def page(api: Api, path: str) -> dict[str, Any]:
+    answer = await api.get(path)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["data"]
+    return found
+
+
+async def test_a_page_has_all_fields_of_the_contract_wherever_it_is_asked_for(
+    api: Api, run: str
+) -> None:
+    for path in places(run):
+        found = await page(api, f"{path}?offset=2&limit=10")
+        ids = [row.pop("__coreclaw_data_id__") for row in found["list"]]
+        assert len(set(ids)) == 10
+        assert found == {
+            "count": 25,
+            "headers": [
+                {"label": "Address", "key": "url", "format": "text"},
+                {"label": "Price", "key": "price", "format": "number"},
+            ],
+            "list": ROWS[10:20],
+            "page_index": 2,
+            "page_size": 10,
+        }
+
+
+@pytest.mark.parametrize(
+    ("query", "first", "count", "index", "size"),
+    [
+        ("", 0, 20, 1, 20),
+        ("?offset=0", 0, 20, 1, 20),
+        ("?offset=1&limit=100", 0, 25, 1, 100),
+        ("?offset=2", 20, 5, 2, 20),
+        ("?limit=1000000", 0, 25, 1, 100),
+        ("?offset=3", 0, 0, 3, 20),
+        ("?offset=999999999999", 0, 0, 10**9, 20),
+        ("?offset=2&offset=1", 20, 5, 2, 20),
+    ],
+)
+async def test_pages_are_numbered_from_one(
+    api: Api, run: str, query: str, first: int, count: int, index: int, size: int
+) -> None:
+    found = await page(api, f"{RUNS}/{run}/result{query}")
+    assert [row["url"] for row in found["list"]] == [
+        row["url"] for row in ROWS[first : first + count]
+    ]
+    assert (found["count"], found["page_index"], found["page_size"]) == (25, index, size)
+
+
+@pytest.mark.parametrize(
+    ("query", "word"),
+    [
+        ("offset=-1", "offset must be a page number"),
+        ("offset=first", "offset must be an integer"),
+        ("offset=", "offset must be an integer"),
+        ("limit=0", "limit must be 1 to 100"),
+        ("limit=-20", "limit must be 1 to 100"),
+        ("limit=20.5", "limit must be an integer"),
+    ],
+)
+async def test_a_page_out_of_range_is_refused(api: Api, run: str, query: str, word: str) -> None:
+    for path in places(run):
+        fails(await api.get(f"{path}?{query}"), 422, 11000, word)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+async def test_every_format_is_a_file_behind_an_absolute_link_without_a_key(
+    api: Api, run: str, name: str
+) -> None:
+    for path in exports(run)[:3]:
+        data = await page(api, f"{path}?format={name.upper()}")
+        assert set(data) - {"notes"} == {"download_url"}
+        url = data["download_url"]
+        assert url.startswith("http://127.0.0.1:8100/files/")
+        assert url.endswith(f".{name}")
+        file = await api.send("GET", url, key=None)
+        assert file.status_code == 200
+        assert len(file.content) > 500
+
+
+@pytest.mark.parametrize("query", ["", "?format=", "?format=csv", "?filter_keys="])
+async def test_csv_is_what_comes_without_a_format_and_all_columns_without_keys(
+    api: Api, run: str, query: str
+) -> None:
+    for path in exports(run):
+        url = (await page(api, path + query))["download_url"]
+        lines = (await api.send("GET", url, key=None)).text.splitlines()
+        assert lines[:2] == ["url,price,tags", 'https://a.example/0,0.5,"[""x"",0]"']
+        assert len(lines) == 26
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["filter_keys=price,tags", "filter_keys=price&filter_keys=tags", "filter_keys=price%2Ctags"],
+)
+async def test_keys_come_with_commas_or_repeated(api: Api, run: str, query: str) -> None:
+    url = (await page(api, f"{RUNS}/{run}/result/export?format=jsonl&{query}"))["download_url"]
+    lines = (await api.send("GET", url, key=None)).text.splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"price": row["price"], "tags": row["tags"]} for row in ROWS
+    ]
+
+
+async def test_csv_may_be_guarded_and_marked(api: Api, run: str) -> None:
+    url = (await page(api, f"{RUNS}/{run}/result/export?bom=true&safe=1"))["download_url"]
+    assert (await api.send("GET", url, key=None)).content.startswith(b"\xef\xbb\xbfurl,")
+
+
+@pytest.mark.parametrize("name", ["pdf", "xlsxx", "csv,json", "..", "JSON5"])
+async def test_an_unknown_format_is_refused_with_the_eight(api: Api, run: str, name: str) -> None:
+    for path in exports(run):
+        fails(
+            await api.get(f"{path}?format={name}"),
+            422,
+            11000,
+            "format must be one of csv, json, jsonl, xlsx, xls, xml, html, rss",
+        )
+
+
+async def test_too_many_keys_are_refused(api: Api, run: str) -> None:
+    keys = ",".join(f"{n:0100}" for n in range(100))
+    answer = await api.get(f"{RUNS}/{run}/result/export", params={"filter_keys": keys})
+    fails(answer, 400, 11000, "filter_keys must have at most 8000 characters")
