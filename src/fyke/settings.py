@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     trusted_proxies: CommaList = ()
     rate_limit: int = Field(default=60, ge=0)
     download_seconds: int = Field(default=900, ge=1)
+    download_mb: int = Field(default=4096, ge=0)
     sync_wait_seconds: int = Field(default=300, ge=1)
     abort_grace_seconds: int = Field(default=30, ge=0)
     require_callback_url: bool = False
@@ -142,6 +143,11 @@ class Settings(BaseSettings):
     def scratch_dir(self) -> Path:
         """Files on their way: workbooks while they are made."""
         return self.home / "scratch"
+
+    @property
+    def downloads_dir(self) -> Path:
+        """Exports and logs that are being downloaded; a folder in it for each server process."""
+        return self.scratch_dir / "downloads"
 
     @property
     def bundles_dir(self) -> Path:

@@ -25,6 +25,7 @@ from fyke.domain.contracts import Lease, Room, RunnerInfo, Usage
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.results.export.service import Exports
+from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.model import AttemptBatch, Header, PushedRow
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.attempts import Attempts
@@ -187,8 +188,11 @@ async def open_house(
     )
     clock = SystemClock()
     workers = Workers(storage, FilesystemBlobs(folder / "blobs"), clock)
-    pages = RunResults(storage, results)
+    pages = RunResults(storage, results, folder)
     accounts = Accounts(storage, clock)
+    spool = Spool(
+        folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900
+    )
     services = ApiServices(
         accounts=accounts,
         workers=workers,
@@ -198,6 +202,7 @@ async def open_house(
         results=pages,
         exports=Exports(storage, pages, clock, folder),
         logs=RunLogs(storage, results),
+        spool=spool,
         storage=storage,
     )
     _, owner_key = await accounts.bootstrap()
@@ -217,5 +222,6 @@ async def open_house(
         )
     finally:
         bell.close()
+        await spool.close()
         await results.close()
         await storage.close()

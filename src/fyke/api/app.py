@@ -14,6 +14,7 @@ from fyke import __version__, errors
 from fyke.api.auth import Gate
 from fyke.api.docs.document import Documents
 from fyke.api.docs.operations import DocsOperations
+from fyke.api.downloads import Downloads
 from fyke.api.errors import Refusal, on_fyke_error, on_http_exception, on_refusal
 from fyke.api.exporting import ExportLinks
 from fyke.api.files import FileOperations, Links
@@ -39,6 +40,7 @@ from fyke.domain.contracts import Storage
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.results.export.service import Exports
+from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.service import Runs
 from fyke.domain.tasks.service import Tasks
@@ -68,6 +70,7 @@ class ApiServices:
     results: RunResults
     exports: Exports
     logs: RunLogs
+    spool: Spool
     storage: Storage
 
 
@@ -165,6 +168,8 @@ def _operations(services: ApiServices, config: ApiConfig, clock: Clock) -> list[
             services.accounts, partial(secret_for, config.master_secret)
         ).operations(),
         *own_runs.RunOperations(services.runs, overview, services.logs).operations(),
-        *FileOperations(services.exports, services.logs, links).operations(),
+        *FileOperations(
+            services.exports, services.logs, links, Downloads(services.spool)
+        ).operations(),
         *HealthOperations(overview).operations(),
     ]

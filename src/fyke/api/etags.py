@@ -24,14 +24,14 @@ def validate(request: Request, data: bytes, answer: Response) -> Response:
     """``answer``, which carries ``data``, with its tag; or 304 when the client has it already."""
     tag = f'W/"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'
     given = header(request.scope, b"if-none-match")
-    if given is not None and _matches(given, tag):
+    if given is not None and matches(given, tag):
         answer = Response(status_code=304)
     answer.headers["etag"] = tag
     answer.headers.update(_HEADERS)
     return answer
 
 
-def _matches(given: str, tag: str) -> bool:
+def matches(given: str, tag: str) -> bool:
     """Compare as RFC 9110 13.1.2 wants it here: weakly, ``*`` for anything."""
     if given.strip() == "*":
         return True

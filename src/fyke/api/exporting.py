@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fyke.api.envelope import encode
 from fyke.api.files import EXPORT, Links
 from fyke.api.operations import Call
 from fyke.domain.results.export.formats import file_name
 from fyke.domain.results.export.service import Exports
+from fyke.domain.results.query.model import PLAIN, Query, written
 from fyke.errors import InvalidRequest
 
 # The keys travel in the link, and a link has to fit into a request line.
@@ -20,7 +22,7 @@ class ExportLinks:
     exports: Exports
     links: Links
 
-    async def url(
+    async def answer(
         self,
         call: Call,
         run_id: str,
@@ -29,8 +31,10 @@ class ExportLinks:
         *,
         safe: bool,
         bom: bool,
-    ) -> str:
-        """An absolute address for a file of the caller's run. ``safe`` and ``bom`` are for csv.
+        query: Query = PLAIN,
+    ) -> bytes:
+        """The data of an answer: an absolute address for a file of the caller's run, and where the
+        limits of the format matter, notes about them. ``safe`` and ``bom`` are for csv.
 
         Raises ``RunNotFound``, also for another account's run, and ``InvalidRequest`` for an
         unknown format, for too many keys and for a run that is too large for the format.
@@ -40,8 +44,13 @@ class ExportLinks:
                 f"filter_keys must have at most {MAX_KEYS_CHARS} characters in all; "
                 "leave it out to get every column"
             )
-        chosen = await self.exports.check(call.caller, run_id, format)
-        return self.links.url(
+        if len(repr(written(query))) > MAX_KEYS_CHARS:
+            raise InvalidRequest(
+                f"fields, sort and filter must have at most {MAX_KEYS_CHARS} characters in all; "
+                "ask for less"
+            )
+        chosen, notes = await self.exports.check(call.caller, run_id, format, filter_keys, query)
+        url = self.links.url(
             call.visit,
             EXPORT,
             run_id,
@@ -50,4 +59,6 @@ class ExportLinks:
             keys=filter_keys,
             safe=safe,
             bom=bom,
+            query=query,
         )
+        return encode({"download_url": url} | ({"notes": notes} if notes else {}))

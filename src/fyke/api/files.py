@@ -1,39 +1,35 @@
 """Downloads by signed link: no key needed, one file, a short life, gone with its run.
 
-The link holds all that it opens (purpose, run, format, columns, file name) and its time, under an
-HMAC. Nothing is looked up by it but the run, so there is nothing to guess and nothing to clean up.
+The link holds all that it opens (purpose, run, format, columns, query, file name) and its time,
+under an HMAC. Nothing is looked up by it but the run, so there is nothing to guess.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from itsdangerous import BadData, URLSafeTimedSerializer
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from fyke.api.decode import Wire, WireText
+from fyke.api.documents import Media
+from fyke.api.downloads import Download, Downloads
 from fyke.api.errors import UNKNOWN_PATH
 from fyke.api.network import Visit
 from fyke.api.operations import Call, Operation
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.results.export.formats import format_named
-from fyke.domain.results.export.service import Exports
+from fyke.domain.results.export.service import Exports, Wish
+from fyke.domain.results.query.model import PLAIN, Query, query_of, written
 from fyke.errors import NotFound, RunNotFound
 
 EXPORT = "export"
 LOG = "log"
-
-_HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-    "cache-control": "private, no-store",
-    "x-content-type-options": "nosniff",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +42,7 @@ class Link:
     keys: tuple[str, ...]
     safe: bool
     bom: bool
+    query: Query = PLAIN
 
 
 class Links:
@@ -70,9 +67,13 @@ class Links:
         keys: Sequence[str] = (),
         safe: bool = False,
         bom: bool = False,
+        query: Query = PLAIN,
     ) -> str:
         """An absolute address for the file ``name``."""
-        token = self._serializer.dumps([purpose, run_id, name, format, [*keys], safe, bom])
+        opens: list[Any] = [purpose, run_id, name, format, [*keys], safe, bom]
+        if not query.plain:
+            opens.append(written(query))
+        token = self._serializer.dumps(opens)
         text = token if isinstance(token, str) else token.decode()
         return f"{visit.origin}/files/{text}/{name}"
 
@@ -85,43 +86,15 @@ class Links:
         if not hmac.compare_digest(expected, signature.encode("utf-8", "replace")):
             raise NotFound
         try:
-            purpose, run_id, own_name, kind, keys, safe, bom = self._serializer.loads(
+            purpose, run_id, own_name, kind, keys, safe, bom, *more = self._serializer.loads(
                 token, max_age=self._seconds
             )
         except (BadData, ValueError):
             raise NotFound from None
         if own_name != name:
             raise NotFound
-        return Link(purpose, run_id, kind, tuple(keys), safe, bom)
-
-
-class _Stream(StreamingResponse):
-    """A stream whose source is closed whatever becomes of the client."""
-
-    def __init__(self, body: AsyncGenerator[bytes], media_type: str, name: str) -> None:
-        headers = {**_HEADERS, "content-disposition": f'attachment; filename="{name}"'}
-        super().__init__(body, headers=headers, media_type=media_type)
-        self._source = body
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._source):
-            await super().__call__(scope, receive, send)
-
-
-async def _begun(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """``body`` with its first piece made already, so that what fails early fails as an error."""
-    first = await anext(body, b"")
-
-    async def all_of_it() -> AsyncGenerator[bytes]:
-        try:
-            yield first
-            async for piece in body:
-                yield piece
-        finally:
-            if isinstance(body, AsyncGenerator):
-                await body.aclose()
-
-    return all_of_it()
+        query = query_of(**more[0]) if more else PLAIN
+        return Link(purpose, run_id, kind, tuple(keys), safe, bom, query)
 
 
 class FileFields(Wire):
@@ -134,6 +107,7 @@ class FileOperations:
     exports: Exports
     logs: RunLogs
     links: Links
+    downloads: Downloads
 
     def operations(self) -> list[Operation[Any]]:
         return [
@@ -143,26 +117,45 @@ class FileOperations:
                 id="downloadFile",
                 tag="Files",
                 summary="The file that a temporary link leads to",
+                description="The file of a run that has ended can be asked for in parts. HEAD "
+                "answers its length and tag.",
                 fields=FileFields,
                 handler=self.download,
                 errors=(UNKNOWN_PATH,),
+                hot=True,  # also for HEAD, which such a route answers by itself
                 path_fields=("token", "name"),
+                produces=(Media("application/octet-stream"),),
+                statuses={
+                    206: "The part that `Range` names",
+                    304: "The file is still that of the `If-None-Match`",
+                    416: "The file ends before the `Range`",
+                },
+                headers={
+                    "Range": "one stretch, such as `bytes=1000-`; several count as none",
+                    "If-Range": "the `ETag` of the part that is there already",
+                    "If-None-Match": "the `ETag` of a file that is there already",
+                },
             )
         ]
 
-    async def download(self, _call: Call, wanted: FileFields) -> Response:
+    async def download(self, call: Call, wanted: FileFields) -> Response:
         link = self.links.read(wanted.token, wanted.name)
         try:
             if link.purpose == LOG:
-                text = await self.logs.text(link.run_id)
-                return _Stream(await _begun(text), "text/plain; charset=utf-8", wanted.name)
-            export = await self.exports.open(
-                link.run_id,
-                format_named(link.format),
-                link.keys,
-                safe=link.safe,
-                bom=link.bom,
-            )
+                file = await self._log(link, wanted.name)
+            else:
+                file = await self._export(link, wanted.name)
+            return await self.downloads.answer(call.request, file)
         except RunNotFound:
             raise NotFound from None
-        return _Stream(await _begun(export.body), export.content_type, wanted.name)
+
+    async def _log(self, link: Link, name: str) -> Download:
+        mark, account_id = await self.logs.mark(link.run_id)
+        make = partial(self.logs.text, link.run_id)
+        return Download(name, "text/plain; charset=utf-8", mark, account_id, make)
+
+    async def _export(self, link: Link, name: str) -> Download:
+        wish = Wish(format_named(link.format), link.keys, link.query, link.safe, link.bom)
+        plan = await self.exports.plan(link.run_id, wish)
+        make = partial(self.exports.begin, plan)
+        return Download(name, wish.format.content_type, plan.mark, plan.source.run.account_id, make)

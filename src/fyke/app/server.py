@@ -16,6 +16,7 @@ from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.results.export.service import Exports
+from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.service import Runs
@@ -35,7 +36,8 @@ from fyke.timers.retention import RetentionTimer
 async def serve_server(settings: Settings, listener: socket.socket) -> None:
     """Serve on ``listener`` until SIGTERM."""
     async with open_house(settings) as house:
-        app = build_app(_api_services(house), _api_config(settings))
+        spool = _spool(settings)
+        app = build_app(_api_services(house, spool), _api_config(settings))
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -55,6 +57,7 @@ async def serve_server(settings: Settings, listener: socket.socket) -> None:
         finally:
             timers.cancel()
             await asyncio.gather(timers, return_exceptions=True)
+            await spool.close()
 
 
 def _timers(house: House) -> list[Timer]:
@@ -88,9 +91,19 @@ def make_runs(house: House) -> Runs:
     )
 
 
-def _api_services(house: House) -> ApiServices:
+def _spool(settings: Settings) -> Spool:
+    """Downloads may fill the disk to twice the floor below which no run is taken."""
+    return Spool(
+        settings.downloads_dir,
+        limit_bytes=settings.download_mb * 2**20,
+        floor_bytes=settings.disk_floor_mb * 2 * 2**20,
+        keep_seconds=settings.download_seconds,
+    )
+
+
+def _api_services(house: House, spool: Spool) -> ApiServices:
     workers = make_workers(house)
-    results = RunResults(house.storage, house.results)
+    results = RunResults(house.storage, house.results, house.settings.scratch_dir)
     return ApiServices(
         accounts=Accounts(house.storage, SystemClock()),
         workers=workers,
@@ -100,6 +113,7 @@ def _api_services(house: House) -> ApiServices:
         results=results,
         exports=Exports(house.storage, results, SystemClock(), house.settings.scratch_dir),
         logs=RunLogs(house.storage, house.results),
+        spool=spool,
         storage=house.storage,
     )
 

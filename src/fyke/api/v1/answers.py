@@ -76,11 +76,11 @@ Columns = list[Column]
 
 
 class ResultRow(Answer):
-    """Any keys; ``__coreclaw_data_id__`` is always there."""
+    """Any keys; ``__coreclaw_data_id__`` is there unless ``clean`` was asked for."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
-    row_id: Annotated[str, Field(alias="__coreclaw_data_id__")]
+    row_id: Annotated[str | None, Field(alias="__coreclaw_data_id__")] = None
 
 
 Rows = list[ResultRow]
@@ -92,6 +92,9 @@ class ResultPage(Answer):
     list: Rows
     page_index: int
     page_size: int
+    next_cursor: Annotated[
+        str | None, Field(description="with `cursor` only; null: there are no more rows")
+    ] = None
 
 
 class Started(Answer):
@@ -154,6 +157,9 @@ class RunPage(Answer):
 
 class Download(Answer):
     download_url: str
+    notes: Annotated[
+        list[str] | None, Field(description="the limits of the format, where they matter")
+    ] = None
 
 
 class LogLine(Answer):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fyke.api.envelope import encode
 from fyke.api.errors import TABLE
 from fyke.api.exporting import ExportLinks
 from fyke.api.operations import Call, Operation
+from fyke.api.querying import query_in
 from fyke.api.shared import SharedReads
 from fyke.api.v1 import answers, fields, views
 from fyke.domain.results.export.formats import FORMATS
@@ -53,20 +53,21 @@ class ResultOperations:
     async def list(self, call: Call, wanted: fields.ResultList) -> bytes:
         caller, run = call.caller, wanted.run_slug
         index, size = wanted.page_index, wanted.page_size
+        query, cursor = query_in(wanted), wanted.cursor.strip()
 
         async def read() -> bytes:
-            page = await self.results.page(caller, run, index, size)
+            page = await self.results.page(caller, run, index, size, query, cursor)
             return views.result_page(page)
 
-        return await self.pages.get((caller.account_id, run, index, size), read)
+        return await self.pages.get((caller.account_id, run, index, size, query, cursor), read)
 
     async def export(self, call: Call, wanted: fields.Export) -> bytes:
-        url = await self.exports.url(
+        return await self.exports.answer(
             call,
             wanted.run_slug,
             wanted.format,
             wanted.filter_keys,
             safe=wanted.safe,
             bom=wanted.bom,
+            query=query_in(wanted),
         )
-        return encode({"download_url": url})

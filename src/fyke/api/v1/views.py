@@ -84,8 +84,9 @@ def result_page(page: ResultPage) -> bytes:
             b'{"count":%d,"headers":' % page.count,
             encode(headers),
             b',"list":[',
-            b",".join(map(with_id, page.rows)),
-            b'],"page_index":%d,"page_size":%d}' % (page.page_index, page.page_size),
+            b",".join([row.data for row in page.rows] if page.bare else map(with_id, page.rows)),
+            b'],"page_index":%d,"page_size":%d' % (page.page_index, page.page_size),
+            b',"next_cursor":%s}' % encode(page.next_cursor) if page.walking else b"}",
         )
     )
 

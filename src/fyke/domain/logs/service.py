@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from fyke.domain.accounts.model import Caller
 from fyke.domain.contracts import Results, Storage, Transaction
@@ -50,7 +50,16 @@ class RunLogs:
             yield entries
             after = entries[-1].position
 
-    async def text(self, run_id: str) -> AsyncIterator[bytes]:
+    async def mark(self, run_id: str) -> tuple[str, str]:
+        """What the bytes of the whole log depend on, ``""`` while lines may still come; and the
+        account of the run. Raises ``RunNotFound``."""
+        run = await self._storage.read(lambda tx: existing_run(tx, run_id))
+        if not run.state.terminal:
+            return "", run.account_id
+        last = await self._results.log_tail(run_id, 1)
+        return f"log-{run_id}-{last[-1].position if last else 0}", run.account_id
+
+    async def text(self, run_id: str) -> AsyncGenerator[bytes, None]:
         """The whole log as a text file, for whoever shows a signed link.
 
         Raises ``RunNotFound`` before the first piece when the run has been removed.

@@ -8,7 +8,7 @@ would move a cursor, colour a screen or turn the reading order around is taken o
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 from fyke.domain.logs.model import LogEntry
@@ -44,7 +44,7 @@ def render(entry: LogEntry) -> str:
     return f"{stamp} {level:<5} [{group}] {content}\n"
 
 
-async def log_file(pages: AsyncIterator[list[LogEntry]]) -> AsyncIterator[bytes]:
+async def log_file(pages: AsyncIterator[list[LogEntry]]) -> AsyncGenerator[bytes, None]:
     """Stream the file, one piece per page of entries."""
     async for page in pages:
         yield "".join(map(render, page)).encode("utf-8", "replace")

@@ -11,6 +11,7 @@ limited (``XLS_MAX_BYTES``); the format is for old programs and small tables.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,9 +71,13 @@ class _PlainSheet(Worksheet):  # type: ignore[misc]
 class XlsxBook:
     """Strings lie in the sheets, rows are on disk as soon as the next one begins."""
 
-    def __init__(self, path: Path, columns: list[Header], *, sheet_rows: int = XLSX_ROWS) -> None:
+    def __init__(
+        self, path: Path, columns: list[Header], *, at: int = 0, sheet_rows: int = XLSX_ROWS
+    ) -> None:
         options = {"constant_memory": True, "tmpdir": str(path.parent), "use_zip64": True}
         self._book = Workbook(str(path), options)
+        # the time of the run and not of the writing, so that the same rows give the same bytes
+        self._book.set_properties({"created": datetime.fromtimestamp(at // 1000, UTC)})
         self._bold = self._book.add_format({"bold": True})
         self._keys = [column.key for column in columns]
         self._sheet_rows = sheet_rows
@@ -115,7 +120,9 @@ class XlsxBook:
 class XlsBook:
     """Rows go to a temporary file every so often; texts stay in memory until the end."""
 
-    def __init__(self, path: Path, columns: list[Header], *, sheet_rows: int = XLS_ROWS) -> None:
+    def __init__(
+        self, path: Path, columns: list[Header], *, at: int = 0, sheet_rows: int = XLS_ROWS
+    ) -> None:
         import xlwt  # only who asks for this format pays for loading it
 
         self._path = path

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, Protocol
@@ -76,7 +77,7 @@ _OBJECTS: dict[str, Callable[[Columns, ExportMeta], RowWriter]] = {
     "xml": XmlWriter,
     "rss": RssWriter,
 }
-_BOOKS: dict[str, Callable[[Path, list[Header]], Book]] = {"xlsx": XlsxBook, "xls": XlsBook}
+_BOOKS: dict[str, type[XlsxBook] | type[XlsBook]] = {"xlsx": XlsxBook, "xls": XlsBook}
 
 
 def format_named(name: str | None) -> ExportFormat:
@@ -112,7 +113,8 @@ async def write(
     """
     if format.name in _BOOKS:
         # Closed by name: a reader who leaves must not leave the temporary file behind.
-        book = _write_book(_BOOKS[format.name], columns or [], pages, scratch)
+        begin = partial(_BOOKS[format.name], columns=columns or [], at=meta.at)
+        book = _write_book(begin, pages, scratch)
         async with aclosing(book) as pieces:
             async for piece in pieces:
                 yield piece
@@ -128,15 +130,14 @@ async def write(
 
 
 async def _write_book(
-    kind: Callable[[Path, list[Header]], Book],
-    columns: list[Header],
+    begin: Callable[[Path], Book],
     pages: AsyncIterator[list[Row]],
     scratch: Path | None,
 ) -> AsyncGenerator[bytes, None]:
     with TemporaryDirectory(prefix="fyke-export-", dir=scratch) as folder:
         path = Path(folder) / "book"
         try:
-            await _fill(kind, path, columns, pages)
+            await _fill(begin, path, pages)
         except OSError as error:
             raise Unavailable(f"The export could not be written: {error.strerror}") from error
         with await asyncio.to_thread(_open, path) as file:
@@ -145,12 +146,11 @@ async def _write_book(
 
 
 async def _fill(
-    kind: Callable[[Path, list[Header]], Book],
+    begin: Callable[[Path], Book],
     path: Path,
-    columns: list[Header],
     pages: AsyncIterator[list[Row]],
 ) -> None:
-    book = await asyncio.to_thread(kind, path, columns)
+    book = await asyncio.to_thread(begin, path)
     async for rows in pages:
         await asyncio.to_thread(book.add, rows)
     await asyncio.to_thread(book.save)

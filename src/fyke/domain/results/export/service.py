@@ -1,22 +1,33 @@
 """Exports for callers: checked when they are asked for, written when they are fetched.
 
 Whoever asks gets a link; whoever has the link gets the file, made from the rows as they are then.
-Nothing is stored in between, so an export dies with its run.
+An export dies with its run. That of a run that has ended has a mark: the same mark means the same
+bytes, so a download of it may be kept for a while and resumed (see ``spool``).
 """
 
 from __future__ import annotations
 
+import hashlib
+import zlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from fyke import __version__
 from fyke.domain.accounts.model import Caller
 from fyke.domain.contracts import Storage, Transaction
-from fyke.domain.results.export.books import XLS_MAX_BYTES
+from fyke.domain.results.export.books import (
+    CELL_CHARACTERS,
+    XLS_MAX_BYTES,
+    XLS_ROWS,
+    XLSX_ROWS,
+)
 from fyke.domain.results.export.columns import choose_columns
 from fyke.domain.results.export.formats import ExportFormat, format_named, write
 from fyke.domain.results.export.meta import ExportMeta
+from fyke.domain.results.model import Header, RunTotals
+from fyke.domain.results.query.model import PLAIN, Query
 from fyke.domain.results.service import RunResults, RunRows
 from fyke.errors import InvalidRequest
 from fyke.kit.clock import Clock
@@ -30,6 +41,29 @@ class Export:
     body: AsyncGenerator[bytes, None]
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a file of a run is to be like. ``keys``: columns, all when empty. ``link``: where the
+    run is shown. ``safe`` and ``bom`` are for csv."""
+
+    format: ExportFormat
+    keys: tuple[str, ...] = ()
+    query: Query = PLAIN
+    safe: bool = False
+    bom: bool = False
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A file that can be made now. ``mark`` is empty while the run may still change it."""
+
+    source: RunRows
+    wish: Wish
+    meta: ExportMeta
+    mark: str
+
+
 class Exports:
     """Writes the results of runs as files. ``scratch`` takes the workbooks while they are made."""
 
@@ -41,15 +75,28 @@ class Exports:
         self._clock = clock
         self._scratch = scratch
 
-    async def check(self, caller: Caller, run_id: str, format: str | None) -> ExportFormat:
-        """Whether the caller may export this run so; return the format for the link.
+    async def check(
+        self,
+        caller: Caller,
+        run_id: str,
+        format: str | None,
+        filter_keys: Sequence[str] = (),
+        query: Query = PLAIN,
+    ) -> tuple[ExportFormat, list[str]]:
+        """Whether the caller may export this run so; return the format for the link, and what a
+        person should know about the file beforehand, in sentences.
 
         Raises ``RunNotFound``, also for another account's run, and ``InvalidRequest`` for an
         unknown format and for a run that is too large for it.
         """
         wanted = format_named(format)
-        await self._check_size(wanted, await self._results.source(caller, run_id))
-        return wanted
+        source = await self._results.source(caller, run_id)
+        rows = await self._check_size(wanted, source)
+        if wanted.name == "xls":
+            # so few columns that an ordinary run may have more, and so few rows that looking is
+            # quick: refuse here and not behind the link
+            await self._columns(source, Wish(wanted, tuple(filter_keys), query))
+        return wanted, _notes(wanted, rows)
 
     async def open(
         self,
@@ -61,24 +108,43 @@ class Exports:
         bom: bool = False,
         link: str = "",
     ) -> Export:
-        """Begin the file, for whoever shows a signed link. Raises ``RunNotFound`` and
-        ``InvalidRequest`` before anything is sent.
-        """
+        """``plan`` and ``begin`` in one, of all rows."""
+        wish = Wish(format, tuple(filter_keys), safe=safe, bom=bom, link=link)
+        return Export(format.content_type, await self.begin(await self.plan(run_id, wish)))
+
+    async def plan(self, run_id: str, wish: Wish) -> Plan:
+        """Look at the run, for whoever shows a signed link. Raises ``RunNotFound`` and
+        ``InvalidRequest``."""
         source = await self._results.source_of(run_id)
-        await self._check_size(format, source)
-        headers = await self._results.headers_of(source)
-        walk = partial(self._results.walk, run_id, source.hidden)
-        columns = await choose_columns(format, headers, filter_keys, walk)
+        await self._check_size(wish.format, source)
         meta = ExportMeta(
             run_id=run_id,
             title=await self._title(source),
             at=source.run.finished_at or self._clock.now_ms(),
-            link=link,
-            safe=safe,
-            bom=bom,
+            link=wish.link,
+            safe=wish.safe,
+            bom=wish.bom,
         )
-        body = write(format, columns, walk(), meta, scratch=self._scratch)
-        return Export(format.content_type, body)
+        mark = ""
+        if source.run.state.terminal:
+            totals = await self._results.totals(source)
+            mark = _mark(source, wish, meta, totals)
+        return Plan(source, wish, meta, mark)
+
+    async def begin(self, plan: Plan) -> AsyncGenerator[bytes, None]:
+        """The file, from its first byte; to be read to its end or closed. Raises
+        ``InvalidRequest`` when the format cannot hold so many columns."""
+        columns = await self._columns(plan.source, plan.wish)
+        pages = self._results.walk_chosen(plan.source, plan.wish.query)
+        return write(plan.wish.format, columns, pages, plan.meta, scratch=self._scratch)
+
+    async def _columns(self, source: RunRows, wish: Wish) -> list[Header] | None:
+        headers = await self._results.headers_for(source, wish.query)
+        query = wish.query
+        if not query.choice.filters:
+            query = Query(form=query.form)  # the order says nothing about columns
+        walk = partial(self._results.walk_chosen, source, query)
+        return await choose_columns(wish.format, headers, wish.keys, walk)
 
     async def _title(self, source: RunRows) -> str:
         def work(tx: Transaction) -> str:
@@ -87,11 +153,51 @@ class Exports:
 
         return await self._storage.read(work)
 
-    async def _check_size(self, format: ExportFormat, source: RunRows) -> None:
-        if format.name != "xls":
-            return
-        if (await self._results.totals(source)).row_bytes > XLS_MAX_BYTES:
+    async def _check_size(self, format: ExportFormat, source: RunRows) -> int:
+        """The number of rows. Raises ``InvalidRequest`` when the format cannot hold them."""
+        totals = await self._results.totals(source)
+        if format.name == "xls" and totals.row_bytes > XLS_MAX_BYTES:
             raise InvalidRequest(
                 f"format: xls is for at most {XLS_MAX_BYTES // 2**20} MB of rows and this run has "
                 "more; choose xlsx or csv"
             )
+        return totals.rows
+
+
+def _notes(format: ExportFormat, rows: int) -> list[str]:
+    """The limits of xls, always, because they are low; those of xlsx when they matter."""
+    if format.name == "xls":
+        return [
+            f"xls holds {XLS_ROWS:,} rows a sheet with the header; this file has "
+            f"{_sheets(rows, XLS_ROWS)}",
+            f"xls holds {format.max_columns} columns and at most {XLS_MAX_BYTES // 2**20} MB of "
+            "rows; what has more is refused, choose xlsx or csv for it",
+            f"a cell holds {CELL_CHARACTERS:,} characters; longer texts are cut, with a mark",
+        ]
+    if format.name == "xlsx" and rows >= XLSX_ROWS:
+        return [
+            f"xlsx holds {XLSX_ROWS:,} rows a sheet with the header; this file has "
+            f"{_sheets(rows, XLSX_ROWS)}"
+        ]
+    return []
+
+
+def _sheets(rows: int, sheet_rows: int) -> str:
+    count = max(1, -(-rows // (sheet_rows - 1)))
+    return f"{count} sheet{'s' if count > 1 else ''}"
+
+
+def _mark(source: RunRows, wish: Wish, meta: ExportMeta, totals: RunTotals) -> str:
+    """A digest of all that the bytes of the file depend on, fit for a file name and an ETag."""
+    depends = (
+        __version__,
+        zlib.ZLIB_RUNTIME_VERSION,  # xlsx is compressed, and the result may differ
+        wish.format.name,
+        wish.keys,
+        wish.query,
+        meta,
+        totals,
+        sorted(source.hidden),
+        source.output_schema,
+    )
+    return hashlib.sha256(repr(depends).encode("utf-8", "backslashreplace")).hexdigest()[:40]

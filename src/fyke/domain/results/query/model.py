@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fyke.errors import InvalidFields
 
@@ -101,6 +102,18 @@ def query_of(
         raise InvalidFields(f"filter may be given at most {MAX_FILTERS} times; give fewer")
     found = tuple(filter_of(text) for text in filters if text.strip())
     return Query(Choice(sort_of(sort), found), Form(names, clean, flatten))
+
+
+def written(query: Query) -> dict[str, Any]:
+    """The arguments from which ``query_of`` makes the same query again."""
+    sort = query.choice.sort
+    return {
+        "fields": [*query.form.fields],
+        "clean": query.form.clean,
+        "flatten": query.form.flatten,
+        "sort": f"{'-' if sort.descending else ''}{sort.field}" if sort else "",
+        "filters": [f"{f.field}:{f.operator}:{f.value}" for f in query.choice.filters],
+    }
 
 
 def sort_of(text: str) -> Sort | None:

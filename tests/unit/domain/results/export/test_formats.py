@@ -117,7 +117,7 @@ async def test_the_temporary_file_of_a_workbook_is_removed(tmp_path):
 
 async def test_a_workbook_without_room_is_refused_before_the_first_piece(tmp_path, monkeypatch):
     class Full:
-        def __init__(self, path, columns) -> None:
+        def __init__(self, path, columns, at) -> None:
             pass
 
         def add(self, rows) -> None:

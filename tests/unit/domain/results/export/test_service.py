@@ -103,8 +103,10 @@ async def test_an_export_dies_with_its_run():
 
 async def test_asking_for_an_export():
     place = Place()
-    assert await place.exports.check(place.caller, place.run.id, "XLSX") is FORMATS["xlsx"]
-    assert await place.exports.check(place.caller, place.run.id, "xls") is FORMATS["xls"]
+    assert await place.exports.check(place.caller, place.run.id, "XLSX") == (FORMATS["xlsx"], [])
+    chosen, notes = await place.exports.check(place.caller, place.run.id, "xls")
+    assert chosen is FORMATS["xls"]
+    assert [word in " ".join(notes) for word in ("65,536", "256", "32 MB", "32,767")] == [True] * 4
     with pytest.raises(InvalidRequest, match="format must be one of"):
         await place.exports.check(place.caller, place.run.id, "pdf")
     stranger = caller_of(add_account(place.storage, "stranger"))
@@ -121,4 +123,4 @@ async def test_a_run_too_large_for_xls_is_refused_when_asked_and_when_fetched(mo
         await place.exports.check(place.caller, place.run.id, "xls")
     with pytest.raises(InvalidRequest, match="1 MB"):
         await place.exports.open(place.run.id, FORMATS["xls"])
-    assert await place.exports.check(place.caller, place.run.id, "xlsx") is FORMATS["xlsx"]
+    assert await place.exports.check(place.caller, place.run.id, "xlsx") == (FORMATS["xlsx"], [])

@@ -1,0 +1,47 @@
+"""Reading ``Range`` and ``If-Range`` (RFC 9110, 14 and 13.1.5): one stretch of bytes or none."""
+
+from __future__ import annotations
+
+import re
+
+_ONE = re.compile(r"bytes\s*=\s*(?P<first>[0-9]*)\s*-\s*(?P<last>[0-9]*)\s*", re.IGNORECASE)
+_DIGITS = 18  # no file has more bytes than such a number says
+
+
+class Unsatisfiable(Exception):
+    """The stretch lies wholly behind the end."""
+
+
+def stretch(given: str | None, size: int) -> tuple[int, int] | None:
+    """Begin and end (not included) of what is asked for of ``size`` bytes.
+
+    None when there is nothing to heed: no range, several, another unit, or one that is malformed;
+    then the whole is the right answer. Raises ``Unsatisfiable``.
+    """
+    match = _ONE.fullmatch(given.strip()) if given else None
+    if match is None:
+        return None
+    first, last = match["first"], match["last"]
+    if not first and not last:
+        return None
+    if not first:
+        length = min(_number(last), size)
+        if not length:
+            raise Unsatisfiable
+        return size - length, size
+    begin, end = _number(first), _number(last) + 1 if last else size
+    if end <= begin and last:
+        return None  # the last byte before the first one
+    if begin >= size:
+        raise Unsatisfiable
+    return begin, min(end, size)
+
+
+def still(if_range: str | None, tag: str) -> bool:
+    """Whether a range may be answered: only for the very bytes of which the client has a part. A
+    date does not tell them, and neither does a weak tag."""
+    return if_range is None or if_range.strip() == tag
+
+
+def _number(digits: str) -> int:
+    return int(digits) if len(digits.lstrip("0")) <= _DIGITS else 10**_DIGITS
