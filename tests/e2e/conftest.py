@@ -29,6 +29,7 @@ def strict() -> Iterator[Booted]:
         require_callback_url="true",
         callback_allow="127.0.0.1/32",
         sync_wait_seconds="1",
+        abort_grace_seconds="2",
         download_seconds="2",
         failed_rows="keep",
         max_subtasks="5",
