@@ -336,3 +336,17 @@ async def test_a_rerun_of_a_withdrawn_version_is_refused(house: House, api: Api)
     run = (await api.post(START, {"input": CUSTOM})).json()["data"]["run_slug"]
     await house.withdraw(worker, "v1.0.1")
     fails(await api.post(f"{RUNS}/{run}/rerun"), 400, 50003, "v1.0.1 was withdrawn")
+
+
+async def test_a_rerun_of_a_deleted_worker_is_refused_and_its_runs_can_be_read(
+    house: House, api: Api
+) -> None:
+    worker = await house.publish()
+    run = (await api.post(START, {"input": CUSTOM})).json()["data"]["run_slug"]
+    await house.carry_out([{"n": 1}])
+    await house.storage.write(lambda tx: tx.workers.mark_deleted(worker.id, tx.now))
+    for path in (f"{RUNS}/{run}", f"{RUNS}/last", f"/api/v2/workers/{worker.id}/runs/last"):
+        fails(await api.post(f"{path}/rerun"), 404, 50001, "worker does not exist")
+    assert (await api.get(f"{RUNS}/{run}")).json()["data"]["scraper_slug"] == worker.id
+    assert (await api.get(f"{RUNS}/last/result")).json()["data"]["count"] == 1
+    fails(await api.get(f"/api/v2/workers/{worker.id}/runs/last"), 404, 50001)
