@@ -12,10 +12,15 @@ import pytest
 
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.results.model import AttemptBatch, Header, PushedRow, Row, RunTotals
+from fyke.domain.results.query.model import query_of
+from fyke.domain.results.query.orders import Wanted
+from fyke.domain.results.service import RunResults
 from fyke.storage.sql.results import delete, read, write
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
+from support import oracle
+from support.memory import MemoryStorage
 
 pytestmark = pytest.mark.anyio
 
@@ -591,3 +596,43 @@ async def test_an_interrupted_deletion_is_finished_by_the_next(
     await second.delete_run("some other run")
     left = await results._read(lambda driver: driver.query("SELECT count(*) FROM results_rows"))
     assert left[0][0] == 0
+
+
+async def test_rows_at_positions_come_as_they_are_named(results: SqlResults) -> None:
+    await results.open_attempt(RUN, "A")
+    await results.commit([AttemptBatch(RUN, "A", plain(*range(1, 2001)))])
+    assert numbers(await results.rows_at(RUN, [7, 2000, 1, 5000])) == [7, 2000, 1]
+    assert await results.rows_at(RUN, []) == []
+    assert await results.rows_at("01OTHER", [1]) == []
+    many = [p * 7919 % 2000 + 1 for p in range(1024)]
+    assert numbers(await results.rows_at(RUN, many)) == many
+
+
+MIXED = [
+    *(json.dumps({"v": value}) for value in ("a", "B", "é", "", "Z", "z", "10", "9", "\u0000")),
+    *(f'{{"v":{number}}}' for number in ("10", "9", "1e1", "9.5", "-1", "-1.0", "1e-400", "2e300")),
+    *(f'{{"v":{other}}}' for other in ("null", "true", "false", "[1]", "[]", "{}", '{"a":1}')),
+    '{"w":1}',
+]
+
+
+@pytest.mark.parametrize("sort", ["v", "-v", "w", "v.a"])
+async def test_sorted_rows_have_one_order_on_every_database(
+    results: SqlResults, tmp_path: Path, sort: str
+) -> None:
+    chance = random.Random(11)
+    texts = [chance.choice(MIXED).encode() for _ in range(700)]
+    await results.open_attempt(RUN, "A")
+    await results.commit([AttemptBatch(RUN, "A", [PushedRow(text) for text in texts])])
+    rows = [Row(RUN, position, "A", text) for position, text in enumerate(texts, 1)]
+    reading = RunResults(MemoryStorage(), results, tmp_path)
+    for filters in ((), ("v:ge:9", "v:ne:true"), ("v:contains:1",)):
+        choice = query_of(sort=sort, filters=filters).choice
+        order = await reading._orders.get(Wanted("A", RUN, NONE, choice, True))
+        kept = [
+            row
+            for row in rows
+            if all(oracle.meets(row.data, f.field, f.operator, f.value) for f in choice.filters)
+        ]
+        expected = oracle.ordered(kept, sort.removeprefix("-"), descending=sort[0] == "-")
+        assert list(order.positions) == expected

@@ -8,18 +8,20 @@ Pass the class as ``http=`` to ``uvicorn.Config``.
 from __future__ import annotations
 
 import asyncio
-
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import re
 
 from fyke.api.envelope import V1
 from fyke.api.errors import INVALID
+from fyke.api.presence import CLOSING
+from fyke.api.stalled import StallProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 100
 HEAD_SECONDS = 10.0
 
 
-class LimitedProtocol(HttpToolsProtocol):
+
+class LimitedProtocol(StallProtocol):
     """See the module's docstring."""
 
     head_seconds = HEAD_SECONDS

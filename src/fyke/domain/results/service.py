@@ -98,7 +98,7 @@ class RunResults:
         if cursor:
             at = Cursor() if cursor == START else cursors.decode(cursor, run_id, query.choice)
         count, rows, following = await self._part(source, query.choice, index, size, at)
-        text = cursors.encode(following, run_id, query.choice) if following else None
+        text = cursors.encode(following, run_id, query.choice) if at and following else None
         shaped = await asyncio.to_thread(Shape(query.form).rows, rows)
         headers = await self.headers_for(source, query)
         bare = query.form.clean

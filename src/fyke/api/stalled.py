@@ -1,0 +1,71 @@
+"""Cutting off a client that takes nothing of its answer any more.
+
+A slow client is fine: it gets what it takes, and holds a little memory. One that takes nothing for
+``idle_seconds`` is gone or means harm. What counts is what its side has acknowledged, not when our
+buffer empties: the kernel's buffers hold more than a slow client takes in a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+import struct
+import termios
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+IDLE_SECONDS = 60.0
+
+
+class StallProtocol(HttpToolsProtocol):
+    """See the module's docstring."""
+
+    idle_seconds = IDLE_SECONDS
+
+    _backlog = 0
+    _idle_timer: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        self._stop_watching()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_watching()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        self._backlog = self._untaken()
+        self._idle_timer = self.loop.call_later(self.idle_seconds, self._look)
+
+    def _look(self) -> None:
+        if self._untaken() < self._backlog:
+            self._watch()
+        else:
+            self._reset()
+
+    def _reset(self) -> None:
+        """End the connection without waiting for any buffer to empty, the kernel's included."""
+        with socket.socket(fileno=os.dup(self._descriptor())) as same:
+            same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    def _stop_watching(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+
+    def _untaken(self) -> int:
+        """Bytes of the answer that the client has not acknowledged: ours and the kernel's."""
+        answer = fcntl.ioctl(self._descriptor(), termios.TIOCOUTQ, bytes(4))
+        waiting: int = struct.unpack("i", answer)[0]
+        return waiting + self.transport.get_write_buffer_size()
+
+    def _descriptor(self) -> int:
+        descriptor: int = self.transport.get_extra_info("socket").fileno()
+        return descriptor

@@ -1,0 +1,237 @@
+"""Downloads over real sockets: broken off and resumed, slow, stalled, from two servers."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import re
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from fyke.api.protocol import LimitedProtocol
+from fyke.domain.results.export.formats import FORMATS
+from support.api import start_body
+from support.served import Served, served
+
+EXPORT = "/api/v1/run/result/export"
+ROWS = [
+    {"n": n, "title": f"Zeile {n}", "price": n / 7, "more": {"a": n % 5, "b": None}}
+    for n in range(3000)
+]
+
+
+@pytest.fixture
+def server(tmp_path: Path, templates: Path) -> Iterator[Served]:
+    with served(tmp_path, templates) as server:
+        yield server
+
+
+def call(server: Served, path: str, body: Any) -> Any:
+    where = urlsplit(server.base_url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+    headers = {"api-key": server.house.owner_key, "content-type": "application/json"}
+    connection.request("POST", path, json.dumps(body), headers)
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    assert answer["code"] == 0, answer
+    return answer["data"]
+
+
+def a_run(server: Served, rows: Any = ROWS, *, ended: bool = True) -> str:
+    """A run with these rows, ended or still running."""
+    worker = server.do(server.house.publish())
+    run = str(call(server, "/api/v1/scraper/run", start_body(worker.id))["run_slug"])
+    if ended:
+        server.do(server.house.carry_out(rows, log=[f"line {n}" for n in range(500)]))
+    else:
+
+        async def begin() -> None:
+            leases = await server.house.begin()
+            await server.house.push(leases[0], rows)
+
+        server.do(begin())
+    return run
+
+
+def link(server: Served, run: str, format: str, **more: Any) -> str:
+    data = call(server, EXPORT, {"run_slug": run, "format": format, **more})
+    return str(data["download_url"])
+
+
+class Answer:
+    def __init__(self, url: str, method: str = "GET", **headers: str) -> None:
+        where = urlsplit(url)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, where.path, headers=names)
+        answer = connection.getresponse()
+        self.status = answer.status
+        self.headers = {name.lower(): value for name, value in answer.getheaders()}
+        self.body = answer.read()
+        connection.close()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_can_be_asked_for_in_parts(server: Served, format: str) -> None:
+    url = link(server, a_run(server), format)
+    whole = Answer(url)
+    size, tag = len(whole.body), whole.headers["etag"]
+    assert (whole.status, whole.headers["accept-ranges"]) == (200, "bytes")
+    assert re.fullmatch('"[0-9a-f]{40}"', tag)
+    described = Answer(url, "HEAD")
+    assert (described.status, described.body) == (200, b"")
+    assert described.headers["content-length"] == str(size)
+    assert (described.headers["etag"], described.headers["accept-ranges"]) == (tag, "bytes")
+    parts = b""
+    for begin, end in itertools.pairwise((0, 1, size // 3, size // 2, size)):
+        part = Answer(url, range=f"bytes={begin}-{end - 1}", if_range=tag)
+        assert (part.status, part.headers["etag"]) == (206, tag)
+        assert part.headers["content-range"] == f"bytes {begin}-{end - 1}/{size}"
+        assert part.headers["content-length"] == str(end - begin)
+        parts += part.body
+    assert parts == whole.body
+    assert Answer(url, range="bytes=-5").body == whole.body[-5:]
+
+
+def test_ranges_that_are_not_answered(server: Served) -> None:
+    url = link(server, a_run(server), "csv")
+    whole = Answer(url)
+    for given in (
+        {"range": "bytes=0-1,4-5"},
+        {"range": "rows=1-2"},
+        {"range": "bytes=9-3"},
+        {"range": "bytes=5-", "if_range": '"other"'},
+        {"range": "bytes=5-", "if_range": "Tue, 24 Nov 2026 19:00:00 GMT"},
+    ):
+        answer = Answer(url, **given)
+        assert (answer.status, answer.body) == (200, whole.body)
+        assert "content-range" not in answer.headers
+    behind = Answer(url, range=f"bytes={len(whole.body)}-")
+    assert (behind.status, behind.body) == (416, b"")
+    assert behind.headers["content-range"] == f"bytes */{len(whole.body)}"
+    unchanged = Answer(url, if_none_match=whole.headers["etag"])
+    assert (unchanged.status, unchanged.body) == (304, b"")
+
+
+def test_a_running_run_has_no_ranges_and_says_so(server: Served) -> None:
+    url = link(server, a_run(server, ROWS[:50], ended=False), "jsonl")
+    answer = Answer(url, range="bytes=5-")
+    assert (answer.status, answer.headers["accept-ranges"]) == (200, "none")
+    assert len(answer.body.splitlines()) == 50
+    assert "etag" not in answer.headers
+    described = Answer(url, "HEAD")
+    assert (described.status, described.body) == (200, b"")
+
+
+def test_the_log_of_an_ended_run_has_ranges_too(server: Served) -> None:
+    run = a_run(server, ROWS[:1])
+    url = call(server, "/api/v1/run/last/log", {"run_slug": run})["all_logs_url"]
+    whole = Answer(url)
+    assert whole.body.count(b"\n") >= 500
+    part = Answer(url, range="bytes=1000-", if_range=whole.headers["etag"])
+    assert (part.status, part.body) == (206, whole.body[1000:])
+
+
+def test_a_file_that_is_made_again_has_the_same_bytes(server: Served) -> None:
+    run = a_run(server)
+    links = {name: link(server, run, name, sort="-price") for name in FORMATS}
+    first = {name: Answer(url) for name, url in links.items()}
+    time.sleep(1.1)  # a file that names the time of its making would show it now
+    server.do(server.house.services.spool.close())
+    for name, url in links.items():
+        rest = Answer(url, range="bytes=100-", if_range=first[name].headers["etag"])
+        assert (rest.status, rest.body) == (206, first[name].body[100:]), name
+
+
+def test_curl_goes_on_where_a_connection_broke(server: Served, tmp_path: Path) -> None:
+    url = link(server, a_run(server), "csv")
+    whole = Answer(url).body
+    part = tmp_path / "part.csv"
+    part.write_bytes(take_and_drop(url, 40_000))
+    assert 0 < part.stat().st_size < len(whole)
+    subprocess.run(["curl", "-sS", "--fail", "-C", "-", "-o", part, url], check=True, timeout=60)
+    assert part.read_bytes() == whole
+
+
+def take_and_drop(url: str, size: int) -> bytes:
+    """The first bytes of a body; then the connection is reset."""
+    where = urlsplit(url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+    connection.request("GET", where.path)
+    taken = connection.getresponse().read(size)
+    assert connection.sock is not None
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+    return taken
+
+
+def test_a_dropped_first_download_leaves_the_file_for_the_second(server: Served) -> None:
+    big = [{"n": n, "text": "x" * 2000} for n in range(3000)]
+    url = link(server, a_run(server, big), "json")
+    begun = take_and_drop(url, 100_000)
+    rest = Answer(url, range=f"bytes={len(begun)}-")
+    assert rest.status == 206
+    assert [row["n"] for row in json.loads(begun + rest.body)] == list(range(3000))
+
+
+def test_a_client_that_takes_nothing_is_cut_and_a_slow_one_is_not(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LimitedProtocol, "idle_seconds", 1.0)
+    big = [{"n": n, "text": "x" * 10_000} for n in range(2000)]
+    url = link(server, a_run(server, big), "json")
+    size = int(Answer(url, "HEAD").headers["content-length"])
+    where = urlsplit(url)
+    request = f"GET {where.path} HTTP/1.1\r\nhost: {where.netloc}\r\n\r\n".encode()
+    stalled, slow = socket.socket(), socket.socket()
+    for connection in (stalled, slow):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        connection.settimeout(30)
+        connection.connect((where.hostname, where.port))
+        connection.sendall(request)
+    taken = 0
+    for _ in range(25):  # longer than the limit, with something taken all the time
+        taken += len(slow.recv(64 * 1024))
+        time.sleep(0.1)
+    while piece := slow.recv(1 << 20):
+        taken += len(piece)
+        if taken >= size:
+            break
+    assert taken >= size
+    with pytest.raises(ConnectionResetError):
+        while stalled.recv(1 << 20):
+            pass
+    stalled.close()
+    slow.close()
+
+
+def test_a_file_that_does_not_fit_is_sent_all_the_same(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(server)
+    url = link(server, run, "jsonl")
+    whole = Answer(url).body
+    server.do(server.house.services.spool.close())
+    monkeypatch.setattr(server.house.services.spool, "_limit", 100_000)
+    answer = Answer(url, range="bytes=10-")
+    assert (answer.status, answer.headers["accept-ranges"]) == (200, "none")
+    assert answer.body == whole
+
+
+def test_a_file_that_stops_fitting_on_the_way_is_whole_all_the_same(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    big = [{"n": n, "text": "x" * 2000} for n in range(3000)]
+    url = link(server, a_run(server, big), "json")
+    monkeypatch.setattr(server.house.services.spool, "_limit", 3_000_000)
+    answer = Answer(url)
+    assert [row["n"] for row in json.loads(answer.body)] == list(range(3000))

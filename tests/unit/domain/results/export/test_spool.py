@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import namedtuple
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.results.export import spool as spools
+from fyke.domain.results.export.spool import NoRoom, Spool
+from fyke.errors import InvalidRequest
+
+pytestmark = pytest.mark.anyio
+
+
+def a_spool(folder: Path, **changes: Any) -> Spool:
+    values = {"limit_bytes": 10_000, "floor_bytes": 0, "keep_seconds": 60.0} | changes
+    return Spool(folder / "downloads", **values)
+
+
+@pytest.fixture
+async def spool(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Spool]:
+    spool = a_spool(tmp_path)
+    yield spool
+    await spool.close()
+
+
+class Source:
+    """Makes a file piece by piece; waits for ``go`` before each piece from ``hold`` on."""
+
+    def __init__(self, pieces: Sequence[bytes], hold: int | None = None) -> None:
+        self.pieces, self.hold = pieces, hold
+        self.go = asyncio.Event()
+        self.made = 0
+        self.closed = 0
+
+    async def make(self) -> AsyncGenerator[bytes, None]:
+        self.made += 1
+        return self._all()
+
+    async def _all(self) -> AsyncGenerator[bytes, None]:
+        try:
+            for number, piece in enumerate(self.pieces):
+                if self.hold is not None and number >= self.hold:
+                    await self.go.wait()
+                yield piece
+        finally:
+            self.closed += 1
+
+
+async def read(spool: Spool, file: Any, *part: int) -> bytes:
+    return b"".join([piece async for piece in spool.read(file, *part)])
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("downloads/*/*") if path.name != "lock"]
+
+
+async def test_many_readers_share_one_making(spool: Spool) -> None:
+    source = Source([b"abc", b"def"], hold=1)
+    first = await spool.open("m", "A", source.make)
+    second = await spool.open("m", "A", source.make)
+    reading = [asyncio.create_task(read(spool, f)) for f in (first, second, first)]
+    await first.until(3)
+    source.go.set()
+    assert await asyncio.gather(*reading) == [b"abcdef"] * 3
+    assert (source.made, source.closed) == (1, 1)
+    assert await read(spool, first, 2, 5) == b"cde"
+    assert await read(spool, first, 4) == b"ef"
+    assert await read(spool, first, 6) == b""
+
+
+async def test_a_reader_gets_what_is_there_before_the_file_is_whole(spool: Spool) -> None:
+    source = Source([b"abc", b"def"], hold=1)
+    file = await spool.open("m", "A", source.make)
+    pieces = spool.read(file)
+    assert await anext(pieces) == b"abc"
+    assert not file.whole
+    source.go.set()
+    assert await anext(pieces) == b"def"
+    await file.until()
+    assert (file.whole, file.size) == (True, 6)
+
+
+async def test_what_fails_fails_for_all_who_wait_and_is_tried_again(
+    spool: Spool, tmp_path: Path
+) -> None:
+    async def broken() -> AsyncGenerator[bytes, None]:
+        raise InvalidRequest("too wide")
+
+    file = await spool.open("m", "A", broken)
+    with pytest.raises(InvalidRequest, match="too wide"):
+        await read(spool, file)
+    assert files(tmp_path) == []
+    again = await spool.open("m", "A", Source([b"x"]).make)
+    assert await read(spool, again) == b"x"
+
+
+async def test_the_oldest_unused_file_makes_room(spool: Spool, tmp_path: Path) -> None:
+    for mark in ("a", "b", "c"):
+        file = await spool.open(mark, "A", Source([b"x" * 4000]).make)
+        await file.until()
+    assert sorted(path.name[0] for path in files(tmp_path)) == ["b", "c"]
+
+
+async def test_a_file_in_use_stays_and_the_new_one_is_refused(spool: Spool) -> None:
+    file = await spool.open("a", "A", Source([b"x" * 8000]).make)
+    pieces = spool.read(file)
+    await anext(pieces)
+    other = await spool.open("b", "A", Source([b"y" * 1000, b"y" * 3000]).make)
+    with pytest.raises(NoRoom):
+        await other.until()
+    await pieces.aclose()
+    other = await spool.open("b", "A", Source([b"y" * 4000]).make)
+    await other.until()
+
+
+async def test_the_disk_keeps_its_floor(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 90, 10))
+    monkeypatch.setattr(spools, "_LOOK_BYTES", 1)
+    low = a_spool(tmp_path, floor_bytes=11)
+    file = await low.open("a", "A", Source([b"x"]).make)
+    with pytest.raises(NoRoom):
+        await file.until()
+    enough = a_spool(tmp_path, floor_bytes=10)
+    await (await enough.open("a", "A", Source([b"x"]).make)).until()
+    await low.close()
+    await enough.close()
+
+
+async def test_a_full_disk_is_no_fault_of_the_file(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(spools, "_write_all", full)
+    file = await spool.open("a", "A", Source([b"x"]).make)
+    with pytest.raises(NoRoom, match="No space left"):
+        await file.until()
+
+
+async def test_a_file_goes_some_time_after_its_last_use(tmp_path: Path) -> None:
+    spool = a_spool(tmp_path, keep_seconds=0.05)
+    file = await spool.open("a", "A", Source([b"x"]).make)
+    assert await read(spool, file) == b"x"
+    async with asyncio.timeout(10):
+        while files(tmp_path):
+            await asyncio.sleep(0.02)
+    assert await read(spool, await spool.open("a", "A", Source([b"x"]).make)) == b"x"
+    await spool.close()
+
+
+async def test_an_account_makes_two_files_at_a_time_and_others_are_not_held_up(
+    spool: Spool,
+) -> None:
+    sources = [Source([b"x"], hold=0) for _ in range(3)]
+    opened = [await spool.open(f"m{n}", "A", s.make) for n, s in enumerate(sources)]
+    other = await spool.open("o", "B", Source([b"y"]).make)
+    assert await read(spool, other) == b"y"
+    assert [source.made for source in sources] == [1, 1, 0]
+    for source in sources:
+        source.go.set()
+    assert [await read(spool, file) for file in opened] == [b"x"] * 3
+
+
+async def test_what_a_dead_process_left_is_removed_and_a_living_one_is_let_be(
+    spool: Spool, tmp_path: Path
+) -> None:
+    left = tmp_path / "downloads" / "01LEFT"
+    left.mkdir(parents=True)
+    (left / "lock").touch()
+    (left / "m-1").write_bytes(b"old")
+    file = await spool.open("a", "A", Source([b"x"]).make)
+    await file.until()
+    assert not left.exists()
+    second = a_spool(tmp_path)
+    await (await second.open("a", "A", Source([b"x"]).make)).until()
+    assert len(files(tmp_path)) == 2
+    await second.close()
+    assert await read(spool, file) == b"x"
+
+
+async def test_closing_stops_what_is_being_made(spool: Spool, tmp_path: Path) -> None:
+    source = Source([b"x", b"y"], hold=1)
+    file = await spool.open("a", "A", source.make)
+    await file.until(1)
+    await spool.close()
+    assert (source.closed, files(tmp_path)) == (1, [])

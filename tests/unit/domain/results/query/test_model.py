@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.results.query.model import (
+    Filter,
+    Query,
+    Sort,
+    filter_of,
+    query_of,
+    sort_of,
+    written,
+)
+from fyke.errors import InvalidFields
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("price:lt:10", Filter("price", "lt", "10")),
+        ("a.b:eq:x:y", Filter("a.b", "eq", "x:y")),
+        ("a:b:eq:", Filter("a:b", "eq", "")),
+        ("url:contains:https://x", Filter("url", "contains", "https://x")),
+        ("a:exists", Filter("a", "exists", "true")),
+        ("a:exists:FALSE", Filter("a", "exists", "false")),
+        ("a:ne:line\nbreak", Filter("a", "ne", "line\nbreak")),
+    ],
+)
+def test_filters_that_are_understood(text: str, found: Filter) -> None:
+    assert filter_of(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("price", "price:lt:10"),
+        ("price<10", "field:operator:value"),
+        ("price:below:10", "operators are eq, ne"),
+        ("price:lt", "needs a value"),
+        ("a:exists:perhaps", "true or false"),
+        ("a..b:eq:1", "is no field"),
+        (":eq:1", "field:operator:value"),
+        ("a:eq:" + "x" * 1001, "1000 characters"),
+        ("x" * 257 + ":eq:1", "256 characters"),
+    ],
+)
+def test_filters_that_are_not_say_what_is_wrong(text: str, words: str) -> None:
+    with pytest.raises(InvalidFields, match=r"^filter") as caught:
+        filter_of(text)
+    assert words in caught.value.message
+
+
+def test_sort() -> None:
+    assert (sort_of(" -a.b "), sort_of("a"), sort_of(" ")) == (Sort("a.b", True), Sort("a"), None)
+
+
+@pytest.mark.parametrize("text", ["-", "a,b", ".a", "a.", "x" * 257])
+def test_a_sort_that_is_none(text: str) -> None:
+    with pytest.raises(InvalidFields, match=r"^sort"):
+        sort_of(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"fields": ["a..b"]}, "fields"),
+        ({"fields": [str(n) for n in range(201)]}, "fields"),
+        ({"filters": ["a:eq:1"] * 21}, "filter"),
+    ],
+)
+def test_limits(given: dict, name: str) -> None:
+    with pytest.raises(InvalidFields, match=rf"^{name}"):
+        query_of(**given)
+
+
+def test_a_query_survives_being_written() -> None:
+    query = query_of(
+        fields=["b", " a.c ", "b", ""],
+        clean=True,
+        flatten=True,
+        sort="-x",
+        filters=["a:eq:1:2", " ", "b:exists:false"],
+    )
+    assert query.form.fields == ("b", "a.c")
+    assert query_of(**written(query)) == query
+    assert query_of(**written(Query())) == Query()
+    assert Query().plain and not query.plain

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fyke.domain.results.model import Header
+from fyke.domain.results.query.model import Form
+from fyke.domain.results.query.shape import Shape
+from support.exports import dump, rows_of
+
+
+def shaped(data: bytes, *fields: str, clean: bool = False, flatten: bool = False) -> str:
+    return Shape(Form(fields, clean, flatten)).apply(data).decode()
+
+
+ROW = b'{"a":{"b":1.50,"c":{"d":"x"}},"e":[{"f":1}],"g":"","h":null,"a.z":7}'
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        (("e", "g"), '{"e":[{"f":1}],"g":""}'),
+        (("a.b",), '{"a":{"b":1.50}}'),
+        (("a.c.d", "h", "a.b"), '{"a":{"c":{"d":"x"},"b":1.50},"h":null}'),
+        (("a", "a.b"), '{"a":{"b":1.50,"c":{"d":"x"}}}'),
+        (("a.b", "a"), '{"a":{"b":1.50,"c":{"d":"x"}}}'),
+        (("a.z",), '{"a.z":7}'),
+        (("nothing", "e.f", "g.h"), "{}"),
+    ],
+)
+def test_fields(fields: tuple[str, ...], found: str) -> None:
+    assert shaped(ROW, *fields) == found
+
+
+def test_flatten_puts_members_beside_each_other_and_leaves_arrays() -> None:
+    assert shaped(ROW, flatten=True) == (
+        '{"a.b":1.50,"a.c.d":"x","e":[{"f":1}],"g":"","h":null,"a.z":7}'
+    )
+    assert shaped(b'{"a":{},"b":{"c":{}}}', flatten=True) == '{"a":{},"b.c":{}}'
+    assert shaped(ROW, "a.c", "a.z", flatten=True) == '{"a.c.d":"x","a.z":7}'
+
+
+def test_clean_drops_what_is_empty_at_any_depth_of_objects() -> None:
+    row = b'{"a":{"b":null,"c":{"d":""}},"e":[],"f":{},"g":0,"h":false,"i":[null],"j":" "}'
+    assert shaped(row, clean=True) == '{"g":0,"h":false,"i":[null],"j":" "}'
+    assert shaped(row, clean=True, flatten=True) == '{"g":0,"h":false,"i":[null],"j":" "}'
+
+
+def test_clean_leaves_out_rows_without_anything() -> None:
+    rows = rows_of({"a": None}, {"a": 1}, {})
+    assert [row.position for row in Shape(Form(clean=True)).rows(rows)] == [2]
+    assert [row.position for row in Shape(Form(("b",))).rows(rows)] == [1, 2, 3]
+
+
+def test_names_cannot_make_a_row_grow_without_bound() -> None:
+    deep: Any = {f"k{n}": n for n in range(2000)}
+    for _ in range(60):
+        deep = {"name" * 250: deep}
+    data = dump(deep)
+    assert len(shaped(data, flatten=True)) < len(data) + 3 * 2**20
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text("ab.", max_size=2), inner),
+    max_leaves=6,
+)
+
+
+def cleaned(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    inner = {key: cleaned(member) for key, member in value.items()}
+    return {
+        k: v for k, v in inner.items() if not (v is None or (v in ("", [], {}) and v is not False))
+    }
+
+
+@given(st.dictionaries(st.text(max_size=2), JSON, max_size=4))
+def test_clean_is_what_a_few_lines_of_python_say(value: dict[str, Any]) -> None:
+    assert json.loads(shaped(dump(value), clean=True)) == cleaned(value)
+
+
+def names(form: Form, declared: list[str], *rows: dict[str, Any]) -> list[str]:
+    shape = Shape(form)
+    given = [Header(key.upper(), key, "text") for key in declared]
+    return [h.key for h in shape.headers(given, shape.rows(rows_of(*rows)))]
+
+
+def test_headers_follow_the_form() -> None:
+    row = {"a": {"b": 1, "c": 2}, "d": 3}
+    assert names(Form(("d", "a.b")), ["a", "d"]) == ["d", "a"]
+    assert names(Form(("d", "a.b", "x"), flatten=True), ["a", "d"], row) == ["d", "a.b", "x"]
+    assert names(Form(flatten=True), ["a", "d"], row) == ["a.b", "a.c", "d"]
+    assert names(Form(flatten=True), ["a", "d"], row, {"a": 1}) == ["a", "a.b", "a.c", "d"]
+    assert names(Form(clean=True), ["a", "d"], row) == ["a", "d"]
+
+
+def test_a_declared_header_keeps_its_label_and_format() -> None:
+    declared = [Header("Price", "price", "number")]
+    assert Shape(Form(("price",))).headers(declared, []) == declared
