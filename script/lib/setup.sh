@@ -42,6 +42,12 @@ have_npm() { command -v npm >/dev/null; }
 have_openssl() { command -v openssl >/dev/null; }
 have_curl() { command -v curl >/dev/null; }
 have_git() { command -v git >/dev/null; }
+have_java() { command -v javac >/dev/null; }
+have_php() { command -v php >/dev/null; }
+have_php_curl() { command -v php >/dev/null && php -r 'exit(extension_loaded("curl") ? 0 : 1);'; }
+have_go() { command -v go >/dev/null; }
+have_jq() { command -v jq >/dev/null; }
+have_nc() { command -v nc >/dev/null; }
 have_ip() { command -v ip >/dev/null; }
 have_postgres() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null; }
 

@@ -3,6 +3,13 @@
 The parser below it would collect a header of any length for any time. Here a request's head has a
 size, a number of fields and a time, so that a slow or endless client costs one socket and no more.
 Pass the class as ``http=`` to ``uvicorn.Config``.
+
+An offer to go on in another protocol is not taken, and must not be seen by the parser, which would
+drop the body behind it: Java's own client makes such an offer (h2c) with its first request.
+
+Two things come from here to whoever answers for long: a client that takes nothing of an answer
+for a minute is cut (``stalled.py``), and when the server is asked to stop, the event in the scope
+is set.
 """
 
 from __future__ import annotations
@@ -19,6 +26,9 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 100
 HEAD_SECONDS = 10.0
 
+_OFFER = b"upgrade:"
+_OFFER_LINE = re.compile(rb"(?<=\n)upgrade:", re.IGNORECASE)
+_NOT_TAKEN = b"x-upgrade-not-taken:"
 
 
 class LimitedProtocol(StallProtocol):
@@ -28,10 +38,14 @@ class LimitedProtocol(StallProtocol):
 
     _in_head = True
     _head_bytes = 0
+    _head_next = True  # what comes is a head, or the rest of one
+    _held = b""  # the end of a piece that may become an offer with the next one
+    _before = b""  # the last three bytes of the head so far
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._closing = asyncio.Event()
         self._begin_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -39,15 +53,34 @@ class LimitedProtocol(StallProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        super().data_received(self._without_offer(data) if self._head_next else data)
         # A piece that ends inside the head is all head, or the tail of what came before it.
         if self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self.send_400_response(f"the head must be at most {MAX_HEAD_BYTES // 1024} KiB")
 
+    def _without_offer(self, data: bytes) -> bytes:
+        """``data`` with the field that offers another protocol under a name nobody reads."""
+        known = len(self._before)
+        data, self._held = self._before + self._held + data, b""
+        end = data.find(b"\r\n\r\n")
+        head, rest = (data, b"") if end < 0 else (data[:end], data[end:])
+        if end < 0:
+            line = head[head.rfind(b"\n") + 1 :]
+            if line and len(line) < len(_OFFER) and _OFFER.startswith(line.lower()):
+                head, self._held = head[: -len(line)], line
+        self._before = head[-3:] if end < 0 else b""
+        return (_OFFER_LINE.sub(_NOT_TAKEN, head) + rest)[known:]
+
+    def shutdown(self) -> None:
+        """The server stops: whoever waits or streams here finishes now."""
+        super().shutdown()
+        self._closing.set()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope[CLOSING] = self._closing  # type: ignore[literal-required]  # a key of our own
         self._begin_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -56,9 +89,13 @@ class LimitedProtocol(StallProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head = self._head_next = False
         self._stop_timer()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._head_next = True
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what never became a request, and close."""

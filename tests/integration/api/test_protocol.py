@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fyke.api.protocol import LimitedProtocol
 from support.served import Served, served
@@ -95,3 +97,58 @@ def test_large_bodies_and_kept_connections_are_no_heads(
             while b'"data":null}' not in answer:
                 answer += connection.recv(65536)
             assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+OFFERS = (
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+)
+
+
+def _offering(server: Served, body: bytes, length: bytes) -> bytes:
+    key = server.house.owner_key.encode()
+    return (
+        b"POST /api/v1/run/detail HTTP/1.1\r\nHost: localhost\r\napi-key: " + key + b"\r\n"
+        + OFFERS + length + b"\r\n" + body
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 64, 10_000])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_an_offer_of_another_protocol_is_not_taken_and_costs_no_body(
+    server: Served, size: int, chunked: bool
+) -> None:
+    """As Java's client makes it, in pieces of every size; the connection goes on afterwards."""
+    body = b'{"run_slug":"nobody","text":"\\nupgrade: "}'
+    if chunked:
+        sent = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        request = _offering(server, sent, b"Transfer-Encoding: chunked\r\n")
+    else:
+        request = _offering(server, body, b"Content-Length: %d\r\n" % len(body))
+    with _connect(server) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(2):
+            for at in range(0, len(request), size):
+                connection.sendall(request[at : at + size])
+            answer = b""
+            while b'"data":null}' not in answer:
+                piece = connection.recv(65536)
+                assert piece, answer
+                answer += piece
+            assert answer.startswith(b"HTTP/1.1 404 ")
+            assert b"Run record does not exist" in answer
+
+
+@given(st.data())
+def test_only_the_name_of_the_offer_changes_however_a_request_is_cut(data: st.DataObject) -> None:
+    head = b"POST / HTTP/1.1\r\nUpgrade: h2c\r\nup: 1\r\nupgraded: 2\r\nUPGRADE: x\r\n"
+    whole = head + b"\r\n" + b"a\nupgrade: body\nup"
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=12)))
+    protocol = LimitedProtocol.__new__(LimitedProtocol)
+    out, fed = b"", 0
+    for begin, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
+        # what follows the blank line is no head any more, and is not shown to it
+        out += protocol._without_offer(whole[begin:end]) if fed <= len(head) else whole[begin:end]
+        fed = end
+    expected = whole[: len(head)].replace(b"Upgrade:", b"x-upgrade-not-taken:")
+    expected = expected.replace(b"UPGRADE:", b"x-upgrade-not-taken:") + whole[len(head) :]
+    assert out == expected

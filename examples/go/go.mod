@@ -1,0 +1,3 @@
+module fyke-example
+
+go 1.21

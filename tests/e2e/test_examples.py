@@ -1,0 +1,160 @@
+"""The examples in six languages, each with its real tool chain against a Fyke that limits it.
+
+Two requests a second are so few that every example meets "too many requests" and has to wait.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from support.booted import Booted, booted
+from support.projects import python_project
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ROWS = 205  # three pages
+PUSHES = f"""
+from sdk import CoreSDK
+
+given = CoreSDK.Parameter.get_input_json_dict()
+CoreSDK.Result.set_table_header([{{"label": "N", "key": "n", "format": "integer"}}])
+for n in range({ROWS}):
+    CoreSDK.Result.push_data({{"n": n, "text": given["text"]}})
+"""
+TEXT = 'caf\u00e9, "quoted" \\ \U0001f41f'
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[Booted]:
+    with booted(rate_limit="2", callback_allow="127.0.0.1/32") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def worker(slow: Booted) -> str:
+    return slow.push(python_project(PUSHES), "example")
+
+
+@pytest.fixture(scope="module")
+def secret(slow: Booted) -> str:
+    def look() -> str | None:
+        answer = httpx2.get(f"{slow.url}/api/fyke/account", headers={"api-key": slow.key})
+        return answer.json()["data"]["webhook_secret"] if answer.status_code == 200 else None
+
+    return str(slow.wait_for(look, "the secret"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def run(command: list[str], folder: Path, slow: Booted, worker: str, secret: str) -> list[str]:
+    """What the example prints; it writes its export into ``folder``."""
+    environment = {
+        **os.environ,
+        "FYKE_URL": slow.url,
+        "FYKE_KEY": slow.key,
+        "FYKE_WORKER": worker,
+        "FYKE_INPUT": json.dumps({"text": TEXT}),
+        "FYKE_WEBHOOK_SECRET": secret,
+        "FYKE_CALLBACK_PORT": str(free_port()),
+        "HOME": str(folder),
+    }
+    done = subprocess.run(
+        [*command, str(folder / "results.csv")],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def needs(*tools: str) -> None:
+    for tool in tools:
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+
+
+def curl(folder: Path) -> list[str]:
+    needs("curl", "jq", "nc", "openssl")
+    return [str(EXAMPLES / "curl" / "run.sh")]
+
+
+def python(folder: Path) -> list[str]:
+    return [sys.executable, str(EXAMPLES / "python" / "run.py")]
+
+
+def node(folder: Path) -> list[str]:
+    needs("node", "npm")
+    shutil.copytree(EXAMPLES / "node", folder / "node")
+    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    subprocess.run(npm, cwd=folder / "node", check=True, capture_output=True, timeout=100)
+    return ["node", str(folder / "node" / "run.mjs")]
+
+
+def java(folder: Path) -> list[str]:
+    needs("java", "javac")
+    compiler = ["javac", "--release", "11", "-Werror", "-d", str(folder)]
+    subprocess.run([*compiler, str(EXAMPLES / "java" / "Run.java")], check=True, timeout=100)
+    return ["java", "-cp", str(folder), "Run"]
+
+
+def php(folder: Path) -> list[str]:
+    needs("php")
+    return ["php", str(EXAMPLES / "php" / "run.php")]
+
+
+def go(folder: Path) -> list[str]:
+    needs("go")
+    cache = {**os.environ, "GOCACHE": str(folder / "cache")}
+    build = ["go", "build", "-o", str(folder / "example"), "."]
+    subprocess.run(build, cwd=EXAMPLES / "go", env=cache, check=True, timeout=110)
+    return [str(folder / "example")]
+
+
+BUILDS: dict[str, Callable[[Path], list[str]]] = {
+    made.__name__: made for made in (curl, python, node, java, php, go)
+}
+
+
+@pytest.fixture(scope="module", params=BUILDS)
+def command(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """An example, built once."""
+    return BUILDS[request.param](tmp_path_factory.mktemp(request.param))
+
+
+def test_an_example_runs_from_start_to_file(
+    command: list[str], slow: Booted, worker: str, secret: str, tmp_path: Path
+) -> None:
+    lines = run(command, tmp_path, slow, worker, secret)
+    assert lines[0].startswith("started ")
+    assert lines[1].startswith("succeeded after ")
+    assert lines[2] == f"read {ROWS} rows"
+    assert lines[3].startswith("exported ")
+    assert lines[4] == "callback says succeeded"
+    with (tmp_path / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["n"] for row in rows] == [str(n) for n in range(ROWS)]
+    assert {row["text"] for row in rows} == {TEXT}
+
+
+def test_an_example_that_fails_says_why(
+    command: list[str], slow: Booted, secret: str, tmp_path: Path
+) -> None:
+    with pytest.raises(AssertionError, match="50001 Worker does not exist"):
+        run(command, tmp_path, slow, "owner/nobody", secret)
