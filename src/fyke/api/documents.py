@@ -161,12 +161,16 @@ def responses(
     found: dict[int | str, dict[str, Any]] = {200: success}
     for status, text in (statuses or {}).items():
         found[status] = {"description": text}
+    failure = FailureV2 if second else Failure
+    reference = {"$ref": f"#/components/schemas/{failure.__name__}"}
     for status, codes in _rows(errors, second, takes_body).items():
+        content = {"schema": reference, "examples": _failures(codes, second)}
         found[status] = {
-            "model": FailureV2 if second else Failure,
             "description": "; ".join(f"{code} {text}" for code, text in sorted(codes.items())),
-            "content": {"application/json": {"examples": _failures(codes, second)}},
+            "content": {"application/json": content},
         }
+    # named once, so that it is among the components: each mention costs as much as a route
+    found[500]["model"] = failure
     return found
 
 
