@@ -1,0 +1,168 @@
+"""Choosing, sorting and walking rows over the API, in both versions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fyke.domain.results.model import Header
+from support.api import Api, fails
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+ROWS: list[dict[str, Any]] = [
+    {"title": f"T{n}", "price": n * 7 % 10, "seller": {"name": "abc"[n % 3], "city": None}}
+    for n in range(30)
+]
+
+
+async def v1(api: Api, run: str, **wanted: Any) -> Any:
+    return await api.ok("/api/v1/run/result/list", {"run_slug": run, "page_size": 100, **wanted})
+
+
+async def v2(api: Api, run: str, path: str = "", **wanted: Any) -> Any:
+    params = {"limit": 100, **wanted}
+    answer = await api.get(path or f"/api/v2/worker-runs/{run}/result", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+@pytest.fixture
+async def run(house: House, run_slug: str) -> str:
+    await house.carry_out(ROWS)
+    return run_slug
+
+
+def titles(data: Any) -> list[str]:
+    return [row["title"] for row in data["list"]]
+
+
+async def test_both_versions_choose_alike(api: Api, run: str) -> None:
+    expected = [r["title"] for r in sorted(ROWS, key=lambda r: -r["price"]) if r["price"] >= 5]
+    wanted = {"sort": "-price", "fields": "title"}
+    first = await v1(api, run, filter=["price:ge:5", "seller.name:ne:z"], **wanted)
+    second = await v2(api, run, filter=["price:ge:5", "seller.name:ne:z"], **wanted)
+    assert titles(first) == titles(second) == expected
+    assert first == second
+    assert first["count"] == len(expected)
+    assert list(first["list"][0]) == ["title", "__coreclaw_data_id__"]
+    assert first["headers"] == [{"label": "title", "key": "title", "format": "text"}]
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v2/worker-runs/last/result", "/api/v2/workers/runs/last/result"]
+)
+async def test_the_newest_run_can_be_asked_as_well(api: Api, run: str, path: str) -> None:
+    data = await v2(api, run, path, filter="price:eq:3", clean="true", flatten="1")
+    assert {row["seller.name"] for row in data["list"]} == {"a"} or data["count"] == 3
+    assert all(
+        "seller.city" not in row and "__coreclaw_data_id__" not in row for row in data["list"]
+    )
+
+
+async def test_a_walk_in_each_version(api: Api, run: str) -> None:
+    for ask in (v1, v2):
+        found: list[str] = []
+        cursor: str | None = "*"
+        size = {"page_size": 7} if ask is v1 else {"limit": 7}
+        while cursor:
+            data = await ask(api, run, sort="price", cursor=cursor, **size)
+            assert list(data)[-1] == "next_cursor"
+            found += titles(data)
+            cursor = data["next_cursor"]
+        assert found == [r["title"] for r in sorted(ROWS, key=lambda r: r["price"])]
+
+
+async def test_without_any_of_it_the_answer_is_as_it_was(api: Api, run: str) -> None:
+    body = {"run_slug": run, "page_size": 2}
+    plain = await api.post("/api/v1/run/result/list", body)
+    empty = {"fields": "", "sort": "", "filter": [], "cursor": "", "clean": False, "flatten": None}
+    assert (await api.post("/api/v1/run/result/list", {**body, **empty})).content == plain.content
+    assert list(plain.json()["data"]) == ["count", "headers", "list", "page_index", "page_size"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"filter": "price"}, "filter must be field:operator:value"),
+        ({"filter": "price:about:3"}, "operators are eq"),
+        ({"sort": "a,b"}, "sort must name one field"),
+        ({"sort": "-"}, "sort must name a field"),
+        ({"fields": "a..b"}, "fields: 'a..b' is no field"),
+        ({"cursor": "nonsense"}, "cursor must be the next_cursor"),
+        ({"clean": "perhaps"}, "clean must be true or false"),
+        ({"cursor": "*", "offset": 3}, "cursor takes the place of the page number"),
+    ],
+)
+async def test_what_cannot_be_read_is_refused_by_name(
+    api: Api, run: str, wanted: dict[str, Any], words: str
+) -> None:
+    answer = await api.get(f"/api/v2/worker-runs/{run}/result", params=wanted)
+    fails(answer, 422, 11000, words)
+    assert words in answer.json()["message"]
+    body = {"run_slug": run, **wanted}
+    fails(await api.post("/api/v1/run/result/list", body), 400, 4000, words)
+    if "cursor" not in wanted:
+        path = f"/api/v2/worker-runs/{run}/result/export"
+        fails(await api.get(path, params=wanted), 422, 11000, words)
+
+
+async def test_a_foreign_run_is_not_found_whatever_is_asked(
+    house: House, api: Api, run: str
+) -> None:
+    for wanted in ({"sort": "price"}, {"cursor": "*"}, {"filter": "price:eq:1"}):
+        path = f"/api/v2/worker-runs/{run}/result"
+        fails(await api.get(path, params=wanted, key=house.other_key), 404, 70001)
+
+
+async def test_behind_the_end_there_is_nothing_and_the_same_count(api: Api, run: str) -> None:
+    data = await v2(api, run, sort="price", filter="price:lt:5", offset=1000)
+    assert (data["list"], data["count"], data["page_index"]) == ([], 15, 1000)
+    assert (await v2(api, run, sort="price", limit=1_000_000))["page_size"] == 100
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_an_export_takes_the_same(api: Api, run: str, version: int) -> None:
+    wanted = {"sort": "-title", "filter": "price:eq:3", "flatten": True, "clean": True}
+    if version == 1:
+        body = {"run_slug": run, "format": "jsonl", **wanted}
+        data = await api.ok("/api/v1/run/result/export", body)
+    else:
+        params = {"format": "jsonl", **wanted}
+        answer = await api.get(f"/api/v2/worker-runs/{run}/result/export", params=params)
+        data = answer.json()["data"]
+    text = (await api.send("GET", data["download_url"], key=None)).text
+    rows = [json.loads(line) for line in text.splitlines()]
+    chosen = [row for row in ROWS if row["price"] == 3]
+    assert rows == [
+        {"title": r["title"], "price": 3, "seller.name": r["seller"]["name"]}
+        for r in sorted(chosen, key=lambda r: r["title"], reverse=True)
+    ]
+
+
+async def test_columns_of_an_export_follow_the_form(api: Api, house: House, run_slug: str) -> None:
+    headers = [Header("Title", "title", "text"), Header("Seller", "seller", "object")]
+    await house.carry_out(ROWS, headers=headers)
+    wanted = {"format": "csv", "flatten": True, "fields": "price,seller", "sort": "title"}
+    data = await api.ok("/api/v1/run/result/export", {"run_slug": run_slug, **wanted})
+    text = (await api.send("GET", data["download_url"], key=None)).text
+    assert text.splitlines()[0] == "price,seller.name,seller.city"
+    assert text.splitlines()[1] == "0,a,"
+
+
+async def test_a_query_too_long_for_a_link_is_refused(api: Api, run: str) -> None:
+    body = {"run_slug": run, "filter": ["a:ne:" + "x" * 990] * 9}
+    fails(await api.post("/api/v1/run/result/export", body), 400, 4000, "8000 characters")
+
+
+async def test_xls_says_its_limits_and_refuses_what_is_too_wide(
+    house: House, api: Api, run_slug: str
+) -> None:
+    await house.carry_out([{f"c{n}": n for n in range(257)}])
+    body = {"run_slug": run_slug, "format": "xls"}
+    fails(await api.post("/api/v1/run/result/export", body), 400, 4000, "256 columns")
+    narrow = await api.ok("/api/v1/run/result/export", {**body, "filter_keys": ["c1", "c2"]})
+    assert "65,536 rows a sheet" in narrow["notes"][0]
