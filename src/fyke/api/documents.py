@@ -207,7 +207,7 @@ def request(
     headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The parts of an OpenAPI operation that say what it takes."""
-    schema = fields.model_json_schema()
+    schema = _schema_of(fields)
     required: list[str] = schema.get("required", [])
     properties = {
         name: _inlined(described, schema.get("$defs", {}))
@@ -230,6 +230,12 @@ def request(
         content = {media.type: media.described() for media in consumes}
         extra["requestBody"] = {"required": True, "content": content}
     return extra
+
+
+@cache
+def _schema_of(fields: type[BaseModel]) -> Mapping[str, Any]:
+    """The schema of a model, which every application of one process shares."""
+    return fields.model_json_schema()
 
 
 def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
