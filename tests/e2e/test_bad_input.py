@@ -35,15 +35,14 @@ FIELDS = {
 def refusal(platform: Booted, archive: bytes, name: str) -> str:
     """Publish what must be refused; return the message."""
     answer = httpx2.post(
-        f"{platform.url}/api/fyke/workers",
-        params={"name": name},
-        content=archive,
-        headers={"api-key": platform.key, "content-type": "application/zip"},
+        f"{platform.url}/api/v2/workers/owner~{name}/versions",
+        files={"scraper_file": ("worker.zip", archive)},
+        headers={"api-key": platform.key},
         timeout=60,
     )
     assert answer.status_code == 400, answer.text
     body = answer.json()
-    assert body["code"] == 4000
+    assert body["code"] == 11000
     assert body["details"]
     found = httpx2.get(f"{platform.url}/api/fyke/workers", headers={"api-key": platform.key})
     assert name not in [worker["path"].split("/")[1] for worker in found.json()["data"]["list"]]
@@ -265,9 +264,8 @@ def test_requirements_that_contradict_each_other(platform: Booted) -> None:
 def test_requirements_that_are_not_honoured_are_named(platform: Booted) -> None:
     project = python_project("print(1)", requirements="--index-url http://a.example\nrich\n")
     slug_or_refusal = httpx2.post(
-        f"{platform.url}/api/fyke/workers",
-        params={"name": "bad-index"},
-        content=project,
+        f"{platform.url}/api/v2/workers/owner~bad-index/versions",
+        files={"scraper_file": ("worker.zip", project)},
         headers={"api-key": platform.key},
     ).json()
     if slug_or_refusal["code"] == 0:

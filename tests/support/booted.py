@@ -17,6 +17,8 @@ from typing import Any
 
 import httpx2
 
+from fyke.client import FykeClient
+
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 PLAIN_UID = 12_345
@@ -174,16 +176,8 @@ class Booted:
         self, archive: bytes, name: str, *, public: bool = False, key: str | None = None
     ) -> str:
         """Upload a Worker; return its slug."""
-        response = httpx2.post(
-            f"{self.url}/api/fyke/workers",
-            params={"name": name, "public": str(public).lower()},
-            content=archive,
-            headers={"api-key": key or self.key, "content-type": "application/zip"},
-            timeout=60,
-        )
-        answer = response.json()
-        assert answer["code"] == 0, answer
-        return str(answer["data"]["slug"])
+        with FykeClient(self.url, key or self.key, 60) as client:
+            return client.push_worker(archive, name=name, public=public).slug
 
     def start_run(self, slug: str, custom: Any = None, **system: Any) -> str:
         parameters = {"system": system, "custom": {} if custom is None else custom}

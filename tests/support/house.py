@@ -35,6 +35,7 @@ from fyke.domain.runs.service import Runs
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.model import VersionState, Worker
+from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
@@ -196,6 +197,7 @@ async def open_house(
     services = ApiServices(
         accounts=accounts,
         workers=workers,
+        removal=WorkerRemoval(storage, rules),
         catalog=Catalog(storage),
         tasks=Tasks(storage, workers),
         runs=Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(()))),

@@ -29,9 +29,11 @@ from fyke.api.ratelimit import TokenBuckets
 from fyke.api.transport import Transport
 from fyke.api.v1 import account, catalog, results, runs, starts
 from fyke.api.v2 import account as v2_account
+from fyke.api.v2 import catalog as v2_catalog
 from fyke.api.v2 import results as v2_results
 from fyke.api.v2 import runs as v2_runs
 from fyke.api.v2 import starts as v2_starts
+from fyke.api.v2 import versions as v2_versions
 from fyke.api.v2.run_scopes import RunScopes
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.callbacks.signing import secret_for
@@ -44,6 +46,7 @@ from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.service import Runs
 from fyke.domain.tasks.service import Tasks
+from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
 from fyke.kit.clock import Clock, SystemClock
 
@@ -64,6 +67,7 @@ class ApiServices:
 
     accounts: Accounts
     workers: Workers
+    removal: WorkerRemoval
     catalog: Catalog
     tasks: Tasks
     runs: Runs
@@ -157,12 +161,14 @@ def _operations(services: ApiServices, config: ApiConfig, clock: Clock) -> list[
         *results.ResultOperations(services.results, export_links).operations(),
         *account.AccountOperations(services.accounts).operations(),
         *v2_account.AccountOperations(services.accounts).operations(),
+        *v2_catalog.CatalogOperations(services.catalog, services.workers).operations(),
+        *v2_versions.VersionOperations(services.workers).operations(),
         *v2_starts.StartOperations(services.runs, scopes, start_answers).operations(),
         *v2_runs.RunOperations(
             services.runs, services.workers, services.logs, links, grace, scopes
         ).operations(),
         *v2_results.ResultOperations(services.results, export_links, scopes).operations(),
-        *own_workers.WorkerOperations(services.workers, overview).operations(),
+        *own_workers.WorkerOperations(services.workers, services.removal, overview).operations(),
         *own_tasks.TaskOperations(services.tasks, overview).operations(),
         *own_accounts.AccountOperations(
             services.accounts, partial(secret_for, config.master_secret)

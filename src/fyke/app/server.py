@@ -21,6 +21,7 @@ from fyke.domain.results.service import RunResults
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.service import Runs
 from fyke.domain.tasks.service import Tasks
+from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
@@ -107,6 +108,7 @@ def _api_services(house: House, spool: Spool) -> ApiServices:
     return ApiServices(
         accounts=Accounts(house.storage, SystemClock()),
         workers=workers,
+        removal=WorkerRemoval(house.storage, house.rules),
         catalog=Catalog(house.storage),
         tasks=Tasks(house.storage, workers),
         runs=make_runs(house),

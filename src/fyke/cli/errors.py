@@ -50,6 +50,7 @@ _BY_STATUS = {
     503: Exit.UNREACHABLE,
 }
 _INVALID = "Invalid request parameters"
+_INVALID_V2 = 11000
 
 
 def exit_code(status: int, code: int, message: str) -> Exit:
@@ -60,7 +61,7 @@ def exit_code(status: int, code: int, message: str) -> Exit:
     if code == 4000:
         # One code for what is wrong with the request and for what cannot be done now.
         return Exit.USAGE if message.startswith(_INVALID) else Exit.CONFLICT
-    return Exit.FAILED
+    return Exit.USAGE if code == _INVALID_V2 else Exit.FAILED
 
 
 def failure_of(error: Exception) -> CommandFailed | None:
@@ -100,7 +101,7 @@ def _sentence(error: ApiError) -> str:
     if error.status >= 500 and error.request_id:
         return f"{error.message} (request {error.request_id} in the server's log)"
     if len(error.details) > 1:
-        return "\n  ".join([f"{_INVALID}:", *error.details])
+        return "\n  ".join([f"{error.message.partition(':')[0]}:", *error.details])
     return error.message
 
 

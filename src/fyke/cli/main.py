@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 import fyke.cli.run_results  # adds its commands to the group run
-import fyke.cli.worker_run  # noqa: F401 - and this one to the group worker
+import fyke.cli.worker_change
+import fyke.cli.worker_run  # noqa: F401 - and these to the group worker
 from fyke.cli.account import accounts
 from fyke.cli.config import config
 from fyke.cli.db import db

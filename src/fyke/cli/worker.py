@@ -1,4 +1,4 @@
-"""``fyke worker``: write, check, publish and look at Workers."""
+"""``fyke worker``: write, check, publish and look at Workers. Changing them: ``worker_change``."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def push(
     public: Annotated[
         bool | None, typer.Option("--public/--private", help="Whether others may run it.")
     ] = None,
-    name: Annotated[str, typer.Option("--name", help="Else as the folder is called.")] = "",
+    name: Annotated[str, typer.Option("--name", help="Else by folder or title.")] = "",
     title: Annotated[str, typer.Option("--title", help="Else the heading of README.md.")] = "",
     description: Annotated[
         str | None, typer.Option("--description", help="Else from the project.")
@@ -115,7 +115,11 @@ def push(
     """
     archive, own_name = read_archive(project)
     published = server.client.push_worker(
-        archive, name=name or own_name, title=title, description=description, public=public
+        archive,
+        name=name or own_name or titled_name(archive, title),
+        title=title,
+        description=description,
+        public=public,
     )
     for finding in published.findings:
         server.out.say(describe(finding))
@@ -143,6 +147,14 @@ def read_archive(project: Path) -> tuple[bytes, str]:
         return archive, name_from_title(project.resolve().name)
     except InvalidRequest:
         return archive, ""
+
+
+def titled_name(archive: bytes, title: str) -> str:
+    """The name that a title gives, or else the heading of the project's README.md."""
+    from fyke.domain.workers.naming import name_from_title
+    from fyke.domain.workers.project import read_project
+
+    return name_from_title(title or read_project(archive).title)
 
 
 @server_command(workers, "list")
@@ -215,40 +227,3 @@ def _input(field: dict[str, Any]) -> tuple[object, ...]:
         shown if len(shown) <= 40 else shown[:37] + "...",
         field.get("title", ""),
     )
-
-
-@server_command(workers, "versions")
-def versions(server: Server, worker: Ref) -> None:
-    """All versions of a Worker, newest first.
-
-    \b
-    Examples:
-      fyke worker versions owner/hello
-    """
-    found = server.client.versions(worker)
-    if server.out.as_json:
-        server.out.json([asdict(version) for version in found])
-        return
-    server.out.table(
-        ("version", "state", "language", "published", "digest"),
-        [(v.version, v.state, v.language, words.when(v.created_at), v.digest[:16]) for v in found],
-    )
-
-
-@server_command(workers, "withdraw")
-def withdraw(
-    server: Server,
-    worker: Ref,
-    version: Annotated[str, typer.Argument(help="Such as v1.0.3.", metavar="VERSION")],
-) -> None:
-    """Take a version out of use. Runs of it that are on their way go on.
-
-    \b
-    Examples:
-      fyke worker withdraw owner/hello v1.0.3
-    """
-    gone = server.client.withdraw(worker, version)
-    if server.out.as_json:
-        server.out.json(asdict(gone))
-    else:
-        server.out.say(f"{worker} {gone.version} cannot be started any more.")

@@ -195,29 +195,28 @@ class FykeClient:
         self,
         archive: bytes,
         *,
-        name: str = "",
+        name: str,
         title: str = "",
         description: str | None = None,
         public: bool | None = None,
     ) -> models.Published:
-        """Publish a ZIP as the next version; what is not given stays as it is."""
-        query: dict[str, str] = {}
-        if name:
-            query["name"] = name
-        if title:
-            query["title"] = title
+        """Publish a ZIP as the next version of ``owner/name``, or of one's own worker ``name``,
+        which is made when there is none. What is not given stays as it is.
+        """
+        ref = name if "/" in name or "~" in name else f"{self.account().name}~{name}"
+        form: dict[str, str] = {"title": title}
         if description is not None:
-            query["description"] = description
+            form["description"] = description
         if public is not None:
-            query["public"] = "true" if public else "false"
+            form["public"] = "true" if public else "false"
         data = self._wire.call(
             "POST",
-            "/api/fyke/workers",
-            params=query,
-            content=archive,
-            headers={"content-type": "application/zip"},
+            f"/api/v2/workers/{_in_path(ref)}/versions",
+            data=form,
+            files={"scraper_file": ("worker.zip", archive, "application/zip")},
         )
-        return msgspec.convert(data, models.Published)
+        path = str(data["path"]).replace("~", "/")
+        return msgspec.convert(data | {"path": path}, models.Published)
 
     def own_workers(self) -> list[models.OwnWorker]:
         return self._list("/api/fyke/workers", models.OwnWorker)
@@ -230,6 +229,16 @@ class FykeClient:
         """Take a version out of use."""
         path = f"/api/fyke/workers/{_in_path(ref)}/versions/{segment(version)}/withdraw"
         return self._wire.post(path, models.Version, {})
+
+    def restore(self, ref: str, version: str) -> models.Version:
+        """Put a withdrawn version into use again."""
+        path = f"/api/fyke/workers/{_in_path(ref)}/versions/{segment(version)}/restore"
+        return self._wire.post(path, models.Version, {})
+
+    def delete_worker(self, ref: str) -> int:
+        """Delete a worker; return how many of its runs had not begun and have ended now."""
+        data = self._wire.call("DELETE", f"/api/fyke/workers/{_in_path(ref)}")
+        return int(data["ended_runs"])
 
     def create_task(self, request: models.TaskRequest) -> models.Task:
         return self._wire.post("/api/fyke/tasks", models.Task, request.body())

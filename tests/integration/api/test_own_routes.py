@@ -12,8 +12,7 @@ from fyke.api.own import answers
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.results.model import AttemptBatch
 from support.api import Api, fails, start_body
-from support.house import SCHEMA, House
-from support.projects import python_project
+from support.house import House
 
 pytestmark = pytest.mark.anyio
 
@@ -27,55 +26,6 @@ def reads_as(model: Any, answer: Any) -> Any:
     return answer.json()["data"]
 
 
-@pytest.fixture
-def archive() -> bytes:
-    return python_project("print('hello')\n", schema=SCHEMA)
-
-
-async def test_publishing_a_raw_archive(api: Api, archive: bytes) -> None:
-    answer = await api.send(
-        "POST",
-        f"{WORKERS}?name=reader&title=A+reader&public=true",
-        content=archive,
-        headers={"content-type": "application/zip"},
-    )
-    data = reads_as(answers.Published, answer)
-    assert (data["path"], data["version"]) == ("owner/reader", "v1.0.1")
-    found = await api.get("/api/store?search=reader", key=None)
-    assert found.json()["data"]["scraper"][0]["title"] == "A reader"
-
-
-async def test_publishing_with_a_form(api: Api, archive: bytes) -> None:
-    answer = await api.send(
-        "POST",
-        WORKERS,
-        files={"file": ("w.zip", archive, "application/zip")},
-        data={"name": "reader", "title": "A reader", "description": "Reads", "public": "false"},
-    )
-    assert reads_as(answers.Published, answer)["path"] == "owner/reader"
-    listed = reads_as(answers.OwnWorkerList, await api.get(WORKERS))["list"]
-    assert [(w["path"], w["public"], w["description"]) for w in listed] == [
-        ("owner/reader", False, "Reads")
-    ]
-    assert reads_as(answers.OwnWorkerList, await api.get(WORKERS)) == {"list": listed}
-
-
-@pytest.mark.parametrize(
-    ("more", "word"),
-    [
-        ({"content": b""}, "file is required"),
-        ({"content": b"not a zip"}, "ZIP"),
-        ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, "form"),
-        ({"files": {"file": ("w.zip", b"")}}, "file is required"),
-        ({"data": {"name": "x"}, "files": {"a": ("a", b"1"), "b": ("b", b"2")}}, "one file"),
-    ],
-)
-async def test_bad_uploads_are_told_what_is_wrong(
-    api: Api, more: dict[str, Any], word: str
-) -> None:
-    fails(await api.send("POST", WORKERS, **more), 400, 4000, word)
-
-
 async def test_versions_are_listed_and_withdrawn(house: House, api: Api) -> None:
     worker = await house.publish()
     path = f"{WORKERS}/owner~reader/versions"
@@ -86,6 +36,19 @@ async def test_versions_are_listed_and_withdrawn(house: House, api: Api) -> None
     gone = reads_as(answers.VersionItem, await api.post(f"{path}/v1.0.1/withdraw", {}))
     assert gone == version | {"state": "withdrawn"}
     fails(await api.post("/api/v1/scraper/run", start_body(worker.id)), 400, 50003)
+    fails(await api.post(f"{path}/v1.0.1/restore", {}, key=house.other_key), 401, 4010)
+    fails(await api.post(f"{path}/v9.9.9/restore", {}), 400, 4000, "v9.9.9")
+    assert reads_as(answers.VersionItem, await api.post(f"{path}/v1.0.1/restore", {})) == version
+    await api.ok("/api/v1/scraper/run", start_body(worker.id))
+
+
+async def test_ones_own_workers_are_listed(house: House, api: Api) -> None:
+    worker = await house.publish(public=False)
+    listed = reads_as(answers.OwnWorkerList, await api.get(WORKERS))["list"]
+    assert [(w["path"], w["public"], w["version"]) for w in listed] == [
+        (worker.path, False, "v1.0.1")
+    ]
+    assert (await api.get(WORKERS, key=house.other_key)).json()["data"] == {"list": []}
 
 
 async def test_a_log_is_followed_by_position(house: House, api: Api, run_slug: str) -> None:

@@ -134,9 +134,12 @@ async def test_a_body_that_is_too_large_is_refused_unread(api: Api) -> None:
 
     fails(await api.send("POST", DETAIL, content=chunks()), 413, 4000, "10 MiB")
     archive = await api.send(
-        "POST", "/api/fyke/workers", content=b"", headers={"content-length": str(60 * 2**20)}
+        "POST",
+        "/api/v2/workers/owner~x/versions",
+        content=b"",
+        headers={"content-length": str(60 * 2**20), "content-type": "multipart/form-data"},
     )
-    fails(archive, 413, 4000, "51 MiB")
+    fails(archive, 413, 11000, "51 MiB")
 
 
 async def test_a_compressed_body_is_refused(api: Api) -> None:

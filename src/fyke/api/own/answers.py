@@ -9,25 +9,6 @@ from pydantic import Field
 from fyke.api.documents import Answer
 
 
-class Finding(Answer):
-    severity: str
-    code: str
-    file: str
-    line: int
-    message: str
-    remedy: str
-
-
-FindingItems = list[Finding]  # named, because a field called list hides the builtin
-
-
-class Published(Answer):
-    slug: str
-    path: str
-    version: str
-    findings: FindingItems
-
-
 class OwnWorker(Answer):
     slug: str
     path: str
@@ -58,6 +39,10 @@ class VersionList(Answer):
 
 class OwnWorkerList(Answer):
     list: OwnWorkers
+
+
+class DeletedWorker(Answer):
+    ended_runs: Annotated[int, Field(description="runs that had not begun and never will")]
 
 
 class TaskItem(Answer):

@@ -1,30 +1,21 @@
-"""Publishing workers, listing one's own, and their versions."""
+"""Listing one's own workers, deleting them, and taking versions out of use and back."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from fyke.api.decode import Wire, WireBool, WireName, WireText, decode
+from fyke.api.decode import Wire, WireName
 from fyke.api.envelope import encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import answers
-from fyke.api.own.uploads import read_upload
 from fyke.api.v1.words import seconds
 from fyke.domain.overview import Overview
 from fyke.domain.workers.model import Version, Worker
+from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
-from fyke.errors import Conflict, Forbidden, WorkerNotFound
-
-
-class Publish(Wire):
-    """In the query or, with a form, beside the file. What is not given stays as it is."""
-
-    name: WireText | None = None
-    title: WireText | None = None
-    description: WireText | None = None
-    public: WireBool | None = None
+from fyke.errors import Forbidden, WorkerNotFound
 
 
 class WorkerRef(Wire):
@@ -40,23 +31,12 @@ class VersionRef(WorkerRef):
 @dataclass(frozen=True, slots=True)
 class WorkerOperations:
     workers: Workers
+    removal: WorkerRemoval
     overview: Overview
 
     def operations(self) -> list[Operation[Any]]:
+        refused = (TABLE[WorkerNotFound], TABLE[Forbidden])
         return [
-            Operation(
-                "POST",
-                "/api/fyke/workers",
-                id="publishWorker",
-                tag="Workers",
-                summary="Publish a project as the next version of a worker",
-                description="The body is the ZIP itself, or a form with the ZIP as `file`.",
-                fields=Publish,
-                handler=self.publish,
-                answer=answers.Published,
-                errors=(TABLE[Forbidden], TABLE[Conflict]),
-                raw_body=True,
-            ),
             Operation(
                 "GET",
                 "/api/fyke/workers",
@@ -88,31 +68,34 @@ class WorkerOperations:
                 fields=VersionRef,
                 handler=self.withdraw,
                 answer=answers.VersionItem,
-                errors=(TABLE[WorkerNotFound], TABLE[Forbidden]),
+                errors=refused,
                 path_fields=("slug", "version"),
             ),
+            Operation(
+                "POST",
+                "/api/fyke/workers/{slug}/versions/{version}/restore",
+                id="restoreVersion",
+                tag="Workers",
+                summary="Put a withdrawn version into use again",
+                fields=VersionRef,
+                handler=self.restore,
+                answer=answers.VersionItem,
+                errors=refused,
+                path_fields=("slug", "version"),
+            ),
+            Operation(
+                "DELETE",
+                "/api/fyke/workers/{slug}",
+                id="deleteWorker",
+                tag="Workers",
+                summary="Delete a worker; its past runs stay",
+                fields=WorkerRef,
+                handler=self.delete,
+                answer=answers.DeletedWorker,
+                errors=refused,
+                path_fields=("slug",),
+            ),
         ]
-
-    async def publish(self, call: Call, query: Publish) -> bytes:
-        data, form = await read_upload(call.request)
-        given = query.model_dump(exclude_none=True)
-        wanted = decode(Publish, {**given, **form}) if form else query
-        worker, version, findings = await self.workers.publish(
-            call.caller,
-            data,
-            name=wanted.name or None,
-            title=wanted.title or None,
-            description=wanted.description,
-            public=wanted.public,
-        )
-        return encode(
-            {
-                "slug": worker.id,
-                "path": worker.path,
-                "version": version.number,
-                "findings": [asdict(finding) for finding in findings],
-            }
-        )
 
     async def list(self, call: Call, _wanted: Nothing) -> bytes:
         found = await self.overview.workers(call.caller)
@@ -121,6 +104,14 @@ class WorkerOperations:
     async def versions(self, call: Call, wanted: WorkerRef) -> bytes:
         found = await self.workers.versions(call.caller, wanted.slug)
         return encode({"list": [_version(version) for version in found]})
+
+    async def delete(self, call: Call, wanted: WorkerRef) -> bytes:
+        ended = await self.removal.delete(call.caller, wanted.slug)
+        return encode({"ended_runs": ended})
+
+    async def restore(self, call: Call, wanted: VersionRef) -> bytes:
+        version = await self.workers.restore(call.caller, wanted.slug, wanted.version)
+        return encode(_version(version))
 
     async def withdraw(self, call: Call, wanted: VersionRef) -> bytes:
         version = await self.workers.withdraw(call.caller, wanted.slug, wanted.version)

@@ -14,7 +14,7 @@ from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.service import Workers
 from fyke.errors import VersionUnavailable, WorkerNotFound
 
-_REGIONS = encode({"list": [{"code": code, "name": name} for code, name in REGIONS.items()]})
+REGION_LIST = encode({"list": [{"code": code, "name": name} for code, name in REGIONS.items()]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +68,4 @@ class CatalogOperations:
         return encode(views.worker_detail(worker, version))
 
     async def regions(self, _call: Call, _wanted: fields.RegionList) -> bytes:
-        return _REGIONS
+        return REGION_LIST

@@ -1,0 +1,99 @@
+"""Reading an uploaded form: fields of text, and one file with an archive."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, WithJsonSchema
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from fyke.api.decode import decode, read_body, repeatable, wrong
+from fyke.api.errors import Refusal
+from fyke.errors import InvalidFields, InvalidRequest
+
+FORM_TYPE = "multipart/form-data"
+MAX_ARCHIVE_BYTES = 50 * 2**20
+# Boundaries and the text fields of a form come on top of the archive.
+MAX_UPLOAD_BYTES = MAX_ARCHIVE_BYTES + 2**20
+MAX_UPLOAD_SECONDS = 300.0
+_MAX_FIELDS = 64
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _archive(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise wrong("must be a file with a name, as in -F name=@worker.zip")
+    if not value:
+        raise wrong("must not be empty: send the ZIP of the project")
+    return value
+
+
+UploadedArchive = Annotated[
+    bytes,
+    BeforeValidator(_archive),
+    WithJsonSchema({"type": "string", "format": "binary", "minLength": 1}),
+]
+
+
+async def read_form(request: Request, model: type[Model]) -> Model:
+    """The form in the body as ``model``; of a repeated field the first counts, except ``model``
+    marks it as repeatable. A file is ``bytes``.
+
+    Raise ``Refusal`` for a body that is too large or too slow, ``InvalidRequest`` for one that is
+    no form, ``InvalidFields`` for its fields.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != FORM_TYPE:
+        raise InvalidFields(
+            f"the body must be a form: send {FORM_TYPE}, as curl does with "
+            "-F scraper_file=@worker.zip"
+        )
+    form = await _parsed(request)
+    try:
+        return decode(model, await _values(form, repeatable(model)))
+    finally:
+        await form.close()
+
+
+async def _parsed(request: Request) -> FormData:
+    body = await read_body(request, MAX_UPLOAD_BYTES, MAX_UPLOAD_SECONDS)
+
+    async def whole() -> Any:
+        yield body
+        yield b""
+
+    parser = MultiPartParser(
+        request.headers, whole(), max_files=1, max_fields=_MAX_FIELDS, max_part_size=2**20
+    )
+    try:
+        async with asyncio.timeout(MAX_UPLOAD_SECONDS):
+            return await parser.parse()
+    except (MultiPartException, ClientDisconnect, KeyError, ValueError, TimeoutError):
+        raise InvalidRequest(
+            f"the form could not be read: it must be {FORM_TYPE} with one file, "
+            f"and at most {_MAX_FIELDS} fields"
+        ) from None
+
+
+async def _values(form: FormData, lists: frozenset[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in form.multi_items():
+        content = await _content(value)
+        if name in lists:
+            found.setdefault(name, []).append(content)
+        else:
+            found.setdefault(name, content)
+    return found
+
+
+async def _content(value: UploadFile | str) -> bytes | str:
+    if isinstance(value, str):
+        return value
+    data = await value.read()
+    if len(data) > MAX_ARCHIVE_BYTES:
+        raise Refusal(413, f"the archive must be at most {MAX_ARCHIVE_BYTES // 2**20} MiB")
+    return data

@@ -1,0 +1,101 @@
+"""``fyke worker``: the versions of a Worker in and out of use, and the end of a Worker."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from fyke.cli import words
+from fyke.cli.context import Server, server_command
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.worker import Ref, workers
+
+VersionArgument = Annotated[str, typer.Argument(help="Such as v1.0.3.", metavar="VERSION")]
+
+
+@server_command(workers, "versions")
+def versions(server: Server, worker: Ref) -> None:
+    """All versions of a Worker, newest first.
+
+    \b
+    Examples:
+      fyke worker versions owner/hello
+    """
+    found = server.client.versions(worker)
+    if server.out.as_json:
+        server.out.json([asdict(version) for version in found])
+        return
+    server.out.table(
+        ("version", "state", "language", "published", "digest"),
+        [(v.version, v.state, v.language, words.when(v.created_at), v.digest[:16]) for v in found],
+    )
+
+
+@server_command(workers, "withdraw")
+def withdraw(server: Server, worker: Ref, version: VersionArgument) -> None:
+    """Take a version out of use. Runs of it that are on their way go on.
+
+    \b
+    Examples:
+      fyke worker withdraw owner/hello v1.0.3
+    """
+    gone = server.client.withdraw(worker, version)
+    if server.out.as_json:
+        server.out.json(asdict(gone))
+    else:
+        server.out.say(f"{worker} {gone.version} cannot be started any more.")
+
+
+@server_command(workers, "restore-version")
+def restore_version(server: Server, worker: Ref, version: VersionArgument) -> None:
+    """Put a withdrawn version into use again.
+
+    \b
+    Examples:
+      fyke worker restore-version owner/hello v1.0.3
+    """
+    back = server.client.restore(worker, version)
+    if server.out.as_json:
+        server.out.json(asdict(back))
+    else:
+        server.out.say(f"{worker} {back.version} can be started again.")
+
+
+@server_command(workers, "delete")
+def delete(
+    server: Server,
+    worker: Ref,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a Worker of yours for good. Its past runs, their rows and logs stay.
+
+    A run that has begun goes on to its end; one that still waits fails and says why. Its tasks
+    stay but cannot be started. The name is free for a new Worker.
+
+    \b
+    Examples:
+      fyke worker delete owner/hello
+      fyke worker delete owner/hello --yes
+    """
+    if not yes:
+        _ask(worker)
+    ended = server.client.delete_worker(worker)
+    if server.out.as_json:
+        server.out.json({"worker": worker, "ended_runs": ended})
+        return
+    waited = f" {words.count(ended, 'run')} that waited ended." if ended else ""
+    server.out.say(f"{worker} is deleted.{waited}")
+
+
+def _ask(worker: str) -> None:
+    """Return when the user agrees; raise ``CommandFailed`` when not, or when nobody can answer."""
+    if not sys.stdin.isatty():
+        raise CommandFailed(
+            f"{worker} would be deleted for good: say so with --yes, nobody can be asked here",
+            Exit.USAGE,
+        )
+    if not typer.confirm(f"Delete {worker} for good?", err=True):
+        raise CommandFailed(f"{worker} stays as it is.")

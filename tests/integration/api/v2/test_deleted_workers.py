@@ -1,0 +1,124 @@
+"""After a worker was deleted: nothing starts, everything of the past stays readable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fyke.domain.accounts.model import Role
+from fyke.domain.workers.model import Worker
+from support.api import Api, fails, start_body
+from support.house import House
+
+from .test_catalog import WORKERS
+
+pytestmark = pytest.mark.anyio
+
+OWN = "/api/fyke/workers"
+
+
+async def delete(api: Api, ref: str, **more: Any) -> Any:
+    return await api.send("DELETE", f"{OWN}/{ref}", **more)
+
+
+async def finished_run(house: House, api: Api, worker: Worker) -> str:
+    run = await api.ok("/api/v1/scraper/run", start_body(worker.id))
+    await house.carry_out([{"n": 1}], log=["hello"])
+    return str(run["run_slug"])
+
+
+async def test_nothing_starts_of_it_any_more(house: House, api: Api) -> None:
+    worker = await house.publish()
+    run = await finished_run(house, api, worker)
+    saved = {"worker": worker.id, "title": "Daily", **start_body(worker.id)}
+    task = (await api.ok("/api/fyke/tasks", saved))["slug"]
+    assert (await delete(api, worker.id)).json()["data"] == {"ended_runs": 0}
+    v1 = [
+        ("/api/v1/scraper/run", start_body(worker.id)),
+        ("/api/v1/scraper/run", start_body("owner/reader")),
+        ("/api/v1/rerun", {"run_slug": run}),
+        ("/api/v1/task/run", {"task_slug": task}),
+        ("/api/fyke/tasks", saved),
+    ]
+    for path, body in v1:
+        fails(await api.post(path, body), 404, 50001)
+    v2 = [
+        (f"{WORKERS}/{worker.id}/runs", {}),
+        (f"/api/v2/worker-runs/{run}/rerun", {}),
+        ("/api/v2/worker-runs/last/rerun", {}),
+    ]
+    for path, body in v2:
+        fails(await api.post(path, body), 404, 50001)
+    for path in ("", "/input-schema", "/internal"):
+        fails(await api.get(f"{WORKERS}/{worker.id}{path}"), 404, 50001)
+    fails(await api.get("/api/scraper", params={"slug": worker.id}), 404, 50001)
+    for path in ("/api/v2/store", WORKERS):
+        assert (await api.get(path)).json()["data"]["count"] == 0
+
+
+async def test_its_runs_stay_readable(house: House, api: Api) -> None:
+    worker = await house.publish()
+    run = await finished_run(house, api, worker)
+    before = await api.ok("/api/v1/run/detail", {"run_slug": run})
+    await delete(api, "owner~reader")
+    assert await api.ok("/api/v1/run/detail", {"run_slug": run}) == before
+    assert (before["scraper_title"], before["scraper_slug"]) == ("The reader", worker.id)
+    assert [r["slug"] for r in (await api.ok("/api/v1/run/list"))["list"]] == [run]
+    assert (await api.ok("/api/v1/run/result/list", {"run_slug": run}))["count"] == 1
+    assert (await api.ok("/api/v1/run/last/log", {"run_slug": run}))["result_count"] > 0
+    link = (await api.ok("/api/v1/run/result/export", {"run_slug": run}))["download_url"]
+    assert (await api.get(link.partition("8100")[2], key=None)).content.startswith(b"n")
+    v2 = await api.get(f"/api/v2/worker-runs/{run}")
+    assert v2.json()["data"]["scraper_slug"] == worker.id
+
+
+async def test_what_waits_fails_and_what_runs_goes_on(house: House, api: Api) -> None:
+    worker = await house.publish()
+    body = start_body(worker.id, callback_url="https://hooks.example/x")
+    running = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
+    leases = await house.begin()
+    waiting = [(await api.ok("/api/v1/scraper/run", body))["run_slug"] for _ in range(3)]
+    assert (await delete(api, worker.id)).json()["data"] == {"ended_runs": 3}
+    for run in waiting:
+        detail = await api.ok("/api/v1/run/detail", {"run_slug": run})
+        assert (detail["status"], detail["usage"]) == (4, "0")
+        assert detail["err_msg"].startswith("Worker version unavailable: the Worker was deleted")
+        told = (await api.get(f"/api/fyke/runs/{run}/deliveries")).json()["data"]["list"]
+        assert [delivery["state"] for delivery in told] == ["pending"]
+    for lease in leases:
+        await house.end(lease)
+    assert (await api.ok("/api/v1/run/detail", {"run_slug": running}))["status"] == 3
+    assert await house.lease() == []
+
+
+async def test_the_name_is_free_for_another_worker(house: House, api: Api) -> None:
+    old = await house.publish()
+    run = await finished_run(house, api, old)
+    await delete(api, old.id)
+    young = await house.publish(main="print('again')\n")
+    assert (young.path, young.latest) == (old.path, "v1.0.1")
+    assert young.id != old.id
+    detail = (await api.get(f"{WORKERS}/owner~reader")).json()["data"]
+    assert detail["slug"] == young.id
+    assert (await api.ok("/api/v1/run/detail", {"run_slug": run}))["scraper_slug"] == old.id
+    fails(await api.post("/api/v1/rerun", {"run_slug": run}), 404, 50001)
+    await delete(api, "owner~reader")
+    fails(await api.get(f"{WORKERS}/{young.id}"), 404, 50001)
+
+
+async def test_only_the_owner_deletes_and_twice_is_once(house: House, api: Api) -> None:
+    public = await house.publish("shown")
+    hidden = await house.publish("hidden", public=False)
+    fails(await delete(api, public.id, key=house.other_key), 401, 4010, "only the owner")
+    fails(await delete(api, hidden.id, key=house.other_key), 404, 50001)
+    fails(await delete(api, "owner~nothing"), 404, 50001)
+    viewer = house.owner.__class__(
+        house.owner.account_id, "owner", False, "u", "k", role=Role.VIEWER
+    )
+    with pytest.raises(Exception, match="viewer"):
+        await house.services.removal.delete(viewer, public.id)
+    for _ in range(2):
+        assert (await delete(api, public.id)).json()["data"] == {"ended_runs": 0}
+    fails(await delete(api, "owner~shown"), 404, 50001)  # a name no longer leads to it
+    fails(await delete(api, public.id, key=house.other_key), 404, 50001)

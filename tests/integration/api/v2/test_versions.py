@@ -1,0 +1,208 @@
+"""Publishing versions by upload, and rewriting the page of a worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fyke.api.v2 import catalog_answers as answers
+from support.api import Api, fails, start_body
+from support.house import SCHEMA, House
+from support.projects import python_project
+
+from .test_catalog import NOWHERE, WORKERS, data_of
+
+pytestmark = pytest.mark.anyio
+
+FIRST = python_project("print('first')\n", schema=SCHEMA)
+SECOND = python_project("print('second')\n", schema=SCHEMA)
+ICON = "https://pictures.example/icon.png?size=64"
+FULL = {"title": "Prices", "description": "All of them", "categories": ["56", "7"], "icon": ICON}
+
+
+async def send(
+    api: Api, path: str, archive: bytes | None = FIRST, method: str = "POST", **more: Any
+) -> Any:
+    files: dict[str, Any] = {}
+    if archive is not None:
+        files["scraper_file"] = ("worker.zip", archive, "application/zip")
+    else:
+        files["nothing"] = (None, "")  # a form of text fields alone
+    return await api.send(method, path, files=files, **more)
+
+
+async def page(api: Api, ref: str) -> dict[str, Any]:
+    answer = await api.get(f"{WORKERS}/{ref}/internal")
+    found: dict[str, Any] = data_of(answers.WorkerPublicPage, answer)
+    return found
+
+
+async def test_an_unknown_name_of_ones_own_becomes_a_worker(house: House, api: Api) -> None:
+    path = f"{WORKERS}/owner~prices/versions"
+    data = data_of(answers.PublishedVersion, await send(api, path, data=FULL))
+    slug = data["slug"]
+    assert data == {
+        "slug": slug,
+        "path": "owner~prices",
+        "version": "v1.0.1",
+        "findings": data["findings"],
+    }
+    assert await page(api, slug) == {
+        "slug": slug,
+        "title": "Prices",
+        "description": "All of them",
+        "name": "prices",
+        "username": "owner",
+        "path": "owner~prices",
+        "version": "v1.0.1",
+        "categories": [56, 7],
+        "icon": ICON,
+    }
+    fails(await api.get(f"{WORKERS}/{slug}/internal", key=None), 404, 50001)  # private at first
+
+
+async def test_the_next_version_and_the_same_again(house: House, api: Api) -> None:
+    path = f"{WORKERS}/owner~prices/versions"
+    slug = (await send(api, path, data=FULL)).json()["data"]["slug"]
+    by_slug = f"{WORKERS}/{slug}/versions"
+    same = await send(api, by_slug, data={"title": "", "public": "true"})
+    assert data_of(answers.PublishedVersion, same)["version"] == "v1.0.1"
+    kept = await page(api, slug)
+    # what is not said stays, unless the project itself says it
+    assert (kept["title"], kept["description"]) == ("Prices", SCHEMA["description"])
+    assert (kept["categories"], kept["icon"]) == ([56, 7], ICON)
+    assert (await api.get(f"{WORKERS}/{slug}/internal", key=None)).status_code == 200
+    second = await send(api, by_slug, SECOND, data={"description": "", "categories": "3"})
+    assert data_of(answers.PublishedVersion, second)["version"] == "v1.0.2"
+    changed = await page(api, slug)
+    assert (changed["description"], changed["categories"]) == ("", [3])
+    by_slash = await send(api, f"{WORKERS}/owner/prices/versions", FIRST)
+    assert by_slash.json()["data"]["version"] == "v1.0.3"
+
+
+async def test_a_version_that_is_published_runs(house: House, api: Api) -> None:
+    made = await send(api, f"{WORKERS}/owner~prices/versions")
+    run = await api.ok("/api/v1/scraper/run", start_body(made.json()["data"]["slug"]))
+    assert len(run["run_slug"]) == 26
+
+
+async def test_replacing_the_page(house: House, api: Api) -> None:
+    slug = (await send(api, f"{WORKERS}/owner~prices/versions", data=FULL)).json()["data"]["slug"]
+    path = f"{WORKERS}/{slug}/versions/v1.0.1"
+    answer = await send(api, path, None, "PUT", data={"title": "New"})
+    body = answer.json()
+    assert body == {
+        "code": 0,
+        "message": "success",
+        "request_id": body["request_id"],
+        "data": None,
+    }
+    now = await page(api, slug)
+    shown = {name: now[name] for name in FULL}
+    assert shown == {"title": "New", "description": "", "categories": [], "icon": ""}
+    again = await send(api, path, FIRST, "PUT", data=FULL)
+    assert again.status_code == 200
+    now = await page(api, slug)
+    assert {name: now[name] for name in FULL} == FULL | {"categories": [56, 7]}
+    latest = await send(api, f"{WORKERS}/owner~prices/versions/latest", None, "PUT")
+    assert latest.status_code == 200
+    assert (await page(api, slug))["title"] == "Prices"  # a worker always has one
+
+
+async def test_the_files_of_a_version_never_change(house: House, api: Api) -> None:
+    await send(api, f"{WORKERS}/owner~prices/versions", data=FULL)
+    path = f"{WORKERS}/owner~prices/versions/v1.0.1"
+    other = await send(api, path, SECOND, "PUT", data={"title": "Changed"})
+    fails(other, 400, 11000, "scraper_file", "v1.0.1", "never changes", "POST")
+    assert (await page(api, "owner~prices"))["title"] == "Prices"
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "words"),
+    [
+        ({"categories": "[56]"}, 422, ("categories", "repeated", "JSON array is not taken")),
+        ({"categories": "news"}, 422, ("categories", "whole numbers")),
+        ({"categories": "5.5"}, 422, ("categories", "whole numbers")),
+        ({"categories": ["1", "-2"]}, 422, ("categories", "whole numbers")),
+        ({"categories": "0"}, 422, ("categories", "from 1")),
+        ({"categories": [str(n) for n in range(1, 23)]}, 422, ("categories", "at most 20")),
+        ({"icon": "picture.png"}, 422, ("icon", "absolute http or https URL")),
+        ({"icon": "javascript:alert(1)"}, 422, ("icon",)),
+        ({"icon": "https://user:pass@a.example/i.png"}, 422, ("icon", "password")),
+        ({"icon": "https://a.example/" + "x" * 2000}, 422, ("icon", "2000")),
+        ({"icon": "https://a.example/a b"}, 422, ("icon",)),
+        ({"icon": "https://[a.example"}, 422, ("icon",)),
+        ({"title": "x" * 201}, 422, ("title", "200")),
+        ({"description": "x" * 2001}, 422, ("description", "2000")),
+        ({"public": "perhaps"}, 422, ("public", "true or false")),
+    ],
+)
+async def test_what_a_page_may_not_say(
+    house: House, api: Api, data: dict[str, Any], status: int, words: tuple[str, ...]
+) -> None:
+    await house.publish("prices")
+    posted = await send(api, f"{WORKERS}/owner~prices/versions", SECOND, data=data)
+    fails(posted, status, 11000, *words)
+    [version] = await house.services.workers.versions(house.owner, "owner/prices")
+    assert version.number == "v1.0.1"
+    if "public" not in data:
+        path = f"{WORKERS}/owner~prices/versions/v1.0.1"
+        fails(await send(api, path, None, "PUT", data=data), status, 11000, *words)
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "word"),
+    [
+        ({"content": b""}, 422, "multipart/form-data"),
+        ({"content": FIRST, "headers": {"content-type": "application/zip"}}, 422, "scraper_file"),
+        ({"json": {"title": "x"}}, 422, "multipart/form-data"),
+        ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400, "form"),
+        ({"files": {"title": (None, "x")}}, 422, "scraper_file is required"),
+        ({"files": {"file": ("w.zip", FIRST)}}, 422, "scraper_file is required"),
+        ({"files": {"scraper_file": (None, "text")}}, 422, "scraper_file must be a file"),
+        ({"files": {"scraper_file": ("w.zip", b"")}}, 422, "scraper_file must not be empty"),
+        ({"files": {"scraper_file": ("w.zip", b"not a zip")}}, 400, "ZIP"),
+        ({"files": {"scraper_file": ("a", FIRST), "b": ("b", b"2")}}, 400, "one file"),
+    ],
+)
+async def test_bad_uploads_are_told_what_is_wrong(
+    api: Api, more: dict[str, Any], status: int, word: str
+) -> None:
+    answer = await api.send("POST", f"{WORKERS}/owner~prices/versions", **more)
+    fails(answer, status, 11000, word)
+    fails(await api.get(f"{WORKERS}/owner~prices"), 404, 50001)
+
+
+async def test_a_project_with_errors_is_refused_with_all_of_them(api: Api) -> None:
+    broken = python_project("", schema={"properties": [{}]}, requirements="rich ===== ??\n")
+    body = fails(await send(api, f"{WORKERS}/owner~prices/versions", broken), 400, 11000)
+    assert len(body["details"]) > 1
+    files = {line.partition(":")[0] for line in body["details"]}
+    assert files == {"input_schema.json", "requirements.txt"}
+
+
+async def test_workers_of_others_are_not_ones_own(house: House, api: Api) -> None:
+    public = await house.publish("shown", caller=house.other)
+    hidden = await house.publish("hidden", caller=house.other, public=False)
+    for ref in (public.id, "other~shown"):
+        fails(await send(api, f"{WORKERS}/{ref}/versions"), 403, 11000, "owner")
+        put = await send(api, f"{WORKERS}/{ref}/versions/v1.0.1", None, "PUT")
+        fails(put, 403, 11000, "owner")
+    for ref in (hidden.id, "other~hidden", "other~nothing", NOWHERE, "nobody~x", "reader"):
+        fails(await send(api, f"{WORKERS}/{ref}/versions"), 404, 50001)
+        put = await send(api, f"{WORKERS}/{ref}/versions/v1.0.1", None, "PUT")
+        fails(put, 404, 50001)
+    fails(await send(api, f"{WORKERS}/owner~x/versions", key=None), 401, 12001)
+    fails(await send(api, f"{WORKERS}/owner~x%21/versions"), 400, 11000, "name")
+
+
+async def test_versions_that_cannot_be_replaced(house: House, api: Api) -> None:
+    worker = await house.publish("prices")
+    unknown = await send(api, f"{WORKERS}/{worker.id}/versions/v9.9.9", None, "PUT")
+    fails(unknown, 400, 50003, "v9.9.9", "the latest is v1.0.1")
+    await house.withdraw(worker, "v1.0.1")
+    gone = await send(api, f"{WORKERS}/{worker.id}/versions/v1.0.1", None, "PUT")
+    fails(gone, 400, 50003, "withdrawn")
+    none = await send(api, f"{WORKERS}/{worker.id}/versions/latest", None, "PUT")
+    fails(none, 400, 50003, "no version is published")
