@@ -187,8 +187,8 @@ class RateLimited(FykeError):
     key = "rate_limited"
     default = "Too many requests, please try again later"
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__()
+    def __init__(self, retry_after: int, message: str | None = None) -> None:
+        super().__init__(message)
         self.retry_after = max(1, retry_after)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,8 +31,40 @@ class Served:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
 
+@asynccontextmanager
+async def serving(
+    house: House, *, protocol: type[LimitedProtocol] = LimitedProtocol, **config: Any
+) -> AsyncIterator[str]:
+    """A server over ``house`` in the loop of the test; yields its address. May be used again and
+    again, as a server that is restarted would."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    running = uvicorn.Server(
+        uvicorn.Config(
+            house.app(**config),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            http=protocol,
+            timeout_graceful_shutdown=5,
+        )
+    )
+    task = asyncio.create_task(running.serve(sockets=[listener]))
+    while not running.started:
+        await asyncio.sleep(0.001)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        running.should_exit = True
+        await task
+        listener.close()
+
+
 @contextmanager
-def served(folder: Path, templates: Path, **config: Any) -> Iterator[Served]:
+def served(
+    folder: Path, templates: Path, *, around: Callable[[Any], Any] = lambda app: app, **config: Any
+) -> Iterator[Served]:
+    """``around`` may wrap the application before it is served."""
     server = Served()
     listener = socket.create_server(("127.0.0.1", 0))
     server.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -43,7 +75,7 @@ def served(folder: Path, templates: Path, **config: Any) -> Iterator[Served]:
         async with open_house(folder, templates) as server.house:
             running = uvicorn.Server(
                 uvicorn.Config(
-                    server.house.app(**config),
+                    around(server.house.app(**config)),
                     log_config=None,
                     access_log=False,
                     lifespan="off",

@@ -21,15 +21,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from fyke.api import documents
+from fyke.api import documents, etags
 from fyke.api.auth import Gate
 from fyke.api.decode import Wire, decode, parse_object, read_body, repeatable
 from fyke.api.envelope import JsonBytes, dialect_of
-from fyke.api.errors import WireError, request_id
+from fyke.api.errors import WireError, request_id, table_of
 from fyke.api.network import Visit
+from fyke.api.start_keys import DESCRIPTION, start_key
 from fyke.api.transport import VISIT
 from fyke.domain.accounts.model import Caller
-from fyke.errors import InvalidKey
+from fyke.domain.runs.start_keys import HEADER, StartKey
+from fyke.errors import Conflict, InvalidKey
 
 Fields = TypeVar("Fields", bound=Wire)
 
@@ -62,11 +64,12 @@ class Nothing(Wire):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One admitted request, as a handler sees it."""
+    """One admitted request, as a handler sees it. ``start_key`` is for operations that start."""
 
     request: Request
     visit: Visit
     known_caller: Caller | None
+    start_key: StartKey | None = None
 
     @property
     def caller(self) -> Caller:
@@ -87,6 +90,8 @@ class Operation(Generic[Fields]):
     handler that reads the body itself (``raw_body``) gets the query. It returns the ``data`` of
     the answer as JSON, which is wrapped in the dialect of the path, or a whole response. ``answer``
     documents ``data``; ``errors`` adds to the ones that every operation of its dialect has.
+    ``starts``: it takes an ``Idempotency-Key``, which its handler hands on. ``validated``: its
+    answer has an ``ETag``, see ``etags.py``.
 
     The rest is for the document alone: ``consumes`` and ``produces`` name what a raw body may be
     and what is answered instead of an envelope, ``statuses`` the answers without a body,
@@ -105,6 +110,8 @@ class Operation(Generic[Fields]):
     errors: Sequence[WireError] = ()
     hot: bool = False
     raw_body: bool = False
+    starts: bool = False
+    validated: bool = False
     description: str = ""
     path_fields: tuple[str, ...] = field(default=())
     aliases: tuple[str, ...] = ()  # other paths that old clients use for it, not documented
@@ -122,6 +129,26 @@ class Operation(Generic[Fields]):
     def reads_json(self) -> bool:
         return self.method in ("POST", "PUT", "PATCH") and not self.raw_body
 
+    @property
+    def all_headers(self) -> Mapping[str, str]:
+        """Every request header that means something here, with its description."""
+        found = dict(self.headers)
+        if self.starts:
+            found[HEADER] = DESCRIPTION
+        return found | etags.IF_NONE_MATCH if self.validated else found
+
+    @property
+    def all_errors(self) -> Sequence[WireError]:
+        """Every error that is not common to all operations."""
+        if not self.starts:
+            return self.errors
+        return (*self.errors, table_of(self.path).row(Conflict()))
+
+    @property
+    def all_statuses(self) -> Mapping[int, str]:
+        """Every answer without a body, with its description."""
+        return {**self.statuses, **(etags.NOT_MODIFIED if self.validated else {})}
+
     async def respond(self, request: Request, gate: Gate) -> Response:
         """Limit, credentials, syntax, fields, handler: in this order."""
         visit: Visit = request.scope[VISIT]
@@ -131,16 +158,17 @@ class Operation(Generic[Fields]):
         else:
             caller = await gate.require(request.scope, visit.address)
         given: Mapping[str, Any]
-        if self.reads_json:
-            given = parse_object(await read_body(request))
-        else:
-            given = _query(request, repeatable(self.fields))
+        raw = await read_body(request) if self.reads_json else b""
+        given = parse_object(raw) if self.reads_json else _query(request, repeatable(self.fields))
         if self.path_fields:
             given = {**given, **request.path_params}
-        body = await self.handler(Call(request, visit, caller), decode(self.fields, given))
+        wanted = decode(self.fields, given)
+        key = start_key(request, raw) if self.starts else None
+        body = await self.handler(Call(request, visit, caller, key), wanted)
         if isinstance(body, Response):
             return body
-        return JsonBytes(dialect_of(self.path).success(body, request_id(request)))
+        answer = JsonBytes(dialect_of(self.path).success(body, request_id(request)))
+        return etags.validate(request, body, answer) if self.validated else answer
 
 
 def _query(request: Request, lists: frozenset[str]) -> dict[str, Any]:
@@ -200,17 +228,17 @@ def _declare(app: FastAPI, operation: Operation[Any], gate: Gate) -> None:
         include_in_schema=operation.documented,
         responses=documents.responses(
             operation.answer,
-            operation.errors,
+            operation.all_errors,
             dialect_of(operation.path),
             takes_body=operation.reads_json or operation.raw_body,
             produces=operation.produces,
-            statuses=operation.statuses,
+            statuses=operation.all_statuses,
         ),
         openapi_extra=documents.request(
             operation.fields,
             in_body=operation.reads_json,
             path_fields=operation.path_fields,
             consumes=operation.consumes,
-            headers=operation.headers,
+            headers=operation.all_headers,
         ),
     )

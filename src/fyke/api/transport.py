@@ -25,12 +25,18 @@ _OWN_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PREFLIGHT = {
     "access-control-allow-origin": "*",
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
-    "access-control-allow-headers": "authorization, api-key, x-api-key, content-type",
+    "access-control-allow-headers": (
+        "authorization, api-key, x-api-key, content-type, idempotency-key, if-none-match, "
+        "last-event-id, x-request-id"
+    ),
     "access-control-max-age": "600",
 }
 _EVERY_ANSWER = (
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"x-request-id, retry-after"),
+    (
+        b"access-control-expose-headers",
+        b"x-request-id, retry-after, etag, ratelimit, ratelimit-policy, content-disposition",
+    ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),

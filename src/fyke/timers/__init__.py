@@ -1,1 +1,1 @@
-"""The clock as an entrance: callbacks, leases, retention."""
+"""The clock as an entrance: callbacks, leases, retention, keys of starts."""

@@ -63,6 +63,7 @@ class StartOperations:
                 handler=self.start,
                 answer=answers.StartedOrResult,
                 errors=(TABLE[WorkerNotFound], *_REFUSALS),
+                starts=True,
             ),
             Operation(
                 "POST",
@@ -75,6 +76,7 @@ class StartOperations:
                 handler=self.start_task,
                 answer=answers.StartedOrResult,
                 errors=(TABLE[TaskNotFound], *_REFUSALS),
+                starts=True,
             ),
             Operation(
                 "POST",
@@ -86,6 +88,7 @@ class StartOperations:
                 handler=self.rerun,
                 answer=answers.Started,
                 errors=(TABLE[RunNotFound], *_REFUSALS),
+                starts=True,
             ),
         ]
 
@@ -97,18 +100,23 @@ class StartOperations:
             input=wanted.input,
             callback_url=callback_url,
             origin=Origin.API,
+            key=call.start_key,
         )
         run = await self.runs.start(call.caller, request)
         return await self._answer(call, run, wanted.is_async, wanted)
 
     async def start_task(self, call: Call, wanted: fields.StartTask) -> bytes:
         callback_url = fields.callback(wanted.callback_url, required=self.require_callback_url)
-        run = await self.runs.start_task(call.caller, wanted.task_slug, callback_url, Origin.API)
+        run = await self.runs.start_task(
+            call.caller, wanted.task_slug, callback_url, Origin.API, key=call.start_key
+        )
         return await self._answer(call, run, wanted.is_async, wanted)
 
     async def rerun(self, call: Call, wanted: fields.Rerun) -> bytes:
         callback_url = fields.callback(wanted.callback_url, required=self.require_callback_url)
-        run = await self.runs.rerun(call.caller, wanted.run_slug, callback_url, Origin.API)
+        run = await self.runs.rerun(
+            call.caller, wanted.run_slug, callback_url, Origin.API, key=call.start_key
+        )
         return encode({"run_slug": run.id})
 
     async def _version(self, call: Call, wanted: fields.StartRun) -> str | None:

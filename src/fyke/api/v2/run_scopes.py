@@ -72,6 +72,8 @@ def in_all_scopes(
     run_suffix: str | None = None,
     errors: Sequence[WireError] = (),
     hot: bool = False,
+    starts: bool = False,
+    validated: bool = False,
 ) -> list[Operation[Any]]:
     """The three operations of one thing to do.
 
@@ -80,7 +82,14 @@ def in_all_scopes(
     spelled differently; ``hot`` is for a run named by its id.
     """
     build = partial(
-        Operation, method, tag=tag, handler=handler, answer=answer, description=description
+        Operation,
+        method,
+        tag=tag,
+        handler=handler,
+        answer=answer,
+        description=description,
+        starts=starts,
+        validated=validated,
     )
     unknown_run, unknown_worker = TABLE_V2[RunNotFound], TABLE_V2[WorkerNotFound]
     return [

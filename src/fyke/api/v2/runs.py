@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from fyke.api.decode import Wire, WireText
+from fyke.api.decode import Wire, WireText, to_integer, wrong
 from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE_V2
 from fyke.api.files import LOG, Links
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.shared import SharedReads
+from fyke.api.sync import watched
 from fyke.api.v1.answers import LogTail
 from fyke.api.v1.runs import LOG_LINES
 from fyke.api.v1.views import log_line
@@ -27,6 +28,7 @@ from fyke.domain.workers.service import Workers
 from fyke.errors import InvalidRequest, RunNotAbortable, WorkerNotFound
 
 DAY = 86_400  # seconds
+MAX_WAIT = 60  # seconds
 
 
 class RunList(Page):
@@ -34,6 +36,24 @@ class RunList(Page):
     status: Status = ""
     start_time: Moment = Field(0, description="Unix seconds; made at this time or later")
     end_time: Moment = Field(0, description="Unix seconds at 00:00:00 of the last day to list")
+
+
+def _wait(value: object) -> int:
+    seconds = to_integer(value)
+    if not 0 <= seconds <= MAX_WAIT:
+        raise wrong(f"must be 0 to {MAX_WAIT} seconds")
+    return seconds
+
+
+class Patience(Wire):
+    """How long to wait for the end of a run."""
+
+    wait: Annotated[
+        int,
+        BeforeValidator(_wait),
+        Field(description="seconds to wait for the end of the run before answering"),
+        WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_WAIT}),
+    ] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +86,12 @@ class RunOperations:
                 Names("getLastWorkerRun", "getWorkerRun", "getWorkerLastRun"),
                 tag="Runs",
                 summary="State and figures of {run}",
-                fields=Nothing,
+                description="With `wait` the answer comes when the run has ended, or after it.",
+                fields=Patience,
                 handler=self.detail,
                 answer=run_answers.WorkerRun,
                 hot=True,
+                validated=True,
             ),
             *in_all_scopes(
                 "POST",
@@ -118,9 +140,12 @@ class RunOperations:
     async def _worker_id(self, call: Call, ref: str) -> str | None:
         return (await self.workers.find(call.caller, ref)).id if ref else None
 
-    async def detail(self, call: Call, wanted: Wire) -> bytes:
+    async def detail(self, call: Call, wanted: Patience) -> bytes:
         caller = call.caller
         run_id = await self.scopes.run_id(call, wanted)
+        if wanted.wait:
+            run = (await self.runs.get(caller, run_id)).run
+            await watched(self.runs, run, wanted.wait, call.request)
 
         async def read() -> bytes:
             return encode(run_views.run_object(await self.runs.get(caller, run_id), self.grace))

@@ -16,6 +16,7 @@ from fyke.api.v2.run_scopes import Names, RunScopes, in_all_scopes
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.model import Origin, Run
 from fyke.domain.runs.service import Runs, StartRequest
+from fyke.domain.runs.start_keys import StartKey
 from fyke.errors import (
     InsufficientBalance,
     InsufficientTraffic,
@@ -84,6 +85,7 @@ class StartOperations:
                 handler=self.start,
                 answer=run_answers.WorkerRunStarted,
                 errors=(TABLE_V2[WorkerNotFound], *REFUSALS),
+                starts=True,
                 path_fields=("workerId",),
             ),
             *in_all_scopes(
@@ -97,21 +99,25 @@ class StartOperations:
                 handler=self.rerun,
                 answer=run_answers.WorkerRunStarted,
                 errors=(TABLE_V2[WorkerNotFound], *REFUSALS),
+                starts=True,
             ),
         ]
 
     async def start(self, call: Call, wanted: StartRun) -> bytes:
-        run = await self.runs.start(call.caller, start_request(wanted.worker_id, wanted))
+        request = start_request(wanted.worker_id, wanted, call.start_key)
+        run = await self.runs.start(call.caller, request)
         return await self.answers.answer(call, run, wanted)
 
     async def rerun(self, call: Call, wanted: StartBody) -> bytes:
         callback_url = callback(wanted.callback_url, required=False)
         source = await self.scopes.run_id(call, wanted)
-        run = await self.runs.rerun(call.caller, source, callback_url, Origin.API_V2)
+        run = await self.runs.rerun(
+            call.caller, source, callback_url, Origin.API_V2, key=call.start_key
+        )
         return await self.answers.answer(call, run, wanted)
 
 
-def start_request(worker_ref: str, body: RunBody) -> StartRequest:
+def start_request(worker_ref: str, body: RunBody, key: StartKey | None) -> StartRequest:
     """What ``body`` asks for; no input at all is an input without fields."""
     return StartRequest(
         worker_ref=worker_ref,
@@ -119,4 +125,5 @@ def start_request(worker_ref: str, body: RunBody) -> StartRequest:
         input=body.input or {"parameters": {"custom": {}}},
         callback_url=callback(body.callback_url, required=False),
         origin=Origin.API_V2,
+        key=key,
     )

@@ -1,0 +1,178 @@
+"""A run as a stream of server-sent events: its state, its log and its rows as they come.
+
+The id of an event is the place behind it, so a client that comes back with the last one goes on
+exactly there; nothing is remembered for it here. The last event is ``end``. A client that comes
+back with the id of that is told by 204 that there is no more, which makes a browser stop asking.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from starlette.responses import Response
+
+from fyke.api.auth import Authenticator, credential
+from fyke.api.decode import WireText, to_text, wrong
+from fyke.api.documents import Media
+from fyke.api.envelope import encode
+from fyke.api.errors import TABLE_V2
+from fyke.api.event_stream import EventStream, comment, event
+from fyke.api.network import header
+from fyke.api.operations import Call, Operation
+from fyke.api.v2.fields import RunRef
+from fyke.api.v2.run_views import run_object
+from fyke.domain.results.headers import with_id
+from fyke.domain.results.model import Row
+from fyke.domain.runs.following import Following, Kinds, News, Place
+from fyke.domain.runs.model import RunState
+from fyke.domain.runs.service import Runs
+from fyke.errors import InvalidFields, RateLimited, RunNotFound, Unauthenticated
+
+STREAMS_PER_KEY = 16
+QUIET_SECONDS = 15.0  # after this long without an event a comment shows that the stream lives
+RETRY_MS = 2_000
+END = "end"
+KINDS = ("status", "log", "rows")
+
+_PLACE = re.compile(r"(\d{1,12})\.(\d{1,12})\.([a-z]+|-)")
+_STATES = {state.value: state for state in RunState} | {"-": None}
+
+
+def _kinds(value: object) -> list[str]:
+    words = [word.strip().lower() for word in to_text(value).split(",")]
+    found = [word for word in words if word]
+    if not found or not set(found) <= set(KINDS):
+        raise wrong(f"must name some of {', '.join(KINDS)}, with commas between them")
+    return found
+
+
+class StreamRef(RunRef):
+    kinds: Annotated[
+        list[str],
+        BeforeValidator(_kinds),
+        Field(description="some of `status`, `log` and `rows`, with commas between them"),
+        WithJsonSchema({"type": "string", "example": "status,log"}),
+    ] = list(KINDS)
+    last_event_id: Annotated[
+        WireText, Field(description="for clients that cannot send the header `Last-Event-ID`")
+    ] = ""
+
+
+_SAMPLE = 'event: log\nid: 1.0.running\ndata: {"list":[{"position":1,"content":"read"}]}\n\n'
+
+
+@dataclass(frozen=True, slots=True)
+class EventOperations:
+    runs: Runs
+    following: Following
+    accounts: Authenticator
+    open: Counter[str] = field(default_factory=Counter)  # key to its streams
+
+    def operations(self) -> list[Operation[Any]]:
+        return [
+            Operation(
+                "GET",
+                "/api/v2/worker-runs/{runId:run}/events",
+                id="streamWorkerRun",
+                tag="Runs",
+                summary="State, log and rows of a run as they come, as server-sent events",
+                description=(
+                    "Events `status` (the run), `log`, `rows` (both with positions) and, last, "
+                    "`end` (the run). Send the id of the last one that came to go on behind it."
+                ),
+                fields=StreamRef,
+                handler=self.stream,
+                produces=(Media("text/event-stream", example=_SAMPLE),),
+                statuses={204: "The `end` has been sent already; there is no more"},
+                headers={"Last-Event-ID": "the id of the last event that came"},
+                errors=(TABLE_V2[RunNotFound],),
+                path_fields=("runId",),
+            )
+        ]
+
+    async def stream(self, call: Call, wanted: StreamRef) -> Response:
+        place = _place(header(call.request.scope, b"last-event-id") or wanted.last_event_id)
+        await self.runs.get(call.caller, wanted.run_id)
+        if place is None:
+            return Response(status_code=204)
+        key = call.caller.key_id
+        if self.open[key] >= STREAMS_PER_KEY:
+            raise RateLimited(5, f"at most {STREAMS_PER_KEY} event streams per key; close one")
+        self.open[key] += 1
+        return EventStream(self._events(call, wanted, place), lambda: self._closed(key))
+
+    def _closed(self, key: str) -> None:
+        self.open[key] -= 1
+        if not self.open[key]:
+            del self.open[key]
+
+    async def _events(
+        self, call: Call, wanted: StreamRef, place: Place
+    ) -> AsyncGenerator[bytes, None]:
+        """Ends with the run, when the run is deleted, and when the key opens nothing any more."""
+        key_text = credential(call.request.scope) or ""
+        yield b"retry: %d\n\n" % RETRY_MS
+        told = asked = monotonic()
+        async with self.following.follow(
+            call.caller, wanted.run_id, place, _chosen(wanted.kinds)
+        ) as follower:
+            while (news := await follower.next()) is not None:
+                message = _message(news)
+                now = monotonic()
+                if now - asked >= QUIET_SECONDS:
+                    asked = now
+                    if not await self._still_admitted(key_text):
+                        return
+                if message is None and now - told >= QUIET_SECONDS:
+                    message = comment("still here")
+                if message is not None:
+                    yield message
+                    told = monotonic()
+                if news.ended:
+                    return
+
+    async def _still_admitted(self, key_text: str) -> bool:
+        try:
+            await self.accounts.authenticate(key_text)
+        except Unauthenticated:
+            return False
+        return True
+
+
+def _chosen(kinds: list[str]) -> Kinds:
+    return Kinds(state="status" in kinds, log="log" in kinds, rows="rows" in kinds)
+
+
+def _place(text: str) -> Place | None:
+    """The place that an event's id names; None when that was the end. Raises ``InvalidFields``."""
+    if not text:
+        return Place()
+    found = _PLACE.fullmatch(text.strip())
+    if found is not None and found[3] == END:
+        return None
+    if found is None or found[3] not in _STATES:
+        raise InvalidFields("Last-Event-ID must be the id of an event of this stream")
+    return Place(int(found[1]), int(found[2]), _STATES[found[3]])
+
+
+def _message(news: News) -> bytes | None:
+    state = END if news.ended else (news.place.state or "-")
+    place = f"{news.place.log}.{news.place.row}.{state}"
+    if news.view is not None:
+        # no grace here: whoever reads the end must not find a run that is about to end
+        return event(END if news.ended else "status", place, encode(run_object(news.view, 0)))
+    if news.log:
+        return event("log", place, encode({"list": news.log}))
+    if news.rows:
+        return event("rows", place, b'{"list":[' + b",".join(map(_row, news.rows)) + b"]}")
+    return None
+
+
+def _row(row: Row) -> bytes:
+    return b'{"position":%d,"row":%s}' % (row.position, with_id(row))

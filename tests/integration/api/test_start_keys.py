@@ -1,0 +1,148 @@
+"""``Idempotency-Key``: a repeated start is the same start, over both versions of the API."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from fyke.domain.runs.model import RunFilter
+from support.api import Api, fails, start_body
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+RUN = "/api/v1/scraper/run"
+KEY = {"idempotency-key": "order 66"}
+NO_RUN = "01HFXXXXXXXXXXXXXXXXXXXXXX"
+
+
+async def runs_of(house: House) -> int:
+    count, _ = await house.services.runs.list(house.owner, RunFilter(), offset=0, limit=1)
+    return count
+
+
+def body_v2(**more: Any) -> dict[str, Any]:
+    return {"input": start_body("")["input"]} | more
+
+
+async def test_fifty_starts_at_once_with_one_key_are_one_run(house: House, api: Api) -> None:
+    worker = await house.publish()
+    answers = await asyncio.gather(
+        *(api.ok(RUN, start_body(worker.id), headers=KEY) for _ in range(50))
+    )
+    assert len({answer["run_slug"] for answer in answers}) == 1
+    assert await runs_of(house) == 1
+
+
+async def test_without_the_header_every_post_is_a_run(house: House, api: Api) -> None:
+    worker = await house.publish()
+    slugs = [(await api.ok(RUN, start_body(worker.id)))["run_slug"] for _ in range(2)]
+    assert len(set(slugs)) == 2
+
+
+async def test_another_request_with_the_same_key_is_refused(house: House, api: Api) -> None:
+    worker = await house.publish()
+    await api.ok(RUN, start_body(worker.id), headers=KEY)
+    other = start_body(worker.id, is_async=False)
+    fails(await api.post(RUN, other, headers=KEY), 409, 4000, "Idempotency-Key", "new key")
+    path = f"/api/v2/workers/{worker.id}/runs"
+    fails(await api.post(path, body_v2(), headers=KEY), 409, 11000, "Idempotency-Key")
+    assert await runs_of(house) == 1
+
+
+async def test_the_same_key_of_another_account_is_another_key(house: House, api: Api) -> None:
+    worker = await house.publish()
+    mine = await api.ok(RUN, start_body(worker.id), headers=KEY)
+    theirs = await api.ok(RUN, start_body(worker.id), headers=KEY, key=house.other_key)
+    assert mine != theirs
+
+
+@pytest.mark.parametrize(
+    "text", ["", "k" * 256, "tab\tkey", "n\u00e9e".encode("latin-1"), "bell\x7f"], ids=repr
+)
+async def test_what_cannot_be_a_key_is_refused(house: House, api: Api, text: Any) -> None:
+    worker = await house.publish()
+    headers = {"idempotency-key": text}
+    fails(await api.post(RUN, start_body(worker.id), headers=headers), 400, 4000, "Idempotency-Key")
+    path = f"/api/v2/workers/{worker.id}/runs"
+    fails(await api.post(path, body_v2(), headers=headers), 422, 11000, "1 to 255 printable")
+    assert await runs_of(house) == 0
+
+
+async def test_a_key_of_255_characters_is_one(house: House, api: Api) -> None:
+    worker = await house.publish()
+    headers = {"idempotency-key": "~ " * 127 + "!"}
+    first = await api.ok(RUN, start_body(worker.id), headers=headers)
+    assert await api.ok(RUN, start_body(worker.id), headers=headers) == first
+
+
+async def test_a_refused_start_leaves_no_key(house: House, api: Api) -> None:
+    worker = await house.publish()
+    await house.withdraw(worker, "v1.0.1")
+    body = start_body(worker.id)
+    assert (await api.post(RUN, body, headers=KEY)).status_code == 400
+    await house.publish(main="print('second')\n")
+    assert (await api.ok(RUN, body, headers=KEY))["run_slug"]
+
+
+async def test_a_retry_is_answered_even_when_the_worker_has_gone(house: House, api: Api) -> None:
+    worker = await house.publish()
+    body = start_body(worker.id, version="v1.0.1")
+    first = await api.ok(RUN, body, headers=KEY)
+    await house.withdraw(worker, "v1.0.1")
+    assert await api.ok(RUN, body, headers=KEY) == first
+
+
+async def test_a_retry_in_sync_mode_waits_on_the_same_run(house: House, api: Api) -> None:
+    worker = await house.publish()
+    body = start_body(worker.id, is_async=False)
+    starts = [asyncio.create_task(api.ok(RUN, body, headers=KEY)) for _ in range(2)]
+    while not await runs_of(house):
+        await asyncio.sleep(0.01)
+    await house.carry_out([{"n": 1}])
+    first, second = await asyncio.gather(*starts)
+    assert first["run_slug"] == second["run_slug"]
+    assert first["status"] == second["status"] == 3
+    assert await runs_of(house) == 1
+    assert (await api.ok(RUN, body, headers=KEY))["run_slug"] == first["run_slug"]
+
+
+async def test_a_deleted_run_is_not_quietly_started_again(house: House, api: Api) -> None:
+    worker = await house.publish()
+    slug = (await api.ok(RUN, start_body(worker.id), headers=KEY))["run_slug"]
+    await house.carry_out()
+    await api.send("DELETE", f"/api/fyke/runs/{slug}")
+    answer = await api.post(RUN, start_body(worker.id), headers=KEY)
+    fails(answer, 409, 4000, "Idempotency-Key", "deleted")
+
+
+async def test_reruns_and_tasks_take_a_key_too(house: House, api: Api) -> None:
+    worker = await house.publish()
+    slug = (await api.ok(RUN, start_body(worker.id)))["run_slug"]
+    task = await house.services.tasks.create(
+        house.owner, worker.id, "Daily", start_body("")["input"], version=None
+    )
+    for path, body in [
+        ("/api/v1/rerun", {"run_slug": slug}),
+        ("/api/v1/task/run", {"task_slug": task.id}),
+        (f"/api/v2/worker-runs/{slug}/rerun", {}),
+        ("/api/v2/worker-runs/last/rerun", {}),
+        (f"/api/v2/workers/{worker.id}/runs/last/rerun", {}),
+        (f"/api/v2/workers/{worker.id}/runs", body_v2()),
+    ]:
+        headers = {"idempotency-key": path}
+        before = await runs_of(house)
+        first = await api.ok(path, body, headers=headers)
+        assert await api.ok(path, body, headers=headers) == first, path
+        assert await runs_of(house) == before + 1, path
+
+
+async def test_a_key_may_be_used_again_after_a_day(
+    house: House, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await house.publish()
+    monkeypatch.setattr("fyke.domain.runs.start_keys.KEPT_MS", 0)
+    first = await api.ok(RUN, start_body(worker.id), headers=KEY)
+    assert await api.ok(RUN, start_body(worker.id), headers=KEY) != first
