@@ -21,7 +21,7 @@ from fyke.domain.accounts.service import Accounts
 from fyke.domain.billing.pricing import Prices
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.service import Catalog
-from fyke.domain.contracts import Lease, Room, RunnerInfo, Usage
+from fyke.domain.contracts import Lease, Room, RunnerInfo, Usage, output_topic
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.results.export.service import Exports
@@ -29,6 +29,7 @@ from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.model import AttemptBatch, Header, PushedRow
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.following import Following
 from fyke.domain.runs.model import Outcome
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.service import Runs
@@ -74,6 +75,7 @@ class House:
     results: SqlResults
     services: ApiServices
     attempts: Attempts
+    bell: DatagramDoorbell
     owner: Caller
     owner_key: str
     other: Caller
@@ -147,6 +149,7 @@ class House:
             lease.run.id, lease.attempt.id, [PushedRow(d) for d in data], headers, lines
         )
         assert await self.results.commit([batch]) == [True]
+        self.bell.ring(output_topic(lease.run.id))
 
     async def end(
         self, lease: Lease, outcome: Outcome = Outcome.SUCCEEDED, message: str = ""
@@ -194,17 +197,19 @@ async def open_house(
     spool = Spool(
         folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900
     )
+    runs = Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(())))
     services = ApiServices(
         accounts=accounts,
         workers=workers,
         removal=WorkerRemoval(storage, rules),
         catalog=Catalog(storage),
         tasks=Tasks(storage, workers),
-        runs=Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(()))),
+        runs=runs,
         results=pages,
         exports=Exports(storage, pages, clock, folder),
         logs=RunLogs(storage, results),
         spool=spool,
+        following=Following(storage, results, runs, bell),
         storage=storage,
     )
     _, owner_key = await accounts.bootstrap()
@@ -217,6 +222,7 @@ async def open_house(
             results=results,
             services=services,
             attempts=Attempts(storage, results, rules),
+            bell=bell,
             owner=owner,
             owner_key=owner_key,
             other=await accounts.authenticate(other_key.key),

@@ -30,6 +30,7 @@ from fyke.api.transport import Transport
 from fyke.api.v1 import account, catalog, results, runs, starts
 from fyke.api.v2 import account as v2_account
 from fyke.api.v2 import catalog as v2_catalog
+from fyke.api.v2 import events as v2_events
 from fyke.api.v2 import results as v2_results
 from fyke.api.v2 import runs as v2_runs
 from fyke.api.v2 import starts as v2_starts
@@ -44,6 +45,7 @@ from fyke.domain.overview import Overview
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
+from fyke.domain.runs.following import Following
 from fyke.domain.runs.service import Runs
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.removal import WorkerRemoval
@@ -75,6 +77,7 @@ class ApiServices:
     exports: Exports
     logs: RunLogs
     spool: Spool
+    following: Following
     storage: Storage
 
 
@@ -166,6 +169,9 @@ def _operations(services: ApiServices, config: ApiConfig, clock: Clock) -> list[
         *v2_starts.StartOperations(services.runs, scopes, start_answers).operations(),
         *v2_runs.RunOperations(
             services.runs, services.workers, services.logs, links, grace, scopes
+        ).operations(),
+        *v2_events.EventOperations(
+            services.runs, services.following, services.accounts
         ).operations(),
         *v2_results.ResultOperations(services.results, export_links, scopes).operations(),
         *own_workers.WorkerOperations(services.workers, services.removal, overview).operations(),

@@ -19,6 +19,7 @@ from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.following import Following
 from fyke.domain.runs.service import Runs
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.removal import WorkerRemoval
@@ -32,6 +33,7 @@ from fyke.timers.callbacks import CallbackTimer
 from fyke.timers.leases import LeaseTimer
 from fyke.timers.loop import Timer, run_timers
 from fyke.timers.retention import RetentionTimer
+from fyke.timers.start_keys import StartKeyTimer
 
 
 async def serve_server(settings: Settings, listener: socket.socket) -> None:
@@ -67,6 +69,7 @@ def _timers(house: House) -> list[Timer]:
     runs = make_runs(house)
     timers: list[Timer] = [
         LeaseTimer(Attempts(house.storage, house.results, house.rules)),
+        StartKeyTimer(house.storage),
         CallbackTimer(
             house.storage, notifier, house.doorbell, SystemClock(), master_secret(settings)
         ),
@@ -105,17 +108,19 @@ def _spool(settings: Settings) -> Spool:
 def _api_services(house: House, spool: Spool) -> ApiServices:
     workers = make_workers(house)
     results = RunResults(house.storage, house.results, house.settings.scratch_dir)
+    runs = make_runs(house)
     return ApiServices(
         accounts=Accounts(house.storage, SystemClock()),
         workers=workers,
         removal=WorkerRemoval(house.storage, house.rules),
         catalog=Catalog(house.storage),
         tasks=Tasks(house.storage, workers),
-        runs=make_runs(house),
+        runs=runs,
         results=results,
         exports=Exports(house.storage, results, SystemClock(), house.settings.scratch_dir),
         logs=RunLogs(house.storage, house.results),
         spool=spool,
+        following=Following(house.storage, house.results, runs, house.doorbell),
         storage=house.storage,
     )
 

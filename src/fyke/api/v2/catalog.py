@@ -95,6 +95,7 @@ class CatalogOperations:
                 handler=self.input_schema,
                 answer=answers.WorkerInputSchema,
                 errors=(unknown, unavailable),
+                validated=True,
                 path_fields=("workerId",),
             ),
             Operation(
