@@ -25,9 +25,11 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from fyke.domain.accounts.model import Account, ApiKey, User
+from fyke.domain.accounts.plans import Plan
 from fyke.domain.billing.model import LedgerEntry
 from fyke.domain.callbacks.model import Delivery
 from fyke.domain.logs.model import LogEntry
+from fyke.domain.queue.model import QueueItem
 from fyke.domain.results.model import AttemptBatch, Header, Row, RunTotals
 from fyke.domain.runs.model import (
     Attempt,
@@ -71,6 +73,7 @@ class AccountStore(Protocol):
     def user(self, user_id: str) -> User | None: ...
     def users(self, account_id: str) -> list[User]: ...
     def set_time_zone(self, account_id: str, time_zone: str) -> None: ...
+    def set_plan(self, account_id: str, plan: Plan) -> None: ...
     def add_key(self, key: ApiKey) -> None: ...
     def key_by_digest(self, digest: str) -> ApiKey | None: ...
     def keys(self, account_id: str) -> list[ApiKey]: ...
@@ -307,7 +310,8 @@ class RunStore(Protocol):
         """Take waiting subtasks of runs that are ready or running, oldest run first, then by
         ordinal, as far as the room reaches, and make an attempt for each (fresh id, token 1, the
         subtask becomes running). Two runners never get the same one. The first subtask that does
-        not fit ends the search, so that a large run is not starved by small ones.
+        not fit ends the search, so that a large run is not starved by small ones. A run that would
+        begin beyond what its account's plan allows is passed over.
         """
         ...
 
@@ -376,6 +380,78 @@ class StartKeyStore(Protocol):
         ...
 
 
+class QueueStore(Protocol):
+    """Starts that are held until somebody activates them."""
+
+    def add(self, item: QueueItem) -> None: ...
+    def get(self, item_id: str) -> QueueItem | None: ...
+    def page(
+        self, account_id: str, waiting: bool | None, *, offset: int, limit: int
+    ) -> tuple[int, list[QueueItem]]:
+        """Total count, and one page, newest first; ``waiting`` None means all."""
+        ...
+
+    def explain(self, item_id: str, reason: str) -> bool:
+        """Write why it waits; False when it no longer does."""
+        ...
+
+    def end(self, item_id: str, at: int, reason: str, run_id: str = "") -> bool:
+        """Let it wait no more; False when it no longer did. Of several who try one is told True."""
+        ...
+
+    def forget(self, before: int, limit: int) -> int:
+        """Remove what has not been waiting since before that, at most ``limit``; say how many."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerLoad:
+    """What the living attempts of one runner have been given."""
+
+    runner_id: str
+    cpus: float
+    memory_mb: int
+
+
+class AdmissionStore(Protocol):
+    """What stands between a run and its start. Whoever decides holds ``accounts.lock``."""
+
+    def under_way(self, account_id: str) -> frozenset[str]:
+        """Runs of the account that have begun and not ended, those of which an attempt is being
+        put up included."""
+        ...
+
+    def open(self, account_id: str, most: int) -> int:
+        """How many runs of the account have not ended, counted up to ``most``."""
+        ...
+
+    def ahead(self, run_id: str, most: int) -> int:
+        """How many waiting subtasks of all older runs there are, counted up to ``most``."""
+        ...
+
+    def loads(self) -> list[RunnerLoad]: ...
+    def ready(self, account_id: str, limit: int) -> list[str]:
+        """Runs that have not begun, newest first."""
+        ...
+
+
+class ServerStore(Protocol):
+    """The servers that share this state."""
+
+    def beat(self, server_id: str, now: int) -> None:
+        """Note that it lives."""
+        ...
+
+    def living(self, since: int) -> int:
+        """How many have given a sign of life since then."""
+        ...
+
+    def drop(self, server_id: str) -> None: ...
+    def drop_silent(self, since: int) -> None:
+        """Remove those that have given no sign of life since then."""
+        ...
+
+
 class LedgerStore(Protocol):
     def append(self, entry: LedgerEntry) -> None:
         """Add the entry and move the account's balance, hold and traffic with it: HOLD lowers
@@ -423,6 +499,9 @@ class Transaction(Protocol):
     schedules: ScheduleStore
     runs: RunStore
     start_keys: StartKeyStore
+    queue: QueueStore
+    admission: AdmissionStore
+    servers: ServerStore
     ledger: LedgerStore
     outbox: OutboxStore
 
@@ -532,6 +611,7 @@ WORK = "work"  # subtasks are waiting
 STOP = "stop"  # a run wants its attempts stopped
 OUTBOX = "outbox"  # a delivery is due
 SCHEDULES = "schedules"  # a schedule was changed
+SERVERS = "servers"  # a server has come or gone
 
 
 def run_topic(run_id: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fyke.domain.accounts.plans import Plan
+
 KEY_PREFIX = "scraper_api_"
 
 
@@ -32,6 +34,7 @@ class Account:
     traffic_expires_at: int
     created_at: int
     time_zone: str = "UTC"  # of schedules that name none of their own; an IANA name
+    plan: Plan = Plan.UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class ApiKey:
     expires_at: int  # 0 = never
     revoked_at: int  # 0 = not
     last_used_at: int
+    rate_limit: int = 0  # requests a second, 0 = as the installation says
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +77,4 @@ class Caller:
     user_id: str
     key_id: str
     role: Role = Role.OWNER
+    rate_limit: int = 0  # of the key, see ``ApiKey``

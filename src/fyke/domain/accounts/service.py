@@ -14,9 +14,10 @@ from decimal import Decimal
 
 from fyke.domain.accounts.keys import NewKey, digest, generate, has_key_form, shown_prefix
 from fyke.domain.accounts.model import Account, ApiKey, Caller, Role, User
+from fyke.domain.accounts.plans import Plan, plan_named
 from fyke.domain.accounts.rights import require_editor, require_operator
 from fyke.domain.billing.model import MICROS, EntryKind, LedgerEntry
-from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.contracts import WORK, Storage, Transaction
 from fyke.errors import (
     Conflict,
     ExpiredKey,
@@ -34,6 +35,8 @@ from fyke.kit.ids import is_ulid, new_ulid
 OPERATOR_NAME = "owner"
 LOCAL_KEY_NAME = "local"
 FIRST_KEY_NAME = "first"
+
+MAX_RATE = 100_000  # requests a second of one key
 
 CACHE_SECONDS = 1.0
 _CACHE_ENTRIES = 4096
@@ -56,9 +59,21 @@ class _Known:
 class Accounts:
     """The accounts of this installation, their users and keys."""
 
-    def __init__(self, storage: Storage, clock: Clock) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        *,
+        default_plan: Plan = Plan.FREE,
+        rate_limit: int = 0,
+    ) -> None:
+        """``default_plan`` is that of every further account; ``rate_limit`` is what a key may do in
+        a second when it has no limit of its own, 0 = unlimited.
+        """
         self._storage = storage
         self._clock = clock
+        self._default_plan = default_plan
+        self._rate_limit = rate_limit
         self._known: dict[str, _Known] = {}
 
     # --- who is asking ---------------------------------------------------------------------
@@ -109,7 +124,7 @@ class Accounts:
             existing = tx.accounts.operator()
             if existing is not None:
                 return existing, None
-            account = _add_account(tx, OPERATOR_NAME, operator=True)
+            account = _add_account(tx, OPERATOR_NAME, Plan.UNLIMITED, operator=True)
             user = _add_user(tx, account)
             _add_key(tx, account.id, user.id, LOCAL_KEY_NAME, key)
             return account, key
@@ -136,7 +151,7 @@ class Accounts:
         def work(tx: Transaction) -> tuple[Account, NewKey]:
             if tx.accounts.by_name(name) is not None:
                 raise Conflict(f'name: the account "{name}" exists already; choose another name')
-            account = _add_account(tx, name, operator=False)
+            account = _add_account(tx, name, self._default_plan, operator=False)
             user = _add_user(tx, account)
             return account, _add_key(tx, account.id, user.id, FIRST_KEY_NAME, key)
 
@@ -186,19 +201,43 @@ class Accounts:
 
         return await self._storage.write(work)
 
+    async def set_plan(self, caller: Caller, name: str, plan: str) -> Account:
+        """Put the named account on the named plan. What is under way goes on in any case.
+
+        Raises ``Forbidden``, ``NotFound``, ``InvalidRequest`` for an unknown plan.
+        """
+        require_operator(caller, "Changing plans")
+        wanted = plan_named(plan)
+
+        def work(tx: Transaction) -> Account:
+            account = _named(tx, name)
+            tx.accounts.set_plan(account.id, wanted)
+            tx.ring(WORK)  # what the old plan has held may begin now
+            return tx.accounts.get(account.id) or account
+
+        return await self._storage.write(work)
+
     # --- keys ------------------------------------------------------------------------------
 
     async def create_key(
-        self, caller: Caller, name: str, *, account: str | None = None, expires_at: int = 0
+        self,
+        caller: Caller,
+        name: str,
+        *,
+        account: str | None = None,
+        expires_at: int = 0,
+        rate_limit: int = 0,
     ) -> NewKey:
         """Make a key for the caller's account, or (operator only) for the one named.
 
-        ``expires_at`` is in ms since the epoch, 0 = never. The key's text is in the answer and
+        ``expires_at`` is in ms since the epoch, 0 = never; ``rate_limit`` in requests a second, 0 =
+        as the installation says, and only the operator may grant more than that. The key's text is in the answer and
         nowhere else afterwards. Raises ``Forbidden``, ``NotFound``, ``InvalidRequest``,
         ``Conflict`` when a living key of the account has this name.
         """
         require_editor(caller, "Creating keys")
         wanted = _key_name(name)
+        self._check_rate(caller, rate_limit)
         key = generate()
 
         def work(tx: Transaction) -> NewKey:
@@ -209,9 +248,18 @@ class Accounts:
                 raise Conflict(
                     f'name: a key named "{wanted}" exists already; revoke it or choose another name'
                 )
-            return _add_key(tx, target, user_id, wanted, key, expires_at)
+            return _add_key(tx, target, user_id, wanted, key, expires_at, rate_limit)
 
         return await self._storage.write(work)
+
+    def _check_rate(self, caller: Caller, rate_limit: int) -> None:
+        if not 0 <= rate_limit <= MAX_RATE:
+            raise InvalidRequest(f"rate_limit must be 0 to {MAX_RATE} requests a second")
+        if self._rate_limit and rate_limit > self._rate_limit and not caller.operator:
+            raise Forbidden(
+                f"rate_limit: only the operator may grant more than {self._rate_limit} requests "
+                "a second"
+            )
 
     async def list_keys(self, caller: Caller, *, account: str | None = None) -> list[ApiKey]:
         """The keys of the caller's account, or (operator only) of the one named."""
@@ -279,11 +327,12 @@ def _look_up(tx: Transaction, wanted: str) -> tuple[Caller, ApiKey, int]:
         user_id=user.id,
         key_id=key.id,
         role=user.role,
+        rate_limit=key.rate_limit,
     )
     return caller, key, tx.now
 
 
-def _add_account(tx: Transaction, name: str, *, operator: bool) -> Account:
+def _add_account(tx: Transaction, name: str, plan: Plan, *, operator: bool) -> Account:
     account = Account(
         id=new_ulid(),
         name=name,
@@ -293,6 +342,7 @@ def _add_account(tx: Transaction, name: str, *, operator: bool) -> Account:
         traffic_bytes=0,
         traffic_expires_at=0,
         created_at=tx.now,
+        plan=plan,
     )
     tx.accounts.add(account)
     return account
@@ -313,7 +363,13 @@ def _add_user(tx: Transaction, account: Account) -> User:
 
 
 def _add_key(
-    tx: Transaction, account_id: str, user_id: str, name: str, key: str, expires_at: int = 0
+    tx: Transaction,
+    account_id: str,
+    user_id: str,
+    name: str,
+    key: str,
+    expires_at: int = 0,
+    rate_limit: int = 0,
 ) -> NewKey:
     stored = ApiKey(
         id=new_ulid(),
@@ -326,6 +382,7 @@ def _add_key(
         expires_at=expires_at,
         revoked_at=0,
         last_used_at=0,
+        rate_limit=rate_limit,
     )
     tx.accounts.add_key(stored)
     return NewKey(stored.id, name, key)

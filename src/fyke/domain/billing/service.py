@@ -23,17 +23,22 @@ def place_hold(tx: Transaction, prices: Prices, run: Run) -> int:
     """
     if not prices.any() and not prices.traffic_quota:
         return 0
-    account = tx.accounts.lock(run.account_id)
+    amount = needed(prices, run, tx.accounts.lock(run.account_id), tx.now)
+    if amount:
+        _append(tx, run, EntryKind.HOLD, usd=-amount)
+    return amount
+
+
+def needed(prices: Prices, run: Run, account: Account | None, now: int) -> int:
+    """What ``place_hold`` would set aside; raises what it would raise, and changes nothing."""
     if account is None:
         raise UserMissing
     available = account.balance_micros - account.held_micros
     amount = hold(prices, run.limits, subtasks=run.subtasks, available=available)
     if amount > 0 and available < amount:
         raise InsufficientBalance(_too_little(amount, available))
-    if prices.traffic_quota and _traffic_left(account, tx.now) <= 0:
+    if prices.traffic_quota and _traffic_left(account, now) <= 0:
         raise InsufficientTraffic
-    if amount:
-        _append(tx, run, EntryKind.HOLD, usd=-amount)
     return amount
 
 

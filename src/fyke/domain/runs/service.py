@@ -20,6 +20,7 @@ from fyke.domain.contracts import (
     Transaction,
     run_topic,
 )
+from fyke.domain.runs.admission import AT_ONCE, refuse_beyond_plan
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.model import (
     Origin,
@@ -117,6 +118,15 @@ class Runs:
         earlier = await self._started_before(caller, request.key)
         if earlier is not None:
             return earlier
+        run, worker, parts = await self.prepare(caller, request)
+        return await self._admit(caller, request, run, worker, parts)
+
+    async def prepare(
+        self, caller: Caller, request: StartRequest
+    ) -> tuple[Run, Worker, list[dict[str, Any]]]:
+        """Check all of a start that does not depend on what else is going on; return the run that
+        it would be, its worker and its cut input. Nothing is written.
+        """
         worker = await self._workers.find(caller, request.worker_ref)
         version = await self._workers.version(worker, request.version)
         wanted = read_input(request.input, version.defaults)
@@ -129,8 +139,13 @@ class Runs:
         parts = split(schema, wanted.custom, limit=self._rules.max_subtasks)
         if request.callback_url:
             self._callbacks.check(request.callback_url)
-        run = self._new_run(caller, request, worker, version, wanted, len(parts))
-        return await self._admit(caller, request, run, worker, parts)
+        return self._new_run(caller, request, worker, version, wanted, len(parts)), worker, parts
+
+    def refuse_without_space(self) -> None:
+        """Raise ``Unavailable`` when the disk is too full to take anything new."""
+        shortage = self._disk_shortage()
+        if shortage:
+            raise Unavailable(shortage)
 
     async def _started_before(self, caller: Caller, key: StartKey | None) -> Run | None:
         if key is None:
@@ -187,9 +202,7 @@ class Runs:
         worker: Worker,
         parts: list[dict[str, Any]],
     ) -> Run:
-        shortage = self._disk_shortage()
-        if shortage:
-            raise Unavailable(shortage)
+        self.refuse_without_space()
 
         def work(tx: Transaction) -> Run:
             key = request.key
@@ -197,6 +210,8 @@ class Runs:
             if earlier is not None:
                 return _still_there(tx, earlier)
             self._check_isolation(tx, worker)
+            if request.origin in AT_ONCE:
+                refuse_beyond_plan(tx, run.account_id)
             dated = replace(run, created_at=tx.now)
             held = place_hold(tx, self._rules.prices, dated)
             admitted = replace(dated, hold_micros=held)

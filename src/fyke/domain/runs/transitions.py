@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fyke.domain.billing.pricing import Prices, charge
 from fyke.domain.billing.service import settle
 from fyke.domain.callbacks.outbox import enqueue
-from fyke.domain.contracts import STOP, Transaction, run_topic
+from fyke.domain.contracts import STOP, WORK, Transaction, run_topic
 from fyke.domain.runs.lifecycle import Event, Instruction, Step, advance
 from fyke.domain.runs.model import Outcome, Run, RunEvent
 from fyke.domain.runs.outcome import sentence
@@ -114,3 +114,11 @@ def _carry_out(tx: Transaction, rules: Rules, run: Run, step: Step) -> None:
             settle(tx, rules.prices, run)
             enqueue(tx, run)
             tx.ring(run_topic(run.id))
+            _let_others_begin(tx, run)
+
+
+def _let_others_begin(tx: Transaction, run: Run) -> None:
+    """Wake the runners when the end of ``run`` makes room under its account's plan."""
+    account = tx.accounts.get(run.account_id)
+    if account is not None and account.plan.most is not None:
+        tx.ring(WORK)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, and_, or_, select, update
 
 from fyke.domain.accounts.model import Account, ApiKey, User
+from fyke.domain.accounts.plans import Plan
 from fyke.errors import Conflict
 from fyke.storage.sql.dialects import fetch_one, insert_new, locking, storable
 from fyke.storage.sql.records import columns, many, one, record, took_place
@@ -54,6 +55,10 @@ class SqlAccounts:
     def set_time_zone(self, account_id: str, time_zone: str) -> None:
         mine = update(accounts).where(accounts.c.id == account_id)
         self._db.execute(mine.values(time_zone=time_zone))
+
+    def set_plan(self, account_id: str, plan: Plan) -> None:
+        mine = update(accounts).where(accounts.c.id == account_id)
+        self._db.execute(mine.values(plan=plan.value))
 
     def add_user(self, user: User) -> None:
         """Raise ``Conflict`` when the account already has a user of this name."""

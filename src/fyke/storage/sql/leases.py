@@ -4,18 +4,20 @@ On SQLite the transaction has the database to itself, and one look at the queue 
 PostgreSQL several runners lease at once. The order of locks is the same for all who change a
 run's subtasks, the run first, so that nobody waits in a circle:
 
-1. look at the queue without locks and see what fits;
+1. look at the queue without locks and see what fits and what the plans allow to begin;
 2. lock the runs of it in shared mode, which waits for whoever is ending one of them, and then
    tells truly which may still start something;
-3. lock waiting subtasks of these runs, passing over those that another runner has in hand.
+3. lock waiting subtasks of these runs, passing over those that another runner has in hand;
+4. lock those accounts whose plan has a limit and of which a run would begin, and count again.
 
-When others were quicker with all subtasks of these runs, look again without these runs.
+When others were quicker with all subtasks of these runs, look again without these runs. Runs that
+are held by the plan of their account are passed over, unlike what is only too large for now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, text, tuple_, update
@@ -24,6 +26,7 @@ from fyke.domain.contracts import Lease, Room
 from fyke.domain.runs.model import Attempt, Subtask, SubtaskState
 from fyke.kit.ids import new_ulid
 from fyke.storage.sql.dialects import driver_sql, is_sqlite
+from fyke.storage.sql.plan_room import PlanRoom, Waiting
 from fyke.storage.sql.records import columns, record
 from fyke.storage.sql.run_rows import runs_by_id
 from fyke.storage.sql.tables import attempts, runs, subtasks
@@ -33,19 +36,20 @@ _TOLERANCE = 1e-9
 
 # CROSS JOIN keeps SQLite from starting at the runs: the queue is short, their history is not.
 QUEUE = (
-    "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb"
+    "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running'"
     " FROM subtasks s {join} runs r {on} r.id = s.run_id"
     " WHERE s.state = 'waiting' AND r.state IN ('ready', 'running'){besides}"
     " ORDER BY s.run_id, s.ordinal LIMIT {limit}"
 )
 
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    run_id: str
-    ordinal: int
-    cpus: float
-    memory_mb: int
+# The same where some accounts are full: by run, for one that is held may have many subtasks.
+QUEUE_PAST_FULL = (
+    "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running'"
+    " FROM runs r {join} subtasks s {on} s.run_id = r.id"
+    " WHERE r.state IN ('ready', 'running') AND s.state = 'waiting'"
+    " AND (r.state = 'running' OR r.account_id NOT IN ({full}){begun}){besides}"
+    " ORDER BY r.id, s.ordinal LIMIT {limit}"
+)
 
 
 class _RoomLeft:
@@ -59,7 +63,7 @@ class _RoomLeft:
     def copy(self) -> _RoomLeft:
         return _RoomLeft(Room(self.cpus, self.memory_mb, self.slots))
 
-    def take(self, waiting: _Waiting) -> bool:
+    def take(self, waiting: Waiting) -> bool:
         """Use up the room for one attempt; False when it does not fit."""
         fits = (
             self.slots > 0
@@ -73,17 +77,26 @@ class _RoomLeft:
         return fits
 
 
-def queue_query(connection: Connection, limit: int, besides: int = 0) -> str:
-    """Return the query for the head of the queue, without ``besides`` runs named as values."""
-    sqlite = is_sqlite(connection)
-    marks = ", ".join("?" * besides)
-    statement = QUEUE.format(
-        join="CROSS JOIN" if sqlite else "JOIN",
+def queue_query(
+    connection: Connection, limit: int, besides: int = 0, full: int = 0, begun: int = 0
+) -> str:
+    """Return the query for the head of the queue, without what begins of ``full`` accounts, but
+    with their ``begun`` runs, and without ``besides`` runs: so many values, in this order.
+    """
+    form = QUEUE_PAST_FULL if full else QUEUE
+    statement = form.format(
+        join="CROSS JOIN" if is_sqlite(connection) else "JOIN",
         on="ON",
-        besides=f" AND s.run_id NOT IN ({marks})" if besides else "",
+        full=_marks(full),
+        begun=f" OR r.id IN ({_marks(begun)})" if begun else "",
+        besides=f" AND s.run_id NOT IN ({_marks(besides)})" if besides else "",
         limit=int(limit),
     )
     return driver_sql(connection, statement)
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
 
 
 class LeaseTable:
@@ -93,31 +106,38 @@ class LeaseTable:
 
     def lease(self, runner_id: str, room: Room, lease_until: int) -> list[Lease]:
         left = _RoomLeft(room)
+        plans = PlanRoom(self._db)
         passed: list[str] = []  # runs whose waiting subtasks are all in other hands
-        taken: list[_Waiting] = []
+        taken: list[Waiting] = []
         while left.slots > 0:
             limit = left.slots
-            waiting = self._queue(limit, passed)
-            planned = _fitting(waiting, left.copy())
+            full = plans.full
+            waiting = self._queue(limit, passed, plans)
+            permitted = plans.permit(waiting)
+            if len(permitted) < len(waiting) and plans.full != full:
+                continue  # look past the accounts that have just turned out to be full
+            planned = _fitting(permitted, left.copy())
             if not planned:
                 break
-            got = self._claim(planned, left)
+            got = self._claim(planned, left, plans)
             taken += got
             if not got:
                 passed += {item.run_id: None for item in planned}
-            elif len(got) == len(planned) < max(len(waiting), limit):
+            elif len(got) == len(planned) < max(len(permitted), limit):
                 break  # the next one does not fit, or there is none
         return self._make_attempts(runner_id, lease_until, taken) if taken else []
 
-    def _queue(self, limit: int, passed: list[str]) -> list[_Waiting]:
-        statement = queue_query(self._db, limit, len(passed))
-        found = self._db.exec_driver_sql(statement, tuple(passed))
-        return [_Waiting(*row) for row in found]
+    def _queue(self, limit: int, passed: list[str], plans: PlanRoom) -> list[Waiting]:
+        full = plans.full
+        begun = plans.begun_of(full)
+        statement = queue_query(self._db, limit, len(passed), len(full), len(begun))
+        found = self._db.exec_driver_sql(statement, (*full, *begun, *passed))
+        return [Waiting(*row) for row in found]
 
-    def _claim(self, planned: list[_Waiting], left: _RoomLeft) -> list[_Waiting]:
+    def _claim(self, planned: list[Waiting], left: _RoomLeft, plans: PlanRoom) -> list[Waiting]:
         """Mark as running what can be had of the plan's runs, and count the room down."""
         if not is_sqlite(self._db):
-            planned = self._lock(planned)
+            planned = plans.confirm(self._lock(planned))
         got = []
         for item in planned:
             if not left.take(item):
@@ -136,7 +156,7 @@ class LeaseTable:
             self._db.execute(change, keys)
         return got
 
-    def _lock(self, planned: list[_Waiting]) -> list[_Waiting]:
+    def _lock(self, planned: list[Waiting]) -> list[Waiting]:
         """Steps 2 and 3 above: at most as many as planned, of the same runs, in order."""
         of_run = {item.run_id: item for item in planned}
         shared = (
@@ -155,13 +175,10 @@ class LeaseTable:
             .limit(len(planned))
             .with_for_update(skip_locked=True)
         )
-        return [
-            _Waiting(row.run_id, row.ordinal, of_run[row.run_id].cpus, of_run[row.run_id].memory_mb)
-            for row in self._db.execute(free)
-        ]
+        return [replace(of_run[row.run_id], ordinal=row.ordinal) for row in self._db.execute(free)]
 
     def _make_attempts(
-        self, runner_id: str, lease_until: int, taken: Sequence[_Waiting]
+        self, runner_id: str, lease_until: int, taken: Sequence[Waiting]
     ) -> list[Lease]:
         run_of = runs_by_id(self._db, {item.run_id for item in taken})
         subtask_of = self._subtasks_by_key([(item.run_id, item.ordinal) for item in taken])
@@ -179,7 +196,7 @@ class LeaseTable:
         return {(subtask.run_id, subtask.ordinal): subtask for subtask in found}
 
 
-def _fitting(waiting: list[_Waiting], left: _RoomLeft) -> list[_Waiting]:
+def _fitting(waiting: list[Waiting], left: _RoomLeft) -> list[Waiting]:
     """Return the head of the queue up to the first that does not fit: were it passed over,
     small ones behind it could keep it waiting for ever.
     """

@@ -85,6 +85,7 @@ accounts = Table(
     _number("traffic_expires_at"),
     _number("created_at"),
     Column("time_zone", StorableText(), nullable=False, server_default="UTC"),
+    Column("plan", StorableText(), nullable=False, server_default="unlimited"),
     UniqueConstraint("name"),
 )
 
@@ -123,6 +124,7 @@ api_keys = Table(
     _number("expires_at"),
     _number("revoked_at"),
     _number("last_used_at"),
+    Column("rate_limit", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("digest"),
     Index(None, "account_id"),
 )
@@ -230,6 +232,21 @@ Index(
     runs.c.id,
     sqlite_where=text("finished_at > 0"),
     postgresql_where=text("finished_at > 0"),
+)
+
+# what counts against a plan, and what may still be handed out; see plan_room.py and leases.py
+Index(
+    "ix_runs_under_way",
+    runs.c.account_id,
+    runs.c.id,
+    sqlite_where=text("state IN ('running', 'ending', 'aborting')"),
+    postgresql_where=text("state IN ('running', 'ending', 'aborting')"),
+)
+Index(
+    "ix_runs_open",
+    runs.c.id,
+    sqlite_where=text("state IN ('ready', 'running')"),
+    postgresql_where=text("state IN ('ready', 'running')"),
 )
 
 # what a schedule asks before it starts another run of its task

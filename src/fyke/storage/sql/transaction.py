@@ -14,21 +14,27 @@ from sqlalchemy import Connection
 
 from fyke.domain.contracts import (
     AccountStore,
+    AdmissionStore,
     LedgerStore,
     OutboxStore,
+    QueueStore,
     RunStore,
     ScheduleStore,
+    ServerStore,
     StartKeyStore,
     TaskStore,
     WorkerStore,
 )
 from fyke.storage.sql.accounts import SqlAccounts
+from fyke.storage.sql.admission import SqlAdmission
 from fyke.storage.sql.counts import RunCounts
 from fyke.storage.sql.dialects import now_ms
 from fyke.storage.sql.ledger import SqlLedger
 from fyke.storage.sql.outbox import SqlOutbox
+from fyke.storage.sql.queue import SqlQueue
 from fyke.storage.sql.runs import SqlRuns
 from fyke.storage.sql.schedules import SqlSchedules
+from fyke.storage.sql.servers import SqlServers
 from fyke.storage.sql.start_keys import SqlStartKeys
 from fyke.storage.sql.tasks import SqlTasks
 from fyke.storage.sql.workers import SqlWorkers
@@ -55,6 +61,9 @@ class SqlTransaction:
         self.schedules: ScheduleStore = SqlSchedules(connection)
         self.runs: RunStore = SqlRuns(connection, counts=self._counts, hiding=hiding)
         self.start_keys: StartKeyStore = SqlStartKeys(connection)
+        self.queue: QueueStore = SqlQueue(connection)
+        self.admission: AdmissionStore = SqlAdmission(connection)
+        self.servers: ServerStore = SqlServers(connection)
         self.ledger: LedgerStore = SqlLedger(connection)
         self.outbox: OutboxStore = SqlOutbox(connection)
 

@@ -1,0 +1,1 @@
+"""The run queue: starts that are held until somebody activates them."""

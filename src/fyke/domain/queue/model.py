@@ -1,0 +1,26 @@
+"""What is held in the run queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class QueueItem:
+    """A start that is held. Once it has been activated or released it waits no more, for good.
+
+    ``input_json`` is the whole object with ``parameters``; ``reason`` says why it waits, or why it
+    no longer does. Times in ms, 0 = not yet.
+    """
+
+    id: str
+    account_id: str
+    worker_id: str
+    version: str
+    input_json: str
+    callback_url: str
+    waiting: bool
+    reason: str
+    run_id: str  # once it was activated
+    created_at: int
+    ended_at: int

@@ -1,0 +1,50 @@
+"""Whether an account may start another run at once.
+
+A start that says so is refused when the account has as many runs as its plan allows. Those that
+have not begun count too, because otherwise a burst would pass before the first of it has begun.
+Starts of other origins are accepted and wait; the lease holds them to the plan.
+"""
+
+from __future__ import annotations
+
+from fyke.domain.accounts import plans
+from fyke.domain.accounts.model import Account
+from fyke.domain.contracts import Transaction
+from fyke.domain.runs.model import Origin
+from fyke.errors import PlanLimitReached, UserMissing
+
+AT_ONCE = frozenset({Origin.API_V2})  # origins whose starts never wait for a plan
+RETRY_SECONDS = 10
+
+
+def refuse_beyond_plan(tx: Transaction, account_id: str) -> None:
+    """Raise ``PlanLimitReached``. From here on the account's starts wait for this transaction, so
+    of many at the same time exactly as many pass as there is room for.
+    """
+    account = _account(tx, account_id)
+    if account.plan.most is None:
+        return
+    account = tx.accounts.lock(account_id) or account
+    most = account.plan.most
+    if most is not None and tx.admission.open(account_id, most) >= most:
+        raise PlanLimitReached(
+            f"Plan limit reached: {plans.full(account.plan)}; "
+            "wait until one of them has ended, or hold the run in the run queue",
+            retry_after=RETRY_SECONDS,
+        )
+
+
+def beyond_plan(tx: Transaction, account_id: str) -> str:
+    """The sentence of ``refuse_beyond_plan``, or ``""``; nothing is locked."""
+    account = _account(tx, account_id)
+    most = account.plan.most
+    if most is None or tx.admission.open(account_id, most) < most:
+        return ""
+    return plans.full(account.plan)
+
+
+def _account(tx: Transaction, account_id: str) -> Account:
+    account = tx.accounts.get(account_id)
+    if account is None:
+        raise UserMissing
+    return account

@@ -1,0 +1,58 @@
+"""Items of the run queue."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, func, insert, literal_column, select, update
+
+from fyke.domain.queue.model import QueueItem
+from fyke.storage.sql.queue_tables import queue_items
+from fyke.storage.sql.records import columns, many, one, took_place
+
+# literal, because a partial index is used only where the database sees its condition
+_ENDED = queue_items.c.ended_at > literal_column("0")
+
+
+class SqlQueue:
+    """``contracts.QueueStore`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def add(self, item: QueueItem) -> None:
+        self._db.execute(insert(queue_items), columns(item))
+
+    def get(self, item_id: str) -> QueueItem | None:
+        return one(
+            self._db.execute(select(queue_items).where(queue_items.c.id == item_id)), QueueItem
+        )
+
+    def page(
+        self, account_id: str, waiting: bool | None, *, offset: int, limit: int
+    ) -> tuple[int, list[QueueItem]]:
+        mine = [queue_items.c.account_id == account_id]
+        if waiting is not None:
+            mine.append(queue_items.c.waiting == waiting)
+        total = self._db.execute(
+            select(func.count()).select_from(queue_items).where(*mine)
+        ).scalar_one()
+        query = select(queue_items).where(*mine).order_by(queue_items.c.id.desc())
+        return total, many(self._db.execute(query.limit(limit).offset(offset)), QueueItem)
+
+    def explain(self, item_id: str, reason: str) -> bool:
+        return self._change(item_id, reason=reason)
+
+    def end(self, item_id: str, at: int, reason: str, run_id: str = "") -> bool:
+        return self._change(item_id, waiting=False, ended_at=at, reason=reason, run_id=run_id)
+
+    def _change(self, item_id: str, **values: object) -> bool:
+        still = update(queue_items).where(queue_items.c.id == item_id, queue_items.c.waiting)
+        return took_place(self._db.execute(still.values(**values)))
+
+    def forget(self, before: int, limit: int) -> int:
+        old = (
+            select(queue_items.c.id)
+            .where(_ENDED, queue_items.c.ended_at < before)
+            .order_by(queue_items.c.ended_at, queue_items.c.id)
+            .limit(limit)
+        )
+        return self._db.execute(delete(queue_items).where(queue_items.c.id.in_(old))).rowcount

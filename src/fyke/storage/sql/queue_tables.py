@@ -1,0 +1,38 @@
+"""The tables of what is held in the run queue, and of the servers that share a database."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Table, text
+
+from fyke.storage.sql.tables import StorableText, metadata
+
+queue_items = Table(
+    "queue_items",
+    metadata,
+    Column("id", StorableText(), primary_key=True, nullable=False),
+    Column("account_id", StorableText(), ForeignKey("accounts.id"), nullable=False),
+    Column("worker_id", StorableText(), ForeignKey("workers.id"), nullable=False),
+    Column("version", StorableText(), nullable=False),
+    Column("input_json", StorableText(), nullable=False),
+    Column("callback_url", StorableText(), nullable=False),
+    Column("waiting", Boolean, nullable=False),
+    Column("reason", StorableText(), nullable=False),
+    Column("run_id", StorableText(), nullable=False),  # no reference: outlives a deleted run
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Index(None, "account_id", "waiting", "id"),
+)
+Index(
+    "ix_queue_items_ended",
+    queue_items.c.ended_at,
+    queue_items.c.id,
+    sqlite_where=text("ended_at > 0"),
+    postgresql_where=text("ended_at > 0"),
+)
+
+servers = Table(
+    "servers",
+    metadata,
+    Column("id", StorableText(), primary_key=True, nullable=False),
+    Column("heartbeat_at", BigInteger, nullable=False),
+)

@@ -1,0 +1,157 @@
+"""The contract of the lease under plans: no account has more under way than its plan allows, the
+oldest first, and nobody else waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.accounts.plans import Plan
+from fyke.domain.contracts import Lease, Room, Transaction
+from fyke.domain.runs.model import Outcome, Run, RunState
+from fyke.storage.sql.storage import open_storage
+from support import records
+
+pytestmark = pytest.mark.anyio
+State = Any
+ROOM = Room(cpus=1000, memory_mb=10**7, slots=64)
+
+
+def seeded(plan: Plan, parts: list[int]) -> Any:
+    """Add an account on ``plan`` with a ready run for each number of subtasks."""
+
+    def work(tx: Transaction) -> tuple[str, list[Run]]:
+        owner, worker_id = records.seed(tx)
+        tx.accounts.set_plan(owner, plan)
+        return owner, [records.seed_run(tx, owner, worker_id, n) for n in parts]
+
+    return work
+
+
+def lease(tx: Transaction) -> list[Lease]:
+    return tx.runs.lease("runner", ROOM, tx.now + 60_000)
+
+
+def names(leases: list[Lease]) -> Counter[str]:
+    return Counter(item.run.id for item in leases)
+
+
+def ended(run: Run, attempts: list[Lease]) -> Any:
+    def work(tx: Transaction) -> None:
+        for item in attempts:
+            tx.runs.end_attempt(replace(item.attempt, outcome=Outcome.SUCCEEDED, finished_at=1))
+            tx.runs.end_subtask(run.id, item.attempt.ordinal, Outcome.SUCCEEDED, "")
+        done = replace(run, state=RunState.SUCCEEDED, outcome=Outcome.SUCCEEDED, finished_at=5)
+        tx.runs.move(done, RunState.READY)
+
+    return work
+
+
+async def test_a_plan_lets_its_oldest_runs_begin_whole_and_holds_the_others(state: State) -> None:
+    owner, runs = await state.write(seeded(Plan.FREE, [3, 2, 1, 1]))
+    first = await state.write(lease)
+    assert names(first) == {runs[0].id: 3, runs[1].id: 2}
+    assert await state.write(lease) == []
+    going = await state.read(lambda tx: tx.admission.under_way(owner))
+    assert going == {runs[0].id, runs[1].id}
+
+    await state.write(ended(runs[0], [x for x in first if x.run.id == runs[0].id]))
+    assert names(await state.write(lease)) == {runs[2].id: 1}
+    assert await state.write(lease) == []
+
+
+async def test_what_a_plan_holds_is_passed_over_and_starves_nobody(state: State) -> None:
+    _, held = await state.write(seeded(Plan.FREE, [1, 1] + [50] * 20))
+    _, small = await state.write(seeded(Plan.STARTER, [1] * 8))
+    _, free = await state.write(seeded(Plan.UNLIMITED, [1] * 70))
+    got = names(await state.write(lease))
+    expected = [*held[:2], *small[:5], *free[: 64 - 7]]
+    assert got == Counter(run.id for run in expected)
+
+
+async def test_the_next_that_does_not_fit_still_ends_the_search(state: State) -> None:
+    """Only what a plan holds may be passed, not what is too large for now."""
+
+    def work(tx: Transaction) -> None:
+        owner, worker_id = records.seed(tx)
+        tx.accounts.set_plan(owner, Plan.FREE)
+        for cpus in (1, 1, 1):
+            records.seed_run(tx, owner, worker_id, cpus=cpus)
+        other, its = records.seed(tx)
+        records.seed_run(tx, other, its, cpus=8)
+        records.seed_run(tx, other, its, cpus=1)
+
+    await state.write(work)
+    room = Room(cpus=4, memory_mb=10**6, slots=8)
+    got = await state.write(lambda tx: tx.runs.lease("runner", room, 99))
+    assert [item.run.limits.cpus for item in got] == [1, 1]
+
+
+async def test_a_run_goes_on_however_small_its_plan_has_become(state: State) -> None:
+    owner, runs = await state.write(seeded(Plan.STARTER, [4, 4, 4, 1]))
+    few = Room(cpus=1000, memory_mb=10**7, slots=9)
+    begun = await state.write(lambda tx: tx.runs.lease("runner", few, 99))
+    assert names(begun) == {runs[0].id: 4, runs[1].id: 4, runs[2].id: 1}
+
+    def work(tx: Transaction) -> None:
+        tx.accounts.set_plan(owner, Plan.FREE)
+        tx.runs.move(replace(runs[2], state=RunState.RUNNING), RunState.READY)
+
+    await state.write(work)
+    assert names(await state.write(lease)) == {runs[2].id: 3}
+
+
+async def test_a_run_that_is_being_ended_still_takes_its_place(state: State) -> None:
+    owner, runs = await state.write(seeded(Plan.FREE, [1, 1, 1]))
+    await state.write(lambda tx: tx.runs.lease("runner", Room(9, 10**6, 2), 99))
+    for run, stage in zip(runs, (RunState.ABORTING, RunState.ENDING), strict=False):
+        moved = replace(run, state=stage)
+        await state.write(lambda tx, moved=moved: tx.runs.move(moved, RunState.READY))
+    assert await state.write(lease) == []
+    assert await state.read(lambda tx: tx.admission.open(owner, 50)) == 3
+    assert await state.read(lambda tx: tx.admission.open(owner, 2)) == 2
+
+
+async def test_two_storages_lease_at_once_and_no_plan_is_overdrawn(state: State) -> None:
+    plans = {Plan.FREE: 2, Plan.STARTER: 5, Plan.PRO: 10}
+    owners = {
+        (await state.write(seeded(plan, [2] * 15)))[0]: most
+        for plan, most in plans.items()
+        for _ in range(2)
+    }
+    other = open_storage(state.url, durable=False, ring=str, hiding=frozenset())
+
+    async def take(n: int) -> list[Lease]:
+        storage = (state.storage, other)[n % 2]
+        room = Room(cpus=1000, memory_mb=10**7, slots=3 + n % 4)
+        return list(
+            await storage.write(lambda tx: tx.runs.lease(f"runner{n}", room, tx.now + 60_000))
+        )
+
+    got: list[Lease] = []
+    try:
+        for _ in range(6):
+            for leases in await asyncio.gather(*(take(n) for n in range(8))):
+                got += leases
+    finally:
+        await other.close()
+    begun = {(item.run.account_id, item.run.id) for item in got}
+    assert Counter(account for account, _ in begun) == owners
+    keys = [(item.run.id, item.subtask.ordinal) for item in got]
+    assert len(keys) == len(set(keys)) == 2 * sum(owners.values())
+
+
+async def test_of_what_is_ahead_of_a_run_only_older_waiting_subtasks_count(state: State) -> None:
+    owner, runs = await state.write(seeded(Plan.UNLIMITED, [3, 2, 1]))
+    assert await state.read(lambda tx: tx.admission.ahead(runs[2].id, 100)) == 5
+    assert await state.read(lambda tx: tx.admission.ahead(runs[2].id, 4)) == 4
+    await state.write(lambda tx: tx.runs.lease("runner", Room(2, 10**6, 2), 99))
+    assert await state.read(lambda tx: tx.admission.ahead(runs[2].id, 100)) == 3
+    [load] = await state.read(lambda tx: tx.admission.loads())
+    assert (load.runner_id, load.cpus, load.memory_mb) == ("runner", 2.0, 1024)
+    newest_first = [run.id for run in reversed(runs)]
+    assert await state.read(lambda tx: tx.admission.ready(owner, 10)) == newest_first
