@@ -279,3 +279,36 @@ async def test_the_samples_start_poll_and_read(house: House, api: Api) -> None:
     results = json.loads(await text("GET", f"{path}/result?offset=1&limit=20"))["data"]
     assert (results["count"], len(results["list"])) == (1, 1)
     assert results["headers"]
+
+
+# --- the script that the documents are checked with ----------------------------------------------
+
+
+async def test_every_last_operation_works_after_one_run(house: House, api: Api) -> None:
+    await house.publish()
+    headers = {"authorization": f"Bearer {house.owner_key}"}
+    run = Client(api.http, headers, _cli)
+    first = (await run.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM}))["run_slug"]
+    await house.carry_out([{"n": 1}])
+    for base in ("/api/v2/worker-runs/last", "/api/v2/workers/owner~reader/runs/last"):
+        assert (await run.get(base))["status"] == "succeeded"
+        assert (await run.get(f"{base}/log"))["all_logs_url"]
+        assert (await run.get(f"{base}/result"))["count"] == 1
+        assert (await run.get(f"{base}/export"))["download_url"]
+        ended = await api.http.request("POST", f"{base}/abort", headers=headers)
+        assert (ended.status_code, ended.json()["code"]) == (400, 70002)
+        assert (await run.post(f"{base}/rerun", {}))["run_slug"] != first
+        await house.carry_out([{"n": 1}])
+
+
+async def test_after_an_abort_the_lifecycle_audit_sees_a_word_that_it_knows(
+    house: House, api: Api
+) -> None:
+    await house.publish()
+    run = Client(api.http, {"api-key": house.owner_key}, _cli)
+    started = await run.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM})
+    [lease] = await house.begin()
+    await run.post(f"/api/v2/worker-runs/{started['run_slug']}/abort")
+    await house.end(lease, Outcome.ABORTED)
+    detail = await run.get(f"/api/v2/worker-runs/{started['run_slug']}")
+    assert detail["status"] in ("succeeded", "failed", "aborting")

@@ -111,21 +111,14 @@ async def test_runs_of_v1_are_runs_of_v2_with_their_own_origin(
     assert (seen_in_v1["origin"], seen_in_v1["status"]) == ("api_v2", 1)
 
 
-@pytest.mark.parametrize("suffix", ["", "/log", "/result", "/export"])
-async def test_without_a_run_there_is_no_last_one(house: House, api: Api, suffix: str) -> None:
+async def test_without_a_run_there_is_no_last_one(house: House, api: Api) -> None:
     worker = await house.publish()
     for path in places(worker.id, "last")[1:]:
-        body = fails(await api.get(path + suffix), 404, 70001)
-        assert body["message"] == "run record does not exist"
-
-
-@pytest.mark.parametrize("suffix", ["/abort", "/rerun"])
-async def test_without_a_run_there_is_nothing_to_end_or_repeat(
-    house: House, api: Api, suffix: str
-) -> None:
-    worker = await house.publish()
-    for path in places(worker.id, "last")[1:]:
-        fails(await api.post(path + suffix), 404, 70001)
+        for suffix in ("", "/log", "/result", "/export"):
+            body = fails(await api.get(path + suffix), 404, 70001)
+            assert body["message"] == "run record does not exist"
+        for suffix in ("/abort", "/rerun"):
+            fails(await api.post(path + suffix), 404, 70001)
 
 
 async def test_last_is_the_newest_of_the_account_and_of_the_worker(house: House, api: Api) -> None:
@@ -142,27 +135,21 @@ async def test_last_is_the_newest_of_the_account_and_of_the_worker(house: House,
     assert (await data(api, f"{RUNS}/last", key=house.other_key))["slug"] == foreign
 
 
-@pytest.mark.parametrize(
-    ("method", "suffix"),
-    [
-        ("GET", ""),
-        ("GET", "/log"),
-        ("GET", "/result"),
-        ("GET", "/result/export"),
-        ("POST", "/abort"),
-        ("POST", "/rerun"),
-    ],
-)
-async def test_a_foreign_run_looks_like_none(
-    house: House, api: Api, run_slug: str, method: str, suffix: str
-) -> None:
-    foreign = await api.send(method, f"{RUNS}/{run_slug}{suffix}", key=house.other_key)
-    nowhere = await api.send(method, f"{RUNS}/{NOBODY}{suffix}", key=house.other_key)
-    nonsense = await api.send(method, f"{RUNS}/no%20such%7Erun{suffix}", key=house.other_key)
-    bodies = [
-        fails(answer, 404, 70001) | {"request_id": ""} for answer in (foreign, nowhere, nonsense)
-    ]
-    assert bodies[0] == bodies[1] == bodies[2]
+async def test_a_foreign_run_looks_like_none(house: House, api: Api, run_slug: str) -> None:
+    for request in (
+        "GET",
+        "GET /log",
+        "GET /result",
+        "GET /result/export",
+        "POST /abort",
+        "POST /rerun",
+    ):
+        method, _, suffix = request.partition(" ")
+        seen = []
+        for run in (run_slug, NOBODY, "no%20such%7Erun"):
+            answer = await api.send(method, f"{RUNS}/{run}{suffix}", key=house.other_key)
+            seen.append(fails(answer, 404, 70001) | {"request_id": ""})
+        assert seen[0] == seen[1] == seen[2]
 
 
 async def test_an_unknown_worker_has_no_last_run(house: House, api: Api) -> None:
@@ -228,14 +215,10 @@ async def test_the_list_is_filtered_by_status_and_worker(house: House, api: Api)
         assert await found(f"worker_id={ref}") == []
 
 
-@pytest.mark.parametrize("status", ["done", "6", "-1", "aborted,failed"])
-async def test_an_unknown_status_is_refused_with_the_known_ones(api: Api, status: str) -> None:
-    fails(
-        await api.get(f"{RUNS}?status={status}"),
-        422,
-        11000,
-        "status must be one of ready, running, succeeded, failed, aborting, aborted",
-    )
+async def test_an_unknown_status_is_refused_with_the_known_ones(api: Api) -> None:
+    words = "status must be one of ready, running, succeeded, failed, aborting, aborted"
+    for status in ("done", "6", "-1", "aborted,failed"):
+        fails(await api.get(f"{RUNS}?status={status}"), 422, 11000, words)
 
 
 async def test_the_list_is_filtered_by_time_with_the_whole_last_day(house: House, api: Api) -> None:
@@ -298,36 +281,31 @@ async def test_an_abort_is_aborting_until_the_worker_has_stopped_and_the_grace_i
     assert (await api.ok("/api/v1/run/detail", {"run_slug": run}))["status"] == 5
 
 
-@pytest.mark.parametrize("outcome", [Outcome.SUCCEEDED, Outcome.TIMEOUT])
-async def test_a_run_that_has_ended_cannot_be_aborted(
-    house: House, api: Api, outcome: Outcome
-) -> None:
+async def test_a_run_that_has_ended_cannot_be_aborted(house: House, api: Api) -> None:
     await house.publish()
-    run = await start(api)
-    await house.carry_out([], outcome)
-    word = "succeeded" if outcome is Outcome.SUCCEEDED else "failed"
-    for path in (f"{RUNS}/{run}", f"{RUNS}/last", "/api/v2/workers/runs/last"):
-        body = fails(await api.post(f"{path}/abort"), 400, 70002)
-        assert body["message"] == f"run operation failed: the run has already {word}"
+    for outcome, word in ((Outcome.SUCCEEDED, "succeeded"), (Outcome.TIMEOUT, "failed")):
+        run = await start(api)
+        await house.carry_out([], outcome)
+        for path in (f"{RUNS}/{run}", f"{RUNS}/last", "/api/v2/workers/runs/last"):
+            body = fails(await api.post(f"{path}/abort"), 400, 70002)
+            assert body["message"] == f"run operation failed: the run has already {word}"
 
 
-@pytest.mark.parametrize(
-    ("content", "headers"),
-    [
-        (b"", {}),
-        (b"{}", {"content-type": "application/json"}),
-        (b"\xef\xbb\xbf{}", {"content-type": "text/plain"}),
-        (b"null", {}),
-        (b'{"reason":"why not"}', {}),
-    ],
-)
-async def test_an_abort_takes_any_small_body(
-    house: House, api: Api, run_slug: str, content: bytes, headers: dict[str, str]
-) -> None:
-    answer = await api.send("POST", f"{RUNS}/{run_slug}/abort", content=content, headers=headers)
-    assert answer.status_code == 200, answer.text
-    stored = await house.storage.read(lambda tx: tx.runs.get(run_slug))
-    assert stored is not None and stored.state is RunState.ABORTED
+async def test_an_abort_takes_any_small_body(house: House, api: Api) -> None:
+    await house.publish()
+    for content, kind in (
+        (b"", ""),
+        (b"{}", "application/json"),
+        (b"\xef\xbb\xbf{}", "text/plain"),
+        (b"null", ""),
+        (b'{"reason":"why not"}', ""),
+    ):
+        run = await start(api)
+        headers = {"content-type": kind} if kind else {}
+        answer = await api.send("POST", f"{RUNS}/{run}/abort", content=content, headers=headers)
+        assert answer.status_code == 200, answer.text
+        stored = await house.storage.read(lambda tx, run=run: tx.runs.get(run))
+        assert stored is not None and stored.state is RunState.ABORTED
 
 
 # --- log ------------------------------------------------------------------------------------

@@ -71,9 +71,8 @@ async def test_a_page_has_all_fields_of_the_contract_wherever_it_is_asked_for(
         }
 
 
-@pytest.mark.parametrize(
-    ("query", "first", "count", "index", "size"),
-    [
+async def test_pages_are_numbered_from_one(api: Api, run: str) -> None:
+    for query, first, count, index, size in (
         ("", 0, 20, 1, 20),
         ("?offset=0", 0, 20, 1, 20),
         ("?offset=1&limit=100", 0, 25, 1, 100),
@@ -82,70 +81,58 @@ async def test_a_page_has_all_fields_of_the_contract_wherever_it_is_asked_for(
         ("?offset=3", 0, 0, 3, 20),
         ("?offset=999999999999", 0, 0, 10**9, 20),
         ("?offset=2&offset=1", 20, 5, 2, 20),
-    ],
-)
-async def test_pages_are_numbered_from_one(
-    api: Api, run: str, query: str, first: int, count: int, index: int, size: int
-) -> None:
-    found = await page(api, f"{RUNS}/{run}/result{query}")
-    assert [row["url"] for row in found["list"]] == [
-        row["url"] for row in ROWS[first : first + count]
-    ]
-    assert (found["count"], found["page_index"], found["page_size"]) == (25, index, size)
+    ):
+        found = await page(api, f"{RUNS}/{run}/result{query}")
+        urls = [row["url"] for row in ROWS[first : first + count]]
+        assert [row["url"] for row in found["list"]] == urls
+        assert (found["count"], found["page_index"], found["page_size"]) == (25, index, size)
 
 
-@pytest.mark.parametrize(
-    ("query", "word"),
-    [
+async def test_a_page_out_of_range_is_refused(api: Api, run: str) -> None:
+    for query, word in (
         ("offset=-1", "offset must be a page number"),
         ("offset=first", "offset must be an integer"),
         ("offset=", "offset must be an integer"),
         ("limit=0", "limit must be 1 to 100"),
         ("limit=-20", "limit must be 1 to 100"),
         ("limit=20.5", "limit must be an integer"),
-    ],
-)
-async def test_a_page_out_of_range_is_refused(api: Api, run: str, query: str, word: str) -> None:
-    for path in places(run):
-        fails(await api.get(f"{path}?{query}"), 422, 11000, word)
+    ):
+        for path in places(run):
+            fails(await api.get(f"{path}?{query}"), 422, 11000, word)
 
 
-@pytest.mark.parametrize("name", FORMATS)
 async def test_every_format_is_a_file_behind_an_absolute_link_without_a_key(
-    api: Api, run: str, name: str
+    api: Api, run: str
 ) -> None:
-    for path in exports(run)[:3]:
-        data = await page(api, f"{path}?format={name.upper()}")
-        assert set(data) - {"notes"} == {"download_url"}
-        url = data["download_url"]
-        assert url.startswith("http://127.0.0.1:8100/files/")
-        assert url.endswith(f".{name}")
-        file = await api.send("GET", url, key=None)
-        assert file.status_code == 200
-        assert len(file.content) > 500
+    for name in FORMATS:
+        for path in exports(run)[:3]:
+            data = await page(api, f"{path}?format={name.upper()}")
+            assert set(data) - {"notes"} == {"download_url"}
+            url = data["download_url"]
+            assert url.startswith("http://127.0.0.1:8100/files/")
+            assert url.endswith(f".{name}")
+            file = await api.send("GET", url, key=None)
+            assert file.status_code == 200
+            assert len(file.content) > 500
 
 
-@pytest.mark.parametrize("query", ["", "?format=", "?format=csv", "?filter_keys="])
 async def test_csv_is_what_comes_without_a_format_and_all_columns_without_keys(
-    api: Api, run: str, query: str
+    api: Api, run: str
 ) -> None:
-    for path in exports(run):
-        url = (await page(api, path + query))["download_url"]
-        lines = (await api.send("GET", url, key=None)).text.splitlines()
-        assert lines[:2] == ["url,price,tags", 'https://a.example/0,0.5,"[""x"",0]"']
-        assert len(lines) == 26
+    for query in ("", "?format=", "?format=csv", "?filter_keys="):
+        for path in exports(run):
+            url = (await page(api, path + query))["download_url"]
+            lines = (await api.send("GET", url, key=None)).text.splitlines()
+            assert lines[:2] == ["url,price,tags", 'https://a.example/0,0.5,"[""x"",0]"']
+            assert len(lines) == 26
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["filter_keys=price,tags", "filter_keys=price&filter_keys=tags", "filter_keys=price%2Ctags"],
-)
-async def test_keys_come_with_commas_or_repeated(api: Api, run: str, query: str) -> None:
-    url = (await page(api, f"{RUNS}/{run}/result/export?format=jsonl&{query}"))["download_url"]
-    lines = (await api.send("GET", url, key=None)).text.splitlines()
-    assert [json.loads(line) for line in lines] == [
-        {"price": row["price"], "tags": row["tags"]} for row in ROWS
-    ]
+async def test_keys_come_with_commas_or_repeated(api: Api, run: str) -> None:
+    expected = [{"price": row["price"], "tags": row["tags"]} for row in ROWS]
+    for keys in ("price,tags", "price&filter_keys=tags", "price%2Ctags"):
+        path = f"{RUNS}/{run}/result/export?format=jsonl&filter_keys={keys}"
+        lines = (await api.send("GET", (await page(api, path))["download_url"], key=None)).text
+        assert [json.loads(line) for line in lines.splitlines()] == expected
 
 
 async def test_csv_may_be_guarded_and_marked(api: Api, run: str) -> None:
@@ -153,15 +140,11 @@ async def test_csv_may_be_guarded_and_marked(api: Api, run: str) -> None:
     assert (await api.send("GET", url, key=None)).content.startswith(b"\xef\xbb\xbfurl,")
 
 
-@pytest.mark.parametrize("name", ["pdf", "xlsxx", "csv,json", "..", "JSON5"])
-async def test_an_unknown_format_is_refused_with_the_eight(api: Api, run: str, name: str) -> None:
-    for path in exports(run):
-        fails(
-            await api.get(f"{path}?format={name}"),
-            422,
-            11000,
-            "format must be one of csv, json, jsonl, xlsx, xls, xml, html, rss",
-        )
+async def test_an_unknown_format_is_refused_with_the_eight(api: Api, run: str) -> None:
+    words = "format must be one of csv, json, jsonl, xlsx, xls, xml, html, rss"
+    for name in ("pdf", "xlsxx", "csv,json", "..", "JSON5"):
+        for path in exports(run):
+            fails(await api.get(f"{path}?format={name}"), 422, 11000, words)
 
 
 async def test_too_many_keys_are_refused(api: Api, run: str) -> None:
