@@ -9,16 +9,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from html import escape
+from urllib.parse import quote
 
 from fyke.domain.results.export.markup import XML_HEAD, xml_text
 from fyke.domain.results.export.meta import ExportMeta
-from fyke.domain.results.export.values import Value, read_row, text_of
+from fyke.domain.results.export.values import Value, read_row, text_of, without_forbidden
 from fyke.domain.results.headers import data_id
 from fyke.domain.results.model import Header, Row
 
 _TITLES = ("title", "name", "headline")
 _LINKS = ("link", "url", "href")
 _TITLE_LENGTH = 200
+_URL = ":/?#[]@!$&'()*+,;=%~"  # all that an address may hold as it is; the rest is encoded
 
 
 class RssWriter:
@@ -55,7 +57,7 @@ class RssWriter:
         link = _first(shown, _LINKS)
         parts = [f"<title>{xml_text(title[:_TITLE_LENGTH])}</title>"]
         if link.startswith(("http://", "https://")):
-            parts.append(f"<link>{xml_text(link)}</link>")
+            parts.append(f"<link>{xml_text(quote(link, safe=_URL))}</link>")
         identity = data_id(row.run_id, row.position)
         parts.append(f'<guid isPermaLink="false">{identity}</guid><pubDate>{self._date}</pubDate>')
         parts.append(f"<description>{xml_text(_description(shown))}</description>")
@@ -65,7 +67,7 @@ class RssWriter:
 def _first(members: dict[str, Value], names: tuple[str, ...]) -> str:
     """The first of the named members that holds text, on one line."""
     for name in names:
-        text = " ".join(text_of(members.get(name)).split())
+        text = " ".join(without_forbidden(text_of(members.get(name))).split())
         if text:
             return text
     return ""

@@ -1,0 +1,110 @@
+"""Memory of an export does not grow with its rows: measured in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.results.model import AttemptBatch, PushedRow
+from fyke.storage.sql.results.migrate import migrate_results
+from fyke.storage.sql.results.store import open_results
+from support import export_process
+
+MIB = 2**20
+MILLION = 1_000_000
+LARGE, SLIM = "01KSFDS8XWTJME33C08XMCR6A1", "01KSFDS8XWTJME33C08XMCR6A2"
+
+
+def product(n: int) -> bytes:
+    return (
+        f'{{"title":"Product number {n}","price":{n % 997}.50,"url":"https://shop.example/p/{n}",'
+        f'"stock":{n % 50},"available":{"true" if n % 3 else "false"},"seller":{{"id":{n % 7}}},'
+        f'"description":"Zwölf Boxkämpfer jagen Viktor über den Deich, Nummer {n}"}}'
+    ).encode()
+
+
+def tiny(n: int) -> bytes:
+    return b'{"n":%d}' % n
+
+
+def database(folder: Path, runs: dict[str, tuple[int, Any]]) -> str:
+    """A results database with runs of so many rows."""
+    url = f"sqlite:///{folder / 'rows.db'}"
+    migrate_results(url)
+
+    async def fill() -> None:
+        store = open_results(url, durable=False)
+        for run, (count, make) in {export_process.SMALL: (8000, product), **runs}.items():
+            await store.open_attempt(run, f"A{run}")
+            for start in range(1, count + 1, 2000):
+                rows = [PushedRow(make(n)) for n in range(start, min(start + 2000, count + 1))]
+                await store.commit([AttemptBatch(run, f"A{run}", rows)])
+        await store.close()
+
+    asyncio.run(fill())
+    return url
+
+
+def export(url: str, run: str, name: str, sort: str = "") -> dict[str, Any]:
+    command = [sys.executable, export_process.__file__, url, run, name, *([sort] if sort else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=1200)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def some(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return database(tmp_path_factory.mktemp("exports"), {LARGE: (40_000, product)})
+
+
+@pytest.mark.parametrize(
+    ("name", "sort"), [("csv", ""), ("html", ""), ("xlsx", ""), ("jsonl", "-price")]
+)
+def test_five_times_the_rows_take_no_more_memory(some: str, name: str, sort: str) -> None:
+    found = export(some, LARGE, name, sort)
+    assert found["bytes"] > 2 * MIB
+    assert found["grown"] < 6 * MIB
+
+
+@pytest.fixture(scope="module")
+def million(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return database(
+        tmp_path_factory.mktemp("million"), {LARGE: (MILLION, product), SLIM: (MILLION, tiny)}
+    )
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("name", "sort"),
+    [
+        ("csv", ""),
+        ("json", ""),
+        ("jsonl", ""),
+        ("xlsx", ""),
+        ("xml", ""),
+        ("html", ""),
+        ("rss", ""),
+        ("csv", "-price"),
+        ("jsonl", "title"),
+    ],
+)
+def test_a_million_rows_take_at_most_64_mib(million: str, name: str, sort: str) -> None:
+    found = export(million, LARGE, name, sort)
+    print(found)
+    assert found["bytes"] > MILLION * 10
+    assert found["grown"] <= 64 * MIB
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_million_small_rows_fit_into_an_xls_of_sixteen_sheets(million: str) -> None:
+    found = export(million, SLIM, "xls")
+    print(found)
+    assert found["grown"] <= 256 * MIB
