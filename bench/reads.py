@@ -190,7 +190,8 @@ async def fill(url: str, run: str, count: int) -> None:
     await store.close()
 
 
-def targets(running, api, count: int, hello: tuple[int, int]) -> list[Target]:
+def large_run(running, api, count: int) -> str:
+    """A run that has ended, with ``count`` rows."""
     worker = running.push(python_project("print('here')\n"), "bench-reads")
     run = api.start(worker)["run_slug"]
     api.ended(run)
@@ -200,6 +201,11 @@ def targets(running, api, count: int, hello: tuple[int, int]) -> list[Target]:
         "rows written through the store, in batches",
         f"{count:,} in {time.perf_counter() - began:.1f} s",
     )
+    return run
+
+
+def targets(running, api, count: int, hello: tuple[int, int]) -> list[Target]:
+    run = large_run(running, api, count)
     pid, port = hello
     detail = json.dumps({"run_slug": run})
     server = running.role("server")

@@ -68,8 +68,8 @@ def some(tmp_path_factory: pytest.TempPathFactory) -> str:
 )
 def test_five_times_the_rows_take_no_more_memory(some: str, name: str, sort: str) -> None:
     found = export(some, LARGE, name, sort)
-    assert found["bytes"] > 2 * MIB
-    assert found["grown"] < 6 * MIB
+    assert found["bytes"] > MIB
+    assert found["grown"] < 16 * MIB  # held in memory as objects the rows would take 100
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ have a suite of their own in ``tests/contract``; nothing here stands in for them
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -121,12 +121,33 @@ class MemoryTasks:
     def get(self, task_id: str) -> Task | None:
         return self.rows.get(task_id)
 
-    def of_account(self, account_id: str, *, offset: int, limit: int) -> tuple[int, list[Task]]:
-        mine = [t for t in reversed(self.rows.values()) if t.account_id == account_id]
+    def of_account(
+        self, account_id: str, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
+    ) -> tuple[int, list[Task]]:
+        mine = [
+            task
+            for task in reversed(self.rows.values())
+            if task.account_id == account_id
+            and worker_id in ("", task.worker_id)
+            and keyword.casefold() in f"{task.id} {task.title}".casefold()
+        ]
         return len(mine), mine[offset : offset + limit]
+
+    def update(self, task: Task) -> bool:
+        found = task.id in self.rows
+        if found:
+            self.rows[task.id] = task
+        return found
 
     def delete(self, task_id: str) -> None:
         del self.rows[task_id]
+
+
+class MemorySchedules:
+    """No task has one."""
+
+    def of_tasks(self, task_ids: Any) -> dict[str, Any]:
+        return {}
 
 
 class MemoryWorkers:
@@ -159,6 +180,7 @@ class MemoryTransaction:
         self.accounts = MemoryAccounts()
         self.ledger = MemoryLedger(self.accounts)
         self.tasks = MemoryTasks()
+        self.schedules = MemorySchedules()
         self.workers = MemoryWorkers()
         self.runs = MemoryRuns()
 
