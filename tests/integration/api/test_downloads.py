@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import itertools
 import json
@@ -19,6 +20,7 @@ import pytest
 
 from fyke.api.protocol import LimitedProtocol
 from fyke.domain.results.export.formats import FORMATS
+from fyke.domain.results.model import AttemptBatch, PushedRow
 from support.api import start_body
 from support.served import Served, served
 
@@ -235,3 +237,66 @@ def test_a_file_that_stops_fitting_on_the_way_is_whole_all_the_same(
     monkeypatch.setattr(server.house.services.spool, "_limit", 3_000_000)
     answer = Answer(url)
     assert [row["n"] for row in json.loads(answer.body)] == list(range(3000))
+
+
+def peak_reset() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def memory(name: str) -> int:
+    text = Path("/proc/self/status").read_text()
+    found = re.search(rf"{name}:\s+(\d+) kB", text)
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds"),
+    [
+        (20_000, 1.0),
+        pytest.param(1_000_000, 20.0, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
+    ],
+)
+def test_twenty_slow_readers_hold_no_memory_and_nothing_open(
+    server: Served, tmp_path: Path, rows: int, seconds: float
+) -> None:
+    run = a_run(server, [{"n": 0}])
+    page = [PushedRow(b'{"n":%d,"text":"%s"}' % (n, b"x" * 240)) for n in range(1000)]
+
+    async def fill() -> None:
+        results = server.house.results
+        await results.open_attempt(run, "more")
+        for _ in range(rows // 1000):
+            await results.commit([AttemptBatch(run, "more", page)])
+
+    asyncio.run_coroutine_threadsafe(fill(), server.loop).result(300)
+    url = link(server, run, "csv")
+    assert int(Answer(url, "HEAD").headers["content-length"]) > rows * 240
+    where = urlsplit(url)
+    request = f"GET {where.path} HTTP/1.1\r\nhost: {where.netloc}\r\n\r\n".encode()
+    readers = []
+    peak_reset()
+    before = memory("VmRSS")
+    for _ in range(20):
+        reader = socket.socket()
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+        reader.connect((where.hostname, where.port))
+        reader.sendall(request)
+        readers.append(reader)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        for reader in readers:
+            assert reader.recv(2048)
+        time.sleep(0.2)  # 10 kB a second for each of them
+    grown = memory("VmHWM") - before
+    # a run can be written to meanwhile, and the log of the database does not grow behind readers
+    server.do(fill_one(server, run, page))
+    assert (tmp_path / "rows.db-wal").stat().st_size < 64 * 2**20
+    for reader in readers:
+        reader.close()
+    assert grown < 64 * 2**20
+
+
+async def fill_one(server: Served, run: str, page: list[PushedRow]) -> None:
+    for _ in range(100):
+        await server.house.results.commit([AttemptBatch(run, "more", page)])
