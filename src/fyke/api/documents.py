@@ -38,6 +38,7 @@ from fyke.errors import (
 
 Data = TypeVar("Data")
 
+MAX_DIGITS = 10**18 - 1  # what a whole number that comes as text may have
 SAMPLE_ULID = "01KJXSR49GEMBEZZ5FZDPVNBWK"
 
 # What every operation may answer, whatever it does.
@@ -117,6 +118,9 @@ class FailureV2(BaseModel):
     details: list[str] | None
 
 
+_OF_A_MODEL = ("$defs", "description")  # a model's docstring is for us
+
+
 @dataclass(frozen=True, slots=True)
 class Media:
     """A body that is no envelope: its media type, its schema, and what one may look like."""
@@ -127,7 +131,9 @@ class Media:
 
     def described(self) -> dict[str, Any]:
         """The value of ``content`` for this media type."""
-        described: dict[str, Any] = {"schema": dict(self.schema)}
+        definitions = self.schema.get("$defs", {})
+        schema = {key: value for key, value in self.schema.items() if key not in _OF_A_MODEL}
+        described: dict[str, Any] = {"schema": _inlined(schema, definitions)}
         if self.example is not None:
             described["example"] = self.example
         return described
@@ -259,8 +265,14 @@ def _parameter(
     """A field in the path or the query, where all is text: of its forms the plain one counts."""
     plain = {**described, **described.get("anyOf", [{}])[0]}
     plain.pop("anyOf", None)
-    if plain.get("default", ...) in (None, ""):
+    plain.pop("maxLength", None)  # the head of a request has a limit of its own, which is lower
+    if plain.get("type") == "integer" and "enum" not in plain:
+        plain.setdefault("minimum", -MAX_DIGITS)
+        plain.setdefault("maximum", MAX_DIGITS)
+    if plain.get("default", ...) in (None, "", []):
         del plain["default"]
+    elif isinstance(plain.get("default"), list) and plain.get("type") == "string":
+        plain["default"] = ",".join(plain["default"])
     parameter = {
         "name": name,
         "in": "path" if in_path else "query",

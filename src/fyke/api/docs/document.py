@@ -101,7 +101,9 @@ class Documents:
             examples.add(operation)
         used = {tag for _, _, operation in operations_of(document) for tag in operation["tags"]}
         document["tags"] = [
-            {"name": name, "description": text} for name, text in TAGS.items() if name in used
+            {"name": name, "description": TAGS.get(name, name)}
+            for name in (*TAGS, *sorted(used - TAGS.keys()))
+            if name in used
         ]
         return document
 
@@ -161,6 +163,9 @@ def _absent_is_not_null(schemas: Document) -> None:
 
 def _describe_answers(operation: Document) -> None:
     for status, answer in operation["responses"].items():
+        for media in answer.get("content", {}).values():
+            if "$ref" in media.get("schema", {}):
+                media["schema"].pop("type", None)  # FastAPI takes our bytes for a string
         headers = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
         if status == "429":
             headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}

@@ -57,6 +57,8 @@ class Examples:
         schema = self._resolved(schema)
         if schema.get("examples"):
             return schema["examples"][0]
+        if "example" in schema:
+            return schema["example"]
         if "const" in schema:
             return schema["const"]
         if name in BY_NAME and _fits(BY_NAME[name], schema):

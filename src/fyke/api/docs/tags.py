@@ -8,6 +8,7 @@ TAGS: dict[str, str] = {
     "Runs": "Starting, watching, repeating and ending runs.",
     "Run queue": "Runs that wait until they are activated or released.",
     "Tasks": "Saved inputs of a worker, started by hand or by their schedule.",
+    "Schedules": "When a task starts by itself, and what came of it.",
     "Results": "The rows of a run, page by page or as a file.",
     "Account": "The caller's account, its keys and its deliveries.",
     "Files": "Downloads by temporary link; no key is needed.",
