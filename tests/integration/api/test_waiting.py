@@ -1,0 +1,221 @@
+"""``wait``, ``ETag`` and what becomes of clients that leave while they wait, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from fyke.domain.runs.model import RunFilter
+from support.api import Api, fails, start_body
+from support.house import House
+from support.served import serving
+
+pytestmark = pytest.mark.anyio
+FOREVER = 30
+
+
+def detail(run: str) -> str:
+    return f"/api/v2/worker-runs/{run}"
+
+
+# --- wait -----------------------------------------------------------------------------------
+
+
+async def test_a_wait_is_over_when_the_run_is(house: House, api: Api, run_slug: str) -> None:
+    waiting = [asyncio.create_task(api.get(f"{detail(run_slug)}?wait=60")) for _ in range(5)]
+    async with asyncio.timeout(FOREVER):
+        await house.carry_out([{"n": 1}])
+        answers = [await task for task in waiting]
+    assert {answer.json()["data"]["status"] for answer in answers} == {"succeeded"}
+
+
+async def test_a_wait_that_is_over_shows_the_run_as_it_is(api: Api, run_slug: str) -> None:
+    async with asyncio.timeout(FOREVER):
+        answer = await api.get(f"{detail(run_slug)}?wait=1")
+    assert answer.json()["data"]["status"] == "ready"
+
+
+async def test_an_ended_run_is_not_waited_for(house: House, api: Api, run_slug: str) -> None:
+    await house.carry_out()
+    async with asyncio.timeout(10):
+        for path in (detail(run_slug), "/api/v2/worker-runs/last"):
+            answer = await api.get(f"{path}?wait=60")
+            assert answer.json()["data"]["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("wait", ["61", "-1", "soon", "1.5", ""])
+async def test_a_wait_has_bounds(api: Api, run_slug: str, wait: str) -> None:
+    fails(await api.get(f"{detail(run_slug)}?wait={wait}"), 422, 11000, "wait")
+
+
+async def test_somebody_elses_run_is_not_waited_for(house: House, api: Api, run_slug: str) -> None:
+    async with asyncio.timeout(10):
+        answer = await api.get(f"{detail(run_slug)}?wait=60", key=house.other_key)
+    fails(answer, 404, 70001)
+
+
+# --- clients that leave ---------------------------------------------------------------------
+
+
+def request(house: House, method: str, path: str, body: Any = None) -> bytes:
+    """The bytes of a request with the owner's key."""
+    content = b"" if body is None else json.dumps(body).encode()
+    head = (
+        f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\napi-key: {house.owner_key}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
+    )
+    return head.encode() + content
+
+
+async def leave(url: str, data: bytes, count: int, waiting: Callable[[], Awaitable[bool]]) -> None:
+    """Send ``count`` requests and cut their connections once all of them are ``waiting``."""
+    port = int(url.rpartition(":")[2])
+    ends = [await asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
+    for _, writer in ends:
+        writer.write(data)
+    async with asyncio.timeout(FOREVER):
+        while not await waiting():
+            await asyncio.sleep(0.005)
+    for _, writer in ends:
+        writer.transport.abort()
+
+
+async def what_is_there(house: House) -> tuple[set[asyncio.Task[Any]], int]:
+    """Tasks and sockets, those included that come with the first listener and stay."""
+    async with house.bell.listen():
+        return asyncio.all_tasks(), open_sockets()
+
+
+async def nothing_left(before: set[asyncio.Task[Any]], descriptors: int) -> None:
+    """Wait until neither a task nor a socket is there that was not there ``before``."""
+    async with asyncio.timeout(FOREVER):
+        while any(not task.done() for task in asyncio.all_tasks() - before):
+            await asyncio.sleep(0.005)
+        while open_sockets() > descriptors:
+            await asyncio.sleep(0.005)
+
+
+def open_sockets() -> int:
+    """Sockets of this process."""
+    found = 0
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+        except OSError:
+            continue
+    return found
+
+
+async def disconnects(house: House, count: int) -> None:
+    """Every start goes on without its client, and nothing is left of any of them."""
+    worker = await house.publish()
+    data = request(house, "POST", "/api/v1/scraper/run", start_body(worker.id, is_async=False))
+    async with serving(house) as url:
+        before, descriptors = await what_is_there(house)
+        for sent in range(25, count + 1, 25):
+
+            async def all_started(sent: int = sent) -> bool:
+                return await number_of_runs(house) == sent
+
+            await leave(url, data, 25, all_started)
+            await nothing_left(before, descriptors)
+    await house.carry_out()
+    _, views = await house.services.runs.list(house.owner, RunFilter(), offset=0, limit=count)
+    assert [view.run.state.value for view in views] == ["succeeded"] * count
+
+
+async def number_of_runs(house: House) -> int:
+    count, _ = await house.services.runs.list(house.owner, RunFilter(), offset=0, limit=1)
+    return count
+
+
+async def test_clients_that_leave_during_a_sync_start_leave_nothing(house: House) -> None:
+    await disconnects(house, 25)
+
+
+@pytest.mark.long
+async def test_a_thousand_clients_that_leave_during_a_sync_start(house: House) -> None:
+    await disconnects(house, 1000)
+
+
+@pytest.mark.parametrize("path", ["?wait=60", "/events"])
+async def test_clients_that_leave_a_wait_or_a_stream_leave_nothing(
+    house: House, run_slug: str, path: str
+) -> None:
+    async with serving(house) as url:
+        before, descriptors = await what_is_there(house)
+
+        async def all_wait() -> bool:
+            return len(asyncio.all_tasks() - before) >= 20  # one that watches and one that works
+
+        await leave(url, request(house, "GET", detail(run_slug) + path), 10, all_wait)
+        await nothing_left(before, descriptors)
+
+
+# --- unchanged answers ----------------------------------------------------------------------
+
+
+async def test_what_has_not_changed_is_not_sent_again(
+    house: House, api: Api, run_slug: str
+) -> None:
+    await house.carry_out([{"n": 1}, {"n": 2}])
+    worker = (await api.get(detail(run_slug))).json()["data"]["scraper_slug"]
+    for path in (
+        detail(run_slug),
+        "/api/v2/worker-runs/last",
+        f"{detail(run_slug)}/result?limit=1",
+        f"/api/v2/workers/{worker}/input-schema",
+    ):
+        first = await api.get(path)
+        tag = first.headers["etag"]
+        assert tag.startswith('W/"'), path
+        assert first.headers["cache-control"] == "private, no-cache"
+        for given in (tag, f'"other", {tag}', tag.removeprefix("W/"), "*"):
+            again = await api.http.get(path, headers={"api-key": api.key, "if-none-match": given})
+            assert (again.status_code, again.content) == (304, b""), path
+            assert again.headers["etag"] == tag
+            assert again.headers["cache-control"] == "private, no-cache"
+            assert again.headers["x-request-id"]
+            assert again.headers["access-control-allow-origin"] == "*"
+        changed = await api.get(path, headers={"if-none-match": 'W/"other"'})
+        assert changed.json()["data"] == first.json()["data"]
+
+
+async def test_the_tag_changes_with_the_data(house: House, api: Api, run_slug: str) -> None:
+    ready = await api.get(detail(run_slug))
+    empty = await api.get(f"{detail(run_slug)}/result")
+    await house.carry_out([{"n": 1}])
+    for path, before in ((detail(run_slug), ready), (f"{detail(run_slug)}/result", empty)):
+        after = await api.get(path, headers={"if-none-match": before.headers["etag"]})
+        assert after.status_code == 200
+        assert after.headers["etag"] != before.headers["etag"]
+
+
+async def test_an_error_has_no_tag_and_a_foreign_tag_opens_nothing(
+    house: House, api: Api, run_slug: str
+) -> None:
+    tag = (await api.get(detail(run_slug))).headers["etag"]
+    answer = await api.get(detail(run_slug), key=house.other_key, headers={"if-none-match": tag})
+    fails(answer, 404, 70001)
+    assert "etag" not in answer.headers
+
+
+async def test_a_browser_on_another_site_may_use_all_of_it(api: Api) -> None:
+    answer = await api.http.options(
+        "/api/v2/worker-runs/last",
+        headers={
+            "origin": "https://elsewhere.example",
+            "access-control-request-method": "GET",
+            "access-control-request-headers": "if-none-match",
+        },
+    )
+    allowed = answer.headers["access-control-allow-headers"].split(", ")
+    assert {"idempotency-key", "if-none-match", "last-event-id"} <= set(allowed)
+    answer = await api.get("/api/v2/users/account")
+    exposed = answer.headers["access-control-expose-headers"].split(", ")
+    assert {"etag", "retry-after", "ratelimit"} <= set(exposed)
