@@ -300,12 +300,18 @@ async def test_a_deleted_worker_is_known_by_its_id_and_its_name_is_free(state: S
     gone = replace(old, latest="1.0.0", deleted_at=77)
     assert await state.read(lambda tx: tx.workers.get(old.id)) == gone
     assert await state.read(lambda tx: tx.workers.version(old.id, "1.0.0")) is not None
+    with pytest.raises(Conflict):
+        await state.write(lambda tx: tx.workers.add(records.worker(owner, name="prices")))
+    for _ in range(2):
+        await state.write(lambda tx: tx.workers.free_name(old.id))
+    assert await state.read(lambda tx: tx.workers.get(old.id)) == gone
     for name in ("prices", f"prices~{old.id}"):
         assert await state.read(lambda tx, name=name: tx.workers.by_path("acme", name)) is None
     with pytest.raises(WorkerNotFound):
         await state.write(lambda tx: tx.workers.add_version(records.version(old.id, "2.0.0")))
     young = records.worker(owner, name="prices", title="New prices")
     await state.write(lambda tx: publish(tx, young))
+    await state.write(lambda tx: tx.workers.free_name(young.id))  # it lives: nothing happens
     assert (await state.read(lambda tx: tx.workers.by_path("acme", "prices"))).id == young.id
     of_account = await state.read(lambda tx: tx.workers.of_account(owner))
     assert young.id in {w.id for w in of_account} and old.id not in {w.id for w in of_account}

@@ -100,10 +100,16 @@ class WorkerStore(Protocol):
 
     def update(self, worker_id: str, page: WorkerPage, *, public: bool) -> None: ...
     def mark_deleted(self, worker_id: str, at: int) -> bool:
-        """Take it out of every list and search, and make its name free; ``get`` still knows it.
+        """Take it out of every list and search; ``get`` still knows it. False when it was deleted
+        before.
+        """
+        ...
 
-        False when it was deleted before. A run of it that another transaction is adding is
-        either there already for this one, or will see the worker deleted.
+    def free_name(self, worker_id: str) -> None:
+        """Let another worker have the name of a deleted one; nothing when that is so already.
+
+        Waits for every transaction that is adding a run of it: once this one has ended, such a
+        run is there to be seen, or will see the worker deleted.
         """
         ...
 

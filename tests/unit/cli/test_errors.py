@@ -25,6 +25,9 @@ ANSWERS = [
     (400, 70002, "Run abort failed", Exit.CONFLICT),
     (400, 50003, "Worker version unavailable", Exit.CONFLICT),
     (400, 50002, "Worker execution failed", Exit.FAILED),
+    (400, 11000, "invalid argument: scraper_file differs", Exit.USAGE),
+    (422, 11000, "invalid argument: icon must be a URL", Exit.USAGE),
+    (403, 11000, "operation not permitted: only the owner", Exit.AUTH),
     (503, 5000, "Service temporarily unavailable", Exit.UNREACHABLE),
     (500, 5000, "Internal server error", Exit.FAILED),
 ]

@@ -101,7 +101,7 @@ class RunOperations:
         return encode(page | {"page_index": wanted.page_index, "page_size": wanted.page_size})
 
     async def _worker_id(self, call: Call, ref: str) -> str | None:
-        return (await self.workers.find(call.caller, ref)).id if ref else None
+        return (await self.workers.of_runs(call.caller, ref)).id if ref else None
 
     async def abort(self, call: Call, wanted: fields.RunRef) -> bytes:
         await self.runs.abort(call.caller, wanted.run_slug)

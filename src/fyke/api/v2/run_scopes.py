@@ -44,7 +44,7 @@ class RunScopes:
         if isinstance(wanted, RunRef):
             return wanted.run_id
         if isinstance(wanted, WorkerRef):
-            worker = await self.workers.find(call.caller, wanted.worker_id)
+            worker = await self.workers.of_runs(call.caller, wanted.worker_id)
             return await self.runs.newest(call.caller, worker.id)
         return await self.runs.newest(call.caller)
 

@@ -138,7 +138,7 @@ class RunOperations:
         return encode(found | page(wanted.offset, wanted.limit))
 
     async def _worker_id(self, call: Call, ref: str) -> str | None:
-        return (await self.workers.find(call.caller, ref)).id if ref else None
+        return (await self.workers.of_runs(call.caller, ref)).id if ref else None
 
     async def detail(self, call: Call, wanted: Patience) -> bytes:
         caller = call.caller

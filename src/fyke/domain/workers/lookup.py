@@ -18,8 +18,16 @@ NEWEST = frozenset({"", "latest", "auto"})
 
 def find_worker(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
     """Return the worker of an id, ``owner/name`` or ``owner~name``. Raise ``WorkerNotFound``."""
+    worker = find_past_worker(tx, caller, ref)
+    if worker.deleted_at:
+        raise WorkerNotFound
+    return worker
+
+
+def find_past_worker(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
+    """The same, but also a deleted worker when its id is given: its runs stay readable."""
     worker = _referred(tx, ref.strip())
-    if worker is None or worker.deleted_at or not _visible(worker, caller):
+    if worker is None or not _visible(worker, caller):
         raise WorkerNotFound
     return worker
 

@@ -38,6 +38,7 @@ class WorkerRemoval:
         """
         require_editor(caller, "Deleting workers")
         worker = await self._storage.write(lambda tx: _mark(tx, caller, ref.strip()))
+        await self._storage.write(lambda tx: tx.workers.free_name(worker.id))
         ended, more = 0, True
         while more:
             more, count = await self._storage.write(lambda tx: self._end_some(tx, worker.id))

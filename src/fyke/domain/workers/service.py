@@ -17,6 +17,7 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.contracts import Blobs, Storage, Transaction
 from fyke.domain.workers.lookup import (
     find_own_worker,
+    find_past_worker,
     find_version,
     find_worker,
     unknown_version,
@@ -139,6 +140,10 @@ class Workers:
         Raise ``WorkerNotFound``, also for private workers of other accounts and deleted ones.
         """
         return await self._storage.read(lambda tx: find_worker(tx, caller, ref))
+
+    async def of_runs(self, caller: Caller, ref: str) -> Worker:
+        """Return the worker whose past runs are asked for: also a deleted one, by its id."""
+        return await self._storage.read(lambda tx: find_past_worker(tx, caller, ref))
 
     async def own_page(
         self, caller: Caller, text: str, *, offset: int, limit: int

@@ -89,11 +89,20 @@ class SqlWorkers:
         self._db.execute(change.values(**values, public=public, search_text=text))
 
     def mark_deleted(self, worker_id: str, at: int) -> bool:
-        # A new name, not only a mark: on PostgreSQL a change of a key column waits for every
-        # transaction that is adding a run of this worker, and makes later ones wait.
-        name = workers.c.name + literal(_GONE) + workers.c.id
         change = update(workers).where(workers.c.id == worker_id, _LIVING)
-        return took_place(self._db.execute(change.values(name=name, deleted_at=at)))
+        return took_place(self._db.execute(change.values(deleted_at=at)))
+
+    def free_name(self, worker_id: str) -> None:
+        # On PostgreSQL a change of a key column waits for whoever holds a reference to this row
+        # since before. It has a transaction of its own: marked as deleted already, the worker
+        # gets no new references, or a busy one might keep this waiting for ever.
+        name = workers.c.name + literal(_GONE) + workers.c.id
+        change = update(workers).where(
+            workers.c.id == worker_id,
+            workers.c.deleted_at > 0,
+            workers.c.name.not_like(f"%{_GONE}%"),
+        )
+        self._db.execute(change.values(name=name))
 
     def of_account(self, account_id: str) -> list[Worker]:
         """By name."""

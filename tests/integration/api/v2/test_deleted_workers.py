@@ -31,19 +31,21 @@ async def finished_run(house: House, api: Api, worker: Worker) -> str:
 async def test_nothing_starts_of_it_any_more(house: House, api: Api) -> None:
     worker = await house.publish()
     run = await finished_run(house, api, worker)
-    saved = {"worker": worker.id, "title": "Daily", **start_body(worker.id)}
-    task = (await api.ok("/api/fyke/tasks", saved))["slug"]
+    saved = {"worker_id": worker.id, "title": "Daily", "input": start_body(worker.id)["input"]}
+    task = (await api.ok("/api/v2/worker-tasks", saved))["slug"]
     assert (await delete(api, worker.id)).json()["data"] == {"ended_runs": 0}
     v1 = [
         ("/api/v1/scraper/run", start_body(worker.id)),
         ("/api/v1/scraper/run", start_body("owner/reader")),
         ("/api/v1/rerun", {"run_slug": run}),
         ("/api/v1/task/run", {"task_slug": task}),
-        ("/api/fyke/tasks", saved),
     ]
     for path, body in v1:
         fails(await api.post(path, body), 404, 50001)
     v2 = [
+        ("/api/v2/worker-tasks", saved),
+        (f"/api/v2/worker-tasks/{task}/runs", {}),
+        (f"{WORKERS}/{worker.id}/queued-runs", {}),
         (f"{WORKERS}/{worker.id}/runs", {}),
         (f"/api/v2/worker-runs/{run}/rerun", {}),
         ("/api/v2/worker-runs/last/rerun", {}),
@@ -69,8 +71,15 @@ async def test_its_runs_stay_readable(house: House, api: Api) -> None:
     assert (await api.ok("/api/v1/run/last/log", {"run_slug": run}))["result_count"] > 0
     link = (await api.ok("/api/v1/run/result/export", {"run_slug": run}))["download_url"]
     assert (await api.get(link.partition("8100")[2], key=None)).content.startswith(b"n")
-    v2 = await api.get(f"/api/v2/worker-runs/{run}")
-    assert v2.json()["data"]["scraper_slug"] == worker.id
+    shown = (await api.get(f"/api/v2/worker-runs/{run}")).json()["data"]
+    assert shown["scraper_slug"] == worker.id
+    assert (await api.get(f"{WORKERS}/{worker.id}/runs/last")).json()["data"] == shown
+    of_worker = await api.get("/api/v2/worker-runs", params={"worker_id": worker.id})
+    assert of_worker.json()["data"]["list"] == [shown]
+    first = await api.ok("/api/v1/run/list", {"scraper_slug": worker.id})
+    assert [r["slug"] for r in first["list"]] == [run]
+    fails(await api.get(f"{WORKERS}/owner~reader/runs/last"), 404, 50001)
+    fails(await api.post(f"{WORKERS}/{worker.id}/runs/last/rerun"), 404, 50001)
 
 
 async def test_what_waits_fails_and_what_runs_goes_on(house: House, api: Api) -> None:

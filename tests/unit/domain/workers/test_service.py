@@ -13,6 +13,7 @@ from fyke.domain.accounts.model import Account, Caller, Role
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Blobs, Storage
 from fyke.domain.workers.model import Language, VersionState
+from fyke.domain.workers.page import PageWish
 from fyke.domain.workers.service import Workers, bundle_name
 from fyke.errors import Forbidden, InvalidRequest, VersionUnavailable, WorkerNotFound
 from fyke.kit.clock import ManualClock
@@ -194,6 +195,78 @@ async def test_withdrawing(place: Place) -> None:
         await place.workers.withdraw(place.alice, worker.id, "v8")
     with pytest.raises(Forbidden):
         await place.workers.withdraw(place.bob, worker.id, "v1.0.1")
+
+
+async def test_publishing_at_a_reference(place: Place) -> None:
+    worker, first, _ = await place.workers.publish_at(
+        place.alice, "alice~Quote Finder", project(), PageWish(categories=(5,)), public=True
+    )
+    assert (worker.path, worker.categories, first.number) == (
+        "alice/quote-finder",
+        (5,),
+        "v1.0.1",
+    )
+    same, second, _ = await place.workers.publish_at(
+        place.alice, worker.id, project("print(2)"), PageWish()
+    )
+    assert (same.id, same.public, same.categories, second.number) == (
+        worker.id,
+        True,
+        (5,),
+        "v1.0.2",
+    )
+    with pytest.raises(Forbidden, match="publish versions"):
+        await place.workers.publish_at(place.bob, worker.id, project(), PageWish())
+    for ref in ("alice~nothing", new_ulid(), "quote-finder"):
+        with pytest.raises(WorkerNotFound):
+            await place.workers.publish_at(place.bob, ref, project(), PageWish())
+    with pytest.raises(InvalidRequest, match="name"):
+        await place.workers.publish_at(place.alice, "alice~", project(), PageWish())
+    viewer = replace(place.alice, role=Role.VIEWER)
+    with pytest.raises(Forbidden, match="viewer"):
+        await place.workers.publish_at(viewer, worker.id, project(), PageWish())
+
+
+async def test_replacing_a_page(place: Place) -> None:
+    worker, _, _ = await place.workers.publish(place.alice, project(), public=True)
+    changed = await place.workers.replace_page(
+        place.alice, worker.path, "v1.0.1", PageWish("New", categories=(9,)), project()
+    )
+    assert (changed.title, changed.description, changed.categories) == ("New", "", (9,))
+    assert await place.workers.find(None, worker.id) == changed
+    page = PageWish("Newer")
+    with pytest.raises(InvalidRequest, match=r"v1\.0\.1, and a version never changes"):
+        await place.workers.replace_page(
+            place.alice, worker.id, "v1.0.1", page, project("print(2)")
+        )
+    with pytest.raises(VersionUnavailable, match="v9"):
+        await place.workers.replace_page(place.alice, worker.id, "v9", page)
+    with pytest.raises(Forbidden):
+        await place.workers.replace_page(place.bob, worker.id, "v1.0.1", page)
+    await place.workers.withdraw(place.alice, worker.id, "v1.0.1")
+    with pytest.raises(VersionUnavailable, match="withdrawn"):
+        await place.workers.replace_page(place.alice, worker.id, "v1.0.1", page)
+    assert await place.workers.find(None, worker.id) == replace(changed, latest="")
+
+
+async def test_restoring_a_version(place: Place) -> None:
+    worker, first, _ = await place.workers.publish(place.alice, project())
+    await place.workers.withdraw(place.alice, worker.id, "v1.0.1")
+    assert await place.workers.restore(place.alice, worker.id, "v1.0.1") == first
+    assert await place.workers.version(worker) == first
+    with pytest.raises(InvalidRequest, match="v8"):
+        await place.workers.restore(place.alice, worker.id, "v8")
+
+
+async def test_lists_are_paged(place: Place) -> None:
+    for number in range(3):
+        await place.workers.publish(place.alice, project(), name=f"quote-{number}")
+    count, found = await place.workers.own_page(place.alice, " QUOTE ", offset=1, limit=1)
+    assert (count, len(found)) == (3, 1)
+    assert await place.workers.own_page(place.bob, "", offset=0, limit=9) == (0, [])
+    assert await place.catalog.page(place.bob, "", offset=0, limit=9) == (0, [])
+    count, found = await place.catalog.page(place.alice, "", offset=2, limit=9)
+    assert (count, len(found)) == (3, 1)
 
 
 async def test_catalog(place: Place) -> None:
