@@ -329,4 +329,3 @@ async def test_a_rerun_of_a_deleted_worker_is_refused_and_its_runs_can_be_read(
         fails(await api.post(f"{path}/rerun"), 404, 50001, "worker does not exist")
     assert (await api.get(f"{RUNS}/{run}")).json()["data"]["scraper_slug"] == worker.id
     assert (await api.get(f"{RUNS}/last/result")).json()["data"]["count"] == 1
-    fails(await api.get(f"/api/v2/workers/{worker.id}/runs/last"), 404, 50001)
