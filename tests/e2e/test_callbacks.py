@@ -129,7 +129,9 @@ def test_sync_runs_reruns_and_tasks_are_told_of_too(platform: Booted, receiver: 
         "/api/v1/rerun", {"run_slug": run, "callback_url": receiver.url("/rerun")}
     )["run_slug"]
     assert receiver.wait("/rerun")[0].data["run_slug"] == told
-    task = platform.call("/api/fyke/tasks", {"scraper_slug": slug, "input": body["input"]})
+    task = platform.call(
+        "/api/v2/worker-tasks", {"worker_id": slug, "title": "told", "input": body["input"]}
+    )
     url = receiver.url("/task")
     of_task = platform.call("/api/v1/task/run", {"task_slug": task["slug"], "callback_url": url})
     assert receiver.wait("/task")[0].data["run_slug"] == of_task["run_slug"]

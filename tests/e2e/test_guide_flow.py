@@ -328,10 +328,10 @@ def test_php_and_python_check_the_status_before_the_code(reader: Reader) -> None
 
 
 def test_a_saved_task_runs_with_its_own_input(reader: Reader) -> None:
-    body = {"scraper_slug": reader.slug, "title": "daily", "input": {
+    body = {"worker_id": reader.slug, "title": "daily", "input": {
         "parameters": {"system": {"memory": 1024}, "custom": {"urls": ["https://t.example"]}}}
     }  # fmt: skip
-    task = reader.platform.call("/api/fyke/tasks", body)["slug"]
+    task = reader.platform.call("/api/v2/worker-tasks", body)["slug"]
     run = reader.data("/api/v1/task/run", {"task_slug": task})["run_slug"]
     assert reader.polled(run)["status"] == SUCCEEDED
     assert [row["url"] for row in reader.platform.rows(run)] == ["https://t.example"]

@@ -34,6 +34,7 @@ from fyke.domain.runs.model import Outcome
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.transitions import Rules
+from fyke.domain.schedules.service import Schedules
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.model import VersionState, Worker
 from fyke.domain.workers.removal import WorkerRemoval
@@ -204,6 +205,7 @@ async def open_house(
         removal=WorkerRemoval(storage, rules),
         catalog=Catalog(storage),
         tasks=Tasks(storage, workers),
+        schedules=Schedules(storage),
         runs=runs,
         results=pages,
         exports=Exports(storage, pages, clock, folder),

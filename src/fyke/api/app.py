@@ -23,7 +23,7 @@ from fyke.api.network import Network
 from fyke.api.operations import PUBLIC, Operation, mount
 from fyke.api.own import accounts as own_accounts
 from fyke.api.own import runs as own_runs
-from fyke.api.own import tasks as own_tasks
+from fyke.api.own import schedules as own_schedules
 from fyke.api.own import workers as own_workers
 from fyke.api.ratelimit import TokenBuckets
 from fyke.api.transport import Transport
@@ -34,6 +34,7 @@ from fyke.api.v2 import events as v2_events
 from fyke.api.v2 import results as v2_results
 from fyke.api.v2 import runs as v2_runs
 from fyke.api.v2 import starts as v2_starts
+from fyke.api.v2 import tasks as v2_tasks
 from fyke.api.v2 import versions as v2_versions
 from fyke.api.v2.run_scopes import RunScopes
 from fyke.domain.accounts.service import Accounts
@@ -47,6 +48,7 @@ from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.following import Following
 from fyke.domain.runs.service import Runs
+from fyke.domain.schedules.service import Schedules
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
@@ -72,6 +74,7 @@ class ApiServices:
     removal: WorkerRemoval
     catalog: Catalog
     tasks: Tasks
+    schedules: Schedules
     runs: Runs
     results: RunResults
     exports: Exports
@@ -175,7 +178,10 @@ def _operations(services: ApiServices, config: ApiConfig, clock: Clock) -> list[
         ).operations(),
         *v2_results.ResultOperations(services.results, export_links, scopes).operations(),
         *own_workers.WorkerOperations(services.workers, services.removal, overview).operations(),
-        *own_tasks.TaskOperations(services.tasks, overview).operations(),
+        *v2_tasks.TaskOperations(
+            services.tasks, services.runs, services.workers, start_answers
+        ).operations(),
+        *own_schedules.ScheduleOperations(services.schedules).operations(),
         *own_accounts.AccountOperations(
             services.accounts, partial(secret_for, config.master_secret)
         ).operations(),

@@ -21,6 +21,8 @@ from fyke.domain.results.service import RunResults
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.following import Following
 from fyke.domain.runs.service import Runs
+from fyke.domain.schedules.firing import Firing
+from fyke.domain.schedules.service import Schedules
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
@@ -33,6 +35,7 @@ from fyke.timers.callbacks import CallbackTimer
 from fyke.timers.leases import LeaseTimer
 from fyke.timers.loop import Timer, run_timers
 from fyke.timers.retention import RetentionTimer
+from fyke.timers.schedules import ScheduleTimer
 from fyke.timers.start_keys import StartKeyTimer
 
 
@@ -70,6 +73,7 @@ def _timers(house: House) -> list[Timer]:
     timers: list[Timer] = [
         LeaseTimer(Attempts(house.storage, house.results, house.rules)),
         StartKeyTimer(house.storage),
+        ScheduleTimer(Firing(house.storage, runs, SystemClock()), house.doorbell, SystemClock()),
         CallbackTimer(
             house.storage, notifier, house.doorbell, SystemClock(), master_secret(settings)
         ),
@@ -115,6 +119,7 @@ def _api_services(house: House, spool: Spool) -> ApiServices:
         removal=WorkerRemoval(house.storage, house.rules),
         catalog=Catalog(house.storage),
         tasks=Tasks(house.storage, workers),
+        schedules=Schedules(house.storage),
         runs=runs,
         results=results,
         exports=Exports(house.storage, results, SystemClock(), house.settings.scratch_dir),

@@ -51,10 +51,11 @@ def list_accounts(server: Server) -> None:
         server.out.json([_data(account) for account in found])
         return
     server.out.table(
-        ("name", "balance", "held", "traffic", "created"),
+        ("name", "plan", "balance", "held", "traffic", "created"),
         [
             (
                 a.name,
+                a.plan,
                 f"{a.balance} USD",
                 f"{a.held} USD",
                 words.size(a.traffic),
@@ -82,14 +83,58 @@ def show(server: Server) -> None:
         [
             ("account", account.name),
             ("operator", "yes" if account.operator else "no"),
+            ("plan", _plan(account)),
             ("balance", f"{account.balance} USD"),
             ("held for runs", f"{account.held} USD"),
             ("traffic left", words.size(account.traffic)),
             ("traffic expires", words.when(account.traffic_expiration_at)),
+            ("time zone", account.time_zone),
             ("webhook secret", account.webhook_secret),
             ("created", words.when(account.created_at)),
         ]
     )
+
+
+@server_command(accounts, "zone")
+def zone(
+    server: Server,
+    name: Annotated[
+        str, typer.Argument(help="IANA name, such as Europe/Berlin.", metavar="[ZONE]")
+    ] = "",
+) -> None:
+    """Show or set the time zone of schedules that name none of their own.
+
+    \b
+    Examples:
+      fyke account zone
+      fyke account zone Europe/Berlin
+    """
+    found = server.client.set_time_zone(name) if name else server.client.account().time_zone
+    if server.out.as_json:
+        server.out.json({"time_zone": found})
+    else:
+        server.out.raw(found)
+
+
+@server_command(accounts, "plan")
+def plan(
+    server: Server,
+    name: Name,
+    plan: Annotated[
+        str, typer.Argument(help="free, starter, pro, business or unlimited.", metavar="PLAN")
+    ],
+) -> None:
+    """Say how many runs of an account may be under way at once. For the operator.
+
+    \b
+    Examples:
+      fyke account plan marketing pro
+    """
+    account = server.client.change_plan(name, plan)
+    if server.out.as_json:
+        server.out.json(_data(account))
+    else:
+        server.out.fields([("account", account.name), ("plan", _plan(account))])
 
 
 @server_command(accounts, "credit")
@@ -119,6 +164,11 @@ def credit(
             ("traffic left", words.size(account.traffic)),
         ]
     )
+
+
+def _plan(account: Account) -> str:
+    most = f"{account.most_runs} runs at once" if account.most_runs else "no limit"
+    return f"{account.plan} ({most})"
 
 
 def _data(account: Account) -> dict[str, object]:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 import fyke.cli.run_results  # adds its commands to the group run
+import fyke.cli.schedule  # and these to the group task
 import fyke.cli.worker_change
 import fyke.cli.worker_run  # noqa: F401 - and these to the group worker
 from fyke.cli.account import accounts
@@ -21,6 +22,7 @@ from fyke.cli.doctor import doctor
 from fyke.cli.errors import CommandFailed, Exit, failure_of
 from fyke.cli.key import keys
 from fyke.cli.local_work import local_work
+from fyke.cli.queue import queue
 from fyke.cli.run import runs
 from fyke.cli.serve import serve
 from fyke.cli.store import store
@@ -40,6 +42,7 @@ app.command(hidden=True)(local_work)
 app.command()(doctor)
 app.add_typer(workers, name="worker")
 app.add_typer(runs, name="run")
+app.add_typer(queue, name="queue")
 app.add_typer(tasks, name="task")
 app.add_typer(store, name="store")
 app.add_typer(keys, name="key")

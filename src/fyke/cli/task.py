@@ -20,7 +20,7 @@ from fyke.cli.run_options import (
 )
 from fyke.cli.run_watch import Watching, report_start
 
-tasks = group("Tasks: saved inputs, to be run again and again.")
+tasks = group("Tasks: saved inputs, to be run again and again, by hand or by a schedule.")
 
 Slug = Annotated[str, typer.Argument(help="The task's slug.", metavar="TASK")]
 
@@ -32,6 +32,7 @@ def create(
     input: InputOption = None,
     title: Annotated[str, typer.Option("--title", help="What it is called.")] = "",
     version: VersionOption = "",
+    description: Annotated[str, typer.Option("--description", help="What it is for.")] = "",
 ) -> None:
     """Save an input for a Worker; writes the new task's slug.
 
@@ -44,35 +45,43 @@ def create(
 
     custom, system = read_input(input)
     whole = {"parameters": {"system": system, "custom": custom}}
-    task = server.client.create_task(TaskRequest(worker, whole, title, version))
+    slug = server.client.create_task(TaskRequest(worker, whole, title, version, description))
     if server.out.as_json:
-        server.out.json({"slug": task.slug})
+        server.out.json({"slug": slug})
         return
-    server.out.raw(task.slug)
-    server.out.say(f'Run it with "fyke task run {task.slug}".')
+    server.out.raw(slug)
+    server.out.say(f'Run it with "fyke task run {slug}".')
 
 
 @server_command(tasks, "list")
 def list_tasks(
     server: Server,
     page: Annotated[int, typer.Option("--page", min=1)] = 1,
-    size: Annotated[int, typer.Option("--size", min=1, max=1000)] = 20,
+    size: Annotated[int, typer.Option("--size", min=1, max=100)] = 20,
+    keyword: Annotated[str, typer.Option("--keyword", help="Part of a title or slug.")] = "",
 ) -> None:
     """Your tasks, newest first.
 
     \b
     Examples:
       fyke task list
-      fyke task list --page 2 --size 50 --json
+      fyke task list --keyword docs --page 2 --size 50 --json
     """
-    found = server.client.tasks(page, size)
+    found = server.client.tasks(page, size, keyword)
     if server.out.as_json:
         server.out.json(asdict(found))
         return
     server.out.table(
-        ("slug", "title", "worker", "version", "created"),
+        ("slug", "title", "worker", "version", "runs", "next run"),
         [
-            (t.slug, t.title, t.scraper_path, t.version or "newest", words.when(t.created_at))
+            (
+                t.slug,
+                t.title,
+                _path(t.worker_path),
+                t.version,
+                str(t.run_times),
+                words.when(t.schedule_next_at) if t.schedule_next_at else "-",
+            )
             for t in found.list
         ],
     )
@@ -97,17 +106,57 @@ def show(server: Server, task: Slug) -> None:
         [
             ("task", found.slug),
             ("title", found.title),
-            ("worker", found.scraper_path),
-            ("version", found.version or "newest"),
+            ("description", found.description),
+            ("worker", _path(found.worker_path)),
+            ("version", found.version),
+            ("runs", str(found.run_times)),
+            ("last run", found.last_run_slug or "never"),
+            ("schedule", _schedule_words(found.schedule_kind, found.schedule_enabled)),
+            ("next run", words.when(found.schedule_next_at) if found.schedule_next_at else "-"),
+            ("last error", found.schedule_last_error or "-"),
             ("created", words.when(found.created_at)),
             ("input", to_json(found.input)),
         ]
     )
 
 
+@server_command(tasks, "update")
+def update(
+    server: Server,
+    task: Slug,
+    input: InputOption = None,
+    title: Annotated[str | None, typer.Option("--title", help="A new title.")] = None,
+    version: VersionOption = "",
+    description: Annotated[
+        str | None, typer.Option("--description", help="A new description.")
+    ] = None,
+) -> None:
+    """Change a task; what is not given stays as it is.
+
+    \b
+    Examples:
+      fyke task update 01JG... --title "Our docs, weekly"
+      fyke task update 01JG... --input docs.json --version latest
+    """
+    if input is None and not version and title is None and description is None:
+        raise typer.BadParameter("say what to change: --title, --description, --input, --version")
+    if title is not None or description is not None:
+        server.client.update_task(task, title=title, description=description)
+    if input is not None:
+        custom, system = read_input(input)
+        whole = {"parameters": {"system": system, "custom": custom}}
+        server.client.set_task_input(task, whole, version)
+    elif version:
+        server.client.set_task_input(task, server.client.task(task).input, version)
+    if server.out.as_json:
+        server.out.json({"updated": task})
+    else:
+        server.out.say(f"The task {task} was changed.")
+
+
 @server_command(tasks, "delete")
 def delete(server: Server, task: Slug) -> None:
-    """Remove a task; its runs stay.
+    """Remove a task and its schedule; its runs stay.
 
     \b
     Examples:
@@ -138,3 +187,14 @@ def run(
     """
     slug = server.client.start_task(task, callback)
     report_start(server, slug, Watching(wait, follow, timeout_seconds))
+
+
+def _path(path: str) -> str:
+    """A worker's path as people write it."""
+    return path.replace("~", "/")
+
+
+def _schedule_words(kind: str, enabled: int) -> str:
+    if not kind:
+        return "none"
+    return kind if enabled else f"{kind}, off"

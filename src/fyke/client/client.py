@@ -14,6 +14,7 @@ import msgspec
 from fyke.client import models
 from fyke.client.connection import Connection, segment
 from fyke.client.errors import ApiError
+from fyke.client.tasks import TaskCalls
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ SYNC_SECONDS = 300.0
 WALK_PAGE = 1000
 
 
-class FykeClient:
+class FykeClient(TaskCalls):
     """A synchronous client of one server. ``timeout`` is in seconds, for each request.
 
     Every method raises ``ApiError`` when the server says no and ``Unreachable`` when it does not
@@ -95,10 +96,6 @@ class FykeClient:
             extra_seconds=SYNC_SECONDS,
         )
 
-    def start_task(self, task: str, callback_url: str = "") -> str:
-        body = {"task_slug": task, "callback_url": callback_url}
-        return self._started("/api/v1/task/run", body)
-
     def rerun(self, run: str, callback_url: str = "") -> str:
         return self._started("/api/v1/rerun", {"run_slug": run, "callback_url": callback_url})
 
@@ -140,6 +137,33 @@ class FykeClient:
 
     def events(self, run: str) -> list[models.RunEvent]:
         return self._list(f"/api/fyke/runs/{segment(run)}/events", models.RunEvent)
+
+    def waiting(self, run: str) -> models.WaitingRun:
+        """Why the run has not begun."""
+        return self._wire.get(f"/api/fyke/runs/{segment(run)}/waiting", models.WaitingRun)
+
+    def waiting_runs(self) -> list[models.WaitingRun]:
+        """The newest runs that have not begun."""
+        return self._list("/api/fyke/waiting-runs", models.WaitingRun)
+
+    def hold(self, request: models.RunRequest) -> str:
+        """Put a start into the run queue; return its reference."""
+        path = f"/api/v2/workers/{_in_path(request.worker)}/queued-runs"
+        body = request.body()
+        del body["scraper_slug"]
+        return str(self._wire.post(path, dict[str, Any], body)["queue_ref"])
+
+    def queue(self, *, status: str = "", page: int = 1, size: int = 20) -> models.QueuePage:
+        query = {"status": status, "offset": page, "limit": size}
+        return self._wire.get("/api/v2/run-queue/items", models.QueuePage, query)
+
+    def activate(self, refs: Sequence[str]) -> list[models.QueueResult]:
+        """Start what is held; a result for each."""
+        return self._queue_results("activate", {"queue_refs": [*refs]})
+
+    def release(self, refs: Sequence[str], reason: str = "") -> list[models.QueueResult]:
+        """Let go what is held, for good; a result for each."""
+        return self._queue_results("release", {"queue_refs": [*refs], "reason": reason})
 
     def log_after(self, run: str, position: int = 0, limit: int = 1000) -> list[models.LogEntry]:
         """Entries of the log behind ``position``, in order; empty when there are none yet."""
@@ -189,7 +213,7 @@ class FykeClient:
         """Stream a link into a file, whole or not at all; return the number of bytes."""
         return self._wire.download(url, path)
 
-    # --- workers and tasks -----------------------------------------------------------------
+    # --- workers -------------------------------------------------------------------------
 
     def push_worker(
         self,
@@ -240,19 +264,6 @@ class FykeClient:
         data = self._wire.call("DELETE", f"/api/fyke/workers/{_in_path(ref)}")
         return int(data["ended_runs"])
 
-    def create_task(self, request: models.TaskRequest) -> models.Task:
-        return self._wire.post("/api/fyke/tasks", models.Task, request.body())
-
-    def tasks(self, page_index: int = 1, page_size: int = 20) -> models.TaskPage:
-        query = {"page_index": page_index, "page_size": page_size}
-        return self._wire.get("/api/fyke/tasks", models.TaskPage, query)
-
-    def task(self, task: str) -> models.TaskDetail:
-        return self._wire.get(f"/api/fyke/tasks/{segment(task)}", models.TaskDetail)
-
-    def delete_task(self, task: str) -> None:
-        self._wire.call("DELETE", f"/api/fyke/tasks/{segment(task)}")
-
     # --- accounts and keys -----------------------------------------------------------------
 
     def account_info(self) -> models.AccountInfo:
@@ -275,8 +286,20 @@ class FykeClient:
         path = f"/api/fyke/accounts/{segment(account)}/credit"
         return self._wire.post(path, models.Account, body)
 
-    def create_key(self, name: str, *, account: str = "", expires_at: int = 0) -> models.NewKey:
-        body = {"name": name, "account": account, "expires_at": expires_at}
+    def change_plan(self, account: str, plan: str) -> models.Account:
+        path = f"/api/fyke/accounts/{segment(account)}/plan"
+        data = self._wire.call("PUT", path, json={"plan": plan})
+        return msgspec.convert(data, models.Account)
+
+    def create_key(
+        self, name: str, *, account: str = "", expires_at: int = 0, rate_limit: int = 0
+    ) -> models.NewKey:
+        body = {
+            "name": name,
+            "account": account,
+            "expires_at": expires_at,
+            "rate_limit": rate_limit,
+        }
         return self._wire.post("/api/fyke/keys", models.NewKey, body)
 
     def list_keys(self, account: str = "") -> list[models.Key]:
@@ -294,6 +317,11 @@ class FykeClient:
 
     def _started(self, path: str, body: dict[str, Any]) -> str:
         return self._wire.post(path, dict[str, str], body)["run_slug"]
+
+    def _queue_results(self, what: str, body: dict[str, Any]) -> list[models.QueueResult]:
+        path = f"/api/v2/run-queue/items/{what}"
+        found = self._wire.post(path, dict[str, list[models.QueueResult]], body)
+        return found["results"]
 
     def _list(self, path: str, item: type[T], query: dict[str, Any] | None = None) -> list[T]:
         data = self._wire.call("GET", path, params=query or {})

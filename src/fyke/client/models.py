@@ -48,24 +48,6 @@ class RunRequest:
         return body
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRequest:
-    """A saved input. ``input`` is the whole object with ``parameters``."""
-
-    worker: str
-    input: dict[str, Any]
-    title: str = ""
-    version: str = ""
-
-    def body(self) -> dict[str, Any]:
-        return {
-            "scraper_slug": self.worker,
-            "input": self.input,
-            "title": self.title,
-            "version": self.version,
-        }
-
-
 # --- answers -------------------------------------------------------------------------------
 
 
@@ -234,42 +216,6 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    slug: str
-    title: str
-    scraper_slug: str
-    scraper_path: str
-    version: str
-    created_at: int
-    updated_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class TaskDetail:
-    """A task with its saved input, the whole object with ``parameters``."""
-
-    slug: str
-    title: str
-    scraper_slug: str
-    scraper_path: str
-    version: str
-    created_at: int
-    updated_at: int
-    input: dict[str, Any]
-
-
-TaskItems = list[Task]
-
-
-@dataclass(frozen=True, slots=True)
-class TaskPage:
-    count: int
-    list: TaskItems
-    page_index: int
-    page_size: int
-
-
-@dataclass(frozen=True, slots=True)
 class Account:
     """``webhook_secret`` comes with one's own account only."""
 
@@ -281,6 +227,9 @@ class Account:
     traffic: int
     traffic_expiration_at: int
     created_at: int
+    time_zone: str = "UTC"  # of schedules that name none of their own
+    plan: str = "unlimited"
+    most_runs: int = 0  # that may be under way at once; 0 = no limit
     webhook_secret: str = field(default="", repr=False)
 
 
@@ -306,6 +255,50 @@ class Key:
     expires_at: int
     revoked_at: int
     last_used_at: int
+    rate_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRun:
+    """Why a run has not begun; ``code`` and ``reason`` are empty when it has."""
+
+    slug: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueItem:
+    queue_ref: str
+    queue_status: str
+    worker_slug: str
+    worker_path: str
+    title: str
+    version: str
+    callback_url: str
+    reason: str
+    run_slug: str
+    created_at: int
+    ended_at: int
+
+
+QueueItems = list[QueueItem]
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePage:
+    count: int
+    list: QueueItems
+
+
+@dataclass(frozen=True, slots=True)
+class QueueResult:
+    """What became of one item; ``error`` is empty when it worked."""
+
+    queue_ref: str
+    success: bool
+    error: str = ""
+    run_slug: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,6 @@ class Overview:
         found = await self._storage.read(lambda tx: tx.workers.of_account(caller.account_id))
         return sorted(found, key=lambda worker: worker.path)
 
-    async def worker_paths(self, worker_ids: set[str]) -> dict[str, str]:
-        """``owner/name`` of each worker that exists."""
-
-        def work(tx: Transaction) -> dict[str, str]:
-            found = (tx.workers.get(worker_id) for worker_id in worker_ids)
-            return {worker.id: worker.path for worker in found if worker is not None}
-
-        return await self._storage.read(work)
-
     async def deliveries(self, caller: Caller, run_id: str) -> list[Delivery]:
         """The callbacks of the caller's run. Raises ``RunNotFound``."""
 

@@ -11,6 +11,7 @@ import pytest
 
 from fyke.client import ApiError, FykeClient, RunRequest, TaskRequest, Unreachable
 from fyke.client.models import TERMINAL
+from fyke.client.task_models import Plan
 from support.house import SCHEMA
 from support.projects import python_project
 from support.served import Served, served
@@ -109,12 +110,33 @@ def test_sync_mode(server: Served, fyke: FykeClient, worker: str) -> None:
 
 
 def test_tasks(fyke: FykeClient, worker: str) -> None:
-    task = fyke.create_task(TaskRequest(worker, {"parameters": {"custom": CUSTOM}}, "Daily"))
-    assert fyke.tasks().list == [task]
-    run = fyke.start_task(task.slug)
+    slug = fyke.create_task(TaskRequest(worker, {"parameters": {"custom": CUSTOM}}, "Daily"))
+    task = fyke.task(slug)
+    assert (task.title, task.version, fyke.tasks().list) == ("Daily", "latest", [task])
+    fyke.update_task(slug, description="Why")
+    fyke.set_task_input(slug, {"parameters": {"custom": CUSTOM}}, "v1.0.1")
+    changed = fyke.task(slug)
+    assert (changed.title, changed.description, changed.version) == ("Daily", "Why", "v1.0.1")
+    run = fyke.start_task(slug)
+    assert (fyke.task(slug).run_times, fyke.task(slug).last_run_slug) == (1, run)
     fyke.abort(run)
-    fyke.delete_task(task.slug)
+    fyke.delete_task(slug)
     assert fyke.tasks().count == 0
+
+
+def test_schedules(fyke: FykeClient, worker: str) -> None:
+    slug = fyke.create_task(TaskRequest(worker, {"parameters": {"custom": CUSTOM}}))
+    assert fyke.set_time_zone("Europe/Berlin") == fyke.account().time_zone == "Europe/Berlin"
+    made = fyke.set_schedule(slug, Plan("daily", time="09:30"), overlap="skip")
+    assert (made.time_zone, made.overlap, fyke.schedule(slug)) == ("Europe/Berlin", "skip", made)
+    assert fyke.next_times(slug, 3).list[0].at == made.next_at
+    preview = fyke.next_times(slug, 3, Plan("interval", every=60))
+    assert len(preview.list) == 3
+    assert fyke.fires(slug).count == 0
+    fyke.delete_schedule(slug)
+    with pytest.raises(ApiError, match="not found"):
+        fyke.schedule(slug)
+    fyke.delete_task(slug)
 
 
 def test_accounts_and_keys(server: Served, fyke: FykeClient) -> None:

@@ -68,25 +68,6 @@ async def test_a_log_is_followed_by_position(house: House, api: Api, run_slug: s
     fails(await api.get(path, key=house.other_key), 404, 70001)
 
 
-async def test_tasks(house: House, api: Api) -> None:
-    worker = await house.publish()
-    body = {"worker": "owner/reader", "title": "Daily", **start_body(worker.id)}
-    made = reads_as(answers.TaskItem, await api.post("/api/fyke/tasks", body))
-    assert (made["title"], made["scraper_path"]) == ("Daily", "owner/reader")
-    page = reads_as(answers.TaskPage, await api.get("/api/fyke/tasks?page=1&limit=5"))
-    assert (page["count"], page["list"]) == (1, [made])
-    assert (await api.get("/api/fyke/tasks", key=house.other_key)).json()["data"]["list"] == []
-    path = f"/api/fyke/tasks/{made['slug']}"
-    shown = reads_as(answers.TaskDetail, await api.get(path))
-    assert shown == made | {"input": start_body(worker.id)["input"]}
-    fails(await api.get(path, key=house.other_key), 404, 60001)
-    fails(await api.send("DELETE", path, key=house.other_key), 404, 60001)
-    assert (await api.send("DELETE", path)).status_code == 200
-    fails(await api.send("DELETE", path), 404, 60001)
-    fails(await api.post("/api/fyke/tasks", {"worker": "a/b", "input": {}}), 404, 50001)
-    fails(await api.post("/api/fyke/tasks", {"worker": "owner/reader"}), 400, 4000, "input")
-
-
 async def test_accounts_are_the_operators(house: House, api: Api) -> None:
     answer = await api.post("/api/fyke/accounts", {"name": "third"})
     made = reads_as(answers.NewAccount, answer)

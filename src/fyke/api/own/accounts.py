@@ -190,6 +190,7 @@ def _account(account: Account) -> dict[str, Any]:
         "held": format_balance(account.held_micros),
         "traffic": max(0, account.traffic_bytes),
         "traffic_expiration_at": seconds(account.traffic_expires_at),
+        "time_zone": account.time_zone,
         "created_at": seconds(account.created_at),
     }
 

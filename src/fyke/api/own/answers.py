@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -45,30 +45,6 @@ class DeletedWorker(Answer):
     ended_runs: Annotated[int, Field(description="runs that had not begun and never will")]
 
 
-class TaskItem(Answer):
-    slug: str
-    title: str
-    scraper_slug: str
-    scraper_path: str
-    version: str
-    created_at: int
-    updated_at: int
-
-
-TaskItems = list[TaskItem]
-
-
-class TaskDetail(TaskItem):
-    input: Annotated[dict[str, Any], Field(description="as it was saved")]
-
-
-class TaskPage(Answer):
-    count: int
-    list: TaskItems
-    page_index: int
-    page_size: int
-
-
 class AccountItem(Answer):
     id: str
     name: str
@@ -77,6 +53,7 @@ class AccountItem(Answer):
     held: str
     traffic: Annotated[int, Field(description="bytes left")]
     traffic_expiration_at: int
+    time_zone: Annotated[str, Field(description="of schedules that name none of their own")]
     created_at: int
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import calendar
 import heapq
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -21,7 +21,7 @@ from cronsim import CronSim
 from fyke.domain.schedules.model import Kind, Plan
 
 SECOND = 1000
-_BACK = timedelta(hours=3)  # more than any clock is set back
+_BACK_MS = 3 * 3_600_000  # more than any clock is set back
 _DAY = timedelta(days=1)
 _LAST_YEAR = 9998  # one short of what a datetime can hold, so that a zone's offset still fits
 
@@ -46,8 +46,11 @@ def times_after(plan: Plan, tz: ZoneInfo, anchor_at: int, after: int) -> Iterato
     if plan.kind is Kind.INTERVAL:
         yield from _intervals(plan.every_s * SECOND, anchor_at, after)
         return
-    moments = _in_order(_wall_times(plan, _local(after, tz) - _BACK), tz, real_time=_real(plan))
-    for moment in moments:
+    start = _local(after, tz)
+    if _offset(after - _BACK_MS, tz) > _offset(after + _BACK_MS, tz):
+        # around the moment when it is set back, what a clock has shown it may show again
+        start -= timedelta(milliseconds=_BACK_MS)
+    for moment in _in_order(_wall_times(plan, start), tz, real_time=_real(plan)):
         if moment > after:
             yield moment
 
@@ -167,5 +170,5 @@ def _change_between(before: int, after: int, tz: ZoneInfo) -> int:
     return high * SECOND
 
 
-def _offset(moment: int, tz: ZoneInfo) -> timedelta | None:
-    return datetime.fromtimestamp(moment // SECOND, UTC).astimezone(tz).utcoffset()
+def _offset(moment: int, tz: ZoneInfo) -> timedelta:
+    return datetime.fromtimestamp(moment // SECOND, tz).utcoffset() or timedelta(0)

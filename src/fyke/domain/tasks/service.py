@@ -7,19 +7,24 @@ started, not when it is saved, because a task without a fixed version follows it
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.schedules.change import Change, change_schedule
+from fyke.domain.schedules.model import Schedule
+from fyke.domain.schedules.rules import OWN_NAMES, Names
+from fyke.domain.tasks.access import own_task
 from fyke.domain.tasks.model import Task
 from fyke.domain.workers.model import Version, Worker
 from fyke.errors import InvalidRequest, TaskNotFound
-from fyke.kit.ids import is_ulid, new_ulid
+from fyke.kit.ids import new_ulid
 
 MAX_INPUT_BYTES = 4 * 2**20
 MAX_TITLE = 200
+MAX_DESCRIPTION = 10_000
 _NEWEST = frozenset({"", "latest", "auto"})
 
 
@@ -30,76 +35,184 @@ class WorkerDirectory(Protocol):
     async def version(self, worker: Worker, number: str | None) -> Version: ...
 
 
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task with what is told about it elsewhere. ``worker`` is None once it is forgotten."""
+
+    task: Task
+    worker: Worker | None
+    schedule: Schedule | None
+
+
 class Tasks:
-    """The tasks of all accounts, each seen only by its own."""
+    """The tasks of all accounts, each seen only by its own. ``names`` is how the caller knows the
+    members of a schedule, for errors that name them.
+    """
 
     def __init__(self, storage: Storage, workers: WorkerDirectory) -> None:
         self._storage = storage
         self._workers = workers
 
     async def create(
-        self, caller: Caller, worker_ref: str, title: str, input: object, version: str | None
+        self,
+        caller: Caller,
+        worker_ref: str,
+        title: str,
+        input: object,
+        version: str | None,
+        *,
+        description: str = "",
+        schedule: Change | None = None,
+        names: Names = OWN_NAMES,
     ) -> Task:
-        """Save an input for a worker that the caller can see.
+        """Save an input for a worker that the caller can see, with a schedule where one is given.
 
         ``version`` None, empty, ``latest`` or ``auto`` means the newest at the time of each run.
         Raises ``WorkerNotFound``, ``VersionUnavailable``, ``InvalidRequest``, ``Forbidden``.
         """
         require_editor(caller, "Creating tasks")
         worker = await self._workers.find(caller, worker_ref)
-        number = (version or "").strip()
-        if number not in _NEWEST:
-            number = (await self._workers.version(worker, number)).number
         task = Task(
             id=new_ulid(),
             account_id=caller.account_id,
             worker_id=worker.id,
             title=_title(title, worker),
-            version="" if number in _NEWEST else number,
+            version=await self._number(worker, version),
             input_json=_input_json(input),
             created_at=0,
             updated_at=0,
+            description=_description(description),
         )
 
         def work(tx: Transaction) -> Task:
             dated = replace(task, created_at=tx.now, updated_at=tx.now)
             tx.tasks.add(dated)
+            if schedule is not None:
+                change_schedule(tx, dated, schedule, names)
             return dated
 
         return await self._storage.write(work)
 
+    async def _number(self, worker: Worker, version: str | None) -> str:
+        """The number of an existing version, ``""`` for the newest of each day."""
+        number = (version or "").strip()
+        return "" if number in _NEWEST else (await self._workers.version(worker, number)).number
+
     async def get(self, caller: Caller, task_id: str) -> Task:
         """Raises ``TaskNotFound``, also for another account's task."""
-        return await self._storage.read(lambda tx: _own(tx, caller, task_id))
+        return await self._storage.read(lambda tx: own_task(tx, caller, task_id))
 
-    async def list(self, caller: Caller, *, offset: int, limit: int) -> tuple[int, list[Task]]:
-        """Total count and one page, newest first."""
-        return await self._storage.read(
-            lambda tx: tx.tasks.of_account(caller.account_id, offset=offset, limit=limit)
-        )
+    async def view(self, caller: Caller, task_id: str) -> TaskView:
+        """As ``get``, with its worker and schedule."""
+        return await self._storage.read(lambda tx: _views(tx, [own_task(tx, caller, task_id)])[0])
+
+    async def list(
+        self, caller: Caller, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
+    ) -> tuple[int, list[TaskView]]:
+        """Total count and one page, newest first; of one worker, and with ``keyword`` in title or
+        id, where those are given.
+        """
+
+        def work(tx: Transaction) -> tuple[int, list[TaskView]]:
+            count, found = tx.tasks.of_account(
+                caller.account_id,
+                offset=offset,
+                limit=limit,
+                worker_id=worker_id,
+                keyword=keyword,
+            )
+            return count, _views(tx, found)
+
+        return await self._storage.read(work)
+
+    async def update(
+        self,
+        caller: Caller,
+        task_id: str,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        schedule: Change | None = None,
+        names: Names = OWN_NAMES,
+    ) -> None:
+        """Change what is given, keep what is not.
+
+        Raises ``TaskNotFound``, ``InvalidRequest``, ``Forbidden``.
+        """
+        require_editor(caller, "Changing tasks")
+
+        def work(tx: Transaction) -> None:
+            task = own_task(tx, caller, task_id)
+            changed = replace(
+                task,
+                title=task.title if title is None else _good_title(title),
+                description=task.description if description is None else _description(description),
+                updated_at=tx.now,
+            )
+            _save(tx, changed)
+            if schedule is not None:
+                change_schedule(tx, changed, schedule, names)
+
+        await self._storage.write(work)
+
+    async def set_input(
+        self, caller: Caller, task_id: str, input: object, version: str | None
+    ) -> None:
+        """Replace the input, and the version unless it is None.
+
+        Raises ``TaskNotFound``, ``WorkerNotFound``, ``VersionUnavailable``, ``InvalidRequest``,
+        ``Forbidden``.
+        """
+        require_editor(caller, "Changing tasks")
+        text = _input_json(input)
+        number = None
+        if version is not None:
+            worker_id = (await self.get(caller, task_id)).worker_id
+            number = await self._number(await self._workers.find(caller, worker_id), version)
+
+        def work(tx: Transaction) -> None:
+            task = own_task(tx, caller, task_id)
+            kept = task.version if number is None else number
+            _save(tx, replace(task, input_json=text, version=kept, updated_at=tx.now))
+
+        await self._storage.write(work)
 
     async def delete(self, caller: Caller, task_id: str) -> None:
-        """Remove a task; its runs stay. Raises ``TaskNotFound``, ``Forbidden``."""
+        """Remove a task and its schedule; its runs stay. Raises ``TaskNotFound``, ``Forbidden``."""
         require_editor(caller, "Deleting tasks")
 
         def work(tx: Transaction) -> None:
-            tx.tasks.delete(_own(tx, caller, task_id).id)
+            tx.tasks.delete(own_task(tx, caller, task_id).id)
 
         await self._storage.write(work)
 
 
-def _own(tx: Transaction, caller: Caller, task_id: str) -> Task:
-    task = tx.tasks.get(task_id) if is_ulid(task_id) else None
-    if task is None or task.account_id != caller.account_id:
+def _views(tx: Transaction, tasks: list[Task]) -> list[TaskView]:
+    workers = {task.worker_id: tx.workers.get(task.worker_id) for task in tasks}
+    schedules = tx.schedules.of_tasks([task.id for task in tasks])
+    return [TaskView(task, workers[task.worker_id], schedules.get(task.id)) for task in tasks]
+
+
+def _save(tx: Transaction, task: Task) -> None:
+    if not tx.tasks.update(task):
         raise TaskNotFound
-    return task
 
 
 def _title(title: str, worker: Worker) -> str:
-    wanted = title.strip() or worker.title or worker.path
-    if len(wanted) > MAX_TITLE or not wanted.isprintable():
-        raise InvalidRequest(f"title must have at most {MAX_TITLE} characters, all printable")
+    return _good_title(title.strip() or worker.title or worker.path)
+
+
+def _good_title(title: str) -> str:
+    wanted = title.strip()
+    if not 0 < len(wanted) <= MAX_TITLE or not wanted.isprintable():
+        raise InvalidRequest(f"title must have 1 to {MAX_TITLE} characters, all printable")
     return wanted
+
+
+def _description(text: str) -> str:
+    if len(text) > MAX_DESCRIPTION:
+        raise InvalidRequest(f"description must have at most {MAX_DESCRIPTION:,} characters")
+    return text
 
 
 def _input_json(value: object) -> str:

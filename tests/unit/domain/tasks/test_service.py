@@ -94,7 +94,7 @@ async def test_tasks_are_listed_newest_first_and_by_page(place: Place):
         await place.tasks.create(place.caller, place.worker.id, f"t{i}", {}, None) for i in range(5)
     ]
     count, page = await place.tasks.list(place.caller, offset=1, limit=2)
-    assert (count, page) == (5, [made[3], made[2]])
+    assert (count, [view.task for view in page]) == (5, [made[3], made[2]])
 
 
 async def test_another_accounts_task_does_not_exist(place: Place):
@@ -105,6 +105,17 @@ async def test_another_accounts_task_does_not_exist(place: Place):
             with pytest.raises(TaskNotFound):
                 await call(stranger, ref)
     assert await place.tasks.list(stranger, offset=0, limit=10) == (0, [])
+
+
+async def test_an_update_changes_what_is_given(place: Place):
+    task = await place.tasks.create(place.caller, place.worker.id, "t", INPUT, "v1.0.1")
+    await place.tasks.update(place.caller, task.id, description="why")
+    await place.tasks.set_input(place.caller, task.id, {}, None)
+    changed = await place.tasks.get(place.caller, task.id)
+    assert (changed.title, changed.description) == ("t", "why")
+    assert (changed.input_json, changed.version) == ("{}", "v1.0.1")
+    await place.tasks.set_input(place.caller, task.id, {}, "latest")
+    assert (await place.tasks.get(place.caller, task.id)).version == ""
 
 
 async def test_a_deleted_task_is_gone(place: Place):
@@ -122,3 +133,7 @@ async def test_viewers_may_look_only(place: Place):
         await place.tasks.create(viewer, place.worker.id, "t", {}, None)
     with pytest.raises(Forbidden):
         await place.tasks.delete(viewer, task.id)
+    with pytest.raises(Forbidden):
+        await place.tasks.update(viewer, task.id, title="x")
+    with pytest.raises(Forbidden):
+        await place.tasks.set_input(viewer, task.id, {}, None)

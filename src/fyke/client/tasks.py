@@ -1,0 +1,87 @@
+"""The part of the client that is about saved tasks and their schedules."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from fyke.client import task_models as models
+from fyke.client.connection import Connection, segment
+
+TASKS = "/api/v2/worker-tasks"
+
+
+class TaskCalls:
+    """Saved tasks and their schedules."""
+
+    _wire: Connection
+
+    def create_task(self, request: models.TaskRequest) -> str:
+        """Save an input; return the task's slug."""
+        return self._wire.post(TASKS, dict[str, str], request.body())["slug"]
+
+    def tasks(self, page_index: int = 1, page_size: int = 20, keyword: str = "") -> models.TaskPage:
+        """Newest first; ``keyword`` is part of a title or slug."""
+        query = {"offset": page_index, "limit": page_size, "keyword": keyword}
+        return self._wire.get(TASKS, models.TaskPage, query)
+
+    def task(self, task: str) -> models.Task:
+        return self._wire.get(f"{TASKS}/{segment(task)}", models.Task)
+
+    def update_task(
+        self, task: str, *, title: str | None = None, description: str | None = None
+    ) -> None:
+        """Change what is given."""
+        self._wire.call(
+            "PUT", f"{TASKS}/{segment(task)}", json={"title": title, "description": description}
+        )
+
+    def set_task_input(self, task: str, input: dict[str, Any], version: str = "") -> None:
+        """Replace the input, and the version if one is given."""
+        body = {"input": input, "version": version}
+        self._wire.call("PUT", f"{TASKS}/{segment(task)}/input", json=body)
+
+    def delete_task(self, task: str) -> None:
+        self._wire.call("DELETE", f"{TASKS}/{segment(task)}")
+
+    def start_task(self, task: str, callback_url: str = "") -> str:
+        """Start a run of it; return the run's slug."""
+        path, body = f"{TASKS}/{segment(task)}/runs", {"callback_url": callback_url}
+        return self._wire.post(path, dict[str, str], body)["run_slug"]
+
+    # --- schedules -------------------------------------------------------------------------
+
+    def set_schedule(
+        self, task: str, plan: models.Plan, *, overlap: str = "allow", enabled: bool = True
+    ) -> models.Schedule:
+        body = {**asdict(plan), "overlap": overlap, "enabled": enabled}
+        return msgspec.convert(self._wire.call("PUT", _schedule(task), json=body), models.Schedule)
+
+    def schedule(self, task: str) -> models.Schedule:
+        return self._wire.get(_schedule(task), models.Schedule)
+
+    def delete_schedule(self, task: str) -> None:
+        self._wire.call("DELETE", _schedule(task))
+
+    def next_times(
+        self, task: str, count: int = 10, plan: models.Plan | None = None
+    ) -> models.NextTimes:
+        """The next times of the task's schedule, or of ``plan`` if it had that one."""
+        query = {"count": count, **(asdict(plan) if plan else {})}
+        return self._wire.get(f"{_schedule(task)}/next", models.NextTimes, query)
+
+    def fires(self, task: str, page_index: int = 1, page_size: int = 20) -> models.FirePage:
+        """What came of past times, latest first."""
+        query = {"page_index": page_index, "page_size": page_size}
+        return self._wire.get(f"{_schedule(task)}/fires", models.FirePage, query)
+
+    def set_time_zone(self, time_zone: str) -> str:
+        """Set the zone of schedules that name none of their own; return it."""
+        body = {"time_zone": time_zone}
+        return str(self._wire.call("PUT", "/api/fyke/account/time-zone", json=body)["time_zone"])
+
+
+def _schedule(task: str) -> str:
+    return f"/api/fyke/tasks/{segment(task)}/schedule"

@@ -1,0 +1,123 @@
+"""Changing a schedule inside a transaction: what is given is laid over what is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fyke.domain.accounts.model import Account
+from fyke.domain.contracts import SCHEDULES, Transaction
+from fyke.domain.schedules.model import DEFAULT_ZONE, FireState, Kind, Overlap, Plan, Schedule
+from fyke.domain.schedules.rules import (
+    Names,
+    check_complete,
+    check_members,
+    first_time,
+    only_its_own,
+)
+from fyke.domain.tasks.model import Task
+from fyke.errors import InvalidRequest, UserMissing
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is wanted of a schedule; None keeps what is there. An empty value takes a member out."""
+
+    enabled: bool | None = None
+    kind: Kind | None = None
+    time: str | None = None
+    weekday: int | None = None
+    day: int | None = None
+    date: str | None = None
+    cron: str | None = None
+    every_s: int | None = None
+    time_zone: str | None = None
+    overlap: Overlap | None = None
+
+
+_MEMBERS = ("time", "weekday", "day", "date", "cron", "every_s", "time_zone")
+
+
+def change_schedule(tx: Transaction, task: Task, wanted: Change, names: Names) -> None:
+    """Lay ``wanted`` over the schedule of ``task``.
+
+    Without a kind, now or earlier, there is no schedule to make, and the other members mean
+    nothing. While it is off it may be incomplete; members that are there must be right even so.
+    Raises ``InvalidRequest`` for a schedule that cannot be honoured.
+    """
+    before = tx.schedules.lock(task.id)
+    kind = wanted.kind or (before.plan.kind if before else None)
+    if kind is None:
+        if wanted.enabled:
+            raise InvalidRequest(
+                f"{names['kind']} is required when {names['enabled']} is on: say how often it is "
+                "to fire"
+            )
+        return
+    plan = _plan(before.plan if before else Plan(kind), kind, wanted)
+    check_members(plan, names)
+    account = tx.accounts.get(task.account_id)
+    if account is None:
+        raise UserMissing
+    base = before or _new(tx, task, plan)
+    after = replace(
+        base,
+        plan=plan,
+        overlap=wanted.overlap or base.overlap,
+        enabled=base.enabled if wanted.enabled is None else wanted.enabled,
+        revision=base.revision + 1,
+        updated_at=tx.now,
+    )
+    tx.schedules.put(_planned(tx, before, after, account, names))
+    if not after.enabled:
+        _release_waiting(tx, task)
+    tx.ring(SCHEDULES)
+
+
+def _release_waiting(tx: Transaction, task: Task) -> None:
+    waiting = tx.schedules.waiting_of(task.id)
+    if waiting is not None:
+        reason = "switched off while it waited"
+        state = FireState.SKIPPED
+        tx.schedules.settle(replace(waiting, state=state, reason=reason, at=tx.now))
+
+
+def _plan(before: Plan, kind: Kind, wanted: Change) -> Plan:
+    given = {n: getattr(wanted, n) for n in _MEMBERS if getattr(wanted, n) is not None}
+    return only_its_own(replace(before, kind=kind, **given))
+
+
+def _new(tx: Transaction, task: Task, plan: Plan) -> Schedule:
+    return Schedule(
+        task_id=task.id,
+        account_id=task.account_id,
+        plan=plan,
+        overlap=Overlap.ALLOW,
+        enabled=False,
+        anchor_at=0,
+        next_at=0,
+        missed=0,
+        last_error="",
+        last_fired_at=0,
+        revision=0,
+        created_at=tx.now,
+        updated_at=tx.now,
+    )
+
+
+def _planned(
+    tx: Transaction, before: Schedule | None, after: Schedule, account: Account, names: Names
+) -> Schedule:
+    """``after`` with its next time. One that goes on as it was keeps it, also if it is due."""
+    if not after.enabled:
+        return replace(after, next_at=0)
+    if before is not None and before.enabled and before.plan == after.plan:
+        return after
+    check_complete(after.plan, names)
+    started = replace(after, anchor_at=tx.now, last_error="")
+    zone = zone_of(started, account)
+    return replace(started, next_at=first_time(started.plan, zone, tx.now, tx.now, names))
+
+
+def zone_of(schedule: Schedule, account: Account) -> str:
+    """The name of the zone in which the schedule's times are meant."""
+    return schedule.plan.time_zone or account.time_zone or DEFAULT_ZONE

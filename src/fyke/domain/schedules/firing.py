@@ -1,0 +1,322 @@
+"""Starting runs when their time has come.
+
+A planned time is worked off in one transaction: the schedule moves on if it is still as it was
+read, the record of the time is added, and with them the run. Whoever comes second, another server
+or this one after the clock jumped, finds the schedule moved or the record there and starts
+nothing. A start that is refused is recorded with its reason, and the schedule goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import structlog
+
+from fyke.domain.accounts.model import Account, Caller
+from fyke.domain.contracts import Storage, Transaction, run_topic
+from fyke.domain.runs.model import Origin, Run
+from fyke.domain.schedules.change import zone_of
+from fyke.domain.schedules.decide import Due, decide
+from fyke.domain.schedules.model import Fire, FireState, Overlap, Schedule
+from fyke.domain.schedules.times import zone
+from fyke.errors import FykeError, Unavailable
+from fyke.kit.clock import Clock
+
+log = structlog.get_logger()
+
+AT_ONCE = 50  # schedules looked at in one read
+MOST_HELD = 500  # one for each task at most, so there are never many
+AGAIN_SECONDS = 10.0  # after a start that failed for a reason of ours
+KEEP_MS = 90 * 24 * 3600 * 1000  # how long it is remembered what came of a time
+MAX_REASON = 500
+
+
+class Starter(Protocol):
+    """What firing needs of the runs service."""
+
+    async def start_task(
+        self,
+        caller: Caller,
+        task_ref: str,
+        callback_url: str,
+        origin: Origin,
+        *,
+        also: Callable[[Transaction, Run], None] | None = None,
+    ) -> Run: ...
+
+
+class Overtaken(Exception):
+    """Somebody else has worked this time off, or the schedule was changed in between."""
+
+
+class Overlapping(Exception):
+    """A run of the same task is not over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A schedule that is due, as it was read."""
+
+    schedule: Schedule
+    account: Account
+    open_run: str | None
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A fire that waits, with what it waits for."""
+
+    fire: Fire
+    account: Account
+    open_run: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """How long nothing is due, in seconds, None for ever, and what may end that sooner."""
+
+    seconds: float | None
+    topics: frozenset[str]
+
+
+@dataclass(slots=True)
+class Firing:
+    """Works off what is due. ``clock`` only spaces repeated tries; when it is time for something
+    is said by the clock of the storage.
+    """
+
+    storage: Storage
+    runs: Starter
+    clock: Clock
+    _not_before: dict[str, float] = field(default_factory=dict)  # by task, monotonic
+
+    async def work_off(self) -> Rest:
+        """Handle all that is due now, and what has been waiting for another run."""
+        while True:
+            due = [i for i in await self.storage.read(_due) if self._may_try(i.schedule.task_id)]
+            for item in due:
+                await self._try(item.schedule.task_id, self._fire(item))
+            if not due:
+                break
+        held = await self.storage.read(_held)
+        for one in held:
+            if one.open_run is None:
+                await self._try(one.fire.task_id, self._release(one))
+        return await self._rest(held)
+
+    async def forget_old(self) -> None:
+        """Remove records of times long ago."""
+        await self.storage.write(lambda tx: tx.schedules.forget_fires(tx.now - KEEP_MS))
+
+    # --- one after the other ---------------------------------------------------------------
+
+    def _may_try(self, task_id: str) -> bool:
+        until = self._not_before.get(task_id)
+        return until is None or until <= self.clock.monotonic()
+
+    async def _try(self, task_id: str, work: Awaitable[None]) -> None:
+        """One schedule that cannot be handled now must not hold up the others."""
+        try:
+            await work
+            self._not_before.pop(task_id, None)
+        except Exception as error:
+            self._not_before[task_id] = self.clock.monotonic() + AGAIN_SECONDS
+            if not isinstance(error, Unavailable):
+                log.exception("schedule_failed", task=task_id)
+            else:
+                log.warning("schedule_postponed", task=task_id, reason=error.message)
+
+    async def _rest(self, held: list[Held]) -> Rest:
+        next_due, now = await self.storage.read(lambda tx: (tx.schedules.next_due(), tx.now))
+        topics = frozenset(run_topic(one.open_run) for one in held if one.open_run)
+        if next_due is None:
+            return Rest(None, topics)
+        seconds = (next_due - now) / 1000
+        if seconds <= 0:  # put off for a moment, see _not_before
+            seconds = AGAIN_SECONDS
+        return Rest(seconds, topics)
+
+    # --- a time has come -------------------------------------------------------------------
+
+    async def _fire(self, item: Item) -> None:
+        schedule = item.schedule
+        tz = zone(zone_of(schedule, item.account))
+        # may look at many times after a long absence, so not in the loop
+        due = await asyncio.to_thread(
+            decide, schedule.plan, tz, schedule.anchor_at, schedule.next_at, item.now
+        )
+        if not due.fire_at:
+            await self._note(schedule, due)
+        elif item.open_run and schedule.overlap is not Overlap.ALLOW:
+            await self._overlapped(schedule, due, item.open_run)
+        else:
+            await self._start(item, due)
+
+    async def _start(self, item: Item, due: Due) -> None:
+        schedule = item.schedule
+
+        def also(tx: Transaction, run: Run) -> None:
+            if schedule.overlap is not Overlap.ALLOW:
+                _refuse_overlap(tx, schedule.task_id, run)
+            if not _advance(tx, schedule, due, started=True):
+                raise Overtaken
+            fire = _fire(schedule, due.fire_at, FireState.STARTED, tx.now, run_id=run.id)
+            if not tx.schedules.add_fire(fire):
+                raise Overtaken
+
+        try:
+            run = await self._start_task(item.account, schedule.task_id, also)
+        except Overtaken:
+            await self._note(schedule, due)  # of a time that has its record: it only moves on
+        except Overlapping as error:
+            await self._overlapped(schedule, due, str(error))
+        except Unavailable:
+            raise
+        except FykeError as error:
+            await self._note(schedule, due, FireState.REFUSED, _reason(error))
+            log.info("schedule_refused", task=schedule.task_id, reason=error.message)
+        else:
+            log.info("schedule_fired", task=schedule.task_id, run=run.id, planned=due.fire_at)
+
+    async def _start_task(
+        self, account: Account, task_id: str, also: Callable[[Transaction, Run], None]
+    ) -> Run:
+        caller = Caller(account.id, account.name, account.operator, user_id="", key_id="")
+        return await self.runs.start_task(caller, task_id, "", Origin.SCHEDULE, also=also)
+
+    async def _overlapped(self, schedule: Schedule, due: Due, open_run: str) -> None:
+        if schedule.overlap is Overlap.QUEUE:
+            reason = f"waits for the end of the run {open_run}"
+            await self._note(schedule, due, FireState.WAITING, reason)
+        else:
+            reason = f"the run {open_run} of the same task was not over"
+            await self._note(schedule, due, FireState.SKIPPED, reason)
+
+    async def _note(
+        self, schedule: Schedule, due: Due, state: FireState | None = None, reason: str = ""
+    ) -> None:
+        """Move the schedule on without a run, with a record of the time where it has a state."""
+
+        def work(tx: Transaction) -> None:
+            refused = reason if state is FireState.REFUSED else ""
+            if not _advance(tx, schedule, due, refused=refused):
+                return
+            if state is None:
+                return
+            final, why = state, reason
+            if state is FireState.WAITING and tx.schedules.waiting_of(schedule.task_id):
+                final, why = FireState.SKIPPED, "another run of this schedule was waiting already"
+            tx.schedules.add_fire(_fire(schedule, due.fire_at, final, tx.now, reason=why))
+
+        await self.storage.write(work)
+
+    # --- the former run is over ------------------------------------------------------------
+
+    async def _release(self, held: Held) -> None:
+        fire = held.fire
+
+        def also(tx: Transaction, run: Run) -> None:
+            _refuse_overlap(tx, fire.task_id, run)
+            started = replace(fire, state=FireState.STARTED, run_id=run.id, reason="", at=tx.now)
+            if not tx.schedules.settle(started):
+                raise Overtaken
+            _remember(tx, fire.task_id, fired_at=fire.planned_at, error="")
+
+        try:
+            await self._start_task(held.account, fire.task_id, also)
+        except (Overtaken, Overlapping):
+            return  # started elsewhere, or it goes on waiting
+        except Unavailable:
+            raise
+        except FykeError as error:
+            await self._refuse(fire, _reason(error))
+
+    async def _refuse(self, fire: Fire, reason: str) -> None:
+        def work(tx: Transaction) -> None:
+            refused = replace(fire, state=FireState.REFUSED, reason=reason, at=tx.now)
+            if tx.schedules.settle(refused):
+                _remember(tx, fire.task_id, fired_at=0, error=reason)
+
+        await self.storage.write(work)
+
+
+def _due(tx: Transaction) -> list[Item]:
+    found = []
+    for schedule in tx.schedules.due(tx.now, AT_ONCE):
+        account = tx.accounts.get(schedule.account_id)
+        if account is not None:
+            open_run = tx.runs.open_of_task(schedule.task_id)
+            found.append(Item(schedule, account, open_run, tx.now))
+    return found
+
+
+def _held(tx: Transaction) -> list[Held]:
+    found = []
+    for fire in tx.schedules.waiting(MOST_HELD):
+        schedule = tx.schedules.get(fire.task_id)
+        account = tx.accounts.get(schedule.account_id) if schedule else None
+        if account is not None:
+            open_run = tx.runs.open_of_task(fire.task_id)
+            found.append(Held(fire, account, open_run))
+    return found
+
+
+def _refuse_overlap(tx: Transaction, task_id: str, run: Run) -> None:
+    """Raise ``Overlapping`` when another run than the new one is not over."""
+    other = tx.runs.open_of_task(task_id, other_than=run.id)
+    if other is not None:
+        raise Overlapping(other)
+
+
+def _advance(
+    tx: Transaction, before: Schedule, due: Due, *, started: bool = False, refused: str = ""
+) -> bool:
+    """Move the schedule to its next time, with what was missed on the way; False when it is no
+    longer as it was read. One without a next time is off.
+    """
+    error = refused or ("" if started else before.last_error)
+    after = replace(
+        before,
+        next_at=due.next_at,
+        enabled=bool(due.next_at),
+        missed=before.missed + due.missed,
+        last_error=error,
+        last_fired_at=due.fire_at if started else before.last_fired_at,
+    )
+    if not tx.schedules.advance(before, after):
+        return False
+    if due.missed:
+        reason = "nobody was there in time to start a run"
+        missed = _fire(before, due.first_missed, FireState.MISSED, tx.now, reason=reason)
+        tx.schedules.add_fire(replace(missed, count=due.missed))
+    return True
+
+
+def _remember(tx: Transaction, task_id: str, *, fired_at: int, error: str) -> None:
+    """Note what became of a time that had waited; ``fired_at`` 0 leaves that as it is."""
+    schedule = tx.schedules.lock(task_id)
+    if schedule is not None:
+        noted = replace(
+            schedule, last_error=error, last_fired_at=fired_at or schedule.last_fired_at
+        )
+        tx.schedules.advance(schedule, noted)
+
+
+def _fire(
+    schedule: Schedule,
+    planned_at: int,
+    state: FireState,
+    now: int,
+    *,
+    run_id: str = "",
+    reason: str = "",
+) -> Fire:
+    return Fire(schedule.task_id, planned_at, state, run_id, reason, 1, now)
+
+
+def _reason(error: FykeError) -> str:
+    return error.message[:MAX_REASON]

@@ -1,0 +1,171 @@
+"""Schedules for whoever calls: read, set, remove, look ahead and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from fyke.domain.accounts.model import Account, Caller
+from fyke.domain.accounts.rights import require_editor
+from fyke.domain.contracts import SCHEDULES, Storage, Transaction
+from fyke.domain.schedules.change import Change, change_schedule, zone_of
+from fyke.domain.schedules.model import DEFAULT_ZONE, Fire, Plan, Schedule
+from fyke.domain.schedules.rules import (
+    OWN_NAMES,
+    check_complete,
+    check_members,
+    check_zone,
+    first_time,
+    only_its_own,
+)
+from fyke.domain.schedules.times import first_after, times_after, zone
+from fyke.domain.tasks.access import own_task
+from fyke.errors import InvalidRequest, NotFound, UserMissing
+
+MOST_TIMES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleView:
+    """A schedule and the zone in which its times are meant."""
+
+    schedule: Schedule
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Planned times to come, in ms, and the zone in which they are meant."""
+
+    time_zone: str
+    times: list[int]
+
+
+class Schedules:
+    """The schedules of all accounts, each seen only by its own."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def get(self, caller: Caller, task_id: str) -> ScheduleView:
+        """Raises ``TaskNotFound``, and ``NotFound`` for a task without a schedule."""
+
+        def work(tx: Transaction) -> ScheduleView:
+            schedule = tx.schedules.get(own_task(tx, caller, task_id).id)
+            if schedule is None:
+                raise NotFound
+            return ScheduleView(schedule, zone_of(schedule, _account(tx, caller)))
+
+        return await self._storage.read(work)
+
+    async def put(self, caller: Caller, task_id: str, wanted: Change) -> ScheduleView:
+        """Set the schedule of a task as ``wanted`` says, whatever it was before.
+
+        Raises ``TaskNotFound``, ``InvalidRequest``, ``Forbidden``.
+        """
+        require_editor(caller, "Changing schedules")
+        if wanted.kind is None:
+            raise InvalidRequest("kind is required")
+
+        def work(tx: Transaction) -> ScheduleView:
+            task = own_task(tx, caller, task_id)
+            change_schedule(tx, task, wanted, OWN_NAMES)
+            made = tx.schedules.get(task.id)
+            if made is None:
+                raise NotFound
+            check_complete(made.plan, OWN_NAMES)
+            return ScheduleView(made, zone_of(made, _account(tx, caller)))
+
+        return await self._storage.write(work)
+
+    async def delete(self, caller: Caller, task_id: str) -> None:
+        """Remove a schedule with its history. Raises ``TaskNotFound``, ``NotFound``."""
+        require_editor(caller, "Deleting schedules")
+
+        def work(tx: Transaction) -> None:
+            if not tx.schedules.delete(own_task(tx, caller, task_id).id):
+                raise NotFound
+
+        await self._storage.write(work)
+
+    async def ahead(self, caller: Caller, task_id: str, count: int, plan: Plan | None) -> Ahead:
+        """The next ``count`` times of a task's schedule, or of ``plan`` if it had that one.
+
+        A schedule that is off is looked at as if it were switched on now.
+        """
+        if not 1 <= count <= MOST_TIMES:
+            raise InvalidRequest(f"count must be 1 to {MOST_TIMES}")
+
+        def work(tx: Transaction) -> tuple[Schedule | None, Account, int]:
+            task = own_task(tx, caller, task_id)
+            return tx.schedules.get(task.id), _account(tx, caller), tx.now
+
+        schedule, account, now = await self._storage.read(work)
+        if plan is not None:
+            wanted = only_its_own(plan)
+            name = wanted.time_zone or account.time_zone or DEFAULT_ZONE
+            check_members(wanted, OWN_NAMES)
+            check_complete(wanted, OWN_NAMES)
+            first_time(wanted, name, now, now, OWN_NAMES)
+            return Ahead(name, _ahead(wanted, name, now, now, count))
+        if schedule is None:
+            raise NotFound
+        name = zone_of(schedule, account)
+        if not schedule.enabled:
+            check_complete(schedule.plan, OWN_NAMES)
+            return Ahead(name, _ahead(schedule.plan, name, now, now, count))
+        following = _ahead(schedule.plan, name, schedule.anchor_at, schedule.next_at, count - 1)
+        return Ahead(name, [schedule.next_at, *following])
+
+    async def fires(
+        self, caller: Caller, task_id: str, *, offset: int, limit: int
+    ) -> tuple[int, list[Fire]]:
+        """What came of past times: total count, and one page, latest first."""
+
+        def work(tx: Transaction) -> tuple[int, list[Fire]]:
+            task = own_task(tx, caller, task_id)
+            if tx.schedules.get(task.id) is None:
+                raise NotFound
+            return tx.schedules.fires(task.id, offset=offset, limit=limit)
+
+        return await self._storage.read(work)
+
+    async def set_account_zone(self, caller: Caller, name: str) -> Account:
+        """Set the zone of schedules that name none of their own, and plan those anew.
+
+        Raises ``InvalidRequest`` for an unknown zone, ``Forbidden``.
+        """
+        require_editor(caller, "Changing the time zone")
+        if not name:
+            raise InvalidRequest("time_zone is required, such as Europe/Berlin")
+        check_zone(name, "time_zone")
+
+        def work(tx: Transaction) -> Account:
+            account = _account(tx, caller)
+            if account.time_zone != name:
+                tx.accounts.set_time_zone(account.id, name)
+                for schedule in tx.schedules.in_account_zone(account.id):
+                    tx.schedules.put(_in_zone(schedule, name, tx.now))
+                tx.ring(SCHEDULES)
+            return replace(account, time_zone=name)
+
+        return await self._storage.write(work)
+
+
+def _account(tx: Transaction, caller: Caller) -> Account:
+    account = tx.accounts.get(caller.account_id)
+    if account is None:
+        raise UserMissing
+    return account
+
+
+def _ahead(plan: Plan, name: str, anchor_at: int, after: int, count: int) -> list[int]:
+    return list(islice(times_after(plan, zone(name), anchor_at, after), count))
+
+
+def _in_zone(schedule: Schedule, name: str, now: int) -> Schedule:
+    """The schedule as planned in another zone; one whose only time is over there is off."""
+    following = first_after(schedule.plan, zone(name), schedule.anchor_at, now)
+    return replace(
+        schedule, next_at=following, enabled=bool(following), revision=schedule.revision + 1
+    )

@@ -1,0 +1,424 @@
+"""The contract of schedules in the state, and that each planned time fires once, on both
+databases, whoever else looks at the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.contracts import Transaction, run_topic
+from fyke.domain.runs.model import Origin, Run, RunState
+from fyke.domain.schedules.change import Change, change_schedule
+from fyke.domain.schedules.firing import KEEP_MS, Firing
+from fyke.domain.schedules.model import Fire, FireState, Kind, Overlap, Plan, Schedule
+from fyke.domain.schedules.rules import OWN_NAMES
+from fyke.domain.tasks.model import Task
+from fyke.errors import TaskNotFound, Unavailable, VersionUnavailable
+from fyke.kit.clock import ManualClock
+from fyke.storage.sql.storage import SqlStorage, open_storage
+from support import records
+
+pytestmark = pytest.mark.anyio
+
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+START = 1_767_225_600_000  # 2026-01-01 00:00 UTC
+EVERY_MINUTE = Change(enabled=True, kind=Kind.CRON, cron="* * * * *")
+
+
+@dataclass
+class Starts:
+    """The runs service as firing sees it: it writes a run with what is to be done along."""
+
+    storage: SqlStorage
+    error: Exception | None = None
+    before_commit: Callable[[], None] = lambda: None
+
+    async def start_task(
+        self,
+        caller: Caller,
+        task_ref: str,
+        callback_url: str,
+        origin: Origin,
+        *,
+        also: Callable[[Transaction, Run], None] | None = None,
+    ) -> Run:
+        if self.error is not None:
+            raise self.error
+
+        def work(tx: Transaction) -> Run:
+            task = tx.tasks.get(task_ref)
+            if task is None:
+                raise TaskNotFound
+            run = records.run(
+                caller.account_id, task.worker_id, task_id=task.id, origin=origin, subtasks=0,
+                created_at=tx.now,
+            )  # fmt: skip
+            tx.runs.add(run, [])
+            tx.tasks.note_run(task.id, run.id)
+            assert also is not None
+            also(tx, run)
+            return run
+
+        return await self.storage.write(work)
+
+
+@dataclass
+class Server:
+    """One server's timer: its own connections, the common clock."""
+
+    storage: SqlStorage
+    starts: Starts
+    firing: Firing
+
+
+@dataclass
+class Place:
+    """A task in a state whose clock is ours, and servers that look after its schedule."""
+
+    url: str
+    clock: ManualClock
+    servers: list[Server] = field(default_factory=list)
+    task: Task = field(default_factory=lambda: records.task("", ""))
+
+    @property
+    def storage(self) -> SqlStorage:
+        return self.servers[0].storage
+
+    @property
+    def firing(self) -> Firing:
+        return self.servers[0].firing
+
+    def add_server(self) -> None:
+        storage = open_storage(
+            self.url, durable=False, ring=str, hiding=frozenset(), clock=self.clock.now_ms
+        )
+        starts = Starts(storage)
+        self.servers.append(Server(storage, starts, Firing(storage, starts, self.clock)))
+
+    async def schedule(self, change: Change) -> Schedule:
+        def work(tx: Transaction) -> Schedule:
+            change_schedule(tx, self.task, change, OWN_NAMES)
+            found = tx.schedules.get(self.task.id)
+            assert found is not None
+            return found
+
+        return await self.storage.write(work)
+
+    async def now(self) -> Schedule:
+        found = await self.storage.read(lambda tx: tx.schedules.get(self.task.id))
+        assert found is not None
+        return found
+
+    async def fires(self) -> list[Fire]:
+        """Oldest planned time first."""
+        everything = {"offset": 0, "limit": 100_000}
+        _, found = await self.storage.read(
+            lambda tx: tx.schedules.fires(self.task.id, **everything)
+        )
+        return found[::-1]
+
+    async def runs(self) -> list[Run]:
+        from fyke.domain.runs.model import RunFilter
+
+        _, found = await self.storage.read(
+            lambda tx: tx.runs.page(self.task.account_id, RunFilter(), offset=0, limit=100_000)
+        )
+        return found[::-1]
+
+    async def end(self, run_id: str) -> None:
+        def work(tx: Transaction) -> None:
+            run = tx.runs.get(run_id)
+            assert run is not None
+            ended = replace(run, state=RunState.SUCCEEDED, finished_at=tx.now)
+            assert tx.runs.move(ended, run.state)
+
+        await self.storage.write(work)
+
+    def at(self, moment: int) -> None:
+        self.clock.advance((moment - self.clock.now_ms()) / 1000)
+
+
+@pytest.fixture
+async def place(state_url: str) -> AsyncIterator[Place]:
+    made = Place(state_url, ManualClock(START))
+    made.add_server()
+
+    def work(tx: Transaction) -> Task:
+        task = records.task(*records.seed(tx))
+        tx.tasks.add(task)
+        return task
+
+    made.task = await made.storage.write(work)
+    yield made
+    for server in made.servers:
+        await server.storage.close()
+
+
+async def test_what_is_put_is_read_back(place: Place) -> None:
+    plan = Plan(Kind.MONTHLY, time="09:30", day=31, time_zone="Europe/Berlin")
+    made = await place.schedule(
+        Change(True, Kind.MONTHLY, "09:30", 5, 31, time_zone="Europe/Berlin", overlap=Overlap.SKIP)
+    )
+    assert (made.plan, made.overlap, made.enabled) == (plan, Overlap.SKIP, True)
+    assert await place.storage.read(lambda tx: tx.schedules.of_tasks([place.task.id, "x"])) == {
+        place.task.id: made
+    }
+    assert await place.storage.read(lambda tx: tx.schedules.next_due()) == made.next_at
+    assert await place.storage.read(lambda tx: tx.schedules.due(made.next_at - 1, 9)) == []
+    assert await place.storage.read(lambda tx: tx.schedules.due(made.next_at, 9)) == [made]
+    await place.storage.write(lambda tx: tx.tasks.delete(place.task.id))
+    assert await place.storage.read(lambda tx: tx.schedules.next_due()) is None
+
+
+async def test_a_time_that_has_come_starts_a_run_and_moves_the_schedule_on(place: Place) -> None:
+    await place.schedule(EVERY_MINUTE)
+    assert (await place.firing.work_off()).seconds == 60
+    assert await place.runs() == []
+    place.clock.advance(60)
+    assert (await place.firing.work_off()).seconds == 60
+    [run] = await place.runs()
+    assert (run.origin, run.task_id) == (Origin.SCHEDULE, place.task.id)
+    [fire] = await place.fires()
+    at = START + MINUTE
+    assert fire == Fire(place.task.id, at, FireState.STARTED, run.id, "", 1, at)
+    schedule = await place.now()
+    assert (schedule.next_at, schedule.last_fired_at) == (START + 2 * MINUTE, START + MINUTE)
+    task = await place.storage.read(lambda tx: tx.tasks.get(place.task.id))
+    assert task is not None and (task.run_times, task.last_run_id) == (1, run.id)
+
+
+async def test_the_latest_missed_time_within_an_hour_is_made_up_for(place: Place) -> None:
+    await place.schedule(Change(enabled=True, kind=Kind.CRON, cron="0 * * * *"))
+    place.at(START + 5 * HOUR + 20 * MINUTE)
+    await place.firing.work_off()
+    fires = await place.fires()
+    assert [(f.planned_at - START, f.state, f.count) for f in fires] == [
+        (HOUR, FireState.MISSED, 4), (5 * HOUR, FireState.STARTED, 1),
+    ]  # fmt: skip
+    assert (await place.now()).missed == 4 and len(await place.runs()) == 1
+
+
+async def test_what_was_missed_by_more_than_an_hour_is_only_counted(place: Place) -> None:
+    await place.schedule(Change(enabled=True, kind=Kind.DAILY, time="06:00"))
+    place.at(START + 3 * DAY)
+    await place.firing.work_off()
+    schedule = await place.now()
+    assert (schedule.missed, schedule.next_at) == (3, START + 3 * DAY + 6 * HOUR)
+    assert await place.runs() == []
+
+
+async def test_a_schedule_that_fires_once_is_off_afterwards(place: Place) -> None:
+    await place.schedule(Change(enabled=True, kind=Kind.ONCE, date="2026-01-01", time="00:01"))
+    place.clock.advance(61)
+    assert (await place.firing.work_off()).seconds is None
+    schedule = await place.now()
+    assert (schedule.enabled, schedule.next_at, len(await place.runs())) == (False, 0, 1)
+
+
+async def test_a_refused_start_is_recorded_and_the_schedule_goes_on(place: Place) -> None:
+    await place.schedule(EVERY_MINUTE)
+    place.servers[0].starts.error = VersionUnavailable("Worker version unavailable: v1 is gone")
+    place.clock.advance(60)
+    await place.firing.work_off()
+    [fire] = await place.fires()
+    assert (fire.state, fire.reason) == (
+        FireState.REFUSED,
+        "Worker version unavailable: v1 is gone",
+    )
+    assert (await place.now()).last_error == fire.reason
+    place.servers[0].starts.error = None
+    place.clock.advance(60)
+    await place.firing.work_off()
+    assert (await place.now()).last_error == "" and len(await place.runs()) == 1
+
+
+async def test_while_a_part_is_down_the_time_is_tried_again(place: Place) -> None:
+    await place.schedule(EVERY_MINUTE)
+    place.servers[0].starts.error = Unavailable("The disk is nearly full")
+    place.clock.advance(60)
+    assert (await place.firing.work_off()).seconds == 10
+    assert await place.fires() == []
+    place.servers[0].starts.error = None
+    await place.firing.work_off()
+    assert await place.fires() == []  # not at once again
+    place.clock.advance(10)
+    await place.firing.work_off()
+    [fire] = await place.fires()
+    assert (fire.planned_at, fire.state) == (START + MINUTE, FireState.STARTED)
+
+
+async def test_one_that_fails_does_not_hold_up_the_others(place: Place) -> None:
+    await place.schedule(EVERY_MINUTE)
+
+    def work(tx: Transaction) -> Task:
+        task = records.task(place.task.account_id, place.task.worker_id)
+        tx.tasks.add(task)
+        change_schedule(tx, task, EVERY_MINUTE, OWN_NAMES)
+        return task
+
+    other = await place.storage.write(work)
+    original = place.servers[0].starts.start_task
+
+    async def start(caller: Any, task_ref: str, *rest: Any, **more: Any) -> Run:
+        if task_ref == place.task.id:
+            raise ZeroDivisionError
+        return await original(caller, task_ref, *rest, **more)
+
+    place.servers[0].starts.start_task = start  # type: ignore[method-assign]
+    place.clock.advance(60)
+    await place.firing.work_off()
+    assert [run.task_id for run in await place.runs()] == [other.id]
+
+
+async def test_skip_starts_nothing_while_a_run_is_not_over(place: Place) -> None:
+    await place.schedule(replace(EVERY_MINUTE, overlap=Overlap.SKIP))
+    for _ in range(3):
+        place.clock.advance(60)
+        await place.firing.work_off()
+    [run] = await place.runs()
+    assert [f.state for f in await place.fires()] == [FireState.STARTED] + [FireState.SKIPPED] * 2
+    assert run.id in (await place.fires())[1].reason
+    await place.end(run.id)
+    place.clock.advance(60)
+    await place.firing.work_off()
+    assert len(await place.runs()) == 2
+
+
+async def test_allow_starts_another_run_beside(place: Place) -> None:
+    await place.schedule(EVERY_MINUTE)
+    for _ in range(3):
+        place.clock.advance(60)
+        await place.firing.work_off()
+    assert len(await place.runs()) == 3
+
+
+async def test_queue_holds_one_run_until_the_former_is_over(place: Place) -> None:
+    await place.schedule(replace(EVERY_MINUTE, overlap=Overlap.QUEUE))
+    for _ in range(3):
+        place.clock.advance(60)
+        rest = await place.firing.work_off()
+    [first] = await place.runs()
+    assert [f.state for f in await place.fires()] == [
+        FireState.STARTED, FireState.WAITING, FireState.SKIPPED,
+    ]  # fmt: skip
+    assert rest.topics == {run_topic(first.id)}
+    await place.end(first.id)
+    await place.firing.work_off()
+    assert [f.state for f in await place.fires()][1] is FireState.STARTED
+    assert [f.run_id for f in await place.fires()][1] == (await place.runs())[1].id
+    assert (await place.now()).last_fired_at == START + 2 * MINUTE
+
+
+async def test_a_single_time_may_wait_too_and_switching_off_ends_the_wait(place: Place) -> None:
+    await place.schedule(EVERY_MINUTE)
+    place.clock.advance(60)
+    await place.firing.work_off()
+    [first] = await place.runs()
+    once = Change(True, Kind.ONCE, "00:02", date="2026-01-01", overlap=Overlap.QUEUE)
+    await place.schedule(once)
+    place.clock.advance(60)
+    await place.firing.work_off()
+    assert (await place.fires())[-1].state is FireState.WAITING
+    await place.schedule(Change(enabled=False))
+    assert (await place.fires())[-1].state is FireState.SKIPPED
+    await place.end(first.id)
+    await place.firing.work_off()
+    assert len(await place.runs()) == 1
+
+
+async def test_a_held_run_that_is_refused_says_why(place: Place) -> None:
+    await place.schedule(replace(EVERY_MINUTE, overlap=Overlap.QUEUE))
+    for _ in range(2):
+        place.clock.advance(60)
+        await place.firing.work_off()
+    await place.end((await place.runs())[0].id)
+    place.servers[0].starts.error = VersionUnavailable("gone")
+    await place.firing.work_off()
+    assert [(f.state, f.reason) for f in await place.fires()][1] == (FireState.REFUSED, "gone")
+    assert (await place.now()).last_error == "gone"
+
+
+async def test_records_are_forgotten_after_a_while(place: Place) -> None:
+    await place.schedule(EVERY_MINUTE)
+    place.clock.advance(60)
+    await place.firing.work_off()
+    await place.firing.forget_old()
+    assert len(await place.fires()) == 1
+    place.clock.advance(KEEP_MS / 1000 + 1)
+    await place.firing.forget_old()
+    assert await place.fires() == []
+
+
+async def test_a_change_in_between_takes_the_fire_back(place: Place) -> None:
+    """A server that has read the schedule before it was changed starts nothing of the old one."""
+    await place.schedule(EVERY_MINUTE)
+    place.clock.advance(60)
+    original = place.servers[0].starts.start_task
+
+    async def start(*given: Any, **more: Any) -> Run:
+        place.servers[0].starts.start_task = original  # type: ignore[method-assign]
+        await place.schedule(Change(kind=Kind.DAILY, time="12:00"))
+        return await original(*given, **more)
+
+    place.servers[0].starts.start_task = start  # type: ignore[method-assign]
+    await place.firing.work_off()
+    assert (await place.runs(), await place.fires()) == ([], [])
+    assert (await place.now()).next_at == START + 12 * HOUR
+
+
+async def races(place: Place, count: int) -> None:
+    place.add_server()
+    await place.schedule(EVERY_MINUTE)
+    for _ in range(count):
+        place.clock.advance(60)
+        await asyncio.gather(*(server.firing.work_off() for server in place.servers))
+    runs, fires = await place.runs(), await place.fires()
+    assert [f.planned_at for f in fires] == [START + n * MINUTE for n in range(1, count + 1)]
+    assert {f.state for f in fires} == {FireState.STARTED}
+    assert sorted(f.run_id for f in fires) == sorted(run.id for run in runs)
+    task = await place.storage.read(lambda tx: tx.tasks.get(place.task.id))
+    assert task is not None and task.run_times == count
+
+
+async def test_two_servers_fire_each_time_once(place: Place) -> None:
+    await races(place, 25)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_two_servers_fire_each_time_once_in_a_thousand_races(place: Place) -> None:
+    await races(place, 1000)
+
+
+async def jumps(place: Place, count: int, seed: int) -> None:
+    """However the clock jumps, no planned time has two runs, and none is passed over in silence."""
+    rng = random.Random(seed)
+    await place.schedule(EVERY_MINUTE)
+    for _ in range(count):
+        place.clock.advance(rng.choice([60, 60, 60, 3600, 86_400, -3600, -86_400, 7, -60]))
+        if rng.random() < 0.3:  # planned anew by the clock of this moment
+            await place.schedule(Change(enabled=False))
+            await place.schedule(Change(enabled=True))
+        await place.firing.work_off()
+    fires = await place.fires()
+    started = [f for f in fires if f.state is FireState.STARTED]
+    assert len({f.planned_at for f in fires}) == len(fires)
+    assert sorted(f.run_id for f in started) == sorted(run.id for run in await place.runs())
+    assert all(f.planned_at % MINUTE == 0 for f in fires) and started
+
+
+async def test_a_clock_that_jumps_fires_nothing_twice(place: Place) -> None:
+    await jumps(place, 30, seed=1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(4))
+async def test_two_hundred_jumps_of_the_clock_fire_nothing_twice(place: Place, seed: int) -> None:
+    await jumps(place, 200, seed)

@@ -1,0 +1,155 @@
+"""Our own routes for schedules: what API v2 cannot say."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fyke.api.own import schedule_answers as answers
+from support.api import Api, fails
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+WRAPPED = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
+
+
+async def a_task(house: House) -> str:
+    worker = await house.publish()
+    task = await house.services.tasks.create(house.owner, worker.id, "Daily", WRAPPED, None)
+    return f"/api/fyke/tasks/{task.id}/schedule"
+
+
+async def put(api: Api, path: str, **body: Any) -> Any:
+    return await api.send("PUT", path, json=body)
+
+
+async def test_a_schedule_is_set_read_and_removed(house: House, api: Api) -> None:
+    path = await a_task(house)
+    fails(await api.get(path), 404, 4040)
+    set_to = await put(
+        api, path, kind="cron", cron=" */15  8-18 * * 1-5", time_zone="America/New_York",
+        overlap="skip",
+    )  # fmt: skip
+    data = set_to.json()["data"]
+    answers.TaskSchedule.model_validate(data)
+    assert (await api.get(path)).json()["data"] == data
+    assert (data["cron"], data["overlap"], data["enabled"]) == ("*/15 8-18 * * 1-5", "skip", True)
+    local = datetime.fromtimestamp(data["next_at"], ZoneInfo("America/New_York"))
+    assert local.minute % 15 == 0 and 8 <= local.hour <= 18 and local.isoweekday() <= 5
+    v2 = path.replace("/api/fyke/tasks", "/api/v2/worker-tasks").removesuffix("/schedule")
+    task = (await api.get(v2)).json()["data"]
+    assert (task["schedule_type"], task["schedule_kind"], task["schedule_enabled"]) == (
+        0,
+        "cron",
+        1,
+    )
+    assert (await api.send("PUT", v2, json={"schedule_enabled": 0})).status_code == 200
+    assert (await api.get(path)).json()["data"]["cron"] == "*/15 8-18 * * 1-5"
+    assert (await api.send("DELETE", path)).status_code == 200
+    fails(await api.get(path), 404, 4040)
+
+
+async def test_setting_replaces_all_and_keeps_the_time_of_an_unchanged_plan(
+    house: House, api: Api
+) -> None:
+    path = await a_task(house)
+    first = (await put(api, path, kind="interval", every=3600)).json()["data"]
+    again = (await put(api, path, kind="interval", every=3600, overlap="queue")).json()["data"]
+    assert (again["next_at"], again["overlap"]) == (first["next_at"], "queue")
+    other = (await put(api, path, kind="daily", time="09:00", every=3600)).json()["data"]
+    assert (other["every"], other["time"]) == (0, "09:00")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"kind": ""}, ["kind must be one of daily, weekly, monthly, once, cron, interval"]),
+        ({"kind": "hourly"}, ["kind must be one of"]),
+        ({"kind": "weekly", "time": "09:00", "day": 31}, ["weekday is required"]),
+        ({"kind": "monthly", "time": "09:00", "day": 32}, ["day must be 1 to 31"]),
+        ({"kind": "weekly", "time": "09:00", "weekday": -1}, ["weekday must be 1"]),
+        ({"kind": "daily", "time": "25:00"}, ["time", "HH:MM"]),
+        ({"kind": "once", "date": "2020-01-01", "time": "09:00"}, ["in the past", "date"]),
+        ({"kind": "once", "date": "2031-02-29", "time": "09:00"}, ["date", "YYYY-MM-DD"]),
+        ({"kind": "interval", "every": 59}, ["every must be 60 to"]),
+        ({"kind": "interval"}, ["every is required"]),
+        ({"kind": "cron", "cron": "* * * *"}, ["cron must have five fields"]),
+        ({"kind": "cron", "cron": "0 0 * * * *"}, ["cron must have five fields"]),
+        ({"kind": "cron", "cron": "61 * * * *"}, ["cron", "minute"]),
+        ({"kind": "cron", "cron": "0 0 30 2 *"}, ["cron", "day-of-month"]),
+        ({"kind": "daily", "time": "09:00", "time_zone": "Mars/Base"}, ["time_zone", "Mars/Base"]),
+        ({"kind": "daily", "time": "09:00", "overlap": "wait"}, ["overlap must be one of"]),
+        ({"kind": "daily", "time": "09:00", "enabled": "maybe"}, ["enabled must be true"]),
+    ],
+)
+async def test_what_cannot_be_honoured_is_refused(
+    house: House, api: Api, body: dict[str, Any], words: list[str]
+) -> None:
+    path = await a_task(house)
+    fails(await put(api, path, **body), 400, 4000, *words)
+    fails(await api.get(path), 404, 4040)
+
+
+async def test_the_next_times_of_a_saved_and_of_an_unsaved_schedule(house: House, api: Api) -> None:
+    path = await a_task(house)
+    fails(await api.get(f"{path}/next"), 404, 4040)
+    query = "kind=monthly&day=31&time=10:00&time_zone=Europe/Berlin&count=12"
+    data = (await api.get(f"{path}/next?{query}")).json()["data"]
+    answers.NextTimes.model_validate(data)
+    local = [datetime.fromisoformat(item["local"]) for item in data["list"]]
+    assert len(local) == 12 and len({(t.year, t.month) for t in local}) == 12
+    assert {(t.hour, t.minute) for t in local} == {(10, 0)} and {t.day for t in local} >= {30, 31}
+    assert [int(t.timestamp()) for t in local] == [item["at"] for item in data["list"]]
+    fails(await api.get(path), 404, 4040)
+
+    saved = (await put(api, path, kind="interval", every=90)).json()["data"]
+    times = [t["at"] for t in (await api.get(f"{path}/next")).json()["data"]["list"]]
+    assert times == [saved["next_at"] + 90 * n for n in range(10)]
+    await put(api, path, kind="interval", every=90, enabled=False)
+    assert len((await api.get(f"{path}/next?count=3")).json()["data"]["list"]) == 3
+    for count in (0, 101):
+        fails(await api.get(f"{path}/next?count={count}"), 400, 4000, "count must be 1 to 100")
+    fails(await api.get(f"{path}/next?kind=interval&every=5"), 400, 4000, "every")
+
+
+async def test_the_accounts_zone_moves_the_schedules_without_their_own(
+    house: House, api: Api
+) -> None:
+    path = await a_task(house)
+    before = (await put(api, path, kind="daily", time="12:00")).json()["data"]
+    assert (before["time_zone"], before["zone_of_account"]) == ("UTC", True)
+    zone = {"time_zone": "Asia/Kolkata"}
+    answer = await api.send("PUT", "/api/fyke/account/time-zone", json=zone)
+    assert answer.json()["data"] == zone
+    after = (await api.get(path)).json()["data"]
+    assert after["time_zone"] == "Asia/Kolkata"
+    assert (before["next_at"] % 86_400, after["next_at"] % 86_400) == (12 * 3600, 23_400)
+    assert (await api.get("/api/fyke/account")).json()["data"]["time_zone"] == "Asia/Kolkata"
+    fixed = (await put(api, path, kind="daily", time="12:00", time_zone="UTC")).json()["data"]
+    await api.send("PUT", "/api/fyke/account/time-zone", json={"time_zone": "UTC"})
+    assert (await api.get(path)).json()["data"]["next_at"] == fixed["next_at"]
+    for bad in ({"time_zone": "Nowhere"}, {}, {"time_zone": ""}):
+        answer = await api.send("PUT", "/api/fyke/account/time-zone", json=bad)
+        fails(answer, 400, 4000, "time_zone")
+
+
+async def test_another_accounts_schedule_looks_like_none(house: House, api: Api) -> None:
+    path = await a_task(house)
+    await put(api, path, kind="daily", time="09:00")
+    for method, tail, body in (
+        ("GET", "", None), ("DELETE", "", None), ("PUT", "", {"kind": "daily", "time": "09:00"}),
+        ("GET", "/next", None), ("GET", "/fires", None),
+    ):  # fmt: skip
+        fails(await api.send(method, path + tail, json=body, key=house.other_key), 404, 60001)
+
+
+async def test_a_schedule_without_a_past_has_no_fires(house: House, api: Api) -> None:
+    path = await a_task(house)
+    fails(await api.get(f"{path}/fires"), 404, 4040)
+    await put(api, path, kind="daily", time="09:00")
+    data = (await api.get(f"{path}/fires")).json()["data"]
+    assert data == {"count": 0, "list": [], "page_index": 1, "page_size": 20}

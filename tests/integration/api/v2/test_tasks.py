@@ -1,0 +1,326 @@
+"""Saved tasks: operations 8 to 15 of the second version."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.api.v2.run_answers import WorkerRunResult
+from fyke.api.v2.task_views import WorkerTask, WorkerTaskInput, WorkerTaskPage
+from fyke.domain.accounts.model import Role
+from fyke.errors import Forbidden
+from fyke.kit.ids import is_ulid, new_ulid
+from support.api import Api, fails
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+TASKS = "/api/v2/worker-tasks"
+CUSTOM = {"urls": [{"url": "https://a.example"}]}
+WRAPPED = {"parameters": {"custom": CUSTOM}}
+SAMPLE = {  # all members of the schedule at once, switched off
+    "description": "Daily demo task",
+    "schedule_enabled": 0,
+    "schedule_type": 1,
+    "schedule_time": "09:30",
+    "schedule_weekday": 1,
+    "schedule_day": 1,
+    "schedule_once_date": "2026-08-01",
+}
+
+
+async def make(api: Api, **more: Any) -> str:
+    body = {"worker_id": "owner~reader", "title": "Daily", "input": WRAPPED} | more
+    answer = await api.post(TASKS, body)
+    assert answer.status_code == 200, answer.text
+    data = answer.json()["data"]
+    assert list(data) == ["slug"] and is_ulid(data["slug"])
+    return str(data["slug"])
+
+
+async def put(api: Api, path: str, body: Any) -> Any:
+    answer = await api.send("PUT", path, json=body)
+    if answer.status_code == 200:
+        assert answer.json()["data"] == {}
+    return answer
+
+
+async def shown(api: Api, slug: str) -> dict[str, Any]:
+    data: dict[str, Any] = (await api.get(f"{TASKS}/{slug}")).json()["data"]
+    WorkerTask.model_validate(data)
+    return data
+
+
+async def test_a_task_tells_all_of_itself(house: House, api: Api) -> None:
+    worker = await house.publish()
+    slug = await make(api, **SAMPLE)
+    data = await shown(api, slug)
+    moments = [data.pop(name) for name in ("last_modified_at", "created_at", "updated_at")]
+    assert moments[0] > 1_700_000_000 and len(set(moments)) == 1
+    assert data == {
+        "slug": slug,
+        "title": "Daily",
+        "description": "Daily demo task",
+        "version": "v1.0.1",
+        "worker_id": worker.id,
+        "worker_slug": worker.id,
+        "worker_path": "owner~reader",
+        "worker_title": "The reader",
+        "input": WRAPPED,
+        "run_times": 0,
+        "last_run_slug": "",
+        "schedule_enabled": 0,
+        "schedule_type": 1,
+        "schedule_kind": "daily",
+        "schedule_time": "09:30",  # the other members do not belong to the type
+    }
+
+
+async def test_without_a_version_the_present_one_is_kept_and_latest_follows(
+    house: House, api: Api
+) -> None:
+    await house.publish()
+    kept, follows = await make(api), await make(api, version="latest")
+    await house.publish(main="print('two')\n")
+    assert (await shown(api, kept))["version"] == "v1.0.1"
+    assert (await shown(api, follows))["version"] == "latest"
+    for slug, number in ((kept, "v1.0.1"), (follows, "v1.0.2")):
+        run = (await api.post(f"{TASKS}/{slug}/runs")).json()["data"]["run_slug"]
+        assert (await api.get(f"/api/v2/worker-runs/{run}")).json()["data"]["version"] == number
+
+
+async def test_tasks_are_found_by_worker_title_and_slug(house: House, api: Api) -> None:
+    await house.publish()
+    await house.publish("other")
+    news = await make(api, title="Ärger im NEWS-Ticker")
+    prices = await make(api, title="Prices", worker_id="owner~other")
+
+    async def found(query: str) -> list[str]:
+        data = (await api.get(f"{TASKS}?{query}")).json()["data"]
+        WorkerTaskPage.model_validate(data)
+        assert data["count"] == len(data["list"])
+        return [task["slug"] for task in data["list"]]
+
+    assert await found("") == [prices, news]
+    assert await found("worker_id=owner~other") == [prices]
+    assert await found("worker_id=owner~nobody") == []
+    assert await found("keyword=ärger") == await found("keyword=news") == [news]
+    assert await found(f"keyword={prices.lower()}") == [prices]
+    assert await found("keyword=%25") == []
+    page = (await api.get(f"{TASKS}?offset=2&limit=1")).json()["data"]
+    assert [t["slug"] for t in page["list"]] == [news]
+    assert (page["count"], page["page_index"], page["page_size"]) == (2, 2, 1)
+    beyond = (await api.get(f"{TASKS}?offset=9")).json()["data"]
+    assert (beyond["count"], beyond["list"]) == (2, [])
+
+
+async def test_an_update_keeps_what_it_does_not_name(house: House, api: Api) -> None:
+    await house.publish()
+    slug = await make(api, description="first")
+    await put(api, f"{TASKS}/{slug}", {"title": "Weekly"})
+    data = await shown(api, slug)
+    assert (data["title"], data["description"], data["input"]) == ("Weekly", "first", WRAPPED)
+    await put(api, f"{TASKS}/{slug}", {"description": ""})
+    assert (await shown(api, slug))["description"] == ""
+    assert (await put(api, f"{TASKS}/{slug}", {})).status_code == 200
+    fails(await put(api, f"{TASKS}/{slug}", {"title": " "}), 422, 11000, "title")
+    fails(await put(api, f"{TASKS}/{slug}", {"title": "x" * 201}), 400, 11000, "title")
+
+
+async def test_a_schedule_is_built_up_by_updates(house: House, api: Api) -> None:
+    await house.publish()
+    slug = await make(api)
+    path = f"{TASKS}/{slug}"
+    for body in ({"schedule_type": 2}, {"schedule_time": "07:00"}, {"schedule_weekday": "3"}):
+        assert (await put(api, path, body)).status_code == 200
+    assert "schedule_next_at" not in await shown(api, slug)
+    assert (await put(api, path, {"schedule_enabled": 1})).status_code == 200
+    data = await shown(api, slug)
+    assert (data["schedule_enabled"], data["schedule_type"]) == (1, 2)
+    assert (data["schedule_time"], data["schedule_weekday"]) == ("07:00", 3)
+    assert data["schedule_next_at"] % 86_400 == 7 * 3600
+    assert (await put(api, path, {"title": "Other"})).status_code == 200
+    assert (await shown(api, slug))["schedule_next_at"] == data["schedule_next_at"]
+    assert (await put(api, path, {"schedule_enabled": 0})).status_code == 200
+    assert "schedule_next_at" not in await shown(api, slug)
+
+
+@pytest.mark.parametrize(
+    ("members", "status", "words"),
+    [
+        ({}, 400, ["schedule_type is required"]),
+        ({"schedule_type": 1}, 400, ["schedule_time is required"]),
+        (
+            {"schedule_type": 2, "schedule_time": "09:00", "schedule_day": 31},
+            400,
+            ["schedule_weekday is required"],
+        ),
+        ({"schedule_type": 3, "schedule_time": "09:00"}, 400, ["schedule_day is required"]),
+        (
+            {"schedule_type": 4, "schedule_time": "09:00", "schedule_once_date": "2020-01-01"},
+            400,
+            ["schedule_once_date", "in the past"],
+        ),
+        ({"schedule_type": 5}, 422, ["schedule_type must be 0 to 4"]),
+        ({"schedule_type": 1, "schedule_time": "9:3"}, 422, ["schedule_time", "09:30"]),
+        ({"schedule_type": 1, "schedule_time": "24:00"}, 422, ["schedule_time"]),
+        ({"schedule_type": 2, "schedule_weekday": 8}, 422, ["schedule_weekday must be 0 to 7"]),
+        ({"schedule_type": 3, "schedule_day": 32}, 422, ["schedule_day must be 0 to 31"]),
+        ({"schedule_type": 4, "schedule_once_date": "2026-02-30"}, 422, ["schedule_once_date"]),
+        ({"schedule_enabled": 2}, 422, ["schedule_enabled must be 0 to 1"]),
+    ],
+)
+async def test_a_schedule_that_cannot_be_honoured_is_refused(
+    house: House, api: Api, members: dict[str, Any], status: int, words: list[str]
+) -> None:
+    await house.publish()
+    body = {"worker_id": "owner~reader", "title": "t", "input": {}, "schedule_enabled": 1} | members
+    fails(await api.post(TASKS, body), status, 11000, *words)
+    assert (await api.get(TASKS)).json()["data"]["count"] == 0
+    slug = await make(api)
+    fails(await put(api, f"{TASKS}/{slug}", {"schedule_enabled": 1} | members), status, 11000)
+    assert (await shown(api, slug))["schedule_type"] == 0
+
+
+async def test_the_input_is_kept_as_given_and_a_flat_one_is_wrapped(house: House, api: Api) -> None:
+    await house.publish()
+    slug = await make(api, input=CUSTOM)
+
+    async def saved() -> dict[str, Any]:
+        data: dict[str, Any] = (await api.get(f"{TASKS}/{slug}/input")).json()["data"]
+        WorkerTaskInput.model_validate(data)
+        return data
+
+    assert await saved() == {"input": WRAPPED, "version": "v1.0.1"}
+    await house.publish(main="print('two')\n")
+    path = f"{TASKS}/{slug}/input"
+    await put(api, path, {"input": {"max_results": 12345678901234567890}})
+    custom = {"max_results": 12345678901234567890}
+    assert await saved() == {"input": {"parameters": {"custom": custom}}, "version": "v1.0.1"}
+    await put(api, path, {"input": WRAPPED, "version": "latest"})
+    assert await saved() == {"input": WRAPPED, "version": "latest"}
+    await put(api, path, {"input": WRAPPED, "version": "v1.0.2"})
+    assert (await saved())["version"] == "v1.0.2"
+    fails(await put(api, path, {"input": WRAPPED, "version": "v9.9.9"}), 400, 50003, "v1.0.2")
+    fails(await put(api, path, {}), 422, 11000, "input is required")
+    fails(await put(api, path, {"input": [1]}), 422, 11000, "input must be an object")
+
+
+async def test_a_task_is_run_counted_and_says_its_last_run(house: House, api: Api) -> None:
+    await house.publish()
+    slug = await make(api)
+    first = (await api.post(f"{TASKS}/{slug}/runs")).json()["data"]
+    assert list(first) == ["run_slug"]
+    second = await api.ok("/api/v1/task/run", {"task_slug": slug})
+    data = await shown(api, slug)
+    assert (data["run_times"], data["last_run_slug"]) == (2, second["run_slug"])
+    assert data["last_modified_at"] == data["created_at"]  # a run is no change of the task
+
+
+async def test_a_sync_run_answers_with_its_rows(house: House, api: Api) -> None:
+    await house.publish()
+    slug = await make(api)
+    body = {"is_async": False, "limit": 1}
+    asked = asyncio.create_task(api.post(f"{TASKS}/{slug}/runs", body))
+    while not (leases := await house.begin()):
+        await asyncio.sleep(0)
+    await house.push(leases[0], [{"n": 1}, {"n": 2}])
+    await house.end(leases[0])
+    data = (await asked).json()["data"]
+    WorkerRunResult.model_validate(data)
+    assert (data["run_status"], data["is_finished"]) == ("succeeded", True)
+    assert (data["results"]["count"], len(data["results"]["list"])) == (2, 1)
+
+
+async def test_one_key_starts_a_task_once(house: House, api: Api) -> None:
+    await house.publish()
+    slug = await make(api)
+    headers = {"Idempotency-Key": "k1"}
+    runs = {
+        (await api.post(f"{TASKS}/{slug}/runs", headers=headers)).json()["data"]["run_slug"]
+        for _ in range(3)
+    }
+    assert len(runs) == 1 and (await shown(api, slug))["run_times"] == 1
+
+
+async def test_an_input_that_no_longer_fits_names_its_field(house: House, api: Api) -> None:
+    await house.publish()
+    slug = await make(api, version="latest")
+    schema = {
+        "description": "Stricter",
+        "b": "",
+        "properties": [
+            {"name": "keyword", "title": "Keyword", "type": "string", "editor": "input",
+             "required": True},
+        ],
+    }  # fmt: skip
+    await house.publish(schema=schema)
+    answer = await api.post(f"{TASKS}/{slug}/runs")
+    fails(answer, 400, 11000, "keyword")
+    fails(await api.post("/api/v1/task/run", {"task_slug": slug}), 400, 4000, "keyword")
+    assert (await shown(api, slug))["run_times"] == 0
+
+
+async def test_a_withdrawn_version_and_a_deleted_worker_are_said(house: House, api: Api) -> None:
+    worker = await house.publish()
+    slug = await make(api)
+    await house.withdraw(worker, "v1.0.1")
+    fails(await api.post(f"{TASKS}/{slug}/runs"), 400, 50003)
+
+
+async def test_a_deleted_task_is_gone_and_its_runs_stay(house: House, api: Api) -> None:
+    await house.publish()
+    slug = await make(api, **SAMPLE | {"schedule_enabled": 1})
+    run = (await api.post(f"{TASKS}/{slug}/runs")).json()["data"]["run_slug"]
+    answer = await api.send("DELETE", f"{TASKS}/{slug}")
+    assert answer.json()["code"] == 0
+    fails(await api.get(f"{TASKS}/{slug}"), 404, 60001)
+    assert (await api.get(f"/api/v2/worker-runs/{run}")).status_code == 200
+
+
+async def test_another_accounts_task_looks_like_none(house: House, api: Api) -> None:
+    await house.publish()
+    slug = await make(api)
+    for method, tail, body in (
+        ("GET", "", None), ("PUT", "", {"title": "x"}), ("DELETE", "", None),
+        ("GET", "/input", None), ("PUT", "/input", {"input": {}}), ("POST", "/runs", {}),
+    ):  # fmt: skip
+        answers = [
+            await api.send(method, f"{TASKS}/{ref}{tail}", json=body, key=house.other_key)
+            for ref in (slug, new_ulid(), "nonsense")
+        ]
+        for answer in answers:
+            fails(answer, 404, 60001)
+        assert len({a.json()["message"] for a in answers}) == 1
+
+
+async def test_what_is_wrong_is_named(house: House, api: Api) -> None:
+    await house.publish()
+    for body, status, code, word in (
+        ({"title": "t", "input": {}}, 422, 11000, "worker_id is required"),
+        ({"worker_id": "owner~reader", "input": {}}, 422, 11000, "title is required"),
+        ({"worker_id": "owner~reader", "title": "t"}, 422, 11000, "input is required"),
+        ({"worker_id": "owner~x", "title": "t", "input": {}}, 404, 50001, "worker"),
+        ({"worker_id": "owner~reader", "title": "t", "input": {}, "version": "v7"}, 400, 50003, ""),
+    ):
+        fails(await api.post(TASKS, body), status, code, word)
+    fails(await api.get(f"{TASKS}?limit=0"), 422, 11000, "limit")
+
+
+async def test_a_viewer_may_only_look(house: House, api: Api) -> None:
+    await house.publish()
+    slug = await make(api)
+    viewer = replace(house.owner, role=Role.VIEWER)
+    tasks = house.services.tasks
+    assert (await tasks.view(viewer, slug)).task.id == slug
+    with pytest.raises(Forbidden):
+        await tasks.update(viewer, slug, title="x")
+    with pytest.raises(Forbidden):
+        await tasks.set_input(viewer, slug, {}, None)
+    with pytest.raises(Forbidden):
+        await house.services.schedules.delete(viewer, slug)
+    with pytest.raises(Forbidden):
+        await house.services.schedules.set_account_zone(viewer, "Europe/Berlin")

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fyke.domain.schedules.model import Kind, Plan
+from fyke.domain.schedules.times import first_after, times_after, zone, zone_names
+
+MINUTE = 60_000
+DAY = 86_400_000
+DAYS = 5
+
+# both changes of clocks within a few days of these, at night, at midnight, by half an hour
+PLACES = [
+    ("Europe/Berlin", "2026-03-27", "2026-10-23"),
+    ("America/New_York", "2026-03-06", "2026-10-30"),
+    ("Australia/Lord_Howe", "2026-04-03", "2026-10-02"),
+    ("Africa/Cairo", "2026-04-22", "2026-10-28"),
+    ("America/Santiago", "2026-04-03", "2026-09-04"),
+    ("Asia/Kolkata", "2026-04-28", "2026-09-28"),
+]
+places = st.sampled_from([(name, day) for name, *days in PLACES for day in days])
+
+
+def local(text: str, name: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=zone(name)).timestamp()) * 1000
+
+
+def _moment(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp()) * 1000
+
+
+def shown(plan: Plan, name: str, after: str, count: int) -> list[str]:
+    start = local(after, name) if "+" not in after else _moment(after)
+    found = islice(times_after(plan, zone(name), start, start), count)
+    return [datetime.fromtimestamp(t / 1000, zone(name)).strftime("%m-%d %H:%M%z") for t in found]
+
+
+def between(plan: Plan, name: str, start: int, end: int) -> list[int]:
+    return list(takewhile(lambda t: t < end, times_after(plan, zone(name), start, start)))
+
+
+# --- a slow oracle: look at the clock on the wall every minute -------------------------------
+
+
+def every_minute(name: str, start: int, end: int) -> list[tuple[int, datetime]]:
+    """Every minute of real time, with what the clock shows then."""
+    tz = zone(name)
+    return [
+        (t, datetime.fromtimestamp(t / 1000, tz).replace(tzinfo=None, fold=0))
+        for t in range(start, end, MINUTE)
+    ]
+
+
+def oracle_of_walls(name: str, start: int, end: int, walls: set[datetime]) -> list[int]:
+    """Each time of ``walls`` when the clock first shows it, or anything later."""
+    fires = []
+    reached = every_minute(name, start - 3 * 60 * MINUTE, start + MINUTE)
+    high = max(wall for _, wall in reached)
+    for t, wall in every_minute(name, start + MINUTE, end):
+        if wall > high:
+            minutes = int((wall - high).total_seconds()) // 60
+            if any(high + timedelta(minutes=n) in walls for n in range(1, minutes + 1)):
+                fires.append(t)
+            high = wall
+    return fires
+
+
+def days_around(start: int, days: int) -> list[datetime]:
+    first = datetime.fromtimestamp(start / 1000, UTC).replace(tzinfo=None, hour=0, minute=0)
+    return [first + timedelta(days=n) for n in range(-3, days + 3)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(places, st.integers(0, 23), st.integers(0, 59), st.integers(0, 7), st.integers(0, 31))
+@example(("Africa/Cairo", "2026-04-22"), 0, 30, 0, 0)
+@example(("Australia/Lord_Howe", "2026-10-02"), 2, 15, 0, 0)
+@example(("America/Santiago", "2026-09-04"), 0, 0, 7, 0)
+def test_days_and_times_agree_with_the_clock_on_the_wall(
+    place: tuple[str, str], hour: int, minute: int, weekday: int, day: int
+) -> None:
+    name, begin = place
+    time = f"{hour:02}:{minute:02}"
+    start = local(f"{begin}T00:00", name)
+    end = start + DAYS * DAY
+    if weekday:
+        plan = Plan(Kind.WEEKLY, time=time, weekday=weekday)
+    elif day:
+        plan = Plan(Kind.MONTHLY, time=time, day=day)
+    else:
+        plan = Plan(Kind.DAILY, time=time)
+
+    def fits(date: datetime) -> bool:
+        last = (date + timedelta(days=1)).month != date.month
+        monthly = date.day == day or (last and day > date.day)
+        return date.isoweekday() == weekday if weekday else monthly if day else True
+
+    walls = {d.replace(hour=hour, minute=minute) for d in days_around(start, DAYS) if fits(d)}
+    assert between(plan, name, start, end) == oracle_of_walls(name, start, end, walls)
+
+
+numbers = st.sets(st.integers(0, 23), min_size=1, max_size=3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(places, st.sets(st.integers(0, 59), min_size=1, max_size=4), numbers)
+def test_a_cron_rule_with_fixed_times_agrees_with_the_clock_on_the_wall(
+    place: tuple[str, str], minutes: set[int], hours: set[int]
+) -> None:
+    name, begin = place
+    plan = Plan(Kind.CRON, cron=f"{_list(minutes)} {_list(hours)} * * *")
+    start = local(f"{begin}T00:00", name)
+    end = start + DAYS * DAY
+    walls = {
+        d.replace(hour=hour, minute=minute)
+        for d in days_around(start, DAYS)
+        for hour in hours
+        for minute in minutes
+    }
+    assert between(plan, name, start, end) == oracle_of_walls(name, start, end, walls)
+
+
+@settings(max_examples=25, deadline=None)
+@given(places, st.integers(1, 59), st.one_of(st.none(), numbers), st.booleans())
+def test_a_cron_rule_with_a_star_follows_real_time(
+    place: tuple[str, str], step: int, hours: set[int] | None, week: bool
+) -> None:
+    name, begin = place
+    plan = Plan(
+        Kind.CRON, cron=f"*/{step} {_list(hours) if hours else '*'} * * {'1-5' if week else '*'}"
+    )
+    start = local(f"{begin}T00:00", name)
+    end = start + DAYS * DAY
+    expected = [
+        t
+        for t, wall in every_minute(name, start + MINUTE, end)
+        if wall.minute % step == 0
+        and (hours is None or wall.hour in hours)
+        and (not week or wall.isoweekday() <= 5)
+    ]
+    assert between(plan, name, start, end) == expected
+
+
+def _list(numbers: set[int]) -> str:
+    return ",".join(map(str, sorted(numbers)))
+
+
+@given(st.integers(60, 10**6), st.integers(0, 10**10), st.integers(0, 10**10))
+def test_an_interval_counts_from_its_anchor(every: int, anchor: int, after: int) -> None:
+    plan = Plan(Kind.INTERVAL, every_s=every)
+    found = first_after(plan, zone("Europe/Berlin"), anchor, after)
+    step = every * 1000
+    assert found > after and found > anchor and (found - anchor) % step == 0
+    assert found - step <= max(after, anchor)
+
+
+# --- what people ask about ------------------------------------------------------------------
+
+
+def test_a_time_that_does_not_exist_is_the_first_moment_after_the_gap() -> None:
+    plan = Plan(Kind.DAILY, time="02:30")
+    assert shown(plan, "Europe/Berlin", "2026-03-28T12:00", 2) == [
+        "03-29 03:00+0200", "03-30 02:30+0200",
+    ]  # fmt: skip
+
+
+def test_a_time_that_exists_twice_counts_the_first_time() -> None:
+    plan = Plan(Kind.DAILY, time="02:30")
+    assert shown(plan, "Europe/Berlin", "2026-10-24T12:00", 2) == [
+        "10-25 02:30+0200", "10-26 02:30+0100",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fold", "expected"),
+    [
+        (0, ["10-25 02:00+0100", "10-25 02:30+0100", "10-25 03:00+0100"]),
+        (1, ["10-25 03:00+0100", "10-25 03:30+0100", "10-25 04:00+0100"]),
+    ],
+)
+def test_both_passes_are_seen_from_within(fold: int, expected: list[str]) -> None:
+    within = datetime(2026, 10, 25, 2, 40, tzinfo=zone("Europe/Berlin"), fold=fold)
+    plan = Plan(Kind.CRON, cron="*/30 * * * *")
+    assert shown(plan, "Europe/Berlin", within.isoformat(), 3) == expected
+
+
+def test_two_times_in_one_gap_are_one() -> None:
+    plan = Plan(Kind.CRON, cron="0,30 2 * * *")
+    assert shown(plan, "Europe/Berlin", "2026-03-28T12:00", 2) == [
+        "03-29 03:00+0200", "03-30 02:00+0200",
+    ]  # fmt: skip
+
+
+def test_a_day_that_a_month_lacks_is_its_last() -> None:
+    plan = Plan(Kind.MONTHLY, time="10:00", day=31)
+    assert [t[:5] for t in shown(plan, "UTC", "2028-01-31T12:00", 4)] == [
+        "02-29", "03-31", "04-30", "05-31",
+    ]  # fmt: skip
+
+
+def test_once_is_once() -> None:
+    plan = Plan(Kind.ONCE, date="2026-05-01", time="08:00")
+    assert shown(plan, "UTC", "2026-04-01T00:00", 5) == ["05-01 08:00+0000"]
+    assert shown(plan, "UTC", "2026-05-01T08:00", 5) == []
+
+
+@pytest.mark.parametrize("name", ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"])
+def test_zones_are_known_by_their_iana_name(name: str) -> None:
+    assert name in zone_names() and zone(name).key == name
+
+
+def test_rules_end_with_the_calendar() -> None:
+    late = local("9998-12-31T23:00", "UTC")
+    assert first_after(Plan(Kind.DAILY, time="09:00"), zone("UTC"), 0, late) == 0
