@@ -36,7 +36,7 @@ async def choose_columns(
     if wanted:
         chosen = await _chosen(headers, wanted, walk)
         if chosen:
-            _check_number(format, len(chosen))
+            check_number(format, len(chosen))
             return chosen
     if not format.max_columns:
         return None
@@ -73,11 +73,11 @@ def _held(wanted: set[str], rows: list[Row]) -> set[str]:
 
 async def _all(format: ExportFormat, headers: list[Header], walk: Walk) -> list[Header]:
     columns = {header.key: header for header in headers}
-    _check_number(format, len(columns))
+    check_number(format, len(columns))
     async with aclosing(walk()) as pages:
         async for rows in pages:
             await asyncio.to_thread(_add_keys, columns, rows)
-            _check_number(format, len(columns))
+            check_number(format, len(columns))
     return list(columns.values())
 
 
@@ -92,7 +92,8 @@ def _header(key: str) -> Header:
     return Header(label=key, key=key, format="text")
 
 
-def _check_number(format: ExportFormat, columns: int) -> None:
+def check_number(format: ExportFormat, columns: int) -> None:
+    """Raises ``InvalidRequest`` when the format cannot hold so many columns."""
     if format.max_columns and columns > format.max_columns:
         raise InvalidRequest(
             f"format: {format.name} holds at most {format.max_columns:,} columns and this run has "

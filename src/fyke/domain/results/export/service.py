@@ -23,7 +23,7 @@ from fyke.domain.results.export.books import (
     XLS_ROWS,
     XLSX_ROWS,
 )
-from fyke.domain.results.export.columns import choose_columns
+from fyke.domain.results.export.columns import check_number, choose_columns
 from fyke.domain.results.export.formats import ExportFormat, format_named, write
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.model import Header, RunTotals
@@ -96,6 +96,9 @@ class Exports:
             # so few columns that an ordinary run may have more, and so few rows that looking is
             # quick: refuse here and not behind the link
             await self._columns(source, Wish(wanted, tuple(filter_keys), query))
+        elif wanted.max_columns and not filter_keys:
+            # further columns that only rows know are counted when the file is made
+            check_number(wanted, len(await self._results.headers_for(source, query)))
         return wanted, _notes(wanted, rows)
 
     async def open(

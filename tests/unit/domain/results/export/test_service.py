@@ -9,7 +9,10 @@ import pytest
 from fyke.domain.results.export import service
 from fyke.domain.results.export.formats import FORMATS
 from fyke.domain.results.export.service import Exports
+from fyke.domain.results.model import Header
+from fyke.domain.results.query.model import query_of
 from fyke.domain.results.service import RunResults
+from fyke.domain.runs.model import RunState
 from fyke.errors import InvalidRequest, RunNotFound
 from fyke.kit.ids import new_ulid
 from support.memory import (
@@ -124,3 +127,46 @@ async def test_a_run_too_large_for_xls_is_refused_when_asked_and_when_fetched(mo
     with pytest.raises(InvalidRequest, match="1 MB"):
         await place.exports.open(place.run.id, FORMATS["xls"])
     assert await place.exports.check(place.caller, place.run.id, "xlsx") == (FORMATS["xlsx"], [])
+
+
+@pytest.mark.parametrize("name", ["xlsx", "csv", "html"])
+async def test_a_run_too_wide_is_refused_when_asked(name: str):
+    place = Place()
+    place.rows.declared[place.run.id] = [Header("C", f"c{n}", "text") for n in range(16_385)]
+    with pytest.raises(InvalidRequest, match="16,384 columns"):
+        await place.exports.check(place.caller, place.run.id, name)
+    assert await place.exports.check(place.caller, place.run.id, name, ["c1"]) == (
+        FORMATS[name],
+        [],
+    )
+
+
+async def test_sheets_are_announced(monkeypatch):
+    place = Place()
+    monkeypatch.setattr(service, "XLSX_ROWS", 3)
+    place.rows.push(place.run.id, b"{}")
+    have = (await place.rows.totals(place.run.id, frozenset())).rows
+    _, notes = await place.exports.check(place.caller, place.run.id, "xlsx")
+    assert notes == [
+        f"xlsx holds 3 rows a sheet with the header; this file has {-(-have // 2)} sheets"
+    ]
+
+
+async def test_the_mark_is_that_of_the_bytes():
+    place = Place()
+    wish = service.Wish(FORMATS["csv"])
+    assert (await place.exports.plan(place.run.id, wish)).mark == ""
+    place.storage.tx.runs.rows[place.run.id] = replace(
+        place.run, state=RunState.SUCCEEDED, finished_at=5
+    )
+    mark = (await place.exports.plan(place.run.id, wish)).mark
+    assert mark == (await place.exports.plan(place.run.id, wish)).mark != ""
+    for other in (
+        replace(wish, keys=("a",)),
+        replace(wish, safe=True),
+        replace(wish, query=query_of(sort="a")),
+        replace(wish, format=FORMATS["xml"]),
+    ):
+        assert (await place.exports.plan(place.run.id, other)).mark != mark
+    place.rows.push(place.run.id, b"{}")
+    assert (await place.exports.plan(place.run.id, wish)).mark != mark
