@@ -1,67 +1,36 @@
 """Requests as known clients of v2 send them, and what each reads from the answers.
 
-Headers, casing, order, encodings and bodies are those of the clients; what is asserted is what
-their code does with an answer.
+Encodings and bodies are those of the clients; what is asserted is what their code does with an
+answer.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-import httpx2
 import pytest
 
 from fyke.domain.runs.model import Outcome
 from support.api import Api, client
+from support.dialects import Client, array_of, cli2, cli2_client, mcp_client, n8n_client
 from support.house import House
 
 pytestmark = pytest.mark.anyio
 
 CUSTOM = {"urls": [{"url": "https://a.example"}]}
-Answer = httpx2.Response
-
-
-class Client:
-    """Sends exactly the headers of one client, and nothing of the test client's own."""
-
-    def __init__(self, http: Any, headers: dict[str, str], read: Callable[[Answer], Any]) -> None:
-        self._http, self._headers, self._read = http, headers, read
-
-    async def __call__(self, method: str, path: str, content: bytes | None = None) -> Any:
-        headers = dict(self._headers)
-        if content is not None:
-            headers.setdefault("content-type", "application/json")
-        answer = await self._http.request(method, path, content=content, headers=headers)
-        return self._read(answer)
-
-    async def get(self, path: str) -> Any:
-        return await self("GET", path)
-
-    async def post(self, path: str, body: Any = None) -> Any:
-        return await self("POST", path, None if body is None else json.dumps(body).encode())
 
 
 # --- the official command line ----------------------------------------------------------------
-
-
-def _cli(answer: Answer) -> Any:
-    """JSON first, then its code, then the status; details are joined."""
-    body = answer.json()
-    if body["code"] != 0:
-        raise AssertionError(f"{body['code']} {body['message']} {', '.join(body['details'] or [])}")
-    assert answer.status_code == 200
-    return body.get("data")
 
 
 async def test_the_command_line_starts_polls_pages_exports_logs_and_reruns(
     house: House, api: Api
 ) -> None:
     await house.publish()
-    cli = Client(api.http, {"authorization": f"Bearer {house.owner_key}"}, _cli)
+    cli = cli2_client(api.http, house.owner_key)
     body = {"input": {"parameters": {"custom": CUSTOM}}, "version": "v1.0.1", "is_async": True}
     run = (await cli.post("/api/v2/workers/owner~reader/runs", body))["run_slug"]
     assert (await cli.get(f"/api/v2/worker-runs/{run}"))["status"].lower() == "ready"
@@ -89,7 +58,7 @@ async def test_the_command_line_starts_polls_pages_exports_logs_and_reruns(
 
 async def test_the_command_line_sees_the_end_of_an_abort_at_once(house: House, api: Api) -> None:
     await house.publish()
-    cli = Client(api.http, {"authorization": f"Bearer {house.owner_key}"}, _cli)
+    cli = cli2_client(api.http, house.owner_key)
     body = {"input": CUSTOM, "is_async": True}  # its earlier revision sent the input flat
     run = (await cli.post("/api/v2/workers/owner~reader/runs", body))["run_slug"]
     await cli("POST", f"/api/v2/worker-runs/{run}/abort")  # without a body
@@ -102,26 +71,9 @@ async def test_the_command_line_sees_the_end_of_an_abort_at_once(house: House, a
 # --- the official server for language models ---------------------------------------------------
 
 
-def _mcp(answer: Answer) -> Any:
-    """Typed decoding: another type anywhere loses the whole answer; only the message is shown."""
-    body = answer.json()
-    assert type(body["code"]) is int
-    assert type(body["message"]) is str
-    assert type(body["request_id"]) is str
-    assert body.get("details") is None or all(type(d) is str for d in body["details"])
-    if answer.status_code >= 400 or body["code"]:
-        raise AssertionError(f"[{body['code']}] {body['message']}")
-    return body.get("data")
-
-
-def _mcp_client(http: Any, house: House) -> Client:
-    headers = {"authorization": f"Bearer {house.owner_key}", "accept-encoding": "gzip"}
-    return Client(http, headers | {"user-agent": "Go-http-client/1.1"}, _mcp)
-
-
 async def test_the_mcp_server_runs_verifies_and_searches_a_log(house: House, api: Api) -> None:
     await house.publish()
-    mcp = _mcp_client(api.http, house)
+    mcp = mcp_client(api.http, house)
     worker = quote("owner/reader", safe="")
     body = {
         "input": {"parameters": {"custom": CUSTOM}},
@@ -155,7 +107,7 @@ async def test_the_mcp_server_runs_verifies_and_searches_a_log(house: House, api
 async def test_the_mcp_server_polls_an_abort_until_it_is_aborted(house: House) -> None:
     await house.publish()
     async with client(house.app(abort_grace_seconds=0)) as http:
-        mcp = _mcp_client(http, house)
+        mcp = mcp_client(http, house)
         run = (await mcp.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM}))["run_slug"]
         [lease] = await house.begin()
         assert await mcp.post(f"/api/v2/worker-runs/{run}/abort", {}) is None
@@ -168,35 +120,9 @@ async def test_the_mcp_server_polls_an_abort_until_it_is_aborted(house: House) -
 # --- the official node of the workflow tool -----------------------------------------------------
 
 
-def _n8n(answer: Answer) -> Any:
-    body = answer.json()
-    assert type(body["code"]) in (int, float), "unexpected response shape"
-    if body["code"] != 0:
-        raise AssertionError(f"{body['message']} {body['details']} {body['request_id']}")
-    return body.get("data")
-
-
-def _n8n_client(http: Any, house: House) -> Client:
-    headers = {
-        "accept": "application/json",
-        "content-type": "application/json",
-        "api-key": house.owner_key,
-        "authorization": f"Bearer {house.owner_key}",
-    }
-    return Client(http, headers, _n8n)
-
-
-def _array_of(data: Any) -> list[Any]:
-    for name in ("items", "records", "list", "data", "results"):
-        if isinstance(data.get(name), list):
-            found: list[Any] = data[name]
-            return found
-    raise AssertionError("no array")
-
-
 async def test_the_workflow_node_runs_waits_and_returns_all(house: House, api: Api) -> None:
     await house.publish()
-    n8n = _n8n_client(api.http, house)
+    n8n = n8n_client(api.http, house.owner_key)
     worker = quote("owner/reader".replace("/", "~"), safe="")
     body = {"input": {"parameters": {"custom": CUSTOM}}, "is_async": True}
     run = (await n8n.post(f"/api/v2/workers/{worker}/runs", body))["run_slug"]
@@ -207,8 +133,8 @@ async def test_the_workflow_node_runs_waits_and_returns_all(house: House, api: A
     offset = 1
     while True:
         data = await n8n.get(f"/api/v2/worker-runs/{run}/result?offset={offset}&limit=100")
-        everything += _array_of(data)
-        if len(_array_of(data)) < 100:
+        everything += array_of(data)
+        if len(array_of(data)) < 100:
             break
         offset += 1
     assert [row["n"] for row in everything] == list(range(230))
@@ -220,14 +146,14 @@ async def test_the_workflow_node_picks_a_run_and_reads_why_it_failed(
     house: House, api: Api
 ) -> None:
     await house.publish()
-    n8n = _n8n_client(api.http, house)
+    n8n = n8n_client(api.http, house.owner_key)
     run = (await n8n.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM}))["run_slug"]
     await house.carry_out([], Outcome.TIMEOUT, "Timeout: too long", log=["stopped here"])
-    [picked] = _array_of(await n8n.get("/api/v2/worker-runs?offset=1&limit=100"))
+    [picked] = array_of(await n8n.get("/api/v2/worker-runs?offset=1&limit=100"))
     assert next(picked[n] for n in ("run_id", "run_slug", "id") if n in picked) == run
     assert next(picked[n] for n in ("run_status", "status") if n in picked) == "failed"
     # the text typed into the picker arrives as a worker
-    assert _array_of(await n8n.get("/api/v2/worker-runs?worker_id=read&offset=1&limit=100")) == []
+    assert array_of(await n8n.get("/api/v2/worker-runs?worker_id=read&offset=1&limit=100")) == []
     assert (await n8n.get(f"/api/v2/worker-runs/{run}"))["err_msg"] == "Timeout: too long"
     assert "stopped here" in json.dumps(await n8n.get(f"/api/v2/worker-runs/{run}/log"))
 
@@ -235,7 +161,7 @@ async def test_the_workflow_node_picks_a_run_and_reads_why_it_failed(
 async def test_the_workflow_node_takes_a_sync_answer_as_final_or_polls_on(house: House) -> None:
     await house.publish()
     async with client(house.app(sync_wait_seconds=0.02)) as http:
-        n8n = _n8n_client(http, house)
+        n8n = n8n_client(http, house.owner_key)
         body = {"input": CUSTOM, "is_async": False, "offset": 1, "limit": 20}
         data = await n8n.post("/api/v2/workers/owner~reader/runs", body)
         assert data["run_status"] not in ("succeeded", "failed", "aborted")
@@ -287,7 +213,7 @@ async def test_the_samples_start_poll_and_read(house: House, api: Api) -> None:
 async def test_every_last_operation_works_after_one_run(house: House, api: Api) -> None:
     await house.publish()
     headers = {"authorization": f"Bearer {house.owner_key}"}
-    run = Client(api.http, headers, _cli)
+    run = Client(api.http, headers, cli2)
     first = (await run.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM}))["run_slug"]
     await house.carry_out([{"n": 1}])
     for base in ("/api/v2/worker-runs/last", "/api/v2/workers/owner~reader/runs/last"):
@@ -305,7 +231,7 @@ async def test_after_an_abort_the_lifecycle_audit_sees_a_word_that_it_knows(
     house: House, api: Api
 ) -> None:
     await house.publish()
-    run = Client(api.http, {"api-key": house.owner_key}, _cli)
+    run = Client(api.http, {"api-key": house.owner_key}, cli2)
     started = await run.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM})
     [lease] = await house.begin()
     await run.post(f"/api/v2/worker-runs/{started['run_slug']}/abort")

@@ -1,0 +1,123 @@
+"""Requests as known clients send them, and what each reads from an answer.
+
+Headers, order of checks and types are those of the clients; whatever one of them would show as an
+error is raised here as ``AssertionError`` with the text that it shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+
+from support.house import House
+
+Answer = httpx2.Response
+Reader = Callable[[Answer], Any]
+
+# The keys under which the node of the workflow tool looks for an array, in its order.
+ARRAYS = ("items", "records", "list", "data", "results")
+
+
+class Client:
+    """Sends exactly the headers of one client, and nothing of the test client's own."""
+
+    def __init__(self, http: Any, headers: dict[str, str], read: Reader) -> None:
+        self._http, self._headers, self._read = http, headers, read
+
+    async def __call__(self, method: str, path: str, content: bytes | None = None) -> Any:
+        headers = dict(self._headers)
+        if content is not None:
+            headers.setdefault("content-type", "application/json")
+        answer = await self._http.request(method, path, content=content, headers=headers)
+        return self._read(answer)
+
+    async def get(self, path: str) -> Any:
+        return await self("GET", path)
+
+    async def post(self, path: str, body: Any = None) -> Any:
+        return await self("POST", path, None if body is None else json.dumps(body).encode())
+
+    async def put(self, path: str, body: Any) -> Any:
+        return await self("PUT", path, json.dumps(body).encode())
+
+
+def cli1(answer: Answer) -> Any:
+    """The first command line: the status first, whose message it prints, and then the code."""
+    body = json.loads(answer.text)
+    if not 200 <= answer.status_code < 300:
+        raise AssertionError(f"HTTP {answer.status_code}: {body['message']}")
+    if body["code"] != 0:
+        raise AssertionError(f"code {body['code']}: {body['message']}")
+    return body["data"]
+
+
+def cli1_client(http: Any, key: str | None) -> Client:
+    """It names the type of its body on every request, also where there is none."""
+    headers = {"content-type": "application/json"} | ({} if key is None else {"api-key": key})
+    return Client(http, headers, cli1)
+
+
+def cli2(answer: Answer) -> Any:
+    """JSON first, then its code, then the status; details are joined."""
+    body = answer.json()
+    if body["code"] != 0:
+        raise AssertionError(f"{body['code']} {body['message']} {', '.join(body['details'] or [])}")
+    assert answer.status_code == 200
+    return body.get("data")
+
+
+def cli2_client(http: Any, key: str | None) -> Client:
+    return Client(http, {} if key is None else {"authorization": f"Bearer {key}"}, cli2)
+
+
+def mcp(answer: Answer) -> Any:
+    """Typed decoding: another type anywhere loses the whole answer; only the message is shown."""
+    body = answer.json()
+    assert type(body["code"]) is int
+    assert type(body["message"]) is str
+    assert type(body["request_id"]) is str
+    assert body.get("details") is None or all(type(d) is str for d in body["details"])
+    if answer.status_code >= 400 or body["code"]:
+        raise AssertionError(f"[{body['code']}] {body['message']}")
+    return body.get("data")
+
+
+def mcp_client(http: Any, house: House) -> Client:
+    headers = {"authorization": f"Bearer {house.owner_key}", "accept-encoding": "gzip"}
+    return Client(http, headers | {"user-agent": "Go-http-client/1.1"}, mcp)
+
+
+def n8n(answer: Answer) -> Any:
+    body = answer.json()
+    assert type(body["code"]) in (int, float), "unexpected response shape"
+    if body["code"] != 0:
+        raise AssertionError(f"{body['message']} {body['details']} {body['request_id']}")
+    return body.get("data")
+
+
+def n8n_client(http: Any, key: str) -> Client:
+    """All four headers on every request, also on those that are public or have no body."""
+    headers = {
+        "accept": "application/json",
+        "content-type": "application/json",
+        "api-key": key,
+        "authorization": f"Bearer {key}",
+    }
+    return Client(http, headers, n8n)
+
+
+def array_of(data: Any) -> list[Any]:
+    """Where the node of the workflow tool finds the entries of a list."""
+    for name in ARRAYS:
+        if isinstance(data.get(name), list):
+            found: list[Any] = data[name]
+            return found
+    raise AssertionError("no array")
+
+
+def first_of(entry: dict[str, Any], *names: str) -> Any:
+    """The first of ``names`` that an entry of a picker has."""
+    return next(entry[name] for name in names if name in entry)
