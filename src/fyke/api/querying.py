@@ -14,26 +14,26 @@ MAX_QUERY_CHARS = 8000  # as long as what has to fit into a link
 _STRINGS = {"type": "array", "items": {"type": "string"}}
 
 
-def _texts(value: object) -> list[str]:
+def _texts(value: object) -> tuple[str, ...]:
     parts = value if isinstance(value, list) else [value]
     if len(parts) > MAX_FIELDS:
         raise wrong(f"may be given at most {MAX_FIELDS} times")
-    return [to_text(part) for part in parts]
+    return tuple([to_text(part) for part in parts])
 
 
-def _names(value: object) -> list[str]:
-    return [name for text in _texts(value) for name in text.split(",")]
+def _names(value: object) -> tuple[str, ...]:
+    return tuple([name for text in _texts(value) for name in text.split(",")])
 
 
 Names = Annotated[
-    list[str],
+    tuple[str, ...],
     BeforeValidator(_names),
     REPEATABLE,
     Field(description="only these fields, in this order, with commas between; `a.b` is inside `a`"),
     WithJsonSchema({"type": "string"}),
 ]
 Filters = Annotated[
-    list[str],
+    tuple[str, ...],
     BeforeValidator(_texts),
     REPEATABLE,
     Field(
@@ -47,11 +47,12 @@ Filters = Annotated[
 class RowQuery(Wire):
     """Which rows, in which order and in which form. Nothing of it is in use by default."""
 
-    fields: Names = []
+    # tuples, because a list as a default would be copied for every page that is asked for
+    fields: Names = ()
     clean: WireBool = Field(False, description="without what is empty, and without row ids")
     flatten: WireBool = Field(False, description="members of objects as `a.b` beside the others")
     sort: WireText = Field("", description="a field to sort by; `-field` begins at the end")
-    filter: Filters = []
+    filter: Filters = ()
 
 
 class RowCursor(Wire):
@@ -60,9 +61,13 @@ class RowCursor(Wire):
     cursor: WireText = Field("", description="`*` to begin, then `next_cursor` of the last answer")
 
 
+_NAMES = frozenset(RowQuery.model_fields)
+
+
 def query_in(wanted: RowQuery) -> Query:
     """The query of a request. Raises ``InvalidFields``."""
-    if not (wanted.fields or wanted.filter or wanted.sort or wanted.clean or wanted.flatten):
+    given = wanted.model_fields_set
+    if not (given and given & _NAMES):
         return PLAIN
     return query_of(
         fields=wanted.fields,
