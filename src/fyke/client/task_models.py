@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -52,10 +52,13 @@ class Task:
     schedule_last_error: str = ""
 
 
+TaskItems = list[Task]  # named, because a field called list hides the builtin
+
+
 @dataclass(frozen=True, slots=True)
 class TaskPage:
     count: int
-    list: list[Task]
+    list: TaskItems
     page_index: int
     page_size: int
 
@@ -99,10 +102,13 @@ class NextTime:
     local: str
 
 
+NextTimeItems = list[NextTime]
+
+
 @dataclass(frozen=True, slots=True)
 class NextTimes:
     time_zone: str
-    list: list[NextTime] = field(default_factory=list)
+    list: NextTimeItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +121,12 @@ class Fire:
     at: int
 
 
+FireItems = list[Fire]
+
+
 @dataclass(frozen=True, slots=True)
 class FirePage:
     count: int
-    list: list[Fire]
+    list: FireItems
     page_index: int
     page_size: int

@@ -60,7 +60,7 @@ async def test_an_unknown_path_is_told_in_json(api: Api, path: str) -> None:
         ("PUT", DETAIL, "POST"),
         ("POST", "/api/store", "GET"),
         ("DELETE", "/api/scraper", "GET"),
-        ("PATCH", "/api/v2/worker-tasks", "GET, POST"),
+        ("PATCH", "/api/fyke/keys", "GET, POST"),
         ("OPTIONS", INFO, "POST"),
     ],
 )

@@ -1,0 +1,59 @@
+"""A schedule fires on a whole platform. Nobody waits for a minute: its next time is set to now in
+the state, as if the minute had come, and a change of another schedule rings the bell.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Any
+
+import httpx2
+
+from support.booted import Booted
+from support.projects import python_project
+
+TASKS = "/api/v2/worker-tasks"
+MAIN = "from sdk import CoreSDK\nCoreSDK.Result.push_data({'n': 1})\n"
+
+
+def send(platform: Booted, method: str, path: str, body: Any = None) -> Any:
+    headers = {"api-key": platform.key}
+    answer = httpx2.request(method, platform.url + path, json=body, headers=headers, timeout=30)
+    assert answer.json()["code"] == 0, answer.text
+    return answer.json()["data"]
+
+
+def make_due(platform: Booted, task: str) -> int:
+    """Set the next time of the task's schedule to this moment; return it in Unix seconds."""
+    now = int(time.time())
+    with sqlite3.connect(platform.home / "state.db", timeout=30) as state:
+        state.execute("UPDATE schedules SET next_at = ? WHERE task_id = ?", (now * 1000, task))
+    state.close()
+    return now
+
+
+def test_a_schedule_starts_a_run_that_is_carried_out(platform: Booted) -> None:
+    slug = platform.push(python_project(MAIN), "scheduled")
+    made = [
+        send(platform, "POST", TASKS, {"worker_id": slug, "title": title, "input": {}})["slug"]
+        for title in ("by itself", "the bell")
+    ]
+    path, bell = (f"/api/fyke/tasks/{task}/schedule" for task in made)
+    send(platform, "PUT", path, {"kind": "interval", "every": 3600})
+    planned = make_due(platform, made[0])
+    send(platform, "PUT", bell, {"kind": "daily", "time": "00:00"})
+
+    def fired() -> Any:
+        return send(platform, "GET", f"{path}/fires")["list"]
+
+    [fire] = platform.wait_for(fired, "the schedule to fire")
+    assert (fire["state"], fire["planned_at"]) == ("started", planned)
+    assert platform.ended(fire["run_slug"])["status"] == 3
+    run = send(platform, "GET", f"/api/v2/worker-runs/{fire['run_slug']}")
+    assert run["origin"] == "schedule"
+    task = send(platform, "GET", f"{TASKS}/{made[0]}")
+    assert (task["run_times"], task["last_run_slug"]) == (1, fire["run_slug"])
+    assert task["schedule_next_at"] > planned
+    for one in made:
+        send(platform, "DELETE", f"{TASKS}/{one}")

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from fyke.domain.contracts import SCHEDULES
+from fyke.domain.schedules.firing import Rest
+from fyke.kit.clock import ManualClock
+from fyke.timers.schedules import LONGEST_SLEEP, TIDY_SECONDS, ScheduleTimer
+
+pytestmark = pytest.mark.anyio
+
+
+class Enough(Exception):
+    """The script is over."""
+
+
+class Firing:
+    """Says how long to rest, one answer after the other."""
+
+    def __init__(self, clock: ManualClock, *rests: Rest) -> None:
+        self.clock = clock
+        self.rests = list(rests)
+        self.done: list[str] = []
+
+    async def work_off(self) -> Rest:
+        self.done.append("work")
+        if not self.rests:
+            raise Enough
+        return self.rests.pop(0)
+
+    async def forget_old(self) -> None:
+        self.done.append("tidy")
+
+
+class Bell:
+    """Notes what is waited for; the clock goes on by as much."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.waits: list[tuple[frozenset[str], float]] = []
+
+    @asynccontextmanager
+    async def listen(self) -> Any:
+        yield self
+
+    async def wait(self, topics: frozenset[str], timeout: float) -> None:
+        self.waits.append((topics, timeout))
+        self.clock.advance(timeout)
+        await asyncio.sleep(0)
+
+
+async def run(*rests: Rest) -> tuple[Firing, Bell]:
+    clock = ManualClock()
+    firing, bell = Firing(clock, *rests), Bell(clock)
+    timer = ScheduleTimer(firing, bell, clock)  # type: ignore[arg-type]
+    with pytest.raises(Enough):
+        await timer.tick()
+    return firing, bell
+
+
+async def test_it_sleeps_until_the_next_time_and_never_for_long() -> None:
+    _, bell = await run(
+        Rest(1.5, frozenset()), Rest(3600, frozenset()), Rest(None, frozenset({"run:a"}))
+    )
+    assert bell.waits == [
+        (frozenset({SCHEDULES}), 1.5),
+        (frozenset({SCHEDULES}), LONGEST_SLEEP),
+        (frozenset({SCHEDULES, "run:a"}), LONGEST_SLEEP),
+    ]
+
+
+async def test_it_tidies_at_once_and_then_every_hour() -> None:
+    passes = int(TIDY_SECONDS / LONGEST_SLEEP)
+    firing, _ = await run(*[Rest(None, frozenset())] * (passes + 1))
+    assert firing.done.count("tidy") == 2 and firing.done[:2] == ["work", "tidy"]
