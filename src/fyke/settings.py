@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     abort_grace_seconds: int = Field(default=30, ge=0)
     require_callback_url: bool = False
 
+    default_plan: Literal["free", "starter", "pro", "business", "unlimited"] = "free"
+
     database_url: str = ""
     durability: Literal["disk", "process"] = "disk"
     keep_days: int = Field(default=0, ge=0)
@@ -78,6 +80,7 @@ class Settings(BaseSettings):
     egress_upstreams: dict[str, str] = Field(default_factory=dict)
     default_region: str = ""
     callback_allow: CommaList = ()
+    callback_running: bool = True
 
     price_cpu_hour: Decimal = Field(default=Decimal(0), ge=0)
     price_memory_gb_hour: Decimal = Field(default=Decimal(0), ge=0)

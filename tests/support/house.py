@@ -24,6 +24,7 @@ from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Lease, Room, RunnerInfo, Usage, output_topic
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.logs.service import RunLogs
+from fyke.domain.queue.service import RunQueue
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.model import AttemptBatch, Header, PushedRow
@@ -195,10 +196,10 @@ async def open_house(
     workers = Workers(storage, FilesystemBlobs(folder / "blobs"), clock)
     pages = RunResults(storage, results, folder)
     accounts = Accounts(storage, clock)
+    runs = Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(())))
     spool = Spool(
         folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900
     )
-    runs = Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(())))
     services = ApiServices(
         accounts=accounts,
         workers=workers,
@@ -207,6 +208,7 @@ async def open_house(
         tasks=Tasks(storage, workers),
         schedules=Schedules(storage),
         runs=runs,
+        queue=RunQueue(storage, runs, rules.prices),
         results=pages,
         exports=Exports(storage, pages, clock, folder),
         logs=RunLogs(storage, results),

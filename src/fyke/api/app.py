@@ -22,15 +22,17 @@ from fyke.api.health import HealthOperations
 from fyke.api.network import Network
 from fyke.api.operations import PUBLIC, Operation, mount
 from fyke.api.own import accounts as own_accounts
+from fyke.api.own import callbacks as own_callbacks
 from fyke.api.own import runs as own_runs
 from fyke.api.own import schedules as own_schedules
 from fyke.api.own import workers as own_workers
-from fyke.api.ratelimit import TokenBuckets
+from fyke.api.ratelimit import RateShare, TokenBuckets
 from fyke.api.transport import Transport
 from fyke.api.v1 import account, catalog, results, runs, starts
 from fyke.api.v2 import account as v2_account
 from fyke.api.v2 import catalog as v2_catalog
 from fyke.api.v2 import events as v2_events
+from fyke.api.v2 import queue as v2_queue
 from fyke.api.v2 import results as v2_results
 from fyke.api.v2 import runs as v2_runs
 from fyke.api.v2 import starts as v2_starts
@@ -38,16 +40,19 @@ from fyke.api.v2 import tasks as v2_tasks
 from fyke.api.v2 import versions as v2_versions
 from fyke.api.v2.run_scopes import RunScopes
 from fyke.domain.accounts.service import Accounts
+from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.callbacks.signing import secret_for
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Storage
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
+from fyke.domain.queue.service import RunQueue
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.following import Following
 from fyke.domain.runs.service import Runs
+from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.removal import WorkerRemoval
@@ -61,7 +66,8 @@ Version 2 (`/api/v2`) and version 1 (`/api/v1` and three public paths) are compa
 clients; `/api/fyke` is this server's own. Send the key as `Authorization: Bearer KEY` or in the
 header `api-key`. Every JSON answer is an envelope with `code`, which is 0 for success, and
 `message`; rows, files and streams are described where they are answered. Every answer carries
-`X-Request-Id`, which names the request in the server's log.
+`X-Request-Id`, which names the request in the server's log. A text has at most 100000 characters, a
+body 10 MiB, the head of a request 64 KiB.
 """
 
 
@@ -76,6 +82,7 @@ class ApiServices:
     tasks: Tasks
     schedules: Schedules
     runs: Runs
+    queue: RunQueue
     results: RunResults
     exports: Exports
     logs: RunLogs
@@ -106,8 +113,15 @@ class ApiConfig:
     require_callback_url: bool = False
 
 
-def build_app(services: ApiServices, config: ApiConfig, clock: Clock | None = None) -> FastAPI:
-    """The whole REST surface as one ASGI application."""
+def build_app(
+    services: ApiServices,
+    config: ApiConfig,
+    clock: Clock | None = None,
+    share: RateShare | None = None,
+) -> FastAPI:
+    """The whole REST surface as one ASGI application. ``share``: this server's part of the rate
+    limits, all of them without one.
+    """
     clock = clock or SystemClock()
     app = FastAPI(
         openapi_url=None,  # ours is made by api/docs, and says where it is served
@@ -130,16 +144,18 @@ def build_app(services: ApiServices, config: ApiConfig, clock: Clock | None = No
         *_operations(services, config, clock),
         *DocsOperations(documents).operations(),
     ]
-    mount(app, operations, _gate(services, config, clock))
+    mount(app, operations, _gate(services, config, clock, share))
     app.openapi = documents.of  # type: ignore[method-assign]  # what asks FastAPI gets ours
     return app
 
 
-def _gate(services: ApiServices, config: ApiConfig, clock: Clock) -> Gate:
+def _gate(
+    services: ApiServices, config: ApiConfig, clock: Clock, share: RateShare | None
+) -> Gate:
     burst = config.rate_burst or max(1, int(config.rate_limit * 2))
     return Gate(
         services.accounts,
-        requests=TokenBuckets(config.rate_limit, burst, clock),
+        requests=TokenBuckets(config.rate_limit, burst, clock, share),
         guesses=TokenBuckets(config.guesses_per_minute / 60, config.guesses, clock),
     )
 
@@ -176,6 +192,7 @@ def _operations(services: ApiServices, config: ApiConfig, clock: Clock) -> list[
         *v2_events.EventOperations(
             services.runs, services.following, services.accounts
         ).operations(),
+        *v2_queue.QueueOperations(services.queue).operations(),
         *v2_results.ResultOperations(services.results, export_links, scopes).operations(),
         *own_workers.WorkerOperations(services.workers, services.removal, overview).operations(),
         *v2_tasks.TaskOperations(
@@ -185,7 +202,10 @@ def _operations(services: ApiServices, config: ApiConfig, clock: Clock) -> list[
         *own_accounts.AccountOperations(
             services.accounts, partial(secret_for, config.master_secret)
         ).operations(),
-        *own_runs.RunOperations(services.runs, overview, services.logs).operations(),
+        *own_callbacks.CallbackOperations(Callbacks(services.storage)).operations(),
+        *own_runs.RunOperations(
+            services.runs, overview, services.logs, Waiting(services.storage)
+        ).operations(),
         *FileOperations(
             services.exports, services.logs, links, Downloads(services.spool)
         ).operations(),

@@ -21,6 +21,7 @@ from fyke.domain.accounts.model import Caller
 from fyke.errors import InvalidKey, MissingKey, RateLimited, Unauthenticated
 
 MAX_KEY_CHARS = 512
+RATE_FIELDS = "fyke.rate_fields"  # where the gate leaves them in the scope for the transport
 _REMEMBERED_KEYS = 10_000
 
 
@@ -58,13 +59,13 @@ class Gate:
         self._accounts = accounts
         self._requests = requests
         self._guesses = guesses
-        self._good: OrderedDict[str, None] = OrderedDict()
+        self._good: OrderedDict[str, int] = OrderedDict()  # digest to the key's own rate
 
     async def require(self, scope: Scope, address: str) -> Caller:
         """The caller; raise ``RateLimited`` or one of ``Unauthenticated``."""
         key = credential(scope)
         digest = _digest(key) if key else ""
-        self._spend(self._requests, digest or limiter_key(address))
+        self._spend(scope, digest or limiter_key(address))
         if key is None:
             raise MissingKey
         return await self._authenticate(key, digest, address)
@@ -73,15 +74,15 @@ class Gate:
         """For public operations: the caller if the key is valid, None without a valid one."""
         key = credential(scope)
         if key is None:
-            self._spend(self._requests, limiter_key(address))
+            self._spend(scope, limiter_key(address))
             return None
         digest = _digest(key)
-        self._spend(self._requests, digest)
+        self._spend(scope, digest)
         try:
             return await self._authenticate(key, digest, address)
         except (Unauthenticated, RateLimited):
             # A key that opens nothing must not be a way around the limit of its address either.
-            self._spend(self._requests, limiter_key(address))
+            self._spend(scope, limiter_key(address))
             return None
 
     async def _authenticate(self, key: str, digest: str, address: str) -> Caller:
@@ -96,10 +97,9 @@ class Gate:
             self._good.pop(digest, None)
             self._guesses.take(limiter_key(address))
             raise
-        if not known:
-            self._good[digest] = None
-            if len(self._good) > _REMEMBERED_KEYS:
-                self._good.popitem(last=False)
+        self._good[digest] = caller.rate_limit
+        if len(self._good) > _REMEMBERED_KEYS:
+            self._good.popitem(last=False)
         return caller
 
     def _check_guesses(self, address: str) -> None:
@@ -107,9 +107,11 @@ class Gate:
         if wait > 0:
             raise RateLimited(math.ceil(wait))
 
-    @staticmethod
-    def _spend(buckets: TokenBuckets, key: str) -> None:
-        wait = buckets.take(key)
+    def _spend(self, scope: Scope, key: str) -> None:
+        """Count the request, and leave for the answer what it says of the limit."""
+        own_rate = self._good.get(key, 0)
+        wait = self._requests.take(key, own_rate)
+        scope[RATE_FIELDS] = self._requests.fields(key, own_rate)
         if wait > 0:
             raise RateLimited(math.ceil(wait))
 

@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from fyke.kit.clock import Clock
 
 # Beyond this many callers the one unseen for longest is forgotten, and with it what it had used.
 MAX_BUCKETS = 20_000
+BURST_SECONDS = 2  # how long a bucket takes to fill: so many seconds' worth may come at once
+
+
+@dataclass(slots=True)
+class RateShare:
+    """How many servers share the limits; each allows its part, so their sum is the whole."""
+
+    servers: int = 1
+
+    def counted(self, servers: int) -> None:
+        """Be told how many there are."""
+        self.servers = max(1, servers)
 
 
 class TokenBuckets:
-    """``rate`` requests a second on average and ``burst`` at once, for each key. 0 is no limit."""
+    """``rate`` requests a second on average and ``burst`` at once, for each key. 0 is no limit.
 
-    def __init__(self, rate: float, burst: int, clock: Clock) -> None:
+    A key may have a rate of its own, and then ``BURST_SECONDS`` of that at once.
+    """
+
+    def __init__(
+        self, rate: float, burst: int, clock: Clock, share: RateShare | None = None
+    ) -> None:
         self._rate = rate
         self._burst = float(max(burst, 1))
         self._clock = clock
+        self._share = share or RateShare()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, key: str) -> float:
+    def take(self, key: str, own_rate: float = 0) -> float:
         """Take one token of ``key``; return 0, or the seconds until there is one again."""
-        if self._rate <= 0:
+        rate, burst = self._limits(own_rate)
+        if rate <= 0:
             return 0.0
         now = self._clock.monotonic()
-        tokens = self._tokens(key, now)
+        tokens = self._tokens(key, now, rate, burst)
         wait = 0.0
         if tokens >= 1:
             tokens -= 1
         else:
-            wait = (1 - tokens) / self._rate
+            wait = (1 - tokens) / rate
         self._buckets[key] = (tokens, now)
         self._buckets.move_to_end(key)
         if len(self._buckets) > MAX_BUCKETS:
@@ -38,11 +59,33 @@ class TokenBuckets:
 
     def peek(self, key: str) -> float:
         """As ``take``, but leaves the token where it is."""
-        if self._rate <= 0:
+        rate, burst = self._limits(0)
+        if rate <= 0:
             return 0.0
-        tokens = self._tokens(key, self._clock.monotonic())
-        return 0.0 if tokens >= 1 else (1 - tokens) / self._rate
+        tokens = self._tokens(key, self._clock.monotonic(), rate, burst)
+        return 0.0 if tokens >= 1 else (1 - tokens) / rate
 
-    def _tokens(self, key: str, now: float) -> float:
-        tokens, seen = self._buckets.get(key, (self._burst, now))
-        return min(self._burst, tokens + (now - seen) * self._rate)
+    def fields(self, key: str, own_rate: float = 0) -> tuple[tuple[bytes, bytes], ...]:
+        """The two response fields that tell ``key`` where it stands, after a ``take``: the policy,
+        and the whole requests that are left here with the seconds until the bucket is full again.
+        """
+        rate, burst = self._limits(own_rate)
+        if rate <= 0:
+            return ()
+        tokens, _ = self._buckets.get(key, (burst, 0.0))
+        full = math.ceil((burst - tokens) / rate)
+        return (
+            (b"ratelimit-policy", b'"default";q=%d;w=%d' % (burst, math.ceil(burst / rate))),
+            (b"ratelimit", b'"default";r=%d;t=%d' % (tokens, full)),
+        )
+
+    def _limits(self, own_rate: float) -> tuple[float, float]:
+        """Rate and burst of this server's part."""
+        servers = self._share.servers
+        if own_rate:
+            return own_rate / servers, max(1.0, own_rate * BURST_SECONDS / servers)
+        return self._rate / servers, max(1.0, self._burst / servers)
+
+    def _tokens(self, key: str, now: float, rate: float, burst: float) -> float:
+        tokens, seen = self._buckets.get(key, (burst, now))
+        return min(burst, tokens + (now - seen) * rate)

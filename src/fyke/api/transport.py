@@ -13,6 +13,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fyke.api.auth import RATE_FIELDS
 from fyke.api.errors import REQUEST_ID, Refusal, table_for
 from fyke.api.network import Network, header
 from fyke.kit.ids import new_ulid
@@ -92,6 +93,7 @@ class _Exchange:
             given = {name for name, _ in headers}
             headers.extend(pair for pair in _EVERY_ANSWER if pair[0] not in given)
             headers.append((b"x-request-id", self.request_id.encode()))
+            headers.extend(self._scope.get(RATE_FIELDS, ()))
             message["headers"] = headers
         await self._send(message)
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+from collections.abc import AsyncIterator
 
 import uvicorn
 
 from fyke.api.app import ApiConfig, ApiServices, build_app
 from fyke.api.protocol import LimitedProtocol
+from fyke.api.ratelimit import RateShare
 from fyke.app.folder import disk_shortage, master_secret
 from fyke.app.house import House, open_house
+from fyke.domain.accounts.plans import Plan
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.logs.service import RunLogs
+from fyke.domain.queue.service import RunQueue
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
@@ -26,6 +31,7 @@ from fyke.domain.schedules.service import Schedules
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
+from fyke.errors import Unavailable
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.kit.interfaces import own_addresses
@@ -36,6 +42,7 @@ from fyke.timers.leases import LeaseTimer
 from fyke.timers.loop import Timer, run_timers
 from fyke.timers.retention import RetentionTimer
 from fyke.timers.schedules import ScheduleTimer
+from fyke.timers.servers import ServerTimer
 from fyke.timers.start_keys import StartKeyTimer
 
 
@@ -43,7 +50,8 @@ async def serve_server(settings: Settings, listener: socket.socket) -> None:
     """Serve on ``listener`` until SIGTERM."""
     async with open_house(settings) as house:
         spool = _spool(settings)
-        app = build_app(_api_services(house, spool), _api_config(settings))
+        share = RateShare()
+        app = build_app(_api_services(house, spool), _api_config(settings), share=share)
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -57,13 +65,30 @@ async def serve_server(settings: Settings, listener: socket.socket) -> None:
             lifespan="off",
             timeout_graceful_shutdown=5,
         )
-        timers = asyncio.create_task(run_timers(_timers(house)))
-        try:
-            await uvicorn.Server(config).serve(sockets=[listener])
-        finally:
-            timers.cancel()
-            await asyncio.gather(timers, return_exceptions=True)
-            await spool.close()
+        async with _among_servers(house, share) as among:
+            timers = asyncio.create_task(run_timers([*_timers(house), *among]))
+            try:
+                await uvicorn.Server(config).serve(sockets=[listener])
+            finally:
+                timers.cancel()
+                await asyncio.gather(timers, return_exceptions=True)
+                await spool.close()
+
+
+@contextlib.asynccontextmanager
+async def _among_servers(house: House, share: RateShare) -> AsyncIterator[list[Timer]]:
+    """Take part in the rate limits of a shared database; a data folder has one server only."""
+    if not house.settings.database_url:
+        yield []
+        return
+    timer = ServerTimer(house.storage, house.doorbell, share.counted)
+    with contextlib.suppress(Unavailable):  # the first beat makes up for it
+        await timer.join()
+    try:
+        yield [timer]
+    finally:
+        with contextlib.suppress(Unavailable):  # then the others count it out by its silence
+            await timer.leave()
 
 
 def _timers(house: House) -> list[Timer]:
@@ -114,13 +139,19 @@ def _api_services(house: House, spool: Spool) -> ApiServices:
     results = RunResults(house.storage, house.results, house.settings.scratch_dir)
     runs = make_runs(house)
     return ApiServices(
-        accounts=Accounts(house.storage, SystemClock()),
+        accounts=Accounts(
+            house.storage,
+            SystemClock(),
+            default_plan=Plan(house.settings.default_plan),
+            rate_limit=house.settings.rate_limit,
+        ),
         workers=workers,
         removal=WorkerRemoval(house.storage, house.rules),
         catalog=Catalog(house.storage),
         tasks=Tasks(house.storage, workers),
         schedules=Schedules(house.storage),
         runs=runs,
+        queue=RunQueue(house.storage, runs, house.rules.prices),
         results=results,
         exports=Exports(house.storage, results, SystemClock(), house.settings.scratch_dir),
         logs=RunLogs(house.storage, house.results),

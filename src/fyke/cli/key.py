@@ -27,6 +27,12 @@ def create(
         str | None,
         typer.Option("--expires", help="Days from now, or a date.", metavar="DAYS|DATE"),
     ] = None,
+    rate_limit: Annotated[
+        int,
+        typer.Option(
+            "--rate-limit", help="Requests a second, instead of what the server says.", metavar="N"
+        ),
+    ] = 0,
 ) -> None:
     """Make a key. Its text is written to standard output, this once.
 
@@ -37,7 +43,9 @@ def create(
       fyke key create reports --account marketing --expires 2027-12-31 --json
     """
     expires_at = 0 if expires is None else words.expiry(expires)
-    made = server.client.create_key(name, account=account, expires_at=expires_at)
+    made = server.client.create_key(
+        name, account=account, expires_at=expires_at, rate_limit=rate_limit
+    )
     if server.out.as_json:
         server.out.json({"id": made.id, "name": made.name, "key": made.key})
         return

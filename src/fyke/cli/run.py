@@ -12,6 +12,7 @@ from fyke.cli import run_options as options
 from fyke.cli import words
 from fyke.cli.context import Server, group, server_command
 from fyke.cli.inputs import read_input
+from fyke.cli.queue import report_held
 from fyke.cli.run_watch import (
     Watch,
     Watching,
@@ -53,8 +54,9 @@ def start(
     wait: options.WaitOption = False,
     follow: options.FollowOption = False,
     timeout_seconds: options.WaitSecondsOption = None,
+    queued: options.QueuedOption = False,
 ) -> None:
-    """Start a run of a Worker; writes the run's slug.
+    """Start a run of a Worker; writes the run's slug, or with --queued what fyke queue takes.
 
     \b
     Examples:
@@ -74,7 +76,11 @@ def start(
         region=region,
         egress_allow=egress_allow,
     )
-    slug = server.client.start(RunRequest(worker, custom, system | chosen, version, callback))
+    request = RunRequest(worker, custom, system | chosen, version, callback)
+    if queued:
+        report_held(server, server.client.hold(request))
+        return
+    slug = server.client.start(request)
     report_start(server, slug, Watching(wait, follow, timeout_seconds))
 
 
@@ -117,6 +123,11 @@ def list_runs(
             for run in found.list
         ],
     )
+    if any(run.status_name == Status.READY for run in found.list):
+        listed = {run.slug for run in found.list}
+        for waiting in server.client.waiting_runs():
+            if waiting.slug in listed:
+                server.out.say(f"{waiting.slug} waits: {waiting.reason}")
     shown_so_far = (page - 1) * size + len(found.list)
     if found.list and found.count > shown_so_far:
         server.out.say(f"{shown_so_far} of {found.count}; --page {page + 1} shows more.")
@@ -147,6 +158,8 @@ def show(server: Server, run: RunArgument) -> None:
         ("took", words.span(detail.duration)),
         ("origin", detail.origin),
     ]
+    if detail.status_name == Status.READY and (why := server.client.waiting(run).reason):
+        pairs.insert(2, ("waits", why))
     if detail.err_msg:
         pairs.insert(2, ("reason", detail.err_msg))
     server.out.fields(pairs)

@@ -31,6 +31,10 @@ WaitSecondsOption = Annotated[
         "--timeout-seconds", help="Wait at most so long; exit status 124.", min=0, metavar="S"
     ),
 ]
+QueuedOption = Annotated[
+    bool,
+    typer.Option("--queued", help="Hold it in the run queue; fyke queue activate starts it."),
+]
 MemoryOption = Annotated[
     int | None,
     typer.Option("--memory", help="MB: 512, 1024, 2048, 4096, 8192 or 16384.", metavar="MB", min=1),

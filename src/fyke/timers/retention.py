@@ -1,4 +1,6 @@
-"""Forgetting runs that are older than the setting says: record, rows, logs, all of it."""
+"""Forgetting runs that are older than the setting says: record, rows, logs, all of it; and what
+was in the run queue until before that.
+"""
 
 from __future__ import annotations
 
@@ -31,3 +33,4 @@ class RetentionTimer:
             await self._runs.forget(run_id)
         if old:
             log.info("old_runs_removed", count=len(old))
+        await self._storage.write(lambda tx: tx.queue.forget(tx.now - self._keep_ms, BATCH))

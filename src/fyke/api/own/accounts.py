@@ -32,10 +32,16 @@ class Credit(Wire):
     traffic_mb: WireNumber = "0"
 
 
+class PlanChange(Wire):
+    name: WireName
+    plan: WireName
+
+
 class NewKeyFields(Wire):
     name: WireName
     account: WireText = ""
     expires_at: WireInt = 0
+    rate_limit: WireInt = 0
 
 
 class KeyList(Wire):
@@ -102,6 +108,18 @@ class AccountOperations:
                 errors=(denied, UNKNOWN_PATH),
                 path_fields=("name",),
             ),
+            Operation(
+                "PUT",
+                "/api/fyke/accounts/{name}/plan",
+                id="changePlan",
+                tag="Operator",
+                summary="Put an account on a plan",
+                fields=PlanChange,
+                handler=self.change_plan,
+                answer=answers.AccountItem,
+                errors=(denied, UNKNOWN_PATH),
+                path_fields=("name",),
+            ),
         ]
 
     def _of_keys(self) -> list[Operation[Any]]:
@@ -161,6 +179,9 @@ class AccountOperations:
         )
         return encode(_account(account))
 
+    async def change_plan(self, call: Call, wanted: PlanChange) -> bytes:
+        return encode(_account(await self.accounts.set_plan(call.caller, wanted.name, wanted.plan)))
+
     async def keys(self, call: Call, wanted: KeyList) -> bytes:
         found = await self.accounts.list_keys(call.caller, account=wanted.account or None)
         return encode({"list": [_key(key) for key in found]})
@@ -173,6 +194,7 @@ class AccountOperations:
             wanted.name,
             account=wanted.account or None,
             expires_at=wanted.expires_at * 1000,
+            rate_limit=wanted.rate_limit,
         )
         return encode(_new_key(key))
 
@@ -192,6 +214,8 @@ def _account(account: Account) -> dict[str, Any]:
         "traffic_expiration_at": seconds(account.traffic_expires_at),
         "time_zone": account.time_zone,
         "created_at": seconds(account.created_at),
+        "plan": account.plan.value,
+        "most_runs": account.plan.most or 0,
     }
 
 
@@ -208,4 +232,5 @@ def _key(key: ApiKey) -> dict[str, Any]:
         "expires_at": seconds(key.expires_at),
         "revoked_at": seconds(key.revoked_at),
         "last_used_at": seconds(key.last_used_at),
+        "rate_limit": key.rate_limit,
     }

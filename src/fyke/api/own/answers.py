@@ -55,6 +55,8 @@ class AccountItem(Answer):
     traffic_expiration_at: int
     time_zone: Annotated[str, Field(description="of schedules that name none of their own")]
     created_at: int
+    plan: Annotated[str, Field(description="how many runs may be under way at once")]
+    most_runs: Annotated[int, Field(description="that number; 0 = no limit")]
 
 
 AccountItems = list[AccountItem]
@@ -87,6 +89,7 @@ class KeyItem(Answer):
     expires_at: int
     revoked_at: int
     last_used_at: int
+    rate_limit: Annotated[int, Field(description="requests a second; 0 = as the server says")]
 
 
 KeyItems = list[KeyItem]
@@ -112,6 +115,24 @@ class EventList(Answer):
     list: EventItems
 
 
+class WaitingRun(Answer):
+    slug: str
+    code: Annotated[
+        str,
+        Field(
+            description="`plan`, `no_runner`, `queue`, `room`, `preparing`; empty: it does not wait"
+        ),
+    ]
+    reason: Annotated[str, Field(description="the same in words")]
+
+
+WaitingRunItems = list[WaitingRun]
+
+
+class WaitingRuns(Answer):
+    list: WaitingRunItems
+
+
 class LogItem(Answer):
     position: Annotated[int, Field(description="1-based, rising within the run")]
     type: int
@@ -125,25 +146,6 @@ LogItems = list[LogItem]
 
 class LogPart(Answer):
     list: LogItems
-
-
-class DeliveryItem(Answer):
-    id: str
-    url: str
-    state: str
-    tries: int
-    next_at: int
-    last_status: int
-    last_error: str
-    created_at: int
-    ended_at: int
-
-
-DeliveryItems = list[DeliveryItem]
-
-
-class DeliveryList(Answer):
-    list: DeliveryItems
 
 
 class RunnerItem(Answer):

@@ -1,4 +1,4 @@
-"""Behind a run: its history, its callbacks, its end in the bin; and who carries runs out."""
+"""Behind a run: its history, its end in the bin; and who carries runs out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import answers
 from fyke.api.v1.words import seconds
-from fyke.domain.callbacks.model import Delivery
 from fyke.domain.contracts import RunnerInfo
 from fyke.domain.logs.model import LogEntry
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.runs.model import RunEvent
 from fyke.domain.runs.service import Runs
+from fyke.domain.runs.waiting import Waiting, WaitReason
 from fyke.errors import Forbidden, Refused, RunNotFound
 
 MAX_LOG_ENTRIES = 1000
@@ -37,6 +37,7 @@ class RunOperations:
     runs: Runs
     overview: Overview
     logs: RunLogs
+    waiting: Waiting
 
     def operations(self) -> list[Operation[Any]]:
         unknown = TABLE[RunNotFound]
@@ -66,6 +67,28 @@ class RunOperations:
             ),
             Operation(
                 "GET",
+                "/api/fyke/runs/{slug}/waiting",
+                id="explainWaitingRun",
+                tag="Runs",
+                summary="Why a run has not begun, in words",
+                fields=RunRef,
+                handler=self.waiting_run,
+                answer=answers.WaitingRun,
+                errors=(unknown,),
+                path_fields=("slug",),
+            ),
+            Operation(
+                "GET",
+                "/api/fyke/waiting-runs",
+                id="listWaitingRuns",
+                tag="Runs",
+                summary="Runs that have not begun, newest first, with what they wait for",
+                fields=Nothing,
+                handler=self.waiting_runs,
+                answer=answers.WaitingRuns,
+            ),
+            Operation(
+                "GET",
                 "/api/fyke/runs/{slug}/log",
                 id="readRunLog",
                 tag="Runs",
@@ -74,18 +97,6 @@ class RunOperations:
                 fields=LogRef,
                 handler=self.log,
                 answer=answers.LogPart,
-                errors=(unknown,),
-                path_fields=("slug",),
-            ),
-            Operation(
-                "GET",
-                "/api/fyke/runs/{slug}/deliveries",
-                id="listRunDeliveries",
-                tag="Runs",
-                summary="The callbacks of a run and what became of them",
-                fields=RunRef,
-                handler=self.deliveries,
-                answer=answers.DeliveryList,
                 errors=(unknown,),
                 path_fields=("slug",),
             ),
@@ -110,15 +121,18 @@ class RunOperations:
         found = await self.runs.events(call.caller, wanted.slug)
         return encode({"list": [_event(event) for event in found]})
 
+    async def waiting_run(self, call: Call, wanted: RunRef) -> bytes:
+        return encode(_waiting(await self.waiting.reason(call.caller, wanted.slug)))
+
+    async def waiting_runs(self, call: Call, _wanted: Nothing) -> bytes:
+        found = await self.waiting.reasons(call.caller)
+        return encode({"list": [_waiting(reason) for reason in found]})
+
     async def log(self, call: Call, wanted: LogRef) -> bytes:
         limit = min(max(wanted.limit, 1), MAX_LOG_ENTRIES)
         after = max(wanted.after, 0)
         found = await self.logs.after(call.caller, wanted.slug, after, limit)
         return encode({"list": [_log_item(entry) for entry in found]})
-
-    async def deliveries(self, call: Call, wanted: RunRef) -> bytes:
-        found = await self.overview.deliveries(call.caller, wanted.slug)
-        return encode({"list": [_delivery(delivery) for delivery in found]})
 
     async def runners(self, call: Call, _wanted: Nothing) -> bytes:
         found = await self.overview.runners(call.caller)
@@ -136,6 +150,10 @@ def _event(event: RunEvent) -> dict[str, Any]:
     }
 
 
+def _waiting(reason: WaitReason) -> dict[str, Any]:
+    return {"slug": reason.run_id, "code": reason.code, "reason": reason.text}
+
+
 def _log_item(entry: LogEntry) -> dict[str, Any]:
     return {
         "position": entry.position,
@@ -143,20 +161,6 @@ def _log_item(entry: LogEntry) -> dict[str, Any]:
         "group": entry.group,
         "content": entry.content,
         "timestamp": entry.timestamp,
-    }
-
-
-def _delivery(delivery: Delivery) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "url": delivery.url,
-        "state": delivery.state.value,
-        "tries": delivery.tries,
-        "next_at": seconds(delivery.next_at),
-        "last_status": delivery.last_status,
-        "last_error": delivery.last_error,
-        "created_at": seconds(delivery.created_at),
-        "ended_at": seconds(delivery.ended_at),
     }
 
 

@@ -231,9 +231,9 @@ class Accounts:
         """Make a key for the caller's account, or (operator only) for the one named.
 
         ``expires_at`` is in ms since the epoch, 0 = never; ``rate_limit`` in requests a second, 0 =
-        as the installation says, and only the operator may grant more than that. The key's text is in the answer and
-        nowhere else afterwards. Raises ``Forbidden``, ``NotFound``, ``InvalidRequest``,
-        ``Conflict`` when a living key of the account has this name.
+        as the installation says, and only the operator may grant more than that. The key's text is
+        in the answer and nowhere else afterwards. Raises ``Forbidden``, ``NotFound``,
+        ``InvalidRequest``, ``Conflict`` when a living key of the account has this name.
         """
         require_editor(caller, "Creating keys")
         wanted = _key_name(name)

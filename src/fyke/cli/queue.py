@@ -1,0 +1,107 @@
+"""``fyke queue``: starts that are held until somebody activates them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fyke.cli import words
+from fyke.cli.context import Server, group, server_command
+from fyke.cli.errors import Exit
+
+if TYPE_CHECKING:
+    from fyke.client.models import QueueResult
+
+queue = group("Run queue: what is held, start it or let it go.")
+
+Refs = Annotated[list[str], typer.Argument(help="References of items.", metavar="REF...")]
+
+
+class ItemStatus(StrEnum):
+    """States of an item, as a filter."""
+
+    WAITING = "waiting"
+    INACTIVE = "inactive"
+
+
+@server_command(queue, "list")
+def list_items(
+    server: Server,
+    status: Annotated[ItemStatus | None, typer.Option("--status", help="Only these.")] = None,
+    page: Annotated[int, typer.Option("--page", min=1)] = 1,
+    size: Annotated[int, typer.Option("--size", min=1, max=100)] = 20,
+) -> None:
+    """What is held in the queue and what was, newest first.
+
+    \b
+    Examples:
+      fyke queue list
+      fyke queue list --status waiting --json | jq -r '.list[].queue_ref'
+    """
+    found = server.client.queue(status=status.value if status else "", page=page, size=size)
+    if server.out.as_json:
+        server.out.json(asdict(found))
+        return
+    server.out.table(
+        ("item", "state", "worker", "version", "created", "reason"),
+        [
+            (
+                item.queue_ref,
+                item.queue_status,
+                item.worker_path,
+                item.version,
+                words.when(item.created_at),
+                item.reason,
+            )
+            for item in found.list
+        ],
+    )
+
+
+@server_command(queue, "activate")
+def activate(server: Server, refs: Refs) -> None:
+    """Start what is held; exit status 5 when some of it could not be started.
+
+    \b
+    Examples:
+      fyke queue activate 01JG...
+    """
+    _report(server, server.client.activate(refs), "started as run")
+
+
+@server_command(queue, "release")
+def release(
+    server: Server,
+    refs: Refs,
+    reason: Annotated[str, typer.Option("--reason", help="Why.", metavar="TEXT")] = "",
+) -> None:
+    """Let go what is held, for good; exit status 5 when some of it was no longer held.
+
+    \b
+    Examples:
+      fyke queue release 01JG... --reason "not needed any more"
+    """
+    _report(server, server.client.release(refs, reason), "released")
+
+
+def report_held(server: Server, ref: str) -> None:
+    """Tell of a start that was put into the queue."""
+    if server.out.as_json:
+        server.out.json({"queue_ref": ref})
+        return
+    server.out.raw(ref)
+    server.out.say(f"Held in the queue; start it with: fyke queue activate {ref}")
+
+
+def _report(server: Server, results: list[QueueResult], done: str) -> None:
+    if server.out.as_json:
+        server.out.json([asdict(result) for result in results])
+    else:
+        for result in results:
+            told = f"{done} {result.run_slug}".strip() if result.success else result.error
+            server.out.line(f"{result.queue_ref}  {told}")
+    if not all(result.success for result in results):
+        raise typer.Exit(Exit.CONFLICT)

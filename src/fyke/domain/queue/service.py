@@ -1,0 +1,232 @@
+"""Holding starts, activating them, letting them go.
+
+An item is checked like a start when it comes, but for balance and plan, and its version is pinned
+then. Only an activation starts it, in the transaction that writes the run: of many activations at
+once, on however many servers, one makes a run and the others are told that the item waits no more.
+
+What can pass (no balance, a full plan, a full disk) leaves an item waiting; what cannot (its worker
+was deleted, its version withdrawn) ends it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.billing.pricing import Prices
+from fyke.domain.billing.service import needed
+from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.queue.model import QueueItem
+from fyke.domain.runs.admission import beyond_plan
+from fyke.domain.runs.model import Origin, Run
+from fyke.domain.runs.service import Runs, StartRequest
+from fyke.domain.runs.start_keys import Started, claim, gone, known
+from fyke.domain.workers.lookup import refuse_deleted
+from fyke.domain.workers.model import Worker
+from fyke.errors import (
+    FykeError,
+    InsufficientBalance,
+    InsufficientTraffic,
+    InvalidRequest,
+    PlanLimitReached,
+    Refused,
+    RunRefused,
+    Unavailable,
+    VersionUnavailable,
+    WorkerNotFound,
+)
+from fyke.kit.ids import new_ulid
+
+WAITS = "waits for activation"
+NOT_WAITING = "item is not in waiting state"
+UNKNOWN = "item does not exist"
+MOST_WAITING = 10_000  # of one account
+MOST_AT_ONCE = 100  # items of one request
+
+_PASSING = (InsufficientBalance, InsufficientTraffic, PlanLimitReached, RunRefused, Unavailable)
+_LASTING = (WorkerNotFound, VersionUnavailable, InvalidRequest)
+
+
+class NotWaiting(Refused):
+    """Somebody else was faster with the item."""
+
+    key = "not_waiting"
+    default = NOT_WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one item that was named. ``error`` is empty when it worked."""
+
+    ref: str
+    error: str = ""
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An item with its worker, and why it waits now."""
+
+    item: QueueItem
+    worker: Worker | None
+    reason: str
+
+
+class RunQueue:
+    """The run queue of each account, seen by nobody else."""
+
+    def __init__(self, storage: Storage, runs: Runs, prices: Prices) -> None:
+        self._storage = storage
+        self._runs = runs
+        self._prices = prices
+
+    async def hold(self, caller: Caller, request: StartRequest) -> QueueItem:
+        """Check ``request`` and put it into the queue. Raises what a start raises, but nothing for
+        the balance or the plan; ``Refused`` when too much is waiting already.
+        """
+        earlier = await self._storage.read(lambda tx: _earlier(tx, caller, request))
+        if earlier is not None:
+            return earlier
+        run, _, _ = await self._runs.prepare(caller, request)
+        self._runs.refuse_without_space()
+        item = QueueItem(
+            id=new_ulid(),
+            account_id=run.account_id,
+            worker_id=run.worker_id,
+            version=run.version,
+            input_json=json.dumps(request.input, ensure_ascii=False, separators=(",", ":")),
+            callback_url=run.callback_url,
+            waiting=True,
+            reason="",
+            run_id="",
+            created_at=0,
+            ended_at=0,
+        )
+        return await self._storage.write(lambda tx: self._add(tx, caller, request, run, item))
+
+    def _add(
+        self, tx: Transaction, caller: Caller, request: StartRequest, run: Run, item: QueueItem
+    ) -> QueueItem:
+        key = request.key
+        earlier = claim(tx, caller, key, Started.QUEUE_ITEM, item.id) if key else None
+        if earlier is not None:
+            return _still_there(tx, earlier)
+        refuse_deleted(tx, item.worker_id)
+        waiting, _ = tx.queue.page(caller.account_id, True, offset=0, limit=1)
+        if waiting >= MOST_WAITING:
+            raise Refused(
+                f"Request refused: {MOST_WAITING} items wait in the run queue already; "
+                "activate or release some of them"
+            )
+        dated = replace(item, reason=self._too_poor(tx, run), created_at=tx.now)
+        tx.queue.add(dated)
+        return dated
+
+    def _too_poor(self, tx: Transaction, run: Run) -> str:
+        """Why ``run`` could not be paid for now, or ``""``."""
+        if not self._prices.any() and not self._prices.traffic_quota:
+            return ""
+        try:
+            needed(self._prices, run, tx.accounts.get(run.account_id), tx.now)
+        except (InsufficientBalance, InsufficientTraffic) as error:
+            return error.message
+        return ""
+
+    async def page(
+        self, caller: Caller, waiting: bool | None, *, offset: int, limit: int
+    ) -> tuple[int, list[Listed]]:
+        """Total count and one page, newest first; ``waiting`` None means all."""
+
+        def work(tx: Transaction) -> tuple[int, list[Listed]]:
+            count, items = tx.queue.page(caller.account_id, waiting, offset=offset, limit=limit)
+            full = beyond_plan(tx, caller.account_id) if any(i.waiting for i in items) else ""
+            return count, [
+                Listed(item, tx.workers.get(item.worker_id), _reason(item, full)) for item in items
+            ]
+
+        return await self._storage.read(work)
+
+    async def activate(self, caller: Caller, refs: list[str]) -> list[Result]:
+        """Start each item by its own; a result for each ref, in order."""
+        return [await self._activate(caller, ref) for ref in refs]
+
+    async def _activate(self, caller: Caller, ref: str) -> Result:
+        item = await self._storage.read(lambda tx: _own(tx, caller, ref))
+        if item is None:
+            return Result(ref, UNKNOWN)
+        if not item.waiting:
+            return Result(ref, NOT_WAITING)
+
+        def settle(tx: Transaction, run: Run) -> None:
+            if not tx.queue.end(item.id, tx.now, f"activated as run {run.id}", run.id):
+                raise NotWaiting
+
+        request = StartRequest(
+            worker_ref=item.worker_id,
+            version=item.version,
+            input=json.loads(item.input_json),
+            callback_url=item.callback_url,
+            origin=Origin.API_V2,
+            also=settle,
+        )
+        try:
+            run = await self._runs.start(caller, request)
+        except NotWaiting:
+            return Result(ref, NOT_WAITING)
+        except (*_PASSING, *_LASTING) as error:
+            return await self._failed(item, ref, error)
+        return Result(ref, run_id=run.id)
+
+    async def _failed(self, item: QueueItem, ref: str, error: FykeError) -> Result:
+        def work(tx: Transaction) -> bool:
+            if isinstance(error, _LASTING):
+                return tx.queue.end(item.id, tx.now, error.message)
+            if isinstance(error, PlanLimitReached):
+                return tx.queue.explain(item.id, "")  # whether it still is full is seen at a look
+            return tx.queue.explain(item.id, error.message)
+
+        still = await self._storage.write(work)
+        return Result(ref, error.message if still else NOT_WAITING)
+
+    async def release(self, caller: Caller, refs: list[str], reason: str) -> list[Result]:
+        """Let each item go, for good; a result for each ref, in order."""
+        text = f"released: {reason}" if reason else "released"
+
+        def work(tx: Transaction) -> list[Result]:
+            return [_release(tx, caller, ref, text) for ref in refs]
+
+        return await self._storage.write(work)
+
+
+def _release(tx: Transaction, caller: Caller, ref: str, text: str) -> Result:
+    item = _own(tx, caller, ref)
+    if item is None:
+        return Result(ref, UNKNOWN)
+    ended = tx.queue.end(item.id, tx.now, text)
+    return Result(ref, "" if ended else NOT_WAITING)
+
+
+def _own(tx: Transaction, caller: Caller, ref: str) -> QueueItem | None:
+    item = tx.queue.get(ref)
+    return item if item is not None and item.account_id == caller.account_id else None
+
+
+def _earlier(tx: Transaction, caller: Caller, request: StartRequest) -> QueueItem | None:
+    if request.key is None:
+        return None
+    ref = known(tx, caller, request.key, Started.QUEUE_ITEM)
+    return None if ref is None else _still_there(tx, ref)
+
+
+def _still_there(tx: Transaction, ref: str) -> QueueItem:
+    item = tx.queue.get(ref)
+    if item is None:
+        raise gone()
+    return item
+
+
+def _reason(item: QueueItem, full: str) -> str:
+    if not item.waiting:
+        return item.reason
+    return "; ".join(filter(None, (WAITS, full, item.reason)))

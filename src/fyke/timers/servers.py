@@ -1,0 +1,60 @@
+"""Servers that share a database know how many they are, so that they can share the rate limits.
+
+Each gives a sign of life and counts the others; who comes or goes in order rings, so that the rest
+counts at once. Who was killed is counted for ``SILENCE_MS`` more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fyke.domain.contracts import SERVERS, Doorbell, Storage, Transaction
+from fyke.kit.ids import new_ulid
+
+BEAT_SECONDS = 5.0
+SILENCE_MS = 15_000
+
+
+class ServerTimer:
+    """One server among the others. ``counted`` is told how many there are."""
+
+    seconds = 0.0
+
+    def __init__(
+        self, storage: Storage, doorbell: Doorbell, counted: Callable[[int], None]
+    ) -> None:
+        self._storage = storage
+        self._doorbell = doorbell
+        self._counted = counted
+        self._id = new_ulid()
+
+    async def join(self) -> None:
+        """Be counted, and count, before the first request is answered."""
+        await self._beat(ring=True)
+
+    async def leave(self) -> None:
+        """Let the others have what was this server's share."""
+
+        def work(tx: Transaction) -> None:
+            tx.servers.drop(self._id)
+            tx.ring(SERVERS)
+
+        await self._storage.write(work)
+
+    async def tick(self) -> None:
+        """Beat until cancelled, at once when a server has come or gone."""
+        async with self._doorbell.listen() as ear:
+            while True:
+                await self._beat(ring=False)
+                await ear.wait(frozenset({SERVERS}), BEAT_SECONDS)
+
+    async def _beat(self, *, ring: bool) -> None:
+        def work(tx: Transaction) -> int:
+            since = tx.now - SILENCE_MS
+            tx.servers.drop_silent(since)
+            tx.servers.beat(self._id, tx.now)
+            if ring:
+                tx.ring(SERVERS)
+            return tx.servers.living(since)
+
+        self._counted(await self._storage.write(work))

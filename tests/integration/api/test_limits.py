@@ -1,0 +1,209 @@
+"""Rate limits on the wire, also of two servers on one database; what runs wait for, in words."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.api.app import ApiConfig, build_app
+from fyke.api.ratelimit import RateShare
+from fyke.domain.accounts.service import Accounts
+from fyke.domain.contracts import RunnerInfo
+from fyke.kit.clock import ManualClock, SystemClock
+from fyke.storage.doorbell.postgres import PostgresDoorbell
+from fyke.storage.sql.schema import migrate
+from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.timers.servers import ServerTimer
+from support.api import Api, client, fails, start_body
+from support.house import RUNNER, SECRET, House
+from support.postgres import postgres, postgres_url
+
+__all__ = ["postgres", "postgres_url"]
+pytestmark = pytest.mark.anyio
+
+POLICY = '"default";q=120;w=2'
+
+
+def standing(answer: Any) -> tuple[int, int]:
+    """Requests left, and seconds until the bucket is full."""
+    found = re.fullmatch(r'"default";r=(\d+);t=(\d+)', answer.headers["ratelimit"])
+    assert found, answer.headers
+    return int(found[1]), int(found[2])
+
+
+async def test_every_answer_says_where_its_key_stands(house: House) -> None:
+    config = ApiConfig(master_secret=SECRET, rate_limit=60)
+    async with client(build_app(house.services, config, ManualClock())) as http:
+        api = Api(http, house.owner_key)
+        answers = [
+            await api.post("/api/v1/account/info"),
+            await api.get("/api/v2/users/account"),
+            await api.post("/api/v1/run/detail", {"run_slug": "nobody"}),
+            await api.get("/api/v2/worker-runs/nobody"),
+        ]
+        public = await api.get("/api/v2/store", key=None)
+    assert {answer.headers["ratelimit-policy"] for answer in [*answers, public]} == {POLICY}
+    assert [standing(answer)[0] for answer in answers] == [119, 118, 117, 116]
+    assert standing(public) == (119, 1)  # an address, not the key
+
+
+async def test_beyond_the_limit_both_dialects_refuse_and_say_when(house: House) -> None:
+    async with client(house.app(rate_limit=1, rate_burst=2)) as http:
+        api = Api(http, house.owner_key)
+        for _ in range(2):
+            assert (await api.get("/api/v2/users/account")).status_code == 200
+        refused = await api.get("/api/v2/users/account")
+        fails(refused, 429, 13000)
+        assert refused.headers["retry-after"] == "1"
+        assert standing(refused)[0] == 0
+        fails(await api.post("/api/v1/account/info"), 429, 4290)
+        assert (await api.get("/api/v2/users/account", key=house.other_key)).status_code == 200
+
+
+async def test_a_key_may_have_a_limit_of_its_own(house: House) -> None:
+    accounts = Accounts(house.storage, SystemClock(), rate_limit=60)
+    slow = await accounts.create_key(house.owner, "slow", rate_limit=3)
+    async with client(house.app(rate_limit=60)) as http:
+        api = Api(http, slow.key)
+        await api.get("/api/v2/users/account")  # whose key it is is not known before
+        told = await api.get("/api/v2/users/account")
+        assert told.headers["ratelimit-policy"] == '"default";q=6;w=2'
+        codes = [(await api.get("/api/v2/users/account")).status_code for _ in range(8)]
+        assert 429 in codes
+        listed = (await api.get("/api/fyke/keys", key=house.owner_key)).json()["data"]["list"]
+        assert {key["name"]: key["rate_limit"] for key in listed} == {"local": 0, "slow": 3}
+
+
+async def test_only_the_operator_grants_more_than_the_server_does(house: House) -> None:
+    limited = replace(
+        house.services, accounts=Accounts(house.storage, SystemClock(), rate_limit=60)
+    )
+    app = build_app(limited, ApiConfig(master_secret=SECRET, rate_limit=60))
+    async with client(app) as http:
+        api = Api(http, house.other_key)
+        more = {"name": "fast", "rate_limit": 61}
+        fails(await api.post("/api/fyke/keys", more), 401, 4010, "60 requests a second")
+        await api.ok("/api/fyke/keys", {"name": "slow", "rate_limit": 60})
+        await api.ok("/api/fyke/keys", more, key=house.owner_key)
+        wrong = {"name": "x", "rate_limit": -1}
+        fails(await api.post("/api/fyke/keys", wrong), 400, 4000, "rate_limit")
+
+
+@asynccontextmanager
+async def a_server(url: str) -> AsyncIterator[tuple[SqlStorage, ServerTimer, RateShare]]:
+    bell = PostgresDoorbell(url)
+    storage = open_storage(url, durable=False, ring=bell.ring, hiding=frozenset())
+    share = RateShare()
+    try:
+        yield storage, ServerTimer(storage, bell, share.counted), share
+    finally:
+        bell.close()
+        await storage.close()
+
+
+async def test_two_servers_on_one_database_allow_together_what_one_would(
+    house: House, postgres_url: str
+) -> None:
+    migrate(postgres_url)
+    async with (
+        a_server(postgres_url) as (storage, first, first_share),
+        a_server(postgres_url) as (other, second, second_share),
+    ):
+        clock = ManualClock()
+        _, key = await Accounts(storage, SystemClock()).bootstrap()
+        assert key is not None
+        await first.join()
+        beating = asyncio.create_task(first.tick())
+        try:
+            assert first_share.servers == 1
+            await second.join()
+            await _until(lambda: first_share.servers == 2)
+            assert second_share.servers == 2
+            allowed = 0
+            for place, share in ((storage, first_share), (other, second_share)):
+                services = replace(house.services, accounts=Accounts(place, clock), storage=place)
+                config = ApiConfig(master_secret=SECRET, rate_limit=60)
+                async with client(build_app(services, config, clock, share)) as http:
+                    api = Api(http, key)
+                    answers = [await api.get("/api/v2/users/account") for _ in range(80)]
+                allowed += sum(answer.status_code == 200 for answer in answers)
+            assert allowed == 120
+            await second.leave()
+            await _until(lambda: first_share.servers == 1)
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+
+async def _until(true: Any) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def why(api: Api, slug: str) -> tuple[str, str]:
+    answer = (await api.get(f"/api/fyke/runs/{slug}/waiting")).json()["data"]
+    assert answer["slug"] == slug
+    return answer["code"], answer["reason"]
+
+
+async def beat(house: House, cpus: float, memory: int) -> None:
+    def work(tx: Any) -> None:
+        tx.runs.put_runner(RunnerInfo(RUNNER, "node", "full", "", cpus, memory, tx.now))
+
+    await house.storage.write(work)
+
+
+async def test_a_waiting_run_says_what_it_waits_for(house: House, api: Api, run_slug: str) -> None:
+    assert (await why(api, run_slug))[0] == "no_runner"
+    await beat(house, 0.1, 256)
+    code, reason = await why(api, run_slug)
+    assert code == "room"
+    assert "needs 0.125 cores and 512 MB, more than any runner has in all (0.1 cores" in reason
+    await beat(house, 8, 8192)
+    worker = (await house.services.runs.get(house.owner, run_slug)).run.worker_id
+    second = (await api.ok("/api/v1/scraper/run", start_body(worker)))["run_slug"]
+    code, reason = await why(api, second)
+    assert code == "queue" and reason.startswith("2 older subtasks wait before it")
+    leases = await house.lease()
+    assert (await why(api, second))[0] == "preparing"
+    await house.attempts.started(next(x.attempt for x in leases if x.run.id == second))
+    assert await why(api, second) == ("", "")
+    fails(await api.get(f"/api/fyke/runs/{second}/waiting", key=house.other_key), 404, 70001)
+
+
+async def test_a_run_that_its_plan_holds_says_so_and_is_listed(house: House, api: Api) -> None:
+    await beat(house, 8, 8192)
+    worker = await house.publish()
+    api.key = house.other_key
+    slugs = [(await api.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"]
+             for _ in range(3)]  # fmt: skip
+    await house.begin()
+    code, reason = await why(api, slugs[2])
+    assert code == "plan" and "the plan free allows 2 runs at once" in reason
+    listed = (await api.get("/api/fyke/waiting-runs")).json()["data"]["list"]
+    assert listed == [{"slug": slugs[2], "code": code, "reason": reason}]
+    done = await api.send(
+        "PUT", "/api/fyke/accounts/other/plan", json={"plan": "Starter"}, key=house.owner_key
+    )
+    assert (done.json()["data"]["plan"], done.json()["data"]["most_runs"]) == ("starter", 5)
+    assert (await why(api, slugs[2]))[0] == "room"
+    assert {lease.run.id for lease in await house.begin()} == {slugs[2]}
+
+
+async def test_plans_are_for_the_operator_and_have_names(house: House, api: Api) -> None:
+    path = "/api/fyke/accounts/other/plan"
+    mine = await api.send("PUT", path, json={"plan": "pro"}, key=house.other_key)
+    fails(mine, 401, 4010)
+    fails(await api.send("PUT", path, json={"plan": "gold"}), 400, 4000, "gold", "business")
+    fails(await api.send("PUT", "/api/fyke/accounts/x/plan", json={"plan": "pro"}), 404, 4040)
+    own = (await api.get("/api/fyke/account")).json()["data"]
+    assert (own["plan"], own["most_runs"]) == ("unlimited", 0)
+    other = (await api.get("/api/fyke/account", key=house.other_key)).json()["data"]
+    assert (other["plan"], other["most_runs"]) == ("free", 2)

@@ -1,0 +1,276 @@
+"""The five operations of the run queue, each called for real, its whole answer compared."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.accounts.plans import Plan
+from fyke.domain.billing.pricing import Prices
+from fyke.domain.runs.model import Origin, RunState
+from support.api import Api, client, fails
+from support.house import House, open_house
+
+pytestmark = pytest.mark.anyio
+
+BODY: dict[str, Any] = {"input": {"urls": [{"url": "https://a.example"}]}}
+NOT_WAITING = "item is not in waiting state"
+UNKNOWN = "item does not exist"
+
+
+async def hold(api: Api, worker_id: str, **more: Any) -> str:
+    data = await api.ok(f"/api/v2/workers/{worker_id}/queued-runs", BODY | more)
+    return str(data["queue_ref"])
+
+
+async def items(api: Api, **query: Any) -> Any:
+    answer = await api.get("/api/v2/run-queue/items", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+async def runs_of(house: House, account_id: str) -> int:
+    return await house.storage.read(lambda tx: tx.admission.open(account_id, 1000))
+
+
+async def test_a_held_run_is_answered_with_its_reference_and_starts_nothing(
+    house: House, api: Api
+) -> None:
+    worker = await house.publish()
+    answer = await api.post(f"/api/v2/workers/{worker.id}/queued-runs", BODY | {"is_async": False})
+    assert answer.status_code == 200
+    data = answer.json()["data"]
+    ref = data["queue_ref"]
+    assert data == {"queue_ref": ref, "queue_status": "waiting", "queued": True}
+    assert len(ref) == 26
+    assert await runs_of(house, house.owner.account_id) == 0
+
+
+async def test_the_list_tells_all_of_an_item_before_and_after(house: House, api: Api) -> None:
+    worker = await house.publish()
+    url = "http://8.8.8.8/hook"
+    ref = await hold(api, worker.id, callback_url=url)
+    listed = await items(api)
+    [item] = listed.pop("list")
+    assert listed == {"count": 1, "page_index": 1, "page_size": 20}
+    created = item.pop("created_at")
+    assert created > 1_700_000_000
+    before = {
+        "queue_ref": ref,
+        "queue_status": "waiting",
+        "worker_slug": worker.id,
+        "worker_path": "owner~reader",
+        "title": "The reader",
+        "version": worker.latest or "1.0.0",
+        "callback_url": url,
+        "reason": "waits for activation",
+        "run_slug": "",
+        "ended_at": 0,
+    }
+    assert item | {"version": before["version"]} == before
+
+    done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [ref]})
+    run_slug = done["results"][0]["run_slug"]
+    assert done == {"results": [{"queue_ref": ref, "success": True, "run_slug": run_slug}]}
+    run = await house.storage.read(lambda tx: tx.runs.get(run_slug))
+    assert run is not None
+    assert (run.origin, run.callback_url, run.state) == (Origin.API_V2, url, RunState.READY)
+    assert "a.example" in run.input_json
+
+    assert (await items(api, status="waiting"))["list"] == []
+    [after] = (await items(api, status="inactive"))["list"]
+    assert (after["queue_status"], after["run_slug"]) == ("inactive", run_slug)
+    assert after["reason"] == f"activated as run {run_slug}"
+    assert after["ended_at"] >= created
+
+
+async def test_items_are_released_one_by_one_or_together_and_for_good(
+    house: House, api: Api
+) -> None:
+    worker = await house.publish()
+    refs = [await hold(api, worker.id) for _ in range(3)]
+    one = await api.ok(f"/api/v2/run-queue/items/{refs[0]}/release", {"reason": "too late"})
+    assert one == {"results": [{"queue_ref": refs[0], "success": True}]}
+    many = await api.ok(
+        "/api/v2/run-queue/items/release", {"queue_refs": [*refs, refs[2], 17, "nobody"]}
+    )
+    assert many == {
+        "results": [
+            {"queue_ref": refs[0], "success": False, "error": NOT_WAITING},
+            {"queue_ref": refs[1], "success": True},
+            {"queue_ref": refs[2], "success": True},
+            {"queue_ref": refs[2], "success": False, "error": NOT_WAITING},
+            {"queue_ref": "17", "success": False, "error": UNKNOWN},
+            {"queue_ref": "nobody", "success": False, "error": UNKNOWN},
+        ]
+    }
+    activated = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [refs[0]]})
+    assert activated["results"][0] == {
+        "queue_ref": refs[0], "success": False, "error": NOT_WAITING,
+    }  # fmt: skip
+    reasons = {i["queue_ref"]: i["reason"] for i in (await items(api))["list"]}
+    assert reasons == {refs[0]: "released: too late", refs[1]: "released", refs[2]: "released"}
+    assert await runs_of(house, house.owner.account_id) == 0
+
+
+async def test_null_and_nothing_name_no_item(api: Api) -> None:
+    for path in ("activate", "release"):
+        for body in ({"queue_refs": None}, {"queue_refs": []}, {}):
+            assert await api.ok(f"/api/v2/run-queue/items/{path}", body) == {"results": []}
+
+
+async def test_items_of_another_account_are_answered_like_none(house: House, api: Api) -> None:
+    worker = await house.publish()
+    ref = await hold(api, worker.id)
+    absent = "01HF0000000000000000000000"
+    for path in ("activate", "release"):
+        done = await api.ok(
+            f"/api/v2/run-queue/items/{path}", {"queue_refs": [ref, absent]}, key=house.other_key
+        )
+        mine, none = done["results"]
+        assert mine | {"queue_ref": absent} == none
+        assert none == {"queue_ref": absent, "success": False, "error": UNKNOWN}
+    one = await api.ok(f"/api/v2/run-queue/items/{ref}/release", {}, key=house.other_key)
+    assert one["results"][0]["error"] == UNKNOWN
+    assert (await items(api, status="waiting"))["count"] == 1
+    listed = await api.get("/api/v2/run-queue/items", key=house.other_key)
+    assert listed.json()["data"]["count"] == 0
+
+
+async def test_a_bad_request_says_what_it_should_be(house: House, api: Api) -> None:
+    worker = await house.publish()
+    many = {"queue_refs": [str(n) for n in range(101)]}
+    fails(await api.post("/api/v2/run-queue/items/activate", many), 422, 11000, "queue_refs", "100")
+    wrong = {"queue_refs": "abc"}
+    fails(await api.post("/api/v2/run-queue/items/release", wrong), 422, 11000, "queue_refs")
+    answer = await api.get("/api/v2/run-queue/items", params={"status": "lost"})
+    fails(answer, 422, 11000, "status", "inactive")
+    long = {"reason": "x" * 501}
+    fails(await api.post("/api/v2/run-queue/items/a/release", long), 422, 11000, "reason", "500")
+    path = f"/api/v2/workers/{worker.id}/queued-runs"
+    fails(await api.post(path, {"input": {}}), 400, 11000, "urls")
+    fails(await api.post(path, BODY | {"version": "9.9.9"}), 400, 50003, "9.9.9")
+    fails(await api.post(path, BODY | {"callback_url": "ftp://x"}), 400, 11000, "callback_url")
+    fails(await api.post("/api/v2/workers/owner~none/queued-runs", BODY), 404, 50001)
+
+
+async def test_of_many_activations_at_once_one_makes_a_run(house: House, api: Api) -> None:
+    worker = await house.publish()
+    ref = await hold(api, worker.id)
+    body = {"queue_refs": [ref, ref]}
+    answers = await asyncio.gather(
+        *(api.ok("/api/v2/run-queue/items/activate", body) for _ in range(10))
+    )
+    results = [result for answer in answers for result in answer["results"]]
+    assert [result.get("error") for result in results].count(None) == 1
+    assert {result.get("error") for result in results} == {None, NOT_WAITING}
+    assert await runs_of(house, house.owner.account_id) == 1
+
+
+async def test_a_full_plan_leaves_an_item_waiting_until_there_is_room(
+    house: House, api: Api
+) -> None:
+    worker = await house.publish()
+    api.key = house.other_key
+    refs = [await hold(api, worker.id) for _ in range(3)]
+    done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": refs})
+    assert [result["success"] for result in done["results"]] == [True, True, False]
+    assert "the plan free allows 2 runs at once" in done["results"][2]["error"]
+    [item] = (await items(api, status="waiting"))["list"]
+    assert item["reason"].startswith("waits for activation; the plan free allows 2 runs")
+    await house.carry_out()
+    [item] = (await items(api, status="waiting"))["list"]
+    assert item["reason"] == "waits for activation"
+    done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": refs})
+    assert [result["success"] for result in done["results"]] == [False, False, True]
+
+
+async def test_an_item_that_can_never_start_again_ends_with_the_reason(
+    house: House, api: Api
+) -> None:
+    gone, old = await house.publish("gone"), await house.publish("old")
+    first, second = await hold(api, gone.id), await hold(api, old.id)
+    await house.services.removal.delete(house.owner, gone.id)
+    [held] = await house.storage.read(
+        lambda tx: [i for i in tx.queue.page(house.owner.account_id, True, offset=0, limit=9)[1]
+                    if i.id == second]
+    )  # fmt: skip
+    await house.withdraw(old, held.version)
+    done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [first, second]})
+    assert [result["success"] for result in done["results"]] == [False, False]
+    listed = {i["queue_ref"]: i for i in (await items(api, status="inactive"))["list"]}
+    assert listed[first]["reason"] == done["results"][0]["error"] == "Worker does not exist"
+    assert "was withdrawn" in listed[second]["reason"]
+
+
+async def test_without_balance_a_run_is_refused_and_a_held_one_waits(
+    tmp_path: Path, templates: Path
+) -> None:
+    prices = Prices(cpu_hour=Decimal(1))
+    async with (
+        open_house(tmp_path, templates, prices=prices) as house,
+        client(house.app()) as http,
+    ):
+        api = Api(http, house.owner_key)
+        worker = await house.publish()
+        fails(await api.post(f"/api/v2/workers/{worker.id}/runs", BODY), 400, 30001)
+        ref = await hold(api, worker.id)
+        [item] = (await items(api))["list"]
+        assert "Insufficient balance" in item["reason"]
+        done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [ref]})
+        assert (done["results"][0]["success"], (await items(api, status="waiting"))["count"]) == (
+            False, 1,
+        )  # fmt: skip
+        await house.services.accounts.credit(house.owner, "owner", Decimal(100), Decimal(0))
+        done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [ref]})
+        assert done["results"][0]["success"]
+
+
+async def test_the_same_key_holds_the_same_item(house: House, api: Api) -> None:
+    worker = await house.publish()
+    path, headers = f"/api/v2/workers/{worker.id}/queued-runs", {"Idempotency-Key": "one"}
+    refs = {(await api.ok(path, BODY, headers=headers))["queue_ref"] for _ in range(3)}
+    assert len(refs) == 1
+    assert (await items(api))["count"] == 1
+    fails(await api.post(path, BODY | {"is_async": False}, headers=headers), 409, 11000)
+
+
+@pytest.mark.parametrize(
+    ("plan", "posts"),
+    [(Plan.FREE, 40), pytest.param(Plan.PRO, 500, marks=pytest.mark.long)],
+)
+async def test_exactly_as_many_direct_starts_pass_as_the_plan_allows(
+    house: House, api: Api, plan: Plan, posts: int
+) -> None:
+    worker = await house.publish()
+    await house.services.accounts.set_plan(house.owner, "other", plan.value)
+    api.key = house.other_key
+    path = f"/api/v2/workers/{worker.id}/runs"
+    answers = await asyncio.gather(*(api.post(path, BODY) for _ in range(posts)))
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert len(answers) - len(refused) == plan.most
+    fails(refused[0], 400, 30003, f"the plan {plan.value} allows {plan.most} runs at once")
+    assert {answer.json()["code"] for answer in refused} == {30003}
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+    assert await runs_of(house, house.other.account_id) == plan.most
+    entries = await house.storage.read(
+        lambda tx: tx.ledger.entries(house.other.account_id, limit=9)
+    )
+    assert entries == []
+
+
+async def test_starts_of_the_first_version_are_accepted_and_wait(house: House, api: Api) -> None:
+    worker = await house.publish()
+    api.key = house.other_key
+    start = {"scraper_slug": worker.id, "input": {"parameters": {"custom": BODY["input"]}}}
+    slugs = [(await api.ok("/api/v1/scraper/run", start))["run_slug"] for _ in range(4)]
+    leases = await house.begin()
+    assert {lease.run.id for lease in leases} == set(slugs[:2])
+    last = await api.ok("/api/v1/run/detail", {"run_slug": slugs[3]})
+    assert last["status"] == 1
+    await house.end(leases[0])
+    assert {lease.run.id for lease in await house.begin()} == {slugs[2]}
