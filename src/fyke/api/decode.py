@@ -238,7 +238,8 @@ INTEGER_TEXT = r"^\s*[+-]?[0-9]{1,18}(\.0{1,18})?\s*$"
 _TRUTH_TEXT = r"^\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01])\s*$"
 _NUMBER_TEXT = r"^\s*[+-]?[0-9]{1,18}(\.[0-9]{1,18})?\s*$"
 _NO_NUL = r"^[^\u0000]*$"
-TEXT_SCHEMA = {"type": "string", "maxLength": MAX_TEXT, "pattern": _NO_NUL}
+# MAX_TEXT is told in words: tools build a pattern with 100,000 repetitions of it otherwise.
+TEXT_SCHEMA = {"type": "string", "pattern": _NO_NUL}
 _NOT_BLANK = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
 
 
@@ -277,9 +278,7 @@ WireText = Annotated[
 WireName = Annotated[
     str,
     BeforeValidator(to_name),
-    WithJsonSchema(
-        {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": _NOT_BLANK}
-    ),
+    WithJsonSchema({"type": "string", "minLength": 1, "pattern": _NOT_BLANK}),
 ]
 WireObject = Annotated[
     dict[str, Any], BeforeValidator(to_object), WithJsonSchema({"type": "object"})

@@ -265,7 +265,6 @@ def _parameter(
     """A field in the path or the query, where all is text: of its forms the plain one counts."""
     plain = {**described, **described.get("anyOf", [{}])[0]}
     plain.pop("anyOf", None)
-    plain.pop("maxLength", None)  # the head of a request has a limit of its own, which is lower
     if plain.get("type") == "integer" and "enum" not in plain:
         plain.setdefault("minimum", -MAX_DIGITS)
         plain.setdefault("maximum", MAX_DIGITS)
@@ -307,7 +306,8 @@ def _or_null(described: Mapping[str, Any]) -> dict[str, Any]:
         if {"type": "null"} not in changed["anyOf"]:
             changed["anyOf"] = [*changed["anyOf"], {"type": "null"}]
     elif kind is not None:
-        changed["type"] = [*([kind] if isinstance(kind, str) else kind), "null"]
-        if "enum" in changed:
+        kinds = [kind] if isinstance(kind, str) else kind
+        changed["type"] = kinds if "null" in kinds else [*kinds, "null"]
+        if "enum" in changed and None not in changed["enum"]:
             changed["enum"] = [*changed["enum"], None]
     return changed
