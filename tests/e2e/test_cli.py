@@ -17,7 +17,7 @@ import pytest
 
 from fyke.cli import reference
 from support.booted import PLAIN_UID, Booted, booted
-from support.projects import zoo
+from support.projects import python_project, zoo
 
 USED: set[str] = set()
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -118,6 +118,29 @@ def test_a_version_is_withdrawn(cli: Cli, tmp_path: Path) -> None:
     assert "main.py:1" in cli.run("worker", "push", project, code=2)[1]
 
 
+def test_a_new_version_is_pushed_run_and_deleted(cli: Cli, tmp_path: Path) -> None:
+    def pushed(said: str, *options: str) -> Any:
+        file = tmp_path / "teller.zip"
+        file.write_bytes(python_project(f"print({said!r})\n", **{"README.md": "# The Teller\n"}))
+        return cli.json("worker", "push", file, *options)
+
+    first = pushed("one")
+    assert first == {"slug": first["slug"], "path": "owner/the-teller", "version": "v1.0.1"}
+    assert pushed("two", "--name", "the-teller") == first | {"version": "v1.0.2"}
+    for version, said in (("latest", "two"), ("v1.0.1", "one")):
+        run = cli.json("run", "start", "owner/the-teller", "--version", version, "--wait")["slug"]
+        assert said in cli.run("run", "log", run)[0]
+    cli.json("worker", "withdraw", "owner/the-teller", "v1.0.2")
+    back = cli.run("worker", "restore-version", "owner/the-teller", "v1.0.2")
+    assert back[1] == "owner/the-teller v1.0.2 can be started again.\n"
+    assert cli.json("worker", "show", "owner/the-teller")["version"] == "v1.0.2"
+    assert "--yes" in cli.run("worker", "delete", "owner/the-teller", code=2)[1]
+    gone = cli.json("worker", "delete", "owner/the-teller", "--yes")
+    assert gone == {"worker": "owner/the-teller", "ended_runs": 0}
+    assert "Worker does not" in cli.run("run", "rerun", run, code=3)[1]
+    assert "one" in cli.run("run", "log", run)[0]
+
+
 def test_the_store(cli: Cli, hello: Path) -> None:
     assert "owner/hello" in cli.run("store", "search", "hello")[0]
     assert cli.json("store", "search", "hello", "--limit", 1)[0]["path"] == "owner/hello"
@@ -168,8 +191,6 @@ def test_following_a_run_while_it_talks(cli: Cli) -> None:
         "    CoreSDK.Log.info(f'line {n}.')\n"
         "    time.sleep(0.002)\n"
     )
-    from support.projects import python_project
-
     slug = cli.platform.push(python_project(main), "talker")
     run = cli.json("run", "start", slug)["slug"]
     out, err = cli.run("run", "log", run, "--follow")

@@ -54,6 +54,26 @@ def test_the_catalog(fyke: FykeClient, worker: str) -> None:
     assert [w.path for w in fyke.own_workers()] == [worker]
 
 
+def test_a_worker_from_first_version_to_its_end(fyke: FykeClient) -> None:
+    first, second = (python_project(f"print({n})\n", schema=SCHEMA) for n in range(2))
+    made = fyke.push_worker(first, name="fading", description="Goes", public=False)
+    assert (made.path, made.version) == ("owner/fading", "v1.0.1")
+    for ref in ("owner/fading", "owner~fading"):
+        again = fyke.push_worker(second, name=ref)
+        assert (again.slug, again.version) == (made.slug, "v1.0.2")
+    assert fyke.withdraw("owner/fading", "v1.0.2").state == "withdrawn"
+    assert fyke.restore("owner/fading", "v1.0.2").state == "published"
+    assert [v.version for v in fyke.versions("owner/fading")] == ["v1.0.2", "v1.0.1"]
+    with pytest.raises(ApiError) as refused:
+        fyke.push_worker(b"no archive", name="fading")
+    assert (refused.value.status, refused.value.code) == (400, 11000)
+    fyke.start(RunRequest("owner/fading", CUSTOM))
+    assert fyke.delete_worker("owner/fading") == 1
+    with pytest.raises(ApiError) as gone:
+        fyke.worker("owner/fading")
+    assert (gone.value.status, gone.value.code) == (404, 50001)
+
+
 def test_a_run_from_start_to_file(
     server: Served, fyke: FykeClient, worker: str, tmp_path: Path
 ) -> None:
