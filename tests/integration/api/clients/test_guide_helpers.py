@@ -1,0 +1,116 @@
+"""Helpers that the integration guide prints, and a shell loop that others published."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import pytest
+
+from fyke.domain.runs.model import Outcome
+from support.api import Api, client, start_body
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+SCHEMA = {
+    "description": "Everything that the helper meets",
+    "properties": [
+        {"name": "urls", "type": "array", "editor": "stringList", "required": True,
+         "default": ["https://a.example"]},
+        {"name": "tags", "type": "array", "editor": "stringList", "required": True},
+        {"name": "max_results", "type": "integer", "editor": "number", "default": 5},
+        {"name": "bare", "type": "string"},
+    ],
+}  # fmt: skip
+
+
+async def test_the_retry_helper_loops_while_the_body_says_4290(house: House) -> None:
+    """It reads the body of every answer, and waits 1, 2, 4, 8 and 16 of its units."""
+    unit = 0.01
+    async with client(house.app(rate_limit=20, rate_burst=2)) as http:
+        headers = {"api-key": house.owner_key, "Content-Type": "application/json"}
+
+        async def ask() -> Any:
+            return (await http.post("/api/v1/account/info", json={}, headers=headers)).json()
+
+        answers = [await ask() for _ in range(4)]
+        assert 4290 in [answer["code"] for answer in answers]
+        waits: list[int] = []
+        result = await ask()
+        while result["code"] == 4290 and len(waits) < 5:
+            waits.append(2 ** len(waits))
+            await asyncio.sleep(waits[-1] * unit)
+            result = await ask()
+    assert (result["code"], waits[:1]) == (0, [1])
+
+
+async def test_the_schema_helper_needs_no_key_and_finds_what_is_required(
+    house: House, api: Api
+) -> None:
+    worker = await house.publish(schema=SCHEMA)
+    answer = await api.http.get("/api/scraper", params={"slug": worker.id})
+    properties = answer.json()["data"]["parameters"]["custom"]["properties"]
+    custom = {p["name"]: p.get("default", []) for p in properties if p.get("required")}
+    assert custom == {"urls": ["https://a.example"], "tags": []}
+    assert [prop["name"] for prop in properties] == ["urls", "tags", "max_results", "bare"]
+    custom["tags"] = ["x"]
+    body = start_body(worker.id)
+    body["input"]["parameters"]["custom"] = custom
+    assert (await api.ok("/api/v1/scraper/run", body))["run_slug"]
+
+
+CONTROL = re.compile(r"[\x00-\x1f]")
+
+
+async def loop(house: House, api: Api, run: str, asked: int) -> list[Any]:
+    """``jq .data.status`` until 3 or 4, at most ``asked`` times; control characters are stripped
+    before, and five answers that do not parse would end it."""
+    seen: list[Any] = []
+    unreadable = 0
+    while len(seen) < asked and unreadable < 5:
+        headers = {"api-key": house.owner_key}
+        answer = await api.http.post("/api/v1/run/detail", json={"run_slug": run}, headers=headers)
+        try:
+            seen.append(json.loads(CONTROL.sub("", answer.text))["data"]["status"])
+        except ValueError:
+            unreadable += 1
+        if seen and seen[-1] in (3, 4):
+            break
+    assert unreadable == 0
+    return seen
+
+
+async def test_the_shell_loop_stops_at_success_and_failure_only(
+    house: House, api: Api, run_slug: str
+) -> None:
+    assert await loop(house, api, run_slug, 2) == [1, 1]
+    await house.carry_out([], Outcome.EXIT_CODE, "bell \x07 escape \x1b line\nend")
+    assert await loop(house, api, run_slug, 9) == [4]
+    plain = await api.http.post(
+        "/api/v1/run/detail", json={"run_slug": run_slug}, headers={"api-key": house.owner_key}
+    )
+    assert CONTROL.search(plain.text) is None  # nothing was there to be stripped
+    again = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
+    await house.carry_out([{"text": "bell \x07"}])
+    assert await loop(house, api, again, 9) == [3]
+    gone = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
+    await api.ok("/api/v1/scraper/abort", {"run_slug": gone})
+    assert await loop(house, api, gone, 3) == [5, 5, 5]  # a known fault of the loop
+
+
+async def test_a_body_with_a_byte_order_mark_is_read(house: House, api: Api) -> None:
+    """``Out-File -Encoding utf8`` writes one; the guide sends such a file as it is."""
+    worker = await house.publish()
+    content = json.dumps(start_body(worker.id), indent=4).replace("\n", "\r\n") + "\r\n"
+    for path, text in (
+        ("/api/v1/scraper/run", content),
+        (f"/api/v2/workers/{worker.id}/runs", content),
+    ):
+        answer = await api.send(
+            "POST", path, content=text.encode("utf-8-sig"),
+            headers={"content-type": "application/json"},
+        )  # fmt: skip
+        assert answer.json()["data"]["run_slug"], answer.text

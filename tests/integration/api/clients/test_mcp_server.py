@@ -1,0 +1,212 @@
+"""The platform's server for language models: a typed client, which one wrong type makes useless.
+
+How it runs, verifies, searches and polls is in ``v2/test_run_clients.py``; this is the rest of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from fyke import errors
+from fyke.api.errors import TABLE_V2
+from fyke.domain.runs.model import Outcome
+from support.api import Api, client
+from support.dialects import mcp, mcp_client
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+CUSTOM = {"urls": [{"url": "https://a.example"}]}
+RUN_BODY = {"input": {"parameters": {"custom": CUSTOM}}, "is_async": True, "offset": 1, "limit": 20}
+PATH = "/api/v2/workers/" + quote("owner/reader", safe="")
+KNOWN_CODES = {
+    10000, 11000, 11004, 12001, 12002, 13000, 14000, 16000, 30001, 30003,
+    50001, 50002, 50003, 60001, 70001, 70002,
+}  # fmt: skip
+NOWHERE = "01KJXSR49GEMBEZZ5FZDPVNBWK"
+
+
+def typed(answer: Any) -> dict[str, Any]:
+    """The envelope, decoded as ``int``, ``string``, ``string``, ``raw`` and ``[]string``."""
+    body: dict[str, Any] = json.loads(answer.content)
+    assert [type(body[name]) for name in ("code", "message", "request_id")] == [int, str, str]
+    details = body.get("details")
+    assert details is None or (
+        type(details) is list and all(type(entry) is str for entry in details)
+    )
+    assert (answer.status_code >= 400) == (body["code"] != 0)
+    assert ("data" in body) == (body["code"] == 0)
+    return body
+
+
+async def test_every_error_decodes_whoever_makes_it(house: House, api: Api) -> None:
+    await house.publish()
+    headers = {"authorization": f"Bearer {house.owner_key}"}
+    bad = {"input": {"parameters": {"custom": {"urls": 5, "max_results": "x"}}}}
+    seen = []
+    for method, path, content, code in (
+        ("GET", "/api/v2/nothing", None, 11004),
+        ("GET", f"{PATH}/runs", None, 11000),  # 405
+        ("POST", f"{PATH}/runs", b"{", 11000),
+        ("POST", f"{PATH}/runs", json.dumps(bad).encode(), 11000),
+        ("POST", f"{PATH}/runs", b'{"limit":0,"offset":-1,"is_async":5}', 11000),  # 422
+        ("POST", f"{PATH}/runs", b'{"version":"v9.9.9","input":{"urls":["a"]}}', 50003),
+        ("POST", f"{PATH}/runs", b" " * 2**24, 11000),  # 413
+        ("GET", "/api/v2/workers/owner%2Fnobody", None, 50001),
+        ("GET", f"/api/v2/worker-tasks/{NOWHERE}", None, 60001),
+        ("GET", f"/api/v2/worker-runs/{NOWHERE}", None, 70001),
+        ("GET", "/api/v2/worker-runs?status=done", None, 11000),
+        ("GET", "/api/v2/worker-runs/last/result?limit=0", None, 11000),
+        ("POST", f"{PATH}/versions", b"{}", 11000),
+    ):
+        answer = await api.http.request(method, path, content=content, headers=headers)
+        body = typed(answer)
+        assert body["code"] == code, (method, path, body)
+        seen.append(answer.status_code)
+    assert {400, 404, 405, 413, 422} <= set(seen)
+    for key, code in (({}, 12001), ({"authorization": "Bearer x"}, 12002)):
+        answer = await api.http.get("/api/v2/users/account", headers=key)
+        assert typed(answer)["code"] == code
+
+
+async def test_faults_and_limits_decode_too(
+    house: House, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: list[Exception] = []
+
+    async def fail(*_: Any) -> None:
+        raise raised[-1]
+
+    monkeypatch.setattr(type(house.services.runs), "get", fail)
+    headers = {"authorization": f"Bearer {house.owner_key}"}
+    # one of the faults that the log is told of stands for all of them
+    told = [kind("own words") for kind, row in TABLE_V2.items() if row.status not in (429, 500)]
+    for error in [*told, errors.RateLimited(3), RuntimeError("boom")]:
+        raised.append(error)
+        answer = await api.http.get(f"/api/v2/worker-runs/{NOWHERE}", headers=headers)
+        assert typed(answer)["code"] in KNOWN_CODES, error
+
+
+def test_every_code_is_one_that_it_maps() -> None:
+    assert {row.code for row in TABLE_V2.values()} <= KNOWN_CODES
+
+
+async def test_the_reason_is_in_the_message_which_is_all_that_it_shows(
+    house: House, api: Api
+) -> None:
+    await house.publish()
+    server = mcp_client(api.http, house)
+    with pytest.raises(AssertionError, match=r'^\[11000\] .*required field "urls" is missing'):
+        await server.post(f"{PATH}/runs", RUN_BODY | {"input": {"parameters": {"custom": {}}}})
+    with pytest.raises(AssertionError, match=r"^\[11000\] .*limit must be 1 to 100"):
+        await server.get("/api/v2/worker-runs?limit=0&offset=1")
+    stranger = await api.http.get(
+        "/api/v2/users/account", headers={"authorization": "Bearer scraper_api_x"}
+    )
+    with pytest.raises(AssertionError, match=r"^\[12002\] invalid token"):
+        mcp(stranger)
+
+
+async def test_raw_input_is_sent_as_it_is(house: House, api: Api) -> None:
+    await house.publish()
+    server = mcp_client(api.http, house)
+    for raw in (CUSTOM, {"parameters": {"custom": CUSTOM}}):
+        assert (await server.post(f"{PATH}/runs", RUN_BODY | {"input": raw}))["run_slug"]
+
+
+async def test_both_forms_of_a_name_start_at_once_and_without_a_version(
+    house: House, api: Api
+) -> None:
+    worker = await house.publish()
+    server = mcp_client(api.http, house)
+    for ref in (worker.id, "owner~reader", quote("owner/reader", safe="")):
+        started = await server.post(f"/api/v2/workers/{ref}/runs", RUN_BODY)
+        assert re.fullmatch(r"[0-9A-Z]{26}", started.get("run_slug") or started["slug"])
+
+
+async def test_a_batch_reads_the_slug_of_each(house: House, api: Api) -> None:
+    await house.publish()
+    server = mcp_client(api.http, house)
+    urls = [f"https://{n}.example" for n in range(3)]
+    started = [
+        await server.post(
+            f"{PATH}/runs", RUN_BODY | {"input": {"parameters": {"custom": {"urls": [url]}}}}
+        )
+        for url in urls
+    ]
+    runs = [data.get("run_slug") or data["slug"] for data in started]
+    assert len(set(runs)) == 3
+
+
+async def test_pages_are_numbers_of_pages_and_zero_is_the_first(house: House, api: Api) -> None:
+    await house.publish()
+    server = mcp_client(api.http, house)
+    run = (await server.post(f"{PATH}/runs", RUN_BODY))["run_slug"]
+    await house.carry_out([{"n": n} for n in range(7)])
+    path = f"/api/v2/worker-runs/{run}/result"
+    zero, one, two = [await server.get(f"{path}?offset={n}&limit=5") for n in (0, 1, 2)]
+    assert zero == one
+    assert [row["n"] for row in two["list"]] == [5, 6]
+    assert (two["count"], two["page_index"], two["page_size"]) == (7, 2, 5)
+
+
+async def test_a_sync_run_and_an_export(house: House, api: Api) -> None:
+    await house.publish()
+    server = mcp_client(api.http, house)
+    asked = asyncio.create_task(server.post(f"{PATH}/runs", RUN_BODY | {"is_async": False}))
+    while not (leases := await house.begin()):
+        await asyncio.sleep(0.005)
+    await house.push(leases[0], [{"n": 1}])
+    await house.end(leases[0])
+    data = await asked
+    assert (data["run_status"], data["results"]["count"]) == ("succeeded", 1)
+    link = await server.get(f"/api/v2/worker-runs/{data['run_slug']}/result/export?format=csv")
+    assert link["download_url"].startswith("http://")
+
+
+async def test_a_task_runs_with_the_body_of_a_run(house: House, api: Api) -> None:
+    await house.publish()
+    server = mcp_client(api.http, house)
+    saved = {"worker_id": "owner/reader", "title": "Daily", "input": RUN_BODY["input"]}
+    task = (await server.post("/api/v2/worker-tasks", saved))["slug"]
+    body = {"is_async": True, "offset": 1, "limit": 20}
+    run = (await server.post(f"/api/v2/worker-tasks/{task}/runs", body))["run_slug"]
+    await house.carry_out([{"n": 1}])
+    assert (await server.get(f"/api/v2/worker-runs/{run}"))["status"] == "succeeded"
+    assert await server("DELETE", f"/api/v2/worker-tasks/{task}") is None
+    with pytest.raises(AssertionError, match=r"^\[60001\]"):
+        await server.get(f"/api/v2/worker-tasks/{task}")
+
+
+async def test_its_polling_ends_with_every_run(house: House) -> None:
+    await house.publish()
+    async with client(house.app(abort_grace_seconds=0)) as http:
+        server = mcp_client(http, house)
+        for outcome, word in (
+            (Outcome.SUCCEEDED, "succeeded"),
+            (Outcome.TIMEOUT, "failed"),
+            (Outcome.ABORTED, "aborted"),
+        ):
+            run = (await server.post(f"{PATH}/runs", RUN_BODY))["run_slug"]
+            [lease] = await house.begin()
+            if outcome is Outcome.ABORTED:
+                assert await server.post(f"/api/v2/worker-runs/{run}/abort", {}) is None
+            await house.end(lease, outcome, "said so")
+            detail = await server.get(f"/api/v2/worker-runs/{run}")
+            assert (detail["status"], type(detail["err_msg"])) == (word, str)
+
+
+async def test_what_is_looked_at_of_the_catalog(house: House, api: Api) -> None:
+    worker = await house.publish()
+    server = mcp_client(api.http, house)
+    for path in ("/api/v2/store", "/api/v2/workers"):
+        found = await server.get(f"{path}?keyword=reader&offset=1&limit=20")
+        assert [each["slug"] for each in found["scraper"]] == [worker.id]
+    assert (await server.get(PATH))["version"] == "v1.0.1"
+    assert (await server.get(f"{PATH}/input-schema"))["input_schema"]["properties"]
