@@ -12,7 +12,10 @@ import pytest
 
 from fyke.domain.accounts.plans import Plan
 from fyke.domain.contracts import Lease, Room, Transaction
+from fyke.domain.queue.model import QueueItem
+from fyke.domain.runs.admission import refuse_beyond_plan
 from fyke.domain.runs.model import Outcome, Run, RunState
+from fyke.errors import PlanLimitReached
 from fyke.storage.sql.storage import open_storage
 from support import records
 
@@ -155,3 +158,66 @@ async def test_of_what_is_ahead_of_a_run_only_older_waiting_subtasks_count(state
     assert (load.runner_id, load.cpus, load.memory_mb) == ("runner", 2.0, 1024)
     newest_first = [run.id for run in reversed(runs)]
     assert await state.read(lambda tx: tx.admission.ready(owner, 10)) == newest_first
+
+
+async def test_direct_starts_of_two_servers_pass_exactly_as_often_as_the_plan_allows(
+    state: State,
+) -> None:
+    def seed(tx: Transaction) -> tuple[str, str]:
+        owner, worker_id = records.seed(tx)
+        tx.accounts.set_plan(owner, Plan.STARTER)
+        return owner, worker_id
+
+    owner, worker_id = await state.write(seed)
+    other = open_storage(state.url, durable=False, ring=str, hiding=frozenset())
+
+    def start(tx: Transaction) -> None:
+        refuse_beyond_plan(tx, owner)
+        records.seed_run(tx, owner, worker_id)
+
+    try:
+        outcomes = await asyncio.gather(
+            *((state.storage, other)[n % 2].write(start) for n in range(40)),
+            return_exceptions=True,
+        )
+    finally:
+        await other.close()
+    refused = [outcome for outcome in outcomes if outcome is not None]
+    assert len(outcomes) - len(refused) == 5
+    assert {type(outcome) for outcome in refused} == {PlanLimitReached}
+    assert await state.read(lambda tx: tx.admission.open(owner, 99)) == 5
+
+
+async def test_an_item_of_the_queue_ends_once_however_many_want_it(state: State) -> None:
+    owner, worker_id = await state.write(records.seed)
+    item = QueueItem(records.ordered_id(), owner, worker_id, "1.0.0", "{}", "", True, "", "", 5, 0)
+    await state.write(lambda tx: tx.queue.add(item))
+    other = open_storage(state.url, durable=False, ring=str, hiding=frozenset())
+    try:
+        won = await asyncio.gather(
+            *(
+                (state.storage, other)[n % 2].write(lambda tx: tx.queue.end(item.id, 9, "gone"))
+                for n in range(16)
+            )
+        )
+    finally:
+        await other.close()
+    assert won.count(True) == 1
+    assert not await state.write(lambda tx: tx.queue.explain(item.id, "why"))
+    count, found = await state.read(lambda tx: tx.queue.page(owner, False, offset=0, limit=9))
+    assert (count, found) == (1, [replace(item, waiting=False, reason="gone", ended_at=9)])
+    assert await state.read(lambda tx: tx.queue.page(owner, True, offset=0, limit=9)) == (0, [])
+    assert await state.write(lambda tx: tx.queue.forget(9, 5)) == 0
+    assert await state.write(lambda tx: tx.queue.forget(10, 5)) == 1
+    assert await state.read(lambda tx: tx.queue.get(item.id)) is None
+
+
+async def test_servers_are_counted_by_their_last_sign_of_life(state: State) -> None:
+    for server, at in (("a", 100), ("b", 200), ("a", 300)):
+        await state.write(lambda tx, server=server, at=at: tx.servers.beat(server, at))
+    assert await state.read(lambda tx: tx.servers.living(200)) == 2
+    assert await state.read(lambda tx: tx.servers.living(201)) == 1
+    await state.write(lambda tx: tx.servers.drop_silent(201))
+    assert await state.read(lambda tx: tx.servers.living(0)) == 1
+    await state.write(lambda tx: tx.servers.drop("a"))
+    assert await state.read(lambda tx: tx.servers.living(0)) == 0
