@@ -126,6 +126,10 @@ class RunNotFound(NotFound):
     default = "Run record does not exist"
 
 
+class DeliveryNotFound(NotFound):
+    default = "Callback does not exist"
+
+
 class Refused(FykeError):
     """Well formed, but it cannot be done in the present state."""
 

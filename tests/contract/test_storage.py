@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from fyke.domain.accounts.model import Account
 from fyke.domain.billing.model import EntryKind
 from fyke.domain.callbacks.model import DeliveryState
+from fyke.domain.callbacks.places import free_places
 from fyke.domain.contracts import Transaction
 from fyke.domain.workers.model import VersionState, Worker, WorkerPage
 from fyke.errors import Conflict, WorkerNotFound
@@ -386,24 +387,35 @@ async def test_ledger_sums_always_equal_the_columns(
 async def test_due_deliveries_are_claimed_once(state: State) -> None:
     owner, worker_id = await state.write(records.seed)
     run = await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
-    made = [records.delivery(owner, run.id, next_at=at, created_at=at) for at in (30, 10, 20)]
+    made = [
+        records.delivery(
+            owner, run.id, next_at=at, created_at=at, receiver=f"http://h{at}.example:80"
+        )
+        for at in (30, 10, 20)
+    ]
     done = records.delivery(owner, run.id, state=DeliveryState.DELIVERED, next_at=1, created_at=1)
+
+    async def claimed(now: int, until: int) -> list[str]:
+        free = free_places(())
+        found = await state.write(lambda tx: tx.outbox.claim(now, free, until))
+        return [one.delivery.id for one in found]
+
     await state.write(lambda tx: [tx.outbox.add(d) for d in (*made, done)])
-    assert await state.read(lambda tx: tx.outbox.next_due()) == 10
-    assert await state.write(lambda tx: tx.outbox.due(25, 10, 500)) == [made[1], made[2]]
-    assert await state.write(lambda tx: tx.outbox.due(25, 10, 500)) == []
-    assert await state.write(lambda tx: tx.outbox.due(100, 1, 500)) == [made[0]]
-    assert await state.read(lambda tx: tx.outbox.next_due()) == 500
+    assert await state.read(lambda tx: tx.outbox.next_due(5, free_places(()))) == 10
+    assert await claimed(25, 500) == [made[1].id, made[2].id]
+    assert await claimed(25, 500) == []
+    assert await claimed(100, 500) == [made[0].id]
+    assert await state.read(lambda tx: tx.outbox.next_due(200, free_places(()))) == 500
     ended = replace(
         made[0], state=DeliveryState.FAILED, tries=9, last_status=410, last_error="gone"
     )
     await state.write(lambda tx: tx.outbox.save(ended))
     assert (await state.read(lambda tx: tx.outbox.of_run(run.id)))[-1] == ended
-    assert len(await state.write(lambda tx: tx.outbox.due(900, 10, 950))) == 2
+    assert len(await claimed(900, 950)) == 2
 
 
 async def test_nothing_is_due_when_nothing_is_pending(state: State) -> None:
-    assert await state.read(lambda tx: tx.outbox.next_due()) is None
+    assert await state.read(lambda tx: tx.outbox.next_due(0, free_places(()))) is None
 
 
 # --- text -----------------------------------------------------------------------------------

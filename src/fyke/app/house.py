@@ -60,4 +60,5 @@ def rules(settings: Settings) -> Rules:
         hiding=hiding(settings),
         max_subtasks=settings.max_subtasks,
         default_region=settings.default_region,
+        running_callbacks=settings.callback_running,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import AsyncIterator
 
@@ -16,6 +17,7 @@ from fyke.app.folder import disk_shortage, master_secret
 from fyke.app.house import House, open_house
 from fyke.domain.accounts.plans import Plan
 from fyke.domain.accounts.service import Accounts
+from fyke.domain.callbacks.places import AT_ONCE
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.logs.service import RunLogs
@@ -100,12 +102,24 @@ def _timers(house: House) -> list[Timer]:
         StartKeyTimer(house.storage),
         ScheduleTimer(Firing(house.storage, runs, SystemClock()), house.doorbell, SystemClock()),
         CallbackTimer(
-            house.storage, notifier, house.doorbell, SystemClock(), master_secret(settings)
+            house.storage,
+            notifier,
+            house.doorbell,
+            SystemClock(),
+            master_secret(settings),
+            at_once=min(AT_ONCE, _open_files() // 2),
         ),
     ]
     if settings.keep_days:
         timers.append(RetentionTimer(house.storage, runs, settings.keep_days))
     return timers
+
+
+def _open_files() -> int:
+    """How many files this process may have open, after asking for as many as it may get."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return AT_ONCE * 2 if most == resource.RLIM_INFINITY else most
 
 
 def make_workers(house: House) -> Workers:

@@ -16,6 +16,7 @@ import fyke.cli.schedule  # and these to the group task
 import fyke.cli.worker_change
 import fyke.cli.worker_run  # noqa: F401 - and these to the group worker
 from fyke.cli.account import accounts
+from fyke.cli.callback import callbacks
 from fyke.cli.config import config
 from fyke.cli.db import db
 from fyke.cli.doctor import doctor
@@ -47,6 +48,7 @@ app.add_typer(tasks, name="task")
 app.add_typer(store, name="store")
 app.add_typer(keys, name="key")
 app.add_typer(accounts, name="account")
+app.add_typer(callbacks, name="callback")
 app.add_typer(db, name="db")
 app.add_typer(config, name="config")
 

@@ -173,6 +173,26 @@ class FykeClient(TaskCalls):
     def deliveries(self, run: str) -> list[models.Delivery]:
         return self._list(f"/api/fyke/runs/{segment(run)}/deliveries", models.Delivery)
 
+    # --- callbacks -------------------------------------------------------------------------
+
+    def account_deliveries(
+        self, *, state: str = "", host: str = "", page: int = 1, page_size: int = 20
+    ) -> list[models.Delivery]:
+        """One page of the callbacks of the account, newest first."""
+        query = {"state": state, "host": host, "page_index": page, "page_size": page_size}
+        return self._list("/api/fyke/deliveries", models.Delivery, query)
+
+    def replay_delivery(self, delivery: str) -> models.Delivery:
+        path = f"/api/fyke/deliveries/{segment(delivery)}/replay"
+        return self._wire.post(path, models.Delivery, {})
+
+    def receivers(self) -> list[models.Receiver]:
+        return self._list("/api/fyke/receivers", models.Receiver)
+
+    def enable_receiver(self, receiver: str) -> models.Receiver:
+        body = {"receiver": receiver}
+        return self._wire.post("/api/fyke/receivers/enable", models.Receiver, body)
+
     # --- results ---------------------------------------------------------------------------
 
     def results(self, run: str, page_index: int = 1, page_size: int = 10) -> models.ResultPage:

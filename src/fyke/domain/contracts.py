@@ -27,7 +27,14 @@ from typing import Protocol, TypeVar
 from fyke.domain.accounts.model import Account, ApiKey, User
 from fyke.domain.accounts.plans import Plan
 from fyke.domain.billing.model import LedgerEntry
-from fyke.domain.callbacks.model import Delivery
+from fyke.domain.callbacks.model import (
+    Claim,
+    Delivery,
+    DeliveryFilter,
+    Receiver,
+    Standing,
+    Try,
+)
 from fyke.domain.logs.model import LogEntry
 from fyke.domain.queue.model import QueueItem
 from fyke.domain.results.model import AttemptBatch, Header, Row, RunTotals
@@ -476,19 +483,78 @@ class LedgerStore(Protocol):
 
 
 class OutboxStore(Protocol):
+    """Callbacks on their way, their tries, and the pace of each host."""
+
     def add(self, delivery: Delivery) -> None: ...
-    def due(self, now: int, limit: int, claim_until: int) -> list[Delivery]:
-        """Claim pending deliveries that are due: their ``next_at`` is moved to ``claim_until`` in
-        the same transaction, so that a second server does not send them at the same time.
+    def claim(self, now: int, free: dict[Standing, int], claim_until: int) -> list[Claim]:
+        """Take some pending deliveries that are due, at most one for each host, and hold them
+        until ``claim_until``, so that no other server sends them at the same time.
+
+        Passed over are hosts that were claimed for less than ``PACE_MS`` ago or have ``IN_FLIGHT``
+        on their way, those without a place in ``free`` (see ``places.py``), and terminal calls
+        whose run has a pending running call. All of this holds over all servers.
         """
         ...
 
-    def next_due(self) -> int | None:
-        """Earliest ``next_at`` of what is pending."""
+    def next_due(self, now: int, free: dict[Standing, int]) -> int | None:
+        """When ``claim`` would find something; None when only the end of what is on its way can
+        make a difference.
+        """
         ...
 
-    def save(self, delivery: Delivery) -> None: ...
-    def of_run(self, run_id: str) -> list[Delivery]: ...
+    def get(self, delivery_id: str) -> Delivery | None: ...
+    def lock(self, delivery_id: str) -> Delivery | None:
+        """As ``get``, and nobody else changes it until this transaction ends."""
+        ...
+
+    def lock_running(self, run_id: str) -> Delivery | None:
+        """The run's running call while it is pending, locked."""
+        ...
+
+    def has_terminal(self, run_id: str) -> bool:
+        """Whether the run has a terminal call, in any state."""
+        ...
+
+    def save(self, delivery: Delivery) -> None:
+        """Write what can change; whoever does holds ``lock``."""
+        ...
+
+    def fail_pending(self, account_id: str, receiver: str, reason: str, at: int) -> int:
+        """Give up what waits for a receiver and is not on its way; return how many."""
+        ...
+
+    def set_standing(self, host: str, standing: Standing) -> None: ...
+    def add_try(self, tried: Try) -> None:
+        """Keeps the latest ``KEPT_TRIES`` of each delivery."""
+        ...
+
+    def tries_of(self, delivery_ids: Collection[str]) -> dict[str, list[Try]]:
+        """By delivery, oldest first; deliveries without one are left out."""
+        ...
+
+    def of_run(self, run_id: str) -> list[Delivery]:
+        """Oldest first."""
+        ...
+
+    def page(
+        self, account_id: str, wanted: DeliveryFilter, *, offset: int, limit: int
+    ) -> tuple[int, list[Delivery]]:
+        """Total count, and one page, newest first."""
+        ...
+
+
+class ReceiverStore(Protocol):
+    """How the receivers of each account behave."""
+
+    def get(self, account_id: str, receiver: str) -> Receiver | None: ...
+    def lock(self, account_id: str, receiver: str) -> Receiver:
+        """As ``get``, made when it is new, and nobody else changes it until this transaction
+        ends.
+        """
+        ...
+
+    def save(self, receiver: Receiver) -> None: ...
+    def of_account(self, account_id: str) -> list[Receiver]: ...
 
 
 class Transaction(Protocol):
@@ -510,6 +576,7 @@ class Transaction(Protocol):
     servers: ServerStore
     ledger: LedgerStore
     outbox: OutboxStore
+    receivers: ReceiverStore
 
     def ring(self, topic: str) -> None:
         """Ring the doorbell once the transaction has committed."""

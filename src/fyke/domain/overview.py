@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_operator
-from fyke.domain.callbacks.model import Delivery
 from fyke.domain.contracts import RunnerInfo, Storage, Transaction
-from fyke.domain.results.access import own_run
 from fyke.domain.runs.service import RUNNER_SILENCE_MS
 from fyke.domain.workers.model import Worker
 
@@ -21,14 +19,6 @@ class Overview:
         """The account's own workers, public and private, by path."""
         found = await self._storage.read(lambda tx: tx.workers.of_account(caller.account_id))
         return sorted(found, key=lambda worker: worker.path)
-
-    async def deliveries(self, caller: Caller, run_id: str) -> list[Delivery]:
-        """The callbacks of the caller's run. Raises ``RunNotFound``."""
-
-        def work(tx: Transaction) -> list[Delivery]:
-            return tx.outbox.of_run(own_run(tx, caller, run_id).id)
-
-        return await self._storage.read(work)
 
     async def runners(self, caller: Caller) -> list[RunnerInfo]:
         """The runners that are alive, for the operator. Raises ``Forbidden``."""

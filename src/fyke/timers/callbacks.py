@@ -7,27 +7,30 @@ in between, the claim lapses and it is sent again under the same id.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import structlog
 
-from fyke.domain.callbacks.model import Delivery, DeliveryState
-from fyke.domain.callbacks.schedule import next_delay
+from fyke.domain.callbacks.model import Claim, Standing
+from fyke.domain.callbacks.places import AT_ONCE, free_places
+from fyke.domain.callbacks.record import record, release
 from fyke.domain.callbacks.signing import headers, secret_for
-from fyke.domain.contracts import OUTBOX, Doorbell, DoorbellEar, Notifier, Storage
+from fyke.domain.contracts import OUTBOX, Doorbell, DoorbellEar, Notifier, Storage, Transaction
 from fyke.kit.clock import Clock
 
 log = structlog.get_logger()
 
 CLAIM_MS = 60_000
-AT_ONCE = 32
-CROWDED_MS = 1_000
+STALE_SECONDS = 30.0  # a claim this old is not sent any more: it may lapse on the way
 LONGEST_SLEEP = 30.0
-GONE = 410
+SHORTEST_SLEEP = 0.01  # another server may be about to commit what it has claimed
+
+Sending = dict[asyncio.Task[None], Standing]
 
 
 class CallbackTimer:
-    """Sends what is due; sleeps until the next one is, or the bell rings."""
+    """Sends what is due; sleeps until the next one is, or the bell rings. At most ``at_once`` are
+    on their way; each holds one connection.
+    """
 
     seconds = 0.0
 
@@ -38,81 +41,84 @@ class CallbackTimer:
         doorbell: Doorbell,
         clock: Clock,
         master_secret: bytes,
+        at_once: int = AT_ONCE,
     ) -> None:
         self._storage = storage
         self._notifier = notifier
         self._doorbell = doorbell
         self._clock = clock
         self._master = master_secret
+        self._at_once = at_once
 
     async def tick(self) -> None:
         """Deliver until cancelled. Listens before it looks, so that no ring is lost between."""
-        sending: set[asyncio.Task[None]] = set()
+        sending: Sending = {}
         try:
             async with self._doorbell.listen() as ear:
                 while True:
                     await self._take_due(sending)
                     await self._rest(ear, sending)
-                    failed = [t for t in sending if t.done() and t.exception()]
-                    sending -= {t for t in sending if t.done()}
-                    for task in failed:
-                        log.error("callback_not_recorded", error=repr(task.exception()))
+                    for task in [task for task in sending if task.done()]:
+                        del sending[task]
+                        if error := task.exception():
+                            log.error("callback_not_recorded", error=repr(error))
         finally:
             for task in sending:
                 task.cancel()
 
-    async def _take_due(self, sending: set[asyncio.Task[None]]) -> None:
+    async def _take_due(self, sending: Sending) -> None:
         """Start what is due. A receiver that hangs holds its own place, and nobody else's."""
-        free = AT_ONCE - len(sending)
-        if free <= 0:
-            return
-        due = await self._storage.write(lambda tx: tx.outbox.due(tx.now, free, tx.now + CLAIM_MS))
-        sending |= {asyncio.create_task(self._deliver(delivery)) for delivery in due}
+        while await self._seconds_to_next(sending) == 0:
+            since = self._clock.monotonic()
+            claims = await self._claim(free_places(sending.values(), self._at_once))
+            if not claims:
+                return
+            for claim in claims:
+                sending[asyncio.create_task(self._deliver(claim, since))] = claim.standing
 
-    async def _rest(self, ear: DoorbellEar, sending: set[asyncio.Task[None]]) -> None:
-        """Wait for the bell, for the next delivery that is due, or for a place."""
-        due = await self._storage.read(lambda tx: tx.outbox.next_due())
-        pause = LONGEST_SLEEP
-        if due is not None and len(sending) < AT_ONCE:
-            pause = min(pause, max(0.0, (due - self._clock.now_ms()) / 1000))
+    async def _claim(self, free: dict[Standing, int]) -> list[Claim]:
+        return await self._storage.write(
+            lambda tx: tx.outbox.claim(tx.now, free, tx.now + CLAIM_MS)
+        )
+
+    async def _rest(self, ear: DoorbellEar, sending: Sending) -> None:
+        """Wait for the bell, for the next delivery that may go, or for one that is done."""
+        pause = max(SHORTEST_SLEEP, await self._seconds_to_next(sending))
         rung = asyncio.create_task(ear.wait(frozenset({OUTBOX}), pause))
         await asyncio.wait({rung, *sending}, return_when=asyncio.FIRST_COMPLETED)
         rung.cancel()
         await asyncio.gather(rung, return_exceptions=True)
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        body = delivery.payload.encode()
-        now = self._clock.now_ms()
-        signed = headers(
-            secret_for(self._master, delivery.account_id), delivery.id, now // 1000, body
-        )
-        answer = await self._notifier.post(delivery.url, body, signed)
-        if not answer.sent:
-            # Too much was waiting for this host; the try does not count.
-            later = replace(delivery, next_at=self._clock.now_ms() + CROWDED_MS)
-            await self._storage.write(lambda tx: tx.outbox.save(later))
+    async def _seconds_to_next(self, sending: Sending) -> float:
+        """How long there is nothing to claim, at most ``LONGEST_SLEEP``."""
+        free = free_places(sending.values(), self._at_once)
+
+        def work(tx: Transaction) -> float:
+            due = tx.outbox.next_due(tx.now, free)
+            return LONGEST_SLEEP if due is None else max(0, due - tx.now) / 1000
+
+        return min(LONGEST_SLEEP, await self._storage.read(work))
+
+    async def _deliver(self, claim: Claim, since: float) -> None:
+        delivery = claim.delivery
+        if self._clock.monotonic() - since > STALE_SECONDS:
+            await self._storage.write(lambda tx: release(tx, delivery, tx.now))
             return
-        tried = replace(
-            delivery,
-            tries=delivery.tries + 1,
-            last_status=answer.status,
-            last_error=answer.error,
+        body = delivery.payload.encode()
+        at, started = self._clock.now_ms(), self._clock.monotonic()
+        secret = secret_for(self._master, delivery.account_id)
+        signed = headers(secret, delivery.id, at // 1000, body)
+        answer = await self._notifier.post(delivery.url, body, signed)
+        took = round((self._clock.monotonic() - started) * 1000)
+        done = await self._storage.write(
+            lambda tx: record(tx, delivery, answer, at=at, duration_ms=took)
         )
-        done = self._after(tried, self._clock.now_ms())
-        await self._storage.write(lambda tx: tx.outbox.save(done))
         log.info(
             "callback",
-            delivery=done.id,
-            run=done.run_id,
-            tries=done.tries,
+            delivery=delivery.id,
+            run=delivery.run_id,
             status=answer.status,
-            state=done.state.value,
+            sent=answer.sent,
+            milliseconds=took,
+            state=done.state.value if done else "lapsed",
         )
-
-    def _after(self, tried: Delivery, now: int) -> Delivery:
-        if 200 <= tried.last_status < 300:
-            return replace(tried, state=DeliveryState.DELIVERED, ended_at=now)
-        wait = None if tried.last_status == GONE else next_delay(tried.tries)
-        if wait is None:
-            return replace(tried, state=DeliveryState.FAILED, ended_at=now)
-        return replace(tried, next_at=now + int(wait * 1000))

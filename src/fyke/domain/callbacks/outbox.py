@@ -1,20 +1,59 @@
-"""The outbox: a callback is written with the state it tells of, and delivered until it is taken."""
+"""The outbox: a callback is written with the state it tells of, and delivered until it is taken.
+
+Of one run the call that it is running is never sent after the one that it has ended:
+
+* the terminal call is not claimed while the running one is pending (``OutboxStore.claim``);
+* a running call that has failed is not tried again once the run has ended. It is superseded here
+  when it waits for another try, or in ``record`` when it is on its way.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from fyke.domain.callbacks.model import Delivery, DeliveryState
+from fyke.domain.callbacks.model import Delivery, DeliveryKind, DeliveryState
 from fyke.domain.callbacks.payload import payload
+from fyke.domain.callbacks.receivers import DISABLED
+from fyke.domain.callbacks.url import receiver_of
 from fyke.domain.contracts import OUTBOX, Transaction
-from fyke.domain.runs.model import Run
+from fyke.domain.runs.model import Origin, Run
 from fyke.kit.ids import new_ulid
 
+SUPERSEDED = "the run has ended"
 
-def enqueue(tx: Transaction, run: Run) -> None:
+
+def enqueue_running(tx: Transaction, run: Run) -> None:
+    """Write the call that ``run`` is running, if it was started on v2 and asked for calls."""
+    if run.callback_url and run.origin is Origin.API_V2:
+        _enqueue(tx, run, DeliveryKind.RUNNING)
+
+
+def enqueue_terminal(tx: Transaction, run: Run) -> None:
     """Write the terminal callback of ``run``, if it asked for one, into this transaction."""
     if not run.callback_url:
         return
+    running = tx.outbox.lock_running(run.id)
+    if running is not None and running.tries and not running.claimed_until:
+        tx.outbox.save(superseded(running, tx.now))
+    _enqueue(tx, run, DeliveryKind.TERMINAL)
+
+
+def superseded(running: Delivery, now: int) -> Delivery:
+    """The running call of a run that has ended, given up."""
+    return replace(
+        running,
+        state=DeliveryState.SUPERSEDED,
+        last_error=running.last_error or SUPERSEDED,
+        claimed_until=0,
+        ended_at=now,
+    )
+
+
+def _enqueue(tx: Transaction, run: Run, kind: DeliveryKind) -> None:
+    receiver = receiver_of(run.callback_url)
+    known = tx.receivers.get(run.account_id, receiver)
+    refused = known is not None and known.disabled_at > 0
     tx.outbox.add(
         Delivery(
             id=f"msg_{new_ulid()}",
@@ -22,13 +61,15 @@ def enqueue(tx: Transaction, run: Run) -> None:
             run_id=run.id,
             url=run.callback_url,
             payload=json.dumps(payload(run), ensure_ascii=False, separators=(",", ":")),
-            state=DeliveryState.PENDING,
+            state=DeliveryState.FAILED if refused else DeliveryState.PENDING,
             tries=0,
             next_at=tx.now,
             last_status=0,
-            last_error="",
+            last_error=DISABLED if refused else "",
             created_at=tx.now,
-            ended_at=0,
+            ended_at=tx.now if refused else 0,
+            kind=kind,
+            receiver=receiver,
         )
     )
     tx.ring(OUTBOX)

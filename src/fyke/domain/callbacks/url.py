@@ -66,6 +66,21 @@ class CallbackRules:
         return not self._addresses.check(host, port)
 
 
+def receiver_of(url: str, field: str = "callback_url") -> str:
+    """Return ``scheme://host:port``, in one spelling. Raise ``InvalidRequest`` for what is no URL
+    of a receiver, naming ``field``.
+    """
+    try:
+        parts = _split(url)
+        host = parse_host(parts.hostname or "")
+        name = f"[{host}]" if ":" in str(host) else str(host)
+        return f"{parts.scheme}://{name}:{_port(parts)}"
+    except BadHost as error:
+        raise InvalidRequest(f"{field}: {error}") from error
+    except InvalidRequest as error:
+        raise InvalidRequest(error.message.replace("callback_url", field, 1)) from error
+
+
 def _split(url: str) -> SplitResult:
     if not url or len(url) > MAX_URL:
         raise _refused(f"it must have 1 to {MAX_URL} characters")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from fyke.domain.billing.pricing import Prices, charge
 from fyke.domain.billing.service import settle
-from fyke.domain.callbacks.outbox import enqueue
+from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
 from fyke.domain.contracts import STOP, WORK, Transaction, run_topic
 from fyke.domain.runs.lifecycle import Event, Instruction, Step, advance
 from fyke.domain.runs.model import Outcome, Run, RunEvent
@@ -25,6 +25,7 @@ class Rules:
     hiding: frozenset[str]
     max_subtasks: int
     default_region: str
+    running_callbacks: bool = True  # runs of v2 also tell when they begin
 
 
 def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> Run | None:
@@ -109,10 +110,12 @@ def _carry_out(tx: Transaction, rules: Rules, run: Run, step: Step) -> None:
         elif instruction is Instruction.STOP_ATTEMPTS:
             tx.ring(STOP)
         elif instruction is Instruction.MARK_STARTED:
+            if rules.running_callbacks:
+                enqueue_running(tx, run)
             tx.ring(run_topic(run.id))
         elif instruction is Instruction.FINISH:
             settle(tx, rules.prices, run)
-            enqueue(tx, run)
+            enqueue_terminal(tx, run)
             tx.ring(run_topic(run.id))
             _let_others_begin(tx, run)
 

@@ -1,47 +1,63 @@
-"""Callbacks on their way."""
+"""Callbacks on their way, and what came of each try."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, literal_column, select, update
+from collections import defaultdict
+from collections.abc import Collection
+from typing import Any
 
-from fyke.domain.callbacks.model import Delivery
-from fyke.storage.sql.records import columns, many
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
+
+from fyke.domain.callbacks.model import (
+    KEPT_TRIES,
+    Delivery,
+    DeliveryFilter,
+    DeliveryKind,
+    DeliveryState,
+    Standing,
+    Try,
+)
+from fyke.storage.sql.callback_tables import callback_hosts, delivery_tries
+from fyke.storage.sql.claims import PENDING, Claims
+from fyke.storage.sql.dialects import insert_new
+from fyke.storage.sql.records import columns, many, one, record
 from fyke.storage.sql.tables import deliveries
 
-# as literal text, because a partial index is used only where the database sees its condition
-_PENDING = deliveries.c.state == literal_column("'pending'")
-_FIXED = ("id", "account_id", "run_id", "url", "payload", "created_at")
+_FIXED = ("id", "account_id", "run_id", "url", "payload", "created_at", "kind", "receiver")
 
 
-class SqlOutbox:
+class SqlOutbox(Claims):
     """``contracts.OutboxStore`` on one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     def add(self, delivery: Delivery) -> None:
-        self._db.execute(insert(deliveries), columns(delivery))
+        host = {"host": delivery.host, "next_at": 0, "standing": Standing.NEW.value}
+        self._db.execute(insert_new(self._db, callback_hosts), host)
+        self._db.execute(insert(deliveries), columns(delivery) | {"host": delivery.host})
 
-    def due(self, now: int, limit: int, claim_until: int) -> list[Delivery]:
-        """The deliveries are returned as they were before the claim."""
-        query = (
-            select(deliveries)
-            .where(_PENDING, deliveries.c.next_at <= now)
-            .order_by(deliveries.c.next_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)  # SQLAlchemy leaves it out for SQLite
+    def get(self, delivery_id: str) -> Delivery | None:
+        query = select(deliveries).where(deliveries.c.id == delivery_id)
+        return one(self._db.execute(query), Delivery)
+
+    def lock(self, delivery_id: str) -> Delivery | None:
+        query = select(deliveries).where(deliveries.c.id == delivery_id).with_for_update()
+        return one(self._db.execute(query), Delivery)
+
+    def lock_running(self, run_id: str) -> Delivery | None:
+        query = select(deliveries).where(
+            deliveries.c.run_id == run_id,
+            deliveries.c.kind == DeliveryKind.RUNNING.value,
+            PENDING,
         )
-        found = many(self._db.execute(query), Delivery)
-        if found:
-            ids = [delivery.id for delivery in found]
-            claim = update(deliveries).where(deliveries.c.id.in_(ids))
-            self._db.execute(claim.values(next_at=claim_until))
-        return found
+        return one(self._db.execute(query.with_for_update()), Delivery)
 
-    def next_due(self) -> int | None:
-        earliest = select(func.min(deliveries.c.next_at)).where(_PENDING)
-        at: int | None = self._db.execute(earliest).scalar_one()
-        return at
+    def has_terminal(self, run_id: str) -> bool:
+        query = select(deliveries.c.id).where(
+            deliveries.c.run_id == run_id, deliveries.c.kind == DeliveryKind.TERMINAL.value
+        )
+        return self._db.execute(query.limit(1)).first() is not None
 
     def save(self, delivery: Delivery) -> None:
         values = columns(delivery)
@@ -49,8 +65,60 @@ class SqlOutbox:
             del values[name]
         self._db.execute(update(deliveries).where(deliveries.c.id == delivery.id).values(**values))
 
+    def fail_pending(self, account_id: str, receiver: str, reason: str, at: int) -> int:
+        waiting = update(deliveries).where(
+            PENDING,
+            deliveries.c.account_id == account_id,
+            deliveries.c.receiver == receiver,
+            deliveries.c.claimed_until <= at,
+        )
+        failed = waiting.values(
+            state=DeliveryState.FAILED.value, last_error=reason, claimed_until=0, ended_at=at
+        )
+        return self._db.execute(failed).rowcount
+
+    def set_standing(self, host: str, standing: Standing) -> None:
+        statement = update(callback_hosts).where(
+            callback_hosts.c.host == host, callback_hosts.c.standing != standing.value
+        )
+        self._db.execute(statement.values(standing=standing.value))
+
+    def add_try(self, tried: Try) -> None:
+        self._db.execute(insert(delivery_tries), columns(tried))
+        mine = delivery_tries.c.delivery_id == tried.delivery_id
+        last = select(delivery_tries.c.seq).where(mine).order_by(delivery_tries.c.seq.desc())
+        too_old = last.offset(KEPT_TRIES).limit(1).scalar_subquery()
+        self._db.execute(delete(delivery_tries).where(mine, delivery_tries.c.seq <= too_old))
+
+    def tries_of(self, delivery_ids: Collection[str]) -> dict[str, list[Try]]:
+        query = select(delivery_tries).where(delivery_tries.c.delivery_id.in_(delivery_ids))
+        found: dict[str, list[Try]] = defaultdict(list)
+        for row in self._db.execute(query.order_by(delivery_tries.c.seq)).mappings():
+            tried = record(row, Try)
+            found[tried.delivery_id].append(tried)
+        return dict(found)
+
     def of_run(self, run_id: str) -> list[Delivery]:
-        """Oldest first."""
         query = select(deliveries).where(deliveries.c.run_id == run_id)
         order = deliveries.c.created_at, deliveries.c.id
         return many(self._db.execute(query.order_by(*order)), Delivery)
+
+    def page(
+        self, account_id: str, wanted: DeliveryFilter, *, offset: int, limit: int
+    ) -> tuple[int, list[Delivery]]:
+        conditions = _conditions(account_id, wanted)
+        count = select(func.count()).select_from(deliveries).where(*conditions)
+        order = deliveries.c.created_at.desc(), deliveries.c.id.desc()
+        page = select(deliveries).where(*conditions).order_by(*order).limit(limit).offset(offset)
+        return self._db.execute(count).scalar_one(), many(self._db.execute(page), Delivery)
+
+
+def _conditions(account_id: str, wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
+    found: list[Any] = [deliveries.c.account_id == account_id]
+    if wanted.state:
+        found.append(deliveries.c.state == wanted.state.value)
+    if wanted.host:
+        host = wanted.host.lower()
+        any_port = deliveries.c.host.startswith(f"{host}:", autoescape=True)
+        found.append(or_(deliveries.c.host == host, any_port))
+    return found

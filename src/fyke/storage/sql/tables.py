@@ -376,11 +376,32 @@ deliveries = Table(
     _text("last_error"),
     _number("created_at"),
     _number("ended_at"),
+    Column("kind", StorableText(), nullable=False, server_default="terminal"),
+    Column("receiver", StorableText(), nullable=False, server_default=""),
+    Column("host", StorableText(), nullable=False, server_default=""),
+    Column("claimed_until", BigInteger, nullable=False, server_default="0"),
     Index(None, "run_id", "created_at"),
+    Index(None, "account_id", "created_at", "id"),
 )
+# for each host the earliest that waits, from the index alone
 Index(
     "ix_deliveries_due",
+    deliveries.c.host,
     deliveries.c.next_at,
     sqlite_where=text("state = 'pending'"),
     postgresql_where=text("state = 'pending'"),
+)
+Index(
+    "ix_deliveries_claimed",
+    deliveries.c.host,
+    deliveries.c.claimed_until,
+    sqlite_where=text("claimed_until > 0"),
+    postgresql_where=text("claimed_until > 0"),
+)
+# what holds back the terminal call of its run
+Index(
+    "ix_deliveries_running",
+    deliveries.c.run_id,
+    sqlite_where=text("state = 'pending' AND kind = 'running'"),
+    postgresql_where=text("state = 'pending' AND kind = 'running'"),
 )

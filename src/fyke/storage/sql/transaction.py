@@ -18,6 +18,7 @@ from fyke.domain.contracts import (
     LedgerStore,
     OutboxStore,
     QueueStore,
+    ReceiverStore,
     RunStore,
     ScheduleStore,
     ServerStore,
@@ -32,6 +33,7 @@ from fyke.storage.sql.dialects import now_ms
 from fyke.storage.sql.ledger import SqlLedger
 from fyke.storage.sql.outbox import SqlOutbox
 from fyke.storage.sql.queue import SqlQueue
+from fyke.storage.sql.receivers import SqlReceivers
 from fyke.storage.sql.runs import SqlRuns
 from fyke.storage.sql.schedules import SqlSchedules
 from fyke.storage.sql.servers import SqlServers
@@ -66,6 +68,7 @@ class SqlTransaction:
         self.servers: ServerStore = SqlServers(connection)
         self.ledger: LedgerStore = SqlLedger(connection)
         self.outbox: OutboxStore = SqlOutbox(connection)
+        self.receivers: ReceiverStore = SqlReceivers(connection)
 
     @property
     def now(self) -> int:

@@ -1,0 +1,43 @@
+"""Who may take the last places of a server that sends callbacks.
+
+Every delivery on its way holds a place, a hanging one for 15 seconds. Receivers that fail get
+half of the places, those that nobody knows yet nine tenths, and those whose last try went well
+all of them: however many hang, the others are served.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from fyke.domain.callbacks.model import Standing
+
+AT_ONCE = 1280
+
+
+def free_places(taken: Iterable[Standing], at_once: int = AT_ONCE) -> dict[Standing, int]:
+    """How many more deliveries to hosts of each standing may begin while ``taken`` are on
+    their way.
+    """
+    held = Counter(taken)
+    failing = held[Standing.FAILING]
+    unproven = failing + held[Standing.NEW]
+    free = at_once - unproven - held[Standing.GOOD]
+    new = min(free, at_once * 9 // 10 - unproven)
+    return {
+        Standing.GOOD: max(0, free),
+        Standing.NEW: max(0, new),
+        Standing.FAILING: max(0, min(new, at_once // 2 - failing)),
+    }
+
+
+def take_place(free: dict[Standing, int], standing: Standing) -> bool:
+    """Count one more of ``standing`` down in ``free``; False when there is no place for it."""
+    if free[standing] <= 0:
+        return False
+    order = (Standing.GOOD, Standing.NEW, Standing.FAILING)
+    for each in order[: order.index(standing) + 1]:
+        free[each] -= 1
+    for narrow, wide in zip(order[1:], order, strict=False):
+        free[narrow] = min(free[narrow], free[wide])
+    return True

@@ -1,0 +1,31 @@
+"""When a receiver is switched off: five days of failures without one success."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fyke.domain.callbacks.model import Receiver
+
+DISABLE_AFTER_MS = 5 * 24 * 3600 * 1000
+DISABLED = (
+    "the receiver is switched off, because every call failed for 5 days; enable it to send again"
+)
+
+
+def after_try(receiver: Receiver, *, taken: bool, now: int) -> Receiver:
+    """Return the receiver after one more try; ``taken`` says whether the answer was a 2xx."""
+    if taken:
+        return replace(receiver, failing_since=0, disabled_at=0, last_success_at=now)
+    since = receiver.failing_since or now
+    over = now - since >= DISABLE_AFTER_MS
+    return replace(
+        receiver,
+        failing_since=since,
+        last_failure_at=now,
+        disabled_at=receiver.disabled_at or (now if over else 0),
+    )
+
+
+def enabled(receiver: Receiver) -> Receiver:
+    """Return the receiver with a clean slate: it has five days again."""
+    return replace(receiver, failing_since=0, disabled_at=0)

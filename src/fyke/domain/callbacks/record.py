@@ -1,0 +1,80 @@
+"""What becomes of a delivery after a try, with everything that follows, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fyke.domain.callbacks.model import (
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    Receiver,
+    Standing,
+    Try,
+)
+from fyke.domain.callbacks.outbox import superseded
+from fyke.domain.callbacks.receivers import DISABLED, after_try
+from fyke.domain.callbacks.schedule import next_delay
+from fyke.domain.contracts import Answer, Transaction
+
+CROWDED_MS = 1_000
+GONE = 410
+
+
+def record(
+    tx: Transaction, claimed: Delivery, answer: Answer, *, at: int, duration_ms: int
+) -> Delivery | None:
+    """Note the try that began at ``at`` and return the delivery as it is now.
+
+    None when the claim has lapsed and another server has it: what that one finds counts.
+    """
+    stored = tx.outbox.lock(claimed.id)
+    if stored is None or stored.claimed_until != claimed.claimed_until:
+        return None
+    if not answer.sent:
+        return release(tx, stored, tx.now + CROWDED_MS)
+    tx.outbox.add_try(Try(stored.id, at, answer.status, answer.error, duration_ms))
+    taken = 200 <= answer.status < 300
+    receiver = _noted(tx, stored, taken=taken)
+    tried = replace(
+        stored,
+        tries=stored.tries + 1,
+        last_status=answer.status,
+        last_error=answer.error,
+        claimed_until=0,
+    )
+    done = _after(tx, tried, receiver, taken=taken)
+    tx.outbox.save(done)
+    if receiver.disabled_at == tx.now:
+        tx.outbox.fail_pending(receiver.account_id, receiver.receiver, DISABLED, tx.now)
+    return done
+
+
+def release(tx: Transaction, claimed: Delivery, next_at: int) -> Delivery | None:
+    """Give a claim back without a try."""
+    stored = tx.outbox.lock(claimed.id)
+    if stored is None or stored.claimed_until != claimed.claimed_until:
+        return None
+    free = replace(stored, next_at=next_at, claimed_until=0)
+    tx.outbox.save(free)
+    return free
+
+
+def _noted(tx: Transaction, tried: Delivery, *, taken: bool) -> Receiver:
+    tx.outbox.set_standing(tried.host, Standing.GOOD if taken else Standing.FAILING)
+    before = tx.receivers.lock(tried.account_id, tried.receiver)
+    after = after_try(before, taken=taken, now=tx.now)
+    tx.receivers.save(after)
+    return after
+
+
+def _after(tx: Transaction, tried: Delivery, receiver: Receiver, *, taken: bool) -> Delivery:
+    if taken:
+        return replace(tried, state=DeliveryState.DELIVERED, ended_at=tx.now)
+    if tried.kind is DeliveryKind.RUNNING and tx.outbox.has_terminal(tried.run_id):
+        return superseded(tried, tx.now)
+    failed = replace(tried, state=DeliveryState.FAILED, ended_at=tx.now)
+    if receiver.disabled_at:
+        return replace(failed, last_error=tried.last_error or DISABLED)
+    wait = None if tried.last_status == GONE else next_delay(tried.tries)
+    return failed if wait is None else replace(tried, next_at=tx.now + int(wait * 1000))

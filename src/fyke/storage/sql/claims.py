@@ -1,0 +1,121 @@
+"""Which deliveries go out now: the claim, exact over all servers that share the database.
+
+The row of a host is what claimers meet at: whoever moves its ``next_at`` holds it until the
+commit, and counts what is on its way only then. Hosts are taken in one order, so that nobody
+waits in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, select, update
+
+from fyke.domain.callbacks.model import IN_FLIGHT, PACE_MS, Claim, Delivery, Standing
+from fyke.domain.callbacks.places import take_place
+from fyke.storage.sql.callback_tables import callback_hosts
+from fyke.storage.sql.records import one, took_place
+from fyke.storage.sql.tables import deliveries
+
+MOST_CLAIMS = 32  # in one transaction, so that it stays short
+
+# as literal text, because a partial index is used only where the database sees its condition
+PENDING = deliveries.c.state == literal_column("'pending'")
+_RUNNING = deliveries.alias("running")
+# nothing holds it back but time: of a run that has ended, the running call goes first
+_FREE = ~and_(
+    deliveries.c.kind == literal_column("'terminal'"),
+    exists().where(
+        _RUNNING.c.run_id == deliveries.c.run_id,
+        _RUNNING.c.state == literal_column("'pending'"),
+        _RUNNING.c.kind == literal_column("'running'"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    name: str
+    ready_at: int  # when its earliest delivery is due and its pace allows it
+    standing: Standing
+
+
+class Claims:
+    """The part of ``contracts.OutboxStore`` that decides what is sent, and when."""
+
+    _db: Connection
+
+    def claim(self, now: int, free: dict[Standing, int], claim_until: int) -> list[Claim]:
+        left = dict(free)
+        ready = [
+            host
+            for host in sorted(self._hosts(now), key=lambda host: host.ready_at)
+            if host.ready_at <= now and take_place(left, host.standing)
+        ]
+        chosen = sorted(ready[:MOST_CLAIMS], key=lambda host: host.name)
+        found = [(host, self._claim_one(host.name, now, claim_until)) for host in chosen]
+        return [Claim(delivery, host.standing) for host, delivery in found if delivery is not None]
+
+    def next_due(self, now: int, free: dict[Standing, int]) -> int | None:
+        ready = (host.ready_at for host in self._hosts(now) if free[host.standing] > 0)
+        return min(ready, default=None)
+
+    def _hosts(self, now: int) -> Iterator[_Host]:
+        """Those for which something waits and that may have one more on its way."""
+        busy = self._on_their_way(now)
+        waiting = (
+            select(deliveries.c.host, func.min(deliveries.c.next_at).label("due_at"))
+            .where(PENDING, _FREE)
+            .group_by(deliveries.c.host)
+            .subquery()
+        )
+        query = select(
+            waiting.c.host, waiting.c.due_at, callback_hosts.c.next_at, callback_hosts.c.standing
+        ).outerjoin(callback_hosts, callback_hosts.c.host == waiting.c.host)
+        for host, due_at, next_at, standing in self._db.execute(query):
+            if busy.get(host, 0) < IN_FLIGHT:
+                yield _Host(host, max(due_at, next_at or 0), Standing(standing or Standing.NEW))
+
+    def _on_their_way(self, now: int, *hosts: str) -> dict[str, int]:
+        query = select(deliveries.c.host, func.count()).where(
+            deliveries.c.claimed_until > literal_column("0"), deliveries.c.claimed_until > now
+        )
+        if hosts:
+            query = query.where(deliveries.c.host.in_(hosts))
+        found = self._db.execute(query.group_by(deliveries.c.host)).all()
+        return {str(host): int(count) for host, count in found}
+
+    def _claim_one(self, host: str, now: int, claim_until: int) -> Delivery | None:
+        if not self._take_turn(host, now):
+            return None
+        if self._on_their_way(now, host).get(host, 0) >= IN_FLIGHT:
+            return None
+        query = (
+            select(deliveries)
+            .where(PENDING, _FREE, *_due(host, now))
+            .order_by(deliveries.c.next_at, deliveries.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True, of=deliveries)  # left out for SQLite
+        )
+        found = one(self._db.execute(query), Delivery)
+        if found is None:
+            return None
+        claimed = replace(found, next_at=claim_until, claimed_until=claim_until)
+        self._db.execute(
+            update(deliveries)
+            .where(deliveries.c.id == found.id)
+            .values(next_at=claim_until, claimed_until=claim_until)
+        )
+        return claimed
+
+    def _take_turn(self, host: str, now: int) -> bool:
+        """False when another server was quicker; true also keeps it away until the commit."""
+        turn = update(callback_hosts).where(
+            callback_hosts.c.host == host, callback_hosts.c.next_at <= now
+        )
+        return took_place(self._db.execute(turn.values(next_at=now + PACE_MS)))
+
+
+def _due(host: str, now: int) -> tuple[ColumnElement[bool], ...]:
+    return deliveries.c.host == host, deliveries.c.next_at <= now
