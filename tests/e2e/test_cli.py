@@ -272,8 +272,30 @@ def test_tasks(cli: Cli, hello: Path, tmp_path: Path) -> None:
     run = cli.json("task", "run", task, "--wait")
     assert run["state"] == "succeeded"
     assert cli.platform.rows(run["slug"])[0]["url"] == "https://example.org/"
+    cli.run("task", "update", task, "--title", "Weekly", "--version", "latest")
+    shown = cli.json("task", "show", task)
+    assert (shown["title"], shown["version"], shown["run_times"]) == ("Weekly", "latest", 1)
+    assert shown["input"] == saved
     cli.run("task", "delete", task)
-    assert "Task does not exist" in cli.run("task", "show", task, code=3)[1]
+    assert "task does not exist" in cli.run("task", "show", task, code=3)[1]
+
+
+def test_schedules(cli: Cli, hello: Path, tmp_path: Path) -> None:
+    task = cli.json("task", "create", "owner/hello", "--input", "{}")["slug"]
+    assert cli.run("account", "zone", "Europe/Berlin")[0].strip() == "Europe/Berlin"
+    assert cli.json("account", "zone") == {"time_zone": "Europe/Berlin"}
+    cli.run("account", "zone", "UTC")
+    cli.run("task", "schedule", task, code=3)
+    made = cli.json("task", "schedule", task, "--weekly", "mon", "--at", "07:00")
+    assert (made["kind"], made["weekday"], made["time_zone"]) == ("weekly", 1, "UTC")
+    assert cli.json("task", "next", task, "--count", 2)["list"][0]["at"] == made["next_at"]
+    ahead = cli.json("task", "next", task, "--cron", "0 9 * * *", "--zone", "Asia/Tokyo")
+    assert len(ahead["list"]) == 10 and ahead["list"][0]["local"].endswith("T09:00:00+09:00")
+    assert "monday 07:00" in cli.run("task", "schedule", task)[0]
+    assert cli.json("task", "schedule", task, "--off")["enabled"] is False
+    assert "minute" in cli.run("task", "schedule", task, "--cron", "61 * * * *", code=2)[1]
+    cli.run("task", "schedule", task, "--remove")
+    cli.run("task", "delete", task)
 
 
 def test_accounts_and_keys(cli: Cli) -> None:
