@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fyke.cli import words
 from fyke.cli.context import Server, group, server_command
 from fyke.cli.run import RunArgument, runs
-from fyke.client import models
+
+if TYPE_CHECKING:
+    from fyke.client import models
 
 callbacks = group("Callbacks: what became of them, sending them again, receivers.")
 

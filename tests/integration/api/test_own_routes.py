@@ -9,6 +9,7 @@ import pytest
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own import answers
+from fyke.api.own.callback_answers import DeliveryList
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.results.model import AttemptBatch
 from support.api import Api, fails, start_body
@@ -126,7 +127,7 @@ async def test_behind_a_run(house: House, api: Api, run_slug: str) -> None:
     events = reads_as(answers.EventList, await api.get(f"{path}/events"))["list"]
     assert events[0]["kind"] == "Accepted"
     assert events[-1]["after"] == "succeeded"
-    assert reads_as(answers.DeliveryList, await api.get(f"{path}/deliveries")) == {"list": []}
+    assert reads_as(DeliveryList, await api.get(f"{path}/deliveries")) == {"list": []}
     for tail in ("", "/events", "/deliveries"):
         method = "GET" if tail else "DELETE"
         fails(await api.send(method, path + tail, key=house.other_key), 404, 70001)
@@ -139,9 +140,7 @@ async def test_a_callback_waits_in_the_outbox(house: House, api: Api) -> None:
     body = start_body(worker.id, callback_url="https://hooks.example/x")
     run = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
     await house.carry_out()
-    found = reads_as(answers.DeliveryList, await api.get(f"/api/fyke/runs/{run}/deliveries"))[
-        "list"
-    ]
+    found = reads_as(DeliveryList, await api.get(f"/api/fyke/runs/{run}/deliveries"))["list"]
     assert [(d["url"], d["state"], d["tries"]) for d in found] == [
         ("https://hooks.example/x", "pending", 0)
     ]
