@@ -38,6 +38,7 @@ from fyke.errors import (
 
 Data = TypeVar("Data")
 
+CODES = "x-codes"  # where a response keeps its codes until the document gets its examples
 MAX_DIGITS = 10**18 - 1  # what a whole number that comes as text may have
 SAMPLE_ULID = "01KJXSR49GEMBEZZ5FZDPVNBWK"
 
@@ -170,10 +171,10 @@ def responses(
     failure = FailureV2 if second else Failure
     reference = {"$ref": f"#/components/schemas/{failure.__name__}"}
     for status, codes in _rows(errors, second, takes_body).items():
-        content = {"schema": reference, "examples": _failures(codes, second)}
         found[status] = {
             "description": "; ".join(f"{code} {text}" for code, text in sorted(codes.items())),
-            "content": {"application/json": content},
+            "content": {"application/json": {"schema": reference}},
+            CODES: codes,
         }
     # named once, so that it is among the components: each mention costs as much as a route
     found[500]["model"] = failure
@@ -193,15 +194,16 @@ def _rows(errors: Sequence[WireError], second: bool, takes_body: bool) -> dict[i
     return dict(sorted(rows.items()))
 
 
-def _failures(codes: Mapping[int, str], second: bool) -> dict[str, Any]:
+def failures(codes: Mapping[int, str], dialect: Dialect) -> dict[str, Any]:
     """One example for each code of a status."""
+    second = dialect is V2
     return {str(code): {"value": _failure(code, text, second)} for code, text in codes.items()}
 
 
 def _failure(code: int, text: str, second: bool) -> dict[str, Any]:
     if second:
-        return {"code": code, "message": text, "request_id": SAMPLE_ULID, "details": None}
-    return {"code": code, "message": text, "data": None}
+        return {"code": int(code), "message": text, "request_id": SAMPLE_ULID, "details": None}
+    return {"code": int(code), "message": text, "data": None}
 
 
 def request(

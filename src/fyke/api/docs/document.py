@@ -16,10 +16,12 @@ from starlette.routing import BaseRoute
 
 from fyke.api.docs.examples import Examples
 from fyke.api.docs.tags import TAGS
-from fyke.api.envelope import V2_PREFIX
+from fyke.api.documents import CODES, failures
+from fyke.api.envelope import V2_PREFIX, dialect_of
 
 Document = dict[str, Any]
 
+_JSON = "application/json"
 WHOLE, V1, V2 = "", "v1", "v2"
 
 _V1_PUBLIC = frozenset({"/api/store", "/api/scraper", "/api/proxy/region"})
@@ -97,7 +99,7 @@ class Documents:
         examples = Examples(components["schemas"])
         for path, method, operation in operations_of(document):
             operation["security"] = self._security(path, method)
-            _describe_answers(operation)
+            _describe_answers(path, operation)
             examples.add(operation)
         used = {tag for _, _, operation in operations_of(document) for tag in operation["tags"]}
         document["tags"] = [
@@ -161,8 +163,11 @@ def _absent_is_not_null(schemas: Document) -> None:
                 described["anyOf"] = rest
 
 
-def _describe_answers(operation: Document) -> None:
+def _describe_answers(path: str, operation: Document) -> None:
     for status, answer in operation["responses"].items():
+        codes = answer.pop(CODES, None)
+        if codes is not None:  # FastAPI drops every null, so what has one comes in here
+            answer["content"][_JSON]["examples"] = failures(codes, dialect_of(path))
         for media in answer.get("content", {}).values():
             if "$ref" in media.get("schema", {}):
                 media["schema"].pop("type", None)  # FastAPI takes our bytes for a string

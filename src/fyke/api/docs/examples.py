@@ -6,10 +6,12 @@ value that the schema allows. A test validates every one of them against its sch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from fyke.api.docs.samples import BY_NAME, BY_OPERATION
+from fyke.api.documents import SAMPLE_ULID
 
 _PLAIN: dict[str, Any] = {
     "string": "text",
@@ -61,8 +63,9 @@ class Examples:
             return schema["example"]
         if "const" in schema:
             return schema["const"]
-        if name in BY_NAME and _fits(BY_NAME[name], schema):
-            return BY_NAME[name]
+        for likely in (BY_NAME.get(name, ...), SAMPLE_ULID if "pattern" in schema else ...):
+            if likely is not ... and _fits(likely, schema):
+                return likely
         if schema.get("enum"):
             return next((each for each in schema["enum"] if each), schema["enum"][0])
         if schema.get("default") not in (None, "", [], {}):
@@ -103,7 +106,9 @@ class Examples:
 
 
 def _fits(value: Any, schema: Schema) -> bool:
-    """Whether ``value`` has a type that ``schema`` allows, and is one of its words."""
+    """Whether ``value`` has a type that ``schema`` allows, is one of its words and looks so."""
+    if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"], value):
+        return False
     if "enum" in schema and value not in schema["enum"]:
         return False
     if "anyOf" in schema:

@@ -9,6 +9,7 @@ from fyke.api.documents import SAMPLE_ULID
 _RUN = "01KJXT2Q7Z3C5V9B8N4M6W1E0R"
 _WORKER = SAMPLE_ULID
 _TASK = "01KJXV8D5F7G9H1J3K5M7N9P1Q"
+_QUEUED = "01KJXW4M6P8R0T2V4X6Z8B1D3F"
 _INPUT = {
     "parameters": {
         "system": {"cpus": 0.25, "memory": 1024, "execute_limit_time_seconds": 600},
@@ -27,9 +28,9 @@ BY_NAME: dict[str, Any] = {
     "runId": _RUN,
     "task_slug": _TASK,
     "workerTaskId": _TASK,
-    "queueId": "22",
-    "queue_ref": "22",
-    "queue_refs": ["22", "23"],
+    "queueId": _QUEUED,
+    "queue_ref": _QUEUED,
+    "queue_refs": [_QUEUED],
     "request_id": SAMPLE_ULID,
     "key": "scraper_api_" + SAMPLE_ULID,
     "__coreclaw_data_id__": "9f2c61b0a7d34e58",

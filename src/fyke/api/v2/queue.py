@@ -57,7 +57,11 @@ QueueRefs = Annotated[
     BeforeValidator(_refs),
     Field(description=f"at most {MOST_AT_ONCE}; null is none"),
     WithJsonSchema(
-        {"type": ["array", "null"], "items": {"type": "string"}, "maxItems": MOST_AT_ONCE}
+        {
+            "type": ["array", "null"],
+            "items": {"type": ["string", "integer"]},
+            "maxItems": MOST_AT_ONCE,
+        }
     ),
 ]
 Reason = Annotated[

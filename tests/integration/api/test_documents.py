@@ -1,0 +1,186 @@
+"""The OpenAPI documents, the page and the collection: true, complete, and without other servers."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from fyke.api.docs.document import operations_of
+from fyke.api.docs.tags import TAGS
+from fyke.api.operations import PUBLIC
+from support.api import Api
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[3]
+CONVERTER = re.compile(r":[a-z]+}")
+OPEN = {(method, CONVERTER.sub("}", path)) for method, path in PUBLIC}
+DOCUMENTS = ["/openapi.json", "/api/v1/openapi.json", "/api/v2/openapi.json"]
+
+Object = dict[str, Any]
+
+
+@pytest.fixture
+async def document(api: Api) -> Object:
+    found: Object = (await api.http.get("/openapi.json")).json()
+    return found
+
+
+def faults(document: Object, schema: Object, value: Any) -> list[str]:
+    """What of ``value`` does not fit ``schema``."""
+    whole = {**schema, "components": document["components"]}
+    return [error.message for error in jsonschema_rs.Draft202012Validator(whole).iter_errors(value)]
+
+
+def bodies(operation: Object) -> Iterator[tuple[str, Object]]:
+    """Every body that an operation takes or answers, with the place where it stands."""
+    for kind, media in operation.get("requestBody", {}).get("content", {}).items():
+        yield f"request {kind}", media
+    for status, answer in operation["responses"].items():
+        for kind, media in answer.get("content", {}).items():
+            yield f"{status} {kind}", media
+
+
+def examples(media: Object) -> list[Any]:
+    if "example" in media:
+        return [media["example"]]
+    return [each["value"] for each in media.get("examples", {}).values()]
+
+
+async def test_every_example_fits_its_own_schema(document: Object) -> None:
+    wrong, checked = [], 0
+    for path, method, operation in operations_of(document):
+        for parameter in operation.get("parameters", ()):
+            for fault in faults(document, parameter["schema"], parameter["example"]):
+                wrong.append(f"{method} {path} {parameter['name']}: {fault}")
+        for place, media in bodies(operation):
+            assert examples(media), (method, path, place)
+            for example in examples(media):
+                checked += 1
+                for fault in faults(document, media["schema"], example):
+                    wrong.append(f"{method} {path} {place}: {fault}")
+    assert not wrong, "\n".join(wrong)
+    assert checked > 800
+
+
+async def test_every_operation_says_what_it_is_and_who_may_ask(document: Object) -> None:
+    ids = []
+    for path, method, operation in operations_of(document):
+        ids.append(operation["operationId"])
+        assert operation["summary"]
+        assert operation["tags"][0] in TAGS
+        free = not operation["security"] or {} in operation["security"]
+        assert free == ((method.upper(), path) in OPEN), (method, path)
+        schemes = {name for way in operation["security"] for name in way}
+        if not free:
+            assert {"bearer", "apiKey"} <= schemes
+            assert ("token" in schemes) == path.startswith("/api/v2/")
+    assert len(ids) == len(set(ids))
+    assert [tag["name"] for tag in document["tags"]] == [t for t in TAGS if t in _used(document)]
+
+
+def _used(document: Object) -> set[str]:
+    return {tag for _, _, operation in operations_of(document) for tag in operation["tags"]}
+
+
+async def test_every_error_shows_each_of_its_codes(document: Object) -> None:
+    for path, method, operation in operations_of(document):
+        for status, answer in operation["responses"].items():
+            assert "X-Request-Id" in answer["headers"]
+            assert ("Retry-After" in answer["headers"]) >= (status == "429")
+            if int(status) < 400 or "content" not in answer:
+                continue
+            named = set(re.findall(r"\b[0-9]{4,5}\b", answer["description"]))
+            shown = {str(each["code"]) for each in examples(answer["content"]["application/json"])}
+            assert shown <= named, (method, path, status)
+            assert shown
+
+
+async def test_every_path_parameter_is_described_once(document: Object) -> None:
+    for path, method, operation in operations_of(document):
+        described = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"]
+        assert sorted(described) == sorted(re.findall(r"{([^}]+)}", path)), (method, path)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+async def test_every_reference_leads_somewhere_and_every_component_is_used(
+    api: Api, path: str
+) -> None:
+    text = (await api.http.get(path)).text
+    for name in set(re.findall(r'"#/components/(schemas/[^"]+)"', text)):
+        assert f'"{name.removeprefix("schemas/")}":' in text
+    if path == "/openapi.json":
+        return
+    used = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
+    assert used == set((await api.http.get(path)).json()["components"]["schemas"])
+
+
+async def test_each_version_has_a_document_of_its_own(api: Api) -> None:
+    whole, v1, v2 = [(await api.http.get(path)).json() for path in DOCUMENTS]
+    assert len(list(operations_of(v1))) == 13
+    assert len(list(operations_of(v2))) >= 39
+    assert all(path.startswith("/api/v2/") for path in v2["paths"])
+    assert {**v1["paths"], **v2["paths"]}.items() <= whole["paths"].items()
+    for document in (whole, v1, v2):
+        assert document["openapi"].startswith("3.1.")
+        assert document["servers"][0]["url"] == "http://127.0.0.1:8100"
+
+
+async def test_the_document_names_the_address_that_it_was_asked_at(house: House) -> None:
+    from support.api import client
+
+    async with client(house.app(public_url="https://fyke.example/scraping/")) as http:
+        document = (await http.get("/openapi.json")).json()
+        assert document["servers"][0]["url"] == "https://fyke.example/scraping"
+        text = (await http.get("/docs/api/postman.json")).text
+        assert "https://fyke.example/scraping" in text
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, "/docs/api", "/docs/api/postman.json"])
+async def test_what_is_known_already_is_not_sent_again(api: Api, path: str) -> None:
+    first = await api.http.get(path, headers={"accept-encoding": "identity"})
+    assert (first.status_code, first.headers["cache-control"]) == (200, "public, no-cache")
+    assert first.headers["access-control-allow-origin"] == "*"
+    again = await api.http.get(path, headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    other = await api.http.get(path, headers={"if-none-match": '"something else"'})
+    assert other.status_code == 200
+    async with api.http.stream("GET", path, headers={"accept-encoding": "gzip"}) as answer:
+        packed = b"".join([piece async for piece in answer.aiter_raw()])
+    assert answer.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed) == first.content
+
+
+async def test_the_page_loads_nothing_from_anywhere_else(api: Api) -> None:
+    page = await api.http.get("/docs/api")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "http" not in policy
+    assert not re.search(r"https?:|//", page.text.replace("</", ""))
+    assert "<script>" not in page.text
+    files = re.findall(r'(?:src|href)="(api/[0-9a-f]{16}/[^"]+)"', page.text)
+    assert len(files) == 4
+    for name in files:
+        answer = await api.http.get(f"/docs/{name}")
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+        kind = "text/css" if name.endswith(".css") else "text/javascript"
+        assert answer.headers["content-type"].startswith(kind)
+        outdated = re.sub("[0-9a-f]{16}", "0" * 16, name)
+        assert (await api.http.get(f"/docs/{outdated}")).status_code == 404
+    assert (await api.http.get("/docs/api/0123456789abcdef/vendor.toml")).status_code == 404
+
+
+def test_the_files_of_the_page_are_those_that_were_published() -> None:
+    done = subprocess.run([sys.executable, ROOT / "script" / "vendor", "--check"], check=False)
+    assert done.returncode == 0
