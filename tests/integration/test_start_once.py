@@ -1,0 +1,147 @@
+"""A thousand starts with one key, at two servers on one PostgreSQL, of which one is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from fyke.app.folder import make_home
+from fyke.app.house import open_house
+from fyke.app.server import make_runs, make_workers
+from fyke.app.state import migrate_all
+from fyke.domain.accounts.service import Accounts
+from fyke.domain.billing.model import EntryKind
+from fyke.domain.runs.model import RunFilter
+from fyke.kit.clock import SystemClock
+from fyke.settings import Settings
+from support.house import SCHEMA
+from support.postgres import running_postgres
+from support.projects import python_project
+
+pytestmark = [pytest.mark.anyio, pytest.mark.long]
+POSTS = 1000
+
+
+class Server:
+    """``fyke serve --role server`` in a process of its own, on a port that it keeps."""
+
+    def __init__(self, settings: dict[str, str]) -> None:
+        self._settings = settings
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self._port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "fyke.cli.main", "serve", "--role", "server",
+             "--port", str(self._port)],
+            env={**os.environ, **self._settings}, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def end(self, number: int) -> None:
+        self._process.send_signal(number)
+        self._process.wait(30)
+
+    async def listens(self, http: httpx2.AsyncClient) -> None:
+        while self._process.poll() is None:
+            try:
+                await http.get(f"{self.url}/healthz")
+                return
+            except httpx2.TransportError:
+                await asyncio.sleep(0.05)
+        raise AssertionError("the server has ended")
+
+
+async def test_one_run_and_one_hold(tmp_path: Path) -> None:
+    with running_postgres() as postgres, ExitStack() as stack:
+        given = {
+            "home": str(tmp_path / "home"),
+            "database_url": postgres.new_database(),
+            "rate_limit": "0",
+            "price_cpu_hour": "1",
+        }
+        settings = Settings(**given)
+        make_home(settings)
+        migrate_all(settings)
+        key, body = await prepared(settings)
+        servers = [Server({f"FYKE_{k.upper()}": v for k, v in given.items()}) for _ in range(2)]
+        for server in servers:
+            server.start()
+            stack.callback(server.end, signal.SIGTERM)
+        async with asyncio.timeout(120):
+            slugs = await all_posts(servers, key, body)
+        assert Counter(slugs).most_common() == [(slugs[0], POSTS)]
+        await one_of_each(settings, key)
+
+
+async def prepared(settings: Settings) -> tuple[str, dict[str, Any]]:
+    """The owner's key with money behind it, and what a start says."""
+    async with open_house(settings) as house:
+        accounts = Accounts(house.storage, SystemClock())
+        _, key = await accounts.bootstrap()
+        assert key is not None
+        owner = await accounts.authenticate(key)
+        # the server makes the first key anew when it is not in the data folder
+        key = (await accounts.create_key(owner, "posts")).key
+        await accounts.credit(owner, owner.account_name, Decimal(100), Decimal(1000))
+        project = python_project("print(1)\n", schema=SCHEMA)
+        worker, _, _ = await make_workers(house).publish(owner, project, name="once")
+    custom = {"urls": [{"url": "https://a.example"}]}
+    return key, {"scraper_slug": worker.id, "input": {"parameters": {"custom": custom}}}
+
+
+async def all_posts(servers: list[Server], key: str, body: dict[str, Any]) -> list[str]:
+    """What each start was answered; whoever gets no answer asks again."""
+    answered: list[str] = []
+    limits = httpx2.Limits(max_connections=POSTS)
+    headers = {"api-key": key, "idempotency-key": "order-4711"}
+    async with httpx2.AsyncClient(limits=limits, timeout=60, headers=headers) as http:
+
+        async def post(number: int) -> None:
+            while True:
+                url = f"{servers[number % 2].url}/api/v1/scraper/run"
+                try:
+                    answer = await http.post(url, json=body)
+                except httpx2.TransportError:
+                    await asyncio.sleep(1 + number % 100 / 100)  # not all at once again
+                    continue
+                if answer.status_code == 200:
+                    answered.append(answer.json()["data"]["run_slug"])
+                    return
+                assert answer.status_code == 503, answer.text
+
+        async def kill() -> None:
+            for least in (0, 200, 600):  # the first one before anything was answered
+                while len(answered) < least:
+                    await asyncio.sleep(0.001)
+                servers[0].end(signal.SIGKILL)
+                servers[0].start()
+
+        for server in servers:
+            await server.listens(http)
+        await asyncio.gather(kill(), *(post(number) for number in range(POSTS)))
+    return answered
+
+
+async def one_of_each(settings: Settings, key: str) -> None:
+    async with open_house(settings) as house:
+        owner = await Accounts(house.storage, SystemClock()).authenticate(key)
+        runs, _ = await make_runs(house).list(owner, RunFilter(), offset=0, limit=10)
+        entries = await house.storage.read(
+            lambda tx: tx.ledger.entries(owner.account_id, limit=100)
+        )
+    assert runs == 1
+    assert [entry.kind for entry in entries].count(EntryKind.HOLD) == 1
