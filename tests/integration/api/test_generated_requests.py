@@ -1,0 +1,123 @@
+"""Requests generated from the served document: none is answered with a fault, none otherwise than
+the document says.
+
+The generator runs as a command against a listening server, as a client author would run it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.runs.model import Origin
+from support.house import House
+from support.served import Served, served
+
+RULES = Path(__file__).parent / "generated" / "schemathesis.toml"
+
+
+class Watch:
+    """The application, with every status that it answers counted."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.statuses: Counter[int] = Counter()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def counting(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                self.statuses[message["status"]] += 1
+            await send(message)
+
+        await self._app(scope, receive, counting)
+
+
+async def furnish(server: Served) -> dict[str, list[str]]:
+    """One of each thing that a path may name."""
+    house = server.house
+    worker = await house.publish()
+    custom = {"urls": [{"url": "https://a.example"}]}
+    task = await house.services.tasks.create(
+        house.owner, worker.path, "T", {"parameters": {"custom": custom}}, None
+    )
+    runs = []
+    for _ in range(2):
+        run = await house.services.runs.start_task(house.owner, task.id, "", Origin.API)
+        await house.carry_out([{"url": "https://a.example", "title": "A"}], log=["read"])
+        runs.append(run.id)
+    return {
+        "workers": [worker.id, worker.path, f"{worker.path}x"],
+        "runs": runs,
+        "tasks": [task.id],
+    }
+
+
+async def keep_running(house: House) -> None:
+    """Carry out whatever is started, so that nothing that waits for an end waits in vain."""
+    while True:
+        await house.beat()
+        await house.carry_out([{"url": "https://a.example", "title": "A"}], log=["read"])
+        await asyncio.sleep(0.05)
+
+
+def generate(
+    server: Served, folder: Path, names: dict[str, list[str]], *options: str
+) -> subprocess.CompletedProcess[str]:
+    lists = [f"[dictionaries.{kind}]\nvalues = {json.dumps(v)}\n" for kind, v in names.items()]
+    rules = folder / "rules.toml"
+    rules.write_text("\n".join([RULES.read_text(encoding="utf-8"), *lists]), encoding="utf-8")
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(rules), "run"]
+    return subprocess.run(
+        [*command, f"{server.base_url}/openapi.json", "--checks=all", "--no-color", *options],
+        env={**os.environ, "FYKE_TEST_KEY": server.house.owner_key},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=3600,
+    )
+
+
+@pytest.mark.timeout(3700)
+@pytest.mark.parametrize(
+    ("options", "at_least"),
+    [
+        pytest.param(["--phases=fuzzing", "--max-examples=1", "--max-time=6"], 50, id="share"),
+        pytest.param(
+            ["--phases=examples,coverage,fuzzing", "--max-examples=60"],
+            10_000,
+            id="all",
+            marks=pytest.mark.long,
+        ),
+    ],
+)
+def test_every_answer_is_as_the_document_says(
+    tmp_path: Path, templates: Path, options: list[str], at_least: int
+) -> None:
+    watches: list[Watch] = []
+
+    def around(app: Any) -> Watch:
+        watches.append(Watch(app))
+        return watches[0]
+
+    with served(
+        tmp_path, templates, around=around, sync_wait_seconds=0.01, guesses=10**9
+    ) as server:
+        names = server.do(furnish(server))
+        runner = asyncio.run_coroutine_threadsafe(keep_running(server.house), server.loop)
+        done = generate(
+            server, tmp_path, names, "--seed=3", "--warnings=off", "--request-timeout=30", *options
+        )
+        assert not runner.done()
+        runner.cancel()
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    statuses = watches[0].statuses
+    assert sum(statuses.values()) >= at_least, statuses
+    assert not [status for status in statuses if status >= 500 and status != 503], statuses

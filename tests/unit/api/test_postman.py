@@ -1,0 +1,67 @@
+"""The collection: every operation once, in Postman's own form, with two variables to set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fyke.api.docs.postman import collection
+
+OPERATION = {
+    "summary": "Do it",
+    "tags": ["Runs"],
+    "security": [{"bearer": []}],
+    "parameters": [
+        {"name": "runId", "in": "path", "required": True, "example": "R1"},
+        {"name": "limit", "in": "query", "required": False, "example": 20},
+        {"name": "search", "in": "query", "required": True, "example": "x"},
+        {"name": "Idempotency-Key", "in": "header", "example": "k"},
+    ],
+    "requestBody": {"content": {"application/json": {"example": {"a": None}}}},
+}
+DOCUMENT = {
+    "info": {"title": "Fyke", "description": "About"},
+    "servers": [{"url": "https://fyke.example"}],
+    "tags": [{"name": "Runs", "description": "Running"}],
+    "paths": {
+        "/api/v2/runs/{runId}/do": {"post": OPERATION},
+        "/healthz": {"get": {"summary": "Up", "tags": ["Runs"], "security": []}},
+    },
+}
+
+
+def request_at(*places: int) -> dict[str, Any]:
+    node: Any = collection(DOCUMENT)
+    for place in places:
+        node = node["item"][place]
+    found: dict[str, Any] = node["request"]
+    return found
+
+
+def test_it_has_its_form_its_variables_and_its_folders() -> None:
+    made = collection(DOCUMENT)
+    assert made["info"]["schema"].endswith("/v2.1.0/collection.json")
+    assert {v["key"]: v["value"] for v in made["variable"]} == {
+        "base_url": "https://fyke.example",
+        "api_key": "",
+    }
+    assert [folder["name"] for folder in made["item"]] == ["API v2", "This server"]
+    assert made["item"][0]["item"][0]["name"] == "Runs"
+
+
+def test_a_request_has_its_path_its_parameters_and_its_body() -> None:
+    request = request_at(0, 0, 0)
+    url = request["url"]
+    assert url["raw"] == "{{base_url}}/api/v2/runs/:runId/do?search=x"
+    assert url["path"] == ["api", "v2", "runs", ":runId", "do"]
+    assert url["variable"] == [{"key": "runId", "value": "R1"}]
+    assert url["query"] == [
+        {"key": "limit", "value": "20", "disabled": True},
+        {"key": "search", "value": "x"},
+    ]
+    assert request["header"][0] == {"key": "Idempotency-Key", "value": "k", "disabled": True}
+    assert request["body"]["raw"] == '{\n  "a": null\n}'
+
+
+def test_what_anybody_may_ask_is_sent_without_a_key() -> None:
+    assert request_at(1, 0, 0)["auth"] == {"type": "noauth"}
+    assert "auth" not in request_at(0, 0, 0)
