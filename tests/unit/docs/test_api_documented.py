@@ -87,6 +87,7 @@ async def test_every_field_is_named_in_the_section_of_its_operation(app: Any) ->
     shared = {
         "POST /api/v1/scraper/run": text,
         "POST /api/v1/task/run": text,
+        "POST /api/v2/workers/{workerId}/runs": text,
         "POST /api/v1/run/list": text,
         "POST /api/fyke/accounts": text,
         # what a run shows, takes and gives is told once for a run by its id, once for the newest
