@@ -112,9 +112,9 @@ async def test_it_waits_for_a_sync_run(house: House, api: Api) -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.SUCCEEDED, Outcome.TIMEOUT])
 async def test_its_polling_ends_with_every_run(house: House, api: Api, outcome: Outcome) -> None:
-    await house.publish()
+    worker = await house.publish()
     cli = cli2_client(api.http, house.owner_key)
-    run = (await cli.post(f"{WORKER}/runs", {"input": WRAPPED}))["run_slug"]
+    run = (await cli.post(f"/api/v2/workers/{worker.id}/runs", {"input": WRAPPED}))["run_slug"]
     path = f"/api/v2/worker-runs/{run}"
     terminal = {"succeeded", "failed", "aborting"}
     assert (await cli.get(path))["status"].lower() not in terminal

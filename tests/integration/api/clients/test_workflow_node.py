@@ -131,9 +131,12 @@ async def test_the_task_picker_and_a_run_of_what_was_picked(house: House, api: A
 
 
 async def test_return_all_stops_at_a_short_page(house: House, api: Api) -> None:
-    await house.publish()
+    worker = await house.publish()
     node = n8n_client(api.http, house.owner_key)
-    runs = [(await node.post(f"{PATH}/runs", {"input": INPUT}))["run_slug"] for _ in range(3)]
+    runs = [
+        (await node.post(f"/api/v2/workers/{worker.id}/runs", {"input": INPUT}))["run_slug"]
+        for _ in range(3)
+    ]
     seen: list[str] = []
     for offset in range(1, 5):
         rows = array_of(await node.get(f"/api/v2/worker-runs?offset={offset}&limit=2"))

@@ -119,7 +119,7 @@ async def test_a_sample_knows_every_word_on_its_way_and_raises_with_the_log(
 ) -> None:
     """``ready`` and ``running`` go on, ``succeeded`` is well, ``failed`` and ``aborting`` make it
     read the log; any other word, ``aborted`` too, is an error that it cannot explain."""
-    await house.publish()
+    worker = await house.publish()
     headers = {"Authorization": f"Bearer {house.owner_key}"}
     base = "/api/v2/worker-runs"
 
@@ -129,12 +129,12 @@ async def test_a_sample_knows_every_word_on_its_way_and_raises_with_the_log(
         assert answer.json()["request_id"]
         return answer.json()["data"]
 
-    for ended, word in (
-        (Outcome.SUCCEEDED, "succeeded"),
-        (Outcome.EXIT_CODE, "failed"),
-        (Outcome.ABORTED, "aborting"),
+    for ref, ended, word in (
+        (worker.id, Outcome.SUCCEEDED, "succeeded"),
+        ("owner~reader", Outcome.EXIT_CODE, "failed"),
+        ("owner%7Ereader", Outcome.ABORTED, "aborting"),
     ):
-        started = await data("POST", "/api/v2/workers/owner%7Ereader/runs", RUN_BODY)
+        started = await data("POST", f"/api/v2/workers/{ref}/runs", RUN_BODY)
         run = started["run_slug"]
         assert (await data("GET", f"{base}/{run}"))["status"] == "ready"
         [lease] = await house.begin()
