@@ -49,6 +49,12 @@ _HEADERS = {
         "schema": {"type": "string"},
         "example": "01KJXSR49GEMBEZZ5FZDPVNBWK",
     },
+    "RateLimit": {
+        "description": "What is left of the limit (`r`) and the seconds until it is whole (`t`); "
+        "absent where nothing is limited.",
+        "schema": {"type": "string"},
+        "example": '"default";r=119;t=1',
+    },
     "RetryAfter": {
         "description": "Seconds to wait before the next try.",
         "required": True,
@@ -172,6 +178,7 @@ def _describe_answers(path: str, operation: Document) -> None:
             if "$ref" in media.get("schema", {}):
                 media["schema"].pop("type", None)  # FastAPI takes our bytes for a string
         headers = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+        headers["RateLimit"] = {"$ref": "#/components/headers/RateLimit"}
         if status == "429":
             headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
         answer["headers"] = headers | answer.get("headers", {})
