@@ -9,7 +9,7 @@ from fyke.api.documents import SAMPLE_ULID
 _RUN = "01KJXT2Q7Z3C5V9B8N4M6W1E0R"
 _WORKER = SAMPLE_ULID
 _TASK = "01KJXV8D5F7G9H1J3K5M7N9P1Q"
-_QUEUED = "01KJXW4M6P8R0T2V4X6Z8B1D3F"
+_QUEUED = "1785916800123456789"
 _INPUT = {
     "parameters": {
         "system": {"cpus": 0.25, "memory": 1024, "execute_limit_time_seconds": 600},
@@ -57,6 +57,9 @@ BY_NAME: dict[str, Any] = {
     "reason": "no longer needed",
     "version": "v1.0.1",
     "code": "US",
+    "time_zone": "Europe/Berlin",
+    "zone": "Europe/Berlin",
+    "plan": "pro",
     # addresses
     "callback_url": "https://example.org/hooks/runs",
     "url": "https://example.org/hooks/runs",
@@ -103,5 +106,6 @@ BY_OPERATION: dict[str, Any] = {
     "startRunV1": {"scraper_slug": _WORKER, "is_async": True, "input": _INPUT},
     "runWorker": {"is_async": True, "input": _INPUT},
     "queuedRunWorker": {"input": _INPUT},
+    "creditAccount": {"usd": "10.00", "traffic_mb": "1000"},
     "listRunsV1": {"page_index": 1, "page_size": 20, "status": 3},
 }
