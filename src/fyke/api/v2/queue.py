@@ -12,7 +12,7 @@ from fyke.api.documents import Answer
 from fyke.api.envelope import encode
 from fyke.api.errors import TABLE_V2
 from fyke.api.operations import Call, Operation
-from fyke.api.v1.answers import Ulid, Whole
+from fyke.api.v1.answers import Whole
 from fyke.api.v2.catalog import tilde_path
 from fyke.api.v2.catalog_answers import WorkerPath
 from fyke.api.v2.fields import Page, RunBody, WorkerRef, page
@@ -99,17 +99,18 @@ class ReleaseOfOne(Wire):
     reason: Reason = ""
 
 
+QueueRef = Annotated[str, Field(pattern="^[0-9]{19}$", description="a whole number, as text")]
 QueueStatus = Annotated[str, Field(description="`waiting`, or `inactive` for good")]
 
 
 class QueuedRun(Answer):
-    queue_ref: Ulid
+    queue_ref: QueueRef
     queue_status: QueueStatus
     queued: Annotated[bool, Field(description="true")]
 
 
 class QueueItemView(Answer):
-    queue_ref: Ulid
+    queue_ref: QueueRef
     queue_status: QueueStatus
     worker_slug: str
     worker_path: WorkerPath

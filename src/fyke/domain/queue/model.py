@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class QueueItem:
     """A start that is held. Once it has been activated or released it waits no more, for good.
 
-    ``input_json`` is the whole object with ``parameters``; ``reason`` says why it waits, or why it
-    no longer does. Times in ms, 0 = not yet.
+    ``id`` is a decimal number as text. ``input_json`` is the whole object with ``parameters``;
+    ``reason`` says why it waits, or why it no longer does. Times in ms, 0 = not yet.
     """
 
     id: str

@@ -36,7 +36,7 @@ from fyke.errors import (
     VersionUnavailable,
     WorkerNotFound,
 )
-from fyke.kit.ids import new_ulid
+from fyke.kit.ids import new_number
 
 WAITS = "waits for activation"
 NOT_WAITING = "item is not in waiting state"
@@ -91,7 +91,7 @@ class RunQueue:
         run, _, _ = await self._runs.prepare(caller, request)
         self._runs.refuse_without_space()
         item = QueueItem(
-            id=new_ulid(),
+            id="",
             account_id=run.account_id,
             worker_id=run.worker_id,
             version=run.version,
@@ -108,8 +108,8 @@ class RunQueue:
     def _add(
         self, tx: Transaction, caller: Caller, request: StartRequest, run: Run, item: QueueItem
     ) -> QueueItem:
-        key = request.key
-        earlier = claim(tx, caller, key, Started.QUEUE_ITEM, item.id) if key else None
+        key, number = request.key, _free_number(tx)
+        earlier = claim(tx, caller, key, Started.QUEUE_ITEM, number) if key else None
         if earlier is not None:
             return _still_there(tx, earlier)
         refuse_deleted(tx, item.worker_id)
@@ -119,7 +119,7 @@ class RunQueue:
                 f"Request refused: {MOST_WAITING} items wait in the run queue already; "
                 "activate or release some of them"
             )
-        dated = replace(item, reason=self._too_poor(tx, run), created_at=tx.now)
+        dated = replace(item, id=number, reason=self._too_poor(tx, run), created_at=tx.now)
         tx.queue.add(dated)
         return dated
 
@@ -205,6 +205,14 @@ def _release(tx: Transaction, caller: Caller, ref: str, text: str) -> Result:
         return Result(ref, UNKNOWN)
     ended = tx.queue.end(item.id, tx.now, text)
     return Result(ref, "" if ended else NOT_WAITING)
+
+
+def _free_number(tx: Transaction) -> str:
+    """A name that no item has. It is a number, because clients may keep it as one."""
+    number = new_number(tx.now)
+    while tx.queue.get(number) is not None:
+        number = new_number(tx.now)
+    return number
 
 
 def _own(tx: Transaction, caller: Caller, ref: str) -> QueueItem | None:

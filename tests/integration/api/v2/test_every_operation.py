@@ -3,11 +3,13 @@
 ``SHAPES`` says what an answer is made of: exactly these keys, exactly these JSON types. It is
 written from the contract and knows nothing of the models that the server documents itself with.
 A key with a question mark may be absent; a list holds at least one entry; a set holds the words
-that are allowed. An operation without an entry fails, here and in the served document.
+that are allowed, a pattern the texts. An operation without an entry fails, here and in the served
+document.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -106,8 +108,9 @@ SYSTEM = {
 }
 FIELD = {"name": str, "type": str, "editor": str, "required?": bool}
 SCHEMA = {"description": str, "b": str, "properties": [FIELD]}
+NUMBER = re.compile(r"[1-9]\d*")
 ITEM = {
-    "queue_ref": str,
+    "queue_ref": NUMBER,
     "queue_status": {"waiting", "inactive"},
     "worker_slug": str,
     "worker_path": str,
@@ -162,7 +165,7 @@ SHAPES: dict[str, Any] = {
     "updateWorkerTaskInput": {},
     "runWorkerTask": STARTED,
     "deleteWorkerTask": None,
-    "queuedRunWorker": {"queue_ref": str, "queue_status": {"waiting"}, "queued": bool},
+    "queuedRunWorker": {"queue_ref": NUMBER, "queue_status": {"waiting"}, "queued": bool},
     "listRunQueueItems": PAGE | {"list": [ITEM]},
     "activateRunQueueItems": OUTCOMES,
     "releaseRunQueueItems": OUTCOMES,
@@ -204,6 +207,9 @@ def differences(shape: Any, value: Any, at: str) -> list[str]:
         return [line for lines in each for line in lines]
     if isinstance(shape, set):
         return [] if value in shape else [f"{at} is {value!r}"]
+    if isinstance(shape, re.Pattern):
+        fits = type(value) is str and shape.fullmatch(value)
+        return [] if fits else [f"{at} is {value!r}"]
     right = value == list(shape) if isinstance(shape, tuple) else type(value) is shape
     return [] if right or (shape is None and value is None) else [f"{at} is {value!r}"]
 
@@ -285,7 +291,7 @@ async def test_no_operation_is_left_out(house: House) -> None:
 
 
 def test_a_difference_is_seen() -> None:
-    shape = {"a": int, "b?": [str], "c": {"x"}}
+    shape = {"a": int, "b?": [str], "c": {"x"}, "f?": NUMBER}
     assert differences(shape, {"a": 1, "c": "x"}, "d") == []
     for value, told in (
         ({"a": True, "c": "x"}, "d.a is True"),
@@ -294,6 +300,8 @@ def test_a_difference_is_seen() -> None:
         ({"c": "x"}, "d.a is missing"),
         ({"a": 1, "c": "x", "e": 0}, "d.e is not in the table"),
         ({"a": 1, "c": "y"}, "d.c is 'y'"),
+        ({"a": 1, "c": "x", "f": "0x"}, "d.f is '0x'"),
+        ({"a": 1, "c": "x", "f": 7}, "d.f is 7"),
         ({"a": 1, "c": "x", "b": []}, "d.b has no entry: []"),
         ({"a": 1, "c": "x", "b": ["k", 2]}, "d.b[] is 2"),
         ([], "d is []"),
