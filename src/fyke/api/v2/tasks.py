@@ -164,7 +164,7 @@ class TaskOperations:
         found: dict[str, Any] = {"count": 0, "list": []}
         try:
             ref = wanted.worker_id.strip()
-            worker_id = (await self.workers.find(call.caller, ref)).id if ref else ""
+            worker_id = (await self.workers.of_runs(call.caller, ref)).id if ref else ""
         except WorkerNotFound:
             pass  # a filter that fits nothing is no error
         else:

@@ -142,7 +142,7 @@ class Workers:
         return await self._storage.read(lambda tx: find_worker(tx, caller, ref))
 
     async def of_runs(self, caller: Caller, ref: str) -> Worker:
-        """Return the worker whose past runs are asked for: also a deleted one, by its id."""
+        """Return the worker whose runs or tasks are asked for: also a deleted one, by its id."""
         return await self._storage.read(lambda tx: find_past_worker(tx, caller, ref))
 
     async def own_page(

@@ -82,6 +82,19 @@ async def test_its_runs_stay_readable(house: House, api: Api) -> None:
     fails(await api.post(f"{WORKERS}/{worker.id}/runs/last/rerun"), 404, 50001)
 
 
+async def test_its_tasks_are_found_by_its_id(house: House, api: Api) -> None:
+    worker, kept = await house.publish(), await house.publish("kept")
+    saved = {"title": "Daily", "input": start_body(worker.id)["input"]}
+    tasks = {
+        made.id: (await api.ok("/api/v2/worker-tasks", saved | {"worker_id": made.id}))["slug"]
+        for made in (worker, kept)
+    }
+    await delete(api, worker.id)
+    for ref, found in ((worker.id, [tasks[worker.id]]), ("owner~reader", [])):
+        listed = await api.get("/api/v2/worker-tasks", params={"worker_id": ref})
+        assert [task["slug"] for task in listed.json()["data"]["list"]] == found
+
+
 async def test_what_waits_fails_and_what_runs_goes_on(house: House, api: Api) -> None:
     worker = await house.publish()
     body = start_body(worker.id, callback_url="https://hooks.example/x")
