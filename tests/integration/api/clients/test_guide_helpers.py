@@ -29,17 +29,17 @@ SCHEMA = {
 
 async def test_the_retry_helper_loops_while_the_body_says_4290(house: House) -> None:
     """It reads the body of every answer, and waits 1, 2, 4, 8 and 16 of its units."""
-    unit = 0.01
-    async with client(house.app(rate_limit=20, rate_burst=2)) as http:
+    unit = 0.05
+    async with client(house.app(rate_limit=5, rate_burst=1)) as http:
         headers = {"api-key": house.owner_key, "Content-Type": "application/json"}
 
         async def ask() -> Any:
             return (await http.post("/api/v1/account/info", json={}, headers=headers)).json()
 
-        answers = [await ask() for _ in range(4)]
-        assert 4290 in [answer["code"] for answer in answers]
-        waits: list[int] = []
         result = await ask()
+        while result["code"] != 4290:  # faster than the limit, however slow this machine is
+            result = await ask()
+        waits: list[int] = []
         while result["code"] == 4290 and len(waits) < 5:
             waits.append(2 ** len(waits))
             await asyncio.sleep(waits[-1] * unit)

@@ -63,7 +63,7 @@ async def test_an_error_brings_message_details_and_request(house: House, api: Ap
 
 async def test_its_retries_get_through_a_limit(house: House) -> None:
     """GET only, at 429 and from 500 on, five times in all; its seconds are shortened here."""
-    async with client(house.app(rate_limit=20, rate_burst=1)) as http:
+    async with client(house.app(rate_limit=5, rate_burst=1)) as http:
         seen: list[int] = []
 
         async def get(path: str) -> Any:
@@ -76,12 +76,11 @@ async def test_its_retries_get_through_a_limit(house: House) -> None:
                     break
                 assert answer.json()["code"] == 13000
                 assert int(answer.headers["retry-after"]) <= 8
-                await asyncio.sleep(0.02 * 2**attempt)
+                await asyncio.sleep(0.05 * 2**attempt)
             return n8n(answer)
 
-        for _ in range(3):
+        while 429 not in seen:  # faster than the limit, however slow this machine is
             assert await get("/api/v2/users/account")
-    assert 429 in seen
     assert seen[-1] == 200
 
 
