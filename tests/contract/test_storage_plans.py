@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from fyke.domain.accounts.plans import Plan
-from fyke.domain.contracts import Lease, Room, Transaction
+from fyke.domain.billing.pricing import Prices
+from fyke.domain.contracts import WORK, Lease, Room, Transaction, run_topic
 from fyke.domain.queue.model import QueueItem
 from fyke.domain.runs.admission import refuse_beyond_plan
+from fyke.domain.runs.lifecycle import AbortRequested, AttemptStarted, Event, SubtaskEnded
 from fyke.domain.runs.model import Outcome, Run, RunState
+from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import PlanLimitReached
 from fyke.storage.sql.storage import open_storage
 from support import records
@@ -119,6 +122,29 @@ async def test_a_run_that_is_being_ended_still_takes_its_place(state: State) -> 
     assert await state.read(lambda tx: tx.admission.open(owner, 2)) == 2
 
 
+@pytest.mark.parametrize("plan", [Plan.FREE, Plan.UNLIMITED])
+async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_hold_others(
+    state: State, plan: Plan
+) -> None:
+    _, [first, second, _] = await state.write(seeded(plan, [1, 1, 1]))
+    rules = Rules(Prices(), frozenset(), max_subtasks=10, default_region="")
+    woken = plan.most is not None
+
+    def moved(event: Event, run: Run) -> Any:
+        return lambda tx: apply(tx, rules, run, event, "test")
+
+    running = await state.write(moved(AttemptStarted(), first))
+    assert WORK not in state.rings  # room is taken
+    await state.write(moved(SubtaskEnded(0, 1, Outcome.SUCCEEDED, ""), running))
+    assert (state.rings.count(run_topic(first.id)), WORK in state.rings) == (2, woken)
+    state.rings.clear()
+    await state.write(moved(AbortRequested(alive=0), second))
+    assert (WORK in state.rings) is woken
+    state.rings.clear()
+    assert await state.write(moved(AbortRequested(alive=0), second)) is None  # it was too late
+    assert state.rings == []
+
+
 async def test_two_storages_lease_at_once_and_no_plan_is_overdrawn(state: State) -> None:
     plans = {Plan.FREE: 2, Plan.STARTER: 5, Plan.PRO: 10}
     owners = {
@@ -191,7 +217,7 @@ async def test_direct_starts_of_two_servers_pass_exactly_as_often_as_the_plan_al
 async def test_an_item_of_the_queue_ends_once_however_many_want_it(state: State) -> None:
     owner, worker_id = await state.write(records.seed)
     item = QueueItem(records.ordered_id(), owner, worker_id, "1.0.0", "{}", "", True, "", "", 5, 0)
-    await state.write(lambda tx: tx.queue.add(item))
+    number = await state.write(lambda tx: tx.queue.add(item))
     other = open_storage(state.url, durable=False, ring=str, hiding=frozenset())
     try:
         won = await asyncio.gather(
@@ -205,11 +231,36 @@ async def test_an_item_of_the_queue_ends_once_however_many_want_it(state: State)
     assert won.count(True) == 1
     assert not await state.write(lambda tx: tx.queue.explain(item.id, "why"))
     count, found = await state.read(lambda tx: tx.queue.page(owner, False, offset=0, limit=9))
-    assert (count, found) == (1, [replace(item, waiting=False, reason="gone", ended_at=9)])
+    assert (count, found) == (
+        1,
+        [replace(item, number=number, waiting=False, reason="gone", ended_at=9)],
+    )
     assert await state.read(lambda tx: tx.queue.page(owner, True, offset=0, limit=9)) == (0, [])
     assert await state.write(lambda tx: tx.queue.forget(9, 5)) == 0
     assert await state.write(lambda tx: tx.queue.forget(10, 5)) == 1
     assert await state.read(lambda tx: tx.queue.get(item.id)) is None
+    assert await state.read(lambda tx: tx.queue.numbered(number)) is None
+
+
+async def test_numbers_of_the_queue_grow_and_are_never_given_again(state: State) -> None:
+    owner, worker_id = await state.write(records.seed)
+    first = QueueItem(records.ordered_id(), owner, worker_id, "1.0.0", "{}", "", True, "", "", 5, 0)
+    numbers = []
+    other = open_storage(state.url, durable=False, ring=str, hiding=frozenset())
+    try:
+        for storage in (state.storage, other, state.storage):
+            item = replace(first, id=records.ordered_id())
+            numbers.append(await storage.write(lambda tx, item=item: tx.queue.add(item)))
+            found = await state.read(lambda tx: tx.queue.numbered(numbers[-1]))
+            assert found == replace(item, number=numbers[-1])
+            assert await state.read(lambda tx, item=item: tx.queue.get(item.id)) == found
+            # the last one goes, and its number with it
+            await storage.write(lambda tx, item=item: tx.queue.end(item.id, 9, "gone"))
+            assert await storage.write(lambda tx: tx.queue.forget(10, 5)) == 1
+    finally:
+        await other.close()
+    assert 0 < numbers[0] < numbers[1] < numbers[2]
+    assert await state.read(lambda tx: tx.queue.numbered(2**63 - 1)) is None
 
 
 async def test_servers_are_counted_by_their_last_sign_of_life(state: State) -> None:

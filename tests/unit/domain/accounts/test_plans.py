@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.accounts.plans import Plan, full, plan_named
+from fyke.errors import InvalidRequest
+
+
+def test_how_many_runs_each_plan_lets_be_under_way() -> None:
+    assert {plan.value: plan.most for plan in Plan} == {
+        "free": 2,
+        "starter": 5,
+        "pro": 10,
+        "business": 50,
+        "unlimited": None,
+    }
+
+
+@pytest.mark.parametrize("name", ["pro", "PRO", " Pro\n"])
+def test_a_plan_is_named_in_capitals_or_small_letters(name: str) -> None:
+    assert plan_named(name) is Plan.PRO
+
+
+@pytest.mark.parametrize("name", ["", "professional", "free, pro", "x" * 1000])
+def test_an_unknown_plan_is_refused_with_those_there_are(name: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        plan_named(name)
+    assert refused.value.message.startswith("plan: there is no plan ")
+    assert refused.value.message.endswith("use one of free, starter, pro, business, unlimited")
+    assert len(refused.value.message) < 150  # whatever was sent
+
+
+def test_a_full_plan_says_how_many_it_allows() -> None:
+    assert full(Plan.FREE) == "the plan free allows 2 runs at once, and as many are there"

@@ -1,0 +1,153 @@
+"""Who counts as a server, and from when on the others have its share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pytest
+
+from fyke.api.ratelimit import RateShare, TokenBuckets
+from fyke.domain.contracts import SERVERS
+from fyke.kit.clock import ManualClock
+from fyke.timers.servers import BEAT_SECONDS, SILENCE_MS, ServerTimer
+
+pytestmark = pytest.mark.anyio
+T = TypeVar("T")
+
+
+@dataclass
+class Beats:
+    """Signs of life by server; the one database of all."""
+
+    clock: ManualClock
+    at: dict[str, int] = field(default_factory=dict)
+    rings: list[str] = field(default_factory=list)
+
+    @property
+    def now(self) -> int:
+        return self.clock.now_ms()
+
+    @property
+    def servers(self) -> Beats:
+        return self
+
+    def beat(self, server_id: str, now: int) -> None:
+        self.at[server_id] = now
+
+    def living(self, since: int) -> int:
+        return sum(at >= since for at in self.at.values())
+
+    def drop(self, server_id: str) -> None:
+        del self.at[server_id]
+
+    def drop_silent(self, since: int) -> None:
+        self.at = {server: at for server, at in self.at.items() if at >= since}
+
+    def ring(self, topic: str) -> None:
+        self.rings.append(topic)
+
+    async def write(self, work: Callable[[Any], T]) -> T:
+        return work(self)
+
+
+class Ended(Exception):
+    """The script of the bell is over."""
+
+
+@dataclass
+class Bell:
+    """Lets so many waits pass, each as long as it was asked to last."""
+
+    clock: ManualClock
+    passing: int = 0
+    waits: list[tuple[frozenset[str], float]] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[Bell]:
+        yield self
+
+    async def wait(self, topics: frozenset[str], timeout: float) -> None:
+        self.waits.append((topics, timeout))
+        if not self.passing:
+            raise Ended
+        self.passing -= 1
+        self.clock.advance(timeout)
+        await asyncio.sleep(0)
+
+
+@dataclass
+class Server:
+    """One server with the limit of 60 requests a second that all of them share."""
+
+    beats: Beats
+    bell: Bell
+    share: RateShare = field(default_factory=RateShare)
+
+    def __post_init__(self) -> None:
+        self.timer = ServerTimer(self.beats, self.bell, self.share.counted)  # type: ignore[arg-type]  # only what it uses
+        self.buckets = TokenBuckets(60, 120, self.beats.clock, self.share)
+
+    async def beat(self, times: int = 1) -> None:
+        """Beat so often, with the usual pause in between."""
+        self.bell.passing = times - 1
+        with pytest.raises(Ended):
+            await self.timer.tick()
+
+    def allowed(self) -> int:
+        """How many requests pass at once after a pause that has filled the bucket."""
+        return [self.buckets.take("key") for _ in range(200)].count(0)
+
+
+def two() -> tuple[Server, Server]:
+    store = Beats(ManualClock())
+    first, second = (Server(store, Bell(store.clock)) for _ in range(2))
+    return first, second
+
+
+async def test_the_share_of_a_killed_server_goes_to_the_others_once_it_was_silent_for_long() -> (
+    None
+):
+    first, second = two()
+    await first.timer.join()
+    await second.timer.join()  # and never beats again: it was killed
+    beats = int(SILENCE_MS / 1000 / BEAT_SECONDS)
+    await first.beat(beats + 1)
+    assert first.share.servers == 2  # it may be late only
+    assert first.allowed() == 60
+    await first.beat(2)
+    assert first.share.servers == 1
+    first.beats.clock.advance(60)
+    assert first.allowed() == 120
+    assert len(first.beats.at) == 1  # and nothing is left of it
+
+
+async def test_who_comes_and_who_goes_in_order_is_counted_at_the_next_ring() -> None:
+    first, second = two()
+    await first.timer.join()
+    assert (first.share.servers, first.beats.rings) == (1, [SERVERS])
+    await second.timer.join()
+    assert (second.share.servers, first.beats.rings) == (2, [SERVERS] * 2)
+    await first.beat()
+    assert first.share.servers == 2
+    assert first.bell.waits == [(frozenset({SERVERS}), BEAT_SECONDS)]
+    await second.timer.leave()
+    assert first.beats.rings == [SERVERS] * 3
+    await first.beat()
+    assert first.share.servers == 1
+    assert len(first.beats.rings) == 3  # an ordinary beat disturbs nobody
+
+
+async def test_a_server_that_comes_back_from_a_long_pause_is_counted_again() -> None:
+    first, second = two()
+    await first.timer.join()
+    await second.timer.join()
+    first.beats.clock.advance(SILENCE_MS / 1000 + 1)
+    await first.beat()
+    assert first.share.servers == 1
+    await second.beat()
+    await first.beat()
+    assert (first.share.servers, second.share.servers) == (2, 2)
