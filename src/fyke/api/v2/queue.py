@@ -19,7 +19,7 @@ from fyke.api.v2.fields import Page, RunBody, WorkerRef, page
 from fyke.api.v2.starts import start_request
 from fyke.api.v2.words import seconds
 from fyke.domain.queue.service import MOST_AT_ONCE, Listed, Result, RunQueue
-from fyke.errors import Refused, RunRefused, VersionUnavailable, WorkerNotFound
+from fyke.errors import Forbidden, Refused, RunRefused, VersionUnavailable, WorkerNotFound
 
 WAITING = "waiting"
 INACTIVE = "inactive"
@@ -99,7 +99,9 @@ class ReleaseOfOne(Wire):
     reason: Reason = ""
 
 
-QueueRef = Annotated[str, Field(pattern="^[0-9]{19}$", description="a whole number, as text")]
+QueueRef = Annotated[
+    str, Field(pattern="^[1-9][0-9]{0,18}$", description="a whole number, as text")
+]
 QueueStatus = Annotated[str, Field(description="`waiting`, or `inactive` for good")]
 
 
@@ -155,7 +157,7 @@ class QueueOperations:
         return [self._hold(), self._list(), *self._changes()]
 
     def _hold(self) -> Operation[Any]:
-        refused = (WorkerNotFound, VersionUnavailable, RunRefused, Refused)
+        refused = (WorkerNotFound, VersionUnavailable, RunRefused, Refused, Forbidden)
         return Operation(
             "POST",
             "/api/v2/workers/{workerId:worker}/queued-runs",
@@ -195,6 +197,7 @@ class QueueOperations:
                 fields=Activation,
                 handler=self.activate,
                 answer=QueueResults,
+                errors=(TABLE_V2[Forbidden],),
             ),
             Operation(
                 "POST",
@@ -205,6 +208,7 @@ class QueueOperations:
                 fields=ReleaseOfSome,
                 handler=self.release,
                 answer=QueueResults,
+                errors=(TABLE_V2[Forbidden],),
             ),
             Operation(
                 "POST",
@@ -215,6 +219,7 @@ class QueueOperations:
                 fields=ReleaseOfOne,
                 handler=self.release_one,
                 answer=QueueResults,
+                errors=(TABLE_V2[Forbidden],),
                 path_fields=("queueId",),
             ),
         ]
@@ -222,7 +227,9 @@ class QueueOperations:
     async def hold(self, call: Call, wanted: HeldRun) -> bytes:
         request = start_request(wanted.worker_id, wanted, call.start_key)
         item = await self.queue.hold(call.caller, request)
-        return encode({"queue_ref": item.id, "queue_status": _word(item.waiting), "queued": True})
+        return encode(
+            {"queue_ref": str(item.number), "queue_status": _word(item.waiting), "queued": True}
+        )
 
     async def list(self, call: Call, wanted: QueueFilter) -> bytes:
         count, found = await self.queue.page(
@@ -251,7 +258,7 @@ def _word(waiting: bool) -> str:
 def _item(listed: Listed) -> dict[str, Any]:
     item, worker = listed.item, listed.worker
     return {
-        "queue_ref": item.id,
+        "queue_ref": str(item.number),
         "queue_status": _word(item.waiting),
         "worker_slug": item.worker_id,
         "worker_path": tilde_path(worker) if worker else "",

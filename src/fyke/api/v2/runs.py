@@ -25,7 +25,7 @@ from fyke.domain.logs.service import RunLogs
 from fyke.domain.runs.model import RunFilter
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers
-from fyke.errors import InvalidRequest, RunNotAbortable, WorkerNotFound
+from fyke.errors import Forbidden, InvalidRequest, RunNotAbortable, WorkerNotFound
 
 DAY = 86_400  # seconds
 MAX_WAIT = 60  # seconds
@@ -101,7 +101,7 @@ class RunOperations:
                 summary="Stop {run}",
                 fields=Nothing,
                 handler=self.abort,
-                errors=(TABLE_V2[RunNotAbortable],),
+                errors=(TABLE_V2[RunNotAbortable], TABLE_V2[Forbidden]),
             ),
             *in_all_scopes(
                 "GET",

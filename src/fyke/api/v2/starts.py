@@ -18,6 +18,7 @@ from fyke.domain.runs.model import Origin, Run
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.runs.start_keys import StartKey
 from fyke.errors import (
+    Forbidden,
     InsufficientBalance,
     InsufficientTraffic,
     PlanLimitReached,
@@ -33,6 +34,7 @@ REFUSALS: tuple[WireError, ...] = (
     TABLE_V2[PlanLimitReached],
     TABLE_V2[RunRefused],
     TABLE_V2[VersionUnavailable],
+    TABLE_V2[Forbidden],
 )
 SYNC = (
     "With `is_async` false the answer waits for the end of the run and carries a page of its "

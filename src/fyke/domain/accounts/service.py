@@ -141,6 +141,7 @@ class Accounts:
         Raises ``Forbidden``, ``InvalidRequest`` for the name, ``Conflict`` when it is taken.
         """
         require_operator(caller, "Adding accounts")
+        require_editor(caller, "Adding accounts")
         if not _ACCOUNT_NAME.fullmatch(name):
             raise InvalidRequest(
                 f'name: "{name[:60]}" cannot name an account; use 1 to 39 lower-case letters, '
@@ -176,6 +177,7 @@ class Accounts:
         finite, or finer than a millionth of a dollar or one byte.
         """
         require_operator(caller, "Crediting accounts")
+        require_editor(caller, "Crediting accounts")
         micros = _units(usd, MICROS, "usd", "a millionth of a dollar")
         traffic = _units(traffic_mb, _MB, "traffic_mb", "one byte")
         if micros == 0 and traffic == 0:
@@ -207,6 +209,7 @@ class Accounts:
         Raises ``Forbidden``, ``NotFound``, ``InvalidRequest`` for an unknown plan.
         """
         require_operator(caller, "Changing plans")
+        require_editor(caller, "Changing plans")
         wanted = plan_named(plan)
 
         def work(tx: Transaction) -> Account:

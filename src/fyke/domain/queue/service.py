@@ -11,9 +11,11 @@ was deleted, its version withdrawn) ends it.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 
 from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.pricing import Prices
 from fyke.domain.billing.service import needed
 from fyke.domain.contracts import Storage, Transaction
@@ -36,13 +38,16 @@ from fyke.errors import (
     VersionUnavailable,
     WorkerNotFound,
 )
-from fyke.kit.ids import new_number
+from fyke.kit.ids import new_ulid
 
 WAITS = "waits for activation"
 NOT_WAITING = "item is not in waiting state"
 UNKNOWN = "item does not exist"
 MOST_WAITING = 10_000  # of one account
 MOST_AT_ONCE = 100  # items of one request
+LAST_NUMBER = 2**63 - 1
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 
 _PASSING = (InsufficientBalance, InsufficientTraffic, PlanLimitReached, RunRefused, Unavailable)
 _LASTING = (WorkerNotFound, VersionUnavailable, InvalidRequest)
@@ -85,13 +90,14 @@ class RunQueue:
         """Check ``request`` and put it into the queue. Raises what a start raises, but nothing for
         the balance or the plan; ``Refused`` when too much is waiting already.
         """
+        require_editor(caller, "Queueing runs")
         earlier = await self._storage.read(lambda tx: _earlier(tx, caller, request))
         if earlier is not None:
             return earlier
         run, _, _ = await self._runs.prepare(caller, request)
         self._runs.refuse_without_space()
         item = QueueItem(
-            id="",
+            id=new_ulid(),
             account_id=run.account_id,
             worker_id=run.worker_id,
             version=run.version,
@@ -108,8 +114,8 @@ class RunQueue:
     def _add(
         self, tx: Transaction, caller: Caller, request: StartRequest, run: Run, item: QueueItem
     ) -> QueueItem:
-        key, number = request.key, _free_number(tx)
-        earlier = claim(tx, caller, key, Started.QUEUE_ITEM, number) if key else None
+        key = request.key
+        earlier = claim(tx, caller, key, Started.QUEUE_ITEM, item.id) if key else None
         if earlier is not None:
             return _still_there(tx, earlier)
         refuse_deleted(tx, item.worker_id)
@@ -119,9 +125,8 @@ class RunQueue:
                 f"Request refused: {MOST_WAITING} items wait in the run queue already; "
                 "activate or release some of them"
             )
-        dated = replace(item, id=number, reason=self._too_poor(tx, run), created_at=tx.now)
-        tx.queue.add(dated)
-        return dated
+        dated = replace(item, reason=self._too_poor(tx, run), created_at=tx.now)
+        return replace(dated, number=tx.queue.add(dated))
 
     def _too_poor(self, tx: Transaction, run: Run) -> str:
         """Why ``run`` could not be paid for now, or ``""``."""
@@ -149,6 +154,7 @@ class RunQueue:
 
     async def activate(self, caller: Caller, refs: list[str]) -> list[Result]:
         """Start each item by its own; a result for each ref, in order."""
+        require_editor(caller, "Starting runs")
         return [await self._activate(caller, ref) for ref in refs]
 
     async def _activate(self, caller: Caller, ref: str) -> Result:
@@ -191,6 +197,7 @@ class RunQueue:
 
     async def release(self, caller: Caller, refs: list[str], reason: str) -> list[Result]:
         """Let each item go, for good; a result for each ref, in order."""
+        require_editor(caller, "Releasing queued runs")
         text = f"released: {reason}" if reason else "released"
 
         def work(tx: Transaction) -> list[Result]:
@@ -207,16 +214,10 @@ def _release(tx: Transaction, caller: Caller, ref: str, text: str) -> Result:
     return Result(ref, "" if ended else NOT_WAITING)
 
 
-def _free_number(tx: Transaction) -> str:
-    """A name that no item has. It is a number, because clients may keep it as one."""
-    number = new_number(tx.now)
-    while tx.queue.get(number) is not None:
-        number = new_number(tx.now)
-    return number
-
-
 def _own(tx: Transaction, caller: Caller, ref: str) -> QueueItem | None:
-    item = tx.queue.get(ref)
+    if not _NUMBER.fullmatch(ref) or int(ref) > LAST_NUMBER:
+        return None
+    item = tx.queue.numbered(int(ref))
     return item if item is not None and item.account_id == caller.account_id else None
 
 

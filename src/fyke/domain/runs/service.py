@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import place_hold
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.contracts import (
@@ -53,6 +54,8 @@ from fyke.kit.ids import is_ulid, new_subtask_number, new_ulid
 
 # A runner that has not reported for this long does not count as alive.
 RUNNER_SILENCE_MS = 20_000
+
+_STARTING = "Starting runs"
 
 # worker, usage in micros, traffic in bytes, attempts whose rows are hidden, the moment
 Figures = tuple[Worker | None, int, int, frozenset[str], int]
@@ -115,6 +118,7 @@ class Runs:
         With a key that was used before: the run of then, whatever has become of its worker.
         Raises ``Conflict`` when that was another request, or its run is gone.
         """
+        require_editor(caller, _STARTING)
         earlier = await self._started_before(caller, request.key)
         if earlier is not None:
             return earlier
@@ -257,6 +261,7 @@ class Runs:
         also: Callable[[Transaction, Run], None] | None = None,
     ) -> Run:
         """Start a saved task with its own input and version; ``also`` as in ``StartRequest``."""
+        require_editor(caller, _STARTING)
         earlier = await self._started_before(caller, key)
         if earlier is not None:
             return earlier
@@ -285,6 +290,7 @@ class Runs:
         key: StartKey | None = None,
     ) -> Run:
         """Start anew with the worker, version, device and input of an earlier run."""
+        require_editor(caller, _STARTING)
         earlier = await self._started_before(caller, key)
         if earlier is not None:
             return earlier
@@ -382,6 +388,7 @@ class Runs:
     async def abort(self, caller: Caller, run_id: str) -> Run:
         """Ask for the end. Success again when it is ending already; ``RunNotAbortable`` when it
         has succeeded or failed."""
+        require_editor(caller, "Aborting runs")
         await self._owned(caller, run_id)
 
         def work(tx: Transaction) -> Run | None:
@@ -401,6 +408,7 @@ class Runs:
 
     async def delete(self, caller: Caller, run_id: str) -> None:
         """Forget a finished run with its rows and logs; its ledger entries stay."""
+        require_editor(caller, "Deleting runs")
         run = await self._owned(caller, run_id)
         if not run.state.terminal:
             raise Refused("Only a finished run can be deleted; abort it first")

@@ -1,0 +1,112 @@
+"""A key is written nowhere, however it is sent and whatever becomes of the request."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from fyke.domain.accounts.keys import generate
+from fyke.telemetry.logging import configure
+from support.api import Api, client
+from support.estate import Estate, archive
+from support.house import House
+from support.matrix import ENTRIES
+
+pytestmark = pytest.mark.anyio
+
+SENT = ("token", "bearer", "api-key", "x-api-key")
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """What the platform's own log has said since the last look, at its most talkative."""
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    root = logging.getLogger()
+    before = structlog.get_config(), root.level, root.handlers[:]
+    configure("server", "debug")
+    structlog.configure(cache_logger_on_first_use=False)
+
+    def taken() -> str:
+        text = written.getvalue()
+        written.seek(0)
+        written.truncate()
+        return text
+
+    yield taken
+    structlog.reset_defaults()
+    structlog.configure(**before[0])
+    structlog.contextvars.clear_contextvars()
+    root.level, root.handlers[:] = before[1], before[2]
+
+
+@pytest.fixture
+async def estate(house: House) -> AsyncIterator[Estate]:
+    async with client(house.app(guesses=100_000)) as http:
+        built = Estate(house, Api(http, house.owner_key), archive())
+        await built.build()
+        yield built
+
+
+async def _ask(estate: Estate, route: str, way: str, key: str) -> str:
+    """The whole answer, head and body, to a request that sends the key in this way."""
+    entry, headers = ENTRIES[route], {}
+    token = None
+    match way:
+        case "token":
+            token = key
+        case "bearer":
+            headers["authorization"] = f"Bearer {key}"
+        case _:
+            headers[way] = key
+    answer = await estate.ask(route, entry, estate.values(entry), None, token=token, **headers)
+    return f"{answer.headers.multi_items()} {answer.text}"
+
+
+def _same_secret(text: str, key: str) -> bool:
+    return key in text or key[-12:] in text
+
+
+async def test_no_answer_and_no_line_of_the_log_repeats_a_key(
+    estate: Estate, logged: Callable[[], str]
+) -> None:
+    """Of every route: a key that opens nothing, and another account's that opens its own."""
+    logged()
+    asked = 0
+    for route in ENTRIES:
+        for key in (f"rubbish-{generate()}", estate.house.other_key):
+            for way in SENT:
+                assert not _same_secret(await _ask(estate, route, way, key), key), (route, way)
+                told = logged()
+                assert not _same_secret(told, key), (route, way, told)
+                asked += told.count('"event": "request"')
+    assert asked > len(ENTRIES) * 2 * len(SENT) * 0.9  # every request has left its line
+
+
+async def test_faults_repeat_no_key_either(
+    estate: Estate, logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The storage fails under every route, and its error quotes what it was asked."""
+    key = estate.house.owner_key
+    await estate.api.get("/api/fyke/account")
+
+    async def broken(*_given: Any, **_named: Any) -> Any:
+        raise RuntimeError(f"no luck with GET /api/v2/users/account?token={key} for {key}")
+
+    monkeypatch.setattr(type(estate.house.storage), "read", broken)
+    monkeypatch.setattr(type(estate.house.storage), "write", broken)
+    logged()
+    faults = 0
+    for route in ENTRIES:
+        for way in SENT[:2]:
+            assert not _same_secret(await _ask(estate, route, way, key), key), (route, way)
+            told = logged()
+            faults += "no luck with" in told
+            assert not _same_secret(told, key), (route, way, told)
+    assert faults > 150

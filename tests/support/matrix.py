@@ -1,0 +1,200 @@
+"""One entry for each route of the application: what it names, what it takes, whom it answers.
+
+A route without an entry fails ``test_matrix.py``, which asks every route as every role, with its
+own objects, with those of somebody else and with such as never were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+NONE: Mapping[str, Any] = MappingProxyType({})
+INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
+TASK = {
+    "title": "Daily",
+    "input": INPUT,
+    "schedule_enabled": 1,
+    "schedule_type": 1,
+    "schedule_time": "09:30",
+}
+LISTS = ("queue_refs",)  # fields that take several names
+
+
+class Door(Enum):
+    """Who is let in."""
+
+    PUBLIC = "anybody"
+    KEY = "whoever has a key"
+    OPERATOR = "the account that runs the installation"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A route.
+
+    ``names``: field to the kind of object that it names, see ``support.estate``; it
+    goes into the path when the path has it, else into the query or the body. ``sends`` is the rest
+    of a valid request. ``writes``: not for viewers. ``fresh``: further objects that are made right
+    before the owner's call. ``form``: the body is a multipart form.
+    """
+
+    names: Mapping[str, str] = NONE
+    sends: Mapping[str, Any] = NONE
+    door: Door = Door.KEY
+    writes: bool = False
+    fresh: tuple[str, ...] = ()
+    form: bool = False
+    status: int = 200  # what the owner is answered
+
+
+def _public(**names: str) -> Entry:
+    return Entry(names, door=Door.PUBLIC)
+
+
+def _reads(sends: Mapping[str, Any] = NONE, **names: str) -> Entry:
+    return Entry(names, sends)
+
+
+def _changes(
+    sends: Mapping[str, Any] = NONE, *, fresh: tuple[str, ...] = (), **names: str
+) -> Entry:
+    return Entry(names, sends, writes=True, fresh=fresh)
+
+
+def _operates(sends: Mapping[str, Any] = NONE, *, writes: bool = True, **names: str) -> Entry:
+    return Entry(names, sends, door=Door.OPERATOR, writes=writes)
+
+
+_START = {"input": INPUT}
+_PLAN = {"kind": "daily", "time": "08:00"}
+
+_PUBLIC: dict[str, Entry] = {
+    "GET /api/store": Entry(sends={"search": "reader"}, door=Door.PUBLIC),
+    "GET /api/scraper": _public(slug="worker"),
+    "GET /api/proxy/region": _public(),
+    "GET /api/v2/proxy/region": _public(),
+    "GET /api/v2/store": _public(),
+    "GET /api/v2/workers/{workerId:worker}/input-schema": _public(workerId="worker"),
+    "GET /api/v2/workers/{workerId:worker}/internal": _public(workerId="worker"),
+    "GET /files/{token}/{name}": _public(token="token", name="file"),
+    "HEAD /files/{token}/{name}": _public(token="token", name="file"),
+    "GET /healthz": _public(),
+    "GET /readyz": _public(),
+    "GET /version": _public(),
+    "GET /openapi.json": _public(),
+    "GET /api/v1/openapi.json": _public(),
+    "GET /api/v2/openapi.json": _public(),
+    "GET /docs/api": _public(),
+    "GET /docs/api/postman.json": _public(),
+    "GET /docs/api/{digest}/{name}": _public(digest="asset", name="script"),
+}
+
+_V1: dict[str, Entry] = {
+    "POST /api/v1/account/info": _reads(),
+    "POST /api/v1/rerun": _changes(run_slug="run"),
+    "POST /api/v1/run/detail": _reads(run_slug="run"),
+    "POST /api/v1/run/last/log": _reads(run_slug="run"),
+    "POST /api/v1/run/list": _reads(scraper_slug="worker"),
+    "POST /api/v1/run/result/export": _reads(run_slug="run"),
+    "POST /api/v1/run/result/list": _reads(run_slug="run"),
+    "POST /api/v1/scraper/abort": _changes(run_slug="waiting"),
+    "POST /api/v1/scraper/run": _changes(_START, scraper_slug="worker"),
+    "POST /api/v1/task/run": _changes(task_slug="task"),
+}
+
+_RUN_SCOPES = {
+    "/api/v2/worker-runs/last": ({}, "/export"),
+    "/api/v2/workers/runs/last": ({}, "/export"),
+    "/api/v2/worker-runs/{runId:run}": ({"runId": "run"}, "/result/export"),
+    "/api/v2/workers/{workerId:worker}/runs/last": ({"workerId": "worker"}, "/export"),
+}
+
+
+def _scoped() -> dict[str, Entry]:
+    """What can be done with a run, in each of the ways to name it."""
+    found: dict[str, Entry] = {}
+    for path, (names, export) in _RUN_SCOPES.items():
+        waiting = {field: "waiting" if kind == "run" else kind for field, kind in names.items()}
+        for suffix in ("", "/log", "/result", export):
+            found[f"GET {path}{suffix}"] = Entry(names)
+        found[f"POST {path}/rerun"] = Entry(names, writes=True)
+        found[f"POST {path}/abort"] = Entry(waiting, writes=True, fresh=("waiting",))
+    # plain routes answer HEAD too
+    for suffix in ("", "/log", "/result", "/export"):
+        found[f"HEAD /api/v2/workers/runs/last{suffix}"] = Entry()
+    for suffix in ("", "/result"):
+        found[f"HEAD /api/v2/worker-runs/{{runId:run}}{suffix}"] = _reads(runId="run")
+    return found
+
+
+_V2: dict[str, Entry] = {
+    **_scoped(),
+    "GET /api/v2/users/account": _reads(),
+    "GET /api/v2/workers": _reads(),
+    "GET /api/v2/workers/{workerId:worker}": _reads(workerId="worker"),
+    "POST /api/v2/workers/{workerId:worker}/runs": _changes(_START, workerId="worker"),
+    "POST /api/v2/workers/{workerId:worker}/queued-runs": _changes(_START, workerId="worker"),
+    "POST /api/v2/workers/{workerId:worker}/versions": Entry(
+        {"workerId": "worker"}, writes=True, form=True
+    ),
+    "PUT /api/v2/workers/{workerId:worker}/versions/{version}": Entry(
+        {"workerId": "worker", "version": "version"}, {"title": "New"}, writes=True, form=True
+    ),
+    "GET /api/v2/worker-runs": _reads(worker_id="worker"),
+    "GET /api/v2/worker-runs/{runId:run}/events": _reads(runId="run"),
+    "GET /api/v2/worker-tasks": _reads(worker_id="worker"),
+    "POST /api/v2/worker-tasks": _changes(TASK, worker_id="worker"),
+    "GET /api/v2/worker-tasks/{workerTaskId}": _reads(workerTaskId="task"),
+    "PUT /api/v2/worker-tasks/{workerTaskId}": _changes({"title": "New"}, workerTaskId="task"),
+    "DELETE /api/v2/worker-tasks/{workerTaskId}": _changes(workerTaskId="task"),
+    "GET /api/v2/worker-tasks/{workerTaskId}/input": _reads(workerTaskId="task"),
+    "PUT /api/v2/worker-tasks/{workerTaskId}/input": _changes(_START, workerTaskId="task"),
+    "POST /api/v2/worker-tasks/{workerTaskId}/runs": _changes(workerTaskId="task"),
+    "GET /api/v2/run-queue/items": _reads(),
+    "POST /api/v2/run-queue/items/activate": _changes(queue_refs="item"),
+    "POST /api/v2/run-queue/items/release": _changes(queue_refs="item"),
+    "POST /api/v2/run-queue/items/{queueId}/release": _changes(queueId="item"),
+}
+
+_OWN: dict[str, Entry] = {
+    "GET /api/fyke/account": _reads(),
+    "PUT /api/fyke/account/time-zone": _changes({"time_zone": "Europe/Rome"}),
+    "GET /api/fyke/accounts": _operates(writes=False),
+    "POST /api/fyke/accounts": _operates(name="new_account"),
+    "POST /api/fyke/accounts/{name}/credit": _operates({"usd": "1"}, name="account"),
+    "PUT /api/fyke/accounts/{name}/plan": _operates({"plan": "unlimited"}, name="account"),
+    "GET /api/fyke/runners": _operates(writes=False),
+    "GET /api/fyke/keys": _reads(account="account"),
+    "POST /api/fyke/keys": _changes(account="account", name="new_key"),
+    "DELETE /api/fyke/keys/{id}": _changes(id="key", account="account"),
+    "GET /api/fyke/deliveries": _reads(host="host"),
+    "POST /api/fyke/deliveries/{id}/replay": _changes(id="delivery"),
+    "GET /api/fyke/receivers": _reads(),
+    "POST /api/fyke/receivers/enable": _changes(receiver="receiver"),
+    "DELETE /api/fyke/runs/{slug}": _changes(slug="run"),
+    "GET /api/fyke/runs/{slug}/deliveries": _reads(slug="run"),
+    "GET /api/fyke/runs/{slug}/events": _reads(slug="run"),
+    "GET /api/fyke/runs/{slug}/log": _reads(slug="run"),
+    "GET /api/fyke/runs/{slug}/waiting": _reads(slug="run"),
+    "GET /api/fyke/waiting-runs": _reads(),
+    "GET /api/fyke/tasks/{slug}/schedule": _reads(slug="task"),
+    "PUT /api/fyke/tasks/{slug}/schedule": _changes(_PLAN, slug="task"),
+    "DELETE /api/fyke/tasks/{slug}/schedule": _changes(slug="task"),
+    "GET /api/fyke/tasks/{slug}/schedule/next": _reads(slug="task"),
+    "GET /api/fyke/tasks/{slug}/schedule/fires": _reads(slug="task"),
+    "GET /api/fyke/workers": _reads(),
+    "DELETE /api/fyke/workers/{slug}": _changes(slug="worker"),
+    "GET /api/fyke/workers/{slug}/versions": _reads(slug="worker"),
+    "POST /api/fyke/workers/{slug}/versions/{version}/withdraw": _changes(
+        slug="worker", version="version"
+    ),
+    "POST /api/fyke/workers/{slug}/versions/{version}/restore": _changes(
+        slug="worker", version="version"
+    ),
+}
+
+ENTRIES: dict[str, Entry] = {**_PUBLIC, **_V1, **_V2, **_OWN}
