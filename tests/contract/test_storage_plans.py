@@ -236,6 +236,8 @@ async def test_an_item_of_the_queue_ends_once_however_many_want_it(state: State)
         [replace(item, number=number, waiting=False, reason="gone", ended_at=9)],
     )
     assert await state.read(lambda tx: tx.queue.page(owner, True, offset=0, limit=9)) == (0, [])
+    waiting = replace(item, id=records.ordered_id())
+    await state.write(lambda tx: tx.queue.add(waiting))
     assert await state.write(lambda tx: tx.queue.forget(9, 5)) == 0
     assert await state.write(lambda tx: tx.queue.forget(10, 5)) == 1
     assert await state.read(lambda tx: tx.queue.get(item.id)) is None

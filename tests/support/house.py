@@ -177,14 +177,19 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    folder: Path, templates: Path, *, prices: Prices | None = None, max_subtasks: int = 1000
+    folder: Path,
+    templates: Path,
+    *,
+    prices: Prices | None = None,
+    max_subtasks: int = 1000,
+    state_url: str = "",
 ) -> AsyncIterator[House]:
+    """``state_url`` is a database that has its tables, instead of a new one in ``folder``."""
     for name in ("state.db", "rows.db"):
         shutil.copy(templates / name, folder / name)
     bell = DatagramDoorbell(folder / "bell")
-    storage = open_storage(
-        f"sqlite:///{folder / 'state.db'}", durable=False, ring=bell.ring, hiding=HIDING
-    )
+    state_url = state_url or f"sqlite:///{folder / 'state.db'}"
+    storage = open_storage(state_url, durable=False, ring=bell.ring, hiding=HIDING)
     results = open_results(f"sqlite:///{folder / 'rows.db'}", durable=False)
     rules = Rules(
         prices=prices or Prices(Decimal(0), Decimal(0), Decimal(0), False),
@@ -197,9 +202,7 @@ async def open_house(
     pages = RunResults(storage, results, folder)
     accounts = Accounts(storage, clock)
     runs = Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(())))
-    spool = Spool(
-        folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900
-    )
+    spool = Spool(folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900)
     services = ApiServices(
         accounts=accounts,
         workers=workers,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fyke.api.app import ApiConfig, build_app
 from fyke.api.ratelimit import RateShare
+from fyke.domain.accounts.plans import Plan
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.contracts import RunnerInfo
 from fyke.kit.clock import ManualClock, SystemClock
@@ -21,7 +24,7 @@ from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import SqlStorage, open_storage
 from fyke.timers.servers import ServerTimer
 from support.api import Api, client, fails, start_body
-from support.house import RUNNER, SECRET, House
+from support.house import RUNNER, SECRET, House, open_house
 from support.postgres import postgres, postgres_url
 
 __all__ = ["postgres", "postgres_url"]
@@ -139,6 +142,31 @@ async def test_two_servers_on_one_database_allow_together_what_one_would(
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("plan", "posts"),
+    [(Plan.FREE, 20), pytest.param(Plan.PRO, 500, marks=pytest.mark.long)],
+)
+async def test_on_postgresql_too_as_many_direct_starts_pass_as_the_plan_allows(
+    tmp_path: Path, templates: Path, postgres_url: str, plan: Plan, posts: int
+) -> None:
+    migrate(postgres_url)
+    async with (
+        open_house(tmp_path, templates, state_url=postgres_url) as house,
+        client(house.app()) as http,
+    ):
+        worker = await house.publish()
+        await house.services.accounts.set_plan(house.owner, "other", plan.value)
+        api = Api(http, house.other_key)
+        body = {"input": {"urls": [{"url": "https://a.example"}]}}
+        path = f"/api/v2/workers/{worker.id}/runs"
+        answers = await asyncio.gather(*(api.post(path, body) for _ in range(posts)))
+        told = Counter((answer.status_code, answer.json()["code"]) for answer in answers)
+        assert plan.most is not None
+        assert told == {(200, 0): plan.most, (400, 30003): posts - plan.most}
+        account_id = house.other.account_id
+        assert await house.storage.read(lambda tx: tx.admission.open(account_id, 999)) == plan.most
 
 
 async def _until(true: Any) -> None:
