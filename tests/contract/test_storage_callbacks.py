@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from fyke.domain.callbacks.model import (
     IN_FLIGHT,
@@ -22,6 +23,7 @@ from fyke.domain.callbacks.model import (
     Try,
 )
 from fyke.domain.callbacks.places import free_places
+from fyke.storage.sql.callback_tables import callback_hosts
 from support import records
 
 pytestmark = pytest.mark.anyio
@@ -102,14 +104,53 @@ async def test_failing_hosts_leave_places_to_the_others(state: State) -> None:
     owner, run = await a_run(state)
     hooks = [f"http://{name}.example:80" for name in ("bad", "good", "new")]
     await added(state, *(records.delivery(owner, run, receiver=h, next_at=1) for h in hooks))
-    await state.write(lambda tx: tx.outbox.set_standing("bad.example:80", Standing.FAILING))
-    await state.write(lambda tx: tx.outbox.set_standing("good.example:80", Standing.GOOD))
+    await state.write(lambda tx: tx.outbox.set_standing("bad.example", Standing.FAILING))
+    await state.write(lambda tx: tx.outbox.set_standing("good.example", Standing.GOOD))
     free = {Standing.GOOD: 1, Standing.NEW: 0, Standing.FAILING: 0}
     (only,) = await state.write(lambda tx: tx.outbox.claim(10, dict(free), 500))
-    assert (only.delivery.host, only.standing) == ("good.example:80", Standing.GOOD)
+    assert (only.delivery.host, only.standing) == ("good.example", Standing.GOOD)
     none = dict.fromkeys(Standing, 0)
     assert await state.read(lambda tx: tx.outbox.next_due(10, none)) is None
     assert len(await claimed(state, 10)) == 2
+
+
+async def test_ports_of_one_host_share_its_pace(state: State) -> None:
+    owner, run = await a_run(state)
+    hooks = [f"{scheme}://a.example:{port}" for scheme, port in (("http", 80), ("https", 443))]
+    made = [records.delivery(owner, run, receiver=h, next_at=n) for n, h in enumerate(hooks)]
+    await added(state, *made)
+    assert [one.id for one in await claimed(state, 10)] == [made[0].id]
+    assert await claimed(state, 10 + PACE_MS - 1) == []
+    assert [one.id for one in await claimed(state, 10 + PACE_MS)] == [made[1].id]
+
+
+async def test_idle_hosts_are_forgotten_and_found_again(state: State) -> None:
+    owner, run = await a_run(state)
+    hooks = [f"http://{name}.example:80" for name in ("idle", "lately", "waiting")]
+    made = [records.delivery(owner, run, receiver=h, next_at=1) for h in hooks]
+    await added(state, *made)
+    assert len(await claimed(state, 10)) == 3
+    gone = [replace(one, state=DeliveryState.FAILED, claimed_until=0) for one in made[:2]]
+    await state.write(lambda tx: [tx.outbox.save(one) for one in gone])
+    assert await state.write(lambda tx: tx.outbox.forget_hosts(10 + PACE_MS)) == 0
+    await added(state, records.delivery(owner, run, receiver=hooks[1], next_at=500))
+    assert len(await claimed(state, 500)) == 1
+    assert await state.write(lambda tx: tx.outbox.forget_hosts(600)) == 1
+    await added(state, records.delivery(owner, run, receiver=hooks[0], next_at=700))
+    assert [one.host for one in await claimed(state, 700)] == ["idle.example"]
+
+
+async def test_a_host_that_was_forgotten_while_a_call_was_added_is_claimed(state: State) -> None:
+    owner, run = await a_run(state)
+    await added(state, records.delivery(owner, run, receiver="http://a.example:80", next_at=1))
+
+    def lose(tx: Any) -> None:
+        tx.outbox._db.execute(delete(callback_hosts))
+
+    await state.write(lose)
+    assert await state.read(lambda tx: tx.outbox.next_due(5, FREE)) == 1
+    assert [one.host for one in await claimed(state, 10)] == ["a.example"]
+    assert await claimed(state, 10 + PACE_MS - 1) == []
 
 
 async def test_the_latest_tries_are_kept(state: State) -> None:

@@ -39,6 +39,7 @@ from fyke.kit.clock import SystemClock
 from fyke.kit.interfaces import own_addresses
 from fyke.notify.http import HttpNotifier
 from fyke.settings import Settings
+from fyke.timers.callback_hosts import CallbackHostTimer
 from fyke.timers.callbacks import CallbackTimer
 from fyke.timers.leases import LeaseTimer
 from fyke.timers.loop import Timer, run_timers
@@ -100,6 +101,7 @@ def _timers(house: House) -> list[Timer]:
     timers: list[Timer] = [
         LeaseTimer(Attempts(house.storage, house.results, house.rules)),
         StartKeyTimer(house.storage),
+        CallbackHostTimer(house.storage),
         ScheduleTimer(Firing(house.storage, runs, SystemClock()), house.doorbell, SystemClock()),
         CallbackTimer(
             house.storage,

@@ -1,1 +1,1 @@
-"""The clock as an entrance: callbacks, leases, retention, keys of starts."""
+"""The clock as an entrance: callbacks, hosts of callbacks, leases, retention, keys of starts."""

@@ -12,6 +12,7 @@ resolved and however many servers send.
 """
 IN_FLIGHT = 2  # to one host at once, over all servers
 KEPT_TRIES = 50  # of one delivery, the latest
+HOST_KEPT_MS = 24 * 3600 * 1000  # what is known of a host that nothing waits for
 
 
 class DeliveryState(StrEnum):
@@ -58,8 +59,13 @@ class Delivery:
 
     @property
     def host(self) -> str:
-        """``host:port``: what is never flooded, whoever asks for it."""
-        return self.receiver.partition("://")[2]
+        """Name or address without the port: what is never flooded, whoever asks for it."""
+        return host_of(self.receiver)
+
+
+def host_of(receiver: str) -> str:
+    """Return the host of ``scheme://host:port``; an IPv6 address keeps its brackets."""
+    return receiver.partition("://")[2].rpartition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ receivers = Table(
     Column("disabled_at", BigInteger, nullable=False),
 )
 
-# one row for each host that a callback was ever meant for: whoever claims locks it
+# one row for each host that a callback was lately meant for: whoever claims locks it
 callback_hosts = Table(
     "callback_hosts",
     metadata,

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_co
 from fyke.domain.callbacks.model import IN_FLIGHT, PACE_MS, Claim, Delivery, Standing
 from fyke.domain.callbacks.places import take_place
 from fyke.storage.sql.callback_tables import callback_hosts
+from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.records import one, took_place
 from fyke.storage.sql.tables import deliveries
 
@@ -39,6 +40,7 @@ class _Host:
     name: str
     ready_at: int  # when its earliest delivery is due and its pace allows it
     standing: Standing
+    known: bool  # False when its row was removed while a delivery was being added
 
 
 class Claims:
@@ -54,7 +56,7 @@ class Claims:
             if host.ready_at <= now and take_place(left, host.standing)
         ]
         chosen = sorted(ready[:MOST_CLAIMS], key=lambda host: host.name)
-        found = [(host, self._claim_one(host.name, now, claim_until)) for host in chosen]
+        found = [(host, self._claim_one(host, now, claim_until)) for host in chosen]
         return [Claim(delivery, host.standing) for host, delivery in found if delivery is not None]
 
     def next_due(self, now: int, free: dict[Standing, int]) -> int | None:
@@ -75,7 +77,8 @@ class Claims:
         ).outerjoin(callback_hosts, callback_hosts.c.host == waiting.c.host)
         for host, due_at, next_at, standing in self._db.execute(query):
             if busy.get(host, 0) < IN_FLIGHT:
-                yield _Host(host, max(due_at, next_at or 0), Standing(standing or Standing.NEW))
+                ready_at, known = max(due_at, next_at or 0), standing is not None
+                yield _Host(host, ready_at, Standing(standing or Standing.NEW), known)
 
     def _on_their_way(self, now: int, *hosts: str) -> dict[str, int]:
         query = select(deliveries.c.host, func.count()).where(
@@ -86,7 +89,14 @@ class Claims:
         found = self._db.execute(query.group_by(deliveries.c.host)).all()
         return {str(host): int(count) for host, count in found}
 
-    def _claim_one(self, host: str, now: int, claim_until: int) -> Delivery | None:
+    def _know(self, host: str) -> None:
+        fresh = {"host": host, "next_at": 0, "standing": Standing.NEW.value}
+        self._db.execute(insert_new(self._db, callback_hosts), fresh)
+
+    def _claim_one(self, ready: _Host, now: int, claim_until: int) -> Delivery | None:
+        host = ready.name
+        if not ready.known:
+            self._know(host)
         if not self._take_turn(host, now):
             return None
         if self._on_their_way(now, host).get(host, 0) >= IN_FLIGHT:

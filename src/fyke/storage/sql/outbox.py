@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, or_, select, update
 
 from fyke.domain.callbacks.model import (
     KEPT_TRIES,
@@ -19,7 +19,6 @@ from fyke.domain.callbacks.model import (
 )
 from fyke.storage.sql.callback_tables import callback_hosts, delivery_tries
 from fyke.storage.sql.claims import PENDING, Claims
-from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.records import columns, many, one, record
 from fyke.storage.sql.tables import deliveries
 
@@ -33,8 +32,7 @@ class SqlOutbox(Claims):
         self._db = connection
 
     def add(self, delivery: Delivery) -> None:
-        host = {"host": delivery.host, "next_at": 0, "standing": Standing.NEW.value}
-        self._db.execute(insert_new(self._db, callback_hosts), host)
+        self._know(delivery.host)
         self._db.execute(insert(deliveries), columns(delivery) | {"host": delivery.host})
 
     def get(self, delivery_id: str) -> Delivery | None:
@@ -83,6 +81,11 @@ class SqlOutbox(Claims):
         )
         self._db.execute(statement.values(standing=standing.value))
 
+    def forget_hosts(self, idle_since: int) -> int:
+        waiting = exists().where(deliveries.c.host == callback_hosts.c.host, PENDING)
+        old = delete(callback_hosts).where(callback_hosts.c.next_at < idle_since, ~waiting)
+        return self._db.execute(old).rowcount
+
     def add_try(self, tried: Try) -> None:
         self._db.execute(insert(delivery_tries), columns(tried))
         mine = delivery_tries.c.delivery_id == tried.delivery_id
@@ -119,6 +122,6 @@ def _conditions(account_id: str, wanted: DeliveryFilter) -> list[ColumnElement[b
         found.append(deliveries.c.state == wanted.state.value)
     if wanted.host:
         host = wanted.host.lower()
-        any_port = deliveries.c.host.startswith(f"{host}:", autoescape=True)
-        found.append(or_(deliveries.c.host == host, any_port))
+        with_port = deliveries.c.receiver.in_([f"http://{host}", f"https://{host}"])
+        found.append(or_(deliveries.c.host == host, with_port))
     return found

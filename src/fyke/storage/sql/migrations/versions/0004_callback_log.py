@@ -103,11 +103,11 @@ def name_receivers() -> None:
     for delivery_id, url in database.execute(text("SELECT id, url FROM deliveries")).all():
         parts = urlsplit(url)
         name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-        host = f"{name}:{parts.port or {'http': 80, 'https': 443}.get(parts.scheme, 0)}"
-        hosts.add(host)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        hosts.add(name)
         database.execute(
             text("UPDATE deliveries SET receiver = :receiver, host = :host WHERE id = :id"),
-            {"receiver": f"{parts.scheme}://{host}", "host": host, "id": delivery_id},
+            {"receiver": f"{parts.scheme}://{name}:{port}", "host": name, "id": delivery_id},
         )
     insert = text("INSERT INTO callback_hosts (host, next_at, standing) VALUES (:host, 0, 'new')")
     for host in sorted(hosts):

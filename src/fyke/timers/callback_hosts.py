@@ -1,0 +1,26 @@
+"""Forgetting the hosts that no callback was sent to for a day."""
+
+from __future__ import annotations
+
+import structlog
+
+from fyke.domain.callbacks.model import HOST_KEPT_MS
+from fyke.domain.contracts import Storage
+
+log = structlog.get_logger()
+
+
+class CallbackHostTimer:
+    """One pass an hour: whoever starts runs can name as many hosts as they like."""
+
+    seconds = 3600.0
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def tick(self) -> None:
+        removed = await self._storage.write(
+            lambda tx: tx.outbox.forget_hosts(tx.now - HOST_KEPT_MS)
+        )
+        if removed:
+            log.info("idle_callback_hosts_removed", count=removed)
