@@ -67,7 +67,7 @@ def activate(server: Server, refs: Refs) -> None:
 
     \b
     Examples:
-      fyke queue activate 17859...
+      fyke queue activate 22
     """
     _report(server, server.client.activate(refs), "started as run")
 
@@ -82,7 +82,7 @@ def release(
 
     \b
     Examples:
-      fyke queue release 17859... --reason "not needed any more"
+      fyke queue release 22 --reason "not needed any more"
     """
     _report(server, server.client.release(refs, reason), "released")
 

@@ -1,4 +1,4 @@
-"""Names for things: ULIDs, numbers, secrets.
+"""Names for things: ULIDs, subtask numbers, secrets.
 
 A ULID is a name, never a permission: whoever holds one still needs a credential.
 """
@@ -22,14 +22,6 @@ def new_ulid() -> str:
 def is_ulid(text: str) -> bool:
     """Tell whether ``text`` has the form of a ULID, upper case."""
     return _ULID.fullmatch(text) is not None
-
-
-def new_number(now_ms: int) -> str:
-    """Return 19 decimal digits that fit into a whole number of 64 bits: the milliseconds, then six
-    random digits. Later ones are greater. Two of the same millisecond may be alike: whoever stores
-    one checks that nothing has it.
-    """
-    return f"{now_ms % 10**13:013d}{secrets.randbelow(10**6):06d}"
 
 
 def new_subtask_number(now_ms: int) -> str:

@@ -9,7 +9,7 @@ from fyke.api.documents import SAMPLE_ULID
 _RUN = "01KJXT2Q7Z3C5V9B8N4M6W1E0R"
 _WORKER = SAMPLE_ULID
 _TASK = "01KJXV8D5F7G9H1J3K5M7N9P1Q"
-_QUEUED = "1785916800123456789"
+_QUEUED = "22"
 _INPUT = {
     "parameters": {
         "system": {"cpus": 0.25, "memory": 1024, "execute_limit_time_seconds": 600},

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class QueueItem:
     """A start that is held. Once it has been activated or released it waits no more, for good.
 
-    ``id`` is a decimal number as text. ``input_json`` is the whole object with ``parameters``;
+    ``number`` is its name outside, 1 and up, given when it is stored and never again; ``id`` is its
+    name inside, which can be known before. ``input_json`` is the whole object with ``parameters``;
     ``reason`` says why it waits, or why it no longer does. Times in ms, 0 = not yet.
     """
 
@@ -24,3 +25,4 @@ class QueueItem:
     run_id: str  # once it was activated
     created_at: int
     ended_at: int
+    number: int = 0

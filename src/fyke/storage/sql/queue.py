@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, func, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from fyke.domain.queue.model import QueueItem
 from fyke.storage.sql.queue_tables import queue_items
@@ -18,13 +27,21 @@ class SqlQueue:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    def add(self, item: QueueItem) -> None:
-        self._db.execute(insert(queue_items), columns(item))
+    def add(self, item: QueueItem) -> int:
+        values = columns(item)
+        del values["number"]  # the database gives it
+        added = insert(queue_items).returning(queue_items.c.number)
+        number: int = self._db.execute(added, values).scalar_one()
+        return number
 
     def get(self, item_id: str) -> QueueItem | None:
-        return one(
-            self._db.execute(select(queue_items).where(queue_items.c.id == item_id)), QueueItem
-        )
+        return self._one(queue_items.c.id == item_id)
+
+    def numbered(self, number: int) -> QueueItem | None:
+        return self._one(queue_items.c.number == number)
+
+    def _one(self, condition: ColumnElement[bool]) -> QueueItem | None:
+        return one(self._db.execute(select(queue_items).where(condition)), QueueItem)
 
     def page(
         self, account_id: str, waiting: bool | None, *, offset: int, limit: int
@@ -35,7 +52,7 @@ class SqlQueue:
         total = self._db.execute(
             select(func.count()).select_from(queue_items).where(*mine)
         ).scalar_one()
-        query = select(queue_items).where(*mine).order_by(queue_items.c.id.desc())
+        query = select(queue_items).where(*mine).order_by(queue_items.c.number.desc())
         return total, many(self._db.execute(query.limit(limit).offset(offset)), QueueItem)
 
     def explain(self, item_id: str, reason: str) -> bool:

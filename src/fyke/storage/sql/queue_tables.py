@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Table, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Table,
+    UniqueConstraint,
+    text,
+)
 
-from fyke.storage.sql.tables import StorableText, metadata
+from fyke.storage.sql.tables import Sequence, StorableText, metadata
 
 queue_items = Table(
     "queue_items",
     metadata,
-    Column("id", StorableText(), primary_key=True, nullable=False),
+    Column("number", Sequence, primary_key=True, autoincrement=True),
+    Column("id", StorableText(), nullable=False),
     Column("account_id", StorableText(), ForeignKey("accounts.id"), nullable=False),
     Column("worker_id", StorableText(), ForeignKey("workers.id"), nullable=False),
     Column("version", StorableText(), nullable=False),
@@ -20,7 +30,9 @@ queue_items = Table(
     Column("run_id", StorableText(), nullable=False),  # no reference: outlives a deleted run
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger, nullable=False),
-    Index(None, "account_id", "waiting", "id"),
+    UniqueConstraint("id"),
+    Index(None, "account_id", "waiting", "number"),
+    sqlite_autoincrement=True,  # a number never names another item, even after its own is gone
 )
 Index(
     "ix_queue_items_ended",

@@ -46,7 +46,7 @@ async def test_a_held_run_is_answered_with_its_reference_and_starts_nothing(
     data = answer.json()["data"]
     ref = data["queue_ref"]
     assert data == {"queue_ref": ref, "queue_status": "waiting", "queued": True}
-    assert ref.isdigit() and int(ref) < 2**63
+    assert 0 < int(ref) < 2**53
     released = {"queue_refs": [int(ref)]}  # for those who keep it as a number
     done = await api.ok("/api/v2/run-queue/items/release", released)
     assert done == {"results": [{"queue_ref": ref, "success": True}]}
@@ -129,7 +129,7 @@ async def test_null_and_nothing_name_no_item(api: Api) -> None:
 async def test_items_of_another_account_are_answered_like_none(house: House, api: Api) -> None:
     worker = await house.publish()
     ref = await hold(api, worker.id)
-    absent = "01HF0000000000000000000000"
+    absent = str(int(ref) + 1)
     for path in ("activate", "release"):
         done = await api.ok(
             f"/api/v2/run-queue/items/{path}", {"queue_refs": [ref, absent]}, key=house.other_key
@@ -142,6 +142,28 @@ async def test_items_of_another_account_are_answered_like_none(house: House, api
     assert (await items(api, status="waiting"))["count"] == 1
     listed = await api.get("/api/v2/run-queue/items", key=house.other_key)
     assert listed.json()["data"]["count"] == 0
+
+
+@pytest.mark.parametrize("verb", ["activate", "release"])
+async def test_what_is_no_number_of_an_item_is_answered_like_an_unknown_one(
+    house: House, api: Api, verb: str
+) -> None:
+    ref = await hold(api, (await house.publish()).id)
+    texts = ["0", "-1", "1.5", f"0{ref}", f"+{ref}", "x", "", "01HF0000000000000000000000"]
+    texts += ["\u0661", str(2**63 - 1), str(2**63), str(2**64 + int(ref)), "9" * 5000]
+    path = f"/api/v2/run-queue/items/{verb}"
+    done = await api.ok(path, {"queue_refs": [*texts, 0, -1, 2**63 - 1, 2**63]})
+    named = [*texts, "0", "-1", str(2**63 - 1), str(2**63)]
+    assert done["results"] == [
+        {"queue_ref": text, "success": False, "error": UNKNOWN} for text in named
+    ]
+    for text in ("0", "-1", "1.5", "x", str(2**63), "9" * 300):
+        one = await api.ok(f"/api/v2/run-queue/items/{text}/release", {})
+        assert one["results"] == [{"queue_ref": text, "success": False, "error": UNKNOWN}]
+    for value in (1.5, True, None, [ref], {"queue_ref": ref}):
+        wrong = {"queue_refs": [ref, value]}
+        fails(await api.post(path, wrong), 422, 11000, "queue_refs", "list of strings")
+    assert (await items(api, status="waiting"))["count"] == 1
 
 
 async def test_a_bad_request_says_what_it_should_be(house: House, api: Api) -> None:
@@ -200,7 +222,7 @@ async def test_an_item_that_can_never_start_again_ends_with_the_reason(
     await house.services.removal.delete(house.owner, gone.id)
     [held] = await house.storage.read(
         lambda tx: [i for i in tx.queue.page(house.owner.account_id, True, offset=0, limit=9)[1]
-                    if i.id == second]
+                    if i.number == int(second)]
     )  # fmt: skip
     await house.withdraw(old, held.version)
     done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [first, second]})

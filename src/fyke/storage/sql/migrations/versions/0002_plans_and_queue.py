@@ -8,8 +8,10 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKeyConstraint,
+    Integer,
     PrimaryKeyConstraint,
     Text,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects import postgresql
@@ -20,6 +22,7 @@ branch_labels = None
 depends_on = None
 
 TEXT = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def upgrade() -> None:
@@ -58,6 +61,7 @@ def create_run_indexes() -> None:
 def create_queue_items() -> None:
     op.create_table(
         "queue_items",
+        Column("number", SEQUENCE, autoincrement=True, nullable=False),
         Column("id", TEXT, nullable=False),
         Column("account_id", TEXT, nullable=False),
         Column("worker_id", TEXT, nullable=False),
@@ -69,12 +73,16 @@ def create_queue_items() -> None:
         Column("run_id", TEXT, nullable=False),
         Column("created_at", BigInteger, nullable=False),
         Column("ended_at", BigInteger, nullable=False),
-        PrimaryKeyConstraint("id", name="pk_queue_items"),
+        PrimaryKeyConstraint("number", name="pk_queue_items"),
+        UniqueConstraint("id", name="uq_queue_items_id"),
         ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_queue_items_account_id"),
         ForeignKeyConstraint(["worker_id"], ["workers.id"], name="fk_queue_items_worker_id"),
+        sqlite_autoincrement=True,
     )
     op.create_index(
-        "ix_queue_items_account_id_waiting_id", "queue_items", ["account_id", "waiting", "id"]
+        "ix_queue_items_account_id_waiting_number",
+        "queue_items",
+        ["account_id", "waiting", "number"],
     )
     ended = "ended_at > 0"
     op.create_index(
