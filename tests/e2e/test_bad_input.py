@@ -85,10 +85,15 @@ def test_a_bomb_that_lies_about_its_size(platform: Booted) -> None:
 
 
 @pytest.mark.parametrize(
-    "archive", [b"", b"PK\x03\x04 not a zip", b"\x1f\x8b\x08tar", python_project("")[:-30]]
+    "archive", [b"PK\x03\x04 not a zip", b"\x1f\x8b\x08tar", python_project("")[:-30]]
 )
 def test_what_is_no_archive(platform: Booted, archive: bytes) -> None:
     assert "zip" in refusal(platform, archive, "bad-nothing").lower()
+
+
+def test_no_archive_at_all_is_a_missing_field(platform: Booted) -> None:
+    with pytest.raises(AssertionError, match="scraper_file must not be empty: send the ZIP"):
+        platform.push(b"", "bad-nothing")
 
 
 @pytest.mark.parametrize(
