@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from fyke.client.errors import ApiError
 from support.booted import Booted
 from support.projects import SDK, python_project, zoo
 from support.zips import Entry, make_zip
@@ -92,7 +93,7 @@ def test_what_is_no_archive(platform: Booted, archive: bytes) -> None:
 
 
 def test_no_archive_at_all_is_a_missing_field(platform: Booted) -> None:
-    with pytest.raises(AssertionError, match="scraper_file must not be empty: send the ZIP"):
+    with pytest.raises(ApiError, match="scraper_file must not be empty: send the ZIP"):
         platform.push(b"", "bad-nothing")
 
 
