@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from urllib.parse import unquote_to_bytes
 
-from fyke.api.envelope import V1
-from fyke.api.errors import INVALID
+from fyke.api.errors import Refusal, table_of
 from fyke.api.presence import CLOSING
 from fyke.api.stalled import StallProtocol
+from fyke.api.transport import request_id_for
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 100
@@ -29,6 +30,9 @@ HEAD_SECONDS = 10.0
 _OFFER = b"upgrade:"
 _OFFER_LINE = re.compile(rb"(?<=\n)upgrade:", re.IGNORECASE)
 _NOT_TAKEN = b"x-upgrade-not-taken:"
+
+_LINE_BYTES = 256  # of a request's first line: enough to tell the dialect of its path
+_PATH = re.compile(rb"[\r\n]*[^ \r\n]+ (?:https?://[^/ ]*)?(/[^ ?\r\n]*)", re.IGNORECASE)
 
 
 class LimitedProtocol(StallProtocol):
@@ -41,6 +45,7 @@ class LimitedProtocol(StallProtocol):
     _head_next = True  # what comes is a head, or the rest of one
     _held = b""  # the end of a piece that may become an offer with the next one
     _before = b""  # the last three bytes of the head so far
+    _line = b""  # what the head begins with; the parser tells no path that it refuses
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -53,6 +58,8 @@ class LimitedProtocol(StallProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._head_next:
+            self._line = (self._line + data[:_LINE_BYTES])[:_LINE_BYTES]
         super().data_received(self._without_offer(data) if self._head_next else data)
         # A piece that ends inside the head is all head, or the tail of what came before it.
         if self._in_head and not self.transport.is_closing():
@@ -94,17 +101,23 @@ class LimitedProtocol(StallProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._head_next = True
+        self._head_next, self._line = True, b""
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what never became a request, and close."""
-        body = V1.failure(INVALID.code, f"{INVALID.text}: {msg.rstrip('.')}", "")
-        head = (
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        """Answer what never became a request, in the dialect of its path as far as that can be
+        read, and close."""
+        found = _PATH.match(self._line)
+        path = unquote_to_bytes(found[1]).decode("latin-1") if found else ""
+        request_id = request_id_for(self.scope or {"headers": []})
+        answer = table_of(path).refusal(Refusal(400, msg.rstrip(".")), request_id)
+        fields = [
+            *answer.raw_headers,
+            (b"x-request-id", request_id.encode()),
+            (b"connection", b"close"),
+        ]
+        lines = [b"HTTP/1.1 400 Bad Request", *(b": ".join(field) for field in fields)]
+        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + bytes(answer.body))
         self.transport.close()
 
     def _begin_head(self) -> None:

@@ -74,6 +74,12 @@ class Transport:
             exchange.note()
 
 
+def request_id_for(scope: Scope) -> str:
+    """The name of this request: the client's own when it is fit for a log, else a new one."""
+    proposed = header(scope, b"x-request-id")
+    return proposed if proposed and _OWN_REQUEST_ID.fullmatch(proposed) else new_ulid()
+
+
 class _Exchange:
     """One request and its answer, as far as the log and the headers are concerned."""
 
@@ -82,9 +88,7 @@ class _Exchange:
         self._send = send
         self._started = perf_counter()
         self.status = 0
-        proposed = header(scope, b"x-request-id")
-        own = proposed if proposed and _OWN_REQUEST_ID.fullmatch(proposed) else new_ulid()
-        self.request_id = scope[REQUEST_ID] = own
+        self.request_id = scope[REQUEST_ID] = request_id_for(scope)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

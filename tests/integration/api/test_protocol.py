@@ -53,6 +53,60 @@ def test_what_is_no_request_gets_an_envelope(server: Served, request_bytes: byte
     assert json.loads(body)["code"] == 4000
 
 
+BAD_LENGTH = b" HTTP/1.1\r\nHost: localhost\r\nx-request-id: mine-1\r\nContent-Length: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "second"),
+    [
+        ([b"GET /api/v2/users/me" + BAD_LENGTH], True),
+        ([b"GET http://localhost/api/v2/users/me?a=/b" + BAD_LENGTH], True),
+        ([b"GET /api/%762/users/me" + BAD_LENGTH], True),
+        ([b"GET /ap", b"i/v2/users/me" + BAD_LENGTH], True),
+        ([b"get /api/v2/users/me" + BAD_LENGTH], True),
+        ([b"GET /api/v2/workers/caf\xc3\xa9" + BAD_LENGTH], True),
+        ([b"GET /api/v2/users/me" + b"x" * 70_000], True),
+        ([b"GET /api/v1/account/info" + BAD_LENGTH], False),
+        ([b"GET /?/api/v2/" + BAD_LENGTH], False),
+        ([b"/api/v2/users/me\r\n\r\n"], False),
+        # a path that was asked before says nothing about what follows on its connection
+        ([b"GET /api/v2/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", b"nonsense\r\n\r\n"], False),
+    ],
+)
+def test_a_head_that_is_refused_is_answered_in_the_dialect_of_its_path(
+    server: Served, pieces: list[bytes], second: bool
+) -> None:
+    with _connect(server) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(pieces[0])
+        if pieces[0].endswith(b"\r\n\r\n") and len(pieces) > 1:
+            assert connection.recv(65536).startswith(b"HTTP/1.1 404 ")
+        for piece in pieces[1:]:
+            connection.sendall(piece)
+        head, _, body = _all(connection).partition(b"\r\n\r\n")
+    status, *fields = head.decode().split("\r\n")
+    given = dict(field.split(": ") for field in fields)
+    assert status == "HTTP/1.1 400 Bad Request"
+    assert (given["connection"], int(given["content-length"])) == ("close", len(body))
+    told = json.loads(body)
+    assert given["x-request-id"]
+    if second:
+        assert list(told) == ["code", "message", "request_id", "details"]
+        assert (told["code"], told["request_id"]) == (11000, given["x-request-id"])
+        assert told["message"] == f"invalid argument: {told['details'][0]}"
+    else:
+        assert (told["code"], told["data"]) == (4000, None)
+        assert "request_id" not in told
+
+
+def test_a_head_that_is_refused_keeps_the_name_that_its_client_gave_it(server: Served) -> None:
+    with _connect(server) as connection:
+        connection.sendall(b"GET /api/v2/users/me" + BAD_LENGTH)
+        answer = _all(connection)
+    assert b"\r\nx-request-id: mine-1\r\n" in answer
+    assert b'"request_id":"mine-1"' in answer
+
+
 def test_an_endless_head_is_cut_off(server: Served) -> None:
     sent = 0
     with _connect(server) as connection:
