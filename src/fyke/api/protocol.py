@@ -109,7 +109,7 @@ class LimitedProtocol(StallProtocol):
         read, and close."""
         found = _PATH.match(self._line)
         path = unquote_to_bytes(found[1]).decode("latin-1") if found else ""
-        request_id = request_id_for(self.scope or {"headers": []})
+        request_id = request_id_for({"headers": self.headers or []})
         answer = table_of(path).refusal(Refusal(400, msg.rstrip(".")), request_id)
         fields = [
             *answer.raw_headers,
