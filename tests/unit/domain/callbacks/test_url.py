@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.callbacks.url import CallbackRules, CallbackUrl
+from fyke.domain.callbacks.url import CallbackRules, CallbackUrl, receiver_of
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
 
@@ -93,3 +93,28 @@ def test_anything_is_accepted_or_refused_in_words(text: str, start: str) -> None
         assert error.message.startswith("callback_url: ")
         return
     assert (f"POST {parts.target} HTTP/1.1").isascii() and " " not in parts.target
+
+
+@pytest.mark.parametrize(
+    ("url", "receiver"),
+    [
+        ("https://a.example/x?y=1", "https://a.example:443"),
+        ("http://A.Example:8080", "http://a.example:8080"),
+        ("http://a.example:80/", "http://a.example:80"),
+        ("http://[2001:DB8::1]/x", "http://[2001:db8::1]:80"),
+        ("http://192.0.2.7/x", "http://192.0.2.7:80"),
+    ],
+)
+def test_a_receiver_has_one_spelling(url: str, receiver: str) -> None:
+    assert receiver_of(url) == receiver
+    assert receiver_of(receiver) == receiver
+
+
+@pytest.mark.parametrize(
+    "url", ["", "a.example", "ftp://a.example", "https://u@a.example", "http://a.example:22"]
+)
+def test_what_is_no_receiver_names_the_field(url: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"^receiver: "):
+        receiver_of(url, "receiver")
+    with pytest.raises(InvalidRequest, match=r"^callback_url: "):
+        receiver_of(url)

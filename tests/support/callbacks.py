@@ -1,0 +1,95 @@
+"""An outbox on a real SQLite database with a clock that the test moves, and one account's runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+from fyke.domain.accounts.model import Caller, Role
+from fyke.domain.callbacks.model import Claim, Delivery, DeliveryKind, Receiver
+from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
+from fyke.domain.callbacks.places import free_places
+from fyke.domain.callbacks.record import record
+from fyke.domain.contracts import Answer, Transaction
+from fyke.domain.runs.model import Origin, Run, RunState
+from fyke.kit.clock import ManualClock
+from fyke.storage.sql.storage import SqlStorage, open_storage
+from support import records
+
+T = TypeVar("T")
+HOOK = "https://hooks.example/x"
+RECEIVER = "https://hooks.example:443"
+CLAIM_MS = 60_000
+MASTER = bytes(range(32))
+
+
+class Post:
+    """What happens to callbacks, step by step: a run begins and ends, a call is claimed, tried."""
+
+    def __init__(self, storage: SqlStorage, clock: ManualClock, rings: list[str]) -> None:
+        self.storage = storage
+        self.clock = clock
+        self.rings = rings
+        self.owner = self.worker = ""
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(self.owner, "acme", False, "u", "k", Role.OWNER)
+
+    async def do(self, work: Callable[[Transaction], T]) -> T:
+        return await self.storage.write(work)
+
+    async def run(self, url: str = HOOK, origin: Origin = Origin.API_V2) -> Run:
+        return await self.do(
+            lambda tx: records.seed_run(
+                tx, self.owner, self.worker, callback_url=url, origin=origin, state=RunState.RUNNING
+            )
+        )
+
+    async def begin(self, run: Run) -> None:
+        await self.do(lambda tx: enqueue_running(tx, run))
+
+    async def end(self, run: Run) -> None:
+        await self.do(lambda tx: enqueue_terminal(tx, replace(run, state=RunState.SUCCEEDED)))
+
+    async def claims(self) -> list[Delivery]:
+        found: list[Claim] = await self.do(
+            lambda tx: tx.outbox.claim(tx.now, free_places(()), tx.now + CLAIM_MS)
+        )
+        return [claim.delivery for claim in found]
+
+    async def claim(self) -> Delivery:
+        """The only one that may go now."""
+        [found] = await self.claims()
+        return found
+
+    async def tried(
+        self, claimed: Delivery, status: int = 200, error: str = "", *, sent: bool = True
+    ) -> Delivery | None:
+        at = self.clock.now_ms()
+        answer = Answer(status, error, sent)
+        return await self.do(lambda tx: record(tx, claimed, answer, at=at, duration_ms=7))
+
+    async def of_run(self, run: Run) -> dict[DeliveryKind, Delivery]:
+        found = await self.storage.read(lambda tx: tx.outbox.of_run(run.id))
+        return {delivery.kind: delivery for delivery in found}
+
+    async def receiver(self) -> Receiver | None:
+        return await self.storage.read(lambda tx: tx.receivers.get(self.owner, RECEIVER))
+
+
+@asynccontextmanager
+async def open_post(url: str) -> AsyncIterator[Post]:
+    """Over the prepared, empty database at ``url``."""
+    clock, rings = ManualClock(records.START), list[str]()
+    storage = open_storage(
+        url, durable=False, ring=rings.append, hiding=frozenset(), clock=clock.now_ms
+    )
+    post = Post(storage, clock, rings)
+    post.owner, post.worker = await storage.write(records.seed)
+    try:
+        yield post
+    finally:
+        await storage.close()

@@ -1,0 +1,111 @@
+"""Which callbacks are written, and that those of one run keep their order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from fyke.domain.callbacks.model import DeliveryKind, DeliveryState, Receiver
+from fyke.domain.callbacks.outbox import SUPERSEDED
+from fyke.domain.callbacks.receivers import DISABLED
+from fyke.domain.contracts import OUTBOX
+from fyke.domain.runs.model import Origin
+from support.callbacks import HOOK, RECEIVER, Post
+
+pytestmark = pytest.mark.anyio
+RUNNING, TERMINAL = DeliveryKind.RUNNING, DeliveryKind.TERMINAL
+
+
+async def test_a_run_of_v2_tells_that_it_runs_and_that_it_has_ended(post: Post) -> None:
+    run = await post.run()
+    await post.begin(run)
+    post.clock.advance(1)
+    await post.end(run)
+    found = await post.of_run(run)
+    assert set(found) == {RUNNING, TERMINAL}
+    words = {kind: json.loads(one.payload)["run_status"] for kind, one in found.items()}
+    assert words == {RUNNING: "running", TERMINAL: "succeeded"}
+    for one in found.values():
+        assert (one.url, one.receiver, one.host) == (HOOK, RECEIVER, "hooks.example")
+        assert one.id.startswith("msg_")
+        assert (one.state, one.tries, one.next_at) == (DeliveryState.PENDING, 0, one.created_at)
+    assert found[RUNNING].id != found[TERMINAL].id
+    assert post.rings == [OUTBOX, OUTBOX]
+
+
+@pytest.mark.parametrize("origin", [each for each in Origin if each is not Origin.API_V2])
+async def test_any_other_run_tells_only_of_its_end(post: Post, origin: Origin) -> None:
+    run = await post.run(origin=origin)
+    await post.begin(run)
+    assert await post.of_run(run) == {}
+    await post.end(run)
+    assert list(await post.of_run(run)) == [TERMINAL]
+
+
+async def test_a_run_without_a_url_tells_nothing(post: Post) -> None:
+    run = await post.run(url="")
+    await post.begin(run)
+    await post.end(run)
+    assert await post.of_run(run) == {}
+    assert post.rings == []
+
+
+async def test_what_was_never_tried_goes_first_and_then_the_end(post: Post) -> None:
+    run = await post.run()
+    await post.begin(run)
+    await post.end(run)
+    first = await post.claim()
+    assert first.kind is RUNNING
+    post.clock.advance(10)
+    assert await post.claims() == []
+    await post.tried(first)
+    assert (await post.claim()).kind is TERMINAL
+
+
+async def test_a_running_call_that_waits_for_another_try_is_given_up_at_the_end(
+    post: Post,
+) -> None:
+    run = await post.run()
+    await post.begin(run)
+    await post.tried(await post.claim(), 500)
+    post.clock.advance(1)
+    before = (await post.of_run(run))[RUNNING]
+    await post.end(run)
+    found = await post.of_run(run)
+    assert found[RUNNING] == replace(
+        before,
+        state=DeliveryState.SUPERSEDED,
+        last_error=SUPERSEDED,
+        ended_at=post.clock.now_ms(),
+    )
+    assert (await post.claim()).kind is TERMINAL
+
+
+async def test_a_running_call_on_its_way_is_waited_for_and_not_repeated(post: Post) -> None:
+    run = await post.run()
+    await post.begin(run)
+    await post.tried(await post.claim(), 500)
+    post.clock.advance(10)
+    again = await post.claim()
+    await post.end(run)
+    assert (await post.of_run(run))[RUNNING].state is DeliveryState.PENDING
+    assert await post.claims() == []
+    done = await post.tried(again, 0, "no answer within 15 s")
+    assert done is not None
+    assert (done.state, done.last_error) == (DeliveryState.SUPERSEDED, "no answer within 15 s")
+    post.clock.advance(1)
+    assert (await post.claim()).kind is TERMINAL
+
+
+async def test_a_call_for_a_receiver_that_is_switched_off_is_noted_as_failed(post: Post) -> None:
+    off = Receiver(post.owner, RECEIVER, disabled_at=5)
+    await post.do(lambda tx: (tx.receivers.lock(post.owner, RECEIVER), tx.receivers.save(off)))
+    run = await post.run()
+    await post.begin(run)
+    await post.end(run)
+    for one in (await post.of_run(run)).values():
+        assert (one.state, one.last_error) == (DeliveryState.FAILED, DISABLED)
+        assert (one.tries, one.ended_at) == (0, one.created_at)
+    assert await post.claims() == []
