@@ -1,0 +1,354 @@
+"""The log of callbacks, replays and receivers over HTTP, with the timer at work in between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.callbacks.receivers import DISABLED
+from fyke.domain.contracts import Answer
+from fyke.domain.runs.model import Outcome
+from fyke.kit.clock import ManualClock
+from fyke.timers.callbacks import CallbackTimer
+from support.api import Api, fails, start_body
+from support.house import SECRET, House
+
+pytestmark = pytest.mark.anyio
+
+LOG = "/api/fyke/deliveries"
+RECEIVERS = "/api/fyke/receivers"
+HOOK = "https://hooks.example/x"
+HOST = "https://hooks.example:443"
+DAY = 24 * 3600
+V2 = "/api/v2/workers/owner~reader/runs"
+CUSTOM = {"urls": [{"url": "https://a.example"}]}
+
+
+class Post:
+    """A notifier that keeps what is sent and answers as it is told; with 200 at last."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes, dict[str, str]]] = []
+        self.answers: list[Answer] = []
+        self.changed = asyncio.Condition()
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        async with self.changed:
+            self.sent.append((url, body, headers))
+            self.changed.notify_all()
+        return self.answers.pop(0) if self.answers else Answer(200)
+
+
+class Scene:
+    """Runs with callbacks, and a timer that works as long as it takes."""
+
+    def __init__(self, house: House, api: Api, clock: ManualClock) -> None:
+        self.house, self.api, self.clock = house, api, clock
+        self.post = Post()
+        # stored times and the schedule follow this clock too
+        house.storage._clock = clock.now_ms
+
+    async def run(self, url: str = HOOK, version: int = 1) -> str:
+        if version == 1:
+            body = start_body("owner/reader", callback_url=url)
+            return str((await self.api.ok("/api/v1/scraper/run", body))["run_slug"])
+        body = {"input": CUSTOM, "callback_url": url}
+        return str((await self.api.ok(V2, body))["run_slug"])
+
+    async def ended(self, url: str = HOOK, version: int = 1) -> str:
+        run = await self.run(url, version)
+        await self.house.carry_out()
+        return run
+
+    async def log(self, query: str = "", **more: Any) -> Any:
+        answer = await self.api.get(f"{LOG}{query}", **more)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    async def of_run(self, run: str) -> list[dict[str, Any]]:
+        answer = await self.api.get(f"/api/fyke/runs/{run}/deliveries")
+        found: list[dict[str, Any]] = answer.json()["data"]["list"]
+        return found
+
+    async def settled(self, condition: Callable[[], Any]) -> None:
+        """Let the timer work until ``condition`` (a coroutine function) holds."""
+        async with self.working(), asyncio.timeout(20):
+            while not await condition():
+                await asyncio.sleep(0.005)
+
+    async def tried(self, count: int) -> None:
+        """Until there are ``count`` tries in the whole log."""
+
+        async def enough() -> bool:
+            return sum(len(one["attempts"]) for one in (await self.log())["list"]) >= count
+
+        await self.settled(enough)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        timer = CallbackTimer(
+            self.house.storage, self.post, self.house.bell, self.clock, SECRET, at_once=20
+        )
+        task = asyncio.create_task(timer.tick())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@pytest.fixture
+async def scene(house: House, api: Api) -> Scene:
+    await house.publish()
+    return Scene(house, api, ManualClock(1_700_000_000_000))
+
+
+def item(run: str, name: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": name,
+        "run_slug": run,
+        "kind": "terminal",
+        "url": HOOK,
+        "receiver": HOST,
+        "state": "pending",
+        "tries": 0,
+        "next_at": 1_700_000_000,
+        "last_status": 0,
+        "last_error": "",
+        "created_at": 1_700_000_000,
+        "ended_at": 0,
+        "attempts": [],
+    } | changes
+
+
+async def test_the_log_of_a_run_tells_every_try(scene: Scene) -> None:
+    run = await scene.ended()
+    [waiting] = await scene.of_run(run)
+    assert waiting == item(run, waiting["id"])
+    scene.post.answers = [Answer(0, "cannot connect: refused"), Answer(503)]
+    await scene.tried(1)
+    scene.clock.advance(6)
+    await scene.tried(2)
+    scene.clock.advance(400)
+    await scene.tried(3)
+    [done] = await scene.of_run(run)
+    attempts = [
+        {"timestamp": 1_700_000_000_000, "status": 0, "error": "cannot connect: refused",
+         "duration_ms": 0},
+        {"timestamp": 1_700_000_006_000, "status": 503, "error": "", "duration_ms": 0},
+        {"timestamp": 1_700_000_406_000, "status": 200, "error": "", "duration_ms": 0},
+    ]  # fmt: skip
+    assert done == item(
+        run, waiting["id"], state="delivered", tries=3, last_status=200, attempts=attempts,
+        next_at=done["next_at"], ended_at=1_700_000_406,
+    )  # fmt: skip
+    assert {headers["webhook-id"] for _, _, headers in scene.post.sent} == {waiting["id"]}
+    assert (await scene.log())["list"] == [done]
+
+
+async def test_the_log_of_the_account_is_filtered_and_paged(scene: Scene) -> None:
+    runs = []
+    for url in (HOOK, "http://hooks.example:8080/y", "https://other.example/z"):
+        runs.append(await scene.ended(url))
+        scene.clock.advance(1)
+    scene.post.answers = [Answer(410)]
+    await scene.tried(2)  # one for each host
+    scene.clock.advance(1)
+    await scene.tried(3)
+    everything = await scene.log()
+    assert everything == {
+        "count": 3, "list": everything["list"], "page_index": 1, "page_size": 20,
+    }  # fmt: skip
+    assert [one["run_slug"] for one in everything["list"]] == runs[::-1]
+    [gone] = [one for one in everything["list"] if one["last_status"] == 410]
+    for query, found in (
+        ("?state=failed", [gone]),
+        ("?state=%20FAILED%20", [gone]),
+        ("?state=pending", []),
+        ("?host=HOOKS.example", everything["list"][1:]),
+        ("?host=hooks.example:443", everything["list"][2:]),
+        ("?host=hooks.exampl", []),
+        ("?host=other.example&state=superseded", []),
+    ):
+        data = await scene.log(query)
+        assert (data["count"], data["list"]) == (len(found), found), query
+    page = await scene.log("?page_index=2&page_size=2")
+    assert page == {
+        "count": 3, "list": everything["list"][2:], "page_index": 2, "page_size": 2,
+    }  # fmt: skip
+    assert (await scene.log("?page_index=9"))["list"] == []
+    assert (await scene.log(key=scene.house.other_key))["count"] == 0
+    words = "pending, delivered, failed, superseded"
+    fails(await scene.api.get(f"{LOG}?state=lost"), 400, 4000, "state", words)
+
+
+async def test_a_replay_is_sent_under_the_same_id_at_a_fresh_time(scene: Scene) -> None:
+    run = await scene.ended()
+    scene.post.answers = [Answer(410)]
+    await scene.tried(1)
+    [gone] = await scene.of_run(run)
+    assert (gone["state"], gone["ended_at"]) == ("failed", 1_700_000_000)
+    scene.clock.advance(3600)
+    path = f"{LOG}/{gone['id']}/replay"
+    fails(await scene.api.post(path, key=scene.house.other_key), 404, 4040)
+    fails(await scene.api.post(f"{LOG}/msg_nothing/replay"), 404, 4040)
+    again = await scene.api.ok(path)
+    assert again == gone | {
+        "state": "pending", "tries": 0, "next_at": 1_700_003_600, "ended_at": 0,
+    }  # fmt: skip
+    await scene.tried(2)
+    [done] = await scene.of_run(run)
+    assert (done["state"], done["tries"], len(done["attempts"])) == ("delivered", 1, 2)
+    (_, first, before), (_, second, after) = scene.post.sent
+    assert first == second
+    assert before["webhook-id"] == after["webhook-id"] == gone["id"]
+    assert int(after["webhook-timestamp"]) - int(before["webhook-timestamp"]) == 3600
+    assert before["webhook-signature"] != after["webhook-signature"]
+
+
+async def test_what_is_on_its_way_is_not_replayed(scene: Scene) -> None:
+    run = await scene.ended()
+    [waiting] = await scene.of_run(run)
+
+    def claimed(tx: Any) -> None:
+        found = tx.outbox.lock(waiting["id"])
+        tx.outbox.save(replace(found, claimed_until=tx.now + 60_000))
+
+    await scene.house.storage.write(claimed)
+    answer = await scene.api.post(f"{LOG}/{waiting['id']}/replay")
+    fails(answer, 400, 4000, "being sent at this moment")
+    scene.clock.advance(60)
+    await scene.api.ok(f"{LOG}/{waiting['id']}/replay")
+
+
+async def test_five_days_of_failures_switch_a_receiver_off_until_it_is_enabled(
+    scene: Scene,
+) -> None:
+    scene.post.answers = [Answer(500)] * 2
+    first = await scene.ended()
+    await scene.tried(1)
+    scene.clock.advance(5 * DAY)
+    await scene.tried(2)
+    off = {
+        "receiver": HOST,
+        "disabled": True,
+        "disabled_at": 1_700_000_000 + 5 * DAY,
+        "failing_since": 1_700_000_000,
+        "last_success_at": 0,
+        "last_failure_at": 1_700_000_000 + 5 * DAY,
+    }
+    assert (await scene.api.get(RECEIVERS)).json()["data"] == {"list": [off]}
+    scene.clock.advance(60)
+    second = await scene.ended()
+    [refused] = await scene.of_run(second)
+    now = 1_700_000_060 + 5 * DAY
+    assert refused == item(
+        second, refused["id"], state="failed", last_error=DISABLED, next_at=now, created_at=now,
+        ended_at=now,
+    )  # fmt: skip
+    replay = f"{LOG}/{refused['id']}/replay"
+    fails(await scene.api.post(replay), 400, 4000, HOST, "switched off", "enable it")
+    path = f"{RECEIVERS}/enable"
+    fails(await scene.api.post(path, {"receiver": HOST}, key=scene.house.other_key), 404, 4040)
+    fails(await scene.api.post(path, {"receiver": "https://a.example"}), 404, 4040)
+    fails(await scene.api.post(path, {"receiver": "hooks"}), 400, 4000, "receiver", "http://")
+    on = await scene.api.ok(path, {"receiver": HOOK})
+    assert on == off | {"disabled": False, "disabled_at": 0, "failing_since": 0}
+    await scene.api.ok(replay)
+    await scene.tried(3)
+    assert [(await scene.of_run(run))[0]["state"] for run in (first, second)] == [
+        "failed", "delivered",
+    ]  # fmt: skip
+    [good] = (await scene.api.get(RECEIVERS)).json()["data"]["list"]
+    assert good == on | {"last_success_at": now}
+    assert (await scene.api.get(RECEIVERS, key=scene.house.other_key)).json()["data"] == {
+        "list": []
+    }
+
+
+async def test_a_success_in_between_begins_the_five_days_anew(scene: Scene) -> None:
+    scene.post.answers = [Answer(500), Answer(200), Answer(500)]
+    await scene.ended()
+    await scene.tried(1)
+    scene.clock.advance(4 * DAY)
+    await scene.tried(2)
+    scene.clock.advance(1)
+    await scene.ended()
+    await scene.tried(3)
+    [found] = (await scene.api.get(RECEIVERS)).json()["data"]["list"]
+    success = 1_700_000_000 + 4 * DAY
+    assert found == {
+        "receiver": HOST, "disabled": False, "disabled_at": 0, "failing_since": success + 1,
+        "last_success_at": success, "last_failure_at": success + 1,
+    }  # fmt: skip
+
+
+async def test_a_run_of_v2_tells_that_it_runs_and_then_that_it_has_ended(scene: Scene) -> None:
+    run = await scene.run(version=2)
+    [lease] = await scene.house.begin()
+    scene.clock.advance(1)
+    await scene.house.push(lease, [{"n": 1}])
+    await scene.house.end(lease)
+    kinds = [(one["kind"], one["state"]) for one in await scene.of_run(run)]
+    assert kinds == [("running", "pending"), ("terminal", "pending")]
+    await scene.tried(1)
+    scene.clock.advance(1)
+    await scene.tried(2)
+    told = [json.loads(body) for _, body, _ in scene.post.sent]
+    running = {
+        "run_slug": run, "run_id": run, "status": 2, "results": 0, "usage": "0",
+        "run_status": "running", "error_message": "", "execution_start_timestamp": 1_700_000_000,
+        "execution_end_timestamp": 0, "running_duration": 0, "result_count": 0,
+        "result_message": "",
+    }  # fmt: skip
+    assert told[0] == running
+    assert told[1] == running | {
+        "status": 3, "results": 1, "run_status": "succeeded", "result_count": 1,
+        "execution_end_timestamp": 1_700_000_001, "running_duration": 1, "result_message": "done",
+    }  # fmt: skip
+    ids = [headers["webhook-id"] for _, _, headers in scene.post.sent]
+    assert len(set(ids)) == 2
+
+
+async def test_a_run_of_v1_tells_only_of_its_end(scene: Scene) -> None:
+    run = await scene.ended()
+    assert [one["kind"] for one in await scene.of_run(run)] == ["terminal"]
+
+
+async def test_a_running_call_that_failed_is_superseded_by_the_end(scene: Scene) -> None:
+    run = await scene.run(version=2)
+    [lease] = await scene.house.begin()
+    scene.post.answers = [Answer(500)]
+    await scene.tried(1)
+    scene.clock.advance(1)
+    await scene.house.end(lease, Outcome.EXIT_CODE, "it broke")
+    running, terminal = await scene.of_run(run)
+    assert running == item(
+        run, running["id"], kind="running", state="superseded", tries=1, last_status=500,
+        last_error="the run has ended", next_at=running["next_at"], ended_at=1_700_000_001,
+        attempts=[{"timestamp": 1_700_000_000_000, "status": 500, "error": "", "duration_ms": 0}],
+    )  # fmt: skip
+    await scene.tried(2)
+    scene.clock.advance(DAY)
+    found = await scene.of_run(run)
+    assert [one["state"] for one in found] == ["superseded", "delivered"]
+    assert found[1]["id"] == terminal["id"]
+    replay = f"{LOG}/{running['id']}/replay"
+    fails(await scene.api.post(replay), 400, 4000, "the run has ended")
+
+
+async def test_the_setting_leaves_the_running_call_out(scene: Scene) -> None:
+    attempts = scene.house.attempts
+    attempts._rules = replace(attempts._rules, running_callbacks=False)
+    run = await scene.run(version=2)
+    [lease] = await scene.house.begin()
+    assert await scene.of_run(run) == []
+    await scene.house.end(lease)
+    assert [one["kind"] for one in await scene.of_run(run)] == ["terminal"]
