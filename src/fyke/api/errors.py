@@ -49,6 +49,7 @@ TABLE: dict[type[errors.FykeError], WireError] = {
     errors.UserDisabled: WireError(401, 10002, "User is disabled"),
     errors.Forbidden: WireError(401, 4010, "Unauthorized access"),
     errors.NotFound: UNKNOWN_PATH,
+    errors.DeliveryNotFound: UNKNOWN_PATH,
     errors.WorkerNotFound: WireError(404, 50001, "Worker does not exist"),
     errors.TaskNotFound: WireError(404, 60001, "Task does not exist"),
     errors.RunNotFound: WireError(404, 70001, "Run record does not exist"),
