@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.booted import Booted, booted
+from support.booted import Booted
+from support.twins import any_booted
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand out users")
 
@@ -15,7 +16,7 @@ ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand out
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Booted]:
     """Started as the user who runs the suite; as root that means through the launcher."""
-    with booted(work_mb="64", callback_allow="127.0.0.1/32") as running:
+    with any_booted(work_mb="64", callback_allow="127.0.0.1/32") as running:
         yield running
 
 
@@ -24,7 +25,7 @@ def strict() -> Iterator[Booted]:
     """A platform with the settings that an operator may tighten: a public name, callbacks
     demanded, a short wait in sync mode, links that soon end, and rows of failures kept.
     """
-    with booted(
+    with any_booted(
         public_url="https://fyke.example/scraping/",
         require_callback_url="true",
         callback_allow="127.0.0.1/32",

@@ -18,8 +18,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from support.booted import Booted, booted
+from support.booted import Booted
 from support.projects import python_project
+from support.twins import any_booted
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = 205  # three pages
@@ -36,7 +37,7 @@ TEXT = 'caf\u00e9, "quoted" \\ \U0001f41f'
 
 @pytest.fixture(scope="module")
 def slow() -> Iterator[Booted]:
-    with booted(rate_limit="2", callback_allow="127.0.0.1/32") as running:
+    with any_booted(rate_limit="2", callback_allow="127.0.0.1/32") as running:
         yield running
 
 

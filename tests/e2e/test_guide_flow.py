@@ -15,8 +15,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from support.booted import Booted, booted
+from support.booted import Booted
 from support.projects import python_project, zoo
+from support.twins import any_booted
 
 READY, RUNNING, SUCCEEDED, FAILED, ABORTED = 1, 2, 3, 4, 5
 READER = """
@@ -444,7 +445,7 @@ def test_a_strict_platform_demands_callbacks_where_the_guide_does(strict: Booted
 
 
 def test_the_guides_retry_helper_gets_through_a_low_limit() -> None:
-    with booted(rate_limit="1") as slow:
+    with any_booted(rate_limit="1") as slow:
         info = f"{slow.url}/api/v1/account/info"
         headers = {"api-key": slow.key}
 

@@ -9,9 +9,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from support.booted import Booted, booted
+from support.booted import Booted
 from support.projects import python_project, zoo
 from support.sites import counting_site
+from support.twins import any_booted
 
 SUCCEEDED, FAILED, ABORTED = 3, 4, 5
 PER_SECOND = Decimal("0.125")  # one core costs one dollar a second; the smallest device has 1/8
@@ -20,7 +21,7 @@ WAITS = "import time; time.sleep(2)\nfrom sdk import CoreSDK\nCoreSDK.Result.pus
 
 @pytest.fixture(scope="module")
 def priced() -> Iterator[Booted]:
-    with booted(price_cpu_hour="3600", traffic_quota="true") as platform:
+    with any_booted(price_cpu_hour="3600", traffic_quota="true") as platform:
         yield platform
 
 

@@ -1,15 +1,8 @@
-"""The same platform with its state and rows in PostgreSQL: one server, then two on one database."""
+"""The same platform with its state and rows in PostgreSQL."""
 
 from __future__ import annotations
 
-import os
-import pwd
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx2
 import pytest
@@ -18,6 +11,7 @@ from support.booted import Booted, booted
 from support.postgres import PostgresServer, postgres
 from support.projects import python_project, zoo
 from support.receivers import Receiver, listening
+from support.twins import answers
 
 __all__ = ["postgres"]
 
@@ -52,13 +46,6 @@ def shared(database: str) -> Iterator[Booted]:
 def receiver() -> Iterator[Receiver]:
     with listening() as receiver:
         yield receiver
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx2.get(f"{url}/readyz", timeout=2).status_code == 200
-    except httpx2.HTTPError:
-        return False
 
 
 def test_nothing_is_kept_in_files(shared: Booted, postgres: PostgresServer, database: str) -> None:
@@ -132,7 +119,7 @@ def test_a_killed_server_stops_nothing(shared: Booted, receiver: Receiver) -> No
     shared.wait_for(lambda: shared.detail(run)["results"] > 0, "the first row")
     runner = shared.role("runner")
     shared.kill_role("server")
-    shared.wait_for(lambda: _answers(shared.url), "the server's return", 20)
+    shared.wait_for(lambda: answers(shared.url), "the server's return", 20)
     assert shared.ended(run)["status"] == SUCCEEDED
     assert [row["n"] for row in shared.rows(run)] == list(range(ROWS))
     assert shared.role("runner") == runner
@@ -151,77 +138,7 @@ def test_a_database_that_goes_away_for_a_while_ends_no_run(
         assert (answer.status_code, answer.json()["code"]) == (503, 5000)
     finally:
         postgres.start()
-    shared.wait_for(lambda: _answers(shared.url), "the server's return", 30)
+    shared.wait_for(lambda: answers(shared.url), "the server's return", 30)
     detail = shared.ended(run)
     assert (detail["status"], detail["results"]) == (SUCCEEDED, ROWS), detail
     assert [row["n"] for row in shared.rows(run)] == list(range(ROWS))
-
-
-# --- two servers ------------------------------------------------------------------------------
-
-
-@contextmanager
-def second_server(platform: Booted) -> Iterator[Booted]:
-    """``fyke serve --role server`` on the same data folder, as the user who owns it."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    owner = platform.home.stat().st_uid
-    user = pwd.getpwuid(owner)
-    identity = (
-        {"user": owner, "group": user.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-    )
-    other = Booted(platform.folder, **platform.settings)
-    other.log = platform.folder / "second.log"
-    with other.log.open("ab") as log:
-        other.process = subprocess.Popen(
-            [sys.executable, "-m", "fyke.cli.main", "serve", "--role", "server",
-             "--port", str(port)],
-            env=platform.environment(), cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, **identity,
-        )  # fmt: skip
-    other.url, other.key = f"http://127.0.0.1:{port}", platform.key
-    try:
-        other.wait_for(lambda: _answers(other.url), "the second server", 30)
-        yield other
-    finally:
-        other.process.send_signal(signal.SIGTERM)
-        other.process.wait(30)
-
-
-def test_two_servers_are_one_platform(shared: Booted, receiver: Receiver) -> None:
-    with second_server(shared) as second:
-        slug = second.push(zoo("upserts"), "pg-two")
-        waiting = {
-            "scraper_slug": slug, "is_async": False, "input": {"parameters": {"custom": {}}},
-        }  # fmt: skip
-        answers = [server.call("/api/v1/scraper/run", waiting) for server in (second, shared)]
-        assert [answer["run_status"] for answer in answers] == ["completed", "completed"]
-        # what one has signed, the other opens
-        run = answers[0]["run_slug"]
-        body = {"run_slug": run, "format": "csv"}
-        link = second.call("/api/v1/run/result/export", body)["download_url"]
-        assert httpx2.get(link.replace(second.url, shared.url)).text.startswith("id,price")
-        # started here, aborted there
-        forever = shared.start_run(shared.push(zoo("pushes_for_ever"), "pg-for-ever"))
-        second.wait_for(lambda: second.detail(forever)["status"] == RUNNING, "the start")
-        second.call("/api/v1/scraper/abort", {"run_slug": forever})
-        assert shared.ended(forever)["status"] == ABORTED
-        # both look into the outbox, and each callback is sent once
-        runs = []
-        for number in range(6):
-            server = (shared, second)[number % 2]
-            told = {**waiting, "is_async": True, "callback_url": receiver.url(f"/two-{number}")}
-            runs.append(server.call("/api/v1/scraper/run", told)["run_slug"])
-        for number, run in enumerate(runs):
-            [received] = receiver.wait(f"/two-{number}")
-            assert received.data["run_slug"] == run
-            shared.wait_for(lambda run=run: _delivered(shared, run), "its record")
-        assert [len(receiver.at(f"/two-{number}")) for number in range(6)] == [1] * 6
-    assert _answers(shared.url)
-
-
-def _delivered(platform: Booted, run: str) -> bool:
-    answer = httpx2.get(
-        f"{platform.url}/api/fyke/runs/{run}/deliveries", headers={"api-key": platform.key}
-    )
-    return bool(answer.json()["data"]["list"][0]["state"] == "delivered")

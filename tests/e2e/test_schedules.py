@@ -4,7 +4,6 @@ the state, as if the minute had come, and a change of another schedule rings the
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from typing import Any
 
@@ -27,9 +26,7 @@ def send(platform: Booted, method: str, path: str, body: Any = None) -> Any:
 def make_due(platform: Booted, task: str) -> int:
     """Set the next time of the task's schedule to this moment; return it in Unix seconds."""
     now = int(time.time())
-    with sqlite3.connect(platform.home / "state.db", timeout=30) as state:
-        state.execute("UPDATE schedules SET next_at = ? WHERE task_id = ?", (now * 1000, task))
-    state.close()
+    platform.change_state("UPDATE schedules SET next_at = ? WHERE task_id = ?", now * 1000, task)
     return now
 
 

@@ -1,0 +1,91 @@
+"""One address in front of several servers: each connection goes to the next of them in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+Address = tuple[str, int]
+
+
+class Relay:
+    """Hands bytes on, both ways, without looking at them. A server that is down is passed over."""
+
+    def __init__(self, servers: Sequence[Address]) -> None:
+        self.servers = list(servers)
+        self.taken = dict.fromkeys(self.servers, 0)  # connections that each has got
+        self.url = ""
+        self._turn = 0
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def serve(self, listener: socket.socket, stop: asyncio.Event) -> None:
+        server = await asyncio.start_server(self._accept, sock=listener)
+        async with server:
+            await stop.wait()
+            for task in list(self._open):
+                task.cancel()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        try:
+            await self._pass_on(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            self._open.discard(task)
+            writer.close()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind = await self._next()
+        if behind is None:
+            return  # as if nobody listened
+        back_reader, back_writer = behind
+        try:
+            await asyncio.gather(_copy(reader, back_writer), _copy(back_reader, writer))
+        finally:
+            back_writer.close()
+
+    async def _next(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for _ in self.servers:
+            address = self.servers[self._turn % len(self.servers)]
+            self._turn += 1
+            with contextlib.suppress(OSError):
+                found = await asyncio.open_connection(*address)
+                self.taken[address] += 1
+                return found
+        return None
+
+
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    """Until ``source`` says that no more comes; then ``target`` is told so."""
+    try:
+        while data := await source.read(65536):
+            target.write(data)
+            await target.drain()
+        if target.can_write_eof():
+            target.write_eof()
+    except OSError:
+        target.close()  # one side is gone, and so is the other's reason to wait
+
+
+@contextmanager
+def relaying(servers: Sequence[Address]) -> Iterator[Relay]:
+    """A relay on a free port of this machine, in a thread of its own."""
+    relay, stop = Relay(servers), asyncio.Event()
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    relay.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(relay.serve(listener, stop)))
+    thread.start()
+    try:
+        yield relay
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+        loop.close()
