@@ -145,7 +145,8 @@ _V2: dict[str, Entry] = {
         {"workerId": "worker", "version": "version"}, {"title": "New"}, writes=True, form=True
     ),
     "GET /api/v2/worker-runs": _reads(worker_id="worker"),
-    "GET /api/v2/worker-runs/{runId:run}/events": _reads(runId="run"),
+    # nobody here writes the last line of a log, for which a stream with the log waits a little
+    "GET /api/v2/worker-runs/{runId:run}/events": _reads({"kinds": "status,rows"}, runId="run"),
     "GET /api/v2/worker-tasks": _reads(worker_id="worker"),
     "POST /api/v2/worker-tasks": _changes(TASK, worker_id="worker"),
     "GET /api/v2/worker-tasks/{workerTaskId}": _reads(workerTaskId="task"),
