@@ -206,13 +206,25 @@ def _failure(code: int, text: str, second: bool) -> dict[str, Any]:
     return {"code": int(code), "message": text, "data": None}
 
 
+@dataclass(frozen=True, slots=True)
+class RequestHeader:
+    """A header that an operation reads; without a pattern any text may stand in it."""
+
+    text: str
+    pattern: str = ""
+
+    @property
+    def schema(self) -> dict[str, str]:
+        return {"type": "string"} | ({"pattern": self.pattern} if self.pattern else {})
+
+
 def request(
     fields: type[BaseModel],
     *,
     in_body: bool,
     path_fields: Sequence[str],
     consumes: Sequence[Media] = (),
-    headers: Mapping[str, str] | None = None,
+    headers: Mapping[str, RequestHeader] | None = None,
 ) -> dict[str, Any]:
     """The parts of an OpenAPI operation that say what it takes."""
     schema = _schema_of(fields)
@@ -227,8 +239,8 @@ def request(
         if not in_body or name in path_fields
     ]
     parameters += [
-        {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
-        for name, text in (headers or {}).items()
+        {"name": name, "in": "header", "description": header.text, "schema": header.schema}
+        for name, header in (headers or {}).items()
     ]
     extra: dict[str, Any] = {"parameters": parameters} if parameters else {}
     if in_body:

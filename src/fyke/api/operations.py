@@ -27,7 +27,7 @@ from fyke.api.decode import Wire, decode, parse_object, read_body, repeatable
 from fyke.api.envelope import JsonBytes, dialect_of
 from fyke.api.errors import WireError, request_id, table_of
 from fyke.api.network import Visit
-from fyke.api.start_keys import DESCRIPTION, start_key
+from fyke.api.start_keys import DESCRIBED, start_key
 from fyke.api.transport import VISIT
 from fyke.domain.accounts.model import Caller
 from fyke.domain.runs.start_keys import HEADER, StartKey
@@ -130,12 +130,11 @@ class Operation(Generic[Fields]):
         return self.method in ("POST", "PUT", "PATCH") and not self.raw_body
 
     @property
-    def all_headers(self) -> Mapping[str, str]:
-        """Every request header that means something here, with its description."""
-        found = dict(self.headers)
-        if self.starts:
-            found[HEADER] = DESCRIPTION
-        return found | etags.IF_NONE_MATCH if self.validated else found
+    def all_headers(self) -> Mapping[str, documents.RequestHeader]:
+        """Every request header that means something here."""
+        plain = {**self.headers, **(etags.IF_NONE_MATCH if self.validated else {})}
+        found = {name: documents.RequestHeader(text) for name, text in plain.items()}
+        return found | {HEADER: DESCRIBED} if self.starts else found
 
     @property
     def all_errors(self) -> Sequence[WireError]:

@@ -6,14 +6,16 @@ import hashlib
 
 from starlette.requests import Request
 
+from fyke.api.documents import RequestHeader
 from fyke.api.network import header
 from fyke.domain.runs.start_keys import HEADER, StartKey
 from fyke.errors import InvalidFields
 
 MAX_CHARS = 255
-DESCRIPTION = (
+DESCRIBED = RequestHeader(
     f"1 to {MAX_CHARS} printable characters. For 24 hours the same key with the same request means "
-    "the same start: nothing is started again, and the answer is about the run of the first time."
+    "the same start: nothing is started again, and the answer is about the run of the first time.",
+    f"^[!-~][ -~]{{0,{MAX_CHARS - 1}}}$",  # spaces around it are none of it
 )
 
 

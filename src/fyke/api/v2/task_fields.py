@@ -80,7 +80,7 @@ Time = Annotated[
 Date = Annotated[
     str,
     BeforeValidator(_date),
-    WithJsonSchema({"type": "string", "pattern": f"^(?:{_DATE})?$"}),
+    WithJsonSchema({"type": "string", "anyOf": [{"format": "date"}, {"maxLength": 0}]}),
 ]
 
 

@@ -17,7 +17,14 @@ from fyke.api.uploads import FORM_TYPE, UploadedArchive, read_form
 from fyke.api.v2 import catalog_answers as answers
 from fyke.api.v2.catalog import tilde_path
 from fyke.api.v2.fields import WorkerRef
-from fyke.domain.workers.page import PageWish
+from fyke.domain.workers.page import (
+    MAX_CATEGORIES,
+    MAX_CATEGORY,
+    MAX_DESCRIPTION,
+    MAX_ICON,
+    MAX_TITLE,
+    PageWish,
+)
 from fyke.domain.workers.service import Workers
 from fyke.errors import Conflict, Forbidden, VersionUnavailable, WorkerNotFound
 
@@ -26,6 +33,10 @@ _RULE = "must be whole numbers, the field repeated for each one: categories=56 a
 
 def _text(value: object) -> str:
     return to_text(value).strip()
+
+
+def _plain(most: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "maxLength": most, "pattern": r"^[^\u0000]*$"})
 
 
 def _categories(value: object) -> tuple[int, ...]:
@@ -39,7 +50,20 @@ def _categories(value: object) -> tuple[int, ...]:
     return tuple(map(to_integer, numbers))
 
 
-FormText = Annotated[str | None, BeforeValidator(_text), WithJsonSchema({"type": "string"})]
+Title = Annotated[str | None, BeforeValidator(_text), _plain(MAX_TITLE)]
+Description = Annotated[str | None, BeforeValidator(_text), _plain(MAX_DESCRIPTION)]
+# Every address of this form is taken; so are some of others, with a name that is not ASCII.
+Icon = Annotated[
+    str | None,
+    BeforeValidator(_text),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": MAX_ICON,
+            "pattern": "^(?:https?://[A-Za-z0-9._-]+(?::[1-9][0-9]{0,3})?(?:[/?#][!-~]*)?)?$",
+        }
+    ),
+]
 FormFlag = Annotated[bool | None, BeforeValidator(to_boolean), WithJsonSchema({"type": "boolean"})]
 FormNumbers = Annotated[
     tuple[int, ...] | None,
@@ -48,17 +72,18 @@ FormNumbers = Annotated[
     WithJsonSchema(
         {
             "type": "array",
-            "items": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
+            "items": {"type": "integer", "minimum": 1, "maximum": MAX_CATEGORY},
+            "maxItems": MAX_CATEGORIES,
         }
     ),
 ]
 
 
 class PageForm(Wire):
-    title: FormText = Field(None, description="empty: the heading of README.md, else as it is")
-    description: FormText = None
+    title: Title = Field(None, description="empty: the heading of README.md, else as it is")
+    description: Description = None
     categories: FormNumbers = Field(None, description="repeat the field for each one")
-    icon: FormText = Field(None, description="http or https URL of a picture")
+    icon: Icon = Field(None, description="http or https URL of a picture")
 
     @property
     def page(self) -> PageWish:

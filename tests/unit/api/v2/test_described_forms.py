@@ -1,0 +1,63 @@
+"""What the served document says of a text's form is enough: a text of that form is taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import Request
+
+from fyke.api.start_keys import DESCRIBED, start_key
+from fyke.api.v2.task_fields import ScheduleMembers
+from fyke.api.v2.versions import PageForm
+from fyke.domain.runs.start_keys import HEADER
+from fyke.errors import InvalidFields
+
+FORM: dict[str, Any] = PageForm.model_json_schema()["properties"]
+
+
+def key_of(text: str) -> str:
+    raw = [(HEADER.lower().encode(), text.encode("latin-1"))]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": raw}
+    found = start_key(Request(scope), b"")
+    assert found is not None
+    return found.text
+
+
+@given(st.from_regex(DESCRIBED.pattern.removesuffix("$") + r"\Z"))
+def test_a_described_key_is_taken_as_it_is(text: str) -> None:
+    assert key_of(text) == text == text.lstrip()
+
+
+@pytest.mark.parametrize("text", ["", "a" * 256, "\xe9", "a\x7f", "\t"])
+def test_another_key_is_refused(text: str) -> None:
+    with pytest.raises(InvalidFields, match="1 to 255 printable ASCII"):
+        key_of(text)
+
+
+@given(st.from_regex(FORM["icon"]["pattern"].removesuffix("$") + r"\Z"))
+def test_a_described_address_of_a_picture_is_taken(text: str) -> None:
+    PageForm.model_validate({"icon": text}).page.check()
+
+
+@pytest.mark.parametrize("name", ["title", "description", "icon"])
+def test_a_text_of_a_page_is_as_long_as_described_and_no_longer(name: str) -> None:
+    most = FORM[name]["maxLength"]
+    start = "https://a.example/" if name == "icon" else ""
+    PageForm.model_validate({name: start.ljust(most, "x")}).page.check()
+    with pytest.raises(InvalidFields, match=f"{name} must be .*at most {most} "):
+        PageForm.model_validate({name: start.ljust(most + 1, "x")}).page.check()
+
+
+def test_as_many_categories_as_described_and_no_more() -> None:
+    most = FORM["categories"]["maxItems"]
+    PageForm.model_validate({"categories": [str(n + 1) for n in range(most)]}).page.check()
+    with pytest.raises(InvalidFields, match=f"at most {most} numbers"):
+        PageForm.model_validate({"categories": ["1"] * (most + 1)}).page.check()
+
+
+@given(st.dates().map(str) | st.just(""))
+def test_every_date_that_there_is_is_taken_and_the_empty_text(text: str) -> None:
+    assert ScheduleMembers.model_validate({"schedule_once_date": text}).schedule_once_date == text
