@@ -1,0 +1,146 @@
+"""Receivers that take long and fail at random never hear that a run is running after its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import pytest
+
+from fyke.domain.callbacks.model import DeliveryFilter, DeliveryKind, DeliveryState
+from fyke.domain.contracts import Answer, Transaction
+from fyke.domain.runs.model import Run
+from fyke.notify.http import HttpNotifier
+from support.callback_trials import Bell, Counting, Office, SkippingClock, delivering, open_office
+from support.receivers import Receiver, Reply, listening
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Unreliable:
+    """Receivers in this process; those on loopback are called over HTTP."""
+
+    http: HttpNotifier
+    chance: random.Random
+    heard: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        if url.startswith("http://127."):
+            return await self.http.post(url, body, headers)
+        told = json.loads(body)
+        # what is handled when the request comes, and what only when it is answered
+        self.heard[f"{url} comes"].append(told["run_status"])
+        await asyncio.sleep(self.chance.random() ** 3 * 0.1)
+        self.heard[f"{url} answered"].append(told["run_status"])
+        return Answer(self.chance.choices([200, 500, 302, 0], [70, 15, 5, 10])[0])
+
+
+class Skipping(Bell):
+    """Skips the time in which nothing can happen: everything waits for a later try."""
+
+    def __init__(self, clock: SkippingClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.may_skip = asyncio.Event()
+        self.office: Office
+        self.notifier: Counting
+
+    async def wait(self, topics: frozenset[str], timeout: float) -> frozenset[str]:
+        if timeout > 1 and self.may_skip.is_set() and not self.notifier.active:
+            due = await self.office.due_in()
+            if due is not None and not self.notifier.active:
+                self.clock.skipped += due
+                return topics
+        return await super().wait(topics, min(timeout, 0.05))
+
+
+async def trial(url: str, http: HttpNotifier, receiver: Receiver, total: int, real: int) -> None:
+    """``total`` runs, of which ``real`` are told of over HTTP."""
+    chance, clock = random.Random(7), SkippingClock()
+    hosts = max(40, total // 20)
+    urls = [f"http://h{n % hosts}.example/{n}" for n in range(total - real)]
+    for n in range(real):
+        replies = [Reply(chance.choice([200, 500])) for _ in range(3)]
+        receiver.reply(f"/real-{n}", *replies)
+        urls.append(receiver.url(f"/real-{n}"))
+    bell, unreliable = Skipping(clock), Unreliable(http, chance)
+    bell.notifier = Counting(unreliable)
+    async with open_office(url, bell.ring, clock) as office:
+        bell.office = office
+        runs = await office.runs(urls)
+        async with delivering(office.storage, bell.notifier, bell, clock):
+            await carry_out(office, runs, chance, clock)
+            bell.may_skip.set()
+            async with asyncio.timeout(60 + total / 5):
+                while await unfinished(office):
+                    await asyncio.sleep(0.05)
+        superseded = 0
+        for run in runs:
+            found = await office.storage.read(lambda tx, run=run: tx.outbox.of_run(run.id))
+            states = {one.kind: one.state for one in found}
+            assert states[DeliveryKind.TERMINAL] is DeliveryState.DELIVERED, found
+            running = states[DeliveryKind.RUNNING]
+            assert running in (DeliveryState.DELIVERED, DeliveryState.SUPERSEDED)
+            superseded += running is DeliveryState.SUPERSEDED
+    heard = dict(unreliable.heard)
+    for n in range(real):
+        path = f"/real-{n}"
+        heard[path] = [received.data["run_status"] for received in receiver.at(path)]
+    assert len(heard) == 2 * (total - real) + real
+    inverted = {name: words for name, words in heard.items() if words != in_order(words)}
+    assert inverted == {}
+    assert all("succeeded" in words for words in heard.values())
+    # the trial was one: running calls were repeated, and some were given up for the end
+    assert sum(words.count("running") > 1 for words in heard.values()) > total / 100
+    assert superseded > total / 100
+
+
+async def carry_out(
+    office: Office, runs: list[Run], chance: random.Random, clock: SkippingClock
+) -> None:
+    """Most end within half a second; the others when a call that failed is being tried again."""
+    places = asyncio.Semaphore(100)
+
+    async def end(run: Run) -> None:
+        await asyncio.sleep(chance.random() * 0.5)
+        await office.end(run)
+
+    async def short(run: Run) -> None:
+        async with places:
+            await office.begin(run)
+            await end(run)
+
+    later = runs[::4]
+    for n in range(0, len(later), 100):
+        await office.begin(*later[n : n + 100])
+    await asyncio.gather(*(short(run) for n, run in enumerate(runs) if n % 4))
+    clock.skipped += 6
+    await asyncio.gather(*(end(run) for run in later))
+
+
+async def unfinished(office: Office) -> bool:
+    def pending(tx: Transaction) -> int:
+        wanted = DeliveryFilter(DeliveryState.PENDING)
+        count, _ = tx.outbox.page(office.owner, wanted, offset=0, limit=1)
+        return count
+
+    return bool(await office.storage.read(pending))
+
+
+def in_order(words: list[str]) -> list[str]:
+    return sorted(words, key=["running", "succeeded"].index)
+
+
+async def test_two_hundred_runs(sqlite_url: str, http: HttpNotifier) -> None:
+    with listening() as receiver:
+        await trial(sqlite_url, http, receiver, 200, 6)
+
+
+@pytest.mark.long
+async def test_ten_thousand_runs(sqlite_url: str, http: HttpNotifier) -> None:
+    with listening() as receiver:
+        await trial(sqlite_url, http, receiver, 10_000, 100)

@@ -1,0 +1,110 @@
+"""Callbacks from several servers, and from one that is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from standardwebhooks import Webhook
+
+from fyke.domain.callbacks.model import DeliveryState
+from fyke.domain.callbacks.signing import secret_for
+from fyke.kit.addresses import AddressRules
+from fyke.kit.clock import SystemClock
+from fyke.notify.http import HttpNotifier
+from fyke.storage.doorbell.postgres import PostgresDoorbell
+from fyke.storage.sql.schema import migrate
+from fyke.storage.sql.storage import open_storage
+from support.callback_trials import Bell, Counting, SkippingClock, delivering, open_office
+from support.callbacks import MASTER
+from support.postgres import postgres, postgres_url
+from support.receivers import listening
+
+__all__ = ["postgres", "postgres_url"]
+
+pytestmark = pytest.mark.anyio
+PROCESS = Path(__file__).parents[2] / "support" / "callback_process.py"
+A_SECOND = 10  # requests at most
+
+
+async def test_who_is_killed_before_it_notes_the_answer_leaves_a_copy_under_the_same_id(
+    sqlite_url: str, http: HttpNotifier
+) -> None:
+    clock = SkippingClock()
+    with listening() as receiver:
+        async with open_office(sqlite_url) as office:
+            [run] = await office.runs([receiver.url("/x")])
+            await office.end(run)
+        path = os.pathsep.join([str(PROCESS.parents[1]), *sys.path])
+        killed = await asyncio.to_thread(
+            subprocess.run, [sys.executable, str(PROCESS), sqlite_url],
+            env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.DEVNULL, timeout=60,
+        )  # fmt: skip
+        assert killed.returncode == -signal.SIGKILL
+        assert len(receiver.wait("/x", 1, 0)) == 1
+        bell = Bell()
+        storage = open_storage(
+            sqlite_url, durable=False, ring=bell.ring, hiding=frozenset(), clock=clock.now_ms
+        )
+        [claimed] = await storage.read(lambda tx: tx.outbox.of_run(run.id))
+        assert (claimed.state, claimed.tries) == (DeliveryState.PENDING, 0)
+        clock.skipped = 61  # the claim has lapsed
+        async with delivering(storage, http, bell, clock):
+            await asyncio.to_thread(receiver.wait, "/x", 2)
+            async with asyncio.timeout(20):
+                while True:
+                    [done] = await storage.read(lambda tx: tx.outbox.of_run(run.id))
+                    if done.state is not DeliveryState.PENDING:
+                        break
+                    await asyncio.sleep(0.01)
+        await storage.close()
+        first, second = receiver.at("/x")
+    assert (done.state, done.tries) == (DeliveryState.DELIVERED, 1)
+    assert first.headers["webhook-id"] == second.headers["webhook-id"] == claimed.id
+    assert first.body == second.body
+    assert Webhook(secret_for(MASTER, claimed.account_id)).verify(first.body, first.headers)
+
+
+async def two_servers(url: str, total: int) -> None:
+    migrate(url)
+    with listening() as receiver:
+        notifiers = [HttpNotifier(AddressRules(["127.0.0.0/8"])) for _ in range(2)]
+        counting = [Counting(notifier) for notifier in notifiers]
+        bells = [PostgresDoorbell(url) for _ in range(2)]
+        async with open_office(url, bells[0].ring) as office:
+            other = open_storage(url, durable=False, ring=bells[1].ring, hiding=frozenset())
+            clock = SystemClock()
+            runs = await office.runs([receiver.url("/x")] * total)
+            async with (
+                delivering(office.storage, counting[0], bells[0], clock),
+                delivering(other, counting[1], bells[1], clock),
+            ):
+                await office.end(*runs)
+                came = await asyncio.to_thread(receiver.wait, "/x", total, 30 + total)
+                await asyncio.sleep(0.3)  # a second copy of the last one would come now
+            await other.close()
+        for each in (*bells, *notifiers):
+            each.close()
+        came = receiver.at("/x")
+    ids = Counter(one.headers["webhook-id"] for one in came)
+    assert (len(ids), ids.most_common(1)[0][1]) == (total, 1)
+    assert sum(one.count for one in counting) == total
+    assert min(one.count for one in counting) > 0, "one of them did all the work"
+    times = sorted(one.at for one in came)
+    for first, last in zip(times, times[A_SECOND:], strict=False):
+        assert last - first > 1, f"{A_SECOND + 1} requests within {last - first:.3f} s"
+
+
+async def test_two_servers_keep_one_pace_and_send_nothing_twice(postgres_url: str) -> None:
+    await two_servers(postgres_url, 24)
+
+
+@pytest.mark.long
+async def test_two_servers_keep_one_pace_for_a_minute(postgres_url: str) -> None:
+    await two_servers(postgres_url, 480)

@@ -1,0 +1,81 @@
+"""A callback that was delivered, verified with the Standard Webhooks library of Node.js."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.callbacks.signing import secret_for
+from fyke.kit.addresses import AddressRules
+from fyke.kit.clock import SystemClock
+from fyke.notify.http import HttpNotifier
+from fyke.storage.sql.schema import migrate
+from support.callback_trials import Bell, delivering, open_office
+from support.callbacks import MASTER
+from support.receivers import Received, listening
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(
+        shutil.which("npm") is None or shutil.which("node") is None,
+        reason="npm and node are needed for the library of Node.js",
+    ),
+]
+HERE = Path(__file__).parent
+
+
+async def delivered(url: str) -> tuple[str, str, Received]:
+    """A callback as it came, the run that it tells of, and the secret that signs it."""
+    migrate(url)
+    notifier, bell = HttpNotifier(AddressRules(["127.0.0.0/8"])), Bell()
+    with listening() as receiver:
+        async with open_office(url, bell.ring) as office:
+            [run] = await office.runs([receiver.url("/x")])
+            async with delivering(office.storage, notifier, bell, SystemClock()):
+                await office.end(run)
+                [came] = await asyncio.to_thread(receiver.wait, "/x")
+            secret = secret_for(MASTER, office.owner)
+    notifier.close()
+    return secret, run.id, came
+
+
+def verified(folder: Path, secret: str, messages: list[dict[str, Any]]) -> list[str]:
+    """What the library says to each message, with exactly the locked packages installed."""
+    for name in ("package.json", "package-lock.json", "verify.js"):
+        shutil.copy(HERE / name, folder)
+    install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    (folder / "messages.json").write_text(json.dumps({"secret": secret, "messages": messages}))
+    command = ["node", "verify.js", "messages.json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    found: list[str] = json.loads(done.stdout)
+    return found
+
+
+async def test_the_library_takes_ours_and_nothing_that_was_changed(tmp_path: Path) -> None:
+    secret, run, came = await delivered(f"sqlite:///{tmp_path / 'state.db'}")
+    body, headers = came.body.decode(), came.headers
+    stale = str(int(headers["webhook-timestamp"]) - 3600)
+    messages = [
+        {"body": body, "headers": headers},
+        {"body": body.replace("succeeded", "failed"), "headers": headers},
+        {"body": body, "headers": headers | {"webhook-id": "msg_other"}},
+        {"body": body, "headers": headers | {"webhook-timestamp": stale}},
+    ]
+    folder = tmp_path / "node"
+    folder.mkdir()
+    found = await asyncio.to_thread(verified, folder, secret, messages)
+    assert found == [
+        run,
+        "No matching signature found",
+        "No matching signature found",
+        "Message timestamp too old",
+    ]

@@ -1,0 +1,41 @@
+"""A server that is killed when its first callback was answered and before that is written down.
+
+Arguments: URL of the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+from fyke.domain.contracts import Answer
+from fyke.kit.addresses import AddressRules
+from fyke.kit.clock import SystemClock
+from fyke.notify.http import HttpNotifier
+from fyke.storage.sql.storage import open_storage
+from fyke.timers.callbacks import CallbackTimer
+from support.callback_trials import Bell
+from support.callbacks import MASTER
+
+
+class Fatal:
+    """Whoever sends with it is gone afterwards."""
+
+    def __init__(self) -> None:
+        self._inner = HttpNotifier(AddressRules(["127.0.0.0/8"]))
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        answer = await self._inner.post(url, body, headers)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+
+async def main(url: str) -> None:
+    storage = open_storage(url, durable=True, ring=str, hiding=frozenset())
+    await CallbackTimer(storage, Fatal(), Bell(), SystemClock(), MASTER).tick()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

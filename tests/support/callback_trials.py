@@ -1,0 +1,144 @@
+"""Timers that deliver from a real outbox, and receivers that hang, fail or keep what comes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
+from fyke.domain.callbacks.places import free_places
+from fyke.domain.contracts import Answer, Doorbell, Notifier, Transaction
+from fyke.domain.runs.model import Origin, Run, RunState
+from fyke.kit.clock import Clock, SystemClock
+from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.timers.callbacks import CallbackTimer
+from support import records
+from support.callbacks import MASTER
+
+
+class SkippingClock:
+    """Real time, and what was skipped."""
+
+    def __init__(self) -> None:
+        self.skipped = 0.0
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000 + int(self.skipped * 1000)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.skipped
+
+
+class Bell:
+    """A doorbell inside one process."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def ring(self, topic: str) -> None:
+        self._loop.call_soon_threadsafe(self._rung.set)
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[Bell]:
+        yield self
+
+    async def wait(self, topics: frozenset[str], timeout: float) -> frozenset[str]:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._rung.wait()
+        self._rung.clear()
+        return topics
+
+
+@dataclass
+class Office:
+    """The state of one installation with runs whose callbacks go out."""
+
+    storage: SqlStorage
+    clock: Clock
+    owner: str = ""
+    worker: str = ""
+
+    async def runs(self, urls: list[str]) -> list[Run]:
+        """One run of v2 for each URL."""
+        return await self.storage.write(
+            lambda tx: [
+                records.seed_run(
+                    tx, self.owner, self.worker, callback_url=url,
+                    origin=Origin.API_V2, state=RunState.RUNNING,
+                )
+                for url in urls
+            ]
+        )  # fmt: skip
+
+    async def begin(self, *runs: Run) -> None:
+        await self.storage.write(lambda tx: [enqueue_running(tx, run) for run in runs])
+
+    async def end(self, *runs: Run) -> None:
+        ended = [replace(run, state=RunState.SUCCEEDED) for run in runs]
+        await self.storage.write(lambda tx: [enqueue_terminal(tx, run) for run in ended])
+
+    async def due_in(self) -> float | None:
+        """Seconds until something may go; None when only what is on its way can change that."""
+
+        def look(tx: Transaction) -> float | None:
+            due = tx.outbox.next_due(tx.now, free_places(()))
+            return None if due is None else max(0, due - tx.now) / 1000
+
+        return await self.storage.read(look)
+
+
+@asynccontextmanager
+async def open_office(
+    url: str, ring: Callable[[str], None] = str, clock: Clock | None = None
+) -> AsyncIterator[Office]:
+    """Over the prepared, empty database at ``url``; ``clock`` in place of the database's."""
+    storage = open_storage(
+        url, durable=False, ring=ring, hiding=frozenset(), clock=clock.now_ms if clock else None
+    )
+    office = Office(storage, clock or SystemClock())
+    office.owner, office.worker = await storage.write(records.seed)
+    try:
+        yield office
+    finally:
+        await storage.close()
+
+
+@asynccontextmanager
+async def delivering(
+    storage: SqlStorage, notifier: Notifier, bell: Doorbell, clock: Clock, at_once: int = 200
+) -> AsyncIterator[None]:
+    """A timer at work for the length of the block."""
+    timer = CallbackTimer(storage, notifier, bell, clock, MASTER, at_once=at_once)
+    task = asyncio.create_task(timer.tick())
+    try:
+        yield
+    finally:
+        failed = task.done()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert not failed
+
+
+@dataclass
+class Counting:
+    """A notifier that counts what it hands on to another."""
+
+    inner: Notifier
+    count: int = 0
+    active: int = 0
+    ids: list[str] = field(default_factory=list)
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        self.count += 1
+        self.active += 1
+        self.ids.append(headers["webhook-id"])
+        try:
+            return await self.inner.post(url, body, headers)
+        finally:
+            self.active -= 1
