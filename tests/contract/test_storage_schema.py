@@ -19,11 +19,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
 
+from fyke.domain.accounts.plans import Plan
+from fyke.domain.contracts import Room, Transaction
 from fyke.domain.runs.model import RunFilter, RunState
 from fyke.errors import Unavailable
 from fyke.storage.sql.check import check
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine
 from fyke.storage.sql.leases import queue_query
+from fyke.storage.sql.plan_room import under_way_query
 from fyke.storage.sql.runs import newest_query, page_query
 from fyke.storage.sql.schema import SchemaTooNew, current_and_head, migrate
 from fyke.storage.sql.storage import open_storage
@@ -146,7 +149,7 @@ def test_sixty_killed_migrations(database_url: str, number: int) -> None:
 
 
 def fill_with_history(connection: Connection, runs: int) -> None:
-    """Past runs with an ended subtask each, and three that wait; statistics brought up to date."""
+    """Past runs with an ended subtask and an attempt each."""
     sqlite = connection.dialect.name == "sqlite"
     series = (
         f"WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {runs})"
@@ -170,12 +173,17 @@ def fill_with_history(connection: Connection, runs: int) -> None:
         "INSERT INTO subtasks (run_id, ordinal, number, input_json, state, err_msg)"
         " SELECT id, 0, '', '', 'ended', '' FROM runs"
     ))  # fmt: skip
+    connection.execute(text(
+        "INSERT INTO attempts (id, run_id, ordinal, number, runner_id, token, lease_until, outcome,"
+        " err_msg, rows, traffic_bytes, cpu_ms, memory_peak_bytes, started_at, finished_at)"
+        " SELECT id, id, 0, '', 'r', 1, 0, 'succeeded', '', 0, 0, 0, 0, 1, 1 FROM runs"
+    ))  # fmt: skip
 
 
 RUNS = metadata.tables["runs"]
 
 
-def plan(connection: Connection, statement: Any) -> str:
+def plan(connection: Connection, statement: Any, values: tuple[str, ...] = ()) -> str:
     if connection.dialect.name == "sqlite":
         explain, column = "EXPLAIN QUERY PLAN", 3
     else:
@@ -185,7 +193,7 @@ def plan(connection: Connection, statement: Any) -> str:
     else:
         compiled = statement.compile(connection, compile_kwargs={"literal_binds": True})
         sql = str(compiled)
-    return "\n".join(row[column] for row in connection.exec_driver_sql(f"{explain} {sql}"))
+    return "\n".join(row[column] for row in connection.exec_driver_sql(f"{explain} {sql}", values))
 
 
 def reads_a_whole_table(line: str) -> bool:
@@ -221,6 +229,40 @@ async def test_hot_questions_are_answered_from_indexes(state: State) -> None:
     for found in last:  # read from the end of an index, never sorted
         assert "ix_runs_account_id" in found
         assert "Sort" not in found and "TEMP B-TREE" not in found
+
+
+@pytest.mark.parametrize("analyzed", [True, False])
+async def test_what_plans_hold_is_passed_over_without_a_look_at_history(
+    state: State, analyzed: bool
+) -> None:
+    owner, worker_id = await state.write(records.seed)
+    engine = state.storage.engine
+    if not analyzed and engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL gathers statistics by itself")
+    with for_writing(engine).begin() as connection:
+        fill_with_history(connection, 20_000)
+
+    def hold(tx: Transaction) -> list[str]:
+        tx.accounts.set_plan(owner, Plan.FREE)
+        return [records.seed_run(tx, owner, worker_id).id for _ in range(300)]
+
+    held = await state.write(hold)
+    await state.write(lambda tx: tx.runs.lease("runner", Room(9, 10**6, 2), 99))
+    if analyzed:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("ANALYZE")
+    engine.dispose()  # SQLite reads them when it opens the file
+    with for_reading(engine).connect() as connection, connection.begin():
+        past = queue_query(connection, 10, besides=1, full=1, begun=2)
+        queue = plan(connection, past, (owner, *held[:2], held[2]))
+        going = plan(connection, under_way_query(connection, some=False))
+    assert "ix_runs_open" in queue and "subtasks" in queue
+    assert "SCAN r USING INDEX sqlite_autoindex" not in queue  # the runs of all time, in order
+    assert "ix_runs_under_way" in going
+    assert not [line for line in queue.splitlines() if reads_a_whole_table(line)], queue
+    # the accounts may be read whole, for they are few; runs and attempts have a history
+    whole = [line for line in going.splitlines() if reads_a_whole_table(line)]
+    assert not [line for line in whole if "accounts" not in line], going
 
 
 # --- a database that is not there -----------------------------------------------------------

@@ -42,10 +42,11 @@ QUEUE = (
     " ORDER BY s.run_id, s.ordinal LIMIT {limit}"
 )
 
-# The same where some accounts are full: by run, for one that is held may have many subtasks.
+# The same where some accounts are full: by run, for one that is held may have many subtasks. SQLite
+# is told the index, because without statistics it would go through the runs of all time.
 QUEUE_PAST_FULL = (
     "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running'"
-    " FROM runs r {join} subtasks s {on} s.run_id = r.id"
+    " FROM runs r{by} {join} subtasks s {on} s.run_id = r.id"
     " WHERE r.state IN ('ready', 'running') AND s.state = 'waiting'"
     " AND (r.state = 'running' OR r.account_id NOT IN ({full}){begun}){besides}"
     " ORDER BY r.id, s.ordinal LIMIT {limit}"
@@ -84,8 +85,10 @@ def queue_query(
     with their ``begun`` runs, and without ``besides`` runs: so many values, in this order.
     """
     form = QUEUE_PAST_FULL if full else QUEUE
+    sqlite = is_sqlite(connection)
     statement = form.format(
-        join="CROSS JOIN" if is_sqlite(connection) else "JOIN",
+        by=" INDEXED BY ix_runs_open" if sqlite else "",
+        join="CROSS JOIN" if sqlite else "JOIN",
         on="ON",
         full=_marks(full),
         begun=f" OR r.id IN ({_marks(begun)})" if begun else "",

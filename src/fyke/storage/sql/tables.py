@@ -242,9 +242,12 @@ Index(
     sqlite_where=text("state IN ('running', 'ending', 'aborting')"),
     postgresql_where=text("state IN ('running', 'ending', 'aborting')"),
 )
+# with account and state, so that what a plan holds is passed over without a look at the run itself
 Index(
     "ix_runs_open",
     runs.c.id,
+    runs.c.account_id,
+    runs.c.state,
     sqlite_where=text("state IN ('ready', 'running')"),
     postgresql_where=text("state IN ('ready', 'running')"),
 )

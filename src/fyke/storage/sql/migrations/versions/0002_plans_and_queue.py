@@ -52,7 +52,7 @@ def create_run_indexes() -> None:
     op.create_index(
         "ix_runs_open",
         "runs",
-        ["id"],
+        ["id", "account_id", "state"],
         sqlite_where=text(is_open),
         postgresql_where=text(is_open),
     )
