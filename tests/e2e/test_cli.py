@@ -13,13 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from fyke.cli import reference
+from fyke.storage.sql import schema
 from support.booted import PLAIN_UID, Booted, booted
 from support.projects import python_project, zoo
+from support.receivers import Reply, listening
 
 USED: set[str] = set()
+MIGRATIONS = Path(schema.__file__).parent / "migrations" / "versions"
+NEWEST_STATE = max(file.name.partition("_")[0] for file in MIGRATIONS.glob("[0-9]*.py"))
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
@@ -104,6 +109,41 @@ def test_workers(cli: Cli, hello: Path) -> None:
     assert "worker   owner/hello" in cli.run("worker", "push", hello)[0]  # the same content again
     assert [v["version"] for v in cli.json("worker", "versions", "owner/hello")] == ["v1.0.1"]
     assert cli.run("worker", "show", "owner/nothing", code=3)[1].startswith("fyke: Worker does not")
+
+
+def test_callbacks(cli: Cli, hello: Path) -> None:
+    with listening() as receiver:
+        receiver.reply("/x", Reply(410))
+        run = cli.json("run", "start", "owner/hello", "--callback", receiver.url("/x"))["slug"]
+        [first] = receiver.wait("/x")
+        platform = cli.platform
+        [gone] = platform.wait_for(
+            lambda: [d for d in cli.json("run", "deliveries", run) if d["state"] == "failed"],
+            "the record of the answer",
+        )
+        assert (gone["id"], gone["run_slug"]) == (first.headers["webhook-id"], run)
+        assert [tried["status"] for tried in gone["attempts"]] == [410]
+        there = f"127.0.0.1:{receiver.port}"
+        assert cli.json("callback", "list", "--state", "failed", "--host", there) == [gone]
+        for words in (("run", "deliveries", run), ("callback", "list", "--host", there)):
+            shown = cli.run(*words)[0]
+            assert gone["id"] in shown
+            assert "410" in shown
+        assert "state" in cli.run("callback", "list", "--state", "lost", code=2)[1]
+        again = f"The callback {gone['id']} is on its way to {receiver.url('/x')} again.\n"
+        assert cli.run("callback", "replay", gone["id"])[1] == again
+        assert receiver.wait("/x", 2)[1].headers["webhook-id"] == gone["id"]
+        platform.wait_for(
+            lambda: cli.json("callback", "list", "--state", "delivered", "--host", there),
+            "its delivery",
+        )
+        [known] = [r for r in cli.json("callback", "receivers") if r["receiver"].endswith(there)]
+        assert (known["receiver"], known["disabled"]) == (f"http://{there}", False)
+        assert f"http://{there}" in cli.run("callback", "receivers")[0]
+        enabled = f"http://{there} is used again. Replay what it has missed.\n"
+        assert cli.run("callback", "enable", receiver.url("/any"))[1] == enabled
+        assert cli.json("callback", "enable", f"http://{there}") == known
+    assert "not found" in cli.run("callback", "replay", "msg_nothing", code=3)[1]
 
 
 def test_a_version_is_withdrawn(cli: Cli, tmp_path: Path) -> None:
@@ -298,6 +338,59 @@ def test_schedules(cli: Cli, hello: Path, tmp_path: Path) -> None:
     cli.run("task", "delete", task)
 
 
+def test_the_run_queue(cli: Cli, hello: Path) -> None:
+    def held(*options: str) -> str:
+        return str(cli.json("run", "start", "owner/hello", "--queued", *options)["queue_ref"])
+
+    ref, err = cli.run("run", "start", "owner/hello", "--queued")
+    first, second, third = ref.strip(), held("-i", '{"urls": ["https://example.org/"]}'), held()
+    assert f"fyke queue activate {first}" in err
+    assert "nothing to wait for" in cli.run(
+        "run", "start", "owner/hello", "--queued", "--wait", code=2
+    )[1].replace("\n", " ")
+    listed = cli.json("queue", "list", "--status", "waiting")
+    assert [item["queue_ref"] for item in listed["list"]] == [third, second, first]
+    assert listed["list"][0]["worker_path"] == "owner~hello"
+    assert "waits for activation" in cli.run("queue", "list")[0]
+
+    [started] = cli.json("queue", "activate", second)
+    assert (started["queue_ref"], started["success"]) == (second, True)
+    assert cli.platform.ended(started["run_slug"])["status"] == 3
+    assert cli.platform.rows(started["run_slug"])[0]["url"] == "https://example.org/"
+    assert "not in waiting state" in cli.run("queue", "activate", second, code=5)[0]
+    assert cli.run("queue", "release", first, "--reason", "too late")[0] == f"{first}  released\n"
+    done = cli.json("queue", "release", first, third, "17", code=5)
+    assert [result["success"] for result in done] == [False, True, False]
+    assert done[2]["error"] == "item does not exist"
+    ended = {i["queue_ref"]: i for i in cli.json("queue", "list", "--status", "inactive")["list"]}
+    assert ended[first]["reason"] == "released: too late"
+    assert ended[second]["run_slug"] == started["run_slug"]
+    assert cli.json("queue", "list", "--status", "waiting")["count"] == 0
+    assert "100" in cli.run("queue", "list", "--size", 101, code=2)[1]
+
+
+def test_plans_and_rates(cli: Cli) -> None:
+    made = cli.json("account", "add", "small")
+    assert (made["account"]["plan"], made["account"]["most_runs"]) == ("free", 2)
+    own = {"FYKE_KEY": made["key"]["key"]}
+    assert cli.json("account", "plan", "small", "PRO")["most_runs"] == 10
+    assert "pro (10 runs at once)" in cli.run("account", "show", env=own)[0]
+    assert "unlimited (no limit)" in cli.run("account", "plan", "small", "unlimited")[0]
+    assert "free, starter" in cli.run("account", "plan", "small", "huge", code=2)[1]
+    assert "operator" in cli.run("account", "plan", "small", "pro", code=4, env=own)[1]
+
+    slow = cli.json("key", "create", "slow", "--rate-limit", 1, env=own)["key"]
+    limits = {key["name"]: key["rate_limit"] for key in cli.json("key", "list", env=own)}
+    assert limits["slow"] == 1
+    assert "1/s" in cli.run("key", "list", env=own)[0]
+    assert "rate_limit" in cli.run("key", "create", "x", "--rate-limit", -1, code=2, env=own)[1]
+    url = f"{cli.platform.url}/api/v2/users/account"
+    # the server learns the key's own rate with its first request
+    answers = [httpx2.get(url, headers={"api-key": slow}) for _ in range(8)]
+    assert answers[-1].headers["ratelimit-policy"] == '"default";q=2;w=2'
+    assert {answer.status_code for answer in answers} == {200, 429}
+
+
 def test_accounts_and_keys(cli: Cli) -> None:
     made = cli.json("account", "add", "marketing")
     assert made["account"]["name"] == "marketing"
@@ -439,7 +532,7 @@ def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Pat
         other.home = trial / "restored"
         assert Cli(other).json("db", "restore", file, "--home", other.home)["files"] > 3
         assert "not empty" in cli.run("db", "restore", file, "--home", other.home, code=5)[1]
-        assert Cli(other).json("db", "migrate") == {"state": "0001", "rows": "r0001"}
+        assert Cli(other).json("db", "migrate") == {"state": NEWEST_STATE, "rows": "r0001"}
         other.start()
         assert other.detail(ended)["status"] == 3
         assert other.rows(ended) == cli.platform.rows(ended)

@@ -67,12 +67,13 @@ def list_keys(server: Server, account: AccountOption = "") -> None:
         server.out.json([asdict(key) for key in found])
         return
     server.out.table(
-        ("id", "name", "key", "created", "expires", "last used", "revoked"),
+        ("id", "name", "key", "rate limit", "created", "expires", "last used", "revoked"),
         [
             (
                 key.id,
                 key.name,
                 f"{key.prefix}...",
+                f"{key.rate_limit}/s" if key.rate_limit else "",
                 words.when(key.created_at),
                 words.when(key.expires_at) if key.expires_at else "never",
                 words.when(key.last_used_at),

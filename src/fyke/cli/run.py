@@ -78,6 +78,11 @@ def start(
     )
     request = RunRequest(worker, custom, system | chosen, version, callback)
     if queued:
+        if wait or follow or timeout_seconds is not None:
+            raise typer.BadParameter(
+                "--queued starts nothing yet, so there is nothing to wait for or to follow; "
+                "leave out --wait, --follow and --timeout-seconds"
+            )
         report_held(server, server.client.hold(request))
         return
     slug = server.client.start(request)
