@@ -13,14 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from fyke.cli import reference
+from fyke.storage.sql import schema
 from support.booted import PLAIN_UID, Booted, booted
 from support.projects import python_project, zoo
 from support.receivers import Reply, listening
 
 USED: set[str] = set()
+MIGRATIONS = Path(schema.__file__).parent / "migrations" / "versions"
+NEWEST_STATE = max(file.name.partition("_")[0] for file in MIGRATIONS.glob("[0-9]*.py"))
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
@@ -334,6 +338,59 @@ def test_schedules(cli: Cli, hello: Path, tmp_path: Path) -> None:
     cli.run("task", "delete", task)
 
 
+def test_the_run_queue(cli: Cli, hello: Path) -> None:
+    def held(*options: str) -> str:
+        return str(cli.json("run", "start", "owner/hello", "--queued", *options)["queue_ref"])
+
+    ref, err = cli.run("run", "start", "owner/hello", "--queued")
+    first, second, third = ref.strip(), held("-i", '{"urls": ["https://example.org/"]}'), held()
+    assert f"fyke queue activate {first}" in err
+    assert "nothing to wait for" in cli.run(
+        "run", "start", "owner/hello", "--queued", "--wait", code=2
+    )[1].replace("\n", " ")
+    listed = cli.json("queue", "list", "--status", "waiting")
+    assert [item["queue_ref"] for item in listed["list"]] == [third, second, first]
+    assert listed["list"][0]["worker_path"] == "owner~hello"
+    assert "waits for activation" in cli.run("queue", "list")[0]
+
+    [started] = cli.json("queue", "activate", second)
+    assert (started["queue_ref"], started["success"]) == (second, True)
+    assert cli.platform.ended(started["run_slug"])["status"] == 3
+    assert cli.platform.rows(started["run_slug"])[0]["url"] == "https://example.org/"
+    assert "not in waiting state" in cli.run("queue", "activate", second, code=5)[0]
+    assert cli.run("queue", "release", first, "--reason", "too late")[0] == f"{first}  released\n"
+    done = cli.json("queue", "release", first, third, "17", code=5)
+    assert [result["success"] for result in done] == [False, True, False]
+    assert done[2]["error"] == "item does not exist"
+    ended = {i["queue_ref"]: i for i in cli.json("queue", "list", "--status", "inactive")["list"]}
+    assert ended[first]["reason"] == "released: too late"
+    assert ended[second]["run_slug"] == started["run_slug"]
+    assert cli.json("queue", "list", "--status", "waiting")["count"] == 0
+    assert "100" in cli.run("queue", "list", "--size", 101, code=2)[1]
+
+
+def test_plans_and_rates(cli: Cli) -> None:
+    made = cli.json("account", "add", "small")
+    assert (made["account"]["plan"], made["account"]["most_runs"]) == ("free", 2)
+    own = {"FYKE_KEY": made["key"]["key"]}
+    assert cli.json("account", "plan", "small", "PRO")["most_runs"] == 10
+    assert "pro (10 runs at once)" in cli.run("account", "show", env=own)[0]
+    assert "unlimited (no limit)" in cli.run("account", "plan", "small", "unlimited")[0]
+    assert "free, starter" in cli.run("account", "plan", "small", "huge", code=2)[1]
+    assert "operator" in cli.run("account", "plan", "small", "pro", code=4, env=own)[1]
+
+    slow = cli.json("key", "create", "slow", "--rate-limit", 1, env=own)["key"]
+    limits = {key["name"]: key["rate_limit"] for key in cli.json("key", "list", env=own)}
+    assert limits["slow"] == 1
+    assert "1/s" in cli.run("key", "list", env=own)[0]
+    assert "rate_limit" in cli.run("key", "create", "x", "--rate-limit", -1, code=2, env=own)[1]
+    url = f"{cli.platform.url}/api/v2/users/account"
+    # the server learns the key's own rate with its first request
+    answers = [httpx2.get(url, headers={"api-key": slow}) for _ in range(8)]
+    assert answers[-1].headers["ratelimit-policy"] == '"default";q=2;w=2'
+    assert {answer.status_code for answer in answers} == {200, 429}
+
+
 def test_accounts_and_keys(cli: Cli) -> None:
     made = cli.json("account", "add", "marketing")
     assert made["account"]["name"] == "marketing"
@@ -475,7 +532,7 @@ def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Pat
         other.home = trial / "restored"
         assert Cli(other).json("db", "restore", file, "--home", other.home)["files"] > 3
         assert "not empty" in cli.run("db", "restore", file, "--home", other.home, code=5)[1]
-        assert Cli(other).json("db", "migrate") == {"state": "0001", "rows": "r0001"}
+        assert Cli(other).json("db", "migrate") == {"state": NEWEST_STATE, "rows": "r0001"}
         other.start()
         assert other.detail(ended)["status"] == 3
         assert other.rows(ended) == cli.platform.rows(ended)
