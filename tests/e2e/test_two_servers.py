@@ -23,6 +23,13 @@ from support.twins import WANTED, TwinBooted, answers, twin_booted
 ROOT = Path(__file__).parents[2]
 # Tests of processes, users and databases, and these here: they choose their own servers.
 OF_ONE_SERVER = ("bad_day", "first_process", "plain_user", "postgres", "two_servers")
+# A backup holds the files of SQLite, but nothing of PostgreSQL, so not every command is tried; and
+# each server tells its own part of a rate.
+OF_ONE_DATABASE = (
+    "test_cli.py::test_a_backup_becomes_a_platform_of_its_own",
+    "test_cli.py::test_every_command_was_tried",
+    "test_cli.py::test_plans_and_rates",
+)
 SUCCEEDED, ABORTED = 3, 5
 ROWS = 60
 COUNTS = f"""
@@ -196,6 +203,8 @@ def test_the_rate_of_a_key_is_that_of_both_together(twins: TwinBooted) -> None:
     assert refused
     assert {answer.json()["code"] for answer in refused} == {13000}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+    told = {answer.headers["ratelimit-policy"] for answer in found}
+    assert told == {'"default";q=4;w=2'}  # of the one that answers
 
 
 def test_a_stream_goes_on_at_the_other_server(twins: TwinBooted) -> None:
@@ -281,6 +290,7 @@ def test_one_of_them_may_die(twins: TwinBooted, quick: str) -> None:
 def test_the_suite_of_end_to_end_passes_on_two_servers() -> None:
     """Every test that takes any platform, run by a session of its own."""
     left_out = [f"--ignore=tests/e2e/test_{name}.py" for name in OF_ONE_SERVER]
+    left_out += [f"--deselect=tests/e2e/{one}" for one in OF_ONE_DATABASE]
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "tests/e2e", "-m", "not long", *left_out],
         cwd=ROOT,
