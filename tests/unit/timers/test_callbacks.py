@@ -1,0 +1,132 @@
+"""Timers around callbacks: what is begun, given back, and forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.callbacks.model import HOST_KEPT_MS, DeliveryKind, DeliveryState
+from fyke.domain.callbacks.places import free_places
+from fyke.domain.contracts import Answer
+from fyke.storage.sql.schema import migrate
+from fyke.timers.callback_hosts import CallbackHostTimer
+from fyke.timers.callbacks import STALE_SECONDS, CallbackTimer
+from support.callback_trials import Bell
+from support.callbacks import MASTER, Post, open_post
+
+pytestmark = pytest.mark.anyio
+TERMINAL = DeliveryKind.TERMINAL
+
+
+@pytest.fixture
+async def post(tmp_path: Path) -> AsyncIterator[Post]:
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    migrate(url)
+    async with open_post(url) as post:
+        yield post
+
+
+class Notifier:
+    """Answers 200; ``fails`` raises, as a fault of ours would."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.fails = False
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        self.sent.append(headers["webhook-id"])
+        if self.fails:
+            raise OSError("a fault")
+        return Answer(200)
+
+
+@asynccontextmanager
+async def working(post: Post, timer: CallbackTimer) -> AsyncIterator[Callable[[Any], Any]]:
+    """The timer at work; yields a wait for a condition."""
+    task = asyncio.create_task(timer.tick())
+
+    async def until(condition: Callable[[], Any]) -> None:
+        async with asyncio.timeout(10):
+            while not await condition():
+                assert not task.done()
+                await asyncio.sleep(0.005)
+
+    try:
+        yield until
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_claim_that_waited_too_long_is_given_back_and_not_sent(post: Post) -> None:
+    run = await post.run()
+    await post.end(run)
+    claims: list[Any] = await post.do(
+        lambda tx: tx.outbox.claim(tx.now, free_places(()), tx.now + 60_000)
+    )
+    notifier = Notifier()
+    timer = CallbackTimer(post.storage, notifier, Bell(), post.clock, MASTER)
+    since = post.clock.monotonic()
+    post.clock.advance(STALE_SECONDS + 1)
+    await timer._deliver(claims[0], since)
+    assert notifier.sent == []
+    found = (await post.of_run(run))[TERMINAL]
+    assert (found.state, found.tries, found.claimed_until) == (DeliveryState.PENDING, 0, 0)
+    assert (await post.claim()).id == found.id
+
+
+async def test_a_fault_of_ours_leaves_the_timer_at_work(post: Post) -> None:
+    first, second = await post.run(), await post.run("https://other.example/y")
+    notifier = Notifier()
+    notifier.fails = True
+    await post.end(first)
+    timer = CallbackTimer(post.storage, notifier, Bell(), post.clock, MASTER)
+    async with working(post, timer) as until:
+
+        async def sent() -> bool:
+            return len(notifier.sent) == 1
+
+        async def delivered() -> bool:
+            return (await post.of_run(second))[TERMINAL].state is DeliveryState.DELIVERED
+
+        await until(sent)
+        notifier.fails = False
+        await post.end(second)
+        timer._doorbell.ring("outbox")
+        await until(delivered)
+    left = (await post.of_run(first))[TERMINAL]
+    assert (left.state, left.tries) == (DeliveryState.PENDING, 0)
+    assert left.claimed_until > post.clock.now_ms()
+
+
+async def test_idle_hosts_are_forgotten_after_a_day(post: Post) -> None:
+    timer = CallbackHostTimer(post.storage)
+    for url in ("https://a.example/", "https://b.example/"):
+        await post.end(await post.run(url))
+    for claimed in await post.claims():
+        if claimed.host == "a.example":
+            await post.tried(claimed)
+
+    async def left() -> int:
+        """Idle ones, by removing them all."""
+        return await post.do(lambda tx: tx.outbox.forget_hosts(tx.now + HOST_KEPT_MS))
+
+    post.clock.advance(HOST_KEPT_MS / 1000)
+    post.clock.advance(1)
+    await timer.tick()
+    assert await left() == 0
+    assert [one.host for one in await post.claims()] == ["b.example"]
+
+
+async def test_hosts_of_less_than_a_day_are_kept(post: Post) -> None:
+    await post.end(await post.run())
+    await post.tried(await post.claim())
+    post.clock.advance(HOST_KEPT_MS / 1000)
+    await CallbackHostTimer(post.storage).tick()
+    assert await post.do(lambda tx: tx.outbox.forget_hosts(tx.now)) == 1
