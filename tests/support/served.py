@@ -31,13 +31,22 @@ class Served:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
 
+def _listener() -> socket.socket:
+    """A port of its own. The protocol is named because asyncio looks for it: without it every
+    answer but the first of a connection would wait 40 ms for the client's acknowledgement."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
+    return listener
+
+
 @asynccontextmanager
 async def serving(
     house: House, *, protocol: type[LimitedProtocol] = LimitedProtocol, **config: Any
 ) -> AsyncIterator[str]:
     """A server over ``house`` in the loop of the test; yields its address. May be used again and
     again, as a server that is restarted would."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = _listener()
     running = uvicorn.Server(
         uvicorn.Config(
             house.app(**config),
@@ -66,7 +75,7 @@ def served(
 ) -> Iterator[Served]:
     """``around`` may wrap the application before it is served."""
     server = Served()
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = _listener()
     server.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     ready, stop = threading.Event(), asyncio.Event()
 
