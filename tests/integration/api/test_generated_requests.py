@@ -65,7 +65,7 @@ async def keep_running(house: House) -> None:
     while True:
         await house.beat()
         await house.carry_out([{"url": "https://a.example", "title": "A"}], log=["read"])
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
 
 
 def generate(
@@ -91,7 +91,7 @@ def generate(
     [
         pytest.param(["--phases=fuzzing", "--max-examples=1", "--max-time=6"], 50, id="share"),
         pytest.param(
-            ["--phases=examples,coverage,fuzzing", "--max-examples=60"],
+            ["--phases=examples,coverage,fuzzing", "--max-examples=68"],
             10_000,
             id="all",
             marks=pytest.mark.long,
