@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.billing.model import EntryKind
+from fyke.domain.callbacks.places import free_places
 from fyke.domain.contracts import Room, Transaction
 from fyke.domain.runs.model import Outcome, Run, RunState, SubtaskState
 from fyke.errors import Unavailable
@@ -163,17 +164,23 @@ async def test_a_locked_balance_is_spent_once(state: State) -> None:
 
 async def test_two_servers_never_claim_the_same_delivery(state: State) -> None:
     [run] = await state.write(seed_many([1]))
-    made = [records.delivery(run.account_id, run.id, next_at=n) for n in range(30)]
+    made = [
+        records.delivery(run.account_id, run.id, next_at=n, receiver=f"http://h{n}.example:80")
+        for n in range(30)  # a host each: one alone would be paced
+    ]
     await state.write(lambda tx: [tx.outbox.add(d) for d in made])
     other = another(state)
+
+    def claim(tx: Transaction) -> list[str]:
+        return [one.delivery.id for one in tx.outbox.claim(99, free_places((), 5), 500)]
+
     claims = await asyncio.gather(
-        *((other if n % 2 else state.storage).write(lambda tx: tx.outbox.due(99, 5, 500))
-          for n in range(12))
-    )  # fmt: skip
+        *((other if n % 2 else state.storage).write(claim) for n in range(12))
+    )
     await other.close()
-    claimed = [delivery.id for claim in claims for delivery in claim]
+    claimed = [delivery_id for found in claims for delivery_id in found]
     assert len(claimed) == len(set(claimed))
-    rest = await state.write(lambda tx: tx.outbox.due(99, 100, 500))
+    rest = await state.write(lambda tx: tx.outbox.claim(99, free_places(()), 500))
     assert len(claimed) + len(rest) == 30
 
 
