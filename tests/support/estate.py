@@ -24,7 +24,7 @@ PLACE = re.compile(r"\{(\w+)(?::\w+)?\}")
 # What an object that never was is called, kind by kind; an id where nothing is said.
 ABSENT = {
     "worker_path": "owner~absent",
-    "item": "7",
+    "item": "7000000000",
     "account": "nobod",
     "key_name": "absent",
     "receiver": "https://absen.example:443",
