@@ -516,7 +516,7 @@ def test_settings_are_shown(cli: Cli) -> None:
 def test_versions(cli: Cli) -> None:
     out = cli.run("--version")[0]
     assert sys.version.split()[0] in out
-    assert "schema 0001" in out
+    assert f"schema {NEWEST_STATE}" in out
 
 
 def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Path) -> None:
