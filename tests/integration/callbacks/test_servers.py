@@ -102,7 +102,7 @@ async def two_servers(url: str, total: int) -> None:
 
 
 async def test_two_servers_keep_one_pace_and_send_nothing_twice(postgres_url: str) -> None:
-    await two_servers(postgres_url, 24)
+    await two_servers(postgres_url, 16)
 
 
 @pytest.mark.long
