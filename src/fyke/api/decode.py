@@ -37,6 +37,7 @@ MAX_PAGE_INDEX = 1_000_000_000
 MAX_PAGE_SIZE = 1000
 
 _BOM = b"\xef\xbb\xbf"
+_JSON_BLANK = b" \t\r\n"  # Python strips more than JSON passes over
 _SAME_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _INTEGER = re.compile(r"([+-]?[0-9]{1,18})(\.0{1,18})?")
@@ -87,7 +88,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """
     if body.startswith(_BOM):
         body = body[len(_BOM) :]
-    if not body.strip():
+    if not body.strip(_JSON_BLANK):
         return {}
     if too_deep(body, MAX_DEPTH):
         raise InvalidRequest(f"the JSON body is nested deeper than {MAX_DEPTH} levels")

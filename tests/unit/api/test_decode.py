@@ -55,6 +55,7 @@ def test_integers_keep_every_digit(digits: str) -> None:
         b"[",
         b"{",
         b"[]",
+        b"\x0b\x0c",
         b"1",
         b"NaN",
         b'{"a":NaN}',
