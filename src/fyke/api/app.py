@@ -149,9 +149,7 @@ def build_app(
     return app
 
 
-def _gate(
-    services: ApiServices, config: ApiConfig, clock: Clock, share: RateShare | None
-) -> Gate:
+def _gate(services: ApiServices, config: ApiConfig, clock: Clock, share: RateShare | None) -> Gate:
     burst = config.rate_burst or max(1, int(config.rate_limit * 2))
     return Gate(
         services.accounts,

@@ -134,7 +134,6 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         )
         return list(self._db.execute(query).scalars())
 
-
     def not_begun(self, worker_id: str, limit: int) -> list[str]:
         # by way of the queue, which is short, whatever has been run before
         waiting = select(subtasks.c.run_id).where(text("subtasks.state = 'waiting'"))
