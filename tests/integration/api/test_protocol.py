@@ -80,7 +80,10 @@ def test_a_head_that_is_refused_is_answered_in_the_dialect_of_its_path(
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(pieces[0])
         if pieces[0].endswith(b"\r\n\r\n") and len(pieces) > 1:
-            assert connection.recv(65536).startswith(b"HTTP/1.1 404 ")
+            answer = b""
+            while not answer.endswith(b'"details":null}'):  # head and body may come apart
+                answer += connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 404 ")
         for piece in pieces[1:]:
             connection.sendall(piece)
         head, _, body = _all(connection).partition(b"\r\n\r\n")
