@@ -157,6 +157,7 @@ class LeaseTable:
             )
             keys = [{"of_run": item.run_id, "at_ordinal": item.ordinal} for item in got]
             self._db.execute(change, keys)
+            plans.take(got)
         return got
 
     def _lock(self, planned: list[Waiting]) -> list[Waiting]:

@@ -53,6 +53,7 @@ class PlanRoom:
         self._plans: dict[str, Plan] = {}
         self._left: dict[str, int] = {}  # of limited accounts: runs that may still begin
         self._begun: dict[str, str] = {}  # run to account: under way, or granted here
+        self._taken: dict[str, str] = {}  # run to account: begun by this very transaction
         self._loaded = False
 
     @property
@@ -83,6 +84,10 @@ class PlanRoom:
             self._learn(limited, fresh=True)
         return self.permit(items)
 
+    def take(self, items: Iterable[Waiting]) -> None:
+        """Note what this transaction has begun: it has no attempts yet that a count would find."""
+        self._taken |= {item.run_id: item.account_id for item in items}
+
     def _grant(self, item: Waiting) -> bool:
         left = self._left.get(item.account_id)
         if left is None or item.run_id in self._begun:
@@ -107,7 +112,8 @@ class PlanRoom:
         self._plans |= plans
         limited = [account for account, plan in plans.items() if plan.most is not None]
         if fresh:
-            self._count(limited, self._under_way(limited))
+            own = {(account, run) for run, account in self._taken.items() if account in limited}
+            self._count(limited, own.union(self._under_way(limited)))
         elif limited:
             if not self._loaded:
                 self._loaded = True
@@ -123,7 +129,7 @@ class PlanRoom:
         self._plans |= {account: Plan(name) for account, name in found}
         self._count(owners, under_way)
 
-    def _count(self, owners: Iterable[str], under_way: list[tuple[str, str]]) -> None:
+    def _count(self, owners: Iterable[str], under_way: Iterable[tuple[str, str]]) -> None:
         for account in owners:
             self._left[account] = self._plans[account].most or 0
         for account, run_id in under_way:
