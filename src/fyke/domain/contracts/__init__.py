@@ -1,0 +1,121 @@
+"""Every door out of the domain, in reading order. The whole architecture stands on these pages.
+
+* ``Storage`` and its ``Transaction``: state (accounts, workers, runs, leases, ledger, outbox).
+* ``Results``: rows, headers and log lines, a store of its own, because a start must never wait
+  behind a stream of rows.
+* ``Blobs``: bundles by digest.
+* ``Doorbell``: waking another process by event.
+* ``Engine``: where and when attempts go.
+* ``Environments``, ``Sandbox`` and ``Box``: the walls around one attempt.
+* ``Egress``: the way out to the web for one attempt.
+* ``Notifier``: one HTTP POST to a user's server.
+
+An implementation is done when it passes the suite of its contract in ``tests/contract``.
+Storage is synchronous inside a transaction and runs in a thread; everything else is async.
+"""
+
+from __future__ import annotations
+
+from fyke.domain.contracts.callback_stores import OutboxStore, ReceiverStore
+from fyke.domain.contracts.carrying_out import (
+    Box,
+    BoxExit,
+    BoxLimits,
+    BoxSpec,
+    BoxUsage,
+    Egress,
+    Engine,
+    Environment,
+    EnvironmentFailed,
+    Environments,
+    Isolation,
+    IsolationReport,
+    Pass,
+    Sandbox,
+    SandboxFault,
+    Traffic,
+)
+from fyke.domain.contracts.notifier import Answer, Notifier
+from fyke.domain.contracts.owned_stores import (
+    AccountStore,
+    LedgerStore,
+    ScheduleStore,
+    TaskStore,
+    WorkerStore,
+)
+from fyke.domain.contracts.results import Blobs, Results
+from fyke.domain.contracts.run_stores import (
+    AdmissionStore,
+    Lease,
+    QueueStore,
+    Room,
+    RunnerInfo,
+    RunnerLoad,
+    RunStore,
+    ServerStore,
+    StartKeyStore,
+    Usage,
+)
+from fyke.domain.contracts.state import Storage, Transaction
+from fyke.domain.contracts.waking import (
+    OUTBOX,
+    SCHEDULES,
+    SERVERS,
+    STOP,
+    WORK,
+    Doorbell,
+    DoorbellEar,
+    output_topic,
+    run_topic,
+)
+
+__all__ = [
+    "OUTBOX",
+    "SCHEDULES",
+    "SERVERS",
+    "STOP",
+    "WORK",
+    "AccountStore",
+    "AdmissionStore",
+    "Answer",
+    "Blobs",
+    "Box",
+    "BoxExit",
+    "BoxLimits",
+    "BoxSpec",
+    "BoxUsage",
+    "Doorbell",
+    "DoorbellEar",
+    "Egress",
+    "Engine",
+    "Environment",
+    "EnvironmentFailed",
+    "Environments",
+    "Isolation",
+    "IsolationReport",
+    "Lease",
+    "LedgerStore",
+    "Notifier",
+    "OutboxStore",
+    "Pass",
+    "QueueStore",
+    "ReceiverStore",
+    "Results",
+    "Room",
+    "RunStore",
+    "RunnerInfo",
+    "RunnerLoad",
+    "Sandbox",
+    "SandboxFault",
+    "ScheduleStore",
+    "ServerStore",
+    "StartKeyStore",
+    "Storage",
+    "TaskStore",
+    "Traffic",
+    "Transaction",
+    "Usage",
+    "WorkerStore",
+    "output_topic",
+    "run_topic",
+]

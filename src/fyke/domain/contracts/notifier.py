@@ -1,0 +1,27 @@
+"""One HTTP POST to a user's server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a callback receiver said: a status, or an error in words (then status is 0).
+
+    ``sent`` is False when nothing left us because too many deliveries to this host were waiting;
+    such a try should not count.
+    """
+
+    status: int
+    error: str = ""
+    sent: bool = True
+
+
+class Notifier(Protocol):
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        """POST once. Never follows redirects, never reaches a private address unless allowed,
+        never takes longer than 15 seconds. Does not raise for what the receiver does.
+        """
+        ...

@@ -1,0 +1,60 @@
+"""One transaction over all of the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from fyke.domain.contracts.callback_stores import OutboxStore, ReceiverStore
+from fyke.domain.contracts.owned_stores import (
+    AccountStore,
+    LedgerStore,
+    ScheduleStore,
+    TaskStore,
+    WorkerStore,
+)
+from fyke.domain.contracts.run_stores import (
+    AdmissionStore,
+    QueueStore,
+    RunStore,
+    ServerStore,
+    StartKeyStore,
+)
+
+T = TypeVar("T")
+
+
+class Transaction(Protocol):
+    """One transaction over all of the state. Rings leave after the commit, never before."""
+
+    @property
+    def now(self) -> int:
+        """Milliseconds since the epoch, the database's own clock where it is shared."""
+        ...
+
+    accounts: AccountStore
+    workers: WorkerStore
+    tasks: TaskStore
+    schedules: ScheduleStore
+    runs: RunStore
+    start_keys: StartKeyStore
+    queue: QueueStore
+    admission: AdmissionStore
+    servers: ServerStore
+    ledger: LedgerStore
+    outbox: OutboxStore
+    receivers: ReceiverStore
+
+    def ring(self, topic: str) -> None:
+        """Ring the doorbell once the transaction has committed."""
+        ...
+
+
+class Storage(Protocol):
+    """The state. ``work`` runs in a thread, may run more than once (a serialization conflict is
+    retried), and so must have no effect outside the transaction.
+    """
+
+    async def read(self, work: Callable[[Transaction], T]) -> T: ...
+    async def write(self, work: Callable[[Transaction], T]) -> T: ...
+    async def close(self) -> None: ...
