@@ -40,6 +40,9 @@ class RunOperations:
     waiting: Waiting
 
     def operations(self) -> list[Operation[Any]]:
+        return [*self._of_one(), *self._of_waiting(), self._of_runners()]
+
+    def _of_one(self) -> list[Operation[Any]]:
         unknown = TABLE[RunNotFound]
         return [
             Operation(
@@ -67,6 +70,23 @@ class RunOperations:
             ),
             Operation(
                 "GET",
+                "/api/fyke/runs/{slug}/log",
+                id="readRunLog",
+                tag="Runs",
+                summary="Entries of a run's log behind a position, in order",
+                description="To follow a log, ask again with the last position that came.",
+                fields=LogRef,
+                handler=self.log,
+                answer=answers.LogPart,
+                errors=(unknown,),
+                path_fields=("slug",),
+            ),
+        ]
+
+    def _of_waiting(self) -> list[Operation[Any]]:
+        return [
+            Operation(
+                "GET",
                 "/api/fyke/runs/{slug}/waiting",
                 id="explainWaitingRun",
                 tag="Runs",
@@ -74,7 +94,7 @@ class RunOperations:
                 fields=RunRef,
                 handler=self.waiting_run,
                 answer=answers.WaitingRun,
-                errors=(unknown,),
+                errors=(TABLE[RunNotFound],),
                 path_fields=("slug",),
             ),
             Operation(
@@ -87,31 +107,20 @@ class RunOperations:
                 handler=self.waiting_runs,
                 answer=answers.WaitingRuns,
             ),
-            Operation(
-                "GET",
-                "/api/fyke/runs/{slug}/log",
-                id="readRunLog",
-                tag="Runs",
-                summary="Entries of a run's log behind a position, in order",
-                description="To follow a log, ask again with the last position that came.",
-                fields=LogRef,
-                handler=self.log,
-                answer=answers.LogPart,
-                errors=(unknown,),
-                path_fields=("slug",),
-            ),
-            Operation(
-                "GET",
-                "/api/fyke/runners",
-                id="listRunners",
-                tag="Operator",
-                summary="The runners that are alive",
-                fields=Nothing,
-                handler=self.runners,
-                answer=answers.RunnerList,
-                errors=(TABLE[Forbidden],),
-            ),
         ]
+
+    def _of_runners(self) -> Operation[Any]:
+        return Operation(
+            "GET",
+            "/api/fyke/runners",
+            id="listRunners",
+            tag="Operator",
+            summary="The runners that are alive",
+            fields=Nothing,
+            handler=self.runners,
+            answer=answers.RunnerList,
+            errors=(TABLE[Forbidden],),
+        )
 
     async def delete(self, call: Call, wanted: RunRef) -> bytes:
         await self.runs.delete(call.caller, wanted.slug)
