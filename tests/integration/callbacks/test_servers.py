@@ -13,15 +13,23 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
-from fyke.domain.callbacks.model import DeliveryState
+from fyke.domain.callbacks.model import DeliveryFilter, DeliveryState
 from fyke.domain.callbacks.signing import secret_for
+from fyke.domain.contracts import Transaction
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
 from fyke.storage.doorbell.postgres import PostgresDoorbell
 from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import open_storage
-from support.callback_trials import Bell, Counting, SkippingClock, delivering, open_office
+from support.callback_trials import (
+    Bell,
+    Counting,
+    Office,
+    SkippingClock,
+    delivering,
+    open_office,
+)
 from support.callbacks import MASTER
 from support.postgres import postgres, postgres_url
 from support.receivers import listening
@@ -71,6 +79,18 @@ async def test_who_is_killed_before_it_notes_the_answer_leaves_a_copy_under_the_
     assert Webhook(secret_for(MASTER, claimed.account_id)).verify(first.body, first.headers)
 
 
+async def settled(office: Office, total: int) -> None:
+    """Wait until every call is noted as taken: from then on none of them can be sent again."""
+    taken = DeliveryFilter(DeliveryState.DELIVERED)
+
+    def count(tx: Transaction) -> int:
+        return tx.outbox.page(office.owner, taken, offset=0, limit=1)[0]
+
+    async with asyncio.timeout(30):
+        while await office.storage.read(count) < total:
+            await asyncio.sleep(0.01)
+
+
 async def two_servers(url: str, total: int) -> None:
     migrate(url)
     with listening() as receiver:
@@ -87,7 +107,7 @@ async def two_servers(url: str, total: int) -> None:
             ):
                 await office.end(*runs)
                 came = await asyncio.to_thread(receiver.wait, "/x", total, 30 + total)
-                await asyncio.sleep(0.3)  # a second copy of the last one would come now
+                await settled(office, total)
             await other.close()
         for each in (*bells, *notifiers):
             each.close()
@@ -95,7 +115,8 @@ async def two_servers(url: str, total: int) -> None:
     ids = Counter(one.headers["webhook-id"] for one in came)
     assert (len(ids), ids.most_common(1)[0][1]) == (total, 1)
     assert sum(one.count for one in counting) == total
-    assert min(one.count for one in counting) > 0, "one of them did all the work"
+    if total > 100:  # of a few, a busy machine may let one server take them all
+        assert min(one.count for one in counting) > 0, "one of them did all the work"
     times = sorted(one.at for one in came)
     for first, last in zip(times, times[A_SECOND:], strict=False):
         assert last - first > 1, f"{A_SECOND + 1} requests within {last - first:.3f} s"
