@@ -5,6 +5,7 @@
 #
 # Needs curl and jq; for callbacks also openssl and nc. See ../README.md for the variables.
 set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/verify.sh"
 
 url=${FYKE_URL:-http://127.0.0.1:8100}
 worker=$FYKE_WORKER
@@ -34,21 +35,6 @@ call() {
   jq -c .data <<<"$answer"
 }
 
-# is_genuine ID TIMESTAMP SIGNATURES BODY: Standard Webhooks, HMAC-SHA256 over id, time and body,
-# no older than five minutes.
-is_genuine() {
-  local key age expected given
-  [[ $2 =~ ^[0-9]+$ ]] || return 1
-  age=$(($(date +%s) - $2))
-  ((age >= -300 && age <= 300)) || return 1
-  key=$(printf '%s' "${secret#whsec_}" | base64 -d | od -An -v -tx1 | tr -d ' \n')
-  expected=$(printf '%s' "$1.$2.$4" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | base64)
-  for given in $3; do
-    [[ $given == "v1,$expected" ]] && return
-  done
-  return 1
-}
-
 # receive: take one callback; leave its body in "payload" when it is genuine, else nothing.
 receive() {
   local LC_ALL=C line name value id="" stamp="" signatures="" length=0 body="" status
@@ -67,7 +53,7 @@ receive() {
     esac
   done
   read -r -N "$length" body <&"$nc_out" || true
-  if is_genuine "$id" "$stamp" "$signatures" "$body"; then
+  if is_genuine "$secret" "$(date +%s)" "$id" "$stamp" "$signatures" "$body"; then
     status="204 No Content"
     payload=$body
   else

@@ -4,7 +4,7 @@
 //
 // Java 11 or newer, nothing else. See ../README.md for the variables.
 
-import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.Headers;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -78,19 +78,18 @@ public class Run {
   }
 
   /** Standard Webhooks: HMAC-SHA256 over id, time and body, no older than five minutes. */
-  static boolean isGenuine(HttpExchange exchange, byte[] body) throws GeneralSecurityException {
-    String id = exchange.getRequestHeaders().getFirst("webhook-id");
-    String stamp = exchange.getRequestHeaders().getFirst("webhook-timestamp");
-    String signatures = exchange.getRequestHeaders().getFirst("webhook-signature");
+  static boolean isGenuine(
+      String secret, String id, String stamp, String signatures, byte[] body, long now)
+      throws GeneralSecurityException {
     if (id == null || stamp == null || signatures == null || !stamp.matches("[0-9]{1,12}")) {
       return false;
     }
-    if (Math.abs(System.currentTimeMillis() / 1000 - Long.parseLong(stamp)) > 300) {
+    if (Math.abs(now - Long.parseLong(stamp)) > 300) {
       return false;
     }
     Mac mac = Mac.getInstance("HmacSHA256");
     mac.init(
-        new SecretKeySpec(Base64.getDecoder().decode(SECRET.replaceFirst("^whsec_", "")), "HMAC"));
+        new SecretKeySpec(Base64.getDecoder().decode(secret.replaceFirst("^whsec_", "")), "HMAC"));
     mac.update((id + "." + stamp + ".").getBytes(StandardCharsets.UTF_8));
     String expected = "v1," + Base64.getEncoder().encodeToString(mac.doFinal(body));
     for (String given : signatures.split(" ")) {
@@ -111,7 +110,15 @@ public class Run {
           byte[] body = exchange.getRequestBody().readAllBytes();
           boolean genuine = false;
           try {
-            genuine = isGenuine(exchange, body);
+            Headers given = exchange.getRequestHeaders();
+            genuine =
+                isGenuine(
+                    SECRET,
+                    given.getFirst("webhook-id"),
+                    given.getFirst("webhook-timestamp"),
+                    given.getFirst("webhook-signature"),
+                    body,
+                    System.currentTimeMillis() / 1000);
           } catch (GeneralSecurityException | IllegalArgumentException problem) {
             System.err.println("callback: " + problem);
           }

@@ -7,6 +7,8 @@
 
 declare(strict_types=1);
 
+require __DIR__ . '/verify.php';
+
 const SUCCEEDED = 3;
 const FINAL_STATUSES = [3, 4, 5];
 const PAGE_SIZE = 100;
@@ -59,31 +61,13 @@ function fail(string $message): never
     exit(1);
 }
 
-/** Standard Webhooks: HMAC-SHA256 over id, time and body, no older than five minutes. */
-function isGenuine(array $headers, string $body): bool
-{
-    global $secret;
-    $id = $headers['webhook-id'] ?? '';
-    $sentAt = $headers['webhook-timestamp'] ?? '';
-    if (!ctype_digit($sentAt) || abs(time() - (int) $sentAt) > 300) {
-        return false;
-    }
-    $key = base64_decode(preg_replace('/^whsec_/', '', $secret));
-    $expected = 'v1,' . base64_encode(hash_hmac('sha256', "$id.$sentAt.$body", $key, true));
-    foreach (explode(' ', $headers['webhook-signature'] ?? '') as $given) {
-        if (hash_equals($expected, $given)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /**
  * Take one callback from the listening socket; null when none came in time or it was not genuine.
  * The same one may come twice: tell by `webhook-id`. Behind a web server this is a page of yours.
  */
 function receive($listener, float $seconds): ?array
 {
+    global $secret;
     $connection = @stream_socket_accept($listener, $seconds);
     if ($connection === false) {
         return null;
@@ -100,7 +84,7 @@ function receive($listener, float $seconds): ?array
     while (strlen($body) < $length && !feof($connection)) {
         $body .= fread($connection, $length - strlen($body));
     }
-    $genuine = isGenuine($headers, $body);
+    $genuine = isGenuine($secret, $headers, $body, time());
     $status = $genuine ? '204 No Content' : '401 Unauthorized';
     fwrite($connection, "HTTP/1.1 $status\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     fclose($connection);

@@ -1,0 +1,114 @@
+"""The receivers of the examples against the vector that Standard Webhooks publishes.
+
+Each is called as its program calls it: the vector must be taken, a changed body and a call that is
+six minutes old must not. Python and Node.js are held to it by the libraries themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
+STAMP = 1_614_265_330
+BODY = '{"test": 2432232314}'
+SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+Verify = Callable[[str, int], bool]
+
+JAVA = """
+public class Vector {
+  public static void main(String[] a) throws Exception {
+    long now = Long.parseLong(a[5]);
+    System.exit(Run.isGenuine(a[0], a[1], a[2], a[3], a[4].getBytes("UTF-8"), now) ? 0 : 1);
+  }
+}
+"""
+PHP = """
+require $argv[1];
+[$secret, $id, $stamp, $signature, $body, $now] = array_slice($argv, 2);
+$headers = ['webhook-id' => $id, 'webhook-timestamp' => $stamp, 'webhook-signature' => $signature];
+exit(isGenuine($secret, $headers, $body, (int) $now) ? 0 : 1);
+"""
+SHELL = 'source "$1"; is_genuine "$2" "$7" "$3" "$4" "$5" "$6"'
+
+
+def needs(*tools: str) -> None:
+    for tool in tools:
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+
+
+def judged(*command: str) -> Verify:
+    """``command`` with the parts of a call behind it says by its exit status what it thinks."""
+
+    def verify(body: str, now: int) -> bool:
+        parts = [SECRET, ID, str(STAMP), f"v1,AAAA {SIGNATURE}", body, str(now)]
+        done = subprocess.run([*command, *parts], capture_output=True, text=True, timeout=60)
+        assert done.returncode in (0, 1) and not done.stderr, done.stderr
+        return done.returncode == 0
+
+    return verify
+
+
+def shell(folder: Path) -> Verify:
+    needs("openssl", "base64")
+    return judged("bash", "-c", SHELL, "-", str(EXAMPLES / "curl" / "verify.sh"))
+
+
+def php(folder: Path) -> Verify:
+    needs("php")
+    return judged("php", "-r", PHP, str(EXAMPLES / "php" / "verify.php"))
+
+
+def java(folder: Path) -> Verify:
+    needs("javac", "java")
+    (folder / "Vector.java").write_text(JAVA)
+    sources = [str(EXAMPLES / "java" / "Run.java"), str(folder / "Vector.java")]
+    subprocess.run(["javac", "--release", "11", "-d", str(folder), *sources], check=True)
+    return judged("java", "-cp", str(folder), "Vector")
+
+
+@pytest.mark.parametrize("language", [shell, php, java], ids=lambda made: made.__name__)
+def test_a_receiver_takes_the_vector_and_nothing_else(
+    language: Callable[[Path], Verify], tmp_path: Path
+) -> None:
+    verify = language(tmp_path)
+    assert verify(BODY, STAMP)
+    assert verify(BODY, STAMP + 299)
+    assert not verify(BODY + " ", STAMP)
+    assert not verify(BODY, STAMP + 360)
+    assert not verify(BODY, STAMP - 360)
+
+
+def test_the_receiver_in_go(tmp_path: Path) -> None:
+    """Its own test: the vector comes with the environment."""
+    needs("go")
+    done = subprocess.run(
+        ["go", "test", "-json", "-run", "TestPublishedVector", "."],
+        cwd=EXAMPLES / "go",
+        env={
+            **os.environ,
+            "VECTOR_ID": ID,
+            "VECTOR_STAMP": str(STAMP),
+            "VECTOR_TIME": "2021-02-25T15:02:10Z",
+            "VECTOR_BODY": BODY,
+            "VECTOR_SECRET": SECRET,
+            "VECTOR_SIGNATURE": SIGNATURE,
+        },
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    passed = [e for e in events if e.get("Test") == "TestPublishedVector"]
+    assert passed[-1]["Action"] == "pass"
