@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from fyke.api.app import ApiConfig, ApiServices, build_app
+from fyke.api.app import ApiConfig, build_app
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.billing.pricing import Prices
@@ -36,6 +36,7 @@ from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.schedules.service import Schedules
+from fyke.domain.services import Services
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.model import VersionState, Worker
 from fyke.domain.workers.removal import WorkerRemoval
@@ -75,7 +76,7 @@ class House:
 
     storage: SqlStorage
     results: SqlResults
-    services: ApiServices
+    services: Services
     attempts: Attempts
     bell: DatagramDoorbell
     owner: Caller
@@ -203,7 +204,7 @@ async def open_house(
     accounts = Accounts(storage, clock)
     runs = Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(())))
     spool = Spool(folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900)
-    services = ApiServices(
+    services = Services(
         accounts=accounts,
         workers=workers,
         removal=WorkerRemoval(storage, rules),

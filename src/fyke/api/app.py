@@ -39,24 +39,11 @@ from fyke.api.v2 import starts as v2_starts
 from fyke.api.v2 import tasks as v2_tasks
 from fyke.api.v2 import versions as v2_versions
 from fyke.api.v2.run_scopes import RunScopes
-from fyke.domain.accounts.service import Accounts
 from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.callbacks.signing import secret_for
-from fyke.domain.catalog.service import Catalog
-from fyke.domain.contracts import Storage
-from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
-from fyke.domain.queue.service import RunQueue
-from fyke.domain.results.export.service import Exports
-from fyke.domain.results.export.spool import Spool
-from fyke.domain.results.service import RunResults
-from fyke.domain.runs.following import Following
-from fyke.domain.runs.service import Runs
 from fyke.domain.runs.waiting import Waiting
-from fyke.domain.schedules.service import Schedules
-from fyke.domain.tasks.service import Tasks
-from fyke.domain.workers.removal import WorkerRemoval
-from fyke.domain.workers.service import Workers
+from fyke.domain.services import Services
 from fyke.kit.clock import Clock, SystemClock
 
 _ABOUT = """\
@@ -69,26 +56,6 @@ header `api-key`. Every JSON answer is an envelope with `code`, which is 0 for s
 `X-Request-Id`, which names the request in the server's log. A text has at most 100000 characters, a
 body 10 MiB, the head of a request 64 KiB.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class ApiServices:
-    """All that the API speaks to."""
-
-    accounts: Accounts
-    workers: Workers
-    removal: WorkerRemoval
-    catalog: Catalog
-    tasks: Tasks
-    schedules: Schedules
-    runs: Runs
-    queue: RunQueue
-    results: RunResults
-    exports: Exports
-    logs: RunLogs
-    spool: Spool
-    following: Following
-    storage: Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +81,7 @@ class ApiConfig:
 
 
 def build_app(
-    services: ApiServices,
+    services: Services,
     config: ApiConfig,
     clock: Clock | None = None,
     share: RateShare | None = None,
@@ -149,7 +116,7 @@ def build_app(
     return app
 
 
-def _gate(services: ApiServices, config: ApiConfig, clock: Clock, share: RateShare | None) -> Gate:
+def _gate(services: Services, config: ApiConfig, clock: Clock, share: RateShare | None) -> Gate:
     burst = config.rate_burst or max(1, int(config.rate_limit * 2))
     return Gate(
         services.accounts,
@@ -158,7 +125,7 @@ def _gate(services: ApiServices, config: ApiConfig, clock: Clock, share: RateSha
     )
 
 
-def _operations(services: ApiServices, config: ApiConfig, clock: Clock) -> list[Operation[Any]]:
+def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Operation[Any]]:
     links = Links(config.master_secret, config.download_seconds)
     export_links = ExportLinks(services.exports, links)
     grace = round(config.abort_grace_seconds * 1000)

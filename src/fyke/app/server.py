@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import uvicorn
 
-from fyke.api.app import ApiConfig, ApiServices, build_app
+from fyke.api.app import ApiConfig, build_app
 from fyke.api.protocol import LimitedProtocol
 from fyke.api.ratelimit import RateShare
 from fyke.app.folder import disk_shortage, master_secret
@@ -30,6 +30,7 @@ from fyke.domain.runs.following import Following
 from fyke.domain.runs.service import Runs
 from fyke.domain.schedules.firing import Firing
 from fyke.domain.schedules.service import Schedules
+from fyke.domain.services import Services
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
@@ -54,7 +55,7 @@ async def serve_server(settings: Settings, listener: socket.socket) -> None:
     async with open_house(settings) as house:
         spool = _spool(settings)
         share = RateShare()
-        app = build_app(_api_services(house, spool), _api_config(settings), share=share)
+        app = build_app(_services(house, spool), _api_config(settings), share=share)
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -150,11 +151,11 @@ def _spool(settings: Settings) -> Spool:
     )
 
 
-def _api_services(house: House, spool: Spool) -> ApiServices:
+def _services(house: House, spool: Spool) -> Services:
     workers = make_workers(house)
     results = RunResults(house.storage, house.results, house.settings.scratch_dir)
     runs = make_runs(house)
-    return ApiServices(
+    return Services(
         accounts=Accounts(
             house.storage,
             SystemClock(),

@@ -1,0 +1,40 @@
+"""All services of the domain, as the entrances of a server need them: built once, handed around."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fyke.domain.accounts.service import Accounts
+from fyke.domain.catalog.service import Catalog
+from fyke.domain.contracts import Storage
+from fyke.domain.logs.service import RunLogs
+from fyke.domain.queue.service import RunQueue
+from fyke.domain.results.export.service import Exports
+from fyke.domain.results.export.spool import Spool
+from fyke.domain.results.service import RunResults
+from fyke.domain.runs.following import Following
+from fyke.domain.runs.service import Runs
+from fyke.domain.schedules.service import Schedules
+from fyke.domain.tasks.service import Tasks
+from fyke.domain.workers.removal import WorkerRemoval
+from fyke.domain.workers.service import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What REST API and console speak to."""
+
+    accounts: Accounts
+    workers: Workers
+    removal: WorkerRemoval
+    catalog: Catalog
+    tasks: Tasks
+    schedules: Schedules
+    runs: Runs
+    queue: RunQueue
+    results: RunResults
+    exports: Exports
+    logs: RunLogs
+    spool: Spool
+    following: Following
+    storage: Storage
