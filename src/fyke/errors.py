@@ -11,9 +11,12 @@
     │   ├── InvalidKey
     │   ├── ExpiredKey
     │   ├── UserMissing
-    │   └── UserDisabled
+    │   ├── UserDisabled
+    │   ├── SignInFailed          the name or the password is wrong
+    │   └── SessionEnded
     ├── Forbidden                 known caller, not theirs to do
     ├── NotFound
+    │   ├── LinkSpent             a one-time link that is used up or has expired
     │   ├── WorkerNotFound
     │   ├── TaskNotFound
     │   └── RunNotFound
@@ -99,6 +102,20 @@ class UserDisabled(Unauthenticated):
     default = "User is disabled"
 
 
+class SignInFailed(Unauthenticated):
+    """The user name or the password is wrong; which of them is not said."""
+
+    key = "sign_in_failed"
+    default = "The user name or the password is wrong"
+
+
+class SessionEnded(Unauthenticated):
+    """Whoever was signed in no longer is."""
+
+    key = "session_ended"
+    default = "Your session has ended; sign in again"
+
+
 class Forbidden(FykeError):
     """The caller is known, but this is not theirs to do."""
 
@@ -109,6 +126,13 @@ class Forbidden(FykeError):
 class NotFound(FykeError):
     key = "not_found"
     default = "Resource not found"
+
+
+class LinkSpent(NotFound):
+    """A one-time link that was used, was replaced by a newer one, or has expired."""
+
+    key = "link_spent"
+    default = "This link was used already or has expired; ask for a new one"
 
 
 class WorkerNotFound(NotFound):

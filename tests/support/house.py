@@ -15,9 +15,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from argon2 import PasswordHasher
+
 from fyke.api.app import ApiConfig, build_app
+from fyke.domain.accounts.links import Links
 from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.passwords import Passwords
+from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
+from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.billing.pricing import Prices
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.service import Catalog
@@ -202,10 +208,16 @@ async def open_house(
     workers = Workers(storage, FilesystemBlobs(folder / "blobs"), clock)
     pages = RunResults(storage, results, folder)
     accounts = Accounts(storage, clock)
+    # as slow as real ones are, hashes would take minutes of a suite
+    passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    sessions = Sessions(storage, clock, passwords)
     runs = Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(())))
     spool = Spool(folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900)
     services = Services(
         accounts=accounts,
+        sessions=sessions,
+        links=Links(storage, passwords, sessions),
+        profiles=Profiles(storage, clock, passwords, sessions),
         workers=workers,
         removal=WorkerRemoval(storage, rules),
         catalog=Catalog(storage),

@@ -15,8 +15,12 @@ from fyke.api.protocol import LimitedProtocol
 from fyke.api.ratelimit import RateShare
 from fyke.app.folder import disk_shortage, master_secret
 from fyke.app.house import House, open_house
+from fyke.domain.accounts.links import Links
+from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.plans import Plan
+from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
+from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.callbacks.places import AT_ONCE
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.service import Catalog
@@ -155,6 +159,8 @@ def _services(house: House, spool: Spool) -> Services:
     workers = make_workers(house)
     results = RunResults(house.storage, house.results, house.settings.scratch_dir)
     runs = make_runs(house)
+    passwords = Passwords()
+    sessions = Sessions(house.storage, SystemClock(), passwords)
     return Services(
         accounts=Accounts(
             house.storage,
@@ -162,6 +168,9 @@ def _services(house: House, spool: Spool) -> Services:
             default_plan=Plan(house.settings.default_plan),
             rate_limit=house.settings.rate_limit,
         ),
+        sessions=sessions,
+        links=Links(house.storage, passwords, sessions),
+        profiles=Profiles(house.storage, SystemClock(), passwords, sessions),
         workers=workers,
         removal=WorkerRemoval(house.storage, house.rules),
         catalog=Catalog(house.storage),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fyke.domain.accounts.links import Links
+from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
+from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Storage
 from fyke.domain.logs.service import RunLogs
@@ -25,6 +28,9 @@ class Services:
     """What REST API and console speak to."""
 
     accounts: Accounts
+    sessions: Sessions
+    links: Links
+    profiles: Profiles
     workers: Workers
     removal: WorkerRemoval
     catalog: Catalog

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fyke.domain.accounts.plans import Plan
@@ -46,7 +46,7 @@ class User:
     name: str
     role: Role
     disabled: bool
-    password_hash: str
+    password_hash: str = field(repr=False)
     created_at: int
 
 

@@ -35,6 +35,7 @@ from fyke.domain.contracts.carrying_out import (
     SandboxFault,
     Traffic,
 )
+from fyke.domain.contracts.catalog_stores import FavouriteStore, WorkerFactStore
 from fyke.domain.contracts.notifier import Answer, Notifier
 from fyke.domain.contracts.owned_stores import (
     AccountStore,
@@ -43,7 +44,9 @@ from fyke.domain.contracts.owned_stores import (
     TaskStore,
     WorkerStore,
 )
+from fyke.domain.contracts.people_stores import LinkStore, PreferencesStore, SessionStore
 from fyke.domain.contracts.results import Blobs, Results
+from fyke.domain.contracts.run_page_stores import SampleStore, ShareStore
 from fyke.domain.contracts.run_stores import (
     AdmissionStore,
     Lease,
@@ -57,6 +60,7 @@ from fyke.domain.contracts.run_stores import (
     Usage,
 )
 from fyke.domain.contracts.state import Storage, Transaction
+from fyke.domain.contracts.submission_stores import SubmissionStore, UploadStore
 from fyke.domain.contracts.waking import (
     OUTBOX,
     SCHEDULES,
@@ -91,13 +95,16 @@ __all__ = [
     "Environment",
     "EnvironmentFailed",
     "Environments",
+    "FavouriteStore",
     "Isolation",
     "IsolationReport",
     "Lease",
     "LedgerStore",
+    "LinkStore",
     "Notifier",
     "OutboxStore",
     "Pass",
+    "PreferencesStore",
     "QueueStore",
     "ReceiverStore",
     "Results",
@@ -105,16 +112,22 @@ __all__ = [
     "RunStore",
     "RunnerInfo",
     "RunnerLoad",
+    "SampleStore",
     "Sandbox",
     "SandboxFault",
     "ScheduleStore",
     "ServerStore",
+    "SessionStore",
+    "ShareStore",
     "StartKeyStore",
     "Storage",
+    "SubmissionStore",
     "TaskStore",
     "Traffic",
     "Transaction",
+    "UploadStore",
     "Usage",
+    "WorkerFactStore",
     "WorkerStore",
     "output_topic",
     "run_topic",

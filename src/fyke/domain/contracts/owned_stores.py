@@ -10,7 +10,7 @@ from fyke.domain.accounts.plans import Plan
 from fyke.domain.billing.model import LedgerEntry
 from fyke.domain.schedules.model import Fire, Schedule
 from fyke.domain.tasks.model import Task
-from fyke.domain.workers.model import Version, VersionState, Worker, WorkerPage
+from fyke.domain.workers.model import Version, VersionState, Worker, WorkerOrder, WorkerPage
 
 
 class AccountStore(Protocol):
@@ -31,9 +31,21 @@ class AccountStore(Protocol):
         ...
 
     def all(self) -> list[Account]: ...
-    def add_user(self, user: User) -> None: ...
+    def add_user(self, user: User) -> None:
+        """Raise ``Conflict`` when any account has a user of this name."""
+        ...
+
     def user(self, user_id: str) -> User | None: ...
+    def user_by_name(self, name: str) -> User | None: ...
     def users(self, account_id: str) -> list[User]: ...
+    def change_user(self, user: User) -> bool:
+        """Write role, state and password hash; False when it is gone."""
+        ...
+
+    def remove_user(self, user_id: str, at: int) -> bool:
+        """Remove it with its sessions, links and preferences, and revoke its keys."""
+        ...
+
     def set_time_zone(self, account_id: str, time_zone: str) -> None: ...
     def set_plan(self, account_id: str, plan: Plan) -> None: ...
     def add_key(self, key: ApiKey) -> None: ...
@@ -85,11 +97,24 @@ class WorkerStore(Protocol):
         ...
 
     def search(
-        self, text: str, *, account_id: str | None, offset: int, limit: int
+        self,
+        text: str,
+        *,
+        account_id: str | None,
+        offset: int,
+        limit: int,
+        category: int | None = None,
+        order: WorkerOrder = WorkerOrder.NEW,
     ) -> tuple[int, list[Worker]]:
-        """Total count, and one page, newest first: public workers, and the account's own, that
-        have a published version and whose slug, path (``owner/name`` or ``owner~name``), title or
-        description contains ``text`` (case-insensitive, no wildcards).
+        """Total count, and one page in ``order``: public workers with an approved version,
+        and the account's own with one to run, whose slug, path (``owner/name`` or ``owner~name``), title or
+        description contains ``text`` (case-insensitive, no wildcards); of one category if given.
+        """
+        ...
+
+    def categories(self, text: str, *, account_id: str | None) -> dict[int, int]:
+        """How many workers of each category ``search`` finds; categories without any are left
+        out.
         """
         ...
 
@@ -102,8 +127,16 @@ class WorkerStore(Protocol):
         """Newest first."""
         ...
 
-    def set_version_state(self, worker_id: str, number: str, state: VersionState) -> None:
-        """Also recomputes the worker's latest: the newest published version, or ``""``."""
+    def approve(self, worker_id: str, number: str) -> None:
+        """Let others see and run the version; recomputes the worker's newest ones."""
+        ...
+
+    def set_version_state(
+        self, worker_id: str, number: str, state: VersionState, notice: str = ""
+    ) -> None:
+        """Also recomputes the worker's latest: the newest published version, else the newest
+        deprecated one, else ``""``.
+        """
         ...
 
 

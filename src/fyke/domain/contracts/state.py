@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from fyke.domain.contracts.callback_stores import OutboxStore, ReceiverStore
+from fyke.domain.contracts.catalog_stores import FavouriteStore, WorkerFactStore
 from fyke.domain.contracts.owned_stores import (
     AccountStore,
     LedgerStore,
@@ -13,6 +14,8 @@ from fyke.domain.contracts.owned_stores import (
     TaskStore,
     WorkerStore,
 )
+from fyke.domain.contracts.people_stores import LinkStore, PreferencesStore, SessionStore
+from fyke.domain.contracts.run_page_stores import SampleStore, ShareStore
 from fyke.domain.contracts.run_stores import (
     AdmissionStore,
     QueueStore,
@@ -20,6 +23,7 @@ from fyke.domain.contracts.run_stores import (
     ServerStore,
     StartKeyStore,
 )
+from fyke.domain.contracts.submission_stores import SubmissionStore, UploadStore
 
 T = TypeVar("T")
 
@@ -33,16 +37,25 @@ class Transaction(Protocol):
         ...
 
     accounts: AccountStore
+    sessions: SessionStore
+    links: LinkStore
+    preferences: PreferencesStore
     workers: WorkerStore
+    worker_facts: WorkerFactStore
+    favourites: FavouriteStore
     tasks: TaskStore
     schedules: ScheduleStore
     runs: RunStore
+    samples: SampleStore
+    shares: ShareStore
     start_keys: StartKeyStore
     queue: QueueStore
     admission: AdmissionStore
     servers: ServerStore
     ledger: LedgerStore
     outbox: OutboxStore
+    submissions: SubmissionStore
+    uploads: UploadStore
     receivers: ReceiverStore
 
     def ring(self, topic: str) -> None:

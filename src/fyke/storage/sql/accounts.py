@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, delete, or_, select, update
 
 from fyke.domain.accounts.model import Account, ApiKey, User
 from fyke.domain.accounts.plans import Plan
@@ -61,7 +61,6 @@ class SqlAccounts:
         self._db.execute(mine.values(plan=plan.value))
 
     def add_user(self, user: User) -> None:
-        """Raise ``Conflict`` when the account already has a user of this name."""
         done = self._db.execute(insert_new(self._db, users), columns(user))
         if not took_place(done):
             raise Conflict(f"The user name {user.name!r} is taken; choose another one")
@@ -70,6 +69,24 @@ class SqlAccounts:
         # asked once per request, hence straight to the driver
         row = fetch_one(self._db, _USER_BY_ID, (storable(user_id),))
         return None if row is None else record(row, User)
+
+    def user_by_name(self, name: str) -> User | None:
+        return one(self._db.execute(select(users).where(users.c.name == name)), User)
+
+    def change_user(self, user: User) -> bool:
+        values = {
+            "role": user.role.value,
+            "disabled": user.disabled,
+            "password_hash": user.password_hash,
+        }
+        return took_place(
+            self._db.execute(update(users).where(users.c.id == user.id).values(values))
+        )
+
+    def remove_user(self, user_id: str, at: int) -> bool:
+        own = and_(api_keys.c.user_id == user_id, api_keys.c.revoked_at == 0)
+        self._db.execute(update(api_keys).where(own).values(revoked_at=at))
+        return took_place(self._db.execute(delete(users).where(users.c.id == user_id)))
 
     def users(self, account_id: str) -> list[User]:
         query = select(users).where(users.c.account_id == account_id)

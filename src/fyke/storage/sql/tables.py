@@ -24,6 +24,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     text,
+    true,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
@@ -109,6 +110,7 @@ users = Table(
     _text("password_hash"),
     _number("created_at"),
     UniqueConstraint("account_id", "name"),
+    Index("uq_users_name", "name", unique=True),  # people sign in by name alone
 )
 
 api_keys = Table(
@@ -125,6 +127,7 @@ api_keys = Table(
     _number("revoked_at"),
     _number("last_used_at"),
     Column("rate_limit", BigInteger, nullable=False, server_default="0"),
+    Column("scopes", StorableText(), nullable=False, server_default="read run write admin"),
     UniqueConstraint("digest"),
     Index(None, "account_id"),
 )
@@ -145,6 +148,7 @@ workers = Table(
     Column("categories", StorableText(), nullable=False, server_default="[]"),  # JSON list
     Column("icon", StorableText(), nullable=False, server_default=""),
     Column("deleted_at", BigInteger, nullable=False, server_default="0"),
+    Column("latest_approved", StorableText(), nullable=False, server_default=""),
     UniqueConstraint("owner", "name"),
     Index(None, "account_id"),
 )
@@ -168,6 +172,8 @@ versions = Table(
     _number("max_charge_micros"),
     _number("max_traffic_bytes"),
     _number("created_at"),
+    Column("approved", Boolean, nullable=False, server_default=true()),
+    Column("notice", StorableText(), nullable=False, server_default=""),
     UniqueConstraint("worker_id", "number"),
     UniqueConstraint("worker_id", "seq"),
 )
@@ -187,6 +193,7 @@ tasks = Table(
     Column("run_times", BigInteger, nullable=False, server_default="0"),
     Column("last_run_id", StorableText(), nullable=False, server_default=""),
     Column("search_text", StorableText(), nullable=False, server_default=""),  # folded; tasks.py
+    Column("revision", BigInteger, nullable=False, server_default="0"),
     Index(None, "account_id", "created_at", "id"),
 )
 
@@ -307,6 +314,8 @@ attempts = Table(
     _number("memory_peak_bytes"),
     _number("started_at"),
     _number("finished_at"),
+    # what a living one holds now, as last reported; not part of its record
+    Column("memory_bytes", BigInteger, nullable=False, server_default=text("0")),
     Index(None, "run_id", "ordinal", "id"),
 )
 Index(
@@ -383,6 +392,8 @@ deliveries = Table(
     Column("receiver", StorableText(), nullable=False, server_default=""),
     Column("host", StorableText(), nullable=False, server_default=""),
     Column("claimed_until", BigInteger, nullable=False, server_default="0"),
+    Column("endpoint_id", StorableText(), nullable=False, server_default=""),
+    Column("event", StorableText(), nullable=False, server_default=""),
     Index(None, "run_id", "created_at"),
     Index(None, "account_id", "created_at", "id"),
 )
@@ -407,4 +418,20 @@ Index(
     deliveries.c.run_id,
     sqlite_where=text("state = 'pending' AND kind = 'running'"),
     postgresql_where=text("state = 'pending' AND kind = 'running'"),
+)
+# the log of an endpoint, and what waits for it
+Index(
+    "ix_deliveries_of_endpoint",
+    deliveries.c.endpoint_id,
+    deliveries.c.created_at,
+    deliveries.c.id,
+    sqlite_where=text("endpoint_id <> ''"),
+    postgresql_where=text("endpoint_id <> ''"),
+)
+Index(
+    "ix_deliveries_waiting_of_endpoint",
+    deliveries.c.endpoint_id,
+    deliveries.c.next_at,
+    sqlite_where=text("state = 'pending' AND endpoint_id <> ''"),
+    postgresql_where=text("state = 'pending' AND endpoint_id <> ''"),
 )

@@ -3,7 +3,8 @@
 On SQLite a writing transaction has the database to itself. On PostgreSQL it runs as READ
 COMMITTED, and whoever decides from what it has read first takes ``accounts.lock`` or
 ``runs.lock``; every other write is guarded by what it expects to find. The order is: the key of a
-start, a run, then its attempts and subtasks, then the account. ``RunCounts`` come last.
+start, a run, then its attempts and subtasks, then the account. ``RunCounts`` and then
+the facts of workers come last.
 """
 
 from __future__ import annotations
@@ -15,15 +16,24 @@ from sqlalchemy import Connection
 from fyke.domain.contracts import (
     AccountStore,
     AdmissionStore,
+    FavouriteStore,
     LedgerStore,
+    LinkStore,
     OutboxStore,
+    PreferencesStore,
     QueueStore,
     ReceiverStore,
     RunStore,
+    SampleStore,
     ScheduleStore,
     ServerStore,
+    SessionStore,
+    ShareStore,
     StartKeyStore,
+    SubmissionStore,
     TaskStore,
+    UploadStore,
+    WorkerFactStore,
     WorkerStore,
 )
 from fyke.storage.sql.accounts import SqlAccounts
@@ -32,13 +42,19 @@ from fyke.storage.sql.counts import RunCounts
 from fyke.storage.sql.dialects import now_ms
 from fyke.storage.sql.ledger import SqlLedger
 from fyke.storage.sql.outbox import SqlOutbox
+from fyke.storage.sql.people import SqlLinks, SqlPreferences, SqlSessions
 from fyke.storage.sql.queue import SqlQueue
 from fyke.storage.sql.receivers import SqlReceivers
 from fyke.storage.sql.runs import SqlRuns
+from fyke.storage.sql.samples import SqlSamples
 from fyke.storage.sql.schedules import SqlSchedules
 from fyke.storage.sql.servers import SqlServers
+from fyke.storage.sql.shares import SqlShares
 from fyke.storage.sql.start_keys import SqlStartKeys
+from fyke.storage.sql.submissions import SqlSubmissions
 from fyke.storage.sql.tasks import SqlTasks
+from fyke.storage.sql.uploads import SqlUploads
+from fyke.storage.sql.worker_facts import SqlFavourites, SqlWorkerFacts
 from fyke.storage.sql.workers import SqlWorkers
 
 
@@ -57,16 +73,26 @@ class SqlTransaction:
         self._now: int | None = None
         self._rings: dict[str, None] = {}
         self._counts = RunCounts(connection)
+        self._facts = SqlWorkerFacts(connection)
         self.accounts: AccountStore = SqlAccounts(connection)
+        self.sessions: SessionStore = SqlSessions(connection)
+        self.links: LinkStore = SqlLinks(connection)
+        self.preferences: PreferencesStore = SqlPreferences(connection)
         self.workers: WorkerStore = SqlWorkers(connection)
+        self.worker_facts: WorkerFactStore = self._facts
+        self.favourites: FavouriteStore = SqlFavourites(connection)
         self.tasks: TaskStore = SqlTasks(connection)
         self.schedules: ScheduleStore = SqlSchedules(connection)
         self.runs: RunStore = SqlRuns(connection, counts=self._counts, hiding=hiding)
+        self.samples: SampleStore = SqlSamples(connection)
+        self.shares: ShareStore = SqlShares(connection)
         self.start_keys: StartKeyStore = SqlStartKeys(connection)
         self.queue: QueueStore = SqlQueue(connection)
         self.admission: AdmissionStore = SqlAdmission(connection)
         self.servers: ServerStore = SqlServers(connection)
         self.ledger: LedgerStore = SqlLedger(connection)
+        self.submissions: SubmissionStore = SqlSubmissions(connection)
+        self.uploads: UploadStore = SqlUploads(connection)
         self.outbox: OutboxStore = SqlOutbox(connection)
         self.receivers: ReceiverStore = SqlReceivers(connection)
 
@@ -85,4 +111,5 @@ class SqlTransaction:
         once, in order.
         """
         self._counts.flush()
+        self._facts.flush()
         return tuple(self._rings)

@@ -1,0 +1,151 @@
+"""One-time links: how a user without a password, or with a forgotten one, gets to choose one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from fyke.domain.accounts.model import Caller, Role, User
+from fyke.domain.accounts.passwords import Passwords, check_new
+from fyke.domain.accounts.people import OneTimeLink, Purpose, new_token, token_digest
+from fyke.domain.accounts.sessions import NewSession, Sessions, add_session
+from fyke.domain.contracts import Storage, Transaction
+from fyke.errors import Forbidden, LinkSpent, NotFound, UserDisabled
+
+HOUR_MS = 3_600_000
+LIFE_MS = {
+    Purpose.SETUP: 24 * HOUR_MS,
+    Purpose.INVITE: 72 * HOUR_MS,
+    Purpose.RESET: 72 * HOUR_MS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewLink:
+    """A link at the one moment its token is known. ``token`` stays out of every printed form."""
+
+    purpose: Purpose
+    user_name: str
+    expires_at: int
+    token: str = field(repr=False)
+
+    @property
+    def path(self) -> str:
+        """Path and query of the page that the link opens."""
+        return f"/{self.purpose.value}?token={self.token}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLink:
+    """What the page behind a link says before the password is chosen."""
+
+    purpose: Purpose
+    user_name: str
+    account_name: str
+    role: Role
+    expires_at: int
+
+
+class Links:
+    """Makes links, shows what is behind them, and lets each be used once."""
+
+    def __init__(self, storage: Storage, passwords: Passwords, sessions: Sessions) -> None:
+        self._storage = storage
+        self._passwords = passwords
+        self._sessions = sessions
+
+    async def for_setup(self) -> NewLink | None:
+        """A new link for the installation's owner, whose older one ends; None once a user of
+        that account has a password.
+        """
+
+        def work(tx: Transaction) -> NewLink | None:
+            operator = tx.accounts.operator()
+            users = tx.accounts.users(operator.id) if operator else []
+            owner = next((u for u in users if u.role is Role.OWNER and not u.disabled), None)
+            if owner is None or any(user.password_hash for user in users):
+                return None
+            return add_link(tx, owner, Purpose.SETUP)
+
+        return await self._storage.write(work)
+
+    async def for_user(self, caller: Caller, name: str) -> NewLink:
+        """A link with which the named user chooses a new password: for an owner of their account,
+        or for the operator. The password they have goes on working until then.
+
+        Raises ``Forbidden``, ``NotFound``, ``UserDisabled``.
+        """
+
+        def work(tx: Transaction) -> NewLink:
+            user = tx.accounts.user_by_name(name.strip().lower())
+            if user is None or (user.account_id != caller.account_id and not caller.operator):
+                raise NotFound(f'There is no user "{name[:60]}"; list the users to see')
+            if caller.role is not Role.OWNER:
+                raise Forbidden("Making links for users is for owners of the account only")
+            if user.disabled:
+                raise UserDisabled(f'The user "{user.name}" is disabled; enable them first')
+            return add_link(tx, user, Purpose.RESET if user.password_hash else Purpose.INVITE)
+
+        return await self._storage.write(work)
+
+    async def look(self, purpose: Purpose, token: str) -> OpenLink:
+        """What the link is for, without using it. Raises ``LinkSpent``."""
+        wanted = token_digest(token)
+        return await self._storage.read(lambda tx: _open(tx, purpose, wanted))
+
+    async def use(
+        self, purpose: Purpose, token: str, password: str, agent: str, address: str
+    ) -> NewSession:
+        """Set the password and sign in; every other session of the user ends, and so does the link.
+
+        Raises ``InvalidRequest`` for a weak password, after which the link is still good, and
+        ``LinkSpent``, also for the slower one of two who use it at once.
+        """
+        wanted = token_digest(token)
+        behind = await self._storage.read(lambda tx: _open(tx, purpose, wanted))
+        check_new(password, behind.user_name)
+        kept = await self._passwords.hash(password)
+
+        def work(tx: Transaction) -> NewSession:
+            link = tx.links.use(wanted, purpose, tx.now)
+            user = tx.accounts.user(link.user_id) if link else None
+            if user is None or user.disabled:
+                raise LinkSpent
+            return set_password(tx, user, kept, agent, address)
+
+        made = await self._storage.write(work)
+        self._sessions.forget()
+        return made
+
+
+def add_link(tx: Transaction, user: User, purpose: Purpose) -> NewLink:
+    """Store a new link for ``user``, whose older one ends."""
+    token = new_token()
+    link = OneTimeLink(
+        digest=token_digest(token),
+        purpose=purpose,
+        user_id=user.id,
+        created_at=tx.now,
+        expires_at=tx.now + LIFE_MS[purpose],
+    )
+    tx.links.put(link)
+    return NewLink(purpose, user.name, link.expires_at, token)
+
+
+def set_password(tx: Transaction, user: User, kept: str, agent: str, address: str) -> NewSession:
+    """Store the hash of a new password, end all sessions of the user, and begin one."""
+    changed = replace(user, password_hash=kept)
+    tx.accounts.change_user(changed)
+    tx.links.remove_of_user(user.id)
+    tx.sessions.end(user.id, tx.now)
+    return add_session(tx, changed, agent, address)
+
+
+def _open(tx: Transaction, purpose: Purpose, wanted: str) -> OpenLink:
+    link = tx.links.get(wanted)
+    if link is None or link.purpose is not purpose or link.expires_at <= tx.now:
+        raise LinkSpent
+    user = tx.accounts.user(link.user_id)
+    account = tx.accounts.get(user.account_id) if user else None
+    if user is None or account is None or user.disabled:
+        raise LinkSpent
+    return OpenLink(link.purpose, user.name, account.name, user.role, link.expires_at)

@@ -1,0 +1,105 @@
+"""Passwords: the rules for a new one, and the hashes that are kept instead.
+
+Hashing takes tens of milliseconds and 64 MiB on purpose. It runs in threads, few at once, so that
+neither the loop nor the memory of a server is at the mercy of whoever posts passwords.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from collections.abc import Callable
+from typing import TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from fyke.domain.accounts.common_passwords import COMMON
+from fyke.errors import InvalidRequest, RateLimited
+
+T = TypeVar("T")
+
+SHORTEST = 10
+LONGEST = 1024
+AT_ONCE = 2
+MOST_WAITING = 64
+_DIFFERENT = 4  # characters, at the least
+_BESIDES_NAME = 6  # characters, when the name is left out
+
+
+class Passwords:
+    """Hashes and verifies, ``AT_ONCE`` at a time; more than ``MOST_WAITING`` are sent away."""
+
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+        self._nobodys = ""
+
+    async def hash(self, password: str) -> str:
+        """The hash to keep of a password that ``check_new`` has let pass."""
+        return await self._turn(self._hasher.hash, _bytes(password))
+
+    async def verify(self, kept: str, password: str) -> bool:
+        """Tell whether the password is the one behind ``kept``. Without a hash it takes as long
+        as with one, and the answer is no: how long it takes tells nobody who has an account.
+        """
+        matches = await self._turn(self._verify, kept, _bytes(password[: LONGEST + 1]))
+        return matches and bool(kept) and len(password) <= LONGEST
+
+    def is_dated(self, kept: str) -> bool:
+        """Tell whether a hash was made with other parameters than today's."""
+        return self._hasher.check_needs_rehash(kept)
+
+    def _verify(self, kept: str, password: bytes) -> bool:
+        if not kept and not self._nobodys:
+            self._nobodys = self._hasher.hash(b"the password of nobody")
+        try:
+            return self._hasher.verify(kept or self._nobodys, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _turn(self, work: Callable[..., T], *args: object) -> T:
+        if self._waiting >= MOST_WAITING:
+            raise RateLimited(5, "Too many people are signing in; try again in 5 seconds")
+        self._waiting += 1
+        try:
+            async with self._turns:
+                return await asyncio.to_thread(work, *args)
+        finally:
+            self._waiting -= 1
+
+
+def check_new(password: str, user_name: str, field: str = "password") -> None:
+    """Raise ``InvalidRequest`` for a password that others would guess; any characters may be in
+    it. The message starts with ``field``.
+    """
+    if len(password) < SHORTEST:
+        raise InvalidRequest(
+            f"{field}: {len(password)} characters are too few; use at least {SHORTEST}"
+        )
+    if len(password) > LONGEST:
+        raise InvalidRequest(f"{field}: at most {LONGEST} characters are possible")
+    plain = _normal(password).casefold()
+    if len(set(plain)) < _DIFFERENT:
+        raise InvalidRequest(
+            f"{field}: use at least {_DIFFERENT} different characters; a few words in a row are "
+            "good, for example"
+        )
+    if plain in COMMON:
+        raise InvalidRequest(
+            f"{field}: this is one of the passwords that are tried first; choose another one"
+        )
+    if user_name and len(plain.replace(user_name.casefold(), "")) < min(_BESIDES_NAME, len(plain)):
+        raise InvalidRequest(
+            f"{field}: it is hardly more than the user name; choose something of its own"
+        )
+
+
+def _normal(password: str) -> str:
+    """One form for what keyboards compose in different ways."""
+    return unicodedata.normalize("NFC", password)
+
+
+def _bytes(password: str) -> bytes:
+    return _normal(password).encode("utf-8", "surrogatepass")

@@ -1,0 +1,150 @@
+"""What a user says about themselves: preferences, and a new password."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from zoneinfo import available_timezones
+
+from fyke.domain.accounts.links import set_password
+from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.passwords import Passwords, check_new
+from fyke.domain.accounts.people import Preferences
+from fyke.domain.accounts.sessions import NewSession, Sessions
+from fyke.domain.accounts.throttle import OF_NAME_IN_NETWORK, Tries, refuse
+from fyke.domain.contracts import Storage, Transaction
+from fyke.errors import Conflict, InvalidRequest, UserMissing
+from fyke.kit.clock import Clock
+
+LANGUAGES = ("en", "zh-Hans")
+THEMES = ("system", "light", "dark")
+SNIPPETS = ("curl", "python", "node", "java", "php", "go")
+MOST_VIEWS = 50
+_MOST_VIEW_NAME = 64
+_MOST_VIEW = 2000
+
+Work = Callable[[Transaction], Preferences]
+
+
+class Profiles:
+    """The caller's own user."""
+
+    def __init__(
+        self, storage: Storage, clock: Clock, passwords: Passwords, sessions: Sessions
+    ) -> None:
+        self._storage = storage
+        self._passwords = passwords
+        self._sessions = sessions
+        self._tries = Tries(OF_NAME_IN_NETWORK, clock)
+
+    async def preferences(self, caller: Caller) -> Preferences:
+        """What the caller's user has chosen, or the defaults."""
+        return await self._storage.read(lambda tx: tx.preferences.get(caller.user_id))
+
+    async def prefer(
+        self,
+        caller: Caller,
+        *,
+        language: str | None = None,
+        theme: str | None = None,
+        time_zone: str | None = None,
+        snippets: str | None = None,
+    ) -> Preferences:
+        """Change what is given; an empty text leaves that choice to the browser.
+
+        Raises ``InvalidRequest``.
+        """
+        _one_of("language", language, ("", *LANGUAGES))
+        _one_of("theme", theme, THEMES)
+        _one_of("snippets", snippets, ("", *SNIPPETS))
+        if time_zone and time_zone not in available_timezones():
+            raise InvalidRequest(
+                f'time_zone: "{time_zone[:60]}" is not a time zone; use an IANA name such as '
+                "Europe/Berlin, or nothing for the browser's own"
+            )
+
+        def work(tx: Transaction) -> Preferences:
+            before = tx.preferences.get(caller.user_id)
+            chosen = replace(
+                before,
+                language=before.language if language is None else language,
+                theme=before.theme if theme is None else theme,
+                time_zone=before.time_zone if time_zone is None else time_zone,
+                snippets=before.snippets if snippets is None else snippets,
+            )
+            _put(tx, caller, chosen)
+            return chosen
+
+        return await self._change(work)
+
+    async def save_view(self, caller: Caller, page: str, query: str) -> Preferences:
+        """Make ``query`` what the page called ``page`` opens with; an empty one forgets it.
+
+        Raises ``InvalidRequest`` when name, query or number of views are too large.
+        """
+        if not page or len(page) > _MOST_VIEW_NAME or not page.isprintable():
+            raise InvalidRequest(f"view: a name has 1 to {_MOST_VIEW_NAME} printable characters")
+        if len(query) > _MOST_VIEW:
+            raise InvalidRequest(f"view: a query has at most {_MOST_VIEW} characters")
+
+        def work(tx: Transaction) -> Preferences:
+            before = tx.preferences.get(caller.user_id)
+            views = {name: kept for name, kept in before.views.items() if name != page}
+            if query:
+                views[page] = query
+            if len(views) > MOST_VIEWS:
+                raise InvalidRequest(f"view: at most {MOST_VIEWS} can be saved; reset another one")
+            chosen = replace(before, views=views)
+            _put(tx, caller, chosen)
+            return chosen
+
+        return await self._change(work)
+
+    async def change_password(
+        self, caller: Caller, old: str, new: str, agent: str, address: str
+    ) -> NewSession:
+        """Set a new password, and begin a new session in place of all there were.
+
+        Raises ``InvalidRequest`` that names the field ``old`` or ``new``, ``RateLimited`` after too
+        many wrong ones, ``Conflict`` when somebody else changed it at the same time.
+        """
+        if wait := self._tries.wait(caller.user_id):
+            raise refuse(wait, "with a wrong password")
+        self._tries.take(caller.user_id)
+        user = await self._storage.read(lambda tx: tx.accounts.user(caller.user_id))
+        if user is None:
+            raise UserMissing
+        if not await self._passwords.verify(user.password_hash, old):
+            raise InvalidRequest("old: this is not your password; ask for a link if you forgot it")
+        self._tries.forget(caller.user_id)
+        check_new(new, user.name, "new")
+        if new == old:
+            raise InvalidRequest("new: this is the password you have; choose another one")
+        kept = await self._passwords.hash(new)
+
+        def work(tx: Transaction) -> NewSession:
+            now_is = tx.accounts.user(user.id)
+            if now_is is None or now_is.password_hash != user.password_hash:
+                raise Conflict("The password was changed at the same time; sign in again")
+            return set_password(tx, now_is, kept, agent, address)
+
+        made = await self._storage.write(work)
+        self._sessions.forget()
+        return made
+
+    async def _change(self, work: Work) -> Preferences:
+        chosen = await self._storage.write(work)
+        self._sessions.forget()
+        return chosen
+
+
+def _put(tx: Transaction, caller: Caller, chosen: Preferences) -> None:
+    if tx.accounts.user(caller.user_id) is None:
+        raise UserMissing
+    tx.preferences.put(caller.user_id, chosen)
+
+
+def _one_of(field: str, value: str | None, allowed: tuple[str, ...]) -> None:
+    if value is not None and value not in allowed:
+        named = ", ".join(f'"{one}"' for one in allowed)
+        raise InvalidRequest(f'{field}: "{value[:40]}" is not offered; use one of {named}')

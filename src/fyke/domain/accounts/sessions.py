@@ -1,0 +1,262 @@
+"""Signing in and out, and whose session a browser holds.
+
+A session is found by the digest of its token. As with keys, a positive answer is remembered for at
+most a second, which is also the longest that an ended session can still be of use in another
+process. A session ends ``IDLE_MS`` after its last use, and ``LONGEST_MS`` after sign-in at the
+latest.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field, replace
+
+from fyke.domain.accounts.model import Caller, User
+from fyke.domain.accounts.passwords import Passwords
+from fyke.domain.accounts.people import Preferences, Session, new_token, token_digest
+from fyke.domain.accounts.throttle import (
+    OF_NAME_FROM_STRANGERS,
+    OF_NAME_IN_NETWORK,
+    OF_NETWORK,
+    Tries,
+    network_of,
+    refuse,
+)
+from fyke.domain.contracts import Storage, Transaction
+from fyke.errors import NotFound, SessionEnded, SignInFailed, Unavailable, UserDisabled
+from fyke.kit.clock import Clock
+from fyke.kit.ids import new_ulid
+
+DAY_MS = 86_400_000
+IDLE_MS = 7 * DAY_MS
+LONGEST_MS = 30 * DAY_MS
+CACHE_SECONDS = 1.0
+_CACHE_ENTRIES = 4096
+_TOUCH_EVERY_MS = 60_000
+_MOST_NAME = 64
+_MOST_AGENT = 300
+_MOST_ADDRESS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session at the one moment its token is known. ``token`` stays out of every printed form."""
+
+    id: str
+    user: User
+    expires_at: int
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who sits in front of the browser."""
+
+    caller: Caller
+    user: User
+    session_id: str
+    preferences: Preferences
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    signed_in: SignedIn
+    until: float
+
+
+class Sessions:
+    """Everything that is signed in."""
+
+    def __init__(self, storage: Storage, clock: Clock, passwords: Passwords) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._passwords = passwords
+        self._known: dict[str, _Known] = {}
+        self._of_network = Tries(OF_NETWORK, clock)
+        self._of_name_here = Tries(OF_NAME_IN_NETWORK, clock)
+        self._of_name_elsewhere = Tries(OF_NAME_FROM_STRANGERS, clock)
+
+    async def sign_in(self, name: str, password: str, agent: str, address: str) -> NewSession:
+        """Begin a session. ``agent`` and ``address`` are shown in the list of sessions.
+
+        Raises ``SignInFailed`` for a wrong name or password alike, ``UserDisabled`` only to whoever
+        knows the password, ``RateLimited`` after too many tries.
+        """
+        wanted = name.strip().lower()[: _MOST_NAME + 1]
+        tried = await self._admit(wanted, network_of(address))
+        user = await self._storage.read(lambda tx: tx.accounts.user_by_name(wanted))
+        matches = await self._passwords.verify(user.password_hash if user else "", password)
+        if user is None or not matches:
+            raise SignInFailed
+        self._succeeded(tried)
+        if user.disabled:
+            raise UserDisabled
+        return await self.begin(user, agent, address, renewed=await self._renewed(user, password))
+
+    async def begin(self, user: User, agent: str, address: str, *, renewed: str = "") -> NewSession:
+        """Begin a session for a user who has just shown the password, whose hash may be made anew.
+
+        Raises ``SignInFailed`` when the password was changed in the meantime.
+        """
+
+        def work(tx: Transaction) -> NewSession:
+            now_is = tx.accounts.user(user.id)
+            if now_is is None or now_is.disabled or now_is.password_hash != user.password_hash:
+                raise SignInFailed
+            if renewed:
+                tx.accounts.change_user(replace(now_is, password_hash=renewed))
+            return add_session(tx, user, agent, address)
+
+        return await self._storage.write(work)
+
+    async def whose(self, token: str) -> SignedIn:
+        """Who holds this token. Raises ``SessionEnded`` or ``UserDisabled``."""
+        wanted = token_digest(token)
+        known = self._known.get(wanted)
+        if known is not None and self._clock.monotonic() < known.until:
+            return known.signed_in
+        found, touch = await self._storage.read(lambda tx: _look_up(tx, wanted))
+        if touch:
+            await self._touch(found.session_id)
+        if len(self._known) >= _CACHE_ENTRIES:
+            self._known.clear()
+        self._known[wanted] = _Known(found, self._clock.monotonic() + CACHE_SECONDS)
+        return found
+
+    async def sign_out(self, token: str) -> None:
+        """End the session of this token; nothing when it has ended already."""
+        wanted = token_digest(token)
+
+        def work(tx: Transaction) -> None:
+            session = tx.sessions.by_digest(wanted)
+            if session is not None and not session.ended_at:
+                tx.sessions.end(session.user_id, tx.now, session_id=session.id)
+
+        await self._storage.write(work)
+        self.forget()
+
+    async def list(self, caller: Caller) -> list[Session]:
+        """The living sessions of the caller's own user, the last used first."""
+
+        def work(tx: Transaction) -> list[Session]:
+            return [s for s in tx.sessions.of_user(caller.user_id) if is_living(s, tx.now)]
+
+        return await self._storage.read(work)
+
+    async def revoke(self, caller: Caller, session_id: str) -> None:
+        """End one of one's own sessions. Raises ``NotFound`` when it has ended or is not theirs."""
+
+        def work(tx: Transaction) -> None:
+            if not tx.sessions.end(caller.user_id, tx.now, session_id=session_id or "-"):
+                raise NotFound("There is no such session any more; list the sessions to see")
+
+        await self._storage.write(work)
+        self.forget()
+
+    async def revoke_others(self, caller: Caller, session_id: str = "") -> int:
+        """End all of one's own sessions but the one named; return how many those were."""
+
+        def work(tx: Transaction) -> int:
+            return tx.sessions.end(caller.user_id, tx.now, but=session_id)
+
+        ended = await self._storage.write(work)
+        self.forget()
+        return ended
+
+    def forget(self) -> None:
+        """Ask the state again from now on: somebody's session, role or preferences changed."""
+        self._known.clear()
+
+    async def _admit(self, name: str, network: str) -> tuple[str, str, str]:
+        """Count this try. Raises ``RateLimited`` when there were too many before it."""
+        here = f"{name}@{network}"
+        for tries, key, what in (
+            (self._of_network, network, "from this address"),
+            (self._of_name_here, here, "for this user"),
+        ):
+            if wait := tries.wait(key):
+                raise refuse(wait, what)
+        stranger = name
+        if wait := self._of_name_elsewhere.wait(name):
+            if not await self._storage.read(lambda tx: _is_known_in(tx, name, network)):
+                raise refuse(wait, "for this user")
+            stranger = ""
+        self._of_network.take(network)
+        self._of_name_here.take(here)
+        if stranger:
+            self._of_name_elsewhere.take(stranger)
+        return network, here, stranger
+
+    def _succeeded(self, tried: tuple[str, str, str]) -> None:
+        network, here, stranger = tried
+        self._of_network.give_back(network)
+        self._of_name_here.forget(here)
+        self._of_name_elsewhere.give_back(stranger)
+
+    async def _renewed(self, user: User, password: str) -> str:
+        if not self._passwords.is_dated(user.password_hash):
+            return ""
+        return await self._passwords.hash(password)
+
+    async def _touch(self, session_id: str) -> None:
+        try:
+            await self._storage.write(lambda tx: tx.sessions.touch(session_id, tx.now))
+        except Unavailable:
+            # The time of last use is a courtesy: with a full disk reading must still work.
+            return
+
+
+def add_session(tx: Transaction, user: User, agent: str, address: str) -> NewSession:
+    """Store a new session of ``user`` within a transaction that has made sure of them."""
+    token = new_token()
+    session = Session(
+        id=new_ulid(),
+        user_id=user.id,
+        digest=token_digest(token),
+        created_at=tx.now,
+        seen_at=tx.now,
+        expires_at=tx.now + LONGEST_MS,
+        ended_at=0,
+        agent=agent[:_MOST_AGENT],
+        address=address[:_MOST_ADDRESS],
+    )
+    tx.sessions.add(session)
+    return NewSession(session.id, user, session.expires_at, token)
+
+
+def is_living(session: Session, now: int) -> bool:
+    """Tell whether the session still opens anything."""
+    return not session.ended_at and now < min(session.expires_at, session.seen_at + IDLE_MS)
+
+
+def _look_up(tx: Transaction, wanted: str) -> tuple[SignedIn, bool]:
+    """Who it is, and whether the last use is to be noted."""
+    session = tx.sessions.by_digest(wanted)
+    if session is None or not hmac.compare_digest(session.digest, wanted):
+        raise SessionEnded
+    if not is_living(session, tx.now):
+        raise SessionEnded
+    user = tx.accounts.user(session.user_id)
+    account = tx.accounts.get(user.account_id) if user else None
+    if user is None or account is None:
+        raise SessionEnded
+    if user.disabled:
+        raise UserDisabled
+    caller = Caller(
+        account_id=account.id,
+        account_name=account.name,
+        operator=account.operator,
+        user_id=user.id,
+        key_id="",
+        role=user.role,
+    )
+    signed_in = SignedIn(caller, user, session.id, tx.preferences.get(user.id))
+    return signed_in, tx.now - session.seen_at >= _TOUCH_EVERY_MS
+
+
+def _is_known_in(tx: Transaction, name: str, network: str) -> bool:
+    """Whether this user has signed in from this network within a month."""
+    user = tx.accounts.user_by_name(name)
+    if user is None:
+        return False
+    return any(network_of(s.address) == network for s in tx.sessions.of_user(user.id))

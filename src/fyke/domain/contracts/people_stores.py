@@ -1,0 +1,63 @@
+"""People who sign in: their sessions, one-time links and preferences."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fyke.domain.accounts.people import OneTimeLink, Preferences, Purpose, Session
+
+
+class SessionStore(Protocol):
+    """Sessions. One that has ended stays until it would have expired anyway: it says which
+    networks its user is known in.
+    """
+
+    def add(self, session: Session) -> None: ...
+    def by_digest(self, digest: str) -> Session | None:
+        """Also one that has ended or expired."""
+        ...
+
+    def of_user(self, user_id: str) -> list[Session]:
+        """All that are stored, the last used first."""
+        ...
+
+    def touch(self, session_id: str, at: int) -> None:
+        """Note the last use; callers do so at most once a minute per session."""
+        ...
+
+    def end(self, user_id: str, at: int, *, session_id: str = "", but: str = "") -> int:
+        """End the living sessions of a user, or the one named, all ``but`` one; return how many."""
+        ...
+
+    def remove_expired(self, now: int, limit: int) -> int:
+        """Return how many are gone."""
+        ...
+
+
+class LinkStore(Protocol):
+    """One-time links."""
+
+    def put(self, link: OneTimeLink) -> None:
+        """Add it, and remove every other one of its user."""
+        ...
+
+    def get(self, digest: str) -> OneTimeLink | None: ...
+    def of_user(self, user_id: str) -> OneTimeLink | None: ...
+    def use(self, digest: str, purpose: Purpose, now: int) -> OneTimeLink | None:
+        """Remove and return it. Of two who use it at once, the other gets None, as does whoever
+        comes after its expiry.
+        """
+        ...
+
+    def remove_of_user(self, user_id: str) -> None: ...
+    def remove_expired(self, now: int) -> int: ...
+
+
+class PreferencesStore(Protocol):
+    """Preferences, at most one record per user."""
+
+    def get(self, user_id: str) -> Preferences:
+        """The defaults for a user who never chose anything."""
+        ...
+
+    def put(self, user_id: str, preferences: Preferences) -> None: ...
