@@ -1,7 +1,8 @@
 """The one function through which a run changes its state, with the event, in one transaction.
 
 ``advance`` (pure) says what has to happen; this shell does it: history, waiting subtasks, the
-hold, the callback, the bell. Whoever loses a race finds the row moved and gets ``False``.
+hold, the worker's figures, the callback, the bell. Whoever loses a race finds the row moved and
+gets ``False``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from fyke.domain.contracts import STOP, WORK, Transaction, run_topic
 from fyke.domain.runs.lifecycle import Event, Instruction, Step, advance
 from fyke.domain.runs.model import Outcome, Run, RunEvent
 from fyke.domain.runs.outcome import sentence
+from fyke.domain.workers.facts import verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def _carry_out(tx: Transaction, rules: Rules, run: Run, step: Step) -> None:
             tx.ring(run_topic(run.id))
         elif instruction is Instruction.FINISH:
             settle(tx, rules.prices, run)
+            tx.worker_facts.note_end(run.worker_id, verdict(run.outcome), tx.now)
             enqueue_terminal(tx, run)
             tx.ring(run_topic(run.id))
             _let_others_begin(tx, run)

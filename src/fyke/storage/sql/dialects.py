@@ -296,6 +296,13 @@ def contains(connection: Connection, column: ColumnElement[str], part: str) -> C
     return found > 0
 
 
+def last_characters(connection: Connection, expression: str, count: int) -> str:
+    """Return SQL for the last ``count`` characters of a text, all of it when it is shorter."""
+    if is_sqlite(connection):
+        return f"substr({expression}, -{count})"
+    return f"right({expression}, {count})"
+
+
 @contextlib.contextmanager
 def migration_lock(engine: Engine, name: str = "state") -> Iterator[None]:
     """Hold off every other process that would migrate the same database under this ``name``.

@@ -1,0 +1,315 @@
+"""The contract of the state: figures of workers, categories, favourites, notices of versions."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from alembic import command
+from sqlalchemy import MetaData, text
+
+from fyke.domain.billing.pricing import Prices
+from fyke.domain.contracts import Transaction
+from fyke.domain.runs.lifecycle import AbortRequested, LimitReached, SubtaskEnded
+from fyke.domain.runs.model import Outcome, Run
+from fyke.domain.runs.transitions import Rules, apply
+from fyke.domain.workers.facts import RECENT, VersionFacts, WorkerFacts, verdict
+from fyke.domain.workers.model import Finding, VersionState, WorkerOrder, WorkerPage
+from fyke.storage.sql import schema
+from fyke.storage.sql.dialects import for_writing, make_engine
+from fyke.storage.sql.storage import open_storage
+from support import records
+
+pytestmark = pytest.mark.anyio
+State = Any
+RULES = Rules(Prices(), frozenset(), max_subtasks=10, default_region="")
+
+
+def end(run: Run, outcome: Outcome) -> Any:
+    """The transaction that ends a run as its last subtask, an abort or a limit would."""
+
+    def work(tx: Transaction) -> bool:
+        held = tx.runs.lock(run.id)
+        assert held is not None
+        event: Any = SubtaskEnded(0, int(outcome is Outcome.SUCCEEDED), outcome, "")
+        if outcome is Outcome.ABORTED:
+            event = AbortRequested(0)
+        elif outcome is Outcome.WORKER_DELETED:
+            event = LimitReached(0, outcome, "")
+        return apply(tx, RULES, held, event, "test") is not None
+
+    return work
+
+
+async def facts_of(state: State, worker_id: str) -> WorkerFacts | None:
+    found = await state.read(lambda tx: tx.worker_facts.of_workers([worker_id]))
+    facts: WorkerFacts | None = found.get(worker_id)
+    return facts
+
+
+async def test_ends_are_counted_once_by_what_they_say_of_the_worker(state: State) -> None:
+    owner, worker_id = await state.write(records.seed)
+    assert await facts_of(state, worker_id) is None
+    ends = [Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.ABORTED, Outcome.WORKER_DELETED,
+            Outcome.RUNNER_LOST, Outcome.TIMEOUT, Outcome.SUCCEEDED]  # fmt: skip
+    for outcome in ends:
+        run = await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
+        assert await state.write(end(run, outcome))
+    facts = await facts_of(state, worker_id)
+    assert facts is not None and facts.last_ok_at > records.START
+    assert facts == WorkerFacts(worker_id, 7, 2, 2, facts.last_ok_at, "+--+")
+    assert (facts.judged, facts.success_rate) == (4, 0.5)
+
+
+async def test_a_transaction_that_fails_counts_nothing(state: State) -> None:
+    owner, worker_id = await state.write(records.seed)
+    run = await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
+
+    def work(tx: Transaction) -> None:
+        end(run, Outcome.SUCCEEDED)(tx)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await state.write(work)
+    assert await facts_of(state, worker_id) is None
+
+
+async def test_only_the_latest_ends_make_the_rate(state: State) -> None:
+    signs = "".join(random.Random(4).choice("+-") for _ in range(3 * RECENT))
+
+    def note(tx: Transaction) -> None:
+        for sign in signs:
+            tx.worker_facts.note_end("w", sign, 7)
+
+    await state.write(note)
+    await state.write(lambda tx: tx.worker_facts.note_end("w", "-", 3))
+    facts = await facts_of(state, "w")
+    assert facts is not None
+    assert facts.recent == (signs + "-")[-RECENT:]
+    assert (facts.runs, facts.succeeded) == (3 * RECENT + 1, signs.count("+"))
+    assert (facts.failed, facts.last_ok_at) == (signs.count("-") + 1, 7)
+
+
+async def test_concurrent_ends_are_all_counted(state: State) -> None:
+    """Two processes end runs of three workers at once, some of them twice."""
+    outcomes = [Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.INTERNAL]
+
+    def seed(tx: Transaction) -> list[Run]:
+        owner, first = records.seed(tx)
+        workers = [first, *(records.worker(owner) for _ in range(2))]
+        for worker in workers[1:]:
+            tx.workers.add(worker)
+        ids = [first, *(worker.id for worker in workers[1:])]
+        return [records.seed_run(tx, owner, ids[n % 3]) for n in range(36)]
+
+    runs = await state.write(seed)
+    other = open_storage(state.url, durable=False, ring=str, hiding=frozenset())
+    work = [(run, outcomes[n // 3 % 3]) for n, run in enumerate(runs)]
+    twice = [*work, *work[::4]]
+    random.Random(1).shuffle(twice)
+    await asyncio.gather(
+        *(
+            (other if n % 2 else state.storage).write(end(run, outcome))
+            for n, (run, outcome) in enumerate(twice)
+        )
+    )
+    await other.close()
+    for worker_id in {run.worker_id for run in runs}:
+        mine = Counter(verdict(outcome) for run, outcome in work if run.worker_id == worker_id)
+        facts = await facts_of(state, worker_id)
+        assert facts is not None
+        assert (facts.runs, facts.succeeded, facts.failed) == (12, mine["+"], mine["-"])
+        assert Counter(facts.recent) == {"+": mine["+"], "-": mine["-"]}
+
+
+# --- the list -------------------------------------------------------------------------------
+
+
+async def test_categories_are_counted_and_filtered(state: State) -> None:
+    owner, other = records.account(), records.account()
+    books = records.worker(owner.id, title="Books", categories=(3, 5), created_at=1)
+    films = records.worker(owner.id, title="Films", categories=(5,), created_at=2)
+    private = records.worker(other.id, title="Notes", categories=(5,), public=False, created_at=3)
+
+    def fill(tx: Transaction) -> None:
+        for account in (owner, other):
+            tx.accounts.add(account)
+        for worker in (books, films, private):
+            tx.workers.add(worker)
+            tx.workers.add_version(records.version(worker.id))
+
+    await state.write(fill)
+
+    async def counts(words: str = "", account_id: str | None = None) -> dict[int, int]:
+        found: dict[int, int] = await state.read(
+            lambda tx: tx.workers.categories(words, account_id=account_id)
+        )
+        return found
+
+    async def titles(category: int, account_id: str | None = None) -> list[str]:
+        _, found = await state.read(
+            lambda tx: tx.workers.search(
+                "", account_id=account_id, offset=0, limit=9, category=category
+            )
+        )
+        return [worker.title for worker in found]
+
+    assert await counts() == {3: 1, 5: 2}
+    assert await counts(account_id=other.id) == {3: 1, 5: 3}
+    assert await counts("film") == {5: 1}
+    assert await titles(5) == ["Films", "Books"]
+    assert await titles(5, other.id) == ["Notes", "Films", "Books"]
+    assert await titles(4) == []
+    page = WorkerPage("Books", "", (4, 4))
+    await state.write(lambda tx: tx.workers.update(books.id, page, public=True))
+    assert await counts() == {4: 1, 5: 1}
+
+
+async def test_the_list_is_sorted_by_use_age_or_name(state: State) -> None:
+    owner, _ = await state.write(records.seed)
+    made = [
+        records.worker(owner, title=title, created_at=n) for n, title in enumerate(["b", "C", "a"])
+    ]
+
+    def fill(tx: Transaction) -> None:
+        for worker in made:
+            tx.workers.add(worker)
+            tx.workers.add_version(records.version(worker.id))
+        for worker, runs in zip(made, (1, 3, 0), strict=True):
+            for _ in range(runs):
+                tx.worker_facts.note_end(worker.id, "", 1)
+
+    await state.write(fill)
+
+    async def sorted_by(order: WorkerOrder) -> list[str]:
+        _, found = await state.read(
+            lambda tx: tx.workers.search("", account_id=None, offset=0, limit=9, order=order)
+        )
+        return [worker.title for worker in found]
+
+    assert await sorted_by(WorkerOrder.USED) == ["C", "b", "a"]
+    assert await sorted_by(WorkerOrder.NEW) == ["a", "C", "b"]
+    assert await sorted_by(WorkerOrder.NAME) == ["a", "b", "C"]
+
+
+# --- versions and favourites ----------------------------------------------------------------
+
+
+async def test_a_deprecated_version_is_the_latest_only_when_it_must(state: State) -> None:
+    _, worker_id = await state.write(records.seed)
+    for number in ("1", "2", "3"):
+        version = records.version(worker_id, number)
+        await state.write(lambda tx, version=version: tx.workers.add_version(version))
+
+    async def latest_after(number: str, new: VersionState, notice: str = "") -> str:
+        await state.write(lambda tx: tx.workers.set_version_state(worker_id, number, new, notice))
+        latest: str = (await state.read(lambda tx: tx.workers.get(worker_id))).latest
+        return latest
+
+    assert await latest_after("3", VersionState.DEPRECATED, "slow") == "2"
+    assert (await state.read(lambda tx: tx.workers.version(worker_id, "3"))).notice == "slow"
+    assert await latest_after("2", VersionState.DEPRECATED) == "1"
+    assert await latest_after("1", VersionState.WITHDRAWN, "leaks") == "3"
+    assert await latest_after("3", VersionState.PUBLISHED) == "3"
+    assert (await state.read(lambda tx: tx.workers.version(worker_id, "3"))).notice == ""
+
+
+async def test_what_was_seen_of_a_version_is_kept(state: State) -> None:
+    _, worker_id = await state.write(records.seed)
+    made = [records.version(worker_id, number) for number in ("1", "2")]
+    seen = VersionFacts(1234, (Finding("warning", "code", "main.py", 3, "what", "how"),))
+
+    def work(tx: Transaction) -> None:
+        for version in made:
+            tx.workers.add_version(version)
+        tx.worker_facts.add_version(made[1].id, seen)
+
+    await state.write(work)
+    assert await state.read(lambda tx: tx.worker_facts.of_versions(worker_id)) == {"2": seen}
+    assert await state.read(lambda tx: tx.worker_facts.of_versions("nobody")) == {}
+
+
+async def test_favourites_belong_to_a_user(state: State) -> None:
+    _, first = await state.write(records.seed)
+    _, second = await state.write(records.seed)
+
+    def work(tx: Transaction) -> None:
+        tx.favourites.add("ada", first, 1)
+        tx.favourites.add("ada", second, 2)
+        tx.favourites.add("ada", first, 3)
+        tx.favourites.add("bob", first, 4)
+
+    await state.write(work)
+    assert await state.read(lambda tx: tx.favourites.of_user("ada")) == [second, first]
+    await state.write(lambda tx: tx.favourites.remove("ada", second))
+    assert await state.read(lambda tx: tx.favourites.of_user("ada")) == [first]
+    assert await state.read(lambda tx: tx.favourites.of_user("bob")) == [first]
+
+
+# --- an older database ----------------------------------------------------------------------
+
+
+def test_past_runs_are_counted_by_the_migration(database_url: str) -> None:
+    engine = make_engine(database_url, durable=True, pool_size=2)
+    config = schema._config()
+    outcomes = [
+        random.Random(n).choice(["succeeded", "exit_code", "aborted", "internal"])
+        for n in range(50)
+    ]
+    with for_writing(engine).connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0010")
+    with for_writing(engine).begin() as connection:
+        insert_old_rows(connection, outcomes)
+    assert schema.migrate(engine).up_to_date
+    with engine.connect() as connection:
+        [facts] = connection.execute(text("SELECT * FROM worker_facts")).mappings().all()
+        found = connection.execute(text("SELECT worker_id, category FROM worker_categories"))
+        assert sorted(map(tuple, found)) == [("w", 3), ("w", 7)]
+    engine.dispose()
+    signs = "".join(verdict(Outcome(outcome)) for outcome in outcomes)
+    good = [n for n, outcome in enumerate(outcomes) if outcome == "succeeded"]
+    assert dict(facts) == {
+        "worker_id": "w", "runs": 50, "succeeded": len(good), "failed": signs.count("-"),
+        "last_ok_at": 100 + good[-1], "recent": signs[-RECENT:],
+    }  # fmt: skip
+
+
+def insert_old_rows(connection: Any, outcomes: list[str]) -> None:
+    account = records.account(id="a", name="a")
+    values = {
+        "accounts": [{"id": account.id, "name": account.name}],
+        "workers": [{"id": "w", "account_id": "a", "owner": "a", "name": "w",
+                     "categories": "[3, 7]"}],
+        "runs": [
+            {"id": f"{n:03d}", "account_id": "a", "worker_id": "w", "outcome": outcome,
+             "created_at": 1, "finished_at": 100 + n}
+            for n, outcome in enumerate(outcomes)
+        ] + [{"id": "open", "account_id": "a", "worker_id": "w", "outcome": None}],
+    }  # fmt: skip
+    tables = schema_tables(connection)
+    for name, rows in values.items():
+        table = tables[name]
+        for row in rows:
+            blank = {
+                column.name: column.type.python_type()
+                for column in table.columns
+                if not column.nullable and column.server_default is None
+            }
+            connection.execute(table.insert().values(**{**blank, **row}))
+
+
+def schema_tables(connection: Any) -> Any:
+    """The tables as they stand in the database, not as we declare them."""
+    found = MetaData()
+    found.reflect(connection)
+    return found.tables
+
+
+def test_a_worker_without_runs_has_no_rate() -> None:
+    assert WorkerFacts("w").success_rate is None
+    assert replace(WorkerFacts("w"), recent="+++-").success_rate == 0.75
