@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from fyke.domain.accounts.model import Account, ApiKey, Caller, Role, User
-from fyke.domain.billing.model import EntryKind, LedgerEntry
-from fyke.domain.logs.model import LogEntry
+from fyke.domain.billing.model import EntryKind, LedgerEntry, UsageKey, UsageSums
+from fyke.domain.logs.model import LogEntry, LogFilter, LogLine
 from fyke.domain.results.model import Header, Row, RunTotals
 from fyke.domain.runs.model import Origin, Run, RunLimits, RunState
 from fyke.domain.tasks.model import Task
@@ -111,6 +111,14 @@ class MemoryLedger:
         )
 
 
+class MemoryUsage:
+    def __init__(self) -> None:
+        self.rows: dict[UsageKey, UsageSums] = {}
+
+    def add(self, key: UsageKey, sums: UsageSums) -> None:
+        self.rows[key] = self.rows.get(key, UsageSums()) + sums
+
+
 class MemoryTasks:
     def __init__(self) -> None:
         self.rows: dict[str, Task] = {}
@@ -150,6 +158,13 @@ class MemorySchedules:
         return {}
 
 
+class MemorySubmissions:
+    """Nothing waits for a review."""
+
+    def waiting_of(self, worker_id: str) -> None:
+        return None
+
+
 class MemoryWorkers:
     def __init__(self) -> None:
         self.rows: dict[str, Worker] = {}
@@ -179,9 +194,11 @@ class MemoryTransaction:
         self._clock = clock
         self.accounts = MemoryAccounts()
         self.ledger = MemoryLedger(self.accounts)
+        self.usage = MemoryUsage()
         self.tasks = MemoryTasks()
         self.schedules = MemorySchedules()
         self.workers = MemoryWorkers()
+        self.submissions = MemorySubmissions()
         self.runs = MemoryRuns()
 
     @property
@@ -226,6 +243,7 @@ class MemoryResults:
     declared: dict[str, list[Header]] = field(default_factory=dict)
     log: dict[str, list[LogEntry]] = field(default_factory=dict)
     limits: list[int] = field(default_factory=list)  # of each rows_after, as asked
+    scanned: list[tuple[int, int]] = field(default_factory=list)  # of each log_scan
 
     def push(self, run_id: str, *data: bytes, attempt_id: str = "a") -> None:
         rows = self.rows.setdefault(run_id, [])
@@ -259,6 +277,28 @@ class MemoryResults:
 
     async def log_tail(self, run_id: str, limit: int) -> list[LogEntry]:
         return self.log.get(run_id, [])[-limit:]
+
+    async def log_count(self, run_id: str) -> int:
+        return len(self.log.get(run_id, []))
+
+    async def log_scan(
+        self,
+        run_id: str,
+        wanted: LogFilter,
+        *,
+        low: int,
+        high: int,
+        limit: int,
+        cut: int,
+        newest: bool = False,
+    ) -> list[LogLine]:
+        self.scanned.append((low, high))
+        found = [
+            LogLine(e.position, e.type, e.group, e.content[:cut], e.timestamp, len(e.content))
+            for e in self.log.get(run_id, [])
+            if low < e.position <= high and wanted.wants(e)
+        ]
+        return found[len(found) - min(limit, len(found)) :] if newest else found[:limit]
 
     async def log_after(self, run_id: str, position: int, limit: int) -> list[LogEntry]:
         return [e for e in self.log.get(run_id, []) if e.position > position][:limit]

@@ -12,10 +12,14 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record_for
 from fyke.domain.accounts.keys import NewKey, digest, generate, has_key_form, shown_prefix
 from fyke.domain.accounts.model import Account, ApiKey, Caller, Role, User
 from fyke.domain.accounts.plans import Plan, plan_named
-from fyke.domain.accounts.rights import require_editor, require_operator
+from fyke.domain.accounts.rights import require_editor, require_operator, require_scope
+from fyke.domain.accounts.scopes import ALL_SCOPES, Scope, scope_text
+from fyke.domain.billing.days import note_credit
 from fyke.domain.billing.model import MICROS, EntryKind, LedgerEntry
 from fyke.domain.contracts import WORK, Storage, Transaction
 from fyke.errors import (
@@ -96,6 +100,10 @@ class Accounts:
         self._remember(wanted, caller, key.expires_at)
         return caller
 
+    def forget(self) -> None:
+        """Ask the state again from now on: a user or their role changed."""
+        self._known.clear()
+
     def _still_good(self, known: _Known) -> bool:
         if self._clock.monotonic() >= known.until:
             return False
@@ -154,6 +162,7 @@ class Accounts:
                 raise Conflict(f'name: the account "{name}" exists already; choose another name')
             account = _add_account(tx, name, self._default_plan, operator=False)
             user = _add_user(tx, account)
+            record_for(tx, account.id, caller, Act.ACCOUNT_CREATED, name)
             return account, _add_key(tx, account.id, user.id, FIRST_KEY_NAME, key)
 
         return await self._storage.write(work)
@@ -199,6 +208,9 @@ class Accounts:
                     note=f"credited by {caller.account_name}",
                 )
             )
+            note_credit(tx, account.id, micros)
+            amounts = f"{usd} USD, {traffic_mb} MB"
+            record_for(tx, account.id, caller, Act.CREDITED, account.name, amounts)
             return tx.accounts.get(account.id) or account
 
         return await self._storage.write(work)
@@ -215,6 +227,8 @@ class Accounts:
         def work(tx: Transaction) -> Account:
             account = _named(tx, name)
             tx.accounts.set_plan(account.id, wanted)
+            change = f"{account.plan} to {wanted}"
+            record_for(tx, account.id, caller, Act.PLAN, account.name, change)
             tx.ring(WORK)  # what the old plan has held may begin now
             return tx.accounts.get(account.id) or account
 
@@ -230,17 +244,21 @@ class Accounts:
         account: str | None = None,
         expires_at: int = 0,
         rate_limit: int = 0,
+        scopes: frozenset[Scope] = ALL_SCOPES,
     ) -> NewKey:
         """Make a key for the caller's account, or (operator only) for the one named.
 
         ``expires_at`` is in ms since the epoch, 0 = never; ``rate_limit`` in requests a second, 0 =
-        as the installation says, and only the operator may grant more than that. The key's text is
-        in the answer and nowhere else afterwards. Raises ``Forbidden``, ``NotFound``,
-        ``InvalidRequest``, ``Conflict`` when a living key of the account has this name.
+        as the installation says, and only the operator may grant more than that. ``scopes`` may be
+        none but the caller's own. The key's text is in the answer and nowhere else afterwards.
+        Raises ``Forbidden``, ``NotFound``, ``InvalidRequest``, ``Conflict`` when a living key of the
+        account has this name.
         """
         require_editor(caller, "Creating keys")
         wanted = _key_name(name)
         self._check_rate(caller, rate_limit)
+        for scope in sorted(scopes):
+            require_scope(caller, scope)
         key = generate()
 
         def work(tx: Transaction) -> NewKey:
@@ -251,7 +269,9 @@ class Accounts:
                 raise Conflict(
                     f'name: a key named "{wanted}" exists already; revoke it or choose another name'
                 )
-            return _add_key(tx, target, user_id, wanted, key, expires_at, rate_limit)
+            made = _add_key(tx, target, user_id, wanted, key, expires_at, rate_limit, scopes)
+            record_for(tx, target, caller, Act.KEY_CREATED, wanted, scope_text(scopes))
+            return made
 
         return await self._storage.write(work)
 
@@ -291,6 +311,7 @@ class Accounts:
             if caller.role is not Role.OWNER and living[0].user_id != caller.user_id:
                 raise Forbidden("Only the account's owner may revoke the keys of other users")
             tx.accounts.revoke_key(target, living[0].id, tx.now)
+            record_for(tx, target, caller, Act.KEY_REVOKED, living[0].name)
 
         await self._storage.write(work)
         self._known.clear()
@@ -331,6 +352,8 @@ def _look_up(tx: Transaction, wanted: str) -> tuple[Caller, ApiKey, int]:
         key_id=key.id,
         role=user.role,
         rate_limit=key.rate_limit,
+        scopes=key.scopes,
+        user_name=user.name,
     )
     return caller, key, tx.now
 
@@ -373,6 +396,7 @@ def _add_key(
     key: str,
     expires_at: int = 0,
     rate_limit: int = 0,
+    scopes: frozenset[Scope] = ALL_SCOPES,
 ) -> NewKey:
     stored = ApiKey(
         id=new_ulid(),
@@ -386,6 +410,7 @@ def _add_key(
         revoked_at=0,
         last_used_at=0,
         rate_limit=rate_limit,
+        scopes=scopes,
     )
     tx.accounts.add_key(stored)
     return NewKey(stored.id, name, key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 MICROS = 1_000_000
@@ -27,3 +27,60 @@ class LedgerEntry:
     traffic_bytes: int
     run_id: str
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFilter:
+    """Which entries are meant; empty members do not filter. Times in ms, ``until`` left out."""
+
+    kinds: tuple[EntryKind, ...] = ()
+    since: int = 0
+    until: int = 0
+
+
+class Part(StrEnum):
+    """By what usage is split up."""
+
+    WORKER = "worker"
+    TASK = "task"
+    KEY = "key"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageKey:
+    """Whose usage it is. ``day`` is 20261124 in the account's time zone at that moment; ids are
+    ``""`` where there is none.
+    """
+
+    account_id: str
+    day: int
+    worker_id: str = ""
+    task_id: str = ""
+    key_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSums:
+    """What runs that ended have used, and what was added to the account.
+
+    ``usage_micros`` minus ``credited_micros`` is the negative of what the ledger has moved.
+    ``run_ms`` is the time between start and end of each run, added up.
+    """
+
+    runs: int = 0
+    failed: int = 0
+    aborted: int = 0
+    results: int = 0
+    usage_micros: int = 0
+    traffic_bytes: int = 0
+    run_ms: int = 0
+    credited_micros: int = 0
+
+    @property
+    def succeeded(self) -> int:
+        return self.runs - self.failed - self.aborted
+
+    def __add__(self, other: UsageSums) -> UsageSums:
+        return UsageSums(
+            *(getattr(self, f.name) + getattr(other, f.name) for f in fields(UsageSums))
+        )

@@ -16,7 +16,8 @@ Storage is synchronous inside a transaction and runs in a thread; everything els
 
 from __future__ import annotations
 
-from fyke.domain.contracts.callback_stores import OutboxStore, ReceiverStore
+from fyke.domain.contracts.alert_stores import AlertStore
+from fyke.domain.contracts.callback_stores import OutboxStore, ReceiverStore, WebhookStore
 from fyke.domain.contracts.carrying_out import (
     Box,
     BoxExit,
@@ -36,7 +37,8 @@ from fyke.domain.contracts.carrying_out import (
     Traffic,
 )
 from fyke.domain.contracts.catalog_stores import FavouriteStore, WorkerFactStore
-from fyke.domain.contracts.notifier import Answer, Notifier
+from fyke.domain.contracts.list_stores import RunListStore, UsageStore
+from fyke.domain.contracts.notifier import Answer, Notifier, Prober, Step
 from fyke.domain.contracts.owned_stores import (
     AccountStore,
     LedgerStore,
@@ -44,7 +46,12 @@ from fyke.domain.contracts.owned_stores import (
     TaskStore,
     WorkerStore,
 )
-from fyke.domain.contracts.people_stores import LinkStore, PreferencesStore, SessionStore
+from fyke.domain.contracts.people_stores import (
+    AuditStore,
+    LinkStore,
+    PreferencesStore,
+    SessionStore,
+)
 from fyke.domain.contracts.results import Blobs, Results
 from fyke.domain.contracts.run_page_stores import SampleStore, ShareStore
 from fyke.domain.contracts.run_stores import (
@@ -62,6 +69,7 @@ from fyke.domain.contracts.run_stores import (
 from fyke.domain.contracts.state import Storage, Transaction
 from fyke.domain.contracts.submission_stores import SubmissionStore, UploadStore
 from fyke.domain.contracts.waking import (
+    ALERTS,
     OUTBOX,
     SCHEDULES,
     SERVERS,
@@ -74,6 +82,7 @@ from fyke.domain.contracts.waking import (
 )
 
 __all__ = [
+    "ALERTS",
     "OUTBOX",
     "SCHEDULES",
     "SERVERS",
@@ -81,7 +90,9 @@ __all__ = [
     "WORK",
     "AccountStore",
     "AdmissionStore",
+    "AlertStore",
     "Answer",
+    "AuditStore",
     "Blobs",
     "Box",
     "BoxExit",
@@ -105,10 +116,12 @@ __all__ = [
     "OutboxStore",
     "Pass",
     "PreferencesStore",
+    "Prober",
     "QueueStore",
     "ReceiverStore",
     "Results",
     "Room",
+    "RunListStore",
     "RunStore",
     "RunnerInfo",
     "RunnerLoad",
@@ -120,6 +133,7 @@ __all__ = [
     "SessionStore",
     "ShareStore",
     "StartKeyStore",
+    "Step",
     "Storage",
     "SubmissionStore",
     "TaskStore",
@@ -127,6 +141,8 @@ __all__ = [
     "Transaction",
     "UploadStore",
     "Usage",
+    "UsageStore",
+    "WebhookStore",
     "WorkerFactStore",
     "WorkerStore",
     "output_topic",

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from fyke.domain.accounts.model import Account, ApiKey, User
 from fyke.domain.accounts.plans import Plan
-from fyke.domain.billing.model import LedgerEntry
+from fyke.domain.billing.model import LedgerEntry, LedgerFilter
 from fyke.domain.schedules.model import Fire, Schedule
 from fyke.domain.tasks.model import Task
 from fyke.domain.workers.model import Version, VersionState, Worker, WorkerOrder, WorkerPage
@@ -106,9 +106,9 @@ class WorkerStore(Protocol):
         category: int | None = None,
         order: WorkerOrder = WorkerOrder.NEW,
     ) -> tuple[int, list[Worker]]:
-        """Total count, and one page in ``order``: public workers with an approved version,
-        and the account's own with one to run, whose slug, path (``owner/name`` or ``owner~name``), title or
-        description contains ``text`` (case-insensitive, no wildcards); of one category if given.
+        """Total count, and one page in ``order``: public workers with an approved version, and
+        the account's own with one to run, whose slug, path (``owner/name`` or ``owner~name``),
+        title or description contains ``text`` (case-insensitive, no wildcards); of one category if given.
         """
         ...
 
@@ -235,6 +235,14 @@ class LedgerStore(Protocol):
 
     def entries(self, account_id: str, *, limit: int) -> list[LedgerEntry]:
         """Newest first."""
+        ...
+
+    def page(
+        self, account_id: str, filter: LedgerFilter, after: str, limit: int
+    ) -> list[LedgerEntry] | None:
+        """Up to ``limit`` entries, newest first, behind the one with the id ``after`` (``""`` =
+        from the newest); None when the account has no such entry.
+        """
         ...
 
     def sums(self, account_id: str) -> tuple[int, int, int]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from fyke.domain.contracts.callback_stores import OutboxStore, ReceiverStore
+from fyke.domain.contracts.alert_stores import AlertStore
+from fyke.domain.contracts.callback_stores import OutboxStore, ReceiverStore, WebhookStore
 from fyke.domain.contracts.catalog_stores import FavouriteStore, WorkerFactStore
+from fyke.domain.contracts.list_stores import RunListStore, UsageStore
 from fyke.domain.contracts.owned_stores import (
     AccountStore,
     LedgerStore,
@@ -14,7 +16,12 @@ from fyke.domain.contracts.owned_stores import (
     TaskStore,
     WorkerStore,
 )
-from fyke.domain.contracts.people_stores import LinkStore, PreferencesStore, SessionStore
+from fyke.domain.contracts.people_stores import (
+    AuditStore,
+    LinkStore,
+    PreferencesStore,
+    SessionStore,
+)
 from fyke.domain.contracts.run_page_stores import SampleStore, ShareStore
 from fyke.domain.contracts.run_stores import (
     AdmissionStore,
@@ -40,12 +47,14 @@ class Transaction(Protocol):
     sessions: SessionStore
     links: LinkStore
     preferences: PreferencesStore
+    audit: AuditStore
     workers: WorkerStore
     worker_facts: WorkerFactStore
     favourites: FavouriteStore
     tasks: TaskStore
     schedules: ScheduleStore
     runs: RunStore
+    run_lists: RunListStore
     samples: SampleStore
     shares: ShareStore
     start_keys: StartKeyStore
@@ -53,10 +62,13 @@ class Transaction(Protocol):
     admission: AdmissionStore
     servers: ServerStore
     ledger: LedgerStore
+    usage: UsageStore
     outbox: OutboxStore
     submissions: SubmissionStore
     uploads: UploadStore
     receivers: ReceiverStore
+    webhooks: WebhookStore
+    alerts: AlertStore
 
     def ring(self, topic: str) -> None:
         """Ring the doorbell once the transaction has committed."""

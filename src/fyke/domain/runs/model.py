@@ -59,6 +59,7 @@ class Origin(StrEnum):
     API_V2 = "api_v2"
     WEB = "web"
     SCHEDULE = "schedule"
+    TEST = "test"  # a trial of a version that is not published
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Run:
     created_at: int
     started_at: int
     finished_at: int
+    summary: str = ""  # the input in one line, see ``summary.py``
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import place_hold
@@ -35,6 +37,7 @@ from fyke.domain.runs.model import (
 from fyke.domain.runs.request import RunInput, read_input
 from fyke.domain.runs.split import split
 from fyke.domain.runs.start_keys import Started, StartKey, claim, gone, known
+from fyke.domain.runs.summary import summarise
 from fyke.domain.runs.transitions import Rules, apply, usage_micros
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import validate_input
@@ -132,7 +135,7 @@ class Runs:
         it would be, its worker and its cut input. Nothing is written.
         """
         worker = await self._workers.find(caller, request.worker_ref)
-        version = await self._workers.version(worker, request.version)
+        version = await self._workers.version(caller, worker, request.version)
         wanted = read_input(request.input, version.defaults)
         if wanted.egress_allow and not caller.operator:
             raise Forbidden(
@@ -143,7 +146,10 @@ class Runs:
         parts = split(schema, wanted.custom, limit=self._rules.max_subtasks)
         if request.callback_url:
             self._callbacks.check(request.callback_url)
-        return self._new_run(caller, request, worker, version, wanted, len(parts)), worker, parts
+        titles = {field.name: field.title for field in schema.fields}
+        summary = summarise(wanted.custom, titles)
+        run = self._new_run(caller, request, worker, version, wanted, len(parts), summary)
+        return run, worker, parts
 
     def refuse_without_space(self) -> None:
         """Raise ``Unavailable`` when the disk is too full to take anything new."""
@@ -169,6 +175,7 @@ class Runs:
         version: Version,
         wanted: RunInput,
         subtasks: int,
+        summary: str,
     ) -> Run:
         return Run(
             id=new_ulid(),
@@ -196,6 +203,7 @@ class Runs:
             created_at=0,
             started_at=0,
             finished_at=0,
+            summary=summary,
         )
 
     async def _admit(
@@ -224,6 +232,9 @@ class Runs:
             tx.runs.add_event(
                 RunEvent(run.id, tx.now, "Accepted", "", run.state.value, run.origin.value, "")
             )
+            if caller.user_id:  # a schedule has a record of its own
+                of = f"{worker.owner}/{worker.name} {run.version}"
+                record(tx, caller, Act.RUN_STARTED, run.id, of)
             if run.task_id and not tx.tasks.note_run(run.task_id, run.id):
                 raise TaskNotFound
             if request.also is not None:
@@ -396,9 +407,12 @@ class Runs:
             if run is None:
                 raise RunNotFound
             alive = sum(1 for a in tx.runs.attempts(run_id) if a.outcome is None)
-            return apply(
+            moved = apply(
                 tx, self._rules, run, AbortRequested(alive), f"account {caller.account_name}"
             )
+            if moved is not None and moved.state is not run.state:
+                record(tx, caller, Act.RUN_ABORTED, run.id)
+            return moved
 
         for _ in range(5):
             moved = await self._storage.write(work)
@@ -412,12 +426,18 @@ class Runs:
         run = await self._owned(caller, run_id)
         if not run.state.terminal:
             raise Refused("Only a finished run can be deleted; abort it first")
-        await self.forget(run_id)
+        await self.forget(run_id, by=caller)
 
-    async def forget(self, run_id: str) -> None:
-        """Remove rows and logs first, then the record that names them."""
+    async def forget(self, run_id: str, *, by: Caller | None = None) -> None:
+        """Remove rows and logs first, then the record that names them. Nobody's doing: its age."""
         await self._results.delete_run(run_id)
-        await self._storage.write(lambda tx: tx.runs.delete(run_id))
+
+        def work(tx: Transaction) -> None:
+            tx.runs.delete(run_id)
+            if by is not None:
+                record(tx, by, Act.RUN_DELETED, run_id)
+
+        await self._storage.write(work)
 
     async def wait_ended(self, run_id: str, seconds: float) -> Run:
         """Wait until the run is over or the time is; return it as it is then."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from fyke.domain.alerts.outbox import let_rules_look
+from fyke.domain.billing.days import note_end
 from fyke.domain.billing.pricing import Prices, charge
 from fyke.domain.billing.service import settle
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
@@ -16,6 +18,7 @@ from fyke.domain.contracts import STOP, WORK, Transaction, run_topic
 from fyke.domain.runs.lifecycle import Event, Instruction, Step, advance
 from fyke.domain.runs.model import Outcome, Run, RunEvent
 from fyke.domain.runs.outcome import sentence
+from fyke.domain.webhooks.outbox import tell_of_run
 from fyke.domain.workers.facts import verdict
 
 
@@ -114,11 +117,15 @@ def _carry_out(tx: Transaction, rules: Rules, run: Run, step: Step) -> None:
         elif instruction is Instruction.MARK_STARTED:
             if rules.running_callbacks:
                 enqueue_running(tx, run)
+            tell_of_run(tx, run)
             tx.ring(run_topic(run.id))
         elif instruction is Instruction.FINISH:
             settle(tx, rules.prices, run)
+            note_end(tx, run)
             tx.worker_facts.note_end(run.worker_id, verdict(run.outcome), tx.now)
             enqueue_terminal(tx, run)
+            tell_of_run(tx, run)
+            let_rules_look(tx, run)
             tx.ring(run_topic(run.id))
             _let_others_begin(tx, run)
 

@@ -43,6 +43,7 @@ class InputField:
     name: str
     type: str
     required: bool
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ def _field(item: object, index: int) -> InputField:
         name=name,
         type=type_of(item),
         required=item.get("required") is True,
+        title=text_of(item.get("title")).strip(),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, insert, select, tuple_, update
 
-from fyke.domain.billing.model import EntryKind, LedgerEntry
+from fyke.domain.billing.model import EntryKind, LedgerEntry, LedgerFilter
 from fyke.storage.sql.records import columns, many
 from fyke.storage.sql.tables import accounts, ledger
 
 _ON_HOLD = (str(EntryKind.HOLD), str(EntryKind.RELEASE))
+_NEWEST = (ledger.c.at.desc(), ledger.c.seq.desc())
 
 
 class SqlLedger:
@@ -34,7 +35,25 @@ class SqlLedger:
 
     def entries(self, account_id: str, *, limit: int) -> list[LedgerEntry]:
         query = select(ledger).where(ledger.c.account_id == account_id)
-        return many(self._db.execute(query.order_by(ledger.c.seq.desc()).limit(limit)), LedgerEntry)
+        return many(self._db.execute(query.order_by(*_NEWEST).limit(limit)), LedgerEntry)
+
+    def page(
+        self, account_id: str, filter: LedgerFilter, after: str, limit: int
+    ) -> list[LedgerEntry] | None:
+        query = select(ledger).where(ledger.c.account_id == account_id)
+        if after:
+            named = ledger.c.id == after, ledger.c.account_id == account_id
+            place = self._db.execute(select(ledger.c.at, ledger.c.seq).where(*named)).first()
+            if place is None:
+                return None
+            query = query.where(tuple_(ledger.c.at, ledger.c.seq) < tuple_(*place))
+        if filter.since:
+            query = query.where(ledger.c.at >= filter.since)
+        if filter.until:
+            query = query.where(ledger.c.at < filter.until)
+        if filter.kinds:
+            query = query.where(ledger.c.kind.in_([kind.value for kind in filter.kinds]))
+        return many(self._db.execute(query.order_by(*_NEWEST).limit(limit)), LedgerEntry)
 
     def sums(self, account_id: str) -> tuple[int, int, int]:
         on_hold = ledger.c.kind.in_(_ON_HOLD)

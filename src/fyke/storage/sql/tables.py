@@ -229,7 +229,13 @@ runs = Table(
     _number("created_at"),
     _number("started_at"),
     _number("finished_at"),
-    Index(None, "account_id", "created_at", "id"),
+    Column("summary", StorableText(), nullable=False, server_default=""),
+    # with all that a list filters by, so that it looks at nothing but this index; see run_lists.py
+    Index(
+        "ix_runs_account_id_created_at_id_and_facts",
+        *("account_id", "created_at", "id"),
+        *("worker_id", "state", "outcome", "origin", "version", "task_id"),
+    ),
     Index(None, "account_id", "state", "created_at", "id"),
     Index(None, "account_id", "worker_id", "created_at", "id"),
 )
@@ -265,6 +271,20 @@ Index(
     runs.c.task_id,
     sqlite_where=text("finished_at = 0 AND task_id <> ''"),
     postgresql_where=text("finished_at = 0 AND task_id <> ''"),
+)
+
+# what a search in error messages looks through, and the history of a task
+Index(
+    "ix_runs_with_error",
+    *(runs.c.account_id, runs.c.created_at, runs.c.id),
+    sqlite_where=text("err_msg <> ''"),
+    postgresql_where=text("err_msg <> ''"),
+)
+Index(
+    "ix_runs_of_task",
+    *(runs.c.account_id, runs.c.task_id, runs.c.created_at, runs.c.id),
+    sqlite_where=text("task_id <> ''"),
+    postgresql_where=text("task_id <> ''"),
 )
 
 run_counts = Table(
@@ -370,7 +390,7 @@ ledger = Table(
     _text("run_id"),  # no reference: the ledger outlives the run
     _text("note"),
     UniqueConstraint("id"),
-    Index(None, "account_id", "seq"),
+    Index(None, "account_id", "at", "seq"),
 )
 
 deliveries = Table(

@@ -3,8 +3,8 @@
 On SQLite a writing transaction has the database to itself. On PostgreSQL it runs as READ
 COMMITTED, and whoever decides from what it has read first takes ``accounts.lock`` or
 ``runs.lock``; every other write is guarded by what it expects to find. The order is: the key of a
-start, a run, then its attempts and subtasks, then the account. ``RunCounts`` and then
-the facts of workers come last.
+start, a run, then its attempts and subtasks, then the account. ``RunCounts``, then what was used
+on a day and then the facts of workers come last.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from sqlalchemy import Connection
 from fyke.domain.contracts import (
     AccountStore,
     AdmissionStore,
+    AlertStore,
+    AuditStore,
     FavouriteStore,
     LedgerStore,
     LinkStore,
@@ -23,6 +25,7 @@ from fyke.domain.contracts import (
     PreferencesStore,
     QueueStore,
     ReceiverStore,
+    RunListStore,
     RunStore,
     SampleStore,
     ScheduleStore,
@@ -33,11 +36,15 @@ from fyke.domain.contracts import (
     SubmissionStore,
     TaskStore,
     UploadStore,
+    UsageStore,
+    WebhookStore,
     WorkerFactStore,
     WorkerStore,
 )
 from fyke.storage.sql.accounts import SqlAccounts
 from fyke.storage.sql.admission import SqlAdmission
+from fyke.storage.sql.alerts import SqlAlerts
+from fyke.storage.sql.audit import SqlAudit
 from fyke.storage.sql.counts import RunCounts
 from fyke.storage.sql.dialects import now_ms
 from fyke.storage.sql.ledger import SqlLedger
@@ -45,6 +52,7 @@ from fyke.storage.sql.outbox import SqlOutbox
 from fyke.storage.sql.people import SqlLinks, SqlPreferences, SqlSessions
 from fyke.storage.sql.queue import SqlQueue
 from fyke.storage.sql.receivers import SqlReceivers
+from fyke.storage.sql.run_lists import SqlRunLists
 from fyke.storage.sql.runs import SqlRuns
 from fyke.storage.sql.samples import SqlSamples
 from fyke.storage.sql.schedules import SqlSchedules
@@ -54,6 +62,8 @@ from fyke.storage.sql.start_keys import SqlStartKeys
 from fyke.storage.sql.submissions import SqlSubmissions
 from fyke.storage.sql.tasks import SqlTasks
 from fyke.storage.sql.uploads import SqlUploads
+from fyke.storage.sql.usage import SqlUsage
+from fyke.storage.sql.webhooks import SqlWebhooks
 from fyke.storage.sql.worker_facts import SqlFavourites, SqlWorkerFacts
 from fyke.storage.sql.workers import SqlWorkers
 
@@ -78,12 +88,14 @@ class SqlTransaction:
         self.sessions: SessionStore = SqlSessions(connection)
         self.links: LinkStore = SqlLinks(connection)
         self.preferences: PreferencesStore = SqlPreferences(connection)
+        self.audit: AuditStore = SqlAudit(connection, lambda: self.now)
         self.workers: WorkerStore = SqlWorkers(connection)
         self.worker_facts: WorkerFactStore = self._facts
         self.favourites: FavouriteStore = SqlFavourites(connection)
         self.tasks: TaskStore = SqlTasks(connection)
         self.schedules: ScheduleStore = SqlSchedules(connection)
         self.runs: RunStore = SqlRuns(connection, counts=self._counts, hiding=hiding)
+        self.run_lists: RunListStore = SqlRunLists(connection, self._counts)
         self.samples: SampleStore = SqlSamples(connection)
         self.shares: ShareStore = SqlShares(connection)
         self.start_keys: StartKeyStore = SqlStartKeys(connection)
@@ -91,10 +103,14 @@ class SqlTransaction:
         self.admission: AdmissionStore = SqlAdmission(connection)
         self.servers: ServerStore = SqlServers(connection)
         self.ledger: LedgerStore = SqlLedger(connection)
+        self._usage = SqlUsage(connection)
+        self.usage: UsageStore = self._usage
         self.submissions: SubmissionStore = SqlSubmissions(connection)
         self.uploads: UploadStore = SqlUploads(connection)
         self.outbox: OutboxStore = SqlOutbox(connection)
         self.receivers: ReceiverStore = SqlReceivers(connection)
+        self.webhooks: WebhookStore = SqlWebhooks(connection)
+        self.alerts: AlertStore = SqlAlerts(connection)
 
     @property
     def now(self) -> int:
@@ -111,5 +127,6 @@ class SqlTransaction:
         once, in order.
         """
         self._counts.flush()
+        self._usage.flush()
         self._facts.flush()
         return tuple(self._rings)

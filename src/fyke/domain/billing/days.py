@@ -1,0 +1,106 @@
+"""Days and months of usage, and the two moments at which something is added to them.
+
+Usage belongs to the day that it was in the account's time zone when it was booked, as on a bill:
+an account that moves to another zone later keeps the days that it had. A day is written as a
+number, 20261124.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+from fyke.domain.billing.model import UsageKey, UsageSums
+from fyke.domain.contracts import Transaction
+from fyke.domain.runs.model import Run, RunState
+from fyke.errors import InvalidRequest
+
+MOST_DAYS = 366  # of one question
+
+
+def note_end(tx: Transaction, run: Run) -> None:
+    """Add what ``run``, which has just ended, has used. In the transaction that ends it."""
+    key = UsageKey(run.account_id, _today(tx, run.account_id), *_owners(run))
+    began = run.started_at or run.finished_at
+    sums = UsageSums(
+        runs=1,
+        failed=int(run.state is RunState.FAILED),
+        aborted=int(run.state is RunState.ABORTED),
+        results=run.results,
+        usage_micros=run.usage_micros,
+        traffic_bytes=run.traffic_bytes,
+        run_ms=max(0, run.finished_at - began),
+    )
+    tx.usage.add(key, sums)
+
+
+def note_credit(tx: Transaction, account_id: str, usd_micros: int) -> None:
+    """Add what was credited. In the transaction that appends it to the ledger."""
+    key = UsageKey(account_id, _today(tx, account_id))
+    tx.usage.add(key, UsageSums(credited_micros=usd_micros))
+
+
+def _owners(run: Run) -> tuple[str, str, str]:
+    return run.worker_id, run.task_id, run.key_id
+
+
+def _today(tx: Transaction, account_id: str) -> int:
+    account = tx.accounts.get(account_id)
+    return number_of(local_day(tx.now, account.time_zone if account else "UTC"))
+
+
+def zone_of(name: str) -> tzinfo:
+    """The zone of an account; UTC for a name that this machine does not know."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return UTC
+
+
+def local_day(ms: int, zone_name: str) -> date:
+    """The day at this moment (ms) in the zone."""
+    return datetime.fromtimestamp(ms / 1000, zone_of(zone_name)).date()
+
+
+def starts_at(day: date, zone_name: str) -> int:
+    """The first moment (ms) of the day in the zone."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone_of(zone_name))
+    return round(midnight.timestamp() * 1000)
+
+
+def number_of(day: date) -> int:
+    return day.year * 10_000 + day.month * 100 + day.day
+
+
+def day_of(number: int) -> date:
+    return date(number // 10_000, number // 100 % 100, number % 100)
+
+
+def day_named(text: str, field: str) -> date:
+    """The day written as ``2026-11-24``. Raise ``InvalidRequest`` with the name of the field."""
+    try:
+        return date.fromisoformat(text.strip()) if len(text.strip()) == 10 else _refuse(field, text)
+    except ValueError:
+        return _refuse(field, text)
+
+
+def _refuse(field: str, text: str) -> date:
+    raise InvalidRequest(f"{field}: {text[:20]!r} is no day; write it as 2026-11-24")
+
+
+def checked_range(first: date, last: date) -> None:
+    """Raise ``InvalidRequest`` unless ``last`` comes at most ``MOST_DAYS`` days from ``first``;
+    the message names the longest range from the same beginning.
+    """
+    if last < first:
+        raise InvalidRequest(f"until: {last} lies before from, which is {first}")
+    longest = first + timedelta(days=MOST_DAYS - 1)
+    if last > longest:
+        raise InvalidRequest(
+            f"until: a range has at most {MOST_DAYS} days; from {first} it reaches to {longest}"
+        )
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Every day from ``first`` to ``last``, both of them too."""
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]

@@ -1,0 +1,198 @@
+"""The contract of long lists of runs: every question, in both directions, bounded."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.contracts import Transaction
+from fyke.domain.runs.model import Origin, Outcome, Run, RunState
+from fyke.domain.runs.search import Place, RunSearch
+from fyke.storage.sql import run_lists
+from support import records
+
+pytestmark = pytest.mark.anyio
+State = Any
+ERRORS = ("", "", "The Worker exited with code 1: KeyError", "Timeout: 60 s", "Aborted ÄÖ")
+
+
+def some_runs(number: int, owner: str, workers: list[str]) -> list[Run]:
+    """Runs of every kind, several in the same millisecond."""
+    dice = random.Random(number)
+    made = []
+    for at in range(number):
+        state = dice.choice(list(RunState))
+        made.append(
+            records.run(
+                owner,
+                dice.choice(workers),
+                version=dice.choice(["1.0.0", "1.0.1"]),
+                task_id=dice.choice(["", "", "task-a", "task-b"]),
+                origin=dice.choice(list(Origin)),
+                state=state,
+                outcome=dice.choice([None, Outcome.TIMEOUT, Outcome.EXIT_CODE]),
+                err_msg=dice.choice(ERRORS) if state.terminal else "",
+                created_at=records.START + at // 3,
+                finished_at=records.START + at if state.terminal else 0,
+                summary=f"n: {at}",
+            )
+        )
+    return made
+
+
+async def fill(state: State, number: int = 120) -> tuple[str, list[str], list[Run]]:
+    def work(tx: Transaction) -> tuple[str, list[str], list[Run]]:
+        owner, worker = records.seed(tx)
+        other = records.worker(owner)
+        tx.workers.add(other)
+        made = some_runs(number, owner, [worker, other.id])
+        stranger = records.account()
+        tx.accounts.add(stranger)
+        for run in (*made, records.run(stranger.id, worker)):
+            tx.runs.add(run, [])
+        return owner, [worker, other.id], made
+
+    filled: tuple[str, list[str], list[Run]] = await state.write(work)
+    return filled
+
+
+def meets(run: Run, search: RunSearch) -> bool:
+    return (
+        (not search.states or run.state in search.states)
+        and (not search.outcomes or run.outcome in search.outcomes)
+        and search.worker_id in ("", run.worker_id)
+        and search.task_id in ("", run.task_id)
+        and (not search.origins or run.origin in search.origins)
+        and search.version in ("", run.version)
+        and run.created_at >= search.created_from
+        and (not search.created_until or run.created_at < search.created_until)
+        and search.error.lower() in run.err_msg.lower()
+        and run.id.startswith(search.run_id)
+    )
+
+
+def some_search(dice: random.Random, workers: list[str], runs: list[Run]) -> RunSearch:
+    """Any combination of one to four questions."""
+    some_id = dice.choice(runs).id
+    members: dict[str, Any] = {
+        "states": tuple(dice.sample(list(RunState), dice.randint(1, 3))),
+        "outcomes": (Outcome.TIMEOUT,),
+        "worker_id": dice.choice([*workers, "none"]),
+        "task_id": dice.choice(["task-a", "task-none"]),
+        "origins": tuple(dice.sample(list(Origin), 2)),
+        "version": dice.choice(["1.0.0", "2.0.0"]),
+        "created_from": records.START + dice.randint(0, 30),
+        "created_until": records.START + dice.randint(10, 45),
+        "error": dice.choice(["keyerror", "TIME", "ÄÖ", "nothing like it"]),
+        "run_id": some_id[: dice.choice([3, 25, 26])],
+    }
+    return RunSearch(**{n: members[n] for n in dice.sample(list(members), dice.randint(0, 4))})
+
+
+def newest_first(runs: Iterable[Run]) -> list[Place]:
+    return sorted((Place(run.created_at, run.id) for run in runs), reverse=True)
+
+
+async def walk_all(state: State, owner: str, search: RunSearch, newer: bool = False) -> list[Place]:
+    found: list[Place] = []
+    start: Place | None = None
+    while True:
+        step = await state.read(
+            lambda tx, at=start: tx.run_lists.walk(owner, search, at, limit=7, newer=newer)
+        )
+        found += step.places
+        start = step.stopped or (step.places[-1] if len(step.places) == 7 else None)
+        if start is None:
+            return found
+
+
+async def test_a_walk_finds_what_looking_at_each_run_would_find(state: State) -> None:
+    owner, workers, made = await fill(state)
+    dice = random.Random(7)
+    answered = 0
+    for _ in range(60):
+        search = some_search(dice, workers, made)
+        expected = newest_first(run for run in made if meets(run, search))
+        answered += bool(expected)
+        assert await walk_all(state, owner, search) == expected, search
+        assert await walk_all(state, owner, search, newer=True) == expected[::-1], search
+    assert answered > 20
+
+
+@pytest.mark.parametrize("error", ["", "keyerror"])
+async def test_a_walk_stops_where_it_has_looked_at_enough_and_goes_on_from_there(
+    state: State, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    owner, workers, made = await fill(state)
+    monkeypatch.setattr(run_lists, "LOOKED_AT", 20)
+    monkeypatch.setattr(run_lists, "ERRORS_LOOKED_AT", 5)
+    search = RunSearch(version="1.0.0", worker_id=workers[1], error=error)
+    first = await state.read(lambda tx: tx.run_lists.walk(owner, search, None, limit=50))
+    with_error = [run for run in made if run.err_msg]
+    looked_at = newest_first(with_error if error else made)[: 5 if error else 20]
+    assert first.stopped == looked_at[-1]
+    assert set(first.places) < set(looked_at)
+    expected = newest_first(run for run in made if meets(run, search))
+    for newer in (False, True):
+        found = await walk_all(state, owner, search, newer)
+        assert found == (expected[::-1] if newer else expected) and expected
+
+
+async def test_totals_are_known_without_looking(state: State) -> None:
+    owner, workers, made = await fill(state)
+
+    async def total(search: RunSearch) -> int | None:
+        found: int | None = await state.read(lambda tx: tx.run_lists.total(owner, search))
+        return found
+
+    failed = RunSearch(states=(RunState.FAILED, RunState.READY))
+    for search in (RunSearch(), failed, replace(failed, worker_id=workers[0])):
+        assert await total(search) == sum(meets(run, search) for run in made)
+    assert await total(RunSearch(version="1.0.0")) is None
+    by_state = {s: sum(run.state is s for run in made) for s in RunState}
+    assert await state.read(lambda tx: tx.run_lists.states(owner)) == by_state
+    late = records.START + 30
+    since = await state.read(lambda tx: tx.run_lists.states_since(owner, late))
+    assert since == {
+        s: n for s in RunState if (n := sum(r.state is s and r.created_at >= late for r in made))
+    }
+
+
+async def test_lines_are_of_the_account_alone_and_carry_no_long_input(state: State) -> None:
+    owner, workers, made = await fill(state, 6)
+    old = records.run(owner, workers[0], input_json='{"a": 1}')
+    huge = records.run(owner, workers[0], input_json='{"a": "' + "x" * 70_000 + '"}')
+    foreign = records.run("", workers[0])
+
+    def work(tx: Transaction) -> None:
+        tx.runs.add(old, [])
+        tx.runs.add(huge, [])
+        stranger = records.account()
+        tx.accounts.add(stranger)
+        tx.runs.add(replace(foreign, account_id=stranger.id), [])
+
+    await state.write(work)
+    ids = [old.id, huge.id, foreign.id, made[0].id, "gone"]
+    lines = await state.read(lambda tx: tx.run_lists.lines(owner, ids))
+    assert set(lines) == {old.id, huge.id, made[0].id}
+    assert (lines[old.id].input_json, lines[huge.id].input_json) == ('{"a": 1}', "")
+    line = lines[made[0].id]
+    assert (line.summary, line.input_json) == ("n: 0", "")
+    assert (line.state, line.outcome, line.origin) == (
+        made[0].state, made[0].outcome, made[0].origin,
+    )  # fmt: skip
+
+
+async def test_workers_in_use_come_with_the_last_one_first(state: State) -> None:
+    owner, workers, made = await fill(state)
+    assert await state.read(lambda tx: tx.run_lists.workers(owner)) == sorted(workers)
+    ordered = sorted(made, key=lambda run: (run.created_at, run.id), reverse=True)
+    expected = list(dict.fromkeys(run.worker_id for run in ordered))
+    found = await state.read(lambda tx: tx.run_lists.recent_workers(owner, 50))
+    last = {w: max(r.created_at for r in ordered[:50] if r.worker_id == w) for w in workers}
+    assert found == sorted(workers, key=lambda w: (-last[w], w)) and set(found) == set(expected)
+    assert await state.read(lambda tx: tx.run_lists.recent_workers(owner, 0)) == []
