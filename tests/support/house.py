@@ -18,12 +18,16 @@ from typing import Any
 from argon2 import PasswordHasher
 
 from fyke.api.app import ApiConfig, build_app
+from fyke.console.app import ConsoleConfig
+from fyke.console.compose import build_console
+from fyke.domain.accounts.audit import AuditLog
 from fyke.domain.accounts.links import Links
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
+from fyke.domain.accounts.users import Users
 from fyke.domain.billing.pricing import Prices
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.service import Catalog
@@ -92,7 +96,8 @@ class House:
 
     def app(self, **config: Any) -> Any:
         values: dict[str, Any] = {"master_secret": SECRET, "rate_limit": 0} | config
-        return build_app(self.services, ApiConfig(**values))
+        console = build_console(self.services, ConsoleConfig(SECRET, rate_limit=0))
+        return build_app(self.services, ApiConfig(**values), pages=console)
 
     async def publish(
         self,
@@ -218,6 +223,8 @@ async def open_house(
         sessions=sessions,
         links=Links(storage, passwords, sessions),
         profiles=Profiles(storage, clock, passwords, sessions),
+        users=Users(storage, accounts, sessions),
+        audit=AuditLog(storage),
         workers=workers,
         removal=WorkerRemoval(storage, rules),
         catalog=Catalog(storage),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fyke import __version__, errors
 from fyke.api.auth import Gate
@@ -19,7 +20,7 @@ from fyke.api.errors import Refusal, on_fyke_error, on_http_exception, on_refusa
 from fyke.api.exporting import ExportLinks
 from fyke.api.files import FileOperations, Links
 from fyke.api.health import HealthOperations
-from fyke.api.network import Network
+from fyke.api.network import Network, header
 from fyke.api.operations import PUBLIC, Operation, mount
 from fyke.api.own import accounts as own_accounts
 from fyke.api.own import callbacks as own_callbacks
@@ -80,14 +81,23 @@ class ApiConfig:
     require_callback_url: bool = False
 
 
+class Pages(Protocol):
+    """The console, as far as the REST API knows of it."""
+
+    def has(self, path: str) -> bool: ...
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
 def build_app(
     services: Services,
     config: ApiConfig,
     clock: Clock | None = None,
     share: RateShare | None = None,
+    pages: Pages | None = None,
 ) -> FastAPI:
     """The whole REST surface as one ASGI application. ``share``: this server's part of the rate
-    limits, all of them without one.
+    limits, all of them without one. ``pages`` answers what no operation does, but nothing below
+    ``/api``, and no program that asks for an address which is no page.
     """
     clock = clock or SystemClock()
     app = FastAPI(
@@ -112,8 +122,21 @@ def build_app(
         *DocsOperations(documents).operations(),
     ]
     mount(app, operations, _gate(services, config, clock, share))
+    if pages is not None:
+        app.router.default = _split(app.router.default, pages)
     app.openapi = documents.of  # type: ignore[method-assign]  # what asks FastAPI gets ours
     return app
+
+
+def _split(unknown: ASGIApp, pages: Pages) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        of_api = f"{path}/".startswith("/api/")
+        person = "text/html" in (header(scope, b"accept") or "")
+        of_pages = not of_api and (person or pages.has(path))
+        await (pages if of_pages else unknown)(scope, receive, send)
+
+    return answer
 
 
 def _gate(services: Services, config: ApiConfig, clock: Clock, share: RateShare | None) -> Gate:

@@ -21,6 +21,7 @@ from fyke.kit.ids import new_ulid
 log = structlog.get_logger("fyke.api")
 
 VISIT = "fyke.visit"
+PAGE = "fyke.page"  # set where a page answers: nothing of it is for other sites to read
 
 _OWN_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PREFLIGHT = {
@@ -32,12 +33,14 @@ _PREFLIGHT = {
     ),
     "access-control-max-age": "600",
 }
-_EVERY_ANSWER = (
+_FOR_OTHER_SITES = (
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
         b"x-request-id, retry-after, etag, ratelimit, ratelimit-policy, content-disposition",
     ),
+)
+_EVERY_ANSWER = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
@@ -96,6 +99,8 @@ class _Exchange:
             headers: list[tuple[bytes, bytes]] = list(message["headers"])
             given = {name for name, _ in headers}
             headers.extend(pair for pair in _EVERY_ANSWER if pair[0] not in given)
+            if not self._scope.get(PAGE):
+                headers.extend(pair for pair in _FOR_OTHER_SITES if pair[0] not in given)
             headers.append((b"x-request-id", self.request_id.encode()))
             headers.extend(self._scope.get(RATE_FIELDS, ()))
             message["headers"] = headers

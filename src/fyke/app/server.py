@@ -15,12 +15,16 @@ from fyke.api.protocol import LimitedProtocol
 from fyke.api.ratelimit import RateShare
 from fyke.app.folder import disk_shortage, master_secret
 from fyke.app.house import House, open_house
+from fyke.console.app import ConsoleConfig
+from fyke.console.compose import build_console
+from fyke.domain.accounts.audit import AuditLog
 from fyke.domain.accounts.links import Links
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.plans import Plan
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
+from fyke.domain.accounts.users import Users
 from fyke.domain.callbacks.places import AT_ONCE
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.service import Catalog
@@ -59,7 +63,9 @@ async def serve_server(settings: Settings, listener: socket.socket) -> None:
     async with open_house(settings) as house:
         spool = _spool(settings)
         share = RateShare()
-        app = build_app(_services(house, spool), _api_config(settings), share=share)
+        services = _services(house, spool)
+        console = build_console(services, _console_config(settings))
+        app = build_app(services, _api_config(settings), share=share, pages=console)
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -159,18 +165,21 @@ def _services(house: House, spool: Spool) -> Services:
     workers = make_workers(house)
     results = RunResults(house.storage, house.results, house.settings.scratch_dir)
     runs = make_runs(house)
+    accounts = Accounts(
+        house.storage,
+        SystemClock(),
+        default_plan=Plan(house.settings.default_plan),
+        rate_limit=house.settings.rate_limit,
+    )
     passwords = Passwords()
     sessions = Sessions(house.storage, SystemClock(), passwords)
     return Services(
-        accounts=Accounts(
-            house.storage,
-            SystemClock(),
-            default_plan=Plan(house.settings.default_plan),
-            rate_limit=house.settings.rate_limit,
-        ),
+        accounts=accounts,
         sessions=sessions,
         links=Links(house.storage, passwords, sessions),
         profiles=Profiles(house.storage, SystemClock(), passwords, sessions),
+        users=Users(house.storage, accounts, sessions),
+        audit=AuditLog(house.storage),
         workers=workers,
         removal=WorkerRemoval(house.storage, house.rules),
         catalog=Catalog(house.storage),
@@ -185,6 +194,10 @@ def _services(house: House, spool: Spool) -> Services:
         following=Following(house.storage, house.results, runs, house.doorbell),
         storage=house.storage,
     )
+
+
+def _console_config(settings: Settings) -> ConsoleConfig:
+    return ConsoleConfig(master_secret=master_secret(settings), rate_limit=settings.rate_limit)
 
 
 def _api_config(settings: Settings) -> ApiConfig:

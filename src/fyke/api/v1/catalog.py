@@ -64,7 +64,7 @@ class CatalogOperations:
 
     async def detail(self, call: Call, wanted: fields.WorkerRef) -> bytes:
         worker = await self.workers.find(call.known_caller, wanted.slug)
-        version = await self.workers.version(worker, None)
+        version = await self.workers.version(call.known_caller, worker)
         return encode(views.worker_detail(worker, version))
 
     async def regions(self, _call: Call, _wanted: fields.RegionList) -> bytes:

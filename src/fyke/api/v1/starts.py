@@ -124,7 +124,7 @@ class StartOperations:
         if wanted.version is None or isinstance(wanted.version, str):
             return wanted.version
         worker = await self.workers.find(call.caller, wanted.scraper_slug)
-        latest = (await self.workers.version(worker, None)).number
+        latest = (await self.workers.version(call.caller, worker)).number
         raise InvalidRequest(f"version must be a string; the latest is {latest}")
 
     async def _answer(self, call: Call, run: Run, is_async: bool, window: fields.Window) -> bytes:

@@ -142,7 +142,7 @@ class CatalogOperations:
 
     async def _newest(self, call: Call, wanted: WorkerRef) -> tuple[Worker, Version]:
         worker = await self.workers.find(call.known_caller, wanted.worker_id)
-        return worker, await self.workers.version(worker)
+        return worker, await self.workers.version(call.known_caller, worker)
 
     async def internal(self, call: Call, wanted: WorkerRef) -> bytes:
         worker = await self.workers.find(call.known_caller, wanted.worker_id)

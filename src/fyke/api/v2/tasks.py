@@ -193,7 +193,7 @@ class TaskOperations:
 
     async def _newest(self, call: Call, worker_ref: str) -> str:
         worker = await self.workers.find(call.caller, worker_ref)
-        return (await self.workers.version(worker, None)).number
+        return (await self.workers.version(call.caller, worker)).number
 
     async def get(self, call: Call, wanted: TaskRef) -> bytes:
         return encode(task_views.task_object(await self.tasks.view(call.caller, wanted.task_id)))

@@ -1,0 +1,34 @@
+"""Builds the console from the services of the domain: the one list of its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fyke.console.app import Console, ConsoleConfig
+from fyke.console.page import Page
+from fyke.console.pages import access, assets
+from fyke.console.statics import Statics
+from fyke.domain.accounts.sessions import SignedIn
+from fyke.domain.services import Services
+from fyke.kit.clock import Clock
+
+
+def build_console(services: Services, config: ConsoleConfig, clock: Clock | None = None) -> Console:
+    """The console over these services."""
+    statics = Statics()
+    return Console(
+        services.sessions, all_pages(services, config, statics), config, statics, _tallies, clock
+    )
+
+
+def all_pages(services: Services, config: ConsoleConfig, statics: Statics) -> list[Page]:
+    """Every page there is. A path that is spelled out stands before one with a parameter."""
+    return [
+        *access.AccessPages(services.sessions).pages(),
+        *assets.AssetPages(statics).pages(),
+    ]
+
+
+async def _tallies(signed_in: SignedIn) -> Mapping[str, int]:
+    """The small figures of the side bar."""
+    return {}

@@ -1,0 +1,98 @@
+"""The cookies of the console: the session, what the visitor prefers, and one notice.
+
+Only the session's is a secret. Language, theme and zone are cookies so that pages for nobody in
+particular (sign-in, setup) look right too; a user's own preferences come first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from itsdangerous import BadSignature, URLSafeSerializer
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fyke.api.network import Visit
+
+SESSION = "fyke_session"
+SECURE_SESSION = "__Host-fyke_session"
+LANGUAGE = "fyke_language"
+THEME = "fyke_theme"
+ZONE = "fyke_zone"
+NOTICE = "fyke_notice"
+
+SESSION_SECONDS = 30 * 24 * 3600
+_YEAR = 365 * 24 * 3600
+_MAX_TOKEN = 200
+
+Tone = Literal["good", "warn", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence for the next page: what has just been done."""
+
+    text: str
+    tone: Tone = "good"
+
+
+def session_token(request: Request, visit: Visit) -> str:
+    """The token as sent, "" without one. Over TLS only the cookie that is bound to this host."""
+    name = SECURE_SESSION if _secure(visit) else SESSION
+    token = request.cookies.get(name, "")
+    return token if len(token) <= _MAX_TOKEN else ""
+
+
+def set_session(response: Response, visit: Visit, token: str) -> None:
+    """Let the browser keep the session."""
+    response.set_cookie(
+        SECURE_SESSION if _secure(visit) else SESSION,
+        token,
+        max_age=SESSION_SECONDS,
+        path="/",
+        secure=_secure(visit),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def drop_session(response: Response, visit: Visit) -> None:
+    """Make the browser forget it."""
+    name = SECURE_SESSION if _secure(visit) else SESSION
+    response.delete_cookie(name, path="/", secure=_secure(visit), httponly=True, samesite="lax")
+
+
+def set_preference(response: Response, visit: Visit, name: str, value: str) -> None:
+    """Keep what the visitor prefers; an empty value forgets it."""
+    if not value:
+        response.delete_cookie(name, path="/")
+        return
+    response.set_cookie(name, value, max_age=_YEAR, path="/", secure=_secure(visit), samesite="lax")
+
+
+class Notices:
+    """Notices travel in a signed cookie, so that nobody can put words into our mouth."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._signer = URLSafeSerializer(secret, salt="fyke.console.notice")
+
+    def put(self, response: Response, notice: Notice) -> None:
+        value = self._signer.dumps([notice.text[:500], notice.tone])
+        text = value if isinstance(value, str) else value.decode()
+        response.set_cookie(NOTICE, text, max_age=60, path="/", httponly=True, samesite="lax")
+
+    def take(self, request: Request) -> Notice | None:
+        """The notice that waits; whoever shows it also calls ``drop``."""
+        try:
+            text, tone = self._signer.loads(request.cookies.get(NOTICE, ""))
+        except (BadSignature, ValueError, TypeError):
+            return None
+        return Notice(str(text), tone if tone in ("good", "warn", "bad") else "good")
+
+    def drop(self, response: Response) -> None:
+        response.delete_cookie(NOTICE, path="/", httponly=True, samesite="lax")
+
+
+def _secure(visit: Visit) -> bool:
+    return visit.origin.startswith("https://")

@@ -1,0 +1,30 @@
+"""Keeping other sites from sending forms with the session of a visitor.
+
+A browser says where a request comes from in ``Sec-Fetch-Site`` and ``Origin``, which no page can
+forge. An unsafe request needs at least one of them, and whatever is there must say that it comes
+from us; together with a ``SameSite`` cookie this needs no token in every form.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.types import Scope
+
+from fyke.api.network import header
+from fyke.errors import Forbidden
+
+_WAY_OUT = "open the page here and send the form again, or use the REST API with a key"
+
+
+def refuse_foreign(scope: Scope, own_origin: str) -> None:
+    """Raise ``Forbidden`` unless an unsafe request comes from a page of this server."""
+    site = header(scope, b"sec-fetch-site")
+    origin = header(scope, b"origin")
+    if site is None and origin is None:
+        raise Forbidden(f"The request does not say which page it comes from; {_WAY_OUT}")
+    if site is not None and site != "same-origin":
+        raise Forbidden(f"The request comes from another site; {_WAY_OUT}")
+    # The scheme is left out: behind a proxy that ends TLS we see another one than the browser.
+    if origin is not None and urlsplit(origin).netloc != urlsplit(own_origin).netloc:
+        raise Forbidden(f"The request comes from another site; {_WAY_OUT}")

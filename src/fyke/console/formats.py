@@ -1,0 +1,98 @@
+"""Figures as people read them, in the language and zone of the visitor; exact values stay in reach.
+
+Every function takes what the domain stores: milliseconds since the epoch, bytes, millionths of a
+US dollar.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel.dates import format_date, format_datetime, format_timedelta
+from babel.numbers import format_currency, format_decimal
+
+from fyke.console.texts import gettext as _
+from fyke.console.texts import locale, ngettext
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def zone_named(name: str) -> tzinfo:
+    """The time zone of this IANA name, UTC when there is none."""
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
+def iso(ms: int) -> str:
+    """``2026-11-24T22:25:00.123Z``."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def moment(ms: int, zone: tzinfo) -> str:
+    """Date and time, to the second."""
+    return str(format_datetime(datetime.fromtimestamp(ms / 1000, zone), "medium", locale=locale()))
+
+
+def day(ms: int, zone: tzinfo) -> str:
+    return str(
+        format_date(datetime.fromtimestamp(ms / 1000, zone).date(), "medium", locale=locale())
+    )
+
+
+def clock(ms: int, zone: tzinfo) -> str:
+    """The time of day with milliseconds, for logs: the same in every language."""
+    return datetime.fromtimestamp(ms / 1000, zone).strftime("%H:%M:%S.") + f"{ms % 1000:03d}"
+
+
+def ago(ms: int, now_ms: int) -> str:
+    """``3 minutes ago``, ``in 2 hours``."""
+    span = timedelta(milliseconds=ms - now_ms)
+    return str(format_timedelta(span, add_direction=True, locale=locale()))
+
+
+def duration(ms: int) -> str:
+    """``850 ms``, ``12.3 s``, ``4 min 05 s``, ``2 h 03 min``, ``3 d 4 h``."""
+    if ms < 1000:
+        return _("%(n)s ms") % {"n": ms}
+    if ms < 60_000:
+        return _("%(n)s s") % {"n": f"{ms / 1000:.1f}"}
+    seconds = ms // 1000
+    if seconds < 3600:
+        return _("%(m)s min %(s)s s") % {"m": seconds // 60, "s": f"{seconds % 60:02d}"}
+    if seconds < 86_400:
+        return _("%(h)s h %(m)s min") % {"h": seconds // 3600, "m": f"{seconds % 3600 // 60:02d}"}
+    return _("%(d)s d %(h)s h") % {"d": seconds // 86_400, "h": seconds % 86_400 // 3600}
+
+
+def size(amount: int) -> str:
+    """Bytes in powers of 1000, with three digits: ``1.25 MB``."""
+    value, unit = float(amount), 0
+    while abs(value) >= 999.5 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    digits = 0 if unit == 0 or value >= 100 else 1 if value >= 10 else 2
+    return f"{format_decimal(round(value, digits), locale=locale())} {_UNITS[unit]}"
+
+
+def money(micros: int) -> str:
+    """US dollars, as many digits as it takes to tell something small from nothing."""
+    dollars = micros / 1_000_000
+    digits = 2 if micros % 10_000 == 0 else 4 if micros % 100 == 0 else 6
+    pattern = "¤#,##0." + "0" * digits + ";-¤#,##0." + "0" * digits
+    return str(format_currency(dollars, "USD", pattern, locale=locale(), currency_digits=False))
+
+
+def count(number: int) -> str:
+    """Grouped as the language does."""
+    return str(format_decimal(number, locale=locale()))
+
+
+def percent(part: int, whole: int) -> str:
+    """A share, rounded down so that 100 % is never said of less; ``-`` of nothing."""
+    return f"{part * 100 // whole} %" if whole else "-"
+
+
+def rows(number: int) -> str:
+    return ngettext("%(n)s row", "%(n)s rows", number) % {"n": count(number)}

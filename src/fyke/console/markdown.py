@@ -1,0 +1,46 @@
+"""READMEs and descriptions as HTML. The text is somebody else's, so what comes out of the
+translation is cleaned once more, against a list of what may stay.
+
+Pictures are left out, all but their words: fetching one would tell a foreign host who reads.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import nh3
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+MAX_CHARS = 200_000
+
+_TAGS = {
+    *("p", "br", "hr", "strong", "em", "del", "s", "code", "pre", "blockquote", "a"),
+    *("ul", "ol", "li", "h2", "h3", "h4", "h5", "h6"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
+}
+_parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(
+    ["table", "strikethrough"]
+)
+
+
+@lru_cache(maxsize=256)
+def to_html(text: str) -> Markup:
+    """Clean HTML; headings begin one level down, because a page has its own first one."""
+    rendered = _parser.render(_without_pictures(text[:MAX_CHARS]))
+    for level in range(5, 0, -1):
+        rendered = rendered.replace(f"<h{level}>", f"<h{level + 1}>")
+        rendered = rendered.replace(f"</h{level}>", f"</h{level + 1}>")
+    cleaned = nh3.clean(
+        rendered,
+        tags=_TAGS,
+        attributes={"a": {"href", "title"}},
+        url_schemes={"http", "https", "mailto"},
+        link_rel="nofollow noopener noreferrer",
+    )
+    return Markup(cleaned)  # noqa: S704 - this is what the cleaning is for
+
+
+def _without_pictures(text: str) -> str:
+    """A picture becomes the link that it is: ``![a](b)`` and ``[a](b)`` differ in one sign."""
+    return text.replace("![", "[")

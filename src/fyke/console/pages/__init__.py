@@ -1,0 +1,1 @@
+"""The pages by area. Each module declares its own; ``compose.py`` collects them."""

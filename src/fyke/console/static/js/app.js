@@ -1,0 +1,92 @@
+// What every page needs: the visitor's zone, copying, focus after an error, announcements.
+// Larger behaviours are elements of their own in the modules beside this one.
+
+const root = document.documentElement;
+root.classList.add("js");
+
+function rememberZone() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!zone || document.cookie.includes(`fyke_zone=${encodeURIComponent(zone)}`)) return;
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  document.cookie =
+    `fyke_zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=lax${secure}`;
+}
+
+/** Put a short sentence where assistive technology reads it out. */
+export function announce(text) {
+  const place = document.querySelector("#notices");
+  if (!place) return;
+  const line = document.createElement("p");
+  line.className = "visually-hidden";
+  line.textContent = text;
+  place.append(line);
+  setTimeout(() => line.remove(), 4000);
+}
+
+async function copyFrom(button) {
+  const source = button.dataset.copyFrom && document.querySelector(button.dataset.copyFrom);
+  const text = source ? source.textContent : button.dataset.copy;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    selectText(source ?? button.previousElementSibling);
+    return;
+  }
+  button.dataset.copied = "";
+  announce(button.dataset.copiedText ?? "✓");
+  setTimeout(() => delete button.dataset.copied, 1500);
+}
+
+function selectText(element) {
+  if (!element) return;
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  getSelection().removeAllRanges();
+  getSelection().addRange(range);
+}
+
+function focusFirst(within) {
+  const wanted = within.querySelector?.("[data-focus]");
+  if (wanted) wanted.focus();
+}
+
+document.addEventListener("click", (event) => {
+  const copier = event.target.closest("[data-copy], [data-copy-from]");
+  if (copier) copyFrom(copier);
+  // one menu at a time
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// a form is sent once, however often its button is pressed
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "";
+  addEventListener("pageshow", () => delete form.dataset.sent, { once: true });
+  setTimeout(() => delete form.dataset.sent, 5000);
+});
+
+function reloadLater(within) {
+  const wish = within.querySelector?.("[data-reload]");
+  if (wish) setTimeout(() => location.reload(), Number(wish.dataset.reload) * 1000);
+}
+
+document.addEventListener("htmx:after:swap", (event) => focusFirst(event.target));
+
+rememberZone();
+focusFirst(document);
+reloadLater(document);

@@ -1,0 +1,81 @@
+"""Templates: loaded from this package, escaped always, with the console's filters and texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from fyke import __version__
+from fyke.console import formats, texts
+from fyke.console.markdown import to_html
+from fyke.console.statics import Statics, icon_shape
+
+
+def make_environment(statics: Statics) -> Environment:
+    """The one environment; what is about a visitor comes with each rendering (see ``view.py``)."""
+    environment = Environment(
+        loader=PackageLoader("fyke.console", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+    )
+    environment.install_gettext_callables(  # type: ignore[attr-defined]  # from its i18n extension
+        texts.gettext, texts.ngettext, newstyle=True
+    )
+    environment.globals.update(
+        icon=icon,
+        static=statics.address,
+        product_version=__version__,
+        languages=texts.LANGUAGES,
+        formats=formats,
+    )
+    environment.filters.update(
+        duration=formats.duration,
+        size=formats.size,
+        money=formats.money,
+        count=formats.count,
+        iso=formats.iso,
+        markdown=to_html,
+        json=pretty,
+    )
+    return environment
+
+
+def icon(name: str, label: str = "", spin: bool = False) -> Markup:
+    """A drawing from the icon set. Without a label it is decoration beside words."""
+    said = 'role="img"' if label else 'aria-hidden="true"'
+    title = Markup("<title>{}</title>").format(label) if label else Markup("")
+    head = Markup(
+        '<svg class="icon{}" viewBox="0 0 24 24" fill="none" stroke="currentColor" '
+        'stroke-width="2" stroke-linecap="round" stroke-linejoin="round" focusable="false" '
+        "{}>{}"
+    ).format(" spin" if spin else "", Markup(said), title)  # noqa: S704 - two constants
+    return head + Markup(icon_shape(name)) + Markup("</svg>")  # noqa: S704 - a file of ours
+
+
+def pretty(value: Any) -> str:
+    """JSON for people."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def render(environment: Environment, template: str, values: Mapping[str, Any]) -> str:
+    """The whole template."""
+    return environment.get_template(template).render(values)
+
+
+def render_block(
+    environment: Environment, template: str, block: str, values: Mapping[str, Any]
+) -> str:
+    """One block of the template, for a request that replaces a part of a page."""
+    loaded = environment.get_template(template)
+    context = loaded.new_context(dict(values))
+    # what the template imports and sets at its top is part of what its blocks see
+    for _ in loaded.root_render_func(context):
+        break
+    return "".join(loaded.blocks[block](context))

@@ -1,0 +1,196 @@
+"""What a page's handler gets: one admitted request, who sits in front of it, and ways to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
+
+from jinja2 import Environment
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fyke.api.errors import request_id
+from fyke.api.network import Visit
+from fyke.console import cookies, formats
+from fyke.console.cookies import Notice, Notices, Tone
+from fyke.console.forms import Form
+from fyke.console.navigation import groups_for
+from fyke.console.templating import render, render_block
+from fyke.console.texts import Language
+from fyke.domain.accounts.model import Caller, Role
+from fyke.domain.accounts.sessions import SignedIn
+from fyke.errors import MissingKey
+from fyke.kit.clock import Clock
+
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+PAGE_HEADERS = {
+    "content-security-policy": CONTENT_POLICY,
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    # forms must be able to say which page they come from, see crossing.py
+    "referrer-policy": "same-origin",
+    "vary": "cookie, accept-language, hx-request",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all views share."""
+
+    environment: Environment
+    notices: Notices
+    clock: Clock
+    pages: frozenset[str]  # paths without parameters that can be opened
+
+
+@dataclass(slots=True)
+class View:
+    """One admitted request.
+
+    ``zone`` is the visitor's time zone, ``language`` what the page is in. A handler ends with
+    ``page``, ``part``, ``page_or_part``, ``go`` or any response of its own.
+    """
+
+    request: Request
+    visit: Visit
+    signed_in: SignedIn | None
+    language: Language
+    zone: tzinfo
+    zone_name: str
+    theme: str
+    form: Form
+    around: Surroundings
+    tallies: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks. Raises ``MissingKey`` on a public page without a session."""
+        if self.signed_in is None:
+            raise MissingKey
+        return self.signed_in.caller
+
+    @property
+    def may_edit(self) -> bool:
+        return self.signed_in is not None and self.signed_in.caller.role is not Role.VIEWER
+
+    @property
+    def query(self) -> QueryParams:
+        return self.request.query_params
+
+    @property
+    def path(self) -> str:
+        return str(self.request.url.path)
+
+    @property
+    def address(self) -> str:
+        """Path and query, to come back to."""
+        query = self.request.url.query
+        return f"{self.path}?{query}" if query else self.path
+
+    def param(self, name: str) -> str:
+        """A part of the path."""
+        return str(self.request.path_params[name])
+
+    @property
+    def wants_part(self) -> bool:
+        """Whether htmx asks, for a part of the page."""
+        headers = self.request.headers
+        return (
+            headers.get("hx-request") == "true"
+            and headers.get("hx-request-type") != "full"
+            and headers.get("hx-history-restore-request") != "true"
+        )
+
+    def page(
+        self,
+        template: str,
+        /,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        **values: Any,
+    ) -> Response:
+        """The whole page."""
+        notice = self.around.notices.take(self.request)
+        text = render(self.around.environment, template, self._values(values, notice))
+        response = self._html(text, status, headers)
+        if cookies.NOTICE in self.request.cookies:
+            self.around.notices.drop(response)
+        return response
+
+    def part(
+        self,
+        template: str,
+        block: str,
+        /,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        **values: Any,
+    ) -> Response:
+        """One block of the page."""
+        return self._html(self.text_of(template, block, **values), status, headers)
+
+    def text_of(self, template: str, block: str, /, **values: Any) -> str:
+        """The block as text, for event streams."""
+        return render_block(self.around.environment, template, block, self._values(values, None))
+
+    def page_or_part(
+        self, template: str, block: str, /, *, status: int = 200, **values: Any
+    ) -> Response:
+        """The block when htmx asks, the whole page otherwise."""
+        if self.wants_part:
+            return self.part(template, block, status=status, **values)
+        return self.page(template, status=status, **values)
+
+    def go(self, address: str, notice: str = "", tone: Tone = "good") -> Response:
+        """Another page, after something was done. ``address`` is one of ours."""
+        if self.request.headers.get("hx-request") == "true":
+            response = Response(status_code=200, headers={"hx-redirect": address})
+        else:
+            response = Response(status_code=303, headers={"location": address})
+        if notice:
+            self.around.notices.put(response, Notice(notice, tone))
+        return response
+
+    def _html(self, text: str, status: int, headers: Mapping[str, str] | None) -> Response:
+        return Response(
+            text,
+            status_code=status,
+            media_type="text/html",
+            headers={**PAGE_HEADERS, **(headers or {})},
+        )
+
+    def _values(self, values: Mapping[str, Any], notice: Notice | None) -> dict[str, Any]:
+        signed_in = self.signed_in
+        return {
+            "view": self,
+            "caller": signed_in.caller if signed_in else None,
+            "user": signed_in.user if signed_in else None,
+            "preferences": signed_in.preferences if signed_in else None,
+            "may_edit": self.may_edit,
+            "groups": list(groups_for(signed_in.caller, self.around.pages)) if signed_in else [],
+            "tallies": self.tallies,
+            "notice": notice,
+            "now": self.around.clock.now_ms(),
+            "zone": self.zone,
+            "request_id": request_id(self.request),
+            "moment": lambda ms: formats.moment(ms, self.zone),
+            "day": lambda ms: formats.day(ms, self.zone),
+            "clock": lambda ms: formats.clock(ms, self.zone),
+            "ago": lambda ms: formats.ago(ms, self.around.clock.now_ms()),
+            **values,
+        }
+
+
+def own_address(text: str) -> str:
+    """``text`` when it is a path of this server, "/" otherwise: where a sign-in may lead."""
+    if not text.startswith("/") or text.startswith("//") or "\\" in text or len(text) > 2000:
+        return "/"
+    return text if text.isprintable() and ":" not in text.partition("?")[0] else "/"

@@ -1,0 +1,43 @@
+"""The console over real services, and a browser that looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from support.browser import chromium
+from support.house import House, make_templates, open_house
+from support.pages import Visitor, stranger, visitor
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_templates(tmp_path_factory.mktemp("databases"))
+
+
+@pytest.fixture
+async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, templates) as house:
+        yield house
+
+
+@pytest.fixture
+async def owner(house: House) -> AsyncIterator[Visitor]:
+    """The operator's owner, signed in."""
+    async with visitor(house) as someone:
+        yield someone
+
+
+@pytest.fixture
+async def nobody(house: House) -> AsyncIterator[Visitor]:
+    async with stranger(house) as someone:
+        yield someone
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found

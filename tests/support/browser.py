@@ -1,0 +1,81 @@
+"""Chromium as people use it, for what only a browser can show."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+
+WIDE = {"width": 1280, "height": 800}
+PHONE = {"width": 375, "height": 812}
+ANSWER_MS = 15_000
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium; its own sandbox needs rights that tests do not have."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert found, "Chromium is missing: script/test installs it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Watch:
+    """What went wrong in a page while nobody looked."""
+
+    errors: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)  # requests to other hosts
+    dialogs: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def tab(
+    browser: Browser,
+    base_url: str,
+    token: str = "",
+    *,
+    size: dict[str, int] | None = None,
+    dark: bool = False,
+    **more: object,
+) -> Iterator[tuple[Page, Watch]]:
+    """A page in a context of its own, signed in with ``token``, and what it did wrong."""
+    context: BrowserContext = browser.new_context(
+        base_url=base_url,
+        viewport=size or WIDE,  # type: ignore[arg-type]  # a dict with these two keys
+        color_scheme="dark" if dark else "light",
+        locale="en",
+        timezone_id="UTC",
+        **more,  # type: ignore[arg-type]  # whatever the caller names
+    )
+    context.set_default_timeout(ANSWER_MS)
+    if token:
+        context.add_cookies([{"name": "fyke_session", "value": token, "url": base_url}])
+    page, watch = context.new_page(), Watch()
+    page.on("pageerror", lambda error: watch.errors.append(str(error)))
+    page.on("console", lambda line: _note(watch, line.type, line.text))
+    page.on("request", lambda request: _look(watch, base_url, request))
+    page.on("dialog", lambda dialog: (watch.dialogs.append(dialog.message), dialog.dismiss()))
+    try:
+        yield page, watch
+    finally:
+        context.close()
+
+
+def _note(watch: Watch, kind: str, text: str) -> None:
+    if kind == "error" and "status of 4" not in text:
+        watch.errors.append(text)
+
+
+def _look(watch: Watch, base_url: str, request: Request) -> None:
+    if not request.url.startswith((base_url, "data:", "blob:", "about:")):
+        watch.foreign.append(request.url)

@@ -1,0 +1,129 @@
+"""A visitor of the console for tests: the real application, called through ASGI, with a session."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+from lxml import html
+
+from fyke.console.view import CONTENT_POLICY
+from fyke.domain.accounts.sessions import Sessions
+from support.house import House
+
+BASE = "http://127.0.0.1"
+FROM_OUR_PAGE = {"sec-fetch-site": "same-origin", "origin": BASE}
+
+
+class Visitor:
+    """Asks for pages as a browser does, without JavaScript, and holds each to the common rules."""
+
+    def __init__(self, http: httpx2.AsyncClient) -> None:
+        self.http = http
+
+    async def get(self, path: str, *, part: bool = False, status: int = 200, **more: Any) -> Page:
+        """``part``: as htmx asks for a part of a page."""
+        return _checked(await self.http.get(path, headers=_headers(part), **more), status, part)
+
+    async def post(
+        self,
+        path: str,
+        data: Mapping[str, str | Sequence[str]] | None = None,
+        *,
+        part: bool = False,
+        status: int = 303,
+        **more: Any,
+    ) -> Page:
+        headers = {**_headers(part), **FROM_OUR_PAGE}
+        answer = await self.http.post(path, data=data or {}, headers=headers, **more)
+        return _checked(answer, status, part)
+
+
+class Page:
+    """An answer with its HTML parsed."""
+
+    def __init__(self, answer: httpx2.Response) -> None:
+        self.answer = answer
+        self.status = answer.status_code
+        self.raw = answer.text
+        self.location = answer.headers.get("location", "")
+        self.tree = html.fromstring(self.raw) if self.raw.strip() else html.Element("html")
+
+    @property
+    def text(self) -> str:
+        """The words of the page, white space as one space."""
+        return " ".join(" ".join(self.tree.itertext()).split())
+
+    def all(self, path: str) -> list[Any]:
+        """What the XPath finds."""
+        found = self.tree.xpath(path)
+        assert isinstance(found, list)
+        return found
+
+    def one(self, path: str) -> Any:
+        found = self.all(path)
+        assert len(found) == 1, f"{len(found)} of {path} in {self.text[:2000]}"
+        return found[0]
+
+    def value(self, name: str) -> str:
+        """What a control of this name holds."""
+        control = self.all(f"//*[@name={name!r}]")[0]
+        if control.tag == "select":
+            return str(
+                (control.xpath("option[@selected]") or control.xpath("option"))[0].get("value")
+            )
+        if control.tag == "textarea":
+            return (control.text or "").removeprefix("\n")
+        return str(control.get("value", ""))
+
+
+def _headers(part: bool) -> dict[str, str]:
+    asked = {"hx-request": "true", "hx-request-type": "partial"} if part else {}
+    return {"accept": "text/html", "accept-language": "en", **asked}
+
+
+def _checked(answer: httpx2.Response, status: int, part: bool) -> Page:
+    assert answer.status_code == status, (answer.status_code, answer.headers, answer.text[-3000:])
+    assert answer.headers["x-request-id"]
+    assert "access-control-allow-origin" not in answer.headers
+    page = Page(answer)
+    if not answer.headers.get("content-type", "").startswith("text/html"):
+        return page
+    assert answer.headers["content-security-policy"] == CONTENT_POLICY
+    assert "Traceback" not in page.raw
+    for banned in ("//@style", "//@onclick", "//script[not(@src)]", "//style"):
+        assert not page.all(banned), banned
+    if not part:
+        assert len(page.all("//h1")) == 1, "a page has one first heading"
+    return page
+
+
+@asynccontextmanager
+async def visitor(
+    house: House, user_id: str | None = None, **config: Any
+) -> AsyncIterator[Visitor]:
+    """Signed in as the user, the owner without one."""
+    transport = httpx2.ASGITransport(app=house.app(**config), client=("127.0.0.1", 50_000))
+    token = await sign_in(house.services.sessions, house, user_id)
+    async with httpx2.AsyncClient(
+        transport=transport, base_url=BASE, cookies={"fyke_session": token}
+    ) as http:
+        yield Visitor(http)
+
+
+@asynccontextmanager
+async def stranger(house: House, **config: Any) -> AsyncIterator[Visitor]:
+    """Nobody in particular."""
+    transport = httpx2.ASGITransport(app=house.app(**config), client=("127.0.0.1", 50_001))
+    async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
+        yield Visitor(http)
+
+
+async def sign_in(sessions: Sessions, house: House, user_id: str | None = None) -> str:
+    """A session's token, without the password that most tests have no use for."""
+    wanted = user_id or house.owner.user_id
+    user = await house.storage.read(lambda tx: tx.accounts.user(wanted))
+    assert user is not None
+    return (await sessions.begin(user, "a test", "127.0.0.1")).token
