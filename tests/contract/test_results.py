@@ -7,10 +7,11 @@ import json
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fyke.domain.logs.model import NewLogEntry
+from fyke.domain.logs.model import LogFilter, NewLogEntry
 from fyke.domain.results.model import AttemptBatch, Header, PushedRow, Row, RunTotals
 from fyke.domain.results.query.model import query_of
 from fyke.domain.results.query.orders import Wanted
@@ -636,3 +637,83 @@ async def test_sorted_rows_have_one_order_on_every_database(
         ]
         expected = oracle.ordered(kept, sort.removeprefix("-"), descending=sort[0] == "-")
         assert list(order.positions) == expected
+
+
+# --- looking into the log --------------------------------------------------------------------
+
+
+async def logged(results: SqlResults, *lines: tuple[int, str]) -> None:
+    await results.open_attempt(RUN, "a")
+    entries = [NewLogEntry(level, "1", text, 5) for level, text in lines]
+    assert await results.commit([AttemptBatch(RUN, "a", log=entries)]) == [True]
+
+
+async def scanned(results: SqlResults, wanted: LogFilter, **more: Any) -> list[int]:
+    place = {"low": 0, "high": 10**6, "limit": 100, "cut": 50} | more
+    return [line.position for line in await results.log_scan(RUN, wanted, **place)]
+
+
+async def test_a_scan_keeps_to_its_stretch_and_to_one_end_of_it(results: SqlResults) -> None:
+    await logged(results, *((2, f"line {n}") for n in range(1, 10)))
+    await results.open_attempt("another", "z")
+    await results.commit([AttemptBatch("another", "z", log=[NewLogEntry(2, "1", "line x", 5)])])
+    every = LogFilter()
+    assert await results.log_count(RUN) == 9
+    assert await results.log_count("unknown") == 0
+    assert await scanned(results, every, low=2, high=6) == [3, 4, 5, 6]
+    assert await scanned(results, every, low=2, high=6, limit=2) == [3, 4]
+    assert await scanned(results, every, low=2, high=6, limit=2, newest=True) == [5, 6]
+    assert await scanned(results, every, low=9) == []
+    assert await results.log_scan("unknown", every, low=0, high=9, limit=9, cut=9) == []
+
+
+async def test_a_scan_asks_for_severity_and_text(results: SqlResults) -> None:
+    await logged(
+        results,
+        (1, "debug"),
+        (2, "Got 100% of a_b"),
+        (4, "got 100 percent of axb"),
+        (3, "STRASSE straße \u0130"),
+        (2, "what! a [bracket] and a back\\slash"),
+    )
+    assert await scanned(results, LogFilter(level=3)) == [3, 4]
+    assert await scanned(results, LogFilter(text="GOT 100")) == [2, 3]
+    assert await scanned(results, LogFilter(level=4, text="got")) == [3]
+    for text, found in {
+        "100%": [2],
+        "a_b": [2],
+        "%": [2],
+        "t!": [5],
+        "[b": [5],
+        "k\\s": [5],
+        "stra\u00dfe": [4],
+        "STRA\u00dfE": [4],
+        "\u00c4": [],
+        "nothing": [],
+        "'; --": [],
+    }.items():
+        assert await scanned(results, LogFilter(text=text)) == found, text
+
+
+async def test_the_store_and_a_follower_want_the_same_lines(results: SqlResults) -> None:
+    dice = random.Random(7)
+    letters = "aAbB%_!\\ßÄä'\" \u0130i"
+    lines = [
+        (dice.randint(1, 4), "".join(dice.choices(letters, k=dice.randint(0, 6))))
+        for _ in range(300)
+    ]
+    await logged(results, *lines)
+    entries = await results.log_after(RUN, 0, 1000)
+    for _ in range(60):
+        text = "".join(dice.choices(letters, k=dice.randint(1, 2)))
+        wanted = LogFilter(dice.randint(1, 4), text)
+        expected = [entry.position for entry in entries if wanted.wants(entry)]
+        assert await scanned(results, wanted, limit=1000) == expected, wanted
+
+
+async def test_a_scan_cuts_what_is_long_and_tells_its_length(results: SqlResults) -> None:
+    await logged(results, (2, "\u00e9" * 2**20), (2, "short"))
+    long, short = await results.log_scan(RUN, LogFilter(), low=0, high=9, limit=9, cut=10)
+    assert (long.content, long.length, long.cut) == ("\u00e9" * 10, 2**20, True)
+    assert (short.content, short.length, short.cut) == ("short", 5, False)
+    assert (long.type, long.group, long.timestamp) == (2, "1", 5)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from fyke.domain.accounts.acts import NewAudit
 from fyke.domain.accounts.model import Account, ApiKey, Caller, Role, User
 from fyke.domain.billing.model import EntryKind, LedgerEntry, UsageKey, UsageSums
 from fyke.domain.logs.model import LogEntry, LogFilter, LogLine
@@ -189,9 +190,18 @@ class MemoryRuns:
         return self.hidden.get(run_id, frozenset())
 
 
+class MemoryAudit:
+    def __init__(self) -> None:
+        self.rows: list[NewAudit] = []
+
+    def add(self, entry: NewAudit) -> None:
+        self.rows.append(entry)
+
+
 class MemoryTransaction:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.audit = MemoryAudit()
         self.accounts = MemoryAccounts()
         self.ledger = MemoryLedger(self.accounts)
         self.usage = MemoryUsage()

@@ -410,6 +410,8 @@ class Carrier:
             traffic_bytes=traffic.total,
             cpu_ms=self._box_usage.cpu_ms,
             memory_peak_bytes=self._box_usage.memory_peak,
+            memory_bytes=self._box_usage.memory,
+            rows=self._intake.rows if self._intake else 0,
         )
 
 

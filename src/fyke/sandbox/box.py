@@ -130,7 +130,7 @@ class WalledBox:
 
     async def usage(self) -> BoxUsage:
         seen = await _ours(self._held.usage())
-        return BoxUsage(seen.cpu_ms, seen.memory_peak, seen.work_bytes)
+        return BoxUsage(seen.cpu_ms, seen.memory_peak, seen.work_bytes, seen.memory)
 
     async def terminate(self) -> None:
         await _ours(self._held.terminate())

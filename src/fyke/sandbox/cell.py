@@ -40,6 +40,7 @@ class CellUsage:
     cpu_ms: int = 0
     memory_peak: int = 0
     work_bytes: int = 0
+    memory: int = 0  # now
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +203,11 @@ class Cell:
         if self._closing is not None:
             return self._final
         work = await asyncio.to_thread(self._work_bytes)
-        if self.group.holds:
-            return CellUsage(self.group.cpu_ms(), self.group.memory_peak(), work)
-        self._look_at_tree()
-        return CellUsage(self._soft_cpu, self._soft_peak, work)
+        group = self.group
+        if group.holds:
+            return CellUsage(group.cpu_ms(), group.memory_peak(), work, group.memory_now())
+        memory = self._look_at_tree()
+        return CellUsage(self._soft_cpu, self._soft_peak, work, memory)
 
     def _work_bytes(self) -> int:
         """What has a name in the work folder, and what is held open without one."""

@@ -89,6 +89,9 @@ class GroupV1:
     def memory_peak(self) -> int:
         return number(get(self.paths["memory"] / "memory.max_usage_in_bytes"))
 
+    def memory_now(self) -> int:
+        return number(get(self.paths["memory"] / "memory.usage_in_bytes"))
+
     def processes(self) -> list[int]:
         return pids(self.paths["pids"])
 

@@ -116,6 +116,9 @@ class GroupV2:
         # the peak is kept since Linux 5.19; before, the present use is the best there is
         return number(get(self.path / "memory.peak") or get(self.path / "memory.current"))
 
+    def memory_now(self) -> int:
+        return number(get(self.path / "memory.current"))
+
     def processes(self) -> list[int]:
         return pids(self.path)
 

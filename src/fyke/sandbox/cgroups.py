@@ -113,6 +113,9 @@ class NoGroup:
     def memory_peak(self) -> int:
         return 0
 
+    def memory_now(self) -> int:
+        return 0
+
     def processes(self) -> list[int]:
         return []
 

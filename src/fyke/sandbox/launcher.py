@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from fyke.sandbox import leftovers
-from fyke.sandbox.cell import Cell, close_ends
+from fyke.sandbox.cell import Cell, CellUsage, close_ends
 from fyke.sandbox.cgroups import detect
 from fyke.sandbox.folders import WorkFolders
 from fyke.sandbox.order import BadOrder, check_name, parse
@@ -237,7 +237,7 @@ class Client:
 
     async def _usage(self, message: Message) -> Answer:
         used = await self._cell(message).usage()
-        return [used.cpu_ms, used.memory_peak, used.work_bytes], []
+        return _figures(used), []
 
     async def _cpu(self, message: Message) -> Answer:
         await self._cell(message).limit_cpu()
@@ -255,8 +255,7 @@ class Client:
         cell = self._cell(message)
         await self._end(cell.order.name)
         used, ended = await cell.usage(), await cell.wait()
-        figures = [used.cpu_ms, used.memory_peak, used.work_bytes]
-        return {"usage": figures, "exit": [ended.status, ended.out_of_memory]}, []
+        return {"usage": _figures(used), "exit": [ended.status, ended.out_of_memory]}, []
 
     async def _end(self, name: str) -> None:
         launcher = self._launcher
@@ -293,6 +292,11 @@ def _listen(path: Path) -> socket.socket:
     server.listen(BACKLOG)
     fresh.replace(path)  # whoever sees the path can connect
     return server
+
+
+def _figures(used: CellUsage) -> list[int]:
+    """In the order of the record's members, as the client reads them."""
+    return [used.cpu_ms, used.memory_peak, used.work_bytes, used.memory]
 
 
 def _has_account(uid: int) -> bool:

@@ -66,7 +66,7 @@ def test_v2_figures(tmp_path: Path) -> None:
     assert (group.cpu_ms(), group.memory_peak()) == (1234, 1000)
     (group.path / "memory.peak").write_text("5000\n")
     (group.path / "memory.events").write_text("low 0\noom 2\noom_kill 1\noom_group_kill 1\n")
-    assert (group.memory_peak(), group.out_of_memory()) == (5000, True)
+    assert (group.memory_peak(), group.memory_now(), group.out_of_memory()) == (5000, 1000, True)
     group.limit_cpu(0.125)
     assert (group.path / "cpu.max").read_text() == "12500 100000"
     group.limit_cpu(0.001)
@@ -118,7 +118,9 @@ def test_v1_below_the_own_group_of_each_controller(tmp_path: Path, root: str) ->
     (group.paths["cpuacct"] / "cpuacct.usage").write_text("2500000000\n")
     (group.paths["memory"] / "memory.max_usage_in_bytes").write_text("99\n")
     (group.paths["memory"] / "memory.oom_control").write_text("under_oom 0\noom_kill 1\n")
-    assert (group.cpu_ms(), group.memory_peak(), group.out_of_memory()) == (2500, 99, True)
+    (group.paths["memory"] / "memory.usage_in_bytes").write_text("77\n")
+    assert (group.cpu_ms(), group.memory_peak(), group.memory_now()) == (2500, 99, 77)
+    assert group.out_of_memory()
 
 
 def test_installations_do_not_share_a_group(tmp_path: Path) -> None:
@@ -141,4 +143,5 @@ def test_nothing_is_the_last_rung(tmp_path: Path) -> None:
     group.limit_cpu(1)
     group.kill()
     assert (group.holds, group.processes(), group.out_of_memory()) == (frozenset(), [], False)
-    assert (group.cpu_ms(), group.memory_peak(), group.remove()) == (0, 0, True)
+    assert (group.cpu_ms(), group.memory_peak(), group.memory_now()) == (0, 0, 0)
+    assert group.remove()

@@ -105,6 +105,7 @@ class BoxUsage:
     cpu_ms: int = 0
     memory_peak: int = 0
     work_bytes: int = 0
+    memory: int = 0  # now
 
 
 class SandboxFault(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from fyke.domain.logs.model import LogEntry
+from fyke.domain.logs.model import LogEntry, LogFilter, LogLine
 from fyke.domain.results.model import AttemptBatch, Header, Row, RunTotals
 
 
@@ -58,6 +58,27 @@ class Results(Protocol):
         ...
 
     async def log_after(self, run_id: str, position: int, limit: int) -> list[LogEntry]: ...
+    async def log_count(self, run_id: str) -> int:
+        """How many entries there are; they have the positions 1 to this number."""
+        ...
+
+    async def log_scan(
+        self,
+        run_id: str,
+        wanted: LogFilter,
+        *,
+        low: int,
+        high: int,
+        limit: int,
+        cut: int,
+        newest: bool = False,
+    ) -> list[LogLine]:
+        """At most ``limit`` wanted entries of the positions behind ``low`` up to ``high``, in
+        order: the first of them, or with ``newest`` the last. Contents have at most ``cut``
+        characters. The work is in proportion to ``high - low``.
+        """
+        ...
+
     async def delete_run(self, run_id: str) -> None: ...
     async def close(self) -> None: ...
 

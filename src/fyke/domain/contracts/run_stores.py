@@ -52,11 +52,15 @@ class RunnerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an attempt has used so far."""
+    """What an attempt has used so far. ``memory_bytes`` is what it holds at the moment, ``rows``
+    what it has pushed; both are for the curve and no part of a run's sums.
+    """
 
     traffic_bytes: int = 0
     cpu_ms: int = 0
     memory_peak_bytes: int = 0
+    memory_bytes: int = 0
+    rows: int = 0
 
 
 class RunStore(Protocol):

@@ -34,3 +34,49 @@ class LogEntry:
     group: str
     content: str
     timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A stored log line as a page shows it: ``content`` is cut, ``length`` is that of all of it,
+    both in characters.
+    """
+
+    position: int
+    type: int
+    group: str
+    content: str
+    timestamp: int
+    length: int
+
+    @property
+    def cut(self) -> bool:
+        return self.length > len(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which lines are wanted: those of a severity of at least ``level`` that hold ``text``. The
+    letters A to Z count as equal whatever their case. ``LogFilter()`` wants all.
+    """
+
+    level: int = LogType.DEBUG
+    text: str = ""
+
+    @property
+    def plain(self) -> bool:
+        return self.level <= LogType.DEBUG and not self.text
+
+    def wants(self, entry: LogEntry | LogLine) -> bool:
+        """The same question as the store answers, for a line that came by another way."""
+        if entry.type < self.level:
+            return False
+        return _lower(self.text) in _lower(entry.content)
+
+
+_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+
+def _lower(text: str) -> str:
+    """As the databases do it: other letters than A to Z stay as they are."""
+    return text.translate(_LOWER)

@@ -12,6 +12,7 @@ from fyke.domain.contracts import Results, Storage, Transaction, Usage
 from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.model import Attempt, Outcome, Run, RunState, SubtaskState
 from fyke.domain.runs.outcome import millionths, sentence
+from fyke.domain.runs.sampling import note, note_last
 from fyke.domain.runs.transitions import Rules, apply, usage_micros
 from fyke.errors import StaleLease
 
@@ -78,7 +79,10 @@ class Attempts:
 
     def _check_caps(self, tx: Transaction, run_id: str) -> Run | None:
         run = tx.runs.lock(run_id)
-        if run is None or run.state.terminal or run.state in STOPPING:
+        if run is None or run.state.terminal:
+            return run
+        note(tx, run_id)
+        if run.state in STOPPING:
             return run
         event = self._cap_reached(tx, run)
         return run if event is None else apply(tx, self._rules, run, event, "limits")
@@ -170,7 +174,10 @@ class Attempts:
             else Outcome.SUCCEEDED,
             message=first_failure.err_msg if first_failure else "",
         )
-        return apply(tx, self._rules, run, ended, actor)
+        after = apply(tx, self._rules, run, ended, actor)
+        if after is not None and after.state.terminal:
+            note_last(tx, run_id)
+        return after
 
     async def end_lost(self, *, of_node: str | None = None, except_runner: str = "") -> int:
         """End attempts that nobody carries any more; return how many.

@@ -12,8 +12,8 @@ from fyke.storage.sql.tables import attempts
 
 _LIVING = text("outcome IS NULL")
 _RENEW = (
-    "UPDATE attempts SET lease_until = ?, traffic_bytes = ?, cpu_ms = ?, memory_peak_bytes = ?"
-    " WHERE id = ? AND token = ? AND outcome IS NULL"
+    "UPDATE attempts SET lease_until = ?, traffic_bytes = ?, cpu_ms = ?, memory_peak_bytes = ?,"
+    " memory_bytes = ?, rows = ? WHERE id = ? AND token = ? AND outcome IS NULL"
 )
 _ENDING = ("outcome", "err_msg", "rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes")
 
@@ -46,7 +46,8 @@ class AttemptTable:
 
     def renew(self, attempt_id: str, token: int, lease_until: int, usage: Usage) -> bool:
         counters = usage.traffic_bytes, usage.cpu_ms, usage.memory_peak_bytes
-        values = (lease_until, *counters, storable(attempt_id), token)
+        now = usage.memory_bytes, usage.rows
+        values = (lease_until, *counters, *now, storable(attempt_id), token)
         return took_place(self._db.exec_driver_sql(driver_sql(self._db, _RENEW), values))
 
     def start_attempt(self, attempt_id: str, token: int, at: int) -> bool:

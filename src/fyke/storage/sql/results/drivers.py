@@ -44,6 +44,10 @@ class Driver(Protocol):
 
     for_update: str  # appended to a SELECT that must lock what it finds
 
+    def like(self, column: str) -> str:
+        """``LIKE`` with a ``?``, for which only A to Z are the same in both cases."""
+        ...
+
     def begin(self) -> None: ...
     def query(self, sql: str, params: Params = ()) -> list[Any]: ...
     def queries(self, *asked: tuple[str, Params]) -> list[list[Any]]:
@@ -112,6 +116,9 @@ class SqliteDriver:
             connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES_KEPT}")
         else:
             connection.execute("PRAGMA query_only=ON")
+
+    def like(self, column: str) -> str:
+        return f"{column} LIKE ? ESCAPE '!'"
 
     def begin(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")

@@ -39,6 +39,9 @@ class PostgresDriver:
         self._cursor: psycopg.Cursor[Any] = self._connection.cursor(binary=True)
         self._numbered: psycopg.Cursor[Any] | None = None
 
+    def like(self, column: str) -> str:
+        return f"{column} COLLATE \"C\" ILIKE ? ESCAPE '!'"
+
     def begin(self) -> None:
         """Psycopg begins with the first statement."""
         self._numbered = None

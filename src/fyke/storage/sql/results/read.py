@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
-from fyke.domain.logs.model import LogEntry
+from fyke.domain.logs.model import LogEntry, LogFilter, LogLine, LogType
 from fyke.domain.results.model import Header, Row, RunTotals
+from fyke.storage.sql.dialects import storable
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.hidden import HiddenPositions, start_of
 from fyke.storage.sql.results.tables import LAST_POSITION, key, position_of
@@ -26,6 +28,9 @@ _AT = """
     FROM results_rows w JOIN results_attempts a ON a.number = w.attempt WHERE w.id IN ({marks})
 """
 _LOG_COLUMNS = "SELECT id, type, group_name, content, timestamp FROM results_log "
+
+# the escape is no backslash, so that no setting of a database changes what it means
+_ESCAPED = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
 
 SHALLOW = 2000  # up to here counting is quicker than knowing where hidden rows are
 
@@ -124,6 +129,48 @@ def log_after(driver: Driver, run_id: str, position: int, limit: int) -> list[Lo
         (key(run, position), key(run, LAST_POSITION), max(limit, 0)),
     )
     return [LogEntry(position_of(row[0]), *row[1:]) for row in found]
+
+
+def log_count(driver: Driver, run_id: str) -> int:
+    found = driver.query("SELECT log_entries FROM results_runs WHERE run_id = ?", (run_id,))
+    return int(found[0][0]) if found else 0
+
+
+def log_scan(
+    driver: Driver,
+    run_id: str,
+    wanted: LogFilter,
+    *,
+    low: int,
+    high: int,
+    limit: int,
+    cut: int,
+    newest: bool,
+) -> list[LogLine]:
+    run = _run(driver, run_id)
+    if run is None:
+        return []
+    conditions, values = _log_conditions(driver, wanted)
+    order = "DESC" if newest else "ASC"
+    found = driver.query(
+        "SELECT id, type, group_name, substr(content, 1, CAST(? AS INTEGER)), timestamp, "  # noqa: S608
+        f"length(content) FROM results_log WHERE id > ? AND id <= ? {conditions} "
+        f"ORDER BY id {order} LIMIT ?",
+        (max(cut, 0), key(run, low), key(run, high), *values, max(limit, 0)),
+    )
+    lines = [LogLine(position_of(row[0]), *row[1:]) for row in found]
+    return lines[::-1] if newest else lines
+
+
+def _log_conditions(driver: Driver, wanted: LogFilter) -> tuple[str, list[Any]]:
+    conditions, values = "", list[Any]()
+    if wanted.level > LogType.DEBUG:
+        conditions += "AND type >= ? "
+        values.append(wanted.level)
+    if wanted.text:
+        conditions += f"AND {driver.like('content')} "
+        values.append("%" + storable(wanted.text).translate(_ESCAPED) + "%")
+    return conditions, values
 
 
 def _run(driver: Driver, run_id: str) -> int | None:

@@ -17,7 +17,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import Engine
 
-from fyke.domain.logs.model import LogEntry
+from fyke.domain.logs.model import LogEntry, LogFilter, LogLine
 from fyke.domain.results.model import AttemptBatch, Header, Row, RunTotals
 from fyke.errors import Unavailable
 from fyke.kit import backoff
@@ -98,6 +98,26 @@ class SqlResults:
 
     async def log_after(self, run_id: str, position: int, limit: int) -> list[LogEntry]:
         return await self._read(lambda driver: read.log_after(driver, run_id, position, limit))
+
+    async def log_count(self, run_id: str) -> int:
+        return await self._read(lambda driver: read.log_count(driver, run_id))
+
+    async def log_scan(
+        self,
+        run_id: str,
+        wanted: LogFilter,
+        *,
+        low: int,
+        high: int,
+        limit: int,
+        cut: int,
+        newest: bool = False,
+    ) -> list[LogLine]:
+        return await self._read(
+            lambda driver: read.log_scan(
+                driver, run_id, wanted, low=low, high=high, limit=limit, cut=cut, newest=newest
+            )
+        )
 
     async def delete_run(self, run_id: str) -> None:
         """In small steps, with as long a rest after each as it took, so that writers get in."""

@@ -1,0 +1,160 @@
+"""Looking at the log of a run from any place: a page before or behind a position, by severity and
+by text, over all of it and on the server.
+
+A look is bounded in lines, in characters of each line, and in time: what could not be looked at in
+``SECONDS`` is left to the next look, which goes on at the place that the answer names.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.contracts import Results, Storage
+from fyke.domain.logs.model import LogEntry, LogFilter, LogLine
+from fyke.domain.results.access import existing_run, own_run
+from fyke.errors import InvalidFields, NotFound
+
+MOST_LINES = 1_000
+MOST_TEXT = 1_000  # characters that may be searched for
+CUT = 2_000  # characters of a line that a page shows
+SECONDS = 0.25
+_STEP = 20_000  # entries that one statement looks at when only some are wanted
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Lines in order of position.
+
+    ``count``: entries of the whole log at that time. ``reached``: the place to go on from, in the
+    direction of the look: what lies between it and the place asked for has been looked at.
+    ``complete``: nothing is left in that direction, for now.
+    """
+
+    lines: list[LogLine]
+    count: int
+    reached: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogPlace:
+    """Where to look: behind ``after``, or before ``before``, or with neither at the end."""
+
+    after: int | None = None
+    before: int | None = None
+
+
+class LogReading:
+    """The logs of all runs by pages, each seen only by its own account."""
+
+    def __init__(self, storage: Storage, results: Results) -> None:
+        self._storage = storage
+        self._results = results
+
+    async def page(
+        self,
+        caller: Caller,
+        run_id: str,
+        place: LogPlace = LogPlace(),
+        wanted: LogFilter = LogFilter(),  # noqa: B008 - frozen
+        *,
+        limit: int = MOST_LINES,
+        cut: int = CUT,
+    ) -> LogPage:
+        """Raises ``RunNotFound``, also for another account's run, and ``InvalidFields``."""
+        await self._storage.read(lambda tx: own_run(tx, caller, run_id))
+        return await self.page_of(run_id, place, wanted, limit=limit, cut=cut)
+
+    async def page_of(
+        self,
+        run_id: str,
+        place: LogPlace,
+        wanted: LogFilter,
+        *,
+        limit: int = MOST_LINES,
+        cut: int = CUT,
+    ) -> LogPage:
+        """As ``page``. Knows no caller: for those who have already been let in."""
+        if len(wanted.text) > MOST_TEXT:
+            raise InvalidFields(f"search must have at most {MOST_TEXT} characters")
+        limit = min(max(limit, 1), MOST_LINES)
+        count = await self._results.log_count(run_id)
+        look = _Look(self._results, run_id, wanted, limit, cut)
+        if place.after is not None:
+            return await look.forward(min(max(place.after, 0), count), count)
+        before = count + 1 if place.before is None else min(max(place.before, 1), count + 1)
+        return await look.backward(before, count)
+
+    async def line(self, caller: Caller, run_id: str, position: int) -> LogEntry:
+        """One whole line. Raises ``RunNotFound`` and ``NotFound``."""
+        await self._storage.read(lambda tx: own_run(tx, caller, run_id))
+        return await self.line_of(run_id, position)
+
+    async def line_of(self, run_id: str, position: int) -> LogEntry:
+        """As ``line``, for those who have already been let in. Raises ``NotFound``."""
+        await self._storage.read(lambda tx: existing_run(tx, run_id))
+        if position >= 1:
+            found = await self._results.log_after(run_id, position - 1, 1)
+            if found and found[0].position == position:
+                return found[0]
+        raise NotFound(f"The log of this run has no line {position}")
+
+
+class _Look:
+    """One look, in steps of which each is one statement."""
+
+    def __init__(
+        self, results: Results, run_id: str, wanted: LogFilter, limit: int, cut: int
+    ) -> None:
+        self._results = results
+        self._run_id = run_id
+        self._wanted = wanted
+        self._limit = limit
+        self._cut = cut
+        self._until = time.monotonic() + SECONDS
+
+    @property
+    def _step(self) -> int:
+        """Where every line is wanted, no more need be looked at than are shown."""
+        return self._limit if self._wanted.plain else _STEP
+
+    async def forward(self, low: int, count: int) -> LogPage:
+        lines: list[LogLine] = []
+        reached = low
+        while reached < count:
+            high = min(reached + self._step, count)
+            lines += await self._scan(reached, high, len(lines), newest=False)
+            reached = high
+            if len(lines) >= self._limit:
+                reached = lines[-1].position
+                break
+            if time.monotonic() > self._until:
+                break
+        return LogPage(lines, count, reached, reached >= count)
+
+    async def backward(self, before: int, count: int) -> LogPage:
+        lines: list[LogLine] = []
+        reached = before
+        while reached > 1:
+            low = max(reached - 1 - self._step, 0)
+            lines = await self._scan(low, reached - 1, len(lines), newest=True) + lines
+            reached = low + 1
+            if len(lines) >= self._limit:
+                reached = lines[0].position
+                break
+            if time.monotonic() > self._until:
+                break
+        return LogPage(lines, count, reached, reached <= 1)
+
+    async def _scan(self, low: int, high: int, have: int, *, newest: bool) -> list[LogLine]:
+        return await self._results.log_scan(
+            self._run_id,
+            self._wanted,
+            low=low,
+            high=high,
+            limit=self._limit - have,
+            cut=self._cut,
+            newest=newest,
+        )

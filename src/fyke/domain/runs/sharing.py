@@ -1,0 +1,122 @@
+"""Links under which people without an account may look at one run: made, revoked, opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.rights import require_editor
+from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.results.access import own_run
+from fyke.domain.runs.model import Run
+from fyke.domain.runs.share import Share, share_id_in, token_of
+from fyke.errors import InvalidFields, NotFound, Refused
+from fyke.kit.ids import new_ulid
+
+MOST_DAYS = 365
+MOST_SHARES = 50  # of one run
+_DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a link opens: the run, the title of its worker, and what else may be seen."""
+
+    share: Share
+    run: Run
+    worker_title: str
+    now: int
+
+
+class Shares:
+    """The shared runs of all accounts. ``master``: the secret that signs the links."""
+
+    def __init__(self, storage: Storage, master: bytes) -> None:
+        self._storage = storage
+        self._master = master
+
+    async def make(
+        self, caller: Caller, run_id: str, *, days: int, rows: bool, log: bool
+    ) -> tuple[Share, str]:
+        """A new link for the caller's run and its token.
+
+        Raises ``Forbidden`` for viewers, ``RunNotFound``, ``InvalidFields``, and ``Refused`` when
+        the run has too many of them.
+        """
+        require_editor(caller, "Sharing runs")
+        if not 1 <= days <= MOST_DAYS:
+            raise InvalidFields(f"days must be 1 to {MOST_DAYS}")
+
+        def work(tx: Transaction) -> Share:
+            own_run(tx, caller, run_id)
+            valid = [one for one in tx.shares.of_run(run_id) if one.valid(tx.now)]
+            if len(valid) >= MOST_SHARES:
+                raise Refused(
+                    f"A run has at most {MOST_SHARES} share links; revoke one that is not needed"
+                )
+            share = Share(
+                id=new_ulid(),
+                account_id=caller.account_id,
+                run_id=run_id,
+                made_by=caller.user_id,
+                rows=rows,
+                log=log,
+                created_at=tx.now,
+                expires_at=tx.now + days * _DAY_MS,
+                revoked_at=0,
+            )
+            tx.shares.add(share)
+            return share
+
+        share = await self._storage.write(work)
+        return share, token_of(self._master, share.id)
+
+    async def of_run(self, caller: Caller, run_id: str) -> list[tuple[Share, str]]:
+        """The links of the caller's run that still open it, the newest first, with their tokens.
+
+        Viewers see none: whoever has a token can hand the run on. Raises ``RunNotFound``.
+        """
+        require_editor(caller, "Seeing share links")
+
+        def work(tx: Transaction) -> list[Share]:
+            own_run(tx, caller, run_id)
+            return [one for one in tx.shares.of_run(run_id) if one.valid(tx.now)]
+
+        found = await self._storage.read(work)
+        return [(share, token_of(self._master, share.id)) for share in found]
+
+    async def revoke(self, caller: Caller, share_id: str) -> Share:
+        """Let a link open nothing any more; well done again when it did not already.
+
+        Raises ``Forbidden`` for viewers and ``NotFound``, also for another account's.
+        """
+        require_editor(caller, "Revoking share links")
+
+        def work(tx: Transaction) -> Share:
+            share = tx.shares.get(share_id)
+            if share is None or share.account_id != caller.account_id:
+                raise NotFound("Share link does not exist")
+            tx.shares.revoke(share_id, tx.now)
+            return share
+
+        return await self._storage.write(work)
+
+    async def open(self, token: str) -> Shared:
+        """What the link leads to. Raises ``NotFound`` in the same words for every link that opens
+        nothing: not ours, expired, revoked, or of a run that is gone.
+        """
+        share_id = share_id_in(self._master, token)
+
+        def work(tx: Transaction) -> Shared | None:
+            share = tx.shares.get(share_id) if share_id else None
+            run = tx.runs.get(share.run_id) if share and share.valid(tx.now) else None
+            if share is None or run is None:
+                return None
+            worker = tx.workers.get(run.worker_id)
+            title = (worker.title or worker.name) if worker else ""
+            return Shared(share, run, title, tx.now)
+
+        found = await self._storage.read(work)
+        if found is None:
+            raise NotFound("This link opens nothing: it has expired, or was revoked")
+        return found

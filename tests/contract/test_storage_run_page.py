@@ -1,0 +1,102 @@
+"""The contract of what belongs to the page of one run: the curve of its use, and share links."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.contracts import Room, Transaction, Usage
+from fyke.domain.runs.model import Outcome
+from fyke.domain.runs.sample import MOST, Sample, Span
+from fyke.domain.runs.share import Share
+from support import records
+
+pytestmark = pytest.mark.anyio
+State = Any
+ROOM = Room(100, 10**6, 100)
+
+
+async def a_run(state: State, parts: int = 2) -> tuple[Any, list[Any]]:
+    def work(tx: Transaction) -> tuple[Any, list[Any]]:
+        owner, worker = records.seed(tx)
+        run = records.seed_run(tx, owner, worker, parts)
+        return run, tx.runs.lease("r1", ROOM, tx.now + 60_000)
+
+    run, leases = await state.write(work)
+    return run, leases
+
+
+async def test_a_point_adds_up_what_the_attempts_reported_last(state: State) -> None:
+    run, (first, second) = await a_run(state)
+    usage = Usage(traffic_bytes=7, cpu_ms=20, memory_peak_bytes=900, memory_bytes=800, rows=3)
+
+    def report(tx: Transaction) -> Sample:
+        for lease in (first, second):
+            assert tx.runs.renew(lease.attempt.id, lease.attempt.token, tx.now + 1, usage)
+        assert not tx.runs.renew(first.attempt.id, 99, tx.now + 1, Usage(10**9, 10**9))
+        return tx.samples.measure(run.id, 5)
+
+    assert await state.write(report) == Sample(run.id, 5, 40, 1600, 14, 6)
+    ended = replace(first.attempt, outcome=Outcome.SUCCEEDED, rows=4, cpu_ms=30, traffic_bytes=8)
+
+    def end(tx: Transaction) -> Sample:
+        assert tx.runs.end_attempt(ended)
+        return tx.samples.measure(run.id, 6)
+
+    # what has ended holds no memory any more
+    assert await state.write(end) == Sample(run.id, 6, 50, 800, 15, 7)
+
+
+async def test_points_are_read_in_order_and_every_second_one_can_go(state: State) -> None:
+    run, _ = await a_run(state)
+    points = [Sample(run.id, at, at, 1, 2, 3) for at in range(100, 107)]
+
+    def fill(tx: Transaction) -> Span:
+        assert tx.samples.span(run.id) == Span()
+        for point in reversed(points):
+            tx.samples.add(point)
+        return tx.samples.span(run.id)
+
+    assert await state.write(fill) == Span(7, 100, 106)
+    assert await state.read(lambda tx: tx.samples.of_run(run.id)) == points
+    await state.write(lambda tx: tx.samples.thin(run.id))
+    assert await state.read(lambda tx: tx.samples.of_run(run.id)) == points[::2]
+
+
+async def test_points_and_links_go_with_their_run(state: State) -> None:
+    run, _ = await a_run(state)
+    share = Share(records.ordered_id(), run.account_id, run.id, "u", True, False, 1, 2, 0)
+
+    def fill(tx: Transaction) -> None:
+        tx.samples.add(Sample(run.id, 1, 1, 1, 1, 1))
+        tx.shares.add(share)
+
+    await state.write(fill)
+    await state.write(lambda tx: tx.runs.delete(run.id))
+    assert await state.read(lambda tx: tx.samples.of_run(run.id)) == []
+    assert await state.read(lambda tx: tx.shares.get(share.id)) is None
+
+
+async def test_a_link_is_revoked_once(state: State) -> None:
+    run, _ = await a_run(state)
+    old, new = (
+        Share(records.ordered_id(), run.account_id, run.id, "u", True, False, at, at + 9, 0)
+        for at in (1, 2)
+    )
+
+    def fill(tx: Transaction) -> list[Share]:
+        tx.shares.add(old)
+        tx.shares.add(new)
+        return tx.shares.of_run(run.id)
+
+    assert await state.write(fill) == [new, old]
+    assert await state.write(lambda tx: tx.shares.revoke(old.id, 5))
+    assert not await state.write(lambda tx: tx.shares.revoke(old.id, 6))
+    assert await state.read(lambda tx: tx.shares.get(old.id)) == replace(old, revoked_at=5)
+    assert await state.read(lambda tx: tx.shares.get("nothing")) is None
+
+
+def test_so_many_points_fit_into_one_statement() -> None:
+    assert MOST // 2 < 500  # thinning names them; SQLite takes 999 names at its oldest

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fyke.domain.logs.ansi import CLASSES, MOST_LINK, Span, linked, plain, spans
+
+
+def test_text_without_sequences_is_one_stretch() -> None:
+    assert spans("just words\n\tand more") == [Span("just words\n\tand more")]
+    assert spans("") == []
+
+
+def test_colours_and_weights_become_names() -> None:
+    found = spans("a\x1b[31;1mred\x1b[0m b\x1b[92;44mon\x1b[39;49mc\x1b[3;4md\x1b[23me")
+    assert found == [
+        Span("a"),
+        Span("red", ("ansi-red", "ansi-bold")),
+        Span(" b"),
+        Span("on", ("ansi-bright-green", "ansi-on-blue")),
+        Span("c"),
+        Span("d", ("ansi-italic", "ansi-underline")),
+        Span("e", ("ansi-underline",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "params, name",
+    [
+        ("38;5;1", "ansi-red"),
+        ("38;5;9", "ansi-bright-red"),
+        ("38;5;196", "ansi-bright-red"),
+        ("38;5;255", "ansi-white"),
+        ("38;2;0;200;0", "ansi-green"),
+        ("38:2:0:0:238", "ansi-blue"),
+        ("48;2;0;0;0", "ansi-on-black"),
+    ],
+)
+def test_every_colour_is_one_of_sixteen(params: str, name: str) -> None:
+    assert spans(f"\x1b[{params}mx") == [Span("x", (name,))]
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [
+        "\x1b[2J", "\x1b[10;10H", "\x1b[?1049h", "\x1b]0;title\x07", "\x1b]8;;javascript:x\x1b\\",
+        "\x1bPdevice\x1b\\", "\x1bc", "\x1b(0", "\x9b31m", "\x07", "\x08\x08", "\x00", "\u202e",
+        "\x1b[38;5m", "\x1b[38;2;1m", "\x1b[999m", "\x1b[=5m", "\x9dtitle\x9c",
+    ],
+)  # fmt: skip
+def test_everything_else_is_dropped(sequence: str) -> None:
+    found = spans(f"a{sequence}b")
+    assert "".join(span.text for span in found) == "ab" == plain(f"a{sequence}b")
+
+
+@pytest.mark.parametrize("end", ["\x1b[31", "\x1b]0;never ends", "\x1b", "\x9b3", "\x1bPx"])
+def test_a_sequence_that_was_cut_off_leaves_nothing(end: str) -> None:
+    assert spans("word" + end) == [Span("word")]
+
+
+def test_addresses_are_links_to_what_they_show() -> None:
+    text = "see https://a.example/b?c=1&d=(e). Or (http://x.example:8080/y), done"
+    found = linked(text)
+    assert [span.text for span in found if span.href] == [
+        "https://a.example/b?c=1&d=(e)",
+        "http://x.example:8080/y",
+    ]
+    assert all(span.href in ("", span.text) for span in found)
+    assert "".join(span.text for span in found) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "https://",
+        "http://...",
+        "https://bank.example@evil.example/",
+        "https://a.example/" + "x" * MOST_LINK,
+        "ftp://a.example",
+    ],
+)
+def test_what_is_no_plain_address_is_no_link(text: str) -> None:
+    assert linked(text) == [Span(text)]
+
+
+def test_a_colour_within_an_address_parts_it() -> None:
+    found = spans("\x1b[32mhttps://a.example/\x1b[0mpath")
+    assert found == [
+        Span("https://a.example/", ("ansi-green",), "https://a.example/"),
+        Span("path"),
+    ]
+
+
+@given(st.text(alphabet="\x1b\x9b[];0123mH?<>&\"' a\x07\x9d\x00:/htps.@()\n\t\u202e", max_size=300))
+def test_no_text_gets_power(text: str) -> None:
+    found = spans(text)
+    for span in found:
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", span.text)
+        assert CLASSES.issuperset(span.classes)
+        assert not span.href or re.match("https?://", span.href)
+    assert "".join(span.text for span in found) == plain(text)
+
+
+def test_a_hostile_megabyte_takes_no_time() -> None:
+    for unit in ("\x1b[", "\x1b]", "\x1b[31mx", "http://", "http://a)", "\x1b[1;2;3;"):
+        text = unit * (2**20 // len(unit))
+        begin = time.process_time()
+        spans(text)
+        assert time.process_time() - begin < 5
