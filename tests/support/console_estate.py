@@ -1,0 +1,76 @@
+"""An account with something of everything, for looking at pages: see ``script/screenshots``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fyke.domain.runs.model import Origin, Outcome
+from fyke.domain.runs.service import StartRequest
+from support.house import House
+
+SITE = "https://example.org"
+
+
+@dataclass
+class Estate:
+    """Names of what was made, for the parameters of paths."""
+
+    worker: str = ""  # owner/name
+    runs: dict[str, str] = field(default_factory=dict)  # by state
+
+    def addresses(self) -> dict[str, str]:
+        """For each page's path with parameters one address, and more where a state matters."""
+        return {
+            "/w/{owner}/{name}": f"/w/{self.worker}",
+            "/runs/{id}": f"/runs/{self.runs['succeeded']}",
+        }
+
+
+async def seed(house: House) -> Estate:
+    """Fill the owner's account."""
+    await house.beat()
+    estate = Estate()
+    worker = await house.publish("reader")
+    await house.publish("price-watch")
+    estate.worker = worker.path
+    ends = {
+        "succeeded": (Outcome.SUCCEEDED, ""),
+        "empty": (Outcome.SUCCEEDED, ""),
+        "failed": (Outcome.EXIT_CODE, "the Worker ended with exit code 1"),
+        "timeout": (Outcome.TIMEOUT, "the run took longer than 30 s"),
+    }
+    for name, (outcome, message) in ends.items():
+        estate.runs[name] = await start(house, worker.id)
+        rows = (
+            []
+            if name == "empty"
+            else [
+                {
+                    "url": f"{SITE}/{n}",
+                    "title": f"Page number {n}",
+                    "price": 9.5 + n,
+                    "ok": n % 3 > 0,
+                }
+                for n in range(60)
+            ]
+        )
+        log = [f"fetched {SITE}/{n} in {n * 7 % 90} ms" for n in range(80)]
+        await house.carry_out(rows, outcome, message, log=log)
+    estate.runs["running"] = await start(house, worker.id)
+    for lease in await house.begin():
+        await house.push(lease, [{"url": SITE, "title": "A page"}], log=["started"])
+    estate.runs["ready"] = await start(house, worker.id)
+    return estate
+
+
+async def start(house: House, worker_id: str) -> str:
+    body = {
+        "parameters": {
+            "system": {},
+            "custom": {"urls": [{"url": f"{SITE}/a"}], "max_results": 20},
+        }
+    }
+    run = await house.services.runs.start(
+        house.owner, StartRequest(worker_id, None, body, "", Origin.WEB)
+    )
+    return run.id

@@ -1,0 +1,78 @@
+"""Pictures of pages: what ``script/screenshots`` runs."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from fyke.console.compose import build_console
+from fyke.telemetry.logging import configure
+from support.browser import PHONE, WIDE, chromium, tab
+from support.console_estate import Estate, seed
+from support.house import SECRET, make_templates
+from support.pages import sign_in
+from support.served import Served, served
+
+FACES = {
+    "light-1280": (WIDE, False),
+    "dark-1280": (WIDE, True),
+    "light-375": (PHONE, False),
+    "dark-375": (PHONE, True),
+}
+
+
+def main(arguments: list[str]) -> int:
+    configure("console", "error")
+    out = Path(arguments[0])
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        templates = Path(folder) / "templates"
+        templates.mkdir()
+        data = Path(folder) / "data"
+        data.mkdir()
+        with served(data, make_templates(templates), rate_limit=0) as server:
+            estate = server.do(seed(server.house))
+            token = server.do(sign_in(server.house.services.sessions, server.house))
+            for address in arguments[1:] or addresses(server, estate):
+                take(browser, server.base_url, token, address, out)
+    return 0
+
+
+def addresses(server: Served, estate: Estate) -> list[str]:
+    """One address for each page there is; a page of which the estate knows none is told."""
+    from fyke.console.app import ConsoleConfig
+
+    console = build_console(server.house.services, ConsoleConfig(SECRET, rate_limit=0))
+    known = estate.addresses()
+    found: list[str] = []
+    for page in console.pages:
+        if page.method != "GET" or page.part:
+            continue
+        address = known.get(page.path, page.path)
+        if "{" in address:
+            print(f"no address for {page.path}: add one to support/console_estate.py")
+            continue
+        found.append(address)
+    return found
+
+
+def take(browser: Browser, base_url: str, token: str, address: str, out: Path) -> None:
+    name = re.sub(r"[^A-Za-z0-9]+", "-", address).strip("-") or "overview"
+    for face, (size, dark) in FACES.items():
+        with tab(browser, base_url, token, size=size, dark=dark) as (page, watch):
+            page.goto(address)
+            page.wait_for_load_state("load")
+            page.screenshot(path=str(out / f"{name}.{face}.png"), full_page=True)
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            told = [*watch.errors, *watch.foreign]
+            if wide > size["width"]:
+                told.append(f"scrolls sideways: {wide} px")
+            print(f"{address} {face}: {'; '.join(told) or 'fine'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
