@@ -17,7 +17,8 @@ from typing import Any
 
 from argon2 import PasswordHasher
 
-from fyke.api.app import ApiConfig, build_app
+from fyke.api.app import ApiConfig, add_pages, build_app
+from fyke.console.api_door import Api
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
 from fyke.domain.accounts.audit import AuditLog
@@ -29,26 +30,35 @@ from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.accounts.users import Users
 from fyke.domain.billing.pricing import Prices
+from fyke.domain.billing.usage import UsageReports
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Lease, Room, RunnerInfo, Usage, output_topic
+from fyke.domain.health import Disk, Health, ProxyReport
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.logs.service import RunLogs
+from fyke.domain.overview import Overview
+from fyke.domain.queue.board import QueueBoard
 from fyke.domain.queue.service import RunQueue
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.model import AttemptBatch, Header, PushedRow
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.following import Following
+from fyke.domain.runs.lists import RunLists
 from fyke.domain.runs.model import Outcome
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.transitions import Rules
+from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.services import Services
 from fyke.domain.tasks.service import Tasks
+from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.model import VersionState, Worker
+from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
 from fyke.kit.addresses import AddressRules
@@ -71,6 +81,13 @@ SCHEMA: dict[str, Any] = {
         {"name": "max_results", "type": "integer", "editor": "number"},
     ],
 }
+
+
+DISK = Disk(free=80 * 2**30, total=100 * 2**30, floor=2**30)
+
+
+async def _proxies() -> list[ProxyReport]:
+    return [ProxyReport("US", "proxy.example:1080", 12, "")]
 
 
 def make_templates(folder: Path) -> Path:
@@ -96,8 +113,13 @@ class House:
 
     def app(self, **config: Any) -> Any:
         values: dict[str, Any] = {"master_secret": SECRET, "rate_limit": 0} | config
-        console = build_console(self.services, ConsoleConfig(SECRET, rate_limit=0))
-        return build_app(self.services, ApiConfig(**values), pages=console)
+        app = build_app(self.services, ApiConfig(**values))
+        console = build_console(
+            self.services, ConsoleConfig(SECRET, rate_limit=0), Api(app, app.openapi)
+        )
+        add_pages(app, console)
+        app.state.console = console
+        return app
 
     async def publish(
         self,
@@ -210,7 +232,8 @@ async def open_house(
         default_region="",
     )
     clock = SystemClock()
-    workers = Workers(storage, FilesystemBlobs(folder / "blobs"), clock)
+    blobs = FilesystemBlobs(folder / "blobs")
+    workers = Workers(storage, blobs, clock)
     pages = RunResults(storage, results, folder)
     accounts = Accounts(storage, clock)
     # as slow as real ones are, hashes would take minutes of a suite
@@ -218,6 +241,9 @@ async def open_house(
     sessions = Sessions(storage, clock, passwords)
     runs = Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(())))
     spool = Spool(folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900)
+    lists = RunLists(storage, results, rules)
+    waiting = Waiting(storage)
+    queue = RunQueue(storage, runs, rules.prices)
     services = Services(
         accounts=accounts,
         sessions=sessions,
@@ -227,11 +253,20 @@ async def open_house(
         audit=AuditLog(storage),
         workers=workers,
         removal=WorkerRemoval(storage, rules),
+        history=VersionHistory(storage, blobs),
+        output_fields=OutputFields(storage, pages),
         catalog=Catalog(storage),
         tasks=Tasks(storage, workers),
         schedules=Schedules(storage),
         runs=runs,
-        queue=RunQueue(storage, runs, rules.prices),
+        lists=lists,
+        bulk=RunBulk(runs, lists),
+        waiting=waiting,
+        queue=queue,
+        board=QueueBoard(storage, queue, waiting, lists),
+        usage=UsageReports(storage),
+        overview=Overview(storage),
+        health=Health(storage, lambda: DISK, _proxies),
         results=pages,
         exports=Exports(storage, pages, clock, folder),
         logs=RunLogs(storage, results),

@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator
 
 import uvicorn
 
-from fyke.api.app import ApiConfig, build_app
+from fyke.api.app import ApiConfig, add_pages, build_app
 from fyke.api.protocol import LimitedProtocol
 from fyke.api.ratelimit import RateShare
 from fyke.app.folder import disk_shortage, master_secret
+from fyke.app.health import ProxyProbe, disk
 from fyke.app.house import House, open_house
+from fyke.console.api_door import Api
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
 from fyke.domain.accounts.audit import AuditLog
@@ -25,21 +27,31 @@ from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.accounts.users import Users
+from fyke.domain.billing.usage import UsageReports
 from fyke.domain.callbacks.places import AT_ONCE
 from fyke.domain.callbacks.url import CallbackRules
+from fyke.domain.catalog.categories import DEFAULT, Categories
 from fyke.domain.catalog.service import Catalog
+from fyke.domain.health import Health
 from fyke.domain.logs.service import RunLogs
+from fyke.domain.overview import Overview
+from fyke.domain.queue.board import QueueBoard
 from fyke.domain.queue.service import RunQueue
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.following import Following
+from fyke.domain.runs.lists import RunLists
 from fyke.domain.runs.service import Runs
+from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.firing import Firing
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.services import Services
 from fyke.domain.tasks.service import Tasks
+from fyke.domain.workers.history import VersionHistory
+from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
 from fyke.errors import Unavailable
@@ -64,8 +76,8 @@ async def serve_server(settings: Settings, listener: socket.socket) -> None:
         spool = _spool(settings)
         share = RateShare()
         services = _services(house, spool)
-        console = build_console(services, _console_config(settings))
-        app = build_app(services, _api_config(settings), share=share, pages=console)
+        app = build_app(services, _api_config(settings), share=share)
+        add_pages(app, build_console(services, _console_config(settings), Api(app, app.openapi)))
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -165,6 +177,9 @@ def _services(house: House, spool: Spool) -> Services:
     workers = make_workers(house)
     results = RunResults(house.storage, house.results, house.settings.scratch_dir)
     runs = make_runs(house)
+    lists = RunLists(house.storage, house.results, house.rules)
+    waiting = Waiting(house.storage)
+    queue = RunQueue(house.storage, runs, house.rules.prices)
     accounts = Accounts(
         house.storage,
         SystemClock(),
@@ -182,11 +197,20 @@ def _services(house: House, spool: Spool) -> Services:
         audit=AuditLog(house.storage),
         workers=workers,
         removal=WorkerRemoval(house.storage, house.rules),
-        catalog=Catalog(house.storage),
+        history=VersionHistory(house.storage, house.blobs),
+        output_fields=OutputFields(house.storage, results),
+        catalog=Catalog(house.storage, Categories(house.settings.categories or DEFAULT)),
         tasks=Tasks(house.storage, workers),
         schedules=Schedules(house.storage),
         runs=runs,
-        queue=RunQueue(house.storage, runs, house.rules.prices),
+        lists=lists,
+        bulk=RunBulk(runs, lists),
+        waiting=waiting,
+        queue=queue,
+        board=QueueBoard(house.storage, queue, waiting, lists),
+        usage=UsageReports(house.storage),
+        overview=Overview(house.storage),
+        health=_health(house),
         results=results,
         exports=Exports(house.storage, results, SystemClock(), house.settings.scratch_dir),
         logs=RunLogs(house.storage, house.results),
@@ -194,6 +218,11 @@ def _services(house: House, spool: Spool) -> Services:
         following=Following(house.storage, house.results, runs, house.doorbell),
         storage=house.storage,
     )
+
+
+def _health(house: House) -> Health:
+    settings = house.settings
+    return Health(house.storage, lambda: disk(settings), ProxyProbe(settings.egress_upstreams))
 
 
 def _console_config(settings: Settings) -> ConsoleConfig:

@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_operator
 from fyke.domain.contracts import RunnerInfo, Storage, Transaction
+from fyke.domain.runs.model import RunState
 from fyke.domain.runs.service import RUNNER_SILENCE_MS
+from fyke.domain.schedules.model import Schedule
+from fyke.domain.tasks.model import Task
 from fyke.domain.workers.model import Worker
+
+DAY_MS = 86_400_000
+RECENT_RUNS = 200  # of which the workers count as recently used
+_BUSY = (RunState.RUNNING, RunState.ENDING, RunState.ABORTING)
+
+
+@dataclass(frozen=True, slots=True)
+class RunsNow:
+    """How many runs of the account are under way, wait for room, and are held in the queue;
+    ``ever`` is how many there are in all.
+    """
+
+    busy: int
+    waiting: int
+    held: int
+    ever: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastDay:
+    """What became of the runs that were started since ``since`` (ms)."""
+
+    since: int
+    succeeded: int
+    failed: int
+    aborted: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class NextRun:
+    """A schedule that will fire, with its task and the worker of that."""
+
+    schedule: Schedule
+    task: Task
+    worker: Worker | None
 
 
 class Overview:
@@ -28,6 +69,60 @@ class Overview:
     async def a_runner_is_alive(self) -> bool:
         """Raises ``Unavailable`` when the storage does not answer."""
         return bool(await self._storage.read(_alive))
+
+    async def now(self, caller: Caller) -> RunsNow:
+        """Counted as runs come and go, not by looking at them."""
+
+        def work(tx: Transaction) -> RunsNow:
+            states = tx.run_lists.states(caller.account_id)
+            held, _ = tx.queue.page(caller.account_id, True, offset=0, limit=1)
+            return RunsNow(
+                busy=sum(states.get(state, 0) for state in _BUSY),
+                waiting=states.get(RunState.READY, 0),
+                held=held,
+                ever=sum(states.values()),
+            )
+
+        return await self._storage.read(work)
+
+    async def last_day(self, caller: Caller) -> LastDay:
+        """Of the last 24 hours."""
+
+        def work(tx: Transaction) -> LastDay:
+            since = tx.now - DAY_MS
+            states = tx.run_lists.states_since(caller.account_id, since)
+            return LastDay(
+                since=since,
+                succeeded=states.get(RunState.SUCCEEDED, 0),
+                failed=states.get(RunState.FAILED, 0),
+                aborted=states.get(RunState.ABORTED, 0),
+                open=sum(n for state, n in states.items() if not state.terminal),
+            )
+
+        return await self._storage.read(work)
+
+    async def next_runs(self, caller: Caller, most: int) -> list[NextRun]:
+        """What schedules will start, the earliest first."""
+
+        def work(tx: Transaction) -> list[NextRun]:
+            found = []
+            for schedule in tx.schedules.coming(caller.account_id, most):
+                task = tx.tasks.get(schedule.task_id)
+                if task is not None:
+                    found.append(NextRun(schedule, task, tx.workers.get(task.worker_id)))
+            return found
+
+        return await self._storage.read(work)
+
+    async def recent_workers(self, caller: Caller, most: int) -> list[Worker]:
+        """The workers of the newest runs that are still there, the one used last first."""
+
+        def work(tx: Transaction) -> list[Worker]:
+            refs = tx.run_lists.recent_workers(caller.account_id, RECENT_RUNS)
+            found = (tx.workers.get(ref) for ref in refs)
+            return [worker for worker in found if worker and not worker.deleted_at][:most]
+
+        return await self._storage.read(work)
 
 
 def _alive(tx: Transaction) -> list[RunnerInfo]:

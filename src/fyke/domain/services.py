@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fyke.domain.accounts.audit import AuditLog
 from fyke.domain.accounts.links import Links
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
+from fyke.domain.accounts.users import Users
+from fyke.domain.billing.usage import UsageReports
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Storage
+from fyke.domain.health import Health
 from fyke.domain.logs.service import RunLogs
+from fyke.domain.overview import Overview
+from fyke.domain.queue.board import QueueBoard
 from fyke.domain.queue.service import RunQueue
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
+from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.following import Following
+from fyke.domain.runs.lists import RunLists
 from fyke.domain.runs.service import Runs
+from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.tasks.service import Tasks
+from fyke.domain.workers.history import VersionHistory
+from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
 
@@ -31,13 +42,24 @@ class Services:
     sessions: Sessions
     links: Links
     profiles: Profiles
+    users: Users
+    audit: AuditLog
     workers: Workers
     removal: WorkerRemoval
+    history: VersionHistory
+    output_fields: OutputFields
     catalog: Catalog
     tasks: Tasks
     schedules: Schedules
     runs: Runs
+    lists: RunLists
+    bulk: RunBulk
+    waiting: Waiting
     queue: RunQueue
+    board: QueueBoard
+    usage: UsageReports
+    overview: Overview
+    health: Health
     results: RunResults
     exports: Exports
     logs: RunLogs

@@ -16,6 +16,7 @@ from fyke.domain.runs.model import Run, RunState
 from fyke.errors import InvalidRequest
 
 MOST_DAYS = 366  # of one question
+_YEARS = 1990, 2200
 
 
 def note_end(tx: Transaction, run: Run) -> None:
@@ -78,14 +79,14 @@ def day_of(number: int) -> date:
 
 def day_named(text: str, field: str) -> date:
     """The day written as ``2026-11-24``. Raise ``InvalidRequest`` with the name of the field."""
+    typed = text.strip()
     try:
-        return date.fromisoformat(text.strip()) if len(text.strip()) == 10 else _refuse(field, text)
+        day = date.fromisoformat(typed)
     except ValueError:
-        return _refuse(field, text)
-
-
-def _refuse(field: str, text: str) -> date:
-    raise InvalidRequest(f"{field}: {text[:20]!r} is no day; write it as 2026-11-24")
+        day = date.min
+    if len(typed) != 10 or not _YEARS[0] <= day.year <= _YEARS[1]:
+        raise InvalidRequest(f"{field}: {typed[:20]!r} is no day; write it as 2026-11-24")
+    return day
 
 
 def checked_range(first: date, last: date) -> None:

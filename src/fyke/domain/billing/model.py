@@ -84,3 +84,8 @@ class UsageSums:
         return UsageSums(
             *(getattr(self, f.name) + getattr(other, f.name) for f in fields(UsageSums))
         )
+
+    def __sub__(self, other: UsageSums) -> UsageSums:
+        return UsageSums(
+            *(getattr(self, f.name) - getattr(other, f.name) for f in fields(UsageSums))
+        )

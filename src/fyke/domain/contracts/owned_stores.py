@@ -196,6 +196,10 @@ class ScheduleStore(Protocol):
         """The earliest next time of all."""
         ...
 
+    def coming(self, account_id: str, limit: int) -> list[Schedule]:
+        """Those of the account that have a next time, the earliest first."""
+        ...
+
     def advance(self, before: Schedule, after: Schedule) -> bool:
         """Write what a fire changes (``enabled``, ``next_at``, ``missed``, ``last_error``,
         ``last_fired_at``) unless revision or next time are no longer those of ``before``. Of two

@@ -189,9 +189,17 @@ class QueueStore(Protocol):
     def get(self, item_id: str) -> QueueItem | None: ...
     def numbered(self, number: int) -> QueueItem | None: ...
     def page(
-        self, account_id: str, waiting: bool | None, *, offset: int, limit: int
+        self,
+        account_id: str,
+        waiting: bool | None,
+        *,
+        offset: int,
+        limit: int,
+        oldest_first: bool = False,
     ) -> tuple[int, list[QueueItem]]:
-        """Total count, and one page, newest first; ``waiting`` None means all."""
+        """Total count, and one page, newest first unless asked otherwise; ``waiting`` None means
+        all.
+        """
         ...
 
     def explain(self, item_id: str, reason: str) -> bool:

@@ -14,6 +14,8 @@ import json
 import re
 from dataclasses import dataclass, replace
 
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.pricing import Prices
@@ -24,6 +26,7 @@ from fyke.domain.runs.admission import beyond_plan
 from fyke.domain.runs.model import Origin, Run
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.runs.start_keys import Started, claim, gone, known
+from fyke.domain.runs.summary import summary_of_start
 from fyke.domain.workers.lookup import refuse_deleted
 from fyke.domain.workers.model import Worker
 from fyke.errors import (
@@ -71,11 +74,12 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An item with its worker, and why it waits now."""
+    """An item with its worker, why it waits now, and its input in one line."""
 
     item: QueueItem
     worker: Worker | None
     reason: str
+    summary: str = ""
 
 
 class RunQueue:
@@ -126,6 +130,7 @@ class RunQueue:
                 "activate or release some of them"
             )
         dated = replace(item, reason=self._too_poor(tx, run), created_at=tx.now)
+        record(tx, caller, Act.RUN_QUEUED, item.id)
         return replace(dated, number=tx.queue.add(dated))
 
     def _too_poor(self, tx: Transaction, run: Run) -> str:
@@ -139,15 +144,31 @@ class RunQueue:
         return ""
 
     async def page(
-        self, caller: Caller, waiting: bool | None, *, offset: int, limit: int
+        self,
+        caller: Caller,
+        waiting: bool | None,
+        *,
+        offset: int,
+        limit: int,
+        oldest_first: bool = False,
     ) -> tuple[int, list[Listed]]:
-        """Total count and one page, newest first; ``waiting`` None means all."""
+        """Total count and one page, newest first unless asked otherwise; ``waiting`` None means
+        all.
+        """
 
         def work(tx: Transaction) -> tuple[int, list[Listed]]:
-            count, items = tx.queue.page(caller.account_id, waiting, offset=offset, limit=limit)
+            count, items = tx.queue.page(
+                caller.account_id, waiting, offset=offset, limit=limit, oldest_first=oldest_first
+            )
             full = beyond_plan(tx, caller.account_id) if any(i.waiting for i in items) else ""
             return count, [
-                Listed(item, tx.workers.get(item.worker_id), _reason(item, full)) for item in items
+                Listed(
+                    item,
+                    tx.workers.get(item.worker_id),
+                    _reason(item, full),
+                    summary_of_start(item.input_json),
+                )
+                for item in items
             ]
 
         return await self._storage.read(work)

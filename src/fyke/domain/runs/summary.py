@@ -47,6 +47,19 @@ def summary_of_text(input_json: str) -> str:
     return summarise(custom, {}) if isinstance(custom, dict) else ""
 
 
+def summary_of_start(input_json: str) -> str:
+    """The same of the object that a start asks with, which holds the input in ``parameters``."""
+    if len(input_json) > MOST_INPUT_CHARS:
+        return f"input of {len(input_json) / 1e6:.1f} MB"
+    try:
+        whole = json.loads(input_json)
+    except ValueError:
+        return ""
+    parameters = whole.get("parameters") if isinstance(whole, dict) else None
+    custom = parameters.get("custom") if isinstance(parameters, dict) else None
+    return summarise(custom, {}) if isinstance(custom, dict) else ""
+
+
 def _in_order(custom: Mapping[str, Any], titles: Mapping[str, str]) -> Iterable[str]:
     known = [name for name in titles if name in custom]
     others = [name for name in custom if name not in titles]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from fyke.domain.accounts import plans
 from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import RunnerInfo, Storage, Transaction
+from fyke.domain.contracts import RunnerInfo, RunnerLoad, Storage, Transaction
 from fyke.domain.results.access import own_run
 from fyke.domain.runs.model import Run, RunState
+from fyke.domain.runs.search import Place, RunSearch
 from fyke.domain.runs.service import RUNNER_SILENCE_MS
 
 MOST_AHEAD = 1000  # subtasks are counted up to here
@@ -32,53 +34,101 @@ class Waiting:
 
     async def reason(self, caller: Caller, run_id: str) -> WaitReason:
         """Raises ``RunNotFound``."""
-        return await self._storage.read(lambda tx: _reason(tx, own_run(tx, caller, run_id)))
+        return await self._storage.read(lambda tx: _Look(tx).at(own_run(tx, caller, run_id)))
 
     async def reasons(self, caller: Caller) -> list[WaitReason]:
         """Of the account's runs that have not begun, newest first, at most ``MOST_LISTED``."""
 
         def work(tx: Transaction) -> list[WaitReason]:
-            ids = tx.admission.ready(caller.account_id, MOST_LISTED)
-            found = (tx.runs.get(run_id) for run_id in ids)
-            return [_reason(tx, run) for run in found if run is not None]
+            return _reasons(tx, tx.admission.ready(caller.account_id, MOST_LISTED))
+
+        return await self._storage.read(work)
+
+    async def in_order(
+        self, caller: Caller, start: Place | None = None, most: int = MOST_LISTED
+    ) -> tuple[list[WaitReason], Place | None]:
+        """The same in the order in which they begin, the oldest first, behind ``start``; and where
+        to go on, None at the end.
+        """
+
+        def work(tx: Transaction) -> tuple[list[WaitReason], Place | None]:
+            walked = tx.run_lists.walk(
+                caller.account_id, _NOT_BEGUN, start, limit=most + 1, newer=True
+            )
+            places = walked.places[:most]
+            following = places[-1] if len(walked.places) > most else None
+            return _reasons(tx, [place.run_id for place in places]), following
 
         return await self._storage.read(work)
 
 
-def _reason(tx: Transaction, run: Run) -> WaitReason:
-    if run.state is not RunState.READY:
-        return WaitReason(run.id)
-    if any(attempt.outcome is None for attempt in tx.runs.attempts(run.id)):
-        text = "a runner has taken it and puts up its sandbox; missing dependencies are installed"
-        return WaitReason(run.id, "preparing", text)
-    return _held_by_plan(tx, run) or _held_by_runners(tx, run)
+_NOT_BEGUN = RunSearch(states=(RunState.READY,))
 
 
-def _held_by_plan(tx: Transaction, run: Run) -> WaitReason | None:
-    account = tx.accounts.get(run.account_id)
+def _reasons(tx: Transaction, run_ids: list[str]) -> list[WaitReason]:
+    look = _Look(tx)
+    found = (tx.runs.get(run_id) for run_id in run_ids)
+    return [look.at(run) for run in found if run is not None]
+
+
+class _Look:
+    """One look at all that may be in the way; what is the same for every run is read once."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._full: dict[str, str] = {}
+
+    @cached_property
+    def _runners(self) -> list[RunnerInfo]:
+        return self._tx.runs.runners(self._tx.now - RUNNER_SILENCE_MS)
+
+    @cached_property
+    def _taken(self) -> dict[str, RunnerLoad]:
+        return {load.runner_id: load for load in self._tx.admission.loads()}
+
+    def at(self, run: Run) -> WaitReason:
+        """Why ``run`` has not begun."""
+        if run.state is not RunState.READY:
+            return WaitReason(run.id)
+        if any(attempt.outcome is None for attempt in self._tx.runs.attempts(run.id)):
+            text = (
+                "a runner has taken it and puts up its sandbox; missing dependencies are installed"
+            )
+            return WaitReason(run.id, "preparing", text)
+        full = self._held_by_plan(run.account_id)
+        if full:
+            return WaitReason(run.id, "plan", full)
+        return self._held_by_runners(run)
+
+    def _held_by_plan(self, account_id: str) -> str:
+        if account_id not in self._full:
+            self._full[account_id] = _full(self._tx, account_id)
+        return self._full[account_id]
+
+    def _held_by_runners(self, run: Run) -> WaitReason:
+        if not self._runners:
+            return WaitReason(run.id, "no_runner", "no runner is alive; start one with fyke up")
+        room = _room(run, self._runners, self._taken)
+        ahead = self._tx.admission.ahead(run.id, MOST_AHEAD)
+        if ahead:
+            count = f"{MOST_AHEAD} or more" if ahead == MOST_AHEAD else str(ahead)
+            older = "older subtask waits" if ahead == 1 else "older subtasks wait"
+            return WaitReason(run.id, "queue", f"{count} {older} before it; {room}")
+        return WaitReason(run.id, "room", room)
+
+
+def _full(tx: Transaction, account_id: str) -> str:
+    """Why nothing more of the account may begin now, or ``""``."""
+    account = tx.accounts.get(account_id)
     most = account.plan.most if account else None
-    if account is None or most is None or len(tx.admission.under_way(run.account_id)) < most:
-        return None
-    text = f"{plans.full(account.plan)}; it begins when one of them has ended"
-    return WaitReason(run.id, "plan", text)
+    if account is None or most is None or len(tx.admission.under_way(account_id)) < most:
+        return ""
+    return f"{plans.full(account.plan)}; it begins when one of them has ended"
 
 
-def _held_by_runners(tx: Transaction, run: Run) -> WaitReason:
-    runners = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
-    if not runners:
-        return WaitReason(run.id, "no_runner", "no runner is alive; start one with fyke up")
-    ahead = tx.admission.ahead(run.id, MOST_AHEAD)
-    if ahead:
-        count = f"{MOST_AHEAD} or more" if ahead == MOST_AHEAD else str(ahead)
-        older = "older subtask waits" if ahead == 1 else "older subtasks wait"
-        return WaitReason(run.id, "queue", f"{count} {older} before it; {_room(tx, run, runners)}")
-    return WaitReason(run.id, "room", _room(tx, run, runners))
-
-
-def _room(tx: Transaction, run: Run, runners: list[RunnerInfo]) -> str:
+def _room(run: Run, runners: list[RunnerInfo], taken: dict[str, RunnerLoad]) -> str:
     """What an attempt needs, and what there is."""
     needs = f"it needs {run.limits.cpus:g} cores and {run.limits.memory_mb} MB"
-    taken = {load.runner_id: load for load in tx.admission.loads()}
     free = []
     for runner in runners:
         load = taken.get(runner.id)

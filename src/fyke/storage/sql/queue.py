@@ -44,7 +44,13 @@ class SqlQueue:
         return one(self._db.execute(select(queue_items).where(condition)), QueueItem)
 
     def page(
-        self, account_id: str, waiting: bool | None, *, offset: int, limit: int
+        self,
+        account_id: str,
+        waiting: bool | None,
+        *,
+        offset: int,
+        limit: int,
+        oldest_first: bool = False,
     ) -> tuple[int, list[QueueItem]]:
         mine = [queue_items.c.account_id == account_id]
         if waiting is not None:
@@ -52,7 +58,9 @@ class SqlQueue:
         total = self._db.execute(
             select(func.count()).select_from(queue_items).where(*mine)
         ).scalar_one()
-        query = select(queue_items).where(*mine).order_by(queue_items.c.number.desc())
+        number = queue_items.c.number
+        order = number if oldest_first else number.desc()
+        query = select(queue_items).where(*mine).order_by(order)
         return total, many(self._db.execute(query.limit(limit).offset(offset)), QueueItem)
 
     def explain(self, item_id: str, reason: str) -> bool:

@@ -14,7 +14,15 @@ from fyke.storage.sql.records import columns, many, one, record, took_place
 from fyke.storage.sql.schedule_tables import schedule_fires, schedules
 
 _PLAN = tuple(field.name for field in fields(Plan))
-_OUTCOME = ("enabled", "next_at", "missed", "last_error", "last_fired_at")
+_OUTCOME = (
+    "enabled",
+    "next_at",
+    "missed",
+    "last_error",
+    "last_fired_at",
+    "failures",
+    "paused_at",
+)
 # as literal text, because a partial index is used only where the database sees its condition
 _ON = literal_column("schedules.next_at") > literal_column("0")
 _WAITING = schedule_fires.c.state == literal_column("'waiting'")
@@ -72,6 +80,11 @@ class SqlSchedules:
             .limit(limit)
         )
         return [_schedule(row) for row in self._db.execute(query).mappings()]
+
+    def coming(self, account_id: str, limit: int) -> list[Schedule]:
+        mine = schedules.c.account_id == account_id, schedules.c.next_at > 0
+        query = select(schedules).where(*mine).order_by(schedules.c.next_at, schedules.c.task_id)
+        return [_schedule(row) for row in self._db.execute(query.limit(limit)).mappings()]
 
     def next_due(self) -> int | None:
         at: int | None = self._db.execute(

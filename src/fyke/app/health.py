@@ -1,0 +1,61 @@
+"""What the server can see of the installation: the data folder's disk, the proxies of regions."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from urllib.parse import urlsplit
+
+from fyke.domain.health import Disk, ProxyReport
+from fyke.settings import Settings
+
+PROXY_SECONDS = 2.0
+KEPT_SECONDS = 10.0  # a look at the proxies counts for so long, however many people ask
+_PORTS = {"http": 80, "https": 443}
+_SOCKS = 1080
+
+
+def disk(settings: Settings) -> Disk:
+    """Raises ``OSError``."""
+    usage = shutil.disk_usage(settings.home)
+    return Disk(usage.free, usage.total, settings.disk_floor_mb * 2**20)
+
+
+class ProxyProbe:
+    """Opens a connection to the proxy of each region, and says nothing of their passwords."""
+
+    def __init__(self, upstreams: dict[str, str]) -> None:
+        self._upstreams = upstreams
+        self._lock = asyncio.Lock()
+        self._seen: list[ProxyReport] = []
+        self._until = 0.0
+
+    async def __call__(self) -> list[ProxyReport]:
+        async with self._lock:
+            if time.monotonic() >= self._until:
+                probes = (_probe(region, url) for region, url in sorted(self._upstreams.items()))
+                self._seen = list(await asyncio.gather(*probes))
+                self._until = time.monotonic() + KEPT_SECONDS
+            return self._seen
+
+
+async def _probe(region: str, url: str) -> ProxyReport:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = parts.port or _PORTS.get(parts.scheme, _SOCKS)
+    except ValueError:
+        return ProxyReport(region.upper(), "its address", 0, "it cannot be read as a URL")
+    shown = f"{host}:{port}"
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(PROXY_SECONDS):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError:
+        return ProxyReport(region.upper(), shown, 0, f"no answer within {PROXY_SECONDS:g} s")
+    except OSError as error:
+        return ProxyReport(region.upper(), shown, 0, error.strerror or str(error))
+    took = round((time.monotonic() - started) * 1000)
+    writer.close()
+    return ProxyReport(region.upper(), shown, took, "")

@@ -1,0 +1,115 @@
+"""All that waits, in one look: starts that are held, runs that have not begun, and the room there
+is for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.queue.service import Listed, RunQueue
+from fyke.domain.runs.lists import RunLists, RunRow
+from fyke.domain.runs.model import RunState
+from fyke.domain.runs.search import Place
+from fyke.domain.runs.service import RUNNER_SILENCE_MS
+from fyke.domain.runs.waiting import Waiting, WaitReason
+
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """How much can be under way. ``most`` is what the plan allows at once, None for no limit.
+    Cores and memory are those of all runners, which they share between all accounts.
+    """
+
+    busy: int
+    most: int | None
+    runners: int
+    cpus: float
+    cpus_taken: float
+    memory_mb: int
+    memory_taken_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRow:
+    """A run that has not begun, with its place in the order in which they do, from 1."""
+
+    position: int
+    row: RunRow
+    reason: WaitReason
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """``next`` is where the runs that wait go on, None at the end."""
+
+    slots: Slots
+    waiting: int
+    runs: list[WaitingRow]
+    next: Place | None
+    held: int
+    items: list[Listed]
+
+
+class QueueBoard:
+    """What waits in the caller's account."""
+
+    def __init__(
+        self, storage: Storage, queue: RunQueue, waiting: Waiting, lists: RunLists
+    ) -> None:
+        self._storage = storage
+        self._queue = queue
+        self._waiting = waiting
+        self._lists = lists
+
+    async def look(
+        self,
+        caller: Caller,
+        *,
+        start: Place | None = None,
+        number: int = 1,
+        oldest_first: bool = False,
+        size: int = PAGE,
+    ) -> Board:
+        """Runs that wait behind ``start``, in the order in which they begin, and the page
+        ``number`` of what is held.
+        """
+        slots, waiting = await self._storage.read(lambda tx: _counts(tx, caller))
+        reasons, following = await self._waiting.in_order(caller, start, size)
+        rows = {
+            row.line.id: row
+            for row in await self._lists.rows(caller, [reason.run_id for reason in reasons])
+        }
+        held, items = await self._queue.page(
+            caller, True, offset=(number - 1) * size, limit=size, oldest_first=oldest_first
+        )
+        runs = [
+            WaitingRow(position, rows[reason.run_id], reason)
+            for position, reason in enumerate(reasons, 1)
+            if reason.run_id in rows
+        ]
+        return Board(slots, waiting, runs, following, held, items)
+
+    async def slots(self, caller: Caller) -> Slots:
+        slots, _ = await self._storage.read(lambda tx: _counts(tx, caller))
+        return slots
+
+
+def _counts(tx: Transaction, caller: Caller) -> tuple[Slots, int]:
+    account = tx.accounts.get(caller.account_id)
+    runners = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
+    alive = {runner.id for runner in runners}
+    loads = [load for load in tx.admission.loads() if load.runner_id in alive]
+    slots = Slots(
+        busy=len(tx.admission.under_way(caller.account_id)),
+        most=account.plan.most if account else None,
+        runners=len(runners),
+        cpus=round(sum(runner.cpus for runner in runners), 3),
+        cpus_taken=round(sum(load.cpus for load in loads), 3),
+        memory_mb=sum(runner.memory_mb for runner in runners),
+        memory_taken_mb=sum(load.memory_mb for load in loads),
+    )
+    return slots, tx.run_lists.states(caller.account_id).get(RunState.READY, 0)

@@ -1,0 +1,173 @@
+"""One act on many runs, with an answer for each: abort, rerun, delete.
+
+Each run is dealt with by itself, as if it had been asked for alone: what one is refused does not
+keep the others from theirs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.rights import require_editor
+from fyke.domain.runs.lists import RunLists
+from fyke.domain.runs.model import TERMINAL_STATES, Origin, RunState
+from fyke.domain.runs.search import RunSearch
+from fyke.domain.runs.service import Runs
+from fyke.domain.runs.start_keys import StartKey
+from fyke.errors import FykeError, InvalidRequest, Unavailable
+
+MOST_NAMED = 100  # runs of one request that names them
+MOST_MATCHED = 500  # runs of one request that means all that match
+
+
+class BulkAction(StrEnum):
+    """What is done to each run."""
+
+    ABORT = "abort"
+    RERUN = "rerun"
+    DELETE = "delete"
+
+
+_WHAT = {
+    BulkAction.ABORT: "Aborting runs",
+    BulkAction.RERUN: "Starting runs",
+    BulkAction.DELETE: "Deleting runs",
+}
+# What an act on all that match passes over, instead of a refusal for each.
+_MEANT: dict[BulkAction, tuple[RunState, ...]] = {
+    BulkAction.ABORT: (RunState.READY, RunState.RUNNING),
+    BulkAction.RERUN: tuple(RunState),
+    BulkAction.DELETE: tuple(TERMINAL_STATES),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BulkResult:
+    """What became of one run: ``error`` is None when it worked, ``new_run_id`` is a rerun's."""
+
+    run_id: str
+    error: FykeError | None = None
+    new_run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BulkAnswer:
+    """One result for each run, in order. ``more``: further runs match, ask again for those."""
+
+    results: list[BulkResult]
+    more: bool = False
+
+    @property
+    def done(self) -> int:
+        return sum(1 for result in self.results if result.error is None)
+
+
+class RunBulk:
+    """Acts on many runs of the caller's account."""
+
+    def __init__(self, runs: Runs, lists: RunLists) -> None:
+        self._runs = runs
+        self._lists = lists
+
+    async def named(
+        self,
+        caller: Caller,
+        action: BulkAction,
+        run_ids: Sequence[str],
+        origin: Origin,
+        *,
+        callback_url: str = "",
+        key: StartKey | None = None,
+    ) -> BulkAnswer:
+        """Do it to each of these, in order, each once. Raises ``Forbidden``, and
+        ``InvalidRequest`` when none or too many are named.
+        """
+        require_editor(caller, _WHAT[action])
+        wanted = list(dict.fromkeys(run_ids))
+        if not wanted:
+            raise InvalidRequest("runs: name at least one run, or all that match with all_matching")
+        if len(wanted) > MOST_NAMED:
+            raise InvalidRequest(
+                f"runs: at most {MOST_NAMED} runs may be named at once, and {len(wanted)} are; "
+                "send several requests, or use all_matching"
+            )
+        return BulkAnswer(await self._each(caller, action, wanted, origin, callback_url, key))
+
+    async def matching(
+        self,
+        caller: Caller,
+        action: BulkAction,
+        search: RunSearch,
+        origin: Origin,
+        *,
+        callback_url: str = "",
+        key: StartKey | None = None,
+    ) -> BulkAnswer:
+        """Do it to all that match and that it makes sense for (an abort: to what is not over), up
+        to ``MOST_MATCHED``, the oldest of those first. Raises ``Forbidden``.
+        """
+        require_editor(caller, _WHAT[action])
+        meant = tuple(s for s in search.states or tuple(RunState) if s in _MEANT[action])
+        if not meant:
+            return BulkAnswer([])
+        narrowed = search
+        if set(meant) != set(RunState):
+            narrowed = replace(search, states=meant)
+        run_ids, more = await self._lists.ids(caller, narrowed, MOST_MATCHED)
+        run_ids.reverse()
+        results = await self._each(caller, action, run_ids, origin, callback_url, key)
+        return BulkAnswer(results, more)
+
+    async def _each(
+        self,
+        caller: Caller,
+        action: BulkAction,
+        run_ids: Sequence[str],
+        origin: Origin,
+        callback_url: str,
+        key: StartKey | None,
+    ) -> list[BulkResult]:
+        results: list[BulkResult] = []
+        down: Unavailable | None = None
+        for run_id in run_ids:
+            if down is not None:  # what is down for one is down for the next: do not wait for each
+                results.append(BulkResult(run_id, down))
+                continue
+            try:
+                new = await self._one(caller, action, run_id, origin, callback_url, key)
+                results.append(BulkResult(run_id, new_run_id=new))
+            except FykeError as error:
+                results.append(BulkResult(run_id, error))
+                down = error if isinstance(error, Unavailable) else None
+        return results
+
+    async def _one(
+        self,
+        caller: Caller,
+        action: BulkAction,
+        run_id: str,
+        origin: Origin,
+        callback_url: str,
+        key: StartKey | None,
+    ) -> str:
+        match action:
+            case BulkAction.ABORT:
+                await self._runs.abort(caller, run_id)
+                return ""
+            case BulkAction.DELETE:
+                await self._runs.delete(caller, run_id)
+                return ""
+            case BulkAction.RERUN:
+                own = _key_of(key, run_id) if key else None
+                run = await self._runs.rerun(caller, run_id, callback_url, origin, key=own)
+                return run.id
+
+
+def _key_of(key: StartKey, run_id: str) -> StartKey:
+    """A key for each run of a request that came with one, so that each starts once."""
+    text = hashlib.sha256(f"{run_id} {key.text}".encode()).hexdigest()
+    return StartKey(f"bulk {text}", hashlib.sha256(f"{run_id} {key.digest}".encode()).hexdigest())

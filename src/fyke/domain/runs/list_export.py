@@ -1,0 +1,44 @@
+"""A list of runs as CSV, as it comes: for spreadsheets, so no cell can be taken for a formula."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from fyke.domain.results.export.delimited import guarded
+from fyke.domain.runs.lists import RunRow
+from fyke.kit.sheets import csv_lines, exact_usd, iso_time
+
+COLUMNS = (
+    "run", "worker", "version", "task", "origin", "state", "outcome", "error", "parameters",
+    "results", "usage_usd", "traffic_bytes", "created_at", "started_at", "finished_at",
+    "duration_s",
+)  # fmt: skip
+
+
+async def csv_of(pages: AsyncIterator[list[RunRow]]) -> AsyncIterator[bytes]:
+    """A header, then a line for each run. Times are UTC in ISO 8601, empty for not yet."""
+    yield csv_lines([list(COLUMNS)])
+    async for rows in pages:
+        yield csv_lines([_cells(row) for row in rows])
+
+
+def _cells(row: RunRow) -> list[str]:
+    line = row.line
+    return [
+        line.id,
+        guarded(row.worker.path if row.worker else line.worker_id),
+        guarded(line.version),
+        guarded(row.task_title or line.task_id),
+        line.origin.value,
+        row.shown_state.value,
+        line.outcome.value if line.outcome else "",
+        guarded(line.err_msg),
+        guarded(row.summary),
+        str(row.results),
+        exact_usd(row.usage_micros),
+        str(row.traffic_bytes),
+        iso_time(line.created_at),
+        iso_time(line.started_at),
+        iso_time(line.finished_at),
+        f"{row.duration_ms / 1000:.3f}",
+    ]

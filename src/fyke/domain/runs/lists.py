@@ -1,0 +1,286 @@
+"""Lists of runs for people: filtered over all of history, page by page, by place or by number."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.contracts import Results, Storage, Transaction
+from fyke.domain.runs.model import RunState
+from fyke.domain.runs.search import Place, RunLine, RunSearch, Walked
+from fyke.domain.runs.search_words import SearchWords, search_of
+from fyke.domain.runs.summary import summary_of_text
+from fyke.domain.runs.transitions import Rules, usage_micros
+from fyke.domain.workers.model import Worker
+from fyke.errors import InvalidRequest
+
+MOST_ROWS = 200  # of one page
+COUNTED = 1000  # runs are counted up to here where no counter knows
+DEEPEST = 10_000  # runs before a page that is asked for by number
+CHUNK = 500  # runs at a time where all of them are wanted
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as a list shows it, with its figures of this moment. ``worker`` is None when it is
+    nowhere to be found; ``task_title`` is empty when the task is gone.
+    """
+
+    line: RunLine
+    worker: Worker | None
+    task_title: str
+    summary: str
+    results: int
+    usage_micros: int
+    traffic_bytes: int
+    now: int
+
+    @property
+    def shown_state(self) -> RunState:
+        """Stopping at a limit is an inner matter: outside, such a run is running."""
+        return RunState.RUNNING if self.line.state is RunState.ENDING else self.line.state
+
+    @property
+    def duration_ms(self) -> int:
+        """From its first process to its end, or until now; 0 before."""
+        end = self.line.finished_at or self.now
+        return max(0, end - self.line.started_at) if self.line.started_at else 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """One page, newest first. ``total`` is how many match in all, None when that was not counted;
+    it is ``at_least`` so many where counting stopped. ``next`` and ``previous`` lead to older and
+    newer ones. ``looked_back_to`` (ms) says that the search stopped there, having looked at enough
+    for one question: ``next`` goes on from that place.
+    """
+
+    rows: list[RunRow]
+    total: int | None
+    at_least: bool
+    next: Place | None
+    previous: Place | None
+    looked_back_to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What there is to choose from in a filter."""
+
+    workers: list[Worker]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Places of one page, newest first, and what the page says of the rest."""
+
+    places: list[Place]
+    total: int | None = None
+    at_least: bool = False
+    next: Place | None = None
+    previous: Place | None = None
+    looked_back_to: int = 0
+
+
+class RunLists:
+    """The runs of each account, seen by nobody else."""
+
+    def __init__(self, storage: Storage, results: Results, rules: Rules) -> None:
+        self._storage = storage
+        self._results = results
+        self._rules = rules
+
+    async def search(self, caller: Caller, words: SearchWords, zone: str = "") -> RunSearch:
+        """What ``words`` mean; times in ``zone``, or the account's. Raises ``InvalidFields``."""
+        return await self._storage.read(
+            lambda tx: search_of(tx, caller, words, zone or account_zone(tx, caller))
+        )
+
+    async def choices(self, caller: Caller) -> Choices:
+        """The workers that the account has runs of, by path."""
+
+        def work(tx: Transaction) -> list[Worker]:
+            found = (tx.workers.get(ref) for ref in tx.run_lists.workers(caller.account_id))
+            return [worker for worker in found if worker is not None]
+
+        workers = await self._storage.read(work)
+        return Choices(sorted(workers, key=lambda worker: worker.path))
+
+    async def page(
+        self, caller: Caller, search: RunSearch, *, number: int = 1, size: int = 50
+    ) -> RunPage:
+        """The page of this number. Raises ``InvalidRequest`` for one that lies too deep."""
+        size = _checked(size)
+        before = (max(1, number) - 1) * size
+        if before > DEEPEST:
+            raise InvalidRequest(
+                f"page_index: pages by number reach {DEEPEST:,} runs back; go on with next_cursor, "
+                "or narrow the search down by time"
+            )
+        return await self._shown(
+            caller, lambda tx: _numbered(tx, caller.account_id, search, before, size)
+        )
+
+    async def beyond(
+        self,
+        caller: Caller,
+        search: RunSearch,
+        place: Place,
+        *,
+        size: int = 50,
+        newer: bool = False,
+    ) -> RunPage:
+        """The page behind ``place``: of older runs, or of the ``newer`` ones next to it. Where less
+        than a page is newer, that is the first page.
+        """
+        size = _checked(size)
+        found = await self._shown(
+            caller, lambda tx: _beyond(tx, caller.account_id, search, place, size, newer=newer)
+        )
+        if newer and found.previous is None:
+            return await self.page(caller, search, size=size)
+        return found
+
+    async def rows(self, caller: Caller, run_ids: Sequence[str]) -> list[RunRow]:
+        """These runs as they are now, in this order; those that are gone are left out."""
+        wanted = list(dict.fromkeys(run_ids))[:MOST_ROWS]
+        return await self._rows(caller, wanted)
+
+    async def ids(self, caller: Caller, search: RunSearch, most: int) -> tuple[list[str], bool]:
+        """Ids of up to ``most`` runs that match, newest first, and whether there may be more."""
+
+        def work(tx: Transaction) -> Walked:
+            return tx.run_lists.walk(caller.account_id, search, None, limit=most + 1)
+
+        walked = await self._storage.read(work)
+        more = len(walked.places) > most or walked.stopped is not None
+        return [place.run_id for place in walked.places[:most]], more
+
+    async def all_rows(self, caller: Caller, search: RunSearch) -> AsyncIterator[list[RunRow]]:
+        """All that match, newest first, some at a time, however long that takes."""
+        place: Place | None = None
+        while True:
+
+            def work(tx: Transaction, start: Place | None = place) -> Walked:
+                return tx.run_lists.walk(caller.account_id, search, start, limit=CHUNK)
+
+            walked = await self._storage.read(work)
+            if walked.places:
+                yield await self._rows(caller, [found.run_id for found in walked.places])
+            place = walked.stopped
+            if place is None and len(walked.places) == CHUNK:
+                place = walked.places[-1]
+            if place is None:
+                return
+
+    async def _shown(self, caller: Caller, find: Callable[[Transaction], _Found]) -> RunPage:
+        found = await self._storage.read(find)
+        return RunPage(
+            rows=await self._rows(caller, [place.run_id for place in found.places]),
+            total=found.total,
+            at_least=found.at_least,
+            next=found.next,
+            previous=found.previous,
+            looked_back_to=found.looked_back_to,
+        )
+
+    async def _rows(self, caller: Caller, run_ids: list[str]) -> list[RunRow]:
+        rows, living = await self._storage.read(
+            lambda tx: _rows(tx, self._rules, caller.account_id, run_ids)
+        )
+        for at, hidden in living.items():
+            totals = await self._results.totals(rows[at].line.id, hidden)
+            rows[at] = replace(rows[at], results=totals.rows)
+        return rows
+
+
+def account_zone(tx: Transaction, caller: Caller) -> str:
+    account = tx.accounts.get(caller.account_id)
+    return account.time_zone if account else "UTC"
+
+
+def _checked(size: int) -> int:
+    return max(1, min(size, MOST_ROWS))
+
+
+def _numbered(
+    tx: Transaction, account_id: str, search: RunSearch, before: int, size: int
+) -> _Found:
+    """One walk finds the page and counts, as far as no counter knows already."""
+    total = tx.run_lists.total(account_id, search)
+    limit = before + size + 1
+    counting = total is None
+    if counting:
+        limit = max(limit, COUNTED + 1)
+    walked = tx.run_lists.walk(account_id, search, None, limit=limit)
+    places = walked.places[before : before + size]
+    rest = len(walked.places) > before + size
+    stopped = None if rest else walked.stopped
+    if counting:
+        total = len(walked.places) - (len(walked.places) == limit)
+    return _Found(
+        places=places,
+        total=total,
+        at_least=counting and (len(walked.places) == limit or walked.stopped is not None),
+        next=places[-1] if rest and places else stopped,
+        previous=places[0] if before and places else None,
+        looked_back_to=stopped.created_at if stopped else 0,
+    )
+
+
+def _beyond(
+    tx: Transaction, account_id: str, search: RunSearch, place: Place, size: int, *, newer: bool
+) -> _Found:
+    total = tx.run_lists.total(account_id, search)
+    walked = tx.run_lists.walk(account_id, search, place, limit=size + 1, newer=newer)
+    places, rest = walked.places[:size], len(walked.places) > size
+    further = places[-1] if rest else walked.stopped
+    if newer:
+        places.reverse()
+        return _Found(places, total, next=places[-1] if places else place, previous=further)
+    return _Found(
+        places,
+        total,
+        next=further,
+        previous=places[0] if places else place,
+        looked_back_to=walked.stopped.created_at if walked.stopped and not rest else 0,
+    )
+
+
+def _rows(
+    tx: Transaction, rules: Rules, account_id: str, run_ids: list[str]
+) -> tuple[list[RunRow], dict[int, frozenset[str]]]:
+    """The rows in order, and for each that is not over yet, by its index, the attempts whose rows
+    do not count.
+    """
+    lines = tx.run_lists.lines(account_id, run_ids)
+    workers = {line.worker_id: tx.workers.get(line.worker_id) for line in lines.values()}
+    tasks = {line.task_id: _title(tx, line.task_id) for line in lines.values()}
+    rows: list[RunRow] = []
+    living: dict[int, frozenset[str]] = {}
+    for line in (lines[run_id] for run_id in run_ids if run_id in lines):
+        usage, traffic = line.usage_micros, line.traffic_bytes
+        if not line.state.terminal:
+            living[len(rows)] = tx.runs.hidden_attempts(line.id)
+            run = tx.runs.get(line.id)
+            usage = usage_micros(tx, rules, run) if run else 0
+            traffic = tx.runs.usage(line.id).traffic_bytes
+        rows.append(
+            RunRow(
+                line=line,
+                worker=workers[line.worker_id],
+                task_title=tasks[line.task_id],
+                summary=line.summary or summary_of_text(line.input_json),
+                results=line.results,
+                usage_micros=usage,
+                traffic_bytes=traffic,
+                now=tx.now,
+            )
+        )
+    return rows, living
+
+
+def _title(tx: Transaction, task_id: str) -> str:
+    task = tx.tasks.get(task_id) if task_id else None
+    return task.title if task else ""
