@@ -2,8 +2,9 @@
 
 The name is resolved once, all its addresses are judged, and exactly a judged one is dialled; the
 name stays for TLS and for the Host header. The answer is read as far as its status and a little
-more. Nothing is followed, decompressed or kept. HTTP/1.1 is written out by hand, because no client
-library lets one say which address to dial and when to stop reading.
+more. Nothing is followed or decompressed, and no more than how the answer begins is kept. HTTP/1.1
+is written out by hand, because no client library lets one say which address to dial and when to
+stop reading.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import ssl
 from contextlib import suppress
 
 from fyke.domain.callbacks.url import CallbackRules, CallbackUrl
-from fyke.domain.contracts import Answer
+from fyke.domain.contracts import Answer, Step
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver, Unresolvable
 from fyke.notify.gate import HostGate
+from fyke.notify.reply import KEPT_BYTES, beginning
+from fyke.notify.trace import Trace
 
 TOTAL_SECONDS = 15.0
 CONNECT_SECONDS = 5.0
@@ -38,7 +41,7 @@ class _Failed(Exception):
 
 
 class HttpNotifier:
-    """Implements ``contracts.Notifier``. ``close`` it at the end.
+    """Implements ``contracts.Notifier`` and ``contracts.Prober``. ``close`` it at the end.
 
     ``addresses`` says what is outside; ``context`` is for TLS, the system's authorities when None.
     """
@@ -62,11 +65,23 @@ class HttpNotifier:
         self._resolver.close()
 
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        return await self._send(url, body, headers, Trace())
+
+    async def probe(
+        self, url: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[Answer, list[Step]]:
+        trace = Trace()
+        answer = await self._send(url, body, headers, trace)
+        if answer.error:
+            trace.fail(answer.error)
+        return answer, trace.steps
+
+    async def _send(self, url: str, body: bytes, headers: dict[str, str], trace: Trace) -> Answer:
         try:
             parts = self._rules.check(url)
             request = _request(parts, body, headers)
             async with asyncio.timeout(TOTAL_SECONDS):
-                return await self._deliver(parts, request)
+                return await self._deliver(parts, request, trace)
         except InvalidRequest as error:
             return Answer(0, error.message)
         except _Failed as error:
@@ -74,14 +89,15 @@ class HttpNotifier:
         except TimeoutError:
             return Answer(0, f"no answer within {TOTAL_SECONDS:.0f} s")
 
-    async def _deliver(self, parts: CallbackUrl, request: bytes) -> Answer:
+    async def _deliver(self, parts: CallbackUrl, request: bytes, trace: Trace) -> Answer:
         addresses = await self._resolve(parts)
+        trace.done("resolve", ", ".join(addresses))
         keys = [(str(parts.host), parts.port), (addresses[0], parts.port)]
         entered = False
         try:
             async with self._gate.enter(keys, QUEUE_SECONDS):
                 entered = True
-                return Answer(await self._exchange(parts, addresses, request))
+                return await self._exchange(parts, addresses, request, trace)
         except TimeoutError:
             if entered:
                 raise
@@ -102,27 +118,35 @@ class HttpNotifier:
             )
         return good[:_MAX_ADDRESSES]
 
-    async def _exchange(self, parts: CallbackUrl, addresses: list[str], request: bytes) -> int:
-        reader, writer = await self._connect(parts, addresses)
+    async def _exchange(
+        self, parts: CallbackUrl, addresses: list[str], request: bytes, trace: Trace
+    ) -> Answer:
+        reader, writer = await self._connect(parts, addresses, trace)
         try:
             writer.write(request)
-            status = await _read_status(reader)
+            trace.done("send", f"{len(request)} bytes")
+            status, head = await _read_status(reader)
+            trace.done("answer", f"HTTP {status}")
+            rest = bytearray()
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(DRAIN_SECONDS):
-                    await _drain(reader)
-            return status
+                    await _drain(reader, rest)
+            return Answer(status, reply=beginning(head, bytes(rest)))
         except (OSError, asyncio.IncompleteReadError) as error:
             raise _Failed("the connection broke before an answer came") from error
         finally:
             writer.transport.abort()
 
-    async def _connect(self, parts: CallbackUrl, addresses: list[str]) -> Streams:
+    async def _connect(self, parts: CallbackUrl, addresses: list[str], trace: Trace) -> Streams:
         failure = "cannot connect"
+        secured = " with TLS" if parts.secure else ""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 for address in addresses:
                     try:
-                        return await self._dial(parts, address)
+                        streams = await self._dial(parts, address)
+                        trace.done("connect", f"{address} port {parts.port}{secured}")
+                        return streams
                     except ssl.SSLCertVerificationError as error:
                         raise _Failed(f"TLS: {error.verify_message}") from error
                     except ssl.SSLError as error:
@@ -164,8 +188,8 @@ def _request(parts: CallbackUrl, body: bytes, headers: dict[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("ascii") + body
 
 
-async def _read_status(reader: asyncio.StreamReader) -> int:
-    """Read heads until one is final; at most ``MAX_READ`` bytes of them."""
+async def _read_status(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Read heads until one is final; at most ``MAX_READ`` bytes of them. Return it too."""
     left = MAX_READ
     while left > 0:
         try:
@@ -180,12 +204,15 @@ async def _read_status(reader: asyncio.StreamReader) -> int:
         if status == 101:
             raise _Failed("the answer asks for another protocol")
         if status >= 200:
-            return status
+            return status, head
     raise _Failed(f"the answer's head is larger than {MAX_READ} bytes")
 
 
-async def _drain(reader: asyncio.StreamReader) -> None:
-    """Read and forget what else comes, so that an honest receiver sees no broken connection."""
+async def _drain(reader: asyncio.StreamReader, kept: bytearray) -> None:
+    """Read what else comes, so that an honest receiver sees no broken connection. How it begins
+    is ``kept``; the rest is forgotten.
+    """
     left = MAX_READ
     while left > 0 and (data := await reader.read(min(left, 8192))):
         left -= len(data)
+        kept += data[: max(0, KEPT_BYTES - len(kept))]

@@ -1,4 +1,5 @@
-"""Delivering callbacks from the outbox until they are taken or the schedule is used up.
+"""Delivering callbacks, webhooks and mails from the outbox until they are taken or the schedule is
+used up.
 
 A delivery is claimed before it is sent: a second server leaves it alone, and when this one dies
 in between, the claim lapses and it is sent again under the same id.
@@ -7,14 +8,16 @@ in between, the claim lapses and it is sent again under the same id.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
-from fyke.domain.callbacks.model import Claim, Standing
+from fyke.domain.callbacks.model import Claim, Delivery, Standing
 from fyke.domain.callbacks.places import AT_ONCE, free_places
 from fyke.domain.callbacks.record import record, release
 from fyke.domain.callbacks.signing import headers, secret_for
 from fyke.domain.contracts import OUTBOX, Doorbell, DoorbellEar, Notifier, Storage, Transaction
+from fyke.domain.webhooks.secrets import signing_secrets
 from fyke.kit.clock import Clock
 
 log = structlog.get_logger()
@@ -106,8 +109,8 @@ class CallbackTimer:
             return
         body = delivery.payload.encode()
         at, started = self._clock.now_ms(), self._clock.monotonic()
-        secret = secret_for(self._master, delivery.account_id)
-        signed = headers(secret, delivery.id, at // 1000, body)
+        secrets = await self._secrets(delivery, at)
+        signed = headers(secrets, delivery.id, at // 1000, body)
         answer = await self._notifier.post(delivery.url, body, signed)
         took = round((self._clock.monotonic() - started) * 1000)
         done = await self._storage.write(
@@ -122,3 +125,11 @@ class CallbackTimer:
             milliseconds=took,
             state=done.state.value if done else "lapsed",
         )
+
+    async def _secrets(self, delivery: Delivery, now: int) -> Sequence[str]:
+        """What signs a delivery: the secrets of its endpoint, or that of its account."""
+        if delivery.endpoint_id:
+            endpoint = await self._storage.read(lambda tx: tx.webhooks.get(delivery.endpoint_id))
+            if endpoint is not None:
+                return signing_secrets(self._master, endpoint, now)
+        return (secret_for(self._master, delivery.account_id),)

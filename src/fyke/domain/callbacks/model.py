@@ -23,10 +23,13 @@ class DeliveryState(StrEnum):
 
 
 class DeliveryKind(StrEnum):
-    """What a callback tells. Of each run at most one of either."""
+    """What a message tells. Of each run at most one of the first two to its callback URL, and one
+    to each endpoint.
+    """
 
     RUNNING = "running"
     TERMINAL = "terminal"
+    ALERT = "alert"
 
 
 class Standing(StrEnum):
@@ -56,6 +59,8 @@ class Delivery:
     kind: DeliveryKind = DeliveryKind.TERMINAL
     receiver: str = ""  # scheme://host:port
     claimed_until: int = 0  # a server has it in hand until then; 0 = nobody has
+    endpoint_id: str = ""  # of the account's endpoint that it is for; empty = a callback URL
+    event: str = ""  # what an endpoint asked to be told; empty for callbacks
 
     @property
     def host(self) -> str:
@@ -85,6 +90,7 @@ class Try:
     status: int
     error: str
     duration_ms: int
+    reply: str = ""  # how the body of the answer begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +111,4 @@ class DeliveryFilter:
 
     state: DeliveryState | None = None
     host: str = ""  # host name or address, with or without :port
+    endpoint_id: str = ""

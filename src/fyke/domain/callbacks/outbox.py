@@ -33,10 +33,17 @@ def enqueue_terminal(tx: Transaction, run: Run) -> None:
     """Write the terminal callback of ``run``, if it asked for one, into this transaction."""
     if not run.callback_url:
         return
-    running = tx.outbox.lock_running(run.id)
+    give_up_running(tx, run.id)
+    _enqueue(tx, run, DeliveryKind.TERMINAL)
+
+
+def give_up_running(tx: Transaction, run_id: str, endpoint_id: str = "") -> None:
+    """Try no more to tell that a run is running that has ended: to its callback URL, or to an
+    endpoint that is told of the end as well.
+    """
+    running = tx.outbox.lock_running(run_id, endpoint_id)
     if running is not None and running.tries and not running.claimed_until:
         tx.outbox.save(superseded(running, tx.now))
-    _enqueue(tx, run, DeliveryKind.TERMINAL)
 
 
 def superseded(running: Delivery, now: int) -> Delivery:
@@ -51,16 +58,40 @@ def superseded(running: Delivery, now: int) -> Delivery:
 
 
 def _enqueue(tx: Transaction, run: Run, kind: DeliveryKind) -> None:
-    receiver = receiver_of(run.callback_url)
-    known = tx.receivers.get(run.account_id, receiver)
+    put(
+        tx,
+        account_id=run.account_id,
+        run_id=run.id,
+        url=run.callback_url,
+        body=json.dumps(payload(run), ensure_ascii=False, separators=(",", ":")),
+        kind=kind,
+    )
+
+
+def put(
+    tx: Transaction,
+    *,
+    account_id: str,
+    run_id: str,
+    url: str,
+    body: str,
+    kind: DeliveryKind,
+    endpoint_id: str = "",
+    event: str = "",
+) -> None:
+    """Write one message into this transaction; for a receiver that is switched off it has failed
+    already. ``endpoint_id`` and ``event`` are empty for the callback URL of a run.
+    """
+    receiver = receiver_of(url)
+    known = tx.receivers.get(account_id, receiver)
     refused = known is not None and known.disabled_at > 0
     tx.outbox.add(
         Delivery(
             id=f"msg_{new_ulid()}",
-            account_id=run.account_id,
-            run_id=run.id,
-            url=run.callback_url,
-            payload=json.dumps(payload(run), ensure_ascii=False, separators=(",", ":")),
+            account_id=account_id,
+            run_id=run_id,
+            url=url,
+            payload=body,
             state=DeliveryState.FAILED if refused else DeliveryState.PENDING,
             tries=0,
             next_at=tx.now,
@@ -70,6 +101,8 @@ def _enqueue(tx: Transaction, run: Run, kind: DeliveryKind) -> None:
             ended_at=tx.now if refused else 0,
             kind=kind,
             receiver=receiver,
+            endpoint_id=endpoint_id,
+            event=event,
         )
     )
     tx.ring(OUTBOX)

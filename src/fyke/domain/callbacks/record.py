@@ -15,9 +15,11 @@ from fyke.domain.callbacks.model import (
 from fyke.domain.callbacks.outbox import superseded
 from fyke.domain.callbacks.receivers import DISABLED, after_try
 from fyke.domain.callbacks.schedule import next_delay
+from fyke.domain.callbacks.url import receiver_of
 from fyke.domain.contracts import Answer, Transaction
 
 CROWDED_MS = 1_000
+ENDPOINT_OFF = "the webhook was switched off or removed"
 GONE = 410
 
 
@@ -33,7 +35,8 @@ def record(
         return None
     if not answer.sent:
         return release(tx, stored, tx.now + CROWDED_MS)
-    tx.outbox.add_try(Try(stored.id, at, answer.status, answer.error, duration_ms))
+    tried_now = Try(stored.id, at, answer.status, answer.error, duration_ms, answer.reply)
+    tx.outbox.add_try(tried_now)
     taken = 200 <= answer.status < 300
     receiver = _noted(tx, stored, taken=taken)
     tried = replace(
@@ -47,7 +50,26 @@ def record(
     tx.outbox.save(done)
     if receiver.disabled_at == tx.now:
         tx.outbox.fail_pending(receiver.account_id, receiver.receiver, DISABLED, tx.now)
+    if stored.endpoint_id:
+        tx.webhooks.note_try(stored.endpoint_id, tried_now, taken=taken)
+        _settle_with_endpoint(tx, done)
     return done
+
+
+def _settle_with_endpoint(tx: Transaction, done: Delivery) -> None:
+    """While it was on its way, its endpoint may have got another address, or gone."""
+    if done.state is not DeliveryState.PENDING:
+        return
+    endpoint = tx.webhooks.get(done.endpoint_id)
+    if endpoint is None or not endpoint.enabled:
+        tx.outbox.fail_pending_of(done.endpoint_id, ENDPOINT_OFF, tx.now)
+    elif endpoint.url != done.url:
+        redirect(tx, endpoint.id, endpoint.url)
+
+
+def redirect(tx: Transaction, endpoint_id: str, url: str) -> None:
+    """Send what waits for an endpoint to ``url``; what is on its way follows when it comes back."""
+    tx.outbox.redirect(endpoint_id, url, receiver_of(url), tx.now)
 
 
 def release(tx: Transaction, claimed: Delivery, next_at: int) -> Delivery | None:
@@ -71,7 +93,8 @@ def _noted(tx: Transaction, tried: Delivery, *, taken: bool) -> Receiver:
 def _after(tx: Transaction, tried: Delivery, receiver: Receiver, *, taken: bool) -> Delivery:
     if taken:
         return replace(tried, state=DeliveryState.DELIVERED, ended_at=tx.now)
-    if tried.kind is DeliveryKind.RUNNING and tx.outbox.has_terminal(tried.run_id):
+    running = tried.kind is DeliveryKind.RUNNING
+    if running and tx.outbox.has_terminal(tried.run_id, tried.endpoint_id):
         return superseded(tried, tx.now)
     failed = replace(tried, state=DeliveryState.FAILED, ended_at=tx.now)
     if receiver.disabled_at:

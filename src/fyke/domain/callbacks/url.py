@@ -14,6 +14,7 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.hostports import BadHost, Host, is_localhost, parse_host
 
 MAX_URL = 2048
+MAIL = "mailto:"  # what the address of a mail begins with; it goes by the installation's server
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SETTING = "FYKE_CALLBACK_ALLOW"
 
@@ -68,8 +69,10 @@ class CallbackRules:
 
 def receiver_of(url: str, field: str = "callback_url") -> str:
     """Return ``scheme://host:port``, in one spelling. Raise ``InvalidRequest`` for what is no URL
-    of a receiver, naming ``field``.
+    of a receiver, naming ``field``. Every mail address is a receiver of its own.
     """
+    if url.startswith(MAIL):
+        return f"mailto://{url.removeprefix(MAIL)}:25"
     try:
         parts = _split(url)
         host = parse_host(parts.hostname or "")

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from fyke.domain.callbacks.model import Claim, Delivery, DeliveryFilter, Receiver, Standing, Try
+from fyke.domain.webhooks.model import Endpoint, WebhookEvent
 
 
 class OutboxStore(Protocol):
@@ -18,7 +19,8 @@ class OutboxStore(Protocol):
 
         Passed over are hosts that were claimed for less than ``PACE_MS`` ago or have ``IN_FLIGHT``
         on their way, those without a place in ``free`` (see ``places.py``), and terminal calls
-        whose run has a pending running call. All of this holds over all servers.
+        whose run has a pending running call for the same endpoint (or callback URL). All of this
+        holds over all servers.
         """
         ...
 
@@ -33,12 +35,14 @@ class OutboxStore(Protocol):
         """As ``get``, and nobody else changes it until this transaction ends."""
         ...
 
-    def lock_running(self, run_id: str) -> Delivery | None:
-        """The run's running call while it is pending, locked."""
+    def lock_running(self, run_id: str, endpoint_id: str = "") -> Delivery | None:
+        """The run's running call while it is pending, locked: to its callback URL, or to an
+        endpoint.
+        """
         ...
 
-    def has_terminal(self, run_id: str) -> bool:
-        """Whether the run has a terminal call, in any state."""
+    def has_terminal(self, run_id: str, endpoint_id: str = "") -> bool:
+        """Whether the run has a terminal call there, in any state."""
         ...
 
     def save(self, delivery: Delivery) -> None:
@@ -47,6 +51,18 @@ class OutboxStore(Protocol):
 
     def fail_pending(self, account_id: str, receiver: str, reason: str, at: int) -> int:
         """Give up what waits for a receiver and is not on its way; return how many."""
+        ...
+
+    def fail_pending_of(self, endpoint_id: str, reason: str, at: int) -> int:
+        """The same for what waits for an endpoint."""
+        ...
+
+    def redirect(self, endpoint_id: str, url: str, receiver: str, at: int) -> int:
+        """Give what waits for an endpoint and is not on its way another address; say how many."""
+        ...
+
+    def next_of(self, endpoint_ids: Collection[str]) -> dict[str, int]:
+        """When each of the endpoints is tried next; those that nothing waits for are left out."""
         ...
 
     def set_standing(self, host: str, standing: Standing) -> None: ...
@@ -85,3 +101,36 @@ class ReceiverStore(Protocol):
 
     def save(self, receiver: Receiver) -> None: ...
     def of_account(self, account_id: str) -> list[Receiver]: ...
+
+
+class WebhookStore(Protocol):
+    """The endpoints of each account."""
+
+    def add(self, endpoint: Endpoint) -> None:
+        """Raise ``Conflict`` when the account has one of this name."""
+        ...
+
+    def get(self, endpoint_id: str) -> Endpoint | None: ...
+    def lock(self, endpoint_id: str) -> Endpoint | None:
+        """As ``get``, and nobody else changes it until this transaction ends."""
+        ...
+
+    def of_account(self, account_id: str) -> list[Endpoint]:
+        """By name."""
+        ...
+
+    def listening(self, account_id: str, event: WebhookEvent) -> list[Endpoint]:
+        """Those that are on and asked to be told of ``event``."""
+        ...
+
+    def save(self, endpoint: Endpoint) -> None:
+        """Write what its owner can change; whoever does holds ``lock``. Raise ``Conflict``."""
+        ...
+
+    def note_try(self, endpoint_id: str, tried: Try, *, taken: bool) -> None:
+        """Remember the latest try; ``taken`` says whether the answer was a 2xx."""
+        ...
+
+    def delete(self, endpoint_id: str) -> bool:
+        """False when it was gone."""
+        ...

@@ -28,6 +28,7 @@ class DoorbellEar(Protocol):
 WORK = "work"  # subtasks are waiting
 STOP = "stop"  # a run wants its attempts stopped
 OUTBOX = "outbox"  # a delivery is due
+ALERTS = "alerts"  # a run has ended that a rule looks at
 SCHEDULES = "schedules"  # a schedule was changed
 SERVERS = "servers"  # a server has come or gone
 

@@ -20,6 +20,7 @@ delivery_tries = Table(
     Column("status", BigInteger, nullable=False),
     Column("error", StorableText(), nullable=False),
     Column("duration_ms", BigInteger, nullable=False),
+    Column("reply", StorableText(), nullable=False, server_default=""),
     Index(None, "delivery_id", "seq"),
 )
 

@@ -29,6 +29,7 @@ _FREE = ~and_(
     deliveries.c.kind == literal_column("'terminal'"),
     exists().where(
         _RUNNING.c.run_id == deliveries.c.run_id,
+        _RUNNING.c.endpoint_id == deliveries.c.endpoint_id,
         _RUNNING.c.state == literal_column("'pending'"),
         _RUNNING.c.kind == literal_column("'running'"),
     ),

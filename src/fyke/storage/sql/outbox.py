@@ -6,7 +6,18 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from fyke.domain.callbacks.model import (
     KEPT_TRIES,
@@ -16,13 +27,19 @@ from fyke.domain.callbacks.model import (
     DeliveryState,
     Standing,
     Try,
+    host_of,
 )
 from fyke.storage.sql.callback_tables import callback_hosts, delivery_tries
 from fyke.storage.sql.claims import PENDING, Claims
 from fyke.storage.sql.records import columns, many, one, record
 from fyke.storage.sql.tables import deliveries
 
-_FIXED = ("id", "account_id", "run_id", "url", "payload", "created_at", "kind", "receiver")
+_FIXED = (
+    "id", "account_id", "run_id", "url", "payload", "created_at", "kind", "receiver",
+    "endpoint_id", "event",
+)  # fmt: skip
+# as literal text, because a partial index is used only where the database sees its condition
+_OF_ENDPOINT = deliveries.c.endpoint_id != literal_column("''")
 
 
 class SqlOutbox(Claims):
@@ -43,17 +60,20 @@ class SqlOutbox(Claims):
         query = select(deliveries).where(deliveries.c.id == delivery_id).with_for_update()
         return one(self._db.execute(query), Delivery)
 
-    def lock_running(self, run_id: str) -> Delivery | None:
+    def lock_running(self, run_id: str, endpoint_id: str = "") -> Delivery | None:
         query = select(deliveries).where(
             deliveries.c.run_id == run_id,
+            deliveries.c.endpoint_id == endpoint_id,
             deliveries.c.kind == DeliveryKind.RUNNING.value,
             PENDING,
         )
         return one(self._db.execute(query.with_for_update()), Delivery)
 
-    def has_terminal(self, run_id: str) -> bool:
+    def has_terminal(self, run_id: str, endpoint_id: str = "") -> bool:
         query = select(deliveries.c.id).where(
-            deliveries.c.run_id == run_id, deliveries.c.kind == DeliveryKind.TERMINAL.value
+            deliveries.c.run_id == run_id,
+            deliveries.c.endpoint_id == endpoint_id,
+            deliveries.c.kind == DeliveryKind.TERMINAL.value,
         )
         return self._db.execute(query.limit(1)).first() is not None
 
@@ -64,16 +84,44 @@ class SqlOutbox(Claims):
         self._db.execute(update(deliveries).where(deliveries.c.id == delivery.id).values(**values))
 
     def fail_pending(self, account_id: str, receiver: str, reason: str, at: int) -> int:
-        waiting = update(deliveries).where(
-            PENDING,
+        return self._fail_pending(
+            reason,
+            at,
             deliveries.c.account_id == account_id,
             deliveries.c.receiver == receiver,
-            deliveries.c.claimed_until <= at,
         )
+
+    def fail_pending_of(self, endpoint_id: str, reason: str, at: int) -> int:
+        return self._fail_pending(reason, at, _OF_ENDPOINT, deliveries.c.endpoint_id == endpoint_id)
+
+    def _fail_pending(self, reason: str, at: int, *which: ColumnElement[bool]) -> int:
+        waiting = update(deliveries).where(PENDING, *which, deliveries.c.claimed_until <= at)
         failed = waiting.values(
             state=DeliveryState.FAILED.value, last_error=reason, claimed_until=0, ended_at=at
         )
         return self._db.execute(failed).rowcount
+
+    def redirect(self, endpoint_id: str, url: str, receiver: str, at: int) -> int:
+        host = host_of(receiver)
+        waiting = update(deliveries).where(
+            PENDING,
+            _OF_ENDPOINT,
+            deliveries.c.endpoint_id == endpoint_id,
+            deliveries.c.claimed_until <= at,
+        )
+        moved = waiting.values(url=url, receiver=receiver, host=host, claimed_until=0)
+        count = self._db.execute(moved).rowcount
+        if count:
+            self._know(host)
+        return count
+
+    def next_of(self, endpoint_ids: Collection[str]) -> dict[str, int]:
+        query = (
+            select(deliveries.c.endpoint_id, func.min(deliveries.c.next_at))
+            .where(PENDING, _OF_ENDPOINT, deliveries.c.endpoint_id.in_(sorted(endpoint_ids)))
+            .group_by(deliveries.c.endpoint_id)
+        )
+        return {str(name): int(at) for name, at in self._db.execute(query)}
 
     def set_standing(self, host: str, standing: Standing) -> None:
         statement = update(callback_hosts).where(
@@ -118,6 +166,8 @@ class SqlOutbox(Claims):
 
 def _conditions(account_id: str, wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
     found: list[Any] = [deliveries.c.account_id == account_id]
+    if wanted.endpoint_id:
+        found += [_OF_ENDPOINT, deliveries.c.endpoint_id == wanted.endpoint_id]
     if wanted.state:
         found.append(deliveries.c.state == wanted.state.value)
     if wanted.host:

@@ -1,0 +1,99 @@
+"""How many rows of a run lack a field, from a bounded number of rows.
+
+A run with more rows than are looked at is looked at in parts that lie evenly over the whole of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from fyke.domain.alerts.model import FieldFacts
+from fyke.domain.contracts import Results
+from fyke.domain.results.model import Row
+
+MOST_ROWS = 10_000  # of one run
+MOST_BYTES = 64 * 2**20
+PARTS = 20
+FIRST_CHUNK = 16  # a row may have 8 MB; the chunks after it follow the size of the rows
+CHUNK_BYTES = 2**20
+CHUNK_ROWS = 512
+
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class FieldCount:
+    """Rows that were looked at, and how many of them lack each of ``fields``."""
+
+    def __init__(self, fields: Collection[str]) -> None:
+        self.rows = 0
+        self.missing = dict.fromkeys(fields, 0)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Take the rows in. What is no JSON object lacks every field."""
+        for row in rows:
+            try:
+                values = _decode(row.data)
+            except msgspec.DecodeError:
+                values = {}
+            self.rows += 1
+            for field in self.missing:
+                if is_empty(values.get(field)):
+                    self.missing[field] += 1
+
+
+def is_empty(value: msgspec.Raw | None) -> bool:
+    """Whether a field is absent, null, blank text, an empty list or an empty object."""
+    text = bytes(value).strip() if value is not None else b""
+    if not text or text == b"null":
+        return True
+    if text[:1] == b'"':
+        return not str(msgspec.json.decode(text)).strip()
+    return text[:1] in b"[{" and not text[1:-1].strip()
+
+
+async def look(
+    results: Results,
+    run_id: str,
+    hidden: frozenset[str],
+    fields: Collection[str],
+    most: int = MOST_ROWS,
+) -> dict[str, FieldFacts]:
+    """What was seen of each field in at most ``most`` visible rows of the run."""
+    total = (await results.totals(run_id, hidden)).rows
+    parts = 1 if total <= most else PARTS
+    count, left = FieldCount(fields), MOST_BYTES
+    for part in range(parts):
+        left = await _part(
+            results, run_id, hidden, count,
+            begin=total * part // parts, rows=most // parts, bytes_left=left,
+        )  # fmt: skip
+    return {
+        name: FieldFacts(count.rows, missing, max(total, count.rows))
+        for name, missing in count.missing.items()
+    }
+
+
+async def _part(
+    results: Results,
+    run_id: str,
+    hidden: frozenset[str],
+    count: FieldCount,
+    *,
+    begin: int,
+    rows: int,
+    bytes_left: int,
+) -> int:
+    """Look at ``rows`` visible rows from ``begin`` on; return what is left of the bytes."""
+    end, chunk = begin + rows, FIRST_CHUNK
+    while begin < end and bytes_left > 0:
+        found = await results.page(run_id, hidden, offset=begin, limit=min(chunk, end - begin))
+        if not found:
+            break
+        await asyncio.to_thread(count.add, found)
+        size = sum(len(row.data) for row in found)
+        begin, bytes_left = begin + len(found), bytes_left - size
+        chunk = max(1, min(CHUNK_BYTES * len(found) // max(1, size), chunk * 4, CHUNK_ROWS))
+    return bytes_left

@@ -1,0 +1,120 @@
+"""Rules, what they compare a run with, and alerts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+MOST_RULES = 50  # of one account
+MOST_TARGETS = 10  # endpoints, and mail addresses, of one rule
+MAX_NAME = 80
+MAX_FIELD = 200
+USUAL_RUNS = 20  # the last succeeded runs that say what is usual
+FEWEST_USUAL = 3  # with fewer there is no usual, and no alert
+KEPT_MS = 90 * 24 * 3600 * 1000  # how long an alert is listed
+UNREAD_MOST = 100  # unread alerts are counted up to this
+
+
+class RuleKind(StrEnum):
+    """What a rule looks for in a run that has ended."""
+
+    FAILED = "failed"
+    ZERO_ROWS = "zero_rows"  # it succeeded, and gave none
+    FEWER_ROWS = "fewer_rows"  # than usual
+    MISSING_FIELD = "missing_field"
+    SLOWER = "slower"  # than usual
+    BUDGET = "budget"  # of the calendar month
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What an account wants to be told of. Times in ms since the epoch.
+
+    Empty ``worker_id`` and ``task_id``: every run of the account. Members that do not belong to
+    the kind are 0 or empty: ``factor`` is of ``fewer_rows`` (below 1) and ``slower`` (above 1),
+    ``field`` and ``percent`` of ``missing_field``, ``usd_micros`` and ``traffic_bytes`` of
+    ``budget`` (0 = no limit). It looks at runs that ended at ``since`` or later.
+    """
+
+    id: str
+    account_id: str
+    name: str
+    kind: RuleKind
+    worker_id: str
+    task_id: str
+    factor: float
+    field: str
+    percent: float
+    usd_micros: int
+    traffic_bytes: int
+    endpoints: tuple[str, ...]  # ids; those that ask for every alert need not be named
+    emails: tuple[str, ...]
+    enabled: bool
+    since: int
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What a rule found. It outlives rule and run; ``read_at`` 0 = unread."""
+
+    id: str
+    account_id: str
+    rule_id: str
+    rule_name: str
+    kind: RuleKind
+    run_id: str
+    worker_id: str
+    task_id: str
+    sentence: str
+    at: int
+    read_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A run that has ended and was not looked at yet. ``tries`` that failed, and when the next
+    one may be.
+    """
+
+    seq: int
+    run_id: str
+    account_id: str
+    tries: int = 0
+    not_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier run, as far as it matters for what is usual."""
+
+    run_id: str
+    results: int
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFacts:
+    """What was seen of one field: ``missing`` of ``looked_at`` rows lack it, of ``rows`` in all."""
+
+    looked_at: int
+    missing: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was used in a calendar month so far."""
+
+    month: str  # YYYY-MM
+    usd_micros: int
+    traffic_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """Which alerts to list; newest first."""
+
+    unread: bool = False
+    rule_id: str = ""

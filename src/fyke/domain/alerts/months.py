@@ -1,0 +1,20 @@
+"""Calendar months in an account's time zone, and what was used in one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fyke.domain.alerts.model import Rule, Spent
+from fyke.domain.contracts import Transaction
+from fyke.domain.schedules.model import DEFAULT_ZONE
+from fyke.domain.schedules.times import zone
+
+
+def spent_in_month(tx: Transaction, rule: Rule, at: int) -> Spent:
+    """What ``rule`` counts of the month in which ``at`` (ms) lies, as far as it is over."""
+    account = tx.accounts.get(rule.account_id)
+    name = account.time_zone if account and account.time_zone else DEFAULT_ZONE
+    day = datetime.fromtimestamp(at / 1000, zone(name))
+    first = day.year * 10_000 + day.month * 100
+    usd, traffic = tx.alerts.used(rule, first + 1, first + 31)
+    return Spent(f"{day:%Y-%m}", usd, traffic)

@@ -1,0 +1,63 @@
+"""From the end of a run to a rule, and from a rule to whoever is to be told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fyke.domain.alerts.model import Alert, Rule
+from fyke.domain.callbacks.model import DeliveryKind
+from fyke.domain.callbacks.outbox import put
+from fyke.domain.callbacks.url import MAIL
+from fyke.domain.contracts import ALERTS, Transaction
+from fyke.domain.runs.model import Run
+from fyke.domain.webhooks.messages import message
+from fyke.domain.webhooks.model import WebhookEvent
+from fyke.domain.webhooks.outbox import send
+
+
+def let_rules_look(tx: Transaction, run: Run) -> None:
+    """Note that ``run`` has ended, in the transaction that ends it, if any rule looks at it."""
+    if tx.alerts.rules_for(run):
+        tx.alerts.add_check(run)
+        tx.ring(ALERTS)
+
+
+def raise_alert(tx: Transaction, rule: Rule, alert: Alert, *, mails: bool) -> bool:
+    """List the alert and tell of it: endpoints that ask for every alert, those of the rule, and,
+    where there is a mail server, the rule's mail addresses. False when it was raised before.
+    """
+    if not tx.alerts.add_alert(alert):
+        return False
+    event = WebhookEvent.ALERT_RAISED
+    body = message(event, tx.now, alert_data(alert))
+    endpoints = {one.id: one for one in tx.webhooks.listening(alert.account_id, event)}
+    for name in rule.endpoints:
+        endpoint = tx.webhooks.get(name)
+        if endpoint is not None and endpoint.enabled:
+            endpoints[name] = endpoint
+    send(tx, endpoints.values(), alert.run_id, DeliveryKind.ALERT, event, body)
+    for address in rule.emails if mails else ():
+        put(
+            tx,
+            account_id=alert.account_id,
+            run_id=alert.run_id,
+            url=MAIL + address,
+            body=body,
+            kind=DeliveryKind.ALERT,
+            event=event,
+        )
+    return True
+
+
+def alert_data(alert: Alert) -> dict[str, Any]:
+    """The facts of an alert, as a message tells them."""
+    return {
+        "alert_id": alert.id,
+        "rule_id": alert.rule_id,
+        "rule": alert.rule_name,
+        "kind": alert.kind.value,
+        "sentence": alert.sentence,
+        "run_slug": alert.run_id,
+        "worker_slug": alert.worker_id,
+        "task_slug": alert.task_id,
+    }

@@ -1,0 +1,76 @@
+"""What a rule would have said of the last runs that ended, without raising anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fyke.domain.alerts.fields import look
+from fyke.domain.alerts.judge import Facts, judge
+from fyke.domain.alerts.model import FieldFacts, Rule, RuleKind
+from fyke.domain.alerts.months import spent_in_month
+from fyke.domain.alerts.watch import facts_of
+from fyke.domain.contracts import Results, Storage, Transaction
+from fyke.domain.runs.model import Run, RunState
+
+PREVIEW_RUNS = 20
+PREVIEW_ROWS = 500  # of each run, when the rule looks at a field
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A run of which the rule would have told, and how."""
+
+    run: Run
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """``runs`` that were looked at, and those of which the rule would have told, newest first.
+
+    A budget looks at the present month instead, and tells at most once: then ``runs`` is 0 and
+    ``month`` says what was used in it, and ``now`` what the rule would say.
+    """
+
+    runs: int
+    fired: list[Fired]
+    month: str = ""
+    usd_micros: int = 0
+    traffic_bytes: int = 0
+    now: str = ""
+
+
+async def preview(storage: Storage, results: Results, rule: Rule) -> Preview:
+    """Look back with ``rule``."""
+    if rule.kind is RuleKind.BUDGET:
+        return await storage.read(lambda tx: _budget(tx, rule))
+    runs, hidden = await storage.read(lambda tx: _last(tx, rule))
+    seen: dict[str, dict[str, FieldFacts]] = {}
+    if rule.kind is RuleKind.MISSING_FIELD:
+        for run in runs:
+            if run.state is RunState.SUCCEEDED:
+                fields = {rule.field}
+                seen[run.id] = await look(results, run.id, hidden[run.id], fields, PREVIEW_ROWS)
+
+    def work(tx: Transaction) -> list[Fired]:
+        found = []
+        for run in runs:
+            sentence = judge(rule, run, facts_of(tx, rule, run, seen.get(run.id, {})))
+            if sentence is not None:
+                found.append(Fired(run, sentence))
+        return found
+
+    return Preview(len(runs), await storage.read(work))
+
+
+def _last(tx: Transaction, rule: Rule) -> tuple[list[Run], dict[str, frozenset[str]]]:
+    runs = tx.alerts.last_ended(rule.account_id, rule.worker_id, rule.task_id, PREVIEW_RUNS)
+    return runs, {run.id: tx.runs.hidden_attempts(run.id) for run in runs}
+
+
+def _budget(tx: Transaction, rule: Rule) -> Preview:
+    spent = spent_in_month(tx, rule, tx.now)
+    runs = tx.alerts.last_ended(rule.account_id, rule.worker_id, rule.task_id, 1)
+    # of a budget nothing but what was used matters, but a run is what is judged
+    said = judge(rule, runs[0], Facts(spent=spent)) if runs else None
+    return Preview(0, [], spent.month, spent.usd_micros, spent.traffic_bytes, said or "")

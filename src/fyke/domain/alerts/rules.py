@@ -1,0 +1,180 @@
+"""What a rule may say: each kind with its own members. Every refusal names its field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.alerts.model import MAX_FIELD, MAX_NAME, MOST_TARGETS, Rule, RuleKind
+from fyke.domain.billing.model import MICROS
+from fyke.domain.contracts import Transaction
+from fyke.domain.tasks.access import own_task
+from fyke.domain.workers.lookup import find_worker
+from fyke.errors import InvalidRequest, TaskNotFound, WorkerNotFound
+
+MAX_EMAIL = 254
+MAX_FACTOR = 1000
+MOST_USD = Decimal(10**9)
+MOST_MB = Decimal(10**12)
+_MEGABYTE = 10**6
+# what a mail server will take for sure; it also keeps every line break out of the headers
+_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFields:
+    """What somebody says about a rule; members that its kind does not know are left out.
+
+    ``worker`` is an id or path, ``task`` an id. ``factor`` is a share for ``fewer_rows`` and a
+    multiple for ``slower``; ``percent`` of rows may lack ``field``.
+    """
+
+    name: str
+    kind: str
+    worker: str = ""
+    task: str = ""
+    factor: float = 0.0
+    field: str = ""
+    percent: float = 0.0
+    budget_usd: Decimal = Decimal(0)
+    budget_traffic_mb: Decimal = Decimal(0)
+    endpoints: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    enabled: bool = True
+
+
+EXAMPLE = RuleFields(name="A run has failed", kind=RuleKind.FAILED.value)
+
+
+def checked(
+    tx: Transaction, caller: Caller, wanted: RuleFields, blank: Rule, *, mails: bool
+) -> Rule:
+    """``blank`` (id, times) with what ``wanted`` says. Raise ``InvalidRequest`` with a sentence
+    for each fault.
+    """
+    faults: list[str] = []
+
+    def keep(found: Iterator[str]) -> None:
+        faults.extend(found)
+
+    name = " ".join(wanted.name.split())
+    if not 1 <= len(name) <= MAX_NAME:
+        faults.append(f"name: it must have 1 to {MAX_NAME} characters")
+    kind = _kind(wanted.kind, faults)
+    worker_id, task_id = _scope(tx, caller, wanted, faults)
+    keep(_endpoint_faults(tx, caller, wanted))
+    keep(_email_faults(wanted, mails=mails))
+    rule = replace(
+        blank,
+        name=name,
+        worker_id=worker_id,
+        task_id=task_id,
+        endpoints=tuple(dict.fromkeys(wanted.endpoints)),
+        emails=tuple(dict.fromkeys(address.strip() for address in wanted.emails)),
+        enabled=wanted.enabled,
+    )
+    if kind is not None:
+        rule = _bare(rule, kind)
+        member = _MEMBERS.get(kind)
+        rule = member(rule, wanted, faults) if member else rule
+    if faults:
+        raise InvalidRequest("; ".join(faults), details=faults)
+    return rule
+
+
+def _bare(rule: Rule, kind: RuleKind) -> Rule:
+    """The rule as one of ``kind``, without the members of any kind."""
+    return replace(
+        rule, kind=kind, factor=0.0, field="", percent=0.0, usd_micros=0, traffic_bytes=0
+    )
+
+
+def _kind(word: str, faults: list[str]) -> RuleKind | None:
+    try:
+        return RuleKind(word.strip().lower())
+    except ValueError:
+        faults.append(f"kind: it must be one of {', '.join(RuleKind)}")
+        return None
+
+
+def _scope(
+    tx: Transaction, caller: Caller, wanted: RuleFields, faults: list[str]
+) -> tuple[str, str]:
+    worker, task = wanted.worker.strip(), wanted.task.strip()
+    if worker and task:
+        faults.append("task: give a worker or a task, not both")
+        return "", ""
+    try:
+        if task:
+            return "", own_task(tx, caller, task).id
+        return (find_worker(tx, caller, worker).id, "") if worker else ("", "")
+    except WorkerNotFound:
+        faults.append(f"worker: there is no worker {worker[:80]!r}; leave it empty for all")
+    except TaskNotFound:
+        faults.append(f"task: there is no task {task[:80]!r}; leave it empty for all")
+    return "", ""
+
+
+def _fewer(rule: Rule, wanted: RuleFields, faults: list[str]) -> Rule:
+    if not 0 < wanted.factor <= 1:
+        faults.append("factor: it must be above 0 and at most 1, such as 0.5 for half of the usual")
+    return replace(rule, factor=wanted.factor)
+
+
+def _slower(rule: Rule, wanted: RuleFields, faults: list[str]) -> Rule:
+    if not 1 <= wanted.factor <= MAX_FACTOR:
+        faults.append(f"factor: it must be 1 to {MAX_FACTOR}, such as 2 for twice the usual time")
+    return replace(rule, factor=wanted.factor)
+
+
+def _missing(rule: Rule, wanted: RuleFields, faults: list[str]) -> Rule:
+    field = wanted.field.strip()
+    if not 1 <= len(field) <= MAX_FIELD:
+        faults.append(f"field: name the output field, with 1 to {MAX_FIELD} characters")
+    if not 0 <= wanted.percent < 100:
+        faults.append("percent: it must be 0 or more and less than 100")
+    return replace(rule, field=field, percent=wanted.percent)
+
+
+def _budget(rule: Rule, wanted: RuleFields, faults: list[str]) -> Rule:
+    usd, megabytes = wanted.budget_usd, wanted.budget_traffic_mb
+    if not 0 <= usd <= MOST_USD:
+        faults.append(f"budget_usd: it must be 0 to {MOST_USD}")
+    if not 0 <= megabytes <= MOST_MB:
+        faults.append(f"budget_traffic_mb: it must be 0 to {MOST_MB}")
+    if not usd and not megabytes:
+        faults.append("budget_usd: give an amount above 0 here, in budget_traffic_mb, or in both")
+    return replace(rule, usd_micros=int(usd * MICROS), traffic_bytes=int(megabytes * _MEGABYTE))
+
+
+_MEMBERS: dict[RuleKind, Callable[[Rule, RuleFields, list[str]], Rule]] = {
+    RuleKind.FEWER_ROWS: _fewer,
+    RuleKind.SLOWER: _slower,
+    RuleKind.MISSING_FIELD: _missing,
+    RuleKind.BUDGET: _budget,
+}
+
+
+def _endpoint_faults(tx: Transaction, caller: Caller, wanted: RuleFields) -> Iterator[str]:
+    if len(wanted.endpoints) > MOST_TARGETS:
+        yield f"endpoints: at most {MOST_TARGETS}"
+        return
+    mine = {endpoint.id for endpoint in tx.webhooks.of_account(caller.account_id)}
+    strange = [name for name in wanted.endpoints if name not in mine]
+    if strange:
+        yield f"endpoints: there is no webhook {strange[0][:40]!r}"
+
+
+def _email_faults(wanted: RuleFields, *, mails: bool) -> Iterator[str]:
+    if wanted.emails and not mails:
+        yield "emails: this installation has no mail server; its operator can set FYKE_SMTP_URL"
+    elif len(wanted.emails) > MOST_TARGETS:
+        yield f"emails: at most {MOST_TARGETS}"
+    else:
+        for address in wanted.emails:
+            text = address.strip()
+            if len(text) > MAX_EMAIL or not _EMAIL.fullmatch(text):
+                yield f"emails: {text[:80]!r} is not a mail address such as ada@example.org"

@@ -1,0 +1,164 @@
+"""Alerts and alert rules of an account: what its users see of them and may do."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.rights import require_editor
+from fyke.domain.alerts.model import MOST_RULES, UNREAD_MOST, Alert, AlertFilter, Rule, RuleKind
+from fyke.domain.alerts.preview import Preview, preview
+from fyke.domain.alerts.rules import RuleFields, checked
+from fyke.domain.contracts import Results, Storage, Transaction
+from fyke.errors import InvalidRequest, NotFound, Refused
+from fyke.kit.ids import new_ulid
+
+MOST_MARKED = 1000  # alerts that are marked as read by one request
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """A rule, and the names of what it is about (empty when that is gone, or it is about all)."""
+
+    rule: Rule
+    worker_path: str
+    task_title: str
+
+
+class Alerts:
+    """The alerts and rules of all accounts, each seen only by its own. ``mails``: whether the
+    installation has a mail server, so that a rule may name mail addresses.
+    """
+
+    def __init__(self, storage: Storage, results: Results, *, mails: bool = False) -> None:
+        self._storage = storage
+        self._results = results
+        self.mails = mails
+
+    # --- alerts ----------------------------------------------------------------------------
+
+    async def page(
+        self, caller: Caller, wanted: AlertFilter, *, offset: int, limit: int
+    ) -> tuple[int, list[Alert]]:
+        """Total count, and one page, newest first."""
+        return await self._storage.read(
+            lambda tx: tx.alerts.alerts(caller.account_id, wanted, offset=offset, limit=limit)
+        )
+
+    async def unread(self, caller: Caller) -> int:
+        """How many are unread; ``UNREAD_MOST`` stands for that many or more."""
+        return await self._storage.read(lambda tx: tx.alerts.unread(caller.account_id, UNREAD_MOST))
+
+    async def mark_read(self, caller: Caller, alert_ids: Collection[str] | None) -> int:
+        """Mark some as read, or all with None; return how many were unread. Raises ``Forbidden``,
+        and ``InvalidRequest`` for too many at once. Names that are not the caller's are left out.
+        """
+        require_editor(caller, "Marking alerts as read")
+        if alert_ids is not None and len(alert_ids) > MOST_MARKED:
+            raise InvalidRequest(f"ids: at most {MOST_MARKED} at once")
+        return await self._storage.write(
+            lambda tx: tx.alerts.mark_read(caller.account_id, alert_ids, tx.now)
+        )
+
+    # --- rules -----------------------------------------------------------------------------
+
+    async def rules(self, caller: Caller) -> builtins.list[RuleView]:
+        """Oldest first."""
+        return await self._storage.read(
+            lambda tx: [_view(tx, rule) for rule in tx.alerts.rules(caller.account_id)]
+        )
+
+    async def rule(self, caller: Caller, rule_id: str) -> RuleView:
+        """Raises ``NotFound``."""
+        return await self._storage.read(lambda tx: _view(tx, own_rule(tx, caller, rule_id)))
+
+    async def add_rule(self, caller: Caller, wanted: RuleFields) -> RuleView:
+        """It looks at runs that end from now on. Raises ``InvalidRequest``, ``Refused`` when the
+        account has as many as it may, ``Forbidden``.
+        """
+        require_editor(caller, "Adding alert rules")
+        rule_id = new_ulid()
+
+        def work(tx: Transaction) -> RuleView:
+            if len(tx.alerts.rules(caller.account_id)) >= MOST_RULES:
+                raise Refused(
+                    f"An account has at most {MOST_RULES} alert rules; remove one that is not used"
+                )
+            blank = _blank(rule_id, caller, tx.now)
+            rule = checked(tx, caller, wanted, blank, mails=self.mails)
+            tx.alerts.add_rule(rule)
+            return _view(tx, rule)
+
+        return await self._storage.write(work)
+
+    async def change_rule(self, caller: Caller, rule_id: str, wanted: RuleFields) -> RuleView:
+        """Set all of it. One that was off looks at runs that end from now on.
+
+        Raises ``NotFound``, ``InvalidRequest``, ``Forbidden``.
+        """
+        require_editor(caller, "Changing alert rules")
+
+        def work(tx: Transaction) -> RuleView:
+            before = own_rule(tx, caller, rule_id, lock=True)
+            since = before.since if before.enabled else tx.now
+            blank = replace(before, since=since, updated_at=tx.now)
+            after = checked(tx, caller, wanted, blank, mails=self.mails)
+            tx.alerts.save_rule(after)
+            return _view(tx, after)
+
+        return await self._storage.write(work)
+
+    async def remove_rule(self, caller: Caller, rule_id: str) -> None:
+        """Its alerts stay listed. Raises ``NotFound``, ``Forbidden``."""
+        require_editor(caller, "Removing alert rules")
+
+        def work(tx: Transaction) -> None:
+            tx.alerts.delete_rule(own_rule(tx, caller, rule_id, lock=True).id)
+
+        await self._storage.write(work)
+
+    async def preview(self, caller: Caller, wanted: RuleFields) -> Preview:
+        """What such a rule would have said of the last runs. Raises ``InvalidRequest``."""
+
+        def work(tx: Transaction) -> Rule:
+            return checked(tx, caller, wanted, _blank("", caller, tx.now), mails=self.mails)
+
+        return await preview(self._storage, self._results, await self._storage.read(work))
+
+
+def own_rule(tx: Transaction, caller: Caller, rule_id: str, *, lock: bool = False) -> Rule:
+    """Raises ``NotFound``, also for another account's rule, in the same words."""
+    found = tx.alerts.lock_rule(rule_id) if lock else tx.alerts.rule(rule_id)
+    if found is None or found.account_id != caller.account_id:
+        raise NotFound("Alert rule does not exist")
+    return found
+
+
+def _view(tx: Transaction, rule: Rule) -> RuleView:
+    worker = tx.workers.get(rule.worker_id) if rule.worker_id else None
+    task = tx.tasks.get(rule.task_id) if rule.task_id else None
+    return RuleView(rule, worker.path if worker else "", task.title if task else "")
+
+
+def _blank(rule_id: str, caller: Caller, now: int) -> Rule:
+    return Rule(
+        id=rule_id,
+        account_id=caller.account_id,
+        name="",
+        kind=RuleKind.FAILED,
+        worker_id="",
+        task_id="",
+        factor=0.0,
+        field="",
+        percent=0.0,
+        usd_micros=0,
+        traffic_bytes=0,
+        endpoints=(),
+        emails=(),
+        enabled=True,
+        since=now,
+        created_at=now,
+        updated_at=now,
+    )

@@ -1,0 +1,52 @@
+"""An endpoint of an account, and the events that it can be told of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+MOST_ENDPOINTS = 20  # of one account
+MAX_NAME = 80
+MAX_DESCRIPTION = 500
+OLD_SECRET_MS = 24 * 3600 * 1000  # how long a replaced secret goes on signing beside the new one
+
+
+class WebhookEvent(StrEnum):
+    """What an endpoint can ask to be told."""
+
+    RUN_STARTED = "run.started"
+    RUN_SUCCEEDED = "run.succeeded"
+    RUN_FAILED = "run.failed"
+    RUN_ABORTED = "run.aborted"
+    ALERT_RAISED = "alert.raised"
+
+
+TEST_EVENT = "webhook.test"  # sent on request only, to see whether an endpoint works
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address that is told of events. Times in ms since the epoch, 0 = never.
+
+    ``salt`` and ``old_salt`` are what the secrets are derived from (``secrets.py``); the old one
+    counts until ``old_until``. The ``last_`` members tell of the latest try of any of its
+    deliveries; ``failing_since`` is the first failure since the last success.
+    """
+
+    id: str
+    account_id: str
+    name: str
+    url: str
+    events: tuple[WebhookEvent, ...]
+    description: str
+    enabled: bool
+    salt: str
+    old_salt: str
+    old_until: int
+    created_at: int
+    updated_at: int
+    last_at: int = 0
+    last_status: int = 0
+    last_error: str = ""
+    last_reply: str = ""
+    failing_since: int = 0

@@ -1,0 +1,48 @@
+"""Writing messages for endpoints into the outbox, in the transaction that they tell of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fyke.domain.callbacks.model import DeliveryKind
+from fyke.domain.callbacks.outbox import give_up_running, put
+from fyke.domain.contracts import Transaction
+from fyke.domain.runs.model import Run
+from fyke.domain.webhooks.messages import event_of, message, run_data
+from fyke.domain.webhooks.model import Endpoint
+
+
+def tell_of_run(tx: Transaction, run: Run) -> None:
+    """Tell every endpoint that asked for it that ``run`` has begun or ended."""
+    event = event_of(run)
+    endpoints = tx.webhooks.listening(run.account_id, event)
+    if not endpoints:
+        return
+    kind = DeliveryKind.TERMINAL if run.state.terminal else DeliveryKind.RUNNING
+    body = message(event, tx.now, run_data(run))
+    for endpoint in endpoints:
+        if kind is DeliveryKind.TERMINAL:
+            give_up_running(tx, run.id, endpoint.id)
+        send(tx, [endpoint], run.id, kind, event, body)
+
+
+def send(
+    tx: Transaction,
+    endpoints: Iterable[Endpoint],
+    run_id: str,
+    kind: DeliveryKind,
+    event: str,
+    body: str,
+) -> None:
+    """One delivery of ``body`` for each endpoint."""
+    for endpoint in endpoints:
+        put(
+            tx,
+            account_id=endpoint.account_id,
+            run_id=run_id,
+            url=endpoint.url,
+            body=body,
+            kind=kind,
+            endpoint_id=endpoint.id,
+            event=event,
+        )

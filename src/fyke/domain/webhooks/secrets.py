@@ -1,0 +1,31 @@
+"""The secrets of an endpoint: derived from the installation's own and a random salt.
+
+Nothing that signs is stored, so a copy of the database opens no door. Rotating means a new salt;
+the old one signs beside it for a day, so that receivers can change over without losing a message.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+from fyke.domain.callbacks.signing import PREFIX
+from fyke.domain.webhooks.model import Endpoint
+
+
+def secret_of(master: bytes, endpoint_id: str, salt: str) -> str:
+    """Return ``whsec_`` and base64 of 32 bytes. Raise ``ValueError`` without a master or salt."""
+    if not master or not salt:
+        raise ValueError("a secret needs the master secret and a salt")
+    label = f"webhook:{endpoint_id}:{salt}".encode()
+    derived = hmac.new(master, label, hashlib.sha256).digest()
+    return PREFIX + base64.b64encode(derived).decode()
+
+
+def signing_secrets(master: bytes, endpoint: Endpoint, now: int) -> tuple[str, ...]:
+    """Every secret that signs at ``now`` (ms), the present one first."""
+    salts = [endpoint.salt]
+    if endpoint.old_salt and now < endpoint.old_until:
+        salts.append(endpoint.old_salt)
+    return tuple(secret_of(master, endpoint.id, salt) for salt in salts)

@@ -1,0 +1,221 @@
+"""The endpoints of an account: what its users see of them and may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.rights import require_editor
+from fyke.domain.callbacks.model import Receiver
+from fyke.domain.callbacks.record import ENDPOINT_OFF, redirect
+from fyke.domain.callbacks.signing import headers
+from fyke.domain.callbacks.url import CallbackRules, receiver_of
+from fyke.domain.contracts import OUTBOX, Answer, Prober, Step, Storage, Transaction
+from fyke.domain.webhooks.access import own_endpoint
+from fyke.domain.webhooks.messages import test_message
+from fyke.domain.webhooks.model import MOST_ENDPOINTS, OLD_SECRET_MS, Endpoint, WebhookEvent
+from fyke.domain.webhooks.rules import EndpointFields, checked
+from fyke.domain.webhooks.secrets import secret_of, signing_secrets
+from fyke.errors import InvalidRequest, Refused
+from fyke.kit.clock import Clock
+from fyke.kit.ids import new_ulid
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointView:
+    """An endpoint, how its receiver behaves (None before the first call), and when it is tried
+    next (ms, 0 = nothing waits).
+    """
+
+    endpoint: Endpoint
+    receiver: Receiver | None
+    next_at: int
+
+    @property
+    def disabled_at(self) -> int:
+        """Since when nothing is sent because every call failed for days; 0 = not."""
+        return self.receiver.disabled_at if self.receiver else 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewEndpoint:
+    """An endpoint with the text of its secret, which is told here and never again."""
+
+    endpoint: Endpoint
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of a test call: what was sent, the answer, and each step with its time."""
+
+    message_id: str
+    body: str
+    answer: Answer
+    steps: list[Step]
+    duration_ms: int
+
+    @property
+    def taken(self) -> bool:
+        return 200 <= self.answer.status < 300
+
+
+class Webhooks:
+    """The endpoints of all accounts, each seen only by its own."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        addresses: CallbackRules,
+        prober: Prober,
+        clock: Clock,
+        master_secret: bytes,
+    ) -> None:
+        self._storage = storage
+        self._addresses = addresses
+        self._prober = prober
+        self._clock = clock
+        self._master = master_secret
+
+    async def list(self, caller: Caller) -> list[EndpointView]:
+        """By name."""
+        return await self._storage.read(
+            lambda tx: _views(tx, tx.webhooks.of_account(caller.account_id))
+        )
+
+    async def get(self, caller: Caller, endpoint_id: str) -> EndpointView:
+        """Raises ``NotFound``."""
+        return await self._storage.read(
+            lambda tx: _views(tx, [own_endpoint(tx, caller, endpoint_id)])[0]
+        )
+
+    async def add(self, caller: Caller, wanted: EndpointFields) -> NewEndpoint:
+        """Raises ``InvalidRequest``, ``Conflict`` for a name that is taken, ``Refused`` when the
+        account has as many as it may, ``Forbidden``.
+        """
+        require_editor(caller, "Adding webhooks")
+        fields = checked(self._addresses, wanted)
+        endpoint_id, salt = new_ulid(), new_ulid()
+
+        def work(tx: Transaction) -> Endpoint:
+            if len(tx.webhooks.of_account(caller.account_id)) >= MOST_ENDPOINTS:
+                raise Refused(
+                    f"An account has at most {MOST_ENDPOINTS} webhooks; remove one that is not used"
+                )
+            endpoint = Endpoint(
+                id=endpoint_id,
+                account_id=caller.account_id,
+                name=fields.name,
+                url=fields.url,
+                events=_events(fields),
+                description=fields.description,
+                enabled=fields.enabled,
+                salt=salt,
+                old_salt="",
+                old_until=0,
+                created_at=tx.now,
+                updated_at=tx.now,
+            )
+            tx.webhooks.add(endpoint)
+            return endpoint
+
+        endpoint = await self._storage.write(work)
+        return NewEndpoint(endpoint, secret_of(self._master, endpoint.id, endpoint.salt))
+
+    async def change(
+        self, caller: Caller, endpoint_id: str, wanted: EndpointFields
+    ) -> EndpointView:
+        """Set all that its owner can say. What waits goes to a new address; switched off, what
+        waits has failed. Raises ``NotFound``, ``InvalidRequest``, ``Conflict``, ``Forbidden``.
+        """
+        require_editor(caller, "Changing webhooks")
+        fields = checked(self._addresses, wanted)
+
+        def work(tx: Transaction) -> EndpointView:
+            before = own_endpoint(tx, caller, endpoint_id, lock=True)
+            after = replace(
+                before,
+                name=fields.name,
+                url=fields.url,
+                events=_events(fields),
+                description=fields.description,
+                enabled=fields.enabled,
+                updated_at=tx.now,
+            )
+            tx.webhooks.save(after)
+            if not after.enabled:
+                tx.outbox.fail_pending_of(after.id, ENDPOINT_OFF, tx.now)
+            elif after.url != before.url:
+                redirect(tx, after.id, after.url)
+                tx.ring(OUTBOX)
+            return _views(tx, [after])[0]
+
+        return await self._storage.write(work)
+
+    async def rotate(self, caller: Caller, endpoint_id: str) -> NewEndpoint:
+        """Give it another secret; the old one signs beside it for 24 hours more.
+
+        Raises ``NotFound``, ``Forbidden``.
+        """
+        require_editor(caller, "Changing secrets")
+        salt = new_ulid()
+
+        def work(tx: Transaction) -> Endpoint:
+            before = own_endpoint(tx, caller, endpoint_id, lock=True)
+            after = replace(
+                before,
+                salt=salt,
+                old_salt=before.salt,
+                old_until=tx.now + OLD_SECRET_MS,
+                updated_at=tx.now,
+            )
+            tx.webhooks.save(after)
+            return after
+
+        endpoint = await self._storage.write(work)
+        return NewEndpoint(endpoint, secret_of(self._master, endpoint.id, endpoint.salt))
+
+    async def remove(self, caller: Caller, endpoint_id: str, confirm: str | None = None) -> None:
+        """Remove it; what waits for it has failed. ``confirm``, where it is given, must be its
+        name. Raises ``NotFound``, ``InvalidRequest``, ``Forbidden``.
+        """
+        require_editor(caller, "Removing webhooks")
+
+        def work(tx: Transaction) -> None:
+            endpoint = own_endpoint(tx, caller, endpoint_id, lock=True)
+            if confirm is not None and confirm.strip() != endpoint.name:
+                raise InvalidRequest(f"confirm: type the name of the webhook, {endpoint.name!r}")
+            tx.outbox.fail_pending_of(endpoint.id, ENDPOINT_OFF, tx.now)
+            tx.webhooks.delete(endpoint.id)
+
+        await self._storage.write(work)
+
+    async def test(self, caller: Caller, endpoint_id: str) -> Trial:
+        """Send a signed test message now, whether it is on or off, and tell what happened. It is
+        not tried again and stands in no log. Raises ``NotFound``, ``Forbidden``.
+        """
+        require_editor(caller, "Testing webhooks")
+        endpoint = await self._storage.read(lambda tx: own_endpoint(tx, caller, endpoint_id))
+        now, started = self._clock.now_ms(), self._clock.monotonic()
+        body, message_id = test_message(endpoint, now), f"msg_{new_ulid()}"
+        secrets = signing_secrets(self._master, endpoint, now)
+        signed = headers(secrets, message_id, now // 1000, body.encode())
+        answer, steps = await self._prober.probe(endpoint.url, body.encode(), signed)
+        took = round((self._clock.monotonic() - started) * 1000)
+        return Trial(message_id, body, answer, steps, took)
+
+
+def _events(fields: EndpointFields) -> tuple[WebhookEvent, ...]:
+    return tuple(WebhookEvent(event) for event in fields.events)
+
+
+def _views(tx: Transaction, endpoints: list[Endpoint]) -> list[EndpointView]:
+    following = tx.outbox.next_of([endpoint.id for endpoint in endpoints])
+    return [
+        EndpointView(
+            endpoint,
+            tx.receivers.get(endpoint.account_id, receiver_of(endpoint.url)),
+            following.get(endpoint.id, 0),
+        )
+        for endpoint in endpoints
+    ]

@@ -1,0 +1,160 @@
+"""Mails by the installation's own server: one message, one connection, in a thread.
+
+The standard library's client blocks, and so does resolving a name; a small pool keeps a server
+that hangs from holding up the calls to other receivers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import smtplib
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from fyke.domain.callbacks.url import MAIL
+from fyke.domain.contracts import Answer
+
+SECONDS = 20.0  # for each answer of the server
+AT_ONCE = 4
+_PORTS = {"smtp": 587, "smtps": 465}
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail is handed in. ``secure``: TLS from the first byte; else STARTTLS when the server
+    offers it, and always before a password is sent.
+    """
+
+    host: str
+    port: int
+    secure: bool
+    user: str
+    password: str
+    sender: str
+
+
+def mail_server(url: str, sender: str) -> MailServer:
+    """Read ``smtp://USER:PASSWORD@HOST:PORT`` or ``smtps://``. Raise ``ValueError`` that names the
+    setting, the rule and the way out.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError(
+            "FYKE_SMTP_URL must look like smtp://USER:PASSWORD@HOST:587 or smtps://HOST"
+        )
+    if "@" not in parseaddr(sender)[1]:
+        raise ValueError("FYKE_MAIL_FROM must be a mail address, such as fyke@example.org")
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError("FYKE_SMTP_URL: the port must be a number from 1 to 65535") from None
+    return MailServer(
+        host=parts.hostname,
+        port=port or _PORTS[parts.scheme],
+        secure=parts.scheme == "smtps",
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        sender=sender,
+    )
+
+
+class SmtpMailer:
+    """Implements ``contracts.Notifier`` for ``mailto:`` addresses. ``close`` it at the end.
+
+    ``base_url`` is what links in mails begin with, ``""`` for none. A status is the server's own:
+    250 for a message that it took.
+    """
+
+    def __init__(
+        self, server: MailServer, base_url: str = "", context: ssl.SSLContext | None = None
+    ) -> None:
+        self._server = server
+        self._base_url = base_url.rstrip("/")
+        self._context = context or ssl.create_default_context()
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mail")
+
+    def close(self) -> None:
+        """Give up the threads; a message that is on its way is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        message = compose(
+            self._server.sender,
+            url.removeprefix(MAIL),
+            headers.get("webhook-id", ""),
+            json.loads(body),
+            self._base_url,
+        )
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._send, message)
+
+    def _send(self, message: EmailMessage) -> Answer:
+        try:
+            with self._connection() as connection:
+                self._secure(connection)
+                connection.send_message(message)
+        except smtplib.SMTPRecipientsRefused as error:
+            code, text = next(iter(error.recipients.values()))
+            return Answer(code, reply=_text(text))
+        except smtplib.SMTPResponseException as error:
+            return Answer(error.smtp_code, reply=_text(error.smtp_error))
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            return Answer(0, f"mail server: {_reason(error)}")
+        return Answer(250)
+
+    def _connection(self) -> smtplib.SMTP:
+        where, port = self._server.host, self._server.port
+        if self._server.secure:
+            return smtplib.SMTP_SSL(where, port, timeout=SECONDS, context=self._context)
+        return smtplib.SMTP(where, port, timeout=SECONDS)
+
+    def _secure(self, connection: smtplib.SMTP) -> None:
+        connection.ehlo_or_helo_if_needed()
+        if not self._server.secure and connection.has_extn("starttls"):
+            connection.starttls(context=self._context)
+        if not self._server.user:
+            return
+        if not isinstance(connection.sock, ssl.SSLSocket):
+            raise ValueError("it offers no TLS, and a password is never sent in the clear")
+        connection.login(self._server.user, self._server.password)
+
+
+def compose(
+    sender: str, to: str, message_id: str, told: dict[str, Any], base_url: str
+) -> EmailMessage:
+    """The mail that tells of an alert; ``told`` is the message as endpoints get it."""
+    data: dict[str, Any] = told.get("data", {})
+    sentence = str(data.get("sentence", ""))
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = to
+    message["Subject"] = _line(f"[Fyke] {data.get('rule', '')}")
+    message["Date"] = format_datetime(datetime.now(UTC))
+    domain = parseaddr(sender)[1].rpartition("@")[2]
+    message["Message-ID"] = f"<{message_id}@{domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    run = str(data.get("run_slug", ""))
+    lines = [sentence, "", f"Run: {run}", f"Worker: {data.get('worker_slug', '')}"]
+    if base_url:
+        lines += ["", f"{base_url}/runs/{run}", f"{base_url}/alerts"]
+    message.set_content("\n".join(lines) + "\n")
+    return message
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:200]
+
+
+def _text(said: bytes | str) -> str:
+    return said.decode("utf-8", "replace")[:1000] if isinstance(said, bytes) else said[:1000]
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
