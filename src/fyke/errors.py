@@ -15,6 +15,7 @@
     │   ├── SignInFailed          the name or the password is wrong
     │   └── SessionEnded
     ├── Forbidden                 known caller, not theirs to do
+    │   └── ScopeMissing          not what their key is for
     ├── NotFound
     │   ├── LinkSpent             a one-time link that is used up or has expired
     │   ├── WorkerNotFound
@@ -121,6 +122,12 @@ class Forbidden(FykeError):
 
     key = "forbidden"
     default = "Unauthorized access"
+
+
+class ScopeMissing(Forbidden):
+    """The key's user may do this, but the key was made for other things."""
+
+    key = "scope_missing"
 
 
 class NotFound(FykeError):

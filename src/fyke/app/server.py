@@ -16,6 +16,7 @@ from fyke.api.ratelimit import RateShare
 from fyke.app.folder import disk_shortage, master_secret
 from fyke.app.health import ProxyProbe, disk
 from fyke.app.house import House, open_house
+from fyke.app.outgoing import Outgoing, open_outgoing
 from fyke.console.api_door import Api
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
@@ -27,8 +28,11 @@ from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.accounts.users import Users
+from fyke.domain.alerts.service import Alerts
+from fyke.domain.alerts.watch import AlertWatch
 from fyke.domain.billing.usage import UsageReports
 from fyke.domain.callbacks.places import AT_ONCE
+from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.categories import DEFAULT, Categories
 from fyke.domain.catalog.service import Catalog
@@ -50,6 +54,7 @@ from fyke.domain.schedules.firing import Firing
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.services import Services
 from fyke.domain.tasks.service import Tasks
+from fyke.domain.webhooks.service import Webhooks
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.removal import WorkerRemoval
@@ -58,8 +63,8 @@ from fyke.errors import Unavailable
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.kit.interfaces import own_addresses
-from fyke.notify.http import HttpNotifier
 from fyke.settings import Settings
+from fyke.timers.alerts import AlertTimer
 from fyke.timers.callback_hosts import CallbackHostTimer
 from fyke.timers.callbacks import CallbackTimer
 from fyke.timers.leases import LeaseTimer
@@ -73,32 +78,38 @@ from fyke.timers.start_keys import StartKeyTimer
 async def serve_server(settings: Settings, listener: socket.socket) -> None:
     """Serve on ``listener`` until SIGTERM."""
     async with open_house(settings) as house:
-        spool = _spool(settings)
-        share = RateShare()
-        services = _services(house, spool)
-        app = build_app(services, _api_config(settings), share=share)
-        add_pages(app, build_console(services, _console_config(settings), Api(app, app.openapi)))
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # which peers may speak for others is for api/network.py to say
-            date_header=False,
-            loop="none",
-            http=LimitedProtocol,
-            ws="none",
-            lifespan="off",
-            timeout_graceful_shutdown=5,
-        )
-        async with _among_servers(house, share) as among:
-            timers = asyncio.create_task(run_timers([*_timers(house), *among]))
-            try:
-                await uvicorn.Server(config).serve(sockets=[listener])
-            finally:
-                timers.cancel()
-                await asyncio.gather(timers, return_exceptions=True)
-                await spool.close()
+        with open_outgoing(settings) as outgoing:
+            await _serve(house, outgoing, listener)
+
+
+async def _serve(house: House, outgoing: Outgoing, listener: socket.socket) -> None:
+    settings = house.settings
+    spool = _spool(settings)
+    share = RateShare()
+    services = _services(house, spool, outgoing)
+    app = build_app(services, _api_config(settings), share=share)
+    add_pages(app, build_console(services, _console_config(settings), Api(app, app.openapi)))
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # which peers may speak for others is for api/network.py to say
+        date_header=False,
+        loop="none",
+        http=LimitedProtocol,
+        ws="none",
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+    )
+    async with _among_servers(house, share) as among:
+        timers = asyncio.create_task(run_timers([*_timers(house, outgoing), *among]))
+        try:
+            await uvicorn.Server(config).serve(sockets=[listener])
+        finally:
+            timers.cancel()
+            await asyncio.gather(timers, return_exceptions=True)
+            await spool.close()
 
 
 @contextlib.asynccontextmanager
@@ -117,9 +128,9 @@ async def _among_servers(house: House, share: RateShare) -> AsyncIterator[list[T
             await timer.leave()
 
 
-def _timers(house: House) -> list[Timer]:
+def _timers(house: House, outgoing: Outgoing) -> list[Timer]:
     settings = house.settings
-    notifier = HttpNotifier(AddressRules(settings.callback_allow, own_addresses()))
+    watch = AlertWatch(house.storage, house.results, mails=bool(settings.smtp_url))
     runs = make_runs(house)
     timers: list[Timer] = [
         LeaseTimer(Attempts(house.storage, house.results, house.rules)),
@@ -128,12 +139,13 @@ def _timers(house: House) -> list[Timer]:
         ScheduleTimer(Firing(house.storage, runs, SystemClock()), house.doorbell, SystemClock()),
         CallbackTimer(
             house.storage,
-            notifier,
+            outgoing.notifier,
             house.doorbell,
             SystemClock(),
             master_secret(settings),
             at_once=min(AT_ONCE, _open_files() // 2),
         ),
+        AlertTimer(watch, house.doorbell, SystemClock()),
     ]
     if settings.keep_days:
         timers.append(RetentionTimer(house.storage, runs, settings.keep_days))
@@ -151,6 +163,10 @@ def make_workers(house: House) -> Workers:
     return Workers(house.storage, house.blobs, SystemClock())
 
 
+def _addresses(house: House) -> CallbackRules:
+    return CallbackRules(AddressRules(house.settings.callback_allow, own_addresses()))
+
+
 def make_runs(house: House) -> Runs:
     return Runs(
         house.storage,
@@ -158,7 +174,7 @@ def make_runs(house: House) -> Runs:
         make_workers(house),
         house.doorbell,
         house.rules,
-        CallbackRules(AddressRules(house.settings.callback_allow, own_addresses())),
+        _addresses(house),
         lambda: disk_shortage(house.settings),
     )
 
@@ -173,7 +189,7 @@ def _spool(settings: Settings) -> Spool:
     )
 
 
-def _services(house: House, spool: Spool) -> Services:
+def _services(house: House, spool: Spool, outgoing: Outgoing) -> Services:
     workers = make_workers(house)
     results = RunResults(house.storage, house.results, house.settings.scratch_dir)
     runs = make_runs(house)
@@ -211,6 +227,15 @@ def _services(house: House, spool: Spool) -> Services:
         usage=UsageReports(house.storage),
         overview=Overview(house.storage),
         health=_health(house),
+        callbacks=Callbacks(house.storage),
+        webhooks=Webhooks(
+            house.storage,
+            _addresses(house),
+            outgoing.prober,
+            SystemClock(),
+            master_secret(house.settings),
+        ),
+        alerts=Alerts(house.storage, house.results, mails=bool(house.settings.smtp_url)),
         results=results,
         exports=Exports(house.storage, results, SystemClock(), house.settings.scratch_dir),
         logs=RunLogs(house.storage, house.results),

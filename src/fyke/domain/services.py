@@ -10,7 +10,9 @@ from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.accounts.users import Users
+from fyke.domain.alerts.service import Alerts
 from fyke.domain.billing.usage import UsageReports
+from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Storage
 from fyke.domain.health import Health
@@ -28,6 +30,7 @@ from fyke.domain.runs.service import Runs
 from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.tasks.service import Tasks
+from fyke.domain.webhooks.service import Webhooks
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.removal import WorkerRemoval
@@ -60,6 +63,9 @@ class Services:
     usage: UsageReports
     overview: Overview
     health: Health
+    callbacks: Callbacks
+    webhooks: Webhooks
+    alerts: Alerts
     results: RunResults
     exports: Exports
     logs: RunLogs

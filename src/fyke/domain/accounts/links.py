@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from fyke.domain.accounts.model import Caller, Role, User
+from fyke.domain.accounts.acts import Act, act_by
+from fyke.domain.accounts.model import Role, User
 from fyke.domain.accounts.passwords import Passwords, check_new
 from fyke.domain.accounts.people import OneTimeLink, Purpose, new_token, token_digest
 from fyke.domain.accounts.sessions import NewSession, Sessions, add_session
 from fyke.domain.contracts import Storage, Transaction
-from fyke.errors import Forbidden, LinkSpent, NotFound, UserDisabled
+from fyke.errors import LinkSpent
 
 HOUR_MS = 3_600_000
 LIFE_MS = {
@@ -68,25 +69,6 @@ class Links:
 
         return await self._storage.write(work)
 
-    async def for_user(self, caller: Caller, name: str) -> NewLink:
-        """A link with which the named user chooses a new password: for an owner of their account,
-        or for the operator. The password they have goes on working until then.
-
-        Raises ``Forbidden``, ``NotFound``, ``UserDisabled``.
-        """
-
-        def work(tx: Transaction) -> NewLink:
-            user = tx.accounts.user_by_name(name.strip().lower())
-            if user is None or (user.account_id != caller.account_id and not caller.operator):
-                raise NotFound(f'There is no user "{name[:60]}"; list the users to see')
-            if caller.role is not Role.OWNER:
-                raise Forbidden("Making links for users is for owners of the account only")
-            if user.disabled:
-                raise UserDisabled(f'The user "{user.name}" is disabled; enable them first')
-            return add_link(tx, user, Purpose.RESET if user.password_hash else Purpose.INVITE)
-
-        return await self._storage.write(work)
-
     async def look(self, purpose: Purpose, token: str) -> OpenLink:
         """What the link is for, without using it. Raises ``LinkSpent``."""
         wanted = token_digest(token)
@@ -110,7 +92,9 @@ class Links:
             user = tx.accounts.user(link.user_id) if link else None
             if user is None or user.disabled:
                 raise LinkSpent
-            return set_password(tx, user, kept, agent, address)
+            made = set_password(tx, user, kept, agent, address)
+            tx.audit.add(act_by(user, Act.PASSWORD, address, made.id, f"by a link: {purpose}"))
+            return made
 
         made = await self._storage.write(work)
         self._sessions.forget()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fyke.domain.accounts.plans import Plan
+from fyke.domain.accounts.scopes import ALL_SCOPES, Scope
 
 KEY_PREFIX = "scraper_api_"
 
@@ -65,11 +66,15 @@ class ApiKey:
     revoked_at: int  # 0 = not
     last_used_at: int
     rate_limit: int = 0  # requests a second, 0 = as the installation says
+    scopes: frozenset[Scope] = ALL_SCOPES
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking: the account that pays and owns, and whether it operates the installation."""
+    """Who is asking: the account that pays and owns, and whether it operates the installation.
+
+    They come with a key or with a session. ``address`` is where from, when an act is to be noted.
+    """
 
     account_id: str
     account_name: str
@@ -78,3 +83,7 @@ class Caller:
     key_id: str
     role: Role = Role.OWNER
     rate_limit: int = 0  # of the key, see ``ApiKey``
+    scopes: frozenset[Scope] = ALL_SCOPES  # a session may do whatever its user may
+    user_name: str = ""
+    session_id: str = ""
+    address: str = ""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from zoneinfo import available_timezones
 
+from fyke.domain.accounts.acts import Act, act_by
 from fyke.domain.accounts.links import set_password
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.passwords import Passwords, check_new
@@ -126,7 +127,9 @@ class Profiles:
             now_is = tx.accounts.user(user.id)
             if now_is is None or now_is.password_hash != user.password_hash:
                 raise Conflict("The password was changed at the same time; sign in again")
-            return set_password(tx, now_is, kept, agent, address)
+            made = set_password(tx, now_is, kept, agent, address)
+            tx.audit.add(act_by(now_is, Act.PASSWORD, address, made.id))
+            return made
 
         made = await self._storage.write(work)
         self._sessions.forget()

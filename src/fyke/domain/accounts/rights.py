@@ -1,9 +1,10 @@
-"""Who may do what, beyond owning it: two questions that several services ask."""
+"""Who may do what, beyond owning it: questions that several services ask."""
 
 from __future__ import annotations
 
 from fyke.domain.accounts.model import Caller, Role
-from fyke.errors import Forbidden
+from fyke.domain.accounts.scopes import Scope, scope_text
+from fyke.errors import Forbidden, ScopeMissing
 
 
 def require_operator(caller: Caller, what: str) -> None:
@@ -16,3 +17,18 @@ def require_editor(caller: Caller, what: str) -> None:
     """Raise ``Forbidden`` for a user who may only look."""
     if caller.role is Role.VIEWER:
         raise Forbidden(f"{what} is not for users with the role viewer; ask the account's owner")
+
+
+def require_owner(caller: Caller, what: str) -> None:
+    """Raise ``Forbidden`` unless the user has the role owner in their account."""
+    if caller.role is not Role.OWNER:
+        raise Forbidden(f"{what} is for users with the role owner; ask one of them")
+
+
+def require_scope(caller: Caller, scope: Scope) -> None:
+    """Raise ``ScopeMissing`` when the caller's key is not meant for this kind of operation."""
+    if scope not in caller.scopes:
+        raise ScopeMissing(
+            f'this needs a key with the scope "{scope}", and yours has: '
+            f"{scope_text(caller.scopes)}; create another key, or use one that has it"
+        )

@@ -251,8 +251,8 @@ class Accounts:
         ``expires_at`` is in ms since the epoch, 0 = never; ``rate_limit`` in requests a second, 0 =
         as the installation says, and only the operator may grant more than that. ``scopes`` may be
         none but the caller's own. The key's text is in the answer and nowhere else afterwards.
-        Raises ``Forbidden``, ``NotFound``, ``InvalidRequest``, ``Conflict`` when a living key of the
-        account has this name.
+        Raises ``Forbidden``, ``NotFound``, ``InvalidRequest``, ``Conflict`` when a living key of
+        the account has this name.
         """
         require_editor(caller, "Creating keys")
         wanted = _key_name(name)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, field, replace
 
+from fyke.domain.accounts.acts import MOST_ADDRESS, Act, act_by, failed_sign_in
+from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.model import Caller, User
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.people import Preferences, Session, new_token, token_digest
@@ -35,7 +37,6 @@ _CACHE_ENTRIES = 4096
 _TOUCH_EVERY_MS = 60_000
 _MOST_NAME = 64
 _MOST_AGENT = 300
-_MOST_ADDRESS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Sessions:
         user = await self._storage.read(lambda tx: tx.accounts.user_by_name(wanted))
         matches = await self._passwords.verify(user.password_hash if user else "", password)
         if user is None or not matches:
+            await self._storage.write(lambda tx: _note_failure(tx, user, address))
             raise SignInFailed
         self._succeeded(tried)
         if user.disabled:
@@ -105,13 +107,20 @@ class Sessions:
                 raise SignInFailed
             if renewed:
                 tx.accounts.change_user(replace(now_is, password_hash=renewed))
-            return add_session(tx, user, agent, address)
+            made = add_session(tx, user, agent, address)
+            tx.audit.add(act_by(user, Act.SIGN_IN, address, made.id))
+            return made
 
         return await self._storage.write(work)
 
-    async def whose(self, token: str) -> SignedIn:
-        """Who holds this token. Raises ``SessionEnded`` or ``UserDisabled``."""
-        wanted = token_digest(token)
+    async def whose(self, token: str, address: str = "") -> SignedIn:
+        """Who holds this token; ``address``, where they ask from, goes into the audit log with
+        what they do. Raises ``SessionEnded`` or ``UserDisabled``.
+        """
+        found = await self._whose(token_digest(token))
+        return replace(found, caller=replace(found.caller, address=address)) if address else found
+
+    async def _whose(self, wanted: str) -> SignedIn:
         known = self._known.get(wanted)
         if known is not None and self._clock.monotonic() < known.until:
             return known.signed_in
@@ -123,14 +132,18 @@ class Sessions:
         self._known[wanted] = _Known(found, self._clock.monotonic() + CACHE_SECONDS)
         return found
 
-    async def sign_out(self, token: str) -> None:
+    async def sign_out(self, token: str, address: str = "") -> None:
         """End the session of this token; nothing when it has ended already."""
         wanted = token_digest(token)
 
         def work(tx: Transaction) -> None:
             session = tx.sessions.by_digest(wanted)
-            if session is not None and not session.ended_at:
-                tx.sessions.end(session.user_id, tx.now, session_id=session.id)
+            if session is None or session.ended_at:
+                return
+            tx.sessions.end(session.user_id, tx.now, session_id=session.id)
+            user = tx.accounts.user(session.user_id)
+            if user is not None:
+                tx.audit.add(act_by(user, Act.SIGN_OUT, address, session.id))
 
         await self._storage.write(work)
         self.forget()
@@ -149,6 +162,7 @@ class Sessions:
         def work(tx: Transaction) -> None:
             if not tx.sessions.end(caller.user_id, tx.now, session_id=session_id or "-"):
                 raise NotFound("There is no such session any more; list the sessions to see")
+            record(tx, caller, Act.SESSIONS_REVOKED, session_id)
 
         await self._storage.write(work)
         self.forget()
@@ -157,7 +171,10 @@ class Sessions:
         """End all of one's own sessions but the one named; return how many those were."""
 
         def work(tx: Transaction) -> int:
-            return tx.sessions.end(caller.user_id, tx.now, but=session_id)
+            count = tx.sessions.end(caller.user_id, tx.now, but=session_id)
+            if count:
+                record(tx, caller, Act.SESSIONS_REVOKED, caller.user_name, f"{count} others")
+            return count
 
         ended = await self._storage.write(work)
         self.forget()
@@ -218,7 +235,7 @@ def add_session(tx: Transaction, user: User, agent: str, address: str) -> NewSes
         expires_at=tx.now + LONGEST_MS,
         ended_at=0,
         agent=agent[:_MOST_AGENT],
-        address=address[:_MOST_ADDRESS],
+        address=address[:MOST_ADDRESS],
     )
     tx.sessions.add(session)
     return NewSession(session.id, user, session.expires_at, token)
@@ -249,6 +266,8 @@ def _look_up(tx: Transaction, wanted: str) -> tuple[SignedIn, bool]:
         user_id=user.id,
         key_id="",
         role=user.role,
+        user_name=user.name,
+        session_id=session.id,
     )
     signed_in = SignedIn(caller, user, session.id, tx.preferences.get(user.id))
     return signed_in, tx.now - session.seen_at >= _TOUCH_EVERY_MS
@@ -260,3 +279,12 @@ def _is_known_in(tx: Transaction, name: str, network: str) -> bool:
     if user is None:
         return False
     return any(network_of(s.address) == network for s in tx.sessions.of_user(user.id))
+
+
+def _note_failure(tx: Transaction, user: User | None, address: str) -> None:
+    """In the log of the account whose user somebody tried to be, or of the operator."""
+    operator = tx.accounts.operator()
+    if user is not None:
+        tx.audit.add(act_by(user, Act.SIGN_IN_FAILED, address))
+    elif operator is not None:
+        tx.audit.add(failed_sign_in(operator.id, address))

@@ -1,9 +1,11 @@
-"""People who sign in: their sessions, one-time links and preferences."""
+"""People who sign in: their sessions, one-time links and preferences; what was done by whom."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
+from fyke.domain.accounts.acts import AuditEntry, NewAudit
 from fyke.domain.accounts.people import OneTimeLink, Preferences, Purpose, Session
 
 
@@ -19,6 +21,10 @@ class SessionStore(Protocol):
 
     def of_user(self, user_id: str) -> list[Session]:
         """All that are stored, the last used first."""
+        ...
+
+    def last_seen(self, user_ids: Collection[str]) -> dict[str, int]:
+        """By user, when a session of theirs was last used; those without one are left out."""
         ...
 
     def touch(self, session_id: str, at: int) -> None:
@@ -61,3 +67,16 @@ class PreferencesStore(Protocol):
         ...
 
     def put(self, user_id: str, preferences: Preferences) -> None: ...
+
+
+class AuditStore(Protocol):
+    """What was done by whom; entries are added and, when they are old, removed."""
+
+    def add(self, entry: NewAudit) -> None: ...
+    def page(self, account_id: str, *, before: int, limit: int, action: str) -> list[AuditEntry]:
+        """Newest first, with a number below ``before`` unless that is 0; of one action if named."""
+        ...
+
+    def remove_before(self, at: int, limit: int) -> int:
+        """Remove at most ``limit`` entries older than that; return how many."""
+        ...

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.model import Account, Caller
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.contracts import SCHEDULES, Storage, Transaction
@@ -144,6 +146,7 @@ class Schedules:
             account = _account(tx, caller)
             if account.time_zone != name:
                 tx.accounts.set_time_zone(account.id, name)
+                record(tx, caller, Act.SETTINGS, "time_zone", f"{account.time_zone} to {name}")
                 for schedule in tx.schedules.in_account_zone(account.id):
                     tx.schedules.put(_in_zone(schedule, name, tx.now))
                 tx.ring(SCHEDULES)

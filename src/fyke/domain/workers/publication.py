@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.model import Caller
 from fyke.domain.contracts import Transaction
+from fyke.domain.review.model import Submission, SubmissionState
+from fyke.domain.review.submitting import share, take_back
+from fyke.domain.workers.facts import VersionFacts
 from fyke.domain.workers.model import (
     Project,
     SystemDefaults,
@@ -34,34 +39,109 @@ class Wish:
     worker_id: str = ""
     page: PageWish = field(default_factory=PageWish)
     public: bool | None = None
+    note: str = ""  # for the reviewer
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a publication came to. ``waiting``: others get the version once it is approved."""
+
+    worker: Worker
+    version: Version
+    waiting: Submission | None = None
 
 
 def publication(
-    caller: Caller, project: Project, wish: Wish, clock: Clock
-) -> Callable[[Transaction], tuple[Worker, Version]]:
+    caller: Caller, project: Project, wish: Wish, clock: Clock, *, review: bool
+) -> Callable[[Transaction], Published]:
     """Return the transaction that writes the worker and its next version.
 
-    The same content as the latest version's is that version. Raise ``Conflict`` when another
-    publication was faster, ``WorkerNotFound`` when the worker is gone.
+    The same content as the latest version's is that version, and a draft with this content is
+    published instead of written again. With ``review`` others get the version of an account that
+    is not the operator's only once it is approved. Raise ``Conflict`` when another publication
+    was faster, ``WorkerNotFound`` when the worker is gone.
+    """
+    free = caller.operator or not review
+
+    def work(tx: Transaction) -> Published:
+        worker, version = _written(tx, caller, project, wish, clock, free=free)
+        for_all = worker.public if wish.public is None else wish.public
+        waiting = None
+        if for_all:
+            waiting = share(tx, worker, version, required=not free, note=wish.note)
+        elif wish.public is False:
+            make_private(tx, worker)
+        found = tx.workers.get(worker.id)
+        kept = tx.workers.version(worker.id, version.number)
+        if found is None or kept is None:
+            raise WorkerNotFound
+        return Published(found, kept, waiting)
+
+    return work
+
+
+def drafting(
+    caller: Caller, project: Project, wish: Wish, clock: Clock
+) -> Callable[[Transaction], Published]:
+    """Return the transaction that writes the project as a draft, to be tried out by its owner.
+
+    A version with the same content is taken instead where there is one.
     """
 
-    def work(tx: Transaction) -> tuple[Worker, Version]:
+    def work(tx: Transaction) -> Published:
         worker = _target(tx, caller, wish)
         if worker is None:
             worker = _new_worker(caller, project, wish, clock.now_ms())
             tx.workers.add(worker)
-        else:
-            worker = _changed(worker, project, wish)
-            tx.workers.update(worker.id, worker.page, public=worker.public)
-            latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
-            if latest is not None and latest.digest == project.digest:
-                return worker, latest
-        numbers = [version.number for version in tx.workers.versions(worker.id)]
-        version = _new_version(worker, project, next_number(numbers), clock.now_ms())
-        tx.workers.add_version(version)
-        return replace(worker, latest=version.number), version
+        known = tx.workers.versions(worker.id)
+        for version in known:
+            if version.digest == project.digest and version.state is not VersionState.WITHDRAWN:
+                return Published(worker, version)
+        number = next_number([version.number for version in known])
+        draft = _new_version(worker, project, number, clock.now_ms())
+        draft = replace(draft, state=VersionState.DRAFT)
+        _add(tx, draft, project)
+        return Published(worker, draft)
 
     return work
+
+
+def make_private(tx: Transaction, worker: Worker) -> None:
+    """Let only the worker's own account see and run it."""
+    take_back(tx, worker.id, SubmissionState.TAKEN_BACK)
+    if worker.public:
+        tx.workers.update(worker.id, worker.page, public=False)
+
+
+def _written(
+    tx: Transaction, caller: Caller, project: Project, wish: Wish, clock: Clock, *, free: bool
+) -> tuple[Worker, Version]:
+    worker = _target(tx, caller, wish)
+    if worker is None:
+        worker = _new_worker(caller, project, wish, clock.now_ms())
+        tx.workers.add(worker)
+    else:
+        worker = _changed(worker, project, wish)
+        tx.workers.update(worker.id, worker.page, public=worker.public)
+        latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
+        if latest is not None and latest.digest == project.digest:
+            return worker, latest
+    known = tx.workers.versions(worker.id)
+    if known and known[0].state is VersionState.DRAFT and known[0].digest == project.digest:
+        tx.workers.set_version_state(worker.id, known[0].number, VersionState.PUBLISHED)
+        record(tx, caller, Act.PUBLISHED, f"{worker.owner}/{worker.name}", known[0].number)
+        return worker, replace(known[0], state=VersionState.PUBLISHED)
+    number = next_number([version.number for version in known])
+    version = replace(_new_version(worker, project, number, clock.now_ms()), approved=free)
+    _add(tx, version, project)
+    record(tx, caller, Act.PUBLISHED, f"{worker.owner}/{worker.name}", number)
+    return worker, version
+
+
+def _add(tx: Transaction, version: Version, project: Project) -> None:
+    tx.workers.add_version(version)
+    seen = VersionFacts(len(project.bundle), tuple(project.findings))
+    tx.worker_facts.add_version(version.id, seen)
 
 
 def _target(tx: Transaction, caller: Caller, wish: Wish) -> Worker | None:
@@ -82,7 +162,7 @@ def _new_worker(caller: Caller, project: Project, wish: Wish, now: int) -> Worke
         name=wish.name,
         title="",
         description="",
-        public=bool(wish.public),
+        public=False,  # see ``publication``
         created_at=now,
         latest="",
     )
@@ -95,8 +175,7 @@ def _changed(worker: Worker, project: Project, wish: Wish) -> Worker:
         title=project.title or worker.title,
         description=project.description or worker.description,
     )
-    public = worker.public if wish.public is None else wish.public
-    return replace(with_page(worker, wish.page.over(suggested)), public=public)
+    return with_page(worker, wish.page.over(suggested))
 
 
 def with_page(worker: Worker, page: WorkerPage) -> Worker:
@@ -124,4 +203,5 @@ def _new_version(worker: Worker, project: Project, number: str, now: int) -> Ver
         requirements=project.requirements,
         defaults=SystemDefaults(),
         created_at=now,
+        approved=False,
     )

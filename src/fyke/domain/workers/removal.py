@@ -7,6 +7,8 @@ why.
 
 from __future__ import annotations
 
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.contracts import Storage, Transaction
@@ -68,4 +70,5 @@ def _mark(tx: Transaction, caller: Caller, ref: str) -> Worker:
     worker = find_own_worker(tx, caller, ref, "delete it")
     if not tx.workers.mark_deleted(worker.id, tx.now):
         raise WorkerNotFound
+    record(tx, caller, Act.WORKER_DELETED, f"{worker.owner}/{worker.name}", worker.id)
     return worker

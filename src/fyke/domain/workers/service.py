@@ -12,21 +12,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.contracts import Blobs, Storage, Transaction
+from fyke.domain.review.submitting import waiting_finding
+from fyke.domain.workers.bundles import Bundles, bundle_name
 from fyke.domain.workers.lookup import (
     find_own_worker,
     find_past_worker,
     find_version,
     find_worker,
+    owns,
     unknown_version,
 )
 from fyke.domain.workers.model import Finding, Version, VersionState, Worker
 from fyke.domain.workers.naming import checked_name, name_from_title, split_path
-from fyke.domain.workers.page import PageWish
+from fyke.domain.workers.page import PageWish, checked_notice
 from fyke.domain.workers.project import read_project
-from fyke.domain.workers.publication import Wish, publication, with_page
+from fyke.domain.workers.publication import Published, Wish, drafting, publication, with_page
 from fyke.errors import Conflict, InvalidRequest, VersionUnavailable
 from fyke.kit.clock import Clock
 from fyke.kit.ids import is_ulid
@@ -36,18 +41,20 @@ T = TypeVar("T")
 _TRIES = 5  # of a publication that meets another one of the same worker
 
 
-def bundle_name(digest: str) -> str:
-    """Return the name of a bundle among the blobs."""
-    return f"bundles/{digest}"
-
-
 class Workers:
     """All that can be done with workers and their versions, except to delete them."""
 
-    def __init__(self, storage: Storage, blobs: Blobs, clock: Clock) -> None:
+    def __init__(
+        self, storage: Storage, blobs: Blobs, clock: Clock, *, review: bool = False
+    ) -> None:
+        """``review``: others get a version of an account that is not the operator's only once it
+        is approved.
+        """
         self._storage = storage
         self._blobs = blobs
+        self._bundles = Bundles(blobs)
         self._clock = clock
+        self._review = review
 
     async def publish(
         self,
@@ -58,13 +65,24 @@ class Workers:
         title: str | None = None,
         description: str | None = None,
         public: bool | None = None,
+        note: str = "",
     ) -> tuple[Worker, Version, list[Finding]]:
         """Publish the ZIP ``data`` as the next version of the caller's worker ``name``, or of the
-        one that the title gives. Otherwise as ``publish_at``.
+        one that the title gives. Otherwise as ``publish_at``. ``note`` is for the reviewer.
         """
         given = checked_name(name) if name else ""
         page = PageWish(title=title, description=description)
-        return await self._publish(caller, data, Wish(given, page=page, public=public))
+        return await self._publish(caller, data, Wish(given, page=page, public=public, note=note))
+
+    async def draft(self, caller: Caller, data: bytes, *, name: str = "") -> Published:
+        """Write the ZIP ``data`` as a draft of the caller's worker ``name``, for a trial run of
+        its own account. Raise ``InvalidRequest`` with all errors of the project, ``Forbidden``.
+        """
+        require_editor(caller, "Uploading workers")
+        project = await asyncio.to_thread(read_project, data)
+        wish = Wish(checked_name(name) if name else name_from_title(project.title))
+        await self._blobs.put(bundle_name(project.digest), project.bundle)
+        return await self._write(drafting(caller, project, wish, self._clock))
 
     async def publish_at(
         self, caller: Caller, ref: str, data: bytes, page: PageWish, *, public: bool | None = None
@@ -74,7 +92,7 @@ class Workers:
         A reference ``owner~name`` with the caller's own name makes the worker when there is none.
         What is not given stays as it is, or comes from the project. Raise ``InvalidRequest`` with
         all errors of the project, ``Forbidden`` for a worker of somebody else,
-        ``WorkerNotFound``.
+        ``WorkerNotFound``. A version that waits for a review says so in its findings.
         """
         return await self._publish(caller, data, await self._aim(caller, ref, page, public))
 
@@ -96,8 +114,11 @@ class Workers:
         if not wish.name:
             wish = replace(wish, name=name_from_title(wish.page.title or project.title))
         await self._blobs.put(bundle_name(project.digest), project.bundle)
-        worker, version = await self._write(publication(caller, project, wish, self._clock))
-        return worker, version, project.findings
+        done = await self._write(
+            publication(caller, project, wish, self._clock, review=self._review)
+        )
+        waiting = [waiting_finding(done.waiting)] if done.waiting else []
+        return done.worker, done.version, [*project.findings, *waiting]
 
     async def _write(self, work: Callable[[Transaction], T]) -> T:
         for _ in range(_TRIES - 1):
@@ -122,7 +143,7 @@ class Workers:
 
         def work(tx: Transaction) -> Worker:
             worker = find_own_worker(tx, caller, ref, "change its page")
-            version = _named_version(tx, worker, number)
+            version = _named_version(tx, caller, worker, number)
             if project is not None and project.digest != version.digest:
                 raise InvalidRequest(
                     f"scraper_file differs from version {version.number}, and a version never "
@@ -130,6 +151,7 @@ class Workers:
                 )
             changed = with_page(worker, page.instead_of(worker.page))
             tx.workers.update(worker.id, changed.page, public=worker.public)
+            record(tx, caller, Act.WORKER_CHANGED, f"{worker.owner}/{worker.name}")
             return changed
 
         return await self._storage.write(work)
@@ -156,47 +178,109 @@ class Workers:
             lambda tx: tx.workers.own_page(account_id, wanted, offset=offset, limit=limit)
         )
 
-    async def version(self, worker: Worker, number: str | None = None) -> Version:
-        """Return a version that may run; None, ``""``, ``latest`` and ``auto`` mean the newest.
+    async def version(
+        self, caller: Caller | None, worker: Worker, number: str | None = None
+    ) -> Version:
+        """Return a version that the caller may run; None, ``""``, ``latest`` and ``auto`` mean
+        the newest.
 
         Raise ``InvalidRequest`` for an unknown number, ``VersionUnavailable`` for a withdrawn
         one or when none is left.
         """
-        return await self._storage.read(lambda tx: find_version(tx, worker.id, number))
+        return await self._storage.read(lambda tx: find_version(tx, caller, worker.id, number))
 
     async def versions(self, caller: Caller | None, ref: str) -> list[Version]:
-        """Return all versions of a worker, newest first."""
-        return await self._storage.read(
-            lambda tx: tx.workers.versions(find_worker(tx, caller, ref).id)
-        )
+        """Return all versions of a worker, newest first; of others' workers the approved ones."""
 
-    async def withdraw(self, caller: Caller, ref: str, number: str) -> Version:
-        """Take a version out of use; runs of it that are on their way go on."""
-        return await self._set_state(caller, ref, number, VersionState.WITHDRAWN)
+        def work(tx: Transaction) -> list[Version]:
+            worker = find_worker(tx, caller, ref)
+            found = tx.workers.versions(worker.id)
+            return found if owns(worker, caller) else [v for v in found if v.approved]
+
+        return await self._storage.read(work)
+
+    async def roll_back(
+        self, caller: Caller, ref: str, number: str
+    ) -> tuple[Worker, Version, list[Finding]]:
+        """Publish the files of an earlier version again, as the newest. What the worker's page
+        says stays. Raise ``Conflict`` for the latest itself, ``UnknownVersion``, ``Forbidden``.
+        """
+        require_editor(caller, "Rolling back workers")
+
+        def look(tx: Transaction) -> tuple[Worker, Version]:
+            worker = find_own_worker(tx, caller, ref, "roll it back")
+            version = tx.workers.version(worker.id, number)
+            if version is None or version.state is VersionState.DRAFT:
+                raise unknown_version(worker, number)
+            latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
+            if latest is not None and latest.digest == version.digest:
+                raise Conflict(f"{worker.latest} is the latest and has these very files already")
+            return worker, version
+
+        worker, version = await self._storage.read(look)
+        data = await self._bundles.data(version)
+        page = PageWish(worker.title, worker.description, worker.categories, worker.icon)
+        return await self._publish(caller, data, Wish(worker.name, worker.id, page))
+
+    async def change_page(self, caller: Caller, ref: str, page: PageWish) -> Worker:
+        """Let the worker's page say what ``page`` says; what it leaves out stays.
+
+        Raise ``InvalidFields``, ``Forbidden``, ``WorkerNotFound``.
+        """
+        require_editor(caller, "Changing workers")
+        page.check()
+
+        def work(tx: Transaction) -> Worker:
+            worker = find_own_worker(tx, caller, ref, "change its page")
+            changed = with_page(worker, page.over(worker.page))
+            tx.workers.update(worker.id, changed.page, public=worker.public)
+            record(tx, caller, Act.WORKER_CHANGED, f"{worker.owner}/{worker.name}")
+            return changed
+
+        return await self._storage.write(work)
+
+    async def withdraw(self, caller: Caller, ref: str, number: str, reason: str = "") -> Version:
+        """Take a version out of use; runs of it that are on their way go on. ``reason`` is told to
+        whoever asks for it.
+        """
+        return await self._set_state(caller, ref, number, VersionState.WITHDRAWN, reason)
+
+    async def deprecate(self, caller: Caller, ref: str, number: str, reason: str = "") -> Version:
+        """Advise against a version: it runs only for those who name it, unless no other is there.
+        ``reason`` is shown to them.
+        """
+        return await self._set_state(caller, ref, number, VersionState.DEPRECATED, reason)
 
     async def restore(self, caller: Caller, ref: str, number: str) -> Version:
-        """Put a withdrawn version into use again."""
+        """Put a withdrawn or deprecated version into use again."""
         return await self._set_state(caller, ref, number, VersionState.PUBLISHED)
 
     async def _set_state(
-        self, caller: Caller, ref: str, number: str, state: VersionState
+        self, caller: Caller, ref: str, number: str, state: VersionState, reason: str = ""
     ) -> Version:
         require_editor(caller, "Withdrawing and restoring versions")
+        notice = checked_notice(reason)
 
         def work(tx: Transaction) -> Version:
             worker = find_own_worker(tx, caller, ref, "withdraw or restore its versions")
             version = tx.workers.version(worker.id, number)
             if version is None:
                 raise unknown_version(worker, number)
-            tx.workers.set_version_state(worker.id, number, state)
-            return replace(version, state=state)
+            if version.state is VersionState.DRAFT:
+                raise VersionUnavailable(
+                    f"Worker version unavailable: {number} is a draft; publish it from its upload"
+                )
+            tx.workers.set_version_state(worker.id, number, state, notice)
+            act = Act.WITHDRAWN if state is VersionState.WITHDRAWN else Act.RESTORED
+            record(tx, caller, act, f"{worker.owner}/{worker.name}", number)
+            return replace(version, state=state, notice=notice)
 
         return await self._storage.write(work)
 
 
-def _named_version(tx: Transaction, worker: Worker, number: str) -> Version:
+def _named_version(tx: Transaction, caller: Caller, worker: Worker, number: str) -> Version:
     """A version that a path names: it is a thing of its own there, not a field of a request."""
     try:
-        return find_version(tx, worker.id, number)
+        return find_version(tx, caller, worker.id, number)
     except InvalidRequest as unknown:
         raise VersionUnavailable(f"Worker version unavailable: {unknown.message}") from None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import Connection, and_, delete, or_, select, update
 
 from fyke.domain.accounts.model import Account, ApiKey, User
 from fyke.domain.accounts.plans import Plan
+from fyke.domain.accounts.scopes import scope_text
 from fyke.errors import Conflict
 from fyke.storage.sql.dialects import fetch_one, insert_new, locking, storable
 from fyke.storage.sql.records import columns, many, one, record, took_place
@@ -94,19 +98,20 @@ class SqlAccounts:
 
     def add_key(self, key: ApiKey) -> None:
         """Raise ``Conflict`` when the id or the digest exists."""
-        done = self._db.execute(insert_new(self._db, api_keys), columns(key))
+        values = {**columns(key), "scopes": scope_text(key.scopes)}
+        done = self._db.execute(insert_new(self._db, api_keys), values)
         if not took_place(done):
             raise Conflict("This API key exists already; make a new one")
 
     def key_by_digest(self, digest: str) -> ApiKey | None:
         # asked once per request, hence straight to the driver
         row = fetch_one(self._db, _BY_DIGEST, (storable(digest),))
-        return None if row is None else record(row, ApiKey)
+        return None if row is None else _key(row)
 
     def keys(self, account_id: str) -> list[ApiKey]:
         query = select(api_keys).where(api_keys.c.account_id == account_id)
         order = api_keys.c.created_at, api_keys.c.id
-        return many(self._db.execute(query.order_by(*order)), ApiKey)
+        return [_key(row) for row in self._db.execute(query.order_by(*order)).mappings()]
 
     def revoke_key(self, account_id: str, key_id: str, at: int) -> bool:
         """Several living keys may carry one name: then all of them go, because whoever revokes
@@ -120,3 +125,8 @@ class SqlAccounts:
 
     def touch_key(self, key_id: str, at: int) -> None:
         self._db.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=at))
+
+
+def _key(row: Mapping[Any, Any]) -> ApiKey:
+    values = {str(name): value for name, value in row.items()}
+    return record({**values, "scopes": values["scopes"].split()}, ApiKey)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
-from sqlalchemy import Connection, and_, delete, select, update
+from sqlalchemy import Connection, and_, delete, func, select, update
 
 from fyke.domain.accounts.people import OneTimeLink, Preferences, Purpose, Session
 from fyke.storage.sql.dialects import fetch_one, storable, upsert
@@ -33,6 +34,14 @@ class SqlSessions:
         query = select(sessions).where(sessions.c.user_id == user_id)
         order = sessions.c.seen_at.desc(), sessions.c.id.desc()
         return many(self._db.execute(query.order_by(*order)), Session)
+
+    def last_seen(self, user_ids: Collection[str]) -> dict[str, int]:
+        query = (
+            select(sessions.c.user_id, func.max(sessions.c.seen_at))
+            .where(sessions.c.user_id.in_(list(user_ids)))
+            .group_by(sessions.c.user_id)
+        )
+        return {row[0]: row[1] for row in self._db.execute(query)}
 
     def touch(self, session_id: str, at: int) -> None:
         self._db.execute(update(sessions).where(sessions.c.id == session_id).values(seen_at=at))

@@ -74,5 +74,6 @@ audit = Table(
     _text("target"),
     _text("detail"),
     Index(None, "account_id", "seq"),
+    Index(None, "account_id", "action", "seq"),
     Index(None, "at"),
 )

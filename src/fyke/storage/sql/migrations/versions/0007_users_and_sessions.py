@@ -77,6 +77,7 @@ def _audit() -> None:
         PrimaryKeyConstraint("seq", name="pk_audit"),
     )
     op.create_index("ix_audit_account_id_seq", "audit", ["account_id", "seq"])
+    op.create_index("ix_audit_account_id_action_seq", "audit", ["account_id", "action", "seq"])
     op.create_index("ix_audit_at", "audit", ["at"])
 
 

@@ -1,0 +1,58 @@
+"""The audit log: written in the transaction of each act, read by the account's owners.
+
+Entries are never changed. They are removed when they are older than the installation keeps them,
+and not before.
+"""
+
+from __future__ import annotations
+
+from fyke.domain.accounts.acts import Act, AuditEntry, act_of
+from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.rights import require_owner
+from fyke.domain.contracts import Storage, Transaction
+from fyke.errors import InvalidRequest
+
+MOST_ENTRIES = 200
+KEEP_DAYS = 365  # where the installation does not say
+
+
+def record(tx: Transaction, caller: Caller, action: Act, target: str, detail: str = "") -> None:
+    """Note what ``caller`` does, in the log of their own account."""
+    tx.audit.add(act_of(caller, action, target, detail))
+
+
+def record_for(
+    tx: Transaction, account_id: str, caller: Caller, action: Act, target: str, detail: str = ""
+) -> None:
+    """Note what ``caller`` does to an account: in its log, and in their own if that is another."""
+    if account_id != caller.account_id:
+        by = f"by the account {caller.account_name}"
+        both = f"{detail}; {by}" if detail else by
+        tx.audit.add(act_of(caller, action, target, both, account_id=account_id))
+    record(tx, caller, action, target, detail)
+
+
+class AuditLog:
+    """Reading what was done in an account."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def page(
+        self, caller: Caller, *, before: int = 0, limit: int = 50, action: str = ""
+    ) -> list[AuditEntry]:
+        """Newest first, those with a number below ``before`` (0 = from the newest on), of one
+        ``action`` where it is named. Raises ``Forbidden``, ``InvalidRequest``.
+        """
+        require_owner(caller, "Reading the audit log")
+        if not 1 <= limit <= MOST_ENTRIES:
+            raise InvalidRequest(f"limit must be 1 to {MOST_ENTRIES}")
+        if before < 0:
+            raise InvalidRequest("before must be the number of an entry, or 0")
+        if action and action not in set(Act):
+            raise InvalidRequest(
+                f"action: there is no act {action[:40]!r}; use one of {', '.join(Act)}"
+            )
+        return await self._storage.read(
+            lambda tx: tx.audit.page(caller.account_id, before=before, limit=limit, action=action)
+        )

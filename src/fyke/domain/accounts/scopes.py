@@ -1,0 +1,40 @@
+"""Scopes: what a key may be used for, within what its user may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from fyke.errors import InvalidRequest
+
+
+class Scope(StrEnum):
+    """Kinds of operations. None of them includes another."""
+
+    READ = "read"
+    RUN = "run"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+ALL_SCOPES = frozenset(Scope)
+
+
+def read_scopes(names: Iterable[str]) -> frozenset[Scope]:
+    """The scopes of these names; all of them for none. Raise ``InvalidRequest``."""
+    found = set()
+    for name in names:
+        try:
+            found.add(Scope(name.strip().lower()))
+        except ValueError:
+            offered = ", ".join(Scope)
+            raise InvalidRequest(
+                f"scopes: there is no scope {name[:40]!r}; use some of {offered}"
+            ) from None
+    return frozenset(found) or ALL_SCOPES
+
+
+def scope_text(scopes: Iterable[Scope]) -> str:
+    """The scopes as words, always in the same order."""
+    held = frozenset(scopes)
+    return " ".join(scope.value for scope in Scope if scope in held)

@@ -1,0 +1,258 @@
+"""The users of an account, managed by its owners.
+
+An account always keeps an owner who can sign in: the last one can neither be removed, nor
+disabled, nor given another role. Each change takes the account first, so that two owners who
+remove each other at the same moment do so one after the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record_for
+from fyke.domain.accounts.links import NewLink, add_link
+from fyke.domain.accounts.model import Caller, Role, User
+from fyke.domain.accounts.people import Purpose
+from fyke.domain.accounts.rights import require_operator, require_owner
+from fyke.domain.accounts.service import Accounts
+from fyke.domain.accounts.sessions import Sessions
+from fyke.domain.contracts import Storage, Transaction
+from fyke.errors import InvalidRequest, NotFound, Refused, UserDisabled
+from fyke.kit.ids import new_ulid
+
+MOST_USERS = 1000
+_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class UserItem:
+    """A user as the list shows them; times in milliseconds, 0 = never or none."""
+
+    user: User
+    seen_at: int
+    link: Purpose | None  # the link that waits to be used
+    link_expires_at: int
+
+    @property
+    def state(self) -> str:
+        """``disabled``, ``invited`` for one who never chose a password, or ``active``."""
+        if self.user.disabled:
+            return "disabled"
+        return "active" if self.user.password_hash else "invited"
+
+
+class Users:
+    """The users of the caller's account, or (operator only) of the one named."""
+
+    def __init__(self, storage: Storage, accounts: Accounts, sessions: Sessions) -> None:
+        self._storage = storage
+        self._accounts = accounts
+        self._sessions = sessions
+
+    async def list(self, caller: Caller, *, account: str | None = None) -> list[UserItem]:
+        """In the order in which they came; all of an account may see who is in it."""
+
+        def work(tx: Transaction) -> list[UserItem]:
+            users = tx.accounts.users(_account_id(tx, caller, account))
+            seen = tx.sessions.last_seen([user.id for user in users])
+            return [_item(tx, user, seen.get(user.id, 0)) for user in users]
+
+        return await self._storage.read(work)
+
+    async def invite(
+        self, caller: Caller, name: str, role: str, *, account: str | None = None
+    ) -> tuple[User, NewLink]:
+        """Add a user without a password, and make the link with which they choose one.
+
+        Raises ``Forbidden``, ``InvalidRequest``, ``Conflict`` when anybody of the installation has
+        this name.
+        """
+        require_owner(caller, "Inviting users")
+        wanted, chosen = user_name(name), role_named(role)
+
+        def work(tx: Transaction) -> tuple[User, NewLink]:
+            target = _account_id(tx, caller, account)
+            if len(tx.accounts.users(target)) >= MOST_USERS:
+                raise Refused(f"An account has at most {MOST_USERS} users; remove some first")
+            user = User(new_ulid(), target, wanted, chosen, False, "", tx.now)
+            tx.accounts.add_user(user)
+            record_for(tx, target, caller, Act.INVITE, wanted, f"as {chosen}")
+            return user, add_link(tx, user, Purpose.INVITE)
+
+        return await self._storage.write(work)
+
+    async def link(self, caller: Caller, name: str) -> NewLink:
+        """A new link with which the named user chooses a password; the one they have goes on
+        working until then. The operator's account may make one for anybody.
+
+        Raises ``Forbidden``, ``NotFound``, ``UserDisabled``.
+        """
+        require_owner(caller, "Making links for users")
+
+        def work(tx: Transaction) -> NewLink:
+            user = tx.accounts.user_by_name(name.strip().lower())
+            if user is None or (user.account_id != caller.account_id and not caller.operator):
+                raise _no_user(name)
+            if user.disabled:
+                raise UserDisabled(f'The user "{user.name}" is disabled; enable them first')
+            record_for(tx, user.account_id, caller, Act.LINK, user.name)
+            return add_link(tx, user, _purpose(tx, user))
+
+        return await self._storage.write(work)
+
+    async def change_role(
+        self, caller: Caller, name: str, role: str, *, account: str | None = None
+    ) -> User:
+        """Give a user another role, which counts from their next request on.
+
+        Raises ``Forbidden``, ``NotFound``, ``InvalidRequest``, ``Refused`` for the last owner.
+        """
+        chosen = role_named(role)
+
+        def change(tx: Transaction, user: User) -> User:
+            if user.role is Role.OWNER and chosen is not Role.OWNER:
+                _keep_an_owner(tx, user, "given another role")
+            changed = replace(user, role=chosen)
+            tx.accounts.change_user(changed)
+            _note(tx, caller, user, Act.ROLE, f"{user.role} to {chosen}")
+            return changed
+
+        return await self._change(caller, name, account, "Changing roles", change)
+
+    async def disable(self, caller: Caller, name: str, *, account: str | None = None) -> User:
+        """Refuse a user's keys and sessions, which end; their keys come back with ``enable``.
+
+        Raises ``Forbidden``, ``NotFound``, ``Refused`` for the last owner.
+        """
+
+        def change(tx: Transaction, user: User) -> User:
+            _keep_an_owner(tx, user, "disabled")
+            changed = replace(user, disabled=True)
+            tx.accounts.change_user(changed)
+            tx.sessions.end(user.id, tx.now)
+            tx.links.remove_of_user(user.id)
+            _note(tx, caller, user, Act.DISABLE)
+            return changed
+
+        return await self._change(caller, name, account, "Disabling users", change)
+
+    async def enable(self, caller: Caller, name: str, *, account: str | None = None) -> User:
+        """Let a disabled user in again, with the password they had. Raises as ``disable``."""
+
+        def change(tx: Transaction, user: User) -> User:
+            changed = replace(user, disabled=False)
+            tx.accounts.change_user(changed)
+            _note(tx, caller, user, Act.ENABLE)
+            return changed
+
+        return await self._change(caller, name, account, "Enabling users", change)
+
+    async def remove(self, caller: Caller, name: str, *, account: str | None = None) -> User:
+        """Remove a user for good: sessions and links end, keys are revoked. What they made stays
+        with the account. Raises as ``disable``.
+        """
+
+        def change(tx: Transaction, user: User) -> User:
+            _keep_an_owner(tx, user, "removed")
+            _note(tx, caller, user, Act.REMOVE)
+            tx.accounts.remove_user(user.id, tx.now)
+            return user
+
+        return await self._change(caller, name, account, "Removing users", change)
+
+    async def _change(
+        self,
+        caller: Caller,
+        name: str,
+        account: str | None,
+        what: str,
+        change: Callable[[Transaction, User], User],
+    ) -> User:
+        require_owner(caller, what)
+
+        def work(tx: Transaction) -> User:
+            target = _account_id(tx, caller, account)
+            tx.accounts.lock(target)
+            user = tx.accounts.user_by_name(name.strip().lower())
+            if user is None or user.account_id != target:
+                raise _no_user(name)
+            return change(tx, user)
+
+        done = await self._storage.write(work)
+        self._sessions.forget()
+        self._accounts.forget()
+        return done
+
+
+def user_name(name: str) -> str:
+    """The name as it is kept: in small letters. Raise ``InvalidRequest``."""
+    wanted = name.strip().lower()
+    if not _NAME.fullmatch(wanted):
+        raise InvalidRequest(
+            f'name: "{name[:60]}" cannot name a user; use 1 to 64 letters of a to z, digits and '
+            ". _ @ + -, beginning with a letter or digit; a mail address will do"
+        )
+    return wanted
+
+
+def role_named(name: str) -> Role:
+    """The role of this name. Raise ``InvalidRequest``."""
+    try:
+        return Role(name.strip().lower())
+    except ValueError:
+        offered = ", ".join(Role)
+        raise InvalidRequest(
+            f"role: there is no role {name[:40]!r}; use one of {offered}"
+        ) from None
+
+
+def _keep_an_owner(tx: Transaction, user: User, what: str) -> None:
+    if user.role is not Role.OWNER or user.disabled:
+        return
+    users = tx.accounts.users(user.account_id)
+    others = [u for u in users if u.role is Role.OWNER and not u.disabled and u.id != user.id]
+    if user.password_hash:
+        # one who never came would not be there to undo it
+        others = [other for other in others if other.password_hash]
+    if not others:
+        raise Refused(
+            f'"{user.name}" is the account\'s last owner and cannot be {what}; make another user '
+            "an owner first, one who has signed in"
+        )
+
+
+def _purpose(tx: Transaction, user: User) -> Purpose:
+    if user.password_hash:
+        return Purpose.RESET
+    operator = tx.accounts.operator()
+    first = operator is not None and operator.id == user.account_id and user.role is Role.OWNER
+    alone = first and not any(u.password_hash for u in tx.accounts.users(user.account_id))
+    return Purpose.SETUP if alone else Purpose.INVITE
+
+
+def _item(tx: Transaction, user: User, seen_at: int) -> UserItem:
+    link = tx.links.of_user(user.id)
+    if link is None or link.expires_at <= tx.now:
+        return UserItem(user, seen_at, None, 0)
+    return UserItem(user, seen_at, link.purpose, link.expires_at)
+
+
+def _note(tx: Transaction, caller: Caller, user: User, action: Act, detail: str = "") -> None:
+    record_for(tx, user.account_id, caller, action, user.name, detail)
+
+
+def _account_id(tx: Transaction, caller: Caller, account: str | None) -> str:
+    if account is None or account == caller.account_name:
+        return caller.account_id
+    require_operator(caller, "Managing the users of another account")
+    found = tx.accounts.by_name(account)
+    if found is None:
+        raise NotFound(f'There is no account "{account[:60]}"; list the accounts to see')
+    return found.id
+
+
+def _no_user(name: str) -> NotFound:
+    return NotFound(f'There is no user "{name[:60]}"; list the users to see')
