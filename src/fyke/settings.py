@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -20,6 +20,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from fyke.kit.mail_servers import check_sender, parse_server
 
 SYSTEM_HOME = Path("/var/lib/fyke")
 
@@ -55,6 +57,8 @@ class Settings(BaseSettings):
     abort_grace_seconds: int = Field(default=30, ge=0)
     require_callback_url: bool = False
 
+    categories: CommaList = ()
+
     default_plan: Literal["free", "starter", "pro", "business", "unlimited"] = "free"
 
     database_url: str = ""
@@ -82,6 +86,9 @@ class Settings(BaseSettings):
     callback_allow: CommaList = ()
     callback_running: bool = True
 
+    smtp_url: str = ""
+    mail_from: str = ""
+
     price_cpu_hour: Decimal = Field(default=Decimal(0), ge=0)
     price_memory_gb_hour: Decimal = Field(default=Decimal(0), ge=0)
     price_traffic_gb: Decimal = Field(default=Decimal(0), ge=0)
@@ -90,13 +97,36 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator(
-        "allowed_hosts", "trusted_proxies", "egress_allow", "callback_allow", mode="before"
+        "allowed_hosts",
+        "trusted_proxies",
+        "categories",
+        "egress_allow",
+        "callback_allow",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _server(cls, value: str) -> str:
+        if value:
+            parse_server(value)
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        return check_sender(value) if value else value
+
+    @model_validator(mode="after")
+    def _both_of_mail(self) -> Self:
+        if bool(self.smtp_url) != bool(self.mail_from):
+            raise ValueError("smtp_url and mail_from: mail needs both of them, or neither")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -29,8 +29,10 @@ from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.accounts.users import Users
+from fyke.domain.alerts.service import Alerts
 from fyke.domain.billing.pricing import Prices
 from fyke.domain.billing.usage import UsageReports
+from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Lease, Room, RunnerInfo, Usage, output_topic
@@ -56,6 +58,7 @@ from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.services import Services
 from fyke.domain.tasks.service import Tasks
+from fyke.domain.webhooks.service import Webhooks
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.model import VersionState, Worker
 from fyke.domain.workers.output_fields import OutputFields
@@ -63,6 +66,7 @@ from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
+from fyke.notify.http import HttpNotifier
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.doorbell.datagram import DatagramDoorbell
 from fyke.storage.sql.results.migrate import migrate_results
@@ -244,6 +248,8 @@ async def open_house(
     lists = RunLists(storage, results, rules)
     waiting = Waiting(storage)
     queue = RunQueue(storage, runs, rules.prices)
+    loopback = CallbackRules(AddressRules(["127.0.0.0/8"]))
+    notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))
     services = Services(
         accounts=accounts,
         sessions=sessions,
@@ -267,6 +273,9 @@ async def open_house(
         usage=UsageReports(storage),
         overview=Overview(storage),
         health=Health(storage, lambda: DISK, _proxies),
+        callbacks=Callbacks(storage),
+        webhooks=Webhooks(storage, loopback, notifier, clock, SECRET),
+        alerts=Alerts(storage, results, mails=True),
         results=pages,
         exports=Exports(storage, pages, clock, folder),
         logs=RunLogs(storage, results),
@@ -292,6 +301,7 @@ async def open_house(
         )
     finally:
         bell.close()
+        notifier.close()
         await spool.close()
         await results.close()
         await storage.close()

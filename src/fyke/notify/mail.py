@@ -11,71 +11,36 @@ import json
 import smtplib
 import ssl
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from fyke.domain.callbacks.url import MAIL
 from fyke.domain.contracts import Answer
+from fyke.kit.mail_servers import MailServer
 
 SECONDS = 20.0  # for each answer of the server
 AT_ONCE = 4
-_PORTS = {"smtp": 587, "smtps": 465}
-
-
-@dataclass(frozen=True, slots=True)
-class MailServer:
-    """Where mail is handed in. ``secure``: TLS from the first byte; else STARTTLS when the server
-    offers it, and always before a password is sent.
-    """
-
-    host: str
-    port: int
-    secure: bool
-    user: str
-    password: str
-    sender: str
-
-
-def mail_server(url: str, sender: str) -> MailServer:
-    """Read ``smtp://USER:PASSWORD@HOST:PORT`` or ``smtps://``. Raise ``ValueError`` that names the
-    setting, the rule and the way out.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError(
-            "FYKE_SMTP_URL must look like smtp://USER:PASSWORD@HOST:587 or smtps://HOST"
-        )
-    if "@" not in parseaddr(sender)[1]:
-        raise ValueError("FYKE_MAIL_FROM must be a mail address, such as fyke@example.org")
-    try:
-        port = parts.port
-    except ValueError:
-        raise ValueError("FYKE_SMTP_URL: the port must be a number from 1 to 65535") from None
-    return MailServer(
-        host=parts.hostname,
-        port=port or _PORTS[parts.scheme],
-        secure=parts.scheme == "smtps",
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-        sender=sender,
-    )
 
 
 class SmtpMailer:
     """Implements ``contracts.Notifier`` for ``mailto:`` addresses. ``close`` it at the end.
 
-    ``base_url`` is what links in mails begin with, ``""`` for none. A status is the server's own:
-    250 for a message that it took.
+    ``sender`` is who writes; ``base_url`` is what links in mails begin with, ``""`` for none. A
+    status is the server's own: 250 for a message that it took. A password is never sent in the
+    clear.
     """
 
     def __init__(
-        self, server: MailServer, base_url: str = "", context: ssl.SSLContext | None = None
+        self,
+        server: MailServer,
+        sender: str,
+        base_url: str = "",
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self._server = server
+        self._sender = sender
         self._base_url = base_url.rstrip("/")
         self._context = context or ssl.create_default_context()
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mail")
@@ -86,7 +51,7 @@ class SmtpMailer:
 
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
         message = compose(
-            self._server.sender,
+            self._sender,
             url.removeprefix(MAIL),
             headers.get("webhook-id", ""),
             json.loads(body),

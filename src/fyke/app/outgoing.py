@@ -1,0 +1,44 @@
+"""The ways out for messages: callbacks and webhooks over the web, mails by the mail server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fyke.domain.contracts import Notifier, Prober
+from fyke.kit.addresses import AddressRules
+from fyke.kit.interfaces import own_addresses
+from fyke.kit.mail_servers import parse_server
+from fyke.notify.http import HttpNotifier
+from fyke.notify.mail import SmtpMailer
+from fyke.notify.ways import Ways
+from fyke.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """``notifier`` delivers what is in the outbox, ``prober`` tries an address."""
+
+    notifier: Notifier
+    prober: Prober
+
+
+@contextmanager
+def open_outgoing(settings: Settings) -> Iterator[Outgoing]:
+    """Open both, and close them again."""
+    web = HttpNotifier(AddressRules(settings.callback_allow, own_addresses()))
+    mail = _mailer(settings)
+    try:
+        yield Outgoing(Ways(web, mail), web)
+    finally:
+        web.close()
+        if mail is not None:
+            mail.close()
+
+
+def _mailer(settings: Settings) -> SmtpMailer | None:
+    if not settings.smtp_url:
+        return None
+    links = settings.public_url or f"http://{settings.host}:{settings.port}"
+    return SmtpMailer(parse_server(settings.smtp_url), settings.mail_from, links)

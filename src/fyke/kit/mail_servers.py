@@ -1,0 +1,49 @@
+"""The address of a mail server, read from text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import parseaddr
+from urllib.parse import unquote, urlsplit
+
+_PORTS = {"smtp": 587, "smtps": 465}
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail is handed in. ``secure``: TLS from the first byte; else STARTTLS when the server
+    offers it.
+    """
+
+    host: str
+    port: int
+    secure: bool
+    user: str
+    password: str
+
+
+def parse_server(url: str) -> MailServer:
+    """Read ``smtp://USER:PASSWORD@HOST:PORT`` or ``smtps://``. Raise ``ValueError``, the rule."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("it must be a URL whose port is a number from 1 to 65535") from None
+    if parts.scheme not in _PORTS or not host:
+        raise ValueError("it must look like smtp://USER:PASSWORD@HOST:587 or smtps://HOST")
+    return MailServer(
+        host=host,
+        port=port or _PORTS[parts.scheme],
+        secure=parts.scheme == "smtps",
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+    )
+
+
+def check_sender(sender: str) -> str:
+    """Return ``sender``. Raise ``ValueError`` unless it is a mail address, also with a name."""
+    address = parseaddr(sender)[1]
+    local, _, domain = address.rpartition("@")
+    if not local or not domain or any(char in sender for char in "\r\n"):
+        raise ValueError("it must be a mail address, such as fyke@example.org")
+    return sender
