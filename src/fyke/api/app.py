@@ -21,7 +21,7 @@ from fyke.api.exporting import ExportLinks
 from fyke.api.files import FileOperations, Links
 from fyke.api.health import HealthOperations
 from fyke.api.network import Network, header
-from fyke.api.operations import PUBLIC, Operation, mount
+from fyke.api.operations import PUBLIC, Operation, described, mount
 from fyke.api.own import accounts as own_accounts
 from fyke.api.own import callbacks as own_callbacks
 from fyke.api.own import runs as own_runs
@@ -116,12 +116,15 @@ def build_app(
         trusted_proxies=config.trusted_proxies,
     )
     app.add_middleware(Transport, network=network)
-    documents = Documents("Fyke", __version__, _ABOUT, routes=lambda: app.routes, public=PUBLIC)
+    gate = _gate(services, config, clock, share)
+    documents = Documents(
+        "Fyke", __version__, _ABOUT, routes=lambda: described(operations, gate), public=PUBLIC
+    )
     operations = [
         *_operations(services, config, clock),
         *DocsOperations(documents).operations(),
     ]
-    mount(app, operations, _gate(services, config, clock, share))
+    mount(app, operations, gate)
     if pages is not None:
         app.router.default = _split(app.router.default, pages)
     app.openapi = documents.of  # type: ignore[method-assign]  # what asks FastAPI gets ours

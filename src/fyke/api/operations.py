@@ -1,8 +1,9 @@
 """Operations: declared once, documented by FastAPI, answered by one short path.
 
-An ``Operation`` names its method, path, models and handler. ``mount`` makes a FastAPI route of it,
-which carries the documentation; the hottest reads also get a plain Starlette route ahead of that,
-running the same ``respond`` without the framework's overhead. Both give the same bytes.
+An ``Operation`` names its method, path, models and handler. ``mount`` makes a FastAPI route of it;
+the hottest reads also get a plain Starlette route ahead of that, running the same ``respond``
+without the framework's overhead. Both give the same bytes. ``described`` makes the routes from
+which FastAPI writes the document.
 
 Every operation asks for credentials unless its method and path stand, letter for letter, in
 ``PUBLIC``: forgetting something here closes a door, it never opens one.
@@ -14,11 +15,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from fyke.api import documents, etags
@@ -206,26 +207,44 @@ def mount(app: FastAPI, operations: Sequence[Operation[Any]], gate: Gate) -> Non
             route = Route(path, _Hot(operation, gate), methods=[operation.method])
             app.router.routes.append(route)
     for operation in operations:
-        _declare(app, operation, gate)
+        _declare(app.router, operation, gate)
 
 
-def _declare(app: FastAPI, operation: Operation[Any], gate: Gate) -> None:
+def described(operations: Sequence[Operation[Any]], gate: Gate) -> Sequence[BaseRoute]:
+    """The routes once more, with all that the document says of them.
+
+    FastAPI makes a validator of each model when a route names it, which costs more than all else
+    of a start; so only the document's own routes name them, and are made when it is asked for.
+    """
+    router = APIRouter()
+    for operation in operations:
+        _declare(router, operation, gate, **_said_of(operation))
+    return router.routes
+
+
+def _declare(router: APIRouter, operation: Operation[Any], gate: Gate, **said: Any) -> None:
     async def endpoint(request: Request) -> Response:
         return await operation.respond(request, gate)
 
-    app.add_api_route(
+    router.add_api_route(
         operation.path,
         endpoint,
         methods=[operation.method],
         operation_id=operation.id,
         name=operation.id,
-        tags=[operation.tag],
-        summary=operation.summary,
-        description=operation.description,
         response_model=None,
-        response_class=Response if operation.produces else JsonBytes,
         include_in_schema=operation.documented,
-        responses=documents.responses(
+        **said,
+    )
+
+
+def _said_of(operation: Operation[Any]) -> dict[str, Any]:
+    return {
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": operation.description,
+        "response_class": Response if operation.produces else JsonBytes,
+        "responses": documents.responses(
             operation.answer,
             operation.all_errors,
             dialect_of(operation.path),
@@ -233,11 +252,11 @@ def _declare(app: FastAPI, operation: Operation[Any], gate: Gate) -> None:
             produces=operation.produces,
             statuses=operation.all_statuses,
         ),
-        openapi_extra=documents.request(
+        "openapi_extra": documents.request(
             operation.fields,
             in_body=operation.reads_json,
             path_fields=operation.path_fields,
             consumes=operation.consumes,
             headers=operation.all_headers,
         ),
-    )
+    }
