@@ -298,7 +298,7 @@ async def test_a_deleted_worker_is_known_by_its_id_and_its_name_is_free(state: S
     await state.write(lambda tx: publish(tx, old))
     assert await state.write(lambda tx: tx.workers.mark_deleted(old.id, 77))
     assert not await state.write(lambda tx: tx.workers.mark_deleted(old.id, 78))
-    gone = replace(old, latest="1.0.0", deleted_at=77)
+    gone = replace(old, latest="1.0.0", latest_approved="1.0.0", deleted_at=77)
     assert await state.read(lambda tx: tx.workers.get(old.id)) == gone
     assert await state.read(lambda tx: tx.workers.version(old.id, "1.0.0")) is not None
     with pytest.raises(Conflict):

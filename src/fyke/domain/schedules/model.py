@@ -27,6 +27,13 @@ class Overlap(StrEnum):
     ALLOW = "allow"  # both run
 
 
+class Late(StrEnum):
+    """What happens to a time for which nobody was there, once somebody is there again."""
+
+    START = "start"  # a run follows for the latest one, if it is no more than an hour ago
+    SKIP = "skip"  # no run for it
+
+
 class FireState(StrEnum):
     """What came of a planned time."""
 
@@ -72,6 +79,9 @@ class Schedule:
     revision: int
     created_at: int
     updated_at: int
+    late: Late = Late.START
+    failures: int = 0  # starts that were refused and runs that failed, one after the other
+    paused_at: int = 0  # when so many failures in a row switched it off, 0 = they have not
 
 
 @dataclass(frozen=True, slots=True)

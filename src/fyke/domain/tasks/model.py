@@ -24,3 +24,4 @@ class Task:
     description: str = ""
     run_times: int = 0
     last_run_id: str = ""  # "" = it never ran
+    revision: int = 0  # grows with every change by people

@@ -32,7 +32,9 @@ class WorkerDirectory(Protocol):
     """What tasks need of the workers service."""
 
     async def find(self, caller: Caller | None, ref: str) -> Worker: ...
-    async def version(self, worker: Worker, number: str | None) -> Version: ...
+    async def version(
+        self, caller: Caller | None, worker: Worker, number: str | None
+    ) -> Version: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Tasks:
             account_id=caller.account_id,
             worker_id=worker.id,
             title=_title(title, worker),
-            version=await self._number(worker, version),
+            version=await self._number(caller, worker, version),
             input_json=_input_json(input),
             created_at=0,
             updated_at=0,
@@ -93,10 +95,12 @@ class Tasks:
 
         return await self._storage.write(work)
 
-    async def _number(self, worker: Worker, version: str | None) -> str:
+    async def _number(self, caller: Caller, worker: Worker, version: str | None) -> str:
         """The number of an existing version, ``""`` for the newest of each day."""
         number = (version or "").strip()
-        return "" if number in _NEWEST else (await self._workers.version(worker, number)).number
+        if number in _NEWEST:
+            return ""
+        return (await self._workers.version(caller, worker, number)).number
 
     async def get(self, caller: Caller, task_id: str) -> Task:
         """Raises ``TaskNotFound``, also for another account's task."""
@@ -168,7 +172,8 @@ class Tasks:
         number = None
         if version is not None:
             worker_id = (await self.get(caller, task_id)).worker_id
-            number = await self._number(await self._workers.find(caller, worker_id), version)
+            worker = await self._workers.find(caller, worker_id)
+            number = await self._number(caller, worker, version)
 
         def work(tx: Transaction) -> None:
             task = own_task(tx, caller, task_id)

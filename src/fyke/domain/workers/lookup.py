@@ -1,10 +1,13 @@
 """Finding workers and versions inside a transaction, with the rules of who sees what.
 
 Workers of others that are not public, and those that were deleted, are answered exactly like
-workers that do not exist.
+workers that do not exist; so are versions of others that no reviewer has approved. The operator
+sees what is waiting for a review.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from fyke.domain.accounts.model import Caller
 from fyke.domain.contracts import Transaction
@@ -27,9 +30,9 @@ def find_worker(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
 def find_past_worker(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
     """The same, but also a deleted worker when its id is given: its runs stay readable."""
     worker = _referred(tx, ref.strip())
-    if worker is None or not _visible(worker, caller):
+    if worker is None or not _visible(tx, worker, caller):
         raise WorkerNotFound
-    return worker
+    return seen_by(worker, caller)
 
 
 def find_own_worker(tx: Transaction, caller: Caller, ref: str, what: str) -> Worker:
@@ -43,8 +46,11 @@ def find_own_worker(tx: Transaction, caller: Caller, ref: str, what: str) -> Wor
     return worker
 
 
-def find_version(tx: Transaction, worker_id: str, number: str | None) -> Version:
-    """Return a version that may run; None, ``""``, ``latest`` and ``auto`` mean the newest.
+def find_version(
+    tx: Transaction, caller: Caller | None, worker_id: str, number: str | None
+) -> Version:
+    """Return a version that the caller may run; None, ``""``, ``latest`` and ``auto`` mean the
+    newest one.
 
     Raise ``UnknownVersion`` for an unknown number, ``VersionUnavailable`` for a withdrawn one or
     when none is left.
@@ -52,17 +58,19 @@ def find_version(tx: Transaction, worker_id: str, number: str | None) -> Version
     worker = tx.workers.get(worker_id)
     if worker is None or worker.deleted_at:
         raise WorkerNotFound
+    worker = seen_by(worker, caller)
     wanted = (number or "").strip()
     if wanted in NEWEST:
         wanted = worker.latest
         if not wanted:
             raise VersionUnavailable("Worker version unavailable: no version is published")
     version = tx.workers.version(worker.id, wanted)
-    if version is None:
+    if version is None or not _open_to(tx, worker, version, caller):
         raise unknown_version(worker, wanted)
-    if version.state != VersionState.PUBLISHED:
+    if version.state is VersionState.WITHDRAWN:
+        why = f" ({version.notice})" if version.notice else ""
         newest = f"; the latest is {worker.latest}" if worker.latest else ""
-        raise VersionUnavailable(f"Worker version unavailable: {wanted} was withdrawn{newest}")
+        raise VersionUnavailable(f"Worker version unavailable: {wanted} was withdrawn{why}{newest}")
     return version
 
 
@@ -86,5 +94,33 @@ def _referred(tx: Transaction, ref: str) -> Worker | None:
     return tx.workers.by_path(owner, name) if owner and name else None
 
 
-def _visible(worker: Worker, caller: Caller | None) -> bool:
-    return worker.public or (caller is not None and caller.account_id == worker.account_id)
+def owns(worker: Worker, caller: Caller | None) -> bool:
+    """Whether it is a worker of the caller's own account."""
+    return caller is not None and caller.account_id == worker.account_id
+
+
+def seen_by(worker: Worker, caller: Caller | None) -> Worker:
+    """The worker as the caller sees it: for others its newest version is an approved one."""
+    return worker if owns(worker, caller) else replace(worker, latest=worker.latest_approved)
+
+
+def _visible(tx: Transaction, worker: Worker, caller: Caller | None) -> bool:
+    if worker.public or owns(worker, caller):
+        return True
+    return _reviews(caller) and tx.submissions.waiting_of(worker.id) is not None
+
+
+def _open_to(tx: Transaction, worker: Worker, version: Version, caller: Caller | None) -> bool:
+    """Whether it is there for the caller: approved, the caller's own, or to be reviewed."""
+    if owns(worker, caller):
+        return True
+    if version.state is VersionState.DRAFT:
+        return False
+    if version.approved or not _reviews(caller):
+        return version.approved
+    waiting = tx.submissions.waiting_of(worker.id)
+    return waiting is not None and waiting.version == version.number
+
+
+def _reviews(caller: Caller | None) -> bool:
+    return caller is not None and caller.operator

@@ -47,6 +47,9 @@ schedules = Table(
     _number("revision"),
     _number("created_at"),
     _number("updated_at"),
+    Column("failures", BigInteger, nullable=False, server_default="0"),
+    Column("paused_at", BigInteger, nullable=False, server_default="0"),
+    Column("late", StorableText(), nullable=False, server_default="start"),
     Index(None, "account_id"),
 )
 Index(

@@ -11,7 +11,15 @@ from fyke.storage.sql.dialects import contains
 from fyke.storage.sql.records import columns, many, one, took_place
 from fyke.storage.sql.tables import tasks
 
-_CHANGED = ("title", "description", "version", "input_json", "updated_at", "search_text")
+_CHANGED = (
+    "title",
+    "description",
+    "version",
+    "input_json",
+    "updated_at",
+    "search_text",
+    "revision",
+)
 # Between the searchable texts, so that nothing is found across two of them.
 _SEPARATOR = "\x1f"
 

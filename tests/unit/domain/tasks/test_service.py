@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fyke.domain.accounts.model import Role
+from fyke.domain.accounts.model import Caller, Role
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.model import Version, Worker
 from fyke.errors import Forbidden, InvalidRequest, TaskNotFound, WorkerNotFound
@@ -27,7 +27,9 @@ class Directory:
             raise WorkerNotFound
         return self.worker
 
-    async def version(self, worker: Worker, number: str | None) -> Version:
+    async def version(
+        self, caller: Caller | None, worker: Worker, number: str | None
+    ) -> Version:
         if number != "v1.0.1":
             raise InvalidRequest("version: the latest is v1.0.1")
         return a_version(worker.id)

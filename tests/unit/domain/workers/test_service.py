@@ -12,9 +12,10 @@ import pytest
 from fyke.domain.accounts.model import Account, Caller, Role
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Blobs, Storage
+from fyke.domain.workers.bundles import bundle_name
 from fyke.domain.workers.model import Language, VersionState
 from fyke.domain.workers.page import PageWish
-from fyke.domain.workers.service import Workers, bundle_name
+from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, InvalidRequest, VersionUnavailable, WorkerNotFound
 from fyke.kit.clock import ManualClock
 from fyke.kit.ids import new_ulid
@@ -73,7 +74,7 @@ async def test_publish_makes_worker_version_and_blob(place: Place) -> None:
     assert zipfile.ZipFile(io.BytesIO(bundle)).read("main.py") == b"print(1)"
     assert {finding.severity for finding in findings} == {"warning"}
     assert await place.workers.find(place.alice, worker.id) == worker
-    assert await place.workers.version(worker) == version
+    assert await place.workers.version(place.alice, worker) == version
 
 
 async def test_same_content_is_the_same_version(place: Place) -> None:
@@ -166,13 +167,13 @@ async def test_choosing_a_version(place: Place) -> None:
     worker, first, _ = await place.workers.publish(place.alice, project())
     _, second, _ = await place.workers.publish(place.alice, project("print(2)"))
     for number in (None, "", "latest", "auto", "v1.0.2"):
-        assert await place.workers.version(worker, number) == second
-    assert await place.workers.version(worker, "v1.0.1") == first
+        assert await place.workers.version(place.alice, worker, number) == second
+    assert await place.workers.version(place.alice, worker, "v1.0.1") == first
     with pytest.raises(InvalidRequest, match=r"v9 *.*the latest is v1\.0\.2"):
-        await place.workers.version(worker, "v9")
+        await place.workers.version(place.alice, worker, "v9")
     ghost = replace(worker, id=new_ulid())
     with pytest.raises(WorkerNotFound):
-        await place.workers.version(ghost)
+        await place.workers.version(place.alice, ghost)
 
 
 async def test_withdrawing(place: Place) -> None:
@@ -180,17 +181,17 @@ async def test_withdrawing(place: Place) -> None:
     await place.workers.publish(place.alice, project("print(2)"))
     gone = await place.workers.withdraw(place.alice, worker.path, "v1.0.2")
     assert gone.state == VersionState.WITHDRAWN
-    assert (await place.workers.version(worker)).number == "v1.0.1"
+    assert (await place.workers.version(place.alice, worker)).number == "v1.0.1"
     with pytest.raises(VersionUnavailable, match=r"v1\.0\.2 was withdrawn; the latest is v1\.0\.1"):
-        await place.workers.version(worker, "v1.0.2")
+        await place.workers.version(place.alice, worker, "v1.0.2")
     _, third, _ = await place.workers.publish(place.alice, project("print(2)"))
     assert third.number == "v1.0.3"
     for number in ("v1.0.3", "v1.0.1"):
         await place.workers.withdraw(place.alice, worker.id, number)
     with pytest.raises(VersionUnavailable, match="no version is published"):
-        await place.workers.version(worker)
+        await place.workers.version(place.alice, worker)
     with pytest.raises(InvalidRequest, match="none is published"):
-        await place.workers.version(worker, "v7")
+        await place.workers.version(place.alice, worker, "v7")
     with pytest.raises(InvalidRequest, match="v8"):
         await place.workers.withdraw(place.alice, worker.id, "v8")
     with pytest.raises(Forbidden):
@@ -246,14 +247,16 @@ async def test_replacing_a_page(place: Place) -> None:
     await place.workers.withdraw(place.alice, worker.id, "v1.0.1")
     with pytest.raises(VersionUnavailable, match="withdrawn"):
         await place.workers.replace_page(place.alice, worker.id, "v1.0.1", page)
-    assert await place.workers.find(None, worker.id) == replace(changed, latest="")
+    assert await place.workers.find(None, worker.id) == replace(
+        changed, latest="", latest_approved=""
+    )
 
 
 async def test_restoring_a_version(place: Place) -> None:
     worker, first, _ = await place.workers.publish(place.alice, project())
     await place.workers.withdraw(place.alice, worker.id, "v1.0.1")
     assert await place.workers.restore(place.alice, worker.id, "v1.0.1") == first
-    assert await place.workers.version(worker) == first
+    assert await place.workers.version(place.alice, worker) == first
     with pytest.raises(InvalidRequest, match="v8"):
         await place.workers.restore(place.alice, worker.id, "v8")
 

@@ -1,0 +1,1 @@
+"""Review: what is looked at before everybody may run it."""

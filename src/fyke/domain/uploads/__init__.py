@@ -1,0 +1,1 @@
+"""Uploads: projects on their way in, checked step by step before they are published."""
