@@ -21,6 +21,7 @@ class Estate:
     def addresses(self) -> dict[str, str]:
         """For each page's path with parameters one address, and more where a state matters."""
         return {
+            "/docs/{page}": "/docs/runWorker",
             "/w/{owner}/{name}": f"/w/{self.worker}",
             "/runs/{id}": f"/runs/{self.runs['succeeded']}",
         }

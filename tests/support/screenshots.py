@@ -9,11 +9,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from fyke.console.compose import build_console
 from fyke.telemetry.logging import configure
 from support.browser import PHONE, WIDE, chromium, tab
 from support.console_estate import Estate, seed
-from support.house import SECRET, make_templates
+from support.house import make_templates
 from support.pages import sign_in
 from support.served import Served, served
 
@@ -44,9 +43,7 @@ def main(arguments: list[str]) -> int:
 
 def addresses(server: Served, estate: Estate) -> list[str]:
     """One address for each page there is; a page of which the estate knows none is told."""
-    from fyke.console.app import ConsoleConfig
-
-    console = build_console(server.house.services, ConsoleConfig(SECRET, rate_limit=0))
+    console = server.house.app().state.console
     known = estate.addresses()
     found: list[str] = []
     for page in console.pages:

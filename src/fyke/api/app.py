@@ -23,9 +23,18 @@ from fyke.api.health import HealthOperations
 from fyke.api.network import Network, header
 from fyke.api.operations import PUBLIC, Operation, described, mount
 from fyke.api.own import accounts as own_accounts
+from fyke.api.own import alerts as own_alerts
 from fyke.api.own import callbacks as own_callbacks
+from fyke.api.own import catalog as own_catalog
+from fyke.api.own import oneself as own_self
+from fyke.api.own import overview as own_overview
+from fyke.api.own import run_lists as own_run_lists
 from fyke.api.own import runs as own_runs
 from fyke.api.own import schedules as own_schedules
+from fyke.api.own import usage as own_usage
+from fyke.api.own import users as own_users
+from fyke.api.own import versions as own_versions
+from fyke.api.own import webhooks as own_webhooks
 from fyke.api.own import workers as own_workers
 from fyke.api.ratelimit import RateShare, TokenBuckets
 from fyke.api.transport import Transport
@@ -40,10 +49,7 @@ from fyke.api.v2 import starts as v2_starts
 from fyke.api.v2 import tasks as v2_tasks
 from fyke.api.v2 import versions as v2_versions
 from fyke.api.v2.run_scopes import RunScopes
-from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.callbacks.signing import secret_for
-from fyke.domain.overview import Overview
-from fyke.domain.runs.waiting import Waiting
 from fyke.domain.services import Services
 from fyke.kit.clock import Clock, SystemClock
 
@@ -93,11 +99,9 @@ def build_app(
     config: ApiConfig,
     clock: Clock | None = None,
     share: RateShare | None = None,
-    pages: Pages | None = None,
 ) -> FastAPI:
     """The whole REST surface as one ASGI application. ``share``: this server's part of the rate
-    limits, all of them without one. ``pages`` answers what no operation does, but nothing below
-    ``/api``, and no program that asks for an address which is no page.
+    limits, all of them without one.
     """
     clock = clock or SystemClock()
     app = FastAPI(
@@ -125,10 +129,15 @@ def build_app(
         *DocsOperations(documents).operations(),
     ]
     mount(app, operations, gate)
-    if pages is not None:
-        app.router.default = _split(app.router.default, pages)
     app.openapi = documents.of  # type: ignore[method-assign]  # what asks FastAPI gets ours
     return app
+
+
+def add_pages(app: FastAPI, pages: Pages) -> None:
+    """Let ``pages`` answer what no operation does, but nothing below ``/api``, and no program that
+    asks for an address which is no page.
+    """
+    app.router.default = _split(app.router.default, pages)
 
 
 def _split(unknown: ASGIApp, pages: Pages) -> ASGIApp:
@@ -159,7 +168,7 @@ def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Ope
     start_answers = v2_starts.StartAnswers(
         services.runs, services.results, clock, config.sync_wait_seconds, grace
     )
-    overview = Overview(services.storage)
+    overview = services.overview
     return [
         *catalog.CatalogOperations(services.catalog, services.workers).operations(),
         *starts.StartOperations(
@@ -185,7 +194,11 @@ def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Ope
         ).operations(),
         *v2_queue.QueueOperations(services.queue).operations(),
         *v2_results.ResultOperations(services.results, export_links, scopes).operations(),
-        *own_workers.WorkerOperations(services.workers, services.removal, overview).operations(),
+        *own_workers.WorkerOperations(services.removal, overview).operations(),
+        *own_versions.VersionOperations(services.workers, services.history).operations(),
+        *own_catalog.CatalogOperations(
+            services.catalog, services.workers, services.output_fields
+        ).operations(),
         *v2_tasks.TaskOperations(
             services.tasks, services.runs, services.workers, start_answers
         ).operations(),
@@ -193,10 +206,19 @@ def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Ope
         *own_accounts.AccountOperations(
             services.accounts, partial(secret_for, config.master_secret)
         ).operations(),
-        *own_callbacks.CallbackOperations(Callbacks(services.storage)).operations(),
-        *own_runs.RunOperations(
-            services.runs, overview, services.logs, Waiting(services.storage)
+        *own_users.UserOperations(services.users).operations(),
+        *own_self.SelfOperations(
+            services.sessions, services.profiles, services.audit
         ).operations(),
+        *own_callbacks.CallbackOperations(services.callbacks).operations(),
+        *own_webhooks.WebhookOperations(services.webhooks).operations(),
+        *own_alerts.AlertOperations(services.alerts).operations(),
+        *own_run_lists.RunListOperations(services.lists, services.bulk).operations(),
+        *own_runs.RunOperations(
+            services.runs, overview, services.logs, services.waiting
+        ).operations(),
+        *own_usage.UsageOperations(services.usage).operations(),
+        *own_overview.OverviewOperations(overview, services.board, services.health).operations(),
         *FileOperations(
             services.exports, services.logs, links, Downloads(services.spool)
         ).operations(),

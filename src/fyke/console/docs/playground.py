@@ -1,0 +1,136 @@
+"""Trying an operation from its page: the real API, called from inside, as the one who is signed in.
+
+The request goes through the whole application, transport and gate included. What replaces the key
+is the caller itself, which only this process can put into a request's scope; a browser never holds
+a key for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from time import perf_counter
+from urllib.parse import quote, urlencode
+
+from starlette.types import ASGIApp, Message, Scope
+
+from fyke.api.auth import INSIDE
+from fyke.console.docs.reference import OperationPage
+from fyke.domain.accounts.model import Caller
+from fyke.errors import InvalidRequest
+
+MAX_BODY = 2**20
+SHOWN_BYTES = 64 * 1024
+SECONDS = 20.0
+_SHOWN_HEADERS = ("content-type", "content-disposition", "x-request-id", "ratelimit", "etag")
+
+
+@dataclass(slots=True)
+class Trial:
+    """What came back. ``cut`` says that only its beginning is here."""
+
+    status: int = 0
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+    cut: bool = False
+    milliseconds: int = 0
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was filled in: parameters by (place, name), and the body's text."""
+
+    parameters: dict[tuple[str, str], str]
+    body: str
+
+
+async def attempt(
+    api: ASGIApp, page: OperationPage, wish: Wish, caller: Caller, host: str
+) -> Trial:
+    """Send it and return the answer. Raise ``InvalidRequest`` for what cannot be sent."""
+    if len(wish.body.encode()) > MAX_BODY:
+        raise InvalidRequest(f"body: at most {MAX_BODY} bytes can be sent from here")
+    trial, done = Trial(), asyncio.Event()
+    started = perf_counter()
+    try:
+        async with asyncio.timeout(SECONDS):
+            await _call(api, _scope(page, wish, caller, host), wish.body.encode(), trial, done)
+    except TimeoutError:
+        trial.cut = True
+    trial.milliseconds = round((perf_counter() - started) * 1000)
+    return trial
+
+
+async def _call(api: ASGIApp, scope: Scope, body: bytes, trial: Trial, done: asyncio.Event) -> None:
+    """Run the application until it has answered, or has said more than is shown."""
+    sent = False
+
+    async def receive() -> Message:
+        nonlocal sent
+        if not sent:
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        await done.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            trial.status = message["status"]
+            found = {name.decode(): value.decode("latin-1") for name, value in message["headers"]}
+            trial.headers = [(name, found[name]) for name in _SHOWN_HEADERS if name in found]
+            return
+        piece = message.get("body", b"")
+        room = SHOWN_BYTES - len(trial.body)
+        trial.body += piece[:room]
+        if len(piece) > room:
+            trial.cut = True
+            done.set()  # whatever streams learns that nobody reads on
+
+    await api(scope, receive, send)
+
+
+def _scope(page: OperationPage, wish: Wish, caller: Caller, host: str) -> Scope:
+    path, query = page.path, []
+    headers = [(b"host", host.encode("latin-1")), (b"accept", b"*/*")]
+    for each in page.parameters:
+        value = wish.parameters.get((each.place, each.name), "")
+        if not value and each.place == "path":
+            raise InvalidRequest(f"{each.name}: this part of the address cannot be left out")
+        if each.place == "path":
+            path = path.replace("{" + each.name + "}", quote(value, safe="~/"))
+        elif value and each.place == "query":
+            query.append((each.name, value))
+        elif value and each.place == "header":
+            headers.append((each.name.lower().encode(), _one_line(each.name, value)))
+    if page.body_media:
+        headers.append((b"content-type", b"application/json"))
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": page.method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": urlencode(query).encode(),
+        "root_path": "",
+        "headers": headers,
+        "client": ("127.0.0.1", 0),
+        "server": None,
+        "state": {},
+        INSIDE: caller,
+    }
+
+
+def _one_line(name: str, value: str) -> bytes:
+    try:
+        encoded = value.encode("latin-1")
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{name}: a header holds plain characters only") from None
+    if any(byte < 32 for byte in encoded):
+        raise InvalidRequest(f"{name}: a header is one line")
+    return encoded

@@ -1,0 +1,117 @@
+"""Filling a playground in so that it runs at once: the reader's own names instead of samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fyke.api.docs.samples import BY_NAME
+from fyke.console.docs.reference import Field, OperationPage
+from fyke.domain.accounts.model import Caller
+from fyke.domain.catalog.service import Catalog
+from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.runs.model import RunFilter
+from fyke.domain.workers.input_schema import type_of
+from fyke.domain.workers.jsontext import BadJson, loads
+from fyke.domain.workers.model import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What the reader has; an empty text leaves the sample."""
+
+    worker_id: str = ""
+    worker_path: str = ""
+    input: Mapping[str, Any] | None = None
+    run: str = ""
+    task: str = ""
+
+
+class Prefill:
+    """Finds the newest of each kind: what the reader has last worked with."""
+
+    def __init__(self, storage: Storage, catalog: Catalog) -> None:
+        self._storage = storage
+        self._catalog = catalog
+
+    async def own(self, caller: Caller) -> Own:
+        """The account's newest worker (else the catalog's), run and task."""
+        _, workers = await self._catalog.page(caller, "", offset=0, limit=1)
+        return await self._storage.read(
+            lambda tx: _own(tx, caller, workers[0] if workers else None)
+        )
+
+
+def _own(tx: Transaction, caller: Caller, worker: Worker | None) -> Own:
+    _, runs = tx.runs.page(caller.account_id, RunFilter(), offset=0, limit=1)
+    _, tasks = tx.tasks.of_account(caller.account_id, offset=0, limit=1)
+    version = tx.workers.version(worker.id, worker.latest) if worker else None
+    return Own(
+        worker_id=worker.id if worker else "",
+        worker_path=f"{worker.owner}~{worker.name}" if worker else "",
+        input=first_input(version.input_schema) if version else None,
+        run=runs[0].id if runs else "",
+        task=tasks[0].id if tasks else "",
+    )
+
+
+def first_input(schema_text: str) -> dict[str, Any]:
+    """What a form of this schema would send untouched: its defaults, and least values of what
+    is required and has none.
+    """
+    try:
+        document = loads(schema_text)
+    except BadJson:
+        return {}
+    items = document.get("properties", []) if isinstance(document, dict) else []
+    least: dict[str, Any] = {
+        "string": "text", "integer": 1, "number": 1, "boolean": False, "array": [], "object": {},
+    }  # fmt: skip
+    found: dict[str, Any] = {}
+    for item in items if isinstance(items, list) else []:
+        if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+            continue
+        if item.get("default") is not None:
+            found[item["name"]] = item["default"]
+        elif item.get("required") is True:
+            found[item["name"]] = least.get(type_of(item), "text")
+    return found
+
+
+def filled(page: OperationPage, own: Own) -> OperationPage:
+    """The page with the reader's own names in parameters and body."""
+    swaps = {
+        BY_NAME["workerId"]: own.worker_path,
+        BY_NAME["scraper_slug"]: own.worker_id,
+        BY_NAME["run_slug"]: own.run,
+        BY_NAME["task_slug"]: own.task,
+    }
+    parameters = tuple(_parameter(each, swaps) for each in page.parameters)
+    return replace(page, parameters=parameters, body=_body(page.body, swaps, own.input))
+
+
+def _parameter(field: Field, swaps: Mapping[str, str]) -> Field:
+    if field.place != "path" and not field.required:
+        return replace(field, example="")  # what may be left out is left out
+    return replace(field, example=swaps.get(field.example) or field.example)
+
+
+def _body(text: str, swaps: Mapping[str, str], input_: Mapping[str, Any] | None) -> str:
+    if not text:
+        return ""
+    return json.dumps(_swap(json.loads(text), swaps, input_), ensure_ascii=False, indent=2)
+
+
+def _swap(value: Any, swaps: Mapping[str, str], input_: Mapping[str, Any] | None) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: dict(input_)
+            if key == "custom" and input_ is not None and isinstance(inner, dict)
+            else _swap(inner, swaps, input_)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_swap(each, swaps, input_) for each in value]
+    return swaps.get(value) or value if isinstance(value, str) else value

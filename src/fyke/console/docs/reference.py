@@ -1,0 +1,244 @@
+"""The OpenAPI document as what a page shows: groups of operations, fields as flat lists.
+
+Pure: document in, plain values out. Whatever is in the document can be seen here, and nothing that
+is not in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fyke.api.docs.document import V1, V2, is_of, operations_of
+
+_JSON = "application/json"
+_DEEP = 6
+
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One parameter, or one field of a body. ``name`` is the whole way to it: ``input.custom``."""
+
+    name: str
+    place: str  # path, query, header or body
+    type: str
+    required: bool
+    text: str
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A body as it may look; ``name`` says of which case."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What comes back with one status."""
+
+    status: str
+    text: str
+    media: str
+    fields: tuple[Field, ...]
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationPage:
+    """One operation. ``body`` is an example of its JSON body, "" when it takes none."""
+
+    id: str
+    method: str
+    path: str
+    version: str  # v2, v1, or "" for this server's own
+    tag: str
+    summary: str
+    text: str
+    open: bool  # needs no key
+    parameters: tuple[Field, ...]
+    body_media: str
+    body_fields: tuple[Field, ...]
+    body: str
+    answers: tuple[Answer, ...]
+
+    @property
+    def playable(self) -> bool:
+        """Whether it can be tried from a page: JSON or nothing goes in."""
+        return self.body_media in ("", _JSON)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The operations of one tag in one version."""
+
+    version: str
+    tag: str
+    text: str
+    operations: tuple[OperationPage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """All of it, in reading order, and by id."""
+
+    title: str
+    text: str
+    groups: tuple[Group, ...]
+    by_id: Mapping[str, OperationPage]
+
+
+def read(document: Mapping[str, Any]) -> Reference:
+    """The reference that ``document`` (OpenAPI 3.1) describes."""
+    schemas = document.get("components", {}).get("schemas", {})
+    pages = [
+        _operation(path, method, operation, schemas)
+        for path, method, operation in operations_of(document)
+    ]
+    groups = []
+    for version in (V2, "", V1):
+        for tag in document.get("tags", ()):
+            own = tuple(p for p in pages if p.version == version and p.tag == tag["name"])
+            if own:
+                groups.append(Group(version, tag["name"], tag["description"], own))
+    info = document["info"]
+    return Reference(
+        info["title"], info.get("description", ""), tuple(groups), {p.id: p for p in pages}
+    )
+
+
+def _operation(
+    path: str, method: str, operation: Mapping[str, Any], schemas: Schema
+) -> OperationPage:
+    content = operation.get("requestBody", {}).get("content", {})
+    media, body = _first(content)
+    return OperationPage(
+        id=operation["operationId"],
+        method=method.upper(),
+        path=path,
+        version=next((each for each in (V2, V1) if is_of(path, each)), ""),
+        tag=operation["tags"][0],
+        summary=operation["summary"],
+        text=operation.get("description", ""),
+        open=not operation["security"] or {} in operation["security"],
+        parameters=tuple(_parameter(each, schemas) for each in operation.get("parameters", ())),
+        body_media=media,
+        body_fields=tuple(_fields(body.get("schema", {}), schemas, "body")),
+        body=_text(body["example"]) if media == _JSON and "example" in body else "",
+        answers=tuple(
+            _answer(status, answer, schemas) for status, answer in operation["responses"].items()
+        ),
+    )
+
+
+def _parameter(parameter: Mapping[str, Any], schemas: Schema) -> Field:
+    schema = _resolved(parameter["schema"], schemas)
+    example = parameter.get("example", "")
+    return Field(
+        parameter["name"],
+        parameter["in"],
+        type_of(schema, schemas),
+        parameter.get("required", False),
+        _says(schema, parameter.get("description", "")),
+        example if isinstance(example, str) else json.dumps(example, ensure_ascii=False),
+    )
+
+
+def _answer(status: str, answer: Mapping[str, Any], schemas: Schema) -> Answer:
+    media, body = _first(answer.get("content", {}))
+    named = body.get("examples", {}).items()
+    examples = [Example(name, _text(each["value"])) for name, each in named]
+    if "example" in body:
+        examples.append(Example("", _text(body["example"])))
+    schema = body.get("schema", {}) if status.startswith("2") else {}
+    return Answer(
+        status,
+        answer.get("description", ""),
+        media,
+        tuple(_fields(schema, schemas, "body")),
+        tuple(examples),
+    )
+
+
+def _fields(
+    schema: Schema, schemas: Schema, place: str, prefix: str = "", deep: int = 0
+) -> Iterator[Field]:
+    """Every field of an object, those of objects and lists inside it right behind it."""
+    schema = _resolved(schema, schemas)
+    needed = set(schema.get("required", ()))
+    for name, described in schema.get("properties", {}).items():
+        inner = _resolved(described, schemas)
+        yield Field(prefix + name, place, type_of(inner, schemas), name in needed, _says(inner, ""))
+        if deep < _DEEP:
+            below, mark = _inside(inner, schemas)
+            yield from _fields(below, schemas, place, f"{prefix}{name}{mark}.", deep + 1)
+
+
+def _inside(schema: Schema, schemas: Schema) -> tuple[Schema, str]:
+    """What stands one level deeper, and how the way there is written."""
+    if "items" in schema:
+        return schema["items"], "[]"
+    for choice in schema.get("anyOf", ()):
+        found, mark = _inside(_resolved(choice, schemas), schemas)
+        if found:
+            return found, mark
+    return (schema, "") if "properties" in schema else ({}, "")
+
+
+def type_of(schema: Schema, schemas: Schema) -> str:
+    """``text``-like words for a schema: ``string``, ``integer or null``, ``list of object``."""
+    schema = _resolved(schema, schemas)
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices:
+        return " or ".join(dict.fromkeys(type_of(each, schemas) for each in choices))
+    if "const" in schema:
+        return json.dumps(schema["const"])
+    kind = schema.get("type", "object" if "properties" in schema else "any")
+    if isinstance(kind, list):
+        return " or ".join(kind)
+    if kind == "array":
+        return f"list of {type_of(schema.get('items', {}), schemas)}"
+    return str(kind)
+
+
+def _says(schema: Schema, text: str) -> str:
+    """The description, and the rules that can be said in a few words."""
+    said = [text or schema.get("description", "")]
+    if schema.get("enum"):
+        said.append("One of " + ", ".join(json.dumps(each) for each in schema["enum"]) + ".")
+    rules = (("minimum", "at least"), ("maximum", "at most"))
+    said += [f"{words.capitalize()} {schema[key]}." for key, words in rules if key in schema]
+    if "maxLength" in schema:
+        said.append(f"At most {schema['maxLength']} characters.")
+    if schema.get("default") not in (None, "", [], {}):
+        said.append(f"Default: {json.dumps(schema['default'])}.")
+    sentences = [each.strip() for each in said if each.strip()]
+    return " ".join(each if each.endswith((".", ":", ";")) else f"{each}." for each in sentences)
+
+
+def _resolved(schema: Schema, schemas: Schema) -> Schema:
+    if "$ref" in schema:
+        found = schemas.get(schema["$ref"].rpartition("/")[2], {})
+        return {**_resolved(found, schemas), **{k: v for k, v in schema.items() if k != "$ref"}}
+    if len(schema.get("allOf", ())) == 1:
+        return {**_resolved(schema["allOf"][0], schemas), **schema}
+    return schema
+
+
+def _first(content: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The kind of content that is offered first, and what is said of it."""
+    for media, body in content.items():
+        return media, body
+    return "", {}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, indent=2)

@@ -1,0 +1,131 @@
+"""The documentation of the API: an index, a page per operation with a playground, Markdown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from fyke.console.api_door import Api
+from fyke.console.docs import plain
+from fyke.console.docs.playground import Trial, Wish, attempt
+from fyke.console.docs.prefill import Own, Prefill, filled
+from fyke.console.docs.reference import OperationPage, Reference, read
+from fyke.console.page import Page
+from fyke.console.view import View
+from fyke.errors import FykeError, InvalidRequest, NotFound
+
+AREA = "/docs"
+
+
+@dataclass(slots=True)
+class DocsPages:
+    """``api`` is the application that is documented, and tried."""
+
+    api: Api
+    prefill: Prefill
+    _reference: Reference | None = None
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", "/docs", self.index, area=AREA),
+            Page("GET", "/llms.txt", self.llms, part=True),
+            Page("GET", "/docs/{page}.md", self.markdown, part=True),
+            Page("GET", "/docs/{page}", self.show, area=AREA),
+            Page("POST", "/docs/{page}/try", self.attempt, area=AREA, form_bytes=2 * 2**20),
+        ]
+
+    async def index(self, view: View) -> Response:
+        return view.page(
+            "docs/index.html", area=AREA, reference=await self._read(), versions=plain.VERSIONS
+        )
+
+    async def llms(self, view: View) -> Response:
+        return _markdown(plain.index_markdown(await self._read(), view.visit.origin))
+
+    async def markdown(self, view: View) -> Response:
+        page = await self._find(view.param("page"))
+        return _markdown(plain.operation_markdown(page, view.visit.origin))
+
+    async def show(self, view: View) -> Response:
+        page = filled(await self._find(view.param("page")), await self._own(view))
+        values = {(each.place, each.name): each.example for each in page.parameters}
+        return await self._page(view, page, Wish(values, page.body))
+
+    async def attempt(self, view: View) -> Response:
+        page = await self._find(view.param("page"))
+        wish = Wish(
+            {
+                (each.place, each.name): view.form.get(f"{each.place}.{each.name}")
+                for each in page.parameters
+            },
+            view.form.get("body").replace("\r\n", "\n"),
+        )
+        host = view.request.headers.get("host", "")
+        if not page.playable:
+            raise InvalidRequest("This operation takes a file; it cannot be tried from here")
+        try:
+            trial = await attempt(self._app(), page, wish, view.caller, host)
+        except InvalidRequest as error:
+            return await self._page(view, page, wish, fault=error.message)
+        return await self._page(view, page, wish, trial=trial)
+
+    async def _page(
+        self,
+        view: View,
+        page: OperationPage,
+        wish: Wish,
+        *,
+        trial: Trial | None = None,
+        fault: str = "",
+    ) -> Response:
+        return view.page_or_part(
+            "docs/operation.html",
+            "trial",
+            area=AREA,
+            reference=await self._read(),
+            page=page,
+            wish=wish,
+            trial=trial,
+            answer=_pretty(trial) if trial else "",
+            fault=fault,
+            versions=plain.VERSIONS,
+            curl=plain.curl(page, view.visit.origin),
+        )
+
+    async def _own(self, view: View) -> Own:
+        if view.signed_in is None:
+            return Own()
+        try:
+            return await self.prefill.own(view.caller)
+        except FykeError:
+            return Own()  # the samples do as well, the page must open
+
+    async def _find(self, name: str) -> OperationPage:
+        page = (await self._read()).by_id.get(name)
+        if page is None:
+            raise NotFound
+        return page
+
+    async def _read(self) -> Reference:
+        if self._reference is None:
+            self._reference = await asyncio.to_thread(lambda: read(self.api.document()))
+        return self._reference
+
+    def _app(self) -> ASGIApp:
+        return self.api.app
+
+
+def _markdown(text: str) -> Response:
+    return Response(text, media_type="text/markdown", headers={"cache-control": "no-cache"})
+
+
+def _pretty(trial: Trial) -> str:
+    """JSON with line breaks when it is whole JSON, else as it came."""
+    try:
+        return json.dumps(json.loads(trial.body), ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):
+        return trial.text

@@ -1,0 +1,91 @@
+"""The documentation of the API in the console, and its playground."""
+
+from __future__ import annotations
+
+import json
+
+from support.house import House
+from support.pages import Visitor, visitor
+
+
+async def test_everybody_may_read_every_operation(nobody: Visitor) -> None:
+    index = await nobody.get("/docs")
+    addresses = set(index.all("//main//ul[@class='docs-operations']//a/@href"))
+    assert len(addresses) > 100
+    page = await nobody.get("/docs/runWorker")
+    assert "/api/v2/workers/{workerId}/runs" in page.text
+    assert "Sign in to try it here" in page.text
+    assert not page.all("//form[contains(@action, '/try')]")
+
+
+async def test_no_operation_is_left_out_and_each_has_its_page(nobody: Visitor) -> None:
+    document = (await nobody.http.get("/openapi.json")).json()
+    ids = [each["operationId"] for item in document["paths"].values() for each in item.values()]
+    listing = (await nobody.http.get("/llms.txt")).text
+    assert [each for each in ids if f"/docs/{each}.md)" not in listing] == []
+    for each in ids:
+        markdown = await nobody.http.get(f"/docs/{each}.md")
+        assert markdown.headers["content-type"].startswith("text/markdown")
+        assert markdown.text.startswith("# ")
+    await nobody.get("/docs/noSuchOperation", status=404)
+
+
+async def test_the_playground_runs_at_once(house: House, owner: Visitor) -> None:
+    await house.beat()
+    worker = await house.publish()
+    page = await owner.get("/docs/runWorker")
+    assert page.value("path.workerId") == f"owner~{worker.name}"
+    assert json.loads(page.value("body"))["input"]["parameters"]["custom"] == {"urls": []}
+    form = {"path.workerId": page.value("path.workerId"), "body": page.value("body")}
+    tried = await owner.post("/docs/runWorker/try", form, status=200)
+    assert (
+        tried.one("//*[@id='trial']//span[contains(@class, 'state')]").text_content().strip()
+        == "400"
+    )
+    body = page.value("body").replace('"urls": []', '"urls": [{"url": "https://example.org/"}]')
+    tried = await owner.post("/docs/runWorker/try", {**form, "body": body}, status=200)
+    answer = json.loads(tried.one("//*[@id='trial']//pre").text_content())
+    assert answer["code"] == 0, answer
+    run = await house.services.runs.get(house.owner, answer["data"]["run_slug"])
+    assert run.worker.id == worker.id
+    assert tried.value("body") == body, "what was sent is still there"
+
+
+async def test_a_reader_tries_as_themselves(house: House, owner: Visitor) -> None:
+    await house.publish()
+    async with visitor(house, house.other.user_id) as other:
+        tried = await other.post("/docs/listAccounts/try", {}, status=200)
+        assert json.loads(tried.one("//*[@id='trial']//pre").text_content())["code"] == 4010
+    tried = await owner.post("/docs/listAccounts/try", {}, status=200)
+    assert json.loads(tried.one("//*[@id='trial']//pre").text_content())["code"] == 0
+
+
+async def test_a_part_of_the_address_cannot_be_left_out(owner: Visitor) -> None:
+    tried = await owner.post("/docs/runWorker/try", {"body": "{}"}, status=200, part=True)
+    assert "workerId" in tried.text and "cannot be left out" in tried.text
+
+
+async def test_a_header_cannot_bring_another_one(owner: Visitor) -> None:
+    form = {
+        "path.workerId": "owner~x",
+        "header.Idempotency-Key": "a\r\napi-key: stolen",
+        "body": "{}",
+    }
+    tried = await owner.post("/docs/runWorker/try", form, status=200, part=True)
+    assert "a header is one line" in tried.text
+
+
+async def test_an_answer_that_is_too_long_is_cut(house: House, owner: Visitor) -> None:
+    worker = await house.publish()
+    await house.beat()
+    form = {
+        "path.workerId": f"owner~{worker.name}",
+        "body": json.dumps({"input": {"urls": [{"url": "https://example.org/"}]}}),
+    }
+    await owner.post("/docs/runWorker/try", form, status=200)
+    await house.carry_out([{"text": "x" * 100_000}], log=["done"])
+    page = await owner.get("/docs/streamWorkerRun")
+    run = page.value("path.runId")
+    tried = await owner.post("/docs/streamWorkerRun/try", {"path.runId": run}, status=200)
+    assert "Only the beginning is shown here" in tried.text
+    assert len(tried.one("//*[@id='trial']//pre").text_content()) <= 64 * 1024
