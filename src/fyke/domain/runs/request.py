@@ -41,7 +41,7 @@ def cpus_for(memory_mb: int) -> float:
 
 def read_input(raw: object, defaults: SystemDefaults) -> RunInput:
     """Take the ``input`` object of a start apart; raise ``InvalidRequest`` naming the field."""
-    system, custom = _parts(raw)
+    system, custom = parts(raw)
     memory = _memory(system, defaults)
     return RunInput(
         limits=RunLimits(
@@ -57,7 +57,8 @@ def read_input(raw: object, defaults: SystemDefaults) -> RunInput:
     )
 
 
-def _parts(raw: object) -> tuple[dict[str, Any], dict[str, Any]]:
+def parts(raw: object) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return ``system`` and ``custom`` of an ``input``; raise ``InvalidRequest``."""
     if not isinstance(raw, dict):
         raise InvalidRequest(
             'input must be an object such as {"parameters":{"system":{},"custom":{}}}'

@@ -32,13 +32,15 @@ def validate_input(schema: InputSchema, custom: dict[str, Any]) -> None:
         raise InvalidRequest(
             "run input must be a JSON object; send input.parameters.custom as {...}"
         )
-    problems: list[str] = []
-    for field in schema.fields:
-        problem = _problem(field, custom.get(field.name))
-        if problem:
-            problems.append(problem)
-    if problems:
-        raise InvalidRequest(problems[0], details=problems)
+    found = [problem for _, problem in problems(schema, custom)]
+    if found:
+        raise InvalidRequest(found[0], details=found)
+
+
+def problems(schema: InputSchema, custom: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return name and problem of each field that breaks a rule, in the order of the schema."""
+    checked = ((field.name, _problem(field, custom.get(field.name))) for field in schema.fields)
+    return [(name, problem) for name, problem in checked if problem]
 
 
 def matches(type: str, value: object) -> bool:

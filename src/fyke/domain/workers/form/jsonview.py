@@ -1,0 +1,113 @@
+"""JSON that people type: read strictly, and when it is wrong, with line and column."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+MAX_TEXT = 8 * 2**20
+MAX_DEPTH = 64
+
+_HINTS = {
+    "Expecting property name enclosed in double quotes": (
+        "a key in double quotes is expected here; take out a comma at the end, "
+        'or write the key as "key"'
+    ),
+    "Expecting ',' delimiter": "a comma is missing between two values, or a bracket is open",
+    "Expecting ':' delimiter": "a colon is missing between a key and its value",
+    "Expecting value": (
+        "a value is expected here; text needs double quotes, and the words are true, false, null"
+    ),
+    "Extra data": "the JSON ends before this place; take out what follows, or join it with it",
+    "Unterminated string starting at": "the text that begins here has no closing quote",
+    "Invalid control character at": "a line break or tab inside of text is written as \\n or \\t",
+    "Invalid \\escape": "a backslash inside of text is written as \\\\",
+}
+
+
+class BadJson(ValueError):
+    """The text is no JSON that can be used; places are 1-based, 0 = unknown."""
+
+    def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+
+
+def read_json(text: str) -> Any:
+    """Return the value, integers with all their digits. Raise ``BadJson``."""
+    if len(text) > MAX_TEXT:
+        raise BadJson(f"the JSON must have at most {MAX_TEXT:,} characters; shorten it")
+    text = text.removeprefix("\ufeff")
+    try:
+        value = json.loads(
+            text,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            object_pairs_hook=_without_doubles,
+        )
+    except json.JSONDecodeError as error:
+        hint = _HINTS.get(error.msg, error.msg)
+        raise BadJson(
+            f"line {error.lineno}, column {error.colno}: {hint}", error.lineno, error.colno
+        ) from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as error:
+        raise BadJson(str(error)) from None
+    _check(value)
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value; write null or a number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {digits[:20]} is too large; give a smaller one")
+    return number
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(
+                    f'the key "{key[:80]}" stands twice in one object; take one of them out'
+                )
+            seen.add(key)
+    return found
+
+
+def _too_deep() -> BadJson:
+    return BadJson(f"the JSON is nested deeper than {MAX_DEPTH} levels; make it flatter")
+
+
+def _check(value: Any) -> None:
+    """Refuse what is nested too deep, and text that no encoding can write."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH + 1:
+            raise _too_deep()
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below.extend(item)
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+            elif isinstance(item, str) and not item.isascii():
+                _check_text(item)
+        level = below
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadJson("a \\u escape is one half of a pair; write the character itself") from None

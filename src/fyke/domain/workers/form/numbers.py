@@ -1,0 +1,51 @@
+"""Numbers as people type them: digits and a point, of any length; never a guess at a comma."""
+
+from __future__ import annotations
+
+import math
+import re
+
+MAX_DIGITS = 4300  # more than that no part of the way takes as a number
+
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+class NotANumber(ValueError):
+    """The text is none; the message is the rule and the way out."""
+
+
+def read_number(text: str, *, whole: bool) -> int | float:
+    """Return the number, an integer with all its digits. Raise ``NotANumber``."""
+    typed = text.strip()
+    if len(typed) > MAX_DIGITS:
+        raise NotANumber(f"must have at most {MAX_DIGITS:,} digits; shorten it")
+    if _WHOLE.fullmatch(typed):
+        return int(typed)
+    if not _NUMBER.fullmatch(typed):
+        raise NotANumber(_rule(typed, whole))
+    number = float(typed)
+    if not math.isfinite(number):
+        raise NotANumber("is too large for a number; give a smaller one")
+    if whole and not number.is_integer():
+        raise NotANumber(f"must be a whole number; {typed[:40]} has decimals, so round it")
+    return number
+
+
+def _rule(typed: str, whole: bool) -> str:
+    what = "a whole number" if whole else "a number"
+    if "," in typed:
+        return (
+            f"must be {what} without commas; write the decimal point as . and leave out "
+            "separators of thousands, as in 1234.5"
+        )
+    return f"must be {what}; use digits only, such as {'12' if whole else '12.5'}"
+
+
+def within(number: float, minimum: float | None, maximum: float | None) -> str:
+    """Return the rule that the number breaks, ``""`` when it is within the bounds."""
+    if minimum is not None and number < minimum:
+        return f"must be at least {minimum}; {number} is too small"
+    if maximum is not None and number > maximum:
+        return f"must be at most {maximum}; {number} is too large"
+    return ""
