@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.accounts.model import Account
@@ -14,6 +14,7 @@ from fyke.domain.billing.service import place_hold, settle
 from fyke.domain.runs.model import Run, RunLimits
 from fyke.errors import InsufficientBalance, InsufficientTraffic, Refused, UserMissing
 from fyke.kit.ids import new_ulid
+from support.examples import examples
 from support.memory import MemoryStorage, a_run, add_account
 
 PRICED = Prices(cpu_hour=Decimal("8"))  # with 0.125 cores: one dollar an hour
@@ -136,7 +137,7 @@ def perform(storage: MemoryStorage, prices: Prices, account: Account, plan: list
     return living
 
 
-@settings(max_examples=200)
+@examples(50, 200)
 @given(steps, st.decimals(0, 100, places=4), st.decimals(0, 5, places=2), st.booleans())
 def test_the_ledger_always_adds_up_to_the_account(
     plan: list, cpu: Decimal, traffic: Decimal, quota: bool

@@ -8,12 +8,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.results import rows
 from fyke.domain.results.model import MAX_ROW_BYTES, PushedRow
 from fyke.domain.results.rows import RowRefused, decode_row
+from support.examples import examples
 
 
 def data(pushed: bytes | str) -> bytes:
@@ -245,7 +246,7 @@ def check_object(value: dict[str, Any], ascii_only: bool, twice: bool) -> None:
     assert decoded.warnings == ()
 
 
-@settings(deadline=None, max_examples=300)
+@examples(75, 300)
 @given(json_objects, st.booleans(), st.booleans())
 def test_objects_come_out_as_they_went_in(
     value: dict[str, Any], ascii_only: bool, twice: bool
@@ -292,7 +293,7 @@ def test_a_hundred_thousand_random_objects_come_out_as_they_went_in(seed: int) -
     check_many(seed, 10_000)
 
 
-@settings(deadline=None, max_examples=300)
+@examples(75, 300)
 @given(json_values)
 def test_other_values_come_out_under_value(value: Any) -> None:
     if isinstance(value, (dict, str)):
@@ -315,7 +316,7 @@ broken = (
 )
 
 
-@settings(deadline=None, max_examples=1000)
+@examples(250, 1000)
 @given(broken)
 def test_anything_at_all_becomes_an_object_that_every_reader_reads(pushed: bytes) -> None:
     stored = decode_row(pushed).row.data

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.results.model import Row
@@ -15,6 +15,7 @@ from fyke.domain.results.query.model import OPERATORS, Choice, Filter, Sort
 from fyke.domain.results.query.orders import _Builder
 from fyke.domain.results.query.sorter import Sorter
 from support import oracle
+from support.examples import examples
 from support.exports import dump, rows_of
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
@@ -112,7 +113,7 @@ def positions(rows: list[Row], choice: Choice, scratch: Path | None = None) -> l
         builder.close()
 
 
-@settings(max_examples=400, deadline=None)
+@examples(60, 400)
 @given(st.lists(ROW, min_size=1, max_size=12), FIELD, st.booleans())
 def test_the_order_is_that_of_the_oracle(values: list[dict], field: str, descending: bool) -> None:
     rows = rows_of(*(oracle.text(value) for value in values))
@@ -120,7 +121,7 @@ def test_the_order_is_that_of_the_oracle(values: list[dict], field: str, descend
     assert found == oracle.ordered(rows, field, descending=descending)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(100, 400)
 @given(ROW, FIELD, st.sampled_from(OPERATORS), WANTED)
 def test_filters_mean_what_the_oracle_says(
     value: dict, field: str, operator: str, wanted: str
