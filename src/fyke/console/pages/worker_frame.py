@@ -1,0 +1,88 @@
+"""What every page of one worker has in common: its head, and the tabs.
+
+A tab's handler asks ``WorkerFrames.of`` and hands what it gets to its template as ``frame``; the
+template extends ``workers/frame.html``. ``TABS`` lists the tabs there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fyke.console.texts import gettext
+from fyke.console.view import View
+from fyke.domain.catalog.service import Catalog
+from fyke.domain.workers.facts import WorkerFacts
+from fyke.domain.workers.model import Worker
+
+
+def _(message: str) -> str:
+    """Mark for translation; the frame translates."""
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """``path`` follows the worker's address. ``own``: only for the account that owns it."""
+
+    path: str
+    label: str
+    own: bool = False
+
+
+TABS: tuple[Tab, ...] = (
+    Tab("", _("Input")),
+    Tab("/api", _("API")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFrame:
+    """``base`` is the worker's address, ``current`` that of the open tab, whose name is ``tab``."""
+
+    worker: Worker
+    facts: WorkerFacts
+    favourite: bool
+    own: bool
+    base: str
+    current: str
+    tab: str
+    tabs: list[tuple[str, str, int | None]]
+    area: str
+    home: str
+
+
+def address_of(worker: Worker) -> str:
+    """The address of a worker's page."""
+    return f"/w/{worker.owner}/{worker.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFrames:
+    """Makes the frame of a worker's page from what the catalog knows."""
+
+    catalog: Catalog
+
+    async def of(self, view: View, tab: str) -> WorkerFrame:
+        """The frame of the worker that the path names, with the tab of this path open.
+
+        Raise ``WorkerNotFound``, also for what the caller may not see.
+        """
+        ref = f"{view.param('owner')}/{view.param('name')}"
+        entry = await self.catalog.entry(view.caller, ref)
+        worker = entry.worker
+        own = worker.account_id == view.caller.account_id
+        base = address_of(worker)
+        shown = [each for each in TABS if own or not each.own]
+        home = "/dev/workers" if own and "/dev/workers" in view.around.pages else "/store"
+        return WorkerFrame(
+            worker=worker,
+            facts=entry.facts,
+            favourite=entry.favourite,
+            own=own,
+            base=base,
+            current=base + tab,
+            tab=next((gettext(each.label) for each in shown if each.path == tab), ""),
+            tabs=[(base + each.path, gettext(each.label), None) for each in shown],
+            area=home,
+            home=home,
+        )
