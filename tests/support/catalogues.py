@@ -1,0 +1,96 @@
+"""The texts of the console and their translations: what ``script/translate`` runs."""
+
+from __future__ import annotations
+
+import sys
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po, write_po
+
+import fyke.console
+from fyke.console.texts import ENGLISH, LANGUAGES
+
+CONSOLE = Path(fyke.console.__file__).parent
+_TEMPLATES = "templates/**.html"
+_OPTIONS = {
+    "trim_blocks": "true",
+    "lstrip_blocks": "true",
+    "extensions": "jinja2.ext.do",
+    "silent": "false",
+    "newstyle_gettext": "true",
+}
+_HEADER = """\
+msgid ""
+msgstr ""
+"Language: {locale}\\n"
+"Plural-Forms: nplurals=1; plural=0;\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+
+"""
+
+
+def texts() -> Catalog:
+    """Every text there is, with the files that it stands in."""
+    found = Catalog(charset="utf-8")
+    methods = [("**.py", "python"), (_TEMPLATES, "jinja2")]
+    for file, _line, message, comments, context in extract_from_dir(
+        CONSOLE, method_map=methods, options_map={_TEMPLATES: _OPTIONS}
+    ):
+        found.add(message, locations=[(file, 0)], auto_comments=comments, context=context)
+    return found
+
+
+def catalogue(locale: str) -> Catalog:
+    return read_po(BytesIO(_file(locale).read_bytes()), locale=locale)
+
+
+def missing(locale: str) -> list[str]:
+    """Texts without a translation, or with one that lacks or invents a placeholder."""
+    known, found = catalogue(locale), []
+    for message in texts():
+        if not message.id:
+            continue
+        own = known.get(message.id, message.context)
+        translated = (
+            own is not None
+            and own.string
+            and (all(own.string) if isinstance(own.string, tuple) else True)
+        )
+        if not translated or (own is not None and list(own.check(known))):
+            found.append(str(message.id))
+    return found
+
+
+def update(locale: str) -> None:
+    """Write the catalogue of ``locale`` anew, in a stable order."""
+    known, wanted = catalogue(locale), texts()
+    known.update(wanted, no_fuzzy_matching=True)
+    known.obsolete.clear()
+    with _file(locale).open("wb") as file:
+        file.write(_HEADER.format(locale=locale).encode())
+        write_po(file, known, omit_header=True, sort_output=True, no_location=True, width=0)
+
+
+def _file(locale: str) -> Path:
+    return CONSOLE / "locale" / f"{locale}.po"
+
+
+def main(arguments: list[str]) -> int:
+    wrong = 0
+    for language in LANGUAGES:
+        if language == ENGLISH:
+            continue
+        if "--check" not in arguments:
+            update(language.locale)
+        for text in missing(language.locale):
+            wrong += 1
+            print(f"{language.name}: {text}")
+    return 1 if wrong and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

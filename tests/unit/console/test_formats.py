@@ -1,0 +1,77 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fyke.console import formats
+from fyke.console.texts import LANGUAGES, speak
+
+CHINESE = LANGUAGES[1]
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0, "0 ms"),
+        (850, "850 ms"),
+        (12_340, "12.3 s"),
+        (245_000, "4 min 05 s"),
+        (7_380_000, "2 h 03 min"),
+        (273_600_000, "3 d 4 h"),
+    ],
+)
+def test_a_duration_has_the_unit_that_fits(ms: int, text: str) -> None:
+    assert formats.duration(ms) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1_250_000, "1.25 MB"), (999_999, "1 MB")],
+)
+def test_sizes_have_three_digits(amount: int, text: str) -> None:
+    assert formats.size(amount) == text
+
+
+@given(st.integers(0, 10**15))
+def test_a_size_is_never_off_by_more_than_its_last_digit(amount: int) -> None:
+    number, unit = formats.size(amount).replace(",", "").split()
+    shown = float(number) * 1000 ** ["B", "kB", "MB", "GB", "TB"].index(unit)
+    assert abs(shown - amount) <= amount * 0.006 + 0.5
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "$0.00"),
+        (1, "$0.000001"),
+        (12_300, "$0.0123"),
+        (1_500_000, "$1.50"),
+        (-500_000, "-$0.50"),
+    ],
+)
+def test_money_tells_little_from_nothing(micros: int, text: str) -> None:
+    assert formats.money(micros).replace("US", "") == text
+
+
+def test_moments_follow_zone_and_language() -> None:
+    at = 1_767_225_600_000  # the first moment of 2026
+    assert formats.iso(at) == "2026-01-01T00:00:00.000Z"
+    assert "2026" in formats.moment(at, UTC)
+    assert "2025" in formats.moment(at, formats.zone_named("America/New_York"))
+    with speak(CHINESE):
+        assert "年" in formats.moment(at, UTC)
+
+
+@pytest.mark.parametrize("name", ["", "Nowhere/Land", "../../etc/passwd", "a" * 500, "\0"])
+def test_a_zone_that_is_none_is_utc(name: str) -> None:
+    assert formats.zone_named(name) is UTC
+
+
+def test_a_share_is_never_rounded_up_to_all() -> None:
+    assert formats.percent(999, 1000) == "99 %"
+    assert formats.percent(0, 0) == "-"

@@ -1,0 +1,43 @@
+"""What pages are made of."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from fyke.console.statics import Statics, icon_shape
+
+
+def test_every_address_changes_with_any_file(tmp_path: object) -> None:
+    from pathlib import Path
+
+    folder = Path(str(tmp_path))
+    (folder / "css").mkdir()
+    (folder / "css" / "1.css").write_text("a{}")
+    (folder / "css" / "2.css").write_text("b{}")
+    before = Statics(folder)
+    assert before.address("app.css") == f"/static/{before.digest}/app.css"
+    (folder / "css" / "2.css").write_text("c{}")
+    assert Statics(folder).digest != before.digest
+
+
+def test_a_name_that_is_not_there_is_a_fault_of_ours() -> None:
+    with pytest.raises(KeyError):
+        Statics().address("nothing.js")
+
+
+def test_style_and_modules_name_no_other_host() -> None:
+    statics = Statics()
+    for path, content in statics._files.items():
+        if path.startswith("vendor/"):
+            continue
+        found = re.findall(rb"https?://(?!www\.w3\.org)[^\"'\s)]+", content.body)
+        assert not found, (path, found)
+
+
+def test_an_icon_is_only_its_shape() -> None:
+    shape = icon_shape("play")
+    assert shape.startswith("<path") and "<svg" not in shape and "license" not in shape
+    with pytest.raises(FileNotFoundError):
+        icon_shape("no-such-icon")
