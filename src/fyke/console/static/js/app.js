@@ -85,6 +85,22 @@ function reloadLater(within) {
   if (wish) setTimeout(() => location.reload(), Number(wish.dataset.reload) * 1000);
 }
 
+// a request that reached nobody: say so once, and take it back when one is answered again
+function sayUnreachable() {
+  const place = document.querySelector("#notices");
+  const note = document.querySelector("#unreachable")?.content.cloneNode(true);
+  if (!place || !note || place.querySelector("[data-unreachable]")) return;
+  note.firstElementChild.dataset.unreachable = "";
+  place.append(note);
+}
+
+document.addEventListener("htmx:error", (event) => {
+  if (event.detail?.ctx) sayUnreachable();
+});
+document.addEventListener("htmx:after:request", () => {
+  document.querySelector("#notices [data-unreachable]")?.remove();
+});
+
 document.addEventListener("htmx:after:swap", (event) => focusFirst(event.target));
 
 rememberZone();
