@@ -12,6 +12,9 @@ from urllib.parse import quote
 
 from fyke.domain.accounts.keys import digest, generate
 from fyke.domain.accounts.model import ApiKey, Role, User
+from fyke.domain.accounts.sessions import add_session
+from fyke.domain.alerts.rules import RuleFields
+from fyke.domain.webhooks.rules import EndpointFields
 from fyke.kit.ids import new_ulid
 from support.api import Api
 from support.house import House
@@ -20,6 +23,7 @@ from support.projects import python_project
 
 NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 RECEIVER = "https://hooks.example:443"
+HOOK = "http://127.0.0.1:1024/told"  # nobody listens there
 PLACE = re.compile(r"\{(\w+)(?::\w+)?\}")
 # What an object that never was is called, kind by kind; an id where nothing is said.
 ABSENT = {
@@ -27,6 +31,7 @@ ABSENT = {
     "item": "7000000000",
     "account": "nobod",
     "key_name": "absent",
+    "user": "absent",
     "receiver": "https://absen.example:443",
     "host": "absen.example",
 }
@@ -45,6 +50,7 @@ class Estate:
             "receiver": RECEIVER,
             "host": "hooks.example",
             "key_name": "build",
+            "view": "runs",
         }
         self.viewer_key = self.expired_key = ""
 
@@ -53,6 +59,10 @@ class Estate:
         await self.house.beat()
         await self.house.services.accounts.create_key(self.house.owner, "build")
         for kind in ("worker", "task", "item", "key", "new_key", "new_account", "receiver"):
+            await self.renew(kind)
+        for kind in ("user", "new_user", "session"):
+            await self.renew(kind)
+        for kind in ("webhook", "new_webhook", "rule"):
             await self.renew(kind)
         self.named["worker_path"] = self._path
         await self._find_files()
@@ -65,14 +75,12 @@ class Estate:
         match kind:
             case "worker":
                 await self._publish(f"hidden{number}")
-            case "run":
+            case "run" | "delivery":
                 self.named["run"] = await self._start()
                 await self.house.carry_out([{"n": 1}, {"n": 2}], log=["one"])
                 path = f"/api/fyke/runs/{self.named['run']}/deliveries"
                 listed = (await self.api.get(path)).json()["data"]["list"]
                 self.named["delivery"] = listed[-1]["id"]
-            case "delivery":
-                await self.renew("run")
             case "waiting":
                 self.named["waiting"] = await self._start()
             case "task":
@@ -85,10 +93,30 @@ class Estate:
             case "key":
                 accounts = self.house.services.accounts
                 self.named["key"] = (await accounts.create_key(self.house.owner, f"k{number}")).id
-            case "new_key" | "new_account":
+            case "webhook" | "rule":
+                self.named[kind] = await self._add(kind, f"{kind}{number}")
+            case "new_key" | "new_account" | "new_webhook":
                 self.named[kind] = f"new{number}"
+            case "user" | "new_user":
+                self.named[kind] = f"person{number}"
+                if kind == "user":
+                    users = self.house.services.users
+                    await users.invite(self.house.owner, self.named[kind], "member")
+            case "session":
+                self.named[kind] = await self.house.storage.write(self._sign_in)
             case "receiver":
                 await self.house.storage.write(self._let_fail)
+
+    async def _add(self, kind: str, name: str) -> str:
+        services, owner = self.house.services, self.house.owner
+        if kind == "rule":
+            return (await services.alerts.add_rule(owner, RuleFields(name, "failed"))).rule.id
+        fields = EndpointFields(name, HOOK, ("run.failed",))
+        return (await services.webhooks.add(owner, fields)).endpoint.id
+
+    def _sign_in(self, tx: Any) -> str:
+        user = tx.accounts.user(self.house.owner.user_id)
+        return add_session(tx, user, "a browser", "127.0.0.1").id
 
     def _let_fail(self, tx: Any) -> None:
         known = tx.receivers.lock(self.house.owner.account_id, RECEIVER)

@@ -39,7 +39,8 @@ class Entry:
     ``names``: field to the kind of object that it names, see ``support.estate``; it
     goes into the path when the path has it, else into the query or the body. ``sends`` is the rest
     of a valid request. ``writes``: not for viewers. ``fresh``: further objects that are made right
-    before the owner's call. ``form``: the body is a multipart form.
+    before the owner's call. ``form``: the body is a multipart form. ``personal``: whoever asks
+    changes what is their own, and nobody else's.
     """
 
     names: Mapping[str, str] = NONE
@@ -48,6 +49,7 @@ class Entry:
     writes: bool = False
     fresh: tuple[str, ...] = ()
     form: bool = False
+    personal: bool = False
     status: int = 200  # what the owner is answered
 
 
@@ -71,6 +73,9 @@ def _operates(sends: Mapping[str, Any] = NONE, *, writes: bool = True, **names: 
 
 _START = {"input": INPUT}
 _PLAN = {"kind": "daily", "time": "08:00"}
+
+_WEBHOOK = {"url": "http://127.0.0.1:1024/told", "events": ["run.failed"]}
+_RULE = {"name": "Failed", "kind": "failed"}
 
 _PUBLIC: dict[str, Entry] = {
     "GET /api/store": Entry(sends={"search": "reader"}, door=Door.PUBLIC),
@@ -172,8 +177,42 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/keys": _reads(account="account"),
     "POST /api/fyke/keys": _changes(account="account", name="new_key"),
     "DELETE /api/fyke/keys/{id}": _changes(id="key", account="account"),
+    "GET /api/fyke/users": _reads(account="account"),
+    "POST /api/fyke/users": _changes({"role": "viewer"}, name="new_user", account="account"),
+    "PUT /api/fyke/users/{name}/role": _changes(
+        {"role": "member"}, name="user", account="account"
+    ),
+    "POST /api/fyke/users/{name}/disable": _changes(name="user", account="account"),
+    "POST /api/fyke/users/{name}/enable": _changes(name="user", account="account"),
+    "POST /api/fyke/users/{name}/link": _changes(name="user"),
+    "DELETE /api/fyke/users/{name}": _changes(name="user", account="account"),
+    "GET /api/fyke/audit": _changes(),  # for owners only
+    "GET /api/fyke/sessions": _reads(),
+    "DELETE /api/fyke/sessions": Entry(personal=True),
+    "DELETE /api/fyke/sessions/{id}": Entry({"id": "session"}, personal=True),
+    "GET /api/fyke/preferences": _reads(),
+    "PUT /api/fyke/preferences": Entry(sends={"theme": "dark"}, personal=True),
+    "PUT /api/fyke/preferences/views/{name}": Entry(
+        {"name": "view"}, {"query": "state=failed"}, personal=True
+    ),
     "GET /api/fyke/deliveries": _reads(host="host"),
+    "GET /api/fyke/deliveries/{id}": _reads(id="delivery"),
     "POST /api/fyke/deliveries/{id}/replay": _changes(id="delivery"),
+    "GET /api/fyke/webhooks": _reads(),
+    "POST /api/fyke/webhooks": _changes(_WEBHOOK, name="new_webhook"),
+    "GET /api/fyke/webhooks/{id}": _reads(id="webhook"),
+    "PUT /api/fyke/webhooks/{id}": _changes(_WEBHOOK | {"name": "Changed"}, id="webhook"),
+    "DELETE /api/fyke/webhooks/{id}": _changes(id="webhook"),
+    "POST /api/fyke/webhooks/{id}/rotate": _changes(id="webhook"),
+    "POST /api/fyke/webhooks/{id}/test": _changes(id="webhook"),
+    "GET /api/fyke/alerts": _reads(rule="rule"),
+    "POST /api/fyke/alerts/read": _changes({"all": True}),
+    "GET /api/fyke/alerts/rules": _reads(),
+    "POST /api/fyke/alerts/rules": _changes(_RULE),
+    "POST /api/fyke/alerts/rules/preview": _reads(_RULE),
+    "GET /api/fyke/alerts/rules/{id}": _reads(id="rule"),
+    "PUT /api/fyke/alerts/rules/{id}": _changes(_RULE, id="rule"),
+    "DELETE /api/fyke/alerts/rules/{id}": _changes(id="rule"),
     "GET /api/fyke/receivers": _reads(),
     "POST /api/fyke/receivers/enable": _changes(receiver="receiver"),
     "DELETE /api/fyke/runs/{slug}": _changes(slug="run"),
@@ -182,14 +221,42 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/runs/{slug}/log": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/waiting": _reads(slug="run"),
     "GET /api/fyke/waiting-runs": _reads(),
+    "GET /api/fyke/runs": _reads(worker="worker"),
+    "GET /api/fyke/runs/export": _reads(worker="worker"),
+    "POST /api/fyke/runs/bulk": _changes({"action": "delete"}, runs="run"),
+    "GET /api/fyke/usage": _reads(),
+    "GET /api/fyke/usage/parts": _reads({"by": "task"}),
+    "GET /api/fyke/ledger": _reads(),
+    "GET /api/fyke/ledger/export": _reads(),
+    "GET /api/fyke/overview": _reads(),
+    "GET /api/fyke/health": _operates(writes=False),
     "GET /api/fyke/tasks/{slug}/schedule": _reads(slug="task"),
     "PUT /api/fyke/tasks/{slug}/schedule": _changes(_PLAN, slug="task"),
     "DELETE /api/fyke/tasks/{slug}/schedule": _changes(slug="task"),
     "GET /api/fyke/tasks/{slug}/schedule/next": _reads(slug="task"),
     "GET /api/fyke/tasks/{slug}/schedule/fires": _reads(slug="task"),
+    # a viewer has favourites too: what is set here is taken back at once
+    "PUT /api/fyke/favourites/{slug}": _reads(slug="worker"),
+    "DELETE /api/fyke/favourites/{slug}": _reads(slug="worker"),
     "GET /api/fyke/workers": _reads(),
     "DELETE /api/fyke/workers/{slug}": _changes(slug="worker"),
     "GET /api/fyke/workers/{slug}/versions": _reads(slug="worker"),
+    "PATCH /api/fyke/workers/{slug}": _changes({"title": "Better"}, slug="worker"),
+    "GET /api/fyke/workers/{slug}/changelog": _reads(slug="worker"),
+    "GET /api/fyke/workers/{slug}/compare": _reads(
+        {"before": "v1.0.1", "after": "v1.0.1"}, slug="worker"
+    ),
+    "GET /api/fyke/workers/{slug}/output-fields": _reads(slug="worker"),
+    "GET /api/fyke/catalog": _reads({"search": "reader"}),
+    "GET /api/fyke/favourites": _reads(),
+    "POST /api/fyke/workers/{slug}/versions/{version}/deprecate": _changes(
+        slug="worker", version="version"
+    ),
+    "POST /api/fyke/workers/{slug}/versions/{version}/rollback": Entry(
+        {"slug": "worker", "version": "version"},
+        writes=True,
+        status=409,  # it is the only one
+    ),
     "POST /api/fyke/workers/{slug}/versions/{version}/withdraw": _changes(
         slug="worker", version="version"
     ),

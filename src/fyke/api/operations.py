@@ -12,7 +12,7 @@ Every operation asks for credentials unless its method and path stand, letter fo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from fastapi import APIRouter, FastAPI
@@ -28,9 +28,12 @@ from fyke.api.decode import Wire, decode, parse_object, read_body, repeatable
 from fyke.api.envelope import JsonBytes, dialect_of
 from fyke.api.errors import WireError, request_id, table_of
 from fyke.api.network import Visit
+from fyke.api.scopes import scopes_of
 from fyke.api.start_keys import DESCRIBED, start_key
 from fyke.api.transport import VISIT
 from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.rights import require_scope
+from fyke.domain.accounts.scopes import Scope as KeyScope
 from fyke.domain.runs.start_keys import HEADER, StartKey
 from fyke.errors import Conflict, InvalidKey
 
@@ -127,6 +130,11 @@ class Operation(Generic[Fields]):
         return (self.method, self.path) in PUBLIC
 
     @property
+    def scopes(self) -> frozenset[KeyScope]:
+        """What a key must be good for."""
+        return scopes_of(self.method, self.path)
+
+    @property
     def reads_json(self) -> bool:
         return self.method in ("POST", "PUT", "PATCH") and not self.raw_body
 
@@ -149,14 +157,22 @@ class Operation(Generic[Fields]):
         """Every answer without a body, with its description."""
         return {**self.statuses, **(etags.NOT_MODIFIED if self.validated else {})}
 
+    def _admit(self, caller: Caller, visit: Visit) -> Caller:
+        """The caller, when their key is for this; with their address when it will be noted."""
+        for scope in sorted(self.scopes - caller.scopes):
+            require_scope(caller, scope)
+        return caller if self.method == "GET" else replace(caller, address=visit.address)
+
     async def respond(self, request: Request, gate: Gate) -> Response:
         """Limit, credentials, syntax, fields, handler: in this order."""
         visit: Visit = request.scope[VISIT]
         caller: Caller | None
         if self.public:
             caller = await gate.recognise(request.scope, visit.address)
+            if caller is not None and not self.scopes <= caller.scopes:
+                caller = None  # whoever may not read sees what everybody sees
         else:
-            caller = await gate.require(request.scope, visit.address)
+            caller = self._admit(await gate.require(request.scope, visit.address), visit)
         given: Mapping[str, Any]
         raw = await read_body(request) if self.reads_json else b""
         given = parse_object(raw) if self.reads_json else _query(request, repeatable(self.fields))

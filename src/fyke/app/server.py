@@ -65,6 +65,7 @@ from fyke.kit.clock import SystemClock
 from fyke.kit.interfaces import own_addresses
 from fyke.settings import Settings
 from fyke.timers.alerts import AlertTimer
+from fyke.timers.access import AccessTimer
 from fyke.timers.callback_hosts import CallbackHostTimer
 from fyke.timers.callbacks import CallbackTimer
 from fyke.timers.leases import LeaseTimer
@@ -135,6 +136,7 @@ def _timers(house: House, outgoing: Outgoing) -> list[Timer]:
     timers: list[Timer] = [
         LeaseTimer(Attempts(house.storage, house.results, house.rules)),
         StartKeyTimer(house.storage),
+        AccessTimer(house.storage, settings.keep_days),
         CallbackHostTimer(house.storage),
         ScheduleTimer(Firing(house.storage, runs, SystemClock()), house.doorbell, SystemClock()),
         CallbackTimer(

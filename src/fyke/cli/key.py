@@ -33,6 +33,12 @@ def create(
             "--rate-limit", help="Requests a second, instead of what the server says.", metavar="N"
         ),
     ] = 0,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope", help="read, run, write or admin; may be repeated; else all.", metavar="SCOPE"
+        ),
+    ] = None,
 ) -> None:
     """Make a key. Its text is written to standard output, this once.
 
@@ -40,11 +46,12 @@ def create(
     Examples:
       fyke key create ci
       fyke key create ci --expires 90
+      fyke key create reader --scope read
       fyke key create reports --account marketing --expires 2027-12-31 --json
     """
     expires_at = 0 if expires is None else words.expiry(expires)
     made = server.client.create_key(
-        name, account=account, expires_at=expires_at, rate_limit=rate_limit
+        name, account=account, expires_at=expires_at, rate_limit=rate_limit, scopes=scope or ()
     )
     if server.out.as_json:
         server.out.json({"id": made.id, "name": made.name, "key": made.key})
@@ -67,12 +74,13 @@ def list_keys(server: Server, account: AccountOption = "") -> None:
         server.out.json([asdict(key) for key in found])
         return
     server.out.table(
-        ("id", "name", "key", "rate limit", "created", "expires", "last used", "revoked"),
+        ("id", "name", "key", "scopes", "rate limit", "created", "expires", "last used", "revoked"),
         [
             (
                 key.id,
                 key.name,
                 f"{key.prefix}...",
+                " ".join(key.scopes),
                 f"{key.rate_limit}/s" if key.rate_limit else "",
                 words.when(key.created_at),
                 words.when(key.expires_at) if key.expires_at else "never",

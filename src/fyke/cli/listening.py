@@ -66,7 +66,8 @@ def check_exposure(settings: Settings) -> None:
     if not asyncio.run(owner_has_password(settings)):
         raise CommandFailed(
             f"Refusing to listen on {settings.host}: the owner has no password yet, and the "
-            "address can be reached from other machines. Use --host 127.0.0.1."
+            "address can be reached from other machines. Start with --host 127.0.0.1 first, and "
+            "choose a password by the link that it prints."
         )
 
 

@@ -29,6 +29,7 @@ from fyke.cli.serve import serve
 from fyke.cli.store import store
 from fyke.cli.task import tasks
 from fyke.cli.up import up
+from fyke.cli.user import users
 from fyke.cli.worker import workers
 
 app = typer.Typer(
@@ -48,6 +49,7 @@ app.add_typer(tasks, name="task")
 app.add_typer(store, name="store")
 app.add_typer(keys, name="key")
 app.add_typer(accounts, name="account")
+app.add_typer(users, name="user")
 app.add_typer(callbacks, name="callback")
 app.add_typer(db, name="db")
 app.add_typer(config, name="config")

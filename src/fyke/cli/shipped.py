@@ -1,4 +1,6 @@
-"""The Workers that ship with Fyke: published to the catalog at every start, once per content."""
+"""What every start does by way of the API: publish the Workers that ship with Fyke, once per
+content, and make the link for the owner's first password.
+"""
 
 from __future__ import annotations
 
@@ -56,3 +58,16 @@ def publish_shipped(settings: Settings, base: str) -> list[str]:
             except (ApiError, FykeError) as error:
                 print(f"fyke: the Worker {folder.name} was refused: {error}", file=sys.stderr)
     return published
+
+
+def setup_link(settings: Settings, base: str) -> str:
+    """The address where the owner chooses a first password, ``""`` once there is one.
+
+    Each start makes a new one, and the one before ends.
+    """
+    with FykeClient(base, settings.owner_key_file.read_text().strip()) as client:
+        users = client.users()
+        if any(user.state == "active" for user in users):
+            return ""
+        waiting = [u.name for u in users if u.role == "owner" and u.state == "invited"]
+        return client.link_user(waiting[0]).url if waiting else ""

@@ -122,12 +122,14 @@ async def _first_job(
     settings: Settings, base: str, tour: bool, url: str | None, once: bool, as_json: bool
 ) -> int:
     """Wait until it answers, publish the Workers that ship with Fyke, show the tour if asked."""
-    from fyke.cli.shipped import publish_shipped, wait_until_ready
+    from fyke.cli.shipped import publish_shipped, setup_link, wait_until_ready
 
     await asyncio.to_thread(wait_until_ready, base, READY_SECONDS)
     await asyncio.to_thread(publish_shipped, settings, base)
+    setup = await asyncio.to_thread(setup_link, settings, base)
     if as_json:
-        print(json.dumps({"url": base, "home": str(settings.home)}), flush=True)
+        said = {"url": base, "home": str(settings.home), **({"setup_url": setup} if setup else {})}
+        print(json.dumps(said), flush=True)
     if tour:
         from fyke.cli.tour import Tour
 
@@ -135,6 +137,8 @@ async def _first_job(
         if once or code:
             return code
     _say(f"Fyke is running at {base} (data in {settings.home}); Ctrl-C drains and stops.")
+    if setup and not as_json:
+        _say(f"Choose the owner's password, once and within a day, at {setup}")
     return Exit.OK
 
 

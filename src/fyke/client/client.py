@@ -14,6 +14,7 @@ import msgspec
 from fyke.client import models
 from fyke.client.connection import Connection, segment
 from fyke.client.errors import ApiError
+from fyke.client.people import PeopleCalls
 from fyke.client.tasks import TaskCalls
 
 T = TypeVar("T")
@@ -22,7 +23,7 @@ SYNC_SECONDS = 300.0
 WALK_PAGE = 1000
 
 
-class FykeClient(TaskCalls):
+class FykeClient(TaskCalls, PeopleCalls):
     """A synchronous client of one server. ``timeout`` is in seconds, for each request.
 
     Every method raises ``ApiError`` when the server says no and ``Unreachable`` when it does not
@@ -312,13 +313,21 @@ class FykeClient(TaskCalls):
         return msgspec.convert(data, models.Account)
 
     def create_key(
-        self, name: str, *, account: str = "", expires_at: int = 0, rate_limit: int = 0
+        self,
+        name: str,
+        *,
+        account: str = "",
+        expires_at: int = 0,
+        rate_limit: int = 0,
+        scopes: Sequence[str] = (),
     ) -> models.NewKey:
+        """``scopes``: some of read, run, write, admin; none means all."""
         body = {
             "name": name,
             "account": account,
             "expires_at": expires_at,
             "rate_limit": rate_limit,
+            "scopes": [*scopes],
         }
         return self._wire.post("/api/fyke/keys", models.NewKey, body)
 

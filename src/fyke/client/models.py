@@ -256,6 +256,8 @@ class Key:
     revoked_at: int
     last_used_at: int
     rate_limit: int = 0
+    scopes: tuple[str, ...] = ()
+    user_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from fyke.api.own import answers
 from fyke.api.v1.words import seconds
 from fyke.domain.accounts.keys import NewKey
 from fyke.domain.accounts.model import Account, ApiKey
+from fyke.domain.accounts.scopes import read_scopes, scope_text
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.billing.pricing import format_balance
 from fyke.errors import Conflict, Forbidden, InvalidRequest
@@ -42,6 +43,7 @@ class NewKeyFields(Wire):
     account: WireText = ""
     expires_at: WireInt = 0
     rate_limit: WireInt = 0
+    scopes: list[WireText] = []
 
 
 class KeyList(Wire):
@@ -195,6 +197,7 @@ class AccountOperations:
             account=wanted.account or None,
             expires_at=wanted.expires_at * 1000,
             rate_limit=wanted.rate_limit,
+            scopes=read_scopes(wanted.scopes),
         )
         return encode(_new_key(key))
 
@@ -233,4 +236,6 @@ def _key(key: ApiKey) -> dict[str, Any]:
         "revoked_at": seconds(key.revoked_at),
         "last_used_at": seconds(key.last_used_at),
         "rate_limit": key.rate_limit,
+        "scopes": scope_text(key.scopes).split(),
+        "user_id": key.user_id,
     }

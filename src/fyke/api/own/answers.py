@@ -22,21 +22,6 @@ class OwnWorker(Answer):
 OwnWorkers = list[OwnWorker]
 
 
-class VersionItem(Answer):
-    version: str
-    state: str
-    language: str
-    digest: str
-    created_at: int
-
-
-VersionItems = list[VersionItem]
-
-
-class VersionList(Answer):
-    list: VersionItems
-
-
 class OwnWorkerList(Answer):
     list: OwnWorkers
 
@@ -81,6 +66,9 @@ class OwnAccount(AccountItem):
     webhook_secret: str
 
 
+Names = list[str]
+
+
 class KeyItem(Answer):
     id: str
     name: str
@@ -90,6 +78,8 @@ class KeyItem(Answer):
     revoked_at: int
     last_used_at: int
     rate_limit: Annotated[int, Field(description="requests a second; 0 = as the server says")]
+    scopes: Annotated[Names, Field(description="read, run, write, admin")]
+    user_id: Annotated[str, Field(description="whose role the key has")]
 
 
 KeyItems = list[KeyItem]

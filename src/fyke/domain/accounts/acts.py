@@ -40,6 +40,13 @@ class Act(StrEnum):
     CREDITED = "account.credit"
     PLAN = "account.plan"
     SETTINGS = "account.settings"
+    WEBHOOK_ADDED = "webhook.create"
+    WEBHOOK_CHANGED = "webhook.change"
+    WEBHOOK_SECRET = "webhook.secret"  # noqa: S105  # the name of an act
+    WEBHOOK_REMOVED = "webhook.delete"
+    RULE_ADDED = "alert_rule.create"
+    RULE_CHANGED = "alert_rule.change"
+    RULE_REMOVED = "alert_rule.delete"
 
 
 @dataclass(frozen=True, slots=True)

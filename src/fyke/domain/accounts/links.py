@@ -47,27 +47,12 @@ class OpenLink:
 
 
 class Links:
-    """Makes links, shows what is behind them, and lets each be used once."""
+    """Shows what is behind a link, and lets each be used once; ``Users`` makes them."""
 
     def __init__(self, storage: Storage, passwords: Passwords, sessions: Sessions) -> None:
         self._storage = storage
         self._passwords = passwords
         self._sessions = sessions
-
-    async def for_setup(self) -> NewLink | None:
-        """A new link for the installation's owner, whose older one ends; None once a user of
-        that account has a password.
-        """
-
-        def work(tx: Transaction) -> NewLink | None:
-            operator = tx.accounts.operator()
-            users = tx.accounts.users(operator.id) if operator else []
-            owner = next((u for u in users if u.role is Role.OWNER and not u.disabled), None)
-            if owner is None or any(user.password_hash for user in users):
-                return None
-            return add_link(tx, owner, Purpose.SETUP)
-
-        return await self._storage.write(work)
 
     async def look(self, purpose: Purpose, token: str) -> OpenLink:
         """What the link is for, without using it. Raises ``LinkSpent``."""

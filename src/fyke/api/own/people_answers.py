@@ -1,0 +1,95 @@
+"""The shape of ``data`` in answers about people. Times end in ``_at``: Unix seconds, 0 = never."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from fyke.api.documents import Answer
+
+
+class UserItem(Answer):
+    id: str
+    name: str
+    role: Annotated[str, Field(description="owner, member or viewer")]
+    state: Annotated[str, Field(description="active, invited or disabled")]
+    created_at: int
+    seen_at: Annotated[int, Field(description="when a session of theirs was last used")]
+    link: Annotated[str, Field(description="setup, invite or reset, while such a link is unused")]
+    link_expires_at: int
+
+
+UserItems = list[UserItem]
+
+
+class UserList(Answer):
+    list: UserItems
+
+
+class User(Answer):
+    id: str
+    name: str
+    role: str
+    disabled: bool
+
+
+class UserLink(Answer):
+    name: str
+    purpose: Annotated[str, Field(description="setup, invite or reset")]
+    url: Annotated[str, Field(description="works once; shown now and never again")]
+    expires_at: int
+
+
+class Invitation(Answer):
+    user: User
+    link: UserLink
+
+
+class SessionItem(Answer):
+    id: str
+    agent: Annotated[str, Field(description="what the browser said it is")]
+    address: str
+    created_at: int
+    seen_at: int
+    expires_at: Annotated[int, Field(description="at the latest; without use it ends before")]
+
+
+SessionItems = list[SessionItem]
+
+
+class SessionList(Answer):
+    list: SessionItems
+
+
+class EndedSessions(Answer):
+    ended: int
+
+
+class Preferences(Answer):
+    language: str
+    theme: str
+    time_zone: str
+    snippets: str
+    views: Annotated[dict[str, str], Field(description="the query that a page opens with")]
+
+
+class AuditItem(Answer):
+    id: Annotated[int, Field(description="grows with time")]
+    at: int
+    user: Annotated[str, Field(description="the name they had then")]
+    user_id: str
+    key_id: Annotated[str, Field(description="when it was done with a key")]
+    session_id: Annotated[str, Field(description="when it was done in the console")]
+    address: str
+    action: str
+    target: str
+    detail: str
+
+
+AuditItems = list[AuditItem]
+
+
+class AuditPage(Answer):
+    list: AuditItems
+    next: Annotated[int, Field(description="to be sent as before; 0 at the end")]

@@ -1,0 +1,122 @@
+"""Which scopes of a key each operation asks for: the one place where that is said.
+
+Reading asks for ``read``, but for what is listed here. Everything else has to be listed: an
+operation that is not asks for all scopes, so forgetting it closes a door and never opens one.
+"""
+
+from __future__ import annotations
+
+from fyke.domain.accounts.scopes import ALL_SCOPES, Scope
+
+_READ = frozenset({Scope.READ})
+_RUN = frozenset({Scope.RUN})
+_WRITE = frozenset({Scope.WRITE})
+_ADMIN = frozenset({Scope.ADMIN})
+
+# version 1 reads with POST
+_READING = """
+POST /api/v1/account/info
+POST /api/v1/run/detail
+POST /api/v1/run/last/log
+POST /api/v1/run/list
+POST /api/v1/run/result/export
+POST /api/v1/run/result/list
+POST /api/fyke/alerts/rules/preview
+"""
+
+# starting, repeating and ending runs, also by way of the queue
+_RUNNING = """
+POST /api/v1/rerun
+POST /api/v1/scraper/abort
+POST /api/v1/scraper/run
+POST /api/v1/task/run
+POST /api/v2/run-queue/items/activate
+POST /api/v2/run-queue/items/release
+POST /api/v2/run-queue/items/{queueId}/release
+POST /api/v2/worker-runs/last/abort
+POST /api/v2/worker-runs/last/rerun
+POST /api/v2/worker-runs/{runId:run}/abort
+POST /api/v2/worker-runs/{runId:run}/rerun
+POST /api/v2/worker-tasks/{workerTaskId}/runs
+POST /api/v2/workers/runs/last/abort
+POST /api/v2/workers/runs/last/rerun
+POST /api/v2/workers/{workerId:worker}/queued-runs
+POST /api/v2/workers/{workerId:worker}/runs
+POST /api/v2/workers/{workerId:worker}/runs/last/abort
+POST /api/v2/workers/{workerId:worker}/runs/last/rerun
+"""
+
+# changing what is kept: workers, tasks, schedules, alerts, finished runs, and one's own choices
+_WRITING = """
+POST /api/v2/worker-tasks
+PUT /api/v2/worker-tasks/{workerTaskId}
+PUT /api/v2/worker-tasks/{workerTaskId}/input
+DELETE /api/v2/worker-tasks/{workerTaskId}
+POST /api/v2/workers/{workerId:worker}/versions
+PUT /api/v2/workers/{workerId:worker}/versions/{version}
+PATCH /api/fyke/workers/{slug}
+DELETE /api/fyke/workers/{slug}
+POST /api/fyke/workers/{slug}/versions/{version}/deprecate
+POST /api/fyke/workers/{slug}/versions/{version}/restore
+POST /api/fyke/workers/{slug}/versions/{version}/rollback
+POST /api/fyke/workers/{slug}/versions/{version}/withdraw
+PUT /api/fyke/tasks/{slug}/schedule
+DELETE /api/fyke/tasks/{slug}/schedule
+DELETE /api/fyke/runs/{slug}
+POST /api/fyke/deliveries/{id}/replay
+POST /api/fyke/receivers/enable
+POST /api/fyke/alerts/read
+POST /api/fyke/alerts/rules
+PUT /api/fyke/alerts/rules/{id}
+DELETE /api/fyke/alerts/rules/{id}
+PUT /api/fyke/favourites/{slug}
+DELETE /api/fyke/favourites/{slug}
+PUT /api/fyke/preferences
+PUT /api/fyke/preferences/views/{name}
+"""
+
+# who may come in, where secrets and rows are sent, and what belongs to the operator
+_MANAGING = """
+GET /api/fyke/account
+PUT /api/fyke/account/time-zone
+GET /api/fyke/accounts
+POST /api/fyke/accounts
+POST /api/fyke/accounts/{name}/credit
+PUT /api/fyke/accounts/{name}/plan
+GET /api/fyke/audit
+GET /api/fyke/keys
+POST /api/fyke/keys
+DELETE /api/fyke/keys/{id}
+GET /api/fyke/sessions
+DELETE /api/fyke/sessions
+DELETE /api/fyke/sessions/{id}
+GET /api/fyke/users
+POST /api/fyke/users
+POST /api/fyke/users/{name}/disable
+POST /api/fyke/users/{name}/enable
+POST /api/fyke/users/{name}/link
+PUT /api/fyke/users/{name}/role
+DELETE /api/fyke/users/{name}
+GET /api/fyke/webhooks
+POST /api/fyke/webhooks
+PUT /api/fyke/webhooks/{id}
+DELETE /api/fyke/webhooks/{id}
+POST /api/fyke/webhooks/{id}/rotate
+POST /api/fyke/webhooks/{id}/test
+"""
+
+LISTED: dict[str, frozenset[Scope]] = {
+    **dict.fromkeys(_READING.split("\n"), _READ),
+    **dict.fromkeys(_RUNNING.split("\n"), _RUN),
+    **dict.fromkeys(_WRITING.split("\n"), _WRITE),
+    **dict.fromkeys(_MANAGING.split("\n"), _ADMIN),
+    "POST /api/fyke/runs/bulk": _RUN | _WRITE,  # aborts, repeats and deletes
+}
+
+
+def scopes_of(method: str, path: str) -> frozenset[Scope]:
+    """The scopes that a key must have for the operation of this method and path."""
+    listed = LISTED.get(f"{method} {path}")
+    if listed is not None:
+        return listed
+    return _READ if method in ("GET", "HEAD") else ALL_SCOPES

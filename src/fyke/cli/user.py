@@ -1,0 +1,157 @@
+"""``fyke user``: the people who may sign in to an account."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fyke.cli import words
+from fyke.cli.context import Server, group, server_command
+from fyke.cli.key import AccountOption
+
+if TYPE_CHECKING:
+    from fyke.client.people import User, UserLink
+
+users = group("Users: who may sign in, and what they may do.")
+
+Name = Annotated[str, typer.Argument(help="Name of the user.", metavar="NAME")]
+
+
+@server_command(users, "list")
+def list_users(server: Server, account: AccountOption = "") -> None:
+    """The users of your account.
+
+    \b
+    Examples:
+      fyke user list
+      fyke user list --account marketing --json
+    """
+    found = server.client.users(account)
+    if server.out.as_json:
+        server.out.json([asdict(user) for user in found])
+        return
+    server.out.table(
+        ("name", "role", "state", "created", "last seen", "open link"),
+        [
+            (
+                user.name,
+                user.role,
+                user.state,
+                words.when(user.created_at),
+                words.when(user.seen_at),
+                f"{user.link} until {words.when(user.link_expires_at)}" if user.link else "",
+            )
+            for user in found
+        ],
+    )
+
+
+@server_command(users, "invite")
+def invite(
+    server: Server,
+    name: Name,
+    role: Annotated[
+        str, typer.Option("--role", help="owner, member or viewer.", metavar="ROLE")
+    ] = "member",
+    account: AccountOption = "",
+) -> None:
+    """Add a user. The link in the answer lets them choose a password, once.
+
+    \b
+    Examples:
+      fyke user invite ada
+      fyke user invite ada@example.com --role viewer
+    """
+    made = server.client.invite_user(name, role, account)
+    if server.out.as_json:
+        server.out.json({"user": asdict(made.user), "link": asdict(made.link)})
+        return
+    _show_link(server, made.link)
+
+
+@server_command(users, "link")
+def link(server: Server, name: Name) -> None:
+    """Make a new link with which a user chooses a password, once. An older link ends.
+
+    \b
+    Examples:
+      fyke user link ada
+    """
+    made = server.client.link_user(name)
+    if server.out.as_json:
+        server.out.json(asdict(made))
+        return
+    _show_link(server, made)
+
+
+@server_command(users, "role")
+def role(
+    server: Server,
+    name: Name,
+    role: Annotated[str, typer.Argument(help="owner, member or viewer.", metavar="ROLE")],
+    account: AccountOption = "",
+) -> None:
+    """Give a user another role.
+
+    \b
+    Examples:
+      fyke user role ada owner
+    """
+    changed = server.client.change_role(name, role, account)
+    _show(server, changed, f"{changed.name} is {changed.role} now.")
+
+
+@server_command(users, "disable")
+def disable(server: Server, name: Name, account: AccountOption = "") -> None:
+    """Keep a user out: sessions end, keys open nothing.
+
+    \b
+    Examples:
+      fyke user disable ada
+    """
+    changed = server.client.disable_user(name, account)
+    _show(server, changed, f"{changed.name} is kept out, and the keys open nothing.")
+
+
+@server_command(users, "enable")
+def enable(server: Server, name: Name, account: AccountOption = "") -> None:
+    """Let a disabled user in again, with the password and the keys they had.
+
+    \b
+    Examples:
+      fyke user enable ada
+    """
+    changed = server.client.enable_user(name, account)
+    _show(server, changed, f"{changed.name} may sign in again.")
+
+
+@server_command(users, "remove")
+def remove(server: Server, name: Name, account: AccountOption = "") -> None:
+    """Remove a user for good, with sessions and keys. What they made stays.
+
+    \b
+    Examples:
+      fyke user remove ada
+    """
+    server.client.remove_user(name, account)
+    if server.out.as_json:
+        server.out.json({"removed": name})
+    else:
+        server.out.say(f"{name} is gone, and so are the keys.")
+
+
+def _show(server: Server, user: User, sentence: str) -> None:
+    if server.out.as_json:
+        server.out.json(asdict(user))
+    else:
+        server.out.say(sentence)
+
+
+def _show_link(server: Server, link: UserLink) -> None:
+    server.out.raw(link.url)
+    server.out.say(
+        f"Hand it to {link.name}: it works once, until {words.when(link.expires_at)}, and is not "
+        "shown again."
+    )

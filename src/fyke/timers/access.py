@@ -1,0 +1,39 @@
+"""Forgetting what opens nothing any more (sessions, one-time links), and old entries of the audit
+log.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from fyke.domain.accounts.audit import KEEP_DAYS
+from fyke.domain.contracts import Storage
+
+log = structlog.get_logger()
+
+DAY_MS = 24 * 3600 * 1000
+BATCH = 1000
+
+
+class AccessTimer:
+    """One pass removes all there is, a batch at a time. ``keep_days`` 0 means a year of the log."""
+
+    seconds = 600.0
+
+    def __init__(self, storage: Storage, keep_days: int) -> None:
+        self._storage = storage
+        self._keep_ms = (keep_days or KEEP_DAYS) * DAY_MS
+
+    async def tick(self) -> None:
+        await self._storage.write(lambda tx: tx.links.remove_expired(tx.now))
+        gone = BATCH
+        while gone == BATCH:
+            gone = await self._storage.write(lambda tx: tx.sessions.remove_expired(tx.now, BATCH))
+        removed, gone = 0, BATCH
+        while gone == BATCH:
+            gone = await self._storage.write(
+                lambda tx: tx.audit.remove_before(tx.now - self._keep_ms, BATCH)
+            )
+            removed += gone
+        if removed:
+            log.info("old_audit_entries_removed", count=removed)
