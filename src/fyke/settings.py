@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     default_region: str = ""
     callback_allow: CommaList = ()
     callback_running: bool = True
+    git_allow: CommaList = ()
+
+    review: Literal["required", "off"] = "required"
+    schedule_failures: int = Field(default=10, ge=0)
 
     smtp_url: str = ""
     mail_from: str = ""
@@ -102,6 +106,7 @@ class Settings(BaseSettings):
         "categories",
         "egress_allow",
         "callback_allow",
+        "git_allow",
         mode="before",
     )
     @classmethod
@@ -121,12 +126,6 @@ class Settings(BaseSettings):
     @classmethod
     def _sender(cls, value: str) -> str:
         return check_sender(value) if value else value
-
-    @model_validator(mode="after")
-    def _both_of_mail(self) -> Self:
-        if bool(self.smtp_url) != bool(self.mail_from):
-            raise ValueError("smtp_url and mail_from: mail needs both of them, or neither")
-        return self
 
     @classmethod
     def settings_customise_sources(

@@ -8,7 +8,7 @@ import pytest
 
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
-from fyke.api.own import answers
+from fyke.api.own import answers, worker_answers
 from fyke.api.own.callback_answers import DeliveryList
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.results.model import AttemptBatch
@@ -30,16 +30,18 @@ def reads_as(model: Any, answer: Any) -> Any:
 async def test_versions_are_listed_and_withdrawn(house: House, api: Api) -> None:
     worker = await house.publish()
     path = f"{WORKERS}/owner~reader/versions"
-    [version] = reads_as(answers.VersionList, await api.get(path))["list"]
-    assert (version["version"], version["state"]) == ("v1.0.1", "published")
+    [entry] = reads_as(worker_answers.VersionList, await api.get(path))["list"]
+    assert (entry["version"], entry["state"], entry["latest"]) == ("v1.0.1", "published", True)
+    version = {name: entry[name] for name in worker_answers.VersionItem.model_fields}
     fails(await api.post(f"{path}/v1.0.1/withdraw", {}, key=house.other_key), 401, 4010)
     fails(await api.post(f"{path}/v9.9.9/withdraw", {}), 400, 4000, "v9.9.9")
-    gone = reads_as(answers.VersionItem, await api.post(f"{path}/v1.0.1/withdraw", {}))
+    gone = reads_as(worker_answers.VersionItem, await api.post(f"{path}/v1.0.1/withdraw", {}))
     assert gone == version | {"state": "withdrawn"}
     fails(await api.post("/api/v1/scraper/run", start_body(worker.id)), 400, 50003)
     fails(await api.post(f"{path}/v1.0.1/restore", {}, key=house.other_key), 401, 4010)
     fails(await api.post(f"{path}/v9.9.9/restore", {}), 400, 4000, "v9.9.9")
-    assert reads_as(answers.VersionItem, await api.post(f"{path}/v1.0.1/restore", {})) == version
+    back = await api.post(f"{path}/v1.0.1/restore", {})
+    assert reads_as(worker_answers.VersionItem, back) == version
     await api.ok("/api/v1/scraper/run", start_body(worker.id))
 
 

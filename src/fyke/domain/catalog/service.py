@@ -2,20 +2,74 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
 from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Storage
-from fyke.domain.workers.model import Worker
-from fyke.errors import InvalidRequest
+from fyke.domain.catalog.categories import Categories
+from fyke.domain.catalog.nearest import nearest
+from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.workers.facts import NO_FACTS, WorkerFacts
+from fyke.domain.workers.lookup import find_worker, seen_by
+from fyke.domain.workers.model import Worker, WorkerOrder
+from fyke.errors import InvalidRequest, WorkerNotFound
 
 MAX_RESULTS = 100
 MAX_TEXT = 500
+MAX_FAVOURITES = 200
+_LOOKED_AT = 300  # workers whose names may be proposed
+_PROPOSED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogQuery:
+    """What to find and how to sort it; a blank ``text`` is everything."""
+
+    text: str = ""
+    category: int | None = None
+    order: WorkerOrder = WorkerOrder.USED
+    offset: int = 0
+    limit: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """A worker as the list shows it."""
+
+    worker: Worker
+    facts: WorkerFacts = NO_FACTS
+    favourite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryCount:
+    """A category that has workers under the search text."""
+
+    number: int
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogPage:
+    """One page. ``everywhere`` counts what the text finds in all categories together;
+    ``proposals`` has workers with similar names when nothing is found.
+    """
+
+    total: int
+    entries: Sequence[CatalogEntry]
+    categories: Sequence[CategoryCount]
+    everywhere: int
+    proposals: Sequence[Worker] = field(default=())
 
 
 class Catalog:
     """Searching, for everybody; a caller also finds the private workers of the account."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, categories: Categories | None = None) -> None:
         self._storage = storage
+        self.categories = categories or Categories()
 
     async def search(self, caller: Caller | None, text: str, limit: int = 10) -> list[Worker]:
         """Return at most ``limit`` workers (1 to 100) that hold ``text`` in id, path, title or
@@ -35,8 +89,124 @@ class Catalog:
         blank text.
         """
         account_id = caller.account_id if caller is not None else None
-        return await self._storage.read(
+        total, found = await self._storage.read(
             lambda tx: tx.workers.search(
                 text.strip(), account_id=account_id, offset=offset, limit=limit
             )
         )
+        return total, [seen_by(worker, caller) for worker in found]
+
+    async def browse(self, caller: Caller, query: CatalogQuery) -> CatalogPage:
+        """One page of the catalog with figures, counts of categories, and names that are near
+        when nothing is found. Raise ``InvalidRequest`` for a text that is too long.
+        """
+        text = query.text.strip()
+        if len(text) > MAX_TEXT:
+            raise InvalidRequest(
+                f"search must be at most {MAX_TEXT} characters; send a word of the worker's title"
+            )
+        found = await self._storage.read(lambda tx: self._browse(tx, caller, query, text))
+        if found.everywhere or not text:
+            return found
+        names = await self._storage.read(lambda tx: _best_known(tx, caller))
+        proposed = await asyncio.to_thread(_proposals, text, names)
+        return CatalogPage(0, (), (), 0, proposed)
+
+    def _browse(
+        self, tx: Transaction, caller: Caller, query: CatalogQuery, text: str
+    ) -> CatalogPage:
+        account_id = caller.account_id
+        total, workers = tx.workers.search(
+            text,
+            account_id=account_id,
+            offset=max(0, query.offset),
+            limit=max(1, min(query.limit, MAX_RESULTS)),
+            category=query.category,
+            order=query.order,
+        )
+        everywhere = total
+        if query.category is not None:
+            everywhere, _ = tx.workers.search(text, account_id=account_id, offset=0, limit=1)
+        counts = tx.workers.categories(text, account_id=account_id)
+        return CatalogPage(
+            total,
+            _entries(tx, caller, workers),
+            [CategoryCount(n, self.categories.name(n), counts[n]) for n in self._sorted(counts)],
+            everywhere,
+        )
+
+    def _sorted(self, counts: dict[int, int]) -> list[int]:
+        """Named ones in their own order, then the others by number."""
+        named = [number for number in self.categories.all if number in counts]
+        return [*named, *sorted(counts.keys() - set(named))]
+
+    async def entry(self, caller: Caller, ref: str) -> CatalogEntry:
+        """One worker with its figures. Raise ``WorkerNotFound``."""
+
+        def work(tx: Transaction) -> CatalogEntry:
+            return _entries(tx, caller, [find_worker(tx, caller, ref)])[0]
+
+        return await self._storage.read(work)
+
+    async def entries(self, caller: Caller, workers: Sequence[Worker]) -> list[CatalogEntry]:
+        """The figures beside workers that were found by other means."""
+        return await self._storage.read(lambda tx: _entries(tx, caller, workers))
+
+    async def favourites(self, caller: Caller) -> list[CatalogEntry]:
+        """What the caller has marked and may still see, the latest first."""
+
+        def work(tx: Transaction) -> list[CatalogEntry]:
+            found = []
+            for worker_id in tx.favourites.of_user(caller.user_id)[:MAX_FAVOURITES]:
+                try:
+                    found.append(find_worker(tx, caller, worker_id))
+                except WorkerNotFound:  # deleted, or no longer public
+                    continue
+            return _entries(tx, caller, found)
+
+        return await self._storage.read(work)
+
+    async def mark(self, caller: Caller, ref: str, *, favourite: bool) -> CatalogEntry:
+        """Put the worker among the caller's favourites, or take it out. Raise ``WorkerNotFound``,
+        and ``InvalidRequest`` when there are too many.
+        """
+
+        def work(tx: Transaction) -> CatalogEntry:
+            worker = find_worker(tx, caller, ref)
+            if not favourite:
+                tx.favourites.remove(caller.user_id, worker.id)
+            elif len(tx.favourites.of_user(caller.user_id)) < MAX_FAVOURITES:
+                tx.favourites.add(caller.user_id, worker.id, tx.now)
+            else:
+                raise InvalidRequest(
+                    f"favourites: at most {MAX_FAVOURITES} workers can be marked; unmark one first"
+                )
+            return _entries(tx, caller, [worker])[0]
+
+        return await self._storage.write(work)
+
+
+def _entries(tx: Transaction, caller: Caller, workers: Sequence[Worker]) -> list[CatalogEntry]:
+    if not workers:
+        return []
+    facts = tx.worker_facts.of_workers([worker.id for worker in workers])
+    marked = frozenset(tx.favourites.of_user(caller.user_id))
+    return [
+        CatalogEntry(seen_by(worker, caller), facts.get(worker.id, NO_FACTS), worker.id in marked)
+        for worker in workers
+    ]
+
+
+def _best_known(tx: Transaction, caller: Caller) -> list[Worker]:
+    _, found = tx.workers.search(
+        "", account_id=caller.account_id, offset=0, limit=_LOOKED_AT, order=WorkerOrder.USED
+    )
+    return [seen_by(worker, caller) for worker in found]
+
+
+def _proposals(text: str, workers: list[Worker]) -> list[Worker]:
+    names = [
+        (worker.id, name) for worker in workers for name in (worker.title, worker.name, worker.path)
+    ]
+    by_id = {worker.id: worker for worker in workers}
+    return [by_id[key] for key in nearest(text, names, _PROPOSED)]

@@ -15,10 +15,24 @@ class Language(StrEnum):
 
 
 class VersionState(StrEnum):
-    """Only a published version may run."""
+    """Which versions may run: published ones, and a draft by its number, for its own account.
 
+    A deprecated one runs for those who name it, and is the latest only while no other is there.
+    Nothing starts of a withdrawn one.
+    """
+
+    DRAFT = "draft"  # made to try an upload out; never the newest
     PUBLISHED = "published"
+    DEPRECATED = "deprecated"
     WITHDRAWN = "withdrawn"
+
+
+class WorkerOrder(StrEnum):
+    """How a list of the catalog is sorted."""
+
+    USED = "used"  # most runs first, those of all accounts
+    NEW = "new"  # latest first
+    NAME = "name"  # by title
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,7 @@ class Worker:
     categories: tuple[int, ...] = ()
     icon: str = ""  # address of a picture, "" when there is none
     deleted_at: int = 0  # ms; then only its past runs still lead to it
+    latest_approved: str = ""  # number of the newest published version that others may run
 
     @property
     def path(self) -> str:
@@ -84,6 +99,8 @@ class Version:
     requirements: str  # content of the dependency file, "" when there is none
     defaults: SystemDefaults
     created_at: int
+    notice: str = ""  # why it is deprecated or withdrawn, for those who use it
+    approved: bool = True  # whether others than its own account may see and run it
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ MAX_DESCRIPTION = 2000
 MAX_CATEGORIES = 20
 MAX_CATEGORY = 2**31 - 1
 MAX_ICON = 2000
+MAX_NOTICE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ class PageWish:
 def once(numbers: Iterable[int]) -> tuple[int, ...]:
     """Return the numbers in their order, each one once."""
     return tuple(dict.fromkeys(numbers))
+
+
+def checked_notice(reason: str) -> str:
+    """Return why a version is not to be used any more, in one line. Raise ``InvalidFields``."""
+    _check_text("reason", reason, MAX_NOTICE)
+    return " ".join(reason.split())
 
 
 def _check_text(field: str, text: str | None, limit: int) -> None:

@@ -6,16 +6,29 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from fyke.domain.workers.model import (
     SystemDefaults,
     Version,
     VersionState,
     Worker,
+    WorkerOrder,
     WorkerPage,
 )
 from fyke.errors import Conflict, WorkerNotFound
+from fyke.storage.sql.catalog_tables import worker_categories, worker_facts
 from fyke.storage.sql.dialects import (
     contains,
     driver_sql,
@@ -43,6 +56,24 @@ def search_text(worker_id: str, path: str, title: str, description: str) -> str:
     return _SEPARATOR.join((worker_id, path, title, description)).casefold()
 
 
+_NEWEST = workers.c.created_at.desc(), workers.c.id.desc()
+_ORDERS: dict[WorkerOrder, tuple[ColumnElement[Any], ...]] = {
+    WorkerOrder.NEW: _NEWEST,
+    WorkerOrder.USED: (func.coalesce(worker_facts.c.runs, 0).desc(), *_NEWEST),
+    WorkerOrder.NAME: (func.lower(workers.c.title), workers.c.id),
+}
+
+
+def _offered(account_id: str | None) -> ColumnElement[bool]:
+    """What a search finds: everybody's public workers with an approved version, and the account's
+    own with any.
+    """
+    others = and_(workers.c.public, workers.c.latest_approved != "")
+    if account_id is None:
+        return others
+    return or_(others, and_(workers.c.account_id == account_id, workers.c.latest != ""))
+
+
 def _worker(row: Mapping[Any, Any]) -> Worker:
     values: dict[str, Any] = dict(row)
     values["name"] = values["name"].partition(_GONE)[0]
@@ -68,6 +99,7 @@ class SqlWorkers:
         values["categories"] = json.dumps(worker.categories)
         if not took_place(self._db.execute(insert_new(self._db, workers), values)):
             raise Conflict(f"There is a worker {worker.path!r} already; choose another name")
+        self._add_categories(worker.id, worker.categories)
 
     def get(self, worker_id: str) -> Worker | None:
         # asked with every look at a run, hence straight to the driver
@@ -87,6 +119,15 @@ class SqlWorkers:
         values = columns(page) | {"categories": json.dumps(page.categories)}
         change = update(workers).where(workers.c.id == worker_id)
         self._db.execute(change.values(**values, public=public, search_text=text))
+        if page.categories != worker.categories:
+            mine = worker_categories.c.worker_id == worker_id
+            self._db.execute(delete(worker_categories).where(mine))
+            self._add_categories(worker_id, page.categories)
+
+    def _add_categories(self, worker_id: str, categories: tuple[int, ...]) -> None:
+        rows = [{"worker_id": worker_id, "category": category} for category in set(categories)]
+        if rows:
+            self._db.execute(insert(worker_categories), rows)
 
     def mark_deleted(self, worker_id: str, at: int) -> bool:
         change = update(workers).where(workers.c.id == worker_id, _LIVING)
@@ -115,28 +156,56 @@ class SqlWorkers:
         return self._page([workers.c.account_id == account_id], text, offset, limit)
 
     def search(
-        self, text: str, *, account_id: str | None, offset: int, limit: int
+        self,
+        text: str,
+        *,
+        account_id: str | None,
+        offset: int,
+        limit: int,
+        category: int | None = None,
+        order: WorkerOrder = WorkerOrder.NEW,
     ) -> tuple[int, list[Worker]]:
-        visible: ColumnElement[bool] = workers.c.public
-        if account_id is not None:
-            visible = or_(visible, workers.c.account_id == account_id)
-        return self._page([workers.c.latest != "", visible], text, offset, limit)
+        conditions = [_offered(account_id)]
+        if category is not None:
+            of_category = select(worker_categories.c.worker_id)
+            of_category = of_category.where(worker_categories.c.category == category)
+            conditions.append(workers.c.id.in_(of_category))
+        return self._page(conditions, text, offset, limit, order)
+
+    def categories(self, text: str, *, account_id: str | None) -> dict[int, int]:
+        conditions = [_offered(account_id), _LIVING, *self._holding(text)]
+        query = (
+            select(worker_categories.c.category, func.count())
+            .join(workers, workers.c.id == worker_categories.c.worker_id)
+            .where(*conditions)
+            .group_by(worker_categories.c.category)
+        )
+        return {row[0]: row[1] for row in self._db.execute(query)}
 
     def _page(
-        self, conditions: list[ColumnElement[bool]], text: str, offset: int, limit: int
+        self,
+        conditions: list[ColumnElement[bool]],
+        text: str,
+        offset: int,
+        limit: int,
+        order: WorkerOrder = WorkerOrder.NEW,
     ) -> tuple[int, list[Worker]]:
-        conditions = [*conditions, _LIVING]
-        if text:
-            folded = text.casefold()
-            # the searchable text has paths with a slash, the answers of v2 show them with a tilde
-            forms = dict.fromkeys((folded, folded.replace("~", "/")))
-            looked_at = workers.c.search_text
-            conditions.append(or_(*(contains(self._db, looked_at, form) for form in forms)))
+        conditions = [*conditions, _LIVING, *self._holding(text)]
         count = select(func.count()).select_from(workers).where(*conditions)
-        order = workers.c.created_at.desc(), workers.c.id.desc()
-        query = select(workers).where(*conditions).order_by(*order).offset(offset).limit(limit)
-        found = [_worker(row) for row in self._db.execute(query).mappings()]
-        return self._db.execute(count).scalar_one(), found
+        query = select(workers).where(*conditions).order_by(*_ORDERS[order])
+        if order is WorkerOrder.USED:
+            query = query.outerjoin(worker_facts, worker_facts.c.worker_id == workers.c.id)
+        found = self._db.execute(query.offset(offset).limit(limit)).mappings()
+        return self._db.execute(count).scalar_one(), [_worker(row) for row in found]
+
+    def _holding(self, text: str) -> list[ColumnElement[bool]]:
+        if not text:
+            return []
+        folded = text.casefold()
+        # the searchable text has paths with a slash, the answers of v2 show them with a tilde
+        forms = dict.fromkeys((folded, folded.replace("~", "/")))
+        looked_at = workers.c.search_text
+        return [or_(*(contains(self._db, looked_at, form) for form in forms))]
 
     def add_version(self, version: Version) -> None:
         self._lock(version.worker_id)
@@ -162,14 +231,21 @@ class SqlWorkers:
         found = self._db.execute(query.order_by(versions.c.seq.desc()))
         return [_version(row) for row in found.mappings()]
 
-    def set_version_state(self, worker_id: str, number: str, state: VersionState) -> None:
+    def approve(self, worker_id: str, number: str) -> None:
         self._lock(worker_id)
-        self._db.execute(
-            update(versions)
-            .where(versions.c.worker_id == worker_id, versions.c.number == number)
-            .values(state=str(state))
-        )
+        self._change_version(worker_id, number, approved=True)
         self._set_latest(worker_id)
+
+    def set_version_state(
+        self, worker_id: str, number: str, state: VersionState, notice: str = ""
+    ) -> None:
+        self._lock(worker_id)
+        self._change_version(worker_id, number, state=str(state), notice=notice)
+        self._set_latest(worker_id)
+
+    def _change_version(self, worker_id: str, number: str, **values: Any) -> None:
+        it = versions.c.worker_id == worker_id, versions.c.number == number
+        self._db.execute(update(versions).where(*it).values(**values))
 
     def _lock(self, worker_id: str) -> None:
         """One publication at a time per worker: the latest follows from all its versions."""
@@ -179,14 +255,17 @@ class SqlWorkers:
             raise WorkerNotFound()
 
     def _set_latest(self, worker_id: str) -> None:
-        published = (
+        # sorted as text a published one comes behind a deprecated one
+        in_use = [str(VersionState.PUBLISHED), str(VersionState.DEPRECATED)]
+        newest = (
             select(versions.c.number)
-            .where(
-                versions.c.worker_id == worker_id,
-                versions.c.state == str(VersionState.PUBLISHED),
-            )
-            .order_by(versions.c.seq.desc())
+            .where(versions.c.worker_id == worker_id, versions.c.state.in_(in_use))
+            .order_by(versions.c.state.desc(), versions.c.seq.desc())
             .limit(1)
         )
-        latest = func.coalesce(published.scalar_subquery(), "")
-        self._db.execute(update(workers).where(workers.c.id == worker_id).values(latest=latest))
+        approved = newest.where(versions.c.approved)
+        values = {
+            "latest": func.coalesce(newest.scalar_subquery(), ""),
+            "latest_approved": func.coalesce(approved.scalar_subquery(), ""),
+        }
+        self._db.execute(update(workers).where(workers.c.id == worker_id).values(**values))

@@ -4,14 +4,12 @@ Three things make it lossless. A value that its control cannot show is carried a
 suffix ``json``. A value that the control shows, but would not give back as it was (null as an empty
 line, a list in an order of its own), is carried beside it under ``was``: a control that comes back
 just as it was shown means just that value. And rows of a table are fields within a field, named
-``ROW.COLUMN``.
+``ROW.COLUMN``. Text under ``paste`` is more rows, as a spreadsheet copies them.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
-from urllib.parse import quote, unquote
 
 from fyke.domain.workers.form.controls import (
     READ,
@@ -24,11 +22,12 @@ from fyke.domain.workers.form.controls import (
 )
 from fyke.domain.workers.form.jsonview import BadJson, read_json
 from fyke.domain.workers.form.model import ABSENT, Field, FieldError, Kind, dump, pretty, same
+from fyke.domain.workers.form.rows import MAX_ROWS, cell_name, cells_of, rows_of
+from fyke.domain.workers.form.tables import pasted
+from fyke.errors import InvalidRequest
 
 JSON, WAS, PASTE = "json", "was", "paste"
-MAX_ROWS = 10_000
 _ABSENT = "-"
-_CELL = re.compile(r"(\d{1,6})\.([^:]*)(?::(.*))?", re.DOTALL)
 
 
 def encode(field: Field, value: Any) -> Posted:
@@ -88,20 +87,6 @@ def _read(field: Field, posted: Posted) -> Read:
 # --- rows ------------------------------------------------------------------------------------
 
 
-def cell_name(row: int, column: str, suffix: str = "") -> str:
-    """Return the suffix of a cell: row and column, the column quoted so that no dot is left."""
-    return f"{row}.{quoted(column)}" + (f":{suffix}" if suffix else "")
-
-
-def quoted(name: str) -> str:
-    """Return a name that has none of the characters which part the names of controls."""
-    return quote(name, safe="", errors="surrogatepass")
-
-
-def unquoted(text: str) -> str:
-    return unquote(text, errors="surrogatepass")
-
-
 def _show_table(field: Field, value: Any) -> Posted | None:
     columns = {column.name: column for column in field.columns}
     if not isinstance(value, list) or len(value) > MAX_ROWS:
@@ -118,22 +103,16 @@ def _show_table(field: Field, value: Any) -> Posted | None:
     return shown
 
 
-def rows_of(field: Field, posted: Posted) -> list[dict[str, Posted]]:
-    """Return the rows that were sent, each as its cells by the name of their column."""
-    rows: dict[int, dict[str, Posted]] = {}
-    names = {column.name for column in field.columns}
-    for suffix, texts in posted.items():
-        match = _CELL.fullmatch(suffix)
-        name = unquoted(match[2]) if match else ""
-        if match and name in names:
-            cells = rows.setdefault(int(match[1]), {})
-            cells.setdefault(name, {})[match[3] or ""] = texts
-    return [rows[number] for number in sorted(rows)]
-
-
 def _read_table(field: Field, posted: Posted) -> Read:
     values: list[dict[str, Any]] = []
     problems: list[FieldError] = []
+    paste = first(posted, PASTE)
+    if paste.strip():
+        try:
+            posted = {**posted, **cells_of(field, pasted(paste), after=MAX_ROWS).cells}
+        except InvalidRequest as error:
+            message = f'field "{field.name}": {error.message.replace("the file", "the paste")}'
+            problems.append(FieldError(f"custom.{field.name}", message))
     for cells in rows_of(field, posted):
         row, wrong = _read_row(field, cells, len(values) + 1)
         if any(not _blank(value) for value in row.values()):

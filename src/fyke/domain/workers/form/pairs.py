@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fyke.domain.workers.form.codec import encode, quoted, unquoted
+from fyke.domain.workers.form.codec import encode
 from fyke.domain.workers.form.controls import Posted
 from fyke.domain.workers.form.model import ABSENT, Form, dump
+from fyke.domain.workers.form.rows import quoted, unquoted
 from fyke.domain.workers.form.system import FIELDS
 
 CUSTOM, SYSTEM = "f", "s"

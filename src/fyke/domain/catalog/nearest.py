@@ -1,0 +1,37 @@
+"""Names that look like what was searched for, for when nothing matches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+MAX_TEXT = 60  # characters that are compared; time grows with their square
+_ENOUGH = 0.6
+_WORDS = re.compile(r"\w+")
+
+
+def nearest(text: str, names: Iterable[tuple[str, str]], limit: int = 3) -> list[str]:
+    """Return the keys of those ``(key, name)`` that come closest to ``text``, best first.
+
+    A name counts as close as the closer of itself and its single words, so that one mistyped word
+    finds a long title.
+    """
+    wanted = text.casefold().strip()[:MAX_TEXT]
+    matcher = SequenceMatcher(None, b=wanted, autojunk=False)
+    scored: dict[str, float] = {}
+    for key, name in names:
+        folded = name.casefold()[: 2 * MAX_TEXT]
+        parts = {folded, *_WORDS.findall(folded)}
+        score = max((_score(matcher, part[:MAX_TEXT]) for part in parts), default=0.0)
+        if score >= _ENOUGH:
+            scored[key] = max(score, scored.get(key, 0.0))
+    return sorted(scored, key=lambda key: -scored[key])[:limit]
+
+
+def _score(matcher: SequenceMatcher[str], part: str) -> float:
+    """The cheap bounds first: most names are far off."""
+    matcher.set_seq1(part)
+    if matcher.real_quick_ratio() < _ENOUGH or matcher.quick_ratio() < _ENOUGH:
+        return 0.0
+    return matcher.ratio()

@@ -1,0 +1,56 @@
+"""Looking into the bundles of versions, within the rules for archives of strangers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TypeVar
+
+from fyke.domain.contracts import Blobs
+from fyke.domain.workers.archive import MAX_PACKED, Archive, open_archive
+from fyke.domain.workers.model import Version
+from fyke.errors import VersionUnavailable
+
+T = TypeVar("T")
+
+_AT_ONCE = 2  # each may hold bundles of many megabytes
+_SLACK = 2  # a bundle may compress less well than the archive it was made from
+
+
+def bundle_name(digest: str) -> str:
+    """Return the name of a bundle among the blobs."""
+    return f"bundles/{digest}"
+
+
+class Bundles:
+    """Reads bundles, few at a time and away from the event loop."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def data(self, version: Version) -> bytes:
+        """The bundle as it lies there. Raise ``VersionUnavailable`` when it is gone."""
+        try:
+            return await self._blobs.get(bundle_name(version.digest))
+        except FileNotFoundError:
+            raise VersionUnavailable(
+                f"Worker version unavailable: the files of {version.number} are missing; "
+                "publish them again"
+            ) from None
+
+    async def read(self, work: Callable[..., T], *versions: Version) -> T:
+        """Return what ``work`` makes of the archives of the versions, in a thread."""
+        async with self._turns:
+            found = [await self.data(version) for version in versions]
+            return await asyncio.to_thread(_with_archives, work, found)
+
+
+def _with_archives(work: Callable[..., T], bundles: list[bytes]) -> T:
+    with ExitStack() as stack:
+        archives: list[Archive] = [
+            stack.enter_context(open_archive(data, max_packed=_SLACK * MAX_PACKED))
+            for data in bundles
+        ]
+        return work(*archives)

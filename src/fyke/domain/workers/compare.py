@@ -1,0 +1,247 @@
+"""Two versions of a project side by side: which files came, went and changed, and how.
+
+Pure. What strangers packed is compared here, so everything is bounded: how many files are shown,
+how long a file may be to be compared line by line, how many lines all of them together may take.
+What is left out is said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from enum import StrEnum
+from itertools import groupby
+
+from fyke.domain.workers.archive import Archive, ProjectFile
+
+MAX_FILES = 200  # that are listed
+MAX_TEXT = 256 * 1024  # bytes of a file that is compared line by line
+MAX_LINES = 4000  # of such a file
+MAX_SHOWN = 4000  # lines of differences in all
+MAX_PAIRS = 20_000  # of equal lines that the matcher may look at
+MAX_WIDTH = 500  # characters of a line
+CONTEXT = 3  # unchanged lines around a change
+
+
+class FileChange(StrEnum):
+    """What happened to a file."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+class LineChange(StrEnum):
+    """What happened to a line; ``GAP`` stands for unchanged lines that are not shown."""
+
+    SAME = "same"
+    ADDED = "added"
+    REMOVED = "removed"
+    GAP = "gap"
+
+
+class Hidden(StrEnum):
+    """Why the lines of a file are not shown, or not all of them."""
+
+    NO = ""
+    BINARY = "binary"
+    LARGE = "large"
+    CUT = "cut"
+    MODE = "mode"  # only whether it may be executed has changed
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    """One line. Numbers are 1-based, 0 where the line is not in that version; of a gap ``before``
+    is how many lines it stands for.
+    """
+
+    change: LineChange
+    text: str
+    before: int = 0
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileDiff:
+    """One file that differs. Sizes are bytes, 0 where there is no such file."""
+
+    path: str
+    change: FileChange
+    size_before: int
+    size_after: int
+    lines: tuple[DiffLine, ...] = ()
+    hidden: Hidden = Hidden.NO
+
+    @property
+    def added(self) -> int:
+        return sum(line.change is LineChange.ADDED for line in self.lines)
+
+    @property
+    def removed(self) -> int:
+        return sum(line.change is LineChange.REMOVED for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All files that differ, by path; ``more`` counts those beyond ``MAX_FILES``."""
+
+    files: tuple[FileDiff, ...]
+    unchanged: int
+    more: int = 0
+
+
+@dataclass
+class _Budget:
+    lines: int = MAX_SHOWN
+    taken: list[FileDiff] = field(default_factory=list)
+
+
+def compare(before: Archive, after: Archive) -> Comparison:
+    """Return how ``after`` differs from ``before``."""
+    old = {file.path: file for file in before.files}
+    new = {file.path: file for file in after.files}
+    differing = [
+        path
+        for path in sorted(old.keys() | new.keys())
+        if path not in old or path not in new or not _same(old[path], new[path])
+    ]
+    budget = _Budget()
+    for path in differing[:MAX_FILES]:
+        budget.taken.append(_diff(path, old.get(path), new.get(path), budget))
+    return Comparison(
+        files=tuple(budget.taken),
+        unchanged=len(old.keys() | new.keys()) - len(differing),
+        more=max(0, len(differing) - MAX_FILES),
+    )
+
+
+def _same(old: ProjectFile, new: ProjectFile) -> bool:
+    return old.executable == new.executable and _same_content(old, new)
+
+
+def _same_content(old: ProjectFile, new: ProjectFile) -> bool:
+    return old.size == new.size and _digest(old) == _digest(new)
+
+
+def _digest(file: ProjectFile) -> bytes:
+    digest = hashlib.sha256()
+    for chunk in file.chunks():
+        digest.update(chunk)
+    return digest.digest()
+
+
+def _diff(path: str, old: ProjectFile | None, new: ProjectFile | None, budget: _Budget) -> FileDiff:
+    change = FileChange.CHANGED
+    if old is None or new is None:
+        change = FileChange.ADDED if old is None else FileChange.REMOVED
+    sizes = old.size if old else 0, new.size if new else 0
+    if old and new and _same_content(old, new):
+        return FileDiff(path, change, *sizes, hidden=Hidden.MODE)
+    texts = _text(old), _text(new)
+    hidden = next((text for text in texts if isinstance(text, Hidden)), None)
+    if hidden is not None:
+        return FileDiff(path, change, *sizes, hidden=hidden)
+    if budget.lines <= 0:
+        return FileDiff(path, change, *sizes, hidden=Hidden.CUT)
+    lines = diff_lines(*(text for text in texts if not isinstance(text, Hidden)))
+    shown = lines[: budget.lines]
+    budget.lines -= len(shown)
+    cut = Hidden.CUT if len(shown) < len(lines) else Hidden.NO
+    return FileDiff(path, change, *sizes, lines=tuple(shown), hidden=cut)
+
+
+def _text(file: ProjectFile | None) -> list[str] | Hidden:
+    """The lines of a text file, or why they are not looked at."""
+    if file is None:
+        return []
+    if file.size > MAX_TEXT:
+        return Hidden.LARGE
+    data = file.read(file.size)
+    if b"\0" in data:
+        return Hidden.BINARY
+    try:
+        lines = data.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        return Hidden.BINARY
+    if lines[-1] == "":
+        lines.pop()
+    return lines if len(lines) <= MAX_LINES else Hidden.LARGE
+
+
+def diff_lines(old: Sequence[str], new: Sequence[str]) -> list[DiffLine]:
+    """Return what leads from ``old`` to ``new``, with some unchanged lines around each change."""
+    found: list[DiffLine] = []
+    for tag, first, last, start, stop in _opcodes(old, new):
+        if tag == "equal":
+            found += [
+                DiffLine(LineChange.SAME, _clipped(old[first + n]), first + n + 1, start + n + 1)
+                for n in range(last - first)
+            ]
+            continue
+        found += [
+            DiffLine(LineChange.REMOVED, _clipped(old[n]), n + 1, 0) for n in range(first, last)
+        ]
+        found += [
+            DiffLine(LineChange.ADDED, _clipped(new[n]), 0, n + 1) for n in range(start, stop)
+        ]
+    return _collapsed(found)
+
+
+_Opcode = tuple[str, int, int, int, int]
+
+
+def _opcodes(old: Sequence[str], new: Sequence[str]) -> list[_Opcode]:
+    """As ``SequenceMatcher.get_opcodes``, in bounded time.
+
+    Its cost grows with the pairs of equal lines. Where there are too many of them, all between
+    the common beginning and the common end counts as replaced.
+    """
+    head = _common(old, new)
+    tail = _common(old[head:][::-1], new[head:][::-1])
+    ends = len(old) - tail, len(new) - tail
+    middle = old[head : ends[0]], new[head : ends[1]]
+    inner: list[_Opcode] = [("replace", 0, len(middle[0]), 0, len(middle[1]))]
+    if _pairs(*middle) <= MAX_PAIRS:
+        inner = list(SequenceMatcher(None, *middle).get_opcodes())
+    return [
+        ("equal", 0, head, 0, head),
+        *((tag, a + head, b + head, c + head, d + head) for tag, a, b, c, d in inner),
+        ("equal", ends[0], len(old), ends[1], len(new)),
+    ]
+
+
+def _common(old: Sequence[str], new: Sequence[str]) -> int:
+    """How many lines at the beginning are equal."""
+    both = enumerate(zip(old, new, strict=False))
+    return next((n for n, (a, b) in both if a != b), min(len(old), len(new)))
+
+
+def _pairs(old: Sequence[str], new: Sequence[str]) -> int:
+    """How many pairs of equal lines the matcher would look at."""
+    mine, theirs = Counter(old), Counter(new)
+    popular = len(new) // 100 + 1 if len(new) >= 200 else len(new)  # it leaves those out
+    return sum(n * theirs[line] for line, n in mine.items() if theirs[line] <= popular)
+
+
+def _collapsed(lines: list[DiffLine]) -> list[DiffLine]:
+    """Leave out unchanged lines that are far from every change; nothing when none is near."""
+    near = bytearray(len(lines))
+    for at, line in enumerate(lines):
+        if line.change is not LineChange.SAME:
+            first, last = max(0, at - CONTEXT), min(len(lines), at + CONTEXT + 1)
+            near[first:last] = b"\1" * (last - first)
+    if not any(near):
+        return []
+    found: list[DiffLine] = []
+    for is_near, stretch in groupby(zip(near, lines, strict=True), key=lambda pair: pair[0]):
+        part = [line for _, line in stretch]
+        found += part if is_near else [DiffLine(LineChange.GAP, "", len(part))]
+    return found
+
+
+def _clipped(line: str) -> str:
+    return line if len(line) <= MAX_WIDTH else line[: MAX_WIDTH - 3] + "..."

@@ -1,0 +1,104 @@
+"""Rows and columns of text: pasted from a spreadsheet, or read from a CSV or text file.
+
+Everything is bounded, and every refusal names the line, so that a file can be mended.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fyke.errors import InvalidRequest
+
+MAX_BYTES = 5 * 2**20
+MAX_ROWS = 10_000
+MAX_COLUMNS = 200
+MAX_CELL = 32_767  # characters, as spreadsheets have it
+
+_DELIMITERS = ",;\t|"
+_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells as text; ``lines`` has the place of each row in its source, 1-based."""
+
+    rows: list[list[str]]
+    lines: list[int]
+
+
+def refuse(what: str, line: int = 0) -> InvalidRequest:
+    """Return the error for a file that cannot be used."""
+    return InvalidRequest(f"the file, line {line}: {what}" if line else f"the file {what}")
+
+
+def bounded(rows: Iterable[tuple[int, list[str]]]) -> Table:
+    """Return the rows that are not blank. Raise ``InvalidRequest`` beyond the limits."""
+    table = Table([], [])
+    for line, row in rows:
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(table.rows) >= MAX_ROWS:
+            raise refuse(f"has more than {MAX_ROWS:,} rows; split it into smaller files")
+        if len(row) > MAX_COLUMNS:
+            raise refuse(f"more than {MAX_COLUMNS} columns; leave out those not needed", line)
+        for number, cell in enumerate(row, 1):
+            if len(cell) > MAX_CELL:
+                rule = f"column {number} holds more than {MAX_CELL:,} characters; shorten it"
+                raise refuse(rule, line)
+        table.rows.append(row)
+        table.lines.append(line)
+    return table
+
+
+def read_text_file(data: bytes, *, delimited: bool) -> Table:
+    """Return the cells of a CSV file, or the lines of a text file. Raise ``InvalidRequest``."""
+    text = _decoded(data)
+    if delimited:
+        return bounded(_delimited(text, _delimiter(text)))
+    if "\t" in text.partition("\n")[0]:
+        return pasted(text)
+    return bounded((n, [line]) for n, line in enumerate(text.splitlines(), 1))
+
+
+def pasted(text: str) -> Table:
+    """Return what was copied from a spreadsheet: lines, with tabs between columns."""
+    return bounded(_delimited(text.replace("\r\n", "\n"), "\t"))
+
+
+def _decoded(data: bytes) -> str:
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise refuse('is no UTF-8 text; save it as "CSV UTF-8" or as Unicode text', line) from None
+    if "\0" in text:
+        raise refuse("holds NUL characters, so it is no text; save it as CSV, TXT or XLSX")
+    return text
+
+
+def _delimiter(text: str) -> str:
+    """The delimiter that the first line has most of, outside of quotes."""
+    head = text.partition("\n")[0]
+    outside = "".join(head.split('"')[::2])
+    return max(_DELIMITERS, key=outside.count)
+
+
+def _delimited(text: str, delimiter: str) -> Iterable[tuple[int, list[str]]]:
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=delimiter != "\t"
+    )
+    line = 1
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            rule = f"is not valid CSV ({error}); put values with quotes in quotes, each quote twice"
+            raise refuse(rule, reader.line_num) from None
+        yield line, row
+        line = reader.line_num + 1

@@ -1,0 +1,150 @@
+"""The versions of a worker over time: what each one is, what has changed, what the author says.
+
+Others see the versions that they may run and what has changed in their schemas. The files
+themselves are for the worker's own account and for the operator, who reviews them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.contracts import Blobs, Storage, Transaction
+from fyke.domain.workers.archive import Archive
+from fyke.domain.workers.bundles import Bundles
+from fyke.domain.workers.compare import Comparison, compare
+from fyke.domain.workers.facts import VersionFacts
+from fyke.domain.workers.lookup import find_worker, owns, unknown_version
+from fyke.domain.workers.model import Version, VersionState, Worker
+from fyke.domain.workers.schema_changes import SchemaChange, schema_changes
+
+CHANGELOG = "changelog.md"  # in the root of a project, in any case
+MAX_CHANGELOG = 256 * 1024  # bytes
+MAX_STEPS = 50  # versions that the changelog tells about
+_KEPT = 128  # changelogs in memory
+
+
+@dataclass(frozen=True, slots=True)
+class VersionEntry:
+    """A version in the list. ``facts`` is None for one that was published before they were kept."""
+
+    version: Version
+    latest: bool
+    facts: VersionFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionComparison:
+    """``files`` is None for callers who may not see them."""
+
+    worker: Worker
+    before: Version
+    after: Version
+    schema: tuple[SchemaChange, ...]
+    files: Comparison | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One version with what it changed in the schemas; ``first`` when there is none before it."""
+
+    version: Version
+    changes: tuple[SchemaChange, ...]
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Changelog:
+    """``text`` is the author's own CHANGELOG.md of the latest version, ``""`` without one;
+    ``steps`` are the versions, newest first, at most ``MAX_STEPS``.
+    """
+
+    worker: Worker
+    text: str
+    steps: tuple[Step, ...]
+
+
+class VersionHistory:
+    """Reads the past of a worker."""
+
+    def __init__(self, storage: Storage, blobs: Blobs) -> None:
+        self._storage = storage
+        self._bundles = Bundles(blobs)
+        self._changelogs: OrderedDict[str, str] = OrderedDict()
+
+    async def list(self, caller: Caller | None, ref: str) -> tuple[Worker, list[VersionEntry]]:
+        """The worker and its versions, newest first. Raise ``WorkerNotFound``."""
+
+        def work(tx: Transaction) -> tuple[Worker, list[VersionEntry]]:
+            worker, found = _seen(tx, caller, ref)
+            facts = tx.worker_facts.of_versions(worker.id)
+            return worker, [
+                VersionEntry(v, v.number == worker.latest, facts.get(v.number)) for v in found
+            ]
+
+        return await self._storage.read(work)
+
+    async def compare(
+        self, caller: Caller | None, ref: str, before: str, after: str
+    ) -> VersionComparison:
+        """How version ``after`` differs from ``before``.
+
+        Raise ``WorkerNotFound``, ``UnknownVersion``, ``VersionUnavailable`` when files are gone.
+        """
+        worker, found = await self._storage.read(lambda tx: _seen(tx, caller, ref))
+        old, new = _named(worker, found, before), _named(worker, found, after)
+        files = None
+        if owns(worker, caller) or (caller is not None and caller.operator):
+            files = await self._bundles.read(compare, old, new)
+        return VersionComparison(worker, old, new, _changes(old, new), files)
+
+    async def changelog(self, caller: Caller | None, ref: str) -> Changelog:
+        """What has changed, newest first. Raise ``WorkerNotFound``."""
+        worker, found = await self._storage.read(lambda tx: _seen(tx, caller, ref))
+        told = [v for v in found if v.state is not VersionState.DRAFT]
+        earlier: Sequence[Version | None] = [*told[1:], None]
+        steps = tuple(
+            Step(v, _changes(e, v) if e else (), first=e is None)
+            for v, e in list(zip(told, earlier, strict=True))[:MAX_STEPS]
+        )
+        latest = next((v for v in found if v.number == worker.latest), None)
+        return Changelog(worker, await self._text(latest) if latest else "", steps)
+
+    async def _text(self, version: Version) -> str:
+        """Kept in memory: the content under a digest never changes."""
+        known = self._changelogs
+        if version.digest not in known:
+            known[version.digest] = await self._bundles.read(_changelog_of, version)
+        known.move_to_end(version.digest)
+        while len(known) > _KEPT:
+            known.popitem(last=False)
+        return known[version.digest]
+
+
+def _seen(tx: Transaction, caller: Caller | None, ref: str) -> tuple[Worker, list[Version]]:
+    """The worker, and those of its versions that the caller may see, newest first."""
+    worker = find_worker(tx, caller, ref)
+    found = tx.workers.versions(worker.id)
+    if owns(worker, caller) or (caller is not None and caller.operator):
+        return worker, found
+    return worker, [v for v in found if v.approved and v.state is not VersionState.DRAFT]
+
+
+def _named(worker: Worker, found: list[Version], number: str) -> Version:
+    version = next((v for v in found if v.number == number), None)
+    if version is None:
+        raise unknown_version(worker, number)
+    return version
+
+
+def _changes(old: Version, new: Version) -> tuple[SchemaChange, ...]:
+    return schema_changes(
+        (old.input_schema, old.output_schema), (new.input_schema, new.output_schema)
+    )
+
+
+def _changelog_of(archive: Archive) -> str:
+    file = next((file for file in archive.files if file.path.lower() == CHANGELOG), None)
+    return file.read(MAX_CHANGELOG).decode("utf-8-sig", "replace") if file else ""

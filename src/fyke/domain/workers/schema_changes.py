@@ -1,0 +1,177 @@
+"""What has changed between the schemas of two versions, said field by field.
+
+A schema that cannot be read counts as one without fields: its version was published under rules
+that have become stricter since, and the page that compares must not fail for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from fyke.domain.workers import jsontext
+from fyke.domain.workers.input_schema import type_of
+
+_SHOWN = 80  # characters of a value that is quoted
+
+
+class Side(StrEnum):
+    """Which of the two schemas a field belongs to."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+
+
+class ChangeKind(StrEnum):
+    """What happened to a field."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    TYPE = "type"
+    EDITOR = "editor"
+    NOW_REQUIRED = "now_required"
+    NOW_OPTIONAL = "now_optional"
+    DEFAULT = "default"
+    OPTIONS = "options"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """One change of one field; ``before`` and ``after`` are shown values, ``""`` for none."""
+
+    side: Side
+    kind: ChangeKind
+    field: str
+    before: str = ""
+    after: str = ""
+
+    @property
+    def breaking(self) -> bool:
+        """Whether what was saved or programmed for the earlier version may no longer fit."""
+        if self.side is Side.OUTPUT:
+            return self.kind in (ChangeKind.REMOVED, ChangeKind.TYPE)
+        if self.kind is ChangeKind.ADDED:
+            return self.after.endswith(REQUIRED)
+        return self.kind in (
+            ChangeKind.REMOVED,
+            ChangeKind.TYPE,
+            ChangeKind.NOW_REQUIRED,
+            ChangeKind.OPTIONS,
+        )
+
+    @property
+    def text(self) -> str:
+        """The change as one sentence."""
+        what = f"{'Input field' if self.side is Side.INPUT else 'Column'} {self.field}"
+        was = f"from {self.before or 'nothing'} to {self.after or 'nothing'}"
+        return {
+            ChangeKind.ADDED: f"{what} was added ({self.after})",
+            ChangeKind.REMOVED: f"{what} was removed",
+            ChangeKind.TYPE: f"{what} changed its type {was}",
+            ChangeKind.EDITOR: f"{what} changed its editor {was}",
+            ChangeKind.NOW_REQUIRED: f"{what} is required now",
+            ChangeKind.NOW_OPTIONAL: f"{what} is no longer required",
+            ChangeKind.DEFAULT: f"{what} changed its default {was}",
+            ChangeKind.OPTIONS: f"{what} has other options to choose from",
+        }[self.kind]
+
+
+REQUIRED = ", required"
+
+
+def schema_changes(before: tuple[str, str], after: tuple[str, str]) -> tuple[SchemaChange, ...]:
+    """Return the changes between two pairs of input and output schema, inputs first."""
+    found = [
+        *_of_fields(Side.INPUT, _inputs(before[0]), _inputs(after[0])),
+        *_of_fields(Side.OUTPUT, _columns(before[1]), _columns(after[1])),
+    ]
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    type: str
+    required: bool = False
+    editor: str = ""
+    default: str = ""
+    options: str = ""
+
+
+def _of_fields(
+    side: Side, before: dict[str, _Field], after: dict[str, _Field]
+) -> Iterator[SchemaChange]:
+    for name, old in before.items():
+        if name not in after:
+            yield SchemaChange(side, ChangeKind.REMOVED, name, before=old.type)
+    for name, new in after.items():
+        if name in before:
+            yield from _of_field(side, name, before[name], new)
+        else:
+            shown = (new.type or "no type") + REQUIRED * new.required
+            yield SchemaChange(side, ChangeKind.ADDED, name, after=shown)
+
+
+def _of_field(side: Side, name: str, old: _Field, new: _Field) -> Iterator[SchemaChange]:
+    if old.type != new.type:
+        yield SchemaChange(side, ChangeKind.TYPE, name, old.type, new.type)
+    if old.required != new.required:
+        kind = ChangeKind.NOW_REQUIRED if new.required else ChangeKind.NOW_OPTIONAL
+        yield SchemaChange(side, kind, name)
+    if old.default != new.default:
+        yield SchemaChange(side, ChangeKind.DEFAULT, name, _short(old.default), _short(new.default))
+    if old.options != new.options:
+        yield SchemaChange(side, ChangeKind.OPTIONS, name)
+    if old.editor != new.editor:
+        yield SchemaChange(side, ChangeKind.EDITOR, name, old.editor, new.editor)
+
+
+def _inputs(schema: str) -> dict[str, _Field]:
+    document = _loaded(schema)
+    properties = document.get("properties") if isinstance(document, dict) else None
+    return {
+        name: _Field(
+            type=type_of(item),
+            required=item.get("required") is True,
+            editor=_word(item.get("editor")),
+            default=_shown(item["default"]) if "default" in item else "",
+            options=_shown(item["options"]) if "options" in item else "",
+        )
+        for name, item in _named(properties)
+    }
+
+
+def _columns(schema: str) -> dict[str, _Field]:
+    return {name: _Field(_word(item.get("type"))) for name, item in _named(_loaded(schema))}
+
+
+def _named(items: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a list that have a name, the first of each name."""
+    seen: set[str] = set()
+    for item in items if isinstance(items, list) else []:
+        name = item.get("name") if isinstance(item, dict) else None
+        if isinstance(name, str) and name.strip() and name not in seen:
+            seen.add(name)
+            yield name, item
+
+
+def _loaded(schema: str) -> Any:
+    try:
+        return jsontext.loads(schema) if schema else None
+    except jsontext.BadJson:
+        return None
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _shown(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
