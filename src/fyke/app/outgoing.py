@@ -41,4 +41,5 @@ def _mailer(settings: Settings) -> SmtpMailer | None:
     if not settings.smtp_url:
         return None
     links = settings.public_url or f"http://{settings.host}:{settings.port}"
-    return SmtpMailer(parse_server(settings.smtp_url), settings.mail_from, links)
+    server = parse_server(settings.smtp_url)
+    return SmtpMailer(server, settings.mail_from or f"fyke@{server.host}", links)

@@ -115,6 +115,8 @@ def item(run: str, name: str, **changes: Any) -> dict[str, Any]:
         "id": name,
         "run_slug": run,
         "kind": "terminal",
+        "webhook": "",
+        "event": "",
         "url": HOOK,
         "receiver": HOST,
         "state": "pending",
@@ -141,9 +143,9 @@ async def test_the_log_of_a_run_tells_every_try(scene: Scene) -> None:
     [done] = await scene.of_run(run)
     attempts = [
         {"timestamp": 1_700_000_000_000, "status": 0, "error": "cannot connect: refused",
-         "duration_ms": 0},
-        {"timestamp": 1_700_000_006_000, "status": 503, "error": "", "duration_ms": 0},
-        {"timestamp": 1_700_000_406_000, "status": 200, "error": "", "duration_ms": 0},
+         "duration_ms": 0, "reply": ""},
+        {"timestamp": 1_700_000_006_000, "status": 503, "error": "", "duration_ms": 0, "reply": ""},
+        {"timestamp": 1_700_000_406_000, "status": 200, "error": "", "duration_ms": 0, "reply": ""},
     ]  # fmt: skip
     assert done == item(
         run, waiting["id"], state="delivered", tries=3, last_status=200, attempts=attempts,
@@ -333,7 +335,10 @@ async def test_a_running_call_that_failed_is_superseded_by_the_end(scene: Scene)
     assert running == item(
         run, running["id"], kind="running", state="superseded", tries=1, last_status=500,
         last_error="the run has ended", next_at=running["next_at"], ended_at=1_700_000_001,
-        attempts=[{"timestamp": 1_700_000_000_000, "status": 500, "error": "", "duration_ms": 0}],
+        attempts=[
+            {"timestamp": 1_700_000_000_000, "status": 500, "error": "", "duration_ms": 0,
+             "reply": ""},
+        ],
     )  # fmt: skip
     await scene.tried(2)
     scene.clock.advance(DAY)

@@ -11,6 +11,8 @@ TAGS: dict[str, str] = {
     "Schedules": "When a task starts by itself, and what came of it.",
     "Results": "The rows of a run, page by page or as a file.",
     "Account": "The caller's account, its keys and its deliveries.",
+    "Webhooks": "Endpoints that are told of runs and alerts as they happen, signed.",
+    "Alerts": "Rules that look at each run that has ended, and what they found.",
     "Files": "Downloads by temporary link; no key is needed.",
     "Operator": "For the owner of this server: accounts, balances and runners.",
     "Health": "For load balancers and monitors.",

@@ -16,6 +16,7 @@ class TryItem(Answer):
     status: Annotated[int, Field(description="HTTP status, 0 when no answer came")]
     error: Annotated[str, Field(description="why there was no answer, else empty")]
     duration_ms: int
+    reply: Annotated[str, Field(description="how the body of the answer began")]
 
 
 TryItems = list[TryItem]
@@ -24,7 +25,9 @@ TryItems = list[TryItem]
 class DeliveryItem(Answer):
     id: Annotated[str, Field(description="the `webhook-id` of every try")]
     run_slug: str
-    kind: Annotated[str, Field(description="running or terminal")]
+    kind: Annotated[str, Field(description="running, terminal or alert")]
+    webhook: Annotated[str, Field(description="id of the webhook, empty for a callback URL")]
+    event: Annotated[str, Field(description="what a webhook or mail tells, empty for callbacks")]
     url: str
     receiver: Annotated[str, Field(description="scheme://host:port")]
     state: Annotated[str, Field(description="pending, delivered, failed or superseded")]
@@ -35,6 +38,10 @@ class DeliveryItem(Answer):
     created_at: Moment
     ended_at: Moment
     attempts: Annotated[TryItems, Field(description="the latest 50 tries, oldest first")]
+
+
+class DeliveryDetail(DeliveryItem):
+    body: Annotated[str, Field(description="what is sent, letter for letter")]
 
 
 DeliveryItems = list[DeliveryItem]

@@ -33,6 +33,7 @@ class DeliveryList(Wire):
     page_size: PageSize20 = 20
     state: WireText = Field("", description=f"one of {', '.join(STATES)}; empty = all")
     host: WireText = Field("", description="host of the URL, with or without :port; empty = all")
+    webhook: WireText = Field("", description="id of a webhook; empty = all")
 
 
 class ReceiverRef(Wire):
@@ -69,6 +70,18 @@ class CallbackOperations:
                 fields=DeliveryList,
                 handler=self.page,
                 answer=answers.DeliveryPage,
+            ),
+            Operation(
+                "GET",
+                "/api/fyke/deliveries/{id}",
+                id="getDelivery",
+                tag="Account",
+                summary="One delivery with what was sent, and how each answer began",
+                fields=DeliveryRef,
+                handler=self.get,
+                answer=answers.DeliveryDetail,
+                errors=(UNKNOWN_PATH,),
+                path_fields=("id",),
             ),
             Operation(
                 "POST",
@@ -116,7 +129,7 @@ class CallbackOperations:
     async def page(self, call: Call, wanted: DeliveryList) -> bytes:
         count, found = await self.callbacks.page(
             call.caller,
-            DeliveryFilter(_state(wanted.state), wanted.host.strip()),
+            DeliveryFilter(_state(wanted.state), wanted.host.strip(), wanted.webhook.strip()),
             offset=(wanted.page_index - 1) * wanted.page_size,
             limit=wanted.page_size,
         )
@@ -128,6 +141,10 @@ class CallbackOperations:
                 "page_size": wanted.page_size,
             }
         )
+
+    async def get(self, call: Call, wanted: DeliveryRef) -> bytes:
+        found = await self.callbacks.get(call.caller, wanted.id)
+        return encode(_delivery(found) | {"body": found.delivery.payload})
 
     async def replay(self, call: Call, wanted: DeliveryRef) -> bytes:
         return encode(_delivery(await self.callbacks.replay(call.caller, wanted.id)))
@@ -153,6 +170,8 @@ def _delivery(logged: LoggedDelivery) -> dict[str, Any]:
         "id": delivery.id,
         "run_slug": delivery.run_id,
         "kind": delivery.kind.value,
+        "webhook": delivery.endpoint_id,
+        "event": delivery.event,
         "url": delivery.url,
         "receiver": delivery.receiver,
         "state": delivery.state.value,
@@ -172,6 +191,7 @@ def _try(tried: Try) -> dict[str, Any]:
         "status": tried.status,
         "error": tried.error,
         "duration_ms": tried.duration_ms,
+        "reply": tried.reply,
     }
 
 

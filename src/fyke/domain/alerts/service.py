@@ -6,6 +6,8 @@ import builtins
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.alerts.model import MOST_RULES, UNREAD_MOST, Alert, AlertFilter, Rule, RuleKind
@@ -89,6 +91,7 @@ class Alerts:
             blank = _blank(rule_id, caller, tx.now)
             rule = checked(tx, caller, wanted, blank, mails=self.mails)
             tx.alerts.add_rule(rule)
+            record(tx, caller, Act.RULE_ADDED, rule.name, rule.kind.value)
             return _view(tx, rule)
 
         return await self._storage.write(work)
@@ -106,6 +109,7 @@ class Alerts:
             blank = replace(before, since=since, updated_at=tx.now)
             after = checked(tx, caller, wanted, blank, mails=self.mails)
             tx.alerts.save_rule(after)
+            record(tx, caller, Act.RULE_CHANGED, after.name, after.kind.value)
             return _view(tx, after)
 
         return await self._storage.write(work)
@@ -115,7 +119,9 @@ class Alerts:
         require_editor(caller, "Removing alert rules")
 
         def work(tx: Transaction) -> None:
-            tx.alerts.delete_rule(own_rule(tx, caller, rule_id, lock=True).id)
+            rule = own_rule(tx, caller, rule_id, lock=True)
+            tx.alerts.delete_rule(rule.id)
+            record(tx, caller, Act.RULE_REMOVED, rule.name, rule.kind.value)
 
         await self._storage.write(work)
 

@@ -15,9 +15,11 @@ from fyke.domain.callbacks.model import (
     Try,
 )
 from fyke.domain.callbacks.receivers import DISABLED, enabled
+from fyke.domain.callbacks.record import redirect
 from fyke.domain.callbacks.url import receiver_of
 from fyke.domain.contracts import OUTBOX, Storage, Transaction
 from fyke.domain.results.access import own_run
+from fyke.domain.webhooks.model import Endpoint
 from fyke.errors import DeliveryNotFound, NotFound, Refused
 
 
@@ -54,11 +56,23 @@ class Callbacks:
 
         return await self._storage.read(work)
 
+    async def get(self, caller: Caller, delivery_id: str) -> LoggedDelivery:
+        """Raises ``DeliveryNotFound``."""
+
+        def work(tx: Transaction) -> LoggedDelivery:
+            found = tx.outbox.get(delivery_id)
+            if found is None or found.account_id != caller.account_id:
+                raise DeliveryNotFound
+            return _logged(tx, [found])[0]
+
+        return await self._storage.read(work)
+
     async def replay(self, caller: Caller, delivery_id: str) -> LoggedDelivery:
         """Send it again, under the same id and with a schedule of its own.
 
-        Raises ``DeliveryNotFound``, and ``Refused`` while it is being sent, for a receiver that is
-        switched off, and for a running call of a run that has ended.
+        To a webhook it goes at the address that this has now. Raises ``DeliveryNotFound``, and
+        ``Refused`` while it is being sent, for a receiver or a webhook that is switched off or
+        gone, and for a running call of a run that has ended.
         """
         require_editor(caller, "Replaying callbacks")
 
@@ -66,9 +80,13 @@ class Callbacks:
             found = tx.outbox.lock(delivery_id)
             if found is None or found.account_id != caller.account_id:
                 raise DeliveryNotFound
-            _check_replay(tx, found)
+            endpoint = _endpoint(tx, found)
+            _check_replay(tx, found, endpoint.url if endpoint else found.url)
             again = replace(found, state=DeliveryState.PENDING, tries=0, next_at=tx.now, ended_at=0)
             tx.outbox.save(again)
+            if endpoint is not None and endpoint.url != found.url:
+                redirect(tx, endpoint.id, endpoint.url)
+                again = tx.outbox.get(again.id) or again
             tx.ring(OUTBOX)
             return _logged(tx, [again])[0]
 
@@ -96,17 +114,31 @@ class Callbacks:
         return await self._storage.write(work)
 
 
-def _check_replay(tx: Transaction, found: Delivery) -> None:
+def _endpoint(tx: Transaction, found: Delivery) -> Endpoint | None:
+    """The webhook that it is for, None for a callback or a mail. Raises ``Refused``."""
+    if not found.endpoint_id:
+        return None
+    endpoint = tx.webhooks.get(found.endpoint_id)
+    if endpoint is None:
+        raise Refused("The webhook that this was for has been removed")
+    if not endpoint.enabled:
+        raise Refused(f"The webhook {endpoint.name!r} is switched off; switch it on to send again")
+    return endpoint
+
+
+def _check_replay(tx: Transaction, found: Delivery, url: str) -> None:
     if found.claimed_until > tx.now and found.state is DeliveryState.PENDING:
         raise Refused("The callback is being sent at this moment; look again in a few seconds")
-    if found.kind is DeliveryKind.RUNNING and tx.outbox.has_terminal(found.run_id):
+    running = found.kind is DeliveryKind.RUNNING
+    if running and tx.outbox.has_terminal(found.run_id, found.endpoint_id):
         raise Refused(
             "This callback tells that the run is running, and the run has ended; "
             "replay the callback that tells of the end"
         )
-    receiver = tx.receivers.get(found.account_id, found.receiver)
+    name = receiver_of(url)
+    receiver = tx.receivers.get(found.account_id, name)
     if receiver is not None and receiver.disabled_at:
-        raise Refused(f"{found.receiver}: {DISABLED}")
+        raise Refused(f"{name}: {DISABLED}")
 
 
 def _logged(tx: Transaction, found: list[Delivery]) -> list[LoggedDelivery]:

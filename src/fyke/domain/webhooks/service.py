@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.callbacks.model import Receiver
@@ -117,6 +119,7 @@ class Webhooks:
                 updated_at=tx.now,
             )
             tx.webhooks.add(endpoint)
+            record(tx, caller, Act.WEBHOOK_ADDED, endpoint.name, endpoint.url)
             return endpoint
 
         endpoint = await self._storage.write(work)
@@ -143,6 +146,7 @@ class Webhooks:
                 updated_at=tx.now,
             )
             tx.webhooks.save(after)
+            record(tx, caller, Act.WEBHOOK_CHANGED, after.name, after.url)
             if not after.enabled:
                 tx.outbox.fail_pending_of(after.id, ENDPOINT_OFF, tx.now)
             elif after.url != before.url:
@@ -170,6 +174,7 @@ class Webhooks:
                 updated_at=tx.now,
             )
             tx.webhooks.save(after)
+            record(tx, caller, Act.WEBHOOK_SECRET, after.name)
             return after
 
         endpoint = await self._storage.write(work)
@@ -187,6 +192,7 @@ class Webhooks:
                 raise InvalidRequest(f"confirm: type the name of the webhook, {endpoint.name!r}")
             tx.outbox.fail_pending_of(endpoint.id, ENDPOINT_OFF, tx.now)
             tx.webhooks.delete(endpoint.id)
+            record(tx, caller, Act.WEBHOOK_REMOVED, endpoint.name)
 
         await self._storage.write(work)
 
