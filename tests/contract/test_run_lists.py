@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from fyke.domain.contracts import Transaction
 from fyke.domain.runs.model import Origin, Outcome, Run, RunState
@@ -196,3 +197,38 @@ async def test_workers_in_use_come_with_the_last_one_first(state: State) -> None
     last = {w: max(r.created_at for r in ordered[:50] if r.worker_id == w) for w in workers}
     assert found == sorted(workers, key=lambda w: (-last[w], w)) and set(found) == set(expected)
     assert await state.read(lambda tx: tx.run_lists.recent_workers(owner, 0)) == []
+
+
+async def test_no_walk_reads_a_whole_table(state: State) -> None:
+    """Each kind of question has an index in the wanted order, and takes it."""
+    owner, workers, _ = await fill(state)
+    plans = {
+        "ix_runs_account_id_state_created_at_id": RunSearch(states=(RunState.FAILED,)),
+        "ix_runs_account_id_worker_id_created_at_id": RunSearch(worker_id=workers[0]),
+        "ix_runs_of_task": RunSearch(task_id="task-a"),
+        "ix_runs_with_error": RunSearch(error="x", worker_id=workers[0]),
+        "ix_runs_account_id_created_at_id_and_facts": RunSearch(
+            version="1.0.0", outcomes=(Outcome.TIMEOUT,), worker_id=workers[0], run_id="01"
+        ),
+    }
+    place = Place(records.START + 20, "01")
+    with state.storage.engine.connect() as connection:
+        if connection.dialect.name != "sqlite":
+            connection.exec_driver_sql("SET enable_seqscan = off")  # so small a table tempts it
+            connection.exec_driver_sql("SET enable_bitmapscan = off")
+        for index, search in plans.items():
+            for start in (None, place):
+                query = run_lists._Query(connection, owner, search, start, newer=False)
+                statement = query.places(query.ways(), None)
+                explain = (
+                    "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
+                )
+                found = connection.execute(text(explain + statement), query.values | {"most": 5})
+                told = " ".join(str(value) for row in found for value in row)
+                if connection.dialect.name == "sqlite":
+                    assert f"INDEX {index}" in told, told
+                    assert "TEMP B-TREE" not in told and "SCAN runs" not in told, told
+                else:
+                    assert "Seq Scan" not in told, (
+                        told
+                    )  # which index it takes is for its figures to say

@@ -87,9 +87,9 @@ class Downloads:
         if request.method == "HEAD":
             return Response(headers=headers, media_type=wanted.content_type)
         if part is None:
-            return _Stream(self._all(wanted, file), 200, headers, wanted.content_type)
+            return Stream(self._all(wanted, file), 200, headers, wanted.content_type)
         headers["content-range"] = f"bytes {begin}-{end - 1}/{file.size}"
-        return _Stream(self._spool.read(file, *part), 206, headers, wanted.content_type)
+        return Stream(self._spool.read(file, *part), 206, headers, wanted.content_type)
 
     async def _all(self, wanted: Download, file: SpoolFile) -> AsyncGenerator[bytes, None]:
         """The file as far as it could be kept, the rest as it is made once more."""
@@ -112,8 +112,8 @@ class Downloads:
         headers = _headers(wanted, ranges=False)
         if request.method == "HEAD":
             return Response(headers=headers, media_type=wanted.content_type)
-        body = await _begun(await wanted.make())
-        return _Stream(body, 200, headers, wanted.content_type)
+        body = await begun(await wanted.make())
+        return Stream(body, 200, headers, wanted.content_type)
 
 
 def _headers(wanted: Download, *, ranges: bool) -> dict[str, str]:
@@ -124,7 +124,7 @@ def _headers(wanted: Download, *, ranges: bool) -> dict[str, str]:
     }
 
 
-class _Stream(StreamingResponse):
+class Stream(StreamingResponse):
     """A stream whose source is closed whatever becomes of the client."""
 
     def __init__(
@@ -138,7 +138,7 @@ class _Stream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _begun(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+async def begun(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     """``body`` with its first piece made already, so that what fails early fails as an error."""
     first = await anext(body, b"")
 

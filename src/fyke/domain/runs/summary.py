@@ -68,9 +68,9 @@ def _in_order(custom: Mapping[str, Any], titles: Mapping[str, str]) -> Iterable[
 
 def _value(value: object) -> str:
     """What ``value`` says, empty when it says nothing."""
+    if value is None or value in ("", [], {}):
+        return ""
     match value:
-        case None | "" | [] | {}:
-            return ""
         case bool():
             return "yes" if value else "no"
         case list():

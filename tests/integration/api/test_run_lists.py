@@ -1,0 +1,225 @@
+"""The list of runs over all of history, and acts on many runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from fyke.api.documents import envelope_of
+from fyke.api.envelope import V1
+from fyke.api.own import run_list_answers as answers
+from fyke.domain.runs.model import Outcome
+from support.api import Api, fails, start_body
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+
+RUNS = "/api/fyke/runs"
+BULK = "/api/fyke/runs/bulk"
+NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
+
+
+def reads_as(model: Any, answer: Any) -> Any:
+    assert answer.status_code == 200, answer.text
+    envelope_of(model, V1).model_validate_json(answer.content, strict=True)
+    return answer.json()["data"]
+
+
+async def started(house: House, api: Api, worker: Any, number: int = 1) -> list[str]:
+    """Ids of new runs, oldest first."""
+    made = []
+    for _ in range(number):
+        made.append((await api.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"])
+    return made
+
+
+async def listed(api: Api, **query: Any) -> dict[str, Any]:
+    found: dict[str, Any] = reads_as(answers.RunPage, await api.get(RUNS, params=query))
+    return found
+
+
+def slugs(page: dict[str, Any]) -> list[str]:
+    return [item["slug"] for item in page["list"]]
+
+
+async def test_a_run_is_listed_with_its_figures_and_parameters(house: House, api: Api) -> None:
+    worker = await house.publish()
+    [slug] = await started(house, api, worker)
+    leases = await house.begin()
+    await house.push(leases[0], [{"n": 1}, {"n": 2}])
+    [item] = (await listed(api))["list"]
+    assert (item["slug"], item["worker"], item["version"]) == (slug, "owner/reader", "v1.0.1")
+    assert (item["state"], item["results"], item["finished_at"]) == ("running", 2, 0)
+    assert item["parameters"] == "urls: https://a.example (+1)"
+    for lease in leases:
+        await house.end(lease, Outcome.TIMEOUT, "Timeout: too slow")
+    [item] = (await listed(api))["list"]
+    assert (item["state"], item["outcome"], item["error"]) == (
+        "failed", "timeout", "Timeout: too slow",
+    )  # fmt: skip
+    assert item["traffic"] == 4096 and item["duration"] >= 0
+    other = await api.get(RUNS, key=house.other_key)
+    assert other.json()["data"]["list"] == []
+
+
+async def test_every_filter_is_answered_by_the_server(house: House, api: Api) -> None:
+    reader, other = await house.publish(), await house.publish("other")
+    [failed] = await started(house, api, reader)
+    await house.carry_out([], Outcome.EXIT_CODE, "The Worker exited with code 1: KeyError 'title'")
+    [done] = await started(house, api, other)
+    await house.carry_out([{"n": 1}])
+    [waits] = await started(house, api, reader)
+    cases: list[tuple[dict[str, Any], list[str]]] = [
+        ({}, [waits, done, failed]),
+        ({"state": "failed"}, [failed]),
+        ({"state": "succeeded,ready"}, [waits, done]),
+        ({"state": "active"}, [waits]),
+        ({"outcome": "exit_code"}, [failed]),
+        ({"worker": "owner/reader"}, [waits, failed]),
+        ({"worker": reader.id, "state": "failed"}, [failed]),
+        ({"origin": "api"}, [waits, done, failed]),
+        ({"origin": "schedule"}, []),
+        ({"version": "v1.0.1", "state": "ready"}, [waits]),
+        ({"version": "v9"}, []),
+        ({"error": "keyerror"}, [failed]),
+        ({"error": "keyerror", "worker": other.id}, []),
+        ({"run": done}, [done]),
+        ({"from": "2020-01-01", "until": "2199-01-01"}, [waits, done, failed]),
+        ({"from": "2199-01-01"}, []),
+        ({"until": 1_000_000}, []),
+        ({"task": NOWHERE}, []),
+    ]
+    for query, expected in cases:
+        page = await listed(api, **query)
+        assert slugs(page) == expected, query
+        assert (page["count"], page["count_is_minimum"]) == (len(expected), False)
+        assert (page["next_cursor"], page["looked_back_to"]) == ("", 0)
+    beginning = await listed(api, run=done[:20].lower())
+    assert done in slugs(beginning)
+    assert all(slug.startswith(done[:20]) for slug in slugs(beginning))
+
+
+async def test_a_wrong_filter_says_which_and_what_to_write(api: Api) -> None:
+    answer = await api.get(RUNS, params={"state": "done", "from": "yesterday"})
+    body = fails(answer, 400, 4000, "state: there is no state 'done'", "2026-11-24")
+    assert len(body["details"]) == 2
+    fails(await api.get(RUNS, params={"cursor": "x"}), 400, 4000, "cursor: use next_cursor")
+    deep = {"page_index": 102, "page_size": 100}
+    fails(await api.get(RUNS, params=deep), 400, 4000, "page_index", "next_cursor")
+
+
+async def test_pages_by_number_and_by_cursor_are_the_same_walk(house: House, api: Api) -> None:
+    made = (await started(house, api, await house.publish(), 5))[::-1]
+    by_number = [await listed(api, page_index=n, page_size=2) for n in (1, 2, 3, 4)]
+    assert [slugs(page) for page in by_number] == [made[:2], made[2:4], made[4:], []]
+    assert {page["count"] for page in by_number} == {5}
+    walked, page = [], await listed(api, page_size=2)
+    walked.append(slugs(page))
+    newest = await started(house, api, await house.publish("later"))  # moves no page behind it
+    while page["next_cursor"]:
+        page = await listed(api, page_size=2, cursor=page["next_cursor"])
+        walked.append(slugs(page))
+    assert walked == [made[:2], made[2:4], made[4:]]
+    back = await listed(api, page_size=2, cursor=page["previous_cursor"])
+    assert slugs(back) == made[2:4]
+    first = await listed(api, page_size=3, cursor=back["previous_cursor"])
+    assert slugs(first) == [*newest, *made[:2]]
+    assert first["previous_cursor"] == ""
+
+
+async def test_the_whole_list_is_a_csv_without_formulas(house: House, api: Api) -> None:
+    worker = await house.publish()
+    failed = await started(house, api, worker, 2)
+    await house.carry_out([], Outcome.EXIT_CODE, '=cmd|"/c calc"!A1, with "quotes"')
+    answer = await api.get(f"{RUNS}/export", params={"state": "failed"})
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert 'filename="runs.csv"' in answer.headers["content-disposition"]
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["run"] for row in rows] == failed[::-1]
+    assert rows[0]["error"] == '\'=cmd|"/c calc"!A1, with "quotes"'
+    assert rows[0]["state"] == "failed" and rows[0]["created_at"].endswith("+00:00")
+    fails(await api.get(f"{RUNS}/export", params={"state": "x"}), 400, 4000, "state")
+
+
+# --- many at once --------------------------------------------------------------------------
+
+
+async def act(api: Api, action: str, **body: Any) -> dict[str, Any]:
+    answer = await api.post(BULK, {"action": action, **body})
+    found: dict[str, Any] = reads_as(answers.BulkDone, answer)
+    return found
+
+
+async def test_each_run_has_an_answer_of_its_own(house: House, api: Api) -> None:
+    worker = await house.publish()
+    [done] = await started(house, api, worker)
+    await house.carry_out([{"n": 1}])
+    first, second = await started(house, api, worker, 2)
+    found = await act(api, "abort", runs=[first, done, NOWHERE, second, first])
+    assert [(i["slug"], i["code"]) for i in found["list"]] == [
+        (first, 0), (done, 70002), (NOWHERE, 70001), (second, 0),
+    ]  # fmt: skip
+    assert (found["done"], found["more"]) == (2, False)
+    assert "already succeeded" in found["list"][1]["message"]
+    [waits] = await started(house, api, worker)
+    found = await act(api, "delete", runs=[waits, done, first])
+    assert [i["code"] for i in found["list"]] == [4000, 0, 0]
+    assert found["list"][0]["message"] == "Only a finished run can be deleted; abort it first"
+    assert slugs(await listed(api)) == [waits, second]
+
+
+async def test_runs_are_rerun_once_for_one_key(house: House, api: Api) -> None:
+    made = await started(house, api, await house.publish(), 2)
+    body = {"action": "rerun", "runs": made}
+    headers = {"idempotency-key": "twice"}
+    first = await api.post(BULK, body, headers=headers)
+    again = await api.post(BULK, body, headers=headers)
+    assert first.json() == again.json()
+    new = [item["run_slug"] for item in first.json()["data"]["list"]]
+    assert slugs(await listed(api)) == [*new[::-1], *made[::-1]]
+    third = await act(api, "rerun", runs=made)
+    assert third["done"] == 2 and len(slugs(await listed(api))) == 6
+
+
+async def test_all_that_match_are_meant_and_nothing_else(house: House, api: Api) -> None:
+    worker = await house.publish()
+    failed = await started(house, api, worker, 3)
+    await house.carry_out([], Outcome.EXIT_CODE, "The Worker exited with code 1")
+    waits = await started(house, api, worker, 2)
+    found = await act(api, "abort", all_matching=True, worker=worker.id)
+    assert [i["slug"] for i in found["list"]] == waits and found["done"] == 2
+    assert (await act(api, "abort", all_matching=True, state="failed"))["list"] == []
+    found = await act(api, "delete", all_matching=True, error="code 1")
+    assert [i["slug"] for i in found["list"]] == failed
+    assert slugs(await listed(api)) == waits[::-1]
+
+
+async def test_more_than_the_limit_is_said_and_left(
+    house: House, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fyke.domain.runs.bulk.MOST_MATCHED", 2)
+    made = await started(house, api, await house.publish(), 3)
+    found = await act(api, "abort", all_matching=True)
+    assert [i["slug"] for i in found["list"]] == made[1:] and found["more"]
+    assert not (await act(api, "abort", all_matching=True))["more"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "action is required"),
+        ({"action": "explode"}, "action must be one of abort, rerun, delete"),
+        ({"action": "abort"}, "runs: name at least one run"),
+        (
+            {"action": "abort", "runs": [NOWHERE[:-3] + f"{n:03d}" for n in range(101)]},
+            "at most 100",
+        ),
+        ({"action": "abort", "runs": [NOWHERE], "all_matching": True}, "not both"),
+        ({"action": "abort", "all_matching": True, "state": "x"}, "state: there is no state"),
+    ],
+)
+async def test_a_bad_request_changes_nothing(api: Api, body: dict[str, Any], words: str) -> None:
+    fails(await api.post(BULK, body), 400, 4000, words)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fyke.domain.runs.summary import (
+    MOST_CHARS,
+    MOST_INPUT_CHARS,
+    summarise,
+    summary_of_start,
+    summary_of_text,
+)
+
+TITLES = {"urls": "Pages", "depth": "", "deep": "Follow links"}
+
+
+@pytest.mark.parametrize(
+    ("custom", "expected"),
+    [
+        ({}, ""),
+        ({"urls": [{"url": "https://a.example"}]}, "Pages: https://a.example"),
+        ({"depth": 3, "urls": ["https://a", "b", "c"]}, "Pages: https://a (+2); depth: 3"),
+        ({"other": "x", "deep": True, "depth": 1.5}, "depth: 1.5; Follow links: yes; other: x"),
+        ({"deep": False, "urls": [], "depth": None, "x": "", "y": {}}, "Follow links: no"),
+        ({"x": {"city": "Rome", "n": 2}}, "x: city=Rome (+1)"),
+        ({"x": {"a": {"b": 1}}}, "x: a={\u2026}"),
+        ({"x": [[], 2]}, "x: empty (+1)"),
+        ({"x": "two\nlines\tand\x1b[31m colour"}, "x: two lines and [31m colour"),
+        ({"x": 10**5000}, "x: a very large number"),
+        ({"x": "<script>alert(1)</script>"}, "x: <script>alert(1)</script>"),
+    ],
+)
+def test_an_input_becomes_one_line(custom: dict[str, Any], expected: str) -> None:
+    assert summarise(custom, TITLES) == expected
+
+
+def test_a_long_input_is_cut() -> None:
+    long = summarise({f"field{n}": "v" * 500 for n in range(900)}, {})
+    assert len(long) == MOST_CHARS and long.startswith("field0: vvv") and long.endswith("\u2026")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=6), st.dictionaries(st.text(), st.text()))
+def test_whatever_the_input_is_the_line_is_one_and_short(
+    custom: dict[str, Any], titles: dict[str, str]
+) -> None:
+    line = summarise(custom, titles)
+    assert len(line) <= MOST_CHARS
+    assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in line)
+
+
+def test_stored_inputs_are_read_as_far_as_they_are_short() -> None:
+    assert summary_of_text('{"n": 1}') == "n: 1"
+    assert summary_of_text("") == summary_of_text("[1]") == summary_of_text("{broken") == ""
+    large = json.dumps({"n": "x" * MOST_INPUT_CHARS * 20})
+    assert summary_of_text(large) == summary_of_start(large) == "input of 1.3 MB"
+    started = '{"parameters": {"system": {}, "custom": {"n": 1}}}'
+    assert summary_of_start(started) == "n: 1"
+    for broken in ("{", "[]", '{"parameters": 1}', '{"parameters": {"custom": 1}}'):
+        assert summary_of_start(broken) == ""
