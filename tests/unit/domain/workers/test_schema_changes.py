@@ -1,0 +1,77 @@
+"""What changed between two schemas, field by field."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fyke.domain.workers.schema_changes import ChangeKind, SchemaChange, Side, schema_changes
+
+
+def inputs(*fields: dict[str, Any]) -> str:
+    return json.dumps({"properties": list(fields)})
+
+
+def between(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[SchemaChange]:
+    return list(schema_changes((inputs(*before), ""), (inputs(*after), "")))
+
+
+BASE = {"name": "n", "type": "string", "editor": "input"}
+
+
+@pytest.mark.parametrize(
+    ("after", "text", "breaking"),
+    [
+        ({"type": "integer"}, "Input field n changed its type from string to integer", True),
+        ({"required": True}, "Input field n is required now", True),
+        ({"default": "a"}, 'Input field n changed its default from nothing to "a"', False),
+        ({"editor": "textarea"}, "Input field n changed its editor from input to textarea", False),
+        ({"options": [1]}, "Input field n has other options to choose from", True),
+        ({"description": "other words"}, None, False),
+    ],
+)
+def test_a_changed_field_is_said_in_words(
+    after: dict[str, Any], text: str | None, breaking: bool
+) -> None:
+    found = between([BASE], [BASE | after])
+    assert [change.text for change in found] == ([text] if text else [])
+    assert any(change.breaking for change in found) == breaking
+
+
+def test_fields_come_and_go() -> None:
+    found = between([BASE], [{"name": "m", "type": "array", "required": True}])
+    assert [(c.kind, c.field, c.breaking) for c in found] == [
+        (ChangeKind.REMOVED, "n", True),
+        (ChangeKind.ADDED, "m", True),
+    ]
+    assert found[1].text == "Input field m was added (array, required)"
+    assert not between([], [BASE])[0].breaking
+    assert [c.kind for c in between([BASE | {"required": True}], [BASE])] == [
+        ChangeKind.NOW_OPTIONAL
+    ]
+
+
+def test_columns_are_compared_too() -> None:
+    before = json.dumps([{"name": "a", "type": "string"}, {"name": "b", "type": "string"}])
+    after = json.dumps([{"name": "a", "type": "number"}, {"name": "c", "type": "string"}])
+    found = schema_changes(("", before), ("", after))
+    assert {c.side for c in found} == {Side.OUTPUT}
+    assert [(c.kind, c.field, c.breaking) for c in found] == [
+        (ChangeKind.REMOVED, "b", True),
+        (ChangeKind.TYPE, "a", True),
+        (ChangeKind.ADDED, "c", False),
+    ]
+
+
+@pytest.mark.parametrize("broken", ["{", "[]", '{"properties": 3}', '{"properties": [1, {}]}'])
+def test_a_broken_schema_counts_as_one_without_fields(broken: str) -> None:
+    assert schema_changes((broken, "{"), (broken, "nonsense")) == ()
+    [change] = schema_changes((broken, ""), (inputs(BASE), ""))
+    assert change.kind is ChangeKind.ADDED
+
+
+def test_a_long_default_is_shortened() -> None:
+    [change] = between([BASE], [BASE | {"default": "x" * 500}])
+    assert len(change.after) == 80
