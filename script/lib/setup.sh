@@ -33,6 +33,20 @@ and then run this again."
   DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# want_packages WHAT-FOR COMMAND=PACKAGE...: the same, but go on without them where that asks somebody.
+want_packages() {
+  local use=$1 item
+  shift
+  for item in "$@"; do
+    "have_${item%%=*}" && continue
+    if [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
+      (need_packages "$item") || say "Going on without ${item#*=}, which is needed $use."
+    else
+      say "The package ${item#*=} is missing, which is needed $use. All else works without it."
+    fi
+  done
+}
+
 have_bwrap() { command -v bwrap >/dev/null; }
 have_python() { [[ -x $python ]] && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; }
 have_venv() { [[ -x $python ]] && "$python" -c 'import ensurepip' 2>/dev/null; }

@@ -90,7 +90,7 @@ def _machine(settings: Settings) -> Iterator[Line]:
     yield _folder(settings.home)
     yield _disk(settings.home)
     yield _uv()
-    yield _program("git", "only needed to work on Fyke itself")
+    yield _program("git", "only needed to import Workers from repositories")
     yield _program("node", "only needed for Workers in Node.js")
 
 

@@ -1,0 +1,262 @@
+"""Review: whoever runs the installation looks at a version before everybody may run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record, record_for
+from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.rights import require_editor, require_operator
+from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.review.model import Submission, SubmissionState
+from fyke.domain.review.submitting import share, take_back
+from fyke.domain.runs.model import Origin, Run, RunState
+from fyke.domain.runs.service import StartRequest
+from fyke.domain.workers.lookup import find_own_worker, find_version
+from fyke.domain.workers.model import Finding, Version, VersionState, Worker
+from fyke.domain.workers.publication import make_private
+from fyke.errors import Conflict, InvalidFields, NotFound, VersionUnavailable
+from fyke.kit.ids import is_ulid
+
+MAX_NOTE = 2000
+_PUBLISHING = "Publishing for everybody"
+_REVIEWING = "Reviewing"
+
+
+class Starter(Protocol):
+    """What a review needs of the runs service."""
+
+    async def start(self, caller: Caller, request: StartRequest) -> Run: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionView:
+    """A submission with what it is about. ``base`` is the version that others have now."""
+
+    submission: Submission
+    worker: Worker
+    version: Version
+    base: Version | None
+    findings: tuple[Finding, ...]
+    sample_state: RunState | None  # of the reviewer's last run of it
+
+
+class DecidedAlready(Conflict):
+    """Somebody else decided first; ``submission`` says who and when."""
+
+    key = "decided_already"
+
+    def __init__(self, submission: Submission) -> None:
+        super().__init__(
+            f"version {submission.version} is not waiting any more: it was "
+            f"{submission.state.value.replace('_', ' ')}"
+            + (f" by {submission.decided_by}" if submission.decided_by else "")
+        )
+        self.submission = submission
+
+
+class Reviews:
+    """Asking for a review, and deciding. ``required`` is the rule of the installation."""
+
+    def __init__(self, storage: Storage, runs: Starter, *, required: bool = True) -> None:
+        self._storage = storage
+        self._runs = runs
+        self._required = required
+
+    def needed_by(self, caller: Caller) -> bool:
+        """Whether others get a version of this caller only after a review."""
+        return self._required and not caller.operator
+
+    # --- the account's side ----------------------------------------------------------------
+
+    async def share(
+        self, caller: Caller, ref: str, number: str = "", note: str = ""
+    ) -> Submission | None:
+        """Let everybody see and run a version of the caller's worker, the newest for ``""``.
+
+        Returns what waits for a review; None when it is done. Raises ``Forbidden``,
+        ``WorkerNotFound``, ``VersionUnavailable``, ``InvalidFields``.
+        """
+        require_editor(caller, _PUBLISHING)
+        _check_note("note", note)
+
+        def work(tx: Transaction) -> Submission | None:
+            worker = find_own_worker(tx, caller, ref, "publish it for everybody")
+            version = find_version(tx, caller, worker.id, number)
+            if version.state is VersionState.DRAFT:
+                raise VersionUnavailable(
+                    f"Worker version unavailable: {version.number} is a draft; publish it first"
+                )
+            asked = share(tx, worker, version, required=self.needed_by(caller), note=note.strip())
+            record(tx, caller, Act.PUBLISHED, worker.path, f"{version.number} for everybody")
+            return asked
+
+        return await self._storage.write(work)
+
+    async def unshare(self, caller: Caller, ref: str) -> None:
+        """Let only the own account see and run the worker; what waits of it is taken back."""
+        require_editor(caller, _PUBLISHING)
+
+        def work(tx: Transaction) -> None:
+            worker = find_own_worker(tx, caller, ref, "make it private")
+            make_private(tx, worker)
+            record(tx, caller, Act.WORKER_CHANGED, worker.path, "private")
+
+        await self._storage.write(work)
+
+    async def take_back(self, caller: Caller, ref: str) -> None:
+        """Ask for no review any more. Raises ``NotFound`` when nothing of the worker waits."""
+        require_editor(caller, _PUBLISHING)
+
+        def work(tx: Transaction) -> None:
+            worker = find_own_worker(tx, caller, ref, "take its submission back")
+            if not take_back(tx, worker.id, SubmissionState.TAKEN_BACK):
+                raise NotFound("Nothing of this worker waits for a review")
+
+        await self._storage.write(work)
+
+    async def of_worker(self, caller: Caller, ref: str, limit: int = 50) -> list[Submission]:
+        """What became of the versions of the caller's worker, newest first."""
+
+        def work(tx: Transaction) -> list[Submission]:
+            worker = find_own_worker(tx, caller, ref, "see its reviews")
+            return tx.submissions.of_worker(worker.id, limit)
+
+        return await self._storage.read(work)
+
+    # --- the reviewer's side ---------------------------------------------------------------
+
+    async def page(
+        self, caller: Caller, *, waiting: bool, offset: int, limit: int
+    ) -> tuple[int, list[SubmissionView]]:
+        """Total count and one page: what waits, oldest first, or what no longer does."""
+        require_operator(caller, _REVIEWING)
+        states = [s for s in SubmissionState if (s is SubmissionState.WAITING) == waiting]
+
+        def work(tx: Transaction) -> tuple[int, list[SubmissionView]]:
+            count, found = tx.submissions.page(states, offset=offset, limit=limit)
+            views = [_view(tx, each) for each in found]
+            return count, [view for view in views if view is not None]
+
+        return await self._storage.read(work)
+
+    async def waiting(self, caller: Caller) -> int:
+        """How many submissions wait; 0 for whoever does not decide about them."""
+        if not caller.operator:
+            return 0
+        count, _ = await self._storage.read(
+            lambda tx: tx.submissions.page([SubmissionState.WAITING], offset=0, limit=1)
+        )
+        return count
+
+    async def get(self, caller: Caller, submission_id: str) -> SubmissionView:
+        """For the reviewer and the account it is of. Raises ``NotFound``."""
+        return await self._storage.read(lambda tx: _seen(tx, caller, submission_id))
+
+    async def approve(self, caller: Caller, submission_id: str, reply: str = "") -> Submission:
+        """Let everybody see and run it. Raises ``DecidedAlready``, ``NotFound``, ``Forbidden``,
+        and ``VersionUnavailable`` when it was withdrawn in the meantime.
+        """
+
+        def publish(tx: Transaction, view: SubmissionView) -> None:
+            if view.version.state is VersionState.WITHDRAWN or view.worker.deleted_at:
+                raise VersionUnavailable(
+                    f"Worker version unavailable: {view.version.number} was withdrawn by its owner"
+                )
+            tx.workers.approve(view.worker.id, view.version.number)
+            tx.workers.update(view.worker.id, view.worker.page, public=True)
+
+        return await self._decide(caller, submission_id, SubmissionState.APPROVED, reply, publish)
+
+    async def send_back(self, caller: Caller, submission_id: str, reply: str) -> Submission:
+        """Return it with a note, which must not be blank. Raises as ``approve`` does."""
+        if not reply.strip():
+            raise InvalidFields("reply is required: say what is to be changed")
+        return await self._decide(
+            caller, submission_id, SubmissionState.RETURNED, reply, lambda tx, view: None
+        )
+
+    async def _decide(
+        self,
+        caller: Caller,
+        submission_id: str,
+        state: SubmissionState,
+        reply: str,
+        effect: Callable[[Transaction, SubmissionView], None],
+    ) -> Submission:
+        require_operator(caller, _REVIEWING)
+        require_editor(caller, _REVIEWING)
+        _check_note("reply", reply)
+
+        def work(tx: Transaction) -> Submission:
+            view = _seen(tx, caller, submission_id)
+            ended = replace(
+                view.submission,
+                state=state,
+                reply=reply.strip(),
+                decided_at=tx.now,
+                decided_by=caller.user_name or caller.account_name,
+            )
+            if not tx.submissions.end(ended):
+                raise DecidedAlready(_seen(tx, caller, submission_id).submission)
+            effect(tx, view)
+            what = f"{view.version.number} {state.value}"
+            record_for(tx, view.worker.account_id, caller, Act.REVIEWED, view.worker.path, what)
+            return ended
+
+        return await self._storage.write(work)
+
+    async def sample(self, caller: Caller, submission_id: str, input: object) -> Run:
+        """Run what waits, on the reviewer's own account. Raises as a start does."""
+        require_operator(caller, _REVIEWING)
+        view = await self.get(caller, submission_id)
+        if view.submission.state is not SubmissionState.WAITING:
+            raise DecidedAlready(view.submission)
+        return await self._runs.start(
+            caller,
+            StartRequest(
+                worker_ref=view.worker.id,
+                version=view.version.number,
+                input=input,
+                callback_url="",
+                origin=Origin.TEST,
+                also=lambda tx, run: tx.submissions.note_sample(submission_id, run.id),
+            ),
+        )
+
+
+def _seen(tx: Transaction, caller: Caller, submission_id: str) -> SubmissionView:
+    submission = tx.submissions.get(submission_id) if is_ulid(submission_id) else None
+    theirs = submission is not None and submission.account_id == caller.account_id
+    view = None if submission is None else _view(tx, submission)
+    if view is None or not (caller.operator or theirs):
+        raise NotFound("Submission does not exist")
+    return view
+
+
+def _view(tx: Transaction, submission: Submission) -> SubmissionView | None:
+    worker = tx.workers.get(submission.worker_id)
+    version = tx.workers.version(submission.worker_id, submission.version)
+    if worker is None or version is None:
+        return None
+    current = worker.latest_approved
+    base = tx.workers.version(worker.id, current) if current != version.number else None
+    facts = tx.worker_facts.of_versions(worker.id).get(version.number)
+    sample = tx.runs.get(submission.sample_run_id) if submission.sample_run_id else None
+    return SubmissionView(
+        submission=submission,
+        worker=worker,
+        version=version,
+        base=base,
+        findings=facts.findings if facts else (),
+        sample_state=sample.state if sample else None,
+    )
+
+
+def _check_note(field: str, text: str) -> None:
+    if len(text) > MAX_NOTE or "\0" in text:
+        rule = f"at most {MAX_NOTE:,} characters without NUL"
+        raise InvalidFields(f"{field} must be {rule}; shorten it")

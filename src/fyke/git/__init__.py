@@ -1,0 +1,1 @@
+"""Fetching projects with the system's git, which gets to see nothing of this machine."""

@@ -1,0 +1,114 @@
+"""Which repositories may be named: every other one is refused, with the rule and the way out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fyke.domain.uploads.model import GitSource
+from fyke.errors import InvalidRequest
+from fyke.kit.hostports import Host, parse_host
+
+MAX_URL = 2000
+MAX_REF = 200
+_SCP = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:")
+_PATH = re.compile(r"/[!-~]*")
+_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*")
+_FOLDER = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._ +@-]*(?:/[A-Za-z0-9._][A-Za-z0-9._ +@-]*)*")
+_EXAMPLE = "such as https://github.com/owner/project"
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A checked address. ``url`` is spelled as everybody reads it: one host, one port."""
+
+    host: Host
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        name = f"[{self.host}]" if ":" in str(self.host) else str(self.host)
+        return name if self.port == 443 else f"{name}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.authority}{self.path}"
+
+
+def repository(url: str) -> Repository:
+    """Read an address. Raise ``InvalidRequest``."""
+    text = url.strip()
+    if not text or len(text) > MAX_URL:
+        raise InvalidRequest(f"url is required: an https address of a repository, {_EXAMPLE}")
+    if text.lower().startswith(("ssh:", "git+ssh:")) or _SCP.match(text):
+        raise InvalidRequest(
+            "url: SSH is not taken, because it needs a key of yours; write the https address of "
+            f"the repository, {_EXAMPLE}"
+        )
+    try:
+        if not text.isprintable():
+            raise ValueError
+        parts = urlsplit(text)
+        port = 443 if parts.port is None else parts.port
+        if not port:
+            raise ValueError
+    except ValueError:
+        raise InvalidRequest(f"url is not an address; write an https address, {_EXAMPLE}") from None
+    if parts.scheme.lower() != "https":
+        raise InvalidRequest(f"url must begin with https://, {_EXAMPLE}")
+    if "@" in parts.netloc:
+        raise InvalidRequest(
+            "url must not hold a name or a token; only repositories that everybody may read are "
+            "fetched, upload a ZIP of others"
+        )
+    if parts.query or parts.fragment or "?" in text or "#" in text:
+        raise InvalidRequest("url must have no '?' and no '#'; the branch goes into its own field")
+    return Repository(_host(parts.netloc), port, _path(parts.path))
+
+
+def _host(netloc: str) -> Host:
+    name = netloc
+    if netloc.startswith("["):
+        name = netloc[: netloc.find("]") + 1]
+    elif ":" in netloc:
+        name = netloc.rpartition(":")[0]
+    try:
+        return parse_host(name)
+    except ValueError as error:
+        raise InvalidRequest(f"url: {error}; write an https address, {_EXAMPLE}") from None
+
+
+def _path(path: str) -> str:
+    steps = path.split("/")
+    if not _PATH.fullmatch(path) or path == "/" or ".." in steps or "\\" in path:
+        raise InvalidRequest(f"url must name a repository behind the host, {_EXAMPLE}")
+    return path
+
+
+def checked_ref(source: GitSource) -> str:
+    """Return the revision to ask for. Raise ``InvalidRequest``."""
+    ref = source.ref.strip()
+    if not ref:
+        return "HEAD"
+    odd = ".." in ref or "//" in ref or ref.endswith(("/", ".", ".lock")) or len(ref) > MAX_REF
+    if odd or not _REF.fullmatch(ref):
+        raise InvalidRequest(
+            "ref must be the name of a branch or a tag, or all 40 characters of a commit"
+        )
+    return ref
+
+
+def checked_folder(source: GitSource) -> str:
+    """Return the folder of the project without slashes around it. Raise ``InvalidRequest``."""
+    folder = source.folder.strip().strip("/")
+    if folder and (len(folder) > MAX_REF or not _FOLDER.fullmatch(folder) or _climbs(folder)):
+        raise InvalidRequest(
+            "folder must be the path of a folder inside the repository, such as workers/prices"
+        )
+    return folder
+
+
+def _climbs(folder: str) -> bool:
+    return any(step in (".", "..") or step.lower() == ".git" for step in folder.split("/"))

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.uploads.model import GitSource
+from fyke.errors import InvalidRequest
+from fyke.git.address import checked_folder, checked_ref, repository
+from fyke.kit.addresses import AddressRules
+
+
+def test_an_address_is_spelled_in_one_way() -> None:
+    assert repository("https://GitHub.com:443/a/b.git").url == "https://github.com/a/b.git"
+    assert repository(" https://git.example:8443/x ").url == "https://git.example:8443/x"
+    assert repository("https://[2606:4700::1]/x").url == "https://[2606:4700::1]/x"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "required"),
+        ("git@github.com:a/b.git", "SSH is not taken"),
+        ("ssh://git@github.com/a/b", "SSH is not taken"),
+        ("git+ssh://github.com/a/b", "SSH is not taken"),
+        ("http://github.com/a/b", "must begin with https://"),
+        ("git://github.com/a/b", "must begin with https://"),
+        ("file:///etc", "must begin with https://"),
+        ("ext::sh -c id", "must begin with https://"),
+        ("--upload-pack=id", "must begin with https://"),
+        ("https://ada:token@github.com/a/b", "name or a token"),
+        ("https://github.com/a/b?x=1", "no '\\?'"),
+        ("https://github.com/a/b#main", "no '\\?'"),
+        ("https://github.com", "behind the host"),
+        ("https://github.com/", "behind the host"),
+        ("https://github.com/a/../b", "behind the host"),
+        ("https://github.com:0/a", "not an address"),
+        ("https://github.com:99999/a", "not an address"),
+        ("https://github.com/a b", "behind the host"),
+        ("https://github.com/a\nb", "not an address"),
+        ("https://github.com/" + "a" * 2000, "required"),
+    ],
+)
+def test_what_is_not_taken(url: str, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        repository(url)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "localhost.",
+        "LOCALHOST",
+        "a.localhost",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::127.0.0.1]",
+        "[fd00::1]",
+        "[fe80::1%25eth0]",
+        "[64:ff9b::7f00:1]",
+        "169.254.169.254",
+        "192.0.0.192",
+        "168.63.129.16",
+        "10.0.0.1",
+        "0.0.0.0",
+        "\uff11\uff12\uff17.0.0.1",
+        "127。0。0。1",
+    ],
+)
+def test_every_spelling_of_an_inside_address_is_refused(host: str) -> None:
+    """Either no host at all, or one that the rules for addresses do not let pass."""
+    try:
+        where = repository(f"https://{host}/a/b")
+    except InvalidRequest:
+        return
+    answers = ("127.0.0.1",) if isinstance(where.host, str) else (where.host,)
+    assert AddressRules().select(where.host, answers, where.port) == []
+
+
+@pytest.mark.parametrize("ref", ["main", "v1.2", "feature/x", "a" * 40, "release-2026_01+b"])
+def test_revisions(ref: str) -> None:
+    assert checked_ref(GitSource("", f" {ref} ")) == ref
+    assert checked_ref(GitSource("")) == "HEAD"
+
+
+@pytest.mark.parametrize(
+    "ref", ["-x", "--upload-pack=id", "a..b", "a b", "a:b", "@{1}", "a~1", "a^", "x.lock", "*", "é"]
+)
+def test_revisions_that_are_none(ref: str) -> None:
+    with pytest.raises(InvalidRequest, match="branch or a tag"):
+        checked_ref(GitSource("", ref))
+
+
+def test_folders() -> None:
+    assert checked_folder(GitSource("", "", "/workers/prices/")) == "workers/prices"
+    assert checked_folder(GitSource("", "")) == ""
+    for folder in ("../x", "a/../b", ".git", "a/.GIT/b", "a//b", "a\nb", "-x", "a:b"):
+        with pytest.raises(InvalidRequest, match="folder must be"):
+            checked_folder(GitSource("", "", folder))
