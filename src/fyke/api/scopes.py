@@ -106,10 +106,10 @@ POST /api/fyke/webhooks/{id}/test
 """
 
 LISTED: dict[str, frozenset[Scope]] = {
-    **dict.fromkeys(_READING.split("\n"), _READ),
-    **dict.fromkeys(_RUNNING.split("\n"), _RUN),
-    **dict.fromkeys(_WRITING.split("\n"), _WRITE),
-    **dict.fromkeys(_MANAGING.split("\n"), _ADMIN),
+    **dict.fromkeys(_READING.strip().splitlines(), _READ),
+    **dict.fromkeys(_RUNNING.strip().splitlines(), _RUN),
+    **dict.fromkeys(_WRITING.strip().splitlines(), _WRITE),
+    **dict.fromkeys(_MANAGING.strip().splitlines(), _ADMIN),
     "POST /api/fyke/runs/bulk": _RUN | _WRITE,  # aborts, repeats and deletes
 }
 
