@@ -1,0 +1,146 @@
+"""The contract of webhook endpoints, and of what waits for one in the outbox."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.callbacks.model import (
+    Delivery,
+    DeliveryFilter,
+    DeliveryKind,
+    DeliveryState,
+    Try,
+)
+from fyke.domain.callbacks.places import free_places
+from fyke.domain.webhooks.model import WebhookEvent
+from fyke.errors import Conflict
+from support import records
+from support.alerts import an_endpoint
+
+pytestmark = pytest.mark.anyio
+State = Any
+FREE = free_places(())
+
+
+async def an_account(state: State) -> tuple[str, str]:
+    owner, worker_id = await state.write(records.seed)
+    run = await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
+    return owner, run.id
+
+
+async def test_what_was_added_comes_back(state: State) -> None:
+    owner, _ = await an_account(state)
+    other, _ = await an_account(state)
+    made = an_endpoint(owner, name="b", events=(WebhookEvent.RUN_STARTED, WebhookEvent.RUN_FAILED))
+    first = an_endpoint(owner, name="a")
+    await state.write(lambda tx: [tx.webhooks.add(one) for one in (made, first)])
+    assert await state.read(lambda tx: tx.webhooks.get(made.id)) == made
+    assert await state.write(lambda tx: tx.webhooks.lock(made.id)) == made
+    assert await state.read(lambda tx: tx.webhooks.of_account(owner)) == [first, made]
+    assert await state.read(lambda tx: tx.webhooks.of_account(other)) == []
+    assert await state.read(lambda tx: tx.webhooks.get("none")) is None
+
+
+async def test_names_are_taken_within_an_account(state: State) -> None:
+    owner, _ = await an_account(state)
+    other, _ = await an_account(state)
+    first, second = an_endpoint(owner, name="a"), an_endpoint(owner, name="b")
+    elsewhere = an_endpoint(other, name="a")
+    await state.write(lambda tx: [tx.webhooks.add(one) for one in (first, second, elsewhere)])
+    with pytest.raises(Conflict, match="name: there is a webhook named 'a' already"):
+        await state.write(lambda tx: tx.webhooks.add(an_endpoint(owner, name="a")))
+    with pytest.raises(Conflict):
+        await state.write(lambda tx: tx.webhooks.save(replace(second, name="a")))
+    changed = replace(second, name="c", url="https://b.example/", enabled=False, updated_at=7)
+    await state.write(lambda tx: tx.webhooks.save(changed))
+    assert await state.read(lambda tx: tx.webhooks.get(second.id)) == changed
+    assert await state.write(lambda tx: tx.webhooks.delete(second.id))
+    assert not await state.write(lambda tx: tx.webhooks.delete(second.id))
+
+
+async def test_only_those_that_are_on_and_asked_listen(state: State) -> None:
+    owner, _ = await an_account(state)
+    asked = an_endpoint(owner)
+    off = an_endpoint(owner, enabled=False)
+    other = an_endpoint(owner, events=(WebhookEvent.RUN_STARTED,))
+    await state.write(lambda tx: [tx.webhooks.add(one) for one in (asked, off, other)])
+    failed = WebhookEvent.RUN_FAILED
+    assert await state.read(lambda tx: tx.webhooks.listening(owner, failed)) == [asked]
+    aborted = WebhookEvent.RUN_ABORTED
+    assert await state.read(lambda tx: tx.webhooks.listening(owner, aborted)) == []
+
+
+async def test_the_latest_try_is_remembered(state: State) -> None:
+    owner, _ = await an_account(state)
+    made = an_endpoint(owner)
+    await state.write(lambda tx: tx.webhooks.add(made))
+    for at, status, taken in ((5, 500, False), (9, 503, False), (12, 200, True)):
+        tried = Try("msg", at, status, "", 3, f"reply {at}")
+        await state.write(lambda tx, t=tried, ok=taken: tx.webhooks.note_try(made.id, t, taken=ok))
+        found = await state.read(lambda tx: tx.webhooks.get(made.id))
+        assert (found.last_at, found.last_status, found.last_reply) == (at, status, f"reply {at}")
+        assert found.failing_since == (0 if taken else 5)
+    # what its owner changes leaves that alone
+    await state.write(lambda tx: tx.webhooks.save(replace(made, name="other")))
+    assert (await state.read(lambda tx: tx.webhooks.get(made.id))).last_at == 12
+
+
+def waiting(owner: str, run: str, endpoint: str, **changes: Any) -> Delivery:
+    changes = {"receiver": "http://a.example:80", "next_at": 5} | changes
+    return records.delivery(owner, run, endpoint_id=endpoint, event="run.failed", **changes)
+
+
+async def test_what_waits_for_an_endpoint_can_be_moved_and_given_up(state: State) -> None:
+    owner, run = await an_account(state)
+    mine = [waiting(owner, run, "e1", next_at=at) for at in (7, 5)]
+    sent = waiting(owner, run, "e1", claimed_until=10**15)
+    others = [waiting(owner, run, "e2"), waiting(owner, run, "")]
+    await state.write(lambda tx: [tx.outbox.add(one) for one in (*mine, sent, *others)])
+    assert await state.read(lambda tx: tx.outbox.next_of(["e1", "e2", "e3"])) == {"e1": 5, "e2": 5}
+    moved = await state.write(
+        lambda tx: tx.outbox.redirect("e1", "http://b.example/n", "http://b.example:80", 100)
+    )
+    assert moved == 2
+    for one in mine:
+        found = await state.read(lambda tx, one=one: tx.outbox.get(one.id))
+        assert (found.url, found.host) == ("http://b.example/n", "b.example")
+    for one in (sent, *others):
+        assert (await state.read(lambda tx, one=one: tx.outbox.get(one.id))).host == "a.example"
+    claims = await state.write(lambda tx: tx.outbox.claim(10, dict(FREE), 500))
+    assert {claim.delivery.host for claim in claims} == {"a.example", "b.example"}
+    await state.write(lambda tx: tx.outbox.fail_pending_of("e1", "off", 100))
+    states = [(await state.read(lambda tx, d=d: tx.outbox.get(d.id))).state for d in mine]
+    assert sorted(states) == [DeliveryState.FAILED, DeliveryState.PENDING]  # one is on its way
+
+
+async def test_the_order_of_a_run_is_kept_for_each_endpoint_by_itself(state: State) -> None:
+    owner, run = await an_account(state)
+    running, terminal = DeliveryKind.RUNNING, DeliveryKind.TERMINAL
+    begun = waiting(owner, run, "e1", kind=running, receiver="http://a.example:80")
+    over = waiting(owner, run, "e1", kind=terminal, receiver="http://b.example:80")
+    over2 = waiting(owner, run, "e2", kind=terminal, receiver="http://c.example:80")
+    plain = waiting(owner, run, "", kind=terminal, receiver="http://d.example:80")
+    await state.write(lambda tx: [tx.outbox.add(one) for one in (begun, over, over2, plain)])
+    claims = await state.write(lambda tx: tx.outbox.claim(10, dict(FREE), 500))
+    assert {claim.delivery.id for claim in claims} == {begun.id, over2.id, plain.id}
+    locked = await state.write(lambda tx: tx.outbox.lock_running(run, "e1"))
+    assert locked is not None and locked.id == begun.id
+    for endpoint, found in (("e1", True), ("e2", True), ("", True), ("e3", False)):
+        ask = await state.read(lambda tx, e=endpoint: tx.outbox.has_terminal(run, e))
+        assert ask is found
+    assert await state.write(lambda tx: tx.outbox.lock_running(run, "e2")) is None
+
+
+async def test_the_log_of_one_endpoint(state: State) -> None:
+    owner, run = await an_account(state)
+    other, _ = await an_account(state)
+    made = [waiting(owner, run, "e1", created_at=at) for at in (1, 2, 3)]
+    noise = [waiting(owner, run, "e2"), waiting(other, run, "e1")]
+    await state.write(lambda tx: [tx.outbox.add(one) for one in (*made, *noise)])
+    wanted = DeliveryFilter(endpoint_id="e1")
+    count, page = await state.read(lambda tx: tx.outbox.page(owner, wanted, offset=0, limit=2))
+    assert (count, [one.id for one in page]) == (3, [made[2].id, made[1].id])
+    assert (page[0].endpoint_id, page[0].event) == ("e1", "run.failed")

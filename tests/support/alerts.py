@@ -1,0 +1,68 @@
+"""Rules and endpoints for tests: complete, valid, and changed by keyword."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fyke.domain.alerts.model import Alert, Rule, RuleKind
+from fyke.domain.webhooks.model import Endpoint, WebhookEvent
+from support import records
+
+
+def a_rule(account_id: str, **changes: Any) -> Rule:
+    base = Rule(
+        id=records.ordered_id(),
+        account_id=account_id,
+        name="Watch",
+        kind=RuleKind.FAILED,
+        worker_id="",
+        task_id="",
+        factor=0.0,
+        field="",
+        percent=0.0,
+        usd_micros=0,
+        traffic_bytes=0,
+        endpoints=(),
+        emails=(),
+        enabled=True,
+        since=0,
+        created_at=records.START,
+        updated_at=records.START,
+    )
+    return replace(base, **changes)
+
+
+def an_alert(rule: Rule, **changes: Any) -> Alert:
+    base = Alert(
+        id=records.ordered_id(),
+        account_id=rule.account_id,
+        rule_id=rule.id,
+        rule_name=rule.name,
+        kind=rule.kind,
+        run_id=records.ordered_id(),
+        worker_id="w",
+        task_id="",
+        sentence="The run failed: it did",
+        at=records.START,
+    )
+    return replace(base, **changes)
+
+
+def an_endpoint(account_id: str, **changes: Any) -> Endpoint:
+    name = records.ordered_id()
+    base = Endpoint(
+        id=name,
+        account_id=account_id,
+        name=f"hook-{name}",
+        url="https://hooks.example/x",
+        events=(WebhookEvent.RUN_FAILED,),
+        description="",
+        enabled=True,
+        salt="salt-1",
+        old_salt="",
+        old_until=0,
+        created_at=records.START,
+        updated_at=records.START,
+    )
+    return replace(base, **changes)
