@@ -250,6 +250,26 @@ async def test_favourites_belong_to_a_user(state: State) -> None:
     assert await state.read(lambda tx: tx.favourites.of_user("bob")) == [first]
 
 
+async def test_an_input_is_kept_for_each_user_and_worker(state: State) -> None:
+    _, first = await state.write(records.seed)
+    _, second = await state.write(records.seed)
+    text = '{"parameters":{"custom":{"n":36893488147419103232}}}'
+
+    def work(tx: Transaction) -> None:
+        tx.input_defaults.put("ada", first, "{}", 1)
+        tx.input_defaults.put("ada", first, text, 2)
+        tx.input_defaults.put("bob", first, "[]", 3)
+
+    await state.write(work)
+    assert await state.read(lambda tx: tx.input_defaults.get("ada", first)) == text
+    assert await state.read(lambda tx: tx.input_defaults.get("bob", first)) == "[]"
+    assert await state.read(lambda tx: tx.input_defaults.get("ada", second)) is None
+    assert await state.write(lambda tx: tx.input_defaults.remove("ada", first))
+    assert not await state.write(lambda tx: tx.input_defaults.remove("ada", first))
+    assert await state.read(lambda tx: tx.input_defaults.get("ada", first)) is None
+    assert await state.read(lambda tx: tx.input_defaults.get("bob", first)) == "[]"
+
+
 # --- an older database ----------------------------------------------------------------------
 
 

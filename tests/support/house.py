@@ -38,6 +38,7 @@ from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Lease, Room, RunnerInfo, Usage, output_topic
 from fyke.domain.health import Disk, Health, ProxyReport
 from fyke.domain.logs.model import NewLogEntry
+from fyke.domain.logs.reading import LogReading
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
@@ -48,17 +49,23 @@ from fyke.domain.results.model import AttemptBatch, Header, PushedRow
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.bulk import RunBulk
+from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.following import Following
+from fyke.domain.runs.list_following import ListFollowing
 from fyke.domain.runs.lists import RunLists
 from fyke.domain.runs.model import Outcome
 from fyke.domain.runs.outcome import HIDING
+from fyke.domain.runs.parts import RunParts
 from fyke.domain.runs.service import Runs
+from fyke.domain.runs.sharing import Shares
 from fyke.domain.runs.transitions import Rules
+from fyke.domain.runs.use import RunUses
 from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.services import Services
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.webhooks.service import Webhooks
+from fyke.domain.workers.form.service import RunForms
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.model import VersionState, Worker
 from fyke.domain.workers.output_fields import OutputFields
@@ -259,13 +266,15 @@ async def open_house(
         audit=AuditLog(storage),
         workers=workers,
         removal=WorkerRemoval(storage, rules),
+        forms=RunForms(storage, rules),
         history=VersionHistory(storage, blobs),
         output_fields=OutputFields(storage, pages),
-        catalog=Catalog(storage),
+        catalog=Catalog(storage, priced=rules.prices.any()),
         tasks=Tasks(storage, workers),
         schedules=Schedules(storage),
         runs=runs,
         lists=lists,
+        list_following=ListFollowing(lists, bell),
         bulk=RunBulk(runs, lists),
         waiting=waiting,
         queue=queue,
@@ -279,6 +288,11 @@ async def open_house(
         results=pages,
         exports=Exports(storage, pages, clock, folder),
         logs=RunLogs(storage, results),
+        log_pages=LogReading(storage, results),
+        uses=RunUses(storage, rules),
+        parts=RunParts(storage),
+        endings=RunEndings(LogReading(storage, results)),
+        shares=Shares(storage, SECRET),
         spool=spool,
         following=Following(storage, results, runs, bell),
         storage=storage,

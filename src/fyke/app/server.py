@@ -37,6 +37,7 @@ from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.categories import DEFAULT, Categories
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.health import Health
+from fyke.domain.logs.reading import LogReading
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
@@ -46,15 +47,21 @@ from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.bulk import RunBulk
+from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.following import Following
+from fyke.domain.runs.list_following import ListFollowing
 from fyke.domain.runs.lists import RunLists
+from fyke.domain.runs.parts import RunParts
 from fyke.domain.runs.service import Runs
+from fyke.domain.runs.sharing import Shares
+from fyke.domain.runs.use import RunUses
 from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.firing import Firing
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.services import Services
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.webhooks.service import Webhooks
+from fyke.domain.workers.form.service import RunForms
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.removal import WorkerRemoval
@@ -215,13 +222,19 @@ def _services(house: House, spool: Spool, outgoing: Outgoing) -> Services:
         audit=AuditLog(house.storage),
         workers=workers,
         removal=WorkerRemoval(house.storage, house.rules),
+        forms=RunForms(house.storage, house.rules),
         history=VersionHistory(house.storage, house.blobs),
         output_fields=OutputFields(house.storage, results),
-        catalog=Catalog(house.storage, Categories(house.settings.categories or DEFAULT)),
+        catalog=Catalog(
+            house.storage,
+            Categories(house.settings.categories or DEFAULT),
+            priced=house.rules.prices.any(),
+        ),
         tasks=Tasks(house.storage, workers),
         schedules=Schedules(house.storage),
         runs=runs,
         lists=lists,
+        list_following=ListFollowing(lists, house.doorbell),
         bulk=RunBulk(runs, lists),
         waiting=waiting,
         queue=queue,
@@ -241,6 +254,11 @@ def _services(house: House, spool: Spool, outgoing: Outgoing) -> Services:
         results=results,
         exports=Exports(house.storage, results, SystemClock(), house.settings.scratch_dir),
         logs=RunLogs(house.storage, house.results),
+        log_pages=LogReading(house.storage, house.results),
+        uses=RunUses(house.storage, house.rules),
+        parts=RunParts(house.storage),
+        endings=RunEndings(LogReading(house.storage, house.results)),
+        shares=Shares(house.storage, master_secret(house.settings)),
         spool=spool,
         following=Following(house.storage, house.results, runs, house.doorbell),
         storage=house.storage,

@@ -16,6 +16,7 @@ from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Storage
 from fyke.domain.health import Health
+from fyke.domain.logs.reading import LogReading
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
@@ -24,13 +25,19 @@ from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.bulk import RunBulk
+from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.following import Following
+from fyke.domain.runs.list_following import ListFollowing
 from fyke.domain.runs.lists import RunLists
+from fyke.domain.runs.parts import RunParts
 from fyke.domain.runs.service import Runs
+from fyke.domain.runs.sharing import Shares
+from fyke.domain.runs.use import RunUses
 from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.webhooks.service import Webhooks
+from fyke.domain.workers.form.service import RunForms
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.removal import WorkerRemoval
@@ -49,6 +56,7 @@ class Services:
     audit: AuditLog
     workers: Workers
     removal: WorkerRemoval
+    forms: RunForms
     history: VersionHistory
     output_fields: OutputFields
     catalog: Catalog
@@ -56,6 +64,7 @@ class Services:
     schedules: Schedules
     runs: Runs
     lists: RunLists
+    list_following: ListFollowing
     bulk: RunBulk
     waiting: Waiting
     queue: RunQueue
@@ -69,6 +78,11 @@ class Services:
     results: RunResults
     exports: Exports
     logs: RunLogs
+    log_pages: LogReading
+    uses: RunUses
+    parts: RunParts
+    endings: RunEndings
+    shares: Shares
     spool: Spool
     following: Following
     storage: Storage

@@ -37,6 +37,7 @@ from fyke.domain.contracts.carrying_out import (
     Traffic,
 )
 from fyke.domain.contracts.catalog_stores import FavouriteStore, WorkerFactStore
+from fyke.domain.contracts.form_stores import InputDefaultStore
 from fyke.domain.contracts.list_stores import RunListStore, UsageStore
 from fyke.domain.contracts.notifier import Answer, Notifier, Prober, Step
 from fyke.domain.contracts.owned_stores import (
@@ -107,6 +108,7 @@ __all__ = [
     "EnvironmentFailed",
     "Environments",
     "FavouriteStore",
+    "InputDefaultStore",
     "Isolation",
     "IsolationReport",
     "Lease",

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from fyke.domain.contracts.alert_stores import AlertStore
 from fyke.domain.contracts.callback_stores import OutboxStore, ReceiverStore, WebhookStore
 from fyke.domain.contracts.catalog_stores import FavouriteStore, WorkerFactStore
+from fyke.domain.contracts.form_stores import InputDefaultStore
 from fyke.domain.contracts.list_stores import RunListStore, UsageStore
 from fyke.domain.contracts.owned_stores import (
     AccountStore,
@@ -51,6 +52,7 @@ class Transaction(Protocol):
     workers: WorkerStore
     worker_facts: WorkerFactStore
     favourites: FavouriteStore
+    input_defaults: InputDefaultStore
     tasks: TaskStore
     schedules: ScheduleStore
     runs: RunStore

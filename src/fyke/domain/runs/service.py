@@ -24,6 +24,7 @@ from fyke.domain.contracts import (
     run_topic,
 )
 from fyke.domain.runs.admission import AT_ONCE, refuse_beyond_plan
+from fyke.domain.runs.again import input_of
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.model import (
     Origin,
@@ -306,23 +307,10 @@ class Runs:
         if earlier is not None:
             return earlier
         source = await self._owned(caller, run_id)
-        limits = source.limits
-        system: dict[str, Any] = {
-            "cpus": limits.cpus,
-            "memory": limits.memory_mb,
-            "execute_limit_time_seconds": limits.timeout_s,
-            "max_total_charge": limits.max_charge_micros / 1e6,
-            "max_total_traffic": limits.max_traffic_bytes / 1e6,
-        }
-        if source.region:
-            system["proxy_region"] = source.region
-        if source.egress_allow:
-            system["egress_allow"] = list(source.egress_allow)
-        custom = json.loads(source.input_json)
         request = StartRequest(
             worker_ref=source.worker_id,
             version=source.version,
-            input={"parameters": {"system": system, "custom": custom}},
+            input=input_of(source),
             callback_url=callback_url,
             origin=origin,
             key=key,

@@ -19,6 +19,7 @@ from fyke.domain.contracts import (
     AlertStore,
     AuditStore,
     FavouriteStore,
+    InputDefaultStore,
     LedgerStore,
     LinkStore,
     OutboxStore,
@@ -47,6 +48,7 @@ from fyke.storage.sql.alerts import SqlAlerts
 from fyke.storage.sql.audit import SqlAudit
 from fyke.storage.sql.counts import RunCounts
 from fyke.storage.sql.dialects import now_ms
+from fyke.storage.sql.input_defaults import SqlInputDefaults
 from fyke.storage.sql.ledger import SqlLedger
 from fyke.storage.sql.outbox import SqlOutbox
 from fyke.storage.sql.people import SqlLinks, SqlPreferences, SqlSessions
@@ -92,6 +94,7 @@ class SqlTransaction:
         self.workers: WorkerStore = SqlWorkers(connection)
         self.worker_facts: WorkerFactStore = self._facts
         self.favourites: FavouriteStore = SqlFavourites(connection)
+        self.input_defaults: InputDefaultStore = SqlInputDefaults(connection)
         self.tasks: TaskStore = SqlTasks(connection)
         self.schedules: ScheduleStore = SqlSchedules(connection)
         self.runs: RunStore = SqlRuns(connection, counts=self._counts, hiding=hiding)

@@ -1,4 +1,4 @@
-"""Success rates and counts of the catalog.
+"""Success rates and counts of the catalog, favourites, and what the form begins with.
 
 What past runs say is counted once, here. ``recent`` is built in Python, because the databases join
 texts in ways of their own.
@@ -90,6 +90,19 @@ def upgrade() -> None:
         ),
         Column("added_at", BigInteger, nullable=False),
         PrimaryKeyConstraint("user_id", "worker_id", name="pk_favourites"),
+    )
+    op.create_table(
+        "input_defaults",
+        Column("user_id", TEXT, nullable=False),
+        Column(
+            "worker_id",
+            TEXT,
+            ForeignKey("workers.id", name="fk_input_defaults_worker_id"),
+            nullable=False,
+        ),
+        Column("input_json", TEXT, nullable=False),
+        Column("saved_at", BigInteger, nullable=False),
+        PrimaryKeyConstraint("user_id", "worker_id", name="pk_input_defaults"),
     )
     connection = op.get_bind()
     _count_past_runs(connection)

@@ -1,0 +1,74 @@
+"""What starting an input would mean: into how many subtasks it splits, what it may cost, and what
+stands in its way at the moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fyke.domain.accounts.model import Account
+from fyke.domain.billing.pricing import Prices, charge, hold
+from fyke.domain.runs.model import RunLimits
+from fyke.domain.runs.request import read_input
+from fyke.domain.runs.split import split
+from fyke.domain.workers.form.model import Form
+from fyke.domain.workers.form.normalise import Normalised
+from fyke.domain.workers.model import SystemDefaults
+from fyke.errors import InvalidRequest
+
+_HOUR_MS = 3_600_000
+_GB = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The input as it would be carried out. ``subtasks`` is 0 when ``problem`` says why not."""
+
+    subtasks: int
+    problem: str = ""
+    limits: RunLimits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Money in millionths of a US dollar. Without prices all of it is 0 and ``priced`` is false.
+
+    ``hour`` is what an hour of one subtask costs, ``gigabyte`` a GB of traffic; ``most`` bounds the
+    whole run, None when nothing does. ``missing`` is what the balance lacks for the hold.
+    """
+
+    priced: bool = False
+    hour: int = 0
+    gigabyte: int = 0
+    most: int | None = 0
+    missing: int = 0
+
+
+def plan(form: Form, value: Normalised, defaults: SystemDefaults, most_subtasks: int) -> Plan:
+    """Return how an input without errors would be carried out."""
+    if value.errors:
+        return Plan(0, "the input has faults")
+    try:
+        limits = read_input(value.input, defaults).limits
+        parts = split(form.schema, value.custom, limit=most_subtasks)
+    except InvalidRequest as error:
+        return Plan(0, error.message)
+    return Plan(len(parts), limits=limits)
+
+
+def quote(prices: Prices, found: Plan, account: Account) -> Quote:
+    """Return what a plan may cost the account."""
+    limits = found.limits
+    if not prices.any() or limits is None:
+        return Quote(priced=prices.any())
+    available = account.balance_micros - account.held_micros
+    held = hold(prices, limits, subtasks=found.subtasks, available=available)
+    bounded = not prices.traffic_gb or limits.max_traffic_bytes or limits.max_charge_micros
+    free = replace(prices, cpu_hour=prices.cpu_hour * 0, memory_gb_hour=prices.memory_gb_hour * 0)
+    return Quote(
+        priced=True,
+        hour=charge(prices, limits, milliseconds=_HOUR_MS, traffic_bytes=0),
+        gigabyte=charge(free, limits, milliseconds=0, traffic_bytes=_GB),
+        most=held if bounded else None,
+        missing=max(0, held - available),
+    )
