@@ -313,8 +313,9 @@ def test_a_url_that_is_refused_at_the_start(platform: Booted, url: str, text: st
 # --- that it comes although processes die -----------------------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_platform() -> Iterator[Booted]:
+    """A platform whose server is killed, and comes back by itself."""
     with booted(callback_allow="127.0.0.1/32") as running:
         yield running
 
