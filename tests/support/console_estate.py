@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from fyke.domain.runs.model import Origin, Outcome
 from fyke.domain.runs.service import StartRequest
+from support.console_workers import shelve
 from support.house import House
 
 SITE = "https://example.org"
@@ -17,12 +18,14 @@ class Estate:
 
     worker: str = ""  # owner/name
     runs: dict[str, str] = field(default_factory=dict)  # by state
+    shelved: str = ""  # a worker with several versions
 
     def addresses(self) -> dict[str, str]:
         """For each page's path with parameters one address, and more where a state matters."""
         return {
             "/docs/{page}": "/docs/runWorker",
             "/w/{owner}/{name}": f"/w/{self.worker}",
+            "/w/{owner}/{name}/compare": f"/w/{self.shelved}/compare?before=v1.0.1&after=v1.0.3",
             "/runs/{id}": f"/runs/{self.runs['succeeded']}",
         }
 
@@ -34,6 +37,7 @@ async def seed(house: House) -> Estate:
     worker = await house.publish("reader")
     await house.publish("price-watch")
     estate.worker = worker.path
+    estate.shelved = await shelve(house)
     ends = {
         "succeeded": (Outcome.SUCCEEDED, ""),
         "empty": (Outcome.SUCCEEDED, ""),

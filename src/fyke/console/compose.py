@@ -8,7 +8,7 @@ from fyke.console.api_door import Api
 from fyke.console.app import Console, ConsoleConfig
 from fyke.console.docs.prefill import Prefill
 from fyke.console.page import Page
-from fyke.console.pages import access, assets, docs
+from fyke.console.pages import access, assets, docs, run_lists, store
 from fyke.console.statics import Statics
 from fyke.domain.accounts.sessions import SignedIn
 from fyke.domain.services import Services
@@ -35,6 +35,10 @@ def all_pages(services: Services, config: ConsoleConfig, statics: Statics, api: 
     return [
         *access.AccessPages(services.sessions).pages(),
         *docs.DocsPages(api, Prefill(services.storage, services.catalog)).pages(),
+        *store.StorePages(services.catalog).pages(),
+        *run_lists.RunListPages(
+            services.lists, services.list_following, services.bulk, services.profiles
+        ).pages(),
         *assets.AssetPages(statics).pages(),
     ]
 

@@ -67,8 +67,12 @@ class CatalogPage:
 class Catalog:
     """Searching, for everybody; a caller also finds the private workers of the account."""
 
-    def __init__(self, storage: Storage, categories: Categories | None = None) -> None:
+    def __init__(
+        self, storage: Storage, categories: Categories | None = None, *, priced: bool = False
+    ) -> None:
+        """``priced``: whether runs cost money on this installation."""
         self._storage = storage
+        self.priced = priced
         self.categories = categories or Categories()
 
     async def search(self, caller: Caller | None, text: str, limit: int = 10) -> list[Worker]:

@@ -1,0 +1,110 @@
+"""The store: published workers and one's own, searched while typing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.pages.worker_frame import address_of
+from fyke.console.texts import gettext as _
+from fyke.console.view import View, own_address
+from fyke.domain.catalog.service import MAX_TEXT, Catalog, CatalogQuery
+from fyke.domain.workers.model import WorkerOrder
+
+AREA = "/store"
+CARDS = 24
+_LAST_PAGE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the address asks for."""
+
+    text: str = ""
+    category: int | None = None
+    order: WorkerOrder = WorkerOrder.USED
+    page: int = 1
+    marked: bool = False  # favourites only
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing narrows the list."""
+        return not self.text.strip() and self.category is None and not self.marked
+
+    def address(self, **changes: str) -> str:
+        """The address of this list with changes; what is as usual is left out."""
+        values: Mapping[str, str] = {
+            "q": self.text,
+            "category": str(self.category or ""),
+            "sort": "" if self.order is WorkerOrder.USED else self.order.value,
+            "marked": "1" if self.marked else "",
+            "page": "" if self.page == 1 else str(self.page),
+            **changes,
+        }
+        query = urlencode({name: value for name, value in values.items() if value})
+        return f"{AREA}?{query}" if query else AREA
+
+
+@dataclass(frozen=True, slots=True)
+class StorePages:
+    catalog: Catalog
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", AREA, self.list, area=AREA),
+            Page("POST", "/w/{owner}/{name}/favourite", self.mark, area=AREA),
+        ]
+
+    async def list(self, view: View) -> Response:
+        wish = _wish(view)
+        query = CatalogQuery(
+            wish.text[:MAX_TEXT], wish.category, wish.order, (wish.page - 1) * CARDS, CARDS
+        )
+        found = await self.catalog.browse(view.caller, query)
+        marked = await self.catalog.favourites(view.caller)
+        first = (wish.page - 1) * CARDS + 1
+        before = str(wish.page - 1) if wish.page > 1 else ""
+        after = str(wish.page + 1) if first + CARDS <= found.total else ""
+        return view.page_or_part(
+            "store/list.html",
+            "found",
+            area=AREA,
+            wish=wish,
+            found=found,
+            entries=marked if wish.marked else found.entries,
+            marked=len(marked),
+            priced=self.catalog.priced,
+            address_of=address_of,
+            first=first,
+            before=wish.address(page=before) if before else "",
+            after=wish.address(page=after) if after else "",
+        )
+
+    async def mark(self, view: View) -> Response:
+        ref = f"{view.param('owner')}/{view.param('name')}"
+        wanted = view.form.get("marked") == "1"
+        entry = await self.catalog.mark(view.caller, ref, favourite=wanted)
+        back = own_address(view.form.get("back") or address_of(entry.worker))
+        said = _("%(title)s is a favourite now.") if wanted else _("%(title)s is no favourite now.")
+        return view.go(back, said % {"title": entry.worker.title})
+
+
+def _wish(view: View) -> Wish:
+    query = view.query
+    order = query.get("sort", "")
+    return Wish(
+        text=query.get("q", ""),
+        category=_number(query.get("category", ""), 2**31) or None,
+        order=WorkerOrder(order) if order in [*WorkerOrder] else WorkerOrder.USED,
+        page=max(1, _number(query.get("page", ""), _LAST_PAGE)),
+        marked=query.get("marked") == "1",
+    )
+
+
+def _number(text: str, most: int) -> int:
+    """The number in an address; what is none is 0, because addresses are typed by hand."""
+    return min(int(text), most) if text.isascii() and text.isdecimal() and len(text) < 12 else 0

@@ -1,0 +1,103 @@
+"""Workers with a past, for looking at the pages of the store and of a worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fyke.domain.workers.page import PageWish
+from support.house import House
+from support.projects import python_project
+
+README = """\
+# Shop prices
+
+Reads the price lists of shops and stores **one row for each product**.
+
+## Input
+
+| field | what |
+| --- | --- |
+| `urls` | the shops to read |
+| `currency` | what to convert prices into |
+
+1. Pages are fetched in the order given.
+2. A page that fails is tried `3` times.
+
+```python
+for url in task["urls"]:
+    push(read(url))
+```
+
+> Prices are those of the moment; see [the terms](https://example.org/terms).
+"""
+CHANGELOG = """\
+# Changes
+
+## 1.0.3
+
+- Reads the currency from the page.
+
+## 1.0.2
+
+- Tries a page that fails again.
+"""
+FIELDS: list[dict[str, Any]] = [
+    {"name": "urls", "title": "Shops", "type": "array", "editor": "requestList", "required": True},
+    {"name": "max_results", "title": "Rows", "type": "integer", "editor": "number", "default": 20},
+]
+COLUMNS = [
+    {"name": "url", "type": "string", "description": "Address"},
+    {"name": "title", "type": "string", "description": "Title"},
+    {"name": "price", "type": "number", "description": "Price"},
+]
+MAIN = '''\
+"""Reads prices."""
+
+from sdk import CoreSDK
+
+
+def main():
+    task = CoreSDK.Parameter.get_input_json_dict()
+    for item in task["urls"]:
+        CoreSDK.Result.push_data({"url": item["url"], "price": 1})
+
+
+main()
+'''
+CROWD = (
+    ("maps-places", "Places on maps", "Names, addresses and ratings of places near a point.", 5),
+    ("news-watch", "News watch", "New articles of the sites you name, once an hour.", 6),
+    ("job-board", "Job board", "Open positions with place, pay and date.", 7),
+)
+
+
+async def shelve(house: House) -> str:
+    """Publish a few workers, one of them with several versions; return its path."""
+    workers = house.services.workers
+    for name, title, description, category in CROWD:
+        worker = await house.publish(name, caller=house.other)
+        page = PageWish(title, description, (category,))
+        await workers.change_page(house.other, worker.id, page)
+    for n, (fields, main, more) in enumerate(_history()):
+        schema = {"description": "Reads prices of shops.", "properties": fields}
+        project = python_project(main, schema=schema, output=COLUMNS[: 2 + n], **more)
+        worker, _, _ = await workers.publish(
+            house.owner, project, name="shop-prices", title="Shop prices", public=True
+        )
+    page = PageWish(
+        description="Reads the price lists of shops: one row for each product, with the price as "
+        "a number, its currency and the moment when it was seen.",
+        categories=(3, 1),
+    )
+    await workers.change_page(house.owner, worker.id, page)
+    await workers.deprecate(house.owner, worker.id, "v1.0.1", "it misses prices behind a click")
+    await house.services.catalog.mark(house.owner, worker.id, favourite=True)
+    return worker.path
+
+
+def _history() -> list[tuple[list[dict[str, Any]], str, dict[str, str]]]:
+    files = {"README.md": README, "CHANGELOG.md": CHANGELOG}
+    retry = MAIN.replace('task["urls"]', 'task["urls"] * 3')
+    currency = {"name": "currency", "type": "string", "editor": "select", "options": ["EUR", "USD"]}
+    fewer = [FIELDS[0], FIELDS[1] | {"default": 50}, currency]
+    return [(FIELDS, MAIN, {}), (FIELDS, retry, files), (fewer, retry, files)]
