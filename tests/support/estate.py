@@ -34,6 +34,7 @@ ABSENT = {
     "user": "absent",
     "receiver": "https://absen.example:443",
     "host": "absen.example",
+    "line": "99",
 }
 
 
@@ -51,6 +52,7 @@ class Estate:
             "host": "hooks.example",
             "key_name": "build",
             "view": "runs",
+            "line": "1",
         }
         self.viewer_key = self.expired_key = ""
 
@@ -81,6 +83,8 @@ class Estate:
                 path = f"/api/fyke/runs/{self.named['run']}/deliveries"
                 listed = (await self.api.get(path)).json()["data"]["list"]
                 self.named["delivery"] = listed[-1]["id"]
+                shares = await self.api.ok(f"/api/fyke/runs/{self.named['run']}/shares")
+                self.named["share"] = shares["id"]
             case "waiting":
                 self.named["waiting"] = await self._start()
             case "task":

@@ -218,7 +218,19 @@ _OWN: dict[str, Entry] = {
     "DELETE /api/fyke/runs/{slug}": _changes(slug="run"),
     "GET /api/fyke/runs/{slug}/deliveries": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/events": _reads(slug="run"),
+    "GET /api/fyke/runs/{slug}": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/log": _reads(slug="run"),
+    "GET /api/fyke/runs/{slug}/log/page": _reads({"search": "one"}, slug="run"),
+    # the log of the run may be empty: what it answers then shows that the owner was let in
+    "GET /api/fyke/runs/{slug}/log/lines/{position}": Entry(
+        {"slug": "run", "position": "line"}, status=404
+    ),
+    "GET /api/fyke/runs/{slug}/usage": _reads(slug="run"),
+    "GET /api/fyke/runs/{slug}/subtasks": _reads(slug="run"),
+    # whoever sees a link can hand the run on
+    "GET /api/fyke/runs/{slug}/shares": _changes(slug="run"),
+    "POST /api/fyke/runs/{slug}/shares": _changes({"days": 1}, slug="run"),
+    "DELETE /api/fyke/shares/{id}": _changes(id="share"),
     "GET /api/fyke/runs/{slug}/waiting": _reads(slug="run"),
     "GET /api/fyke/waiting-runs": _reads(),
     "GET /api/fyke/runs": _reads(worker="worker"),

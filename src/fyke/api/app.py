@@ -29,6 +29,7 @@ from fyke.api.own import catalog as own_catalog
 from fyke.api.own import oneself as own_self
 from fyke.api.own import overview as own_overview
 from fyke.api.own import run_lists as own_run_lists
+from fyke.api.own import run_page as own_run_page
 from fyke.api.own import runs as own_runs
 from fyke.api.own import schedules as own_schedules
 from fyke.api.own import usage as own_usage
@@ -216,6 +217,14 @@ def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Ope
         *own_run_lists.RunListOperations(services.lists, services.bulk).operations(),
         *own_runs.RunOperations(
             services.runs, overview, services.logs, services.waiting
+        ).operations(),
+        *own_run_page.RunPageOperations(
+            services.runs,
+            services.log_pages,
+            services.uses,
+            services.parts,
+            services.endings,
+            services.shares,
         ).operations(),
         *own_usage.UsageOperations(services.usage).operations(),
         *own_overview.OverviewOperations(overview, services.board, services.health).operations(),

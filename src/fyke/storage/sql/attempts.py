@@ -33,6 +33,13 @@ class AttemptTable:
         order = attempts.c.ordinal, attempts.c.id
         return many(self._db.execute(query.order_by(*order)), Attempt)
 
+    def attempts_between(self, run_id: str, first: int, last: int) -> list[Attempt]:
+        query = select(attempts).where(
+            attempts.c.run_id == run_id, attempts.c.ordinal.between(first, last)
+        )
+        order = attempts.c.ordinal, attempts.c.id
+        return many(self._db.execute(query.order_by(*order)), Attempt)
+
     def living_attempts(self, runner_id: str | None = None) -> list[Attempt]:
         query = select(attempts).where(_LIVING)
         if runner_id is not None:

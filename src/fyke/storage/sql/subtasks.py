@@ -23,6 +23,11 @@ class SubtaskTable:
         query = select(subtasks).where(subtasks.c.run_id == run_id)
         return many(self._db.execute(query.order_by(subtasks.c.ordinal)), Subtask)
 
+    def subtask_page(self, run_id: str, *, offset: int, limit: int) -> list[Subtask]:
+        query = select(subtasks).where(subtasks.c.run_id == run_id)
+        page = query.order_by(subtasks.c.ordinal).limit(limit).offset(offset)
+        return many(self._db.execute(page), Subtask)
+
     def end_subtask(self, run_id: str, ordinal: int, outcome: Outcome, err_msg: str) -> bool:
         self._hold_run(run_id)
         living = subtasks.c.state != str(SubtaskState.ENDED)

@@ -1,0 +1,86 @@
+"""What a run cost, line by line: its share of cpu, memory and traffic. The lines add up to the
+millionth.
+
+Each attempt is charged as a whole and rounded once, so the lines are not charged apart: the sum is
+handed out in proportion to what each line would have cost, and what is left over by rounding goes
+where the most was cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from fyke.domain.billing.pricing import GB, Prices
+from fyke.domain.runs.model import RunLimits
+
+_MS_PER_HOUR = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """What one attempt is charged for: the time of its device, and its traffic."""
+
+    milliseconds: int
+    traffic_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """``kind`` is ``cpu``, ``memory``, ``traffic``, or ``other`` for what cannot be told apart
+    any more. ``quantity`` is in ``unit`` (core-hours, GB-hours, GB), ``price`` in US dollars for
+    one of them, both as they are now; 0 for ``other``.
+    """
+
+    kind: str
+    quantity: Decimal
+    unit: str
+    price: Decimal
+    micros: int
+
+
+def cost_lines(
+    prices: Prices, limits: RunLimits, attempts: Sequence[Metered], usage_micros: int
+) -> list[CostLine]:
+    """Lines of which the sum is ``usage_micros``; one for each thing, also those for nothing.
+
+    When prices have changed since, the lines are in proportion to those of now; when nothing costs
+    anything any more, what was paid is one line of its own.
+    """
+    hours = Fraction(sum(a.milliseconds for a in attempts), _MS_PER_HOUR)
+    traffic = Fraction(sum(a.traffic_bytes for a in attempts), GB)
+    things = (
+        ("cpu", hours * Fraction(str(limits.cpus)), "core-hours", prices.cpu_hour),
+        ("memory", hours * limits.memory_mb / 1024, "GB-hours", prices.memory_gb_hour),
+        ("traffic", traffic, "GB", prices.traffic_gb),
+    )
+    costs = [quantity * Fraction(price) for _, quantity, _, price in things]
+    if usage_micros and not sum(costs):
+        parts, rest = [0, 0, 0], usage_micros
+    else:
+        parts, rest = _shared_out(usage_micros, costs), 0
+    lines = [
+        CostLine(kind, _decimal(quantity), unit, price, micros)
+        for (kind, quantity, unit, price), micros in zip(things, parts, strict=True)
+    ]
+    return [*lines, CostLine("other", Decimal(0), "", Decimal(0), rest)] if rest else lines
+
+
+def _shared_out(total: int, weights: Sequence[Fraction]) -> list[int]:
+    """``total`` in whole parts in proportion to ``weights``, by the largest remainders."""
+    whole = sum(weights)
+    if not whole:
+        return [0] * len(weights)
+    exact = [total * weight / whole for weight in weights]
+    parts = [int(part) for part in exact]
+    by_remainder = sorted(range(len(parts)), key=lambda i: parts[i] - exact[i])
+    for index in by_remainder[: total - sum(parts)]:
+        parts[index] += 1
+    return parts
+
+
+def _decimal(quantity: Fraction) -> Decimal:
+    """With nine decimals: a byte in gigabytes."""
+    return Decimal(round(quantity * 10**9)).scaleb(-9)

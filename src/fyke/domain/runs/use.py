@@ -1,0 +1,70 @@
+"""What a run has used and what that cost: the curve, the sums, the lines of its bill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.billing.cost_lines import CostLine, Metered, cost_lines
+from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.results.access import own_run
+from fyke.domain.runs.model import Run
+from fyke.domain.runs.sample import Sample
+from fyke.domain.runs.transitions import Rules, usage_micros
+
+
+@dataclass(frozen=True, slots=True)
+class RunUse:
+    """``samples`` is in order of time and empty for a run too short for a curve. ``lines`` add up
+    to ``usage_micros``.
+    """
+
+    run: Run
+    samples: list[Sample]
+    cpu_ms: int
+    memory_peak_bytes: int
+    traffic_bytes: int
+    usage_micros: int
+    lines: list[CostLine]
+
+
+class RunUses:
+    """What the runs of all accounts use, each seen only by its own."""
+
+    def __init__(self, storage: Storage, rules: Rules) -> None:
+        self._storage = storage
+        self._rules = rules
+
+    async def of_run(self, caller: Caller, run_id: str) -> RunUse:
+        """Raises ``RunNotFound``, also for another account's run."""
+
+        def work(tx: Transaction) -> RunUse:
+            run = own_run(tx, caller, run_id)
+            used = tx.runs.usage(run_id)
+            ended = run.state.terminal
+            cost = run.usage_micros if ended else usage_micros(tx, self._rules, run)
+            metered = [
+                Metered(
+                    max(0, (a.finished_at or tx.now) - a.started_at) if a.started_at else 0,
+                    a.traffic_bytes,
+                )
+                for a in tx.runs.attempts(run_id)
+            ]
+            return RunUse(
+                run=run,
+                samples=_from_the_start(run, tx.samples.of_run(run_id)),
+                cpu_ms=used.cpu_ms,
+                memory_peak_bytes=used.memory_peak_bytes,
+                traffic_bytes=used.traffic_bytes,
+                usage_micros=cost,
+                lines=cost_lines(self._rules.prices, run.limits, metered, cost),
+            )
+
+        return await self._storage.read(work)
+
+
+def _from_the_start(run: Run, samples: list[Sample]) -> list[Sample]:
+    """A curve begins with nothing, at the moment when the run did."""
+    if samples and 0 < run.started_at < samples[0].at:
+        return [Sample(run.id, run.started_at, 0, 0, 0, 0), *samples]
+    return samples

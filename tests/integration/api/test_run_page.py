@@ -1,0 +1,159 @@
+"""The own routes about one run: its end, its log from any place, its use, its parts, its links."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.billing.pricing import Prices
+from fyke.domain.contracts import Usage
+from fyke.domain.logs.model import NewLogEntry
+from fyke.domain.results.model import AttemptBatch
+from fyke.domain.runs.attempts import Report
+from fyke.domain.runs.model import Outcome
+from support.api import Api, client, fails, start_body
+from support.house import House, open_house
+
+pytestmark = pytest.mark.anyio
+
+
+async def data(api: Api, path: str, **more: object) -> dict[str, object]:
+    answer = await api.get(path, **more)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, object] = answer.json()["data"]
+    return found
+
+
+async def test_a_failed_run_tells_its_cause_and_the_next_step(
+    api: Api, house: House, run_slug: str
+) -> None:
+    path = f"/api/fyke/runs/{run_slug}"
+    waiting = await data(api, path)
+    assert (waiting["state"], waiting["outcome"], waiting["hint"]) == ("ready", "", None)
+    for index, lease in enumerate(await house.begin()):
+        line = NewLogEntry(4, lease.attempt.number, "ModuleNotFoundError: No module named 'bs4'", 5)
+        lines = [line] if index == 0 else []
+        await house.results.commit([AttemptBatch(run_slug, lease.attempt.id, log=lines)])
+        await house.end(lease, Outcome.EXIT_CODE, "The Worker exited with code 1")
+    ended = await data(api, path)
+    assert (ended["state"], ended["outcome"]) == ("failed", "exit_code")
+    assert ended["reason"] == "The Worker exited with code 1"
+    hint = ended["hint"]
+    assert isinstance(hint, dict)
+    assert hint["code"] == "module_missing"
+    assert "requirements.txt" in hint["next_step"]
+    errors = ended["errors"]
+    assert isinstance(errors, list)
+    assert [one["content"] for one in errors] == [line.content]
+
+
+async def test_the_log_is_read_from_any_place(api: Api, house: House, run_slug: str) -> None:
+    await house.carry_out([{"n": 1}], log=[f"line {n}" for n in range(1, 31)])
+    path = f"/api/fyke/runs/{run_slug}/log/page"
+
+    async def positions(**asked: object) -> list[int]:
+        found = await data(api, path, params=asked)
+        assert found["count"] == 30
+        return [line["position"] for line in found["list"]]  # type: ignore[attr-defined]  # a list
+
+    assert await positions(limit=3) == [28, 29, 30]
+    assert await positions(before=28, limit=3) == [25, 26, 27]
+    assert await positions(after=0, limit=2) == [1, 2]
+    assert await positions(search="LINE 2", after=0) == [2, *range(20, 30)]
+    assert await positions(level=4) == []
+    both = await api.get(path, params={"after": 1, "before": 2})
+    fails(both, 400, 4000, "after and before")
+    line = await data(api, f"/api/fyke/runs/{run_slug}/log/lines/7")
+    assert (line["content"], line["length"]) == ("line 7", 6)
+    fails(await api.get(f"/api/fyke/runs/{run_slug}/log/lines/31"), 404, 4040)
+
+
+async def test_a_hundred_thousand_lines_are_searched_at_once(
+    api: Api, house: House, run_slug: str
+) -> None:
+    [lease, *_] = await house.begin()
+    lines = [
+        NewLogEntry(2 if n % 1000 else 4, lease.attempt.number, f"GET /page/{n} took {n} ms", n)
+        for n in range(1, 100_001)
+    ]
+    await house.results.commit([AttemptBatch(run_slug, lease.attempt.id, log=lines)])
+    path = f"/api/fyke/runs/{run_slug}/log/page"
+    begin = time.perf_counter()
+    found = await data(api, path, params={"search": "page/99999 ", "after": 0})
+    assert [line["position"] for line in found["list"]] == [99_999]  # type: ignore[attr-defined]  # a list
+    assert found["complete"]
+    errors = await data(api, path, params={"level": 4, "limit": 5})
+    assert [line["position"] for line in errors["list"]][-1] == 100_000  # type: ignore[attr-defined]  # a list
+    assert time.perf_counter() - begin < 2
+
+
+async def test_use_is_a_curve_and_lines_that_add_up(tmp_path: Path, templates: Path) -> None:
+    prices = Prices(Decimal("0.3"), Decimal("0.07"), Decimal("1.9"))
+    async with open_house(tmp_path, templates, prices=prices) as house:
+        await house.services.accounts.credit(
+            house.owner, house.owner.account_name, usd=Decimal(1000), traffic_mb=Decimal(0)
+        )
+        async with client(house.app()) as http:
+            api = Api(http, house.owner_key)
+            worker = await house.publish()
+            started = await api.ok("/api/v1/scraper/run", start_body(worker.id))
+            run = started["run_slug"]
+            leases = await house.begin()
+            used = Usage(12_345_678, 900, 5 * 2**20, 4 * 2**20, 3)
+            stale = Report(leases[1].attempt, Usage(1, 1, 1, 1, 1))
+            reports = [Report(leases[0].attempt, used), stale]
+            await house.attempts.report(reports, 15_000)
+            path = f"/api/fyke/runs/{run}/usage"
+            during = await data(api, path)
+            samples = during["samples"]
+            assert isinstance(samples, list)
+            assert samples[-1] | {"timestamp": 0} == {
+                "timestamp": 0, "cpu_ms": 901, "memory": 4 * 2**20 + 1,
+                "traffic": 12_345_679, "rows": 4,
+            }  # fmt: skip
+            for lease in leases:
+                await house.end(lease)
+            after = await data(api, path)
+            lines = after["lines"]
+            assert isinstance(lines, list)
+            assert [line["kind"] for line in lines] == ["cpu", "memory", "traffic"]
+            total = sum(Decimal(line["cost"]) for line in lines)
+            assert total == Decimal(str(after["usage"])) > 0
+            assert len(after["samples"]) > len(samples) - 1  # type: ignore[arg-type]  # a list
+
+
+async def test_subtasks_tell_their_input_and_attempts(
+    api: Api, house: House, run_slug: str
+) -> None:
+    await house.carry_out([{"n": 1}], Outcome.TIMEOUT, "too long")
+    found = await data(api, f"/api/fyke/runs/{run_slug}/subtasks", params={"limit": 1, "offset": 1})
+    assert found["count"] == 2
+    [second] = found["list"]  # type: ignore[misc]  # a list
+    assert (second["ordinal"], second["state"], second["outcome"]) == (1, "ended", "timeout")
+    assert "https://b.example" in second["input"]
+    [attempt] = second["attempts"]
+    assert (attempt["outcome"], attempt["reason"], attempt["traffic"]) == (
+        "timeout", "too long", 2048,
+    )  # fmt: skip
+
+
+async def test_a_link_is_made_listed_and_revoked(api: Api, house: House, run_slug: str) -> None:
+    path = f"/api/fyke/runs/{run_slug}/shares"
+    made = await api.ok(path, {"days": 3, "log": True})
+    assert made["url"].startswith("http://127.0.0.1:8100/shared/")
+    assert (made["rows"], made["log"]) == (True, True)
+    assert made["expires_at"] - made["created_at"] == 3 * 24 * 3600
+    assert (await data(api, path))["list"] == [made]
+    token = made["url"].rpartition("/")[2]
+    assert (await house.services.shares.open(token)).run.id == run_slug
+    for days in (0, 366, -1):
+        fails(await api.post(path, {"days": days}), 400, 4000, "days must be 1 to 365")
+    fails(await api.send("DELETE", f"/api/fyke/shares/{run_slug}"), 404, 4040)
+    stranger = await api.send("DELETE", f"/api/fyke/shares/{made['id']}", key=house.other_key)
+    fails(stranger, 404, 4040)
+    gone = await api.send("DELETE", f"/api/fyke/shares/{made['id']}")
+    assert gone.status_code == 200
+    assert (await data(api, path))["list"] == []

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fyke.domain.billing.cost_lines import Metered, cost_lines
+from fyke.domain.billing.pricing import Prices, charge
+from fyke.domain.runs.model import RunLimits
+
+LIMITS = RunLimits(0.5, 1024, 60, 0, 0)
+PRICES = Prices(Decimal("0.20"), Decimal("0.05"), Decimal("2.00"))
+
+price = st.decimals("0", "9", places=4)
+attempt = st.builds(Metered, st.integers(0, 10**8), st.integers(0, 10**12))
+
+
+def test_each_line_says_what_of_and_how_much() -> None:
+    cpu, memory, traffic = cost_lines(PRICES, LIMITS, [Metered(3_600_000, 500_000_000)], 1_150_000)
+    assert (cpu.quantity, cpu.unit, cpu.price, cpu.micros) == (
+        Decimal("0.5"), "core-hours", Decimal("0.20"), 100_000,
+    )  # fmt: skip
+    assert (memory.quantity, memory.micros) == (Decimal(1), 50_000)
+    assert (traffic.quantity, traffic.unit, traffic.micros) == (Decimal("0.5"), "GB", 1_000_000)
+
+
+@given(price, price, price, st.lists(attempt, max_size=30))
+def test_lines_add_up_to_what_was_charged(
+    cpu: Decimal, memory: Decimal, traffic: Decimal, attempts: list[Metered]
+) -> None:
+    prices = Prices(cpu, memory, traffic)
+    usage = sum(
+        charge(prices, LIMITS, milliseconds=a.milliseconds, traffic_bytes=a.traffic_bytes)
+        for a in attempts
+    )
+    lines = cost_lines(prices, LIMITS, attempts, usage)
+    assert sum(line.micros for line in lines) == usage
+    assert all(line.micros >= 0 for line in lines)
+    assert [line.kind for line in lines[:3]] == ["cpu", "memory", "traffic"]
+
+
+def test_what_was_paid_by_prices_that_are_gone_is_a_line_of_its_own() -> None:
+    lines = cost_lines(Prices(), LIMITS, [Metered(1000, 5)], 77)
+    assert [(line.kind, line.micros) for line in lines] == [
+        ("cpu", 0), ("memory", 0), ("traffic", 0), ("other", 77),
+    ]  # fmt: skip
+
+
+def test_a_run_that_cost_nothing_has_lines_for_nothing() -> None:
+    assert [line.micros for line in cost_lines(PRICES, LIMITS, [], 0)] == [0, 0, 0]

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fyke.domain.runs.hints import hint
+from fyke.domain.runs.model import Outcome, Run, RunState
+from support.memory import a_run
+
+
+def ended(outcome: Outcome, **changes: object) -> Run:
+    good = outcome is Outcome.SUCCEEDED
+    state = RunState.SUCCEEDED if good else RunState.FAILED
+    return replace(a_run("acme"), state=state, outcome=outcome, **changes)  # type: ignore[arg-type]  # by name
+
+
+@pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.SUCCEEDED])
+def test_every_bad_end_has_a_cause_and_a_next_step(outcome: Outcome) -> None:
+    found = hint(ended(outcome), 3, [])
+    assert found is not None
+    assert found.code == outcome.value
+    assert found.cause and found.next_step
+
+
+def test_nothing_is_said_of_runs_that_are_well_or_under_way() -> None:
+    assert hint(ended(Outcome.SUCCEEDED), 5, ["HTTP 403"]) is None
+    assert hint(replace(a_run("acme"), state=RunState.RUNNING), 0, ["HTTP 403"]) is None
+
+
+@pytest.mark.parametrize(
+    "line, code",
+    [
+        ("HTTP 403 Forbidden for https://a.example", "blocked"),
+        ("got status 429", "blocked"),
+        ("socket.gaierror: [Errno -2] Name or service not known", "unknown_host"),
+        ("ConnectionRefusedError: [Errno 111] Connection refused", "unreachable"),
+        ("GET /x -> 404", "page_missing"),
+        ("AttributeError: 'NoneType' object has no attribute 'text'", "other_page"),
+        ("nothing known", "no_rows"),
+    ],
+)
+def test_a_run_without_rows_is_explained_by_its_error_lines(line: str, code: str) -> None:
+    found = hint(ended(Outcome.SUCCEEDED), 0, [line])
+    assert found is not None and found.code == code
+
+
+def test_the_newest_line_that_says_something_counts() -> None:
+    lines = ["No module named 'x'", "HTTP 404", "Traceback"]
+    found = hint(ended(Outcome.EXIT_CODE), 0, lines)
+    assert found is not None and found.code == "page_missing"
+    # an outcome that is clear needs no guessing
+    clear = hint(ended(Outcome.TIMEOUT), 0, lines)
+    assert clear is not None and clear.code == "timeout"
+
+
+def test_a_run_of_which_parts_failed_says_how_many() -> None:
+    found = hint(ended(Outcome.SUCCEEDED, subtasks=5, subtasks_failed=2), 9, [])
+    assert found is not None
+    assert (found.code, found.cause[:15]) == ("partly_failed", "2 of 5 subtasks")

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from fyke.domain.runs.sample import MOST, Span, due
+
+
+def test_points_are_a_second_apart_then_further() -> None:
+    assert due(Span(), 5)
+    assert not due(Span(1, 1_000, 1_000), 1_999)
+    assert due(Span(1, 1_000, 1_000), 2_000)
+    week = 7 * 24 * 3_600_000
+    assert not due(Span(200, 0, week), week + 60_000)
+    assert due(Span(200, 0, week), week + week // 200)
+
+
+def test_a_run_of_any_length_has_a_bounded_number_of_points() -> None:
+    for seconds in (400, 20_000, 700_000):
+        times: list[int] = []
+        most = 0
+        for now in range(0, seconds * 1000, 1000):
+            span = Span(len(times), times[0], times[-1]) if times else Span()
+            if due(span, now):
+                times.append(now)
+                if len(times) >= MOST:
+                    del times[1::2]
+            most = max(most, len(times))
+        assert most <= MOST
+        assert len(times) > MOST // 4
+        assert seconds * 1000 - times[-1] < seconds * 10 + 2000
