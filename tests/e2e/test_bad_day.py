@@ -32,11 +32,20 @@ for number in range({PUSHED_ROWS}):
 """
 
 
-@pytest.fixture
-def own_platform() -> Iterator[Booted]:
-    """A platform that a test may break."""
+@pytest.fixture(scope="module")
+def breakable() -> Iterator[Booted]:
     with booted(callback_allow="127.0.0.1/32") as running:
         yield running
+
+
+@pytest.fixture
+def own_platform(breakable: Booted) -> Booted:
+    """A platform that a test may break as long as it comes back by itself; it is whole again."""
+    for role in ("server", "runner", "egress"):
+        breakable.role(role)
+    breakable.wait_for(lambda: _answers(breakable), "an answer")
+    breakable.wait_for(lambda: not breakable.boxes(), "the end of what ran before")
+    return breakable
 
 
 def acknowledged(platform: Booted, run: str) -> int:
@@ -202,6 +211,10 @@ def test_a_data_folder_is_used_by_one_platform_at_a_time(own_platform: Booted) -
     assert result.returncode == 5
     assert "already running" in result.stderr
     assert _answers(own_platform)
+    # and took nothing away that the one at work will need again
+    own_platform.kill_role("runner")
+    run = own_platform.start_run(own_platform.push(zoo("upserts"), "upserts"))
+    assert own_platform.ended(run)["status"] == SUCCEEDED
 
 
 def test_queued_runs_wait_for_a_runner_and_are_carried_out(own_platform: Booted) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from fyke.cli.errors import CommandFailed
-from fyke.cli.listening import unwritable
+from fyke.cli.listening import refuse_if_held, unwritable
 from fyke.settings import Settings
 
 LAUNCHER_READY_SECONDS = 10.0
@@ -33,6 +33,8 @@ def guard(settings: Settings, arguments: list[str]) -> int:
         _own_home(settings, user)
     except OSError as error:
         raise unwritable(settings, error) from None
+    with _as_user(user):
+        refuse_if_held(settings)  # or our launcher would take the place of the one that is at work
     launcher = _start_launcher(settings, user)
     child = subprocess.Popen(
         [sys.executable, "-m", "fyke.cli.main", *arguments],

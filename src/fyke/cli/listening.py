@@ -29,11 +29,29 @@ def hold_home(settings: Settings) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise CommandFailed(
-            f"Fyke is already running in {settings.home}. Stop it first, or choose another "
-            "data folder with --home.",
-            Exit.CONFLICT,
-        ) from None
+        raise _held(settings) from None
+
+
+def refuse_if_held(settings: Settings) -> None:
+    """Complain when another ``fyke up`` works in the data folder, and hold nothing."""
+    try:
+        descriptor = os.open(settings.run_dir / "up.lock", os.O_RDWR)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _held(settings) from None
+    finally:
+        os.close(descriptor)
+
+
+def _held(settings: Settings) -> CommandFailed:
+    return CommandFailed(
+        f"Fyke is already running in {settings.home}. Stop it first, or choose another "
+        "data folder with --home.",
+        Exit.CONFLICT,
+    )
 
 
 def listen(settings: Settings) -> socket.socket:
