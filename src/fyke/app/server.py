@@ -71,8 +71,8 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.kit.interfaces import own_addresses
 from fyke.settings import Settings
-from fyke.timers.alerts import AlertTimer
 from fyke.timers.access import AccessTimer
+from fyke.timers.alerts import AlertTimer
 from fyke.timers.callback_hosts import CallbackHostTimer
 from fyke.timers.callbacks import CallbackTimer
 from fyke.timers.leases import LeaseTimer
@@ -271,7 +271,11 @@ def _health(house: House) -> Health:
 
 
 def _console_config(settings: Settings) -> ConsoleConfig:
-    return ConsoleConfig(master_secret=master_secret(settings), rate_limit=settings.rate_limit)
+    return ConsoleConfig(
+        master_secret=master_secret(settings),
+        rate_limit=settings.rate_limit,
+        data_folder=str(settings.home),
+    )
 
 
 def _api_config(settings: Settings) -> ApiConfig:

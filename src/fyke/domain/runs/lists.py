@@ -157,6 +157,15 @@ class RunLists:
         more = len(walked.places) > most or walked.stopped is not None
         return [place.run_id for place in walked.places[:most]], more
 
+    async def newer(self, caller: Caller, search: RunSearch, top: Place, most: int) -> int:
+        """How many runs that match have come since ``top``, counted up to ``most``."""
+
+        def work(tx: Transaction) -> int:
+            walked = tx.run_lists.walk(caller.account_id, search, top, limit=most, newer=True)
+            return len(walked.places)
+
+        return await self._storage.read(work)
+
     async def all_rows(self, caller: Caller, search: RunSearch) -> AsyncIterator[list[RunRow]]:
         """All that match, newest first, some at a time, however long that takes."""
         place: Place | None = None

@@ -1,0 +1,229 @@
+"""The list of runs: filters in the address, columns of choice, many at once, kept up to date."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
+
+from fyke.api.csv_files import csv_file
+from fyke.api.event_stream import EventStream
+from fyke.console import live, run_filters
+from fyke.console.page import Page
+from fyke.console.run_filters import NEWER, ListAddress
+from fyke.console.texts import gettext as _
+from fyke.console.texts import ngettext, speak
+from fyke.console.view import View
+from fyke.domain.accounts.profiles import Profiles
+from fyke.domain.runs.bulk import MOST_MATCHED, BulkAction, BulkAnswer, RunBulk
+from fyke.domain.runs.list_export import csv_of
+from fyke.domain.runs.list_following import ListFollowing
+from fyke.domain.runs.lists import RunLists, RunPage
+from fyke.domain.runs.model import Origin
+from fyke.domain.runs.search import RunSearch, place_of
+from fyke.errors import InvalidFields, InvalidRequest
+
+AREA = "/runs"
+VIEW = "runs"  # what the saved filters of this page are called among the preferences
+SIZE = 50
+STREAM_NEWS = 300  # after so many the browser comes back, and is asked for its session again
+
+
+@dataclass(frozen=True, slots=True)
+class RunListPages:
+    lists: RunLists
+    following: ListFollowing
+    bulk: RunBulk
+    profiles: Profiles
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", "/runs", self.show, area=AREA),
+            Page("GET", "/runs/live", self.live, area=AREA, part=True),
+            Page("GET", "/runs/export", self.export, area=AREA, part=True),
+            Page("POST", "/runs/default", self.save_default, area=AREA),
+            Page("POST", "/runs/bulk", self.act, area=AREA),
+        ]
+
+    # --- looking ---------------------------------------------------------------------------
+
+    async def show(self, view: View) -> Response:
+        saved = view.signed_in.preferences.views.get(VIEW, "") if view.signed_in else ""
+        if not view.query and saved:
+            return view.go(f"/runs?{saved}")
+        address = run_filters.read(view.query, view.query.getlist("col"))
+        if not view.wants_part and any(not value for _name, value in view.query.multi_items()):
+            return view.go(address.path(address.cursor))  # an address that can be passed on
+        faults: dict[str, str] = {}
+        page = None
+        try:
+            page = await self._page(view, address)
+        except InvalidRequest as error:
+            faults = _faults(error)
+        response = view.page_or_part(
+            "runs/list.html",
+            "results",
+            status=422 if faults else 200,
+            area=AREA,
+            address=address,
+            page=page,
+            faults=faults,
+            saved=saved,
+            choices=await self.lists.choices(view.caller),
+            open_ids=[] if page is None else _open_ids(page),
+            top=_top(page, address),
+            newer_prefix=NEWER,
+            most_matched=MOST_MATCHED,
+        )
+        if view.wants_part:
+            response.headers["hx-push-url"] = address.path(address.cursor)
+        return response
+
+    async def _page(self, view: View, address: ListAddress) -> RunPage:
+        search = await self.lists.search(view.caller, address.words, view.zone_name)
+        if not address.cursor:
+            return await self.lists.page(view.caller, search, size=SIZE)
+        newer = address.cursor.startswith(NEWER)
+        place = place_of(address.cursor.removeprefix(NEWER))
+        return await self.lists.beyond(view.caller, search, place, size=SIZE, newer=newer)
+
+    async def export(self, view: View) -> Response:
+        address = run_filters.read(view.query, ())
+        search = await self.lists.search(view.caller, address.words, view.zone_name)
+        return await csv_file(csv_of(self.lists.all_rows(view.caller, search)), "runs.csv")
+
+    async def live(self, view: View) -> Response:
+        """What changes in the runs ``run`` of the list, and how many came after ``top``."""
+        address = run_filters.read(view.query, view.query.getlist("col"))
+        search = await self.lists.search(view.caller, address.words, view.zone_name)
+        top = view.query.get("top", "")
+        place = place_of(top) if top else None
+        run_ids = view.query.getlist("run_id")[:SIZE]
+        news = self.following.follow(view.caller, search, run_ids, place)
+
+        async def source() -> AsyncGenerator[bytes, None]:
+            told = 0
+            async for each in news:
+                told += 1
+                if told > STREAM_NEWS:
+                    return
+                if not (each.rows or each.gone or each.fresh):
+                    yield live.comment()
+                    continue
+                with speak(view.language):
+                    html = view.text_of("runs/news.html", "news", news=each, address=address)
+                yield live.message(html)
+
+        return EventStream(source(), lambda: None)
+
+    async def save_default(self, view: View) -> Response:
+        """Make the filters and columns of the form's ``query`` what the page opens with."""
+        query = QueryParams(view.form.get("query"))
+        address = run_filters.read(query, query.getlist("col"))
+        await self.profiles.save_view(view.caller, VIEW, address.query())
+        if address.query():
+            return view.go(address.path(), _("The list of runs opens with these filters now."))
+        return view.go("/runs", _("The list of runs opens without filters now."))
+
+    # --- many at once ----------------------------------------------------------------------
+
+    async def act(self, view: View) -> Response:
+        """Ask first, then do it, then say what became of each."""
+        try:
+            action = BulkAction(view.form.get("action"))
+        except ValueError:
+            raise InvalidRequest(f"action: use one of {', '.join(BulkAction)}") from None
+        query = QueryParams(view.form.get("query"))
+        address = run_filters.read(query, query.getlist("col"))
+        run_ids = view.form.all("run")
+        matching = view.form.on("all_matching")
+        if not matching and not run_ids:
+            return view.go(address.path(), _("No run was chosen: tick some first."), "warn")
+        search = await self.lists.search(view.caller, address.words, view.zone_name)
+        if not view.form.on("confirmed"):
+            return await self._ask(view, action, address, search, run_ids, matching=matching)
+        if matching:
+            answer = await self.bulk.matching(view.caller, action, search, Origin.WEB)
+        else:
+            answer = await self.bulk.named(view.caller, action, run_ids, Origin.WEB)
+        if answer.done == len(answer.results) and not answer.more:
+            return view.go(address.path(), _done(action, answer))
+        rows = await self.lists.rows(view.caller, [result.run_id for result in answer.results])
+        return view.page(
+            "runs/bulk_done.html",
+            area=AREA,
+            action=action.value,
+            answer=answer,
+            rows={row.line.id: row for row in rows},
+            back=address.path(),
+            done=_done(action, answer),
+        )
+
+    async def _ask(
+        self,
+        view: View,
+        action: BulkAction,
+        address: ListAddress,
+        search: RunSearch,
+        run_ids: list[str],
+        *,
+        matching: bool,
+    ) -> Response:
+        page = await self.lists.page(view.caller, search, size=10) if matching else None
+        rows = page.rows if page else await self.lists.rows(view.caller, run_ids)
+        return view.page(
+            "runs/bulk_ask.html",
+            area=AREA,
+            action=action.value,
+            address=address,
+            rows=rows,
+            page=page,
+            run_ids=run_ids,
+            matching=matching,
+            most_matched=MOST_MATCHED,
+        )
+
+
+def _open_ids(page: RunPage) -> list[str]:
+    return [row.line.id for row in page.rows if not row.line.state.terminal]
+
+
+def _top(page: RunPage | None, address: ListAddress) -> str:
+    """The newest run of the first page; new ones are told of there only."""
+    if page is None or page.previous is not None or address.cursor or not page.rows:
+        return ""
+    line = page.rows[0].line
+    return f"{line.created_at}-{line.id}"
+
+
+def _faults(error: InvalidRequest) -> dict[str, str]:
+    """Sentences by the field that each begins with."""
+    sentences = error.details if isinstance(error, InvalidFields) else [error.message]
+    found: dict[str, str] = {}
+    for sentence in sentences:
+        name, colon, text = sentence.partition(": ")
+        found[name if colon else ""] = text if colon else sentence
+    return found
+
+
+def _done(action: BulkAction, answer: BulkAnswer) -> str:
+    numbers: dict[str, Any] = {"num": answer.done}
+    match action:
+        case BulkAction.ABORT:
+            return (
+                ngettext("One run was aborted.", "%(num)s runs were aborted.", answer.done)
+                % numbers
+            )
+        case BulkAction.RERUN:
+            return (
+                ngettext("One run was started.", "%(num)s runs were started.", answer.done)
+                % numbers
+            )
+        case BulkAction.DELETE:
+            return (
+                ngettext("One run was deleted.", "%(num)s runs were deleted.", answer.done)
+                % numbers
+            )

@@ -1,0 +1,275 @@
+"""The list of runs, held to what people miss elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from fyke.domain.accounts.model import Role, User
+from fyke.domain.runs.model import Origin, Outcome
+from fyke.domain.runs.service import StartRequest
+from fyke.kit.ids import new_ulid
+from support.house import House
+from support.pages import Page, Visitor, visitor
+
+pytestmark = pytest.mark.anyio
+
+HOSTILE = '<img src=x onerror="alert(1)">'
+
+
+async def started(house: House, worker: Any, number: int = 1, **custom: Any) -> list[str]:
+    """Ids of new runs, oldest first."""
+    made = []
+    for n in range(number):
+        given = {"urls": [{"url": f"https://example.org/{n}"}], **custom}
+        wanted = {"parameters": {"system": {}, "custom": given}}
+        request = StartRequest(worker.id, None, wanted, "", Origin.WEB)
+        made.append((await house.services.runs.start(house.owner, request)).id)
+    return made
+
+
+def listed(page: Page) -> list[str]:
+    return [box.get("value") for box in page.all("//tbody//input[@name='run']")]
+
+
+def columns(page: Page) -> list[str]:
+    heads = page.all("//table[contains(@class,'run-table')]/thead//th")
+    return [" ".join(head.itertext()).strip() for head in heads][1:]
+
+
+async def test_filters_are_in_the_address_and_come_back_from_it(
+    house: House, owner: Visitor
+) -> None:
+    """Elsewhere they are forgotten on the way to another page and back."""
+    reader, other = await house.publish(), await house.publish("other")
+    [failed] = await started(house, reader)
+    await house.carry_out([], Outcome.EXIT_CODE, "KeyError: title")
+    await started(house, other)
+    # as a browser sends the whole form: what is empty leaves the address
+    sent = "/runs?error=keyerr&state=failed&worker=owner%2Freader&from=2020-01-31&until=&version="
+    answer = await owner.get(sent, status=303)
+    query = parse_qs(urlsplit(answer.location).query)
+    assert query == {
+        "error": ["keyerr"], "state": ["failed"], "worker": ["owner/reader"],
+        "from": ["2020-01-31"],
+    }  # fmt: skip
+    page = await owner.get(answer.location)
+    assert listed(page) == [failed]
+    assert [page.value(name) for name in ("error", "state", "worker", "from", "until")] == [
+        "keyerr", "failed", "owner/reader", "2020-01-31", "",
+    ]  # fmt: skip
+    part = await owner.get(sent, part=True)
+    assert listed(part) == [failed]
+    pushed = urlsplit(part.answer.headers["hx-push-url"])
+    assert (pushed.path, parse_qs(pushed.query)) == ("/runs", query)
+
+
+async def test_filters_are_asked_of_everything_and_not_of_one_page(
+    house: House, owner: Visitor
+) -> None:
+    """Elsewhere a filter searched only what the browser had loaded."""
+    worker = await house.publish()
+    [oldest] = await started(house, worker)
+    await house.carry_out([], Outcome.TIMEOUT, "Timeout: needle")
+    await started(house, worker, 55)
+    first = await owner.get("/runs")
+    assert oldest not in listed(first) and len(listed(first)) == 50
+    assert "56 runs" in first.text
+    assert listed(await owner.get("/runs?error=needle")) == [oldest]
+    [older] = first.all("//a[@rel='next']/@href")
+    second = await owner.get(older)
+    assert len(listed(second)) == 6 and listed(second)[-1] == oldest
+    [newer] = second.all("//a[@rel='prev']/@href")
+    assert listed(await owner.get(newer)) == listed(first)
+
+
+async def test_a_view_can_be_saved_as_ones_default_and_forgotten(
+    house: House, owner: Visitor
+) -> None:
+    """Elsewhere the default view could not be set."""
+    await started(house, await house.publish())
+    saved = await owner.post("/runs/default", {"query": "state=failed&col=results&col=task&x=1"})
+    assert saved.location == "/runs?state=failed&col=task&col=results"
+    opened = await owner.get("/runs", status=303)
+    assert opened.location == saved.location
+    page = await owner.get(opened.location)
+    assert "This is your default" in page.text
+    everything = await owner.get("/runs?all=1")
+    assert len(listed(everything)) == 1
+    await owner.post("/runs/default", {"query": ""})
+    assert len(listed(await owner.get("/runs"))) == 1
+
+
+async def test_dates_are_native_inputs_that_can_be_typed_into(owner: Visitor) -> None:
+    """Elsewhere a date could only be picked."""
+    page = await owner.get("/runs?from=2026-02-28")
+    for name in ("from", "until"):
+        control = page.one(f"//input[@name='{name}']")
+        assert control.get("type") == "date" and control.get("readonly") is None
+    wrong = await owner.get("/runs?from=soon&run=OOO", status=422)
+    faults = wrong.all("//*[@id='faults']//a/@href")
+    assert faults == ["#f-from", "#f-run"]
+    assert wrong.value("run") == "OOO"
+    part = await owner.get("/runs?run=OOO", part=True, status=422)
+    assert "up to 26 digits and capital letters" in part.text
+
+
+async def test_the_search_box_stays_when_nothing_matches(house: House, owner: Visitor) -> None:
+    """Elsewhere it was gone with the last match."""
+    await started(house, await house.publish())
+    page = await owner.get("/runs?error=nothing-like-this")
+    assert "No runs match" in page.text and page.value("error") == "nothing-like-this"
+    assert "/runs?all=1" in page.all("//div[@class='empty']//a/@href")
+
+
+async def test_without_any_run_the_way_to_the_store_is_shown(owner: Visitor) -> None:
+    page = await owner.get("/runs")
+    assert "No runs yet" in page.text and page.all("//div[@class='empty']//a/@href") == ["/store"]
+
+
+async def test_durations_are_for_people_and_exact_on_request(house: House, owner: Visitor) -> None:
+    """Elsewhere they were in seconds only."""
+    [run] = await started(house, await house.publish())
+    await house.carry_out([])
+
+    def work(tx: Any) -> None:
+        from dataclasses import replace
+
+        found = tx.runs.get(run)
+        ended = replace(found, started_at=found.finished_at - 3_725_250)
+        assert tx.runs.move(ended, found.state)
+
+    await house.storage.write(work)
+    shown = (await owner.get("/runs")).one(f"//*[@id='r-{run}-duration']/span")
+    assert (shown.text, shown.get("title")) == ("1 h 02 min", "3725250 ms")
+
+
+async def test_the_list_tells_the_parameters_of_each_run(house: House, owner: Visitor) -> None:
+    """Elsewhere the list of recent runs hid them."""
+    worker = await house.publish()
+    [run] = await started(house, worker, max_results=7, note=HOSTILE)
+    page = await owner.get("/runs")
+    shown = page.one(f"//*[@id='r-{run}-parameters']/span")
+    assert shown.text == f"urls: https://example.org/0; max_results: 7; note: {HOSTILE}"
+
+
+async def test_columns_are_chosen_in_the_address(house: House, owner: Visitor) -> None:
+    await started(house, await house.publish())
+    usual = columns(await owner.get("/runs"))
+    assert usual == [
+        "State", "Run", "Worker", "Parameters", "Results", "Usage", "Duration", "Created",
+    ]  # fmt: skip
+    page = await owner.get("/runs?col=version&col=traffic&col=nonsense")
+    assert columns(page) == ["State", "Run", "Version", "Traffic"]
+    assert len(page.all("//input[@name='col'][@checked]")) == 2
+    assert columns(await owner.get("/runs?col=none")) == ["State", "Run"]
+
+
+async def test_an_error_is_hinted_at_in_the_list(house: House, owner: Visitor) -> None:
+    [run] = await started(house, await house.publish())
+    await house.carry_out([], Outcome.EXIT_CODE, HOSTILE * 20)
+    hint = (await owner.get("/runs")).one(f"//*[@id='r-{run}-state']/p")
+    assert hint.get("title") == HOSTILE * 20 and len(hint.text) <= 160
+
+
+async def test_the_list_is_exported_with_its_filters(house: House, owner: Visitor) -> None:
+    worker = await house.publish()
+    [failed] = await started(house, worker)
+    await house.carry_out([], Outcome.TIMEOUT, "Timeout")
+    await started(house, worker)
+    page = await owner.get("/runs?state=failed&col=task")
+    [link] = page.all("//a[@download]/@href")
+    answer = await owner.http.get(link)
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert [row["run"] for row in csv.DictReader(io.StringIO(answer.text))] == [failed]
+
+
+# --- many at once --------------------------------------------------------------------------
+
+
+async def test_many_runs_are_acted_on_after_a_question(house: House, owner: Visitor) -> None:
+    worker = await house.publish()
+    first, second, third = await started(house, worker, 3)
+    asked = await owner.post(
+        "/runs/bulk",
+        {"action": "abort", "run": [first, second], "query": "state=ready"},
+        status=200,
+    )
+    assert "Abort 2 runs?" in asked.text
+    hidden = {(i.get("name"), i.get("value")) for i in asked.all("//main//input[@type='hidden']")}
+    assert {("run", first), ("run", second), ("confirmed", "1")} <= hidden
+    done = await owner.post(
+        "/runs/bulk",
+        {"action": "abort", "run": [first, second], "query": "state=ready", "confirmed": "1"},
+    )
+    assert done.location == "/runs?state=ready"
+    page = await owner.get(done.location)
+    assert "2 runs were aborted." in page.text and listed(page) == [third]
+
+
+async def test_each_run_that_is_left_as_it_was_says_why(house: House, owner: Visitor) -> None:
+    worker = await house.publish()
+    [done] = await started(house, worker)
+    await house.carry_out([])
+    [waits] = await started(house, worker)
+    answer = await owner.post(
+        "/runs/bulk", {"action": "delete", "run": [done, waits], "confirmed": "1"}, status=200
+    )
+    assert "One run was deleted." in answer.text
+    assert "Only a finished run can be deleted; abort it first" in answer.text
+    assert listed(await owner.get("/runs")) == [waits]
+
+
+async def test_all_that_match_can_be_meant(house: House, owner: Visitor) -> None:
+    worker = await house.publish()
+    await started(house, worker, 2)
+    await house.carry_out([], Outcome.TIMEOUT, "Timeout")
+    [waits] = await started(house, worker)
+    form = {"action": "delete", "all_matching": "on", "query": "state=failed"}
+    asked = await owner.post("/runs/bulk", form, status=200)
+    assert "Delete all runs that match?" in asked.text
+    await owner.post("/runs/bulk", form | {"confirmed": "1"})
+    assert listed(await owner.get("/runs")) == [waits]
+    nothing = await owner.post("/runs/bulk", {"action": "delete", "query": "state=failed"})
+    assert nothing.location == "/runs?state=failed"
+    assert "No run was chosen" in (await owner.get(nothing.location)).text
+
+
+async def test_a_rerun_is_one_of_the_console(house: House, owner: Visitor) -> None:
+    [run] = await started(house, await house.publish())
+    await owner.post("/runs/bulk", {"action": "rerun", "run": run, "confirmed": "1"})
+    page = await owner.get("/runs?col=origin")
+    assert len(listed(page)) == 2 and page.text.count("Console") >= 2
+
+
+async def test_a_viewer_sees_the_list_and_no_boxes(house: House) -> None:
+    [run] = await started(house, await house.publish())
+    viewer = User(new_ulid(), house.owner.account_id, "looks", Role.VIEWER, False, "", 1)
+    await house.storage.write(lambda tx: tx.accounts.add_user(viewer))
+    async with visitor(house, viewer.id) as someone:
+        page = await someone.get("/runs")
+        assert page.all(f"//*[@id='r-{run}-state']") and not listed(page)
+        form = {"action": "abort", "run": run, "confirmed": "1"}
+        refused = await someone.post("/runs/bulk", form, status=403)
+        assert "not for users with the role viewer" in refused.text
+
+
+async def test_a_search_that_gave_up_says_how_far_it_looked(
+    house: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await house.publish()
+    [oldest] = await started(house, worker)
+    await house.carry_out([], Outcome.TIMEOUT, "Timeout: needle")
+    await started(house, worker, 4)
+    await house.carry_out([], Outcome.TIMEOUT, "Timeout")
+    monkeypatch.setattr("fyke.storage.sql.run_lists.ERRORS_LOOKED_AT", 2)
+    page, steps = await owner.get("/runs?error=needle"), 0
+    while oldest not in listed(page):
+        assert "Not all of the history was searched" in page.text
+        [further] = page.all("//a[text()='Search further back']/@href")
+        page, steps = await owner.get(further), steps + 1
+    assert steps == 2
