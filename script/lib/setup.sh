@@ -62,6 +62,7 @@ have_php_curl() { command -v php >/dev/null && php -r 'exit(extension_loaded("cu
 have_go() { command -v go >/dev/null; }
 have_jq() { command -v jq >/dev/null; }
 have_nc() { command -v nc >/dev/null; }
+have_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null; }
 have_ip() { command -v ip >/dev/null; }
 have_postgres() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null; }
 
