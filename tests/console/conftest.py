@@ -37,7 +37,10 @@ async def nobody(house: House) -> AsyncIterator[Visitor]:
         yield someone
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """While it is open no other event loop may run in this thread: a module that uses it has no
+    ``async`` tests, and lets ``support/served.py`` keep the services in another thread.
+    """
     with chromium() as found:
         yield found
