@@ -7,9 +7,16 @@ US dollar.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import date as date_type
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from babel.dates import format_date, format_datetime, format_timedelta
+from babel.dates import (
+    format_date,
+    format_datetime,
+    format_skeleton,
+    format_time,
+    format_timedelta,
+)
 from babel.numbers import format_currency, format_decimal
 
 from fyke.console.texts import gettext as _
@@ -36,10 +43,32 @@ def moment(ms: int, zone: tzinfo) -> str:
     return str(format_datetime(datetime.fromtimestamp(ms / 1000, zone), "medium", locale=locale()))
 
 
+def short_moment(ms: int, zone: tzinfo, now_ms: int) -> str:
+    """As much of date and time as it takes to tell it from now: for tables."""
+    at = datetime.fromtimestamp(ms / 1000, zone)
+    today = datetime.fromtimestamp(now_ms / 1000, zone)
+    if at.date() == today.date():
+        return str(format_time(at.timetz(), "medium", locale=locale()))
+    if abs(today - at) < timedelta(days=300):
+        time = str(format_time(at.timetz(), "short", locale=locale()))
+        return f"{format_skeleton('MMMd', at, locale=locale())} {time}"
+    return str(format_date(at.date(), "medium", locale=locale()))
+
+
 def day(ms: int, zone: tzinfo) -> str:
     return str(
         format_date(datetime.fromtimestamp(ms / 1000, zone).date(), "medium", locale=locale())
     )
+
+
+def date_of(date: date_type) -> str:
+    """A day without a time."""
+    return str(format_date(date, "medium", locale=locale()))
+
+
+def month_of(date: date_type) -> str:
+    """The month of a day."""
+    return str(format_skeleton("yMMMM", date, locale=locale()))
 
 
 def clock(ms: int, zone: tzinfo) -> str:

@@ -182,6 +182,9 @@ class View:
             "zone": self.zone,
             "request_id": request_id(self.request),
             "moment": lambda ms: formats.moment(ms, self.zone),
+            "short_moment": lambda ms: formats.short_moment(
+                ms, self.zone, self.around.clock.now_ms()
+            ),
             "day": lambda ms: formats.day(ms, self.zone),
             "clock": lambda ms: formats.clock(ms, self.zone),
             "ago": lambda ms: formats.ago(ms, self.around.clock.now_ms()),

@@ -75,3 +75,12 @@ def test_a_zone_that_is_none_is_utc(name: str) -> None:
 def test_a_share_is_never_rounded_up_to_all() -> None:
     assert formats.percent(999, 1000) == "99 %"
     assert formats.percent(0, 0) == "-"
+
+
+def test_a_moment_in_a_table_is_as_short_as_it_can_be() -> None:
+    now = 1_767_225_600_000  # the first moment of 2026
+    day = 86_400_000
+    assert "2026" not in formats.short_moment(now + 3_600_000, UTC, now)
+    assert formats.short_moment(now + 3_600_000, UTC, now).startswith("1:00:00")
+    assert formats.short_moment(now - day, UTC, now).startswith("Dec 31")
+    assert "2024" in formats.short_moment(now - 400 * day, UTC, now)
