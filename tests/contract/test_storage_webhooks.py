@@ -96,7 +96,7 @@ def waiting(owner: str, run: str, endpoint: str, **changes: Any) -> Delivery:
 async def test_what_waits_for_an_endpoint_can_be_moved_and_given_up(state: State) -> None:
     owner, run = await an_account(state)
     mine = [waiting(owner, run, "e1", next_at=at) for at in (7, 5)]
-    sent = waiting(owner, run, "e1", claimed_until=10**15)
+    sent = waiting(owner, run, "e1", claimed_until=10**15, next_at=10**15)
     others = [waiting(owner, run, "e2"), waiting(owner, run, "")]
     await state.write(lambda tx: [tx.outbox.add(one) for one in (*mine, sent, *others)])
     assert await state.read(lambda tx: tx.outbox.next_of(["e1", "e2", "e3"])) == {"e1": 5, "e2": 5}
@@ -106,10 +106,10 @@ async def test_what_waits_for_an_endpoint_can_be_moved_and_given_up(state: State
     assert moved == 2
     for one in mine:
         found = await state.read(lambda tx, one=one: tx.outbox.get(one.id))
-        assert (found.url, found.host) == ("http://b.example/n", "b.example")
+        assert (found.url, found.host, found.next_at) == ("http://b.example/n", "b.example", 100)
     for one in (sent, *others):
         assert (await state.read(lambda tx, one=one: tx.outbox.get(one.id))).host == "a.example"
-    claims = await state.write(lambda tx: tx.outbox.claim(10, dict(FREE), 500))
+    claims = await state.write(lambda tx: tx.outbox.claim(100, dict(FREE), 500))
     assert {claim.delivery.host for claim in claims} == {"a.example", "b.example"}
     await state.write(lambda tx: tx.outbox.fail_pending_of("e1", "off", 100))
     states = [(await state.read(lambda tx, d=d: tx.outbox.get(d.id))).state for d in mine]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from fyke.domain.alerts.model import Alert, Rule, RuleKind
+from fyke.domain.runs.model import Origin, Outcome, Run
+from fyke.domain.runs.service import StartRequest
 from fyke.domain.webhooks.model import Endpoint, WebhookEvent
 from support import records
+from support.house import House
+
+INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 
 
 def a_rule(account_id: str, **changes: Any) -> Rule:
@@ -66,3 +72,19 @@ def an_endpoint(account_id: str, **changes: Any) -> Endpoint:
         updated_at=records.START,
     )
     return replace(base, **changes)
+
+
+async def a_run(
+    house: House,
+    outcome: Outcome = Outcome.SUCCEEDED,
+    rows: Sequence[dict[str, Any]] = ({"n": 1},),
+    worker: str = "",
+) -> Run:
+    """Start a run of the owner's and carry it to its end."""
+    if not worker:
+        workers = await house.services.overview.workers(house.owner)
+        worker = workers[0].id if workers else (await house.publish()).id
+    wanted = StartRequest(worker, None, INPUT, "", Origin.API)
+    run = await house.services.runs.start(house.owner, wanted)
+    await house.carry_out(rows, outcome, "it went wrong")
+    return (await house.services.runs.get(house.owner, run.id)).run

@@ -35,6 +35,7 @@ class Reply:
     status: int = 200
     location: str = ""
     hang: bool = False
+    text: str = ""
 
 
 class Receiver:
@@ -92,8 +93,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         if reply.location:
             self.send_header("location", reply.location)
-        self.send_header("content-length", "0")
+        text = reply.text.encode()
+        self.send_header("content-length", str(len(text)))
         self.end_headers()
+        self.wfile.write(text)
 
     do_GET = do_POST
 

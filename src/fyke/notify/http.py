@@ -10,6 +10,8 @@ stop reading.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 import ssl
 from contextlib import suppress
@@ -152,7 +154,7 @@ class HttpNotifier:
                     except ssl.SSLError as error:
                         raise _Failed("TLS: the handshake failed") from error
                     except OSError as error:
-                        failure = f"cannot connect: {error.strerror or 'failed'}"
+                        failure = f"cannot connect: {os.strerror(error.errno or errno.EIO)}"
         except TimeoutError as error:
             raise _Failed(f"no connection within {CONNECT_SECONDS:.0f} s") from error
         raise _Failed(failure)

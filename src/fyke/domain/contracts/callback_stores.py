@@ -58,7 +58,9 @@ class OutboxStore(Protocol):
         ...
 
     def redirect(self, endpoint_id: str, url: str, receiver: str, at: int) -> int:
-        """Give what waits for an endpoint and is not on its way another address; say how many."""
+        """Give what waits for an endpoint and is not on its way another address, where it is tried
+        at once; say how many.
+        """
         ...
 
     def next_of(self, endpoint_ids: Collection[str]) -> dict[str, int]:

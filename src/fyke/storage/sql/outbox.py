@@ -109,7 +109,7 @@ class SqlOutbox(Claims):
             deliveries.c.endpoint_id == endpoint_id,
             deliveries.c.claimed_until <= at,
         )
-        moved = waiting.values(url=url, receiver=receiver, host=host, claimed_until=0)
+        moved = waiting.values(url=url, receiver=receiver, host=host, next_at=at, claimed_until=0)
         count = self._db.execute(moved).rowcount
         if count:
             self._know(host)

@@ -1,0 +1,121 @@
+"""Mails to a real mail server: plain, with TLS, with a password, refused, and not there."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.contracts import Answer
+from fyke.kit.mail_servers import MailServer, parse_server
+from fyke.notify.mail import SmtpMailer, compose
+from fyke.notify.ways import NO_MAIL, Ways
+from support.authority import make_authority, server_context, trusting_context
+from support.mail_servers import MailBox, mailing
+
+pytestmark = pytest.mark.anyio
+SENDER = "Fyke <fyke@example.org>"
+TO = "mailto:ada@example.org"
+TOLD = (
+    '{"type":"alert.raised","data":{"rule":"Preise: 50 %","sentence":"Nur 4 Zeilen, üblich 10",'
+    '"run_slug":"RUN","worker_slug":"WORKER"}}'
+).encode()
+HEADERS = {"webhook-id": "msg_1"}
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls")
+    make_authority(folder)
+    return folder
+
+
+def at(box: MailBox, scheme: str = "smtp", login: str = "") -> MailServer:
+    return parse_server(f"{scheme}://{login}127.0.0.1:{box.port}")
+
+
+async def test_a_mail_says_what_the_alert_says() -> None:
+    async with mailing(MailBox()) as box:
+        with closing(SmtpMailer(at(box), SENDER, "https://fyke.example/")) as mailer:
+            assert await mailer.post(TO, TOLD, HEADERS) == Answer(250)
+    [(sender, to, text)] = box.messages
+    assert (sender, to) == ("fyke@example.org", ["ada@example.org"])
+    message = email.message_from_bytes(text, policy=email.policy.default)
+    assert message["subject"] == "[Fyke] Preise: 50 %"
+    assert (message["from"], message["to"]) == (SENDER, "ada@example.org")
+    assert message["message-id"] == "<msg_1@example.org>"
+    body = message.get_content()
+    assert body.splitlines()[0] == "Nur 4 Zeilen, üblich 10"
+    assert "https://fyke.example/runs/RUN" in body
+
+
+async def test_a_password_is_sent_with_tls_only(authority: Path) -> None:
+    trust = trusting_context(authority)
+    login = "fyke:p%40ss@"
+    async with mailing(MailBox("fyke", "p@ss")) as box:
+        with closing(SmtpMailer(at(box, login=login), SENDER, context=trust)) as mailer:
+            answer = await mailer.post(TO, TOLD, HEADERS)
+    assert answer.status == 0 and "never sent in the clear" in answer.error
+    assert (box.logins, box.messages) == ([], [])
+    async with mailing(MailBox("fyke", "p@ss", starttls=server_context(authority))) as box:
+        with closing(SmtpMailer(at(box, login=login), SENDER, context=trust)) as mailer:
+            assert await mailer.post(TO, TOLD, HEADERS) == Answer(250)
+    assert (box.logins, box.secured) == ([True], [True])
+    async with mailing(MailBox("fyke", "p@ss"), server_context(authority)) as box:
+        with closing(SmtpMailer(at(box, "smtps", login), SENDER, context=trust)) as mailer:
+            assert await mailer.post(TO, TOLD, HEADERS) == Answer(250)
+        with closing(SmtpMailer(at(box, "smtps", "fyke:x@"), SENDER, context=trust)) as mailer:
+            wrong = await mailer.post(TO, TOLD, HEADERS)
+        with closing(SmtpMailer(at(box, "smtps", login), SENDER)) as stranger:
+            untrusted = await stranger.post(TO, TOLD, HEADERS)
+    assert wrong == Answer(535, reply="wrong user or password")
+    assert untrusted.status == 0 and "certificate" in untrusted.error.lower()
+    assert (box.logins, box.secured) == ([True, False], [True])
+
+
+async def test_what_the_server_refuses_is_told_with_its_words() -> None:
+    async with mailing(MailBox(refused=("ada@example.org",))) as box:
+        with closing(SmtpMailer(at(box), SENDER)) as mailer:
+            answer = await mailer.post(TO, TOLD, HEADERS)
+            assert answer == Answer(550, reply="nobody of this name")
+            box.refused, box.full = (), True
+            answer = await mailer.post(TO, TOLD, HEADERS)
+            assert answer == Answer(452, reply="no room; come back later")
+    with closing(SmtpMailer(parse_server("smtp://127.0.0.1:1024"), SENDER)) as mailer:
+        answer = await mailer.post(TO, TOLD, HEADERS)
+    assert answer.status == 0 and answer.error.startswith("mail server: ")
+
+
+def test_nothing_in_an_alert_breaks_out_of_a_header() -> None:
+    data = {"rule": "a\r\nBcc: eve@example.org\r\n\r\nx", "sentence": "s", "run_slug": "R"}
+    message = compose(SENDER, "ada@example.org", "msg_1", {"data": data}, "")
+    assert message["bcc"] is None
+    assert message["subject"] == "[Fyke] a Bcc: eve@example.org x"
+
+
+async def test_each_message_goes_its_way() -> None:
+    class Web:
+        async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+            return Answer(204)
+
+    assert await Ways(Web(), None).post("https://a.example/", b"", {}) == Answer(204)
+    assert await Ways(Web(), None).post(TO, b"", {}) == Answer(0, NO_MAIL)
+    async with mailing(MailBox()) as box:
+        with closing(SmtpMailer(at(box), SENDER)) as mailer:
+            assert await Ways(Web(), mailer).post(TO, TOLD, HEADERS) == Answer(250)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://a.example", "smtp://", "smtp://a.example:x", "smtp://a:99999", "a.example"]
+)
+def test_what_is_no_mail_server(url: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        parse_server(url)
+
+
+def test_ports_that_are_not_named() -> None:
+    assert parse_server("smtp://a.example").port == 587
+    assert parse_server("smtps://a.example").port == 465

@@ -1,0 +1,239 @@
+"""Rules over real runs: what is found, told, and found once, also by servers that are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.alerts.model import Alert, AlertFilter
+from fyke.domain.alerts.rules import RuleFields
+from fyke.domain.alerts.watch import MOST_TRIES, AlertWatch
+from fyke.domain.callbacks.model import DeliveryFilter
+from fyke.domain.runs.model import Outcome
+from fyke.domain.webhooks.rules import EndpointFields
+from support.alerts import a_run
+from support.house import House
+
+pytestmark = pytest.mark.anyio
+PROCESS = Path(__file__).parents[2] / "support" / "alert_process.py"
+ALL = AlertFilter()
+FAILED = RuleFields("Failed", "failed")
+
+
+async def found(house: House, *, look: bool = True, **wanted: Any) -> list[Alert]:
+    """The owner's alerts, oldest first, after a look at all that wait."""
+    if look:
+        assert await AlertWatch(house.storage, house.results, mails=True).work_off() is None
+    _, alerts = await house.services.alerts.page(
+        house.owner, AlertFilter(**wanted), offset=0, limit=500
+    )
+    return alerts[::-1]
+
+
+async def test_each_rule_tells_of_the_runs_that_it_looks_at(house: House) -> None:
+    alerts, owner = house.services.alerts, house.owner
+    first, second = await house.publish("one"), await house.publish("two")
+    every = (await alerts.add_rule(owner, FAILED)).rule
+    zero = RuleFields("Empty", "zero_rows", worker=first.path)
+    of_worker = (await alerts.add_rule(owner, zero)).rule
+    off = (await alerts.add_rule(owner, replace(FAILED, name="Off", enabled=False))).rule
+    runs = [
+        await a_run(house, worker=first.id),
+        await a_run(house, rows=(), worker=first.id),
+        await a_run(house, rows=(), worker=second.id),
+        await a_run(house, Outcome.EXIT_CODE, worker=second.id),
+    ]
+    told = [(one.rule_id, one.run_id) for one in await found(house)]
+    assert told == [(of_worker.id, runs[1].id), (every.id, runs[3].id)]
+    assert await alerts.unread(owner) == 2
+    assert await alerts.unread(house.other) == 0
+    # what was looked at is not looked at again, and a rule that is switched on looks ahead only
+    await alerts.change_rule(owner, off.id, replace(FAILED, name="On"))
+    assert len(await found(house)) == 2
+    await a_run(house, Outcome.EXIT_CODE, worker=second.id)
+    assert [one.rule_name for one in await found(house)] == ["Empty", "Failed", "Failed", "On"]
+
+
+async def test_fewer_rows_and_missing_fields_are_seen_in_real_rows(house: House) -> None:
+    alerts, owner = house.services.alerts, house.owner
+    await alerts.add_rule(owner, RuleFields("Few", "fewer_rows", factor=0.5))
+    await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price", percent=20))
+    full = [{"price": n} for n in range(10)]
+    for _ in range(3):
+        await a_run(house, rows=full)
+    assert await found(house) == []
+    await a_run(house, rows=[*full[:4]])
+    some = await a_run(house, rows=[*full[:7], {"price": ""}, {"price": None}, {}])
+    last = await found(house)
+    assert [one.rule_name for one in last] == ["Few", "Price"]
+    assert last[0].sentence.startswith("The run gave 4 rows, less than 50 % of the usual 10")
+    assert last[1].run_id == some.id
+    assert "in 3 of 10 rows (30 %; 20 % are allowed)" in last[1].sentence
+
+
+async def test_a_budget_tells_once_a_month(house: House) -> None:
+    alerts, owner = house.services.alerts, house.owner
+    fields = RuleFields("Traffic", "budget", budget_traffic_mb=Decimal("0.003"))
+    rule = (await alerts.add_rule(owner, fields)).rule
+    assert rule.traffic_bytes == 3000
+    runs = [await a_run(house) for _ in range(4)]  # of 2,048 bytes each
+    [alert] = await found(house)
+    assert (alert.rule_id, alert.run_id) == (rule.id, runs[0].id)
+    assert "MB of traffic were used, and the budget is 0.003 MB" in alert.sentence
+    ahead = await alerts.preview(owner, fields)
+    assert (ahead.runs, ahead.traffic_bytes, ahead.now[:3]) == (0, 8192, "In ")
+
+
+async def test_an_alert_goes_to_endpoints_and_addresses(house: House) -> None:
+    alerts, webhooks, owner = house.services.alerts, house.services.webhooks, house.owner
+
+    async def endpoint(name: str, *events: str, enabled: bool = True) -> str:
+        fields = EndpointFields(name, f"http://127.0.0.1:1024/{name}", events, enabled=enabled)
+        return (await webhooks.add(owner, fields)).endpoint.id
+
+    every = await endpoint("every", "alert.raised")
+    named = await endpoint("named", "run.aborted")
+    off = await endpoint("off", "alert.raised", enabled=False)
+    await endpoint("deaf", "run.aborted")
+    targets = (named, every, off)
+    await alerts.add_rule(
+        owner, replace(FAILED, endpoints=targets, emails=("ada@example.org", "bo@example.org"))
+    )
+    run = await a_run(house, Outcome.EXIT_CODE)
+    [alert] = await found(house)
+    _, sent = await house.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=99)
+    urls = sorted(one.delivery.url.rpartition("/")[2] for one in sent)
+    assert urls == ["every", "mailto:ada@example.org", "mailto:bo@example.org", "named"]
+    for one in sent:
+        assert (one.delivery.event, one.delivery.run_id) == ("alert.raised", run.id)
+        assert f'"alert_id":"{alert.id}"' in one.delivery.payload
+    _, of_named = await house.services.callbacks.page(
+        owner, DeliveryFilter(endpoint_id=named), offset=0, limit=9
+    )
+    assert len(of_named) == 1
+
+
+async def test_a_preview_looks_back_and_raises_nothing(house: House) -> None:
+    alerts, owner = house.services.alerts, house.owner
+    full = [{"price": n} for n in range(10)]
+    runs = [await a_run(house, rows=full) for _ in range(4)]
+    few = await a_run(house, rows=[{"price": None}] * 2)
+    bad = await a_run(house, Outcome.EXIT_CODE)
+    for fields, wanted in (
+        (FAILED, [bad.id]),
+        (RuleFields("Few", "fewer_rows", factor=0.5), [few.id]),
+        (RuleFields("Price", "missing_field", field="price", percent=50), [few.id]),
+        (RuleFields("Slow", "slower", factor=1000), []),
+        (RuleFields("Empty", "zero_rows"), []),
+    ):
+        seen = await alerts.preview(owner, fields)
+        assert (seen.runs, [one.run.id for one in seen.fired]) == (len(runs) + 2, wanted)
+    assert await found(house) == []
+
+
+async def test_a_run_that_cannot_be_looked_at_does_not_hold_up_the_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alerts, owner = house.services.alerts, house.owner
+    await alerts.add_rule(owner, replace(FAILED, name="All"))
+    await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price"))
+    broken = await a_run(house, rows=[{}])
+    fine = await a_run(house, Outcome.EXIT_CODE)
+    page = house.results.page
+
+    async def fails(run_id: str, *args: Any, **more: Any) -> Any:
+        if run_id == broken.id:
+            raise OSError("a fault")
+        return await page(run_id, *args, **more)
+
+    monkeypatch.setattr(house.results, "page", fails)
+    watch = AlertWatch(house.storage, house.results)
+    pause = await watch.work_off()
+    assert pause is not None and 0 < pause <= 30
+    assert [one.run_id for one in await found(house, look=False)] == [fine.id]
+    for tries in range(2, MOST_TRIES + 1):
+        await house.storage.write(lambda tx, n=tries: tx.alerts.postpone_check(1, n - 1, 0))
+        pause = await watch.work_off()
+    assert pause is None
+    assert await house.storage.read(lambda tx: tx.alerts.next_check_at()) is None
+
+
+async def test_rules_that_change_during_the_look_count_as_they_are_then(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alerts, owner = house.services.alerts, house.owner
+    fields = RuleFields("Price", "missing_field", field="price", percent=50)
+    rule = (await alerts.add_rule(owner, fields)).rule
+    await a_run(house, rows=[{}, {"price": 1}, {"price": 1}])
+    totals, changed = house.results.totals, []
+
+    async def meanwhile(*args: Any, **more: Any) -> Any:
+        if not changed:
+            changed.append(await alerts.change_rule(owner, rule.id, replace(fields, percent=10)))
+        return await totals(*args, **more)
+
+    monkeypatch.setattr(house.results, "totals", meanwhile)
+    [alert] = await found(house)
+    assert "(33.3 %; 10 % are allowed)" in alert.sentence
+
+
+# --- killed ---------------------------------------------------------------------------------
+
+
+def kill_at(folder: Path, last: int) -> bool:
+    """Let a server look and die in its ``last`` transaction; whether it got as far as that."""
+    path = os.pathsep.join([str(PROCESS.parents[1]), *sys.path])
+    urls = [f"sqlite:///{folder / name}" for name in ("state.db", "rows.db")]
+    done = subprocess.run(
+        [sys.executable, str(PROCESS), *urls, str(last)],
+        env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.DEVNULL, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, -signal.SIGKILL), done.returncode
+    return done.returncode != 0
+
+
+async def killed_servers(house: House, folder: Path, kills: int, runs: int) -> None:
+    alerts, owner = house.services.alerts, house.owner
+    fields = EndpointFields("All", "http://127.0.0.1:1024/x", ("alert.raised",))
+    await house.services.webhooks.add(owner, fields)
+    await alerts.add_rule(owner, FAILED)
+    await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price"))
+    ended = []
+    for number in range(runs):
+        outcome = Outcome.EXIT_CODE if number % 2 else Outcome.SUCCEEDED
+        ended.append((await a_run(house, outcome, rows=[{}])).id)
+    died = 0
+    for number in range(kills):
+        died += await asyncio.to_thread(kill_at, folder, 1 + number % 3)
+    assert died == kills
+    told = await found(house)
+    assert [one.run_id for one in told] == ended  # each once, in the order of their ends
+    count, _ = await house.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=1)
+    assert count == runs
+
+
+async def test_killed_servers_lose_and_double_nothing(house: House, tmp_path: Path) -> None:
+    await killed_servers(house, tmp_path, kills=3, runs=8)
+
+
+@pytest.mark.long
+async def test_fifty_killed_servers_lose_and_double_nothing(house: House, tmp_path: Path) -> None:
+    await killed_servers(house, tmp_path, kills=50, runs=120)
+
+
+async def test_two_servers_at_once_tell_each_once(house: House) -> None:
+    alerts, owner = house.services.alerts, house.owner
+    await alerts.add_rule(owner, FAILED)
+    ended = [(await a_run(house, Outcome.EXIT_CODE)).id for _ in range(10)]
+    watches = [AlertWatch(house.storage, house.results) for _ in range(3)]
+    await asyncio.gather(*(watch.work_off() for watch in watches))
+    assert [one.run_id for one in await found(house)] == ended

@@ -1,0 +1,56 @@
+"""A house whose outbox is worked off, and a receiver that listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.alerts.watch import AlertWatch
+from fyke.kit.addresses import AddressRules
+from fyke.kit.clock import SystemClock
+from fyke.notify.http import HttpNotifier
+from fyke.timers.alerts import AlertTimer
+from fyke.timers.callbacks import CallbackTimer
+from support.house import SECRET, House, make_templates, open_house
+from support.receivers import Receiver, listening
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_templates(tmp_path_factory.mktemp("databases"))
+
+
+@pytest.fixture
+async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, templates) as house:
+        await house.beat()
+        yield house
+
+
+@pytest.fixture
+async def working(house: House) -> AsyncIterator[House]:
+    """The timers of callbacks and alerts at work."""
+    notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))
+    watch = AlertWatch(house.storage, house.results)
+    timers = [
+        CallbackTimer(house.storage, notifier, house.bell, SystemClock(), SECRET, at_once=50),
+        AlertTimer(watch, house.bell, SystemClock()),
+    ]
+    tasks = [asyncio.create_task(timer.tick()) for timer in timers]
+    yield house
+    for task in tasks:
+        assert not task.done()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    notifier.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with listening() as receiver:
+        yield receiver

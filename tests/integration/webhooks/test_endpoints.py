@@ -1,0 +1,155 @@
+"""Endpoints and a real receiver: messages, signatures of two secrets, failures, test calls."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from fyke.domain.callbacks.model import DeliveryFilter, DeliveryState
+from fyke.domain.runs.model import Outcome
+from fyke.domain.webhooks.model import OLD_SECRET_MS
+from fyke.domain.webhooks.rules import EndpointFields
+from fyke.errors import Refused
+from support.alerts import a_run
+from support.house import House
+from support.receivers import Received, Receiver, Reply
+
+pytestmark = pytest.mark.anyio
+ENDS = ("run.succeeded", "run.failed", "run.aborted")
+
+
+async def came(receiver: Receiver, path: str, count: int = 1) -> list[Received]:
+    return await asyncio.to_thread(receiver.wait, path, count)
+
+
+def verified(secret: str, received: Received) -> dict[str, Any]:
+    found: dict[str, Any] = Webhook(secret).verify(received.body, received.headers)
+    return found
+
+
+async def test_an_endpoint_is_told_of_the_start_and_then_of_the_end(
+    working: House, receiver: Receiver
+) -> None:
+    fields = EndpointFields("All", receiver.url("/all"), ("run.started", *ENDS))
+    made = await working.services.webhooks.add(working.owner, fields)
+    await working.services.webhooks.add(
+        working.owner, replace(fields, name="Failures", url=receiver.url("/bad"), events=ENDS[1:2])
+    )
+    run = await a_run(working)
+    failed = await a_run(working, Outcome.EXIT_CODE)
+    messages = [verified(made.secret, one) for one in await came(receiver, "/all", 4)]
+    assert [one["type"] for one in messages if one["data"]["run_slug"] == run.id] == [
+        "run.started", "run.succeeded",
+    ]  # fmt: skip
+    last = next(one for one in messages if one["type"] == "run.succeeded")
+    assert last["data"]["result_count"] == 1
+    assert (last["data"]["worker_slug"], last["data"]["version"]) == (run.worker_id, run.version)
+    assert last["timestamp"].endswith("Z")
+    [bad] = await came(receiver, "/bad")
+    assert (bad.data["type"], bad.data["data"]["run_slug"]) == ("run.failed", failed.id)
+    assert bad.data["data"]["error_message"]
+    with pytest.raises(WebhookVerificationError):
+        verified(made.secret, bad)
+
+
+async def test_both_secrets_verify_for_a_day_after_a_rotation(
+    working: House, receiver: Receiver
+) -> None:
+    webhooks = working.services.webhooks
+    fields = EndpointFields("All", receiver.url("/x"), ENDS)
+    old = await webhooks.add(working.owner, fields)
+    new = await webhooks.rotate(working.owner, old.endpoint.id)
+    assert new.secret != old.secret
+    await a_run(working)
+    [message] = await came(receiver, "/x")
+    assert len(message.headers["webhook-signature"].split()) == 2
+    assert verified(old.secret, message) == verified(new.secret, message)
+    # a day later
+    view = await webhooks.get(working.owner, old.endpoint.id)
+    over = replace(view.endpoint, old_until=view.endpoint.old_until - OLD_SECRET_MS)
+    await working.storage.write(lambda tx: tx.webhooks.save(over))
+    await a_run(working)
+    _, message = await came(receiver, "/x", 2)
+    assert verified(new.secret, message)["type"] == "run.succeeded"
+    with pytest.raises(WebhookVerificationError):
+        verified(old.secret, message)
+
+
+async def test_a_failing_endpoint_is_flagged_and_a_new_address_takes_what_waits(
+    working: House, receiver: Receiver
+) -> None:
+    webhooks, owner = working.services.webhooks, working.owner
+    receiver.reply("/old", Reply(503))
+    made = await webhooks.add(owner, EndpointFields("One", receiver.url("/old"), ENDS))
+    await a_run(working)
+    await came(receiver, "/old")
+    async with asyncio.timeout(10):
+        while not (view := await webhooks.get(owner, made.endpoint.id)).endpoint.last_at:
+            await asyncio.sleep(0.01)
+    assert (view.endpoint.last_status, view.endpoint.failing_since > 0) == (503, True)
+    assert view.next_at > view.endpoint.last_at
+    moved = EndpointFields("One", receiver.url("/new"), ENDS)
+    await webhooks.change(owner, made.endpoint.id, moved)
+    [message] = await came(receiver, "/new")
+    assert verified(made.secret, message)["type"] == "run.succeeded"
+    async with asyncio.timeout(10):
+        while (view := await webhooks.get(owner, made.endpoint.id)).endpoint.failing_since:
+            await asyncio.sleep(0.01)
+    assert (view.endpoint.last_status, view.next_at) == (200, 0)
+    assert len(receiver.at("/old")) == 1
+
+
+async def test_an_endpoint_that_is_off_gets_nothing_and_can_be_caught_up(
+    house: House, receiver: Receiver
+) -> None:
+    """Without the timers: what is written, given up, and written again."""
+    webhooks, callbacks, owner = house.services.webhooks, house.services.callbacks, house.owner
+    fields = EndpointFields("One", receiver.url("/x"), ENDS)
+    made = await webhooks.add(owner, fields)
+    wanted = DeliveryFilter(endpoint_id=made.endpoint.id)
+    await a_run(house)
+    await webhooks.change(owner, made.endpoint.id, replace(fields, enabled=False))
+    await a_run(house)
+    count, found = await callbacks.page(owner, wanted, offset=0, limit=9)
+    assert (count, found[0].delivery.state) == (1, DeliveryState.FAILED)
+    assert "switched off" in found[0].delivery.last_error
+    with pytest.raises(Refused, match="'One' is switched off"):
+        await callbacks.replay(owner, found[0].delivery.id)
+    on = replace(fields, url=receiver.url("/y"))
+    await webhooks.change(owner, made.endpoint.id, on)
+    again = await callbacks.replay(owner, found[0].delivery.id)
+    assert (again.delivery.state, again.delivery.url) == (DeliveryState.PENDING, on.url)
+    await webhooks.remove(owner, made.endpoint.id)
+    with pytest.raises(Refused, match="has been removed"):
+        await callbacks.replay(owner, found[0].delivery.id)
+
+
+async def test_a_test_call_tells_its_steps(house: House, receiver: Receiver) -> None:
+    webhooks, owner = house.services.webhooks, house.owner
+    fields = EndpointFields("One", receiver.url("/x"), ENDS, enabled=False)
+    made = await webhooks.add(owner, fields)
+    receiver.reply("/x", Reply(200, text="thanks"), Reply(500, text="x" * 5000))
+    trial = await webhooks.test(owner, made.endpoint.id)
+    assert (trial.taken, trial.answer.status, trial.answer.reply) == (True, 200, "thanks")
+    assert [step.name for step in trial.steps] == ["resolve", "connect", "send", "answer"]
+    assert all(step.ok for step in trial.steps)
+    times = [step.at_ms for step in trial.steps]
+    assert times == sorted(times) and times[-1] <= trial.duration_ms + 1
+    [message] = receiver.at("/x")
+    assert verified(made.secret, message)["type"] == "webhook.test"
+    assert message.body.decode() == trial.body
+    assert message.headers["webhook-id"] == trial.message_id
+    trial = await webhooks.test(owner, made.endpoint.id)
+    assert (trial.taken, trial.answer.status, len(trial.answer.reply)) == (False, 500, 1000)
+    away = replace(fields, url="http://127.0.0.1:1024/")
+    await webhooks.change(owner, made.endpoint.id, away)
+    trial = await webhooks.test(owner, made.endpoint.id)
+    assert (trial.taken, trial.answer.status) == (False, 0)
+    assert [(step.name, step.ok) for step in trial.steps] == [("resolve", True), ("connect", False)]
+    assert "refused" in trial.steps[-1].detail
+    count, _ = await house.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=9)
+    assert count == 0

@@ -1,0 +1,54 @@
+"""A server that looks at runs that have ended and is killed in the middle of it.
+
+Arguments: URL of the state, URL of the results, number of the transaction that is its last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from fyke.domain.alerts.watch import AlertWatch
+from fyke.domain.contracts import Transaction
+from fyke.storage.sql.results.store import open_results
+from fyke.storage.sql.storage import open_storage
+
+T = TypeVar("T")
+
+
+class Fatal:
+    """A storage whose user is gone in the middle of its last transaction that writes."""
+
+    def __init__(self, url: str, last: int) -> None:
+        self._inner = open_storage(url, durable=True, ring=str, hiding=frozenset())
+        self._left = last
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        return await self._inner.read(work)
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        self._left -= 1
+
+        def fatal(tx: Transaction) -> T:
+            found = work(tx)
+            if self._left <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return found
+
+        return await self._inner.write(fatal)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+async def main(state: str, rows: str, last: int) -> None:
+    results = open_results(rows, durable=False)
+    await AlertWatch(Fatal(state, last), results).work_off()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -1,0 +1,119 @@
+"""A small mail server for tests: SMTP over a real socket, with and without TLS and a password."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class MailBox:
+    """What was handed in. ``refused`` are addresses that it does not take."""
+
+    user: str = ""
+    password: str = ""
+    refused: tuple[str, ...] = ()
+    starttls: ssl.SSLContext | None = None
+    full: bool = False  # answers every message with 452
+    port: int = 0
+    messages: list[tuple[str, list[str], bytes]] = field(default_factory=list)
+    secured: list[bool] = field(default_factory=list)
+    logins: list[bool] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await _Talk(self, reader, writer).go()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+
+class _Talk:
+    """One connection."""
+
+    def __init__(
+        self, box: MailBox, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.box, self.reader, self.writer = box, reader, writer
+        self.sender, self.to, self.known = "", list[str](), not box.user
+
+    @property
+    def secure(self) -> bool:
+        return self.writer.get_extra_info("ssl_object") is not None
+
+    async def say(self, text: str) -> None:
+        self.writer.write(text.replace("\n", "\r\n").encode() + b"\r\n")
+        await self.writer.drain()
+
+    async def go(self) -> None:
+        await self.say("220 mail.example ready")
+        while line := (await self.reader.readline()).decode().strip():
+            verb, _, rest = line.partition(" ")
+            if verb.upper() == "QUIT":
+                await self.say("221 bye")
+                return
+            await getattr(self, f"on_{verb.lower()}", self.on_other)(rest)
+
+    async def on_other(self, _rest: str) -> None:
+        await self.say("502 what")
+
+    async def on_ehlo(self, _rest: str) -> None:
+        lines = ["mail.example", "SIZE 1000000"]
+        if self.box.starttls and not self.secure:
+            lines.append("STARTTLS")
+        if self.box.user:
+            lines.append("AUTH PLAIN")
+        first = [f"250-{line}" for line in lines[:-1]]
+        await self.say("\n".join([*first, f"250 {lines[-1]}"]))
+
+    async def on_starttls(self, _rest: str) -> None:
+        assert self.box.starttls is not None
+        await self.say("220 go on")
+        await self.writer.start_tls(self.box.starttls)
+
+    async def on_auth(self, rest: str) -> None:
+        _, user, password = base64.b64decode(rest.split()[1]).decode().split("\0")
+        self.known = (user, password) == (self.box.user, self.box.password)
+        self.box.logins.append(self.known)
+        await self.say("235 welcome" if self.known else "535 wrong user or password")
+
+    async def on_mail(self, rest: str) -> None:
+        self.sender, self.to = rest.partition("<")[2].partition(">")[0], []
+        await self.say("250 ok" if self.known else "530 sign in first")
+
+    async def on_rcpt(self, rest: str) -> None:
+        address = rest.partition("<")[2].partition(">")[0]
+        if address in self.box.refused:
+            await self.say("550 nobody of this name")
+            return
+        self.to.append(address)
+        await self.say("250 ok")
+
+    async def on_rset(self, _rest: str) -> None:
+        await self.say("250 ok")
+
+    async def on_data(self, _rest: str) -> None:
+        await self.say("354 end with a dot")
+        text = await self.reader.readuntil(b"\r\n.\r\n")
+        if self.box.full:
+            await self.say("452 no room; come back later")
+            return
+        self.box.messages.append((self.sender, self.to, text[:-5]))
+        self.box.secured.append(self.secure)
+        await self.say("250 taken")
+
+
+@asynccontextmanager
+async def mailing(box: MailBox, context: ssl.SSLContext | None = None) -> AsyncIterator[MailBox]:
+    """``box`` on a loopback port; with a ``context`` TLS from the first byte."""
+    server = await asyncio.start_server(box.serve, "127.0.0.1", 0, ssl=context)
+    box.port = server.sockets[0].getsockname()[1]
+    try:
+        yield box
+    finally:
+        server.close()
