@@ -13,8 +13,7 @@ PASSWORD = "a long enough secret"
 
 @pytest.fixture
 async def password(house: House) -> str:
-    link = await house.services.links.for_setup()
-    assert link is not None
+    link = await house.services.users.link(house.owner, "owner")
     await house.services.links.use(Purpose.SETUP, link.token, PASSWORD, "a test", "127.0.0.1")
     return PASSWORD
 

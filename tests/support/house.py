@@ -35,7 +35,7 @@ from fyke.domain.billing.usage import UsageReports
 from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.service import Catalog
-from fyke.domain.contracts import Lease, Room, RunnerInfo, Usage, output_topic
+from fyke.domain.contracts import Git, Lease, Room, RunnerInfo, Usage, output_topic
 from fyke.domain.health import Disk, Health, ProxyReport
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.logs.reading import LogReading
@@ -47,6 +47,7 @@ from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.model import AttemptBatch, Header, PushedRow
 from fyke.domain.results.service import RunResults
+from fyke.domain.review.service import Reviews
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.endings import RunEndings
@@ -64,6 +65,7 @@ from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.services import Services
 from fyke.domain.tasks.service import Tasks
+from fyke.domain.uploads.service import Uploads
 from fyke.domain.webhooks.service import Webhooks
 from fyke.domain.workers.form.service import RunForms
 from fyke.domain.workers.history import VersionHistory
@@ -71,6 +73,7 @@ from fyke.domain.workers.model import VersionState, Worker
 from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
+from fyke.git.fetch import SystemGit
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
@@ -126,7 +129,9 @@ class House:
         values: dict[str, Any] = {"master_secret": SECRET, "rate_limit": 0} | config
         app = build_app(self.services, ApiConfig(**values))
         console = build_console(
-            self.services, ConsoleConfig(SECRET, rate_limit=0), Api(app, app.openapi)
+            self.services,
+            ConsoleConfig(SECRET, rate_limit=0, data_folder="/srv/fyke"),
+            Api(app, app.openapi),
         )
         add_pages(app, console)
         app.state.console = console
@@ -228,8 +233,12 @@ async def open_house(
     prices: Prices | None = None,
     max_subtasks: int = 1000,
     state_url: str = "",
+    review: bool = False,
+    git: Git | None = None,
 ) -> AsyncIterator[House]:
-    """``state_url`` is a database that has its tables, instead of a new one in ``folder``."""
+    """``state_url`` is a database that has its tables, instead of a new one in ``folder``.
+    ``review``: versions of others than the operator wait for one.
+    """
     for name in ("state.db", "rows.db"):
         shutil.copy(templates / name, folder / name)
     bell = DatagramDoorbell(folder / "bell")
@@ -244,7 +253,8 @@ async def open_house(
     )
     clock = SystemClock()
     blobs = FilesystemBlobs(folder / "blobs")
-    workers = Workers(storage, blobs, clock)
+    workers = Workers(storage, blobs, clock, review=review)
+    fetcher = git or SystemGit(folder / "scratch", AddressRules())
     pages = RunResults(storage, results, folder)
     accounts = Accounts(storage, clock)
     # as slow as real ones are, hashes would take minutes of a suite
@@ -272,6 +282,8 @@ async def open_house(
         catalog=Catalog(storage, priced=rules.prices.any()),
         tasks=Tasks(storage, workers),
         schedules=Schedules(storage),
+        uploads=Uploads(storage, blobs, workers, runs, fetcher, bell),
+        reviews=Reviews(storage, runs, required=review),
         runs=runs,
         lists=lists,
         list_following=ListFollowing(lists, bell),
@@ -316,6 +328,7 @@ async def open_house(
     finally:
         bell.close()
         notifier.close()
+        await services.uploads.close()
         await spool.close()
         await results.close()
         await storage.close()

@@ -45,6 +45,7 @@ from fyke.domain.queue.service import RunQueue
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
+from fyke.domain.review.service import Reviews
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.endings import RunEndings
@@ -60,6 +61,7 @@ from fyke.domain.schedules.firing import Firing
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.services import Services
 from fyke.domain.tasks.service import Tasks
+from fyke.domain.uploads.service import Uploads
 from fyke.domain.webhooks.service import Webhooks
 from fyke.domain.workers.form.service import RunForms
 from fyke.domain.workers.history import VersionHistory
@@ -67,6 +69,7 @@ from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.service import Workers
 from fyke.errors import Unavailable
+from fyke.git.fetch import SystemGit
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.kit.interfaces import own_addresses
@@ -117,6 +120,7 @@ async def _serve(house: House, outgoing: Outgoing, listener: socket.socket) -> N
         finally:
             timers.cancel()
             await asyncio.gather(timers, return_exceptions=True)
+            await services.uploads.close()
             await spool.close()
 
 
@@ -169,7 +173,12 @@ def _open_files() -> int:
 
 
 def make_workers(house: House) -> Workers:
-    return Workers(house.storage, house.blobs, SystemClock())
+    review = house.settings.review == "required"
+    return Workers(house.storage, house.blobs, SystemClock(), review=review)
+
+
+def make_git(settings: Settings) -> SystemGit:
+    return SystemGit(settings.scratch_dir, AddressRules(settings.git_allow, own_addresses()))
 
 
 def _addresses(house: House) -> CallbackRules:
@@ -232,6 +241,10 @@ def _services(house: House, spool: Spool, outgoing: Outgoing) -> Services:
         ),
         tasks=Tasks(house.storage, workers),
         schedules=Schedules(house.storage),
+        uploads=Uploads(
+            house.storage, house.blobs, workers, runs, make_git(house.settings), house.doorbell
+        ),
+        reviews=Reviews(house.storage, runs, required=house.settings.review == "required"),
         runs=runs,
         lists=lists,
         list_following=ListFollowing(lists, house.doorbell),

@@ -40,6 +40,7 @@ class ConsoleConfig:
 
     master_secret: bytes
     rate_limit: float = 60
+    data_folder: str = ""  # shown to the operator
 
 
 class Console:
@@ -135,7 +136,7 @@ class Console:
         if not token:
             return None
         try:
-            return await self._sessions.whose(token)
+            return await self._sessions.whose(token, visit.address)
         except Unauthenticated:
             return None
 

@@ -8,7 +8,25 @@ from fyke.console.api_door import Api
 from fyke.console.app import Console, ConsoleConfig
 from fyke.console.docs.prefill import Prefill
 from fyke.console.page import Page
-from fyke.console.pages import access, assets, docs, run_lists, store
+from fyke.console.pages import (
+    access,
+    assets,
+    audit,
+    docs,
+    joining,
+    keys,
+    overview,
+    own_account,
+    own_workers,
+    run_lists,
+    store,
+    users,
+    welcome,
+    worker_settings,
+    worker_tabs,
+    worker_versions,
+)
+from fyke.console.pages.worker_frame import WorkerFrames
 from fyke.console.statics import Statics
 from fyke.domain.accounts.sessions import SignedIn
 from fyke.domain.services import Services
@@ -34,12 +52,53 @@ def all_pages(services: Services, config: ConsoleConfig, statics: Statics, api: 
     """Every page there is. A path that is spelled out stands before one with a parameter."""
     return [
         *access.AccessPages(services.sessions).pages(),
+        *joining.JoiningPages(services.links, config.data_folder).pages(),
+        *welcome.WelcomePages(services.workers, services.runs, config.data_folder).pages(),
+        *own_account.OwnAccountPages(
+            services.accounts, services.sessions, services.profiles, services.schedules
+        ).pages(),
+        *keys.KeyPages(services.accounts, services.users).pages(),
+        *users.UserPages(services.users).pages(),
+        *audit.AuditPages(services.audit, services.accounts).pages(),
         *docs.DocsPages(api, Prefill(services.storage, services.catalog)).pages(),
         *store.StorePages(services.catalog).pages(),
+        *own_workers.OwnWorkerPages(services.workers, services.catalog).pages(),
+        *_worker_pages(services),
+        *overview.OverviewPages(
+            services.overview,
+            services.board,
+            services.waiting,
+            services.lists,
+            services.usage,
+            services.health,
+        ).pages(),
         *run_lists.RunListPages(
             services.lists, services.list_following, services.bulk, services.profiles
         ).pages(),
         *assets.AssetPages(statics).pages(),
+    ]
+
+
+def _worker_pages(services: Services) -> list[Page]:
+    """All tabs of one worker."""
+    frames = WorkerFrames(services.catalog)
+    return [
+        *worker_tabs.WorkerTabPages(
+            frames,
+            services.workers,
+            services.history,
+            services.output_fields,
+            services.runs,
+            services.tasks,
+        ).pages(),
+        *worker_versions.WorkerVersionPages(frames, services.workers, services.history).pages(),
+        *worker_settings.WorkerSettingPages(
+            frames,
+            services.workers,
+            services.removal,
+            services.reviews,
+            services.catalog.categories,
+        ).pages(),
     ]
 
 

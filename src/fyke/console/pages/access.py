@@ -50,7 +50,8 @@ class AccessPages:
         return response
 
     async def sign_out(self, view: View) -> Response:
-        await self.sessions.sign_out(cookies.session_token(view.request, view.visit))
+        token = cookies.session_token(view.request, view.visit)
+        await self.sessions.sign_out(token, view.visit.address)
         response = view.go("/login")
         cookies.drop_session(response, view.visit)
         return response

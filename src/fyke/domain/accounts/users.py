@@ -20,7 +20,7 @@ from fyke.domain.accounts.rights import require_operator, require_owner
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.contracts import Storage, Transaction
-from fyke.errors import InvalidRequest, NotFound, Refused, UserDisabled
+from fyke.errors import Conflict, InvalidRequest, NotFound, Refused, UserDisabled
 from fyke.kit.ids import new_ulid
 
 MOST_USERS = 1000
@@ -77,6 +77,8 @@ class Users:
             target = _account_id(tx, caller, account)
             if len(tx.accounts.users(target)) >= MOST_USERS:
                 raise Refused(f"An account has at most {MOST_USERS} users; remove some first")
+            if tx.accounts.user_by_name(wanted) is not None:
+                raise Conflict(f'name: "{wanted}" is a user already; choose another name')
             user = User(new_ulid(), target, wanted, chosen, False, "", tx.now)
             tx.accounts.add_user(user)
             record_for(tx, target, caller, Act.INVITE, wanted, f"as {chosen}")

@@ -1,0 +1,91 @@
+"""One-time links: choosing a password, and the first page after that."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from fyke.console import cookies
+from fyke.console.page import Page
+from fyke.console.problems import faults_of
+from fyke.console.view import View
+from fyke.domain.accounts.links import Links, OpenLink
+from fyke.domain.accounts.people import Purpose
+from fyke.errors import InvalidRequest, LinkSpent, RateLimited
+
+_MOST_TOKEN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class JoiningPages:
+    """``data_folder`` is shown to whoever sets this installation up."""
+
+    links: Links
+    data_folder: str
+
+    def pages(self) -> list[Page]:
+        return [page for purpose in Purpose for page in self._of(purpose)]
+
+    def _of(self, purpose: Purpose) -> list[Page]:
+        path = f"/{purpose.value}"
+        return [
+            Page("GET", path, self._show(purpose)),
+            Page("POST", path, self._use(purpose), form_bytes=2**16),
+        ]
+
+    def _show(self, purpose: Purpose) -> Callable[[View], Awaitable[Response]]:
+        async def show(view: View) -> Response:
+            token = view.query.get("token", "")[:_MOST_TOKEN]
+            try:
+                behind = await self.links.look(purpose, token)
+            except LinkSpent as error:
+                return _spent(view, purpose, error)
+            return self._form(view, purpose, behind, token, {})
+
+        return show
+
+    def _use(self, purpose: Purpose) -> Callable[[View], Awaitable[Response]]:
+        async def use(view: View) -> Response:
+            token = view.form.get("token")[:_MOST_TOKEN]
+            agent = view.request.headers.get("user-agent", "")
+            try:
+                behind = await self.links.look(purpose, token)
+                new = await self.links.use(
+                    purpose, token, view.form.get("password"), agent, view.visit.address
+                )
+            except LinkSpent as error:
+                return _spent(view, purpose, error)
+            except (InvalidRequest, RateLimited) as error:
+                faults = faults_of(error, {"password": "password"})
+                return self._form(view, purpose, behind, token, faults, status=422)
+            response = view.go("/welcome" if purpose is Purpose.SETUP else "/")
+            cookies.set_session(response, view.visit, new.token)
+            return response
+
+        return use
+
+    def _form(
+        self,
+        view: View,
+        purpose: Purpose,
+        behind: OpenLink,
+        token: str,
+        faults: dict[str, str],
+        *,
+        status: int = 200,
+    ) -> Response:
+        return view.page(
+            "access/password.html",
+            status=status,
+            purpose=purpose.value,
+            behind=behind,
+            token=token,
+            faults=faults,
+            data_folder=self.data_folder if purpose is Purpose.SETUP else "",
+        )
+
+
+def _spent(view: View, purpose: Purpose, error: LinkSpent) -> Response:
+    return view.page("access/spent.html", status=404, purpose=purpose.value, fault=error.message)

@@ -1,0 +1,122 @@
+"""API keys: what there is, a new one shown once, an end to one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.problems import faults_of
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.accounts.model import ApiKey
+from fyke.domain.accounts.scopes import Scope, read_scopes
+from fyke.domain.accounts.service import Accounts
+from fyke.domain.accounts.users import Users
+from fyke.errors import Conflict, Forbidden, InvalidRequest, NotFound
+
+AREA = "/settings/keys"
+_FIELDS = {
+    "name": "name",
+    "expires_at": "expires",
+    "rate_limit": "rate_limit",
+    "scopes": "scopes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPages:
+    accounts: Accounts
+    users: Users
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", AREA, self.list, area=AREA),
+            Page("GET", f"{AREA}/new", self.new, area=AREA),
+            Page("POST", f"{AREA}/new", self.create, area=AREA, form_bytes=2**16),
+            Page("POST", f"{AREA}/{{id}}/revoke", self.revoke, area=AREA, form_bytes=2**16),
+        ]
+
+    async def list(self, view: View) -> Response:
+        keys = await self.accounts.list_keys(view.caller)
+        people = await self.users.list(view.caller)
+        now = view.around.clock.now_ms()
+        living = [key for key in keys if _opens(key, now)]
+        return view.page(
+            "settings/keys.html",
+            area=AREA,
+            living=living,
+            ended=[key for key in reversed(keys) if key not in living],
+            names={item.user.id: item.user.name for item in people},
+            may_revoke=lambda key: _may_revoke(view, key),
+        )
+
+    async def new(self, view: View) -> Response:
+        return self._form(view, {"scopes": [scope.value for scope in Scope]}, {})
+
+    async def create(self, view: View) -> Response:
+        typed = {**view.form.values(), "scopes": view.form.all("scopes")}
+        faults: dict[str, str] = {}
+        expires_at = _end_of(view, view.form.get("expires").strip(), faults)
+        rate = view.form.number("rate_limit")
+        if rate is None:
+            faults["rate_limit"] = _("Use a whole number, or leave it empty.")
+        if not typed["scopes"]:
+            faults["scopes"] = _("Choose at least one, or the key is good for nothing.")
+        if faults:
+            return self._form(view, typed, faults)
+        try:
+            made = await self.accounts.create_key(
+                view.caller,
+                view.form.get("name"),
+                expires_at=expires_at,
+                rate_limit=rate or 0,
+                scopes=read_scopes(view.form.all("scopes")),
+            )
+        except (InvalidRequest, Conflict, Forbidden) as error:
+            return self._form(view, typed, faults_of(error, _FIELDS))
+        return view.page(
+            "settings/secret.html", area=AREA, secret=made.key, name=made.name, kind="key"
+        )
+
+    async def revoke(self, view: View) -> Response:
+        try:
+            await self.accounts.revoke_key(view.caller, view.param("id"))
+        except NotFound:
+            return view.go(AREA, _("That key had ended already."), "warn")
+        return view.go(AREA, _("The key opens nothing any more."))
+
+    def _form(self, view: View, typed: Mapping[str, object], faults: dict[str, str]) -> Response:
+        tomorrow = datetime.now(view.zone).date() + timedelta(days=1)
+        return view.page(
+            "settings/key_new.html",
+            status=422 if faults else 200,
+            area=AREA,
+            typed=typed,
+            faults=faults,
+            earliest=tomorrow.isoformat(),
+        )
+
+
+def _opens(key: ApiKey, now: int) -> bool:
+    return not key.revoked_at and (not key.expires_at or key.expires_at > now)
+
+
+def _may_revoke(view: View, key: ApiKey) -> bool:
+    mine = key.user_id == view.caller.user_id
+    return view.may_edit and (mine or view.caller.role.value == "owner")
+
+
+def _end_of(view: View, text: str, faults: dict[str, str]) -> int:
+    """The end of the day that was typed, in the visitor's zone; 0 for never."""
+    if not text:
+        return 0
+    try:
+        following = date.fromisoformat(text) + timedelta(days=1)
+        return int(datetime.combine(following, time(), view.zone).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        faults["expires"] = _("Use a date such as 2027-12-31, or leave it empty.")
+        return 0

@@ -1,0 +1,129 @@
+"""Settings of one's own: preferences, password, sessions, and the account's time zone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import available_timezones
+
+from starlette.responses import Response
+
+from fyke.console import cookies
+from fyke.console.page import Page
+from fyke.console.problems import faults_of
+from fyke.console.settings_tabs import AREA, tabs_for
+from fyke.console.texts import LANGUAGES
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.accounts.profiles import Profiles
+from fyke.domain.accounts.service import Accounts
+from fyke.domain.accounts.sessions import Sessions
+from fyke.domain.schedules.service import Schedules
+from fyke.errors import InvalidRequest, NotFound, RateLimited
+
+PATH = "/settings/account"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAccountPages:
+    accounts: Accounts
+    sessions: Sessions
+    profiles: Profiles
+    schedules: Schedules
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", PATH, self.show, area=AREA),
+            Page("POST", f"{PATH}/preferences", self.prefer, area=AREA),
+            Page("POST", f"{PATH}/views/forget", self.forget_view, area=AREA),
+            Page("POST", f"{PATH}/password", self.change_password, area=AREA),
+            Page("POST", f"{PATH}/time-zone", self.set_zone, area=AREA),
+            Page("POST", f"{PATH}/sessions/others/end", self.end_others, area=AREA),
+            Page("POST", f"{PATH}/sessions/{{id}}/end", self.end, area=AREA),
+        ]
+
+    async def show(self, view: View) -> Response:
+        return await self._page(view)
+
+    async def prefer(self, view: View) -> Response:
+        typed = {name: view.form.get(name) for name in ("language", "theme", "snippets")}
+        zone = view.form.get("time_zone").strip()
+        try:
+            chosen = await self.profiles.prefer(view.caller, **typed, time_zone=zone)
+        except InvalidRequest as error:
+            fields = {name: name for name in (*typed, "time_zone")}
+            return await self._page(view, faults_of(error, fields), typed | {"time_zone": zone})
+        response = view.go(PATH, _("Your preferences were saved."))
+        # so that the page to sign in on looks the same
+        cookies.set_preference(response, view.visit, cookies.LANGUAGE, chosen.language)
+        theme = "" if chosen.theme == "system" else chosen.theme
+        cookies.set_preference(response, view.visit, cookies.THEME, theme)
+        return response
+
+    async def forget_view(self, view: View) -> Response:
+        await self.profiles.save_view(view.caller, view.form.get("name"), "")
+        return view.go(PATH, _("The page opens with its own view again."))
+
+    async def change_password(self, view: View) -> Response:
+        agent = view.request.headers.get("user-agent", "")
+        old, new = view.form.get("old"), view.form.get("new")
+        try:
+            made = await self.profiles.change_password(
+                view.caller, old, new, agent, view.visit.address
+            )
+        except (InvalidRequest, RateLimited) as error:
+            return await self._page(view, faults_of(error, {"old": "old", "new": "new"}))
+        response = view.go(PATH, _("Your password was changed. All other sessions have ended."))
+        cookies.set_session(response, view.visit, made.token)
+        return response
+
+    async def set_zone(self, view: View) -> Response:
+        zone = view.form.get("account_zone").strip()
+        try:
+            await self.schedules.set_account_zone(view.caller, zone)
+        except InvalidRequest as error:
+            faults = faults_of(error, {"time_zone": "account_zone"})
+            return await self._page(view, faults, {"account_zone": zone})
+        done = _("Schedules without a zone of their own follow %(zone)s now.") % {"zone": zone}
+        return view.go(PATH, done)
+
+    async def end(self, view: View) -> Response:
+        try:
+            await self.sessions.revoke(view.caller, view.param("id"))
+        except NotFound:
+            return view.go(PATH, _("That session had ended already."), "warn")
+        return view.go(PATH, _("The session has ended."))
+
+    async def end_others(self, view: View) -> Response:
+        await self.sessions.revoke_others(view.caller, view.caller.session_id)
+        return view.go(PATH, _("You are signed in here only."))
+
+    async def _page(
+        self,
+        view: View,
+        faults: dict[str, str] | None = None,
+        typed: dict[str, str] | None = None,
+    ) -> Response:
+        chosen = await self.profiles.preferences(view.caller)
+        account = await self.accounts.get(view.caller)
+        values: dict[str, Any] = {
+            "language": chosen.language,
+            "theme": chosen.theme,
+            "snippets": chosen.snippets,
+            "time_zone": chosen.time_zone,
+            "account_zone": account.time_zone,
+        }
+        return view.page(
+            "settings/account.html",
+            status=422 if faults else 200,
+            area=AREA,
+            tabs=tabs_for(view),
+            values=values | (typed or {}),
+            faults=faults or {},
+            views=chosen.views,
+            account=account,
+            own_session=view.caller.session_id,
+            sessions=await self.sessions.list(view.caller),
+            languages=[("", _("The browser's")), *((each.tag, each.name) for each in LANGUAGES)],
+            zones=sorted(available_timezones()),
+        )

@@ -1,0 +1,75 @@
+"""The first page after setting up: an example run that works, and where to go from there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.problems import WHOLE, faults_of
+from fyke.console.view import View
+from fyke.domain.accounts.service import OPERATOR_NAME
+from fyke.domain.runs.model import Origin
+from fyke.domain.runs.service import Runs, StartRequest
+from fyke.domain.workers.model import Worker
+from fyke.domain.workers.service import Workers
+from fyke.errors import FykeError, Unauthenticated, WorkerNotFound
+
+SAMPLE = f"{OPERATOR_NAME}/website-content-crawler"
+SITE = "https://example.com/"
+
+
+@dataclass(frozen=True, slots=True)
+class WelcomePages:
+    workers: Workers
+    runs: Runs
+    data_folder: str
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", "/welcome", self.show),
+            Page("POST", "/welcome", self.start, form_bytes=2**16),
+        ]
+
+    async def show(self, view: View) -> Response:
+        return await self._page(view, SITE, {})
+
+    async def start(self, view: View) -> Response:
+        url = view.form.get("url").strip()
+        request = StartRequest(SAMPLE, None, _input(url), "", Origin.WEB)
+        try:
+            run = await self.runs.start(view.caller, request)
+        except Unauthenticated:
+            raise
+        except FykeError as error:
+            faults = faults_of(error, {"start_urls": "url"})
+            return await self._page(view, url, faults, status=422)
+        return view.go(f"/runs/{run.id}")
+
+    async def _page(
+        self, view: View, url: str, faults: dict[str, str], *, status: int = 200
+    ) -> Response:
+        return view.page(
+            "access/welcome.html",
+            status=status,
+            sample=await self._sample(view),
+            url=url,
+            faults=faults,
+            trouble=faults.get(WHOLE, ""),
+            data_folder=self.data_folder if view.caller.operator else "",
+            there=view.around.pages,
+        )
+
+    async def _sample(self, view: View) -> Worker | None:
+        try:
+            return await self.workers.find(view.caller, SAMPLE)
+        except WorkerNotFound:
+            return None
+
+
+def _input(url: str) -> dict[str, Any]:
+    system = {"memory": 512, "execute_limit_time_seconds": 180}
+    custom = {"start_urls": [{"url": url}], "max_results": 10, "max_depth": 1}
+    return {"parameters": {"system": system, "custom": custom}}

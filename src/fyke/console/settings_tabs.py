@@ -1,0 +1,22 @@
+"""The pages under Settings, as tabs."""
+
+from __future__ import annotations
+
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.accounts.model import Role
+
+AREA = "/settings/account"
+
+Tab = tuple[str, str, int | None]
+
+
+def tabs_for(view: View) -> list[Tab]:
+    """What this caller may open: address, text, and no count."""
+    found: list[Tab] = [
+        ("/settings/account", _("Account"), None),
+        ("/settings/users", _("Users"), None),
+    ]
+    if view.caller.role is Role.OWNER:
+        found.append(("/settings/audit", _("Audit log"), None))
+    return found

@@ -1,0 +1,267 @@
+"""Links, signing in, settings of one's own, keys, users and the audit log, as pages over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.accounts.people import Purpose
+from support.house import House
+from support.pages import Page, Visitor, stranger, visitor
+
+PASSWORD = "a long enough secret"
+pytestmark = pytest.mark.anyio
+
+
+async def setup_path(house: House) -> str:
+    return (await house.services.users.link(house.owner, "owner")).path
+
+
+def token_of(page: Page) -> str:
+    return page.value("token")
+
+
+# --- links ----------------------------------------------------------------------------------
+
+
+async def test_the_first_password_is_set_once_and_leads_to_an_example(
+    house: House, nobody: Visitor
+) -> None:
+    path = await setup_path(house)
+    page = await nobody.get(path)
+    assert page.one("//h1").text == "Set up Fyke"
+    assert page.value("username") == "owner"
+    assert "/srv/fyke" in page.text
+    form = {"token": token_of(page), "password": "short"}
+    again = await nobody.post("/setup", form, status=422)
+    assert "5 characters are too few; use at least 10" in again.text
+    assert again.one("//input[@name='password']").get("aria-invalid") == "true"
+    done = await nobody.post("/setup", form | {"password": PASSWORD})
+    assert done.location == "/welcome"
+    welcome = await nobody.get("/welcome")
+    assert "Fyke is ready" in welcome.text and "/srv/fyke" in welcome.text
+    for used in (await nobody.get(path, status=404), await nobody.post("/setup", form, status=404)):
+        assert "This link is used up" in used.text
+        assert "fyke user link owner" in used.text
+    back = await nobody.post("/login", {"name": " Owner", "password": PASSWORD})
+    assert back.location == "/"
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+async def test_a_link_that_never_was_says_what_to_do(nobody: Visitor, purpose: Purpose) -> None:
+    for token in ("", "x" * 43, "x" * 5000, "\x00"):
+        page = await nobody.get(f"/{purpose}", params={"token": token}, status=404)
+        assert "This link is used up" in page.text
+
+
+async def test_an_invited_user_chooses_a_password_and_is_in(
+    house: House, owner: Visitor, nobody: Visitor
+) -> None:
+    form = {"name": "ada@example.com", "role": "viewer"}
+    made = await owner.post("/settings/users/invite", form, status=200)
+    link = made.one("//output[@id='secret']").text
+    assert link.startswith("http://127.0.0.1/invite?token=")
+    page = await nobody.get(link.removeprefix("http://127.0.0.1"))
+    assert "You were invited to the account owner" in page.text
+    token = token_of(page)
+    done = await nobody.post("/invite", {"token": token, "password": PASSWORD})
+    assert done.location == "/"
+    own = await nobody.get("/settings/account")
+    assert "viewer" in own.text and "Only this session" in own.text
+    await nobody.get("/settings/users/invite")
+    refused = await nobody.post("/settings/users/invite", {"name": "ben"}, status=403)
+    assert "users with the role owner" in refused.text
+    await nobody.get("/settings/audit", status=403)
+
+
+# --- signing in -----------------------------------------------------------------------------
+
+
+async def test_too_many_wrong_passwords_say_when_to_try_again(
+    house: House, nobody: Visitor
+) -> None:
+    for _ in range(6):
+        wrong = await nobody.post("/login", {"name": "owner", "password": "wrong"}, status=401)
+        assert "The user name or the password is wrong" in wrong.text
+    slow = await nobody.post("/login", {"name": "owner", "password": "wrong"}, status=429)
+    assert "try again in 30 seconds" in slow.text
+    assert slow.value("name") == "owner"
+
+
+# --- one's own ------------------------------------------------------------------------------
+
+
+async def test_preferences_are_saved_and_count_at_once(owner: Visitor) -> None:
+    form = {"language": "zh-Hans", "theme": "dark", "time_zone": "Asia/Tokyo", "snippets": "go"}
+    assert (await owner.post("/settings/account/preferences", form)).location
+    page = await owner.get("/settings/account")
+    assert page.one("/html").get("lang") == "zh-Hans"
+    assert page.one("/html").get("data-theme") == "dark"
+    assert {name: page.value(name) for name in form} == form
+    bad = await owner.post(
+        "/settings/account/preferences", form | {"time_zone": "Mars/<b>"}, status=422
+    )
+    assert bad.value("time_zone") == "Mars/<b>"
+    assert bad.one("//p[@id='f-time_zone-fault']") is not None
+
+
+async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(house: House) -> None:
+    link = await house.services.users.link(house.owner, "owner")
+    await house.services.links.use(Purpose.SETUP, link.token, PASSWORD, "a test", "127.0.0.1")
+    async with visitor(house) as here, visitor(house) as there:
+        wrong = {"old": "not this one", "new": "another long secret"}
+        page = await here.post("/settings/account/password", wrong, status=422)
+        assert "This is not your password" in page.one("//p[@id='f-old-fault']/span").text
+        weak = await here.post(
+            "/settings/account/password", {"old": PASSWORD, "new": "password123"}, status=422
+        )
+        assert "tried first" in weak.one("//p[@id='f-new-fault']/span").text
+        await there.get("/settings/account")
+        await here.post(
+            "/settings/account/password", {"old": PASSWORD, "new": "another long secret"}
+        )
+        assert "Only this session" in (await here.get("/settings/account")).text
+        gone = await there.get("/settings/account", status=303)
+        assert gone.location.startswith("/login")
+
+
+async def test_sessions_are_listed_and_ended(house: House) -> None:
+    async with visitor(house) as here, visitor(house) as there:
+        page = await here.get("/settings/account")
+        assert "This one" in page.text
+        [end] = page.all("//section[@aria-labelledby='sessions']//td//form")
+        assert (await here.post(end.get("action"))).location == "/settings/account"
+        await there.get("/settings/account", status=303)
+        late = await here.post(end.get("action"))
+        assert late.location == "/settings/account"
+    async with visitor(house) as here, visitor(house) as there, visitor(house) as third:
+        await here.post("/settings/account/sessions/others/end")
+        for one in (there, third):
+            await one.get("/settings/account", status=303)
+        await here.get("/settings/account")
+
+
+async def test_a_saved_view_can_be_forgotten(house: House, owner: Visitor) -> None:
+    await house.services.profiles.save_view(house.owner, "runs", "state=failed")
+    assert "state=failed" in (await owner.get("/settings/account")).text
+    await owner.post("/settings/account/views/forget", {"name": "runs"})
+    assert "state=failed" not in (await owner.get("/settings/account")).text
+
+
+# --- keys -----------------------------------------------------------------------------------
+
+
+async def test_a_key_is_shown_once_and_does_what_was_chosen(house: House, owner: Visitor) -> None:
+    form = {"name": "reports", "scopes": ["read"], "expires": "2099-12-31", "rate_limit": "3"}
+    made = await owner.post("/settings/keys/new", form, status=200)
+    key = made.one("//output[@id='secret']").text
+    caller = await house.services.accounts.authenticate(key)
+    assert (sorted(caller.scopes), caller.rate_limit) == (["read"], 3)
+    page = await owner.get("/settings/keys")
+    assert "reports" in page.text and key not in page.raw
+    row = page.one("//tr[td='reports']")
+    assert row.xpath("string(td[3])").strip() == "read"
+    revoke = row.xpath(".//form")[0].get("action")
+    await owner.post(revoke)
+    assert "Ended keys" in (await owner.get("/settings/keys")).text
+    assert (await owner.post(revoke)).location == "/settings/keys"
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "text"),
+    [
+        ({"name": ""}, "name", "A key needs a name"),
+        ({"name": "local"}, "name", "exists already"),
+        ({"expires": "2001-01-01"}, "expires", "Must lie in the future"),
+        ({"expires": "soon"}, "expires", "Use a date such as"),
+        ({"rate_limit": "many"}, "rate_limit", "Use a whole number"),
+        ({"rate_limit": "-1"}, "rate_limit", "Must be 0 to"),
+        ({"scopes": []}, "scopes", "Choose at least one"),
+    ],
+)
+async def test_what_is_wrong_with_a_key_stands_at_its_field(
+    owner: Visitor, changed: dict[str, str | list[str]], field: str, text: str
+) -> None:
+    form = {"name": "a", "scopes": ["read", "run"], "expires": "", "rate_limit": ""} | changed
+    page = await owner.post("/settings/keys/new", form, status=422)
+    assert text in page.one(f"//p[@id='f-{field}-fault']/span").text
+    assert page.one(f"//*[@id='faults']//a[@href='#f-{field}']") is not None
+    assert page.all(f"//*[@id='f-{field}']")
+    kept = [box.get("value") for box in page.all("//input[@name='scopes'][@checked]")]
+    assert kept == list(form["scopes"])
+
+
+async def test_an_account_without_keys_says_so(house: House, owner: Visitor) -> None:
+    for key in await house.services.accounts.list_keys(house.owner):
+        await house.services.accounts.revoke_key(house.owner, key.id)
+    assert "No keys" in (await owner.get("/settings/keys")).text
+
+
+# --- users ----------------------------------------------------------------------------------
+
+
+async def test_an_owner_manages_users(house: House, owner: Visitor) -> None:
+    await owner.post("/settings/users/invite", {"name": "Ada", "role": "member"}, status=200)
+    assert "Invited" in (await owner.get("/settings/users")).text
+    one = "/settings/users/ada"
+    assert "invitation" in (await owner.get(one)).text
+    await owner.post(f"{one}/role", {"role": "viewer"})
+    assert (await owner.get(one)).value("role") == "viewer"
+    await owner.post(f"{one}/disable")
+    assert "Disabled" in (await owner.get(one)).text
+    await owner.post(f"{one}/enable")
+    link = await owner.post(f"{one}/link", status=200)
+    assert "/invite?token=" in link.one("//output[@id='secret']").text
+    await owner.post(f"{one}/remove")
+    await owner.get(one, status=404)
+
+
+async def test_the_last_owner_stays_and_the_page_says_why(owner: Visitor) -> None:
+    one = "/settings/users/owner"
+    for act, form in (("role", {"role": "viewer"}), ("disable", {}), ("remove", {})):
+        page = await owner.post(f"{one}/{act}", form, status=409)
+        assert "last owner" in page.text
+
+
+async def test_what_is_wrong_with_an_invitation_stands_at_its_field(owner: Visitor) -> None:
+    for name, text in (("<b>", "cannot name a user"), ("owner", "is a user already")):
+        form = {"name": name, "role": "viewer"}
+        page = await owner.post("/settings/users/invite", form, status=422)
+        assert text in page.one("//p[@id='f-name-fault']/span").text
+        assert (page.value("name"), page.value("role")) == (name, "viewer")
+
+
+async def test_users_of_other_accounts_are_not_there(owner: Visitor) -> None:
+    for act in ("", "/link", "/role", "/disable", "/enable", "/remove"):
+        one = f"/settings/users/other{act}"
+        page = await owner.post(one, {"role": "member"}, status=404) if act else None
+        page = page or await owner.get(one, status=404)
+        assert page.status == 404
+
+
+# --- audit ----------------------------------------------------------------------------------
+
+
+async def test_the_audit_log_is_paged_and_filtered(house: House, owner: Visitor) -> None:
+    for number in range(60):
+        await house.services.accounts.create_key(house.owner, f"<i>key {number}</i>")
+    await owner.post("/settings/users/invite", {"name": "ada", "role": "member"}, status=200)
+    page = await owner.get("/settings/audit")
+    assert len(page.all("//tbody/tr")) == 50
+    assert "Invited a user" in page.text and "127.0.0.1" in page.text
+    [older] = page.all("//a[@rel='next']")
+    rest = await owner.get(older.get("href"))
+    assert 10 < len(rest.all("//tbody/tr")) < 50
+    assert rest.one("//a[@rel='prev']").get("href") == "/settings/audit"
+    only = await owner.get("/settings/audit?action=user.invite&before=rubbish")
+    assert len(only.all("//tbody/tr")) == 1
+    none = await owner.get("/settings/audit?action=worker.withdraw")
+    assert "Nothing of this kind was done" in none.text
+    assert await owner.get("/settings/audit?action=nonsense&before=9999999999999999999999")
+
+
+async def test_nobody_sees_any_of_it_without_a_session(house: House) -> None:
+    async with stranger(house) as someone:
+        for path in ("account", "keys", "keys/new", "users", "users/invite", "audit"):
+            page = await someone.get(f"/settings/{path}", status=303)
+            assert page.location.startswith("/login?next=")
+        assert (await someone.get("/welcome", status=303)).location.startswith("/login")
