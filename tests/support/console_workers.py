@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from fyke.domain.workers.page import PageWish
@@ -80,7 +81,8 @@ async def shelve(house: House) -> str:
         await workers.change_page(house.other, worker.id, page)
     for n, (fields, main, more) in enumerate(_history()):
         schema = {"description": "Reads prices of shops.", "properties": fields}
-        project = python_project(main, schema=schema, output=COLUMNS[: 2 + n], **more)
+        more = {**more, "input_schema.json": json.dumps(schema, indent=2)}
+        project = python_project(main, output=COLUMNS[: 2 + n], **more)
         worker, _, _ = await workers.publish(
             house.owner, project, name="shop-prices", title="Shop prices", public=True
         )

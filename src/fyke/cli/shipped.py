@@ -6,22 +6,15 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.client import ApiError, FykeClient, Unreachable
 from fyke.domain.workers.archive import pack
 from fyke.errors import FykeError
+from fyke.kit.assets import assets
 from fyke.settings import Settings
 
 PAUSE_SECONDS = 0.05
-
-
-def assets() -> Path:
-    """The folder with ``sdk`` and ``workers``: inside the installed package, or the clone."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "assets"
-    return inside if inside.is_dir() else package.parents[1]
 
 
 def wait_until_ready(base: str, seconds: float) -> None:

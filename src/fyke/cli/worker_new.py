@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.worker_template import files
-from fyke.domain.workers.model import Language
-from fyke.domain.workers.project import SDK_FILES
+from fyke.domain.workers.templates import new_project
+from fyke.kit.assets import assets
 
 LANGUAGES = ("python",)
 
@@ -22,7 +21,7 @@ def write_project(path: Path, language: str) -> list[str]:
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise CommandFailed(f"{path} is there already; name a new folder", Exit.CONFLICT)
-    project = files(_title(path)) | _sdk_files()
+    project = new_project(_title(path), assets())
     path.mkdir(parents=True, exist_ok=True)
     for name, text in project.items():
         (path / name).write_text(text, "utf-8")
@@ -31,10 +30,3 @@ def write_project(path: Path, language: str) -> list[str]:
 
 def _title(path: Path) -> str:
     return path.resolve().name.replace("-", " ").replace("_", " ").capitalize()
-
-
-def _sdk_files() -> dict[str, str]:
-    from fyke.cli.shipped import assets
-
-    folder = assets() / "sdk" / "python"
-    return {name: (folder / name).read_text("utf-8") for name in SDK_FILES[Language.PYTHON]}

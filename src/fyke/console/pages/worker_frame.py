@@ -31,7 +31,15 @@ class Tab:
 
 TABS: tuple[Tab, ...] = (
     Tab("", _("Input")),
+    Tab("/readme", _("Readme")),
+    Tab("/output", _("Output fields")),
+    Tab("/runs", _("Runs")),
+    Tab("/tasks", _("Tasks")),
+    Tab("/schedules", _("Schedules")),
+    Tab("/versions", _("Versions")),
     Tab("/api", _("API")),
+    Tab("/changelog", _("Changelog")),
+    Tab("/settings", _("Settings"), own=True),
 )
 
 

@@ -1,0 +1,145 @@
+"""What an owner sets about a worker: what its page says, who may run it, and its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.catalog.categories import Categories
+from fyke.domain.review.model import SubmissionState
+from fyke.domain.review.service import Reviews
+from fyke.domain.workers.page import PageWish
+from fyke.domain.workers.removal import WorkerRemoval
+from fyke.domain.workers.service import Workers
+from fyke.errors import Forbidden, InvalidFields, NotFound, VersionUnavailable
+
+AREA = "/dev/workers"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettingPages:
+    frames: WorkerFrames
+    workers: Workers
+    removal: WorkerRemoval
+    reviews: Reviews
+    categories: Categories
+
+    def pages(self) -> list[Page]:
+        at = "/w/{owner}/{name}/settings"
+        return [
+            Page("GET", at, self.show, area=AREA),
+            Page("POST", at, self.save, area=AREA),
+            Page("POST", f"{at}/publish", self.publish, area=AREA),
+            Page("POST", f"{at}/private", self.make_private, area=AREA),
+            Page("POST", f"{at}/take-back", self.take_back, area=AREA),
+            Page("POST", f"{at}/delete", self.delete, area=AREA),
+        ]
+
+    async def show(self, view: View) -> Response:
+        frame = await self._own(view)
+        worker = frame.worker
+        return await self._page(
+            view,
+            frame,
+            {"title": worker.title, "description": worker.description, "icon": worker.icon},
+            chosen=set(worker.categories),
+        )
+
+    async def save(self, view: View) -> Response:
+        frame = await self._own(view)
+        form = view.form
+        chosen = {int(each) for each in form.all("categories") if each.isdecimal()}
+        title = form.get("title").strip()
+        faults = {} if title else {"title": _("A Worker needs a title.")}
+        wish = PageWish(
+            title, form.get("description").replace("\r\n", "\n"), tuple(sorted(chosen)),
+            form.get("icon").strip(),
+        )  # fmt: skip
+        if not faults:
+            try:
+                await self.workers.change_page(view.caller, frame.worker.id, wish)
+            except InvalidFields as wrong:
+                faults = {wrong.message.split(" ", 1)[0].rstrip(":"): wrong.message}
+        if faults:
+            return await self._page(view, frame, form.values(), chosen, faults)
+        return view.go(f"{frame.base}/settings", _("Saved."))
+
+    async def publish(self, view: View) -> Response:
+        frame = await self._own(view)
+        try:
+            waiting = await self.reviews.share(
+                view.caller, frame.worker.id, note=view.form.get("note")
+            )
+        except VersionUnavailable as refused:
+            return view.go(f"{frame.base}/settings", refused.message, "bad")
+        said = _("It waits for a review now.") if waiting else _("Everybody can find and run it.")
+        return view.go(f"{frame.base}/settings", said)
+
+    async def make_private(self, view: View) -> Response:
+        frame = await self._own(view)
+        await self.reviews.unshare(view.caller, frame.worker.id)
+        return view.go(f"{frame.base}/settings", _("Only your account can see and run it now."))
+
+    async def take_back(self, view: View) -> Response:
+        frame = await self._own(view)
+        try:
+            await self.reviews.take_back(view.caller, frame.worker.id)
+        except NotFound:  # decided a moment ago; the page says how
+            return view.go(f"{frame.base}/settings", _("Nothing waits for a review."), "warn")
+        return view.go(f"{frame.base}/settings", _("It does not wait for a review any more."))
+
+    async def delete(self, view: View) -> Response:
+        frame = await self._own(view)
+        if view.form.get("name").strip() != frame.worker.name:
+            return await self._page(
+                view,
+                frame,
+                {
+                    "title": frame.worker.title,
+                    "description": frame.worker.description,
+                    "icon": frame.worker.icon,
+                },
+                set(frame.worker.categories),
+                {"name": _("Type %(name)s to delete it.") % {"name": frame.worker.name}},
+            )
+        ended = await self.removal.delete(view.caller, frame.worker.id)
+        said = _("%(title)s was deleted.") % {"title": frame.worker.title}
+        if ended:
+            said += " " + _("%(n)s waiting runs have ended.") % {"n": ended}
+        return view.go(AREA, said)
+
+    async def _own(self, view: View) -> WorkerFrame:
+        frame = await self.frames.of(view, "/settings")
+        if not frame.own:
+            raise Forbidden(_("Only the owner of a Worker may change its settings"))
+        return frame
+
+    async def _page(
+        self,
+        view: View,
+        frame: WorkerFrame,
+        values: dict[str, str],
+        chosen: set[int],
+        faults: dict[str, str] | None = None,
+    ) -> Response:
+        submissions = await self.reviews.of_worker(view.caller, frame.worker.id, limit=5)
+        waiting = next((s for s in submissions if s.state is SubmissionState.WAITING), None)
+        named = self.categories.all
+        offered = {**named, **{n: self.categories.name(n) for n in sorted(chosen - named.keys())}}
+        return view.page(
+            "workers/settings.html",
+            status=422 if faults else 200,
+            frame=frame,
+            values=values,
+            chosen=chosen,
+            offered=offered,
+            faults=faults or {},
+            waiting=waiting,
+            last=submissions[0] if submissions else None,
+            reviewed=self.reviews.needed_by(view.caller),
+        )

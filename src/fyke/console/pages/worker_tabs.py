@@ -1,0 +1,118 @@
+"""What there is to read about a worker: readme, columns, runs, tasks, schedules, changelog."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
+from fyke.console.view import View
+from fyke.domain.runs.model import RunFilter
+from fyke.domain.runs.service import Runs
+from fyke.domain.tasks.service import Tasks
+from fyke.domain.workers.history import VersionHistory
+from fyke.domain.workers.model import Version
+from fyke.domain.workers.output_fields import OutputFields
+from fyke.domain.workers.service import Workers
+from fyke.errors import VersionUnavailable
+
+AREA = "/store"
+ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTabPages:
+    frames: WorkerFrames
+    workers: Workers
+    history: VersionHistory
+    output_fields: OutputFields
+    runs: Runs
+    tasks: Tasks
+
+    def pages(self) -> list[Page]:
+        at = "/w/{owner}/{name}"
+        return [
+            Page("GET", f"{at}/readme", self.readme, area=AREA),
+            Page("GET", f"{at}/output", self.output, area=AREA),
+            Page("GET", f"{at}/runs", self.past_runs, area=AREA),
+            Page("GET", f"{at}/tasks", self.saved, area=AREA),
+            Page("GET", f"{at}/schedules", self.planned, area=AREA),
+            Page("GET", f"{at}/changelog", self.changelog, area=AREA),
+        ]
+
+    async def readme(self, view: View) -> Response:
+        frame = await self.frames.of(view, "/readme")
+        version = await self._latest(view, frame)
+        return view.page("workers/readme.html", frame=frame, text=version.readme if version else "")
+
+    async def output(self, view: View) -> Response:
+        frame = await self.frames.of(view, "/output")
+        found = await self.output_fields.of(
+            view.caller, frame.worker, await self._latest(view, frame)
+        )
+        return view.page("workers/output.html", frame=frame, found=found)
+
+    async def past_runs(self, view: View) -> Response:
+        frame = await self.frames.of(view, "/runs")
+        offset = _offset(view)
+        total, found = await self.runs.list(
+            view.caller, RunFilter(worker_id=frame.worker.id), offset=offset, limit=ROWS
+        )
+        return view.page(
+            "workers/runs.html", frame=frame, runs=found, **_window(frame, "/runs", offset, total)
+        )
+
+    async def saved(self, view: View) -> Response:
+        frame = await self.frames.of(view, "/tasks")
+        offset = _offset(view)
+        total, found = await self.tasks.list(
+            view.caller, offset=offset, limit=ROWS, worker_id=frame.worker.id
+        )
+        return view.page(
+            "workers/tasks.html",
+            frame=frame,
+            tasks=found,
+            **_window(frame, "/tasks", offset, total),
+        )
+
+    async def planned(self, view: View) -> Response:
+        frame = await self.frames.of(view, "/schedules")
+        _, found = await self.tasks.list(
+            view.caller, offset=0, limit=1000, worker_id=frame.worker.id
+        )
+        scheduled = [task for task in found if task.schedule is not None]
+        scheduled.sort(key=lambda one: (one.schedule.next_at or 2**62) if one.schedule else 0)
+        return view.page("workers/schedules.html", frame=frame, tasks=scheduled, saved=len(found))
+
+    async def changelog(self, view: View) -> Response:
+        frame = await self.frames.of(view, "/changelog")
+        found = await self.history.changelog(view.caller, frame.worker.id)
+        return view.page("workers/changelog.html", frame=frame, found=found)
+
+    async def _latest(self, view: View, frame: WorkerFrame) -> Version | None:
+        try:
+            return await self.workers.version(view.caller, frame.worker)
+        except VersionUnavailable:
+            return None
+
+
+def _offset(view: View) -> int:
+    page = view.query.get("page", "")
+    number = int(page) if page.isascii() and page.isdecimal() and len(page) < 7 else 1
+    return (max(1, number) - 1) * ROWS
+
+
+def _window(frame: WorkerFrame, tab: str, offset: int, total: int) -> dict[str, Any]:
+    """Which part of a list is shown, and where the parts beside it are."""
+    page = offset // ROWS + 1
+    at = f"{frame.base}{tab}"
+    return {
+        "total": total,
+        "first": offset + 1,
+        "last": min(offset + ROWS, total),
+        "before": f"{at}?page={page - 1}" if page > 1 else "",
+        "after": f"{at}?page={page + 1}" if offset + ROWS < total else "",
+    }

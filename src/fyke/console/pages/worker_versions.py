@@ -1,0 +1,110 @@
+"""The versions of a worker: a list, two side by side, and what an owner does with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.workers.history import VersionEntry, VersionHistory
+from fyke.domain.workers.service import Workers
+from fyke.errors import Conflict, InvalidRequest, VersionUnavailable
+
+AREA = "/store"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerVersionPages:
+    frames: WorkerFrames
+    workers: Workers
+    history: VersionHistory
+
+    def pages(self) -> list[Page]:
+        at = "/w/{owner}/{name}"
+        one = f"{at}/versions/{{version}}"
+        return [
+            Page("GET", f"{at}/versions", self.list, area=AREA),
+            Page("GET", f"{at}/compare", self.compare, area=AREA),
+            Page("POST", f"{one}/withdraw", self.withdraw, area=AREA),
+            Page("POST", f"{one}/deprecate", self.deprecate, area=AREA),
+            Page("POST", f"{one}/restore", self.restore, area=AREA),
+            Page("POST", f"{one}/rollback", self.roll_back, area=AREA),
+        ]
+
+    async def list(self, view: View) -> Response:
+        frame = await self.frames.of(view, "/versions")
+        _worker, found = await self.history.list(view.caller, frame.worker.id)
+        return view.page(
+            "workers/versions.html",
+            frame=frame,
+            entries=found,
+            change=frame.own and view.may_edit,
+            earlier=_earlier(found),
+        )
+
+    async def compare(self, view: View) -> Response:
+        frame = await self.frames.of(view, "/versions")
+        _worker, found = await self.history.list(view.caller, frame.worker.id)
+        numbers = [entry.version.number for entry in found]
+        after = view.query.get("after", "") or (numbers[0] if numbers else "")
+        before = view.query.get("before", "") or _earlier(found).get(after, after)
+        values: dict[str, Any] = {
+            "frame": frame,
+            "numbers": numbers,
+            "before": before,
+            "after": after,
+        }
+        try:
+            compared = await self.history.compare(view.caller, frame.worker.id, before, after)
+        except (InvalidRequest, VersionUnavailable) as refused:
+            return view.page(
+                "workers/compare.html", status=422, found=None, fault=refused.message, **values
+            )
+        return view.page("workers/compare.html", found=compared, fault="", **values)
+
+    async def withdraw(self, view: View) -> Response:
+        frame, number = await self._named(view)
+        reason = view.form.get("reason")
+        await self.workers.withdraw(view.caller, frame.worker.id, number, reason)
+        return _back(view, frame, _("Nothing starts of %(version)s any more."), number)
+
+    async def deprecate(self, view: View) -> Response:
+        frame, number = await self._named(view)
+        reason = view.form.get("reason")
+        await self.workers.deprecate(view.caller, frame.worker.id, number, reason)
+        return _back(view, frame, _("%(version)s is deprecated."), number)
+
+    async def restore(self, view: View) -> Response:
+        frame, number = await self._named(view)
+        await self.workers.restore(view.caller, frame.worker.id, number)
+        return _back(view, frame, _("%(version)s is in use again."), number)
+
+    async def roll_back(self, view: View) -> Response:
+        frame, number = await self._named(view)
+        try:
+            _worker, version, _findings = await self.workers.roll_back(
+                view.caller, frame.worker.id, number
+            )
+        except Conflict as same:
+            return view.go(f"{frame.base}/versions", same.message, "warn")
+        said = _("The files of %(version)s are published again as %(new)s.")
+        return _back(view, frame, said, number, new=version.number)
+
+    async def _named(self, view: View) -> tuple[WorkerFrame, str]:
+        return await self.frames.of(view, "/versions"), view.param("version")
+
+
+def _back(view: View, frame: WorkerFrame, said: str, number: str, **more: str) -> Response:
+    return view.go(f"{frame.base}/versions", said % {"version": number, **more})
+
+
+def _earlier(found: list[VersionEntry]) -> dict[str, str]:
+    """For each version the number of the one before it."""
+    numbers = [entry.version.number for entry in found]
+    return dict(pairwise(numbers))
