@@ -84,6 +84,7 @@ from fyke.timers.retention import RetentionTimer
 from fyke.timers.schedules import ScheduleTimer
 from fyke.timers.servers import ServerTimer
 from fyke.timers.start_keys import StartKeyTimer
+from fyke.timers.uploads import UploadTimer
 
 
 async def serve_server(settings: Settings, listener: socket.socket) -> None:
@@ -114,7 +115,9 @@ async def _serve(house: House, outgoing: Outgoing, listener: socket.socket) -> N
         timeout_graceful_shutdown=5,
     )
     async with _among_servers(house, share) as among:
-        timers = asyncio.create_task(run_timers([*_timers(house, outgoing), *among]))
+        timers = asyncio.create_task(
+            run_timers([*_timers(house, outgoing), UploadTimer(services.uploads), *among])
+        )
         try:
             await uvicorn.Server(config).serve(sockets=[listener])
         finally:

@@ -17,6 +17,7 @@ from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Storage
 from fyke.domain.health import Health
 from fyke.domain.logs.reading import LogReading
+from fyke.domain.installation.service import Installation
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
@@ -24,6 +25,7 @@ from fyke.domain.queue.service import RunQueue
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
+from fyke.domain.review.service import Reviews
 from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.following import Following
@@ -36,6 +38,7 @@ from fyke.domain.runs.use import RunUses
 from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.tasks.service import Tasks
+from fyke.domain.uploads.service import Uploads
 from fyke.domain.webhooks.service import Webhooks
 from fyke.domain.workers.form.service import RunForms
 from fyke.domain.workers.history import VersionHistory
@@ -62,6 +65,8 @@ class Services:
     catalog: Catalog
     tasks: Tasks
     schedules: Schedules
+    uploads: Uploads
+    reviews: Reviews
     runs: Runs
     lists: RunLists
     list_following: ListFollowing
@@ -75,6 +80,7 @@ class Services:
     callbacks: Callbacks
     webhooks: Webhooks
     alerts: Alerts
+    installation: Installation
     results: RunResults
     exports: Exports
     logs: RunLogs

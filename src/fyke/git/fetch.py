@@ -74,6 +74,11 @@ class SystemGit:
         """Give up the resolver's threads."""
         self._resolver.close()
 
+    def check(self, source: GitSource) -> None:
+        repository(source.url)
+        checked_ref(source)
+        checked_folder(source)
+
     async def missing(self) -> str:
         program = shutil.which("git", path=PATH)
         if program is None:

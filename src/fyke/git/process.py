@@ -10,6 +10,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fyke.domain.contracts.git import GitFailed
 
@@ -109,7 +110,8 @@ class GitProcess:
         err = asyncio.create_task(_read(process.stderr, MAX_SAID, cut=True))
         done = asyncio.gather(out, err, _write(process.stdin, feed), process.wait())
         try:
-            await asyncio.wait({watch, done}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {watch, done}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if watch.done():
                 watch.result()  # raises
             await done

@@ -38,6 +38,8 @@ from fyke.domain.contracts.carrying_out import (
 )
 from fyke.domain.contracts.catalog_stores import FavouriteStore, WorkerFactStore
 from fyke.domain.contracts.form_stores import InputDefaultStore
+from fyke.domain.contracts.git import Fetched, Git, GitFailed
+from fyke.domain.contracts.installation import InstallationProbe, InstallationStore
 from fyke.domain.contracts.list_stores import RunListStore, UsageStore
 from fyke.domain.contracts.notifier import Answer, Notifier, Prober, Step
 from fyke.domain.contracts.owned_stores import (
@@ -80,6 +82,7 @@ from fyke.domain.contracts.waking import (
     DoorbellEar,
     output_topic,
     run_topic,
+    upload_topic,
 )
 
 __all__ = [
@@ -108,7 +111,12 @@ __all__ = [
     "EnvironmentFailed",
     "Environments",
     "FavouriteStore",
+    "Fetched",
+    "Git",
+    "GitFailed",
     "InputDefaultStore",
+    "InstallationProbe",
+    "InstallationStore",
     "Isolation",
     "IsolationReport",
     "Lease",
@@ -149,4 +157,5 @@ __all__ = [
     "WorkerStore",
     "output_topic",
     "run_topic",
+    "upload_topic",
 ]

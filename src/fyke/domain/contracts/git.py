@@ -24,6 +24,10 @@ class GitFailed(Exception):
 class Git(Protocol):
     """Fetches one state of a public repository. Nothing of it is run."""
 
+    def check(self, source: GitSource) -> None:
+        """Raise ``InvalidRequest`` for what will never be fetched, naming the field."""
+        ...
+
     async def missing(self) -> str:
         """Why nothing can be fetched here, in words, or ``""``."""
         ...

@@ -38,6 +38,11 @@ def run_topic(run_id: str) -> str:
     return f"run:{run_id}"
 
 
+def upload_topic(upload_id: str) -> str:
+    """Rung when a check of an upload begins or ends."""
+    return f"upload:{upload_id}"
+
+
 def output_topic(run_id: str) -> str:
     """Rung when rows or log lines of a run were stored, at most four times a second."""
     return f"output:{run_id}"

@@ -12,10 +12,11 @@ import ast
 import hashlib
 import re
 import warnings
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from fyke.domain.workers import input_findings, jsontext, output_schema, requirements
+from fyke.domain.workers import input_findings, jsontext, output_schema, requirements, sdk_use
 from fyke.domain.workers.archive import Archive, normalise, open_archive, pack
 from fyke.domain.workers.elf import inspect_program
 from fyke.domain.workers.input_schema import FILE as INPUT_SCHEMA
@@ -46,13 +47,18 @@ _HEADING = re.compile(r" {0,3}#{1,6}\s+(.*?)\s*#*\s*")
 def read_project(data: bytes) -> Project:
     """Read an uploaded archive. Raise ``InvalidRequest`` with one detail for each error."""
     with open_archive(data) as archive:
-        reader = _Reader(archive)
+        reader = ProjectReader(archive)
         reader.read_all()
-        errors = [finding for finding in reader.findings if finding.severity == ERROR]
-        if errors or reader.language is None:
-            lines = [describe(finding) for finding in errors]
-            raise InvalidRequest(lines[0], details=lines)
-        bundle = normalise(archive.files)
+        return made_project(reader, archive)
+
+
+def made_project(reader: ProjectReader, archive: Archive) -> Project:
+    """The project that a reader has read whole. Raise ``InvalidRequest`` as ``read_project``."""
+    errors = [finding for finding in reader.findings if finding.severity == ERROR]
+    if errors or reader.language is None:
+        lines = [describe(finding) for finding in errors]
+        raise InvalidRequest(lines[0], details=lines)
+    bundle = normalise(archive.files)
     return Project(
         language=reader.language,
         bundle=bundle,
@@ -73,7 +79,7 @@ def check_folder(folder: Path) -> list[Finding]:
     try:
         data = pack(folder)
         with open_archive(data) as archive:
-            reader = _Reader(archive)
+            reader = ProjectReader(archive)
             reader.read_all()
             return reader.findings
     except InvalidRequest as error:
@@ -119,8 +125,8 @@ def first_paragraph(readme: str) -> str:
     return _one_line(" ".join(words))[:500]
 
 
-class _Reader:
-    """Walks over one archive and collects its parts and all findings."""
+class ProjectReader:
+    """Walks over one archive and collects its parts and all findings, check after check."""
 
     def __init__(self, archive: Archive) -> None:
         self._files = {file.path: file for file in archive.files}
@@ -130,8 +136,22 @@ class _Reader:
         self.input_schema = self.output_schema = self.readme = self.requirements = ""
 
     def read_all(self) -> None:
-        self._read_language()
-        self._read_schemas()
+        """Do every check."""
+        for _, check in self.checks():
+            check()
+
+    def checks(self) -> list[tuple[str, Callable[[], None]]]:
+        """The checks by name, to be done in this order."""
+        return [
+            ("entry", self._read_language),
+            ("schemas", self._read_schemas),
+            ("readme", self._read_readme),
+            ("dependencies", self._read_dependencies),
+            ("sdk", self._check_sdk),
+            ("code", self._check_code),
+        ]
+
+    def _read_readme(self) -> None:
         self.readme = self._text("README.md", MAX_README) or ""
         if not self.readme.strip():
             self._warn(
@@ -140,9 +160,8 @@ class _Reader:
         for name in self._left_out:
             message = f"the folder {name} is left out: it is taken for a build product"
             self._warn("project_folder_left_out", name, message, "rename it if the Worker needs it")
-        if self.language is not None:
-            self._read_dependencies(self.language)
-            self._check_sdk(self.language)
+
+    def _check_code(self) -> None:
         if self.language == Language.PYTHON:
             self._check_sources()
         if self.language == Language.GO:
@@ -212,8 +231,8 @@ class _Reader:
             self.output_schema = columns
             self.findings += output_schema.check(columns)
 
-    def _read_dependencies(self, language: Language) -> None:
-        name = DEPENDENCY_FILES.get(language)
+    def _read_dependencies(self) -> None:
+        name = DEPENDENCY_FILES.get(self.language) if self.language else None
         if name is None:
             return
         text = self._text(name, jsontext.MAX_BYTES)
@@ -223,7 +242,7 @@ class _Reader:
         if text is None:
             return
         self.requirements = text
-        if language == Language.PYTHON:
+        if self.language == Language.PYTHON:
             self._check_requirements(text)
         else:
             self._check_package(text)
@@ -248,12 +267,21 @@ class _Reader:
         else:
             self.requirements += "\n" + (self._text(lock, MAX_LOCK) or "")
 
-    def _check_sdk(self, language: Language) -> None:
-        for name in SDK_FILES[language]:
+    def _check_sdk(self) -> None:
+        for name in SDK_FILES[self.language] if self.language else ():
             if name not in self._files:
                 message = f"the SDK file {name} is missing"
                 remedy = "copy it from a project made with `fyke worker new`"
                 self._warn("sdk_file_missing", name, message, remedy)
+        if self.language is not None:
+            self.findings += sdk_use.sdk_findings(self.language, self._sources(self.language))
+
+    def _sources(self, language: Language) -> Iterator[str]:
+        """What the author wrote in the language of the entry file."""
+        suffix = sdk_use.ENTRY.get(language, "").rpartition(".")[1:]
+        own = [path for path in self._files if path.endswith("".join(suffix)) and path[:3] != "sdk"]
+        for path in own[: sdk_use.MAX_FILES]:
+            yield self._files[path].read(sdk_use.MAX_LOOKED_AT).decode("utf-8", "replace")
 
     def _check_sources(self) -> None:
         left = MAX_SOURCES

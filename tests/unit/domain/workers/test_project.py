@@ -22,7 +22,7 @@ from fyke.errors import InvalidRequest
 SCHEMA = '{"description": "", "properties": []}'
 SDK = {"sdk.py": "", "sdk_pb2.py": "", "sdk_pb2_grpc.py": ""}
 PYTHON = {
-    "main.py": "print(1)\n",
+    "main.py": "from sdk import CoreSDK\nprint(1)\n",
     "input_schema.json": SCHEMA,
     "requirements.txt": "grpcio==1.80.0\n",
     "README.md": "# Hello *there*\n\nIt says hello.\nTwice.\n\nMore.\n",
@@ -87,7 +87,7 @@ def test_the_schema_describes_first() -> None:
 
 def test_node_project_with_lock() -> None:
     files: dict[str, str | bytes] = {
-        "main.js": "console.log(1)",
+        "main.js": "require('./sdk')",
         "package.json": '{"dependencies": {"@grpc/grpc-js": "^1.13.4"}}',
         "package-lock.json": '{"lockfileVersion": 3}',
         "input_schema.json": SCHEMA,
@@ -241,3 +241,19 @@ def test_readme_parts(readme: str, heading: str, paragraph: str) -> None:
 def test_hostile_sources(source: bytes) -> None:
     problem, _ = syntax_problem(source)
     assert bool(problem) == (b"\\d" not in source)
+
+
+@pytest.mark.parametrize(
+    ("entry", "text", "told"),
+    [
+        ("main.py", "from sdk import CoreSDK\n", False),
+        ("main.py", "if True:\n    import sdk\n", False),
+        ("main.py", "import sdkish\n# import sdk later\n", True),
+        ("main.js", 'const c = require("./sdk");', False),
+        ("main.js", "import c from './sdk.js'", False),
+        ("main.js", "require('sdk')", True),
+    ],
+)
+def test_a_project_that_does_not_use_the_sdk_is_told(entry: str, text: str, told: bool) -> None:
+    found = read_project(archive({entry: text, "input_schema.json": SCHEMA})).findings
+    assert ("sdk_not_imported" in {finding.code for finding in found}) == told

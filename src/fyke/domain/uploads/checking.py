@@ -1,0 +1,149 @@
+"""The checks of an upload, one after the other, each with what came of it.
+
+They are the checks of every publication; here they are only told one by one, so that whoever
+waits sees how far it is and what is wrong before the rest is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from fyke.domain.uploads.model import Step, StepState, Upload, UploadSource, UploadState
+from fyke.domain.workers import input_schema, output_schema, requirements
+from fyke.domain.workers.archive import Archive, open_archive
+from fyke.domain.workers.model import Finding, Language
+from fyke.domain.workers.project import ENTRIES, ProjectReader, made_project
+from fyke.domain.workers.schema_report import ERROR
+from fyke.errors import FykeError, InvalidRequest
+
+FETCH, UNPACK = "fetch", "archive"
+CHECKS = ("entry", "schemas", "readme", "dependencies", "sdk", "code")
+
+Teller = Callable[[Upload], Awaitable[None]]
+
+
+def first_steps(source: UploadSource) -> tuple[Step, ...]:
+    """What will be done with an upload, in order."""
+    names = (FETCH, UNPACK, *CHECKS) if source is UploadSource.GIT else (UNPACK, *CHECKS)
+    return tuple(map(Step, names))
+
+
+def with_step(upload: Upload, name: str, state: StepState, note: str = "") -> Upload:
+    """The upload with what is known of one of its steps."""
+    steps = tuple(
+        replace(step, state=state, note=note[:300]) if step.name == name else step
+        for step in upload.steps
+    )
+    return replace(upload, steps=steps)
+
+
+def failed(upload: Upload, name: str, why: str) -> Upload:
+    """The upload when nothing can be done after the step ``name``."""
+    broken = with_step(upload, name, StepState.FAILED, why)
+    steps = tuple(
+        replace(step, state=StepState.SKIPPED)
+        if step.state in (StepState.WAITING, StepState.RUNNING)
+        else step
+        for step in broken.steps
+    )
+    return replace(broken, steps=steps, state=UploadState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """Checks one archive; ``tell`` hears of every step as it begins and as it ends."""
+
+    tell: Teller
+
+    async def run(self, upload: Upload, data: bytes) -> Upload:
+        """Return the upload as it stands at the end."""
+        upload = replace(upload, size=len(data), findings=())
+        upload = await self._told(with_step(upload, UNPACK, StepState.RUNNING))
+        with ExitStack() as stack:
+            try:
+                archive = await asyncio.to_thread(stack.enter_context, open_archive(data))
+            except InvalidRequest as error:
+                broken = failed(upload, UNPACK, error.message)
+                finding = _unreadable(error.message)
+                return replace(broken, state=UploadState.FAULTY, findings=(finding,))
+            total = sum(file.size for file in archive.files)
+            note = f"{len(archive.files):,} files, {total:,} bytes"
+            upload = with_step(upload, UNPACK, StepState.PASSED, note)
+            reader = ProjectReader(archive)
+            for name, check in reader.checks():
+                upload = await self._checked(upload, reader, name, check)
+            return await asyncio.to_thread(_ended, upload, reader, archive)
+
+    async def _checked(
+        self, upload: Upload, reader: ProjectReader, name: str, check: Callable[[], None]
+    ) -> Upload:
+        upload = await self._told(with_step(upload, name, StepState.RUNNING))
+        seen = len(reader.findings)
+        await asyncio.to_thread(check)
+        new = reader.findings[seen:]
+        state = StepState.PASSED
+        if new:
+            errors = any(finding.severity == ERROR for finding in new)
+            state = StepState.FAILED if errors else StepState.WARNED
+        upload = replace(upload, findings=tuple(reader.findings))
+        return with_step(upload, name, state, _note(name, reader))
+
+    async def _told(self, upload: Upload) -> Upload:
+        await self.tell(upload)
+        return upload
+
+
+def _unreadable(message: str) -> Finding:
+    rule, _, remedy = message.partition("; ")
+    return Finding(ERROR, "archive_unreadable", "", 0, rule, remedy or "pack the project again")
+
+
+def _ended(upload: Upload, reader: ProjectReader, archive: Archive) -> Upload:
+    try:
+        project = made_project(reader, archive)
+    except InvalidRequest:
+        return replace(upload, state=UploadState.FAULTY)
+    return replace(
+        upload,
+        state=UploadState.READY,
+        digest=project.digest,
+        language=project.language.value,
+        title=project.title,
+        description=project.description,
+        input_schema=project.input_schema,
+        output_schema=project.output_schema,
+    )
+
+
+def _note(name: str, reader: ProjectReader) -> str:
+    """What was found, in a few words; ``""`` where there is nothing to say."""
+    try:
+        return _NOTES[name](reader) if name in _NOTES else ""
+    except (FykeError, ValueError):
+        return ""  # the findings say what is wrong with it
+
+
+def _entry(reader: ProjectReader) -> str:
+    return next((name for name, kind in ENTRIES.items() if kind is reader.language), "")
+
+
+def _schemas(reader: ProjectReader) -> str:
+    fields = len(input_schema.parse(reader.input_schema).fields) if reader.input_schema else 0
+    columns = len(output_schema.headers(reader.output_schema))
+    return f"{fields} input fields, {columns} output columns"
+
+
+def _dependencies(reader: ProjectReader) -> str:
+    if reader.language is not Language.PYTHON:
+        return ""
+    return f"{len(requirements.parse(reader.requirements))} packages"
+
+
+_NOTES: dict[str, Callable[[ProjectReader], str]] = {
+    "entry": _entry,
+    "schemas": _schemas,
+    "dependencies": _dependencies,
+}

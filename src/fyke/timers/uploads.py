@@ -1,0 +1,22 @@
+"""Forgetting uploads that nobody has looked after for two weeks."""
+
+from __future__ import annotations
+
+import structlog
+
+from fyke.domain.uploads.service import Uploads
+
+log = structlog.get_logger()
+
+
+class UploadTimer:
+    """One pass removes all that are too old, some at a time."""
+
+    seconds = 3600.0
+
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
+
+    async def tick(self) -> None:
+        while removed := await self._uploads.forget_old():
+            log.info("old_uploads_removed", count=removed)

@@ -1,0 +1,251 @@
+"""Uploads from the first byte to a published version, over real storage and a real git server."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.accounts.model import Role
+from fyke.domain.contracts.git import Fetched, GitFailed
+from fyke.domain.runs.model import Origin
+from fyke.domain.runs.service import StartRequest
+from fyke.domain.uploads.model import GitSource, StepState, Upload, UploadState
+from fyke.domain.uploads.service import Uploads, blob_name
+from fyke.domain.workers.model import VersionState
+from fyke.errors import Forbidden, InvalidRequest, NotFound, Refused, UnknownVersion
+from fyke.git.fetch import SystemGit
+from fyke.kit.addresses import AddressRules
+from fyke.storage.blobs.filesystem import FilesystemBlobs
+from support.git_server import git_server, make_repository
+from support.house import SCHEMA, House, open_house
+from support.projects import python_project
+
+pytestmark = pytest.mark.anyio
+MAIN = "from sdk import CoreSDK\n"
+GOOD = python_project(MAIN, schema=SCHEMA, output=[{"name": "title", "type": "string"}])
+INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
+
+
+async def finished(house: House, upload: Upload, caller: Any = None) -> Upload:
+    """The upload once it no longer moves."""
+    async for seen in house.services.uploads.follow(caller or house.other, upload.id):
+        last = seen
+    return last
+
+
+def states(upload: Upload) -> dict[str, StepState]:
+    return {step.name: step.state for step in upload.steps}
+
+
+async def test_a_sound_project_passes_check_after_check(house: House) -> None:
+    uploads = house.services.uploads
+    begun = await uploads.add_zip(house.other, GOOD, "prices.zip")
+    assert begun.state is UploadState.QUEUED
+    assert set(states(begun).values()) == {StepState.WAITING}
+    seen = [upload async for upload in uploads.follow(house.other, begun.id)]
+    assert seen[-1].state is UploadState.READY
+    assert len(seen) > 1
+    assert set(states(seen[-1]).values()) == {StepState.PASSED, StepState.WARNED}
+    assert [step.name for step in seen[-1].steps][0] == "archive"
+    notes = {step.name: step.note for step in seen[-1].steps}
+    assert notes["entry"] == "main.py"
+    assert notes["schemas"] == "2 input fields, 1 output columns"
+    assert seen[-1].digest and seen[-1].input_schema
+
+
+async def test_what_is_wrong_names_file_line_rule_and_way_out(house: House) -> None:
+    bad = python_project("x = (\n", schema={"properties": [{"type": "string"}]})
+    upload = await finished(
+        house, await house.services.uploads.add_zip(house.other, bad, "bad.zip")
+    )
+    assert upload.state is UploadState.FAULTY
+    assert states(upload)["code"] is StepState.FAILED
+    found = {finding.code: finding for finding in upload.findings}
+    syntax = found["python_syntax"]
+    assert (syntax.file, syntax.line) == ("main.py", 1)
+    assert "syntax error" in syntax.message and syntax.remedy
+    assert "sdk_not_imported" in found
+    with pytest.raises(Refused, match="whose checks have passed"):
+        await house.services.uploads.publish(house.other, upload.id)
+    with pytest.raises(Refused, match="whose checks have passed"):
+        await house.services.uploads.try_out(house.other, upload.id, INPUT)
+
+
+async def test_what_is_no_archive(house: House) -> None:
+    upload = await finished(
+        house, await house.services.uploads.add_zip(house.other, b"no zip", "x\n.zip")
+    )
+    assert (upload.state, upload.label) == (UploadState.FAULTY, "x.zip")
+    assert states(upload)["archive"] is StepState.FAILED
+    assert states(upload)["entry"] is StepState.SKIPPED
+    assert upload.findings[0].code == "archive_unreadable"
+    with pytest.raises(InvalidRequest, match="empty"):
+        await house.services.uploads.add_zip(house.other, b"", "x.zip")
+
+
+async def test_it_is_published_and_others_get_it_after_a_review(house: House) -> None:
+    uploads, reviews = house.services.uploads, house.services.reviews
+    upload = await finished(house, await uploads.add_zip(house.other, GOOD, "prices.zip"))
+    worker, version, findings = await uploads.publish(
+        house.other, upload.id, name="prices", title="Prices", public=True, note="please"
+    )
+    assert (worker.path, worker.title, version.number) == ("other/prices", "Prices", "v1.0.1")
+    assert "review_waiting" in {finding.code for finding in findings}
+    kept = await uploads.get(house.other, upload.id)
+    assert (kept.state, kept.worker_id, kept.version) == (
+        UploadState.PUBLISHED,
+        worker.id,
+        "v1.0.1",
+    )
+    _, [view] = await reviews.page(house.owner, waiting=True, offset=0, limit=5)
+    assert view.submission.note == "please"
+
+
+async def test_a_trial_run_is_of_a_draft_that_only_its_account_sees(house: House) -> None:
+    services = house.services
+    upload = await finished(house, await services.uploads.add_zip(house.other, GOOD, "p.zip"))
+    run = await services.uploads.try_out(house.other, upload.id, INPUT, "prices")
+    assert (run.origin, run.version) == (Origin.TEST, "v1.0.1")
+    await house.carry_out([{"title": "x"}])
+    kept = await services.uploads.get(house.other, upload.id)
+    assert (kept.test_run_id, kept.state) == (run.id, UploadState.READY)
+    worker = await services.workers.find(house.other, "other/prices")
+    assert (worker.latest, worker.public) == ("", False)
+    [draft] = await services.workers.versions(house.other, worker.id)
+    assert draft.state is VersionState.DRAFT
+    with pytest.raises(UnknownVersion):
+        await services.workers.version(house.owner, worker, "v1.0.1")
+    again = await services.uploads.try_out(house.other, upload.id, INPUT, "prices")
+    assert again.version == "v1.0.1"  # the same content is the same draft
+
+    published, version, _ = await services.uploads.publish(house.other, upload.id, name="prices")
+    assert (version.id, version.state) == (draft.id, VersionState.PUBLISHED)
+    assert published.latest == "v1.0.1"
+    started = await services.runs.start(
+        house.other, StartRequest(worker.id, None, INPUT, "", Origin.API)
+    )
+    assert started.version == "v1.0.1"
+
+
+async def test_who_may_see_and_do_what(house: House) -> None:
+    uploads = house.services.uploads
+    upload = await finished(house, await uploads.add_zip(house.other, GOOD, "prices.zip"))
+    for ref in (upload.id, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "x"):
+        with pytest.raises(NotFound):
+            await uploads.get(house.owner, ref)
+    viewer = replace(house.other, role=Role.VIEWER)
+    assert (await uploads.get(viewer, upload.id)).id == upload.id
+    for call in (
+        uploads.add_zip(viewer, GOOD, "x.zip"),
+        uploads.add_git(viewer, GitSource("https://example.com/a")),
+        uploads.publish(viewer, upload.id),
+        uploads.try_out(viewer, upload.id, INPUT),
+        uploads.remove(viewer, upload.id),
+    ):
+        with pytest.raises(Forbidden):
+            await call
+    await uploads.remove(house.other, upload.id)
+    assert await uploads.page(house.other, offset=0, limit=5) == (0, [])
+
+
+async def test_another_server_goes_on_where_one_has_ended(house: House, tmp_path: Path) -> None:
+    """The first server is stopped in the middle; its claim runs out; the next one finishes."""
+
+    class Stuck:
+        def check(self, source: GitSource) -> None:
+            pass
+
+        async def missing(self) -> str:
+            return ""
+
+        async def fetch(self, source: GitSource, said: Callable[[str], None]) -> Fetched:
+            began.set()
+            await asyncio.Event().wait()
+            raise GitFailed("never")
+
+    class Quick(Stuck):
+        async def fetch(self, source: GitSource, said: Callable[[str], None]) -> Fetched:
+            return Fetched(GOOD, "c" * 40)
+
+    began = asyncio.Event()
+    services = house.services
+    blobs = FilesystemBlobs(tmp_path / "blobs")
+
+    def server(git: Any) -> Uploads:
+        return Uploads(house.storage, blobs, services.workers, services.runs, git, house.bell)
+
+    first, second = server(Stuck()), server(Quick())
+    upload = await first.add_git(house.other, GitSource("https://example.com/a"))
+    await began.wait()
+    await second.get(house.other, upload.id)  # the claim still holds: nothing happens
+    assert (await second.get(house.other, upload.id)).state is UploadState.WORKING
+    await first.close()
+
+    def expire(tx: Any) -> None:
+        kept = tx.uploads.get(upload.id)
+        tx.uploads.update(replace(kept, working_until=1))
+
+    await house.storage.write(expire)
+    async for seen in second.follow(house.other, upload.id):
+        last = seen
+    assert (last.state, last.git_commit) == (UploadState.READY, "c" * 40)
+    await second.close()
+
+
+async def test_an_upload_that_is_removed_while_it_is_checked_leaves_nothing(
+    house: House, tmp_path: Path
+) -> None:
+    uploads = house.services.uploads
+    upload = await uploads.add_zip(house.other, GOOD, "prices.zip")
+    await uploads.remove(house.other, upload.id)
+    await uploads.close()
+    assert not await FilesystemBlobs(tmp_path / "blobs").exists(blob_name(upload.id))
+
+
+async def test_old_uploads_are_forgotten(house: House, tmp_path: Path) -> None:
+    uploads = house.services.uploads
+    upload = await finished(house, await uploads.add_zip(house.other, GOOD, "prices.zip"))
+    assert await uploads.forget_old() == 0
+    old = replace(upload, id="01ARZ3NDEKTSV4RRFFQ69G5FAV", created_at=1)
+    await house.storage.write(lambda tx: tx.uploads.add(old))
+    assert await uploads.forget_old() == 1
+    assert (await uploads.page(house.other, offset=0, limit=5))[0] == 1
+
+
+async def test_from_a_repository_to_a_published_version(tmp_path: Path, templates: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(GOOD)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    with git_server(tmp_path) as server:
+        make_repository(server.root / "prices", files)
+        git = SystemGit(
+            tmp_path / "scratch",
+            AddressRules([f"localhost:{server.port}"]),
+            certificates=server.certificate,
+        )
+        folder = tmp_path / "house"
+        folder.mkdir()
+        async with open_house(folder, templates, git=git) as house:
+            uploads = house.services.uploads
+            source = GitSource(f"{server.url}/prices/.git", "main")
+            upload = await finished(house, await uploads.add_git(house.other, source))
+            assert upload.state is UploadState.READY, upload.steps
+            assert upload.step("fetch").note.startswith("commit ")  # type: ignore[union-attr]
+            _, version, _ = await uploads.publish(house.other, upload.id, name="prices")
+            assert version.number == "v1.0.1"
+
+            wrong = GitSource(f"{server.url}/prices/.git", "nowhere")
+            failed = await finished(house, await uploads.add_git(house.other, wrong))
+            assert failed.state is UploadState.FAILED
+            assert "no branch, tag or commit 'nowhere'" in failed.step("fetch").note  # type: ignore[union-attr]
+            again = await finished(house, await uploads.again(house.other, failed.id))
+            assert again.state is UploadState.FAILED
+            with pytest.raises(InvalidRequest, match="SSH is not taken"):
+                await uploads.add_git(house.other, GitSource("git@github.com:a/b"))
+        git.close()
