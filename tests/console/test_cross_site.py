@@ -1,0 +1,218 @@
+"""No other site can act with a visitor's session: every unsafe route, every kind of request that a
+browser can be made to send, and names that are not ours in ``Host``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from fyke.console.page import PUBLIC, Page
+from fyke.console.view import CONTENT_POLICY
+from support.estate import records
+from support.house import House
+from support.pages import BASE, FROM_OUR_PAGE, Visitor
+
+pytestmark = pytest.mark.anyio
+
+# What a browser says of a request that no page of ours has sent; the first says nothing at all.
+FOREIGN: Mapping[str, Mapping[str, str]] = {
+    "silent": {},
+    "origin": {"origin": "https://evil.example"},
+    "null": {"origin": "null"},
+    "empty": {"origin": ""},
+    "other port": {"origin": "http://127.0.0.1:8080"},
+    "our name below theirs": {"origin": "http://127.0.0.1.evil.example"},
+    "our name as a user": {"origin": "http://127.0.0.1@evil.example"},
+    "cross-site": {"sec-fetch-site": "cross-site"},
+    "cross-site, our origin": {"sec-fetch-site": "cross-site", "origin": BASE},
+    "same-site": {"sec-fetch-site": "same-site"},
+    "address bar": {"sec-fetch-site": "none"},
+    "two sites": {"sec-fetch-site": "same-origin, cross-site"},
+    "ours, foreign origin": {"sec-fetch-site": "same-origin", "origin": "https://evil.example"},
+    "referrer of ours": {"referer": f"{BASE}/"},
+    "as htmx": {"hx-request": "true", "origin": "https://evil.example"},
+}
+ENCODINGS: Mapping[str, tuple[bytes, str]] = {
+    "form": (b"a=1", "application/x-www-form-urlencoded"),
+    "multipart": (
+        b'--b\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n--b--\r\n',
+        "multipart/form-data; boundary=b",
+    ),
+    "text": (b"a=1", "text/plain"),
+    "json": (b'{"a":1}', "application/json"),
+    "none": (b"", ""),
+}
+
+
+def unsafe(house: House) -> list[Page]:
+    found = [page for page in house.app().state.console.pages if page.unsafe]
+    assert len(found) > 10
+    return found
+
+
+def address(page: Page) -> str:
+    """The page's path with something in the place of each parameter."""
+    return re.sub(r"\{[^}]+\}", "x", page.path)
+
+
+async def sent(
+    visitor: Visitor, page: Page, headers: Mapping[str, str], encoding: str = "form"
+) -> httpx2.Response:
+    content, kind = ENCODINGS[encoding]
+    named = {"accept": "text/html", **({"content-type": kind} if kind else {}), **headers}
+    return await visitor.http.request(page.method, address(page), content=content, headers=named)
+
+
+def refused(answer: httpx2.Response) -> bool:
+    """Refused for where it came from, and not for anything else."""
+    return (
+        answer.status_code == 403
+        and ("another site" in answer.text or "which page it comes from" in answer.text)
+        and "set-cookie" not in answer.headers
+        and "location" not in answer.headers
+    )
+
+
+@pytest.mark.parametrize("whence", FOREIGN)
+async def test_every_unsafe_route_refuses_what_comes_from_elsewhere(
+    house: House, owner: Visitor, nobody: Visitor, tmp_path: Path, whence: str
+) -> None:
+    before = records(tmp_path)
+    for page in unsafe(house):
+        for visitor in (owner, nobody):
+            answer = await sent(visitor, page, FOREIGN[whence])
+            assert refused(answer), (page.method, page.path, answer.status_code)
+    assert records(tmp_path) == before
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+async def test_every_encoding_of_a_form_is_refused(
+    house: House, owner: Visitor, encoding: str
+) -> None:
+    for page in unsafe(house):
+        for whence in ("null", "cross-site", "silent"):
+            answer = await sent(owner, page, FOREIGN[whence], encoding)
+            assert refused(answer), (page.path, whence, answer.status_code)
+
+
+async def test_the_same_requests_from_our_own_pages_are_not_refused_for_that(
+    house: House, owner: Visitor
+) -> None:
+    for page in unsafe(house):
+        answer = await sent(owner, page, FROM_OUR_PAGE)
+        assert not refused(answer), page.path
+
+
+async def test_a_safe_method_changes_nothing_wherever_it_comes_from(
+    house: House, owner: Visitor, tmp_path: Path
+) -> None:
+    """A link or a picture of another site may open any page with the visitor's session."""
+    pages = [page for page in house.app().state.console.pages if not page.unsafe]
+    for page in pages:
+        if page.path.endswith("/live"):
+            continue  # a stream, which does not end by itself
+        headers = {"accept": "text/html", "sec-fetch-site": "cross-site"}
+        for method in ("GET", "HEAD"):
+            await owner.http.request(method, address(page), headers=headers)
+    before = records(tmp_path)
+    for page in pages:
+        if not page.path.endswith("/live"):
+            await owner.http.get(address(page), headers={"accept": "text/html"})
+    assert records(tmp_path) == before
+
+
+async def test_nothing_opens_without_a_session_but_what_the_list_says(
+    house: House, nobody: Visitor
+) -> None:
+    pages = house.app().state.console.pages
+    assert {(page.method, page.path) for page in pages if page.public} == PUBLIC & {
+        (page.method, page.path) for page in pages
+    }
+    assert {(page.method, page.path) for page in pages} >= PUBLIC
+    for page in pages:
+        if page.public:
+            continue
+        answer = await sent(nobody, page, FROM_OUR_PAGE)
+        if page.unsafe or page.part:
+            assert answer.status_code == 401, page.path
+        else:
+            assert answer.status_code in (303, 401), page.path
+            assert answer.headers.get("location", "/login").startswith("/login"), page.path
+
+
+@pytest.mark.parametrize(
+    "token", ["x", "a" * 43, "../../etc/passwd", "%00", "a" * 5000, '"', "1; DROP TABLE users"]
+)
+async def test_a_token_that_is_none_opens_nothing(
+    house: House, nobody: Visitor, token: str
+) -> None:
+    for page in house.app().state.console.pages:
+        if not page.public and not page.unsafe:
+            headers = {"accept": "text/html", "cookie": f"fyke_session={token}"}
+            answer = await nobody.http.get(address(page), headers=headers)
+            assert answer.status_code in (303, 401), page.path
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "169.254.169.254",
+        "",
+        "127.0.0.1, evil.example",
+        "evil.example:80",
+        "[::ffff:10.0.0.1]",
+    ],
+)
+async def test_another_name_in_host_is_refused(house: House, owner: Visitor, host: str) -> None:
+    """Or a name that is made to lead here would let its owner read with the visitor's session."""
+    for page in house.app().state.console.pages:
+        headers = {"accept": "text/html", "host": host, **FROM_OUR_PAGE}
+        answer = await owner.http.request(page.method, address(page), headers=headers)
+        assert answer.status_code in (400, 421), (page.path, answer.status_code)
+        assert "set-cookie" not in answer.headers
+
+
+async def test_every_page_says_what_it_may_load_and_who_may_frame_it(
+    house: House, owner: Visitor, nobody: Visitor
+) -> None:
+    seen = 0
+    for page in house.app().state.console.pages:
+        if page.part or page.path.endswith("/live"):
+            continue
+        for visitor in (owner, nobody):
+            answer = await sent(visitor, page, FROM_OUR_PAGE)
+            headers = answer.headers
+            assert headers["x-content-type-options"] == "nosniff", page.path
+            assert "access-control-allow-origin" not in headers, page.path
+            assert "access-control-allow-credentials" not in headers, page.path
+            if not headers.get("content-type", "").startswith("text/html"):
+                continue
+            seen += 1
+            assert headers["content-security-policy"] == CONTENT_POLICY, page.path
+            assert headers["x-frame-options"] == "DENY", page.path
+            assert headers["referrer-policy"] == "same-origin", page.path
+            assert headers["cross-origin-opener-policy"] == "same-origin", page.path
+            assert "no-store" in headers["cache-control"], page.path
+    assert seen > 20
+
+
+def test_the_policy_allows_our_own_files_and_nothing_else() -> None:
+    allowed = dict(part.strip().split(" ", 1) for part in CONTENT_POLICY.split(";"))
+    assert allowed == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "connect-src": "'self'",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }

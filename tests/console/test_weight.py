@@ -1,0 +1,68 @@
+"""The first pages come fast over slow lines: all that they load fits a budget."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from urllib.parse import urljoin
+
+import pytest
+
+from support.console_estate import seed
+from support.house import House
+from support.pages import Visitor
+
+pytestmark = pytest.mark.anyio
+
+BUDGET = 60 * 1024
+HEADERS = {"accept": "text/html,*/*", "accept-encoding": "gzip"}
+
+
+async def weight(visitor: Visitor, address: str) -> dict[str, int]:
+    """Bytes on the line for the page and for all that it loads, bodies and headers."""
+    seen: dict[str, int] = {}
+    waiting = [address]
+    while waiting:
+        each = waiting.pop()
+        if each in seen:
+            continue
+        async with visitor.http.stream("GET", each, headers=HEADERS) as answer:
+            assert answer.status_code == 200, each
+            raw = b"".join([part async for part in answer.aiter_raw()])
+            lines = sum(len(name) + len(value) + 4 for name, value in answer.headers.items())
+            packed = answer.headers.get("content-encoding") == "gzip"
+        seen[each] = len(raw) + lines
+        text = (gzip.decompress(raw) if packed else raw).decode("utf-8", "replace")
+        waiting += [urljoin(each, found) for found in loaded_by(each, text)]
+    return seen
+
+
+def loaded_by(address: str, text: str) -> list[str]:
+    """What a browser fetches by itself when it reads this."""
+    if address.endswith(".js"):
+        return re.findall(r"""(?:from|import)\s*\(?["'](\.{0,2}/[^"']+)["']""", text)
+    if address.endswith(".css"):
+        return re.findall(r"""(?:url\(|@import )["']?([^"')]+\.[a-z0-9]+)["']?""", text)
+    if address.endswith((".svg", ".png")):
+        return []
+    found = re.findall(r"""<(?:script|img|source|iframe)[^>]*\ssrc="([^"]+)""", text)
+    found += re.findall(
+        r"""<link[^>]*rel="(?:stylesheet|icon|modulepreload)"[^>]*href="([^"]+)""", text
+    )
+    found += re.findall(
+        r"""<link[^>]*href="([^"]+)"[^>]*rel="(?:stylesheet|icon|modulepreload)""", text
+    )
+    return [each for each in found if not each.startswith("data:")]
+
+
+async def test_the_sign_in_page_is_light(nobody: Visitor) -> None:
+    seen = await weight(nobody, "/login")
+    assert sum(seen.values()) < BUDGET, seen
+    assert any(name.endswith(".css") for name in seen)
+
+
+async def test_the_first_page_after_it_is_light(house: House, owner: Visitor) -> None:
+    await seed(house)
+    seen = await weight(owner, "/")
+    assert sum(seen.values()) < BUDGET, seen
+    assert any(name.endswith(".js") for name in seen)
