@@ -51,6 +51,7 @@ class Estate:
             "receiver": RECEIVER,
             "host": "hooks.example",
             "key_name": "build",
+            "card": "disk",
             "view": "runs",
             "line": "1",
         }

@@ -37,11 +37,13 @@ from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Git, Lease, Room, RunnerInfo, Usage, output_topic
 from fyke.domain.health import Disk, Health, ProxyReport
+from fyke.domain.installation.service import Installation
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.logs.reading import LogReading
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
+from fyke.domain.queue.following import QueueFollowing
 from fyke.domain.queue.service import RunQueue
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
@@ -83,6 +85,7 @@ from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
 from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import SqlStorage, open_storage
+from support.installation import HouseProbe
 from support.projects import python_project
 
 SECRET = bytes(range(32))
@@ -265,8 +268,10 @@ async def open_house(
     lists = RunLists(storage, results, rules)
     waiting = Waiting(storage)
     queue = RunQueue(storage, runs, rules.prices)
+    board = QueueBoard(storage, queue, waiting, lists)
     loopback = CallbackRules(AddressRules(["127.0.0.0/8"]))
     notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))
+    health = Health(storage, lambda: DISK, _proxies)
     services = Services(
         accounts=accounts,
         sessions=sessions,
@@ -290,13 +295,15 @@ async def open_house(
         bulk=RunBulk(runs, lists),
         waiting=waiting,
         queue=queue,
-        board=QueueBoard(storage, queue, waiting, lists),
+        board=board,
+        queue_following=QueueFollowing(board, queue),
         usage=UsageReports(storage),
         overview=Overview(storage),
-        health=Health(storage, lambda: DISK, _proxies),
+        health=health,
         callbacks=Callbacks(storage),
         webhooks=Webhooks(storage, loopback, notifier, clock, SECRET),
         alerts=Alerts(storage, results, mails=True),
+        installation=Installation(storage, HouseProbe(rules.prices), health, clock),
         results=pages,
         exports=Exports(storage, pages, clock, folder),
         logs=RunLogs(storage, results),

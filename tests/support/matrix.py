@@ -205,6 +205,14 @@ _OWN: dict[str, Entry] = {
     "DELETE /api/fyke/webhooks/{id}": _changes(id="webhook"),
     "POST /api/fyke/webhooks/{id}/rotate": _changes(id="webhook"),
     "POST /api/fyke/webhooks/{id}/test": _changes(id="webhook"),
+    "GET /api/fyke/installation/plans": _operates(writes=False),
+    "GET /api/fyke/installation/prices": _operates(writes=False),
+    "GET /api/fyke/installation/proxies": _operates(writes=False),
+    "GET /api/fyke/installation/storage": _operates(writes=False),
+    "GET /api/fyke/installation/retention": _operates(writes=False),
+    "GET /api/fyke/installation/versions": _operates(writes=False),
+    "GET /api/fyke/installation/settings": _operates(writes=False),
+    "GET /api/fyke/installation/health/{card}": _operates(writes=False, card="card"),
     "GET /api/fyke/alerts": _reads(rule="rule"),
     "POST /api/fyke/alerts/read": _changes({"all": True}),
     "GET /api/fyke/alerts/rules": _reads(),
@@ -254,6 +262,18 @@ _OWN: dict[str, Entry] = {
     "DELETE /api/fyke/workers/{slug}": _changes(slug="worker"),
     "GET /api/fyke/workers/{slug}/versions": _reads(slug="worker"),
     "PATCH /api/fyke/workers/{slug}": _changes({"title": "Better"}, slug="worker"),
+    "GET /api/fyke/workers/{slug}/form": _reads(slug="worker"),
+    "GET /api/fyke/workers/{slug}/beginning": _reads(slug="worker"),
+    "GET /api/fyke/workers/{slug}/recent-inputs": _reads(slug="worker"),
+    "POST /api/fyke/workers/{slug}/normalise": _reads(_START, slug="worker"),
+    "POST /api/fyke/workers/{slug}/snippet": _reads(_START, slug="worker"),
+    "POST /api/fyke/workers/{slug}/import": _reads(slug="worker"),
+    "PUT /api/fyke/workers/{slug}/default-input": _changes(_START, slug="worker"),
+    "DELETE /api/fyke/workers/{slug}/default-input": Entry(
+        {"slug": "worker"},
+        writes=True,
+        status=404,  # nothing is saved
+    ),
     "GET /api/fyke/workers/{slug}/changelog": _reads(slug="worker"),
     "GET /api/fyke/workers/{slug}/compare": _reads(
         {"before": "v1.0.1", "after": "v1.0.1"}, slug="worker"

@@ -26,6 +26,8 @@ from fyke.api.own import accounts as own_accounts
 from fyke.api.own import alerts as own_alerts
 from fyke.api.own import callbacks as own_callbacks
 from fyke.api.own import catalog as own_catalog
+from fyke.api.own import forms as own_forms
+from fyke.api.own import installation as own_installation
 from fyke.api.own import oneself as own_self
 from fyke.api.own import overview as own_overview
 from fyke.api.own import run_lists as own_run_lists
@@ -195,6 +197,7 @@ def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Ope
         ).operations(),
         *v2_queue.QueueOperations(services.queue).operations(),
         *v2_results.ResultOperations(services.results, export_links, scopes).operations(),
+        *own_forms.FormOperations(services.forms).operations(),
         *own_workers.WorkerOperations(services.removal, overview).operations(),
         *own_versions.VersionOperations(services.workers, services.history).operations(),
         *own_catalog.CatalogOperations(
@@ -214,6 +217,7 @@ def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Ope
         *own_callbacks.CallbackOperations(services.callbacks).operations(),
         *own_webhooks.WebhookOperations(services.webhooks).operations(),
         *own_alerts.AlertOperations(services.alerts).operations(),
+        *own_installation.InstallationOperations(services.installation).operations(),
         *own_run_lists.RunListOperations(services.lists, services.bulk).operations(),
         *own_runs.RunOperations(
             services.runs, overview, services.logs, services.waiting

@@ -17,6 +17,7 @@ from fyke.app.folder import disk_shortage, master_secret
 from fyke.app.health import ProxyProbe, disk
 from fyke.app.house import House, open_house
 from fyke.app.outgoing import Outgoing, open_outgoing
+from fyke.app.probe import ServerProbe
 from fyke.console.api_door import Api
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
@@ -37,10 +38,12 @@ from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.categories import DEFAULT, Categories
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.health import Health
+from fyke.domain.installation.service import Installation
 from fyke.domain.logs.reading import LogReading
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
+from fyke.domain.queue.following import QueueFollowing
 from fyke.domain.queue.service import RunQueue
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
@@ -79,7 +82,7 @@ from fyke.timers.alerts import AlertTimer
 from fyke.timers.callback_hosts import CallbackHostTimer
 from fyke.timers.callbacks import CallbackTimer
 from fyke.timers.leases import LeaseTimer
-from fyke.timers.loop import Timer, run_timers
+from fyke.timers.loop import Timer, TimerBoard, run_timers
 from fyke.timers.retention import RetentionTimer
 from fyke.timers.schedules import ScheduleTimer
 from fyke.timers.servers import ServerTimer
@@ -97,8 +100,8 @@ async def serve_server(settings: Settings, listener: socket.socket) -> None:
 async def _serve(house: House, outgoing: Outgoing, listener: socket.socket) -> None:
     settings = house.settings
     spool = _spool(settings)
-    share = RateShare()
-    services = _services(house, spool, outgoing)
+    share, board = RateShare(), TimerBoard()
+    services = _services(house, spool, outgoing, board)
     app = build_app(services, _api_config(settings), share=share)
     add_pages(app, build_console(services, _console_config(settings), Api(app, app.openapi)))
     config = uvicorn.Config(
@@ -152,7 +155,7 @@ def _timers(house: House, outgoing: Outgoing) -> list[Timer]:
         StartKeyTimer(house.storage),
         AccessTimer(house.storage, settings.keep_days),
         CallbackHostTimer(house.storage),
-        ScheduleTimer(Firing(house.storage, runs, SystemClock()), house.doorbell, SystemClock()),
+        ScheduleTimer(_firing(house, runs), house.doorbell, SystemClock()),
         CallbackTimer(
             house.storage,
             outgoing.notifier,
@@ -166,6 +169,11 @@ def _timers(house: House, outgoing: Outgoing) -> list[Timer]:
     if settings.keep_days:
         timers.append(RetentionTimer(house.storage, runs, settings.keep_days))
     return timers
+
+
+def _firing(house: House, runs: Runs) -> Firing:
+    pause_after = house.settings.schedule_failures
+    return Firing(house.storage, runs, SystemClock(), pause_after)
 
 
 def _open_files() -> int:
@@ -210,13 +218,15 @@ def _spool(settings: Settings) -> Spool:
     )
 
 
-def _services(house: House, spool: Spool, outgoing: Outgoing) -> Services:
+def _services(house: House, spool: Spool, outgoing: Outgoing, board: TimerBoard) -> Services:
+    health = _health(house)
     workers = make_workers(house)
     results = RunResults(house.storage, house.results, house.settings.scratch_dir)
     runs = make_runs(house)
     lists = RunLists(house.storage, house.results, house.rules)
     waiting = Waiting(house.storage)
     queue = RunQueue(house.storage, runs, house.rules.prices)
+    board = QueueBoard(house.storage, queue, waiting, lists)
     accounts = Accounts(
         house.storage,
         SystemClock(),
@@ -254,10 +264,11 @@ def _services(house: House, spool: Spool, outgoing: Outgoing) -> Services:
         bulk=RunBulk(runs, lists),
         waiting=waiting,
         queue=queue,
-        board=QueueBoard(house.storage, queue, waiting, lists),
+        board=board,
+        queue_following=QueueFollowing(board, queue),
         usage=UsageReports(house.storage),
         overview=Overview(house.storage),
-        health=_health(house),
+        health=health,
         callbacks=Callbacks(house.storage),
         webhooks=Webhooks(
             house.storage,
@@ -267,6 +278,9 @@ def _services(house: House, spool: Spool, outgoing: Outgoing) -> Services:
             master_secret(house.settings),
         ),
         alerts=Alerts(house.storage, house.results, mails=bool(house.settings.smtp_url)),
+        installation=Installation(
+            house.storage, ServerProbe(house, board, SystemClock()), health, SystemClock()
+        ),
         results=results,
         exports=Exports(house.storage, results, SystemClock(), house.settings.scratch_dir),
         logs=RunLogs(house.storage, house.results),

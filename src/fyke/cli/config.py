@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from fyke.cli.context import HomeOption, JsonOption, group, load_settings
-from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
-
-if TYPE_CHECKING:
-    from fyke.settings import Settings
 
 config = group("Settings: what holds, and where it comes from.")
 
@@ -38,6 +31,8 @@ def show(
       fyke config show --origin
       fyke config show --json | jq .port
     """
+    from fyke.app.configuration import origins_of, shown
+
     settings = load_settings(home=home)
     values = {name: shown(getattr(settings, name)) for name in type(settings).model_fields}
     flags = {"home": home} if home else {}
@@ -53,47 +48,6 @@ def show(
         )
     else:
         out.fields((name, _text(value)) for name, value in values.items())
-
-
-def origins_of(
-    settings: Settings, flags: Mapping[str, object], environment: Mapping[str, str]
-) -> dict[str, str]:
-    """Who set each setting: ``flag``, ``environment``, ``file`` or ``default``."""
-    named = {name.upper() for name in environment}
-    in_file = _file(settings.home / "config.toml")
-    found: dict[str, str] = {}
-    for name in type(settings).model_fields:
-        if name in flags:
-            found[name] = "flag"
-        elif f"FYKE_{name.upper()}" in named:
-            found[name] = f"environment (FYKE_{name.upper()})"
-        elif name in in_file:
-            found[name] = f"file ({settings.home / 'config.toml'})"
-        else:
-            found[name] = "default"
-    return found
-
-
-def _file(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except tomllib.TOMLDecodeError as error:
-        raise CommandFailed(f"{path}: {error}", Exit.USAGE) from None
-
-
-def shown(value: Any) -> Any:
-    """A value as JSON knows it, secrets masked."""
-    from fyke.telemetry.logging import redact
-
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, tuple | list):
-        return [shown(item) for item in value]
-    if isinstance(value, dict):
-        return {key: shown(item) for key, item in value.items()}
-    return value if isinstance(value, bool | int | float) else str(value)
 
 
 def _text(value: Any) -> str:

@@ -21,6 +21,7 @@ from fyke.domain.installation.service import Installation
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
+from fyke.domain.queue.following import QueueFollowing
 from fyke.domain.queue.service import RunQueue
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
@@ -74,6 +75,7 @@ class Services:
     waiting: Waiting
     queue: RunQueue
     board: QueueBoard
+    queue_following: QueueFollowing
     usage: UsageReports
     overview: Overview
     health: Health

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
 
+from fyke.domain.installation.model import TimerLine
 from fyke.kit.backoff import delay
+from fyke.kit.clock import Clock, SystemClock
+from fyke.telemetry.logging import redact
 
 log = structlog.get_logger()
 
+MOST_REASON = 200
+_WORD = re.compile(r"[A-Z][a-z0-9]*")
 FAILURE_SECONDS = 1.0  # the shortest rest after a bad pass, also of a timer that never rests
 
 
@@ -23,24 +30,72 @@ class Timer(Protocol):
     async def tick(self) -> None: ...
 
 
-async def run_timers(timers: Sequence[Timer]) -> None:
-    """Run every timer until cancelled."""
+class TimerBoard:
+    """What each timer of this process is doing, for whoever looks after it."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._lines: dict[str, TimerLine] = {}
+
+    def lines(self) -> list[TimerLine]:
+        """By name."""
+        return sorted(self._lines.values(), key=lambda line: line.name)
+
+    def began(self, name: str) -> None:
+        line = self._lines.get(name, TimerLine(name, 0, 0, 0, 0, ""))
+        self._lines[name] = replace(line, busy_since=self._clock.now_ms())
+
+    def done(self, name: str) -> None:
+        now = self._clock.now_ms()
+        self._lines[name] = replace(
+            self._lines[name], busy_since=0, done_at=now, failures=0, error=""
+        )
+
+    def failed(self, name: str, error: Exception) -> None:
+        line = self._lines[name]
+        self._lines[name] = replace(
+            line,
+            busy_since=0,
+            failed_at=self._clock.now_ms(),
+            failures=line.failures + 1,
+            error=_reason(error),
+        )
+
+
+def _reason(error: Exception) -> str:
+    """One line, without secrets that a driver may have put into it."""
+    first = (str(error).splitlines() or [""])[0]
+    return redact(first[:MOST_REASON]) or type(error).__name__
+
+
+async def run_timers(timers: Sequence[Timer], board: TimerBoard | None = None) -> None:
+    """Run every timer until cancelled; ``board`` is told how they do."""
+    board = board or TimerBoard()
     async with asyncio.TaskGroup() as group:
         for timer in timers:
-            group.create_task(_repeat(timer))
+            group.create_task(_repeat(timer, board))
 
 
-async def _repeat(timer: Timer) -> None:
-    failures = 0
+async def _repeat(timer: Timer, board: TimerBoard) -> None:
+    name, failures = _name(timer), 0
     while True:
+        board.began(name)
         try:
             await timer.tick()
             failures = 0
-        except Exception:
+            board.done(name)
+        except Exception as error:
             # One bad pass (a database that is away, say) must not end the timer for good.
             failures += 1
+            board.failed(name, error)
             log.exception("timer_failed", timer=type(timer).__name__)
         await asyncio.sleep(_pause(timer.seconds, failures))
+
+
+def _name(timer: Timer) -> str:
+    """``ScheduleTimer`` is called ``schedule``, ``CallbackHostTimer`` ``callback host``."""
+    words = _WORD.findall(type(timer).__name__.removesuffix("Timer"))
+    return " ".join(words).lower()
 
 
 def _pause(seconds: float, failures: int) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fyke.cli.config import origins_of, shown
+from fyke.app.configuration import origins_of, shown
 from fyke.cli.main import app
 from fyke.settings import Settings
 

@@ -6,7 +6,10 @@ import asyncio
 
 import pytest
 
-from fyke.timers.loop import run_timers
+from fyke.domain.installation.model import TimerLine
+from fyke.kit.clock import ManualClock
+from fyke.timers import loop
+from fyke.timers.loop import TimerBoard, run_timers
 
 pytestmark = pytest.mark.anyio
 
@@ -31,3 +34,53 @@ async def test_a_timer_without_a_pause_does_not_fail_at_full_speed() -> None:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert timer.ticks == 1
+
+
+class Sometimes:
+    """Fails first, then does well."""
+
+    seconds = 0.0
+
+    def __init__(self) -> None:
+        self.ticks = 0
+
+    async def tick(self) -> None:
+        self.ticks += 1
+        if self.ticks == 1:
+            raise OSError("postgresql://fyke:secret@db is away\nand more")
+        if self.ticks == 3:
+            await asyncio.Event().wait()
+
+
+async def test_the_board_tells_how_each_timer_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock(1000)
+    board, timer = TimerBoard(clock), Sometimes()
+    seen: list[TimerLine] = []
+    rest = asyncio.sleep
+
+    async def quick(seconds: float) -> None:
+        seen.extend(board.lines())
+        clock.advance(1)
+        await rest(0)
+
+    monkeypatch.setattr(loop.asyncio, "sleep", quick)
+    running = asyncio.create_task(run_timers([timer], board))
+    async with asyncio.timeout(10):
+        while timer.ticks < 3:
+            await rest(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    error = "postgresql://fyke:***@db is away"
+    assert seen == [
+        TimerLine("sometimes", 0, 0, 1000, 1, error),
+        TimerLine("sometimes", 0, 2000, 1000, 0, ""),
+    ]
+    [last] = board.lines()
+    assert (last.busy_since, last.done_at) == (3000, 2000)
+
+
+def test_timers_are_called_by_what_they_look_after() -> None:
+    class CallbackHostTimer(Broken):
+        pass
+
+    assert loop._name(CallbackHostTimer()) == "callback host"

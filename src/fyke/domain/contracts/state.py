@@ -9,6 +9,7 @@ from fyke.domain.contracts.alert_stores import AlertStore
 from fyke.domain.contracts.callback_stores import OutboxStore, ReceiverStore, WebhookStore
 from fyke.domain.contracts.catalog_stores import FavouriteStore, WorkerFactStore
 from fyke.domain.contracts.form_stores import InputDefaultStore
+from fyke.domain.contracts.installation import InstallationStore
 from fyke.domain.contracts.list_stores import RunListStore, UsageStore
 from fyke.domain.contracts.owned_stores import (
     AccountStore,
@@ -71,6 +72,7 @@ class Transaction(Protocol):
     receivers: ReceiverStore
     webhooks: WebhookStore
     alerts: AlertStore
+    installation: InstallationStore
 
     def ring(self, topic: str) -> None:
         """Ring the doorbell once the transaction has committed."""

@@ -20,6 +20,7 @@ from fyke.domain.contracts import (
     AuditStore,
     FavouriteStore,
     InputDefaultStore,
+    InstallationStore,
     LedgerStore,
     LinkStore,
     OutboxStore,
@@ -49,6 +50,7 @@ from fyke.storage.sql.audit import SqlAudit
 from fyke.storage.sql.counts import RunCounts
 from fyke.storage.sql.dialects import now_ms
 from fyke.storage.sql.input_defaults import SqlInputDefaults
+from fyke.storage.sql.installation import SqlInstallation
 from fyke.storage.sql.ledger import SqlLedger
 from fyke.storage.sql.outbox import SqlOutbox
 from fyke.storage.sql.people import SqlLinks, SqlPreferences, SqlSessions
@@ -114,6 +116,7 @@ class SqlTransaction:
         self.receivers: ReceiverStore = SqlReceivers(connection)
         self.webhooks: WebhookStore = SqlWebhooks(connection)
         self.alerts: AlertStore = SqlAlerts(connection)
+        self.installation: InstallationStore = SqlInstallation(connection)
 
     @property
     def now(self) -> int:

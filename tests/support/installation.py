@@ -1,0 +1,78 @@
+"""What a house says of its installation: fixed figures, changed by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fyke.domain.accounts.plans import Plan
+from fyke.domain.billing.pricing import Prices
+from fyke.domain.health import Check, Level
+from fyke.domain.installation.model import (
+    Piece,
+    Region,
+    SettingLine,
+    StorageReport,
+    Stored,
+    Tariff,
+    TimerLine,
+    WayOut,
+)
+
+MIB = 2**20
+
+
+@dataclass
+class HouseProbe:
+    """Implements ``contracts.InstallationProbe``. ``looks`` counts what is asked of the disk."""
+
+    prices: Prices
+    days: int = 0
+    looks: list[str] = field(default_factory=list)
+    lines: list[TimerLine] = field(
+        default_factory=lambda: [
+            TimerLine("alert", 5, 0, 0, 0, ""),
+            TimerLine("lease", 0, 9, 0, 0, ""),
+        ]
+    )
+
+    def tariff(self) -> Tariff:
+        return Tariff(self.prices, Plan.FREE, 60, 1000)
+
+    def way_out(self) -> WayOut:
+        regions = [
+            Region("DE", "socks5h://de.proxy.example:1080", ""),
+            Region("US", "", "an upstream URL needs a host and a port"),
+        ]
+        return WayOut(regions, "DE", ("db.example:5432",), ())
+
+    def settings(self) -> Sequence[SettingLine]:
+        return [
+            SettingLine("database_url", "postgresql://fyke:***@db/fyke", "file (config.toml)"),
+            SettingLine("port", "8100", "default"),
+        ]
+
+    def timers(self) -> Sequence[TimerLine]:
+        return self.lines
+
+    def keep_days(self) -> int:
+        return self.days
+
+    async def storage(self) -> StorageReport:
+        self.looks.append("storage")
+        parts = [
+            Stored("state", "accounts, Workers, runs", 40 * MIB, 2),
+            Stored("rows", "rows and logs of runs", 900 * MIB, 2),
+            Stored("blobs", "bundles of versions", 12 * MIB, 30, complete=False),
+        ]
+        return StorageReport(1_700_000_000_000, parts, 8000 * MIB, 20_000 * MIB, 256 * MIB)
+
+    async def pieces(self) -> Sequence[Piece]:
+        self.looks.append("pieces")
+        return [Piece("Fyke", "1.0.0"), Piece("node", "", "not there; only for Node.js")]
+
+    async def database(self) -> Sequence[Check]:
+        return [Check("database", Level.GOOD, "SQLite answers")]
+
+    async def egress(self) -> Sequence[Check]:
+        return [Check("egress", Level.BAD, "the proxy does not answer", "wait")]

@@ -1,0 +1,33 @@
+"""Settings as they were read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fyke.app.configuration import in_words, origins_of, shown
+from fyke.errors import InvalidRequest
+from fyke.settings import Settings
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    (tmp_path / "config.toml").write_text("port = = 1\n")
+    with pytest.raises(InvalidRequest, match=r"config\.toml: "):
+        origins_of(settings, {}, {})
+
+
+def test_the_password_of_the_mail_server_is_masked() -> None:
+    assert shown("smtps://fyke:secret@mail.example.org") == "smtps://fyke:***@mail.example.org"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ([], "-"), (["a", "b"], "a, b"), ({}, "-"), ({"DE": "x", "US": "y"}, "DE: x, US: y"),
+        (True, "true"), (False, "false"), ("", "-"), (0, "0"), ("x", "x"),
+    ],
+)  # fmt: skip
+def test_values_in_words(value: object, words: str) -> None:
+    assert in_words(value) == words

@@ -1,0 +1,55 @@
+"""How much lies where, and that a look ends in time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fyke.app.measuring import folder_size, measure
+from fyke.app.pieces import ask
+from fyke.errors import Unavailable
+from fyke.settings import Settings
+from fyke.storage.sql.dialects import make_engine
+
+
+def test_what_files_hold(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "one").write_bytes(b"x" * 100)
+    (tmp_path / "a" / "b" / "two").write_bytes(b"x" * 23)
+    os.symlink("/", tmp_path / "a" / "out")
+    found = folder_size("blobs", "bundles", tmp_path)
+    assert (found.files, found.complete) == (3, True)
+    assert 123 <= found.bytes < 200  # a link counts with its own few bytes
+    assert folder_size("none", "", tmp_path / "absent").files == 0
+
+
+def test_a_look_that_takes_too_long_says_at_least(tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"f{number}").mkdir()
+    found = folder_size("blobs", "", tmp_path, seconds=-1)
+    assert (found.bytes, found.complete) == (0, False)
+
+
+def test_the_whole_of_a_data_folder(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, disk_floor_mb=1)
+    (tmp_path / "state.db").write_bytes(b"x" * 1000)
+    (tmp_path / "state.db-wal").write_bytes(b"x" * 24)
+    settings.blobs_dir.mkdir()
+    (settings.blobs_dir / "one").write_bytes(b"x" * 7)
+    engine = make_engine(f"sqlite:///{tmp_path / 'other.db'}", durable=False)
+    report = measure(settings, engine, 5)
+    parts = {part.name: (part.bytes, part.files) for part in report.parts}
+    assert (parts["state"], parts["rows"], parts["blobs"]) == ((1024, 2), (0, 0), (7, 1))
+    assert report.used == 1031 and report.floor == 2**20 and report.measured_at == 5
+    assert 0 < report.free <= report.total
+    with pytest.raises(Unavailable, match="cannot be looked at"):
+        measure(Settings(home=tmp_path / "absent"), engine, 5)
+    engine.dispose()
+
+
+def test_programs_that_are_not_there_say_nothing() -> None:
+    assert ask("/bin/echo", "one", "two") == "one two"
+    assert ask("/bin/false") == ""
+    assert ask("/nowhere/at/all") == ""
