@@ -8,6 +8,7 @@ from fyke.domain.runs.model import Origin, Outcome
 from fyke.domain.runs.service import StartRequest
 from support.console_workers import shelve
 from support.house import House
+from support.people_estate import seed_people
 
 SITE = "https://example.org"
 
@@ -20,12 +21,23 @@ class Estate:
     runs: dict[str, str] = field(default_factory=dict)  # by state
     shelved: str = ""  # a worker with several versions
 
+    people: dict[str, str] = field(default_factory=dict)  # addresses
+
     def addresses(self) -> dict[str, str]:
         """For each page's path with parameters one address, and more where a state matters."""
         return {
+            **self.people,
             "/docs/{page}": "/docs/runWorker",
             "/w/{owner}/{name}": f"/w/{self.worker}",
             "/w/{owner}/{name}/compare": f"/w/{self.shelved}/compare?before=v1.0.1&after=v1.0.3",
+            **{
+                f"/w/{{owner}}/{{name}}/{tab}": f"/w/{self.shelved}/{tab}"
+                for tab in ("readme", "versions", "changelog", "settings")
+            },
+            **{
+                f"/w/{{owner}}/{{name}}/{tab}": f"/w/{self.worker}/{tab}"
+                for tab in ("output", "runs", "tasks", "schedules")
+            },
             "/runs/{id}": f"/runs/{self.runs['succeeded']}",
         }
 
@@ -65,6 +77,7 @@ async def seed(house: House) -> Estate:
     for lease in await house.begin():
         await house.push(lease, [{"url": SITE, "title": "A page"}], log=["started"])
     estate.runs["ready"] = await start(house, worker.id)
+    estate.people = await seed_people(house)
     return estate
 
 

@@ -48,6 +48,9 @@ class Wish:
         query = urlencode({name: value for name, value in values.items() if value})
         return f"{AREA}?{query}" if query else AREA
 
+    def at_page(self, number: int) -> str:
+        return self.address(page=str(number) if number > 1 else "")
+
 
 @dataclass(frozen=True, slots=True)
 class StorePages:
@@ -67,8 +70,6 @@ class StorePages:
         found = await self.catalog.browse(view.caller, query)
         marked = await self.catalog.favourites(view.caller)
         first = (wish.page - 1) * CARDS + 1
-        before = str(wish.page - 1) if wish.page > 1 else ""
-        after = str(wish.page + 1) if first + CARDS <= found.total else ""
         return view.page_or_part(
             "store/list.html",
             "found",
@@ -80,8 +81,8 @@ class StorePages:
             priced=self.catalog.priced,
             address_of=address_of,
             first=first,
-            before=wish.address(page=before) if before else "",
-            after=wish.address(page=after) if after else "",
+            before=wish.at_page(wish.page - 1) if wish.page > 1 else "",
+            after=wish.at_page(wish.page + 1) if first + CARDS <= found.total else "",
         )
 
     async def mark(self, view: View) -> Response:

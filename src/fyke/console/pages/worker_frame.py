@@ -57,6 +57,7 @@ class WorkerFrame:
     tabs: list[tuple[str, str, int | None]]
     area: str
     home: str
+    notice: str | None = None  # why the latest version is deprecated, None when it is not
 
 
 def address_of(worker: Worker) -> str:
@@ -76,10 +77,11 @@ class WorkerFrames:
         Raise ``WorkerNotFound``, also for what the caller may not see.
         """
         ref = f"{view.param('owner')}/{view.param('name')}"
-        entry = await self.catalog.entry(view.caller, ref)
-        worker = entry.worker
+        around = await self.catalog.view(view.caller, ref)
+        entry, worker = around.entry, around.entry.worker
         own = worker.account_id == view.caller.account_id
         base = address_of(worker)
+        tallies = {"/runs": around.runs or None, "/tasks": around.tasks or None}
         shown = [each for each in TABS if own or not each.own]
         home = "/dev/workers" if own and "/dev/workers" in view.around.pages else "/store"
         return WorkerFrame(
@@ -90,7 +92,10 @@ class WorkerFrames:
             base=base,
             current=base + tab,
             tab=next((gettext(each.label) for each in shown if each.path == tab), ""),
-            tabs=[(base + each.path, gettext(each.label), None) for each in shown],
+            tabs=[
+                (base + each.path, gettext(each.label), tallies.get(each.path)) for each in shown
+            ],
+            notice=around.notice,
             area=home,
             home=home,
         )

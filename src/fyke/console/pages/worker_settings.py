@@ -66,7 +66,8 @@ class WorkerSettingPages:
             except InvalidFields as wrong:
                 faults = {wrong.message.split(" ", 1)[0].rstrip(":"): wrong.message}
         if faults:
-            return await self._page(view, frame, form.values(), chosen, faults)
+            typed = {name: form.get(name) for name in ("title", "description", "icon")}
+            return await self._page(view, frame, typed, chosen, faults)
         return view.go(f"{frame.base}/settings", _("Saved."))
 
     async def publish(self, view: View) -> Response:

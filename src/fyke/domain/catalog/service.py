@@ -10,9 +10,10 @@ from fyke.domain.accounts.model import Caller
 from fyke.domain.catalog.categories import Categories
 from fyke.domain.catalog.nearest import nearest
 from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.runs.model import RunFilter
 from fyke.domain.workers.facts import NO_FACTS, WorkerFacts
 from fyke.domain.workers.lookup import find_worker, seen_by
-from fyke.domain.workers.model import Worker, WorkerOrder
+from fyke.domain.workers.model import VersionState, Worker, WorkerOrder
 from fyke.errors import InvalidRequest, WorkerNotFound
 
 MAX_RESULTS = 100
@@ -40,6 +41,18 @@ class CatalogEntry:
     worker: Worker
     facts: WorkerFacts = NO_FACTS
     favourite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogView:
+    """One worker with what stands around its page. ``runs`` and ``tasks`` are the caller's
+    account's own; ``notice`` says why the latest version is deprecated, ``None`` when it is not.
+    """
+
+    entry: CatalogEntry
+    runs: int
+    tasks: int
+    notice: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +162,21 @@ class Catalog:
 
         def work(tx: Transaction) -> CatalogEntry:
             return _entries(tx, caller, [find_worker(tx, caller, ref)])[0]
+
+        return await self._storage.read(work)
+
+    async def view(self, caller: Caller, ref: str) -> CatalogView:
+        """One worker with what stands around its page. Raise ``WorkerNotFound``."""
+
+        def work(tx: Transaction) -> CatalogView:
+            entry = _entries(tx, caller, [find_worker(tx, caller, ref)])[0]
+            worker, account_id = entry.worker, caller.account_id
+            of_worker = RunFilter(worker_id=worker.id)
+            runs, _found = tx.runs.page(account_id, of_worker, offset=0, limit=1)
+            tasks, _tasks = tx.tasks.of_account(account_id, offset=0, limit=1, worker_id=worker.id)
+            latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
+            deprecated = latest is not None and latest.state is VersionState.DEPRECATED
+            return CatalogView(entry, runs, tasks, latest.notice if latest and deprecated else None)
 
         return await self._storage.read(work)
 

@@ -103,6 +103,9 @@ document.addEventListener("htmx:after:request", () => {
 
 document.addEventListener("htmx:after:swap", (event) => focusFirst(event.target));
 
+// on a narrow screen the open tab may lie outside of its row
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+
 rememberZone();
 focusFirst(document);
 reloadLater(document);

@@ -1,0 +1,51 @@
+"""An account's own workers, and templates to begin with."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.workers.project import read_project
+from fyke.domain.workers.templates import TEMPLATES
+from support.house import House
+from support.pages import Visitor, visitor
+
+
+async def test_the_first_visit_offers_templates(owner: Visitor) -> None:
+    page = await owner.get("/dev/workers")
+    assert "Upload your first Worker" in page.text
+    links = page.all("//a[@download]/@href")
+    assert links == [f"/dev/templates/{template.name}.zip" for template in TEMPLATES]
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.name)
+async def test_a_template_can_be_uploaded_as_it_is(
+    house: House, owner: Visitor, template: object
+) -> None:
+    name = template.name  # type: ignore[attr-defined]  # a Template
+    answer = await owner.http.get(f"/dev/templates/{name}.zip")
+    assert answer.headers["content-type"] == "application/zip"
+    assert read_project(answer.content).findings == []
+    worker, version, findings = await house.services.workers.publish(house.owner, answer.content)
+    assert (version.number, findings) == ("v1.0.1", [])
+    assert worker.title in (await owner.get(f"/w/{worker.path}/readme")).one("//h1").text_content()
+
+
+async def test_only_templates_there_are_are_handed_out(owner: Visitor, nobody: Visitor) -> None:
+    await owner.get("/dev/templates/none.zip", status=404)
+    await owner.get("/dev/templates/..%2Fsdk.zip", status=404)
+    assert (await nobody.http.get("/dev/templates/json-feed.zip")).status_code in (303, 401)
+
+
+async def test_own_workers_are_listed_with_their_state(house: House, owner: Visitor) -> None:
+    public = await house.publish("maps")
+    await house.publish("secret", public=False)
+    await house.services.workers.withdraw(house.owner, public.id, "v1.0.1")
+    page = await owner.get("/dev/workers")
+    rows = [" ".join(row.text_content().split()) for row in page.all("//tbody/tr")]
+    assert rows[0].startswith("The secretowner/secret v1.0.1 your account")
+    assert "The mapsowner/maps none to run" in rows[1]
+    found = await owner.get("/dev/workers?q=maps", part=True)
+    assert len(found.all("//tbody/tr")) == 1
+    assert "Nothing matches “zzz”" in (await owner.get("/dev/workers?q=zzz")).text
+    async with visitor(house, house.other.user_id) as other:
+        assert "Upload your first Worker" in (await other.get("/dev/workers")).text

@@ -1,0 +1,101 @@
+"""What only a browser shows: searching while typing, and a comparison on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from support.browser import PHONE, tab
+from support.console_workers import shelve
+from support.pages import sign_in
+from support.served import Served, served
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("store"), templates, rate_limit=0) as server:
+        server.do(shelve(server.house))
+        yield server
+
+
+@pytest.fixture(scope="module")
+def token(server: Served) -> str:
+    return server.do(sign_in(server.house.services.sessions, server.house))
+
+
+def test_the_list_follows_what_is_typed(browser: Browser, server: Served, token: str) -> None:
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto("/store")
+        cards = page.locator(".store-card")
+        expect(cards).to_have_count(4)
+        box = page.get_by_role("searchbox", name="Search for a Worker")
+        box.press_sequentially("maps", delay=20)
+        expect(cards).to_have_count(1)
+        expect(page.get_by_role("heading", name="Places on maps")).to_be_visible()
+        expect(page).to_have_url(f"{server.base_url}/store?q=maps&sort=")
+        expect(box).to_be_focused()
+        expect(box).to_have_value("maps")
+        page.reload()
+        expect(cards).to_have_count(1)
+        box.fill("mapps")
+        expect(page.get_by_text("Nothing matches “mapps”")).to_be_visible()
+        page.get_by_role("link", name="Places on maps").click()
+        expect(page).to_have_url(f"{server.base_url}/w/other/maps-places")
+        assert (watch.errors, watch.foreign) == ([], [])
+
+
+def test_the_old_list_stays_dimmed_while_the_new_one_comes(
+    browser: Browser, server: Served, token: str
+) -> None:
+    with tab(browser, server.base_url, token) as (page, _):
+        page.goto("/store")
+        held: list[Route] = []
+        page.route("**/store?q=news*", lambda route: held.append(route))
+        page.get_by_role("searchbox").fill("news")
+        expect(page.locator("#found.htmx-request")).to_be_attached()
+        expect(page.locator(".store-card")).to_have_count(4)
+        held[0].continue_()
+        expect(page.locator("#found.htmx-request")).not_to_be_attached()
+        expect(page.locator(".store-card")).to_have_count(1)
+
+
+def test_a_comparison_is_one_column_on_a_phone(
+    browser: Browser, server: Served, token: str
+) -> None:
+    address = "/w/owner/shop-prices/compare?before=v1.0.1&after=v1.0.3"
+    for size in (PHONE, {"width": 320, "height": 700}):
+        with tab(browser, server.base_url, token, size=size) as (page, watch):
+            page.goto(address)
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= size["width"]
+            boxes = [each.bounding_box() for each in page.locator("main article").all()]
+            assert len(boxes) == 5 and len({box["x"] for box in boxes if box}) == 1
+            inside = page.evaluate(
+                "[...document.querySelectorAll('.diff')].every(e => e.scrollWidth <= e.clientWidth)"
+            )
+            assert inside, "lines wrap, they do not run off"
+            open_tab = page.locator(".tabs [aria-current]")
+            expect(open_tab).to_be_in_viewport()
+            assert watch.errors == []
+
+
+def test_a_version_is_withdrawn_after_a_question(
+    browser: Browser, server: Served, token: str
+) -> None:
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto("/w/owner/shop-prices/versions")
+        page.locator("summary", has_text="v1.0.2").click()
+        page.get_by_role("button", name="Withdraw").click()
+        question = page.get_by_role("dialog", name="Withdraw")
+        question.get_by_label("Why").fill("it is slow")
+        question.get_by_role("button", name="Cancel").click()
+        expect(question).to_be_hidden()
+        page.get_by_role("button", name="Withdraw").click()
+        expect(question.get_by_label("Why")).to_have_value("it is slow")
+        question.get_by_role("button", name="Withdraw").click()
+        expect(page.get_by_text("Nothing starts of v1.0.2 any more.")).to_be_visible()
+        expect(page.get_by_text("it is slow")).to_be_visible()
+        assert watch.errors == []
