@@ -64,8 +64,10 @@ from fyke.domain.runs.sharing import Shares
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.runs.use import RunUses
 from fyke.domain.runs.waiting import Waiting
+from fyke.domain.schedules.calendar import ScheduleCalendar
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.services import Services
+from fyke.domain.tasks.board import TaskBoard
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.uploads.service import Uploads
 from fyke.domain.webhooks.service import Webhooks
@@ -287,6 +289,8 @@ async def open_house(
         catalog=Catalog(storage, priced=rules.prices.any()),
         tasks=Tasks(storage, workers),
         schedules=Schedules(storage),
+        task_board=TaskBoard(storage),
+        calendar=ScheduleCalendar(storage),
         uploads=Uploads(storage, blobs, workers, runs, fetcher, bell),
         reviews=Reviews(storage, runs, required=review),
         runs=runs,

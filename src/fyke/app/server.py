@@ -60,9 +60,11 @@ from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import Shares
 from fyke.domain.runs.use import RunUses
 from fyke.domain.runs.waiting import Waiting
+from fyke.domain.schedules.calendar import ScheduleCalendar
 from fyke.domain.schedules.firing import Firing
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.services import Services
+from fyke.domain.tasks.board import TaskBoard
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.uploads.service import Uploads
 from fyke.domain.webhooks.service import Webhooks
@@ -254,6 +256,8 @@ def _services(house: House, spool: Spool, outgoing: Outgoing, board: TimerBoard)
         ),
         tasks=Tasks(house.storage, workers),
         schedules=Schedules(house.storage),
+        task_board=TaskBoard(house.storage),
+        calendar=ScheduleCalendar(house.storage),
         uploads=Uploads(
             house.storage, house.blobs, workers, runs, make_git(house.settings), house.doorbell
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fyke.api.files import Links
 from fyke.console.api_door import Api
 from fyke.console.app import Console, ConsoleConfig
 from fyke.console.docs.prefill import Prefill
@@ -18,19 +19,31 @@ from fyke.console.pages import (
     overview,
     own_account,
     own_workers,
+    queue,
+    run_actions,
+    run_details,
+    run_export,
     run_lists,
+    run_live,
+    run_log,
+    run_output,
+    shared_run,
     store,
+    usage,
     users,
     welcome,
     worker_settings,
     worker_tabs,
     worker_versions,
 )
+from fyke.console.pages.run_frame import RunFrames
 from fyke.console.pages.worker_frame import WorkerFrames
 from fyke.console.statics import Statics
 from fyke.domain.accounts.sessions import SignedIn
 from fyke.domain.services import Services
 from fyke.kit.clock import Clock
+
+FILE_SECONDS = 900  # how long a link to a file that a page gives out holds
 
 
 def build_console(
@@ -72,10 +85,33 @@ def all_pages(services: Services, config: ConsoleConfig, statics: Statics, api: 
             services.usage,
             services.health,
         ).pages(),
+        *queue.QueuePages(services.queue, services.board, services.queue_following).pages(),
+        *usage.UsagePages(services.usage).pages(),
         *run_lists.RunListPages(
             services.lists, services.list_following, services.bulk, services.profiles
         ).pages(),
+        *_run_pages(services, config),
         *assets.AssetPages(statics).pages(),
+    ]
+
+
+def _run_pages(services: Services, config: ConsoleConfig) -> list[Page]:
+    """The pages of one run, and the one that a share link opens."""
+    frames = RunFrames(services.runs, services.endings, services.waiting, services.parts)
+    links = Links(config.master_secret, FILE_SECONDS)
+    reading, results = services.log_pages, services.results
+    return [
+        *run_export.RunExportPages(frames, results, services.exports, links).pages(),
+        *run_log.RunLogPages(frames, reading, services.logs, links).pages(),
+        *run_live.RunLivePages(frames, services.following, reading, services.uses).pages(),
+        *run_details.RunDetailPages(
+            frames, services.runs, services.uses, services.parts, services.callbacks
+        ).pages(),
+        *run_actions.RunActionPages(
+            frames, services.runs, services.tasks, services.callbacks, services.shares
+        ).pages(),
+        *run_output.RunOutputPages(frames, results, reading).pages(),
+        *shared_run.SharedRunPages(services.shares, results, reading, links).pages(),
     ]
 
 

@@ -16,8 +16,8 @@ from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Storage
 from fyke.domain.health import Health
-from fyke.domain.logs.reading import LogReading
 from fyke.domain.installation.service import Installation
+from fyke.domain.logs.reading import LogReading
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
@@ -37,7 +37,9 @@ from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import Shares
 from fyke.domain.runs.use import RunUses
 from fyke.domain.runs.waiting import Waiting
+from fyke.domain.schedules.calendar import ScheduleCalendar
 from fyke.domain.schedules.service import Schedules
+from fyke.domain.tasks.board import TaskBoard
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.uploads.service import Uploads
 from fyke.domain.webhooks.service import Webhooks
@@ -66,6 +68,8 @@ class Services:
     catalog: Catalog
     tasks: Tasks
     schedules: Schedules
+    task_board: TaskBoard
+    calendar: ScheduleCalendar
     uploads: Uploads
     reviews: Reviews
     runs: Runs

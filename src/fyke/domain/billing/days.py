@@ -95,11 +95,16 @@ def checked_range(first: date, last: date) -> None:
     """
     if last < first:
         raise InvalidRequest(f"until: {last} lies before from, which is {first}")
-    longest = first + timedelta(days=MOST_DAYS - 1)
+    longest = longest_from(first)
     if last > longest:
         raise InvalidRequest(
             f"until: a range has at most {MOST_DAYS} days; from {first} it reaches to {longest}"
         )
+
+
+def longest_from(first: date) -> date:
+    """The last day of the longest range that begins on ``first``."""
+    return first + timedelta(days=MOST_DAYS - 1)
 
 
 def days_between(first: date, last: date) -> list[date]:

@@ -173,6 +173,15 @@ class RunQueue:
 
         return await self._storage.read(work)
 
+    async def ended(self, caller: Caller, refs: list[str]) -> list[QueueItem]:
+        """Those of these items that wait no more, with what became of them."""
+
+        def work(tx: Transaction) -> list[QueueItem]:
+            found = (_own(tx, caller, ref) for ref in refs)
+            return [item for item in found if item is not None and not item.waiting]
+
+        return await self._storage.read(work)
+
     async def activate(self, caller: Caller, refs: list[str]) -> list[Result]:
         """Start each item by its own; a result for each ref, in order."""
         require_editor(caller, "Starting runs")

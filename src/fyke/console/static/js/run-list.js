@@ -1,20 +1,35 @@
-// Choosing runs of a list: all at once, how many are chosen, and no act on none.
+// Choosing rows of a list: all at once, how many are chosen, and no act on none. What is chosen
+// stays so when the list is told news.
 
 class RunList extends HTMLElement {
+  #chosen = new Set();
+
   connectedCallback() {
     this.addEventListener("change", (event) => {
-      if (event.target.matches("[data-all]")) this.choose(event.target.checked);
+      if (event.target.matches("[data-all]")) {
+        for (const box of this.boxes) box.checked = event.target.checked;
+      }
+      this.remember();
       this.tell();
     });
+    new MutationObserver(() => this.restore()).observe(this, { childList: true, subtree: true });
+    this.remember();
     this.tell();
   }
 
   get boxes() {
-    return [...this.querySelectorAll('input[name="run"]')];
+    return [...this.querySelectorAll(`input[name="${this.dataset.name ?? "run"}"]`)];
   }
 
-  choose(all) {
-    for (const box of this.boxes) box.checked = all;
+  remember() {
+    this.#chosen = new Set(this.boxes.filter((box) => box.checked).map((box) => box.value));
+  }
+
+  restore() {
+    const fresh = this.boxes.filter((box) => !box.checked && this.#chosen.has(box.value));
+    if (!fresh.length) return;
+    for (const box of fresh) box.checked = true;
+    this.tell();
   }
 
   tell() {
@@ -23,14 +38,15 @@ class RunList extends HTMLElement {
     const line = this.querySelector("[data-chosen]");
     if (!line) return;
     const matching = this.querySelector("[data-matching]")?.checked ?? false;
-    line.hidden = matching;
-    line.textContent = chosen.length
+    const words = chosen.length
       ? line.dataset.some.replace("#", chosen.length)
       : line.dataset.none;
+    if (line.textContent !== words) line.textContent = words;
+    line.hidden = matching;
     const all = this.querySelector("[data-all]");
     all.checked = chosen.length > 0 && chosen.length === this.boxes.length;
     all.indeterminate = chosen.length > 0 && !all.checked;
-    for (const button of this.querySelectorAll('button[name="action"]')) {
+    for (const button of this.querySelectorAll("[data-act]")) {
       button.disabled = !matching && chosen.length === 0;
     }
   }

@@ -1,0 +1,158 @@
+"""The first page: what runs, waits, failed and comes next, card by card."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from markupsafe import Markup
+from starlette.responses import Response
+
+from fyke.console import formats
+from fyke.console.charts import chart_of
+from fyke.console.page import Page
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.billing.usage import Step, UsageReports
+from fyke.domain.health import Health
+from fyke.domain.overview import Overview
+from fyke.domain.queue.board import QueueBoard
+from fyke.domain.runs.lists import RunLists
+from fyke.domain.runs.model import RunState
+from fyke.domain.runs.search import RunSearch
+from fyke.domain.runs.waiting import Waiting
+from fyke.errors import FykeError, NotFound
+
+AREA = "/"
+CARDS = "overview/cards.html"
+PATIENCE = 0.25  # seconds that the page waits for its cards; a later one loads by itself
+FEW = 5
+
+log = structlog.get_logger("fyke.console")
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewPages:
+    overview: Overview
+    board: QueueBoard
+    waiting: Waiting
+    lists: RunLists
+    usage: UsageReports
+    health: Health
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", "/", self.show, area=AREA),
+            Page("GET", "/overview/{card}", self.card, area=AREA),
+        ]
+
+    async def show(self, view: View) -> Response:
+        names = self._names(view)
+        tasks = {name: asyncio.ensure_future(self._text(view, name)) for name in names}
+        await asyncio.wait(tasks.values(), timeout=PATIENCE)
+        cards: dict[str, Markup | None] = {}
+        for name, task in tasks.items():
+            cards[name] = task.result() if task.done() else None
+            task.cancel()
+        return view.page(
+            "overview/page.html",
+            area=AREA,
+            cards=cards,
+            ever=await self._ever(view),
+            titles=_titles(),
+        )
+
+    async def card(self, view: View) -> Response:
+        """One card: a part for htmx, a page of its own for everybody else."""
+        name = view.param("card")
+        if name not in self._names(view):
+            raise NotFound
+        text = await self._text(view, name)
+        if view.wants_part:
+            return view.part(CARDS, "bare", text=text)
+        return view.page("overview/one.html", area=AREA, text=text, title=_titles()[name])
+
+    def _names(self, view: View) -> list[str]:
+        names = ["now", "day", "usage", "next", "workers"]
+        return [*names, "health"] if view.caller.operator else names
+
+    async def _text(self, view: View, name: str) -> Markup:
+        """The card as HTML; one that fails says so, and the others stay."""
+        cards: dict[str, Callable[[View], Awaitable[dict[str, Any]]]] = {
+            "now": self._now,
+            "day": self._day,
+            "usage": self._usage,
+            "next": self._next,
+            "workers": self._workers,
+            "health": self._health,
+        }
+        try:
+            return _rendered(view, name, name, await cards[name](view))
+        except FykeError as error:
+            return _rendered(view, "failed", name, {"reason": error.message})
+        except Exception:
+            log.exception("card failed", card=name)
+            return _rendered(view, "failed", name, {"reason": _("Something went wrong here.")})
+
+    async def _ever(self, view: View) -> bool:
+        """Whether the account ever had a run; true when that cannot be told."""
+        try:
+            return (await self.overview.now(view.caller)).ever > 0
+        except FykeError:
+            return True
+
+    async def _now(self, view: View) -> dict[str, Any]:
+        waiting, _more = await self.waiting.in_order(view.caller, None, FEW)
+        return {
+            "counts": await self.overview.now(view.caller),
+            "slots": await self.board.slots(view.caller),
+            "waiting": waiting,
+        }
+
+    async def _day(self, view: View) -> dict[str, Any]:
+        day = await self.overview.last_day(view.caller)
+        search = RunSearch(states=(RunState.FAILED,), created_from=day.since)
+        failures = await self.lists.page(view.caller, search, size=FEW)
+        return {"last": day, "failures": failures.rows}
+
+    async def _usage(self, view: View) -> dict[str, Any]:
+        period = await self.usage.period(view.caller)
+        found = await self.usage.view(view.caller, period, Step.DAY)
+        by_cost = found.total.usage_micros > 0
+        points = [
+            (
+                formats.date_of(day),
+                sums.usage_micros if by_cost else sums.runs,
+                formats.money(sums.usage_micros) if by_cost else formats.count(sums.runs),
+            )
+            for day, sums in found.bars
+        ]
+        return {"found": found, "chart": chart_of(points), "by_cost": by_cost}
+
+    async def _next(self, view: View) -> dict[str, Any]:
+        return {"coming": await self.overview.next_runs(view.caller, FEW)}
+
+    async def _workers(self, view: View) -> dict[str, Any]:
+        return {"workers": await self.overview.recent_workers(view.caller, 6)}
+
+    async def _health(self, view: View) -> dict[str, Any]:
+        return {"checks": await self.health.all(view.caller)}
+
+
+def _rendered(view: View, block: str, name: str, values: dict[str, Any]) -> Markup:
+    found = view.text_of(CARDS, block, card=name, title=_titles()[name], **values)
+    return Markup(found)  # noqa: S704 - a template of ours, which has escaped all of it
+
+
+def _titles() -> dict[str, str]:
+    return {
+        "now": _("Now"),
+        "day": _("Last 24 hours"),
+        "usage": _("This month"),
+        "next": _("Next schedules"),
+        "workers": _("Recently used Workers"),
+        "health": _("Health of the installation"),
+    }

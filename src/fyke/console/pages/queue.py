@@ -1,0 +1,150 @@
+"""The queue: what is held, what waits for room and why, and letting either go on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from fyke.api.event_stream import EventStream
+from fyke.console import live
+from fyke.console.page import Page
+from fyke.console.texts import gettext as _
+from fyke.console.texts import ngettext, speak
+from fyke.console.view import View
+from fyke.domain.queue.board import PAGE, Board, QueueBoard
+from fyke.domain.queue.following import QueueFollowing
+from fyke.domain.queue.service import MOST_AT_ONCE, Result, RunQueue
+from fyke.domain.runs.search import place_of
+
+AREA = "/queue"
+STREAM_NEWS = 300  # after so many the browser comes back, and is asked for its session again
+
+
+@dataclass(frozen=True, slots=True)
+class QueueAddress:
+    """Which page of what is held, in which order, and from where on what waits is shown."""
+
+    page: int = 1
+    oldest_first: bool = False
+    after: str = ""
+
+    def path(self, *, page: int = 1, oldest_first: bool | None = None, after: str = "") -> str:
+        oldest = self.oldest_first if oldest_first is None else oldest_first
+        values = {
+            "page": str(page) if page > 1 else "",
+            "order": "oldest" if oldest else "",
+            "after": after,
+        }
+        query = urlencode({name: value for name, value in values.items() if value})
+        return f"{AREA}?{query}" if query else AREA
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePages:
+    queue: RunQueue
+    board: QueueBoard
+    following: QueueFollowing
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", AREA, self.show, area=AREA),
+            Page("GET", "/queue/live", self.live, area=AREA, part=True),
+            Page("POST", "/queue/activate", self.activate, area=AREA),
+            Page("POST", "/queue/release", self.release, area=AREA),
+        ]
+
+    async def show(self, view: View) -> Response:
+        address = _read(view)
+        board = await self._look(view, address)
+        return view.page_or_part("queue/page.html", "board", **_values(view, address, board))
+
+    async def _look(self, view: View, address: QueueAddress) -> Board:
+        start = place_of(address.after) if address.after else None
+        return await self.board.look(
+            view.caller, start=start, number=address.page, oldest_first=address.oldest_first
+        )
+
+    async def live(self, view: View) -> Response:
+        """Both lists whenever one of them is no longer as it was shown."""
+        address = _read(view)
+        start = place_of(address.after) if address.after else None
+        news = self.following.follow(
+            view.caller, start=start, number=address.page, oldest_first=address.oldest_first
+        )
+
+        async def source() -> AsyncGenerator[bytes, None]:
+            told = 0
+            async for each in news:
+                told += 1
+                if told > STREAM_NEWS:
+                    return
+                if each.board is None:
+                    yield live.comment()
+                    continue
+                with speak(view.language):
+                    values = _values(view, address, each.board)
+                    html = view.text_of("queue/news.html", "news", news=each, **values)
+                yield live.message(html)
+
+        return EventStream(source(), lambda: None)
+
+    async def activate(self, view: View) -> Response:
+        async def act(refs: list[str]) -> list[Result]:
+            return await self.queue.activate(view.caller, refs)
+
+        return await self._act(view, act, "activated")
+
+    async def release(self, view: View) -> Response:
+        async def act(refs: list[str]) -> list[Result]:
+            return await self.queue.release(view.caller, refs, "")
+
+        return await self._act(view, act, "released")
+
+    async def _act(
+        self, view: View, act: Callable[[list[str]], Awaitable[list[Result]]], done: str
+    ) -> Response:
+        refs = list(dict.fromkeys(view.form.all("item")))[:MOST_AT_ONCE]
+        if not refs:
+            return view.go(AREA, _("Nothing was chosen: tick some first."), "warn")
+        results = await act(refs)
+        worked = [result for result in results if not result.error]
+        if len(worked) == len(results):
+            return view.go(AREA, _done(done, len(worked)))
+        address = QueueAddress()
+        board = await self._look(view, address)
+        values = _values(view, address, board)
+        return view.page(
+            "queue/page.html", **values | {"results": results, "done": _done(done, len(worked))}
+        )
+
+
+def _values(view: View, address: QueueAddress, board: Board) -> dict[str, Any]:
+    return {
+        "area": AREA,
+        "address": address,
+        "board": board,
+        "size": PAGE,
+        "results": [],
+        "done": "",
+    }
+
+
+def _read(view: View) -> QueueAddress:
+    page = view.query.get("page", "1")
+    return QueueAddress(
+        page=int(page) if page.isdecimal() and 0 < int(page) <= 1000 else 1,
+        oldest_first=view.query.get("order") == "oldest",
+        after=view.query.get("after", ""),
+    )
+
+
+def _done(what: str, number: int) -> str:
+    if what == "activated":
+        return ngettext("One run was started.", "%(num)s runs were started.", number) % {
+            "num": number
+        }
+    return ngettext("One was let go.", "%(num)s were let go.", number) % {"num": number}

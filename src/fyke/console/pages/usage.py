@@ -1,0 +1,218 @@
+"""What was used: sums with a chart over their table, split up, and the ledger behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from fyke.api.csv_files import csv_file
+from fyke.console import formats
+from fyke.console.charts import Chart, chart_of
+from fyke.console.page import Page
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.billing.days import MOST_DAYS, day_named, longest_from
+from fyke.domain.billing.model import Part, UsageSums
+from fyke.domain.billing.usage import Period, Step, UsageReports, UsageView
+from fyke.errors import InvalidRequest
+
+AREA = "/usage"
+LEDGER_ROWS = 25
+MANY_DAYS = 92  # from more days on, bars are months unless asked otherwise
+_SHOWN = ("spent", "runs", "results", "traffic")
+
+
+@dataclass(frozen=True, slots=True)
+class UsageAddress:
+    """What the address asks for; empty members mean the usual."""
+
+    since: str = ""
+    until: str = ""
+    by: str = ""  # day, month
+    show: str = ""  # spent, runs, results, traffic
+    part: str = ""  # worker, task, key
+    holds: str = ""
+
+    def path(self, **changes: str) -> str:
+        """The address with changes."""
+        return _path("/usage", replace(self, **changes))
+
+    def with_holds(self, wanted: bool) -> UsageAddress:
+        return replace(self, holds="1" if wanted else "")
+
+    def ledger(self, path: str, cursor: str = "") -> str:
+        """An address of the ledger of the same days."""
+        kept = UsageAddress(since=self.since, until=self.until, holds=self.holds)
+        found = _path(path, kept)
+        joint = "&" if "?" in found else "?"
+        return f"{found}{joint}{urlencode({'cursor': cursor})}" if cursor else found
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePages:
+    usage: UsageReports
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", "/usage", self.show, area=AREA),
+            Page("GET", "/usage/ledger", self.ledger, area=AREA),
+            Page("GET", "/usage/ledger.csv", self.export, area=AREA, part=True),
+        ]
+
+    async def show(self, view: View) -> Response:
+        address = _read(view)
+        try:
+            period = await self.usage.period(view.caller, address.since, address.until)
+        except InvalidRequest as error:
+            return await self._refused(view, address, error)
+        step = _step(address, period)
+        part = Part(address.part) if address.part in set(Part) else Part.WORKER
+        found = await self.usage.view(view.caller, period, step)
+        show = address.show if address.show in _SHOWN else _usual(found)
+        return view.page(
+            "usage/page.html",
+            area=AREA,
+            address=address,
+            found=found,
+            step=step.value,
+            show=show,
+            chart=_chart(found, show),
+            rows=[(day, sums) for day, sums in reversed(found.bars) if sums != UsageSums()],
+            part=part.value,
+            split=await self.usage.split(view.caller, period, part),
+            presets=_presets(found.period, await self._today(view)),
+            faults={},
+            longest="",
+        )
+
+    async def _refused(self, view: View, address: UsageAddress, error: InvalidRequest) -> Response:
+        """The form again with what is wrong, and the longest range that could be shown instead."""
+        name, _colon, text = error.message.partition(": ")
+        longest = ""
+        try:
+            first, last = day_named(address.since, "from"), day_named(address.until, "until")
+        except InvalidRequest:
+            first = last = date.min
+        if (last - first).days >= MOST_DAYS:
+            longest = address.path(until=longest_from(first).isoformat())
+        return view.page(
+            "usage/page.html",
+            area=AREA,
+            status=422,
+            address=address,
+            found=None,
+            presets=_presets(None, await self._today(view)),
+            faults={name: text},
+            longest=longest,
+        )
+
+    async def ledger(self, view: View) -> Response:
+        address = _read(view)
+        which = self.usage.ledger_filter(
+            await self._period(view, address), holds=bool(address.holds)
+        )
+        page = await self.usage.ledger(
+            view.caller, which, cursor=view.query.get("cursor", ""), size=LEDGER_ROWS
+        )
+        return view.page_or_part(
+            "usage/ledger.html", "ledger", area=AREA, address=address, ledger=page
+        )
+
+    async def export(self, view: View) -> Response:
+        address = _read(view)
+        which = self.usage.ledger_filter(
+            await self._period(view, address), holds=bool(address.holds)
+        )
+        return await csv_file(self.usage.ledger_csv(view.caller, which), "ledger.csv")
+
+    async def _period(self, view: View, address: UsageAddress) -> Period | None:
+        if not (address.since or address.until):
+            return None
+        return await self.usage.period(view.caller, address.since, address.until)
+
+    async def _today(self, view: View) -> date:
+        return (await self.usage.period(view.caller)).last
+
+
+def _read(view: View) -> UsageAddress:
+    query = view.query
+    return UsageAddress(
+        since=query.get("from", "").strip()[:40],
+        until=query.get("until", "").strip()[:40],
+        by=query.get("by", ""),
+        show=query.get("show", ""),
+        part=query.get("part", ""),
+        holds="1" if query.get("holds") else "",
+    )
+
+
+def _path(path: str, address: UsageAddress) -> str:
+    values = {
+        "from": address.since, "until": address.until, "by": address.by,
+        "show": address.show, "part": address.part, "holds": address.holds,
+    }  # fmt: skip
+    query = urlencode({name: value for name, value in values.items() if value})
+    return f"{path}?{query}" if query else path
+
+
+def _step(address: UsageAddress, period: Period) -> Step:
+    if address.by in set(Step):
+        return Step(address.by)
+    return Step.MONTH if (period.last - period.first).days > MANY_DAYS else Step.DAY
+
+
+def _usual(found: UsageView) -> str:
+    return "spent" if found.total.usage_micros else "runs"
+
+
+def _chart(found: UsageView, show: str) -> Chart:
+    points = []
+    for day, sums in found.bars:
+        label = formats.date_of(day) if found.step is Step.DAY else formats.month_of(day)
+        points.append((label, _value(sums, show), _words(sums, show)))
+    return chart_of(points)
+
+
+def _value(sums: UsageSums, show: str) -> int:
+    return {
+        "spent": sums.usage_micros,
+        "runs": sums.runs,
+        "results": sums.results,
+        "traffic": sums.traffic_bytes,
+    }[show]
+
+
+def _words(sums: UsageSums, show: str) -> str:
+    value = _value(sums, show)
+    match show:
+        case "spent":
+            return formats.money(value)
+        case "traffic":
+            return formats.size(value)
+        case _:
+            return formats.count(value)
+
+
+def _presets(period: Period | None, today: date) -> list[tuple[str, str, str, bool]]:
+    """Ranges to choose from: first and last day, words, whether it is the one that is shown."""
+    month = today.replace(day=1)
+    before = (month.replace(month=month.month - 1) if month.month > 1
+              else month.replace(year=month.year - 1, month=12))  # fmt: skip
+    ranges = [
+        (month, today, _("This month")),
+        (before, date.fromordinal(month.toordinal() - 1), _("Last month")),
+        (date.fromordinal(today.toordinal() - 29), today, _("30 days")),
+        (today.replace(month=1, day=1), today, _("This year")),
+    ]
+    return [
+        (
+            first.isoformat(),
+            last.isoformat(),
+            words,
+            period is not None and (period.first, period.last) == (first, last),
+        )
+        for first, last, words in ranges
+    ]

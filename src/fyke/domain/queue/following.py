@@ -1,0 +1,75 @@
+"""A queue that keeps up: what waits, as soon as it is no longer what was told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.queue.board import Board, QueueBoard
+from fyke.domain.queue.model import QueueItem
+from fyke.domain.queue.service import RunQueue
+from fyke.domain.runs.search import Place
+
+SWEEP = 2.0  # seconds; nothing rings for all that can change a place in the queue
+
+
+@dataclass(frozen=True, slots=True)
+class QueueNews:
+    """The board as it is now, None when it is as it was told. ``held_moved``: what is held is not
+    what it was. ``gone`` are items that were on it and wait no more, with what became of them.
+    """
+
+    board: Board | None
+    held_moved: bool
+    gone: list[QueueItem]
+
+
+class QueueFollowing:
+    """Follows the queues of accounts, each for its reader."""
+
+    def __init__(self, board: QueueBoard, queue: RunQueue) -> None:
+        self._board = board
+        self._queue = queue
+
+    async def follow(
+        self,
+        caller: Caller,
+        *,
+        start: Place | None = None,
+        number: int = 1,
+        oldest_first: bool = False,
+    ) -> AsyncIterator[QueueNews]:
+        """News without end, beginning with the board itself."""
+        told: tuple[object, ...] = ()
+        held: tuple[object, ...] | None = None
+        shown: list[QueueItem] = []
+        while True:
+            board = await self._board.look(
+                caller, start=start, number=number, oldest_first=oldest_first
+            )
+            moved = held is not None and _held(board) != held
+            if moved or _told(board) != told:
+                kept = {listed.item.id for listed in board.items}
+                left = [str(item.number) for item in shown if item.id not in kept]
+                gone = await self._queue.ended(caller, left)
+                told, held = _told(board), _held(board)
+                shown = [listed.item for listed in board.items]
+                yield QueueNews(board, moved, gone)
+            else:
+                yield QueueNews(None, False, [])
+            await asyncio.sleep(SWEEP)
+
+
+def _told(board: Board) -> tuple[object, ...]:
+    return (
+        board.slots,
+        board.waiting,
+        board.held,
+        tuple((one.row.line.id, one.reason.code, one.reason.text) for one in board.runs),
+    )
+
+
+def _held(board: Board) -> tuple[object, ...]:
+    return tuple((listed.item.id, listed.reason) for listed in board.items)

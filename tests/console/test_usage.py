@@ -1,0 +1,138 @@
+"""Usage: a chart with its table, parts, a range that is too long, and the ledger."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.billing.model import UsageKey, UsageSums
+from fyke.domain.billing.pricing import Prices
+from fyke.domain.runs.model import Origin, Outcome
+from fyke.domain.runs.service import StartRequest
+from support.house import House, open_house
+from support.pages import Page, Visitor, visitor
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, templates, prices=Prices(cpu_hour=Decimal(800_000))) as house:
+        yield house
+
+
+@pytest.fixture
+async def buyer(priced: House) -> AsyncIterator[Visitor]:
+    async with visitor(priced) as someone:
+        yield someone
+
+
+async def spend(house: House, number: int = 1) -> list[str]:
+    worker = await house.publish()
+    await house.services.accounts.credit(house.owner, "owner", Decimal(10**7), Decimal(1))
+    made = []
+    for _ in range(number):
+        wanted = {"parameters": {"system": {}, "custom": {"urls": [{"url": "https://a.example"}]}}}
+        request = StartRequest(worker.id, None, wanted, "", Origin.WEB)
+        made.append((await house.services.runs.start(house.owner, request)).id)
+        await house.carry_out([{"n": 1}], Outcome.SUCCEEDED)
+    return made
+
+
+def table(page: Page, number: int) -> list[list[str]]:
+    rows = page.all(f"(//table)[{number}]/tbody/tr")
+    return [[" ".join(cell.itertext()).strip() for cell in row] for row in rows]
+
+
+async def test_the_chart_says_what_its_table_says(house: House, owner: Visitor) -> None:
+    def work(tx: Any) -> None:
+        for day, runs in ((20260201, 4), (20260203, 8), (20260203, 2)):
+            key = UsageKey(house.owner.account_id, day, f"w{runs}")
+            tx.usage.add(
+                key, UsageSums(runs=runs, failed=1, results=runs * 3, run_ms=runs * 60_000)
+            )
+
+    await house.storage.write(work)
+    page = await owner.get("/usage?from=2026-02-01&until=2026-02-10")
+    assert [row[:4] for row in table(page, 1)] == [
+        ["Feb 3, 2026", "10", "2", "30"], ["Feb 1, 2026", "4", "1", "12"],
+    ]  # fmt: skip
+    [total] = page.all("//tfoot/tr")
+    assert [" ".join(c.itertext()).strip() for c in total][:4] == ["In all", "14", "3", "42"]
+    bars = page.all("//*[local-name()='rect']")
+    assert [bar.get("height") for bar in bars] == ["40.0", "100.0"]
+    assert [bar.xpath("string(*)") for bar in bars] == ["Feb 1, 2026: 4", "Feb 3, 2026: 10"]
+    chart = page.one("//*[local-name()='svg'][@role='img'][@preserveAspectRatio]")
+    assert "The table below holds the same figures" in chart.get("aria-label")
+    months = await owner.get("/usage?from=2026-01-01&until=2026-03-31&by=month&show=results")
+    assert [row[:2] for row in table(months, 1)] == [["February 2026", "14"]]
+    assert months.all("//*[local-name()='rect']/*/text()") == ["February 2026: 42"]
+
+
+async def test_a_period_without_runs_says_so(owner: Visitor) -> None:
+    page = await owner.get("/usage?from=2020-01-01&until=2020-01-31")
+    assert "No runs in this period" in page.text and not page.all("//table")
+
+
+async def test_a_range_that_is_too_long_is_offered_the_longest(owner: Visitor) -> None:
+    page = await owner.get("/usage?from=2024-01-01&until=2026-01-01", status=422)
+    assert page.all("//*[@id='faults']//a/@href") == ["#f-until"]
+    assert page.value("from") == "2024-01-01" and page.value("until") == "2026-01-01"
+    [longest] = page.all("//a[text()[contains(., 'longest range')]]/@href")
+    shown = await owner.get(longest)
+    assert shown.value("until") == "2024-12-31"
+    wrong = await owner.get("/usage?from=soon", status=422)
+    assert wrong.all("//*[@id='faults']//a/@href") == ["#f-from"]
+    assert not wrong.all("//a[text()[contains(., 'longest range')]]")
+
+
+async def test_usage_is_split_by_worker_task_and_key(priced: House, buyer: Visitor) -> None:
+    await spend(priced, 2)
+    page = await buyer.get("/usage")
+    assert page.all("//*[@aria-labelledby='split']//tbody/tr/th/a/@href") == ["/w/owner/reader"]
+    spent = page.one("(//table)[1]/tfoot//td[@data-label='Spent']/span").get("title")
+    by_key = await buyer.get("/usage?part=key")
+    [row] = by_key.all("//*[@aria-labelledby='split']//tbody/tr")
+    assert " ".join(row.xpath("th")[0].itertext()).strip() == "local"
+    assert row.xpath("td[@data-label='Spent']/span/@title") == [spent]
+    assert "without a task" in (await buyer.get("/usage?part=task")).text
+
+
+async def test_the_ledger_comes_by_itself_and_links_its_runs(priced: House, buyer: Visitor) -> None:
+    [run] = await spend(priced)
+    page = await buyer.get("/usage")
+    lazy = page.one("//*[@id='ledger']")
+    assert (lazy.get("hx-get"), lazy.get("hx-trigger")) == ("/usage/ledger", "load")
+    part = await buyer.get("/usage/ledger", part=True)
+    kinds = [r.text for r in part.all("//td[@data-label='Kind']")]
+    assert kinds == ["Used by a run", "Credited"]
+    assert part.all("//td[@data-label='Run']/a/@href") == [f"/runs/{run}"]
+    whole = await buyer.get("/usage/ledger?holds=1")
+    assert [r.text for r in whole.all("//td[@data-label='Kind']")] == [
+        "Used by a run", "Given back", "Set aside", "Credited",
+    ]  # fmt: skip
+    [link] = whole.all("//a[@download]/@href")
+    rows = list(csv.DictReader(io.StringIO((await buyer.http.get(link)).text)))
+    assert [row["kind"] for row in rows] == ["usage", "release", "hold", "credit"]
+    none = await buyer.get("/usage/ledger?from=2020-01-01&until=2020-01-02")
+    assert "Nothing in the ledger" in none.text
+
+
+async def test_the_ledger_is_paged(priced: House, buyer: Visitor, monkeypatch: Any) -> None:
+    monkeypatch.setattr("fyke.console.pages.usage.LEDGER_ROWS", 2)
+    await spend(priced, 3)
+    seen, path = [], "/usage/ledger"
+    while True:
+        page = await buyer.get(path)
+        seen += [cell.text for cell in page.all("//td[@data-label='Kind']")]
+        further = page.all("//a[@rel='next']/@href")
+        if not further:
+            break
+        path = further[0]
+    assert seen == ["Used by a run"] * 3 + ["Credited"]
