@@ -1,0 +1,45 @@
+"""Rules of accessibility that a machine can check, run inside a page of a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+SOURCE = Path(__file__).parents[1] / "vendor" / "axe-core" / "axe.min.js"
+TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
+_RUN = """async (tags) => {
+  const found = await axe.run(document, {
+    runOnly: {type: 'tag', values: tags}, resultTypes: ['violations'], elementRef: false,
+  });
+  return found.violations.map((rule) => rule.id + ': ' + rule.help + '\\n' + rule.nodes.slice(0, 5).map(
+    (node) => '    ' + node.target.join(' ') + '  ' + node.html.slice(0, 160) + '\\n      '
+      + node.any.concat(node.all, node.none).map((check) => check.message).join('; ').slice(0, 300)
+  ).join('\\n'));
+}"""
+
+
+def violations(page: Page) -> list[str]:
+    """What the page breaks, each with the first elements that do; the page must allow scripts of
+    others (``bypass_csp``).
+    """
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(SOURCE.read_text(encoding="utf-8"))
+    found: list[str] = page.evaluate(_RUN, list(TAGS))
+    return found
+
+
+def sideways(page: Page) -> str:
+    """What sticks out of a page that should not scroll sideways, or nothing."""
+    return str(
+        page.evaluate(
+            """() => {
+  const wide = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= wide) return '';
+  const out = [...document.body.querySelectorAll('*')].filter(
+    (each) => each.getBoundingClientRect().right > wide + 1
+  ).slice(0, 5).map((each) => each.outerHTML.slice(0, 100));
+  return document.documentElement.scrollWidth + ' px: ' + out.join(' | ');
+}"""
+        )
+    )
