@@ -105,6 +105,18 @@ async def test_favourites_are_marked_and_listed(house: House, owner: Visitor) ->
     await owner.post("/w/other/secret/favourite", marked, status=404)
 
 
+async def test_favourites_are_searched_too(house: House, owner: Visitor) -> None:
+    await fill(house)
+    for name in ("maps", "jobs"):
+        await owner.post(f"/w/other/{name}/favourite", {"marked": "1"})
+    assert titles(await owner.get("/store?marked=1")) == ["The jobs", "The maps"]
+    assert titles(await owner.get("/store?marked=1&q=READS+MAPS")) == ["The maps"]
+    page = await owner.get("/store?marked=1&q=places")
+    assert "Nothing matches “places”" in page.text
+    everywhere = page.one("//a[normalize-space()='Look in all categories']").get("href")
+    assert titles(await owner.get(everywhere)) == ["The places"]
+
+
 async def test_long_lists_have_pages(house: House, owner: Visitor) -> None:
     for n in range(26):
         await house.publish(f"w{n:02d}")

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from fyke.console.catalog_words import TEMPLATES
 from fyke.console.page import Page
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext
 from fyke.console.view import View
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.service import Workers
-from fyke.domain.workers.templates import TEMPLATES, template_archive
+from fyke.domain.workers.templates import template_archive
 from fyke.kit.assets import assets
 
 AREA = "/dev/workers"
@@ -48,7 +49,9 @@ class OwnWorkerPages:
             page=page,
             rows=ROWS,
             address_of=address_of,
-            templates=[(each.name, gettext(each.title), gettext(each.text)) for each in TEMPLATES],
+            templates=[
+                (name, gettext(title), gettext(text)) for name, (title, text) in TEMPLATES.items()
+            ],
         )
 
     async def template(self, view: View) -> Response:

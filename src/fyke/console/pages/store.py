@@ -68,7 +68,7 @@ class StorePages:
             wish.text[:MAX_TEXT], wish.category, wish.order, (wish.page - 1) * CARDS, CARDS
         )
         found = await self.catalog.browse(view.caller, query)
-        marked = await self.catalog.favourites(view.caller)
+        marked = await self.catalog.favourites(view.caller, wish.text)
         first = (wish.page - 1) * CARDS + 1
         return view.page_or_part(
             "store/list.html",
@@ -80,6 +80,7 @@ class StorePages:
             marked=len(marked),
             priced=self.catalog.priced,
             address_of=address_of,
+            in_words=_,
             first=first,
             before=wish.at_page(wish.page - 1) if wish.page > 1 else "",
             after=wish.at_page(wish.page + 1) if first + CARDS <= found.total else "",

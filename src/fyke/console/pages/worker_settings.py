@@ -131,7 +131,8 @@ class WorkerSettingPages:
         submissions = await self.reviews.of_worker(view.caller, frame.worker.id, limit=5)
         waiting = next((s for s in submissions if s.state is SubmissionState.WAITING), None)
         named = self.categories.all
-        offered = {**named, **{n: self.categories.name(n) for n in sorted(chosen - named.keys())}}
+        numbers = [*named, *sorted(chosen - named.keys())]
+        offered = {number: _(self.categories.name(number)) for number in numbers}
         return view.page(
             "workers/settings.html",
             status=422 if faults else 200,

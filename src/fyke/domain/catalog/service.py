@@ -184,16 +184,21 @@ class Catalog:
         """The figures beside workers that were found by other means."""
         return await self._storage.read(lambda tx: _entries(tx, caller, workers))
 
-    async def favourites(self, caller: Caller) -> list[CatalogEntry]:
-        """What the caller has marked and may still see, the latest first."""
+    async def favourites(self, caller: Caller, text: str = "") -> list[CatalogEntry]:
+        """What the caller has marked and may still see, the latest first; with ``text`` only
+        those that hold it in path, title or description.
+        """
+        wanted = text.strip().casefold()
 
         def work(tx: Transaction) -> list[CatalogEntry]:
             found = []
             for worker_id in tx.favourites.of_user(caller.user_id)[:MAX_FAVOURITES]:
                 try:
-                    found.append(find_worker(tx, caller, worker_id))
+                    worker = find_worker(tx, caller, worker_id)
                 except WorkerNotFound:  # deleted, or no longer public
                     continue
+                if wanted in f"{worker.path}\n{worker.title}\n{worker.description}".casefold():
+                    found.append(worker)
             return _entries(tx, caller, found)
 
         return await self._storage.read(work)

@@ -20,7 +20,7 @@ SHIPPED = "website-content-crawler"
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """``name`` is what its archive is called; ``title`` and ``text`` are English messages."""
+    """``name`` is what its archive is called; ``title`` and ``text`` are English."""
 
     name: str
     language: Language
@@ -28,29 +28,24 @@ class Template:
     text: str
 
 
-def _(message: str) -> str:
-    """Mark for translation; whoever shows it translates."""
-    return message
-
-
 TEMPLATES = (
     Template(
         "page-titles",
         Language.PYTHON,
-        _("Page titles"),
-        _("The smallest useful Worker: fetches pages and stores a row for each."),
+        "Page titles",
+        "The smallest useful Worker: fetches pages and stores a row for each.",
     ),
     Template(
         "json-feed",
         Language.PYTHON,
-        _("JSON feed"),
-        _("Reads a JSON API page by page and stores its items."),
+        "JSON feed",
+        "Reads a JSON API page by page and stores its items.",
     ),
     Template(
         SHIPPED,
         Language.PYTHON,
-        _("Website crawler"),
-        _("The whole crawler that ships with Fyke, to be changed to your needs."),
+        "Website crawler",
+        "The whole crawler that ships with Fyke, to be changed to your needs.",
     ),
 )
 

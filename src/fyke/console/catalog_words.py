@@ -1,0 +1,41 @@
+"""Texts that the domain has in English and the console shows in the visitor's language: the names
+of categories as they are without a setting, and what the templates of Workers are.
+
+They are repeated here because texts are collected from the console alone; a test compares them.
+"""
+
+from __future__ import annotations
+
+
+def _(message: str) -> str:
+    """Mark for translation; whoever shows it translates."""
+    return message
+
+
+CATEGORIES = (
+    _("Websites"),
+    _("Search engines"),
+    _("Shops and prices"),
+    _("Social networks"),
+    _("Places and maps"),
+    _("News"),
+    _("Jobs"),
+    _("Property"),
+    _("Travel"),
+    _("Companies and contacts"),
+    _("Video and music"),
+    _("Science and data"),
+    _("Tools"),
+)
+
+TEMPLATES = {
+    "page-titles": (
+        _("Page titles"),
+        _("The smallest useful Worker: fetches pages and stores a row for each."),
+    ),
+    "json-feed": (_("JSON feed"), _("Reads a JSON API page by page and stores its items.")),
+    "website-content-crawler": (
+        _("Website crawler"),
+        _("The whole crawler that ships with Fyke, to be changed to your needs."),
+    ),
+}
