@@ -22,6 +22,9 @@ POST /api/v1/run/list
 POST /api/v1/run/result/export
 POST /api/v1/run/result/list
 POST /api/fyke/alerts/rules/preview
+POST /api/fyke/workers/{slug}/normalise
+POST /api/fyke/workers/{slug}/import
+POST /api/fyke/workers/{slug}/snippet
 """
 
 # starting, repeating and ending runs, also by way of the queue
@@ -56,6 +59,8 @@ POST /api/v2/workers/{workerId:worker}/versions
 PUT /api/v2/workers/{workerId:worker}/versions/{version}
 PATCH /api/fyke/workers/{slug}
 DELETE /api/fyke/workers/{slug}
+PUT /api/fyke/workers/{slug}/default-input
+DELETE /api/fyke/workers/{slug}/default-input
 POST /api/fyke/workers/{slug}/versions/{version}/deprecate
 POST /api/fyke/workers/{slug}/versions/{version}/restore
 POST /api/fyke/workers/{slug}/versions/{version}/rollback
@@ -63,6 +68,9 @@ POST /api/fyke/workers/{slug}/versions/{version}/withdraw
 PUT /api/fyke/tasks/{slug}/schedule
 DELETE /api/fyke/tasks/{slug}/schedule
 DELETE /api/fyke/runs/{slug}
+GET /api/fyke/runs/{slug}/shares
+POST /api/fyke/runs/{slug}/shares
+DELETE /api/fyke/shares/{id}
 POST /api/fyke/deliveries/{id}/replay
 POST /api/fyke/receivers/enable
 POST /api/fyke/alerts/read
@@ -84,6 +92,14 @@ POST /api/fyke/accounts
 POST /api/fyke/accounts/{name}/credit
 PUT /api/fyke/accounts/{name}/plan
 GET /api/fyke/audit
+GET /api/fyke/installation/health/{card}
+GET /api/fyke/installation/plans
+GET /api/fyke/installation/prices
+GET /api/fyke/installation/proxies
+GET /api/fyke/installation/retention
+GET /api/fyke/installation/settings
+GET /api/fyke/installation/storage
+GET /api/fyke/installation/versions
 GET /api/fyke/keys
 POST /api/fyke/keys
 DELETE /api/fyke/keys/{id}

@@ -87,6 +87,10 @@ class LogReading:
         before = count + 1 if place.before is None else min(max(place.before, 1), count + 1)
         return await look.backward(before, count)
 
+    async def count_of(self, run_id: str) -> int:
+        """How many entries there are, which is also the position of the last one."""
+        return await self._results.log_count(run_id)
+
     async def line(self, caller: Caller, run_id: str, position: int) -> LogEntry:
         """One whole line. Raises ``RunNotFound`` and ``NotFound``."""
         await self._storage.read(lambda tx: own_run(tx, caller, run_id))

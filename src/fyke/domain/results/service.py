@@ -119,6 +119,23 @@ class RunResults:
         sample = rows if enough else None
         return ResultPage(count, await self._headers(source, sample), rows, index, size)
 
+    async def row(self, caller: Caller, run_id: str, position: int) -> Row | None:
+        """The visible row at a position, None when there is none. Raises ``RunNotFound``."""
+        source = await self.source(caller, run_id)
+        found = await self._results.rows_after(
+            run_id, source.hidden, position=position - 1, limit=1
+        )
+        return found[0] if found and found[0].position == position else None
+
+    async def plain_rows(self, source: RunRows, page_index: int, page_size: int) -> list[Row]:
+        """One page of the visible rows as they were pushed; pages count from 1."""
+        return await self._results.page(
+            source.run.id,
+            source.hidden,
+            offset=(max(1, page_index) - 1) * page_size,
+            limit=page_size,
+        )
+
     async def source(self, caller: Caller, run_id: str) -> RunRows:
         """The caller's run for reading its rows. Raises ``RunNotFound``."""
         return await self._storage.read(lambda tx: _rows_of(tx, own_run(tx, caller, run_id)))

@@ -28,6 +28,19 @@ class RunParts:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
+    async def node(self, caller: Caller, run_id: str) -> str:
+        """The machine that carries out the first subtask, or did last; empty when it is not known
+        (any more). Raises ``RunNotFound``.
+        """
+
+        def work(tx: Transaction) -> str:
+            own_run(tx, caller, run_id)
+            tries = tx.runs.attempts_between(run_id, 0, 0)
+            runners = {runner.id: runner.node for runner in tx.runs.runners(0)}
+            return runners.get(tries[-1].runner_id, "") if tries else ""
+
+        return await self._storage.read(work)
+
     async def page(
         self, caller: Caller, run_id: str, *, offset: int, limit: int
     ) -> tuple[int, list[Part]]:

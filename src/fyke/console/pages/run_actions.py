@@ -1,0 +1,101 @@
+"""What may be done with one run: end it, run it again, keep it as a task, share it, forget it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.pages.run_frame import AREA, RunFrames
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.callbacks.service import Callbacks
+from fyke.domain.runs.again import input_of
+from fyke.domain.runs.model import Origin
+from fyke.domain.runs.service import Runs
+from fyke.domain.runs.sharing import MOST_DAYS, Shares
+from fyke.domain.tasks.service import Tasks
+from fyke.errors import InvalidRequest
+
+SHARE_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class RunActionPages:
+    frames: RunFrames
+    runs: Runs
+    tasks: Tasks
+    callbacks: Callbacks
+    shares: Shares
+
+    def pages(self) -> list[Page]:
+        at = "/runs/{id}"
+        return [
+            Page("POST", f"{at}/abort", self.abort, area=AREA),
+            Page("POST", f"{at}/rerun", self.rerun, area=AREA),
+            Page("POST", f"{at}/task", self.save_task, area=AREA),
+            Page("POST", f"{at}/delete", self.delete, area=AREA),
+            Page("POST", f"{at}/deliveries/{{delivery}}/replay", self.replay, area=AREA),
+            Page("GET", f"{at}/share", self.show_shares, area=AREA),
+            Page("POST", f"{at}/share", self.share, area=AREA),
+            Page("POST", f"{at}/share/{{share}}/revoke", self.revoke, area=AREA),
+        ]
+
+    async def abort(self, view: View) -> Response:
+        run = await self.runs.abort(view.caller, view.param("id"))
+        return view.go(f"/runs/{run.id}", _("The run is being stopped."))
+
+    async def rerun(self, view: View) -> Response:
+        run = await self.runs.rerun(view.caller, view.param("id"), "", Origin.WEB)
+        return view.go(f"/runs/{run.id}", _("Started again: this is the new run."))
+
+    async def save_task(self, view: View) -> Response:
+        found = await self.runs.get(view.caller, view.param("id"))
+        title = view.form.get("title").strip() or found.worker.title or found.worker.name
+        task = await self.tasks.create(
+            view.caller, found.worker.id, title, input_of(found.run), found.run.version
+        )
+        return view.go(f"/tasks/{task.id}", _("Saved as a task."))
+
+    async def delete(self, view: View) -> Response:
+        await self.runs.delete(view.caller, view.param("id"))
+        return view.go("/runs", _("The run was deleted with its rows and its log."))
+
+    async def replay(self, view: View) -> Response:
+        await self.callbacks.replay(view.caller, view.param("delivery"))
+        return view.go(f"/runs/{view.param('id')}/events", _("It is being sent again."))
+
+    # --- links for others ----------------------------------------------------------------
+
+    async def show_shares(self, view: View) -> Response:
+        return await self._shares(view, {}, {})
+
+    async def share(self, view: View) -> Response:
+        run_id = view.param("id")
+        days = view.form.number("days", 0) or 0
+        try:
+            await self.shares.make(
+                view.caller, run_id, days=days, rows=view.form.on("rows"), log=view.form.on("log")
+            )
+        except InvalidRequest as error:
+            return await self._shares(view, {"days": error.message}, view.form.values())
+        return view.go(f"/runs/{run_id}/share", _("The link is ready: copy it below."))
+
+    async def revoke(self, view: View) -> Response:
+        share = await self.shares.revoke(view.caller, view.param("share"))
+        return view.go(f"/runs/{share.run_id}/share", _("The link opens nothing any more."))
+
+    async def _shares(self, view: View, faults: dict[str, str], typed: dict[str, str]) -> Response:
+        frame = await self.frames.of(view)
+        found = await self.shares.of_run(view.caller, frame.view.run.id)
+        return view.page(
+            "run/share.html",
+            status=422 if faults else 200,
+            frame=frame,
+            shares=[(share, f"{view.visit.origin}/shared/{token}") for share, token in found],
+            faults=faults,
+            typed=typed,
+            most_days=MOST_DAYS,
+            days=SHARE_DAYS,
+        )

@@ -1,0 +1,104 @@
+"""The export of a run's rows: a form that says limits beforehand, and the way to the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.responses import RedirectResponse, Response
+
+from fyke.api.exporting import MAX_KEYS_CHARS
+from fyke.api.files import EXPORT, Links
+from fyke.console.page import Page
+from fyke.console.pages import run_rows
+from fyke.console.pages.run_frame import AREA, RunFrames
+from fyke.console.view import View
+from fyke.domain.results.export.formats import FORMATS, file_name
+from fyke.domain.results.export.service import Exports
+from fyke.domain.results.query.model import query_of
+from fyke.domain.results.service import RunResults
+from fyke.errors import InvalidRequest
+
+LISTED = 200  # fields that can be chosen by box
+
+
+@dataclass(frozen=True, slots=True)
+class RunExportPages:
+    frames: RunFrames
+    results: RunResults
+    exports: Exports
+    links: Links
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", "/runs/{id}/export", self.ask, area=AREA),
+            Page("GET", "/runs/{id}/export/file", self.file, area=AREA),
+        ]
+
+    async def ask(self, view: View) -> Response:
+        return await self._form(view, {})
+
+    async def _form(self, view: View, faults: dict[str, str]) -> Response:
+        frame = await self.frames.of(view)
+        run_id = frame.view.run.id
+        source = await self.results.source(view.caller, run_id)
+        totals = await self.results.totals(source)
+        headers = await self.results.headers_of(source)
+        limits: dict[str, list[str]] = {}
+        refused: dict[str, str] = {}
+        for name in FORMATS:
+            try:
+                _format, limits[name] = await self.exports.check(view.caller, run_id, name)
+            except InvalidRequest as error:
+                refused[name] = error.message
+        return view.page_or_part(
+            "run/export.html",
+            "form",
+            status=422 if faults else 200,
+            frame=frame,
+            address=run_rows.read(view.query),
+            formats=FORMATS,
+            limits=limits,
+            refused=refused,
+            fields=headers,
+            listed=LISTED,
+            rows=totals.rows,
+            size=totals.row_bytes,
+            faults=faults,
+            asked=view.query,
+        )
+
+    async def file(self, view: View) -> Response:
+        """Leads to the file when it can be made, back to the form with the reason when not."""
+        asked = view.query
+        run_id = view.param("id")
+        keys = [key for key in asked.getlist("key") if key]
+        keys += [one.strip() for one in asked.get("keys", "").splitlines() if one.strip()]
+        try:
+            if sum(map(len, keys)) > MAX_KEYS_CHARS:
+                raise InvalidRequest(
+                    f"key: the names of fields have at most {MAX_KEYS_CHARS} characters in all; "
+                    "leave all boxes empty to get every field"
+                )
+            query = query_of(
+                clean=asked.get("clean") == "1",
+                flatten=asked.get("flatten") == "1",
+                sort=asked.get("sort", ""),
+                filters=[one for one in asked.getlist("filter") if one],
+            )
+            chosen, _notes = await self.exports.check(
+                view.caller, run_id, asked.get("format"), keys, query
+            )
+        except InvalidRequest as error:
+            return await self._form(view, {"format": error.message})
+        url = self.links.url(
+            view.visit,
+            EXPORT,
+            run_id,
+            file_name(chosen),
+            format=chosen.name,
+            keys=keys,
+            safe=asked.get("safe") == "1",
+            bom=asked.get("bom") == "1",
+            query=query,
+        )
+        return RedirectResponse(url, status_code=303)

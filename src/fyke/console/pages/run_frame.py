@@ -1,0 +1,99 @@
+"""What every page of one run has in common: the strip above, the tabs, what may be done with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.runs.endings import Ending, RunEndings
+from fyke.domain.runs.model import Outcome, RunState
+from fyke.domain.runs.parts import RunParts
+from fyke.domain.runs.service import Runs, RunView
+from fyke.domain.runs.waiting import Waiting, WaitReason
+
+AREA = "/runs"
+
+Tab = tuple[str, str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFrame:
+    """``live``: the address of the page's stream, empty when nothing can come any more."""
+
+    view: RunView
+    ending: Ending
+    waits: WaitReason | None
+    node: str
+    current: str
+    live: str
+
+    @property
+    def at(self) -> str:
+        return f"/runs/{self.view.run.id}"
+
+    @property
+    def over(self) -> bool:
+        return self.view.run.state.terminal
+
+    @property
+    def duration_ms(self) -> int | None:
+        run = self.view.run
+        if not run.started_at:
+            return None
+        return max(0, (run.finished_at or self.view.now) - run.started_at)
+
+    @property
+    def reason(self) -> str:
+        """Why it ended or waits, in one sentence."""
+        run = self.view.run
+        if run.state in (RunState.FAILED, RunState.ABORTED):
+            return run.err_msg
+        return self.waits.text if self.waits else ""
+
+    @property
+    def failed(self) -> bool:
+        return self.view.run.state is RunState.FAILED
+
+    @property
+    def aborted(self) -> bool:
+        return self.view.run.outcome is Outcome.ABORTED
+
+    @property
+    def tabs(self) -> list[Tab]:
+        run = self.view.run
+        return [
+            (self.at, _("Output"), self.view.results),
+            (f"{self.at}/log", _("Log"), None),
+            (f"{self.at}/input", _("Input"), None),
+            (f"{self.at}/usage", _("Usage"), None),
+            (f"{self.at}/subtasks", _("Subtasks"), run.subtasks),
+            (f"{self.at}/events", _("Events"), None),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFrames:
+    runs: Runs
+    endings: RunEndings
+    waiting: Waiting
+    parts: RunParts
+
+    async def of(self, view: View, tab: str = "", live: str = "") -> RunFrame:
+        """The frame of the run that the path names. ``live``: the query of the stream, empty
+        for a page without one. Raises ``RunNotFound``.
+        """
+        found = await self.runs.get(view.caller, view.param("id"))
+        run = found.run
+        waits = None
+        if run.state is RunState.READY:
+            waits = await self.waiting.reason(view.caller, run.id)
+        at = f"/runs/{run.id}"
+        return RunFrame(
+            view=found,
+            ending=await self.endings.of(found),
+            waits=waits,
+            node=await self.parts.node(view.caller, run.id),
+            current=at + tab,
+            live=f"{at}/live?{live}" if live and not run.state.terminal else "",
+        )

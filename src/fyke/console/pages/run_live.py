@@ -1,0 +1,219 @@
+"""The stream of a run's page: what changes in the strip, lines of the log, how many rows there are.
+
+The id of a message is the place in the log and the state that was told, so a browser that comes
+back, to this server or to one that was started since, goes on where it was: nothing is left out and
+nothing comes twice. Whoever is further behind than a page can hold is led to the end, and told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from starlette.responses import Response
+
+from fyke.api.event_stream import EventStream
+from fyke.api.network import header
+from fyke.console import live
+from fyke.console.page import Page
+from fyke.console.pages.run_frame import AREA, RunFrames
+from fyke.console.pages.run_log import LogAddress, read
+from fyke.console.texts import speak
+from fyke.console.view import View
+from fyke.domain.logs import ansi
+from fyke.domain.logs.model import LogEntry, LogLine
+from fyke.domain.logs.reading import CUT, LogReading
+from fyke.domain.runs.following import Following, Kinds, News, Place
+from fyke.domain.runs.model import RunState
+from fyke.domain.runs.use import RunUses
+from fyke.errors import RateLimited
+
+MOST_BEHIND = 2_000  # lines; what is further behind is left out, with a mark
+FIGURES_SECONDS = 1.0
+USE_SECONDS = 5.0
+QUIET_SECONDS = 15.0
+STREAM_SECONDS = 600.0  # then the browser comes back, and is asked for its session again
+STREAMS_PER_SESSION = 30
+
+_PLACE = re.compile(r"(\d{1,10})\.([a-z]{1,12}|-)")
+_STATES = {"-": None} | {state.value: state for state in RunState}
+
+
+@dataclass(frozen=True, slots=True)
+class RunLivePages:
+    frames: RunFrames
+    following: Following
+    reading: LogReading
+    uses: RunUses
+    open: dict[str, int] = field(default_factory=dict)
+
+    def pages(self) -> list[Page]:
+        return [Page("GET", "/runs/{id}/live", self.live, area=AREA, part=True)]
+
+    async def live(self, view: View) -> Response:
+        frame = await self.frames.of(view)
+        tab = view.query.get("tab", "other")
+        run_id = frame.view.run.id
+        place = _place(view)
+        session = view.signed_in.session_id if view.signed_in else ""
+        if self.open.get(session, 0) >= STREAMS_PER_SESSION:
+            raise RateLimited(5)
+        self.open[session] = self.open.get(session, 0) + 1
+        stream = _Stream(self, view, tab, read(view.query), run_id)
+
+        def closed() -> None:
+            self.open[session] -= 1
+            if not self.open[session]:
+                del self.open[session]
+
+        return EventStream(stream.messages(place), closed)
+
+
+def _place(view: View) -> Place:
+    """Where the browser is: at what it was sent last, or where its page ended."""
+    text = header(view.request.scope, b"last-event-id") or ""
+    found = _PLACE.fullmatch(text)
+    if found is not None and found[2] in _STATES:
+        return Place(int(found[1]), 0, _STATES[found[2]])
+    given = view.query.get("place", "")
+    return Place(int(given) if given.isdecimal() and len(given) < 10 else 0)
+
+
+class _Stream:
+    """One open page."""
+
+    def __init__(
+        self, around: RunLivePages, view: View, tab: str, address: LogAddress, run_id: str
+    ) -> None:
+        self._around = around
+        self._view = view
+        self._tab = tab
+        self._address = address
+        self._run_id = run_id
+        self._figures_at = self._use_at = 0.0
+        self._told = monotonic()
+
+    async def messages(self, place: Place) -> AsyncGenerator[bytes, None]:
+        until = monotonic() + STREAM_SECONDS
+        at: Place | None = place
+        while at is not None and monotonic() < until:
+            at, gap = await self._skipped(at)
+            if gap:
+                yield self._message(gap, at)
+            following = self._followed(at, until)
+            at = None
+            async with aclosing(following):
+                async for behind, piece in following:
+                    yield piece
+                    at = behind
+
+    async def _followed(
+        self, place: Place, until: float
+    ) -> AsyncGenerator[tuple[Place | None, bytes], None]:
+        """Messages with the place behind each; ends when too much is left out, with the place to
+        go on from, and with None at the end of all.
+        """
+        kinds = Kinds(state=True, log=self._tab == "log", rows=False)
+        caller = self._view.caller
+        async with self._around.following.follow(caller, self._run_id, place, kinds) as follower:
+            while monotonic() < until:
+                began = monotonic()
+                news = await follower.next()
+                if news is None:
+                    yield None, self._gone() + live.END
+                    return
+                html = await self._html(news)
+                if html:
+                    yield news.place, self._message(html, news.place)
+                    self._told = monotonic()
+                elif monotonic() - self._told > QUIET_SECONDS:
+                    yield news.place, live.comment()
+                    self._told = monotonic()
+                if news.ended:
+                    yield None, live.END
+                    return
+                if len(news.log) >= live.MAX_LINES and await self._behind(news.place):
+                    return
+                # news of this long go out together; what rings meanwhile is kept
+                await asyncio.sleep(max(0.0, live.BATCH_SECONDS - (monotonic() - began)))
+        yield None, live.comment()
+
+    async def _behind(self, place: Place) -> bool:
+        count = await self._around.reading.count_of(self._run_id)
+        return count - place.log > MOST_BEHIND
+
+    async def _skipped(self, place: Place) -> tuple[Place, str]:
+        """A reader that is too far behind goes on near the end; the mark says what was left out."""
+        if self._tab != "log" or not await self._behind(place):
+            return place, ""
+        count = await self._around.reading.count_of(self._run_id)
+        reached = count - live.MAX_LINES
+        html = self._part("gap", first=place.log + 1, last=reached, address=self._address)
+        return Place(reached, 0, place.state), live.partial("#log-lines", "beforeend", html)
+
+    async def _html(self, news: News) -> str:
+        html = ""
+        if news.log:
+            html += self._lines(news.log)
+        now = monotonic()
+        if news.view is not None or now - self._figures_at >= FIGURES_SECONDS:
+            self._figures_at = now
+            html += await self._strip(full=news.view is not None)
+        if self._tab == "usage" and (news.ended or now - self._use_at >= USE_SECONDS):
+            self._use_at = now
+            use = await self._around.uses.of_run(self._view.caller, self._run_id)
+            html += live.partial("#use", "outerHTML", self._text("run/usage.html", "use", use=use))
+        return html
+
+    def _lines(self, entries: tuple[LogEntry, ...]) -> str:
+        wanted = self._address.wanted
+        lines = [
+            LogLine(e.position, e.type, e.group, e.content[:CUT], e.timestamp, len(e.content))
+            for e in entries
+            if wanted.wants(e)
+        ]
+        if not lines:
+            return ""
+        html = self._part("lines", lines=lines)
+        return live.partial("#log-lines", "beforeend", html)
+
+    async def _strip(self, *, full: bool) -> str:
+        """The figures; with a new state also what may be done, and how it ended."""
+        frame = await self._around.frames.of(self._view)
+        text = self._text("run/frame.html", "figures", frame=frame)
+        html = live.partial("#run-figures", "outerHTML", text)
+        if self._tab == "output":
+            fresh = frame.view.results - self._seen()
+            text = self._text("run/output.html", "fresh", frame=frame, fresh=fresh, streamed=True)
+            html += live.partial("#fresh", "outerHTML", text)
+        if not full:
+            return html
+        actions = self._text("run/frame.html", "run_actions", frame=frame)
+        html += live.partial("#run-actions", "outerHTML", actions)
+        ending = self._text("run/frame.html", "ending", frame=frame)
+        return html + live.partial("#run-ending", "outerHTML", ending)
+
+    def _seen(self) -> int:
+        """How many rows there were when the page was made."""
+        text = self._view.query.get("seen", "")
+        return int(text) if text.isdecimal() and len(text) < 12 else 0
+
+    def _gone(self) -> bytes:
+        html = self._text("run/frame.html", "gone")
+        return live.message(live.partial("#run-ending", "outerHTML", html))
+
+    def _part(self, block: str, **values: Any) -> str:
+        values = {"spans": ansi.spans, "at": f"/runs/{self._run_id}", **values}
+        return self._text("run/lines.html", block, **values)
+
+    def _text(self, template: str, block: str, **values: Any) -> str:
+        with speak(self._view.language):
+            return self._view.text_of(template, block, **values)
+
+    def _message(self, html: str, place: Place) -> bytes:
+        return live.message(html, f"{place.log}.{place.state.value if place.state else '-'}")

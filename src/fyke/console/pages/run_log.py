@@ -1,0 +1,166 @@
+"""The log of a run: its end or any place, by severity and text, one whole line, and the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.datastructures import QueryParams
+from starlette.responses import RedirectResponse, Response
+
+from fyke.api.files import LOG, Links
+from fyke.console.page import Page
+from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
+from fyke.console.view import View
+from fyke.domain.logs import ansi
+from fyke.domain.logs.model import LogFilter, LogType
+from fyke.domain.logs.reading import MOST_TEXT, LogPage, LogPlace, LogReading
+from fyke.domain.logs.service import RunLogs
+from fyke.errors import NotFound
+
+LINES = 500
+AROUND = 100  # lines before the one that a link names
+
+_TEXT = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class LogAddress:
+    """What the query of the log tab says. ``line``: the one that a link names, 0 for none."""
+
+    level: int = LogType.DEBUG
+    search: str = ""
+    after: int | None = None
+    before: int | None = None
+    line: int = 0
+
+    @property
+    def wanted(self) -> LogFilter:
+        return LogFilter(self.level, self.search)
+
+    @property
+    def place(self) -> LogPlace:
+        if self.line:
+            return LogPlace(after=max(0, self.line - AROUND))
+        return LogPlace(self.after, self.before)
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the page shows the end, where new lines appear."""
+        return self.after is None and self.before is None and not self.line
+
+    def query(self, **place: int) -> str:
+        pairs: list[tuple[str, str]] = []
+        if self.level > LogType.DEBUG:
+            pairs.append(("level", str(int(self.level))))
+        if self.search:
+            pairs.append(("search", self.search))
+        pairs += [(name, str(position)) for name, position in place.items()]
+        return urlencode(pairs)
+
+    def path(self, at: str, **place: int) -> str:
+        query = self.query(**place)
+        return f"{at}/log?{query}" if query else f"{at}/log"
+
+
+def read(query: QueryParams) -> LogAddress:
+    """What is no number counts as not given."""
+    level = _number(query, "level") or LogType.DEBUG
+    return LogAddress(
+        level=min(max(level, LogType.DEBUG), LogType.ERROR),
+        search=query.get("search", "")[:MOST_TEXT],
+        after=_number(query, "after"),
+        before=_number(query, "before"),
+        line=_number(query, "line") or 0,
+    )
+
+
+def _number(query: QueryParams, name: str) -> int | None:
+    text = query.get(name, "")
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 10 else None
+
+
+@dataclass(frozen=True, slots=True)
+class RunLogPages:
+    frames: RunFrames
+    reading: LogReading
+    logs: RunLogs
+    links: Links
+
+    def pages(self) -> list[Page]:
+        at = "/runs/{id}/log"
+        return [
+            Page("GET", at, self.show, area=AREA),
+            Page("GET", f"{at}/download", self.download, area=AREA, part=True),
+            Page("GET", f"{at}/{{position}}", self.line, area=AREA),
+            Page("GET", f"{at}/{{position}}/text", self.line_text, area=AREA, part=True),
+        ]
+
+    async def show(self, view: View) -> Response:
+        address = read(view.query)
+        page = await self.reading.page(
+            view.caller, view.param("id"), address.place, address.wanted, limit=LINES
+        )
+        live = ""
+        if address.at_end:
+            # the stream goes on behind what has been looked at, not behind what is shown
+            live = f"tab=log&place={page.count}&" + address.query()
+        frame = await self.frames.of(view, "/log", live or "tab=other")
+        values: dict[str, Any] = {
+            "frame": frame,
+            "address": address,
+            "page": page,
+            "spans": ansi.spans,
+            **_ways(frame, address, page),
+        }
+        if view.wants_part and address.before is not None:
+            return view.part("run/log.html", "earlier_lines", **values)
+        return view.page("run/log.html", **values)
+
+    async def line(self, view: View) -> Response:
+        frame = await self.frames.of(view, "/log")
+        found = await self.reading.line(view.caller, frame.view.run.id, _position(view))
+        return view.page("run/line.html", frame=frame, line=found, whole=ansi.plain(found.content))
+
+    async def line_text(self, view: View) -> Response:
+        """The line letter for letter, with all its control characters, as a file."""
+        found = await self.reading.line(view.caller, view.param("id"), _position(view))
+        name = f'attachment; filename="line-{found.position}.txt"'
+        return Response(
+            found.content.encode("utf-8", "replace"),
+            headers=_TEXT | {"content-disposition": name},
+        )
+
+    async def download(self, view: View) -> Response:
+        """Leads to the file, by a link that is signed anew each time."""
+        run_id = view.param("id")
+        await self.logs.tail(view.caller, run_id, 1)
+        url = self.links.url(view.visit, LOG, run_id, f"{run_id}.log")
+        return RedirectResponse(url, status_code=303)
+
+
+def _position(view: View) -> int:
+    text = view.param("position")
+    if not text.isdecimal() or not text.isascii() or len(text) > 9:
+        raise NotFound
+    return int(text)
+
+
+def _ways(frame: RunFrame, address: LogAddress, page: LogPage) -> dict[str, str]:
+    """Where the page leads on; empty where there is nothing more."""
+    forward = address.place.after is not None
+    first = page.lines[0].position if page.lines else page.count + 1
+    at = frame.at
+    earlier = later = more = ""
+    if forward:
+        begin = (address.place.after or 0) + 1
+        earlier = address.path(at, before=begin) if begin > 1 else ""
+        later = "" if page.complete else address.path(at, after=page.reached)
+        more = later if len(page.lines) < LINES else ""
+    else:
+        earlier = "" if page.complete else address.path(at, before=min(page.reached, first))
+        more = earlier if len(page.lines) < LINES else ""
+        if not address.at_end:
+            later = address.path(at, after=(address.before or 1) - 1)
+    return {"earlier": earlier, "later": later, "more": more if address.search else ""}

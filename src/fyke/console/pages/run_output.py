@@ -1,0 +1,115 @@
+"""The output of a run: its rows by pages as table, records or JSON, one row, and one value."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.pages import run_rows
+from fyke.console.pages.run_frame import AREA, RunFrames
+from fyke.console.view import View
+from fyke.domain.logs import ansi
+from fyke.domain.logs.model import LogFilter
+from fyke.domain.logs.reading import LogPlace, LogReading
+from fyke.domain.results.model import Row
+from fyke.domain.results.query.model import OPERATORS
+from fyke.domain.results.service import RunResults
+from fyke.errors import InvalidRequest, NotFound
+
+LAST_LINES = 20
+_TEXT = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutputPages:
+    frames: RunFrames
+    results: RunResults
+    logs: LogReading
+
+    def pages(self) -> list[Page]:
+        at = "/runs/{id}"
+        return [
+            Page("GET", at, self.show, area=AREA),
+            Page("GET", f"{at}/rows/{{position}}", self.row, area=AREA),
+            Page("GET", f"{at}/rows/{{position}}/value", self.value, area=AREA, part=True),
+        ]
+
+    async def show(self, view: View) -> Response:
+        frame = await self.frames.of(view, live="tab=output")
+        address = run_rows.read(view.query)
+        source = await self.results.source(view.caller, frame.view.run.id)
+        totals = await self.results.totals(source)
+        size = run_rows.page_size(totals.rows, totals.row_bytes)
+        faults: dict[str, str] = {}
+        page = None
+        try:
+            page = await self.results.page(
+                view.caller, frame.view.run.id, address.page, size, address.query()
+            )
+        except InvalidRequest as error:
+            faults = _faults(error)
+        headers = page.headers if page else await self.results.headers_of(source)
+        columns = run_rows.columns_of(address, headers)
+        rows = page.rows if page else []
+        shown = await asyncio.to_thread(run_rows.records, rows, address.form, columns)
+        lines = []
+        if frame.failed:
+            last = await self.logs.page_of(
+                frame.view.run.id, LogPlace(), LogFilter(), limit=LAST_LINES
+            )
+            lines = last.lines
+        return view.page_or_part(
+            "run/output.html",
+            "rows",
+            status=422 if faults else 200,
+            frame=frame,
+            address=address,
+            faults=faults,
+            count=page.count if page else 0,
+            total=totals.rows,
+            size=size,
+            fields=headers,
+            columns=columns,
+            rows=shown,
+            last_lines=lines,
+            spans=ansi.spans,
+            operators=OPERATORS,
+            chooser=run_rows.CHOOSER,
+            overview=run_rows.OVERVIEW,
+            most=run_rows.ALL,
+        )
+
+    async def row(self, view: View) -> Response:
+        frame = await self.frames.of(view)
+        row = await self._row(view)
+        record = await asyncio.to_thread(run_rows.record, row, run_rows.RECORD_CHARS)
+        return view.page("run/row.html", frame=frame, record=record, size=len(row.data))
+
+    async def value(self, view: View) -> Response:
+        """One value, or the whole row without ``field``, as a file."""
+        row = await self._row(view)
+        key = view.query.get("field")
+        name = f"row-{row.position}.{'json' if key is None else 'txt'}"
+        body: bytes | str = row.data
+        if key is not None:
+            body = await asyncio.to_thread(run_rows.whole_value, row, key)
+        headers = _TEXT | {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(body, headers=headers)
+
+    async def _row(self, view: View) -> Row:
+        """A row that can be seen. Raises ``RunNotFound`` and ``NotFound``."""
+        position = view.param("position")
+        if not position.isdecimal() or len(position) > 9:
+            raise NotFound
+        found = await self.results.row(view.caller, view.param("id"), int(position))
+        if found is None:
+            raise NotFound
+        return found
+
+
+def _faults(error: InvalidRequest) -> dict[str, str]:
+    name = error.message.split(":")[0].split(" ")[0]
+    return {"sort" if name == "sort" else "field": error.message}

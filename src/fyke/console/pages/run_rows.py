@@ -1,0 +1,233 @@
+"""How the rows of a run are asked for in an address, and what of them a page shows.
+
+A page shows a row cut: whoever has a cell of five megabytes or ten thousand columns gets a page
+that opens at once, and a way to the whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.datastructures import QueryParams
+
+from fyke.domain.results.export.values import Nested, Number, read_row, text_of
+from fyke.domain.results.model import Header, Row
+from fyke.domain.results.query.model import MAX_FIELDS, Query, query_of
+from fyke.errors import InvalidFields
+
+SIZES = (50, 20, 10, 5, 2, 1)
+PAGE_BYTES = 4 * 2**20  # what the rows of one page should have at most, by the run's average
+CELL_CHARS = 300
+RECORD_CHARS = 2_000
+JSON_CHARS = 20_000
+OVERVIEW = 8
+ALL = 40  # columns that are shown when all are asked for
+CHOOSER = 200  # columns that the chooser lists
+RECORD_FIELDS = 200
+FORMS = ("table", "record", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class RowsAddress:
+    """What the query of the output tab says."""
+
+    form: str = "table"
+    page: int = 1
+    sort: str = ""
+    filters: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    pins: tuple[str, ...] = ()
+    every: bool = False
+    wrap: bool = False
+
+    @property
+    def chosen(self) -> bool:
+        """Whether it is another order or choice than the rows came in."""
+        return bool(self.sort or self.filters)
+
+    def query(self) -> Query:
+        """Raises ``InvalidFields``."""
+        return query_of(sort=self.sort, filters=self.filters)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        found = [("form", self.form)] if self.form != "table" else []
+        found += [("sort", self.sort)] if self.sort else []
+        found += [("filter", one) for one in self.filters]
+        found += [("col", one) for one in self.columns]
+        found += [("pin", one) for one in self.pins]
+        found += [("all", "1")] if self.every else []
+        found += [("wrap", "1")] if self.wrap else []
+        return found + ([("page", str(self.page))] if self.page > 1 else [])
+
+    def with_(self, **changes: Any) -> str:
+        """The query of the same with changes; another choice begins at its first page."""
+        changes.setdefault("page", 1)
+        text = urlencode(replace(self, **changes).pairs())
+        return f"?{text}" if text else "?"
+
+    def sorted_by(self, key: str) -> str:
+        """The query that a column's head leads to: rising, falling, as it came."""
+        following = {key: f"-{key}", f"-{key}": ""}.get(self.sort, key)
+        return self.with_(sort=following)
+
+    def pinned(self, key: str) -> str:
+        rest = tuple(pin for pin in self.pins if pin != key)
+        pins = rest if key in self.pins else (*self.pins, key)
+        return self.with_(pins=pins, page=self.page)
+
+    def without_filter(self, filter: str) -> str:
+        return self.with_(filters=tuple(one for one in self.filters if one != filter))
+
+
+def read(query: QueryParams) -> RowsAddress:
+    """Bad numbers and forms count as none; a filter being written comes in three fields."""
+    filters = [one for one in query.getlist("filter") if one]
+    if query.get("field") and query.get("op"):
+        filters.append(f"{query['field']}:{query['op']}:{query.get('value', '')}")
+    form = query.get("form", "table")
+    page = query.get("page", "1")
+    columns = [one for one in query.getlist("col") if one]
+    columns += [one.strip() for one in query.get("more", "").splitlines() if one.strip()]
+    return RowsAddress(
+        form=form if form in FORMS else "table",
+        page=int(page) if page.isdecimal() and len(page) < 10 else 1,
+        sort=query.get("sort", ""),
+        filters=tuple(dict.fromkeys(filters)),
+        columns=tuple(dict.fromkeys(columns))[:MAX_FIELDS],
+        pins=tuple(dict.fromkeys(query.getlist("pin")))[:4],
+        every=query.get("all") == "1",
+        wrap=query.get("wrap") == "1",
+    )
+
+
+def page_size(rows: int, row_bytes: int) -> int:
+    """How many rows a page has: fewer where rows are large."""
+    average = max(1, row_bytes // max(1, rows))
+    return next((size for size in SIZES if size * average <= PAGE_BYTES), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """``kind`` is text, number, flag, nested, none or absent; ``length`` that of all of it."""
+
+    text: str
+    kind: str
+    length: int
+    link: str = ""
+
+    @property
+    def cut(self) -> bool:
+        return self.length > len(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row as a page shows it. ``json`` is filled for the JSON form only."""
+
+    position: int
+    cells: list[tuple[str, Cell]]
+    more: int = 0  # fields that are not shown
+    json: str = ""
+    json_length: int = 0
+
+
+def columns_of(address: RowsAddress, headers: Sequence[Header]) -> list[Header]:
+    """Pinned ones first; then those asked for, or the first few."""
+    known = {header.key: header for header in headers}
+    if address.columns:
+        wanted = [known.get(key) or Header(key, key, "text") for key in address.columns]
+    else:
+        wanted = list(headers[: ALL if address.every else OVERVIEW])
+    pins = [known.get(key) or Header(key, key, "text") for key in address.pins]
+    names = {pin.key for pin in pins}
+    return [*pins, *(header for header in wanted if header.key not in names)]
+
+
+def records(rows: Iterable[Row], form: str, columns: Sequence[Header]) -> list[Record]:
+    """The rows for a page; to be called in a thread, for they may be large."""
+    if form == "json":
+        return [_as_json(row) for row in rows]
+    if form == "record":
+        return [record(row, RECORD_CHARS) for row in rows]
+    found = []
+    for row in rows:
+        values = read_row(row.data)
+        cells = [(column.key, _cell(values, column.key, CELL_CHARS)) for column in columns]
+        found.append(Record(row.position, cells))
+    return found
+
+
+def record(row: Row, chars: int) -> Record:
+    """Field by field, in the order of the row."""
+    values = read_row(row.data)
+    names = list(values)[:RECORD_FIELDS]
+    cells = [(name, _cell(values, name, chars)) for name in names]
+    return Record(row.position, cells, more=len(values) - len(names))
+
+
+def _as_json(row: Row) -> Record:
+    text = row.data.decode("utf-8", "replace")
+    if len(text) <= JSON_CHARS:
+        text = pretty(text)
+    return Record(row.position, [], json=text[:JSON_CHARS], json_length=len(text))
+
+
+def pretty(text: str) -> str:
+    """JSON with line breaks, numbers digit for digit; what cannot be read stays as it is."""
+    try:
+        value = json.loads(text, parse_float=_Digits, parse_int=_whole)
+    except (ValueError, RecursionError):
+        return text
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+class _Digits(float):
+    """A number that is written as it came."""
+
+    def __new__(cls, text: str) -> _Digits:
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _whole(text: str) -> int | _Digits:
+    return int(text) if len(text) < 4000 else _Digits(text)
+
+
+def _cell(values: Mapping[str, Any], key: str, chars: int) -> Cell:
+    if key not in values:
+        return Cell("", "absent", 0)
+    value = values[key]
+    text = text_of(value)
+    kind = _kind(value)
+    link = ""
+    if kind == "text" and text.startswith(("http://", "https://")) and len(text) <= 2_000:
+        link = text if not any(c.isspace() for c in text) else ""
+    return Cell(text[:chars], kind, len(text), link)
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "flag"
+    if isinstance(value, int | Number):
+        return "number"
+    return "nested" if isinstance(value, Nested) else "text"
+
+
+def whole_value(row: Row, key: str) -> str:
+    """All of one value, as text. Raises ``InvalidFields`` when the row has none of that name."""
+    values = read_row(row.data)
+    if key not in values:
+        raise InvalidFields("field: this row has no field of that name")
+    return text_of(values[key])

@@ -1,0 +1,86 @@
+"""One run as whoever holds its share link sees it: read only, and nothing else of the account."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from fyke.api.files import EXPORT, LOG, Links
+from fyke.console.page import Page
+from fyke.console.pages import run_log, run_rows
+from fyke.console.view import View
+from fyke.domain.logs import ansi
+from fyke.domain.logs.model import LogFilter
+from fyke.domain.logs.reading import LogPlace, LogReading
+from fyke.domain.results.export.formats import FORMATS, file_name
+from fyke.domain.results.service import RunResults
+from fyke.domain.runs.sharing import Shares
+
+DOWNLOADS = ("csv", "json", "xlsx")
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRunPages:
+    shares: Shares
+    results: RunResults
+    logs: LogReading
+    links: Links
+
+    def pages(self) -> list[Page]:
+        return [Page("GET", "/shared/{token}", self.show)]
+
+    async def show(self, view: View) -> Response:
+        """``part=log`` shows the log, where the link includes it."""
+        shared = await self.shares.open(view.param("token"))
+        run = shared.run
+        log = shared.share.log and (view.query.get("part") == "log" or not shared.share.rows)
+        source = await self.results.source_of(run.id)
+        totals = await self.results.totals(source)
+        address = run_rows.read(view.query)
+        size = run_rows.page_size(totals.rows, totals.row_bytes)
+        rows, columns, log_page = [], [], None
+        if shared.share.rows and not log:
+            columns = run_rows.columns_of(address, await self.results.headers_of(source))
+            found = await self.results.plain_rows(source, address.page, size)
+            rows = await asyncio.to_thread(run_rows.records, found, "table", columns)
+        if log:
+            before = run_log.read(view.query).before
+            log_page = await self.logs.page_of(
+                run.id, LogPlace(before=before), LogFilter(), limit=run_log.LINES
+            )
+        return view.page(
+            "run/shared.html",
+            headers={"referrer-policy": "no-referrer", "x-robots-tag": "noindex"},
+            shared=shared,
+            showing_log=log,
+            address=address,
+            total=totals.rows,
+            size=size,
+            columns=columns,
+            rows=rows,
+            log=log_page,
+            spans=ansi.spans,
+            files=self._files(view, run.id) if shared.share.rows else [],
+            log_file=self.links.url(view.visit, LOG, run.id, f"{run.id}.log")
+            if shared.share.log
+            else "",
+        )
+
+    def _files(self, view: View, run_id: str) -> list[tuple[str, str]]:
+        """Addresses of files; they hold for minutes, the page makes new ones."""
+        return [
+            (
+                name,
+                self.links.url(
+                    view.visit,
+                    EXPORT,
+                    run_id,
+                    file_name(FORMATS[name]),
+                    format=name,
+                    safe=name == "csv",
+                ),
+            )
+            for name in DOWNLOADS
+        ]

@@ -1,0 +1,83 @@
+// The curve of what a run uses, drawn from the table below it.
+
+const MEGA = 1e6;
+const HEIGHT = 150;
+
+class RunChart extends HTMLElement {
+  connectedCallback() {
+    // the table comes after this element
+    requestAnimationFrame(() => this.draw());
+    this.sizes = new ResizeObserver(() => this.resize());
+    this.sizes.observe(this);
+  }
+
+  disconnectedCallback() {
+    this.sizes?.disconnect();
+    for (const plot of this.plots ?? []) plot.destroy();
+    this.plots = [];
+  }
+
+  draw() {
+    const rows = [...(this.parentElement?.querySelectorAll("tr[data-at]") ?? [])];
+    if (rows.length < 2 || !globalThis.uPlot || this.plots?.length) return;
+    const column = (name) => rows.map((row) => Number(row.dataset[name]));
+    const at = column("at");
+    const cpu = column("cpu");
+    const cores = cpu.map((value, i) => {
+      if (i === 0) return 0;
+      return Math.max(0, (value - cpu[i - 1]) / Math.max(1, at[i] - at[i - 1]));
+    });
+    const seconds = at.map((ms) => ms / 1000);
+    this.plots = [
+      this.plot(this.dataset.cpu, seconds, cores, "--series-1"),
+      this.plot(this.dataset.memory, seconds, column("memory").map((v) => v / MEGA), "--series-2"),
+      this.plot(this.dataset.traffic, seconds, column("traffic").map((v) => v / MEGA), "--series-3"),
+      this.plot(this.dataset.rows, seconds, column("rows"), "--series-4"),
+    ];
+  }
+
+  plot(title, x, y, colour) {
+    const place = document.createElement("figure");
+    const caption = document.createElement("figcaption");
+    caption.textContent = title;
+    place.append(caption);
+    this.append(place);
+    const look = getComputedStyle(this);
+    const axis = { stroke: look.color, grid: { stroke: look.borderColor, width: 1 } };
+    return new uPlot(
+      {
+        width: Math.max(200, place.clientWidth),
+        height: HEIGHT,
+        legend: { show: false },
+        cursor: { y: false },
+        scales: { y: { range: (_, low, high) => [0, Math.max(high, 0.001) * 1.1] } },
+        axes: [{ ...axis }, { ...axis, size: 56 }],
+        series: [
+          {},
+          { stroke: resolved(this, colour), width: 2, points: { show: false } },
+        ],
+      },
+      [x, y],
+      place,
+    );
+  }
+
+  resize() {
+    for (const plot of this.plots ?? []) {
+      const width = plot.root.parentElement?.clientWidth;
+      if (width && Math.abs(width - plot.width) > 4) plot.setSize({ width, height: HEIGHT });
+    }
+  }
+}
+
+/** A colour token as the canvas understands it: tokens say two colours, for light and dark. */
+function resolved(element, token) {
+  const probe = document.createElement("span");
+  probe.className = `series${token}`;
+  element.append(probe);
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+}
+
+customElements.define("run-chart", RunChart);

@@ -1,0 +1,48 @@
+// The stream of a run's page: says when it is interrupted, and gives up after a while.
+
+const MOST_FAILURES = 8;
+const FINAL = new Set([401, 403, 404, 410]);
+
+class RunLive extends HTMLElement {
+  connectedCallback() {
+    this.failures = 0;
+    this.addEventListener("htmx:sse:before:connection", (event) => {
+      if (this.off) event.preventDefault();
+      else if (this.begun) this.say(this.dataset.reconnecting);
+    });
+    this.addEventListener("htmx:sse:after:connection", () => {
+      this.begun = true;
+      this.failures = 0;
+      this.say("");
+    });
+    this.addEventListener("htmx:sse:error", (event) => {
+      this.failures += 1;
+      if (this.failures >= MOST_FAILURES || FINAL.has(event.detail?.status)) this.stop();
+    });
+    this.addEventListener("htmx:sse:close", (event) => {
+      if (event.detail?.reason === "message") this.say("");
+      else if (event.detail?.reason === "ended") this.stop();
+    });
+    // the first request never reached a stream: htmx tells of that as of any request
+    this.addEventListener("htmx:error", () => {
+      if (!this.begun) this.stop();
+    });
+  }
+
+  say(text) {
+    const line = this.querySelector(".run-live-state");
+    if (line.textContent !== text) line.textContent = text;
+  }
+
+  stop() {
+    this.off = true;
+    this.say(this.dataset.off);
+    const link = document.createElement("a");
+    link.href = location.href;
+    link.textContent = this.dataset.refresh;
+    link.className = "button small";
+    this.querySelector(".run-live-state").append(" ", link);
+  }
+}
+
+customElements.define("run-live", RunLive);

@@ -1,0 +1,286 @@
+"""The pages of one run, over HTTP without JavaScript."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fyke.domain.logs.model import NewLogEntry
+from fyke.domain.results.model import AttemptBatch, Header
+from fyke.domain.runs.model import Origin, Outcome
+from fyke.domain.runs.service import StartRequest
+from support.house import House
+from support.pages import Visitor, visitor
+
+TABS = ("", "/log", "/input", "/usage", "/subtasks", "/events", "/export", "/share")
+
+
+async def started(house: House, **options: object) -> str:
+    worker = await house.publish()
+    custom = {"urls": [{"url": "https://a.example/<b>"}], "max_results": 7}
+    body = {"parameters": {"system": options, "custom": custom}}
+    run = await house.services.runs.start(
+        house.owner, StartRequest(worker.id, None, body, "", Origin.WEB)
+    )
+    return run.id
+
+
+async def finished(house: House, rows: list[object], **more: object) -> str:
+    run = await started(house)
+    await house.carry_out(rows, **more)  # type: ignore[arg-type]  # by name
+    return run
+
+
+async def test_every_tab_of_every_kind_of_run_opens(house: House, owner: Visitor) -> None:
+    ended = await finished(house, [{"n": 1, "t": "<script>x</script>"}], log=["a", "b"])
+    failed = await started(house)
+    await house.carry_out([], Outcome.EXIT_CODE, "The Worker exited with code 3", log=["c"])
+    waiting = await started(house)
+    for run in (ended, failed, waiting):
+        for tab in TABS:
+            page = await owner.get(f"/runs/{run}{tab}")
+            assert page.all(f"//code[text()='{run}']"), tab
+            live = page.all("//@*[name()='hx-sse:connect']")
+            assert bool(live) == (run == waiting and tab not in ("/export", "/share")), tab
+
+
+async def test_the_strip_says_each_fact_and_what_can_be_done(house: House, owner: Visitor) -> None:
+    run = await started(house, max_total_charge=2)
+    waiting = await owner.get(f"/runs/{run}")
+    assert "no runner is alive" in waiting.text
+    assert waiting.all(f"//form[@action='/runs/{run}/abort']")
+    assert not waiting.all(f"//form[@action='/runs/{run}/delete']")
+    assert waiting.all(f"//a[contains(@href, '?from_run={run}')]")
+    await owner.post(f"/runs/{run}/abort")
+    over = await owner.get(f"/runs/{run}")
+    assert "Aborted" in over.text and "Aborted on request" not in over.one("//h1").text
+    assert over.all(f"//form[@action='/runs/{run}/rerun']")
+    again = await owner.post(f"/runs/{run}/rerun")
+    assert again.location.startswith("/runs/") and run not in again.location
+    saved = await owner.post(f"/runs/{run}/task", {"title": "Kept"})
+    assert saved.location.startswith("/tasks/")
+    gone = await owner.post(f"/runs/{run}/delete")
+    assert gone.location == "/runs"
+    for tab in TABS:
+        await owner.get(f"/runs/{run}{tab}", status=404)
+
+
+async def test_a_run_with_0_rows_and_a_failed_one_say_why(house: House, owner: Visitor) -> None:
+    empty = await started(house)
+    for lease in await house.begin():
+        line = NewLogEntry(4, lease.attempt.number, "HTTP 403 for https://a.example", 5)
+        await house.results.commit([AttemptBatch(empty, lease.attempt.id, log=[line])])
+        await house.end(lease)
+    page = await owner.get(f"/runs/{empty}")
+    assert "Finished with 0 rows" in page.text
+    assert "The site refused the requests" in page.text
+    assert "HTTP 403 for https://a.example" in page.text
+    failed = await finished(
+        house,
+        [],
+        outcome=Outcome.EXIT_CODE,
+        message="exited with 3",
+        log=[f"l{n}" for n in range(40)],
+    )
+    page = await owner.get(f"/runs/{failed}")
+    assert page.text.index("exited with 3") < page.text.index("Last lines of the log")
+    assert [li.get("id") for li in page.all("//ol[@class='log-lines']/li")] == [
+        f"l-{n}" for n in range(21, 41)
+    ]
+
+
+async def test_rows_can_be_sorted_filtered_chosen_and_shown_in_three_forms(
+    house: House, owner: Visitor
+) -> None:
+    rows = [{"n": n, "name": f"row {n}", "deep": {"x": n}, "last": None} for n in range(1, 121)]
+    run = await finished(house, rows)
+    page = await owner.get(f"/runs/{run}")
+    assert "1 to 50 of 120 rows" in page.text
+    second = await owner.get(f"/runs/{run}?page=3")
+    assert "101 to 120 of 120 rows" in second.text
+    falling = await owner.get(f"/runs/{run}?sort=-n")
+    assert falling.all("//tbody/tr/@id")[0] == "r-120"
+    some = await owner.get(f"/runs/{run}?field=n&op=gt&value=118&col=name")
+    assert some.all("//tbody/tr/@id") == ["r-119", "r-120"]
+    assert [head.text_content().strip() for head in some.all("//thead/tr/th")] == ["#", "name"]
+    pinned = await owner.get(f"/runs/{run}?pin=name")
+    assert pinned.all("//thead/tr/th")[1].get("class") == "pinned"
+    records = await owner.get(f"/runs/{run}?form=record")
+    assert records.all("//article")[0].xpath(".//dt")[0].text == "n"
+    shown = await owner.get(f"/runs/{run}?form=json")
+    assert json.loads(shown.all("//pre")[-1].text)["name"] == "row 50"
+    wrong = await owner.get(f"/runs/{run}?field=n&op=near&value=1", status=422)
+    assert "operators are" in wrong.text
+    assert "No row matches" in (await owner.get(f"/runs/{run}?field=n&op=gt&value=999")).text
+
+
+async def test_a_huge_cell_and_a_wide_row_have_a_page_and_a_way_to_the_whole(
+    house: House, owner: Visitor
+) -> None:
+    text = "x\u00e9" * (5 * 2**20 // 3)
+    wide = {f"column {n}": n for n in range(10_000)}
+    run = await finished(house, [{"big": text, "n": 1}, wide])
+    page = await owner.get(f"/runs/{run}")
+    assert len(page.raw) < 400_000
+    assert page.all("//a[@class='cell-more']")
+    assert len(page.all("//thead/tr/th")) <= 9
+    assert "columns are shown" in page.text
+    everything = await owner.get(f"/runs/{run}?all=1")
+    assert len(everything.all("//thead/tr/th")) == 41
+    row = await owner.get(f"/runs/{run}/rows/1")
+    assert len(row.raw) < 100_000
+    value = await owner.get(f"/runs/{run}/rows/1/value?field=big")
+    assert value.answer.text == text
+    assert value.answer.headers["content-disposition"].startswith("attachment")
+    second = await owner.get(f"/runs/{run}/rows/2")
+    assert "9,800 more are in the file" in second.text
+    whole = await owner.get(f"/runs/{run}/rows/2/value")
+    assert whole.answer.json() == wide
+    for form in ("record", "json"):
+        assert len((await owner.get(f"/runs/{run}?form={form}")).raw) < 400_000
+    for missing in ("/rows/3", "/rows/0", "/rows/x", "/rows/1/value?field=no"):
+        status = 422 if "field" in missing else 404
+        await owner.get(f"/runs/{run}{missing}", status=status)
+
+
+async def test_the_log_shows_its_end_and_leads_anywhere(house: House, owner: Visitor) -> None:
+    run = await finished(house, [{"n": 1}], log=[f"line {n}" for n in range(1, 1201)])
+    page = await owner.get(f"/runs/{run}/log")
+    shown = page.all("//ol[@id='log-lines']/li/@id")
+    assert (len(shown), shown[0], shown[-1]) == (500, "l-701", "l-1200")
+    earlier = page.one("//a[@data-earlier]").get("href")
+    before = await owner.get(earlier)
+    assert before.all("//ol[@id='log-lines']/li/@id")[-1] == "l-700"
+    part = await owner.get(earlier, part=True)
+    assert part.raw.count("<hx-partial") == 2
+    first = await owner.get(f"/runs/{run}/log?after=0")
+    assert first.all("//ol[@id='log-lines']/li/@id")[0] == "l-1"
+    found = await owner.get(f"/runs/{run}/log?search=LINE 99")
+    assert found.all("//ol[@id='log-lines']/li/@id") == [
+        "l-99",
+        *(f"l-{n}" for n in range(990, 1000)),
+    ]
+    named = await owner.get(f"/runs/{run}/log?line=600")
+    assert named.one("//li[contains(@class, 'chosen')]").get("id") == "l-600"
+    nothing = await owner.get(f"/runs/{run}/log?search=nowhere")
+    assert "No line matches" in nothing.text and nothing.value("search") == "nowhere"
+    assert page.all(f"//a[@href='/runs/{run}/log/download']")
+    away = await owner.get(f"/runs/{run}/log/download", status=303)
+    file = await owner.http.get(away.location)
+    assert file.status_code == 200 and file.text.count("\n") == 1200
+
+
+async def test_a_megabyte_of_escapes_in_one_line(house: House, owner: Visitor) -> None:
+    run = await started(house)
+    [lease] = await house.begin()
+    text = "\x1b[31mred \x1b[0m<b>\x1b]8;;javascript:x\x07 https://a.example/ " * 20_000
+    entry = NewLogEntry(2, lease.attempt.number, text, 5)
+    await house.results.commit([AttemptBatch(run, lease.attempt.id, log=[entry])])
+    page = await owner.get(f"/runs/{run}/log")
+    assert len(page.raw) < 200_000
+    assert page.all("//span[contains(@class, 'ansi-red')]")
+    assert "\x1b" not in page.raw and "javascript:" not in page.raw
+    link = page.all("//li//a[starts-with(@href, 'http')]")[0]
+    assert link.get("rel") == "nofollow noopener noreferrer"
+    more = page.one("//a[@class='line-more']").get("href")
+    whole = await owner.get(more)
+    assert whole.text.count("red") >= 20_000
+    file = await owner.get(f"{more}/text")
+    assert file.answer.text == text
+
+
+async def test_an_export_is_asked_for_with_its_limits_and_fetched(
+    house: House, owner: Visitor
+) -> None:
+    rows = [{"b": "=1+1", "a": {"x": 1}, "c": ""}]
+    run = await finished(house, rows, headers=[Header("B", "b", "text"), Header("A", "a", "text")])
+    page = await owner.get(f"/runs/{run}/export")
+    assert len(page.all("//input[@name='format']")) == 8
+    assert "65,536 rows a sheet" in page.text
+    assert page.one("//input[@name='safe']").get("checked") is not None
+    asked = f"/runs/{run}/export/file?format=csv&key=a&key=b&safe=1"
+    away = await owner.get(asked, status=303)
+    assert (await owner.http.get(away.location)).text == 'a,b\r\n"{""x"":1}",\'=1+1\r\n'
+    flat = await owner.get(f"/runs/{run}/export/file?format=json&flatten=1&clean=1", status=303)
+    assert (await owner.http.get(flat.location)).json() == [{"b": "=1+1", "a.x": 1}]
+    wrong = await owner.get(f"/runs/{run}/export/file?format=doc", status=422)
+    assert "format must be one of" in wrong.text
+
+
+async def test_a_share_link_shows_one_run_and_nothing_else(
+    house: House, owner: Visitor, nobody: Visitor
+) -> None:
+    run = await finished(house, [{"secret": "row"}], log=["said"])
+    await owner.post(f"/runs/{run}/share", {"days": "3", "rows": "on"})
+    listed = await owner.get(f"/runs/{run}/share")
+    path = listed.one("//button[contains(@data-copy, '/shared/')]").get("data-copy")
+    path = path[path.index("/shared/") :]
+    seen = await nobody.get(path)
+    assert "row" in seen.text and "The reader" in seen.text
+    assert not seen.all("//a[contains(@href, '/runs') or contains(@href, '/w/')]")
+    assert house.owner.account_name not in seen.text and run not in seen.text
+    hidden = await nobody.get(f"{path}?part=log")
+    assert "said" not in hidden.text
+    [csv, *_] = seen.all("//a[contains(@href, '/files/')]/@href")
+    assert "secret" in (await nobody.http.get(csv)).text
+    revoke = listed.one("//form[contains(@action, '/revoke')]").get("action")
+    await owner.post(revoke)
+    await nobody.get(path, status=404)
+    await nobody.get(path[:-1] + "!", status=404)
+    bad = await owner.post(f"/runs/{run}/share", {"days": "0", "log": "on"}, status=422)
+    assert bad.value("days") == "0" and "days must be 1 to 365" in bad.text
+
+
+async def test_a_shared_log_can_be_read_when_the_link_says_so(
+    house: House, owner: Visitor, nobody: Visitor
+) -> None:
+    run = await finished(house, [], log=[f"said {n}" for n in range(600)])
+    _, token = await house.services.shares.make(house.owner, run, days=1, rows=False, log=True)
+    page = await nobody.get(f"/shared/{token}")
+    assert len(page.all("//ol/li")) == 500
+    earlier = await nobody.get(page.one("//a[contains(@href, 'before=')]").get("href"))
+    assert len(earlier.all("//ol/li")) == 100
+
+
+async def test_subtasks_events_and_input_say_what_was_and_what_came(
+    house: House, owner: Visitor
+) -> None:
+    worker = await house.publish()
+    custom = {"urls": [{"url": "https://a.example"}, {"url": "https://b.example"}]}
+    body = {"parameters": {"system": {}, "custom": custom}}
+    run = await house.services.runs.start(
+        house.owner,
+        StartRequest(worker.id, None, body, "https://hooks.example/told", Origin.API_V2),
+    )
+    await house.carry_out([{"n": 1}])
+    parts = await owner.get(f"/runs/{run.id}/subtasks")
+    assert "2 subtasks" in parts.text and "https://b.example" in parts.text
+    events = await owner.get(f"/runs/{run.id}/events")
+    assert "Begun" in events.text and "https://hooks.example/told" in events.text
+    asked = await owner.get(f"/runs/{run.id}/input")
+    assert json.loads(asked.one("//pre[@id='run-input']").text) == custom
+    usage = await owner.get(f"/runs/{run.id}/usage")
+    assert "too short for a curve" in usage.text and "Sum" in usage.text
+
+
+async def test_another_accounts_run_is_nothing_and_a_viewer_only_looks(
+    house: House, owner: Visitor
+) -> None:
+    run = await finished(house, [{"n": 1}], log=["x"])
+    async with visitor(house, house.other.user_id) as other:
+        for tab in (*TABS, "/live", "/log/1", "/rows/1", "/log/download"):
+            await other.get(f"/runs/{run}{tab}", status=404)
+        for act in ("abort", "rerun", "task", "delete", "share"):
+            await other.post(f"/runs/{run}/{act}", {"days": "1"}, status=404)
+    await owner.get("/runs/nonsense", status=404)
+
+
+@pytest.mark.parametrize(
+    "place", ["/log?after=x&before=-1&level=99&line=9999999999", "?page=-3&form=no"]
+)
+async def test_nonsense_in_an_address_counts_as_nothing(
+    house: House, owner: Visitor, place: str
+) -> None:
+    run = await finished(house, [{"n": 1}], log=["x"])
+    await owner.get(f"/runs/{run}{place}")
