@@ -101,7 +101,7 @@ def fitting(item: dict[str, Any]) -> st.SearchStrategy[Any]:
         "object": st.dictionaries(NAMES, VALUES, max_size=3),
     }
     columns = [p.get("param", "").strip() for p in item.get("param_list", [])]
-    rows = st.lists(st.fixed_dictionaries({}, optional={c: SCALARS for c in columns}), max_size=3)
+    rows = st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(columns, SCALARS)), max_size=3)
     chosen = [o["value"] if isinstance(o, dict) and "value" in o else o
               for o in item.get("options", [])]  # fmt: skip
     choices = (

@@ -33,7 +33,10 @@ from fyke.api.own import overview as own_overview
 from fyke.api.own import run_lists as own_run_lists
 from fyke.api.own import run_page as own_run_page
 from fyke.api.own import runs as own_runs
+from fyke.api.own import reviews as own_reviews
 from fyke.api.own import schedules as own_schedules
+from fyke.api.own import tasks as own_tasks
+from fyke.api.own import uploads as own_uploads
 from fyke.api.own import usage as own_usage
 from fyke.api.own import users as own_users
 from fyke.api.own import versions as own_versions
@@ -207,6 +210,11 @@ def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Ope
             services.tasks, services.runs, services.workers, start_answers
         ).operations(),
         *own_schedules.ScheduleOperations(services.schedules).operations(),
+        *own_tasks.TaskOperations(
+            services.tasks, services.task_board, services.calendar
+        ).operations(),
+        *own_uploads.UploadOperations(services.uploads).operations(),
+        *own_reviews.ReviewOperations(services.reviews).operations(),
         *own_accounts.AccountOperations(
             services.accounts, partial(secret_for, config.master_secret)
         ).operations(),

@@ -65,6 +65,18 @@ POST /api/fyke/workers/{slug}/versions/{version}/deprecate
 POST /api/fyke/workers/{slug}/versions/{version}/restore
 POST /api/fyke/workers/{slug}/versions/{version}/rollback
 POST /api/fyke/workers/{slug}/versions/{version}/withdraw
+PUT /api/fyke/tasks/{slug}
+POST /api/fyke/tasks/{slug}/clone
+POST /api/fyke/tasks/{slug}/schedule/pause
+POST /api/fyke/tasks/{slug}/schedule/resume
+POST /api/fyke/uploads
+POST /api/fyke/uploads/git
+POST /api/fyke/uploads/{id}/again
+POST /api/fyke/uploads/{id}/publish
+DELETE /api/fyke/uploads/{id}
+POST /api/fyke/workers/{slug}/share
+POST /api/fyke/workers/{slug}/unshare
+DELETE /api/fyke/workers/{slug}/submissions/waiting
 PUT /api/fyke/tasks/{slug}/schedule
 DELETE /api/fyke/tasks/{slug}/schedule
 DELETE /api/fyke/runs/{slug}
@@ -106,6 +118,10 @@ DELETE /api/fyke/keys/{id}
 GET /api/fyke/sessions
 DELETE /api/fyke/sessions
 DELETE /api/fyke/sessions/{id}
+GET /api/fyke/submissions
+POST /api/fyke/submissions/{id}/approve
+POST /api/fyke/submissions/{id}/return
+POST /api/fyke/submissions/{id}/sample
 GET /api/fyke/users
 POST /api/fyke/users
 POST /api/fyke/users/{name}/disable
@@ -126,6 +142,7 @@ LISTED: dict[str, frozenset[Scope]] = {
     **dict.fromkeys(_RUNNING.strip().splitlines(), _RUN),
     **dict.fromkeys(_WRITING.strip().splitlines(), _WRITE),
     **dict.fromkeys(_MANAGING.strip().splitlines(), _ADMIN),
+    "POST /api/fyke/uploads/{id}/test": _RUN | _WRITE,
     "POST /api/fyke/runs/bulk": _RUN | _WRITE,  # aborts, repeats and deletes
 }
 

@@ -32,6 +32,8 @@ from fyke.console.pages import (
     usage,
     users,
     welcome,
+    worker_api,
+    worker_input,
     worker_settings,
     worker_tabs,
     worker_versions,
@@ -119,6 +121,12 @@ def _worker_pages(services: Services) -> list[Page]:
     """All tabs of one worker."""
     frames = WorkerFrames(services.catalog)
     return [
+        *worker_input.WorkerInputPages(
+            frames, services.forms, services.runs, services.tasks
+        ).pages(),
+        *worker_api.WorkerApiPages(
+            frames, services.forms, services.profiles, services.accounts
+        ).pages(),
         *worker_tabs.WorkerTabPages(
             frames,
             services.workers,

@@ -25,7 +25,7 @@ def unquoted(text: str) -> str:
     return unquote(text, errors="surrogatepass")
 
 
-def cell_name(row: int, column: str, suffix: str = "") -> str:
+def cell_name(row: int | str, column: str, suffix: str = "") -> str:
     """Return the suffix of a cell: row and column, the column quoted so that no dot is left."""
     return f"{row}.{quoted(column)}" + (f":{suffix}" if suffix else "")
 

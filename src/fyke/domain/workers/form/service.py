@@ -21,7 +21,7 @@ from fyke.domain.runs.transitions import Rules
 from fyke.domain.tasks.access import own_task
 from fyke.domain.workers.form.describe import describe
 from fyke.domain.workers.form.importing import Choice, Imported, import_file
-from fyke.domain.workers.form.model import Form, dump
+from fyke.domain.workers.form.model import Form, Kind, dump
 from fyke.domain.workers.form.normalise import Normalised, Raw, normalise, start_value
 from fyke.domain.workers.form.quote import Plan, Quote, plan, quote
 from fyke.domain.workers.lookup import find_version, find_worker, owns
@@ -197,13 +197,17 @@ class RunForms:
 
     async def import_file(
         self, view: FormView, field: str, name: str, data: bytes, choice: Choice
-    ) -> Imported:
-        """A file as the value of a list. Raises ``InvalidRequest``, ``InvalidFields``."""
-        found = view.form.fields.get(field)
+    ) -> tuple[str, Imported]:
+        """The name of the field, and a file as its value; without a name the form's only list.
+
+        Raises ``InvalidRequest``, ``InvalidFields``.
+        """
+        lists = [each for each in view.form.fields.values() if each.kind in (Kind.LIST, Kind.TABLE)]
+        found = lists[0] if not field and len(lists) == 1 else view.form.fields.get(field)
         if found is None:
-            known = ", ".join(view.form.fields)[:300]
-            raise InvalidRequest(f'field: the form has no field "{field[:80]}"; it has: {known}')
-        return await asyncio.to_thread(import_file, found, name, data, choice)
+            known = ", ".join(each.name for each in lists)[:300] or "none"
+            raise InvalidRequest(f'field: name a list of the form, not "{field[:80]}": {known}')
+        return found.name, await asyncio.to_thread(import_file, found, name, data, choice)
 
     async def _read(self, work: Callable[[Transaction], T]) -> T:
         return await self._storage.read(work)

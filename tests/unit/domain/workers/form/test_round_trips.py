@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.form_schemas import TEXTS, trials
 
 from fyke.domain.runs.request import parts
 from fyke.domain.workers.form.describe import describe
@@ -26,6 +25,7 @@ from fyke.domain.workers.form.pairs import sort
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import validate_input
 from fyke.errors import InvalidRequest
+from support.form_schemas import TEXTS, trials
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 a_share = settings(max_examples=60, deadline=None, suppress_health_check=_SLOW)

@@ -1,0 +1,130 @@
+"""The API of a worker: programs that start it with this very input, and where else to ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
+from fyke.console.pages.worker_input import FORM_BYTES
+from fyke.console.runform import wish as wishes
+from fyke.console.runform.wish import Wish
+from fyke.console.view import View
+from fyke.domain.accounts.model import Role
+from fyke.domain.accounts.profiles import Profiles
+from fyke.domain.accounts.service import Accounts
+from fyke.domain.workers.form.model import pretty
+from fyke.domain.workers.form.normalise import Given, JsonText, Raw
+from fyke.domain.workers.form.service import Checked, FormView, RunForms
+from fyke.errors import Forbidden, UnknownVersion, VersionUnavailable
+from fyke.snippets.render import IDS, KEY, LANGUAGES, MAX_INLINE, Start, body_text, snippet
+
+_BASE = "/w/{owner}/{name}/api"
+_TEMPLATE = "workers/api.html"
+_GONE = (VersionUnavailable, UnknownVersion)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerApiPages:
+    frames: WorkerFrames
+    forms: RunForms
+    profiles: Profiles
+    accounts: Accounts
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", _BASE, self.show),
+            Page("POST", _BASE, self.follow, form_bytes=FORM_BYTES),
+        ]
+
+    async def show(self, view: View) -> Response:
+        """The programs for the input that the form begins with."""
+        frame = await self.frames.of(view, "/api")
+        try:
+            begun = await self.forms.begin(
+                view.caller,
+                frame.worker.id,
+                from_run=view.query.get("from_run", ""),
+                task=view.query.get("task", ""),
+            )
+        except _GONE as error:
+            return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
+        language = await self._language(view, view.query.get("language", ""))
+        given = Given(begun.value.input)
+        return await self._page(view, frame, given, language, begun.version, begun.callback_url)
+
+    async def follow(self, view: View) -> Response:
+        """The programs for the input of the form, or for the one that is typed here."""
+        wish = wishes.read(view.form)
+        frame = await self.frames.of(view, "/api")
+        wanted = wish.subject if wish.act == "language" else view.form.get("language")
+        language = await self._language(view, wanted)
+        raw = _whole(wish) if view.form.get("whole") else wish.raw
+        return await self._page(view, frame, raw, language, wish.version, wish.callback_url)
+
+    async def _language(self, view: View, wanted: str) -> str:
+        """The language that is wanted, which is kept for the user, or the one that was."""
+        kept = (await self.profiles.preferences(view.caller)).snippets
+        if wanted in IDS and wanted != kept:
+            await self.profiles.prefer(view.caller, snippets=wanted)
+        return wanted if wanted in IDS else kept or IDS[0]
+
+    async def _page(
+        self,
+        view: View,
+        frame: WorkerFrame,
+        raw: Raw,
+        language: str,
+        version: str,
+        callback_url: str,
+    ) -> Response:
+        try:
+            form = await self.forms.open(view.caller, frame.worker.id, version)
+        except _GONE as error:
+            return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
+        checked = await self.forms.check(view.caller, form, raw)
+        start = _start(view, form, checked, version, callback_url)
+        body = body_text(start)
+        typed = raw.text if isinstance(raw, JsonText) else pretty(checked.value.input)
+        return view.page_or_part(
+            _TEMPLATE,
+            "snippet",
+            frame=frame,
+            worker=frame.worker,
+            unavailable="",
+            languages=LANGUAGES,
+            language=language,
+            program=snippet(language, start),
+            long_body=len(body) > MAX_INLINE,
+            body=body,
+            errors=[error.message for error in checked.value.errors],
+            input_text=typed,
+            version=version,
+            callback_url=callback_url,
+            key_variable=KEY,
+            path=start.path,
+            origin=view.visit.origin,
+            has_keys=await self._has_keys(view),
+        )
+
+    async def _has_keys(self, view: View) -> bool:
+        """Whether there is a key to use; whoever may not see them is not asked to make one."""
+        if view.caller.role is Role.VIEWER:
+            return True
+        try:
+            return bool(await self.accounts.list_keys(view.caller))
+        except Forbidden:
+            return True
+
+
+def _whole(wish: Wish) -> Raw:
+    return JsonText(wish.json_text.replace("\r\n", "\n"))
+
+
+def _start(view: View, form: FormView, checked: Checked, version: str, callback_url: str) -> Start:
+    worker = form.worker
+    return Start(
+        view.visit.origin, worker.owner, worker.name, checked.value.input, version, callback_url
+    )

@@ -1,0 +1,240 @@
+"""The input of a worker: its form, the same as JSON, and what can be done with it.
+
+Every button sends the whole form to one address and says in ``do`` what it is for, so that nothing
+that was typed is lost, with JavaScript or without.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
+from fyke.console.runform import wish as wishes
+from fyke.console.runform.asking import Asked, Reply, page_again
+from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW
+from fyke.console.runform.work import Work, work_of
+from fyke.console.texts import gettext as _
+from fyke.console.texts import ngettext
+from fyke.console.view import View
+from fyke.domain.runs.model import Origin
+from fyke.domain.runs.service import Runs, StartRequest
+from fyke.domain.tasks.service import Tasks
+from fyke.domain.workers.form.importing import Choice
+from fyke.domain.workers.form.jsonview import BadJson, read_json
+from fyke.domain.workers.form.model import FieldError, pretty
+from fyke.domain.workers.form.normalise import Given
+from fyke.domain.workers.form.service import Beginning, Checked, FormView, RunForms
+from fyke.errors import FykeError, InvalidRequest, NotFound, UnknownVersion, VersionUnavailable
+
+FORM_BYTES = 16 * 2**20
+_TEMPLATE = "workers/input.html"
+_BASE = "/w/{owner}/{name}"
+_GONE = (VersionUnavailable, UnknownVersion)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInputPages:
+    frames: WorkerFrames
+    forms: RunForms
+    runs: Runs
+    tasks: Tasks
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", _BASE, self.show),
+            Page("POST", _BASE, self.act, form_bytes=FORM_BYTES),
+            Page("POST", f"{_BASE}/outlook", self.outlook, form_bytes=FORM_BYTES, part=True),
+            Page("POST", f"{_BASE}/format", self.format, form_bytes=FORM_BYTES, part=True),
+        ]
+
+    async def show(self, view: View) -> Response:
+        """The form with what it begins with: an input of before, the user's own, the defaults."""
+        frame = await self.frames.of(view, "")
+        try:
+            begun = await self.forms.begin(
+                view.caller,
+                frame.worker.id,
+                from_run=view.query.get("from_run", ""),
+                task=view.query.get("task", ""),
+            )
+            number = view.query.get("version", begun.version)
+            form = await self.forms.open(view.caller, frame.worker.id, number)
+        except _GONE as error:
+            return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
+        checked = await self.forms.check(view.caller, form, Given(begun.value.input))
+        work = work_of(
+            form.form,
+            checked.value,
+            form.version.defaults,
+            JSON_VIEW if view.query.get("view") == JSON_VIEW else FORM_VIEW,
+            errors=() if begun.source == "schema" else checked.value.errors,
+        )
+        work.version = number if number in form.numbers else ""
+        work.callback_url = begun.callback_url
+        work.source = _source(begun)
+        work.has_default = begun.source == "saved"
+        work.task_title = begun.title
+        return await self._page(view, frame, form, work, checked)
+
+    async def act(self, view: View) -> Response:
+        """What the pressed button asks for."""
+        wish = wishes.read(view.form)
+        frame = await self.frames.of(view, "")
+        if wish.act == "forget":
+            return await self._forget_default(view, frame)
+        try:
+            form = await self.forms.open(view.caller, frame.worker.id, wish.version)
+        except _GONE:  # meanwhile; the input is kept for the newest one
+            form = await self.forms.open(view.caller, frame.worker.id)
+        checked = await self.forms.check(view.caller, form, wish.raw)
+        reply = await self._do(view, Asked(frame, form, wish, checked))
+        if isinstance(reply, Response):
+            return reply
+        work = page_again(reply)
+        status = 422 if work.focus else 200
+        return await self._page(view, frame, form, work, reply.asked.checked, status=status)
+
+    async def _do(self, view: View, asked: Asked) -> Response | Reply:
+        act = asked.wish.act
+        if act == "default":
+            await self.forms.save_default(view.caller, asked.frame.worker.id, asked.checked.value)
+            text = _("This form begins with these values from now on.")
+            return Reply(asked, notice=text)
+        if act == "import":
+            return await self._import(view, asked)
+        if act in (FORM_VIEW, JSON_VIEW, "rows"):
+            return _switched(asked)
+        if asked.checked.value.errors:
+            return Reply(asked, refused=True)
+        return await (self._save_task if act == "task" else self._start)(view, asked)
+
+    async def _start(self, view: View, asked: Asked) -> Response | Reply:
+        request = StartRequest(
+            worker_ref=asked.frame.worker.id,
+            version=asked.wish.version or None,
+            input=asked.checked.value.input,
+            callback_url=asked.wish.callback_url,
+            origin=Origin.WEB,
+        )
+        try:
+            run = await self.runs.start(view.caller, request)
+        except FykeError as error:
+            return Reply(asked, problem=error.message)
+        return view.go(f"/runs/{run.id}")
+
+    async def _save_task(self, view: View, asked: Asked) -> Response | Reply:
+        wish, worker = asked.wish, asked.frame.worker
+        try:
+            task = await self.tasks.create(
+                view.caller, worker.id, wish.title, asked.checked.value.input, wish.version or None
+            )
+        except InvalidRequest as error:
+            return Reply(asked, task_fault=error.message)
+        there = "/tasks" in view.around.pages
+        address = f"/tasks/{task.id}" if there else f"{asked.frame.base}?task={task.id}"
+        return view.go(address, _("The task was saved."))
+
+    async def _forget_default(self, view: View, frame: WorkerFrame) -> Response:
+        try:
+            await self.forms.forget_default(view.caller, frame.worker.id)
+        except NotFound:
+            return view.go(frame.base)
+        return view.go(frame.base, _("The form begins with the worker's own values again."))
+
+    async def _import(self, view: View, asked: Asked) -> Reply:
+        """Add the entries of a file to those that the list has."""
+        wish, form = asked.wish, asked.form
+        names = list(form.form.fields)
+        place = f"x{names.index(wish.subject)}" if wish.subject in names else ""
+        upload = view.form.files.get(f"file:{place}")
+        if upload is None or not upload.filename:
+            return Reply(asked, more=(_about(wish.subject, _("Choose a file first.")),))
+        choice = Choice(column=view.form.get(f"column:{place}"))
+        data = await upload.read()
+        try:
+            name, found = await self.forms.import_file(
+                form, wish.subject, upload.filename, data, choice
+            )
+        except InvalidRequest as error:
+            return Reply(asked, more=(_about(wish.subject, error.message),))
+        before = asked.checked.value.custom.get(name)
+        listed = [*(before if isinstance(before, list) else []), *found.value]
+        custom = {**asked.checked.value.custom, name: listed}
+        again = await self.forms.check(
+            view.caller, form, Given(replace(asked.checked.value, custom=custom).input)
+        )
+        count = len(found.value)
+        notice = ngettext("%(num)s entry was added.", "%(num)s entries were added.", count)
+        return Reply(
+            replace(asked, checked=again),
+            afresh=True,
+            notice=notice % {"num": count},
+            more=found.errors,
+        )
+
+    async def _page(
+        self,
+        view: View,
+        frame: WorkerFrame,
+        form: FormView,
+        work: Work,
+        checked: Checked,
+        *,
+        status: int = 200,
+    ) -> Response:
+        return view.page_or_part(
+            _TEMPLATE,
+            "work",
+            status=status,
+            frame=frame,
+            worker=frame.worker,
+            form=form.form,
+            work=work,
+            versions=form.numbers,
+            outlook=checked.outlook,
+            faults=len(checked.value.errors),
+            recent=await self.forms.recent(view.caller, frame.worker.id),
+            unavailable="",
+        )
+
+    async def outlook(self, view: View) -> Response:
+        """What starting would mean, while somebody types."""
+        wish = wishes.read(view.form)
+        ref = f"{view.param('owner')}/{view.param('name')}"
+        form = await self.forms.open(view.caller, ref, wish.version)
+        checked = await self.forms.check(view.caller, form, wish.raw)
+        faults = len(checked.value.errors)
+        return view.part("workers/outlook.html", "outlook", outlook=checked.outlook, faults=faults)
+
+    async def format(self, view: View) -> Response:
+        """JSON that was typed, indented; or what is wrong with it. Digits stay as they are."""
+        try:
+            answer = {"text": pretty(read_json(view.form.get("text"))), "fault": ""}
+        except BadJson as bad:
+            answer = {"text": "", "fault": str(bad)}
+        return Response(json.dumps(answer), media_type="application/json")
+
+
+def _switched(asked: Asked) -> Reply:
+    """The other view of the same value, or more room in a table."""
+    wish = asked.wish
+    if wish.act == "rows" and not wish.pasted:
+        field = asked.form.form.fields.get(wish.subject)
+        return Reply(replace(asked, wish=wish.with_rows(field)) if field else asked)
+    return Reply(asked, afresh=True)
+
+
+def _about(name: str, fault: str) -> FieldError:
+    return FieldError(f"custom.{name}", fault)
+
+
+def _source(begun: Beginning) -> str:
+    if begun.source == "run":
+        return _("The input of an earlier run")
+    if begun.source == "task":
+        return _("The input of the task %(title)s") % {"title": begun.title}
+    return _("Your own default") if begun.source == "saved" else ""

@@ -1,0 +1,209 @@
+"""Every control of a form with all that its template needs: names, ids, texts, choices, faults."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fyke.domain.workers.form import dates
+from fyke.domain.workers.form.choices import token_of, value_of
+from fyke.domain.workers.form.codec import JSON, PASTE, WAS
+from fyke.domain.workers.form.controls import AMOUNT, KEY, ORDER, UNIT, Posted, first
+from fyke.domain.workers.form.model import CHOICES, MANY, Field, FieldError, Form, Kind
+from fyke.domain.workers.form.pairs import SYSTEM, Sent, control
+from fyke.domain.workers.form.rows import cell_name, rows_of
+from fyke.domain.workers.form.system import FIELDS
+
+BLANK_ROWS = 3  # of a table that has none
+SEARCHED_FROM = 13  # options; a shorter select is easier to use than a search
+
+_TEMPLATE_ROW = "__row__"  # stands for the number of a row that is added in the browser
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One option of a control."""
+
+    token: str
+    label: str
+    chosen: bool
+    declared: bool = True
+
+
+@dataclass(slots=True)
+class Control:
+    """One field as it stands on the page. ``mode`` is its kind, or ``json`` when its value can only
+    be shown so; ``name`` is that of its main control, ``id`` what labels and faults point at;
+    ``extra`` has name and text of each further control by its suffix, ``cells`` the id of each cell
+    by the number and the column that faults name.
+    """
+
+    field: Field
+    id: str
+    name: str
+    mode: str
+    text: str = ""
+    extra: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    choices: list[Choice] = dataclasses.field(default_factory=list)
+    rows: list[list[Control]] = dataclasses.field(default_factory=list)
+    blank: list[Control] = dataclasses.field(default_factory=list)
+    faults: list[str] = dataclasses.field(default_factory=list)
+    cells: dict[tuple[int, str], str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def searched(self) -> bool:
+        """Whether a select is so long that it is typed into."""
+        return len(self.field.options) >= SEARCHED_FROM
+
+    @property
+    def chosen_label(self) -> str:
+        """What a typed select shows: the label when it is nobody else's."""
+        for choice in self.choices:
+            if choice.chosen:
+                labels = [each.label for each in self.choices]
+                return choice.label if labels.count(choice.label) == 1 else choice.token
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A section of the form; ``open`` when there is something to mend in it."""
+
+    caption: str
+    description: str
+    controls: list[Control]
+    open: bool
+
+
+Faults = Mapping[str, list[FieldError]]
+
+
+def groups(form: Form, sent: Sent, errors: Iterable[FieldError]) -> list[Group]:
+    """The sections with their controls as ``sent`` fills them."""
+    faults = by_path(errors)
+    ids = {name: f"x{number}" for number, name in enumerate(form.fields)}
+    found = []
+    for section in form.sections:
+        controls = [
+            _control(each, ids[each.name], control(each.name), sent.custom.get(each.name, {}),
+                     faults.get(f"custom.{each.name}", []))
+            for each in section.fields
+        ]  # fmt: skip
+        wrong = any(f"custom.{each.name}" in faults for each in section.fields)
+        found.append(Group(section.caption, section.description, controls, wrong))
+    return found
+
+
+def options(sent: Sent, errors: Iterable[FieldError]) -> list[Control]:
+    """The run options."""
+    faults = by_path(errors)
+    return [
+        _control(
+            each,
+            f"s{number}",
+            control(name, part=SYSTEM),
+            sent.system.get(name, {}),
+            faults.get(f"system.{name}", []),
+        )
+        for number, (name, each) in enumerate(FIELDS.items())
+    ]
+
+
+def by_path(errors: Iterable[FieldError]) -> dict[str, list[FieldError]]:
+    found: dict[str, list[FieldError]] = {}
+    for error in errors:
+        found.setdefault(error.path, []).append(error)
+    return found
+
+
+def ids_of(form: Form) -> dict[str, str]:
+    """The id of the control that each path of an error leads to."""
+    custom = {f"custom.{name}": f"x{number}" for number, name in enumerate(form.fields)}
+    system = {f"system.{name}": f"s{number}" for number, name in enumerate(FIELDS)}
+    return custom | system
+
+
+def _control(
+    field: Field, id: str, name: str, posted: Posted, errors: Iterable[FieldError]
+) -> Control:
+    posted = {suffix: [t.replace("\r\n", "\n") for t in texts] for suffix, texts in posted.items()}
+    made = Control(field, id, name, field.kind.value, text=first(posted))
+    errors = list(errors)
+    made.faults = [error.message for error in errors if not error.row]
+    if JSON in posted:
+        made.mode, made.text = "json", first(posted, JSON)
+        made.extra[JSON] = (f"{name}:{JSON}", "")
+        return made
+    if WAS in posted:
+        made.extra[WAS] = (f"{name}:{WAS}", first(posted, WAS))
+    for suffix in _helpers(field):
+        made.extra[suffix] = (f"{name}:{suffix}", first(posted, suffix))
+    if field.kind is Kind.LIST and KEY not in posted:
+        made.extra[KEY] = (f"{name}:{KEY}", field.item_key)
+    if field.kind in CHOICES:
+        made.choices = _choices(field, posted)
+    if field.kind is Kind.TABLE:
+        _fill_rows(made, posted, errors)
+    return made
+
+
+def _helpers(field: Field) -> tuple[str, ...]:
+    if field.kind in MANY:
+        return (ORDER,)
+    if field.kind is Kind.LIST:
+        return (KEY,)
+    if field.kind is Kind.TABLE:
+        return (PASTE,)
+    return (AMOUNT, UNIT) if field.date and field.date.relative else ()
+
+
+def _choices(field: Field, posted: Posted) -> list[Choice]:
+    ticked = [text for text in posted.get("", []) if text]
+    found = [Choice(option.token, option.label, option.token in ticked) for option in field.options]
+    known = {option.token for option in field.options}
+    for token in ticked:
+        if token not in known:
+            known.add(token)
+            found.append(Choice(token, _words(token), True, declared=False))
+    return found
+
+
+def _words(token: str) -> str:
+    value = value_of(token)
+    return value if isinstance(value, str) else token_of(value)
+
+
+def _fill_rows(made: Control, posted: Posted, errors: list[FieldError]) -> None:
+    field = made.field
+    rows = rows_of(field, posted)
+    shown = rows + [{}] * (1 if rows else BLANK_ROWS)
+    number = 0  # of the rows that say something: those that errors count
+    for index, cells in enumerate(shown):
+        said = any(any(texts) for cell in cells.values() for texts in cell.values())
+        number += said
+        wrong = [error for error in errors if said and error.row == number]
+        made.rows.append(_row(made, str(index), cells, wrong))
+        if said:
+            for cell in made.rows[-1]:
+                made.cells[number, cell.field.name] = cell.id
+    made.blank = _row(made, _TEMPLATE_ROW, {}, [])
+
+
+def _row(
+    made: Control, index: str, cells: Mapping[str, Posted], errors: list[FieldError]
+) -> list[Control]:
+    return [
+        _control(
+            column,
+            f"{made.id}-{index}-{place}",
+            f"{made.name}:{cell_name(index, column.name)}",
+            cells.get(column.name, {}),
+            # within the row the column is known, and its fault stands under its cell
+            [FieldError("", error.message) for error in errors if error.column == column.name],
+        )
+        for place, column in enumerate(made.field.columns)
+    ]
+
+
+UNITS = dates.UNITS

@@ -1,0 +1,110 @@
+"""The form of a worker at one moment: everything that its template shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fyke.console import formats
+from fyke.console.runform.controls import Control, Group, groups, ids_of, options
+from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW
+from fyke.console.texts import gettext as _
+from fyke.domain.runs.model import RunLimits
+from fyke.domain.runs.request import read_input
+from fyke.domain.workers.form.model import FieldError, Form, pretty
+from fyke.domain.workers.form.normalise import Normalised
+from fyke.domain.workers.form.pairs import Sent, shown
+from fyke.domain.workers.model import SystemDefaults
+from fyke.errors import InvalidRequest
+
+
+@dataclass(slots=True)
+class Work:
+    """``errors``: the id of a control, or ``""``, and the sentence. ``focus``: whether they are the
+    answer to what somebody did, and so take the focus.
+    """
+
+    view: str
+    groups: list[Group] = field(default_factory=list)
+    options: list[Control] = field(default_factory=list)
+    errors: list[tuple[str, str]] = field(default_factory=list)
+    rest: str = ""
+    system_rest: str = ""
+    json_text: str = ""
+    json_wrong: bool = False
+    version: str = ""
+    callback_url: str = ""
+    callback_fault: str = ""
+    task_title: str = ""
+    task_fault: str = ""
+    has_default: bool = False
+    source: str = ""
+    notice: str = ""
+    problem: str = ""
+    focus: bool = False
+    options_open: bool = False
+    options_line: str = ""
+
+
+def work_of(
+    form: Form,
+    value: Normalised,
+    defaults: SystemDefaults,
+    view: str = FORM_VIEW,
+    *,
+    sent: Sent | None = None,
+    json_text: str = "",
+    errors: Iterable[FieldError] = (),
+) -> Work:
+    """The page's form for an input. ``sent`` and ``json_text`` are what was typed, and are shown as
+    they are; without them the input is shown.
+    """
+    errors = list(errors)
+    seen = sent or shown(form, value.custom, value.system)
+    made = Work(JSON_VIEW if form.broken else view)
+    made.options = options(seen, errors)
+    made.system_rest = seen.system_rest
+    made.options_open = any(error.path.startswith("system.") for error in errors)
+    made.options_line = _options_line(value.system, defaults)
+    if made.view == JSON_VIEW:
+        made.json_text = json_text or pretty(value.custom)
+        made.json_wrong = any(not error.path.startswith("system.") for error in errors)
+    else:
+        made.groups = groups(form, seen, errors)
+        made.rest = seen.custom_rest
+    cells = {c.field.name: c.cells for group in made.groups for c in group.controls}
+    made.errors = [_linked(form, made.view, error, cells) for error in errors]
+    return made
+
+
+def _linked(
+    form: Form, view: str, error: FieldError, cells: dict[str, dict[tuple[int, str], str]]
+) -> tuple[str, str]:
+    """The id of what an error is about, and the error."""
+    if view == JSON_VIEW and not error.path.startswith("system."):
+        place = _("Line %(line)s: ") % {"line": error.line} if error.line else ""
+        known = error.message.startswith(("the JSON is not valid", "line "))
+        return "json", error.message if known else place + error.message
+    name = error.path.removeprefix("custom.")
+    target = cells.get(name, {}).get((error.row, error.column), "")
+    return target or ids_of(form).get(error.path, ""), error.message
+
+
+def _options_line(system: dict[str, Any], defaults: SystemDefaults) -> str:
+    """The run options in one line, for while they are closed."""
+    try:
+        wanted = read_input({"parameters": {"system": system, "custom": {}}}, defaults)
+    except InvalidRequest:
+        return _("something here needs another look")
+    return " · ".join(_words(wanted.limits, wanted.region))
+
+
+def _words(limits: RunLimits, region: str) -> Iterable[str]:
+    yield _("%(size)s MB") % {"size": limits.memory_mb}
+    yield formats.duration(limits.timeout_s * 1000)
+    if limits.max_charge_micros:
+        yield _("at most %(price)s") % {"price": formats.money(limits.max_charge_micros)}
+    if limits.max_traffic_bytes:
+        yield _("at most %(size)s") % {"size": formats.size(limits.max_traffic_bytes)}
+    yield region or _("any region")

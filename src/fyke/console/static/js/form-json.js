@@ -1,0 +1,115 @@
+// JSON fields in an editor that numbers lines and marks faults. It is fetched when somebody comes to a
+// field, and the textarea below it stays what is sent; without the editor the textarea is used.
+
+const vendor = new URL("../vendor/ace/", import.meta.url).href;
+let loading;
+
+function load() {
+  loading ??= new Promise((resolve, reject) => {
+    for (const sheet of ["ace.css", "github_light_default.css", "github_dark.css"]) {
+      const link = document.createElement("link");
+      link.rel = "stylesheet";
+      link.href = vendor + sheet;
+      document.head.append(link);
+    }
+    const script = document.createElement("script");
+    script.src = `${vendor}ace.js`;
+    script.onload = () => resolve(window.ace);
+    script.onerror = reject;
+    document.head.append(script);
+  }).then((ace) => {
+    ace.config.set("useStrictCSP", true);
+    for (const name of ["basePath", "modePath", "themePath", "workerPath"]) ace.config.set(name, vendor);
+    ace.config.set("loadWorkerFromBlob", false);
+    return ace;
+  });
+  return loading;
+}
+
+function dark() {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+class FormJson extends HTMLElement {
+  connectedCallback() {
+    if (this.area) return;
+    this.area = this.querySelector("textarea");
+    this.bar();
+    const start = () => this.edit().catch(() => {}); // then the textarea is all there is
+    if ("tall" in this.dataset) requestIdleCallback?.(start) ?? setTimeout(start, 200);
+    else this.area.addEventListener("focus", start, { once: true });
+  }
+
+  disconnectedCallback() {
+    this.editor?.destroy();
+  }
+
+  bar() {
+    const bar = document.createElement("div");
+    bar.className = "row small";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "button small";
+    button.textContent = this.closest("form").dataset.format ?? "Format";
+    button.addEventListener("click", () => this.format());
+    this.said = document.createElement("span");
+    this.said.setAttribute("role", "status");
+    bar.append(button, this.said);
+    this.append(bar);
+  }
+
+  /** The server formats, because a browser would round long numbers. */
+  async format() {
+    const form = this.closest("form");
+    const body = new URLSearchParams({ text: this.area.value });
+    const answer = await fetch(`${form.getAttribute("action")}/format`, { method: "POST", body });
+    if (!answer.ok) return;
+    const { text, fault } = await answer.json();
+    this.said.textContent = fault || "✓";
+    this.said.className = fault ? "bad-text" : "good-text";
+    if (!fault) this.put(text);
+  }
+
+  put(text) {
+    this.area.value = text;
+    this.editor?.setValue(text, -1);
+    this.area.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  async edit() {
+    const focused = document.activeElement === this.area;
+    const ace = await load();
+    if (!this.isConnected || this.editor) return;
+    const box = document.createElement("div");
+    box.className = "json-editor";
+    this.area.before(box);
+    const editor = ace.edit(box, {
+      mode: "ace/mode/json",
+      theme: dark() ? "ace/theme/github_dark" : "ace/theme/github_light_default",
+      minLines: "tall" in this.dataset ? 16 : 6,
+      maxLines: 40,
+      tabSize: 2,
+      useSoftTabs: true,
+      showPrintMargin: false,
+      fontSize: "0.85rem",
+      useWorker: true,
+      enableKeyboardAccessibility: true,
+    });
+    this.editor = editor;
+    editor.commands.bindKeys({ Tab: null, "Shift-Tab": null }); // Tab leaves, as everywhere
+    editor.setValue(this.area.value, -1);
+    const input = editor.textInput.getElement();
+    const label = document.querySelector(`label[for="${this.area.id}"]`);
+    input.setAttribute("aria-label", (label?.textContent ?? "JSON").trim());
+    editor.session.on("change", () => {
+      this.area.value = editor.getValue();
+      this.area.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    this.area.addEventListener("focus", () => editor.focus());
+    this.area.classList.add("behind");
+    this.area.tabIndex = -1;
+    if (focused) editor.focus();
+  }
+}
+customElements.define("form-json", FormJson);

@@ -1,0 +1,212 @@
+// The run form: lists and tables as rows, choices in their order, JSON in an editor, Ctrl+Enter.
+// Every control works by itself; these elements only make it easier to fill.
+
+import "./form-json.js";
+import "./form-rows.js";
+import { announce } from "./app.js";
+
+const MOST_LINES = 200; // a longer list stays text, which is faster to work with
+
+/** Tell the form that something was changed by us and not by typing. */
+export function changed(element) {
+  element.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+/** A list: one input a line over a textarea, which stays what is sent. */
+class FormList extends HTMLElement {
+  connectedCallback() {
+    this.area = this.querySelector("textarea");
+    this.lines = this.querySelector(".lines");
+    this.toggle = this.querySelector("[data-toggle]");
+    this.words = [this.toggle.textContent, this.toggle.dataset.other];
+    this.querySelector("[data-add]").addEventListener("click", () => this.add(""));
+    this.toggle.addEventListener("click", () => this.show(this.lines.hidden));
+    this.lines.addEventListener("input", () => this.write());
+    this.lines.addEventListener("keydown", (event) => this.key(event));
+    this.lines.addEventListener("paste", (event) => this.paste(event));
+    this.lines.addEventListener("click", (event) => this.drop(event));
+    const count = this.area.value.split("\n").length;
+    this.show(count <= MOST_LINES && !this.area.matches("[aria-invalid]"));
+  }
+
+  show(asLines) {
+    if (asLines && this.area.value.split("\n").length > MOST_LINES) {
+      asLines = false;
+      announce(this.words[0]);
+    }
+    this.lines.hidden = !asLines;
+    this.area.hidden = asLines;
+    this.toggle.textContent = this.words[asLines ? 0 : 1];
+    this.querySelector("[data-add]").hidden = !asLines;
+    if (asLines) this.draw();
+  }
+
+  draw() {
+    const texts = this.area.value.split("\n").filter((text) => text !== "");
+    this.lines.replaceChildren(...(texts.length ? texts : [""]).map((text) => this.line(text)));
+    this.name();
+  }
+
+  line(text) {
+    const row = document.createElement("div");
+    row.className = "line";
+    const input = document.createElement("input");
+    input.value = text;
+    input.autocomplete = "off";
+    input.spellcheck = false;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "button small plain icon-only";
+    button.dataset.drop = "";
+    button.textContent = "×";
+    row.append(input, button);
+    return row;
+  }
+
+  name() {
+    this.inputs().forEach((input, index) => {
+      input.setAttribute("aria-label", `${this.dataset.line} ${index + 1}`);
+      const words = this.dataset.remove.replace("%s", index + 1);
+      input.nextElementSibling.setAttribute("aria-label", words);
+    });
+  }
+
+  inputs() {
+    return [...this.lines.querySelectorAll("input")];
+  }
+
+  add(text, after = this.lines.lastElementChild) {
+    const row = this.line(text);
+    after ? after.after(row) : this.lines.append(row);
+    this.name();
+    row.firstElementChild.focus();
+    return row;
+  }
+
+  write() {
+    this.area.value = this.inputs().map((input) => input.value).join("\n");
+  }
+
+  key(event) {
+    const row = event.target.closest(".line");
+    if (event.target.tagName !== "INPUT" || event.isComposing || event.ctrlKey || event.metaKey) return;
+    if (event.key === "Enter") {
+      event.preventDefault();
+      this.add("", row);
+    } else if (event.key === "Backspace" && event.target.value === "" && this.inputs().length > 1) {
+      event.preventDefault();
+      const before = row.previousElementSibling ?? row.nextElementSibling;
+      row.remove();
+      this.name();
+      before.firstElementChild.focus();
+      changed(before.firstElementChild);
+    }
+  }
+
+  paste(event) {
+    const text = event.clipboardData.getData("text/plain").replace(/\r\n?/g, "\n");
+    if (!text.includes("\n")) return;
+    event.preventDefault();
+    const input = event.target;
+    const texts = text.split("\n").filter((line) => line !== "");
+    const head = input.value.slice(0, input.selectionStart);
+    const tail = input.value.slice(input.selectionEnd);
+    const lines = [head + (texts.shift() ?? ""), ...texts];
+    lines[lines.length - 1] += tail;
+    const before = this.inputs();
+    const at = before.indexOf(input);
+    const all = before.map((each) => each.value);
+    all.splice(at, 1, ...lines);
+    this.area.value = all.join("\n");
+    if (all.length > MOST_LINES) this.show(false);
+    else {
+      this.draw();
+      this.inputs()[Math.min(at + lines.length - 1, this.inputs().length - 1)]?.focus();
+    }
+    changed(this.area);
+  }
+
+  drop(event) {
+    const button = event.target.closest("[data-drop]");
+    if (!button) return;
+    const row = button.closest(".line");
+    const next = row.nextElementSibling ?? row.previousElementSibling;
+    row.remove();
+    if (!next) this.add("");
+    else next.firstElementChild.focus();
+    this.name();
+    this.write();
+    changed(this.area);
+  }
+}
+customElements.define("form-list", FormList);
+
+/** Boxes to tick: their order is kept, and many of them can be searched. */
+class FormChoices extends HTMLElement {
+  connectedCallback() {
+    this.order = this.querySelector("[data-order]");
+    this.addEventListener("change", (event) => this.note(event.target));
+    const filter = this.querySelector("[data-filter]");
+    filter?.addEventListener("input", (event) => {
+      event.stopPropagation();
+      this.filter(filter.value);
+    });
+  }
+
+  note(box) {
+    if (box.type !== "checkbox" || !this.order) return;
+    let tokens = [];
+    try {
+      tokens = JSON.parse(this.order.value || "[]");
+    } catch {}
+    tokens = tokens.filter((token) => token !== box.value);
+    if (box.checked) tokens.push(box.value);
+    this.order.value = JSON.stringify(tokens);
+    const place = this.closest("details")?.querySelector("[data-chosen]");
+    if (place) place.textContent = this.words(tokens) || "…";
+  }
+
+  words(tokens) {
+    const boxes = [...this.querySelectorAll("input[type=checkbox]")];
+    const label = (token) =>
+      boxes.find((box) => box.value === token)?.nextElementSibling.textContent ?? token;
+    return tokens.map(label).join(", ");
+  }
+
+  filter(text) {
+    const wanted = text.trim().toLowerCase();
+    for (const choice of this.querySelectorAll(".choice")) {
+      choice.hidden = !choice.textContent.toLowerCase().includes(wanted);
+    }
+  }
+}
+customElements.define("form-choices", FormChoices);
+
+// one place for what concerns the whole form, which may be replaced at any time
+for (const name of ["input", "change"]) {
+  document.addEventListener(name, (event) => {
+    const form = event.target.closest("#run-form");
+    form?.querySelector("#outlook")?.dispatchEvent(new Event("run-input"));
+  });
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  const start = document.querySelector("#run-form [data-start]");
+  if (!start) return;
+  event.preventDefault();
+  start.click();
+});
+
+// a link of the summary goes to its control, also when that is hidden in a closed section or list
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("#faults a[href^='#']");
+  const target = link && document.getElementById(link.hash.slice(1));
+  if (!target) return;
+  event.preventDefault();
+  for (let at = target.closest("details"); at; at = at.parentElement.closest("details")) at.open = true;
+  const list = target.closest("form-list");
+  const shown = target.hidden && list ? list.querySelector(".lines input") : target;
+  (shown.matches("fieldset, div") ? shown.querySelector("input") ?? shown : shown).focus();
+  shown.scrollIntoView({ block: "center" });
+});

@@ -1,0 +1,85 @@
+"""The programs that the console writes, run as they are against a live server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.runs.model import RunFilter
+from fyke.snippets.render import FILE, LANGUAGES, MAX_INLINE, Start, body_text, snippet
+from support.served import Served, served
+
+CUSTOM = {
+    "urls": [{"url": "https://a.example/?a='b'&c=\"d\""}],
+    "max_results": 2**70,
+    "note": "`$(exit 7)` ${x} \\' ''' \"\"\" é漢\U0001f41f \u2028 \nJSON\n",
+}
+COMMANDS = {
+    "curl": ["sh"],
+    "python": [sys.executable],
+    "node": ["node"],
+    "php": ["php"],
+    "java": ["java"],
+    "go": ["go", "run"],
+}
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("served"), templates) as server:
+        server.do(server.house.publish())
+        yield server
+
+
+async def newest_input(server: Served) -> Any:
+    house = server.house
+    _, found = await house.storage.read(
+        lambda tx: tx.runs.page(house.owner.account_id, RunFilter(), offset=0, limit=1)
+    )
+    return found[0].id, json.loads(found[0].input_json)
+
+
+def hold(live: Served, language: str, folder: Path, custom: dict[str, Any]) -> None:
+    whole = {"parameters": {"system": {"memory": 1024}, "custom": custom}}
+    start = Start(live.base_url, live.house.owner.account_name, "reader", whole)
+    name = next(each.file for each in LANGUAGES if each.id == language)
+    (folder / name).write_text(snippet(language, start), encoding="utf-8")
+    (folder / FILE).write_text(body_text(start), encoding="utf-8")
+    done = subprocess.run(
+        [*COMMANDS[language], name],
+        cwd=folder,
+        env={**os.environ, "FYKE_KEY": live.house.owner_key},
+        capture_output=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:] + done.stdout.decode()[-500:]
+    run_id, given = live.do(newest_input(live))
+    assert run_id in done.stdout.decode()
+    assert given == custom
+
+
+@pytest.mark.parametrize("language", ["curl", "python", "node", "php"])
+def test_the_program_starts_the_very_input(live: Served, language: str, tmp_path: Path) -> None:
+    if shutil.which(COMMANDS[language][0]) is None:
+        pytest.skip(f"{COMMANDS[language][0]} is not installed")
+    hold(live, language, tmp_path, CUSTOM)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize("language", list(COMMANDS))
+def test_every_program_starts_its_input(
+    live: Served, language: str, long: bool, tmp_path: Path
+) -> None:
+    if shutil.which(COMMANDS[language][0]) is None:
+        pytest.skip(f"{COMMANDS[language][0]} is not installed")
+    hold(live, language, tmp_path, {**CUSTOM, "more": "x" * (MAX_INLINE if long else 1)})
