@@ -12,10 +12,12 @@ _RUN = """async (tags) => {
   const found = await axe.run(document, {
     runOnly: {type: 'tag', values: tags}, resultTypes: ['violations'], elementRef: false,
   });
-  return found.violations.map((rule) => rule.id + ': ' + rule.help + '\\n' + rule.nodes.slice(0, 5).map(
-    (node) => '    ' + node.target.join(' ') + '  ' + node.html.slice(0, 160) + '\\n      '
-      + node.any.concat(node.all, node.none).map((check) => check.message).join('; ').slice(0, 300)
-  ).join('\\n'));
+  const place = (node) => '    ' + node.target.join(' ') + '  ' + node.html.slice(0, 160);
+  const reason = (node) => node.any.concat(node.all, node.none).map((each) => each.message);
+  return found.violations.map((rule) => [
+    rule.id + ': ' + rule.help,
+    ...rule.nodes.slice(0, 5).map((node) => place(node) + '\\n      ' + reason(node).join('; ')),
+  ].join('\\n'));
 }"""
 
 
