@@ -134,7 +134,7 @@ async def test_users(state: State) -> None:
     assert await state.read(lambda tx: tx.accounts.user("nobody")) is None
     assert await state.read(lambda tx: tx.accounts.users(owner.id)) == [ada, bob]
     with pytest.raises(Conflict, match="'ada'"):
-        await state.write(lambda tx: tx.accounts.add_user(records.user(owner.id)))
+        await state.write(lambda tx: tx.accounts.add_user(records.user(owner.id, name=ada.name)))
 
 
 async def test_keys_are_revoked_once_by_id_or_name_within_their_account(state: State) -> None:

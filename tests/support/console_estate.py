@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from fyke.domain.runs.model import Origin, Outcome
 from fyke.domain.runs.service import StartRequest
+from support import all_editors
 from support.console_workers import shelve
 from support.house import House
 from support.people_estate import seed_people
+from support.run_estate import RichRun, seed_run
 
 SITE = "https://example.org"
 
@@ -20,7 +22,9 @@ class Estate:
     worker: str = ""  # owner/name
     runs: dict[str, str] = field(default_factory=dict)  # by state
     shelved: str = ""  # a worker with several versions
+    places: str = ""  # a worker whose form has every editor
 
+    rich: RichRun | None = None
     people: dict[str, str] = field(default_factory=dict)  # addresses
 
     def addresses(self) -> dict[str, str]:
@@ -28,7 +32,9 @@ class Estate:
         return {
             **self.people,
             "/docs/{page}": "/docs/runWorker",
-            "/w/{owner}/{name}": f"/w/{self.worker}",
+            "/w/{owner}/{name}": f"/w/{self.places}",
+            "/w/{owner}/{name}/api": f"/w/{self.places}/api",
+            "/w/{owner}/{name} as JSON": f"/w/{self.places}?view=json",
             "/w/{owner}/{name}/compare": f"/w/{self.shelved}/compare?before=v1.0.1&after=v1.0.3",
             **{
                 f"/w/{{owner}}/{{name}}/{tab}": f"/w/{self.shelved}/{tab}"
@@ -38,7 +44,7 @@ class Estate:
                 f"/w/{{owner}}/{{name}}/{tab}": f"/w/{self.worker}/{tab}"
                 for tab in ("output", "runs", "tasks", "schedules")
             },
-            "/runs/{id}": f"/runs/{self.runs['succeeded']}",
+            **(self.rich.addresses(self.runs) if self.rich else {}),
         }
 
 
@@ -49,7 +55,9 @@ async def seed(house: House) -> Estate:
     worker = await house.publish("reader")
     await house.publish("price-watch")
     estate.worker = worker.path
+    estate.places = (await house.publish("places", schema=all_editors.SCHEMA)).path
     estate.shelved = await shelve(house)
+    estate.rich = await seed_run(house, worker.id)
     ends = {
         "succeeded": (Outcome.SUCCEEDED, ""),
         "empty": (Outcome.SUCCEEDED, ""),

@@ -43,7 +43,8 @@ def account(**changes: Any) -> Account:
 
 
 def user(account_id: str, **changes: Any) -> User:
-    base = User(ordered_id(), account_id, "ada", Role.OWNER, False, "", START)
+    name = ordered_id()
+    base = User(name, account_id, f"user-{name.lower()}", Role.OWNER, False, "", START)
     return replace(base, **changes)
 
 

@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from starlette.responses import Response
 
 from fyke.console import cookies
+from fyke.console.agents import browser_name
 from fyke.console.page import Page
 from fyke.console.problems import faults_of
 from fyke.console.settings_tabs import AREA, tabs_for
@@ -122,6 +123,7 @@ class OwnAccountPages:
             faults=faults or {},
             views=chosen.views,
             account=account,
+            browser_name=browser_name,
             own_session=view.caller.session_id,
             sessions=await self.sessions.list(view.caller),
             languages=[("", _("The browser's")), *((each.tag, each.name) for each in LANGUAGES)],

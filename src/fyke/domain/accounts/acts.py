@@ -104,7 +104,7 @@ def act_of(
 def act_by(
     user: User, action: Act, address: str, session_id: str = "", detail: str = ""
 ) -> NewAudit:
-    """What somebody does at the door, where there is no caller yet, as ``user`` or to them."""
+    """What ``user`` does at the door, where there is no caller yet."""
     return NewAudit(
         account_id=user.account_id,
         user_id=user.id,
@@ -118,8 +118,10 @@ def act_by(
     )
 
 
-def failed_sign_in(account_id: str, address: str) -> NewAudit:
-    """A try with a name that nobody has. The name is left out: it may well be a password."""
+def failed_sign_in(account_id: str, address: str, user: User | None) -> NewAudit:
+    """Somebody unknown tried to be ``user``. A name that nobody has is left out: it may well be a
+    password.
+    """
     return NewAudit(
         account_id=account_id,
         user_id="",
@@ -128,6 +130,6 @@ def failed_sign_in(account_id: str, address: str) -> NewAudit:
         session_id="",
         address=address[:MOST_ADDRESS],
         action=Act.SIGN_IN_FAILED,
-        target="",
-        detail="no user has this name",
+        target=user.name if user else "",
+        detail="" if user else "no user has this name",
     )

@@ -284,7 +284,5 @@ def _is_known_in(tx: Transaction, name: str, network: str) -> bool:
 def _note_failure(tx: Transaction, user: User | None, address: str) -> None:
     """In the log of the account whose user somebody tried to be, or of the operator."""
     operator = tx.accounts.operator()
-    if user is not None:
-        tx.audit.add(act_by(user, Act.SIGN_IN_FAILED, address))
-    elif operator is not None:
-        tx.audit.add(failed_sign_in(operator.id, address))
+    account_id = user.account_id if user else operator.id if operator else ""
+    tx.audit.add(failed_sign_in(account_id, address, user))

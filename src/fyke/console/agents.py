@@ -1,0 +1,34 @@
+"""What a browser calls itself, in words that people know."""
+
+from __future__ import annotations
+
+from fyke.console.texts import gettext as _
+
+# in this order: each of the later ones also stands in the names of some before it
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("CriOS/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+_MOST = 60
+
+
+def browser_name(agent: str) -> str:
+    """Such as "Firefox on Linux"; the text itself, shortened, where nothing is known of it."""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    if browser and system:
+        return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
+    return browser or agent[:_MOST] or _("An unknown program")

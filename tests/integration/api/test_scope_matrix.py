@@ -1,0 +1,75 @@
+"""Every route with keys that are good for too little, and with keys that are just good enough."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from fyke.api.envelope import V2_PREFIX
+from fyke.api.scopes import scopes_of
+from fyke.domain.accounts.scopes import ALL_SCOPES, Scope
+from support.api import Api, client
+from support.estate import NOWHERE, Estate, archive, records
+from support.house import House
+from support.matrix import ENTRIES, Door
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def estate(house: House) -> AsyncIterator[Estate]:
+    async with client(house.app(guesses=100_000)) as http:
+        built = Estate(house, Api(http, house.owner_key), archive())
+        await built.build()
+        yield built
+
+
+async def keys(
+    house: House, kind: str, scopes: list[frozenset[Scope]]
+) -> dict[frozenset[Scope], str]:
+    accounts = house.services.accounts
+    made = {}
+    for number, each in enumerate(scopes):
+        new = await accounts.create_key(house.owner, f"{kind} {number}", scopes=each)
+        made[each] = new.key
+    return made
+
+
+async def test_a_key_does_what_it_was_made_for_and_nothing_else(
+    estate: Estate, tmp_path: Path
+) -> None:
+    closed = [route for route, entry in ENTRIES.items() if entry.door is not Door.PUBLIC]
+    needed = {route: scopes_of(*route.split()) for route in closed}
+    enough = await keys(estate.house, "enough", sorted(set(needed.values()), key=sorted))
+    lacking = await keys(estate.house, "lacking", [ALL_SCOPES - {scope} for scope in Scope])
+    for key in (*enough.values(), *lacking.values()):
+        await estate.api.get("/api/v2/workers", key=key)  # notes the first use
+    before = records(tmp_path)
+    for route, scopes in needed.items():
+        entry = ENTRIES[route]
+        for missing in scopes:
+            key = lacking[ALL_SCOPES - {missing}]
+            answer = await estate.ask(route, entry, estate.values(entry), key)
+            assert answer.status_code == (403 if V2_PREFIX in route else 401), route
+            assert not answer.content or f'the scope \\"{missing}\\"' in answer.text, route
+    assert records(tmp_path) == before
+    for route, scopes in needed.items():
+        entry = ENTRIES[route]
+        absent = dict.fromkeys(entry.names, NOWHERE)
+        answer = await estate.ask(route, entry, absent, enough[scopes])
+        assert "scope" not in answer.text, route
+
+
+async def test_a_key_that_may_not_read_sees_what_everybody_sees(estate: Estate) -> None:
+    found = await keys(estate.house, "run", [frozenset({Scope.RUN})])
+    [key] = found.values()
+    query = {"search": "hidden"}
+
+    async def seen(with_key: str | None) -> object:
+        headers = {"api-key": with_key} if with_key else {}
+        answer = await estate.api.http.get("/api/store", params=query, headers=headers)
+        return answer.json()["data"]
+
+    assert await seen(key) == await seen(None) != await seen(estate.house.owner_key)

@@ -1,0 +1,121 @@
+"""Which passwords are taken, and how they are looked at."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from argon2 import PasswordHasher
+
+from fyke.domain.accounts import passwords
+from fyke.domain.accounts.common_passwords import COMMON
+from fyke.domain.accounts.passwords import AT_ONCE, Passwords, check_new
+from fyke.errors import InvalidRequest, RateLimited
+
+pytestmark = pytest.mark.anyio
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "ten  chars",
+        "pass\x00word\n\t!",
+        "密码密码密码密码一二",
+        "🐟🐠🐡🦈🐬🐳🐋🦑🦐🦞",
+        "a b c d " * 128,
+        "ab\ud800cdefghij",
+    ],
+)
+async def test_any_characters_are_taken_and_known_again(password: str) -> None:
+    check_new(password, "owner")
+    quick = Passwords(QUICK)
+    kept = await quick.hash(password)
+    assert kept.startswith("$argon2id$")
+    assert await quick.verify(kept, password)
+    assert not await quick.verify(kept, password + "x")
+    assert not await quick.verify(kept, password[:-1])
+
+
+@pytest.mark.parametrize(
+    ("password", "name", "rule"),
+    [
+        ("", "owner", "0 characters are too few; use at least 10"),
+        ("ninechars", "owner", "9 characters"),
+        ("x" * 1025, "owner", "at most 1024"),
+        ("abcabcabcabcabc", "owner", "4 different"),
+        ("1234567890", "owner", "tried first"),
+        ("PassWord123", "owner", "tried first"),
+        ("correct horse battery staple", "owner", "tried first"),
+        ("marketing-team", "marketing-team", "the user name"),
+        ("Marketing12345", "marketing", "the user name"),
+        ("ownerownerown", "owner", "the user name"),
+    ],
+)
+def test_what_others_would_guess_is_refused(password: str, name: str, rule: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"^password: .*{rule}"):
+        check_new(password, name)
+
+
+def test_a_short_name_may_well_be_part_of_a_password() -> None:
+    check_new("a plain sentence", "a")
+    check_new("owner of nineteen fish", "owner")
+
+
+def test_what_is_called_common_would_pass_otherwise() -> None:
+    assert len(COMMON) > 100
+    assert all(len(word) >= 10 and word == word.lower() for word in COMMON)
+
+
+async def test_one_word_in_two_encodings_is_one_password() -> None:
+    quick = Passwords(QUICK)
+    kept = await quick.hash("caf\u00e9 au lait")
+    assert await quick.verify(kept, "cafe\u0301 au lait")
+
+
+async def test_without_a_hash_one_is_made_and_the_answer_is_no() -> None:
+    quick = Passwords(QUICK)
+    assert not await quick.verify("", "the password of nobody")
+    assert not await quick.verify("rubbish", "anything")
+
+
+async def test_the_real_parameters_are_dear() -> None:
+    found = PasswordHasher()
+    assert (found.memory_cost, found.time_cost) >= (65536, 3)
+    assert Passwords().is_dated(QUICK.hash("x")) and not Passwords(QUICK).is_dated(QUICK.hash("x"))
+
+
+class Slow:
+    """A hasher that waits until it is let go, and counts how many are at work."""
+
+    def __init__(self) -> None:
+        import threading
+
+        self.most = self.now = 0
+        self.go = threading.Event()
+        self.lock = threading.Lock()
+
+    def hash(self, password: bytes) -> str:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.go.wait(10)
+        with self.lock:
+            self.now -= 1
+        return "kept"
+
+
+async def test_few_are_hashed_at_once_and_too_many_are_sent_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(passwords, "MOST_WAITING", 6)
+    hasher = Slow()
+    slow = Passwords(hasher)  # type: ignore[arg-type]
+    waiting = [asyncio.create_task(slow.hash("x")) for _ in range(6)]
+    await asyncio.sleep(0)
+    with pytest.raises(RateLimited):
+        await slow.hash("x")
+    hasher.go.set()
+    assert await asyncio.gather(*waiting) == ["kept"] * 6
+    assert 1 <= hasher.most <= AT_ONCE
+    assert await slow.hash("x") == "kept"

@@ -1,0 +1,54 @@
+"""Tries that are counted, and what one subscriber is."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.accounts import throttle
+from fyke.domain.accounts.throttle import Allowance, Tries, network_of, refuse
+from fyke.kit.clock import ManualClock
+
+
+def test_some_are_free_and_then_one_at_a_time() -> None:
+    clock = ManualClock()
+    tries = Tries(Allowance(3, 10), clock)
+    for _ in range(3):
+        assert tries.wait("a") == 0
+        tries.take("a")
+    assert tries.wait("a") == 10
+    assert tries.wait("b") == 0
+    clock.advance(10)
+    assert tries.wait("a") == 0
+    tries.take("a")
+    assert tries.wait("a") == 10
+    tries.give_back("a")
+    assert tries.wait("a") == 0
+    tries.take("a")
+    tries.forget("a")
+    assert tries.wait("a") == 0
+    tries.give_back("nobody")
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "_REMEMBERED", 5)
+    tries = Tries(Allowance(1, 10), ManualClock())
+    for number in range(20):
+        tries.take(str(number))
+    assert [key for key in map(str, range(20)) if tries.wait(key)] == ["15", "16", "17", "18", "19"]
+
+
+def test_a_subscriber_has_an_address_or_a_network_of_version_6() -> None:
+    assert network_of("192.0.2.7") == "192.0.2.7"
+    assert network_of("2001:db8::1") == network_of("2001:db8::ffff:2") == "2001:db8::/64"
+    assert network_of("2001:db8:0:1::1") != network_of("2001:db8::1")
+    assert network_of("") == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text", "after"),
+    [(0.2, "in 1 second", 1), (29.1, "in 30 seconds", 30), (121, "in 3 minutes", 121)],
+)
+def test_a_refusal_says_when_to_come_back(seconds: float, text: str, after: int) -> None:
+    error = refuse(seconds, "for this user")
+    assert error.message == f"Too many tries for this user; try again {text}"
+    assert error.retry_after == after
