@@ -27,8 +27,8 @@ class Served:
     house: House = field(init=False)
     loop: asyncio.AbstractEventLoop = field(init=False)
 
-    def do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+    def do(self, work: Coroutine[Any, Any, T], seconds: float = 30) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(seconds)
 
 
 def _listener() -> socket.socket:
