@@ -11,6 +11,7 @@ from support.console_workers import shelve
 from support.house import House
 from support.people_estate import seed_people
 from support.run_estate import RichRun, seed_run
+from support.telling_estate import seed_telling
 
 SITE = "https://example.org"
 
@@ -26,11 +27,13 @@ class Estate:
 
     rich: RichRun | None = None
     people: dict[str, str] = field(default_factory=dict)  # addresses
+    telling: dict[str, str] = field(default_factory=dict)  # addresses
 
     def addresses(self) -> dict[str, str]:
         """For each page's path with parameters one address, and more where a state matters."""
         return {
             **self.people,
+            **self.telling,
             "/docs/{page}": "/docs/runWorker",
             "/w/{owner}/{name}": f"/w/{self.places}",
             "/w/{owner}/{name}/api": f"/w/{self.places}/api",
@@ -86,6 +89,7 @@ async def seed(house: House) -> Estate:
         await house.push(lease, [{"url": SITE, "title": "A page"}], log=["started"])
     estate.runs["ready"] = await start(house, worker.id)
     estate.people = await seed_people(house)
+    estate.telling = await seed_telling(house)
     return estate
 
 

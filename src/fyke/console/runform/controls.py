@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fyke.domain.workers.form import dates
 from fyke.domain.workers.form.choices import token_of, value_of
 from fyke.domain.workers.form.codec import JSON, PASTE, WAS
-from fyke.domain.workers.form.controls import AMOUNT, KEY, ORDER, UNIT, Posted, first
+from fyke.domain.workers.form.controls import AMOUNT, KEY, ORDER, UNIT, Posted, first, order_of
 from fyke.domain.workers.form.model import CHOICES, MANY, Field, FieldError, Form, Kind
 from fyke.domain.workers.form.pairs import SYSTEM, Sent, control
 from fyke.domain.workers.form.rows import cell_name, rows_of
@@ -46,6 +46,7 @@ class Control:
     text: str = ""
     extra: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     choices: list[Choice] = dataclasses.field(default_factory=list)
+    picked: list[Choice] = dataclasses.field(default_factory=list)
     rows: list[list[Control]] = dataclasses.field(default_factory=list)
     blank: list[Control] = dataclasses.field(default_factory=list)
     faults: list[str] = dataclasses.field(default_factory=list)
@@ -55,6 +56,11 @@ class Control:
     def searched(self) -> bool:
         """Whether a select is so long that it is typed into."""
         return len(self.field.options) >= SEARCHED_FROM
+
+    @property
+    def chosen_words(self) -> str:
+        """The labels of what is ticked, in the order of choice."""
+        return ", ".join(choice.label for choice in self.picked)
 
     @property
     def chosen_label(self) -> str:
@@ -143,6 +149,9 @@ def _control(
         made.extra[KEY] = (f"{name}:{KEY}", field.item_key)
     if field.kind in CHOICES:
         made.choices = _choices(field, posted)
+        order = {token: n for n, token in enumerate(order_of(first(posted, ORDER)))}
+        chosen = [choice for choice in made.choices if choice.chosen]
+        made.picked = sorted(chosen, key=lambda choice: order.get(choice.token, len(order)))
     if field.kind is Kind.TABLE:
         _fill_rows(made, posted, errors)
     return made

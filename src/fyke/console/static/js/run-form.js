@@ -16,7 +16,7 @@ export function changed(element) {
 class FormList extends HTMLElement {
   connectedCallback() {
     this.area = this.querySelector("textarea");
-    this.lines = this.querySelector(".lines");
+    this.lines = this.querySelector(".entries");
     this.toggle = this.querySelector("[data-toggle]");
     this.words = [this.toggle.textContent, this.toggle.dataset.other];
     this.querySelector("[data-add]").addEventListener("click", () => this.add(""));
@@ -49,7 +49,7 @@ class FormList extends HTMLElement {
 
   line(text) {
     const row = document.createElement("div");
-    row.className = "line";
+    row.className = "entry";
     const input = document.createElement("input");
     input.value = text;
     input.autocomplete = "off";
@@ -88,7 +88,7 @@ class FormList extends HTMLElement {
   }
 
   key(event) {
-    const row = event.target.closest(".line");
+    const row = event.target.closest(".entry");
     if (event.target.tagName !== "INPUT" || event.isComposing || event.ctrlKey || event.metaKey) return;
     if (event.key === "Enter") {
       event.preventDefault();
@@ -129,7 +129,7 @@ class FormList extends HTMLElement {
   drop(event) {
     const button = event.target.closest("[data-drop]");
     if (!button) return;
-    const row = button.closest(".line");
+    const row = button.closest(".entry");
     const next = row.nextElementSibling ?? row.previousElementSibling;
     row.remove();
     if (!next) this.add("");
@@ -206,7 +206,7 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   for (let at = target.closest("details"); at; at = at.parentElement.closest("details")) at.open = true;
   const list = target.closest("form-list");
-  const shown = target.hidden && list ? list.querySelector(".lines input") : target;
+  const shown = target.hidden && list ? list.querySelector(".entries input") : target;
   (shown.matches("fieldset, div") ? shown.querySelector("input") ?? shown : shown).focus();
   shown.scrollIntoView({ block: "center" });
 });

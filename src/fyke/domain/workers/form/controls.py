@@ -129,7 +129,7 @@ def _show_choices(field: Field, value: Any) -> Posted | None:
 
 def _read_choices(field: Field, posted: Posted) -> Read:
     ticked = dict.fromkeys(text for text in posted.get("", ()) if text)
-    hint = _order(first(posted, ORDER))
+    hint = order_of(first(posted, ORDER))
     declared = dict.fromkeys(option.token for option in field.options)
     known = choices.index(field.options)
     wanted = [text for text in hint if text in ticked]
@@ -144,7 +144,8 @@ def _read_choices(field: Field, posted: Posted) -> Read:
     return Read(values, tuple(problems))
 
 
-def _order(text: str) -> dict[str, None]:
+def order_of(text: str) -> dict[str, None]:
+    """Return the tokens of a hint about the order of choice, none of any other text."""
     try:
         tokens = read_json(text) if text else []
     except BadJson:

@@ -1,0 +1,371 @@
+"""The input of a worker in the console, as somebody without JavaScript uses it."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+import xlsxwriter
+from sqlalchemy import text as sql
+
+from fyke.domain.accounts.model import Role, User
+from fyke.domain.runs.model import RunFilter
+from fyke.errors import VersionUnavailable
+from fyke.kit.ids import new_ulid
+from support import all_editors
+from support.house import House
+from support.pages import Page, Visitor, stranger, visitor
+
+pytestmark = pytest.mark.anyio
+PLACES = "/w/owner/places"
+READER = "/w/owner/reader"
+DEFAULTS = {p["name"]: p["default"] for p in all_editors.SCHEMA["properties"] if "default" in p}
+
+
+@pytest.fixture
+async def places(house: House) -> str:
+    return (await house.publish("places", schema=all_editors.SCHEMA)).id
+
+
+def sent(page: Page, **changed: Any) -> dict[str, Any]:
+    """What a browser sends for the form as it stands; ``changed`` by the name of the control."""
+    found: dict[str, list[str]] = {}
+    for control in page.all("//form[@id='run-form']//*[@name]"):
+        name, kind = control.get("name"), control.get("type", "")
+        inside = control.xpath("ancestor::template")
+        if inside or name in ("do",) or kind == "file":
+            continue
+        if kind in ("checkbox", "radio") and control.get("checked") is None:
+            continue
+        if control.tag == "select":
+            chosen = control.xpath("option[@selected]") or control.xpath("option")[:1]
+            text = chosen[0].get("value", "")
+        elif control.tag == "textarea":
+            text = (control.text or "").removeprefix("\n").replace("\n", "\r\n")
+        else:
+            text = control.get("value", "on" if kind == "checkbox" else "")
+        found.setdefault(name, []).append(text)
+    for name, value in changed.items():
+        found[name] = value if isinstance(value, list) else [value]
+    return found
+
+
+async def press(visitor: Visitor, page: Page, do: str, status: int = 200, **changed: Any) -> Page:
+    path = str(page.one("//form[@id='run-form']").get("action"))
+    return await visitor.post(path, {**sent(page, **changed), "do": do}, status=status)
+
+
+async def runs(house: House) -> list[Any]:
+    _, found = await house.storage.read(
+        lambda tx: tx.runs.page(house.owner.account_id, RunFilter(), offset=0, limit=10)
+    )
+    return list(found)
+
+
+async def test_the_form_as_it_comes_starts_a_run_with_the_defaults(
+    house: House, owner: Visitor, places: str
+) -> None:
+    page = await owner.get(PLACES)
+    started = await press(owner, page, "start", 303)
+    (run,) = await runs(house)
+    assert started.location == f"/runs/{run.id}"
+    assert json.loads(run.input_json) == {**DEFAULTS, "pages": []}
+    assert (run.origin.value, run.subtasks) == ("web", 2)
+
+
+async def test_every_editor_sends_what_was_typed(house: House, owner: Visitor, places: str) -> None:
+    page = await owner.get(PLACES)
+    changed: dict[str, Any] = {
+        "f:keywords": "a\r\n\r\n b ",
+        "f:pages": "https://a.example/?q=1&r=<2>",
+        "f:city": " Graz ",
+        "f:max_results": "50",
+        "f:places:1.url": "https://a.example/2",
+        "f:places:1.depth": "3",
+        "f:places:1.kind": "shop",
+        "f:sort": "1",
+        "f:parts": ["photos", "hours"],
+        "f:language": "de",
+        "f:country": "Germany",
+        "f:countries": ["at", "it"],
+        "f:closed": "true",
+        "f:since": "",
+        "f:since:amount": "7",
+        "f:since:unit": "weeks",
+        "f:note": "x\r\ny",
+        "f:headers": '{"n": 1234567890123456789012}',
+        "f:speed": "1.25",
+        "s:memory": "1024",
+        "s:execute_limit_time_seconds": "60",
+        "s:max_total_charge": "0.5",
+        "s:proxy_region": "US",
+    }
+    await press(owner, page, "start", 303, **changed)
+    (run,) = await runs(house)
+    assert json.loads(run.input_json) == {
+        "keywords": [{"keyword": "a"}, {"keyword": " b "}],
+        "pages": [{"url": "https://a.example/?q=1&r=<2>"}],
+        "city": " Graz ",
+        "max_results": 50,
+        "places": [
+            DEFAULTS["places"][0],
+            {"url": "https://a.example/2", "depth": 3, "kind": "shop", "photos": False},
+        ],
+        "sort": 1,
+        "parts": ["hours", "photos"],  # the order of choice is that of before, then of the list
+        "language": "de",
+        "country": "de",
+        "countries": ["it", "at"],
+        "closed": True,
+        "since": "7 weeks",
+        "note": "x\ny",
+        "headers": {"n": 1234567890123456789012},
+        "speed": 1.25,
+    }
+    limits = run.limits
+    assert (limits.memory_mb, limits.timeout_s, limits.max_charge_micros) == (1024, 60, 500_000)
+    assert run.region == "US"
+
+
+async def test_a_fault_keeps_everything_and_leads_to_its_control(
+    house: House, owner: Visitor, places: str
+) -> None:
+    page = await owner.get(PLACES)
+    changed = {
+        "f:keywords": "",
+        "f:city": "<b>Graz</b>",
+        "f:max_results": "1,5",
+        "f:places:1.depth": "x",
+        "f:headers": "{\r\n'a': 1}",
+        "s:max_total_traffic": "much",
+        "callback_url": "https://example.org/hook",
+        "task_title": "Mine",
+    }
+    again = await press(owner, page, "start", 422, **changed)
+    assert await runs(house) == []
+    kept = sent(again)
+    for name, text in changed.items():
+        assert kept[name] == [text], name
+    links = again.all("//*[@id='faults']//a")
+    assert len(links) == 6
+    for link in links:
+        target = again.one(f"//*[@id='{link.get('href')[1:]}']")
+        assert target.get("aria-invalid") == "true", link.get("href")
+    assert again.one("//*[@id='faults']").get("data-focus") is not None
+    assert "without commas" in again.text
+    assert 'row 2, "Address" is required' in again.text
+    assert "line 2, column 1" in again.text
+    assert again.one("//details[contains(@class,'options')]").get("open") is not None
+    opened = again.all("//details[contains(@class,'section')][.//*[@id='x13']]")
+    assert opened[0].get("open") is not None
+    # and once it is mended it goes
+    mended = {"f:keywords": "a", "f:max_results": "15", "f:places:1.depth": "", "f:headers": "{}",
+              "s:max_total_traffic": "5"}  # fmt: skip
+    await press(owner, again, "start", 303, **mended)
+
+
+async def test_the_two_views_show_one_value(house: House, owner: Visitor, places: str) -> None:
+    page = await owner.get(PLACES)
+    as_json = await press(owner, page, "json", **{"f:city": "Graz", "s:memory": "2048"})
+    shown = as_json.value("json_text")
+    assert json.loads(shown) == {**DEFAULTS, "pages": [], "city": "Graz"}
+    more = json.loads(shown) | {"city": None, "unknown": [1.5, 2**70], "keywords": ["q", {"a": 1}]}
+    as_form = await press(owner, as_json, "form", json_text=json.dumps(more))
+    assert sent(as_form)["s:memory"] == ["2048"]
+    assert "does not fit its usual control" in as_form.text
+    back = await press(owner, as_form, "json")
+    assert json.loads(back.value("json_text")) == more
+    broken = await press(owner, back, "form", 422, json_text='{"city": 1,\n}')
+    assert broken.value("json_text") == '{"city": 1,\n}'
+    assert "line" in broken.one("//*[@id='faults']").text_content()
+
+
+async def test_a_run_starts_from_the_json_view(house: House, owner: Visitor, places: str) -> None:
+    page = await owner.get(f"{PLACES}?view=json")
+    whole = {"parameters": {"system": {"memory": 4096}, "custom": {"keywords": ["a", "b", "c"]}}}
+    wrong = await press(owner, page, "start", 422, json_text='{"keywords": 1}')
+    assert 'Line 1: field "keywords" must be an array' in wrong.text
+    await press(owner, wrong, "start", 303, json_text=json.dumps(whole))
+    (run,) = await runs(house)
+    assert (run.limits.memory_mb, run.subtasks) == (4096, 3)
+
+
+async def test_rows_can_be_added_and_pasted_without_a_script(
+    house: House, owner: Visitor, places: str
+) -> None:
+    page = await owner.get(PLACES)
+    before = len(page.all("//table[contains(@class,'sheet')]/tbody/tr"))
+    more = await press(owner, page, "rows:places", **{"f:places:1.url": "b"})
+    assert len(more.all("//table[contains(@class,'sheet')]/tbody/tr")) >= before + 5
+    assert sent(more)["f:places:1.url"] == ["b"]
+    pasted = await press(owner, more, "rows:places", **{"f:places:paste": "c\t1\tbar\r\nd\t2"})
+    urls = [texts[0] for name, texts in sent(pasted).items() if name.endswith(".url") and texts[0]]
+    assert urls == ["https://a.example/1", "b", "c", "d"]
+
+
+async def test_a_list_is_filled_from_a_file(house: House, owner: Visitor, places: str) -> None:
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
+        sheet = book.add_worksheet()
+        for row, cells in enumerate([["id", "Keywords"], [1, "x"], [2, "y"]]):
+            sheet.write_row(row, 0, cells)
+    page = await owner.get(PLACES)
+    body = {**sent(page, **{"f:city": "Linz"}), "do": "import:keywords"}
+    files = {"file:x0": ("list.xlsx", out.getvalue())}
+    filled = await owner.post(PLACES, body, status=200, files=files)
+    assert "2 entries were added" in filled.text
+    assert sent(filled)["f:keywords"] == ["coffee\r\ntea house\r\nx\r\ny"]
+    assert sent(filled)["f:city"] == ["Linz"]
+    files = {"file:x0": ("list.csv", b'a,"b\n')}
+    refused = await owner.post(PLACES, body, status=422, files=files)
+    assert "line 1" in refused.one("//*[@id='faults']").text_content()
+    assert sent(refused)["f:city"] == ["Linz"]
+    nothing = await owner.post(PLACES, body, status=422)
+    assert "Choose a file first" in nothing.text
+
+
+async def test_the_outlook_follows_what_is_typed(house: House, owner: Visitor, places: str) -> None:
+    page = await owner.get(PLACES)
+    assert page.one("//*[@id='outlook']//dd[1]").text_content() == "2"
+    body = sent(page, **{"f:keywords": "a\nb\nc\nd"})
+    part = await owner.post(f"{PLACES}/outlook", body, part=True, status=200)
+    assert part.one("//dl/dd[1]").text_content() == "4"
+    assert "no prices set" in part.text
+    body = sent(page, **{"f:max_results": "x"})
+    part = await owner.post(f"{PLACES}/outlook", body, part=True, status=200)
+    assert "One thing needs another look" in part.text
+
+
+async def test_own_defaults_recent_inputs_tasks_and_runs_begin_a_form(
+    house: House, owner: Visitor, places: str
+) -> None:
+    page = await owner.get(PLACES)
+    saved = await press(owner, page, "default", **{"f:city": "Linz", "s:memory": "8192"})
+    assert "begins with these values" in saved.text
+    mine = await owner.get(PLACES)
+    assert (mine.value("f:city"), sent(mine)["s:memory"]) == ("Linz", ["8192"])
+    assert "Your own default" in mine.text
+    started = await press(owner, mine, "start", 303, **{"f:city": "Graz"})
+    run_id = started.location.rpartition("/")[2]
+    page = await owner.get(PLACES)
+    assert page.all(f"//a[@href='{PLACES}?from_run={run_id}']")
+    again = await owner.get(f"{PLACES}?from_run={run_id}")
+    assert (again.value("f:city"), sent(again)["s:memory"]) == ("Graz", ["8192"])
+    assert sent(again)["s:max_total_charge"] == [""]  # not 0, which would read as nothing
+    kept = await press(owner, again, "task", 303, task_title="Every day", version="v1.0.1")
+    task_id = kept.location.rpartition("/")[2].rpartition("=")[2]
+    of_task = await owner.get(f"{PLACES}?task={task_id}")
+    assert of_task.value("f:city") == "Graz"
+    assert "The input of the task Every day" in of_task.text
+    nameless = await press(owner, page, "task", 422, task_title="a\0b")
+    assert "title must have" in nameless.text
+    await press(owner, page, "forget", 303)
+    assert (await owner.get(PLACES)).value("f:city") == "Vienna"
+    await owner.get(f"{READER}?from_run={run_id}", status=404)
+
+
+async def test_another_ones_run_or_task_begins_nothing(house: House, places: str) -> None:
+    other = await house.publish("theirs", caller=house.other)
+    async with visitor(house, house.other.user_id) as someone:
+        page = await someone.get(f"/w/{other.path}")
+        started = await press(someone, page, "start", 303, **{"f:urls": "a"})
+        run_id = started.location.rpartition("/")[2]
+    async with visitor(house) as someone:
+        await someone.get(f"{PLACES}?from_run={run_id}", status=404)
+        await someone.get(f"{PLACES}?task={run_id}", status=404)
+
+
+async def test_a_session_that_ended_keeps_the_form(house: House, places: str) -> None:
+    async with visitor(house) as someone:
+        page = await someone.get(PLACES)
+    body = {**sent(page, **{"f:city": "Graz <3"}), "do": "start"}
+    async with stranger(house) as someone:
+        asked = await someone.post(PLACES, body, status=401)
+        held = {c.get("name"): c for c in asked.all("//*[starts-with(@name,'held.')]")}
+        assert "Graz <3" in (held["held.f:city"].text or held["held.f:city"].get("value"))
+        part = await someone.post(PLACES, body, status=401, part=True)
+        assert part.answer.headers["hx-retarget"] == "#notices"
+
+
+async def test_a_withdrawn_version_says_so_and_shows_the_way(
+    house: House, owner: Visitor, places: str
+) -> None:
+    worker = await house.services.workers.find(house.owner, places)
+    await house.withdraw(worker, "v1.0.1")
+    page = await owner.get(PLACES)
+    assert "This version cannot be run" in page.text
+    assert page.all(f"//a[@href='{PLACES}/versions']")
+    with pytest.raises(VersionUnavailable):
+        await house.services.forms.open(house.owner, places)
+
+
+async def test_a_broken_schema_is_no_broken_page(house: House, owner: Visitor) -> None:
+    worker = await house.publish("broken")
+    await house.storage.write(lambda tx: _break(tx, worker.id))
+    page = await owner.get("/w/owner/broken")
+    assert "cannot be read; give the input as JSON" in page.text
+    assert page.value("json_text") == "{}"
+    refused = await press(owner, page, "start", 422, json_text='{"a": 1}')
+    assert "input_schema is not a valid json" in refused.text
+    assert refused.value("json_text") == '{"a": 1}'
+
+
+def _break(tx: Any, worker_id: str) -> None:
+    statement = sql("UPDATE versions SET input_schema = '{' WHERE worker_id = :id")
+    tx._db.execute(statement, {"id": worker_id})
+
+
+async def test_who_may_only_look_cannot_start(house: House, places: str) -> None:
+    _, user = await _member(house, Role.VIEWER)
+    async with visitor(house, user) as someone:
+        page = await someone.get(PLACES)
+        assert not page.all("//button[@data-start]")
+        assert "your role is viewer" in page.text
+        refused = await press(someone, page, "start", 422)
+        assert "viewer" in refused.text
+    assert await runs(house) == []
+
+
+async def _member(house: House, role: Role) -> tuple[str, str]:
+    user = User(new_ulid(), house.owner.account_id, role.value, role, False, "", 1)
+    await house.storage.write(lambda tx: tx.accounts.add_user(user))
+    return user.name, user.id
+
+
+# --- the API tab -----------------------------------------------------------------------------
+
+
+async def test_the_programs_are_for_this_very_input(
+    house: House, owner: Visitor, places: str
+) -> None:
+    page = await owner.get(PLACES)
+    body = {**sent(page, **{"f:city": "it's"}), "do": "api"}
+    shown = await owner.post(f"{PLACES}/api", body, status=200)
+    assert "it\\u0027s" in shown.one("//*[@id='program-text']").text
+    assert "FYKE_KEY" in shown.text
+    assert house.owner_key not in shown.raw
+    form = {
+        "whole": "1", "view": "json", "language": "curl", "do": "language:python",
+        "json_text": shown.value("json_text"),
+    }  # fmt: skip
+    python = await owner.post(f"{PLACES}/api", form, part=True, status=200)
+    assert "urllib.request" in python.raw
+    kept = await owner.get(f"{PLACES}/api")
+    assert "urllib.request" in kept.raw
+    form |= {"json_text": '{"keywords": 1}', "do": "update"}
+    wrong = await owner.post(f"{PLACES}/api", form, part=True, status=200)
+    assert "would be refused" in wrong.text
+    assert "must be an array" in wrong.text
+    assert await owner.get(f"{PLACES}/api?language=go")
+
+
+async def test_json_is_formatted_without_a_change_of_digits(
+    house: House, owner: Visitor, places: str
+) -> None:
+    answer = await owner.post(f"{PLACES}/format", {"text": '{"a":12345678901234567890123}'},
+                              part=True, status=200)  # fmt: skip
+    assert answer.answer.json() == {"text": '{\n  "a": 12345678901234567890123\n}', "fault": ""}
+    answer = await owner.post(f"{PLACES}/format", {"text": "[1,"}, part=True, status=200)
+    assert "line 1, column 4" in answer.answer.json()["fault"]
