@@ -32,6 +32,7 @@ class Act(StrEnum):
     RUN_DELETED = "run.delete"
     PUBLISHED = "worker.publish"
     WITHDRAWN = "worker.withdraw"
+    DEPRECATED = "worker.deprecate"
     RESTORED = "worker.restore"
     WORKER_CHANGED = "worker.change"
     WORKER_DELETED = "worker.delete"

@@ -38,6 +38,11 @@ from fyke.kit.ids import is_ulid
 
 T = TypeVar("T")
 
+_ACTS = {
+    VersionState.WITHDRAWN: Act.WITHDRAWN,
+    VersionState.DEPRECATED: Act.DEPRECATED,
+    VersionState.PUBLISHED: Act.RESTORED,
+}
 _TRIES = 5  # of a publication that meets another one of the same worker
 
 
@@ -271,8 +276,7 @@ class Workers:
                     f"Worker version unavailable: {number} is a draft; publish it from its upload"
                 )
             tx.workers.set_version_state(worker.id, number, state, notice)
-            act = Act.WITHDRAWN if state is VersionState.WITHDRAWN else Act.RESTORED
-            record(tx, caller, act, f"{worker.owner}/{worker.name}", number)
+            record(tx, caller, _ACTS[state], f"{worker.owner}/{worker.name}", number)
             return replace(version, state=state, notice=notice)
 
         return await self._storage.write(work)
