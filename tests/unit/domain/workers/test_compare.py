@@ -125,6 +125,21 @@ def test_binary_and_large_files_are_named_without_lines() -> None:
     ]
 
 
+def test_a_file_that_only_became_executable_says_so() -> None:
+    def archived(mode: int) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            info = zipfile.ZipInfo("run.sh")
+            info.create_system = 3
+            info.external_attr = (0o100000 | mode) << 16
+            archive.writestr(info, "echo\n")
+        return buffer.getvalue()
+
+    with open_archive(archived(0o644)) as old, open_archive(archived(0o755)) as new:
+        [file] = compare(old, new).files
+    assert (file.change, file.hidden, file.lines) == (FileChange.CHANGED, Hidden.MODE, ())
+
+
 def test_files_and_lines_are_bounded_and_the_rest_is_counted() -> None:
     many = {f"f{n:04d}.txt": b"line\n" * 50 for n in range(MAX_FILES + 5)}
     found = compared({}, many)

@@ -1,0 +1,29 @@
+"""What the end of a run says of its worker."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.runs.model import Outcome
+from fyke.domain.workers.facts import BAD, GOOD, RECENT, WorkerFacts, verdict
+
+SILENT = {"aborted", "traffic_cap", "charge_cap", "worker_deleted", "isolation_refused",
+          "runner_lost", "internal"}  # fmt: skip
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_every_outcome_has_its_verdict(outcome: Outcome) -> None:
+    expected = GOOD if outcome is Outcome.SUCCEEDED else "" if outcome.value in SILENT else BAD
+    assert verdict(outcome) == expected
+
+
+def test_a_run_without_an_outcome_says_nothing() -> None:
+    assert verdict(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("recent", "rate"), [("", None), ("+", 1.0), ("-", 0.0), ("+-", 0.5), ("+" * RECENT, 1.0)]
+)
+def test_the_rate_is_that_of_the_latest_ends(recent: str, rate: float | None) -> None:
+    facts = WorkerFacts("w", runs=99, recent=recent)
+    assert (facts.success_rate, facts.judged) == (rate, len(recent))
