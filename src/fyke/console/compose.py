@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 
 from fyke.api.files import Links
 from fyke.console.api_door import Api
@@ -11,6 +13,9 @@ from fyke.console.docs.prefill import Prefill
 from fyke.console.page import Page
 from fyke.console.pages import (
     access,
+    admin,
+    alert_rules,
+    alerts,
     assets,
     audit,
     docs,
@@ -31,6 +36,7 @@ from fyke.console.pages import (
     store,
     usage,
     users,
+    webhooks,
     welcome,
     worker_api,
     worker_input,
@@ -42,7 +48,9 @@ from fyke.console.pages.run_frame import RunFrames
 from fyke.console.pages.worker_frame import WorkerFrames
 from fyke.console.statics import Statics
 from fyke.domain.accounts.sessions import SignedIn
+from fyke.domain.alerts.service import Alerts
 from fyke.domain.services import Services
+from fyke.errors import Unavailable
 from fyke.kit.clock import Clock
 
 FILE_SECONDS = 900  # how long a link to a file that a page gives out holds
@@ -58,7 +66,7 @@ def build_console(
         all_pages(services, config, statics, api),
         config,
         statics,
-        _tallies,
+        partial(_tallies, services.alerts),
         clock,
     )
 
@@ -93,6 +101,8 @@ def all_pages(services: Services, config: ConsoleConfig, statics: Statics, api: 
             services.lists, services.list_following, services.bulk, services.profiles
         ).pages(),
         *_run_pages(services, config),
+        *_telling_pages(services),
+        *admin.AdminPages(services.installation, services.accounts).pages(),
         *assets.AssetPages(statics).pages(),
     ]
 
@@ -114,6 +124,17 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[Page]:
         ).pages(),
         *run_output.RunOutputPages(frames, results, reading).pages(),
         *shared_run.SharedRunPages(services.shares, results, reading, links).pages(),
+    ]
+
+
+def _telling_pages(services: Services) -> list[Page]:
+    """Who is told of what: webhooks, alerts and their rules."""
+    return [
+        *webhooks.WebhookPages(services.webhooks, services.callbacks).pages(),
+        *alerts.AlertPages(services.alerts).pages(),
+        *alert_rules.AlertRulePages(
+            services.alerts, services.webhooks, services.tasks, services.overview
+        ).pages(),
     ]
 
 
@@ -146,6 +167,8 @@ def _worker_pages(services: Services) -> list[Page]:
     ]
 
 
-async def _tallies(signed_in: SignedIn) -> Mapping[str, int]:
-    """The small figures of the side bar."""
+async def _tallies(alerts: Alerts, signed_in: SignedIn) -> Mapping[str, int]:
+    """The small figures of the side bar; a page is shown without them rather than not at all."""
+    with suppress(Unavailable):
+        return {"alerts": await alerts.unread(signed_in.caller)}
     return {}

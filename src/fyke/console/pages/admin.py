@@ -1,0 +1,192 @@
+"""The installation for its operator: health, accounts, plans, proxies, storage, versions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+import structlog
+from starlette.responses import Response
+
+from fyke.console.page import Handler, Page
+from fyke.console.problems import faults_of
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.accounts.plans import Plan
+from fyke.domain.accounts.service import Accounts
+from fyke.domain.health import Check, Level
+from fyke.domain.installation.model import Card, Retention
+from fyke.domain.installation.service import Installation
+from fyke.errors import Conflict, InvalidRequest, NotFound
+
+AREA = "/admin"
+PATIENCE = 0.15  # seconds that the page waits for its cards; a later one loads by itself
+SMALL = 2**16
+_CARDS = tuple(card.value for card in Card)
+
+log = structlog.get_logger("fyke.console")
+
+
+@dataclass(frozen=True, slots=True)
+class AdminPages:
+    installation: Installation
+    accounts: Accounts
+
+    def pages(self) -> list[Page]:
+        return [
+            self._page("GET", "", self.health),
+            self._page("GET", "/health/{card}", self.card),
+            self._page("GET", "/accounts", self.list),
+            self._page("POST", "/accounts", self.create),
+            self._page("POST", "/accounts/{name}/credit", self.credit),
+            self._page("POST", "/accounts/{name}/plan", self.plan),
+            self._page("GET", "/plans", self.plans),
+            self._page("GET", "/proxies", self.proxies),
+            self._page("GET", "/storage", self.storage),
+            self._page("GET", "/versions", self.versions),
+            self._page("GET", "/settings", self.settings),
+        ]
+
+    def _page(self, method: str, path: str, handler: Handler) -> Page:
+        return Page(
+            method,
+            AREA + path,
+            handler,
+            area=AREA,
+            operator=True,
+            form_bytes=SMALL,
+        )
+
+    # --- health ----------------------------------------------------------------------------
+
+    async def health(self, view: View) -> Response:
+        """Cards that are there soon stand in the page; the others load by themselves."""
+        tasks = {name: asyncio.ensure_future(self._checks(view, name)) for name in _CARDS}
+        await asyncio.wait(tasks.values(), timeout=PATIENCE)
+        cards: dict[str, list[Check] | None] = {}
+        for name, task in tasks.items():
+            cards[name] = task.result() if task.done() else None
+            task.cancel()
+        return view.page("admin/health.html", area=AREA, cards=cards)
+
+    async def card(self, view: View) -> Response:
+        name = view.param("card")
+        if name not in _CARDS:
+            raise NotFound
+        checks = await self._checks(view, name)
+        if view.wants_part:
+            return view.part("admin/card.html", "card", name=name, checks=checks)
+        return view.page("admin/one.html", area=AREA, name=name, checks=checks)
+
+    async def _checks(self, view: View, name: str) -> list[Check]:
+        try:
+            return await self.installation.card(view.caller, name)
+        except Exception:
+            log.exception("card failed", card=name)
+            return [Check(name, Level.BAD, _("Something went wrong here."))]
+
+    # --- accounts --------------------------------------------------------------------------
+
+    async def list(self, view: View) -> Response:
+        return await self._accounts(view)
+
+    async def create(self, view: View) -> Response:
+        try:
+            account, key = await self.accounts.add_account(view.caller, view.form.get("name"))
+        except (InvalidRequest, Conflict) as error:
+            return await self._accounts(view, faults_of(error, {"name": "name"}))
+        return view.page("admin/account_new.html", area=AREA, account=account, key=key)
+
+    async def credit(self, view: View) -> Response:
+        name = view.param("name")
+        usd, traffic = _amount(view.form.get("usd")), _amount(view.form.get("traffic_mb"))
+        if usd is None or traffic is None:
+            text = _("Use numbers, such as 25 or 2.50, or leave a box empty.")
+            return await self._accounts(view, {"credit": text}, name)
+        try:
+            await self.accounts.credit(view.caller, name, usd, traffic)
+        except InvalidRequest as error:
+            return await self._accounts(view, {"credit": error.message}, name)
+        return view.go(f"{AREA}/accounts", _("%(name)s was credited.") % {"name": name})
+
+    async def plan(self, view: View) -> Response:
+        name = view.param("name")
+        changed = await self.accounts.set_plan(view.caller, name, view.form.get("plan"))
+        words = {"name": name, "plan": changed.plan.value}
+        return view.go(f"{AREA}/accounts", _("%(name)s is on the plan %(plan)s now.") % words)
+
+    async def _accounts(
+        self, view: View, faults: Mapping[str, str] | None = None, about: str = ""
+    ) -> Response:
+        return view.page(
+            "admin/accounts.html",
+            status=422 if faults else 200,
+            area=AREA,
+            accounts=await self.accounts.list_accounts(view.caller),
+            plans=list(Plan),
+            faults=faults or {},
+            about=about,
+            typed=view.form.values(),
+        )
+
+    # --- the rest --------------------------------------------------------------------------
+
+    async def plans(self, view: View) -> Response:
+        return view.page(
+            "admin/plans.html",
+            area=AREA,
+            plans=await self.installation.plans(view.caller),
+            tariff=self.installation.tariff(view.caller),
+        )
+
+    async def proxies(self, view: View) -> Response:
+        out = self.installation.way_out(view.caller)
+        return view.page("admin/proxies.html", area=AREA, out=out)
+
+    async def storage(self, view: View) -> Response:
+        faults: dict[str, str] = {}
+        typed = view.query.get("days", "")
+        retention = await self._retention(view, typed, faults)
+        return view.page(
+            "admin/storage.html",
+            status=422 if faults else 200,
+            area=AREA,
+            report=await self.installation.storage(
+                view.caller, fresh=view.query.get("fresh") == "1"
+            ),
+            retention=retention,
+            typed=typed,
+            faults=faults,
+        )
+
+    async def _retention(self, view: View, typed: str, faults: dict[str, str]) -> Retention:
+        text = typed.strip()
+        days = int(text) if text.isdecimal() and len(text) < 9 else None
+        try:
+            if text and days is None:
+                faults["days"] = _("Use a whole number of days.")
+            else:
+                return await self.installation.retention(view.caller, days)
+        except InvalidRequest as error:
+            faults.update(faults_of(error, {"days": "days"}))
+        return await self.installation.retention(view.caller)
+
+    async def versions(self, view: View) -> Response:
+        pieces = await self.installation.versions(view.caller)
+        return view.page("admin/versions.html", area=AREA, pieces=pieces)
+
+    async def settings(self, view: View) -> Response:
+        lines = self.installation.settings(view.caller)
+        return view.page("admin/settings.html", area=AREA, lines=lines)
+
+
+def _amount(text: str) -> Decimal | None:
+    """The amount that was typed, 0 for nothing, None for what is none."""
+    plain = text.strip().replace(",", ".")
+    try:
+        found = Decimal(plain or "0")
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() and abs(found) < 10**12 else None

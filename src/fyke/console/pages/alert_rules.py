@@ -1,0 +1,255 @@
+"""Alert rules: what there is, a form for each kind, what a rule would have said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.problems import faults_of
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.alerts.model import Rule, RuleKind
+from fyke.domain.alerts.preview import Preview
+from fyke.domain.alerts.rules import EXAMPLE, RuleFields
+from fyke.domain.alerts.service import Alerts, RuleView
+from fyke.domain.billing.model import MICROS
+from fyke.domain.overview import Overview
+from fyke.domain.tasks.service import Tasks
+from fyke.domain.webhooks.service import Webhooks
+from fyke.errors import InvalidRequest, Refused
+
+AREA = "/alerts"
+RULES = "/alerts/rules"
+SMALL = 2**16
+MOST_TASKS = 200  # that are offered to choose from
+MOST_WORKERS = 20
+_MEGABYTE = 10**6
+_KINDS = tuple(kind.value for kind in RuleKind)
+_FACTOR = {RuleKind.FEWER_ROWS.value: "share", RuleKind.SLOWER.value: "multiple"}
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRulePages:
+    alerts: Alerts
+    webhooks: Webhooks
+    tasks: Tasks
+    overview: Overview
+
+    def pages(self) -> list[Page]:
+        one = f"{RULES}/{{id}}"
+        return [
+            Page("GET", RULES, self.list, area=AREA),
+            Page("GET", f"{RULES}/new", self.new, area=AREA),
+            Page("POST", f"{RULES}/new", self.create, area=AREA, form_bytes=SMALL),
+            Page("POST", f"{RULES}/example", self.example, area=AREA, form_bytes=SMALL),
+            Page("GET", one, self.edit, area=AREA),
+            Page("POST", one, self.change, area=AREA, form_bytes=SMALL),
+            Page("POST", f"{one}/switch", self.switch, area=AREA, form_bytes=SMALL),
+            Page("POST", f"{one}/delete", self.delete, area=AREA, form_bytes=SMALL),
+        ]
+
+    async def list(self, view: View) -> Response:
+        rules = await self.alerts.rules(view.caller)
+        hooks = await self.webhooks.list(view.caller)
+        return view.page(
+            "alerts/rules.html",
+            area=AREA,
+            rules=rules,
+            hooks={found.endpoint.id: found.endpoint.name for found in hooks},
+            example=EXAMPLE,
+        )
+
+    async def example(self, view: View) -> Response:
+        await self.alerts.add_rule(view.caller, EXAMPLE)
+        return view.go(RULES, _("The rule is on: you are told of every run that fails."))
+
+    async def new(self, view: View) -> Response:
+        worker, task = view.query.get("worker", ""), view.query.get("task", "")
+        kind = view.query.get("kind", RuleKind.FAILED.value)
+        return await self._form(view, {**_DEFAULTS, "worker": worker, "task": task, "kind": kind})
+
+    async def create(self, view: View) -> Response:
+        fields, faults = _fields(view)
+        if faults or view.form.get("act") == "preview":
+            return await self._looked(view, fields, faults)
+        try:
+            await self.alerts.add_rule(view.caller, fields)
+        except (InvalidRequest, Refused) as error:
+            return await self._form(view, _typed(view), _faults(view, error))
+        return view.go(RULES, _("The rule looks at runs that end from now on."))
+
+    async def edit(self, view: View) -> Response:
+        found = await self.alerts.rule(view.caller, view.param("id"))
+        return await self._form(view, _values(found), rule=found.rule)
+
+    async def change(self, view: View) -> Response:
+        found = await self.alerts.rule(view.caller, view.param("id"))
+        fields, faults = _fields(view)
+        if faults or view.form.get("act") == "preview":
+            return await self._looked(view, fields, faults, found.rule)
+        try:
+            await self.alerts.change_rule(view.caller, found.rule.id, fields)
+        except InvalidRequest as error:
+            return await self._form(view, _typed(view), _faults(view, error), rule=found.rule)
+        return view.go(RULES, _("The rule was changed."))
+
+    async def switch(self, view: View) -> Response:
+        found = await self.alerts.rule(view.caller, view.param("id"))
+        fields = replace(fields_of(found.rule), enabled=view.form.get("to") == "on")
+        try:
+            await self.alerts.change_rule(view.caller, found.rule.id, fields)
+        except InvalidRequest:  # what it names may be gone meanwhile; the form says what
+            text = _("The rule names something that is gone. Look at what is marked.")
+            return view.go(f"{RULES}/{found.rule.id}", text, "warn")
+        return view.go(RULES, _("The rule is on.") if fields.enabled else _("The rule is off."))
+
+    async def delete(self, view: View) -> Response:
+        await self.alerts.remove_rule(view.caller, view.param("id"))
+        return view.go(RULES, _("The rule was removed. Its alerts stay."))
+
+    async def _looked(
+        self, view: View, fields: RuleFields, faults: dict[str, str], rule: Rule | None = None
+    ) -> Response:
+        """The form again, with what the rule would have said of the last runs."""
+        looked = None
+        if not faults:
+            try:
+                looked = await self.alerts.preview(view.caller, fields)
+            except InvalidRequest as error:
+                faults = _faults(view, error)
+        if view.wants_part:
+            return view.part("alerts/preview.html", "preview", looked=looked, faults=faults)
+        return await self._form(view, _typed(view), faults, rule=rule, looked=looked)
+
+    async def _form(
+        self,
+        view: View,
+        typed: Mapping[str, Any],
+        faults: Mapping[str, str] | None = None,
+        *,
+        rule: Rule | None = None,
+        looked: Preview | None = None,
+    ) -> Response:
+        _count, tasks = await self.tasks.list(view.caller, offset=0, limit=MOST_TASKS)
+        return view.page(
+            "alerts/form.html",
+            status=422 if faults else 200,
+            area=AREA,
+            typed=typed,
+            faults=faults or {},
+            rule=rule,
+            looked=looked,
+            kinds=_KINDS,
+            hooks=[found.endpoint for found in await self.webhooks.list(view.caller)],
+            tasks=[(each.task.id, each.task.title) for each in tasks],
+            workers=await self.overview.recent_workers(view.caller, MOST_WORKERS),
+            mails=self.alerts.mails,
+        )
+
+
+_DEFAULTS: dict[str, Any] = {
+    "name": "", "kind": "", "worker": "", "task": "", "share": "50", "multiple": "2",
+    "field": "", "percent": "10", "usd": "", "megabytes": "", "endpoints": [], "emails": "",
+    "enabled": True,
+}  # fmt: skip
+
+
+def _typed(view: View) -> dict[str, Any]:
+    form = view.form
+    lists = {"endpoints": form.all("endpoints"), "enabled": form.on("enabled")}
+    return {**_DEFAULTS, **form.values(), **lists}
+
+
+def _values(found: RuleView) -> dict[str, Any]:
+    """What the form shows of a rule."""
+    rule = found.rule
+    kind = rule.kind
+    return {
+        **_DEFAULTS,
+        "name": rule.name,
+        "kind": kind.value,
+        "worker": found.worker_path or rule.worker_id,
+        "task": rule.task_id,
+        "share": f"{rule.factor * 100:g}" if kind is RuleKind.FEWER_ROWS else "50",
+        "multiple": f"{rule.factor:g}" if kind is RuleKind.SLOWER else "2",
+        "field": rule.field,
+        "percent": f"{rule.percent:g}" if kind is RuleKind.MISSING_FIELD else "10",
+        "usd": _plain(Decimal(rule.usd_micros) / MICROS),
+        "megabytes": _plain(Decimal(rule.traffic_bytes) / _MEGABYTE),
+        "endpoints": list(rule.endpoints),
+        "emails": "\n".join(rule.emails),
+        "enabled": rule.enabled,
+    }
+
+
+def _plain(amount: Decimal) -> str:
+    return f"{amount.normalize():f}" if amount else ""
+
+
+def fields_of(rule: Rule) -> RuleFields:
+    """The rule as it would be said anew."""
+    return RuleFields(
+        name=rule.name,
+        kind=rule.kind.value,
+        worker=rule.worker_id,
+        task=rule.task_id,
+        factor=rule.factor,
+        field=rule.field,
+        percent=rule.percent,
+        budget_usd=Decimal(rule.usd_micros) / MICROS,
+        budget_traffic_mb=Decimal(rule.traffic_bytes) / _MEGABYTE,
+        endpoints=rule.endpoints,
+        emails=rule.emails,
+        enabled=rule.enabled,
+    )
+
+
+def _fields(view: View) -> tuple[RuleFields, dict[str, str]]:
+    """What was typed, and what of it is no number."""
+    form, faults = view.form, dict[str, str]()
+
+    def number(name: str, of: str) -> Decimal:
+        text = form.get(name).strip().replace(",", ".")
+        if form.get("kind") not in of.split() or not text:
+            return Decimal(0)
+        try:
+            found = Decimal(text)
+        except InvalidOperation:
+            found = Decimal("NaN")
+        if not found.is_finite() or abs(found) > 10**15:
+            faults[name] = _("Use a number, such as 2.5.")
+            return Decimal(0)
+        return found
+
+    factor = number("share", "fewer_rows") / 100 or number("multiple", "slower")
+    fields = RuleFields(
+        name=form.get("name"),
+        kind=form.get("kind"),
+        worker=form.get("worker"),
+        task=form.get("task"),
+        factor=float(factor),
+        field=form.get("field"),
+        percent=float(number("percent", "missing_field")),
+        budget_usd=number("usd", "budget"),
+        budget_traffic_mb=number("megabytes", "budget"),
+        endpoints=tuple(form.all("endpoints")),
+        emails=tuple(form.get("emails").split()),
+        enabled=form.on("enabled"),
+    )
+    return fields, faults
+
+
+def _faults(view: View, error: InvalidRequest | Refused) -> dict[str, str]:
+    names = {name: name for name in ("name", "kind", "worker", "task", "field", "percent")}
+    names |= {"endpoints": "endpoints", "emails": "emails"}
+    names |= {"budget_usd": "usd", "budget_traffic_mb": "megabytes"}
+    names["factor"] = _FACTOR.get(view.form.get("kind"), "kind")
+    found = faults_of(error, names)
+    if "share" in found:
+        found["share"] = _("Use a number above 0 and at most 100.")
+    return found

@@ -1,0 +1,62 @@
+"""Alerts as they come, read or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.texts import gettext as _
+from fyke.console.texts import ngettext
+from fyke.console.view import View
+from fyke.domain.alerts.model import AlertFilter
+from fyke.domain.alerts.rules import EXAMPLE
+from fyke.domain.alerts.service import Alerts
+
+AREA = "/alerts"
+PAGE_SIZE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPages:
+    alerts: Alerts
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", AREA, self.list, area=AREA),
+            Page("POST", f"{AREA}/read", self.read, area=AREA, form_bytes=2**18),
+        ]
+
+    async def list(self, view: View) -> Response:
+        unread, rule = view.query.get("unread") == "1", view.query.get("rule", "")[:40]
+        text = view.query.get("page", "1")
+        index = max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
+        count, found = await self.alerts.page(
+            view.caller,
+            AlertFilter(unread=unread, rule_id=rule),
+            offset=(index - 1) * PAGE_SIZE,
+            limit=PAGE_SIZE,
+        )
+        rules = await self.alerts.rules(view.caller)
+        return view.page(
+            "alerts/list.html",
+            area=AREA,
+            alerts=found,
+            count=count,
+            unread=unread,
+            rule=rule,
+            rules=rules,
+            example=EXAMPLE,
+            index=index,
+            size=PAGE_SIZE,
+        )
+
+    async def read(self, view: View) -> Response:
+        chosen = None if view.form.on("all") else view.form.all("id")
+        marked = await self.alerts.mark_read(view.caller, chosen)
+        text = ngettext(
+            "%(num)s alert was marked as read.", "%(num)s alerts were marked as read.", marked
+        )
+        back = "/alerts?unread=1" if view.form.get("back") == "unread" else AREA
+        return view.go(back, text % {"num": marked} if marked else _("All of them were read."))

@@ -1,0 +1,199 @@
+"""Webhooks: the list, one with what was sent to it, its form, its secret, a test call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.problems import faults_of
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.callbacks.model import DeliveryFilter, DeliveryState
+from fyke.domain.callbacks.service import Callbacks
+from fyke.domain.webhooks.model import WebhookEvent
+from fyke.domain.webhooks.rules import EndpointFields
+from fyke.domain.webhooks.service import Trial, Webhooks
+from fyke.errors import Conflict, InvalidRequest, Refused
+
+AREA = "/settings/webhooks"
+PAGE_SIZE = 20
+SMALL = 2**16
+_FIELDS = {name: name for name in ("name", "url", "events", "description", "confirm")}
+_STATES = tuple(state.value for state in DeliveryState)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookPages:
+    webhooks: Webhooks
+    callbacks: Callbacks
+
+    def pages(self) -> list[Page]:
+        one = f"{AREA}/{{id}}"
+        return [
+            Page("GET", AREA, self.list, area=AREA),
+            Page("GET", f"{AREA}/new", self.new, area=AREA),
+            Page("POST", f"{AREA}/new", self.create, area=AREA, form_bytes=SMALL),
+            Page("GET", one, self.show, area=AREA),
+            Page("GET", f"{one}/edit", self.edit, area=AREA),
+            Page("POST", f"{one}/edit", self.change, area=AREA, form_bytes=SMALL),
+            Page("POST", f"{one}/rotate", self.rotate, area=AREA, form_bytes=SMALL),
+            Page("POST", f"{one}/test", self.test, area=AREA, form_bytes=SMALL),
+            Page("POST", f"{one}/enable", self.enable, area=AREA, form_bytes=SMALL),
+            Page("POST", f"{one}/delete", self.delete, area=AREA, form_bytes=SMALL),
+            Page("GET", f"{one}/deliveries/{{delivery}}", self.delivery, area=AREA),
+            Page(
+                "POST",
+                f"{one}/deliveries/{{delivery}}/replay",
+                self.replay,
+                area=AREA,
+                form_bytes=SMALL,
+            ),
+        ]
+
+    async def list(self, view: View) -> Response:
+        found = await self.webhooks.list(view.caller)
+        return view.page("webhooks/list.html", area=AREA, webhooks=found)
+
+    async def new(self, view: View) -> Response:
+        typed = {"events": [WebhookEvent.RUN_FAILED.value], "enabled": True}
+        return self._form(view, typed, {})
+
+    async def create(self, view: View) -> Response:
+        try:
+            made = await self.webhooks.add(view.caller, _fields(view))
+        except (InvalidRequest, Conflict, Refused) as error:
+            return self._form(view, _typed(view), faults_of(error, _FIELDS))
+        return view.page(
+            "webhooks/secret.html", area=AREA, webhook=made.endpoint, secret=made.secret, fresh=True
+        )
+
+    async def show(self, view: View) -> Response:
+        return await self._page(view)
+
+    async def edit(self, view: View) -> Response:
+        endpoint = (await self.webhooks.get(view.caller, view.param("id"))).endpoint
+        typed = {
+            "name": endpoint.name,
+            "url": endpoint.url,
+            "events": [event.value for event in endpoint.events],
+            "description": endpoint.description,
+            "enabled": endpoint.enabled,
+        }
+        return self._form(view, typed, {}, endpoint.name)
+
+    async def change(self, view: View) -> Response:
+        before = (await self.webhooks.get(view.caller, view.param("id"))).endpoint
+        try:
+            await self.webhooks.change(view.caller, before.id, _fields(view))
+        except (InvalidRequest, Conflict) as error:
+            return self._form(view, _typed(view), faults_of(error, _FIELDS), before.name)
+        return view.go(f"{AREA}/{before.id}", _("The webhook was changed."))
+
+    async def rotate(self, view: View) -> Response:
+        made = await self.webhooks.rotate(view.caller, view.param("id"))
+        return view.page(
+            "webhooks/secret.html",
+            area=AREA,
+            webhook=made.endpoint,
+            secret=made.secret,
+            fresh=False,
+        )
+
+    async def test(self, view: View) -> Response:
+        trial = await self.webhooks.test(view.caller, view.param("id"))
+        if view.wants_part:
+            return view.part("webhooks/trial.html", "trial", trial=trial)
+        return await self._page(view, trial=trial)
+
+    async def enable(self, view: View) -> Response:
+        found = await self.webhooks.get(view.caller, view.param("id"))
+        await self.callbacks.enable(view.caller, found.endpoint.url)
+        text = _("It is used again. What failed meanwhile can be sent again below.")
+        return view.go(f"{AREA}/{found.endpoint.id}", text)
+
+    async def delete(self, view: View) -> Response:
+        try:
+            await self.webhooks.remove(view.caller, view.param("id"), view.form.get("confirm"))
+        except InvalidRequest as error:
+            return await self._page(view, faults=faults_of(error, _FIELDS))
+        return view.go(AREA, _("The webhook was removed."))
+
+    async def delivery(self, view: View) -> Response:
+        found = await self.webhooks.get(view.caller, view.param("id"))
+        logged = await self.callbacks.get(view.caller, view.param("delivery"))
+        return view.page("webhooks/delivery.html", area=AREA, found=found, logged=logged)
+
+    async def replay(self, view: View) -> Response:
+        back = f"{AREA}/{view.param('id')}"
+        try:
+            await self.callbacks.replay(view.caller, view.param("delivery"))
+        except Refused as error:
+            return view.go(back, error.message, "bad")
+        return view.go(back, _("It is sent again, with tries of its own."))
+
+    async def _page(
+        self, view: View, *, trial: Trial | None = None, faults: Mapping[str, str] | None = None
+    ) -> Response:
+        found = await self.webhooks.get(view.caller, view.param("id"))
+        state = view.query.get("state", "")
+        chosen = DeliveryState(state) if state in _STATES else None
+        index = _page_number(view)
+        count, deliveries = await self.callbacks.page(
+            view.caller,
+            DeliveryFilter(chosen, endpoint_id=found.endpoint.id),
+            offset=(index - 1) * PAGE_SIZE,
+            limit=PAGE_SIZE,
+        )
+        return view.page(
+            "webhooks/one.html",
+            status=422 if faults else 200,
+            area=AREA,
+            found=found,
+            trial=trial,
+            faults=faults or {},
+            deliveries=deliveries,
+            count=count,
+            state=chosen.value if chosen else "",
+            states=_STATES,
+            index=index,
+            size=PAGE_SIZE,
+        )
+
+    def _form(
+        self, view: View, typed: Mapping[str, Any], faults: Mapping[str, str], name: str = ""
+    ) -> Response:
+        return view.page(
+            "webhooks/form.html",
+            status=422 if faults else 200,
+            area=AREA,
+            typed=typed,
+            faults=faults,
+            name=name,
+            id=view.request.path_params.get("id", ""),
+            events=[event.value for event in WebhookEvent],
+        )
+
+
+def _page_number(view: View) -> int:
+    text = view.query.get("page", "1")
+    return max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
+
+
+def _fields(view: View) -> EndpointFields:
+    form = view.form
+    return EndpointFields(
+        form.get("name"),
+        form.get("url"),
+        tuple(form.all("events")),
+        form.get("description"),
+        form.on("enabled"),
+    )
+
+
+def _typed(view: View) -> dict[str, Any]:
+    form = view.form
+    return {**form.values(), "events": form.all("events"), "enabled": form.on("enabled")}

@@ -1,0 +1,129 @@
+"""Alerts in the console: rules with their forms, a look back, what was found, read or not."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.alerts.watch import AlertWatch
+from fyke.domain.runs.model import Outcome
+from support.alerts import a_run
+from support.house import House
+from support.pages import Visitor, visitor
+
+pytestmark = pytest.mark.anyio
+RULES = "/alerts/rules"
+
+
+async def looked(house: House) -> None:
+    await AlertWatch(house.storage, house.results).work_off()
+
+
+async def test_an_example_is_one_button_away(house: House, owner: Visitor) -> None:
+    await house.beat()
+    page = await owner.get("/alerts")
+    assert "No alerts, and no rules yet" in page.text
+    await owner.post(page.one("//form[contains(@action, 'example')]").get("action"))
+    assert "A run has failed" in (await owner.get(RULES)).text
+    await a_run(house, Outcome.EXIT_CODE)
+    await looked(house)
+    page = await owner.get("/alerts")
+    assert "The run failed: it went wrong" in page.text
+    assert page.one("//nav//a[@href='/alerts']/span[@class='tally']").text == "1"
+
+
+async def test_alerts_are_read_one_by_one_and_all_at_once(house: House, owner: Visitor) -> None:
+    await house.beat()
+    await owner.post(f"{RULES}/example")
+    for _ in range(3):
+        await a_run(house, Outcome.EXIT_CODE)
+    await looked(house)
+    page = await owner.get("/alerts")
+    boxes = page.all("//input[@name='id']")
+    assert len(boxes) == 3
+    await owner.post("/alerts/read", {"id": boxes[0].get("value")})
+    unread = await owner.get("/alerts?unread=1")
+    assert len(unread.all("//tbody/tr")) == 2
+    assert "1 alert was marked as read." in unread.text
+    answer = await owner.post("/alerts/read", {"all": "1", "back": "unread"})
+    assert answer.location == "/alerts?unread=1"
+    assert "No alert is like this." in (await owner.get("/alerts?unread=1")).text
+    page = await owner.get("/alerts")
+    assert not page.all("//nav//a[@href='/alerts']/span[@class='tally']")
+    assert len(page.all("//tbody/tr")) == 3
+
+
+async def test_every_kind_of_rule_is_said_kept_and_shown_again(
+    house: House, owner: Visitor
+) -> None:
+    worker = await house.publish("reader")
+    forms = {
+        "failed": ({}, "a run has failed"),
+        "zero_rows": ({"worker": worker.path}, "a run succeeds without a row"),
+        "fewer_rows": ({"share": "40"}, "a run has less than 40 % of the usual rows"),
+        "slower": ({"multiple": "2,5"}, "a run takes more than 2.5 times the usual"),
+        "missing_field": ({"field": "price", "percent": "7.5"}, "more than 7.5 % of the rows lack"),
+        "budget": ({"usd": "12.5", "megabytes": "3"}, "a month costs more than $12.50, a month"),
+    }
+    for kind, (more, sentence) in forms.items():
+        data = {"name": f"Rule {kind}", "kind": kind, "enabled": "on", **more}
+        assert (await owner.post(f"{RULES}/new", data)).location == RULES
+        page = await owner.get(RULES)
+        row = page.one(f"//tr[contains(., 'Rule {kind}')]")
+        assert sentence in " ".join(row.text_content().split())
+        form = await owner.get(row.xpath(".//a")[0].get("href"))
+        assert form.one("//input[@name='kind'][@checked]").get("value") == kind
+        for name, value in more.items():
+            assert form.value(name) == value.replace(",", ".")
+
+
+async def test_what_is_wrong_is_said_at_its_field(house: House, owner: Visitor) -> None:
+    async def faults(**data: str) -> dict[str, str]:
+        page = await owner.post(f"{RULES}/new", {"name": "N", **data}, status=422)
+        assert page.value("name") == data.get("name", "N")
+        return {
+            each.get("href").removeprefix("#f-"): each.text_content()
+            for each in page.all("//*[@id='faults']//a")
+        }
+
+    assert set(await faults(kind="", name=" ")) == {"name", "kind"}
+    assert "above 0 and at most 100" in (await faults(kind="fewer_rows", share="0"))["share"]
+    assert "1 to 1000" in (await faults(kind="slower", multiple="0.5"))["multiple"]
+    assert "Use a number" in (await faults(kind="slower", multiple="twice"))["multiple"]
+    assert set(await faults(kind="missing_field", field=" ", percent="100")) == {"field", "percent"}
+    assert "above 0" in (await faults(kind="budget"))["usd"]
+    assert "no worker 'a/b'" in (await faults(kind="failed", worker="a/b"))["worker"]
+    assert "not a mail address" in (await faults(kind="failed", emails="ada"))["emails"]
+    assert "no webhook" in (await faults(kind="failed", endpoints="x"))["endpoints"]
+
+
+async def test_a_preview_tells_without_saving(house: House, owner: Visitor) -> None:
+    await house.beat()
+    runs = [await a_run(house, rows=[{"price": 1}] * 10) for _ in range(3)]
+    few = await a_run(house, rows=[{"price": 1}])
+    data = {"name": "Few", "kind": "fewer_rows", "share": "50", "act": "preview", "enabled": "on"}
+    page = await owner.post(f"{RULES}/new", data, status=200)
+    assert f"It would have told 1 times in the last {len(runs) + 1} runs." not in page.text
+    assert "It would have told once in the last 4 runs." in page.text
+    assert page.one("//section[@id='preview']//a").get("title") == few.id
+    assert page.value("share") == "50"
+    part = await owner.post(f"{RULES}/new", data | {"share": "1"}, part=True, status=200)
+    assert "It would have told of none of the last 4 runs." in part.text
+    budget = {"name": "B", "kind": "budget", "megabytes": "0.001", "act": "preview"}
+    page = await owner.post(f"{RULES}/new", budget, status=200)
+    assert "It would tell now." in page.text
+    assert "No rules yet" in (await owner.get(RULES)).text
+
+
+async def test_rules_are_switched_and_removed(house: House, owner: Visitor) -> None:
+    await owner.post(f"{RULES}/example")
+    page = await owner.get(RULES)
+    here = page.one("//td/a[starts-with(@href, '/alerts/rules/')]").get("href")
+    await owner.post(f"{here}/switch", {"to": "off"})
+    assert "Off" in (await owner.get(RULES)).one("//td[@data-label='State']").text_content()
+    await owner.post(f"{here}/switch", {"to": "on"})
+    assert "On" in (await owner.get(RULES)).one("//td[@data-label='State']").text_content()
+    async with visitor(house, house.other.user_id) as stranger:
+        await stranger.get(here, status=404)
+        await stranger.post(f"{here}/delete", status=404)
+    await owner.post(f"{here}/delete")
+    await owner.get(here, status=404)

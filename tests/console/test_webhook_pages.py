@@ -1,0 +1,162 @@
+"""Webhooks in the console: made, shown once, tried, changed, sent again, removed by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from fyke.domain.accounts.model import Role, User
+from support.alerts import a_run
+from support.house import House
+from support.pages import Visitor, visitor
+from support.receivers import Receiver, Reply, listening
+from support.telling_estate import seed_telling
+
+pytestmark = pytest.mark.anyio
+LIST = "/settings/webhooks"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with listening() as receiver:
+        yield receiver
+
+
+async def a_webhook(owner: Visitor, url: str, name: str = "Ops") -> tuple[str, str]:
+    """Make one by the form; its address in the console, and its secret."""
+    page = await owner.post(
+        f"{LIST}/new",
+        {"name": name, "url": url, "events": ["run.failed", "run.succeeded"], "enabled": "on"},
+        status=200,
+    )
+    [secret] = page.all("//output[@id='secret']/text()")
+    return page.one("//a[text()='Done']").get("href"), secret
+
+
+async def test_an_empty_list_shows_the_way(owner: Visitor) -> None:
+    page = await owner.get(LIST)
+    assert "No webhooks" in page.text
+    page.one(f"//main//a[@href='{LIST}/new']")
+
+
+async def test_a_secret_is_shown_once(owner: Visitor, receiver: Receiver) -> None:
+    here, secret = await a_webhook(owner, receiver.url("/x"))
+    assert secret.startswith("whsec_")
+    page = await owner.get(here)
+    assert secret not in page.raw and "Nothing was sent yet" in page.text
+    rotated = await owner.post(f"{here}/rotate", status=200)
+    [other] = rotated.all("//output[@id='secret']/text()")
+    assert other != secret and "a signature of the old secret as well" in rotated.text
+    assert "The old one signs too until" in (await owner.get(here)).text
+
+
+async def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(owner: Visitor) -> None:
+    typed = {"name": "Ops", "url": "http://10.0.0.7/x", "description": "<b>mine</b>"}
+    page = await owner.post(f"{LIST}/new", typed, status=422)
+    links = {each.get("href"): each.text_content() for each in page.all("//*[@id='faults']//a")}
+    assert set(links) == {"#f-url", "#f-events"}
+    assert "10.0.0.7 port 80 is not on the public internet" in links["#f-url"]
+    assert "FYKE_CALLBACK_ALLOW" in links["#f-url"]
+    assert (page.value("name"), page.value("url")) == ("Ops", "http://10.0.0.7/x")
+    assert page.value("description") == "<b>mine</b>"
+    assert not page.one("//input[@name='enabled']").get("checked")
+    await a_webhook(owner, "http://127.0.0.1:9000/x")
+    again = {"name": "Ops", "url": "http://127.0.0.1:9000/y", "events": "run.failed"}
+    page = await owner.post(f"{LIST}/new", again, status=422)
+    assert (
+        "There is a webhook named 'Ops' already"
+        in page.one("//*[@id='f-name-fault']").text_content()
+    )
+
+
+async def test_a_test_call_shows_its_steps(owner: Visitor, receiver: Receiver) -> None:
+    here, secret = await a_webhook(owner, receiver.url("/x"))
+    receiver.reply("/x", Reply(200, text="thanks <b>a lot</b>"), Reply(404, text="no"))
+    page = await owner.post(f"{here}/test", status=200)
+    steps = [each.text_content() for each in page.all("//ol/li//p[@class='strong']")]
+    assert steps == ["Name resolved", "Connected", "Sent", "Answered"]
+    assert "thanks <b>a lot</b>" in page.one("//section[@id='trial']").text_content()
+    [message] = receiver.at("/x")
+    Webhook(secret).verify(message.body, message.headers)
+    part = await owner.post(f"{here}/test", part=True, status=200)
+    assert "Not taken" in part.text and "HTTP 404" in part.text
+    assert "Any answer from 200 to 299 counts" in part.text
+
+
+async def test_deliveries_are_listed_opened_and_sent_again(house: House, owner: Visitor) -> None:
+    await house.beat()
+    addresses = await seed_telling(house)
+    here = addresses["/settings/webhooks/{id}"]
+    page = await owner.get(here)
+    assert "Calls fail" in page.text and "HTTP 503" in page.text
+    assert "the queue behind this address is full" in page.text
+    assert page.all("//table//a[starts-with(@href, '/runs/')]")
+    one = await owner.get(addresses["/settings/webhooks/{id}/deliveries/{delivery}"])
+    assert '"type":"' in one.one("//pre").text_content()
+    waiting = await owner.get(f"{here}?state=pending")
+    assert not waiting.all("//button[contains(., 'Send again')]")
+    done = await owner.get(f"{here}?state=delivered")
+    [form] = done.all("//form[contains(@action, '/replay')]")
+    await owner.post(form.get("action"))
+    assert "Nothing in this state" in (await owner.get(f"{here}?state=delivered")).text
+    listed = await owner.get(LIST)
+    assert [each.text_content().strip() for each in listed.all("//td[@data-label='State']")] == [
+        "Off", "Failing", "Working",
+    ]  # fmt: skip
+
+
+async def test_an_address_is_changed_and_a_switch_switches(house: House, owner: Visitor) -> None:
+    here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
+    form = await owner.get(f"{here}/edit")
+    assert form.value("url") == "http://127.0.0.1:1024/a"
+    assert [each.get("value") for each in form.all("//input[@name='events'][@checked]")] == [
+        "run.succeeded", "run.failed",
+    ]  # fmt: skip
+    changed = {"name": "Ops 2", "url": "http://127.0.0.1:1024/b", "events": "run.aborted"}
+    assert (await owner.post(f"{here}/edit", changed)).location == here
+    page = await owner.get(here)
+    assert "The webhook was changed." in page.text
+    assert page.one("//h1").text == "Ops 2" and "Off" in page.text
+
+
+async def test_it_goes_only_by_its_name(owner: Visitor) -> None:
+    here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
+    page = await owner.post(f"{here}/delete", {"confirm": "ops"}, status=422)
+    assert "Type the name of the webhook, 'Ops'" in page.text
+    assert (await owner.post(f"{here}/delete", {"confirm": "Ops"})).location == LIST
+    await owner.get(here, status=404)
+
+
+async def test_a_receiver_that_was_given_up_is_used_again(house: House, owner: Visitor) -> None:
+    here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
+
+    def give_up(tx: Any) -> None:
+        known = tx.receivers.lock(house.owner.account_id, "http://127.0.0.1:1024")
+        tx.receivers.save(type(known)(known.account_id, known.receiver, 1, 0, 2, 3))
+
+    await house.storage.write(give_up)
+    assert "Every call failed for 5 days" in (await owner.get(here)).text
+    await owner.post(f"{here}/enable")
+    assert "Every call failed for 5 days" not in (await owner.get(here)).text
+
+
+async def test_a_viewer_looks_and_others_see_nothing(house: House, owner: Visitor) -> None:
+    await house.beat()
+    here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
+    await a_run(house)
+    viewer = User("01HFVIEWER0000000000000000", house.owner.account_id, "looks", Role.VIEWER,
+                  False, "x", 1)  # fmt: skip
+    await house.storage.write(lambda tx: tx.accounts.add_user(viewer))
+    async with visitor(house, viewer.id) as someone:
+        page = await someone.get(here)
+        assert not page.all("//main//form")
+        await someone.post(f"{here}/test", status=403)
+        await someone.post(f"{LIST}/new", {"name": "x"}, status=403)
+    async with visitor(house, house.other.user_id) as stranger:
+        for address in (here, f"{here}/edit", f"{here}/deliveries/msg_1"):
+            await stranger.get(address, status=404)
+        for act in ("test", "rotate", "delete", "enable", "edit"):
+            await stranger.post(f"{here}/{act}", {"name": "x"}, status=404)
