@@ -14,6 +14,8 @@ from fyke.domain.accounts.keys import digest, generate
 from fyke.domain.accounts.model import ApiKey, Role, User
 from fyke.domain.accounts.sessions import add_session
 from fyke.domain.alerts.rules import RuleFields
+from fyke.domain.review.model import Submission, SubmissionState
+from fyke.domain.review.submitting import take_back
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.kit.ids import new_ulid
 from support.api import Api
@@ -65,7 +67,7 @@ class Estate:
             await self.renew(kind)
         for kind in ("user", "new_user", "session"):
             await self.renew(kind)
-        for kind in ("webhook", "new_webhook", "rule"):
+        for kind in ("webhook", "new_webhook", "rule", "upload", "submission"):
             await self.renew(kind)
         self.named["worker_path"] = self._path
         await self._find_files()
@@ -107,6 +109,10 @@ class Estate:
                 if kind == "user":
                     users = self.house.services.users
                     await users.invite(self.house.owner, self.named[kind], "member")
+            case "upload":
+                self.named[kind] = await self._upload(f"hidden{number}.zip")
+            case "submission":
+                self.named[kind] = await self.house.storage.write(self._submit)
             case "session":
                 self.named[kind] = await self.house.storage.write(self._sign_in)
             case "receiver":
@@ -118,6 +124,23 @@ class Estate:
             return (await services.alerts.add_rule(owner, RuleFields(name, "failed"))).rule.id
         fields = EndpointFields(name, HOOK, ("run.failed",))
         return (await services.webhooks.add(owner, fields)).endpoint.id
+
+    async def _upload(self, name: str) -> str:
+        uploads, owner = self.house.services.uploads, self.house.owner
+        made = await uploads.add_zip(owner, self._archive, name)
+        async for seen in uploads.follow(owner, made.id):
+            last = seen
+        return last.id
+
+    def _submit(self, tx: Any) -> str:
+        """The present version of the worker waits."""
+        owner, worker = self.house.owner.account_id, self.named["worker"]
+        take_back(tx, worker, SubmissionState.TAKEN_BACK)
+        made = Submission(
+            new_ulid(), owner, worker, self.named["version"], SubmissionState.WAITING, "", tx.now
+        )
+        tx.submissions.add(made)
+        return made.id
 
     def _sign_in(self, tx: Any) -> str:
         user = tx.accounts.user(self.house.owner.user_id)

@@ -179,9 +179,7 @@ _OWN: dict[str, Entry] = {
     "DELETE /api/fyke/keys/{id}": _changes(id="key", account="account"),
     "GET /api/fyke/users": _reads(account="account"),
     "POST /api/fyke/users": _changes({"role": "viewer"}, name="new_user", account="account"),
-    "PUT /api/fyke/users/{name}/role": _changes(
-        {"role": "member"}, name="user", account="account"
-    ),
+    "PUT /api/fyke/users/{name}/role": _changes({"role": "member"}, name="user", account="account"),
     "POST /api/fyke/users/{name}/disable": _changes(name="user", account="account"),
     "POST /api/fyke/users/{name}/enable": _changes(name="user", account="account"),
     "POST /api/fyke/users/{name}/link": _changes(name="user"),
@@ -272,7 +270,7 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/uploads/{id}": _reads(id="upload"),
     "DELETE /api/fyke/uploads/{id}": _changes(id="upload"),
     "POST /api/fyke/uploads/{id}/again": _changes(id="upload", fresh=("upload",)),
-    "POST /api/fyke/uploads/{id}/publish": _changes(id="upload", fresh=("upload",)),
+    "POST /api/fyke/uploads/{id}/publish": _changes({"name": "brought"}, id="upload"),
     "POST /api/fyke/uploads/{id}/test": _changes(_START, id="upload"),
     "GET /api/fyke/submissions": _operates(writes=False),
     "GET /api/fyke/submissions/{id}": _reads(id="submission"),
@@ -280,7 +278,9 @@ _OWN: dict[str, Entry] = {
     "POST /api/fyke/submissions/{id}/return": _operates({"reply": "no"}, id="submission"),
     "POST /api/fyke/submissions/{id}/sample": _operates(_START, id="submission"),
     "GET /api/fyke/workers/{slug}/submissions": _reads(slug="worker"),
-    "DELETE /api/fyke/workers/{slug}/submissions/waiting": _changes(slug="worker"),
+    "DELETE /api/fyke/workers/{slug}/submissions/waiting": _changes(
+        slug="worker", fresh=("submission",)
+    ),
     "POST /api/fyke/workers/{slug}/share": _changes(slug="worker"),
     "POST /api/fyke/workers/{slug}/unshare": _changes(slug="worker"),
     "GET /api/fyke/workers": _reads(),

@@ -130,6 +130,8 @@ class MemoryTasks:
     def get(self, task_id: str) -> Task | None:
         return self.rows.get(task_id)
 
+    lock = get
+
     def of_account(
         self, account_id: str, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
     ) -> tuple[int, list[Task]]:

@@ -30,10 +30,10 @@ from fyke.api.own import forms as own_forms
 from fyke.api.own import installation as own_installation
 from fyke.api.own import oneself as own_self
 from fyke.api.own import overview as own_overview
+from fyke.api.own import reviews as own_reviews
 from fyke.api.own import run_lists as own_run_lists
 from fyke.api.own import run_page as own_run_page
 from fyke.api.own import runs as own_runs
-from fyke.api.own import reviews as own_reviews
 from fyke.api.own import schedules as own_schedules
 from fyke.api.own import tasks as own_tasks
 from fyke.api.own import uploads as own_uploads

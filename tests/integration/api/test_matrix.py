@@ -27,6 +27,7 @@ pytestmark = pytest.mark.anyio
 FOREIGN = (
     "run", "waiting", "task", "worker", "worker_path", "item", "key", "key_name", "delivery",
     "receiver", "host", "account", "account_id", "user_id", "user", "session",
+    "upload", "submission",
 )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ async def test_a_sound_project_passes_check_after_check(house: House) -> None:
     assert seen[-1].state is UploadState.READY
     assert len(seen) > 1
     assert set(states(seen[-1]).values()) == {StepState.PASSED, StepState.WARNED}
-    assert [step.name for step in seen[-1].steps][0] == "archive"
+    assert seen[-1].steps[0].name == "archive"
     notes = {step.name: step.note for step in seen[-1].steps}
     assert notes["entry"] == "main.py"
     assert notes["schemas"] == "2 input fields, 1 output columns"

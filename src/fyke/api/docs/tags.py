@@ -5,6 +5,8 @@ from __future__ import annotations
 TAGS: dict[str, str] = {
     "Public": "What anybody may ask, with a key or without one: published workers and regions.",
     "Workers": "Publishing workers, their versions, and what one takes as its input.",
+    "Uploads": "Projects on their way in: checked step by step, tried out, published.",
+    "Review": "For the operator: what waits to be published for everybody.",
     "Runs": "Starting, watching, repeating and ending runs.",
     "Run queue": "Runs that wait until they are activated or released.",
     "Tasks": "Saved inputs of a worker, started by hand or by their schedule.",

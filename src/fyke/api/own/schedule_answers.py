@@ -23,7 +23,11 @@ class TaskSchedule(Answer):
     time_zone: Annotated[str, Field(description="the zone in which its times are meant")]
     zone_of_account: Annotated[bool, Field(description="whether that is the account's zone")]
     overlap: str
+    late: Annotated[str, Field(description="start or skip, for times that nobody was there for")]
     enabled: bool
+    failures: Annotated[Whole, Field(description="refused starts and failed runs in a row")]
+    paused_at: Annotated[int, Field(ge=0, description="when failures switched it off, 0 = not")]
+    revision: Annotated[Whole, Field(description="grows with every change by people")]
     next_at: Moment
     last_fired_at: Moment
     last_error: Annotated[str, Field(description="why the last planned run was refused")]

@@ -15,10 +15,10 @@ from fyke.api.operations import Call, Operation
 from fyke.api.own import schedule_answers as answers
 from fyke.api.v1.words import seconds
 from fyke.domain.schedules.change import Change
-from fyke.domain.schedules.model import Fire, Kind, Overlap, Plan
+from fyke.domain.schedules.model import Fire, Kind, Late, Overlap, Plan
 from fyke.domain.schedules.service import Schedules, ScheduleView
 from fyke.domain.schedules.times import zone
-from fyke.errors import Forbidden, InvalidRequest, TaskNotFound
+from fyke.errors import Conflict, Forbidden, InvalidRequest, TaskNotFound
 
 PATH = "/api/fyke/tasks/{slug}/schedule"
 
@@ -42,7 +42,9 @@ class PlanFields(TaskRef):
 
 class NewSchedule(PlanFields):
     overlap: WireText = Field("allow", description="skip, queue or allow")
+    late: WireText = Field("start", description="start or skip: a time that nobody was there for")
     enabled: WireBool = True
+    revision: WireInt = Field(-1, description="only if it is still at this one; -1 = in any case")
 
 
 class Preview(PlanFields):
@@ -77,8 +79,26 @@ class ScheduleOperations:
                 fields=NewSchedule,
                 handler=self.put,
                 answer=answers.TaskSchedule,
-                errors=(unknown, denied),
+                errors=(unknown, denied, TABLE[Conflict]),
                 path_fields=("slug",),
+            ),
+            *(
+                Operation(
+                    "POST",
+                    f"{PATH}/{word}",
+                    id=f"{word}TaskSchedule",
+                    tag="Schedules",
+                    summary=summary,
+                    fields=TaskRef,
+                    handler=handler,
+                    answer=answers.TaskSchedule,
+                    errors=(unknown, UNKNOWN_PATH, denied),
+                    path_fields=("slug",),
+                )
+                for word, summary, handler in (
+                    ("resume", "Switch a schedule on, also one that has paused", self.switch_on),
+                    ("pause", "Switch a schedule off", self.switch_off),
+                )
             ),
             Operation(
                 "DELETE",
@@ -161,8 +181,17 @@ class ScheduleOperations:
             every_s=plan.every_s,
             time_zone=plan.time_zone,
             overlap=_overlap(wanted.overlap),
+            late=_late(wanted.late),
         )
-        return encode(_schedule(await self.schedules.put(call.caller, wanted.slug, change)))
+        revision = None if wanted.revision < 0 else wanted.revision
+        put = self.schedules.put(call.caller, wanted.slug, change, revision=revision)
+        return encode(_schedule(await put))
+
+    async def switch_on(self, call: Call, wanted: TaskRef) -> bytes:
+        return encode(_schedule(await self.schedules.switch(call.caller, wanted.slug, on=True)))
+
+    async def switch_off(self, call: Call, wanted: TaskRef) -> bytes:
+        return encode(_schedule(await self.schedules.switch(call.caller, wanted.slug, on=False)))
 
     async def get(self, call: Call, wanted: TaskRef) -> bytes:
         return encode(_schedule(await self.schedules.get(call.caller, wanted.slug)))
@@ -225,6 +254,13 @@ def _overlap(word: str) -> Overlap:
         raise InvalidRequest(f"overlap must be one of {', '.join(Overlap)}") from None
 
 
+def _late(word: str) -> Late:
+    try:
+        return Late(word.strip().lower())
+    except ValueError:
+        raise InvalidRequest(f"late must be one of {', '.join(Late)}") from None
+
+
 def _schedule(view: ScheduleView) -> dict[str, Any]:
     schedule = view.schedule
     plan = schedule.plan
@@ -239,7 +275,11 @@ def _schedule(view: ScheduleView) -> dict[str, Any]:
         "time_zone": view.time_zone,
         "zone_of_account": not plan.time_zone,
         "overlap": schedule.overlap.value,
+        "late": schedule.late.value,
         "enabled": schedule.enabled,
+        "failures": schedule.failures,
+        "paused_at": seconds(schedule.paused_at),
+        "revision": schedule.revision,
         "next_at": seconds(schedule.next_at),
         "last_fired_at": seconds(schedule.last_fired_at),
         "last_error": schedule.last_error,

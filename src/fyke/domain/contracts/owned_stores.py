@@ -151,8 +151,14 @@ class TaskStore(Protocol):
         """
         ...
 
+    def lock(self, task_id: str) -> Task | None:
+        """As ``get``, and nobody else changes it until this transaction ends."""
+        ...
+
     def update(self, task: Task) -> bool:
-        """Write title, description, version, input and time of change; False when it is gone."""
+        """Write title, description, version, input, time of change and revision; False when it is
+        gone.
+        """
         ...
 
     def note_run(self, task_id: str, run_id: str) -> bool:
@@ -202,7 +208,7 @@ class ScheduleStore(Protocol):
 
     def advance(self, before: Schedule, after: Schedule) -> bool:
         """Write what a fire changes (``enabled``, ``next_at``, ``missed``, ``last_error``,
-        ``last_fired_at``) unless revision or next time are no longer those of ``before``. Of two
+        ``last_fired_at``, ``failures``, ``paused_at``) unless revision or next time are no longer those of ``before``. Of two
         servers with the same ``before`` one is told False.
         """
         ...
@@ -213,6 +219,14 @@ class ScheduleStore(Protocol):
 
     def fires(self, task_id: str, *, offset: int, limit: int) -> tuple[int, list[Fire]]:
         """Total count, and one page, latest planned time first."""
+        ...
+
+    def last_started(self, task_id: str) -> Fire | None:
+        """The latest planned time for which a run was started."""
+        ...
+
+    def of_account(self, account_id: str, *, offset: int, limit: int) -> tuple[int, list[Schedule]]:
+        """Total count, and one page, the next to fire first, those that are off last."""
         ...
 
     def waiting(self, limit: int) -> list[Fire]:

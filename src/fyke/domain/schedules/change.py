@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from fyke.domain.accounts.model import Account
 from fyke.domain.contracts import SCHEDULES, Transaction
-from fyke.domain.schedules.model import DEFAULT_ZONE, FireState, Kind, Overlap, Plan, Schedule
+from fyke.domain.schedules.model import DEFAULT_ZONE, FireState, Kind, Late, Overlap, Plan, Schedule
 from fyke.domain.schedules.rules import (
     Names,
     check_complete,
@@ -32,6 +32,7 @@ class Change:
     every_s: int | None = None
     time_zone: str | None = None
     overlap: Overlap | None = None
+    late: Late | None = None
 
 
 _MEMBERS = ("time", "weekday", "day", "date", "cron", "every_s", "time_zone")
@@ -63,6 +64,7 @@ def change_schedule(tx: Transaction, task: Task, wanted: Change, names: Names) -
         base,
         plan=plan,
         overlap=wanted.overlap or base.overlap,
+        late=wanted.late or base.late,
         enabled=base.enabled if wanted.enabled is None else wanted.enabled,
         revision=base.revision + 1,
         updated_at=tx.now,
@@ -113,9 +115,27 @@ def _planned(
     if before is not None and before.enabled and before.plan == after.plan:
         return after
     check_complete(after.plan, names)
-    started = replace(after, anchor_at=tx.now, last_error="")
+    started = replace(after, anchor_at=tx.now, last_error="", failures=0, paused_at=0)
     zone = zone_of(started, account)
     return replace(started, next_at=first_time(started.plan, zone, tx.now, tx.now, names))
+
+
+def copied(schedule: Schedule, task_id: str, now: int) -> Schedule:
+    """The schedule for another task, switched off, without a past."""
+    return replace(
+        schedule,
+        task_id=task_id,
+        enabled=False,
+        next_at=0,
+        missed=0,
+        last_error="",
+        last_fired_at=0,
+        revision=0,
+        created_at=now,
+        updated_at=now,
+        failures=0,
+        paused_at=0,
+    )
 
 
 def zone_of(schedule: Schedule, account: Account) -> str:

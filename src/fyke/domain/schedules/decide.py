@@ -1,7 +1,7 @@
 """What is to be done with a schedule whose time has come. Pure.
 
-Of the times that have passed, the latest is made up for if it is no more than an hour ago; all
-others were missed, and are counted.
+Of the times that have passed, the latest is made up for if it is no more than an hour ago, or a
+minute where the schedule wants no late runs; all others were missed, and are counted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from fyke.domain.schedules.model import Kind, Plan
 from fyke.domain.schedules.times import SECOND, first_after, times_after
 
 LATE_MS = 3_600_000
+SOON_MS = 60_000  # as late as a time may be and still be on time
 MOST_COUNTED = 100_000
 
 
@@ -28,12 +29,14 @@ class Due:
     next_at: int
 
 
-def decide(plan: Plan, tz: ZoneInfo, anchor_at: int, next_at: int, now: int) -> Due:
+def decide(
+    plan: Plan, tz: ZoneInfo, anchor_at: int, next_at: int, now: int, late_ms: int = LATE_MS
+) -> Due:
     """What to do at ``now`` with a schedule that was to fire at ``next_at``, which has come.
 
     Counting ends at ``MOST_COUNTED``: a schedule of every minute after ten weeks of absence.
     """
-    recent, following = _recent(plan, tz, anchor_at, next_at, now)
+    recent, following = _recent(plan, tz, anchor_at, next_at, now, late_ms)
     until = recent[0] if recent else now + 1
     missed = _count(plan, tz, anchor_at, next_at, until) + max(0, len(recent) - 1)
     return Due(
@@ -45,10 +48,10 @@ def decide(plan: Plan, tz: ZoneInfo, anchor_at: int, next_at: int, now: int) -> 
 
 
 def _recent(
-    plan: Plan, tz: ZoneInfo, anchor_at: int, next_at: int, now: int
+    plan: Plan, tz: ZoneInfo, anchor_at: int, next_at: int, now: int, late_ms: int
 ) -> tuple[list[int], int]:
-    """The planned times of the last hour, and the first one that is still to come."""
-    oldest = now - LATE_MS
+    """The planned times that may be made up for, and the first one that is still to come."""
+    oldest = now - late_ms
     if next_at >= oldest:
         recent, after = [next_at], next_at
     else:

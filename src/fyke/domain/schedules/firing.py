@@ -3,7 +3,8 @@
 A planned time is worked off in one transaction: the schedule moves on if it is still as it was
 read, the record of the time is added, and with them the run. Whoever comes second, another server
 or this one after the clock jumped, finds the schedule moved or the record there and starts
-nothing. A start that is refused is recorded with its reason, and the schedule goes on.
+nothing. A start that is refused is recorded with its reason, and the schedule goes on, until so
+many starts and runs have failed one after the other that it pauses.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import structlog
 
 from fyke.domain.accounts.model import Account, Caller
 from fyke.domain.contracts import Storage, Transaction, run_topic
-from fyke.domain.runs.model import Origin, Run
+from fyke.domain.runs.model import Origin, Run, RunState
 from fyke.domain.schedules.change import zone_of
-from fyke.domain.schedules.decide import Due, decide
-from fyke.domain.schedules.model import Fire, FireState, Overlap, Schedule
+from fyke.domain.schedules.decide import LATE_MS, SOON_MS, Due, decide
+from fyke.domain.schedules.model import Fire, FireState, Late, Overlap, Schedule
 from fyke.domain.schedules.times import zone
 from fyke.errors import FykeError, Unavailable
 from fyke.kit.clock import Clock
@@ -64,6 +65,7 @@ class Item:
     account: Account
     open_run: str | None
     now: int
+    failures: int  # in a row, what came of its last run included
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Firing:
     storage: Storage
     runs: Starter
     clock: Clock
+    pause_after: int = 0  # failures in a row, 0 = it goes on whatever happens
     _not_before: dict[str, float] = field(default_factory=dict)  # by task, monotonic
 
     async def work_off(self) -> Rest:
@@ -147,9 +150,17 @@ class Firing:
         tz = zone(zone_of(schedule, item.account))
         # may look at many times after a long absence, so not in the loop
         due = await asyncio.to_thread(
-            decide, schedule.plan, tz, schedule.anchor_at, schedule.next_at, item.now
+            decide,
+            schedule.plan,
+            tz,
+            schedule.anchor_at,
+            schedule.next_at,
+            item.now,
+            LATE_MS if schedule.late is Late.START else SOON_MS,
         )
-        if not due.fire_at:
+        if self.pause_after and item.failures >= self.pause_after:
+            await self._pause(item, due)
+        elif not due.fire_at:
             await self._note(schedule, due)
         elif item.open_run and schedule.overlap is not Overlap.ALLOW:
             await self._overlapped(schedule, due, item.open_run)
@@ -162,7 +173,7 @@ class Firing:
         def also(tx: Transaction, run: Run) -> None:
             if schedule.overlap is not Overlap.ALLOW:
                 _refuse_overlap(tx, schedule.task_id, run)
-            if not _advance(tx, schedule, due, started=True):
+            if not _advance(tx, replace(schedule, failures=item.failures), due, started=True):
                 raise Overtaken
             fire = _fire(schedule, due.fire_at, FireState.STARTED, tx.now, run_id=run.id)
             if not tx.schedules.add_fire(fire):
@@ -188,6 +199,20 @@ class Firing:
         caller = Caller(account.id, account.name, account.operator, user_id="", key_id="")
         return await self.runs.start_task(caller, task_id, "", Origin.SCHEDULE, also=also)
 
+    async def _pause(self, item: Item, due: Due) -> None:
+        """Switch it off instead of starting the next run that would fail."""
+        reason = _paused(item.failures, item.schedule.last_error)
+
+        def work(tx: Transaction) -> None:
+            before = replace(item.schedule, failures=item.failures)
+            off = replace(due, next_at=0)
+            if _advance(tx, before, off, refused=reason, paused_at=tx.now) and due.fire_at:
+                fire = _fire(before, due.fire_at, FireState.SKIPPED, tx.now, reason=reason)
+                tx.schedules.add_fire(fire)
+
+        await self.storage.write(work)
+        log.warning("schedule_paused", task=item.schedule.task_id, failures=item.failures)
+
     async def _overlapped(self, schedule: Schedule, due: Due, open_run: str) -> None:
         if schedule.overlap is Overlap.QUEUE:
             reason = f"waits for the end of the run {open_run}"
@@ -202,8 +227,10 @@ class Firing:
         """Move the schedule on without a run, with a record of the time where it has a state."""
 
         def work(tx: Transaction) -> None:
-            refused = reason if state is FireState.REFUSED else ""
-            if not _advance(tx, schedule, due, refused=refused):
+            moved = self._refused(tx, schedule, due, reason) if state is FireState.REFUSED else None
+            if moved is None:
+                moved = _advance(tx, schedule, due)
+            if not moved:
                 return
             if state is None:
                 return
@@ -213,6 +240,14 @@ class Firing:
             tx.schedules.add_fire(_fire(schedule, due.fire_at, final, tx.now, reason=why))
 
         await self.storage.write(work)
+
+    def _refused(self, tx: Transaction, schedule: Schedule, due: Due, reason: str) -> bool:
+        """Move on after a start that was refused; too many of them in a row are a pause."""
+        counted = replace(schedule, failures=schedule.failures + 1)
+        if not self.pause_after or counted.failures < self.pause_after:
+            return _advance(tx, counted, due, refused=reason)
+        why = _paused(counted.failures, reason)
+        return _advance(tx, counted, replace(due, next_at=0), refused=why, paused_at=tx.now)
 
     # --- the former run is over ------------------------------------------------------------
 
@@ -250,8 +285,18 @@ def _due(tx: Transaction) -> list[Item]:
         account = tx.accounts.get(schedule.account_id)
         if account is not None:
             open_run = tx.runs.open_of_task(schedule.task_id)
-            found.append(Item(schedule, account, open_run, tx.now))
+            failures = _failures(tx, schedule)
+            found.append(Item(schedule, account, open_run, tx.now, failures))
     return found
+
+
+def _failures(tx: Transaction, schedule: Schedule) -> int:
+    """Failures in a row, with what has come of its last run."""
+    last = tx.schedules.last_started(schedule.task_id)
+    run = tx.runs.get(last.run_id) if last else None
+    if run is None or not run.state.terminal:
+        return schedule.failures
+    return schedule.failures + 1 if run.state is RunState.FAILED else 0
 
 
 def _held(tx: Transaction) -> list[Held]:
@@ -273,7 +318,13 @@ def _refuse_overlap(tx: Transaction, task_id: str, run: Run) -> None:
 
 
 def _advance(
-    tx: Transaction, before: Schedule, due: Due, *, started: bool = False, refused: str = ""
+    tx: Transaction,
+    before: Schedule,
+    due: Due,
+    *,
+    started: bool = False,
+    refused: str = "",
+    paused_at: int = 0,
 ) -> bool:
     """Move the schedule to its next time, with what was missed on the way; False when it is no
     longer as it was read. One without a next time is off.
@@ -286,6 +337,7 @@ def _advance(
         missed=before.missed + due.missed,
         last_error=error,
         last_fired_at=due.fire_at if started else before.last_fired_at,
+        paused_at=paused_at,
     )
     if not tx.schedules.advance(before, after):
         return False
@@ -301,7 +353,10 @@ def _remember(tx: Transaction, task_id: str, *, fired_at: int, error: str) -> No
     schedule = tx.schedules.lock(task_id)
     if schedule is not None:
         noted = replace(
-            schedule, last_error=error, last_fired_at=fired_at or schedule.last_fired_at
+            schedule,
+            last_error=error,
+            last_fired_at=fired_at or schedule.last_fired_at,
+            failures=schedule.failures + 1 if error else schedule.failures,
         )
         tx.schedules.advance(schedule, noted)
 
@@ -316,6 +371,11 @@ def _fire(
     reason: str = "",
 ) -> Fire:
     return Fire(schedule.task_id, planned_at, state, run_id, reason, 1, now)
+
+
+def _paused(failures: int, last: str) -> str:
+    why = f"; the last one: {last}" if last else ""
+    return f"paused after {failures} failures in a row{why}"[:MAX_REASON]
 
 
 def _reason(error: FykeError) -> str:

@@ -21,8 +21,8 @@ from fyke.domain.schedules.rules import (
     only_its_own,
 )
 from fyke.domain.schedules.times import first_after, times_after, zone
-from fyke.domain.tasks.access import own_task
-from fyke.errors import InvalidRequest, NotFound, UserMissing
+from fyke.domain.tasks.access import own_task, own_task_to_change
+from fyke.errors import Conflict, InvalidRequest, NotFound, UserMissing
 
 MOST_TIMES = 100
 
@@ -43,6 +43,18 @@ class Ahead:
     times: list[int]
 
 
+class ScheduleEditedMeanwhile(Conflict):
+    """Somebody else has changed the schedule; ``current`` is what it says now, None = removed."""
+
+    key = "schedule_edited_meanwhile"
+
+    def __init__(self, current: ScheduleView | None) -> None:
+        super().__init__(
+            "somebody else has changed this schedule in the meantime; look at both and save again"
+        )
+        self.current = current
+
+
 class Schedules:
     """The schedules of all accounts, each seen only by its own."""
 
@@ -60,22 +72,46 @@ class Schedules:
 
         return await self._storage.read(work)
 
-    async def put(self, caller: Caller, task_id: str, wanted: Change) -> ScheduleView:
-        """Set the schedule of a task as ``wanted`` says, whatever it was before.
+    async def put(
+        self, caller: Caller, task_id: str, wanted: Change, *, revision: int | None = None
+    ) -> ScheduleView:
+        """Set the schedule of a task as ``wanted`` says, whatever it was before; with a
+        ``revision`` only if it is still at that one (0 = there was none).
 
-        Raises ``TaskNotFound``, ``InvalidRequest``, ``Forbidden``.
+        Raises ``TaskNotFound``, ``InvalidRequest``, ``Forbidden``, ``ScheduleEditedMeanwhile``.
         """
         require_editor(caller, "Changing schedules")
         if wanted.kind is None:
             raise InvalidRequest("kind is required")
 
         def work(tx: Transaction) -> ScheduleView:
-            task = own_task(tx, caller, task_id)
+            task = own_task_to_change(tx, caller, task_id)
+            if revision is not None:
+                _refuse_changed(tx, caller, task_id, revision)
             change_schedule(tx, task, wanted, OWN_NAMES)
             made = tx.schedules.get(task.id)
             if made is None:
                 raise NotFound
             check_complete(made.plan, OWN_NAMES)
+            return ScheduleView(made, zone_of(made, _account(tx, caller)))
+
+        return await self._storage.write(work)
+
+    async def switch(self, caller: Caller, task_id: str, *, on: bool) -> ScheduleView:
+        """Switch it on or off as it is; on also lets one go on that had paused.
+
+        Raises ``TaskNotFound``, ``NotFound``, ``InvalidRequest``, ``Forbidden``.
+        """
+        require_editor(caller, "Changing schedules")
+
+        def work(tx: Transaction) -> ScheduleView:
+            task = own_task(tx, caller, task_id)
+            if tx.schedules.get(task.id) is None:
+                raise NotFound
+            change_schedule(tx, task, Change(enabled=on), OWN_NAMES)
+            made = tx.schedules.get(task.id)
+            if made is None:
+                raise NotFound
             return ScheduleView(made, zone_of(made, _account(tx, caller)))
 
         return await self._storage.write(work)
@@ -153,6 +189,14 @@ class Schedules:
             return replace(account, time_zone=name)
 
         return await self._storage.write(work)
+
+
+def _refuse_changed(tx: Transaction, caller: Caller, task_id: str, revision: int) -> None:
+    current = tx.schedules.lock(task_id)
+    if (current.revision if current else 0) == revision:
+        return
+    zone_name = zone_of(current, _account(tx, caller)) if current else ""
+    raise ScheduleEditedMeanwhile(ScheduleView(current, zone_name) if current else None)
 
 
 def _account(tx: Transaction, caller: Caller) -> Account:

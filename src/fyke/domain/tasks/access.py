@@ -11,7 +11,15 @@ from fyke.kit.ids import is_ulid
 
 def own_task(tx: Transaction, caller: Caller, task_id: str) -> Task:
     """The caller's task. Raises ``TaskNotFound``, also for another account's."""
-    task = tx.tasks.get(task_id) if is_ulid(task_id) else None
+    return _theirs(tx.tasks.get(task_id) if is_ulid(task_id) else None, caller)
+
+
+def own_task_to_change(tx: Transaction, caller: Caller, task_id: str) -> Task:
+    """The same, and nobody else changes it until this transaction ends."""
+    return _theirs(tx.tasks.lock(task_id) if is_ulid(task_id) else None, caller)
+
+
+def _theirs(task: Task | None, caller: Caller) -> Task:
     if task is None or task.account_id != caller.account_id:
         raise TaskNotFound
     return task

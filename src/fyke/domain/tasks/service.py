@@ -13,13 +13,13 @@ from typing import Protocol
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.contracts import Storage, Transaction
-from fyke.domain.schedules.change import Change, change_schedule
+from fyke.domain.schedules.change import Change, change_schedule, copied
 from fyke.domain.schedules.model import Schedule
 from fyke.domain.schedules.rules import OWN_NAMES, Names
-from fyke.domain.tasks.access import own_task
+from fyke.domain.tasks.access import own_task, own_task_to_change
 from fyke.domain.tasks.model import Task
 from fyke.domain.workers.model import Version, Worker
-from fyke.errors import InvalidRequest, TaskNotFound
+from fyke.errors import Conflict, InvalidRequest, TaskNotFound
 from fyke.kit.ids import new_ulid
 
 MAX_INPUT_BYTES = 4 * 2**20
@@ -44,6 +44,28 @@ class TaskView:
     task: Task
     worker: Worker | None
     schedule: Schedule | None
+
+
+class EditedMeanwhile(Conflict):
+    """Somebody else has changed the task since it was read; ``current`` is what it says now."""
+
+    key = "edited_meanwhile"
+
+    def __init__(self, current: Task) -> None:
+        super().__init__(
+            "somebody else has changed this task in the meantime; look at both and save again"
+        )
+        self.current = current
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEdit:
+    """What is to change; None keeps what is there. ``version`` ``""`` follows the newest."""
+
+    title: str | None = None
+    description: str | None = None
+    version: str | None = None
+    input: object = None
 
 
 class Tasks:
@@ -144,15 +166,10 @@ class Tasks:
         Raises ``TaskNotFound``, ``InvalidRequest``, ``Forbidden``.
         """
         require_editor(caller, "Changing tasks")
+        edit = TaskEdit(title, description)
 
         def work(tx: Transaction) -> None:
-            task = own_task(tx, caller, task_id)
-            changed = replace(
-                task,
-                title=task.title if title is None else _good_title(title),
-                description=task.description if description is None else _description(description),
-                updated_at=tx.now,
-            )
+            changed = _edited(tx, own_task_to_change(tx, caller, task_id), edit, None)
             _save(tx, changed)
             if schedule is not None:
                 change_schedule(tx, changed, schedule, names)
@@ -168,19 +185,62 @@ class Tasks:
         ``Forbidden``.
         """
         require_editor(caller, "Changing tasks")
-        text = _input_json(input)
+        edit = TaskEdit(input=_checked_input(input), version=version)
+        await self._edit(caller, task_id, edit, None)
+
+    async def edit(self, caller: Caller, task_id: str, edit: TaskEdit, revision: int) -> Task:
+        """Change what is given, if the task is still at ``revision``; return what it says then.
+
+        Raises ``EditedMeanwhile`` with what it says now, else as ``update`` and ``set_input``.
+        """
+        require_editor(caller, "Changing tasks")
+        return await self._edit(caller, task_id, edit, revision)
+
+    async def _edit(
+        self, caller: Caller, task_id: str, edit: TaskEdit, revision: int | None
+    ) -> Task:
         number = None
-        if version is not None:
+        if edit.version is not None:
             worker_id = (await self.get(caller, task_id)).worker_id
             worker = await self._workers.find(caller, worker_id)
-            number = await self._number(caller, worker, version)
+            number = await self._number(caller, worker, edit.version)
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> Task:
+            task = own_task_to_change(tx, caller, task_id)
+            if revision is not None and task.revision != revision:
+                raise EditedMeanwhile(task)
+            changed = _edited(tx, task, edit, number)
+            _save(tx, changed)
+            return changed
+
+        return await self._storage.write(work)
+
+    async def clone(self, caller: Caller, task_id: str) -> Task:
+        """Make another task of the same input, with a copy of the schedule that is off.
+
+        Raises ``TaskNotFound``, ``Forbidden``.
+        """
+        require_editor(caller, "Creating tasks")
+
+        def work(tx: Transaction) -> Task:
             task = own_task(tx, caller, task_id)
-            kept = task.version if number is None else number
-            _save(tx, replace(task, input_json=text, version=kept, updated_at=tx.now))
+            copy = replace(
+                task,
+                id=new_ulid(),
+                title=f"{task.title[: MAX_TITLE - 7]} (copy)",
+                run_times=0,
+                last_run_id="",
+                revision=0,
+                created_at=tx.now,
+                updated_at=tx.now,
+            )
+            tx.tasks.add(copy)
+            schedule = tx.schedules.get(task.id)
+            if schedule is not None:
+                tx.schedules.put(copied(schedule, copy.id, tx.now))
+            return copy
 
-        await self._storage.write(work)
+        return await self._storage.write(work)
 
     async def delete(self, caller: Caller, task_id: str) -> None:
         """Remove a task and its schedule; its runs stay. Raises ``TaskNotFound``, ``Forbidden``."""
@@ -196,6 +256,22 @@ def _views(tx: Transaction, tasks: list[Task]) -> list[TaskView]:
     workers = {task.worker_id: tx.workers.get(task.worker_id) for task in tasks}
     schedules = tx.schedules.of_tasks([task.id for task in tasks])
     return [TaskView(task, workers[task.worker_id], schedules.get(task.id)) for task in tasks]
+
+
+def _edited(tx: Transaction, task: Task, edit: TaskEdit, number: str | None) -> Task:
+    """``number`` is what the edit's version stands for."""
+    text = task.input_json if edit.input is None else _input_json(edit.input)
+    return replace(
+        task,
+        title=task.title if edit.title is None else _good_title(edit.title),
+        description=(
+            task.description if edit.description is None else _description(edit.description)
+        ),
+        version=task.version if number is None else number,
+        input_json=text,
+        updated_at=tx.now,
+        revision=task.revision + 1,
+    )
 
 
 def _save(tx: Transaction, task: Task) -> None:
@@ -218,6 +294,12 @@ def _description(text: str) -> str:
     if len(text) > MAX_DESCRIPTION:
         raise InvalidRequest(f"description must have at most {MAX_DESCRIPTION:,} characters")
     return text
+
+
+def _checked_input(value: object) -> object:
+    """The input as it is. Raise ``InvalidRequest`` unless it can be saved."""
+    _input_json(value)
+    return value
 
 
 def _input_json(value: object) -> str:

@@ -111,6 +111,21 @@ class SqlSchedules:
         found = self._db.execute(page.offset(offset).limit(limit))
         return self._db.execute(total).scalar_one(), many(found, Fire)
 
+    def last_started(self, task_id: str) -> Fire | None:
+        mine = schedule_fires.c.task_id == task_id
+        query = select(schedule_fires).where(mine, schedule_fires.c.state == "started")
+        query = query.order_by(schedule_fires.c.planned_at.desc()).limit(1)
+        return one(self._db.execute(query), Fire)
+
+    def of_account(self, account_id: str, *, offset: int, limit: int) -> tuple[int, list[Schedule]]:
+        mine = schedules.c.account_id == account_id
+        count = select(func.count()).select_from(schedules).where(mine)
+        # what is planned comes first, in the order in which it comes
+        order = schedules.c.next_at == 0, schedules.c.next_at, schedules.c.task_id
+        page = select(schedules).where(mine).order_by(*order).offset(offset).limit(limit)
+        found = [_schedule(row) for row in self._db.execute(page).mappings()]
+        return self._db.execute(count).scalar_one(), found
+
     def waiting(self, limit: int) -> list[Fire]:
         query = select(schedule_fires).where(_WAITING).order_by(schedule_fires.c.planned_at)
         return many(self._db.execute(query.limit(limit)), Fire)

@@ -44,6 +44,11 @@ class SqlTasks:
     def get(self, task_id: str) -> Task | None:
         return one(self._db.execute(select(tasks).where(tasks.c.id == task_id)), Task)
 
+    def lock(self, task_id: str) -> Task | None:
+        # SQLAlchemy leaves the lock out for SQLite
+        query = select(tasks).where(tasks.c.id == task_id).with_for_update(key_share=True)
+        return one(self._db.execute(query), Task)
+
     def of_account(
         self, account_id: str, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
     ) -> tuple[int, list[Task]]:

@@ -1,0 +1,148 @@
+"""All schedules of an account: as a list, and as the times of one month."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import islice
+
+from fyke.domain.accounts.model import Account, Caller
+from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.schedules.change import zone_of
+from fyke.domain.schedules.model import Kind, Schedule
+from fyke.domain.schedules.rules import check_zone
+from fyke.domain.schedules.times import times_after, zone
+from fyke.domain.tasks.model import Task
+from fyke.domain.workers.model import Worker
+from fyke.errors import InvalidRequest, UserMissing
+
+MOST_SHOWN = 50  # schedules in one month, those that fire next
+MOST_A_DAY = 3  # times of one schedule that a day names one by one
+FIRST_YEAR, LAST_YEAR = 2000, 9000
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleLine:
+    """A schedule with what it starts. ``time_zone`` is the one in which its times are meant."""
+
+    schedule: Schedule
+    task: Task
+    worker: Worker | None
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What one schedule does on one day: its first times (ms), and whether more follow."""
+
+    line: ScheduleLine
+    times: tuple[int, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day of the month with what is planned on it, by the first time."""
+
+    date: date
+    planned: tuple[Planned, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """The days of one month as ``time_zone`` counts them. ``left_out`` schedules are not shown."""
+
+    year: int
+    month: int
+    time_zone: str
+    days: tuple[Day, ...]
+    left_out: int
+
+
+class ScheduleCalendar:
+    """Looking over the schedules of an account."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def page(
+        self, caller: Caller, *, offset: int, limit: int
+    ) -> tuple[int, list[ScheduleLine]]:
+        """Total count and one page, the next to fire first, those that are off last."""
+        return await self._storage.read(lambda tx: _page(tx, caller, offset=offset, limit=limit))
+
+    async def month(self, caller: Caller, year: int, month: int, zone_name: str = "") -> Month:
+        """What is planned in a month from now on, as a zone counts its days, or the account's.
+
+        Raise ``InvalidRequest`` for a month or a zone that there is not.
+        """
+        if not 1 <= month <= 12 or not FIRST_YEAR <= year <= LAST_YEAR:
+            raise InvalidRequest("month must be written as YYYY-MM, such as 2030-01")
+        check_zone(zone_name, "time_zone")
+
+        def work(tx: Transaction) -> tuple[int, list[ScheduleLine], str, int]:
+            count, lines = _page(tx, caller, offset=0, limit=MOST_SHOWN)
+            return count, lines, zone_name or _account(tx, caller).time_zone, tx.now
+
+        count, lines, name, now = await self._storage.read(work)
+        living = [line for line in lines if line.schedule.enabled and line.schedule.next_at]
+        days = await asyncio.to_thread(_days, living, year, month, name, now)
+        left_out = count - len(lines) if len(living) == len(lines) else 0
+        return Month(year, month, name, days, left_out)
+
+
+def _page(
+    tx: Transaction, caller: Caller, *, offset: int, limit: int
+) -> tuple[int, list[ScheduleLine]]:
+    account = _account(tx, caller)
+    count, found = tx.schedules.of_account(caller.account_id, offset=offset, limit=limit)
+    lines = []
+    for schedule in found:
+        task = tx.tasks.get(schedule.task_id)
+        if task is not None:
+            worker = tx.workers.get(task.worker_id)
+            lines.append(ScheduleLine(schedule, task, worker, zone_of(schedule, account)))
+    return count, lines
+
+
+def _account(tx: Transaction, caller: Caller) -> Account:
+    account = tx.accounts.get(caller.account_id)
+    if account is None:
+        raise UserMissing
+    return account
+
+
+def _days(lines: list[ScheduleLine], year: int, month: int, name: str, now: int) -> tuple[Day, ...]:
+    tz = zone(name)
+    first = date(year, month, 1)
+    dates = []
+    while first.month == month:
+        dates.append(first)
+        first += timedelta(days=1)
+    edges = [
+        round(datetime(d.year, d.month, d.day, tzinfo=tz).timestamp() * 1000)
+        for d in [*dates, first]
+    ]
+    found = []
+    for index, day in enumerate(dates):
+        start, end = max(edges[index], now), edges[index + 1]
+        planned = [_planned(line, start, end) for line in lines] if start < end else []
+        there = sorted((p for p in planned if p is not None), key=lambda p: p.times[0])
+        found.append(Day(day, tuple(there)))
+    return tuple(found)
+
+
+def _planned(line: ScheduleLine, start: int, end: int) -> Planned | None:
+    """What the schedule does from ``start`` on and before ``end``."""
+    schedule = line.schedule
+    if schedule.next_at >= end:
+        return None
+    after = max(start, schedule.next_at) - 1
+    ahead = times_after(schedule.plan, zone(line.time_zone), schedule.anchor_at, after)
+    if schedule.plan.kind is Kind.ONCE:
+        ahead = iter([schedule.next_at])
+    times = [at for at in islice(ahead, MOST_A_DAY + 1) if start <= at < end]
+    if not times:
+        return None
+    return Planned(line, tuple(times[:MOST_A_DAY]), len(times) > MOST_A_DAY)
