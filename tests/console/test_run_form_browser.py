@@ -1,0 +1,196 @@
+"""The run form in a browser: pasting, switching views, faults, keys, a session that ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from fyke.domain.runs.model import RunFilter
+from support import all_editors
+from support.axe import sideways, violations
+from support.browser import PHONE, tab
+from support.pages import sign_in
+from support.served import Served, served
+
+FORM = "/w/owner/places"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("form"), templates, rate_limit=0) as server:
+        server.do(server.house.publish("places", schema=all_editors.SCHEMA))
+        yield server
+
+
+@pytest.fixture(scope="module")
+def token(server: Served) -> str:
+    return server.do(sign_in(server.house.services.sessions, server.house))
+
+
+def paste(page: Page, text: str) -> None:
+    """Paste into what has the focus, as people do."""
+    page.evaluate(
+        """text => {
+            const data = new DataTransfer();
+            data.setData("text/plain", text);
+            const event = new ClipboardEvent("paste",
+                { clipboardData: data, bubbles: true, cancelable: true });
+            document.activeElement.dispatchEvent(event);
+        }""",
+        text,
+    )
+
+
+def newest(server: Served) -> Any:
+    async def look() -> Any:
+        house = server.house
+        _, found = await house.storage.read(
+            lambda tx: tx.runs.page(house.owner.account_id, RunFilter(), offset=0, limit=1)
+        )
+        return json.loads(found[0].input_json) if found else None
+
+    return server.do(look())
+
+
+def test_many_lines_and_columns_are_pasted(browser: Browser, server: Served, token: str) -> None:
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto(FORM)
+        page.get_by_label("Pages, line 1", exact=True).focus()
+        paste(page, "https://a.example/1\r\nhttps://a.example/2\r\n\r\nhttps://a.example/3\r\n")
+        expect(page.get_by_label("Pages, line 3", exact=True)).to_have_value("https://a.example/3")
+        expect(page.locator("#outlook dd").first).to_have_text("5")  # with two keywords
+        page.keyboard.press("Enter")
+        page.keyboard.type("https://a.example/4")
+        page.get_by_label("Remove line 2", exact=True).last.click()
+
+        page.get_by_label("Address, row 2", exact=True).focus()
+        paste(page, 'https://b.example/1\t3\tShop\tTRUE\n"two\twords"\t4\tbar\t\n')
+        expect(page.get_by_label("Address, row 3", exact=True)).to_have_value("two\twords")
+        expect(page.get_by_label("Kind, row 2", exact=True)).to_have_value("shop")
+        page.get_by_role("button", name="Start", exact=True).click()
+        page.wait_for_url("**/runs/*")
+        given = newest(server)
+        assert [each["url"][-1] for each in given["pages"]] == ["1", "3", "4"]
+        assert given["places"][1:] == [
+            {"url": "https://b.example/1", "depth": 3, "kind": "shop", "photos": True},
+            {"url": "two\twords", "depth": 4, "kind": "bar", "photos": False},
+        ]
+        assert (watch.errors, watch.foreign) == ([], [])
+
+
+def test_a_list_of_many_lines_stays_text(browser: Browser, server: Served, token: str) -> None:
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto(FORM)
+        page.get_by_label("Pages, line 1", exact=True).focus()
+        paste(page, "\n".join(f"https://a.example/{n}" for n in range(990)))
+        expect(page.locator("textarea[name='f:pages']")).to_be_visible()
+        expect(page.locator("#outlook dd").first).to_have_text("992")
+        assert watch.errors == []
+
+
+def test_the_views_keep_everything(browser: Browser, server: Served, token: str) -> None:
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto(FORM)
+        page.get_by_label("City").fill(" Graz <b> ")
+        page.get_by_text("Further countries").locator("xpath=ancestor::fieldset").locator(
+            "summary"
+        ).click()
+        page.get_by_label("Search in Further countries").fill("aus")
+        page.get_by_label("Austria", exact=True).check()
+        page.get_by_role("button", name="JSON", exact=True).click()
+        expect(page.locator(".json-editor")).to_be_visible()
+        typed = json.loads(page.locator("#json").input_value())
+        assert typed["city"] == " Graz <b> "
+        assert typed["countries"] == ["it", "de", "at"]
+        assert '"x-count": 12345678901234567890' in page.locator("#json").input_value()
+        editor = page.get_by_label("Input as JSON").last
+        editor.focus()
+        page.keyboard.press("Control+a")
+        changed = {**typed, "speed": 2, "extra": {"kept": None}}
+        page.keyboard.insert_text(json.dumps(changed))
+        page.get_by_role("button", name="Form", exact=True).click()
+        expect(page.get_by_label("City")).to_have_value(" Graz <b> ")
+        expect(page.get_by_label("Speed")).to_have_value("2")
+        page.get_by_role("button", name="JSON", exact=True).click()
+        expect(page.locator("#json")).to_have_value(json.dumps(changed, indent=2))
+        assert (watch.errors, watch.foreign) == ([], [])
+
+
+def test_a_fault_takes_the_focus_and_leads_to_its_control(
+    browser: Browser, server: Served, token: str
+) -> None:
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto(FORM)
+        page.get_by_label("Maximum results").fill("1,5")
+        page.locator("summary", has_text="More").first.click()  # a closed section opens again
+        page.get_by_label("Note").evaluate("note => note.value = 'kept'")
+        page.get_by_role("button", name="Start", exact=True).click()
+        summary = page.locator("#faults")
+        expect(summary).to_be_focused()
+        expect(summary).to_contain_text("without commas")
+        assert page.url.endswith(FORM)
+        summary.get_by_role("link").click()
+        expect(page.get_by_label("Maximum results")).to_be_focused()
+        page.keyboard.press("Control+a")
+        page.keyboard.type("15")
+        page.keyboard.press("Control+Enter")
+        page.wait_for_url("**/runs/*")
+        given = newest(server)
+        assert (given["max_results"], given["note"]) == (15, "kept")
+        assert (watch.errors, watch.foreign) == ([], [])
+
+
+def test_a_session_that_ends_leaves_the_form_as_it_is(browser: Browser, server: Served) -> None:
+    short = server.do(sign_in(server.house.services.sessions, server.house))
+    with tab(browser, server.base_url, short) as (page, _):
+        page.goto(FORM)
+        page.get_by_label("City").fill("Linz")
+        page.context.clear_cookies(name="fyke_session")
+        page.get_by_role("button", name="Start", exact=True).click()
+        expect(page.locator("#notices").get_by_role("link")).to_be_visible()
+        expect(page.get_by_label("City")).to_have_value("Linz")
+        again = server.do(sign_in(server.house.services.sessions, server.house))
+        page.context.add_cookies([{"name": "fyke_session", "value": again, "url": server.base_url}])
+        page.get_by_role("button", name="Start", exact=True).click()
+        page.wait_for_url("**/runs/*")
+        assert newest(server)["city"] == "Linz"
+
+
+def test_the_program_follows_the_input(browser: Browser, server: Served, token: str) -> None:
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto(FORM)
+        page.get_by_label("City").fill("Wels")
+        page.get_by_role("button", name="Use this input by API").click()
+        program = page.get_by_role("region", name="Program")
+        expect(program).to_contain_text('"city": "Wels"')
+        page.get_by_role("button", name="Python").click()
+        expect(program).to_contain_text("urllib.request")
+        box = page.get_by_label("Change it here, and the program follows")
+        box.fill(box.input_value().replace("Wels", "Steyr"))
+        expect(program).to_contain_text('"city": "Steyr"')
+        expect(program).to_contain_text("urllib.request")
+        assert (watch.errors, watch.foreign) == ([], [])
+
+
+@pytest.mark.parametrize("address", [FORM, f"{FORM}?view=json"])
+def test_the_pages_hold_to_the_guidelines(
+    browser: Browser, server: Served, token: str, address: str
+) -> None:
+    with tab(browser, server.base_url, token, size=PHONE, dark=True) as (page, _):
+        page.goto(address)
+        for closed in page.locator("details:not([open]) > summary").all():
+            if closed.is_visible():
+                closed.click()
+        if address == FORM:
+            page.get_by_label("City").fill("")
+            page.get_by_label("Maximum results").fill("x")
+            page.get_by_role("button", name="Start", exact=True).click()
+            expect(page.locator("#faults")).to_be_focused()
+        page.set_viewport_size({"width": 320, "height": 800})
+        assert violations(page) == []
+        assert not sideways(page)
