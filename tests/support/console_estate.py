@@ -58,7 +58,6 @@ async def seed(house: House) -> Estate:
     worker = await house.publish("reader")
     await house.publish("price-watch")
     estate.worker = worker.path
-    estate.places = (await house.publish("places", schema=all_editors.SCHEMA)).path
     estate.shelved = await shelve(house)
     estate.rich = await seed_run(house, worker.id)
     ends = {
@@ -90,6 +89,7 @@ async def seed(house: House) -> Estate:
     estate.runs["ready"] = await start(house, worker.id)
     estate.people = await seed_people(house)
     estate.telling = await seed_telling(house)
+    estate.places = (await house.publish("places", schema=all_editors.SCHEMA)).path
     return estate
 
 
