@@ -18,6 +18,12 @@ pytestmark = pytest.mark.anyio
 INPUT = {"parameters": {"system": {}, "custom": {"urls": [{"url": "https://example.org"}]}}}
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that waits for its cards however busy the machine is."""
+    monkeypatch.setattr(overview, "PATIENCE", 30)
+
+
 async def start(house: House, worker: Any) -> str:
     request = StartRequest(worker.id, None, INPUT, "", Origin.WEB)
     return (await house.services.runs.start(house.owner, request)).id

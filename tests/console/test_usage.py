@@ -65,14 +65,14 @@ async def test_the_chart_says_what_its_table_says(house: House, owner: Visitor) 
     ]  # fmt: skip
     [total] = page.all("//tfoot/tr")
     assert [" ".join(c.itertext()).strip() for c in total][:4] == ["In all", "14", "3", "42"]
-    bars = page.all("//*[local-name()='rect']")
+    bars = page.all("//*[local-name()='rect'][@class='chart-bar']")
     assert [bar.get("height") for bar in bars] == ["40.0", "100.0"]
     assert [bar.xpath("string(*)") for bar in bars] == ["Feb 1, 2026: 4", "Feb 3, 2026: 10"]
-    chart = page.one("//*[local-name()='svg'][@role='img'][@preserveAspectRatio]")
+    chart = page.one("//figure/*[local-name()='svg'][@role='img']")
     assert "The table below holds the same figures" in chart.get("aria-label")
     months = await owner.get("/usage?from=2026-01-01&until=2026-03-31&by=month&show=results")
     assert [row[:2] for row in table(months, 1)] == [["February 2026", "14"]]
-    assert months.all("//*[local-name()='rect']/*/text()") == ["February 2026: 42"]
+    assert months.all("//*[@class='chart-bar']/*/text()") == ["February 2026: 42"]
 
 
 async def test_a_period_without_runs_says_so(owner: Visitor) -> None:

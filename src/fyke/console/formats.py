@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from datetime import date as date_type
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from babel import Locale
 from babel.dates import (
     format_date,
     format_datetime,
@@ -102,20 +104,33 @@ def size(amount: int) -> str:
     while abs(value) >= 999.5 and unit < len(_UNITS) - 1:
         value, unit = value / 1000, unit + 1
     digits = 0 if unit == 0 or value >= 100 else 1 if value >= 10 else 2
-    return f"{format_decimal(round(value, digits), locale=locale())} {_UNITS[unit]}"
+    return f"{_decimal(round(value, digits), locale())} {_UNITS[unit]}"
 
 
 def money(micros: int) -> str:
     """US dollars, as many digits as it takes to tell something small from nothing."""
-    dollars = micros / 1_000_000
-    digits = 2 if micros % 10_000 == 0 else 4 if micros % 100 == 0 else 6
-    pattern = "¤#,##0." + "0" * digits + ";-¤#,##0." + "0" * digits
-    return str(format_currency(dollars, "USD", pattern, locale=locale(), currency_digits=False))
+    return _money(micros, locale())
 
 
 def count(number: int) -> str:
     """Grouped as the language does."""
-    return str(format_decimal(number, locale=locale()))
+    return _decimal(number, locale())
+
+
+# a list shows the same few figures over and over, and each takes a tenth of a millisecond
+
+
+@lru_cache(maxsize=4096)
+def _decimal(number: float, language: Locale) -> str:
+    return str(format_decimal(number, locale=language))
+
+
+@lru_cache(maxsize=4096)
+def _money(micros: int, language: Locale) -> str:
+    digits = 2 if micros % 10_000 == 0 else 4 if micros % 100 == 0 else 6
+    pattern = "¤#,##0." + "0" * digits + ";-¤#,##0." + "0" * digits
+    dollars = micros / 1_000_000
+    return str(format_currency(dollars, "USD", pattern, locale=language, currency_digits=False))
 
 
 def percent(part: int, whole: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -47,6 +48,7 @@ def make_environment(statics: Statics) -> Environment:
     return environment
 
 
+@lru_cache(maxsize=1024)
 def icon(name: str, label: str = "", spin: bool = False) -> Markup:
     """A drawing from the icon set. Without a label it is decoration beside words."""
     said = 'role="img"' if label else 'aria-hidden="true"'

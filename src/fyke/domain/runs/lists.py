@@ -264,8 +264,8 @@ def _rows(
     do not count.
     """
     lines = tx.run_lists.lines(account_id, run_ids)
-    workers = {line.worker_id: tx.workers.get(line.worker_id) for line in lines.values()}
-    tasks = {line.task_id: _title(tx, line.task_id) for line in lines.values()}
+    workers = {ref: tx.workers.get(ref) for ref in {line.worker_id for line in lines.values()}}
+    tasks = {ref: _title(tx, ref) for ref in {line.task_id for line in lines.values()}}
     rows: list[RunRow] = []
     living: dict[int, frozenset[str]] = {}
     for line in (lines[run_id] for run_id in run_ids if run_id in lines):

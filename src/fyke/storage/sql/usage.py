@@ -6,6 +6,7 @@ after them: all runs of a worker that end at the same time share these rows.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 
 from sqlalchemy import ColumnElement, Connection, func, select
@@ -14,7 +15,10 @@ from fyke.domain.billing.model import Part, UsageKey, UsageSums
 from fyke.storage.sql.dialects import driver_sql, storable
 from fyke.storage.sql.usage_tables import usage_days
 
-_KEY = tuple(field.name for field in fields(UsageKey))
+IN_ALL = ""  # the part of the rows that hold a whole day
+_Row = tuple[str, str, int, str]  # account, part, day, ref
+
+_KEY = ("account_id", "part", "day", "ref")
 _SUMS = tuple(field.name for field in fields(UsageSums))
 _ADD = (
     f"INSERT INTO usage_days ({', '.join(_KEY + _SUMS)})"  # noqa: S608 - our own names
@@ -30,51 +34,52 @@ class SqlUsage:
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
-        self._new: dict[UsageKey, UsageSums] = {}
+        self._new: dict[_Row, UsageSums] = {}
 
     def add(self, key: UsageKey, sums: UsageSums) -> None:
-        self._new[key] = self._new.get(key, UsageSums()) + sums
+        for row in _rows(key):
+            self._new[row] = self._new.get(row, UsageSums()) + sums
 
     def flush(self) -> None:
         """Write what has been added; called once before the commit."""
         statement = driver_sql(self._db, _ADD)
-        rows = (
-            (*(_stored(getattr(key, name)) for name in _KEY), *(getattr(s, n) for n in _SUMS))
-            for key, s in self._new.items()
-        )
-        for row in sorted(rows):
-            self._db.exec_driver_sql(statement, row)
+        for row, sums in sorted(self._new.items(), key=lambda one: one[0]):
+            values = (*row, *(getattr(sums, name) for name in _SUMS))
+            self._db.exec_driver_sql(statement, values)
         self._new.clear()
 
     def days(self, account_id: str, first: int, last: int) -> dict[int, UsageSums]:
         self.flush()
-        query = select(usage_days.c.day, *_TOTALS).where(*_between(account_id, first, last))
-        found = self._db.execute(query.group_by(usage_days.c.day))
-        return {int(day): UsageSums(*map(int, sums)) for day, *sums in found}
+        columns = [usage_days.c[name] for name in _SUMS]
+        query = select(usage_days.c.day, *columns).where(*_of(account_id, IN_ALL, first, last))
+        return {int(day): UsageSums(*sums) for day, *sums in self._db.execute(query)}
 
     def parts(
         self, account_id: str, first: int, last: int, part: Part, limit: int
     ) -> list[tuple[str, UsageSums]]:
         self.flush()
-        name = usage_days.c[f"{part.value}_id"]
         query = (
-            select(name, *_TOTALS)
-            .where(*_between(account_id, first, last))
-            .group_by(name)
+            select(usage_days.c.ref, *_TOTALS)
+            .where(*_of(account_id, part.value, first, last))
+            .group_by(usage_days.c.ref)
             .order_by(
                 func.sum(usage_days.c.usage_micros).desc(),
                 func.sum(usage_days.c.runs).desc(),
-                name,
+                usage_days.c.ref,
             )
         )
         found = self._db.execute(query.limit(limit))
         return [(str(ref), UsageSums(*map(int, sums))) for ref, *sums in found]
 
 
-def _between(account_id: str, first: int, last: int) -> tuple[ColumnElement[bool], ...]:
-    mine = usage_days.c.account_id == account_id
-    return mine, usage_days.c.day >= first, usage_days.c.day <= last
+def _rows(key: UsageKey) -> Iterator[_Row]:
+    account = storable(key.account_id)
+    yield account, IN_ALL, key.day, ""
+    yield account, Part.WORKER.value, key.day, storable(key.worker_id)
+    yield account, Part.TASK.value, key.day, storable(key.task_id)
+    yield account, Part.KEY.value, key.day, storable(key.key_id)
 
 
-def _stored(value: str | int) -> str | int:
-    return storable(value) if isinstance(value, str) else value
+def _of(account_id: str, part: str, first: int, last: int) -> tuple[ColumnElement[bool], ...]:
+    table = usage_days.c
+    return table.account_id == account_id, table.part == part, table.day >= first, table.day <= last

@@ -1,4 +1,6 @@
-"""What was used on each day, by worker, task and key: the ledger and the ends of runs, added up."""
+"""What was used on each day, in all and by worker, task and key: what ends and what the ledger
+moves, added up.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,9 @@ usage_days = Table(
     "usage_days",
     metadata,
     _text("account_id"),
+    _text("part"),  # worker, task or key; empty for the day in all
     _number("day"),  # 20261124 in the account's time zone at that moment
-    _text("worker_id"),
-    _text("task_id"),
-    _text("key_id"),
+    _text("ref"),  # which one; empty for none
     _number("runs"),
     _number("failed"),
     _number("aborted"),
@@ -32,5 +33,7 @@ usage_days = Table(
     _number("traffic_bytes"),
     _number("run_ms"),
     _number("credited_micros"),
-    PrimaryKeyConstraint("account_id", "day", "worker_id", "task_id", "key_id"),
+    # one row for each part and not for each combination of them, of which there are nearly as many
+    # as runs
+    PrimaryKeyConstraint("account_id", "part", "day", "ref"),
 )

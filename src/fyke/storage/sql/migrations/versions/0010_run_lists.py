@@ -28,7 +28,7 @@ branch_labels = None
 depends_on = None
 
 TEXT = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
-KEY = ("account_id", "day", "worker_id", "task_id", "key_id")
+KEY = ("account_id", "part", "day", "ref")
 SUMS = (
     "runs", "failed", "aborted", "results",
     "usage_micros", "traffic_bytes", "run_ms", "credited_micros",
@@ -69,15 +69,16 @@ def _add_up(db: Connection) -> None:
     """Fill the table from what there is: runs that have ended, and the ledger."""
     accounts = db.execute(text("SELECT id, time_zone FROM accounts"))
     zones = {account: _zone(name) for account, name in accounts}
-    sums: dict[tuple[str, int, str, str, str], dict[str, int]] = defaultdict(
+    sums: dict[tuple[str, str, int, str], dict[str, int]] = defaultdict(
         lambda: dict.fromkeys(SUMS, 0)
     )
     for (account, at, worker, task, key), part in chain(_ends(db), _money(db)):
         day = datetime.fromtimestamp(at / 1000, zones.get(account, UTC))
         number = day.year * 10_000 + day.month * 100 + day.day
-        row = sums[account, number, worker, task, key]
-        for name, amount in part.items():
-            row[name] += amount
+        for kind, ref in (("", ""), ("worker", worker), ("task", task), ("key", key)):
+            row = sums[account, kind, number, ref]
+            for name, amount in part.items():
+                row[name] += amount
     rows = [dict(zip(KEY, key, strict=True)) | row for key, row in sums.items()]
     numbers = (Column(name, BigInteger) for name in ("day", *SUMS))
     names = (Column(name, TEXT) for name in KEY if name != "day")

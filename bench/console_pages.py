@@ -1,0 +1,253 @@
+"""How long the server takes for each page of the console when there is a long history.
+
+Fills one account with so many past runs (in SQLite, through the tables, in one go), then asks each
+page of ``PAGES`` over and over, signed in, through the application itself: what is measured is the
+server's own time from request to last byte, without network and browser. Prints p50, p95 and the
+size of each page; the target is a p95 of 50 ms. Further pages are added to ``PAGES``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import structlog
+from common import arguments, head, line, percentile
+from sqlalchemy import insert, text
+
+from fyke.domain.billing.model import EntryKind, UsageSums
+from fyke.domain.runs.model import Origin, Outcome, RunState
+from fyke.storage.sql.dialects import for_writing
+from fyke.storage.sql.run_rows import run_columns
+from fyke.storage.sql.tables import ledger, run_counts, runs
+from fyke.storage.sql.usage_tables import usage_days
+from support.house import House, make_templates, open_house
+from support.memory import a_run
+from support.pages import visitor
+
+TARGET_MS = 50
+DAY_MS = 86_400_000
+HISTORY_DAYS = 365
+BATCH = 5000
+WORKERS, TASKS = 20, 30
+
+# Name and address of each page; what stands in braces is a name of ``History``.
+PAGES: tuple[tuple[str, str], ...] = (
+    ("overview", "/"),
+    ("runs", "/runs?all=1"),
+    ("runs, one state", "/runs?state=failed"),
+    ("runs, several states", "/runs?state=active,failed"),
+    ("runs, one Worker", "/runs?worker={worker_path}"),
+    ("runs, one task", "/runs?task={task}"),
+    ("runs, Worker and state", "/runs?worker={worker_path}&state=failed"),
+    ("runs, what nothing meets", "/runs?version=v9&outcome=timeout&origin=web"),
+    ("runs, days", "/runs?from={from_day}&until={until_day}"),
+    ("runs, text in errors", "/runs?error=KeyError"),
+    ("runs, text in no error", "/runs?error=nothing-like-it"),
+    ("runs, deep in the list", "/runs?cursor={middle}"),
+    ("runs, one id", "/runs?run={run}"),
+    ("queue", "/queue"),
+    ("usage, this month", "/usage"),
+    ("usage, a year", "/usage?from={year_from}&until={today}&by=month"),
+    ("usage, a year by day and key", "/usage?from={year_from}&until={today}&by=day&part=key"),
+    ("ledger", "/usage/ledger"),
+    ("store", "/store"),
+    ("Worker, its runs", "/w/{worker_path}/runs"),
+    ("tasks", "/tasks"),
+    ("schedules", "/schedules"),
+    ("run", "/runs/{run}"),
+    ("alerts", "/alerts"),
+    ("webhooks", "/settings/webhooks"),
+    ("keys", "/settings/keys"),
+    ("account", "/settings/account"),
+    ("admin", "/admin"),
+    ("API docs", "/docs"),
+)
+
+
+@dataclass(frozen=True)
+class History:
+    """Names from what was made, for addresses."""
+
+    worker_path: str
+    task: str
+    run: str
+    middle: str
+    from_day: str
+    until_day: str
+    year_from: str
+    today: str
+
+
+async def fill(house: House, number: int) -> History:
+    """Past runs over a year, with their counts, sums and ledger."""
+    dice, now = random.Random(1), int(time.time() * 1000)
+    made = [await house.publish(f"worker-{n}") for n in range(WORKERS)]
+    tasks = [f"01TASK{n:020d}" for n in range(TASKS)]
+    ends = [(RunState.SUCCEEDED, Outcome.SUCCEEDED, "")] * 90
+    ends += [
+        (RunState.FAILED, Outcome.EXIT_CODE, "The Worker exited with code 1: KeyError: 'price'"),
+        (RunState.FAILED, Outcome.TIMEOUT, "Timeout: the run went over its limit of 600 s"),
+    ] * 4
+    ends += [(RunState.ABORTED, Outcome.ABORTED, "Aborted on request")] * 2
+    sums: dict[tuple[object, ...], UsageSums] = {}
+    counts: dict[tuple[object, ...], int] = {}
+    rows, entries, middle = [], [], ""
+    step = HISTORY_DAYS * DAY_MS / number
+    base = a_run(house.owner.account_id, input_json='{"urls":["' + "x" * 600 + '"]}')
+    with for_writing(house.storage.engine).begin() as connection:
+        for n in range(number):
+            at = int(now - (number - n) * step)
+            state, outcome, message = dice.choice(ends)
+            worker, task = dice.choice(made), dice.choice([*tasks, "", "", ""])
+            run = replace(
+                base,
+                id=_ulid_like(at, n),
+                worker_id=worker.id,
+                task_id=task,
+                key_id=house.owner.key_id if n % 3 else "",
+                version="v1.0.1",
+                origin=dice.choice(list(Origin)),
+                state=state,
+                outcome=outcome,
+                err_msg=message,
+                results=dice.randint(0, 900),
+                usage_micros=dice.randint(0, 90_000),
+                traffic_bytes=dice.randint(0, 10**7),
+                created_at=at,
+                started_at=at + 900,
+                finished_at=at + dice.randint(2_000, 600_000),
+                summary=f"Pages: https://example.org/{n} (+{n % 40}); Depth: {n % 5}",
+            )
+            rows.append(run_columns(run))
+            entries.append(_entry(house, run, n))
+            day = int(time.strftime("%Y%m%d", time.gmtime(run.finished_at / 1000)))
+            used = UsageSums(
+                1, int(state is RunState.FAILED), int(state is RunState.ABORTED), run.results,
+                run.usage_micros, run.traffic_bytes, run.finished_at - run.started_at,
+            )  # fmt: skip
+            refs = {"": "", "worker": run.worker_id, "task": run.task_id, "key": run.key_id}
+            for part, ref in refs.items():
+                key = (house.owner.account_id, part, day, ref)
+                sums[key] = sums.get(key, UsageSums()) + used
+            counted = (house.owner.account_id, worker.id, state.value)
+            counts[counted] = counts.get(counted, 0) + 1
+            if n == number // 2:
+                middle = f"{run.created_at}-{run.id}"
+            if len(rows) == BATCH or n == number - 1:
+                connection.execute(insert(runs), rows)
+                connection.execute(insert(ledger), entries)
+                rows, entries = [], []
+        names = ("account_id", "worker_id", "state")
+        connection.execute(
+            insert(run_counts),
+            [dict(zip(names, k, strict=True)) | {"n": n} for k, n in counts.items()],
+        )
+        key_names = ("account_id", "part", "day", "ref")
+        connection.execute(
+            insert(usage_days),
+            [
+                dict(zip(key_names, k, strict=True))
+                | {field.name: getattr(s, field.name) for field in fields(UsageSums)}
+                for k, s in sums.items()
+            ],
+        )
+    with house.storage.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
+    day = _day(now)
+    return History(
+        worker_path=made[0].path,
+        task=tasks[0],
+        run=run.id,
+        middle=middle,
+        from_day=_day(now - 40 * DAY_MS),
+        until_day=_day(now - 20 * DAY_MS),
+        year_from=_day(now - 364 * DAY_MS),
+        today=day,
+    )
+
+
+def _ulid_like(at: int, number: int) -> str:
+    digits, alphabet = "", "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    for _ in range(10):
+        at, rest = divmod(at, 32)
+        digits = alphabet[rest] + digits
+    return digits + f"{number:016d}"
+
+
+def _entry(house: House, run, number: int) -> Mapping[str, object]:
+    return {
+        "id": f"01ENTRY{number:019d}",
+        "account_id": house.owner.account_id,
+        "at": run.finished_at,
+        "kind": EntryKind.USAGE.value,
+        "usd_micros": -run.usage_micros,
+        "traffic_bytes": -run.traffic_bytes,
+        "run_id": run.id,
+        "note": "",
+    }
+
+
+def _day(ms: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(ms / 1000))
+
+
+async def measure(house: House, history: History, rounds: int) -> int:
+    """Print a line for each page; return how many missed the target."""
+    missed = 0
+    async with visitor(house) as someone:
+        for name, template in PAGES:
+            address = template.format(**vars(history))
+            times, size, status = [], 0, 0
+            for turn in range(rounds + 3):
+                began = time.perf_counter()
+                answer = await someone.http.get(address, headers={"accept": "text/html"})
+                took = (time.perf_counter() - began) * 1000
+                size, status = len(answer.content), answer.status_code
+                if turn >= 3:  # the first ones fill caches
+                    times.append(took)
+            if status == 404:
+                line(name, "not there")
+                continue
+            p95 = percentile(times, 0.95)
+            missed += p95 > TARGET_MS
+            note = "" if p95 <= TARGET_MS else "  over the target"
+            note += f"  status {status}" if status != 200 else ""
+            figures = f"p50 {statistics.median(times):6.1f}  p95 {p95:6.1f} ms"
+            line(name, f"{figures}  {size / 1000:6.0f} kB{note}")
+    return missed
+
+
+async def run(number: int, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        templates = Path(folder) / "templates"
+        templates.mkdir()
+        make_templates(templates)
+        async with open_house(Path(folder), templates) as house:
+            began = time.perf_counter()
+            history = await fill(house, number)
+            line("runs in history", f"{number:,} in {time.perf_counter() - began:.1f} s")
+            missed = await measure(house, history, rounds)
+            line("pages over the target", str(missed))
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=40, help="requests of each page")
+    options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    head("Console pages")
+    asyncio.run(run(options.runs, options.rounds))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
