@@ -26,8 +26,10 @@ document.addEventListener("submit", (event) => {
 /** Asks once before the page is left while its secret was not copied. */
 class OnceSecret extends HTMLElement {
   connectedCallback() {
+    let asked = false;
     this.ask = (event) => {
-      removeEventListener("beforeunload", this.ask);
+      if (asked) return;
+      asked = true;
       event.preventDefault();
       event.returnValue = this.dataset.question;
     };
