@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fyke.domain.accounts.model import Role, User
+from fyke.kit.ids import new_ulid
 from support.console_workers import shelve
 from support.house import House
 from support.pages import Page, Visitor, visitor
@@ -111,6 +113,23 @@ async def test_settings_are_saved_and_faults_keep_what_was_typed(
     assert (worker.title, worker.description, worker.categories) == ("Prices", "a\nb", (3, 7))
     async with visitor(house, house.other.user_id) as other:
         await other.post(at, saved, status=403)
+
+
+async def test_a_viewer_reads_and_changes_nothing(house: House) -> None:
+    await shelve(house)
+    viewer = User(new_ulid(), house.owner.account_id, "vera", Role.VIEWER, False, "", 1)
+    await house.storage.write(lambda tx: tx.accounts.add_user(viewer))
+    async with visitor(house, viewer.id) as someone:
+        for tab in ("versions", "settings"):
+            page = await someone.get(f"{SHELVED}/{tab}")
+            changing = page.all("//main//form[@method='post']/@action")
+            kept = {f"{SHELVED}/favourite", f"{SHELVED}/settings"}
+            assert set(changing) <= kept, changing
+        assert not page.all("//main//button[normalize-space()='Save']")
+        for path in ("versions/v1.0.3/withdraw", "versions/v1.0.1/rollback", "settings/private"):
+            await someone.post(f"{SHELVED}/{path}", {}, status=403)
+        await someone.post(f"{SHELVED}/settings", {"title": "x"}, status=403)
+        await someone.post(f"{SHELVED}/settings/delete", {"name": "shop-prices"}, status=403)
 
 
 async def test_it_is_made_private_and_public_again(house: House, owner: Visitor) -> None:
