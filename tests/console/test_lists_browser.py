@@ -1,0 +1,170 @@
+"""What only a browser shows of lists: filters while typing, rows that keep up, choosing many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from fyke.domain.runs.model import Origin, Outcome, RunFilter
+from fyke.domain.runs.service import StartRequest
+from support.browser import PHONE, tab
+from support.pages import sign_in
+from support.served import Served, served
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("lists"), templates, rate_limit=0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def token(server: Served) -> str:
+    return server.do(sign_in(server.house.services.sessions, server.house))
+
+
+@pytest.fixture(scope="module")
+def worker(server: Served) -> Any:
+    return server.do(server.house.publish())
+
+
+def request(worker: Any) -> StartRequest:
+    wanted = {"parameters": {"system": {}, "custom": {"urls": [{"url": "https://a.example"}]}}}
+    return StartRequest(worker.id, None, wanted, "", Origin.WEB)
+
+
+def start(server: Served, worker: Any) -> str:
+    return server.do(server.house.services.runs.start(server.house.owner, request(worker))).id
+
+
+def clear(server: Served) -> None:
+    """End and forget every run."""
+    house = server.house
+    server.do(house.carry_out([]))
+    listed = server.do(house.services.runs.list(house.owner, RunFilter(), offset=0, limit=100))
+    for view in listed[1]:
+        server.do(house.services.runs.delete(house.owner, view.run.id))
+
+
+def test_the_list_follows_the_filters_and_the_box_keeps_the_focus(
+    browser: Browser, server: Served, token: str, worker: Any
+) -> None:
+    clear(server)
+    start(server, worker)
+    server.do(server.house.carry_out([], Outcome.EXIT_CODE, "KeyError: 'price'"))
+    start(server, worker)
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto("/runs")
+        rows = page.locator(".run-table tbody tr")
+        expect(rows).to_have_count(2)
+        box = page.get_by_role("searchbox", name="Error message holds")
+        box.press_sequentially("keyerr", delay=20)
+        expect(rows).to_have_count(1)
+        expect(page).to_have_url(f"{server.base_url}/runs?error=keyerr")
+        expect(box).to_be_focused()
+        page.get_by_label("State").select_option("failed")
+        expect(page).to_have_url(f"{server.base_url}/runs?state=failed&error=keyerr")
+        held: list[Route] = []
+        page.route("**/runs?**nothing**", lambda route: held.append(route))
+        box.fill("nothing like it")
+        expect(page.locator("#results.htmx-request")).to_be_attached()
+        expect(rows).to_have_count(1)  # the old list stays while the new one comes
+        held[0].continue_()
+        expect(page.get_by_text("No runs match")).to_be_visible()
+        expect(box).to_have_value("nothing like it")
+        page.unroute_all()
+        page.reload()
+        expect(box).to_have_value("nothing like it")
+        expect(page.get_by_label("State")).to_have_value("failed")
+        page.get_by_label("From", exact=True).press_sequentially("02282026")  # a date can be typed
+        expect(page.get_by_label("From", exact=True)).to_have_value("2026-02-28")
+        assert (watch.errors, watch.foreign) == ([], [])
+
+
+def test_rows_keep_up_and_what_is_chosen_stays_chosen(
+    browser: Browser, server: Served, token: str, worker: Any
+) -> None:
+    clear(server)
+    run = start(server, worker)
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto("/runs")
+        state = page.locator(f"#r-{run}-state")
+        expect(state).to_have_text("Waiting")
+        page.get_by_label(f"Choose run {run}").check()
+        expect(page.get_by_text("1 chosen")).to_be_visible()
+        [lease] = server.do(server.house.begin())
+        expect(state).to_have_text("Running")
+        server.do(server.house.push(lease, [{"n": 1}, {"n": 2}]))
+        expect(page.locator(f"#r-{run}-results")).to_have_text("2")
+        server.do(server.house.end(lease, Outcome.TIMEOUT, "Timeout: too slow"))
+        expect(state).to_contain_text("Failed")
+        expect(state).to_contain_text("Timeout: too slow")
+        expect(page.get_by_label(f"Choose run {run}")).to_be_checked()
+        start(server, worker)
+        page.get_by_role("link", name="One new run").click()
+        expect(page.locator(".run-table tbody tr")).to_have_count(2)
+        assert (watch.errors, watch.foreign) == ([], [])
+
+
+def test_many_are_acted_on_by_keyboard(
+    browser: Browser, server: Served, token: str, worker: Any
+) -> None:
+    clear(server)
+    for _ in range(3):
+        start(server, worker)
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto("/runs")
+        abort = page.get_by_role("button", name="Abort")
+        expect(abort).to_be_disabled()
+        page.get_by_label("All on this page").focus()
+        page.keyboard.press("Space")
+        expect(page.get_by_text("3 chosen")).to_be_visible()
+        abort.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Abort 3 runs?")).to_be_visible()
+        page.locator("main").get_by_role("button", name="Abort").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("3 runs were aborted.")).to_be_visible()
+        expect(page.locator(".run-table .state", has_text="Aborted")).to_have_count(3)
+        assert (watch.errors, watch.foreign) == ([], [])
+
+
+def test_on_a_phone_rows_are_cards_and_nothing_runs_off(
+    browser: Browser, server: Served, token: str, worker: Any
+) -> None:
+    start(server, worker)
+    with tab(browser, server.base_url, token, size=PHONE) as (page, _):
+        for address in ("/runs", "/queue", "/usage", "/"):
+            page.goto(address)
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= PHONE["width"], address
+        page.goto("/runs")
+        cell = page.locator(".run-table tbody td[data-label='Parameters']").first
+        assert cell.evaluate("e => getComputedStyle(e, '::before').content") == '"Parameters"'
+
+
+def test_a_queue_says_what_has_left_it(
+    browser: Browser, server: Served, token: str, worker: Any
+) -> None:
+    house = server.house
+    first, second = [
+        str(server.do(house.services.queue.hold(house.owner, request(worker))).number)
+        for _ in range(2)
+    ]
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto("/queue")
+        page.get_by_label(f"Choose item {second}").check()
+        server.do(house.services.queue.activate(house.owner, [first]))
+        gone = page.locator(f"#item-{first}")
+        expect(gone).to_contain_text("Gone already")
+        expect(gone.get_by_role("link", name="Open the run")).to_be_visible()
+        expect(page.get_by_label(f"Choose item {second}")).to_be_checked()
+        expect(page.locator("#held-count")).to_have_text("1")
+        page.get_by_role("button", name="Let go").click()
+        page.get_by_role("dialog").get_by_role("button", name="Let go").click()
+        expect(page.get_by_text("One was let go.")).to_be_visible()
+        assert (watch.errors, watch.foreign) == ([], [])
