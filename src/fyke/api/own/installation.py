@@ -60,7 +60,7 @@ class InstallationOperations:
                 answers.RetentionItem, self.retention, RetentionFields,
             ),
             _get(
-                "versions", "listVersions", "The product and what it stands on", answers.PieceList,
+                "versions", "listComponents", "The product and what it stands on", answers.PieceList,
                 self.versions,
             ),
             _get(
