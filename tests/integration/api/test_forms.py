@@ -1,0 +1,221 @@
+"""The run form by way of the API: described, normalised, filled from files, kept; programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.api.documents import envelope_of
+from fyke.api.envelope import V1
+from fyke.api.own import form_answers as answers
+from fyke.domain.billing.pricing import Prices
+from support import all_editors
+from support.api import Api, client, fails
+from support.house import House, open_house
+
+pytestmark = pytest.mark.anyio
+ROOT = "/api/fyke/workers/owner~places"
+DEFAULTS = {p["name"]: p["default"] for p in all_editors.SCHEMA["properties"] if "default" in p}
+
+
+def reads_as(model: Any, answer: Any) -> Any:
+    assert answer.status_code == 200, answer.text
+    envelope_of(model, V1).model_validate_json(answer.content, strict=True)
+    return answer.json()["data"]
+
+
+@pytest.fixture
+async def places(house: House) -> str:
+    return (await house.publish("places", schema=all_editors.SCHEMA)).id
+
+
+async def normalised(api: Api, **body: Any) -> dict[str, Any]:
+    found: dict[str, Any] = reads_as(
+        answers.CheckedInput, await api.post(f"{ROOT}/normalise", body)
+    )
+    return found
+
+
+async def test_the_form_is_described(house: House, api: Api, places: str) -> None:
+    found = reads_as(answers.FormAnswer, await api.get(f"{ROOT}/form"))
+    assert (found["worker_slug"], found["version"], found["versions"]) == (
+        places,
+        "v1.0.1",
+        ["v1.0.1"],
+    )
+    assert [section["caption"] for section in found["sections"]] == ["", "What to keep", "More"]
+    fields = {field["name"]: field for section in found["sections"] for field in section["fields"]}
+    assert {name: field["kind"] for name, field in fields.items()} == {
+        "keywords": "list", "pages": "list", "city": "line", "max_results": "number",
+        "places": "table", "sort": "radio", "parts": "checkboxes", "language": "select",
+        "country": "select", "countries": "multiselect", "closed": "switch", "since": "date",
+        "note": "text", "headers": "json", "speed": "number",
+    }  # fmt: skip
+    assert (fields["keywords"]["item_key"], fields["keywords"]["required"]) == ("keyword", True)
+    assert (fields["pages"]["has_default"], fields["sort"]["default"]) == (False, 2)
+    assert fields["sort"]["options"][0] == {"label": "Distance", "value": 1, "token": "1"}
+    assert (fields["since"]["format"], fields["since"]["relative"]) == ("DD/MM/YYYY", True)
+    assert [column["name"] for column in fields["places"]["columns"]][:2] == ["url", "depth"]
+    assert 'the editor "slider" is unknown' in fields["speed"]["notes"][0]
+
+
+async def test_form_text_and_body_mean_the_same(house: House, api: Api, places: str) -> None:
+    custom = {**DEFAULTS, "pages": [], "headers": {"n": 2**70}}
+    whole = {"parameters": {"system": {"memory": 1024}, "custom": custom}}
+    given = await normalised(api, input=whole)
+    assert given["input"] == whole
+    assert (given["errors"], given["subtasks"], given["problem"]) == ([], 2, "")
+    typed = await normalised(api, json_text=json.dumps(whole))
+    assert typed == given
+    flat = await normalised(api, input=custom)
+    assert flat["input"]["parameters"] == {"system": {}, "custom": custom}
+    form = [["f:keywords", "a\r\nb\r\nc"], ["f:max_results", "5"], ["s:memory", "1024"]]
+    sent = await normalised(api, form=form)
+    assert sent["input"]["parameters"]["custom"]["keywords"] == [
+        {"keyword": "a"},
+        {"keyword": "b"},
+        {"keyword": "c"},
+    ]
+    assert (sent["subtasks"], sent["most_subtasks"]) == (3, 1000)
+    run = await api.ok(
+        "/api/v2/workers/owner~places/runs", {"is_async": True, "input": sent["input"]}
+    )
+    again = reads_as(
+        answers.BeginningAnswer, await api.get(f"{ROOT}/beginning?from_run={run['run_slug']}")
+    )
+    assert again["input"] == sent["input"]
+    assert (again["source"], again["ref"]) == ("run", run["run_slug"])
+
+
+async def test_faults_are_part_of_the_answer(house: House, api: Api, places: str) -> None:
+    found = await normalised(
+        api, form=[["f:keywords", "a"], ["f:max_results", "1,5"], ["f:places:0.depth", "2"]]
+    )
+    assert [(e["path"], e["row"], e["column"]) for e in found["errors"]] == [
+        ("custom.max_results", 0, ""),
+        ("custom.places", 1, "url"),
+    ]
+    assert (found["subtasks"], found["problem"]) == (0, "the input has faults")
+    found = await normalised(api, json_text='{\n"keywords": 1}')
+    assert [(e["path"], e["line"]) for e in found["errors"]] == [("custom.keywords", 2)]
+    found = await normalised(api, json_text="{,}")
+    assert [(e["line"], e["line_column"]) for e in found["errors"]] == [(1, 2)]
+    found = await normalised(api, input={"keywords": [["nested"]]})
+    assert "must be an object or primitive value" in found["problem"]
+    for body in ({}, {"input": {}, "json_text": "{}"}, {"form": [["a"]]}, {"form": "x"}):
+        fails(await api.post(f"{ROOT}/normalise", body), 400, 4000)
+
+
+async def test_files_fill_lists(house: House, api: Api, places: str) -> None:
+    async def given(data: bytes, **query: str) -> Any:
+        path = f"{ROOT}/import"
+        return await api.send("POST", path, content=data, params=query)
+
+    found = reads_as(answers.ImportedValue, await given(b"x\ny\n", field="keywords"))
+    assert found["value"] == [{"keyword": "x"}, {"keyword": "y"}]
+    csv = b"Depth,Address\n1,a\nx,b\n"
+    found = reads_as(answers.ImportedValue, await given(csv, field="places", name="p.csv"))
+    assert found["header"] is True
+    assert found["value"][0] == {"url": "a", "depth": 1, "photos": False}
+    assert [(e["line"], e["column"]) for e in found["errors"]] == [(3, "depth")]
+    for data, query, words in (
+        (b"a\nb\xff", {"field": "keywords"}, "line 2"),
+        (b"", {"field": "keywords"}, "is empty"),
+        (b"x", {}, "keywords, pages, places"),
+        (b"x", {"field": "city"}, "is no list"),
+    ):
+        answer = await given(data, **query)
+        fails(answer, 400, 4000)
+        assert words in answer.json()["message"]
+    too_large = await given(b"x" * (5 * 2**20 + 2), field="keywords")
+    assert too_large.status_code == 413
+
+
+async def test_everybody_has_a_beginning_of_their_own(house: House, api: Api, places: str) -> None:
+    begun = reads_as(answers.BeginningAnswer, await api.get(f"{ROOT}/beginning"))
+    assert begun["source"] == "schema"
+    assert begun["input"]["parameters"]["custom"] == {**DEFAULTS, "pages": []}
+    fails(await api.send("DELETE", f"{ROOT}/default-input"), 404, 4040)
+    mine = {"parameters": {"system": {"memory": 2048}, "custom": {"keywords": 7, "x": 2**70}}}
+    saved = await api.send("PUT", f"{ROOT}/default-input", json={"input": mine})
+    saved = reads_as(answers.SavedInput, saved)
+    assert (saved["input"], len(saved["errors"])) == (mine, 1)
+    begun = reads_as(answers.BeginningAnswer, await api.get(f"{ROOT}/beginning"))
+    assert (begun["source"], begun["input"]) == ("saved", mine)
+    other = await api.get(f"{ROOT}/beginning", key=house.other_key)
+    assert reads_as(answers.BeginningAnswer, other)["source"] == "schema"
+    assert (await api.send("DELETE", f"{ROOT}/default-input")).status_code == 200
+    begun = reads_as(answers.BeginningAnswer, await api.get(f"{ROOT}/beginning"))
+    assert begun["source"] == "schema"
+
+
+async def test_recent_inputs_are_the_last_five(house: House, api: Api, places: str) -> None:
+    for n in range(6):
+        body = {"is_async": True, "input": {"keywords": [f"word {n}"]}}
+        await api.ok("/api/v2/workers/owner~places/runs", body)
+    found = reads_as(answers.RecentInputs, await api.get(f"{ROOT}/recent-inputs"))["list"]
+    assert [each["summary"] for each in found] == [f"Keywords: word {n}" for n in range(5, 0, -1)]
+    theirs = await api.get(f"{ROOT}/recent-inputs", key=house.other_key)
+    assert reads_as(answers.RecentInputs, theirs)["list"] == []
+
+
+async def test_a_program_is_written_for_the_input(house: House, api: Api, places: str) -> None:
+    body = {"input": {"keywords": ["it's"]}, "language": "python", "version": "v1.0.1"}
+    found = reads_as(answers.SnippetAnswer, await api.post(f"{ROOT}/snippet", body))
+    assert (found["file"], found["errors"]) == ("start.py", [])
+    assert json.loads(found["body"])["version"] == "v1.0.1"
+    assert "it\\u0027s" in found["text"]
+    fails(await api.post(f"{ROOT}/snippet", {"input": {}, "language": "cobol"}), 400, 4000)
+
+
+async def test_what_is_not_there_is_told_apart(house: House, api: Api, places: str) -> None:
+    fails(await api.get("/api/fyke/workers/owner~absent/form"), 404, 50001)
+    fails(await api.get(f"{ROOT}/form?version=v9.9.9"), 400, 4000)
+    fails(await api.get(f"{ROOT}/beginning?from_run=01HFXXXXXXXXXXXXXXXXXXXXXX"), 404, 70001)
+    fails(await api.get(f"{ROOT}/beginning?task=01HFXXXXXXXXXXXXXXXXXXXXXX"), 404, 60001)
+    worker = await house.services.workers.find(house.owner, places)
+    await house.withdraw(worker, "v1.0.1")
+    fails(await api.get(f"{ROOT}/form"), 400, 50003)
+
+
+# --- what it would cost ----------------------------------------------------------------------
+
+
+@pytest.fixture
+async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[Api]:
+    prices = Prices(Decimal("0.40"), Decimal("0.10"), Decimal("2"))
+    async with open_house(tmp_path, templates, prices=prices) as house:
+        await house.publish("places", schema=all_editors.SCHEMA)
+        async with client(house.app()) as http:
+            yield Api(http, house.owner_key)
+
+
+async def test_without_prices_nothing_is_estimated(house: House, api: Api, places: str) -> None:
+    found = await normalised(api, input={"keywords": ["a"]})
+    assert found["estimate"] == {
+        "priced": False,
+        "hour": "0",
+        "gigabyte": "0",
+        "most": "0",
+        "missing": "0",
+    }
+    assert (found["plan"], found["most_runs"], found["waits"]) == ("unlimited", 0, "")
+
+
+async def test_prices_and_caps_make_an_estimate(priced: Api) -> None:
+    system = {"memory": 1024, "cpus": 0.25, "execute_limit_time_seconds": 1800}
+    whole = {"parameters": {"system": system, "custom": {"keywords": ["a", "b", "c"]}}}
+    free = (await normalised(priced, input=whole))["estimate"]
+    # a quarter of a core and a GB of memory for an hour
+    assert (free["hour"], free["gigabyte"], free["most"]) == ("0.2", "2", None)
+    system["max_total_traffic"] = 100
+    bounded = (await normalised(priced, input=whole))["estimate"]
+    assert bounded["most"] == "0.5"  # three times half an hour, and a tenth of a GB
+    assert bounded["missing"] == "0.5"
+    system["max_total_charge"] = 0.2
+    assert (await normalised(priced, input=whole))["estimate"]["most"] == "0.2"
