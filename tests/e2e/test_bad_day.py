@@ -17,6 +17,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from fyke.cli.shipped import setup_link
+from fyke.settings import Settings
 from support.booted import Booted, booted
 from support.projects import python_project, zoo
 
@@ -252,12 +254,39 @@ def test_ctrl_c_drains_and_a_running_worker_ends_with_the_reason() -> None:
         slug = platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
         run = platform.start_run(slug)
         platform.wait_for(lambda: platform.detail(run)["results"] > 0, "a row")
+        [first] = _setup_tokens(platform)
         assert platform.stop() == 0
         platform.start()
         detail = platform.ended(run)
         assert detail["status"] == FAILED
         assert "platform was stopped" in detail["err_msg"]
         assert len(platform.rows(run)) == detail["results"] > 0
+        _set_up(platform, first)
+
+
+def _setup_tokens(platform: Booted) -> list[str]:
+    """The tokens of the links that were printed, the newest last."""
+    pattern = re.compile(r"/setup\?token=(\S+)$", re.MULTILINE)
+    return pattern.findall(platform.log.read_text(errors="replace"))
+
+
+def _set_up(platform: Booted, stale: str) -> None:
+    """Each start makes a new link; the session of who used it outlives the server's process."""
+    [_, token] = platform.wait_for(
+        lambda: _setup_tokens(platform)[1:] and _setup_tokens(platform), "another link"
+    )
+    with httpx2.Client(base_url=platform.url, headers={"origin": platform.url}) as browser:
+        assert browser.get("/setup", params={"token": stale}).status_code == 404
+        form = {"token": token, "password": "a long enough secret"}
+        answer = browser.post("/setup", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/welcome")
+        assert str(platform.home) in browser.get("/welcome").text
+        assert browser.post("/setup", data=form).status_code == 404
+        platform.kill_role("server")
+        platform.wait_for(lambda: _answers(platform), "an answer")
+        assert browser.get("/settings/account").status_code == 200
+    settings = Settings(home=platform.home)
+    assert setup_link(settings, platform.url) == ""
 
 
 def test_old_runs_are_forgotten_with_all_that_is_theirs() -> None:

@@ -416,6 +416,32 @@ def test_accounts_and_keys(cli: Cli) -> None:
     assert plain.startswith("scraper_api_")
 
 
+def test_users_and_what_their_keys_may(cli: Cli) -> None:
+    made = cli.json("user", "invite", "Ada", "--role", "viewer")
+    assert (made["user"]["name"], made["user"]["role"]) == ("ada", "viewer")
+    assert made["link"]["url"].startswith(f"{cli.platform.url}/invite?token=")
+    assert httpx2.get(made["link"]["url"]).status_code == 200
+    out, said = cli.run("user", "link", "ada")
+    assert out.startswith(f"{cli.platform.url}/invite?token=") and "works once" in said
+    assert httpx2.get(made["link"]["url"]).status_code == 404
+    cli.run("user", "invite", "ada", code=5)
+    assert cli.json("user", "role", "ada", "member")["role"] == "member"
+    assert "kept out" in cli.run("user", "disable", "ada")[1]
+    assert "disabled" in cli.run("user", "list")[0]
+    cli.run("user", "enable", "ada")
+    assert "last owner" in cli.run("user", "remove", "owner", code=5)[1]
+    cli.run("user", "remove", "ada")
+    assert [user["name"] for user in cli.json("user", "list")] == ["owner"]
+
+    key = cli.json("key", "create", "looks", "--scope", "read", "--scope", "run")["key"]
+    own = {"FYKE_KEY": key}
+    cli.run("run", "list", env=own)
+    assert 'the scope "admin"' in cli.run("user", "list", code=4, env=own)[1]
+    listed = {each["name"]: each["scopes"] for each in cli.json("key", "list")}
+    assert listed["looks"] == ["read", "run"]
+    assert "no scope 'all'" in cli.run("key", "create", "x", "--scope", "all", code=2)[1]
+
+
 def test_no_key_a_wrong_key_no_server(cli: Cli, tmp_path: Path) -> None:
     url = cli.platform.url
     nowhere = {"FYKE_HOME": str(tmp_path)}
