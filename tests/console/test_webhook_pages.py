@@ -95,7 +95,7 @@ async def test_deliveries_are_listed_opened_and_sent_again(house: House, owner: 
     assert "the queue behind this address is full" in page.text
     assert page.all("//table//a[starts-with(@href, '/runs/')]")
     one = await owner.get(addresses["/settings/webhooks/{id}/deliveries/{delivery}"])
-    assert '"type":"' in one.one("//pre").text_content()
+    assert '"type": "' in one.one("//pre").text_content()
     waiting = await owner.get(f"{here}?state=pending")
     assert not waiting.all("//button[contains(., 'Send again')]")
     done = await owner.get(f"{here}?state=delivered")

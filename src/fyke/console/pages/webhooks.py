@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -106,7 +107,8 @@ class WebhookPages:
     async def test(self, view: View) -> Response:
         trial = await self.webhooks.test(view.caller, view.param("id"))
         if view.wants_part:
-            return view.part("webhooks/trial.html", "trial", trial=trial)
+            body = _laid_out(trial.body)
+            return view.part("webhooks/trial.html", "trial", trial=trial, body=body)
         return await self._page(view, trial=trial)
 
     async def enable(self, view: View) -> Response:
@@ -125,7 +127,13 @@ class WebhookPages:
     async def delivery(self, view: View) -> Response:
         found = await self.webhooks.get(view.caller, view.param("id"))
         logged = await self.callbacks.get(view.caller, view.param("delivery"))
-        return view.page("webhooks/delivery.html", area=AREA, found=found, logged=logged)
+        return view.page(
+            "webhooks/delivery.html",
+            area=AREA,
+            found=found,
+            logged=logged,
+            body=_laid_out(logged.delivery.payload),
+        )
 
     async def replay(self, view: View) -> Response:
         back = f"{AREA}/{view.param('id')}"
@@ -154,6 +162,7 @@ class WebhookPages:
             area=AREA,
             found=found,
             trial=trial,
+            body=_laid_out(trial.body) if trial else "",
             faults=faults or {},
             deliveries=deliveries,
             count=count,
@@ -176,6 +185,11 @@ class WebhookPages:
             id=view.request.path_params.get("id", ""),
             events=[event.value for event in WebhookEvent],
         )
+
+
+def _laid_out(message: str) -> str:
+    """A message with line breaks, for reading; it is sent without them."""
+    return json.dumps(json.loads(message), ensure_ascii=False, indent=2)
 
 
 def _page_number(view: View) -> int:
