@@ -56,7 +56,8 @@ async def test_the_cards_tell_what_there_is(house: House, owner: Visitor) -> Non
     assert figures["usage"][:3] == ["$0.00", "2", "1"]
     assert page.all(f"//*[@id='card-day']//a[@href='/runs/{failed}']")
     assert "Timeout: <b>slow</b>" in page.one("//*[@id='card-day']//p[@title]").text
-    assert page.all(f"//*[@id='card-now']//a[@href='/runs/{waits}']")
+    assert page.all(f"//*[@id='card-now']//li/a[@href='/runs/{waits}']")
+    assert "no runner is alive" in page.text
     links = page.all("//*[@id='card-workers']//li/a/@href")
     assert links == ["/w/owner/first", "/w/owner/second"]
 

@@ -9,6 +9,7 @@ from fyke.domain.runs.service import StartRequest
 from support import all_editors
 from support.console_workers import shelve
 from support.house import House
+from support.list_estate import seed_lists
 from support.people_estate import seed_people
 from support.run_estate import RichRun, seed_run
 from support.telling_estate import seed_telling
@@ -28,12 +29,14 @@ class Estate:
     rich: RichRun | None = None
     people: dict[str, str] = field(default_factory=dict)  # addresses
     telling: dict[str, str] = field(default_factory=dict)  # addresses
+    lists: dict[str, str] = field(default_factory=dict)  # addresses
 
     def addresses(self) -> dict[str, str]:
         """For each page's path with parameters one address, and more where a state matters."""
         return {
             **self.people,
             **self.telling,
+            **self.lists,
             "/docs/{page}": "/docs/runWorker",
             "/w/{owner}/{name}": f"/w/{self.places}",
             "/w/{owner}/{name}/api": f"/w/{self.places}/api",
@@ -89,6 +92,7 @@ async def seed(house: House) -> Estate:
     estate.runs["ready"] = await start(house, worker.id)
     estate.people = await seed_people(house)
     estate.telling = await seed_telling(house)
+    estate.lists = await seed_lists(house, worker.id)
     estate.places = (await house.publish("places", schema=all_editors.SCHEMA)).path
     return estate
 

@@ -23,6 +23,7 @@ from fyke.domain.queue.board import QueueBoard
 from fyke.domain.runs.lists import RunLists
 from fyke.domain.runs.model import RunState
 from fyke.domain.runs.search import RunSearch
+from fyke.domain.runs.search_words import ACTIVE, STATE_WORDS
 from fyke.domain.runs.waiting import Waiting
 from fyke.errors import FykeError, NotFound
 
@@ -105,11 +106,13 @@ class OverviewPages:
             return True
 
     async def _now(self, view: View) -> dict[str, Any]:
-        waiting, _more = await self.waiting.in_order(view.caller, None, FEW)
+        reasons, _more = await self.waiting.in_order(view.caller, None, FEW)
+        rows = await self.lists.page(view.caller, RunSearch(states=STATE_WORDS[ACTIVE]), size=FEW)
         return {
             "counts": await self.overview.now(view.caller),
             "slots": await self.board.slots(view.caller),
-            "waiting": waiting,
+            "rows": rows.rows,
+            "reasons": {reason.run_id: reason.text for reason in reasons},
         }
 
     async def _day(self, view: View) -> dict[str, Any]:
