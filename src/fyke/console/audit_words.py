@@ -26,6 +26,8 @@ def act_names() -> dict[str, str]:
         Act.RUN_QUEUED: _("Put a run into the queue"),
         Act.RUN_ABORTED: _("Aborted a run"),
         Act.RUN_DELETED: _("Deleted a run"),
+        Act.RUN_SHARED: _("Shared a run"),
+        Act.RUN_UNSHARED: _("Revoked the link to a run"),
         Act.PUBLISHED: _("Published a version"),
         Act.WITHDRAWN: _("Withdrew a version"),
         Act.DEPRECATED: _("Deprecated a version"),

@@ -30,6 +30,8 @@ class Act(StrEnum):
     RUN_QUEUED = "run.queue"
     RUN_ABORTED = "run.abort"
     RUN_DELETED = "run.delete"
+    RUN_SHARED = "run.share"
+    RUN_UNSHARED = "run.unshare"
     PUBLISHED = "worker.publish"
     WITHDRAWN = "worker.withdraw"
     DEPRECATED = "worker.deprecate"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.contracts import Storage, Transaction
@@ -66,6 +68,7 @@ class Shares:
                 revoked_at=0,
             )
             tx.shares.add(share)
+            record(tx, caller, Act.RUN_SHARED, run_id)
             return share
 
         share = await self._storage.write(work)
@@ -97,6 +100,8 @@ class Shares:
             if share is None or share.account_id != caller.account_id:
                 raise NotFound("Share link does not exist")
             tx.shares.revoke(share_id, tx.now)
+            if share.valid(tx.now):
+                record(tx, caller, Act.RUN_UNSHARED, share.run_id)
             return share
 
         return await self._storage.write(work)
