@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from support.axe import sideways, violations
+from support.axe import COLOURS, sideways, violations
 from support.browser import WIDE, tab
 from support.console_estate import Estate, seed
 from support.house import make_templates
@@ -36,24 +37,60 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         yield Seen(server, estate, server.do(sign_in(server.house.services.sessions, server.house)))
 
 
-def _served(folder: Path):  # type: ignore[no-untyped-def]  # a context manager of Served
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Seen]:
+    """An installation on its first day."""
+    with _served(tmp_path) as server:
+        token = server.do(sign_in(server.house.services.sessions, server.house))
+        yield Seen(server, Estate(runs={"succeeded": "none"}), token)
+
+
+def _served(folder: Path) -> AbstractContextManager[Served]:
     templates, data = folder / "templates", folder / "data"
     templates.mkdir()
     data.mkdir()
     return served(data, make_templates(templates), rate_limit=0)
 
 
-def faults_of(page: Page, address: str) -> list[str]:
-    """What is wrong with the page at ``address``, in both themes and on a narrow screen."""
-    page.set_viewport_size(WIDE)  # type: ignore[arg-type]  # a dict with these two keys
+def faults_of(page: Page, address: str, dark: Sequence[str] = ()) -> list[str]:
+    """What is wrong with the page at ``address``, in both themes and on a narrow screen; ``dark``
+    are the rules that are looked at in the dark theme, all of them without any.
+    """
     found = []
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of both
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]  # a dict with these two keys
         page.goto(address)
-        found += [f"{address} {theme}: {broken}" for broken in violations(page)]
+        found += broken(page, f"{address} {theme}", dark if theme == "dark" else ())
+    return found + too_wide(page, address)
+
+
+def broken(page: Page, what: str, rules: Sequence[str] = ()) -> list[str]:
+    return [f"{what}: {each}" for each in violations(page, rules)]
+
+
+def too_wide(page: Page, what: str) -> list[str]:
     page.set_viewport_size(NARROW)  # type: ignore[arg-type]  # a dict with these two keys
     out = sideways(page)
-    return [*found, f"{address} scrolls sideways at 320 px: {out}"] if out else found
+    page.set_viewport_size(WIDE)  # type: ignore[arg-type]  # a dict with these two keys
+    return [f"{what} scrolls sideways at 320 px: {out}"] if out else []
+
+
+def check(browser: Browser, seen: Seen, wanted: Sequence[str], dark: Sequence[str] = ()) -> None:
+    found = []
+    with tab(
+        browser, seen.server.base_url, seen.token, bypass_csp=True, reduced_motion="reduce"
+    ) as (page, watch):
+        for address in wanted:
+            found += faults_of(page, address, dark)
+    assert not found, "\n".join(found)
+    assert watch.errors == watch.foreign == watch.dialogs == []
+
+
+def states(seen: Seen) -> list[str]:
+    """One address for each page there is, and more where a state makes another page of it."""
+    other = [address for what, address in seen.estate.addresses().items() if what[0] != "/"]
+    return list(dict.fromkeys([*addresses(seen.server, seen.estate), *other]))
 
 
 def test_every_page_has_an_address_to_be_looked_at(full: Seen) -> None:
@@ -63,11 +100,72 @@ def test_every_page_has_an_address_to_be_looked_at(full: Seen) -> None:
     assert {path for path in wanted if "{" in path and path not in known} == set()
 
 
+@pytest.mark.timeout(300)
 def test_no_page_breaks_a_rule(browser: Browser, full: Seen) -> None:
-    found = []
-    url = full.server.base_url
-    with tab(browser, url, full.token, bypass_csp=True, reduced_motion="reduce") as (page, watch):
-        for address in addresses(full.server, full.estate):
-            found += faults_of(page, address)
+    """The dark page is the light one but for its colours, so only their rules are tried twice."""
+    check(browser, full, states(full), COLOURS)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_no_page_breaks_any_rule_in_the_dark(browser: Browser, full: Seen) -> None:
+    check(browser, full, states(full))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_no_empty_page_breaks_a_rule(browser: Browser, empty: Seen) -> None:
+    pages = empty.server.house.app().state.console.pages
+    plain = [p.path for p in pages if p.method == "GET" and not p.part and "{" not in p.path]
+    assert len(plain) > 20
+    check(browser, empty, plain)
+
+
+# What ends something is left alone, or there would be nothing to look at.
+_ENDS = "/(delete|revoke|remove|disable|end|forget|take-back|withdraw|abort|private|logout)$"
+# Sends the form as it is, past the checks of the browser and of our own scripts.
+_SEND = """([at, ends]) => {
+  const form = document.querySelectorAll('main form[method=post]')[at];
+  const action = new URL(form.getAttribute('action') || '', location).pathname;
+  if (new RegExp(ends).test(action)) return false;
+  for (const each of form.elements) {
+    if (each.type === 'hidden') continue;
+    if (each.type === 'checkbox' || each.type === 'radio') each.checked = false;
+    else if ('value' in each && each.type !== 'file') each.value = '\\u0001';
+  }
+  HTMLFormElement.prototype.submit.call(form);
+  return true;
+}"""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_of_an_error_breaks_a_rule(browser: Browser, full: Seen, theme: str) -> None:
+    """Every form of every page, sent with nothing that makes sense in it; and pages of errors."""
+    found, refused = [], 0
+    lost = ["/nothing", "/runs/nothing", "/w/no/body", "/logout", "/tasks/none", "/docs/none"]
+    with tab(
+        browser, full.server.base_url, full.token, dark=theme == "dark", bypass_csp=True,
+        reduced_motion="reduce",
+    ) as (page, _):  # fmt: skip
+        for address in lost:
+            answer = page.goto(address)
+            assert answer is not None and answer.status in (404, 405), address
+            found += [*broken(page, address), *too_wide(page, address)]
+        for address in states(full):
+            page.goto(address)
+            for at in range(page.locator("main form[method=post]").count()):
+                page.goto(address)
+                with page.expect_event("domcontentloaded"):
+                    if not page.evaluate(_SEND, [at, _ENDS]):
+                        page.reload()
+                status = page.evaluate(
+                    "performance.getEntriesByType('navigation')[0].responseStatus"
+                )
+                refused += status == 422
+                what = f"{address} form {at} {status}"
+                assert status < 500, what
+                found += [*broken(page, what), *too_wide(page, what)]
+    assert refused > 10
     assert not found, "\n".join(found)
-    assert watch.errors == watch.foreign == watch.dialogs == []

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Page
 
 SOURCE = Path(__file__).parents[1] / "vendor" / "axe-core" / "axe.min.js"
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
-_RUN = """async (tags) => {
+COLOURS = ("color-contrast", "link-in-text-block")  # what the theme may break
+_RUN = """async ([type, values]) => {
   const found = await axe.run(document, {
-    runOnly: {type: 'tag', values: tags}, resultTypes: ['violations'], elementRef: false,
+    runOnly: {type, values}, resultTypes: ['violations'], elementRef: false,
   });
   const place = (node) => '    ' + node.target.join(' ') + '  ' + node.html.slice(0, 160);
   const reason = (node) => node.any.concat(node.all, node.none).map((each) => each.message);
@@ -21,13 +23,13 @@ _RUN = """async (tags) => {
 }"""
 
 
-def violations(page: Page) -> list[str]:
-    """What the page breaks, each with the first elements that do; the page must allow scripts of
-    others (``bypass_csp``).
+def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
+    """What the page breaks, of these rules or of all, each with the first elements that do; the
+    page must allow scripts of others (``bypass_csp``).
     """
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(SOURCE.read_text(encoding="utf-8"))
-    found: list[str] = page.evaluate(_RUN, list(TAGS))
+    found: list[str] = page.evaluate(_RUN, ["rule" if rules else "tag", list(rules or TAGS)])
     return found
 
 
