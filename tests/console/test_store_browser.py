@@ -35,6 +35,7 @@ def test_the_list_follows_what_is_typed(browser: Browser, server: Served, token:
         box.press_sequentially("maps", delay=20)
         expect(cards).to_have_count(1)
         expect(page.get_by_role("heading", name="Places on maps")).to_be_visible()
+        expect(page.locator("#found-count[role=status]")).to_have_text("One Worker for “maps”")
         expect(page).to_have_url(f"{server.base_url}/store?q=maps&sort=")
         expect(box).to_be_focused()
         expect(box).to_have_value("maps")
@@ -45,6 +46,28 @@ def test_the_list_follows_what_is_typed(browser: Browser, server: Served, token:
         page.get_by_role("link", name="Places on maps").click()
         expect(page).to_have_url(f"{server.base_url}/w/other/maps-places")
         assert (watch.errors, watch.foreign) == ([], [])
+
+
+def test_a_search_that_fails_leaves_the_box_working(
+    browser: Browser, server: Served, token: str
+) -> None:
+    with tab(browser, server.base_url, token) as (page, _):
+        page.goto("/store")
+        page.route("**/store?q=new*", lambda route: route.abort(), times=1)
+        box = page.get_by_role("searchbox")
+        box.fill("new")
+        expect(page.get_by_text("Fyke does not answer")).to_be_visible()
+        expect(page.locator(".store-card")).to_have_count(4)
+        page.route(
+            "**/store?q=news*",
+            lambda route: route.fulfill(status=503, body="<section>busy</section>"),
+            times=1,
+        )
+        box.fill("news")
+        expect(page.get_by_text("busy")).to_be_visible()
+        box.fill("news ")
+        expect(page.locator(".store-card")).to_have_count(1)
+        expect(page.get_by_text("Fyke does not answer")).not_to_be_visible()
 
 
 def test_the_old_list_stays_dimmed_while_the_new_one_comes(
