@@ -369,3 +369,60 @@ async def test_json_is_formatted_without_a_change_of_digits(
     assert answer.answer.json() == {"text": '{\n  "a": 12345678901234567890123\n}', "fault": ""}
     answer = await owner.post(f"{PLACES}/format", {"text": "[1,"}, part=True, status=200)
     assert "line 1, column 4" in answer.answer.json()["fault"]
+
+
+# --- what others have written ----------------------------------------------------------------
+
+HOSTILE = "\"><img src=x onerror=alert(1)><script>alert(2)</script>'`${7*7}{{7*7}}</textarea>"
+
+
+async def test_hostile_words_stay_words(house: House, owner: Visitor) -> None:
+    def item(editor: str, type: str, **more: Any) -> dict[str, Any]:
+        return {
+            "name": f"{editor}{HOSTILE}", "title": HOSTILE, "description": HOSTILE, "type": type,
+            "editor": editor, "sectionCaption": HOSTILE + editor, "sectionDescription": HOSTILE,
+            "unit": HOSTILE, **more,
+        }  # fmt: skip
+
+    options = [{"label": HOSTILE, "value": HOSTILE}, {"label": HOSTILE, "value": 1}]
+    schema = {
+        "description": HOSTILE,
+        "properties": [
+            item("input", "string", default=HOSTILE),
+            item("textarea", "string", default=HOSTILE),
+            item("number", "integer", default=1),
+            item("select", "string", options=options, default=HOSTILE),
+            item("radio", "string", options=options, default=HOSTILE),
+            item("checkbox", "array", options=options, default=[1, HOSTILE]),
+            item("switch", "boolean", default=True),
+            item("datepicker", "string", format=HOSTILE, default=HOSTILE),
+            item("stringList", "array", default=[{HOSTILE: HOSTILE}]),
+            item("requestListSource", "array", param_list=[{"param": HOSTILE, "title": HOSTILE}],
+                 default=[{HOSTILE: HOSTILE}]),
+            item("json", "object", default={HOSTILE: HOSTILE}),
+            item(HOSTILE, "string", default=HOSTILE),
+        ],
+    }  # fmt: skip
+    await house.publish("hostile", schema=schema)
+    page = await owner.get("/w/owner/hostile")
+    for address in ("", "?view=json", "/api"):
+        seen = await owner.get(f"/w/owner/hostile{address}")
+        assert not seen.all("//img | //*[@onerror] | //script[not(@src)]"), address
+    await press(owner, page, "start", 303)
+    (run,) = await runs(house)
+    assert json.loads(run.input_json) == {p["name"]: p["default"] for p in schema["properties"]}
+
+
+async def test_a_table_that_is_too_long_is_shown_as_json(
+    house: House, owner: Visitor, places: str
+) -> None:
+    rows = "\n".join(f"https://a.example/{n}\t{n}" for n in range(400))
+    page = await owner.get(PLACES)
+    pasted = await press(owner, page, "rows:places", **{"f:places:paste": rows})
+    assert len(json.loads(pasted.value("f:places:json"))) == 401
+    bad = rows + "\nhttps://a.example/bad\t1,5"
+    refused = await press(owner, page, "start", 422, **{"f:places:paste": bad})
+    assert "row 402" in refused.text
+    typed = {f"f:places:{n}.url": f"u{n}" for n in range(400)}
+    again = await press(owner, page, "start", 422, **typed, **{"f:max_results": "x"})
+    assert len(json.loads(again.value("f:places:json"))) == 400

@@ -6,6 +6,7 @@ that was typed is lost, with JavaScript or without.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, replace
 
@@ -66,7 +67,8 @@ class WorkerInputPages:
         except _GONE as error:
             return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
         checked = await self.forms.check(view.caller, form, Given(begun.value.input))
-        work = work_of(
+        work = await asyncio.to_thread(
+            work_of,
             form.form,
             checked.value,
             form.version.defaults,
@@ -94,7 +96,7 @@ class WorkerInputPages:
         reply = await self._do(view, Asked(frame, form, wish, checked))
         if isinstance(reply, Response):
             return reply
-        work = page_again(reply)
+        work = await asyncio.to_thread(page_again, reply)
         status = 422 if work.focus else 200
         return await self._page(view, frame, form, work, reply.asked.checked, status=status)
 

@@ -8,13 +8,15 @@ from typing import Any
 
 from fyke.console import formats
 from fyke.console.runform.controls import Control, Group, groups, ids_of, options
-from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW
+from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW, MORE_ROWS
 from fyke.console.texts import gettext as _
 from fyke.domain.runs.model import RunLimits
 from fyke.domain.runs.request import read_input
-from fyke.domain.workers.form.model import FieldError, Form, pretty
+from fyke.domain.workers.form.codec import encode
+from fyke.domain.workers.form.model import ABSENT, FieldError, Form, Kind, pretty
 from fyke.domain.workers.form.normalise import Normalised
 from fyke.domain.workers.form.pairs import Sent, shown
+from fyke.domain.workers.form.rows import SHOWN_ROWS, rows_of
 from fyke.domain.workers.model import SystemDefaults
 from fyke.errors import InvalidRequest
 
@@ -61,7 +63,7 @@ def work_of(
     they are; without them the input is shown.
     """
     errors = list(errors)
-    seen = sent or shown(form, value.custom, value.system)
+    seen = _small(form, sent, value) if sent else shown(form, value.custom, value.system)
     made = Work(JSON_VIEW if form.broken else view)
     made.options = options(seen, errors)
     made.system_rest = seen.system_rest
@@ -76,6 +78,15 @@ def work_of(
     cells = {c.field.name: c.cells for group in made.groups for c in group.controls}
     made.errors = [_linked(form, made.view, error, cells) for error in errors]
     return made
+
+
+def _small(form: Form, sent: Sent, value: Normalised) -> Sent:
+    """What was typed, with tables that are too large to draw as the value that they mean."""
+    for name, posted in sent.custom.items():
+        each = form.fields.get(name)
+        if each and each.kind is Kind.TABLE and len(rows_of(each, posted)) > SHOWN_ROWS + MORE_ROWS:
+            sent.custom[name] = encode(each, value.custom.get(name, ABSENT))
+    return sent
 
 
 def _linked(

@@ -22,7 +22,7 @@ from fyke.domain.workers.form.controls import (
 )
 from fyke.domain.workers.form.jsonview import BadJson, read_json
 from fyke.domain.workers.form.model import ABSENT, Field, FieldError, Kind, dump, pretty, same
-from fyke.domain.workers.form.rows import MAX_ROWS, cell_name, cells_of, rows_of
+from fyke.domain.workers.form.rows import MAX_ROWS, SHOWN_ROWS, cell_name, cells_of, rows_of
 from fyke.domain.workers.form.tables import pasted
 from fyke.errors import InvalidRequest
 
@@ -89,7 +89,7 @@ def _read(field: Field, posted: Posted) -> Read:
 
 def _show_table(field: Field, value: Any) -> Posted | None:
     columns = {column.name: column for column in field.columns}
-    if not isinstance(value, list) or len(value) > MAX_ROWS:
+    if not isinstance(value, list) or len(value) > SHOWN_ROWS:
         return None
     shown: Posted = {}
     for row, item in enumerate(value):

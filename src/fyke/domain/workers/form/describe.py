@@ -24,7 +24,7 @@ from fyke.domain.workers.input_schema import (
 )
 from fyke.errors import InvalidRequest
 
-MAX_FIELDS = 500
+MAX_FIELDS = 300
 MAX_COLUMNS = 50
 _NO_SCHEMA = InputSchema((), "", (), (), "")
 

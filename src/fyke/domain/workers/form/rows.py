@@ -11,6 +11,7 @@ from fyke.domain.workers.form.model import Field
 from fyke.domain.workers.form.tables import Table
 
 MAX_ROWS = 10_000
+SHOWN_ROWS = 300  # more are shown as JSON: a page of ten thousand controls helps nobody
 
 _CELL = re.compile(r"(\d{1,6})\.([^:]*)(?::(.*))?", re.DOTALL)
 
