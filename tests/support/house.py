@@ -49,6 +49,7 @@ from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.model import AttemptBatch, Header, PushedRow
 from fyke.domain.results.service import RunResults
+from fyke.domain.review.files import SubmissionFiles
 from fyke.domain.review.service import Reviews
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.bulk import RunBulk
@@ -293,6 +294,7 @@ async def open_house(
         calendar=ScheduleCalendar(storage),
         uploads=Uploads(storage, blobs, workers, runs, fetcher, bell),
         reviews=Reviews(storage, runs, required=review),
+        submission_files=SubmissionFiles(blobs),
         runs=runs,
         lists=lists,
         list_following=ListFollowing(lists, bell),

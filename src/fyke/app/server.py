@@ -48,6 +48,7 @@ from fyke.domain.queue.service import RunQueue
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
+from fyke.domain.review.files import SubmissionFiles
 from fyke.domain.review.service import Reviews
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.bulk import RunBulk
@@ -102,8 +103,8 @@ async def serve_server(settings: Settings, listener: socket.socket) -> None:
 async def _serve(house: House, outgoing: Outgoing, listener: socket.socket) -> None:
     settings = house.settings
     spool = _spool(settings)
-    share, board = RateShare(), TimerBoard()
-    services = _services(house, spool, outgoing, board)
+    share, timer_board = RateShare(), TimerBoard()
+    services = _services(house, spool, outgoing, timer_board)
     app = build_app(services, _api_config(settings), share=share)
     add_pages(app, build_console(services, _console_config(settings), Api(app, app.openapi)))
     config = uvicorn.Config(
@@ -121,7 +122,9 @@ async def _serve(house: House, outgoing: Outgoing, listener: socket.socket) -> N
     )
     async with _among_servers(house, share) as among:
         timers = asyncio.create_task(
-            run_timers([*_timers(house, outgoing), UploadTimer(services.uploads), *among])
+            run_timers(
+                [*_timers(house, outgoing), UploadTimer(services.uploads), *among], timer_board
+            )
         )
         try:
             await uvicorn.Server(config).serve(sockets=[listener])
@@ -220,7 +223,7 @@ def _spool(settings: Settings) -> Spool:
     )
 
 
-def _services(house: House, spool: Spool, outgoing: Outgoing, board: TimerBoard) -> Services:
+def _services(house: House, spool: Spool, outgoing: Outgoing, timer_board: TimerBoard) -> Services:
     health = _health(house)
     workers = make_workers(house)
     results = RunResults(house.storage, house.results, house.settings.scratch_dir)
@@ -262,6 +265,7 @@ def _services(house: House, spool: Spool, outgoing: Outgoing, board: TimerBoard)
             house.storage, house.blobs, workers, runs, make_git(house.settings), house.doorbell
         ),
         reviews=Reviews(house.storage, runs, required=house.settings.review == "required"),
+        submission_files=SubmissionFiles(house.blobs),
         runs=runs,
         lists=lists,
         list_following=ListFollowing(lists, house.doorbell),
@@ -283,7 +287,7 @@ def _services(house: House, spool: Spool, outgoing: Outgoing, board: TimerBoard)
         ),
         alerts=Alerts(house.storage, house.results, mails=bool(house.settings.smtp_url)),
         installation=Installation(
-            house.storage, ServerProbe(house, board, SystemClock()), health, SystemClock()
+            house.storage, ServerProbe(house, timer_board, SystemClock()), health, SystemClock()
         ),
         results=results,
         exports=Exports(house.storage, results, SystemClock(), house.settings.scratch_dir),

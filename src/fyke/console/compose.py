@@ -25,6 +25,7 @@ from fyke.console.pages import (
     own_account,
     own_workers,
     queue,
+    review,
     run_actions,
     run_details,
     run_export,
@@ -32,8 +33,12 @@ from fyke.console.pages import (
     run_live,
     run_log,
     run_output,
+    schedules,
     shared_run,
     store,
+    task_edit,
+    tasks,
+    uploads,
     usage,
     users,
     webhooks,
@@ -95,6 +100,11 @@ def all_pages(services: Services, config: ConsoleConfig, statics: Statics, api: 
             services.usage,
             services.health,
         ).pages(),
+        *_task_pages(services),
+        *uploads.UploadPages(
+            services.uploads, services.workers, services.runs, services.reviews
+        ).pages(),
+        *review.ReviewPages(services.reviews, services.history, services.submission_files).pages(),
         *queue.QueuePages(services.queue, services.board, services.queue_following).pages(),
         *usage.UsagePages(services.usage).pages(),
         *run_lists.RunListPages(
@@ -124,6 +134,23 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[Page]:
         ).pages(),
         *run_output.RunOutputPages(frames, results, reading).pages(),
         *shared_run.SharedRunPages(services.shares, results, reading, links).pages(),
+    ]
+
+
+def _task_pages(services: Services) -> list[Page]:
+    """Tasks, their schedules, and all schedules."""
+    return [
+        *tasks.TaskPages(
+            services.task_board,
+            services.tasks,
+            services.runs,
+            services.schedules,
+            services.lists,
+        ).pages(),
+        *task_edit.TaskEditPages(
+            services.task_board, services.tasks, services.schedules, services.history
+        ).pages(),
+        *schedules.SchedulePages(services.calendar).pages(),
     ]
 
 

@@ -26,6 +26,7 @@ from fyke.domain.queue.service import RunQueue
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
+from fyke.domain.review.files import SubmissionFiles
 from fyke.domain.review.service import Reviews
 from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.endings import RunEndings
@@ -72,6 +73,7 @@ class Services:
     calendar: ScheduleCalendar
     uploads: Uploads
     reviews: Reviews
+    submission_files: SubmissionFiles
     runs: Runs
     lists: RunLists
     list_following: ListFollowing

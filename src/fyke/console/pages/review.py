@@ -1,0 +1,151 @@
+"""Review: what waits to be there for everybody, one of them in full, and the decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.runform import plain
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.review.files import ShownFile, SubmissionFiles
+from fyke.domain.review.service import DecidedAlready, Reviews, SubmissionView
+from fyke.domain.workers.history import VersionComparison, VersionHistory
+from fyke.errors import Forbidden, FykeError, InvalidRequest, NotFound, VersionUnavailable
+
+AREA = "/admin/review"
+SIZE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewPages:
+    reviews: Reviews
+    history: VersionHistory
+    files: SubmissionFiles
+
+    def pages(self) -> list[Page]:
+        one = f"{AREA}/{{id}}"
+        return [
+            Page("GET", AREA, self.list, area=AREA, operator=True),
+            Page("GET", one, self.show, area=AREA, operator=True),
+            Page("POST", f"{one}/decide", self.decide, area=AREA, operator=True),
+            Page(
+                "POST",
+                f"{one}/sample",
+                self.sample,
+                area=AREA,
+                operator=True,
+                form_bytes=16 * 2**20,
+            ),
+        ]
+
+    async def list(self, view: View) -> Response:
+        decided = view.query.get("decided") == "1"
+        text = view.query.get("page", "1")
+        number = int(text) if text.isdecimal() and 0 < int(text[:6]) < 100_000 else 1
+        offset = (number - 1) * SIZE
+        count, found = await self.reviews.page(
+            view.caller, waiting=not decided, offset=offset, limit=SIZE
+        )
+        return view.page(
+            "review/list.html",
+            area=AREA,
+            views=found,
+            decided=decided,
+            waiting=await self.reviews.waiting(view.caller),
+            count=count,
+            first=offset + 1,
+            last=offset + len(found),
+            number=number,
+            more=offset + len(found) < count,
+        )
+
+    async def show(self, view: View) -> Response:
+        found = await self.reviews.get(view.caller, view.param("id"))
+        return await self._page(view, found)
+
+    async def decide(self, view: View) -> Response:
+        reply = view.form.get("reply").replace("\r\n", "\n")
+        ref = view.param("id")
+        try:
+            if view.form.get("decision") == "approve":
+                await self.reviews.approve(view.caller, ref, reply)
+                text = _("It was approved: everybody can find and run it now.")
+            else:
+                await self.reviews.send_back(view.caller, ref, reply)
+                text = _("It was returned with your note.")
+        except DecidedAlready:
+            found = await self.reviews.get(view.caller, ref)
+            return await self._page(view, found, status=409, decided_first=True)
+        except (InvalidRequest, VersionUnavailable) as error:
+            found = await self.reviews.get(view.caller, ref)
+            faults = {"reply": error.message}
+            return await self._page(view, found, status=422, faults=faults, reply=reply)
+        return view.go(AREA, text)
+
+    async def sample(self, view: View) -> Response:
+        """Start a sample run; or show its form in another way."""
+        ref = view.param("id")
+        found = await self.reviews.get(view.caller, ref)
+        base = f"{AREA}/{ref}/sample"
+        asked, looking = await plain.sent(found.version.input_schema, base, view.form)
+        problem = ""
+        if not looking and not asked.faulty:
+            try:
+                run = await self.reviews.sample(view.caller, ref, asked.input)
+                return view.go(f"/runs/{run.id}")
+            except (NotFound, Forbidden):
+                raise
+            except FykeError as error:
+                problem = error.message
+        status = 200 if looking else 422
+        return await self._page(view, found, status=status, asked=asked, problem=problem)
+
+    async def _page(
+        self, view: View, found: SubmissionView, *, status: int = 200, **more: Any
+    ) -> Response:
+        base = f"{AREA}/{found.submission.id}"
+        compared, fault = await self._compared(view, found)
+        shown: list[ShownFile] = []
+        left = 0
+        if compared is None and not fault:
+            shown, left = await self.files.of(view.caller, found)
+        asked = more.pop("asked", None) or plain.begin(
+            found.version.input_schema, f"{base}/sample", own=True
+        )
+        values = {"faults": {}, "reply": "", "problem": "", "decided_first": False} | more
+        return view.page_or_part(
+            "review/show.html",
+            "work",
+            status=status,
+            area=AREA,
+            found=found,
+            one=found.submission,
+            base=base,
+            compared=compared,
+            diff_fault=fault,
+            files=shown,
+            more_files=left,
+            asked=asked,
+            frame=asked.frame,
+            **values,
+        )
+
+    async def _compared(
+        self, view: View, found: SubmissionView
+    ) -> tuple[VersionComparison | None, str]:
+        """The difference to what others have now; None for the first version."""
+        if found.base is None:
+            return None, ""
+        try:
+            return (
+                await self.history.compare(
+                    view.caller, found.worker.id, found.base.number, found.version.number
+                ),
+                "",
+            )
+        except (NotFound, VersionUnavailable, InvalidRequest) as error:
+            return None, error.message

@@ -1,0 +1,90 @@
+"""All schedules of an account: as a list, and as a month."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from starlette.responses import Response
+
+from fyke.console import formats
+from fyke.console.page import Page
+from fyke.console.pages.task_words import plan_words, weekdays
+from fyke.console.view import View
+from fyke.domain.schedules.calendar import ScheduleCalendar
+from fyke.errors import InvalidRequest
+
+AREA = "/schedules"
+SIZE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulePages:
+    calendar: ScheduleCalendar
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", AREA, self.list, area=AREA),
+            Page("GET", f"{AREA}/month", self.month, area=AREA),
+        ]
+
+    async def list(self, view: View) -> Response:
+        text = view.query.get("page", "1")
+        number = int(text) if text.isdecimal() and 0 < int(text[:6]) < 100_000 else 1
+        offset = (number - 1) * SIZE
+        count, lines = await self.calendar.page(view.caller, offset=offset, limit=SIZE)
+        return view.page(
+            "schedules/list.html",
+            area=AREA,
+            lines=lines,
+            paused=[line for line in lines if line.schedule.paused_at],
+            count=count,
+            first=offset + 1,
+            last=offset + len(lines),
+            number=number,
+            more=offset + len(lines) < count,
+            plan_words=plan_words,
+        )
+
+    async def month(self, view: View) -> Response:
+        today = datetime.fromtimestamp(view.around.clock.now_ms() / 1000, view.zone).date()
+        year, number = _read(view.query.get("month", ""), today)
+        found = await self.calendar.month(view.caller, year, number, view.zone_name)
+        first = date(year, number, 1)
+        return view.page(
+            "schedules/month.html",
+            area=AREA,
+            month=found,
+            title=formats.month_of(first),
+            weeks=_weeks(found.days, first.weekday()),
+            before=_beside(first, -1) if (year, number) > (today.year, today.month) else "",
+            after=_beside(first, 1),
+            today=today,
+            day_name=_day_name,
+            plan_words=plan_words,
+        )
+
+
+def _day_name(day: date) -> str:
+    return f"{weekdays()[day.weekday()]}, {formats.date_of(day)}"
+
+
+def _read(text: str, today: date) -> tuple[int, int]:
+    if not text:
+        return today.year, today.month
+    year, _, month = text.partition("-")
+    if not (year.isdecimal() and month.isdecimal() and len(year) == 4 and len(month) == 2):
+        raise InvalidRequest("month must be written as YYYY-MM, such as 2030-01")
+    return int(year), int(month)
+
+
+def _beside(first: date, step: int) -> str:
+    months = first.year * 12 + first.month - 1 + step
+    return f"{months // 12:04}-{months % 12 + 1:02}"
+
+
+def _weeks(days: tuple[object, ...], skipped: int) -> list[list[object | None]]:
+    """The days in rows of seven, Monday first; None where another month is."""
+    cells: list[object | None] = [*([None] * skipped), *days]
+    cells += [None] * (-len(cells) % 7)
+    return [cells[at : at + 7] for at in range(0, len(cells), 7)]

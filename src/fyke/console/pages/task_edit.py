@@ -1,0 +1,241 @@
+"""Changing a task and its schedule. When two do so at once, the second sees both."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from starlette.responses import Response
+
+from fyke.console import formats
+from fyke.console.page import Page
+from fyke.console.pages.task_words import (
+    Typed,
+    change_of,
+    fault_of,
+    plan_of,
+    plan_words,
+    typed_in,
+    typed_of,
+    unit_words,
+    weekdays,
+)
+from fyke.console.pages.tasks import AREA, frame_values
+from fyke.console.runform import plain
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.schedules.service import ScheduleEditedMeanwhile, Schedules
+from fyke.domain.schedules.times import zone_names
+from fyke.domain.tasks.board import TaskBoard, TaskCheck
+from fyke.domain.tasks.service import EditedMeanwhile, TaskEdit, Tasks
+from fyke.domain.workers.history import VersionHistory
+from fyke.domain.workers.model import VersionState
+from fyke.errors import InvalidRequest, NotFound, VersionUnavailable, WorkerNotFound
+
+FORM_BYTES = 16 * 2**20
+AHEAD = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEditPages:
+    board: TaskBoard
+    tasks: Tasks
+    schedules: Schedules
+    history: VersionHistory
+
+    def pages(self) -> list[Page]:
+        one = f"{AREA}/{{id}}"
+        return [
+            Page("GET", f"{one}/edit", self.edit, area=AREA),
+            Page("POST", f"{one}/edit", self.save, area=AREA, form_bytes=FORM_BYTES),
+            Page("POST", f"{one}/latest", self.use_latest, area=AREA),
+            Page("GET", f"{one}/schedule", self.schedule, area=AREA),
+            Page("GET", f"{one}/schedule/ahead", self.ahead, area=AREA, part=True),
+            Page("POST", f"{one}/schedule", self.save_schedule, area=AREA),
+            Page("POST", f"{one}/schedule/delete", self.delete_schedule, area=AREA),
+        ]
+
+    # --- the task --------------------------------------------------------------------------
+
+    async def edit(self, view: View) -> Response:
+        check = await self.board.check(view.caller, view.param("id"))
+        given = json.loads(check.line.task.input_json)
+        asked = plain.begin(
+            _schema(check),
+            self._address(check),
+            given,
+            json_view=check.version is None or view.query.get("view") == "json",
+        )
+        task = check.line.task
+        values = {"title": task.title, "description": task.description, "version": task.version}
+        return await self._edit_page(view, check, asked, values, task.revision)
+
+    async def save(self, view: View) -> Response:
+        check = await self.board.check(view.caller, view.param("id"))
+        asked, looking = await plain.sent(_schema(check), self._address(check), view.form)
+        typed = {name: view.form.get(name) for name in ("title", "description", "version")}
+        revision = view.form.number("revision", -1)
+        if looking:
+            return await self._edit_page(view, check, asked, typed, revision)
+        if asked.faulty and check.version is not None:
+            return await self._edit_page(view, check, asked, typed, revision, status=422)
+        edit = TaskEdit(
+            typed["title"],
+            typed["description"].replace("\r\n", "\n"),
+            typed["version"],
+            asked.input,
+        )
+        try:
+            await self.tasks.edit(view.caller, check.line.task.id, edit, revision or 0)
+        except EditedMeanwhile as meanwhile:
+            return await self._edit_page(
+                view, check, asked, typed, meanwhile.current.revision, status=409,
+                current=meanwhile.current,
+            )  # fmt: skip
+        except (InvalidRequest, VersionUnavailable) as error:
+            name = error.message.partition(" ")[0].rstrip(":")
+            faults = {name if name in typed else "version": error.message}
+            return await self._edit_page(
+                view, check, asked, typed, revision, status=422, faults=faults
+            )
+        return view.go(f"{AREA}/{check.line.task.id}", _("The task was saved."))
+
+    def _address(self, check: TaskCheck) -> str:
+        return f"{AREA}/{check.line.task.id}/edit"
+
+    async def _edit_page(
+        self,
+        view: View,
+        check: TaskCheck,
+        asked: plain.InputForm,
+        typed: dict[str, str],
+        revision: int | None,
+        *,
+        status: int = 200,
+        **more: Any,
+    ) -> Response:
+        values = {"faults": {}, "current": None} | more
+        return view.page_or_part(
+            "tasks/edit.html",
+            "work",
+            status=status,
+            **frame_values(check, "/edit"),
+            asked=asked,
+            frame=asked.frame,
+            typed=typed,
+            revision=revision,
+            numbers=await self._numbers(view, check),
+            **values,
+        )
+
+    async def _numbers(self, view: View, check: TaskCheck) -> list[str]:
+        """The versions that a task may be fixed to; its own first if that is gone."""
+        kept = [check.line.task.version] if check.line.task.version else []
+        try:
+            _worker, found = await self.history.list(view.caller, check.line.task.worker_id)
+        except WorkerNotFound:
+            return kept
+        usable = (VersionState.PUBLISHED, VersionState.DEPRECATED)
+        numbers = [each.version.number for each in found if each.version.state in usable]
+        return [*(number for number in kept if number not in numbers), *numbers]
+
+    async def use_latest(self, view: View) -> Response:
+        """Let the task follow the newest version instead of one that is gone."""
+        task = await self.tasks.get(view.caller, view.param("id"))
+        await self.tasks.edit(view.caller, task.id, TaskEdit(version=""), task.revision)
+        return view.go(f"{AREA}/{task.id}", _("The task follows the newest version now."))
+
+    # --- its schedule ----------------------------------------------------------------------
+
+    async def schedule(self, view: View) -> Response:
+        check = await self.board.check(view.caller, view.param("id"))
+        typed = typed_of(check.line.schedule)
+        return await self._schedule_page(view, check, typed, _revision(check))
+
+    async def ahead(self, view: View) -> Response:
+        """The next times of what is typed, or which field is wrong and why."""
+        values = {name: value for name, value in view.query.items() if len(value) < 200}
+        return view.part(
+            "tasks/schedule.html",
+            "ahead",
+            **await self._preview(view, view.param("id"), Typed(values)),
+        )
+
+    async def save_schedule(self, view: View) -> Response:
+        check = await self.board.check(view.caller, view.param("id"))
+        typed = typed_in(view.form)
+        revision = view.form.number("revision", -1)
+        try:
+            await self.schedules.put(
+                view.caller, check.line.task.id, change_of(typed), revision=revision
+            )
+        except ScheduleEditedMeanwhile as meanwhile:
+            now = meanwhile.current
+            return await self._schedule_page(
+                view,
+                check,
+                typed,
+                now.schedule.revision if now else 0,
+                status=409,
+                meanwhile=now,
+                conflict=True,
+            )
+        except InvalidRequest as error:
+            return await self._schedule_page(
+                view, check, typed, revision, status=422, faults=fault_of(error)
+            )
+        return view.go(f"{AREA}/{check.line.task.id}", _("The schedule was saved."))
+
+    async def delete_schedule(self, view: View) -> Response:
+        await self.schedules.delete(view.caller, view.param("id"))
+        return view.go(f"{AREA}/{view.param('id')}", _("The schedule was removed."))
+
+    async def _schedule_page(
+        self,
+        view: View,
+        check: TaskCheck,
+        typed: Typed,
+        revision: int | None,
+        *,
+        status: int = 200,
+        **more: Any,
+    ) -> Response:
+        values = {"faults": {}, "meanwhile": None, "conflict": False} | more
+        return view.page(
+            "tasks/schedule.html",
+            status=status,
+            **frame_values(check, "/schedule"),
+            typed=typed.values,
+            enabled=typed.enabled,
+            revision=revision,
+            zones=sorted(zone_names()),
+            weekdays=weekdays(),
+            units=unit_words(),
+            **await self._preview(view, check.line.task.id, typed),
+            **values,
+        )
+
+    async def _preview(self, view: View, task_id: str, typed: Typed) -> dict[str, Any]:
+        try:
+            found = await self.schedules.ahead(view.caller, task_id, AHEAD, plan_of(typed))
+        except NotFound:
+            raise
+        except InvalidRequest as error:
+            return {"times": [], "times_zone": "", "refused": error.message}
+        zone = ZoneInfo(found.time_zone)
+        times = [formats.moment(at, zone) for at in found.times]
+        return {"times": times, "times_zone": found.time_zone, "refused": ""}
+
+
+def _schema(check: TaskCheck) -> str:
+    """An empty one, where nobody can say what the input has to look like: then it is JSON."""
+    return check.version.input_schema if check.version else ""
+
+
+def _revision(check: TaskCheck) -> int:
+    return check.line.schedule.revision if check.line.schedule else 0
+
+
+__all__ = ["TaskEditPages", "plan_words"]

@@ -1,0 +1,131 @@
+"""Tasks: the list, one of them with its past, running, copying, removing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.pages.task_words import plan_words
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.runs.lists import RunLists
+from fyke.domain.runs.model import Origin
+from fyke.domain.runs.search import RunSearch
+from fyke.domain.runs.service import Runs
+from fyke.domain.schedules.model import Fire
+from fyke.domain.schedules.service import Schedules
+from fyke.domain.tasks.board import TaskBoard
+from fyke.domain.tasks.service import Tasks
+from fyke.errors import FykeError, NotFound
+
+AREA = "/tasks"
+SIZE = 50
+PAST = 20  # runs and times that the page of a task tells about
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPages:
+    board: TaskBoard
+    tasks: Tasks
+    runs: Runs
+    schedules: Schedules
+    lists: RunLists
+
+    def pages(self) -> list[Page]:
+        one = f"{AREA}/{{id}}"
+        return [
+            Page("GET", AREA, self.list, area=AREA),
+            Page("GET", one, self.show, area=AREA),
+            Page("GET", f"{one}/history", self.history, area=AREA),
+            Page("POST", f"{one}/run", self.run, area=AREA),
+            Page("POST", f"{one}/clone", self.clone, area=AREA),
+            Page("POST", f"{one}/delete", self.delete, area=AREA),
+            Page("POST", f"{one}/switch", self.switch, area=AREA),
+        ]
+
+    async def list(self, view: View) -> Response:
+        words = view.query.get("q", "").strip()[:200]
+        text = view.query.get("page", "1")
+        number = int(text) if text.isdecimal() and 0 < int(text[:6]) < 100_000 else 1
+        offset = (number - 1) * SIZE
+        count, lines = await self.board.page(view.caller, offset=offset, limit=SIZE, keyword=words)
+        return view.page_or_part(
+            "tasks/list.html",
+            "rows",
+            area=AREA,
+            lines=lines,
+            words=words,
+            count=count,
+            first=offset + 1,
+            last=offset + len(lines),
+            number=number,
+            more=offset + len(lines) < count,
+            plan_words=plan_words,
+        )
+
+    async def show(self, view: View) -> Response:
+        check = await self.board.check(view.caller, view.param("id"))
+        schedule = check.line.schedule
+        ahead = None
+        if schedule is not None and schedule.enabled:
+            ahead = await self.schedules.ahead(view.caller, view.param("id"), 5, None)
+        found = await self.lists.page(view.caller, RunSearch(task_id=check.line.task.id), size=PAST)
+        return view.page("tasks/show.html", **frame_values(check, ""), ahead=ahead, runs=found.rows)
+
+    async def history(self, view: View) -> Response:
+        check = await self.board.check(view.caller, view.param("id"))
+        fires: list[Fire] = []
+        if check.line.schedule is not None:
+            _count, fires = await self.schedules.fires(
+                view.caller, view.param("id"), offset=0, limit=100
+            )
+        return view.page("tasks/history.html", **frame_values(check, "/history"), fires=fires)
+
+    async def run(self, view: View) -> Response:
+        back = view.form.get("back") or f"{AREA}/{view.param('id')}"
+        try:
+            run = await self.runs.start_task(view.caller, view.param("id"), "", Origin.WEB)
+        except NotFound:
+            raise
+        except FykeError as error:
+            address = back if back in (AREA,) else f"{AREA}/{view.param('id')}"
+            return view.go(address, error.message[:300], "bad")
+        return view.go(f"/runs/{run.id}")
+
+    async def clone(self, view: View) -> Response:
+        made = await self.tasks.clone(view.caller, view.param("id"))
+        return view.go(f"{AREA}/{made.id}/edit", _("The task was copied. Its schedule is off."))
+
+    async def delete(self, view: View) -> Response:
+        await self.tasks.delete(view.caller, view.param("id"))
+        return view.go(AREA, _("The task was deleted. Its runs stay."))
+
+    async def switch(self, view: View) -> Response:
+        on = view.form.get("on") == "1"
+        back = view.form.get("back")
+        address = back if back in (AREA, "/schedules") else f"{AREA}/{view.param('id')}"
+        try:
+            await self.schedules.switch(view.caller, view.param("id"), on=on)
+        except NotFound:
+            raise
+        except FykeError as error:
+            return view.go(f"{AREA}/{view.param('id')}/schedule", error.message[:300], "bad")
+        text = _("The schedule is on.") if on else _("The schedule is off.")
+        return view.go(address, text)
+
+
+def frame_values(check: Any, tab: str) -> dict[str, Any]:
+    """What the frame of a task's pages shows."""
+    base = f"{AREA}/{check.line.task.id}"
+    return {
+        "area": AREA,
+        "check": check,
+        "line": check.line,
+        "task": check.line.task,
+        "base": base,
+        "tab": base + tab,
+        "plan_words": plan_words,
+    }

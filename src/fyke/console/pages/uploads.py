@@ -1,0 +1,214 @@
+"""Bringing a project: from a ZIP or a repository, its checks as they go, a test run, publishing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from fyke.api.event_stream import EventStream
+from fyke.api.uploads import MAX_UPLOAD_BYTES
+from fyke.console import live
+from fyke.console.page import Page
+from fyke.console.runform import plain
+from fyke.console.texts import gettext as _
+from fyke.console.texts import speak
+from fyke.console.view import View
+from fyke.domain.review.service import Reviews
+from fyke.domain.runs.service import Runs
+from fyke.domain.uploads.model import GitSource, Upload, UploadState
+from fyke.domain.uploads.service import Uploads
+from fyke.domain.workers import output_schema
+from fyke.domain.workers.naming import name_from_title
+from fyke.domain.workers.service import Workers
+from fyke.errors import Forbidden, FykeError, InvalidRequest, NotFound, Refused
+
+AREA = "/dev/upload"
+SIZE = 50
+_READY = (UploadState.READY, UploadState.PUBLISHED)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPages:
+    uploads: Uploads
+    workers: Workers
+    runs: Runs
+    reviews: Reviews
+
+    def pages(self) -> list[Page]:
+        one = f"{AREA}/{{id}}"
+        return [
+            Page("GET", AREA, self.list, area=AREA),
+            Page("POST", f"{AREA}/zip", self.add_zip, area=AREA, form_bytes=MAX_UPLOAD_BYTES),
+            Page("POST", f"{AREA}/git", self.add_git, area=AREA),
+            Page("GET", one, self.show, area=AREA),
+            Page("GET", f"{one}/live", self.live, area=AREA, part=True),
+            Page("POST", f"{one}/again", self.again, area=AREA),
+            Page("POST", f"{one}/remove", self.remove, area=AREA),
+            Page("POST", f"{one}/publish", self.publish, area=AREA),
+            Page("POST", f"{one}/test", self.test, area=AREA, form_bytes=16 * 2**20),
+        ]
+
+    # --- coming in -------------------------------------------------------------------------
+
+    async def list(self, view: View) -> Response:
+        return await self._list_page(view)
+
+    async def _list_page(self, view: View, *, status: int = 200, **more: Any) -> Response:
+        values = {"faults": {}, "typed": {"url": "", "ref": "", "folder": ""}} | more
+        _count, found = await self.uploads.page(view.caller, offset=0, limit=SIZE)
+        without_git = await self.uploads.without_git()
+        return view.page(
+            "upload/list.html",
+            status=status,
+            area=AREA,
+            uploads=found,
+            without_git=without_git,
+            **values,
+        )
+
+    async def add_zip(self, view: View) -> Response:
+        sent = view.form.files.get("scraper_file")
+        if sent is None or not sent.filename:
+            faults = {"scraper_file": _("Choose the ZIP of the project first.")}
+            return await self._list_page(view, status=422, faults=faults)
+        try:
+            upload = await self.uploads.add_zip(view.caller, await sent.read(), sent.filename)
+        except (InvalidRequest, Refused) as error:
+            faults = {"scraper_file": error.message}
+            return await self._list_page(view, status=422, faults=faults)
+        return view.go(f"{AREA}/{upload.id}")
+
+    async def add_git(self, view: View) -> Response:
+        typed = {name: view.form.get(name) for name in ("url", "ref", "folder")}
+        try:
+            upload = await self.uploads.add_git(view.caller, GitSource(**typed))
+        except (InvalidRequest, Refused) as error:
+            name = error.message.partition(" ")[0].rstrip(":")
+            faults = {name if name in typed else "url": error.message}
+            return await self._list_page(view, status=422, faults=faults, typed=typed)
+        return view.go(f"{AREA}/{upload.id}")
+
+    # --- one of them -----------------------------------------------------------------------
+
+    async def show(self, view: View) -> Response:
+        upload = await self.uploads.get(view.caller, view.param("id"))
+        return view.page("upload/show.html", **await self._values(view, upload))
+
+    async def live(self, view: View) -> Response:
+        """The page's body whenever a check begins or ends."""
+        followed = self.uploads.follow(view.caller, view.param("id"))
+
+        async def source() -> AsyncGenerator[bytes, None]:
+            async for upload in followed:
+                values = await self._values(view, upload)
+                with speak(view.language):
+                    html = view.text_of("upload/show.html", "upload", **values)
+                yield live.message(live.partial("#upload", "innerHTML", html))
+            yield live.END
+
+        return EventStream(source(), lambda: None)
+
+    async def _values(
+        self, view: View, upload: Upload, asked: plain.InputForm | None = None, **more: Any
+    ) -> dict[str, Any]:
+        base = f"{AREA}/{upload.id}"
+        ready = upload.state in _READY
+        if ready and asked is None:
+            asked = plain.begin(upload.input_schema, f"{base}/test", own=True)
+        worker = await self._worker(view, upload)
+        name = worker.name if worker else _name(upload)
+        typed = {"name": name, "title": upload.title, "public": False, "note": ""}
+        values = {"faults": {}, "problem": "", "typed": typed} | more
+        return {
+            "area": AREA,
+            "upload": upload,
+            "base": base,
+            "ready": ready,
+            "worker": worker,
+            "asked": asked,
+            "frame": asked.frame if asked else None,
+            "columns": output_schema.headers(upload.output_schema) if ready else [],
+            "test_run": await self._test_run(view, upload),
+            "needs_review": self.reviews.needed_by(view.caller),
+            **values,
+        }
+
+    async def _worker(self, view: View, upload: Upload) -> Any:
+        if not upload.worker_id:
+            return None
+        try:
+            return await self.workers.find(view.caller, upload.worker_id)
+        except NotFound:
+            return None
+
+    async def _test_run(self, view: View, upload: Upload) -> Any:
+        if not upload.test_run_id:
+            return None
+        try:
+            return (await self.runs.get(view.caller, upload.test_run_id)).run
+        except NotFound:
+            return None
+
+    async def again(self, view: View) -> Response:
+        upload = await self.uploads.again(view.caller, view.param("id"))
+        return view.go(f"{AREA}/{upload.id}")
+
+    async def remove(self, view: View) -> Response:
+        await self.uploads.remove(view.caller, view.param("id"))
+        return view.go(AREA, _("The upload was removed."))
+
+    async def publish(self, view: View) -> Response:
+        upload = await self.uploads.get(view.caller, view.param("id"))
+        typed: dict[str, Any] = {n: view.form.get(n) for n in ("name", "title", "note")}
+        typed["public"] = view.form.on("public")
+        try:
+            worker, version, findings = await self.uploads.publish(
+                view.caller,
+                upload.id,
+                name=typed["name"].strip(),
+                title=typed["title"].strip(),
+                public=True if typed["public"] else None,
+                note=typed["note"],
+            )
+        except (NotFound, Forbidden):
+            raise
+        except FykeError as error:
+            name = error.message.partition(" ")[0].rstrip(":")
+            faults = {name if name in typed else "name": error.message}
+            values = await self._values(view, upload, typed=typed, faults=faults)
+            return view.page("upload/show.html", status=422, **values)
+        waits = any(finding.code == "review_waiting" for finding in findings)
+        words = {"number": version.number}
+        text = _("Version %(number)s is published.") % words
+        if waits:
+            text = _("Version %(number)s waits for a review. Your account can run it.") % words
+        return view.go(f"/w/{worker.path}", text)
+
+    async def test(self, view: View) -> Response:
+        """Run it once as a draft; or show its form in another way."""
+        upload = await self.uploads.get(view.caller, view.param("id"))
+        base = f"{AREA}/{upload.id}/test"
+        asked, looking = await plain.sent(upload.input_schema, base, view.form)
+        problem = ""
+        if not looking and not asked.faulty:
+            try:
+                run = await self.uploads.try_out(view.caller, upload.id, asked.input)
+                return view.go(f"/runs/{run.id}")
+            except (NotFound, Forbidden):
+                raise
+            except FykeError as error:
+                problem = error.message
+        values = await self._values(view, upload, asked, problem=problem)
+        status = 200 if looking else 422
+        return view.page_or_part("upload/show.html", "work", status=status, **values)
+
+
+def _name(upload: Upload) -> str:
+    """What the worker would be called."""
+    try:
+        return name_from_title(upload.title or upload.label.removesuffix(".zip"))
+    except InvalidRequest:
+        return ""

@@ -1,0 +1,129 @@
+"""An input form that belongs to another page: of a task, a trial run, a sample run.
+
+The same controls and views as on the page of a worker, without its options and its rail. Every
+button sends the whole form to one address and says in ``do`` what it is for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from fyke.console.forms import Form as SentForm
+from fyke.console.runform import wish as wishes
+from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW, Wish
+from fyke.console.runform.work import Work, work_of
+from fyke.console.texts import gettext as _
+from fyke.console.texts import ngettext
+from fyke.domain.workers.form.describe import describe
+from fyke.domain.workers.form.importing import Choice, import_file
+from fyke.domain.workers.form.model import FieldError, Form
+from fyke.domain.workers.form.normalise import Given, Normalised, normalise, start_value
+from fyke.domain.workers.form.pairs import sort
+from fyke.domain.workers.model import SystemDefaults
+from fyke.errors import InvalidRequest
+
+ACTS = frozenset({FORM_VIEW, JSON_VIEW, "rows", "import"})
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Where the buttons of the controls send the form: what the editors ask of a page's frame."""
+
+    base: str
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InputForm:
+    """A form at one moment, for ``parts/input_form.html``."""
+
+    frame: Base
+    form: Form
+    value: Normalised
+    work: Work = field(repr=False)
+
+    @property
+    def input(self) -> dict[str, object]:
+        """The whole ``input`` object, as a start or a task takes it."""
+        return self.value.input
+
+    @property
+    def faulty(self) -> bool:
+        return bool(self.value.errors)
+
+
+def begin(
+    schema: str, address: str, given: object = None, *, json_view: bool = False, own: bool = False
+) -> InputForm:
+    """The form with an input that is there, or with what the schema begins with."""
+    form = describe(schema)
+    raw = Given(given if given is not None else start_value(form))
+    value = normalise(form, raw, SystemDefaults())
+    errors = () if given is None else value.errors
+    view = JSON_VIEW if json_view else FORM_VIEW
+    work = work_of(form, value, SystemDefaults(), view, errors=errors)
+    return InputForm(Base(address, own), form, value, work)
+
+
+async def sent(schema: str, address: str, pairs: SentForm) -> tuple[InputForm, bool]:
+    """The form that was sent, and whether that was only to see it in another way."""
+    form, wish = describe(schema), wishes.read(pairs)
+    value = normalise(form, wish.raw, SystemDefaults())
+    if wish.act == "import":
+        work = await _imported(form, wish, value, pairs)
+        return InputForm(Base(address), form, value, work), True
+    if wish.act == "rows" and not wish.pasted:
+        field = form.fields.get(wish.subject)
+        wish = wish.with_rows(field) if field else wish
+        return InputForm(Base(address), form, value, _as_typed(form, wish, value)), True
+    unreadable = not value.custom and any(not error.path for error in value.errors)
+    if wish.act in ACTS and not unreadable:
+        work = work_of(form, value, SystemDefaults(), wish.view, errors=value.errors)
+        return InputForm(Base(address), form, value, work), True
+    work = _as_typed(form, wish, value)
+    work.focus = bool(value.errors)
+    return InputForm(Base(address), form, value, work), wish.act in ACTS
+
+
+def _as_typed(form: Form, wish: Wish, value: Normalised, more: tuple[FieldError, ...] = ()) -> Work:
+    return work_of(
+        form,
+        value,
+        SystemDefaults(),
+        wish.was_view,
+        sent=sort(wish.pairs) if wish.was_view == FORM_VIEW else None,
+        json_text=wish.json_text.replace("\r\n", "\n"),
+        errors=(*more, *value.errors),
+    )
+
+
+async def _imported(form: Form, wish: Wish, value: Normalised, pairs: SentForm) -> Work:
+    """The form with the entries of a file added to those that a list has."""
+    names = list(form.fields)
+    place = f"x{names.index(wish.subject)}" if wish.subject in names else ""
+    upload = pairs.files.get(f"file:{place}")
+    if upload is None or not upload.filename:
+        return _refused(form, wish, value, _("Choose a file first."))
+    data, choice = await upload.read(), Choice(column=pairs.get(f"column:{place}"))
+    try:
+        field = form.fields[wish.subject]
+        found = await asyncio.to_thread(import_file, field, upload.filename, data, choice)
+    except InvalidRequest as error:
+        return _refused(form, wish, value, error.message)
+    before = value.custom.get(wish.subject)
+    listed = [*(before if isinstance(before, list) else []), *found.value]
+    more = replace(value, custom={**value.custom, wish.subject: listed})
+    again = normalise(form, Given(more.input), SystemDefaults())
+    work = work_of(form, again, SystemDefaults(), FORM_VIEW, errors=(*found.errors, *again.errors))
+    count = len(found.value)
+    work.notice = ngettext("%(num)s entry was added.", "%(num)s entries were added.", count) % {
+        "num": count
+    }
+    return work
+
+
+def _refused(form: Form, wish: Wish, value: Normalised, fault: str) -> Work:
+    work = _as_typed(form, wish, value, (FieldError(f"custom.{wish.subject}", fault),))
+    work.focus = True
+    return work
