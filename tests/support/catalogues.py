@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from io import BytesIO
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
@@ -22,6 +23,7 @@ _OPTIONS = {
     "silent": "false",
     "newstyle_gettext": "true",
 }
+_PLACE = re.compile(r"%\(\w+\)s|%%")
 _HEADER = """\
 msgid ""
 msgstr ""
@@ -50,19 +52,25 @@ def catalogue(locale: str) -> Catalog:
 
 def missing(locale: str) -> list[str]:
     """Texts without a translation, or with one that lacks or invents a placeholder."""
-    known, found = catalogue(locale), []
-    for message in texts():
-        if not message.id:
-            continue
-        own = known.get(message.id, message.context)
-        translated = (
-            own is not None
-            and own.string
-            and (all(own.string) if isinstance(own.string, tuple) else True)
-        )
-        if not translated or (own is not None and list(own.check(known))):
-            found.append(str(message.id))
-    return found
+    known = catalogue(locale)
+    return [
+        str(message.id)
+        for message in texts()
+        if message.id and not _translated(message, known.get(message.id, message.context))
+    ]
+
+
+def _translated(message: Message, own: Message | None) -> bool:
+    """Every form is there, and says what the text says: of a plural what its last form says."""
+    if own is None or not own.string:
+        return False
+    text = message.id[-1] if isinstance(message.id, tuple) else message.id
+    forms = own.string if isinstance(own.string, tuple) else (own.string,)
+    return all(form and _places(form) == _places(text) for form in forms)
+
+
+def _places(text: str) -> set[str]:
+    return set(_PLACE.findall(text))
 
 
 def update(locale: str) -> None:

@@ -1,0 +1,19 @@
+"""Every text of the console is there in every language."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.console.texts import ENGLISH, LANGUAGES
+from support.catalogues import catalogue, missing, texts
+
+
+@pytest.mark.parametrize("locale", [each.locale for each in LANGUAGES if each is not ENGLISH])
+def test_every_text_is_translated_with_its_placeholders(locale: str) -> None:
+    assert missing(locale) == [], "run script/translate and translate what it lists"
+
+
+@pytest.mark.parametrize("locale", [each.locale for each in LANGUAGES if each is not ENGLISH])
+def test_no_translation_is_of_a_text_that_is_gone(locale: str) -> None:
+    now = {message.id for message in texts()}
+    assert [each.id for each in catalogue(locale) if each.id and each.id not in now] == []
