@@ -31,7 +31,7 @@ from fyke.domain.logs.reading import CUT, LogReading
 from fyke.domain.runs.following import Following, Kinds, News, Place
 from fyke.domain.runs.model import RunState
 from fyke.domain.runs.use import RunUses
-from fyke.errors import RateLimited
+from fyke.errors import RateLimited, RunNotFound
 
 MOST_BEHIND = 2_000  # lines; what is further behind is left out, with a mark
 FIGURES_SECONDS = 1.0
@@ -124,10 +124,10 @@ class _Stream:
             while monotonic() < until:
                 began = monotonic()
                 news = await follower.next()
-                if news is None:
+                html = None if news is None else await self._unless_gone(news)
+                if news is None or html is None:
                     yield None, self._gone() + live.END
                     return
-                html = await self._html(news)
                 if html:
                     yield news.place, self._message(html, news.place)
                     self._told = monotonic()
@@ -156,10 +156,19 @@ class _Stream:
         html = self._part("gap", first=place.log + 1, last=reached, address=self._address)
         return Place(reached, 0, place.state), live.partial("#log-lines", "beforeend", html)
 
+    async def _unless_gone(self, news: News) -> str | None:
+        try:
+            return await self._html(news)
+        except RunNotFound:  # deleted since the news came
+            return None
+
     async def _html(self, news: News) -> str:
         html = ""
         if news.log:
             html += self._lines(news.log)
+        elif news.view is None:
+            # figures come at a pace; the last change must not wait for another one
+            await asyncio.sleep(max(0.0, self._figures_at + FIGURES_SECONDS - monotonic()))
         now = monotonic()
         if news.view is not None or now - self._figures_at >= FIGURES_SECONDS:
             self._figures_at = now
@@ -204,7 +213,7 @@ class _Stream:
         return int(text) if text.isdecimal() and len(text) < 12 else 0
 
     def _gone(self) -> bytes:
-        html = self._text("run/frame.html", "gone")
+        html = self._text("run/lines.html", "gone")
         return live.message(live.partial("#run-ending", "outerHTML", html))
 
     def _part(self, block: str, **values: Any) -> str:

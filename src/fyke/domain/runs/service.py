@@ -422,6 +422,7 @@ class Runs:
 
         def work(tx: Transaction) -> None:
             tx.runs.delete(run_id)
+            tx.ring(run_topic(run_id))  # whoever follows it learns that it is gone
             if by is not None:
                 record(tx, by, Act.RUN_DELETED, run_id)
 

@@ -51,7 +51,7 @@ class RunChart extends HTMLElement {
         legend: { show: false },
         cursor: { y: false },
         scales: { y: { range: (_, low, high) => [0, Math.max(high, 0.001) * 1.1] } },
-        axes: [{ ...axis }, { ...axis, size: 56 }],
+        axes: [{ ...axis, values: (_, at) => at.map(clock), space: 80 }, { ...axis, size: 56 }],
         series: [
           {},
           { stroke: resolved(this, colour), width: 2, points: { show: false } },
@@ -68,6 +68,11 @@ class RunChart extends HTMLElement {
       if (width && Math.abs(width - plot.width) > 4) plot.setSize({ width, height: HEIGHT });
     }
   }
+}
+
+function clock(seconds) {
+  const language = document.documentElement.lang;
+  return new Date(seconds * 1000).toLocaleTimeString(language, { hour12: false });
 }
 
 /** A colour token as the canvas understands it: tokens say two colours, for light and dark. */

@@ -12,6 +12,7 @@ class RunLive extends HTMLElement {
     });
     this.addEventListener("htmx:sse:after:connection", () => {
       this.begun = true;
+      this.dataset.live = "";
       this.failures = 0;
       this.say("");
     });
@@ -24,9 +25,11 @@ class RunLive extends HTMLElement {
       else if (event.detail?.reason === "ended") this.stop();
     });
     // the first request never reached a stream: htmx tells of that as of any request
-    this.addEventListener("htmx:error", () => {
-      if (!this.begun) this.stop();
-    });
+    for (const name of ["htmx:error", "htmx:response:error"]) {
+      this.addEventListener(name, () => {
+        if (!this.begun && !this.off) this.stop();
+      });
+    }
   }
 
   say(text) {

@@ -1,0 +1,222 @@
+"""The page of a run in a browser: live, interrupted, flooded, and deleted while it is open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, LocatorAssertions, Page
+from playwright.sync_api import expect as expect_within
+
+from fyke.domain.contracts import Lease
+from fyke.domain.logs.model import NewLogEntry
+from fyke.domain.results.model import AttemptBatch
+from fyke.domain.runs.model import Origin
+from fyke.domain.runs.service import StartRequest
+from support.browser import tab
+from support.pages import sign_in
+from support.restarts import Restarts, restarts
+from support.served import Served, served
+
+WITHIN_MS = 20_000  # a page that was cut off comes back after a growing pause
+IDS = "[...document.querySelectorAll('#log-lines [data-position]')].map(l => +l.dataset.position)"
+MEGABYTE = "\x1b[31mred\x1b[0m \x1b]0;title\x07<img src=x onerror=alert(1)> " * 20_000
+
+
+def expect(what: Locator) -> LocatorAssertions:
+    expect_within.set_options(timeout=WITHIN_MS)
+    return expect_within(what)
+
+
+class Stage:
+    """A served house with a run under way, and what its Worker does."""
+
+    def __init__(self, server: Served, door: Restarts) -> None:
+        self.server, self.door = server, door
+        self.token = server.do(sign_in(server.house.services.sessions, server.house))
+        self.worker = server.do(server.house.publish()).id
+        self.said = self.pushed = 0
+        self.run = ""
+        self.lease: Lease
+
+    def begin(self) -> str:
+        house = self.server.house
+        body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
+        request = StartRequest(self.worker, None, body, "", Origin.WEB)
+        self.run = self.server.do(house.services.runs.start(house.owner, request)).id
+        [self.lease] = self.server.do(house.begin())
+        self.said = self.pushed = 0
+        return self.run
+
+    def say(self, count: int, text: str = "line") -> None:
+        lines = [f"{text} {n}" for n in range(self.said + 1, self.said + count + 1)]
+        self.said += count
+        self.server.do(self.server.house.push(self.lease, [], log=lines))
+
+    def push(self, count: int) -> None:
+        rows = [{"n": n} for n in range(self.pushed + 1, self.pushed + count + 1)]
+        self.pushed += count
+        self.server.do(self.server.house.push(self.lease, rows))
+
+    def flood(self, count: int) -> None:
+        """Many lines in one commit."""
+        number = self.lease.attempt.number
+        lines = [NewLogEntry(2, number, f"flood {n}", 5) for n in range(count)]
+        self.said += count
+        batch = AttemptBatch(self.run, self.lease.attempt.id, log=lines)
+        self.server.do(self.server.house.results.commit([batch]))
+        self.say(1)  # rings
+
+    def end(self) -> None:
+        self.server.do(self.server.house.end(self.lease))
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Stage]:
+    with (
+        served(tmp_path_factory.mktemp("live"), templates, rate_limit=0) as server,
+        restarts(server) as door,
+    ):
+        yield Stage(server, door)
+
+
+def shows(page: Page, last: int) -> None:
+    page.wait_for_selector(f"#l-{last}", state="attached")
+
+
+@pytest.mark.parametrize("trials", [1, pytest.param(6, marks=pytest.mark.long)])
+def test_a_page_loses_and_doubles_nothing_over_breaks_and_restarts(
+    stage: Stage, browser: Browser, trials: int
+) -> None:
+    run = stage.begin()
+    stage.say(3)
+    with (
+        tab(browser, stage.door.url, stage.token) as (log, watch),
+        tab(browser, stage.door.url, stage.token) as (output, _),
+    ):
+        log.goto(f"/runs/{run}/log")
+        output.goto(f"/runs/{run}")
+        shows(log, 3)
+        for _ in range(trials):
+            stage.say(40)
+            stage.push(5)
+            shows(log, stage.said)
+            stage.door.cut()
+            stage.say(40)
+            shows(log, stage.said)
+            stage.door.stop()
+            stage.say(40)
+            stage.push(7)
+            expect(log.locator(".run-live-state")).to_contain_text("trying again")
+            stage.door.start()
+            shows(log, stage.said)
+        assert log.evaluate(IDS) == list(range(1, stage.said + 1))
+        expect(log.locator(".run-live-state")).to_have_text("")
+        expect(output.locator("#fresh")).to_contain_text(f"{stage.pushed} new rows")
+        output.locator("#fresh a").click()
+        output.wait_for_selector("#rows")
+        shown = output.eval_on_selector_all("tbody tr", "rows => rows.map(r => r.id)")
+        assert shown == [f"r-{n}" for n in range(1, stage.pushed + 1)]
+        stage.end()
+        expect(log.locator("#run-figures")).to_contain_text("Succeeded")
+        expect(log.locator("#run-actions")).to_contain_text("Run again")
+        # what the breaks themselves made the browser say
+        assert not [one for one in watch.errors if "sse:error" not in one and "ERR_" not in one]
+
+
+@pytest.mark.long
+def test_a_flood_of_lines_and_a_megabyte_in_one_do_not_fill_the_page(
+    stage: Stage, browser: Browser
+) -> None:
+    run = stage.begin()
+    stage.say(10)
+    with tab(browser, stage.door.url, stage.token) as (page, watch):
+        page.goto(f"/runs/{run}/log")
+        shows(page, 10)
+        for _ in range(3):
+            stage.say(900, "many")
+            shows(page, stage.said)
+        assert page.locator("#log-lines > *").count() <= 2000
+        expect(page.locator("#log-earlier")).to_contain_text("Earlier lines have left")
+        stage.flood(9_000)
+        shows(page, stage.said)
+        expect(page.locator(".line-gap").last).to_contain_text("were left out")
+        assert page.locator("#log-lines > *").count() <= 2000
+        stage.say(1, MEGABYTE)
+        shows(page, stage.said)
+        line = page.locator(f"#l-{stage.said}")
+        expect(line).to_contain_text("characters")
+        assert len(line.text_content() or "") < 3_000
+        assert line.locator(".ansi-red").first.text_content() == "red"
+        page.locator("[data-follow]").uncheck()
+        page.locator(".log-box").evaluate("box => box.scrollTop = 0")
+        stage.say(5)
+        shows(page, stage.said)
+        assert page.locator(".log-box").evaluate("box => box.scrollTop") < 50
+        page.locator(".log-box").focus()
+        page.keyboard.press("f")
+        expect(page.locator("[data-follow]")).to_be_checked()
+        assert watch.errors == watch.dialogs == watch.foreign == []
+
+
+@pytest.mark.long
+def test_severity_holds_for_what_comes_live(stage: Stage, browser: Browser) -> None:
+    run = stage.begin()
+    with tab(browser, stage.door.url, stage.token) as (page, _):
+        page.goto(f"/runs/{run}/log?search=wanted")
+        stage.say(3, "other")
+        stage.say(2, "Wanted")
+        shows(page, 5)
+        assert page.evaluate(IDS) == [4, 5]
+
+
+@pytest.mark.long
+def test_a_run_that_is_deleted_while_its_page_is_open(stage: Stage, browser: Browser) -> None:
+    run = stage.begin()
+    with tab(browser, stage.door.url, stage.token) as (page, _):
+        page.goto(f"/runs/{run}/usage")
+        page.wait_for_selector("run-live[data-live]")
+        stage.server.do(stage.server.house.services.runs.forget(run))
+        expect(page.locator("#run-ending")).to_contain_text("This run was deleted")
+
+
+@pytest.mark.long
+def test_a_session_that_ends_switches_live_updates_off(stage: Stage, browser: Browser) -> None:
+    run = stage.begin()
+    sessions = stage.server.house.services.sessions
+    token = stage.server.do(sign_in(sessions, stage.server.house))
+    with tab(browser, stage.door.url, token) as (page, _):
+        page.goto(f"/runs/{run}/log")
+        stage.say(1)
+        shows(page, 1)
+        page.context.clear_cookies()
+        stage.door.cut()
+        state = page.locator(".run-live-state")
+        expect(state).to_contain_text("Live updates are off")
+        expect(state.locator("a")).to_have_text("Refresh")
+
+
+@pytest.mark.long
+def test_the_export_dialog_gives_the_focus_back_and_orders_fields(
+    stage: Stage, browser: Browser
+) -> None:
+    run = stage.begin()
+    house = stage.server.house
+    stage.server.do(house.push(stage.lease, [{"a": 1, "b": "=x"}]))
+    stage.end()
+    with tab(browser, stage.door.url, stage.token) as (page, watch):
+        page.goto(f"/runs/{run}")
+        page.get_by_role("link", name="Export").click()
+        dialog = page.locator("#export-dialog")
+        expect(dialog).to_be_visible()
+        dialog.get_by_text("Fields and their order").click()
+        for box in dialog.locator("input[name=key]").all():
+            box.check()
+        dialog.get_by_role("button", name="Move b up").click()
+        with page.expect_download() as started:
+            dialog.get_by_role("button", name="Download").click()
+        assert Path(started.value.path()).read_bytes() == b"b,a\r\n'=x,1\r\n"
+        expect(dialog).to_be_hidden()
+        expect(page.get_by_role("link", name="Export")).to_be_focused()
+        assert watch.errors == []

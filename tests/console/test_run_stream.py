@@ -1,0 +1,135 @@
+"""The stream of a run's page, read as a browser reads it, without one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from fyke.domain.contracts import Lease
+from fyke.domain.logs.model import NewLogEntry
+from fyke.domain.results.model import AttemptBatch
+from fyke.domain.runs.model import Origin
+from fyke.domain.runs.service import StartRequest
+from support.pages import sign_in
+from support.served import Served, served
+
+LINE = re.compile(r'<li id="l-(\d+)"')
+
+
+class Stage:
+    """A run under way, and somebody signed in."""
+
+    def __init__(self, server: Served) -> None:
+        self.server = server
+        house = server.house
+        token = server.do(sign_in(house.services.sessions, house))
+        self.http = httpx2.Client(
+            base_url=server.base_url, cookies={"fyke_session": token}, timeout=20
+        )
+        self.worker = server.do(house.publish()).id
+
+    def begin(self) -> tuple[str, Lease]:
+        house = self.server.house
+        body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
+        request = StartRequest(self.worker, None, body, "", Origin.WEB)
+        run = self.server.do(house.services.runs.start(house.owner, request))
+        [lease] = self.server.do(house.begin())
+        return run.id, lease
+
+    def say(self, lease: Lease, *texts: str) -> None:
+        self.server.do(self.server.house.push(lease, [], log=texts))
+
+    def flood(self, lease: Lease, count: int) -> None:
+        lines = [NewLogEntry(2, lease.attempt.number, f"n {n}", 5) for n in range(count)]
+        batch = AttemptBatch(lease.run.id, lease.attempt.id, log=lines)
+        self.server.do(self.server.house.results.commit([batch]))
+
+    def messages(self, path: str, place: str = "") -> Iterator[str]:
+        headers = {"last-event-id": place} if place else {}
+        with self.http.stream("GET", path, headers=headers) as answer:
+            assert answer.status_code == 200
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            text = ""
+            for piece in answer.iter_text():
+                text += piece
+                while "\n\n" in text:
+                    message, text = text.split("\n\n", 1)
+                    yield message
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Stage]:
+    with served(tmp_path_factory.mktemp("stream"), templates, rate_limit=0) as server:
+        stage = Stage(server)
+        yield stage
+        stage.http.close()
+
+
+def place_of(message: str) -> str:
+    return message.rpartition("id: ")[2].strip()
+
+
+def until_line(messages: Iterator[str], last: int) -> tuple[list[int], str]:
+    """The lines that come up to one, and the place behind the message that has it."""
+    found: list[int] = []
+    for message in messages:
+        found += map(int, LINE.findall(message))
+        if found and found[-1] >= last:
+            return found, place_of(message)
+    raise AssertionError(f"the stream ended with {found}")
+
+
+def test_a_stream_goes_on_where_a_message_ended(stage: Stage) -> None:
+    run, lease = stage.begin()
+    stage.say(lease, *(f"line {n}" for n in range(250)))
+    path = f"/runs/{run}/live?tab=log&place=0"
+    first, place = until_line(stage.messages(path), 200)
+    assert first == [*range(1, 201)]
+    assert place == "200.running"
+    rest, place = until_line(stage.messages(path, place), 250)
+    assert rest == [*range(201, 251)]
+    stage.server.do(stage.server.house.end(lease))
+    end = list(stage.messages(path, place))
+    assert end[-1] == "event: end\ndata: end"
+    assert not any(LINE.search(message) for message in end)
+    assert any("Succeeded" in message for message in end)
+
+
+def test_whoever_is_too_far_behind_is_led_to_the_end_and_told(stage: Stage) -> None:
+    run, lease = stage.begin()
+    stage.flood(lease, 9_000)
+    messages = stage.messages(f"/runs/{run}/live?tab=log&place=10")
+    gap = next(messages)
+    assert "Lines 11 to 8,800 were left out" in gap
+    assert place_of(gap) == "8800.-"
+    found, _ = until_line(messages, 9_000)
+    assert found == [*range(8_801, 9_001)]
+
+
+def test_a_search_holds_for_what_comes_and_a_long_line_is_cut(stage: Stage) -> None:
+    run, lease = stage.begin()
+    stage.say(lease, "other", "WANTED " + "\x1b[31mx\x1b[0m" * 200_000, "other")
+    messages = stage.messages(f"/runs/{run}/live?tab=log&place=0&search=wanted")
+    text = ""
+    while "l-2" not in text:
+        text = next(messages)
+    assert LINE.findall(text) == ["2"]
+    assert len(text) < 60_000 and "ansi-red" in text and "\x1b" not in text
+
+
+def test_a_run_that_is_deleted_meanwhile_says_so_and_ends(stage: Stage) -> None:
+    run, lease = stage.begin()
+    messages = stage.messages(f"/runs/{run}/live?tab=output&seen=0")
+    assert "run-figures" in next(messages)
+    stage.server.do(stage.server.house.push(lease, [{"n": 1}, {"n": 2}]))
+    assert "2 new rows" in next(messages)
+    stage.server.do(stage.server.house.services.runs.forget(run))
+    rest = list(messages)
+    assert "This run was deleted" in rest[-2]
+    assert rest[-1] == "event: end\ndata: end"
+    gone = stage.http.get(f"/runs/{run}/live", headers={"hx-request": "true"})
+    assert gone.status_code == 404
