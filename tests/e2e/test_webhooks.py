@@ -1,0 +1,129 @@
+"""A whole platform tells an endpoint and a mail box: of a run, of its end, of an alert."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from standardwebhooks import Webhook
+
+from support.booted import Booted, booted
+from support.mail_servers import MailBox, mailing
+from support.projects import zoo
+from support.receivers import Receiver, listening
+
+CARDS = ("database", "disk", "runners", "egress", "proxies", "timers")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with listening() as receiver:
+        yield receiver
+
+
+@contextmanager
+def mail_box() -> Iterator[MailBox]:
+    """A mail server in a thread of its own."""
+    box, ready, stop = MailBox(), threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with mailing(box):
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield box
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+
+
+def ask(platform: Booted, path: str) -> Any:
+    answer = httpx2.get(f"{platform.url}{path}", headers={"api-key": platform.key}).json()
+    assert answer["code"] == 0, answer
+    return answer["data"]
+
+
+def test_an_endpoint_is_told_and_the_installation_is_well(
+    platform: Booted, receiver: Receiver
+) -> None:
+    told(platform, receiver)
+    the_installation_is_well(platform)
+
+
+@pytest.mark.long
+def test_a_mail_box_is_told(receiver: Receiver) -> None:
+    with mail_box() as box:
+        settings = {
+            "callback_allow": "127.0.0.1/32",
+            "smtp_url": f"smtp://127.0.0.1:{box.port}",
+            "mail_from": "fyke@example.org",
+        }
+        with booted(**settings) as platform:
+            run = told(platform, receiver, "ada@example.org")
+            platform.wait_for(lambda: box.messages, "the mail")
+            page = ask(platform, "/api/fyke/alerts")
+            assert (page["count"], page["unread"], page["list"][0]["run_slug"]) == (1, 1, run)
+    [(sender, to, text)] = box.messages
+    assert (sender, to) == ("fyke@example.org", ["ada@example.org"])
+    assert b"Subject: [Fyke] Failures" in text and f"/runs/{run}".encode() in text
+
+
+def told(platform: Booted, receiver: Receiver, *emails: str) -> str:
+    """Let a run fail and follow what is told of it; return the run. Leaves no webhook behind."""
+    slug = platform.push(zoo("raises"), "webhook-raises")
+    events = ["run.started", "run.failed", "alert.raised"]
+    wanted = {"name": "Ops", "url": receiver.url("/ops"), "events": events}
+    hook = platform.call("/api/fyke/webhooks", wanted)
+    rule = {"name": "Failures", "kind": "failed", "worker": slug, "emails": emails}
+    made = platform.call("/api/fyke/alerts/rules", rule)
+    try:
+        trial = platform.call(f"/api/fyke/webhooks/{hook['id']}/test")
+        assert trial["taken"] and trial["steps"][-1]["name"] == "answer"
+        body = {"scraper_slug": slug, "input": {"parameters": {"custom": {}}}}
+        run = str(platform.call("/api/v1/scraper/run", body)["run_slug"])
+        came = receiver.wait("/ops", 4)
+        platform.wait_for(
+            lambda: ask(platform, f"/api/fyke/webhooks/{hook['id']}")["last_status"] == 200,
+            "the note of the answer",
+        )
+    finally:
+        remove(platform, f"/api/fyke/webhooks/{hook['id']}")
+        remove(platform, f"/api/fyke/alerts/rules/{made['id']}")
+    messages = [Webhook(hook["secret"]).verify(one.body, one.headers) for one in came]
+    assert [one["type"] for one in messages] == ["webhook.test", *events]
+    assert {one["data"]["run_slug"] for one in messages[1:]} == {run}
+    assert "ValueError: price not found on page 7" in messages[3]["data"]["sentence"]
+    return run
+
+
+def remove(platform: Booted, path: str) -> None:
+    answer = httpx2.delete(f"{platform.url}{path}", headers={"api-key": platform.key})
+    assert answer.json()["code"] == 0, answer.text
+
+
+def the_installation_is_well(platform: Booted) -> None:
+    """What the operator is told of a platform that has carried out a run."""
+    for card in CARDS:
+        checks = ask(platform, f"/api/fyke/installation/health/{card}")["list"]
+        levels = {check["level"] for check in checks}
+        wanted = {"good", "warning"} if card in ("runners", "disk") else {"good"}
+        assert levels <= wanted, checks
+    timers = ask(platform, "/api/fyke/installation/health/timers")["list"]
+    assert {"alert", "callback", "lease", "schedule"} <= {check["name"] for check in timers}
+    storage = ask(platform, "/api/fyke/installation/storage")
+    assert storage["runs"] >= 1 and storage["used"] > 0 and storage["free"] > 0
+    settings = ask(platform, "/api/fyke/installation/settings")["list"]
+    origins = {one["name"]: one["origin"] for one in settings}
+    assert origins["callback_allow"].startswith(("environment", "file"))
+    names = {piece["name"] for piece in ask(platform, "/api/fyke/installation/versions")["list"]}
+    assert {"Fyke", "tables of state", "uv", "bubblewrap"} <= names
