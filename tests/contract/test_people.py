@@ -127,6 +127,11 @@ async def test_sessions_are_found_touched_ended_and_forgotten(state: State) -> N
     assert await end() == 0
     ended = await state.read(lambda tx: tx.sessions.of_user(ada))
     assert [s.ended_at for s in ended] == [11, 11]
+    assert await state.write(lambda tx: tx.sessions.keep_newest(ada, 2)) == 0
+    more = session(ada, seen_at=1, expires_at=300)
+    await state.write(lambda tx: tx.sessions.add(more))
+    assert await state.write(lambda tx: tx.sessions.keep_newest(ada, 2)) == 1
+    assert await state.read(lambda tx: tx.sessions.by_digest(more.digest)) is None
     assert await state.write(lambda tx: tx.sessions.remove_expired(100, 1)) == 1
     assert await state.write(lambda tx: tx.sessions.remove_expired(100, 9)) == 1
     assert await state.read(lambda tx: tx.sessions.of_user(ada)) == [replace(second, ended_at=11)]

@@ -306,6 +306,19 @@ async def test_the_owner_comes_in_while_the_whole_world_guesses(door: Door) -> N
         await door.enter("owner", PASSWORD, "198.51.100.200")
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_of_a_hundred_thousand_guesses_ten_a_minute_are_looked_at(door: Door) -> None:
+    await door.set_up()
+    door.passwords.verified.clear()
+    for number in range(100_000):  # over ten hours, from 5,000 networks
+        door.clock.advance(0.36)
+        with pytest.raises((SignInFailed, RateLimited)):
+            await door.enter("owner", "guess", f"2001:db8:{number % 5000:x}::1")
+    assert len(door.passwords.verified) <= 60 + 10 * 600
+    await door.enter("owner", PASSWORD, HOME)
+
+
 async def test_success_gives_back_only_what_it_took(door: Door) -> None:
     await door.add("ada")
     for number in range(19):

@@ -19,6 +19,7 @@ from fyke.domain.accounts.users import Users
 from fyke.errors import Conflict, Forbidden, InvalidRequest, NotFound
 
 AREA = "/settings/keys"
+MOST_ENDED = 50
 _FIELDS = {
     "name": "name",
     "expires_at": "expires",
@@ -49,7 +50,7 @@ class KeyPages:
             "settings/keys.html",
             area=AREA,
             living=living,
-            ended=[key for key in reversed(keys) if key not in living],
+            ended=[key for key in reversed(keys) if key not in living][:MOST_ENDED],
             names={item.user.id: item.user.name for item in people},
             may_revoke=lambda key: _may_revoke(view, key),
         )

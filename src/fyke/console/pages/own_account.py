@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import available_timezones
 
 from starlette.responses import Response
 
@@ -16,7 +15,7 @@ from fyke.console.settings_tabs import AREA, tabs_for
 from fyke.console.texts import LANGUAGES
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.accounts.profiles import Profiles
+from fyke.domain.accounts.profiles import Profiles, zone_names
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.schedules.service import Schedules
@@ -127,5 +126,5 @@ class OwnAccountPages:
             own_session=view.caller.session_id,
             sessions=await self.sessions.list(view.caller),
             languages=[("", _("The browser's")), *((each.tag, each.name) for each in LANGUAGES)],
-            zones=sorted(available_timezones()),
+            zones=zone_names(),
         )

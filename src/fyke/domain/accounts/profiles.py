@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from zoneinfo import available_timezones
 
 from fyke.domain.accounts.acts import Act, act_by
@@ -58,7 +59,7 @@ class Profiles:
         _one_of("language", language, ("", *LANGUAGES))
         _one_of("theme", theme, THEMES)
         _one_of("snippets", snippets, ("", *SNIPPETS))
-        if time_zone and time_zone not in available_timezones():
+        if time_zone and time_zone not in zone_names():
             raise InvalidRequest(
                 f'time_zone: "{time_zone[:60]}" is not a time zone; use an IANA name such as '
                 "Europe/Berlin, or nothing for the browser's own"
@@ -139,6 +140,12 @@ class Profiles:
         chosen = await self._storage.write(work)
         self._sessions.forget()
         return chosen
+
+
+@cache
+def zone_names() -> tuple[str, ...]:
+    """Every IANA time zone this machine knows, sorted; looking through the files takes a while."""
+    return tuple(sorted(available_timezones()))
 
 
 def _put(tx: Transaction, caller: Caller, chosen: Preferences) -> None:

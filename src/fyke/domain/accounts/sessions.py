@@ -32,6 +32,7 @@ from fyke.kit.ids import new_ulid
 DAY_MS = 86_400_000
 IDLE_MS = 7 * DAY_MS
 LONGEST_MS = 30 * DAY_MS
+MOST_SESSIONS = 100  # of one user, ended ones among them; beyond, the longest unused go
 CACHE_SECONDS = 1.0
 _CACHE_ENTRIES = 4096
 _TOUCH_EVERY_MS = 60_000
@@ -238,6 +239,7 @@ def add_session(tx: Transaction, user: User, agent: str, address: str) -> NewSes
         address=address[:MOST_ADDRESS],
     )
     tx.sessions.add(session)
+    tx.sessions.keep_newest(user.id, MOST_SESSIONS)
     return NewSession(session.id, user, session.expires_at, token)
 
 

@@ -35,6 +35,10 @@ class SessionStore(Protocol):
         """End the living sessions of a user, or the one named, all ``but`` one; return how many."""
         ...
 
+    def keep_newest(self, user_id: str, count: int) -> int:
+        """Remove all sessions of a user but the last used ``count``; return how many."""
+        ...
+
     def remove_expired(self, now: int, limit: int) -> int:
         """Return how many are gone."""
         ...

@@ -54,6 +54,13 @@ class SqlSessions:
             chosen = and_(chosen, sessions.c.id != but)
         return self._db.execute(update(sessions).where(chosen).values(ended_at=at)).rowcount
 
+    def keep_newest(self, user_id: str, count: int) -> int:
+        mine = select(sessions.c.id).where(sessions.c.user_id == user_id)
+        order = sessions.c.seen_at.desc(), sessions.c.id.desc()
+        # SQLite takes an offset only behind a limit
+        older = mine.order_by(*order).limit(10_000).offset(count)
+        return self._db.execute(delete(sessions).where(sessions.c.id.in_(older))).rowcount
+
     def remove_expired(self, now: int, limit: int) -> int:
         old = select(sessions.c.id).where(sessions.c.expires_at <= now).limit(limit)
         return self._db.execute(delete(sessions).where(sessions.c.id.in_(old))).rowcount
