@@ -155,7 +155,7 @@ async def test_a_fault_keeps_everything_and_leads_to_its_control(
         assert target.get("aria-invalid") == "true", link.get("href")
     assert again.one("//*[@id='faults']").get("data-focus") is not None
     assert "without commas" in again.text
-    assert 'row 2, "Address" is required' in again.text
+    assert "Places, row 2, Address: is required; fill it in" in again.text
     assert "line 2, column 1" in again.text
     assert again.one("//details[contains(@class,'options')]").get("open") is not None
     opened = again.all("//details[contains(@class,'section')][.//*[@id='x13']]")

@@ -108,7 +108,7 @@ def test_the_views_keep_everything(browser: Browser, server: Served, token: str)
         assert typed["city"] == " Graz <b> "
         assert typed["countries"] == ["it", "de", "at"]
         assert '"x-count": 12345678901234567890' in page.locator("#json").input_value()
-        editor = page.get_by_label("Input as JSON").last
+        editor = page.locator(".json-editor").get_by_label("Input as JSON")
         editor.focus()
         page.keyboard.press("Control+a")
         changed = {**typed, "speed": 2, "extra": {"kept": None}}
@@ -134,6 +134,8 @@ def test_a_fault_takes_the_focus_and_leads_to_its_control(
         expect(summary).to_be_focused()
         expect(summary).to_contain_text("without commas")
         assert page.url.endswith(FORM)
+        expect(page.locator("textarea[name='f:keywords']")).to_be_hidden()
+        expect(page.get_by_label("Keywords, line 2", exact=True)).to_have_value("tea house")
         summary.get_by_role("link").click()
         expect(page.get_by_label("Maximum results")).to_be_focused()
         page.keyboard.press("Control+a")

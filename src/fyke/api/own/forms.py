@@ -198,9 +198,7 @@ class FormOperations:
         data = await read_body(call.request, MAX_BYTES + 1)
         view = await self.forms.open(call.caller, wanted.slug, wanted.version)
         choice = Choice(wanted.column, wanted.sheet)
-        field, found = await self.forms.import_file(
-            view, wanted.field, wanted.name, data, choice
-        )
+        field, found = await self.forms.import_file(view, wanted.field, wanted.name, data, choice)
         return encode(
             {
                 "field": field,

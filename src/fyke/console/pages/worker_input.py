@@ -79,6 +79,7 @@ class WorkerInputPages:
         work.callback_url = begun.callback_url
         work.source = _source(begun)
         work.has_default = begun.source == "saved"
+        work.pristine = begun.source == "schema"
         work.task_title = begun.title
         return await self._page(view, frame, form, work, checked)
 
@@ -199,6 +200,7 @@ class WorkerInputPages:
             versions=form.numbers,
             outlook=checked.outlook,
             faults=len(checked.value.errors),
+            pristine=work.pristine,
             recent=await self.forms.recent(view.caller, frame.worker.id),
             unavailable="",
         )
@@ -210,7 +212,13 @@ class WorkerInputPages:
         form = await self.forms.open(view.caller, ref, wish.version)
         checked = await self.forms.check(view.caller, form, wish.raw)
         faults = len(checked.value.errors)
-        return view.part("workers/outlook.html", "outlook", outlook=checked.outlook, faults=faults)
+        return view.part(
+            "workers/outlook.html",
+            "outlook",
+            outlook=checked.outlook,
+            faults=faults,
+            pristine=False,
+        )
 
     async def format(self, view: View) -> Response:
         """JSON that was typed, indented; or what is wrong with it. Digits stay as they are."""

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from fyke.console.runform.words import rule
 from fyke.domain.workers.form import dates
 from fyke.domain.workers.form.choices import token_of, value_of
 from fyke.domain.workers.form.codec import JSON, PASTE, WAS
@@ -136,7 +137,7 @@ def _control(
     posted = {suffix: [t.replace("\r\n", "\n") for t in texts] for suffix, texts in posted.items()}
     made = Control(field, id, name, field.kind.value, text=first(posted))
     errors = list(errors)
-    made.faults = [error.message for error in errors if not error.row]
+    made.faults = [rule(error) for error in errors if not error.row]
     if JSON in posted:
         made.mode, made.text = "json", first(posted, JSON)
         made.extra[JSON] = (f"{name}:{JSON}", "")

@@ -9,6 +9,7 @@ from typing import Any
 from fyke.console import formats
 from fyke.console.runform.controls import Control, Group, groups, ids_of, options
 from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW, MORE_ROWS
+from fyke.console.runform.words import named
 from fyke.console.texts import gettext as _
 from fyke.domain.runs.model import RunLimits
 from fyke.domain.runs.request import read_input
@@ -17,6 +18,7 @@ from fyke.domain.workers.form.model import ABSENT, FieldError, Form, Kind, prett
 from fyke.domain.workers.form.normalise import Normalised
 from fyke.domain.workers.form.pairs import Sent, shown
 from fyke.domain.workers.form.rows import SHOWN_ROWS, rows_of
+from fyke.domain.workers.form.system import FIELDS
 from fyke.domain.workers.model import SystemDefaults
 from fyke.errors import InvalidRequest
 
@@ -45,6 +47,7 @@ class Work:
     notice: str = ""
     problem: str = ""
     focus: bool = False
+    pristine: bool = False  # nobody has touched it yet
     options_open: bool = False
     options_line: str = ""
 
@@ -99,7 +102,12 @@ def _linked(
         return "json", error.message if known else place + error.message
     name = error.path.removeprefix("custom.")
     target = cells.get(name, {}).get((error.row, error.column), "")
-    return target or ids_of(form).get(error.path, ""), error.message
+    known = form.fields.get(name) if error.path.startswith("custom.") else None
+    option = FIELDS.get(error.path.removeprefix("system."))
+    title = known.title if known else option.title if option else ""
+    columns = {c.name: c.title for c in known.columns} if known else {}
+    column = columns.get(error.column, error.column)
+    return target or ids_of(form).get(error.path, ""), named(error, title, column)
 
 
 def _options_line(system: dict[str, Any], defaults: SystemDefaults) -> str:

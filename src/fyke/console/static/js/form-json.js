@@ -106,9 +106,8 @@ class FormJson extends HTMLElement {
       this.area.value = editor.getValue();
       this.area.dispatchEvent(new Event("input", { bubbles: true }));
     });
-    this.area.addEventListener("focus", () => editor.focus());
-    this.area.classList.add("behind");
-    this.area.tabIndex = -1;
+    label?.addEventListener("click", () => editor.focus());
+    this.toggleAttribute("data-edited", true); // not on the textarea, which a swap would put back
     if (focused) editor.focus();
   }
 }

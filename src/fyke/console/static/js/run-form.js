@@ -20,7 +20,7 @@ class FormList extends HTMLElement {
     this.toggle = this.querySelector("[data-toggle]");
     this.words = [this.toggle.textContent, this.toggle.dataset.other];
     this.querySelector("[data-add]").addEventListener("click", () => this.add(""));
-    this.toggle.addEventListener("click", () => this.show(this.lines.hidden));
+    this.toggle.addEventListener("click", () => this.show(!("lines" in this.dataset)));
     this.lines.addEventListener("input", () => this.write());
     this.lines.addEventListener("keydown", (event) => this.key(event));
     this.lines.addEventListener("paste", (event) => this.paste(event));
@@ -34,10 +34,9 @@ class FormList extends HTMLElement {
       asLines = false;
       announce(this.words[0]);
     }
-    this.lines.hidden = !asLines;
-    this.area.hidden = asLines;
+    // said on the element itself: a swap may put attributes of what has an id back as they came
+    this.toggleAttribute("data-lines", asLines);
     this.toggle.textContent = this.words[asLines ? 0 : 1];
-    this.querySelector("[data-add]").hidden = !asLines;
     if (asLines) this.draw();
   }
 
@@ -205,8 +204,14 @@ document.addEventListener("click", (event) => {
   if (!target) return;
   event.preventDefault();
   for (let at = target.closest("details"); at; at = at.parentElement.closest("details")) at.open = true;
-  const list = target.closest("form-list");
-  const shown = target.hidden && list ? list.querySelector(".entries input") : target;
+  const list = target.closest("form-list[data-lines]");
+  const editor = target.closest("form-json[data-edited]");
+  if (editor) {
+    editor.editor.focus();
+    editor.scrollIntoView({ block: "center" });
+    return;
+  }
+  const shown = list ? list.querySelector(".entries input") : target;
   (shown.matches("fieldset, div") ? shown.querySelector("input") ?? shown : shown).focus();
   shown.scrollIntoView({ block: "center" });
 });
