@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -13,7 +14,7 @@ from fyke.domain.billing.days import starts_at, zone_of
 from fyke.domain.contracts import Transaction
 from fyke.domain.runs.model import Origin, Outcome, RunState
 from fyke.domain.runs.search import RunSearch, error_part, run_id_part
-from fyke.domain.workers.lookup import find_worker
+from fyke.domain.workers.lookup import find_past_worker
 from fyke.errors import InvalidFields, InvalidRequest, WorkerNotFound
 from fyke.kit.ids import is_ulid
 
@@ -115,15 +116,23 @@ def _split(text: str) -> list[str]:
 
 
 def _worker(tx: Transaction, caller: Caller, text: str) -> str:
+    """Also one that is not to be seen any more, as long as the account has runs of it."""
     ref = text.strip()
-    if not ref or is_ulid(ref):
-        return ref  # also of a worker that was deleted, whose runs are still there
-    try:
-        return find_worker(tx, caller, ref).id
-    except WorkerNotFound:
+    if not ref:
+        return ""
+    used = tx.run_lists.workers(caller.account_id)
+    if ref in used:
+        return ref
+    with contextlib.suppress(WorkerNotFound):
+        return find_past_worker(tx, caller, ref).id
+    past = (tx.workers.get(worker_id) for worker_id in used)
+    named = (worker.id for worker in past if worker and worker.path == ref.replace("~", "/", 1))
+    found = next(named, "")
+    if not found:
         raise InvalidRequest(
-            f"worker: there is no worker {ref[:60]!r}; use its id or owner/name"
-        ) from None
+            "worker: there is no such worker; use its id, or its path such as acme/prices"
+        )
+    return found
 
 
 def _task(text: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from support.memory import MemoryStorage, a_worker, add_account, caller_of
 
 ID = "01KJXSR49GEMBEZZ5FZDPVNBWK"
 DAY = 86_400_000
+# somebody else's that was public once, and of which there are runs
+GONE = a_worker("01OTHER", name="once")
 
 
 def understood(zone: str = "UTC", **words: str) -> RunSearch:
@@ -20,6 +23,8 @@ def understood(zone: str = "UTC", **words: str) -> RunSearch:
     worker = a_worker(account.id, id=ID)
     tx: Any = storage.tx
     tx.workers.rows[worker.id] = worker
+    tx.run_lists = SimpleNamespace(workers=lambda account_id: [GONE.id])
+    tx.workers.rows[GONE.id] = GONE
     tx.workers.by_path = lambda owner, name: worker if name == worker.name else None
     return search_of(tx, caller_of(account), SearchWords(**words), zone)
 
@@ -54,6 +59,13 @@ def test_words_become_a_search() -> None:
         error="KeyError",
         run_id="01KJX",
     )
+
+
+def test_a_worker_that_is_not_to_be_seen_any_more_is_found_by_its_runs() -> None:
+    assert understood(worker=GONE.id).worker_id == GONE.id
+    assert understood(worker="acme~once").worker_id == GONE.id
+    with pytest.raises(InvalidFields, match="worker: there is no such worker"):
+        understood(worker="01KJXSR49GEMBEZZ5FZDPVNBWZ")
 
 
 def test_active_is_all_that_is_not_over() -> None:
