@@ -83,6 +83,7 @@ def test_many_lines_and_columns_are_pasted(browser: Browser, server: Served, tok
         assert (watch.errors, watch.foreign) == ([], [])
 
 
+@pytest.mark.long
 def test_a_list_of_many_lines_stays_text(browser: Browser, server: Served, token: str) -> None:
     with tab(browser, server.base_url, token) as (page, watch):
         page.goto(FORM)

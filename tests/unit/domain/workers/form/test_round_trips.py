@@ -28,7 +28,7 @@ from fyke.errors import InvalidRequest
 from support.form_schemas import TEXTS, trials
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-a_share = settings(max_examples=60, deadline=None, suppress_health_check=_SLOW)
+a_share = settings(max_examples=40, deadline=None, suppress_health_check=_SLOW)
 all_of_them = settings(max_examples=3000, deadline=None, suppress_health_check=_SLOW)
 
 SYSTEMS = st.fixed_dictionaries(
