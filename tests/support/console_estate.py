@@ -12,6 +12,7 @@ from support.house import House
 from support.list_estate import seed_lists
 from support.people_estate import seed_people
 from support.run_estate import RichRun, seed_run
+from support.task_estate import seed_tasks
 from support.telling_estate import seed_telling
 
 SITE = "https://example.org"
@@ -29,6 +30,7 @@ class Estate:
     rich: RichRun | None = None
     people: dict[str, str] = field(default_factory=dict)  # addresses
     telling: dict[str, str] = field(default_factory=dict)  # addresses
+    tasks: dict[str, str] = field(default_factory=dict)  # addresses
     lists: dict[str, str] = field(default_factory=dict)  # addresses
 
     def addresses(self) -> dict[str, str]:
@@ -36,6 +38,7 @@ class Estate:
         return {
             **self.people,
             **self.telling,
+            **self.tasks,
             **self.lists,
             "/docs/{page}": "/docs/runWorker",
             "/w/{owner}/{name}": f"/w/{self.places}",
@@ -92,6 +95,7 @@ async def seed(house: House) -> Estate:
     estate.runs["ready"] = await start(house, worker.id)
     estate.people = await seed_people(house)
     estate.telling = await seed_telling(house)
+    estate.tasks = await seed_tasks(house, worker.id)
     estate.lists = await seed_lists(house, worker.id)
     estate.places = (await house.publish("places", schema=all_editors.SCHEMA)).path
     return estate

@@ -53,7 +53,6 @@ from fyke.console.pages.run_frame import RunFrames
 from fyke.console.pages.worker_frame import WorkerFrames
 from fyke.console.statics import Statics
 from fyke.domain.accounts.sessions import SignedIn
-from fyke.domain.alerts.service import Alerts
 from fyke.domain.services import Services
 from fyke.errors import Unavailable
 from fyke.kit.clock import Clock
@@ -71,7 +70,7 @@ def build_console(
         all_pages(services, config, statics, api),
         config,
         statics,
-        partial(_tallies, services.alerts),
+        partial(_tallies, services),
         clock,
     )
 
@@ -194,8 +193,12 @@ def _worker_pages(services: Services) -> list[Page]:
     ]
 
 
-async def _tallies(alerts: Alerts, signed_in: SignedIn) -> Mapping[str, int]:
+async def _tallies(services: Services, signed_in: SignedIn) -> Mapping[str, int]:
     """The small figures of the side bar; a page is shown without them rather than not at all."""
+    caller = signed_in.caller
     with suppress(Unavailable):
-        return {"alerts": await alerts.unread(signed_in.caller)}
+        return {
+            "alerts": await services.alerts.unread(caller),
+            "review": await services.reviews.waiting(caller),
+        }
     return {}

@@ -64,7 +64,7 @@ GROUPS = (
     Group(
         _("Installation"),
         (
-            Entry("/admin/review", _("Review"), "shield-check", operator=True),
+            Entry("/admin/review", _("Review"), "shield-check", operator=True, tally="review"),
             Entry("/admin", _("Admin"), "server", operator=True),
         ),
     ),

@@ -99,6 +99,7 @@ class UploadPages:
 
     async def live(self, view: View) -> Response:
         """The page's body whenever a check begins or ends."""
+        await self.uploads.get(view.caller, view.param("id"))  # refuses before the stream begins
         followed = self.uploads.follow(view.caller, view.param("id"))
 
         async def source() -> AsyncGenerator[bytes, None]:

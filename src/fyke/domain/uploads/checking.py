@@ -139,7 +139,8 @@ def _schemas(reader: ProjectReader) -> str:
 def _dependencies(reader: ProjectReader) -> str:
     if reader.language is not Language.PYTHON:
         return ""
-    return f"{len(requirements.parse(reader.requirements))} packages"
+    count = len(requirements.parse(reader.requirements))
+    return f"{count} package{'' if count == 1 else 's'}"
 
 
 _NOTES: dict[str, Callable[[ProjectReader], str]] = {

@@ -1,0 +1,114 @@
+"""Tasks, schedules, uploads and reviews in a browser: what moves, and what a machine sees."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from support.axe import sideways
+from support.browser import PHONE, WIDE, tab
+from support.console_estate import Estate, seed
+from support.house import make_templates
+from support.pages import sign_in
+from support.projects import python_project
+from support.served import Served, served
+
+GOOD = python_project("from sdk import CoreSDK\n", output=[{"name": "price", "type": "number"}])
+
+
+@dataclass
+class Seen:
+    server: Served
+    estate: Estate
+    token: str
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+    folder = tmp_path_factory.mktemp("tasks")
+    (folder / "data").mkdir()
+    (folder / "templates").mkdir()
+    templates = make_templates(folder / "templates")
+    with served(folder / "data", templates, rate_limit=0) as server:
+        estate = server.do(seed(server.house))
+        yield Seen(server, estate, server.do(sign_in(server.house.services.sessions, server.house)))
+
+
+@pytest.fixture
+def page(browser: Browser, seen: Seen) -> Iterator[Page]:
+    with tab(browser, seen.server.base_url, seen.token) as (page, watch):
+        yield page
+        assert watch.errors == []
+        assert watch.foreign == []
+
+
+def test_a_project_is_uploaded_and_its_checks_fill_in(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "prices.zip"
+    file.write_bytes(GOOD)
+    page.goto("/dev/upload")
+    page.get_by_label("ZIP of the project").set_input_files(file)
+    page.get_by_role("button", name="Upload and check").click()
+    expect(page.get_by_role("heading", name="Checks")).to_be_visible()
+    expect(page.locator("#step-code")).to_contain_text("passed")  # by the stream, without a reload
+    expect(page.locator("main").get_by_text("ready to publish").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Output columns")).to_be_visible()
+    page.get_by_role("button", name="JSON").click()
+    expect(page.get_by_label("Input as JSON")).to_be_visible()
+    page.get_by_label("Name *").fill("brought")
+    page.get_by_role("button", name="Publish this version").click()
+    expect(page).to_have_url(re.compile(r"/w/owner/brought$"))
+
+
+def test_a_file_may_be_dropped(page: Page) -> None:
+    page.goto("/dev/upload")
+    dropped = """async (base) => {
+      const drop = document.querySelector('upload-drop');
+      const data = new DataTransfer();
+      data.items.add(new File(['x'], 'dropped.zip'));
+      const how = {dataTransfer: data, bubbles: true, cancelable: true};
+      drop.dispatchEvent(new DragEvent('drop', how));
+      return drop.querySelector('input').files[0].name;
+    }"""
+    assert page.evaluate(dropped) == "dropped.zip"
+
+
+def test_the_next_times_follow_what_is_typed(page: Page, seen: Seen) -> None:
+    page.goto(seen.estate.tasks["/tasks/{id}/schedule"])
+    expect(page.locator("#ahead li")).to_have_count(10)
+    expect(page.get_by_label("Weekday")).to_be_hidden()
+    page.get_by_label("Cron rule", exact=True).last.fill("0 9 * * 8")
+    expect(page.locator("#ahead")).to_contain_text("day-of-week")
+    page.get_by_label("Every week").check()
+    expect(page.get_by_label("Weekday")).to_be_visible()
+    expect(page.locator("#ahead li")).to_have_count(10)
+
+
+def test_the_month_on_a_phone_is_a_list(browser: Browser, seen: Seen) -> None:
+    with tab(browser, seen.server.base_url, seen.token, size=PHONE) as (page, watch):
+        page.goto("/schedules")
+        expect(page.get_by_role("heading", name="Schedules")).to_be_visible()
+        page.get_by_role("link", name="Month").click()
+        page.get_by_role("link", name="Later").click()
+        expect(page.locator("table.month")).to_be_hidden()
+        expect(page.locator(".month-list")).to_be_visible()
+        assert page.locator(".month-list dt").count() >= 28
+        assert not sideways(page)
+        assert watch.errors == []
+    with tab(browser, seen.server.base_url, seen.token, size=WIDE) as (page, _watch):
+        page.goto("/schedules/month")
+        expect(page.locator("table.month")).to_be_visible()
+
+
+def test_a_decision_needs_a_second_step(page: Page, seen: Seen) -> None:
+    page.goto(seen.estate.tasks["/admin/review/{id}"])
+    second = page.get_by_role("button", name="Return v1.0.2 with the note")
+    expect(second).to_be_hidden()
+    page.get_by_label("Note for the account").fill("Say what it reads")
+    page.get_by_role("button", name="Return", exact=True).click()
+    second.click()
+    expect(page.get_by_text("It was returned with your note.")).to_be_visible()

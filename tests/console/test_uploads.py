@@ -1,0 +1,174 @@
+"""Bringing a project in the console: checks, findings, a test run, publishing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.accounts.model import Role, User
+from fyke.domain.uploads.model import Upload, UploadState
+from fyke.kit.ids import new_ulid
+from support.house import SCHEMA, House, open_house
+from support.pages import FROM_OUR_PAGE, Page, Visitor, visitor
+from support.projects import python_project
+
+GOOD = python_project(
+    "from sdk import CoreSDK\n",
+    schema=SCHEMA,
+    output=[{"name": "price", "type": "number", "description": "Price"}],
+)
+BAD = python_project("x = (\n", schema={"properties": [{"type": "string"}]})
+
+
+@pytest.fixture
+async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, templates, review=True) as house:
+        yield house
+
+
+@pytest.fixture
+async def other(house: House) -> AsyncIterator[Visitor]:
+    """Somebody who is not the operator."""
+    async with visitor(house, house.other.user_id) as someone:
+        yield someone
+
+
+async def send(who: Visitor, data: bytes, name: str = "prices.zip", **more: Any) -> Any:
+    return await who.http.post(
+        "/dev/upload/zip",
+        files={"scraper_file": (name, data, "application/zip")},
+        headers={"accept": "text/html", "accept-language": "en", **FROM_OUR_PAGE, **more},
+    )
+
+
+async def brought(house: House, who: Visitor, data: bytes = GOOD, caller: Any = None) -> str:
+    """The address of an upload whose checks have ended."""
+    answer = await send(who, data)
+    assert answer.status_code == 303, answer.text[-2000:]
+    address = str(answer.headers["location"])
+    await ended(house, address, caller)
+    return address
+
+
+async def ended(house: House, address: str, caller: Any = None) -> Upload:
+    ref = address.rpartition("/")[2]
+    async for seen in house.services.uploads.follow(caller or house.other, ref):
+        last = seen
+    return last
+
+
+def form_of(page: Page) -> dict[str, str]:
+    found = {}
+    for control in page.all("//form[@id='run-form']//*[@name]"):
+        ticked = control.get("type") not in ("checkbox", "radio") or control.get("checked")
+        if control.tag != "button" and control.get("type") != "file" and ticked is not None:
+            found[control.get("name")] = page.value(control.get("name"))
+    return found
+
+
+async def test_both_ways_in_and_what_a_project_holds(other: Visitor) -> None:
+    page = await other.get("/dev/upload")
+    assert page.one("//input[@type='file']").get("accept") == ".zip,application/zip"
+    assert "fyke worker new my-worker" in page.text
+    answer = await other.http.post("/dev/upload/zip", headers=FROM_OUR_PAGE, files={"x": b""})
+    assert answer.status_code == 422
+    assert "Choose the ZIP of the project first" in answer.text
+    page = await other.post(
+        "/dev/upload/git", {"url": "git@github.com:a/b", "ref": "main"}, status=422
+    )
+    assert "SSH is not taken" in page.text
+    assert (page.value("url"), page.value("ref")) == ("git@github.com:a/b", "main")
+    page = await other.post(
+        "/dev/upload/git", {"url": "https://x.example/a", "ref": "a b"}, status=422
+    )
+    assert page.one("//*[@id='faults']//a").get("href") == "#f-ref"
+
+
+async def test_checks_form_columns_and_publishing(house: House, other: Visitor) -> None:
+    address = await brought(house, other)
+    page = await other.get(address)
+    assert "ready to publish" in page.text
+    steps = [" ".join(each.text_content().split()) for each in page.all("//ol[@class='checks']/li")]
+    assert steps[0].startswith("passed Archive and size")
+    assert "passed Entry file main.py" in steps
+    assert page.one("//td[.='price']/following-sibling::td[1]").text_content() == "Price"
+    assert page.all("//form[@id='run-form']//*[contains(@name,'urls')]")
+    bad = await other.post(f"{address}/publish", {"name": "Not/allowed", "title": "T"}, status=422)
+    assert bad.value("name") == "Not/allowed"
+    assert bad.one("//*[@id='faults']//a").get("href") == "#f-name"
+    done = await other.post(
+        f"{address}/publish", {"name": "prices", "title": "Prices", "public": "on", "note": "Hi"}
+    )
+    assert done.location == "/w/other/prices"
+    assert "waits for a review" in (await other.get(done.location)).text
+    assert "Published as version v1.0.1" in (await other.get(address)).text
+    assert "published" in (await other.get("/dev/upload")).text
+
+
+async def test_findings_name_file_line_rule_and_way_out(house: House, other: Visitor) -> None:
+    address = await brought(house, other, BAD)
+    page = await other.get(address)
+    assert "needs mending" in page.text
+    [syntax] = [
+        e for e in page.all("//ul[@class='findings']/li") if "python_syntax" in e.text_content()
+    ]
+    words = " ".join(syntax.text_content().split())
+    assert "main.py:1" in words and "Way out: correct the Python syntax" in words
+    assert page.all("//form[contains(@action,'/publish')]") == []
+    again = await other.post(f"{address}/again")
+    assert (await ended(house, again.location)).state is UploadState.FAULTY
+
+
+async def test_a_test_run_is_started_from_the_form(house: House, other: Visitor) -> None:
+    address = await brought(house, other)
+    page = await other.get(address)
+    refused = await other.post(f"{address}/test", form_of(page) | {"do": "start"}, status=422)
+    assert "needs another look" in refused.text  # a required field is empty
+    page = await other.post(f"{address}/test", form_of(page) | {"do": "json"}, status=200)
+    sent = form_of(page) | {"json_text": '{"urls": [{"url": "https://a.example/"}]}'}
+    started = await other.post(f"{address}/test", sent | {"do": "start"})
+    assert started.location.startswith("/runs/")
+    await house.carry_out([{"price": 1}])
+    page = await other.get(address)
+    assert "Last test run" in page.text and "Succeeded" in page.text
+    assert (await house.services.workers.own_page(house.other, "", offset=0, limit=5))[1][
+        0
+    ].latest == ""
+
+
+async def test_the_stream_tells_every_step_and_ends(house: House, other: Visitor) -> None:
+    answer = await send(other, GOOD)
+    address = answer.headers["location"]
+    async with other.http.stream("GET", f"{address}/live") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        text = "".join([part async for part in stream.aiter_text()])
+    assert "ready to publish" in text
+    assert text.endswith("event: end\ndata: end\n\n")
+
+
+async def test_an_upload_is_seen_by_its_account_only_and_removed(
+    house: House, other: Visitor, owner: Visitor
+) -> None:
+    address = await brought(house, other)
+    await owner.get(address, status=404)
+    await owner.get(f"{address}/live", status=404)
+    viewer = User(new_ulid(), house.other.account_id, "looks", Role.VIEWER, False, "", 1)
+    await house.storage.write(lambda tx: tx.accounts.add_user(viewer))
+    async with visitor(house, viewer.id) as someone:
+        page = await someone.get(address)
+        assert page.all("//main//button[normalize-space()='Test run']") == []
+        await someone.post(f"{address}/remove", status=403)
+    await other.post(f"{address}/remove")
+    await other.get(address, status=404)
+
+
+async def test_a_name_full_of_markup_is_only_text(house: House, other: Visitor) -> None:
+    answer = await send(other, BAD, "<img src=x onerror=alert(1)>.zip")
+    await ended(house, answer.headers["location"])
+    for address in ("/dev/upload", answer.headers["location"]):
+        page = await other.get(address)
+        assert page.all("//main//img") == []
+        assert "<img src=x" in page.text
