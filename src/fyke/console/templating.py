@@ -77,7 +77,20 @@ def render_block(
     """One block of the template, for a request that replaces a part of a page."""
     loaded = environment.get_template(template)
     context = loaded.new_context(dict(values))
+    own = context.blocks
     # what the template imports and sets at its top is part of what its blocks see
+    context.blocks = _Unrendered()
     for _ in loaded.root_render_func(context):
-        break
+        pass
+    context.blocks = own
     return "".join(loaded.blocks[block](context))
+
+
+class _Unrendered(dict[str, list[Any]]):
+    """Stands in for the blocks of a template while only what is outside of them is run."""
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return [lambda context: iter(())]
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        return []

@@ -1,0 +1,77 @@
+"""What no template may hold: words outside the catalogues, and what the content policy forbids."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from jinja2 import Environment
+
+import fyke.console
+
+FOLDER = Path(fyke.console.__file__).parent / "templates"
+TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.html"))
+
+# Names, units and words of a protocol, which are the same in every language.
+NAMES = frozenset(
+    """
+    API CHANGELOG CPU CSV Ctrl DELETE Enter Fyke GB GET Git Go HTTP HTTPS JSON Java KeyError MB
+    Markdown Node OpenAPI PATCH PHP POST PUT Postman Python README SDK SSH Swagger TXT UI URL USD
+    XLSX ZIP cron curl http https id input js json kB llms md ms name narrow null output owner
+    schema txt xlsx
+    """.split()  # noqa: SIM905 - a list of one word a line would hide the rest
+)
+_AS_IT_IS = re.compile(r"<(code|kbd|svg|pre)[ >].*?</\1>", re.S)
+_SPOKEN = re.compile(r'\b(?:aria-label|title|placeholder|alt)="([^"{]*)"')
+
+
+def bare(template: str) -> str:
+    """The template's own text: what stands outside of Jinja's marks, which become a space."""
+    source = (FOLDER / template).read_text(encoding="utf-8")
+    for other in (
+        r"{#.*?#}",
+        r"{% trans.*?{% endtrans %}",
+        r"{% block \w+_(class|more) %}.*?{% endblock %}",
+    ):
+        source = re.sub(other, " ", source, flags=re.S)
+    environment = Environment(extensions=["jinja2.ext.i18n", "jinja2.ext.do"])
+    return "".join(
+        text if kind == "data" else " \x00 " if kind.endswith("_begin") else ""
+        for _, kind, text in environment.lex(source)
+        if kind not in ("comment", "comment_begin", "comment_end")
+    )
+
+
+def words(text: str) -> list[str]:
+    return [each for each in re.findall(r"[A-Za-z][A-Za-z]+", text) if each not in NAMES]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_word_comes_from_the_catalogues(template: str) -> None:
+    if template == "base.html":
+        return
+    text = bare(template)
+    spoken = [word for said in _SPOKEN.findall(text) for word in words(said)]
+    shown = _AS_IT_IS.sub(" ", text)
+    shown = re.sub(r"<!--.*?-->|<[^>]*>", " ", shown, flags=re.S)
+    shown = re.sub(r"&\w+;|[\w-]+=\"[^\"]*\"", " ", shown)  # a macro may write an attribute
+    assert spoken + words(shown) == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_nothing_needs_a_looser_content_policy(template: str) -> None:
+    source = (FOLDER / template).read_text(encoding="utf-8")
+    for banned in (
+        "hx-on",
+        "js:",
+        "javascript:",
+        "<style",
+        " style=",
+        "onclick",
+        "onload=",
+        "|safe",
+        "| safe",
+    ):
+        assert banned not in source, banned
+    assert not re.search(r"<script(?![^>]*\bsrc=)", source)
