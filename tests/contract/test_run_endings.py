@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -276,3 +276,27 @@ async def test_a_charge_cap_stops_the_run(stage: Stage) -> None:
     await stage.end(lease, Outcome.CHARGE_CAP, traffic_bytes=2_100_000_000)
     now = await stage.check_ended_once(run)
     assert (now.state, now.usage_micros) == (RunState.FAILED, 2_100_000)
+
+
+async def test_only_who_holds_the_lease_leaves_points_of_the_curve(stage: Stage) -> None:
+    run, (lease,) = await stage.start()
+
+    async def points() -> list[int]:
+        return await stage.storage.read(
+            lambda tx: [sample.cpu_ms for sample in tx.samples.of_run(run.id)]
+        )
+
+    stale = replace(lease.attempt, token=lease.attempt.token + 1)
+    assert (await stage.attempts.report([Report(stale, Usage(cpu_ms=99))], 15_000)).lost
+    assert await points() == []
+    await stage.attempts.report([Report(lease.attempt, Usage(cpu_ms=5))], 15_000)
+    await stage.attempts.report([Report(lease.attempt, Usage(cpu_ms=6))], 15_000)
+    assert await points() == [5]  # the next one is not due yet
+    await stage.end(lease, cpu_ms=7)
+    assert await points() == [5, 7]  # the end is a point whenever it comes
+
+
+async def test_a_run_without_reports_has_no_curve(stage: Stage) -> None:
+    run, (lease,) = await stage.start()
+    await stage.end(lease, cpu_ms=7)
+    assert await stage.storage.read(lambda tx: tx.samples.of_run(run.id)) == []

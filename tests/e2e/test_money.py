@@ -114,6 +114,14 @@ def test_a_run_holds_its_most_and_pays_what_it_used(priced: Booted, waits: str) 
     assert 2 * PER_SECOND <= usage < 6 * PER_SECOND
     assert guest.account["held"] == "0.00"
     assert abs(guest.balance - (50 - usage)) <= Decimal("0.0001")
+    use = httpx2.get(f"{priced.url}/api/fyke/runs/{run}/usage", headers={"api-key": guest.key})
+    used = use.json()["data"]
+    assert sum(Decimal(line["cost"]) for line in used["lines"]) == Decimal(used["usage"])
+    assert abs(Decimal(used["usage"]) - usage) <= Decimal("0.0001")
+    first, *_, last = used["samples"]  # from the start to the end, by way of a report
+    assert (first["cpu_ms"], first["rows"], last["rows"]) == (0, 0, 1)
+    assert last["cpu_ms"] == used["cpu_ms"] > 0
+    assert max(sample["memory"] for sample in used["samples"]) > 2**20
 
 
 def test_two_runs_cannot_spend_the_same_money(priced: Booted, forever: str) -> None:
