@@ -334,6 +334,29 @@ async def _member(house: House, role: Role) -> tuple[str, str]:
     return user.name, user.id
 
 
+async def test_another_version_shows_the_same_input(house: House, owner: Visitor) -> None:
+    number = {"name": "n", "title": "Number", "type": "integer", "editor": "number"}
+    both = [number, {"name": "old", "title": "Old", "type": "string", "editor": "input"}]
+    worker = await house.publish("moving", schema={"properties": both})
+    newer = {**number, "type": "string", "editor": "input"}
+    await house.publish("moving", schema={"properties": [newer]}, main="print(2)\n")
+    page = await owner.get("/w/owner/moving?version=v1.0.1")
+    typed = {"f:n": "5", "f:old": "kept"}
+    moved = await press(owner, page, "redraw", version="v1.0.2", **typed)
+    assert json.loads(moved.value("f")) == {"old": "kept"}
+    assert json.loads(moved.value("f:n:json")) == 5  # a number, where a text is wanted now
+    refused = await press(owner, page, "start", 422, version="v1.0.2", **typed)
+    assert "must be a string" in refused.text
+    # the version is gone while the form is open
+    await house.withdraw(worker, "v1.0.1")
+    gone = await press(owner, page, "start", 422, **typed)
+    assert json.loads(gone.value("f")) == {"old": "kept"}
+    again = await press(owner, gone, "start", 303, **{"f:n:json": '"5"'})
+    (run,) = await runs(house)
+    assert again.location == f"/runs/{run.id}"
+    assert (run.version, json.loads(run.input_json)) == ("v1.0.2", {"n": "5", "old": "kept"})
+
+
 # --- the API tab -----------------------------------------------------------------------------
 
 

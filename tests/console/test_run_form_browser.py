@@ -23,7 +23,8 @@ FORM = "/w/owner/places"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("form"), templates, rate_limit=0) as server:
-        server.do(server.house.publish("places", schema=all_editors.SCHEMA))
+        for main in ("print(1)\n", "print(2)\n"):
+            server.do(server.house.publish("places", schema=all_editors.SCHEMA, main=main))
         yield server
 
 
@@ -116,6 +117,10 @@ def test_the_views_keep_everything(browser: Browser, server: Served, token: str)
         page.keyboard.insert_text(json.dumps(changed))
         page.get_by_role("button", name="Form", exact=True).click()
         expect(page.get_by_label("City")).to_have_value(" Graz <b> ")
+        expect(page.get_by_label("Speed")).to_have_value("2")
+        page.locator("summary", has_text="Run options").click()
+        page.get_by_label("Version", exact=True).select_option("v1.0.1")
+        expect(page.locator("input[name='drawn']")).to_have_value("v1.0.1")
         expect(page.get_by_label("Speed")).to_have_value("2")
         page.get_by_role("button", name="JSON", exact=True).click()
         expect(page.locator("#json")).to_have_value(json.dumps(changed, indent=2))

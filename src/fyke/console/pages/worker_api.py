@@ -10,6 +10,7 @@ from fyke.console.page import Page
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.pages.worker_input import FORM_BYTES
 from fyke.console.runform import wish as wishes
+from fyke.console.runform.reading import read_input
 from fyke.console.runform.wish import Wish
 from fyke.console.view import View
 from fyke.domain.accounts.model import Role
@@ -61,7 +62,10 @@ class WorkerApiPages:
         frame = await self.frames.of(view, "/api")
         wanted = wish.subject if wish.act == "language" else view.form.get("language")
         language = await self._language(view, wanted)
-        raw = _whole(wish) if view.form.get("whole") else wish.raw
+        raw: Raw = _whole(wish)
+        if not view.form.get("whole"):
+            found = await read_input(self.forms, view.caller, frame.worker.id, wish)
+            raw = wish.raw if not found.moved else Given(found.checked.value.input)
         return await self._page(view, frame, raw, language, wish.version, wish.callback_url)
 
     async def _language(self, view: View, wanted: str) -> str:

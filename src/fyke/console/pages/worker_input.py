@@ -16,7 +16,8 @@ from fyke.console.page import Page
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.runform import wish as wishes
 from fyke.console.runform.asking import Asked, Reply, page_again
-from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW
+from fyke.console.runform.reading import read_input
+from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW, REDRAW
 from fyke.console.runform.work import Work, work_of
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext
@@ -89,17 +90,14 @@ class WorkerInputPages:
         frame = await self.frames.of(view, "")
         if wish.act == "forget":
             return await self._forget_default(view, frame)
-        try:
-            form = await self.forms.open(view.caller, frame.worker.id, wish.version)
-        except _GONE:  # meanwhile; the input is kept for the newest one
-            form = await self.forms.open(view.caller, frame.worker.id)
-        checked = await self.forms.check(view.caller, form, wish.raw)
-        reply = await self._do(view, Asked(frame, form, wish, checked))
+        found = await read_input(self.forms, view.caller, frame.worker.id, wish)
+        reply = await self._do(view, Asked(frame, found.form, wish, found.checked, found.moved))
         if isinstance(reply, Response):
             return reply
         work = await asyncio.to_thread(page_again, reply)
         status = 422 if work.focus else 200
-        return await self._page(view, frame, form, work, reply.asked.checked, status=status)
+        checked = reply.asked.checked
+        return await self._page(view, frame, found.form, work, checked, status=status)
 
     async def _do(self, view: View, asked: Asked) -> Response | Reply:
         act = asked.wish.act
@@ -109,7 +107,7 @@ class WorkerInputPages:
             return Reply(asked, notice=text)
         if act == "import":
             return await self._import(view, asked)
-        if act in (FORM_VIEW, JSON_VIEW, "rows"):
+        if act in (FORM_VIEW, JSON_VIEW, REDRAW, "rows"):
             return _switched(asked)
         if asked.checked.value.errors:
             return Reply(asked, refused=True)
@@ -198,6 +196,7 @@ class WorkerInputPages:
             form=form.form,
             work=work,
             versions=form.numbers,
+            drawn=form.version.number,
             outlook=checked.outlook,
             faults=len(checked.value.errors),
             pristine=work.pristine,
@@ -209,8 +208,7 @@ class WorkerInputPages:
         """What starting would mean, while somebody types."""
         wish = wishes.read(view.form)
         ref = f"{view.param('owner')}/{view.param('name')}"
-        form = await self.forms.open(view.caller, ref, wish.version)
-        checked = await self.forms.check(view.caller, form, wish.raw)
+        checked = (await read_input(self.forms, view.caller, ref, wish)).checked
         faults = len(checked.value.errors)
         return view.part(
             "workers/outlook.html",

@@ -20,6 +20,7 @@ class Asked:
     form: FormView
     wish: Wish
     checked: Checked
+    moved: bool = False  # the controls that were sent are those of another version
 
     @property
     def unreadable(self) -> bool:
@@ -47,7 +48,7 @@ def page_again(reply: Reply) -> Work:
     """The form with everything that was typed, and the answer."""
     asked, wish = reply.asked, reply.asked.wish
     value = asked.checked.value
-    afresh = reply.afresh and not asked.unreadable
+    afresh = (reply.afresh or asked.moved) and not asked.unreadable
     typed = not afresh
     errors = reply.more if reply.notice else (*reply.more, *value.errors)
     work = work_of(

@@ -13,6 +13,7 @@ from fyke.domain.workers.form.pairs import control, sort
 from fyke.domain.workers.form.rows import cell_name
 
 JSON_VIEW, FORM_VIEW = "json", "form"
+REDRAW = "redraw"  # nothing but the page once more
 MORE_ROWS = 5
 
 
@@ -28,6 +29,7 @@ class Wish:
     was_view: str
     pairs: tuple[tuple[str, str], ...]
     version: str
+    drawn: str  # the version that the controls are of
     callback_url: str
     title: str
 
@@ -65,13 +67,14 @@ class Wish:
 
 def read(sent: Sent) -> Wish:
     """What the form of a page asks for."""
-    act, _, subject = sent.get("do", "start").partition(":")
+    act, _, subject = sent.get("do", REDRAW).partition(":")
     return Wish(
         act=act,
         subject=subject,
         was_view=JSON_VIEW if sent.get("view") == JSON_VIEW else FORM_VIEW,
         pairs=tuple(_own(sent.pairs)),
         version=sent.get("version").strip(),
+        drawn=sent.get("drawn").strip(),
         callback_url=sent.get("callback_url").strip(),
         title=sent.get("task_title").strip(),
     )

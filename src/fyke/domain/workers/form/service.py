@@ -125,6 +125,23 @@ class RunForms:
         )
         return Checked(value, outlook)
 
+    async def past_form(self, caller: Caller, ref: str, number: str) -> Form | None:
+        """The form of any version that the caller could once see, also a withdrawn one, to read
+        what was filled in while it was there.
+        """
+
+        def work(tx: Transaction) -> Form | None:
+            worker = find_worker(tx, caller, ref)
+            version = tx.workers.version(worker.id, number)
+            seen = version is not None and (owns(worker, caller) or version.approved)
+            return describe(version.input_schema) if version is not None and seen else None
+
+        return await self._read(work)
+
+    async def read(self, form: Form, raw: Raw) -> Normalised:
+        """The input that ``raw`` means in a form, with what is wrong with it."""
+        return await asyncio.to_thread(normalise, form, raw)
+
     def _plan(self, view: FormView, raw: Raw) -> tuple[Normalised, Plan]:
         defaults = view.version.defaults
         value = normalise(view.form, raw, defaults)

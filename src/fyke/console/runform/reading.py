@@ -1,0 +1,38 @@
+"""Reading the input that a page has sent, also when another version was chosen meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fyke.console.runform.wish import FORM_VIEW, Wish
+from fyke.domain.accounts.model import Caller
+from fyke.domain.workers.form.normalise import Given
+from fyke.domain.workers.form.service import Checked, FormView, RunForms
+from fyke.errors import UnknownVersion, VersionUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The form of the chosen version, and the input. ``moved``: the controls that were sent are
+    those of another version, so the form is to be drawn from the input.
+    """
+
+    form: FormView
+    checked: Checked
+    moved: bool
+
+
+async def read_input(forms: RunForms, caller: Caller, ref: str, wish: Wish) -> Found:
+    """What was sent, as the chosen version understands it. Of a version that is gone meanwhile the
+    input is kept for the newest one. Raise ``VersionUnavailable`` when there is none.
+    """
+    try:
+        form = await forms.open(caller, ref, wish.version)
+    except (VersionUnavailable, UnknownVersion):
+        form = await forms.open(caller, ref)
+    if wish.was_view == FORM_VIEW and wish.drawn and wish.drawn != form.version.number:
+        drawn = await forms.past_form(caller, ref, wish.drawn)
+        if drawn is not None:
+            value = await forms.read(drawn, wish.raw)
+            return Found(form, await forms.check(caller, form, Given(value.input)), True)
+    return Found(form, await forms.check(caller, form, wish.raw), False)
