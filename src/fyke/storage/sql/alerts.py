@@ -157,7 +157,8 @@ class SqlAlerts:
             conditions.append(alerts.c.rule_id == wanted.rule_id)
         count = self._db.execute(select(func.count()).select_from(alerts).where(*conditions))
         order = alerts.c.at.desc(), alerts.c.id.desc()
-        page = select(alerts).where(*conditions).order_by(*order).limit(limit).offset(offset)
+        ids = select(alerts.c.id).where(*conditions).order_by(*order).limit(limit).offset(offset)
+        page = select(alerts).where(alerts.c.id.in_(ids)).order_by(*order)
         return count.scalar_one(), many(self._db.execute(page), Alert)
 
     def unread(self, account_id: str, most: int) -> int:

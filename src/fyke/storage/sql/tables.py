@@ -443,8 +443,10 @@ Index(
 Index(
     "ix_deliveries_of_endpoint",
     deliveries.c.endpoint_id,
+    deliveries.c.account_id,
     deliveries.c.created_at,
     deliveries.c.id,
+    deliveries.c.state,  # counted from the index alone
     sqlite_where=text("endpoint_id <> ''"),
     postgresql_where=text("endpoint_id <> ''"),
 )

@@ -114,7 +114,7 @@ alerts = Table(
     _number("at"),
     _number("read_at"),
     UniqueConstraint("rule_id", "run_id"),
-    Index(None, "account_id", "at", "id"),
+    Index(None, "account_id", "at", "id", "rule_id"),  # also counts those of a rule
     Index(None, "at"),
 )
 Index(

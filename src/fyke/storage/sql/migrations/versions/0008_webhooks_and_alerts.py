@@ -73,7 +73,7 @@ def extend_deliveries() -> None:
     op.create_index(
         "ix_deliveries_of_endpoint",
         "deliveries",
-        ["endpoint_id", "created_at", "id"],
+        ["endpoint_id", "account_id", "created_at", "id", "state"],
         **only(of_endpoint),
     )
     op.create_index(
@@ -147,6 +147,8 @@ def create_alerts() -> None:
         ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_alerts_account_id"),
         UniqueConstraint("rule_id", "run_id", name="uq_alerts_rule_id_run_id"),
     )
-    op.create_index("ix_alerts_account_id_at_id", "alerts", ["account_id", "at", "id"])
+    op.create_index(
+        "ix_alerts_account_id_at_id_rule_id", "alerts", ["account_id", "at", "id", "rule_id"]
+    )
     op.create_index("ix_alerts_at", "alerts", ["at"])
     op.create_index("ix_alerts_unread", "alerts", ["account_id", "at", "id"], **only("read_at = 0"))
