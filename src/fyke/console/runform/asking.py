@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fyke.console.pages.worker_frame import WorkerFrame
-from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW, Wish
+from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW, REDRAW, Wish
 from fyke.console.runform.work import Work, work_of
 from fyke.domain.workers.form.model import FieldError
 from fyke.domain.workers.form.pairs import sort
 from fyke.domain.workers.form.service import Checked, FormView
+
+# where the focus goes on with, because what was pressed has been replaced
+_LAND = {FORM_VIEW: "view", JSON_VIEW: "view", REDRAW: "version"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +71,7 @@ def page_again(reply: Reply) -> Work:
     stuck = reply.afresh and asked.unreadable and wish.was_view == JSON_VIEW
     refused = bool(reply.refused or reply.problem or reply.task_fault or reply.more)
     work.focus = refused or stuck
+    if not work.focus:
+        work.land = "notice" if reply.notice else _LAND.get(wish.act, "")
+    work.options_open = work.options_open or work.land == "version"
     return work

@@ -47,6 +47,7 @@ class Work:
     notice: str = ""
     problem: str = ""
     focus: bool = False
+    land: str = ""  # what takes the focus else: view, version or notice
     pristine: bool = False  # nobody has touched it yet
     options_open: bool = False
     options_line: str = ""
