@@ -284,3 +284,15 @@ async def test_nonsense_in_an_address_counts_as_nothing(
 ) -> None:
     run = await finished(house, [{"n": 1}], log=["x"])
     await owner.get(f"/runs/{run}{place}")
+
+
+async def test_a_format_that_cannot_hold_the_run_says_so_before_it_is_chosen(
+    house: House, owner: Visitor
+) -> None:
+    run = await finished(house, [{f"c{n}": n for n in range(300)}])
+    page = await owner.get(f"/runs/{run}/export")
+    old = page.one("//input[@name='format' and @value='xls']")
+    assert old.get("disabled") is not None
+    assert "xls holds at most 256 columns" in page.text
+    assert page.all("//textarea[@name='keys']")
+    assert page.one("//input[@name='format' and @value='xlsx']").get("disabled") is None

@@ -12,6 +12,7 @@ from fyke.console.page import Page
 from fyke.console.pages import run_rows
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.view import View
+from fyke.domain.results.export.columns import check_number
 from fyke.domain.results.export.formats import FORMATS, file_name
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.query.model import query_of
@@ -45,9 +46,14 @@ class RunExportPages:
         headers = await self.results.headers_of(source)
         limits: dict[str, list[str]] = {}
         refused: dict[str, str] = {}
-        for name in FORMATS:
+        # of a named field, so that no format goes over all rows for its columns; what only rows
+        # know is found when the file is made
+        keys = [headers[0].key] if headers else []
+        for name, kind in FORMATS.items():
             try:
-                _format, limits[name] = await self.exports.check(view.caller, run_id, name)
+                if headers:
+                    check_number(kind, len(headers))
+                _format, limits[name] = await self.exports.check(view.caller, run_id, name, keys)
             except InvalidRequest as error:
                 refused[name] = error.message
         return view.page_or_part(

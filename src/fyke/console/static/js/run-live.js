@@ -48,4 +48,10 @@ class RunLive extends HTMLElement {
   }
 }
 
+// what a menu opened stands alone: the menu has done its work
+document.addEventListener("click", (event) => {
+  const menu = event.target.closest(".menu-list [popovertarget]")?.closest("details");
+  if (menu) menu.open = false;
+});
+
 customElements.define("run-live", RunLive);
