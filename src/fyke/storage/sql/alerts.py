@@ -23,11 +23,13 @@ from sqlalchemy import (
 )
 
 from fyke.domain.alerts.model import Alert, AlertFilter, Check, Past, Rule
+from fyke.domain.billing.model import Part
 from fyke.domain.runs.model import TERMINAL_STATES, Run, RunState
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.records import columns, many, one, record, took_place
 from fyke.storage.sql.run_rows import run_of
 from fyke.storage.sql.tables import runs
+from fyke.storage.sql.usage import IN_ALL
 from fyke.storage.sql.usage_tables import usage_days
 from fyke.storage.sql.webhook_tables import alert_budgets, alert_checks, alert_rules, alerts
 
@@ -122,16 +124,19 @@ class SqlAlerts:
         return [run_of(row) for row in rows]
 
     def used(self, rule: Rule, first: int, last: int) -> tuple[int, int]:
-        conditions = [
-            usage_days.c.account_id == rule.account_id,
-            usage_days.c.day.between(first, last),
-        ]
-        if rule.worker_id:
-            conditions.append(usage_days.c.worker_id == rule.worker_id)
         if rule.task_id:
-            conditions.append(usage_days.c.task_id == rule.task_id)
+            part, ref = Part.TASK.value, rule.task_id
+        elif rule.worker_id:
+            part, ref = Part.WORKER.value, rule.worker_id
+        else:
+            part, ref = IN_ALL, ""
         usd, traffic = func.sum(usage_days.c.usage_micros), func.sum(usage_days.c.traffic_bytes)
-        query = select(func.coalesce(usd, 0), func.coalesce(traffic, 0)).where(*conditions)
+        query = select(func.coalesce(usd, 0), func.coalesce(traffic, 0)).where(
+            usage_days.c.account_id == rule.account_id,
+            usage_days.c.part == part,
+            usage_days.c.day.between(first, last),
+            usage_days.c.ref == ref,
+        )
         row = self._db.execute(query).one()
         return int(row[0]), int(row[1])
 
