@@ -86,8 +86,14 @@ def test_the_list_follows_the_filters_and_the_box_keeps_the_focus(
 
 
 def test_rows_keep_up_and_what_is_chosen_stays_chosen(
-    browser: Browser, server: Served, token: str, worker: Any
+    browser: Browser,
+    server: Served,
+    token: str,
+    worker: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Also over the ends of streams, after which the browser comes back."""
+    monkeypatch.setattr("fyke.console.pages.run_lists.STREAM_NEWS", 2)
     clear(server)
     run = start(server, worker)
     with tab(browser, server.base_url, token) as (page, watch):

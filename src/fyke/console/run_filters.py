@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
@@ -60,12 +60,6 @@ class ListAddress:
         if not pairs:
             return "/runs?all=1" if self.everything else "/runs"
         return f"/runs?{urlencode(pairs)}"
-
-    def without(self, name: str) -> str:
-        """The address with one filter less."""
-        member = next((m for m, shown in _NAMES.items() if shown == name), name)
-        less = replace(self, words=replace(self.words, **{member: ""}))
-        return less.path() if less.pairs() else "/runs?all=1"
 
 
 def read(query: QueryParams | Mapping[str, str], chosen: Iterable[str]) -> ListAddress:

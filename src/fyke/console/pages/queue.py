@@ -21,7 +21,7 @@ from fyke.domain.queue.service import MOST_AT_ONCE, Result, RunQueue
 from fyke.domain.runs.search import place_of
 
 AREA = "/queue"
-STREAM_NEWS = 300  # after so many the browser comes back, and is asked for its session again
+STREAM_NEWS = 60  # after so many the browser comes back, and is asked for its session again
 
 
 @dataclass(frozen=True, slots=True)

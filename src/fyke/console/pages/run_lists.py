@@ -29,7 +29,7 @@ from fyke.errors import InvalidFields, InvalidRequest
 AREA = "/runs"
 VIEW = "runs"  # what the saved filters of this page are called among the preferences
 SIZE = 50
-STREAM_NEWS = 300  # after so many the browser comes back, and is asked for its session again
+STREAM_NEWS = 60  # after so many the browser comes back, and is asked for its session again
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,12 +74,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An item with its worker, why it waits now, and its input in one line."""
+    """An item with its worker, and why it waits now."""
 
     item: QueueItem
     worker: Worker | None
     reason: str
-    summary: str = ""
+
+    @property
+    def summary(self) -> str:
+        """Its input in one line."""
+        return summary_of_start(self.item.input_json)
 
 
 class RunQueue:
@@ -162,13 +166,7 @@ class RunQueue:
             )
             full = beyond_plan(tx, caller.account_id) if any(i.waiting for i in items) else ""
             return count, [
-                Listed(
-                    item,
-                    tx.workers.get(item.worker_id),
-                    _reason(item, full),
-                    summary_of_start(item.input_json),
-                )
-                for item in items
+                Listed(item, tx.workers.get(item.worker_id), _reason(item, full)) for item in items
             ]
 
         return await self._storage.read(work)

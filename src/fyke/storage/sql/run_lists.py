@@ -27,6 +27,7 @@ from fyke.storage.sql.records import record
 from fyke.storage.sql.tables import run_counts, runs
 
 LOOKED_AT = 100_000  # runs, in an index
+ID_CHARS = 26
 ERRORS_LOOKED_AT = 10_000  # runs, of which the message is read
 
 _NEWEST = "ix_runs_account_id_created_at_id_and_facts"
@@ -34,6 +35,7 @@ _BY_STATE = "ix_runs_account_id_state_created_at_id"
 _BY_WORKER = "ix_runs_account_id_worker_id_created_at_id"
 _BY_TASK = "ix_runs_of_task"
 _BY_ERROR = "ix_runs_with_error"
+_BY_ID = ""  # the primary key
 _TIMES = frozenset({"created_from", "created_until"})
 _COUNTED = frozenset({"states", "worker_id"})
 _INPUT = case(
@@ -124,11 +126,11 @@ class SqlRunLists:
 
     def states_since(self, account_id: str, created_from: int) -> dict[RunState, int]:
         query = (
-            select(runs.c.state, func.count())
-            .where(runs.c.account_id == account_id, runs.c.created_at >= created_from)
-            .group_by(runs.c.state)
+            f"SELECT state, count(*) FROM runs{self._by(_NEWEST)}"  # noqa: S608 - our own words
+            " WHERE account_id = :account AND created_at >= :since GROUP BY state"
         )
-        return {RunState(state): int(count) for state, count in self._db.execute(query)}
+        found = self._db.execute(text(query), {"account": account_id, "since": created_from})
+        return {RunState(state): int(count) for state, count in found}
 
     def states(self, account_id: str) -> dict[RunState, int]:
         self._counts.flush()
@@ -174,6 +176,9 @@ class _Query:
 
     def ways(self) -> list[_Way]:
         asked = self._search.filters - _TIMES
+        if len(self._search.run_id) == ID_CHARS:
+            self.values["whole_id"] = self._search.run_id
+            return [_Way(_BY_ID, ["id = :whole_id"], self._others())]
         if "error" in asked:
             return [_Way(_BY_ERROR, ["err_msg <> ''"], self._others())]
         if asked == {"states"}:
@@ -194,7 +199,7 @@ class _Query:
             *self._one_of("origin", search.origins, "origin"),
             *(c for name in ("worker_id", "task_id", "version") for c in self._equals(name)),
         ]
-        if search.run_id:
+        if 0 < len(search.run_id) < ID_CHARS:
             found.append("id >= :run_id AND id < :run_id_end")
             self.values |= {"run_id": search.run_id, "run_id_end": search.run_id + "~"}
         if search.error:
@@ -235,7 +240,7 @@ class _Query:
         return f"{merged} ORDER BY created_at {self._order}, id {self._order} LIMIT :most"
 
     def _select(self, index: str, conditions: list[str]) -> str:
-        by = f" INDEXED BY {index}" if self._sqlite else ""
+        by = f" INDEXED BY {index}" if self._sqlite and index else ""
         return (
             f"SELECT created_at, id FROM runs{by} WHERE {' AND '.join(self._range + conditions)}"  # noqa: S608 - our own words
             f" ORDER BY created_at {self._order}, id {self._order}"

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import QueryParams
+
+from fyke.console.run_filters import COLUMNS, USUAL, ListAddress, read
+from fyke.domain.runs.search_words import SearchWords
+
+
+def read_back(path: str) -> ListAddress:
+    query = QueryParams(urlsplit(path).query)
+    return read(query, query.getlist("col"))
+
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zs"]), max_size=30)
+
+
+@given(
+    st.builds(SearchWords, **dict.fromkeys(SearchWords.__dataclass_fields__, WORDS.map(str.strip))),
+    st.sets(st.sampled_from(COLUMNS)),
+)
+def test_an_address_is_read_back_as_it_was_written(words: SearchWords, columns: set[str]) -> None:
+    chosen = tuple(column for column in COLUMNS if column in columns)
+    written = ListAddress(words, chosen)
+    found = read_back(written.path("5-cursor"))
+    assert (found.words, found.columns, found.cursor) == (words, chosen, "5-cursor")
+    assert read_back(f"/runs?{written.query()}").words == words
+
+
+def test_what_is_usual_is_not_in_the_address() -> None:
+    assert ListAddress(SearchWords()).path() == "/runs"
+    assert ListAddress(SearchWords(), everything=True).path() == "/runs?all=1"
+    assert ListAddress(SearchWords(since="2026-11-01")).path() == "/runs?from=2026-11-01"
+    assert ListAddress(SearchWords(state="failed"), ("task",)).search() == "state=failed"
+    assert read_back("/runs?col=nonsense").columns == ()
+    assert read_back("/runs").columns == USUAL
