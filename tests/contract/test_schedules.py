@@ -17,7 +17,7 @@ from fyke.domain.contracts import Transaction, run_topic
 from fyke.domain.runs.model import Origin, Run, RunState
 from fyke.domain.schedules.change import Change, change_schedule
 from fyke.domain.schedules.firing import KEEP_MS, Firing
-from fyke.domain.schedules.model import Fire, FireState, Kind, Overlap, Plan, Schedule
+from fyke.domain.schedules.model import Fire, FireState, Kind, Late, Overlap, Plan, Schedule
 from fyke.domain.schedules.rules import OWN_NAMES
 from fyke.domain.tasks.model import Task
 from fyke.errors import TaskNotFound, Unavailable, VersionUnavailable
@@ -132,11 +132,11 @@ class Place:
         )
         return found[::-1]
 
-    async def end(self, run_id: str) -> None:
+    async def end(self, run_id: str, state: RunState = RunState.SUCCEEDED) -> None:
         def work(tx: Transaction) -> None:
             run = tx.runs.get(run_id)
             assert run is not None
-            ended = replace(run, state=RunState.SUCCEEDED, finished_at=tx.now)
+            ended = replace(run, state=state, finished_at=tx.now)
             assert tx.runs.move(ended, run.state)
 
         await self.storage.write(work)
@@ -422,3 +422,93 @@ async def test_a_clock_that_jumps_fires_nothing_twice(place: Place) -> None:
 @pytest.mark.parametrize("seed", range(4))
 async def test_two_hundred_jumps_of_the_clock_fire_nothing_twice(place: Place, seed: int) -> None:
     await jumps(place, 200, seed)
+
+
+# --- failures in a row, and times that are late ----------------------------------------------
+
+
+async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(place: Place) -> None:
+    place.firing.pause_after = 3
+    await place.schedule(EVERY_MINUTE)
+    for _ in range(3):
+        place.clock.advance(60)
+        await place.firing.work_off()
+        await place.end((await place.runs())[-1].id, RunState.FAILED)
+    assert (await place.now()).failures == 2  # the third is counted when its time comes
+    place.clock.advance(60)
+    await place.firing.work_off()
+    paused = await place.now()
+    assert (paused.enabled, paused.next_at, paused.failures) == (False, 0, 3)
+    assert paused.paused_at == place.clock.now_ms()
+    assert "paused after 3 failures in a row" in paused.last_error
+    assert len(await place.runs()) == 3
+    assert (await place.fires())[-1].state is FireState.SKIPPED
+    place.clock.advance(600)
+    await place.firing.work_off()
+    assert len(await place.runs()) == 3
+    again = await place.schedule(Change(enabled=True))
+    assert (again.enabled, again.failures, again.paused_at, again.last_error) == (True, 0, 0, "")
+
+
+async def test_one_success_begins_the_count_anew(place: Place) -> None:
+    place.firing.pause_after = 2
+    await place.schedule(EVERY_MINUTE)
+    for state in (RunState.FAILED, RunState.SUCCEEDED, RunState.FAILED, RunState.ABORTED) * 2:
+        place.clock.advance(60)
+        await place.firing.work_off()
+        await place.end((await place.runs())[-1].id, state)
+    assert len(await place.runs()) == 8
+    assert (await place.now()).enabled
+
+
+async def test_refused_starts_count_as_failures(place: Place) -> None:
+    place.firing.pause_after = 2
+    await place.schedule(EVERY_MINUTE)
+    place.servers[0].starts.error = VersionUnavailable("no money")
+    for _ in range(3):
+        place.clock.advance(60)
+        await place.firing.work_off()
+    paused = await place.now()
+    assert (paused.enabled, paused.failures) == (False, 2)
+    assert "the last one: no money" in paused.last_error
+    assert [fire.state for fire in await place.fires()] == [FireState.REFUSED] * 2
+
+
+async def test_a_schedule_that_wants_no_late_runs_skips_what_was_missed(place: Place) -> None:
+    await place.schedule(Change(True, Kind.INTERVAL, every_s=600, late=Late.SKIP))
+    place.clock.advance(600 + 300)  # five minutes late
+    await place.firing.work_off()
+    assert await place.runs() == []
+    assert [(fire.state, fire.count) for fire in await place.fires()] == [(FireState.MISSED, 1)]
+    place.clock.advance(300)  # on time again
+    await place.firing.work_off()
+    assert len(await place.runs()) == 1
+
+
+async def test_the_schedules_of_an_account_the_next_first(place: Place) -> None:
+    await place.schedule(EVERY_MINUTE)
+
+    def more(tx: Transaction) -> list[str]:
+        found = [place.task.id]
+        for change in (Change(True, Kind.DAILY, time="09:00"), Change(False, Kind.CRON, cron="")):
+            task = records.task(place.task.account_id, place.task.worker_id)
+            tx.tasks.add(task)
+            change_schedule(tx, task, change, OWN_NAMES)
+            found.append(task.id)
+        return found
+
+    made = await place.storage.write(more)
+
+    def look(tx: Transaction) -> tuple[int, list[Schedule]]:
+        return tx.schedules.of_account(place.task.account_id, offset=0, limit=9)
+
+    count, found = await place.storage.read(look)
+    assert (count, [schedule.task_id for schedule in found]) == (3, made)
+    assert await place.storage.read(
+        lambda tx: tx.schedules.of_account("somebody", offset=0, limit=9)
+    ) == (0, [])
+    assert await place.storage.read(lambda tx: tx.schedules.last_started(place.task.id)) is None
+    place.clock.advance(60)
+    await place.firing.work_off()
+    last = await place.storage.read(lambda tx: tx.schedules.last_started(place.task.id))
+    assert last is not None and last.run_id == (await place.runs())[0].id

@@ -1,0 +1,203 @@
+"""The contract of the state: versions that wait for a review, uploads, tasks that two change."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.contracts import Transaction
+from fyke.domain.review.model import Submission, SubmissionState
+from fyke.domain.uploads.checking import first_steps
+from fyke.domain.uploads.model import Step, StepState, Upload, UploadSource, UploadState
+from fyke.domain.workers.model import Finding, VersionState
+from fyke.errors import Conflict
+from support import records
+
+pytestmark = pytest.mark.anyio
+State = Any
+START = records.START
+
+
+def submission(account: str, worker: str, **changes: Any) -> Submission:
+    base = Submission(
+        records.ordered_id(), account, worker, "1.0.0", SubmissionState.WAITING, "please", START
+    )
+    return replace(base, **changes)
+
+
+def upload(account: str, **changes: Any) -> Upload:
+    base = Upload(
+        id=records.ordered_id(),
+        account_id=account,
+        source=UploadSource.GIT,
+        state=UploadState.QUEUED,
+        label="a\u00e9.zip",
+        git_url="https://example.org/a",
+        git_ref="main",
+        git_folder="",
+        git_commit="",
+        size=0,
+        steps=first_steps(UploadSource.GIT),
+        findings=(),
+        digest="",
+        language="",
+        title="",
+        description="",
+        input_schema="",
+        output_schema="",
+        worker_id="",
+        version="",
+        test_run_id="",
+        working_until=0,
+        created_at=START,
+        updated_at=START,
+    )
+    return replace(base, **changes)
+
+
+async def test_of_one_worker_one_version_waits(state: State) -> None:
+    owner, worker = await state.write(records.seed)
+    first = submission(owner, worker)
+    await state.write(lambda tx: tx.submissions.add(first))
+    assert await state.read(lambda tx: tx.submissions.get(first.id)) == first
+    assert await state.read(lambda tx: tx.submissions.waiting_of(worker)) == first
+    second = submission(owner, worker, version="1.0.1")
+    with pytest.raises(Conflict):
+        await state.write(lambda tx: tx.submissions.add(second))
+    ended = replace(first, state=SubmissionState.RETURNED, decided_at=7, decided_by="ada")
+    assert await state.write(lambda tx: tx.submissions.end(ended))
+    assert not await state.write(lambda tx: tx.submissions.end(ended))
+    assert await state.read(lambda tx: tx.submissions.waiting_of(worker)) is None
+    await state.write(lambda tx: tx.submissions.add(second))
+    assert await state.read(lambda tx: tx.submissions.of_worker(worker, 9)) == [second, ended]
+    assert await state.read(lambda tx: tx.submissions.of_version(worker, "1.0.0")) == ended
+
+
+async def test_of_many_who_decide_at_once_one_does(state: State) -> None:
+    owner, worker = await state.write(records.seed)
+    one = submission(owner, worker)
+    await state.write(lambda tx: tx.submissions.add(one))
+
+    async def decide(number: int) -> bool:
+        kind = SubmissionState.APPROVED if number % 2 else SubmissionState.RETURNED
+        ended = replace(one, state=kind, decided_by=str(number), decided_at=number)
+        done: bool = await state.write(lambda tx: tx.submissions.end(ended))
+        return done
+
+    assert sorted(await asyncio.gather(*map(decide, range(1, 9)))) == [False] * 7 + [True]
+
+
+async def test_what_waits_is_listed_oldest_first_and_the_rest_newest_first(state: State) -> None:
+    def fill(tx: Transaction) -> list[Submission]:
+        made = []
+        for number in range(4):
+            owner, worker = records.seed(tx)
+            state = SubmissionState.WAITING if number < 2 else SubmissionState.APPROVED
+            made.append(submission(owner, worker, state=state, created_at=START + number))
+            tx.submissions.add(made[-1])
+        return made
+
+    a, b, c, d = await state.write(fill)
+    waiting = [SubmissionState.WAITING]
+    page = await state.read(lambda tx: tx.submissions.page(waiting, offset=0, limit=9))
+    assert page == (2, [a, b])
+    rest = [SubmissionState.APPROVED, SubmissionState.RETURNED]
+    page = await state.read(lambda tx: tx.submissions.page(rest, offset=1, limit=9))
+    assert page == (2, [c])
+    await state.write(lambda tx: tx.submissions.note_sample(d.id, "R"))
+    assert (await state.read(lambda tx: tx.submissions.get(d.id))).sample_run_id == "R"
+
+
+async def test_others_get_the_newest_approved_version(state: State) -> None:
+    owner, worker = await state.write(records.seed)
+
+    def publish(tx: Transaction) -> None:
+        tx.workers.add_version(records.version(worker, "1", approved=False))
+        tx.workers.add_version(records.version(worker, "2", approved=False))
+        draft = records.version(worker, "3", approved=False, state=VersionState.DRAFT)
+        tx.workers.add_version(draft)
+
+    def newest(tx: Transaction) -> tuple[str, str]:
+        found = tx.workers.get(worker)
+        assert found is not None
+        return found.latest, found.latest_approved
+
+    def found_by(account: str | None) -> Any:
+        return lambda tx: tx.workers.search("", account_id=account, offset=0, limit=9)[0]
+
+    await state.write(publish)
+    assert await state.read(newest) == ("2", "")
+    assert (await state.read(found_by(None)), await state.read(found_by(owner))) == (0, 1)
+    await state.write(lambda tx: tx.workers.approve(worker, "1"))
+    assert await state.read(newest) == ("2", "1")
+    assert await state.read(found_by(None)) == 1
+    await state.write(lambda tx: tx.workers.approve(worker, "2"))
+    assert await state.read(newest) == ("2", "2")
+    await state.write(lambda tx: tx.workers.set_version_state(worker, "2", VersionState.WITHDRAWN))
+    assert await state.read(newest) == ("1", "1")
+
+
+async def test_an_upload_is_kept_with_its_steps_and_findings(state: State) -> None:
+    owner, _ = await state.write(records.seed)
+    made = upload(owner)
+    await state.write(lambda tx: tx.uploads.add(made))
+    assert await state.read(lambda tx: tx.uploads.get(made.id)) == made
+    finding = Finding("error", "code", "main.py", 3, "it is \u4e2d", "mend it")
+    changed = replace(
+        made,
+        state=UploadState.FAULTY,
+        steps=(Step("code", StepState.FAILED, "x"),),
+        findings=(finding,),
+        size=9,
+    )
+    assert await state.write(lambda tx: tx.uploads.update(changed))
+    assert await state.read(lambda tx: tx.uploads.get(made.id)) == changed
+    newer = upload(owner, created_at=START + 1)
+    await state.write(lambda tx: tx.uploads.add(newer))
+    page = await state.read(lambda tx: tx.uploads.of_account(owner, offset=0, limit=9))
+    assert page == (2, [newer, changed])
+    assert await state.read(lambda tx: tx.uploads.of_account("x", offset=0, limit=9)) == (0, [])
+    assert await state.read(lambda tx: tx.uploads.older_than(START + 1, 9)) == [changed]
+    assert await state.write(lambda tx: tx.uploads.delete(made.id))
+    assert not await state.write(lambda tx: tx.uploads.delete(made.id))
+    assert not await state.write(lambda tx: tx.uploads.update(changed))
+
+
+async def test_one_server_works_on_an_upload_until_its_claim_runs_out(state: State) -> None:
+    owner, _ = await state.write(records.seed)
+    made = upload(owner)
+    await state.write(lambda tx: tx.uploads.add(made))
+
+    async def claim(now: int) -> Upload | None:
+        found: Upload | None = await state.write(lambda tx: tx.uploads.claim(made.id, now, now + 9))
+        return found
+
+    taken = [each for each in await asyncio.gather(*(claim(100) for _ in range(6))) if each]
+    assert taken == [replace(made, state=UploadState.WORKING, working_until=109)]
+    assert await claim(109) is None
+    assert await claim(110) is not None
+    done = replace(made, state=UploadState.READY)
+    await state.write(lambda tx: tx.uploads.update(done))
+    assert await claim(10_000) is None
+
+
+async def test_a_task_is_changed_by_one_after_the_other(state: State) -> None:
+    owner, worker = await state.write(records.seed)
+    task = records.task(owner, worker)
+    await state.write(lambda tx: tx.tasks.add(task))
+
+    def change(tx: Transaction) -> bool:
+        current = tx.tasks.lock(task.id)
+        assert current is not None
+        if current.revision:
+            return False
+        return tx.tasks.update(replace(current, revision=1, title="Changed"))
+
+    done = await asyncio.gather(*(state.write(change) for _ in range(6)))
+    assert sorted(done) == [False] * 5 + [True]
+    kept = await state.read(lambda tx: tx.tasks.get(task.id))
+    assert (kept.title, kept.revision) == ("Changed", 1)
+    assert await state.write(lambda tx: tx.tasks.lock("nobody")) is None
