@@ -21,6 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from fyke.kit.category_names import parse_category
 from fyke.kit.mail_servers import check_sender, parse_server
 
 SYSTEM_HOME = Path("/var/lib/fyke")
@@ -113,6 +114,13 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("categories")
+    @classmethod
+    def _named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            parse_category(entry)
         return value
 
     @field_validator("smtp_url")

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fyke.errors import InvalidRequest
+from fyke.kit.category_names import parse_category
 
 DEFAULT = (
     "1:Websites",
@@ -23,7 +24,6 @@ DEFAULT = (
     "12:Science and data",
     "13:Tools",
 )
-_MAX_NAME = 40
 
 
 class Categories:
@@ -31,7 +31,10 @@ class Categories:
 
     def __init__(self, entries: Iterable[str] = DEFAULT) -> None:
         """``entries`` are ``number:name``. Raise ``InvalidRequest`` for anything else."""
-        self._names = dict(_parsed(entry) for entry in entries)
+        try:
+            self._names = dict(parse_category(entry) for entry in entries)
+        except ValueError as wrong:
+            raise InvalidRequest(str(wrong)) from None
 
     def name(self, number: int) -> str:
         return self._names.get(number, f"Category {number}")
@@ -39,19 +42,3 @@ class Categories:
     @property
     def all(self) -> dict[int, str]:
         return dict(self._names)
-
-
-def _parsed(entry: str) -> tuple[int, str]:
-    number, _, name = entry.partition(":")
-    if not number.strip().isdecimal() or len(number) > 9 or not int(number):
-        raise _refused(entry)
-    if not name.strip() or len(name) > _MAX_NAME:
-        raise _refused(entry)
-    return int(number), name.strip()
-
-
-def _refused(entry: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"categories: {entry[:60]!r} must be a number and a name of at most {_MAX_NAME} "
-        "characters with a colon between them, such as 3:Shops"
-    )

@@ -6,6 +6,7 @@ import pytest
 
 from fyke.domain.catalog.categories import Categories
 from fyke.errors import InvalidRequest
+from fyke.settings import Settings
 
 
 def test_names_are_found_by_number_and_kept_in_order() -> None:
@@ -19,3 +20,9 @@ def test_names_are_found_by_number_and_kept_in_order() -> None:
 def test_an_entry_that_is_none_is_refused(entry: str) -> None:
     with pytest.raises(InvalidRequest, match="categories"):
         Categories([entry])
+    with pytest.raises(ValueError, match="with a colon between them"):
+        Settings(categories=(entry,))
+
+
+def test_a_setting_names_several() -> None:
+    assert Settings(categories="3:Shops, 56:Maps").categories == ("3:Shops", "56:Maps")  # type: ignore[arg-type]  # as it comes from the environment
