@@ -1,0 +1,231 @@
+"""What people come for, from the door to the file: by mouse, by keyboard alone, and on a phone.
+
+Find, start, watch, export, schedule, upload, one after the other on a booted platform, with
+nothing in between but the pages.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from support.axe import sideways
+from support.booted import Booted
+from support.browser import Watch, chromium, tab
+from support.hands import HANDS, Hand
+from support.projects import python_project
+from support.twins import any_booted
+
+PASSWORD = "corn flower blue"
+ROWS = 6
+SAYS = f"""
+import time
+from sdk import CoreSDK
+
+given = CoreSDK.Parameter.get_input_json_dict()
+CoreSDK.Result.set_table_header([
+    {{"label": "Number", "key": "n", "format": "integer"}},
+    {{"label": "Word", "key": "word", "format": "text"}},
+])
+for n in range({ROWS}):
+    CoreSDK.Log.info(f"pushing number {{n}}")
+    CoreSDK.Result.push_data({{"n": n, "word": given["word"]}})
+    time.sleep(0.3)
+"""
+SCHEMA: dict[str, Any] = {
+    "description": "Says a word, a few times",
+    "properties": [
+        {"name": "word", "title": "Word", "type": "string", "editor": "input", "required": True},
+    ],
+}
+COLUMNS = [
+    {"name": "n", "type": "integer", "description": "Number"},
+    {"name": "word", "type": "string", "description": "Word"},
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Closed with this module: while it is open no other loop may run in this thread."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Booted]:
+    with any_booted() as running:
+        running.push(python_project(SAYS, schema=SCHEMA, output=COLUMNS), "town-crier", public=True)
+        running.push(python_project(SAYS, schema=SCHEMA), "whisperer", public=True)
+        yield running
+
+
+@dataclass
+class Visit:
+    """Somebody in front of the console."""
+
+    hand: Hand
+    page: Page
+    watch: Watch
+    phone: bool
+
+    def go(self, area: str) -> None:
+        """By the side bar, which a phone folds away."""
+        if self.phone:
+            self.page.locator(".side-open").tap()
+        main = self.page.get_by_role("navigation", name="Main")
+        link = main.get_by_role("link", name=area)
+        path = link.get_attribute("href")
+        self.press(link)
+        self.page.wait_for_url(f"**{path}")
+
+    def press(self, thing: Locator) -> None:
+        self.hand.press(thing)
+
+    def button(self, name: str, *, within: Locator | None = None) -> Locator:
+        return (within or self.page).get_by_role("button", name=name, exact=True)
+
+    def well(self) -> None:
+        """Nothing went wrong on the way, and nothing sticks out."""
+        assert self.watch.errors == self.watch.foreign == self.watch.dialogs == []
+        assert sideways(self.page) == ""
+
+
+def sign_in(home: Booted, page: Page, hand: Hand) -> None:
+    """The first visit sets the password by the link of ``fyke up``, the others sign in."""
+    told = re.search(r"http://\S+/setup\?token=\S+", home.log.read_text())
+    assert told, home.tail()
+    page.goto(told[0])
+    password = page.locator("input[name=password]")
+    if page.get_by_role("heading", name="Set up Fyke").count() == 0:
+        page.goto("/login")
+        hand.write(page.get_by_role("textbox", name="Name", exact=True), "owner")
+    hand.write(password, PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/(welcome)?$"))
+
+
+@pytest.fixture(scope="module", params=HANDS)
+def visit(request: pytest.FixtureRequest, browser: Browser, home: Booted) -> Iterator[Visit]:
+    kind, size, phone = HANDS[request.param]
+    touch = {"has_touch": True, "is_mobile": True} if phone else {}
+    with tab(browser, home.url, size=size, reduced_motion="reduce", **touch) as (page, watch):
+        hand = kind(page)
+        sign_in(home, page, hand)
+        yield Visit(hand, page, watch, phone)
+
+
+def test_find_a_worker(visit: Visit) -> None:
+    visit.go("Store")
+    page = visit.page
+    expect(page.get_by_role("heading", level=1)).to_have_text("Store")
+    visit.hand.write(page.get_by_label("Search for a Worker"), "crier")
+    expect(page.get_by_role("link", name="whisperer")).to_have_count(0)
+    visit.press(page.locator("#found").get_by_role("link", name="town-crier", exact=True))
+    expect(page).to_have_url(re.compile(r"/w/owner/town-crier$"))
+    visit.well()
+
+
+def start(visit: Visit, word: str) -> None:
+    page = visit.page
+    page.goto("/w/owner/town-crier")
+    visit.hand.write(page.get_by_role("textbox", name="Word", exact=True), word)
+    visit.press(visit.button("Start"))
+    page.wait_for_url(re.compile(r"/runs/[0-9A-Z]{26}$"))
+
+
+def test_start_it(visit: Visit) -> None:
+    page = visit.page
+    page.goto("/w/owner/town-crier")
+    visit.press(visit.button("Start"))  # with nothing filled in: told at the field, in the page
+    fault = page.locator("#faults")
+    expect(fault).to_be_focused()
+    visit.press(fault.get_by_role("link").first)
+    word = page.get_by_role("textbox", name="Word", exact=True)
+    expect(word).to_be_focused()
+    visit.hand.write(word, "hear ye")
+    visit.press(visit.button("Start"))
+    page.wait_for_url(re.compile(r"/runs/[0-9A-Z]{26}$"))
+    expect(page.locator("#run-figures")).to_contain_text("Succeeded", timeout=60_000)
+    visit.well()
+
+
+def test_watch_it(visit: Visit) -> None:
+    """The page says by itself what happens: rows, lines of the log, the end."""
+    start(visit, "news")
+    page = visit.page
+    visit.press(page.get_by_role("link", name=re.compile("^Log")).first)
+    expect(page.get_by_role("log")).to_contain_text("pushing number 0", timeout=60_000)
+    expect(page.get_by_role("log")).to_contain_text(f"pushing number {ROWS - 1}", timeout=60_000)
+    expect(page.locator("#run-figures")).to_contain_text("Succeeded", timeout=60_000)
+    visit.press(page.get_by_role("link", name=re.compile("^Output")).first)
+    expect(page.locator("#rows")).to_contain_text("news")
+    visit.well()
+
+
+def test_export_it(visit: Visit, tmp_path: Path) -> None:
+    start(visit, "filed")
+    page = visit.page
+    expect(page.locator("#run-figures")).to_contain_text("Succeeded", timeout=60_000)
+    page.reload()
+    visit.press(page.get_by_role("link", name="Export").or_(visit.button("Export")).first)
+    form = page.locator(".export-form")
+    visit.press(form.get_by_role("radio", name="JSON lines"))
+    visit.press(form.get_by_role("radio", name="CSV"))
+    with page.expect_download() as download:
+        visit.press(visit.button("Download", within=form))
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.suffix == ".csv"
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        rows = list(csv.reader(opened))
+    assert rows[0] == ["n", "word"]
+    assert rows[1:] == [[str(n), "filed"] for n in range(ROWS)]
+    visit.well()
+
+
+def test_schedule_it(visit: Visit) -> None:
+    page = visit.page
+    page.goto("/w/owner/town-crier")
+    visit.hand.write(page.get_by_role("textbox", name="Word", exact=True), "good morning")
+    visit.press(page.locator("summary", has_text="Save as a task"))
+    title = f"Every morning by {visit.hand.name}"
+    visit.hand.write(page.get_by_label("Name of the task"), title)
+    visit.press(visit.button("Save the task"))
+    expect(page.get_by_text(title).first).to_be_visible()
+    visit.go("Tasks")
+    visit.press(page.get_by_role("link", name=title, exact=True))
+    page.wait_for_url(re.compile(r"/tasks/[0-9A-Z]{26}$"))
+    visit.press(page.get_by_role("link", name="Add a schedule"))
+    visit.press(page.get_by_role("radio", name="Cron rule"))
+    visit.hand.write(page.locator("#f-cron"), "30 6 * * 1-5")
+    expect(page.locator("#ahead li").first).to_contain_text("6:30")
+    visit.press(visit.button("Save the schedule"))
+    page.wait_for_url(re.compile(r"/tasks/[0-9A-Z]{26}$"))
+    expect(page.locator("ol.plain-list time").first).to_contain_text("6:30")
+    visit.go("Schedules")
+    expect(page.get_by_text(title).first).to_be_visible()
+    visit.well()
+
+
+def test_upload_a_worker(visit: Visit, tmp_path: Path) -> None:
+    name = f"by-{visit.hand.name}"
+    archive = tmp_path / f"{name}.zip"
+    archive.write_bytes(python_project(SAYS, schema=SCHEMA, output=COLUMNS))
+    visit.go("Upload")
+    page = visit.page
+    visit.hand.attach(page.locator("#f-scraper_file"), archive)
+    visit.press(visit.button("Upload and check"))
+    page.wait_for_url(re.compile(r"/dev/upload/[0-9A-Z]{26}$"))
+    publish = visit.button("Publish this version")
+    expect(publish).to_be_visible(timeout=60_000)
+    visit.hand.write(page.locator("#f-name"), name)
+    visit.press(publish)
+    expect(page).to_have_url(re.compile(rf"/w/owner/{name}$"))
+    visit.well()
