@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fyke.console import formats
@@ -30,9 +31,9 @@ class Work:
     """
 
     view: str
-    groups: list[Group] = field(default_factory=list)
-    options: list[Control] = field(default_factory=list)
-    errors: list[tuple[str, str]] = field(default_factory=list)
+    groups: list[Group] = dataclasses.field(default_factory=list)
+    options: list[Control] = dataclasses.field(default_factory=list)
+    errors: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     rest: str = ""
     system_rest: str = ""
     json_text: str = ""
@@ -103,10 +104,10 @@ def _linked(
         return "json", error.message if known else place + error.message
     name = error.path.removeprefix("custom.")
     target = cells.get(name, {}).get((error.row, error.column), "")
-    known = form.fields.get(name) if error.path.startswith("custom.") else None
+    field = form.fields.get(name) if error.path.startswith("custom.") else None
     option = FIELDS.get(error.path.removeprefix("system."))
-    title = known.title if known else option.title if option else ""
-    columns = {c.name: c.title for c in known.columns} if known else {}
+    title = field.title if field else option.title if option else ""
+    columns = {c.name: c.title for c in field.columns} if field else {}
     column = columns.get(error.column, error.column)
     return target or ids_of(form).get(error.path, ""), named(error, title, column)
 
