@@ -90,7 +90,8 @@ def check_folder(folder: Path) -> list[Finding]:
 def describe(finding: Finding) -> str:
     """Return the finding as one line: file, line, what is wrong, and the way out."""
     where = f"{finding.file}:{finding.line}" if finding.line else finding.file
-    return f"{where}: {finding.message}; {finding.remedy}"
+    said = f"{finding.message}; {finding.remedy}"
+    return f"{where}: {said}" if where else said
 
 
 def _one_line(text: str) -> str:
@@ -166,6 +167,7 @@ class ProjectReader:
             self._check_sources()
         if self.language == Language.GO:
             self._check_program()
+        self._check_use_of_sdk()
 
     def _error(self, code: str, file: str, message: str, remedy: str, line: int = 0) -> None:
         self.findings.append(Finding(ERROR, code, file, line, shortened(message), remedy))
@@ -273,7 +275,11 @@ class ProjectReader:
                 message = f"the SDK file {name} is missing"
                 remedy = "copy it from a project made with `fyke worker new`"
                 self._warn("sdk_file_missing", name, message, remedy)
-        if self.language is not None:
+
+    def _check_use_of_sdk(self) -> None:
+        """A program that cannot be read as such is told that, and nothing further."""
+        broken = any(each.code == "python_syntax" for each in self.findings)
+        if self.language is not None and not broken:
             self.findings += sdk_use.sdk_findings(self.language, self._sources(self.language))
 
     def _sources(self, language: Language) -> Iterator[str]:
