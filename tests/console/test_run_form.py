@@ -357,6 +357,22 @@ async def test_another_version_shows_the_same_input(house: House, owner: Visitor
     assert (run.version, json.loads(run.input_json)) == ("v1.0.2", {"n": "5", "old": "kept"})
 
 
+async def test_an_input_of_a_version_that_is_gone_is_for_the_newest(
+    house: House, owner: Visitor, places: str
+) -> None:
+    page = await owner.get(PLACES)
+    started = await press(owner, page, "start", 303, **{"f:city": "Graz"})
+    run_id = started.location.rpartition("/")[2]
+    worker = await house.publish("places", schema=all_editors.SCHEMA, main="print(2)\n")
+    await house.withdraw(worker, "v1.0.1")
+    again = await owner.get(f"{PLACES}?from_run={run_id}")
+    assert again.value("f:city") == "Graz"
+    assert "version v1.0.1 cannot be run any more" in again.text
+    assert again.value("drawn") == "v1.0.2"
+    named = await owner.get(f"{PLACES}?from_run={run_id}&version=v1.0.1")
+    assert "This version cannot be run" in named.text
+
+
 # --- the API tab -----------------------------------------------------------------------------
 
 

@@ -141,8 +141,15 @@ async def test_everybody_has_a_beginning_of_their_own(house: House, api: Api, pl
     assert begun["source"] == "schema"
     assert begun["input"]["parameters"]["custom"] == {**DEFAULTS, "pages": []}
     fails(await api.send("DELETE", f"{ROOT}/default-input"), 404, 4040)
+    newer = {"properties": [{"name": "only", "type": "string", "default": "new"}]}
+    await house.publish("places", schema=newer)
+    begun = reads_as(answers.BeginningAnswer, await api.get(f"{ROOT}/beginning"))
+    assert begun["input"]["parameters"]["custom"] == {"only": "new"}
+    begun = reads_as(answers.BeginningAnswer, await api.get(f"{ROOT}/beginning?version=v1.0.1"))
+    assert begun["input"]["parameters"]["custom"] == {**DEFAULTS, "pages": []}
     mine = {"parameters": {"system": {"memory": 2048}, "custom": {"keywords": 7, "x": 2**70}}}
-    saved = await api.send("PUT", f"{ROOT}/default-input", json={"input": mine})
+    body = {"input": mine, "version": "v1.0.1"}
+    saved = await api.send("PUT", f"{ROOT}/default-input", json=body)
     saved = reads_as(answers.SavedInput, saved)
     assert (saved["input"], len(saved["errors"])) == (mine, 1)
     begun = reads_as(answers.BeginningAnswer, await api.get(f"{ROOT}/beginning"))

@@ -162,7 +162,11 @@ class FormOperations:
 
     async def begin(self, call: Call, wanted: BeginningRef) -> bytes:
         found = await self.forms.begin(
-            call.caller, wanted.slug, from_run=wanted.from_run, task=wanted.task
+            call.caller,
+            wanted.slug,
+            from_run=wanted.from_run,
+            task=wanted.task,
+            version=wanted.version,
         )
         return encode(
             {

@@ -49,12 +49,14 @@ class WorkerApiPages:
                 frame.worker.id,
                 from_run=view.query.get("from_run", ""),
                 task=view.query.get("task", ""),
+                version=view.query.get("version", ""),
             )
         except _GONE as error:
             return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
         language = await self._language(view, view.query.get("language", ""))
         given = Given(begun.value.input)
-        return await self._page(view, frame, given, language, begun.version, begun.callback_url)
+        version = view.query.get("version", begun.version)
+        return await self._page(view, frame, given, language, version, begun.callback_url)
 
     async def follow(self, view: View) -> Response:
         """The programs for the input of the form, or for the one that is typed here."""

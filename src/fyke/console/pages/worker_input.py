@@ -62,9 +62,10 @@ class WorkerInputPages:
                 frame.worker.id,
                 from_run=view.query.get("from_run", ""),
                 task=view.query.get("task", ""),
+                version=view.query.get("version", ""),
             )
             number = view.query.get("version", begun.version)
-            form = await self.forms.open(view.caller, frame.worker.id, number)
+            form = await self._open(view, frame, begun, number)
         except _GONE as error:
             return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
         checked = await self.forms.check(view.caller, form, Given(begun.value.input))
@@ -78,11 +79,22 @@ class WorkerInputPages:
         )
         work.version = number if number in form.numbers else ""
         work.callback_url = begun.callback_url
-        work.source = _source(begun)
+        work.source = _source(begun, gone="" if number in ("", *form.numbers) else number)
         work.has_default = begun.source == "saved"
         work.pristine = begun.source == "schema"
         work.task_title = begun.title
         return await self._page(view, frame, form, work, checked)
+
+    async def _open(
+        self, view: View, frame: WorkerFrame, begun: Beginning, number: str
+    ) -> FormView:
+        """The form of the version; for an input of before also of the newest, when its is gone."""
+        try:
+            return await self.forms.open(view.caller, frame.worker.id, number)
+        except _GONE:
+            if begun.source not in ("run", "task") or "version" in view.query:
+                raise
+            return await self.forms.open(view.caller, frame.worker.id)
 
     async def act(self, view: View) -> Response:
         """What the pressed button asks for."""
@@ -240,9 +252,15 @@ def _about(name: str, fault: str) -> FieldError:
     return FieldError(f"custom.{name}", fault)
 
 
-def _source(begun: Beginning) -> str:
-    if begun.source == "run":
-        return _("The input of an earlier run")
+def _source(begun: Beginning, gone: str) -> str:
+    """Where the input comes from. ``gone``: the version that it was for, when there is no more."""
+    words = {"run": _("The input of an earlier run"), "saved": _("Your own default")}
+    text = words.get(begun.source, "")
     if begun.source == "task":
-        return _("The input of the task %(title)s") % {"title": begun.title}
-    return _("Your own default") if begun.source == "saved" else ""
+        text = _("The input of the task %(title)s") % {"title": begun.title}
+    if not gone or not text:
+        return text
+    return _("%(source)s; version %(number)s cannot be run any more, so this is for the newest") % {
+        "source": text,
+        "number": gone,
+    }

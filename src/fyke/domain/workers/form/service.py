@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fyke.domain.accounts.model import Account, Caller
 from fyke.domain.accounts.plans import Plan as AccountPlan
@@ -148,10 +148,10 @@ class RunForms:
         return value, plan(view.form, value, defaults, self._rules.max_subtasks)
 
     async def begin(
-        self, caller: Caller, ref: str, *, from_run: str = "", task: str = ""
+        self, caller: Caller, ref: str, *, from_run: str = "", task: str = "", version: str = ""
     ) -> Beginning:
         """What the form of a worker begins with: the input of a run, of a task, the caller's own
-        default, or what the schema says.
+        default, or what the schema of ``version`` says.
 
         Raises ``RunNotFound``, ``TaskNotFound``, ``InvalidRequest`` for those of another worker.
         """
@@ -170,10 +170,8 @@ class RunForms:
         found = await self._read(work)
         if found.source != "schema":
             return found
-        return Beginning(Normalised({}, await self._untouched(caller, ref)), "schema")
-
-    async def _untouched(self, caller: Caller, ref: str) -> dict[str, Any]:
-        return start_value((await self.open(caller, ref)).form)
+        untouched = start_value((await self.open(caller, ref, version)).form)
+        return Beginning(Normalised({}, untouched), "schema")
 
     async def recent(self, caller: Caller, ref: str) -> list[Recent]:
         """The inputs of the account's last runs of the worker, newest first."""
