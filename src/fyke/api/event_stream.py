@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 import structlog
@@ -41,6 +41,10 @@ class EventStream(Response):
         self._source = source
         self._closed = closed
 
+    def end_when(self, over: Callable[[], Awaitable[bool]]) -> None:
+        """Ask before each piece, and end the stream in its place when the answer is yes."""
+        self._source = _until(over, self._source)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
@@ -60,3 +64,13 @@ class EventStream(Response):
             except FykeError as error:
                 # the client comes back by itself and goes on where it was
                 log.warning("event_stream_broken", key=error.key, error=str(error))
+
+
+async def _until(
+    over: Callable[[], Awaitable[bool]], source: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(source):
+        async for piece in source:
+            if await over():
+                return
+            yield piece

@@ -12,6 +12,7 @@ from starlette.routing import Match, Route, compile_path
 from starlette.types import Receive, Scope, Send
 
 from fyke.api.errors import Refusal
+from fyke.api.event_stream import EventStream
 from fyke.api.network import Visit, header, limiter_key
 from fyke.api.ratelimit import TokenBuckets
 from fyke.api.transport import PAGE, VISIT
@@ -108,7 +109,19 @@ class Console:
             view.tallies = await self._tallies(view.signed_in)
         if page.unsafe and page.form_bytes:
             view.form = await read_form(view.request, page.form_bytes)
-        return await page.handler(view)
+        response = await page.handler(view)
+        if isinstance(response, EventStream) and not page.public:
+            token = cookies.session_token(view.request, view.visit)
+            response.end_when(lambda: self._is_over(token))
+        return response
+
+    async def _is_over(self, token: str) -> bool:
+        """Whether the session has ended: nothing more is told to whoever had it."""
+        try:
+            await self._sessions.whose(token)
+        except Unauthenticated:
+            return True
+        return False
 
     def _find(self, view: View) -> Page:
         """The page of the request's method and path; the path's parameters go into the scope."""
