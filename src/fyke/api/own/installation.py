@@ -60,8 +60,8 @@ class InstallationOperations:
                 answers.RetentionItem, self.retention, RetentionFields,
             ),
             _get(
-                "versions", "listComponents", "The product and what it stands on", answers.PieceList,
-                self.versions,
+                "versions", "listComponents", "The product and what it stands on",
+                answers.PieceList, self.versions,
             ),
             _get(
                 "settings", "listSettings", "Every setting as this server has read it",
