@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
+from functools import partial
 
 from starlette.responses import Response
 
 from fyke.console import formats
+from fyke.console.formats import zone_named
 from fyke.console.page import Page
 from fyke.console.pages.task_words import plan_words, weekdays
 from fyke.console.view import View
-from fyke.domain.schedules.calendar import ScheduleCalendar
+from fyke.domain.schedules.calendar import Planned, ScheduleCalendar
 from fyke.errors import InvalidRequest
 
 AREA = "/schedules"
@@ -61,12 +63,20 @@ class SchedulePages:
             after=_beside(first, 1),
             today=today,
             day_name=_day_name,
+            times_text=partial(_times_text, zone_named(found.time_zone)),
             plan_words=plan_words,
         )
 
 
 def _day_name(day: date) -> str:
     return f"{weekdays()[day.weekday()]}, {formats.date_of(day)}"
+
+
+def _times_text(zone: tzinfo, planned: Planned, brief: bool = False) -> str:
+    """The times of a day in short; where there is little room only the first."""
+    shown = planned.times[:1] if brief else planned.times
+    words = ", ".join(datetime.fromtimestamp(at / 1000, zone).strftime("%H:%M") for at in shown)
+    return f"{words} …" if planned.more or len(shown) < len(planned.times) else words
 
 
 def _read(text: str, today: date) -> tuple[int, int]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import islice
 
 from fyke.domain.accounts.model import Account, Caller
 from fyke.domain.contracts import Storage, Transaction
@@ -17,7 +17,7 @@ from fyke.domain.tasks.model import Task
 from fyke.domain.workers.model import Worker
 from fyke.errors import InvalidRequest, UserMissing
 
-MOST_SHOWN = 50  # schedules in one month, those that fire next
+MOST_SHOWN = 30  # schedules in one month, those that fire next
 MOST_A_DAY = 3  # times of one schedule that a day names one by one
 FIRST_YEAR, LAST_YEAR = 2000, 9000
 
@@ -124,25 +124,39 @@ def _days(lines: list[ScheduleLine], year: int, month: int, name: str, now: int)
         round(datetime(d.year, d.month, d.day, tzinfo=tz).timestamp() * 1000)
         for d in [*dates, first]
     ]
-    found = []
-    for index, day in enumerate(dates):
-        start, end = max(edges[index], now), edges[index + 1]
-        planned = [_planned(line, start, end) for line in lines] if start < end else []
-        there = sorted((p for p in planned if p is not None), key=lambda p: p.times[0])
-        found.append(Day(day, tuple(there)))
-    return tuple(found)
+    planned: list[list[Planned]] = [[] for _ in dates]
+    for line in lines:
+        for index, found in _of_month(line, edges, now):
+            planned[index].append(found)
+    return tuple(
+        Day(day, tuple(sorted(there, key=lambda each: each.times[0])))
+        for day, there in zip(dates, planned, strict=True)
+    )
 
 
-def _planned(line: ScheduleLine, start: int, end: int) -> Planned | None:
-    """What the schedule does from ``start`` on and before ``end``."""
+def _of_month(line: ScheduleLine, edges: list[int], now: int) -> Iterator[tuple[int, Planned]]:
+    """What the schedule does on each day, by the number of the day in ``edges``."""
     schedule = line.schedule
-    if schedule.next_at >= end:
-        return None
-    after = max(start, schedule.next_at) - 1
-    ahead = times_after(schedule.plan, zone(line.time_zone), schedule.anchor_at, after)
+    first, last = max(edges[0], now, schedule.next_at), edges[-1]
+    ahead = _from(line, first)
+    at, index = next(ahead, last), 0
+    while at < last:
+        while at >= edges[index + 1]:
+            index += 1
+        end, times = edges[index + 1], []
+        while at < end and len(times) < MOST_A_DAY:
+            times.append(at)
+            at = next(ahead, last)
+        more = at < end
+        yield index, Planned(line, tuple(times), more)
+        if more:  # the rest of the day is passed over, not walked through
+            ahead = _from(line, end)
+            at = next(ahead, last)
+
+
+def _from(line: ScheduleLine, start: int) -> Iterator[int]:
+    """The planned times from ``start`` on."""
+    schedule = line.schedule
     if schedule.plan.kind is Kind.ONCE:
-        ahead = iter([schedule.next_at])
-    times = [at for at in islice(ahead, MOST_A_DAY + 1) if start <= at < end]
-    if not times:
-        return None
-    return Planned(line, tuple(times[:MOST_A_DAY]), len(times) > MOST_A_DAY)
+        return iter([schedule.next_at] if schedule.next_at >= start else [])
+    return times_after(schedule.plan, zone(line.time_zone), schedule.anchor_at, start - 1)
