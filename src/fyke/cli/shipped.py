@@ -56,11 +56,16 @@ def publish_shipped(settings: Settings, base: str) -> list[str]:
 def setup_link(settings: Settings, base: str) -> str:
     """The address where the owner chooses a first password, ``""`` once there is one.
 
-    Each start makes a new one, and the one before ends.
+    Each start makes a new one, and the one before ends. A disk without space for it is named; it
+    must not keep the platform from starting.
     """
     with FykeClient(base, settings.owner_key_file.read_text().strip()) as client:
-        users = client.users()
-        if any(user.state == "active" for user in users):
+        try:
+            users = client.users()
+            if any(user.state == "active" for user in users):
+                return ""
+            waiting = [u.name for u in users if u.role == "owner" and u.state == "invited"]
+            return client.link_user(waiting[0]).url if waiting else ""
+        except ApiError as error:
+            print(f"fyke: no link for the owner's password: {error}", file=sys.stderr)
             return ""
-        waiting = [u.name for u in users if u.role == "owner" and u.state == "invited"]
-        return client.link_user(waiting[0]).url if waiting else ""
