@@ -201,7 +201,7 @@ async def test_an_account_without_keys_says_so(house: House, owner: Visitor) -> 
 
 async def test_an_owner_manages_users(house: House, owner: Visitor) -> None:
     await owner.post("/settings/users/invite", {"name": "Ada", "role": "member"}, status=200)
-    assert "Invited" in (await owner.get("/settings/users")).text
+    assert "No password yet" in (await owner.get("/settings/users")).text
     one = "/settings/users/ada"
     assert "invitation" in (await owner.get(one)).text
     await owner.post(f"{one}/role", {"role": "viewer"})
