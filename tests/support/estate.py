@@ -82,7 +82,9 @@ class Estate:
                 await self._publish(f"hidden{number}")
             case "run" | "delivery":
                 self.named["run"] = await self._start()
-                await self.house.carry_out([{"n": 1}, {"n": 2}], log=["one"])
+                for lease in await self.house.begin():
+                    await self.house.push(lease, [{"n": 1}, {"n": 2}], log=["one"])
+                    await self.house.end(lease)
                 path = f"/api/fyke/runs/{self.named['run']}/deliveries"
                 listed = (await self.api.get(path)).json()["data"]["list"]
                 self.named["delivery"] = listed[-1]["id"]

@@ -227,10 +227,7 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/runs/{slug}": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/log": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/log/page": _reads({"search": "one"}, slug="run"),
-    # the log of the run may be empty: what it answers then shows that the owner was let in
-    "GET /api/fyke/runs/{slug}/log/lines/{position}": Entry(
-        {"slug": "run", "position": "line"}, status=404
-    ),
+    "GET /api/fyke/runs/{slug}/log/lines/{position}": _reads(slug="run", position="line"),
     "GET /api/fyke/runs/{slug}/usage": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/subtasks": _reads(slug="run"),
     # whoever sees a link can hand the run on
@@ -287,6 +284,8 @@ _OWN: dict[str, Entry] = {
     "DELETE /api/fyke/workers/{slug}": _changes(slug="worker"),
     "GET /api/fyke/workers/{slug}/versions": _reads(slug="worker"),
     "PATCH /api/fyke/workers/{slug}": _changes({"title": "Better"}, slug="worker"),
+    "GET /api/fyke/workers/{slug}/run-options": _reads(slug="worker"),
+    "PUT /api/fyke/workers/{slug}/run-options": _changes({"memory": 1024}, slug="worker"),
     "GET /api/fyke/workers/{slug}/form": _reads(slug="worker"),
     "GET /api/fyke/workers/{slug}/beginning": _reads(slug="worker"),
     "GET /api/fyke/workers/{slug}/recent-inputs": _reads(slug="worker"),
