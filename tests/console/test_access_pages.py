@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.accounts.people import Purpose
+from fyke.domain.runs.model import Origin
 from support.house import House
 from support.pages import Page, Visitor, stranger, visitor
 
@@ -71,6 +72,31 @@ async def test_an_invited_user_chooses_a_password_and_is_in(
     refused = await nobody.post("/settings/users/invite", {"name": "ben"}, status=403)
     assert "users with the role owner" in refused.text
     await nobody.get("/settings/audit", status=403)
+
+
+SAMPLE = {
+    "description": "Pages",
+    "b": "start_urls",
+    "properties": [
+        {"name": "start_urls", "type": "array", "editor": "requestList", "required": True},
+        {"name": "max_results", "type": "integer", "editor": "number"},
+        {"name": "max_depth", "type": "integer", "editor": "number"},
+    ],
+}
+
+
+async def test_the_example_starts_a_run_or_says_what_is_wrong(house: House, owner: Visitor) -> None:
+    assert "not in the catalog" in (await owner.get("/welcome")).text
+    await house.publish("website-content-crawler", schema=SAMPLE)
+    page = await owner.get("/welcome")
+    assert page.value("url") == "https://example.com/"
+    wrong = await owner.post("/welcome", {"url": ""}, status=422)
+    assert wrong.all("//*[@role='alert']")
+    started = await owner.post("/welcome", {"url": "https://example.com/"})
+    run_id = started.location.removeprefix("/runs/")
+    run = (await house.services.runs.get(house.owner, run_id)).run
+    assert (run.origin, run.key_id) == (Origin.WEB, "")
+    assert '"url":"https://example.com/"' in run.input_json
 
 
 # --- signing in -----------------------------------------------------------------------------
