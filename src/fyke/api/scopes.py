@@ -58,6 +58,7 @@ DELETE /api/v2/worker-tasks/{workerTaskId}
 POST /api/v2/workers/{workerId:worker}/versions
 PUT /api/v2/workers/{workerId:worker}/versions/{version}
 PATCH /api/fyke/workers/{slug}
+PUT /api/fyke/workers/{slug}/run-options
 DELETE /api/fyke/workers/{slug}
 PUT /api/fyke/workers/{slug}/default-input
 DELETE /api/fyke/workers/{slug}/default-input
