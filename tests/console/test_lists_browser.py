@@ -174,3 +174,20 @@ def test_a_queue_says_what_has_left_it(
         page.get_by_role("dialog").get_by_role("button", name="Let go").click()
         expect(page.get_by_text("One was let go.")).to_be_visible()
         assert (watch.errors, watch.foreign) == ([], [])
+
+
+def test_usage_prints_without_what_is_to_be_pressed(
+    browser: Browser, server: Served, token: str, worker: Any
+) -> None:
+    start(server, worker)
+    server.do(server.house.carry_out([{"n": 1}]))
+    with tab(browser, server.base_url, token) as (page, _):
+        page.goto("/usage")
+        expect(page.locator("#ledger .empty, #ledger table")).to_be_visible()
+        page.emulate_media(media="print")
+        expect(page.get_by_role("heading", name="Usage", exact=True)).to_be_visible()
+        expect(page.locator(".chart svg")).to_be_visible()
+        expect(page.locator("tfoot").first).to_be_visible()
+        for pressed in ("nav", "form", ".button", ".side"):
+            for each in page.locator(pressed).all():
+                expect(each).to_be_hidden()

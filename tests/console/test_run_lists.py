@@ -118,6 +118,20 @@ async def test_dates_are_native_inputs_that_can_be_typed_into(owner: Visitor) ->
     assert "up to 26 digits and capital letters" in part.text
 
 
+async def test_a_day_is_one_of_the_visitors_zone(house: House, owner: Visitor) -> None:
+    [run] = await started(house, await house.publish())
+
+    def at_midnight(tx: Any) -> None:  # the first moment of 2026-11-02 in Tokyo
+        tx.runs._db.exec_driver_sql("UPDATE runs SET created_at = 1793545200000")
+
+    await house.storage.write(at_midnight)
+    for zone, day in (("Asia/Tokyo", "02"), ("UTC", "01")):
+        owner.http.cookies.set("fyke_zone", zone)
+        for wanted, found in ((day, [run]), ("03", [])):
+            page = await owner.get(f"/runs?from=2026-11-{wanted}&until=2026-11-{wanted}")
+            assert listed(page) == found, (zone, wanted)
+
+
 async def test_the_search_box_stays_when_nothing_matches(house: House, owner: Visitor) -> None:
     """Elsewhere it was gone with the last match."""
     await started(house, await house.publish())

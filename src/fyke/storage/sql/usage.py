@@ -20,12 +20,12 @@ _Row = tuple[str, str, int, str]  # account, part, day, ref
 
 _KEY = ("account_id", "part", "day", "ref")
 _SUMS = tuple(field.name for field in fields(UsageSums))
-_ADD = (
-    f"INSERT INTO usage_days ({', '.join(_KEY + _SUMS)})"  # noqa: S608 - our own names
-    f" VALUES ({', '.join('?' * len(_KEY + _SUMS))})"
-    f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET "
-    + ", ".join(f"{name} = usage_days.{name} + excluded.{name}" for name in _SUMS)
+_ADD = f"INSERT INTO usage_days ({', '.join(_KEY + _SUMS)}) VALUES "  # noqa: S608 - our own names
+_ROW = f"({', '.join('?' * len(_KEY + _SUMS))})"
+_MERGE = f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET " + ", ".join(
+    f"{name} = usage_days.{name} + excluded.{name}" for name in _SUMS
 )
+_AT_ONCE = 40  # rows of one statement
 _TOTALS = [func.sum(usage_days.c[name]).label(name) for name in _SUMS]
 
 
@@ -42,10 +42,16 @@ class SqlUsage:
 
     def flush(self) -> None:
         """Write what has been added; called once before the commit."""
-        statement = driver_sql(self._db, _ADD)
-        for row, sums in sorted(self._new.items(), key=lambda one: one[0]):
-            values = (*row, *(getattr(sums, name) for name in _SUMS))
-            self._db.exec_driver_sql(statement, values)
+        rows = sorted(self._new.items(), key=lambda one: one[0])
+        for start in range(0, len(rows), _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            statement = driver_sql(self._db, _ADD + ", ".join([_ROW] * len(some)) + _MERGE)
+            values = [
+                value
+                for row, sums in some
+                for value in (*row, *(getattr(sums, name) for name in _SUMS))
+            ]
+            self._db.exec_driver_sql(statement, tuple(values))
         self._new.clear()
 
     def days(self, account_id: str, first: int, last: int) -> dict[int, UsageSums]:
