@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from fyke.storage.sql.schema import migrate
 from support.house import House, make_templates, open_house
+from support.postgres import postgres, postgres_url
+
+__all__ = ["postgres", "postgres_url"]
 
 
 @pytest.fixture(scope="session")
@@ -18,5 +22,19 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
     async with open_house(tmp_path, templates) as house:
+        await house.beat()
+        yield house
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def either(
+    request: pytest.FixtureRequest, tmp_path: Path, templates: Path
+) -> AsyncIterator[House]:
+    """The same over each database."""
+    url = ""
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+        migrate(url)
+    async with open_house(tmp_path, templates, state_url=url) as house:
         await house.beat()
         yield house

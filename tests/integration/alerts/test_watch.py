@@ -230,10 +230,12 @@ async def test_fifty_killed_servers_lose_and_double_nothing(house: House, tmp_pa
     await killed_servers(house, tmp_path, kills=50, runs=120)
 
 
-async def test_two_servers_at_once_tell_each_once(house: House) -> None:
-    alerts, owner = house.services.alerts, house.owner
+async def test_several_servers_at_once_tell_each_once(either: House) -> None:
+    alerts, owner = either.services.alerts, either.owner
     await alerts.add_rule(owner, FAILED)
-    ended = [(await a_run(house, Outcome.EXIT_CODE)).id for _ in range(10)]
-    watches = [AlertWatch(house.storage, house.results) for _ in range(3)]
+    await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price"))
+    ended = [(await a_run(either, Outcome.EXIT_CODE)).id for _ in range(6)]
+    ended += [(await a_run(either, rows=[{}])).id for _ in range(2)]
+    watches = [AlertWatch(either.storage, either.results) for _ in range(3)]
     await asyncio.gather(*(watch.work_off() for watch in watches))
-    assert [one.run_id for one in await found(house)] == ended
+    assert [one.run_id for one in await found(either)] == ended
