@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,11 +104,12 @@ class UploadPages:
         followed = self.uploads.follow(view.caller, view.param("id"))
 
         async def source() -> AsyncGenerator[bytes, None]:
-            async for upload in followed:
-                values = await self._values(view, upload)
-                with speak(view.language):
-                    html = view.text_of("upload/show.html", "upload", **values)
-                yield live.message(live.partial("#upload", "innerHTML", html))
+            with suppress(NotFound):  # removed in the meantime
+                async for upload in followed:
+                    values = await self._values(view, upload)
+                    with speak(view.language):
+                        html = view.text_of("upload/show.html", "upload", **values)
+                    yield live.message(live.partial("#upload", "innerHTML", html))
             yield live.END
 
         return EventStream(source(), lambda: None)

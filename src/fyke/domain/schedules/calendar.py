@@ -143,7 +143,8 @@ def _of_month(line: ScheduleLine, edges: list[int], now: int) -> Iterator[tuple[
     while at < last:
         while at >= edges[index + 1]:
             index += 1
-        end, times = edges[index + 1], []
+        end = edges[index + 1]
+        times: list[int] = []
         while at < end and len(times) < MOST_A_DAY:
             times.append(at)
             at = next(ahead, last)

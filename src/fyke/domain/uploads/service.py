@@ -34,7 +34,7 @@ from fyke.domain.workers.archive import MAX_PACKED
 from fyke.domain.workers.model import Finding, Version, Worker
 from fyke.domain.workers.naming import checked_name, name_from_title
 from fyke.domain.workers.service import Workers
-from fyke.errors import FykeError, InvalidRequest, NotFound, Refused
+from fyke.errors import FykeError, InvalidRequest, NotFound, Refused, Unavailable
 from fyke.kit.ids import is_ulid, new_ulid
 
 log = structlog.get_logger()
@@ -303,9 +303,12 @@ class Uploads:
 
     async def _work(self, upload_id: str) -> None:
         async with self._turns:
-            upload = await self._storage.write(
-                lambda tx: tx.uploads.claim(upload_id, tx.now, tx.now + CLAIM_MS)
-            )
+            try:
+                upload = await self._storage.write(
+                    lambda tx: tx.uploads.claim(upload_id, tx.now, tx.now + CLAIM_MS)
+                )
+            except Unavailable:
+                return  # whoever looks at it next goes on with it
             if upload is None:
                 return
             work = _Work(self._storage, self._blobs, self._git, upload)
