@@ -6,12 +6,13 @@ that opens at once, and a way to the whole.
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 from starlette.datastructures import QueryParams
 
 from fyke.domain.results.export.values import Nested, Number, read_row, text_of
@@ -170,37 +171,16 @@ def record(row: Row, chars: int) -> Record:
 
 
 def _as_json(row: Row) -> Record:
-    text = row.data.decode("utf-8", "replace")
-    if len(text) <= JSON_CHARS:
-        text = pretty(text)
+    short = len(row.data) <= JSON_CHARS
+    text = pretty(row.data) if short else row.data.decode("utf-8", "replace")
     return Record(row.position, [], json=text[:JSON_CHARS], json_length=len(text))
 
 
-def pretty(text: str) -> str:
+def pretty(data: bytes) -> str:
     """JSON with line breaks, numbers digit for digit; what cannot be read stays as it is."""
-    try:
-        value = json.loads(text, parse_float=_Digits, parse_int=_whole)
-    except (ValueError, RecursionError):
-        return text
-    return json.dumps(value, ensure_ascii=False, indent=2)
-
-
-class _Digits(float):
-    """A number that is written as it came."""
-
-    def __new__(cls, text: str) -> _Digits:
-        made = super().__new__(cls, text)
-        made.text = text
-        return made
-
-    text: str
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def _whole(text: str) -> int | _Digits:
-    return int(text) if len(text) < 4000 else _Digits(text)
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
+        data = msgspec.json.format(data, indent=2)
+    return data.decode("utf-8", "replace")
 
 
 def _cell(values: Mapping[str, Any], key: str, chars: int) -> Cell:
