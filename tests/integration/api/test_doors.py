@@ -53,6 +53,11 @@ async def _raw(app: Any, method: str, path: bytes, headers: dict[str, str], body
     }
     await app(scope, receive, send)
     content = b"".join(m.get("body", b"") for m in sent[1:])
+    head = {name.lower(): value for name, value in sent[0]["headers"]}
+    if head.get(b"location", b"").startswith(b"/login?"):
+        return 401, "a page of the console, which asks to sign in"
+    if head.get(b"content-type", b"").startswith(b"text/html"):
+        return sent[0]["status"], content.decode()
     return sent[0]["status"], json.loads(content)
 
 
