@@ -153,6 +153,9 @@ async def test_what_no_longer_fits_is_marked_and_mended(house: House, owner: Vis
     assert (await house.services.tasks.get(house.owner, fixed.id)).version == ""
     await house.services.removal.delete(house.owner, worker.id)
     assert "The worker of this task is gone" in (await owner.get(f"/tasks/{fixed.id}")).text
+    address = f"/tasks/{fixed.id}/edit"
+    await owner.post(address, fields(await owner.get(address)) | {"title": "Old", "do": "save"})
+    assert (await house.services.tasks.get(house.owner, fixed.id)).title == "Old"
 
 
 SCHEDULE = {

@@ -158,6 +158,7 @@ async def test_an_upload_is_seen_by_its_account_only_and_removed(
     viewer = User(new_ulid(), house.other.account_id, "looks", Role.VIEWER, False, "", 1)
     await house.storage.write(lambda tx: tx.accounts.add_user(viewer))
     async with visitor(house, viewer.id) as someone:
+        assert (await someone.get("/dev/upload")).all("//main//form") == []
         page = await someone.get(address)
         assert page.all("//main//button[normalize-space()='Test run']") == []
         await someone.post(f"{address}/remove", status=403)

@@ -81,20 +81,22 @@ class TaskEditPages:
             return await self._edit_page(view, check, asked, typed, revision)
         if asked.faulty and check.version is not None:
             return await self._edit_page(view, check, asked, typed, revision, status=422)
+        same = typed["version"] == check.line.task.version  # then it need not be there any more
         edit = TaskEdit(
-            typed["title"],
-            typed["description"].replace("\r\n", "\n"),
-            typed["version"],
-            asked.input,
+            title=typed["title"],
+            description=typed["description"].replace("\r\n", "\n"),
+            version=None if same else typed["version"],
+            input=asked.input,
         )
+        at = -1 if revision is None else revision
         try:
-            await self.tasks.edit(view.caller, check.line.task.id, edit, revision or 0)
+            await self.tasks.edit(view.caller, check.line.task.id, edit, at)
         except EditedMeanwhile as meanwhile:
             return await self._edit_page(
                 view, check, asked, typed, meanwhile.current.revision, status=409,
                 current=meanwhile.current,
             )  # fmt: skip
-        except (InvalidRequest, VersionUnavailable) as error:
+        except (InvalidRequest, VersionUnavailable, WorkerNotFound) as error:
             name = error.message.partition(" ")[0].rstrip(":")
             faults = {name if name in typed else "version": error.message}
             return await self._edit_page(
