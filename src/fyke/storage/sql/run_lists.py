@@ -103,9 +103,12 @@ class SqlRunLists:
     # --- what is shown of them -------------------------------------------------------------
 
     def lines(self, account_id: str, run_ids: Collection[str]) -> dict[str, RunLine]:
-        wanted = runs.c.id.in_([storable(run_id) for run_id in run_ids])
-        query = select(*_LINE).where(wanted, runs.c.account_id == account_id)
-        return {row["id"]: record(row, RunLine) for row in self._db.execute(query).mappings()}
+        if not run_ids:
+            return {}
+        # whose they are is looked at here: a database might begin with all runs of the account
+        query = select(*_LINE).where(runs.c.id.in_([storable(run_id) for run_id in run_ids]))
+        found = self._db.execute(query).mappings()
+        return {row["id"]: record(row, RunLine) for row in found if row["account_id"] == account_id}
 
     def workers(self, account_id: str) -> list[str]:
         mine = run_counts.c.account_id == account_id, run_counts.c.n > 0
