@@ -115,6 +115,29 @@ async def test_settings_are_saved_and_faults_keep_what_was_typed(
         await other.post(at, saved, status=403)
 
 
+async def test_default_run_options_are_set_for_all_versions(house: House, owner: Visitor) -> None:
+    await shelve(house)
+    at = f"{SHELVED}/settings/run-options"
+    typed = {
+        "memory": "2048", "execute_limit_time_seconds": "soon",
+        "max_total_charge": "-1", "max_total_traffic": "12.5",
+    }  # fmt: skip
+    wrong = await owner.post(at, typed, status=422)
+    assert {link.get("href") for link in wrong.all("//*[@id='faults']//a")} == {
+        "#f-execute_limit_time_seconds", "#f-max_total_charge",
+    }  # fmt: skip
+    assert {name: wrong.value(name) for name in typed} == typed, "nothing is lost"
+    await owner.post(at, typed | {"execute_limit_time_seconds": "90", "max_total_charge": "0.5"})
+    page = await owner.get(f"{SHELVED}/settings")
+    assert page.value("memory") == "2048" and page.value("max_total_traffic") == "12.5"
+    form = await owner.get(f"{SHELVED}?version=v1.0.2")
+    line = form.one("//*[contains(@class,'options-line')]").text_content()
+    told = "2048 MB · 1 min 30 s · at most $0.50 · at most 12.5 MB · any region"
+    assert line == told, "the form of every version tells what a run gets"
+    async with visitor(house, house.other.user_id) as other:
+        await other.post(at, typed, status=403)
+
+
 async def test_a_viewer_reads_and_changes_nothing(house: House) -> None:
     await shelve(house)
     viewer = User(new_ulid(), house.owner.account_id, "vera", Role.VIEWER, False, "", 1)
@@ -129,6 +152,7 @@ async def test_a_viewer_reads_and_changes_nothing(house: House) -> None:
         for path in ("versions/v1.0.3/withdraw", "versions/v1.0.1/rollback", "settings/private"):
             await someone.post(f"{SHELVED}/{path}", {}, status=403)
         await someone.post(f"{SHELVED}/settings", {"title": "x"}, status=403)
+        await someone.post(f"{SHELVED}/settings/run-options", {}, status=403)
         await someone.post(f"{SHELVED}/settings/delete", {"name": "shop-prices"}, status=403)
 
 

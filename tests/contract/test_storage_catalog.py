@@ -18,7 +18,15 @@ from fyke.domain.runs.lifecycle import AbortRequested, LimitReached, SubtaskEnde
 from fyke.domain.runs.model import Outcome, Run
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.domain.workers.facts import RECENT, VersionFacts, WorkerFacts, verdict
-from fyke.domain.workers.model import Finding, VersionState, WorkerOrder, WorkerPage
+from fyke.domain.workers.model import (
+    Finding,
+    SystemDefaults,
+    VersionState,
+    WorkerOrder,
+    WorkerPage,
+)
+from fyke.errors import WorkerNotFound
+from fyke.kit.ids import new_ulid
 from fyke.storage.sql import schema
 from fyke.storage.sql.dialects import for_writing, make_engine
 from fyke.storage.sql.storage import open_storage
@@ -216,6 +224,23 @@ async def test_a_deprecated_version_is_the_latest_only_when_it_must(state: State
     assert await latest_after("1", VersionState.WITHDRAWN, "leaks") == "3"
     assert await latest_after("3", VersionState.PUBLISHED) == "3"
     assert (await state.read(lambda tx: tx.workers.version(worker_id, "3"))).notice == ""
+
+
+async def test_run_options_are_those_of_all_versions(state: State) -> None:
+    _, worker_id = await state.write(records.seed)
+    _, another = await state.write(records.seed)
+    options = SystemDefaults(4096, 60, 250_000, 5)
+    for number in ("1", "2"):
+        version = records.version(worker_id, number)
+        await state.write(lambda tx, version=version: tx.workers.add_version(version))
+    await state.write(lambda tx: tx.workers.add_version(records.version(another)))
+    before = await state.read(lambda tx: tx.workers.versions(another))
+    await state.write(lambda tx: tx.workers.set_defaults(worker_id, options))
+    found = await state.read(lambda tx: tx.workers.versions(worker_id))
+    assert [version.defaults for version in found] == [options, options]
+    assert len(before) == 1 and await state.read(lambda tx: tx.workers.versions(another)) == before
+    with pytest.raises(WorkerNotFound):
+        await state.write(lambda tx: tx.workers.set_defaults(new_ulid(), options))
 
 
 async def test_what_was_seen_of_a_version_is_kept(state: State) -> None:

@@ -77,6 +77,7 @@ from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.model import VersionState, Worker
 from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.removal import WorkerRemoval
+from fyke.domain.workers.run_options import DefaultRunOptions
 from fyke.domain.workers.service import Workers
 from fyke.git.fetch import SystemGit
 from fyke.kit.addresses import AddressRules
@@ -284,6 +285,7 @@ async def open_house(
         audit=AuditLog(storage),
         workers=workers,
         removal=WorkerRemoval(storage, rules),
+        run_options=DefaultRunOptions(storage),
         forms=RunForms(storage, rules),
         history=VersionHistory(storage, blobs),
         output_fields=OutputFields(storage, pages),

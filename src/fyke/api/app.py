@@ -32,6 +32,7 @@ from fyke.api.own import oneself as own_self
 from fyke.api.own import overview as own_overview
 from fyke.api.own import reviews as own_reviews
 from fyke.api.own import run_lists as own_run_lists
+from fyke.api.own import run_options as own_run_options
 from fyke.api.own import run_page as own_run_page
 from fyke.api.own import runs as own_runs
 from fyke.api.own import schedules as own_schedules
@@ -202,6 +203,7 @@ def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Ope
         *v2_results.ResultOperations(services.results, export_links, scopes).operations(),
         *own_forms.FormOperations(services.forms).operations(),
         *own_workers.WorkerOperations(services.removal, overview).operations(),
+        *own_run_options.RunOptionOperations(services.run_options).operations(),
         *own_versions.VersionOperations(services.workers, services.history).operations(),
         *own_catalog.CatalogOperations(
             services.catalog, services.workers, services.output_fields

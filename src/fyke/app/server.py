@@ -73,6 +73,7 @@ from fyke.domain.workers.form.service import RunForms
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.removal import WorkerRemoval
+from fyke.domain.workers.run_options import DefaultRunOptions
 from fyke.domain.workers.service import Workers
 from fyke.errors import Unavailable
 from fyke.git.fetch import SystemGit
@@ -249,6 +250,7 @@ def _services(house: House, spool: Spool, outgoing: Outgoing, timer_board: Timer
         audit=AuditLog(house.storage),
         workers=workers,
         removal=WorkerRemoval(house.storage, house.rules),
+        run_options=DefaultRunOptions(house.storage),
         forms=RunForms(house.storage, house.rules),
         history=VersionHistory(house.storage, house.blobs),
         output_fields=OutputFields(house.storage, results),

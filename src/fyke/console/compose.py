@@ -189,6 +189,7 @@ def _worker_pages(services: Services) -> list[Page]:
             services.removal,
             services.reviews,
             services.catalog.categories,
+            services.run_options,
         ).pages(),
     ]
 

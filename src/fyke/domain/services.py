@@ -48,6 +48,7 @@ from fyke.domain.workers.form.service import RunForms
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.removal import WorkerRemoval
+from fyke.domain.workers.run_options import DefaultRunOptions
 from fyke.domain.workers.service import Workers
 
 
@@ -63,6 +64,7 @@ class Services:
     audit: AuditLog
     workers: Workers
     removal: WorkerRemoval
+    run_options: DefaultRunOptions
     forms: RunForms
     history: VersionHistory
     output_fields: OutputFields

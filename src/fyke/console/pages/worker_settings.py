@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from starlette.responses import Response
 
@@ -10,11 +11,16 @@ from fyke.console.page import Page
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.domain.billing.model import MICROS
 from fyke.domain.catalog.categories import Categories
 from fyke.domain.review.model import SubmissionState
 from fyke.domain.review.service import Reviews
+from fyke.domain.runs.request import DEVICES
+from fyke.domain.workers.model import SystemDefaults
 from fyke.domain.workers.page import PageWish
 from fyke.domain.workers.removal import WorkerRemoval
+from fyke.domain.workers.run_options import NAMES, DefaultRunOptions
+from fyke.domain.workers.run_options import faults as faults_of_options
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, InvalidFields, NotFound, VersionUnavailable
 
@@ -28,12 +34,14 @@ class WorkerSettingPages:
     removal: WorkerRemoval
     reviews: Reviews
     categories: Categories
+    run_options: DefaultRunOptions
 
     def pages(self) -> list[Page]:
         at = "/w/{owner}/{name}/settings"
         return [
             Page("GET", at, self.show, area=AREA),
             Page("POST", at, self.save, area=AREA),
+            Page("POST", f"{at}/run-options", self.save_options, area=AREA),
             Page("POST", f"{at}/publish", self.publish, area=AREA),
             Page("POST", f"{at}/private", self.make_private, area=AREA),
             Page("POST", f"{at}/take-back", self.take_back, area=AREA),
@@ -68,6 +76,19 @@ class WorkerSettingPages:
         if faults:
             typed = {name: form.get(name) for name in ("title", "description", "icon")}
             return await self._page(view, frame, typed, chosen, faults)
+        return view.go(f"{frame.base}/settings", _("Saved."))
+
+    async def save_options(self, view: View) -> Response:
+        frame = await self._own(view)
+        wanted = {name: view.form.get(name).strip() for name in NAMES}
+        wrong = faults_of_options(wanted)
+        if wrong:
+            worker = frame.worker
+            values = {
+                "title": worker.title, "description": worker.description, "icon": worker.icon
+            }  # fmt: skip
+            return await self._page(view, frame, values, set(worker.categories), wrong, wanted)
+        await self.run_options.change(view.caller, frame.worker.id, wanted)
         return view.go(f"{frame.base}/settings", _("Saved."))
 
     async def publish(self, view: View) -> Response:
@@ -127,7 +148,9 @@ class WorkerSettingPages:
         values: dict[str, str],
         chosen: set[int],
         faults: dict[str, str] | None = None,
+        options: dict[str, str] | None = None,
     ) -> Response:
+        """``options``: the run options as they were typed, None = as they are."""
         submissions = await self.reviews.of_worker(view.caller, frame.worker.id, limit=5)
         waiting = next((s for s in submissions if s.state is SubmissionState.WAITING), None)
         named = self.categories.all
@@ -144,4 +167,17 @@ class WorkerSettingPages:
             waiting=waiting,
             last=submissions[0] if submissions else None,
             reviewed=self.reviews.needed_by(view.caller),
+            options=options or _shown(await self.run_options.of(view.caller, frame.worker.id)),
+            sizes=DEVICES,
         )
+
+
+def _shown(defaults: SystemDefaults) -> dict[str, str]:
+    """The options as the form shows them; no limit is an empty box."""
+    charge, traffic = defaults.max_charge_micros, defaults.max_traffic_bytes
+    return {
+        "memory": str(defaults.memory_mb),
+        "execute_limit_time_seconds": str(defaults.timeout_s),
+        "max_total_charge": f"{Decimal(charge) / MICROS:f}" if charge else "",
+        "max_total_traffic": f"{Decimal(traffic) / 1_000_000:f}" if traffic else "",
+    }

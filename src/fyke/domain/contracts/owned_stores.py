@@ -10,7 +10,14 @@ from fyke.domain.accounts.plans import Plan
 from fyke.domain.billing.model import LedgerEntry, LedgerFilter
 from fyke.domain.schedules.model import Fire, Schedule
 from fyke.domain.tasks.model import Task
-from fyke.domain.workers.model import Version, VersionState, Worker, WorkerOrder, WorkerPage
+from fyke.domain.workers.model import (
+    SystemDefaults,
+    Version,
+    VersionState,
+    Worker,
+    WorkerOrder,
+    WorkerPage,
+)
 
 
 class AccountStore(Protocol):
@@ -137,6 +144,10 @@ class WorkerStore(Protocol):
         """Also recomputes the worker's latest: the newest published version, else the newest
         deprecated one, else ``""``.
         """
+        ...
+
+    def set_defaults(self, worker_id: str, defaults: SystemDefaults) -> None:
+        """Of all its versions; a publication under way takes them over or comes before."""
         ...
 
 

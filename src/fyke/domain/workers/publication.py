@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from fyke.domain.accounts.acts import Act
@@ -98,7 +98,7 @@ def drafting(
             if version.digest == project.digest and version.state is not VersionState.WITHDRAWN:
                 return Published(worker, version)
         number = next_number([version.number for version in known])
-        draft = _new_version(worker, project, number, clock.now_ms())
+        draft = _new_version(worker, project, number, clock.now_ms(), known)
         draft = replace(draft, state=VersionState.DRAFT)
         _add(tx, draft, project)
         return Published(worker, draft)
@@ -132,7 +132,8 @@ def _written(
         record(tx, caller, Act.PUBLISHED, f"{worker.owner}/{worker.name}", known[0].number)
         return worker, replace(known[0], state=VersionState.PUBLISHED)
     number = next_number([version.number for version in known])
-    version = replace(_new_version(worker, project, number, clock.now_ms()), approved=free)
+    version = _new_version(worker, project, number, clock.now_ms(), known)
+    version = replace(version, approved=free)
     _add(tx, version, project)
     record(tx, caller, Act.PUBLISHED, f"{worker.owner}/{worker.name}", number)
     return worker, version
@@ -189,7 +190,10 @@ def with_page(worker: Worker, page: WorkerPage) -> Worker:
     )
 
 
-def _new_version(worker: Worker, project: Project, number: str, now: int) -> Version:
+def _new_version(
+    worker: Worker, project: Project, number: str, now: int, known: Sequence[Version]
+) -> Version:
+    """``known``: the versions that are there, newest first; the run options are taken over."""
     return Version(
         id=new_ulid(),
         worker_id=worker.id,
@@ -201,7 +205,7 @@ def _new_version(worker: Worker, project: Project, number: str, now: int) -> Ver
         output_schema=project.output_schema,
         readme=project.readme,
         requirements=project.requirements,
-        defaults=SystemDefaults(),
+        defaults=known[0].defaults if known else SystemDefaults(),
         created_at=now,
         approved=False,
     )

@@ -243,6 +243,11 @@ class SqlWorkers:
         self._change_version(worker_id, number, state=str(state), notice=notice)
         self._set_latest(worker_id)
 
+    def set_defaults(self, worker_id: str, defaults: SystemDefaults) -> None:
+        self._lock(worker_id)
+        change = update(versions).where(versions.c.worker_id == worker_id)
+        self._db.execute(change.values(**columns(defaults)))
+
     def _change_version(self, worker_id: str, number: str, **values: Any) -> None:
         it = versions.c.worker_id == worker_id, versions.c.number == number
         self._db.execute(update(versions).where(*it).values(**values))

@@ -1,0 +1,84 @@
+"""What a run of a worker gets when its start does not say otherwise, as the worker's owner sets it.
+
+The options belong to the worker: they are written on all its versions, and its next version takes
+them over. Runs keep what they were started with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record
+from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.rights import require_editor
+from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.runs.request import read_input
+from fyke.domain.workers.lookup import find_own_worker
+from fyke.domain.workers.model import SystemDefaults
+from fyke.errors import InvalidFields, InvalidRequest
+
+NAMES = ("memory", "execute_limit_time_seconds", "max_total_charge", "max_total_traffic")
+_WHERE = "input.parameters.system."
+
+
+class DefaultRunOptions:
+    """Reads and sets them."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def of(self, caller: Caller, ref: str) -> SystemDefaults:
+        """The options of an own worker. Raise ``Forbidden``, ``WorkerNotFound``."""
+
+        def work(tx: Transaction) -> SystemDefaults:
+            worker = find_own_worker(tx, caller, ref, "see its default run options")
+            known = tx.workers.versions(worker.id)
+            return known[0].defaults if known else SystemDefaults()
+
+        return await self._storage.read(work)
+
+    async def change(
+        self, caller: Caller, ref: str, wanted: Mapping[str, object]
+    ) -> SystemDefaults:
+        """Set all of them: ``wanted`` has members of ``NAMES`` as a start has them (MB, seconds,
+        USD, MB; 0 of the last two = no limit), and what is missing, None or ``""`` becomes what
+        Fyke takes by itself.
+
+        Raise ``InvalidFields`` for the first that breaks its rule, ``Forbidden``,
+        ``WorkerNotFound``.
+        """
+        require_editor(caller, "Changing workers")
+        for message in faults(wanted).values():
+            raise InvalidFields(message)
+        defaults = _read({name: wanted.get(name) for name in NAMES})
+
+        def work(tx: Transaction) -> SystemDefaults:
+            worker = find_own_worker(tx, caller, ref, "change its default run options")
+            tx.workers.set_defaults(worker.id, defaults)
+            record(tx, caller, Act.WORKER_CHANGED, f"{worker.owner}/{worker.name}", "run options")
+            return defaults
+
+        return await self._storage.write(work)
+
+
+def faults(wanted: Mapping[str, object]) -> dict[str, str]:
+    """Return what breaks the rules of a start, by name; each sentence begins with the name."""
+    found = {}
+    for name in NAMES:
+        try:
+            _read({name: wanted.get(name)})
+        except InvalidRequest as error:
+            found[name] = error.message.removeprefix(_WHERE)
+    return found
+
+
+def _read(system: Mapping[str, object]) -> SystemDefaults:
+    given = {"parameters": {"system": dict(system), "custom": {}}}
+    limits = read_input(given, SystemDefaults()).limits
+    return SystemDefaults(
+        memory_mb=limits.memory_mb,
+        timeout_s=limits.timeout_s,
+        max_charge_micros=limits.max_charge_micros,
+        max_traffic_bytes=limits.max_traffic_bytes,
+    )
