@@ -26,7 +26,7 @@ from fyke.console.templating import make_environment
 from fyke.console.texts import choose, speak
 from fyke.console.view import Surroundings, View
 from fyke.domain.accounts.sessions import Sessions, SignedIn
-from fyke.errors import Forbidden, NotFound, RateLimited, Unauthenticated
+from fyke.errors import Forbidden, FykeError, NotFound, RateLimited, Unauthenticated
 from fyke.kit.clock import Clock, SystemClock
 
 _COMPRESS_FROM = 1024
@@ -83,10 +83,16 @@ class Console:
     async def _answer(self, request: Request) -> Response:
         visit: Visit = request.scope[VISIT]
         still = request.url.path.startswith("/static/")
-        signed_in = None if still else await self._whose(request, visit)
+        signed_in, trouble = None, None
+        try:
+            signed_in = None if still else await self._whose(request, visit)
+        except FykeError as error:
+            trouble = error  # told as a page, in the visitor's language as far as it is known
         view = self._view(request, visit, signed_in)
         with speak(view.language):
             try:
+                if trouble:
+                    raise trouble
                 response = await self._admit(view)
             except Exception as error:
                 response = faults.respond(view, error)

@@ -5,7 +5,7 @@ The status is the one that API v2 gives the same error; the sentence is the doma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -32,6 +32,7 @@ class Fault:
     text: str
     way_out: str
     retry_after: int = 0
+    again: bool = False  # whether the same request may go better in a moment
 
 
 def fault_of(error: Exception) -> Fault:
@@ -57,7 +58,23 @@ def respond(view: View, error: Exception) -> Response:
     if fault.status >= 500:
         key = getattr(error, "key", type(error).__name__)
         log.error("page failed", key=key, request_id=request_id(view.request), exc_info=error)
-    headers = {"retry-after": str(fault.retry_after)} if fault.retry_after else None
+    safe = view.request.method in ("GET", "HEAD")
+    if safe and (fault.status >= 500 or fault.status == 429):
+        fault = replace(fault, again=True)
+    if fault.status == 503 and (view.wants_part or not fault.again):
+        fault = replace(fault, way_out=_way_out(429))  # only a page can come again by itself
+    headers = {"retry-after": str(fault.retry_after)} if fault.retry_after else {}
+    if view.request.headers.get("hx-request") == "true" and not safe:
+        # what was typed stays as it is; the note stands beside it
+        headers |= {"hx-retarget": "#notices", "hx-reswap": "innerHTML"}
+        return view.part(
+            "faults/page.html",
+            "panel",
+            status=fault.status,
+            headers=headers,
+            fault=fault,
+            beside=True,
+        )
     if view.wants_part:
         return view.part(
             "faults/page.html", "panel", status=fault.status, headers=headers, fault=fault

@@ -53,6 +53,7 @@ function focusFirst(within) {
 document.addEventListener("click", (event) => {
   const copier = event.target.closest("[data-copy], [data-copy-from]");
   if (copier) copyFrom(copier);
+  if (event.target.closest("[data-again]") && failed) sendAgain();
   // one menu at a time
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target)) menu.open = false;
@@ -86,16 +87,33 @@ function reloadLater(within) {
 }
 
 // a request that reached nobody: say so once, and take it back when one is answered again
-function sayUnreachable() {
+let failed = null;
+
+function sayUnreachable(ctx) {
   const place = document.querySelector("#notices");
   const note = document.querySelector("#unreachable")?.content.cloneNode(true);
-  if (!place || !note || place.querySelector("[data-unreachable]")) return;
+  if (!place || !note) return;
+  failed = ctx;
+  place.querySelector("[data-unreachable]")?.remove();
   note.firstElementChild.dataset.unreachable = "";
+  note.querySelector("[data-again]").hidden = !mayGoAgain(ctx);
   place.append(note);
 }
 
+// a form that changes something has its own button, and a stream comes back by itself
+function mayGoAgain({ sourceElement, sourceEvent, request }) {
+  const stream = sourceElement?.hasAttribute("hx-sse:connect") ?? true;
+  return !stream && sourceEvent && request?.method?.toUpperCase() === "GET";
+}
+
+function sendAgain() {
+  const { sourceElement, sourceEvent } = failed;
+  if (sourceElement instanceof HTMLFormElement) sourceElement.requestSubmit();
+  else sourceElement.dispatchEvent(new Event(sourceEvent.type, { bubbles: true, cancelable: true }));
+}
+
 document.addEventListener("htmx:error", (event) => {
-  if (event.detail?.ctx) sayUnreachable();
+  if (event.detail?.ctx) sayUnreachable(event.detail.ctx);
 });
 document.addEventListener("htmx:after:request", () => {
   document.querySelector("#notices [data-unreachable]")?.remove();

@@ -1,0 +1,77 @@
+"""When something is wrong: a page with words, a status and a way on, and nothing typed is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fyke.errors import Unavailable
+from fyke.storage.sql.storage import SqlStorage
+from support.house import House
+from support.pages import Visitor
+
+BUSY = "Fyke is busy or starting"
+
+
+@pytest.fixture
+def down(monkeypatch: pytest.MonkeyPatch, owner: Visitor) -> None:
+    """The database does not answer."""
+
+    async def refused(*_: Any, **__: Any) -> Any:
+        raise Unavailable("The database cannot be reached or is full; nothing was changed")
+
+    monkeypatch.setattr(SqlStorage, "read", refused)
+    monkeypatch.setattr(SqlStorage, "write", refused)
+
+
+@pytest.mark.usefixtures("down")
+async def test_a_database_that_is_busy_has_a_page_that_comes_again(owner: Visitor) -> None:
+    for path in ("/", "/runs", "/store", "/tasks", "/settings/account"):
+        page = await owner.get(path, status=503)
+        heading = page.one("//h1")
+        assert heading.text_content() == BUSY and int(heading.get("data-reload")) > 0
+        assert "This page tries again by itself." in page.text
+        again = page.one("//main//a[normalize-space()='Try again']")
+        assert again.get("href") == path, "also where no script runs"
+        assert not page.all("//main//a[@href='/login']"), "whether there is a session is not known"
+        assert "database" not in page.text, "what is broken is for the log"
+
+
+@pytest.mark.usefixtures("down")
+async def test_a_part_that_fails_has_a_way_to_try_again_in_its_place(owner: Visitor) -> None:
+    panel = await owner.get("/store?q=maps", part=True, status=503)
+    assert panel.one("//a[normalize-space()='Try again']").get("href") == "/store?q=maps"
+    assert not panel.all("//*[@data-reload]"), "the page around it stays"
+    assert "Wait a moment and try again." in panel.text
+
+
+async def test_a_form_that_fails_stays_as_it_is(
+    house: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to a form goes beside it and not into its place."""
+    await house.publish("reader")
+
+    async def refused(*_: Any, **__: Any) -> Any:
+        raise Unavailable("The database cannot be reached or is full; nothing was changed")
+
+    monkeypatch.setattr(house.services.forms, "open", refused)
+    for path in ("/w/owner/reader", "/w/owner/reader/outlook"):
+        note = await owner.post(path, {"do": "start"}, part=True, status=503)
+        assert note.answer.headers["hx-retarget"] == "#notices"
+        assert note.one("//h2").text_content() == BUSY
+        assert "Wait a moment and try again." in note.text
+    page = await owner.post("/w/owner/reader", {"do": "start"}, status=503)
+    assert not page.all("//*[@data-reload]"), "a form is not sent again behind one's back"
+
+
+async def test_a_database_that_is_back_is_used_at_once(
+    owner: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: Any, **__: Any) -> Any:
+        raise Unavailable("The database cannot be reached or is full; nothing was changed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(SqlStorage, "read", refused)
+        await owner.get("/runs", status=503)
+    await owner.get("/runs")
