@@ -291,7 +291,8 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/workers/{slug}/recent-inputs": _reads(slug="worker"),
     "POST /api/fyke/workers/{slug}/normalise": _reads(_START, slug="worker"),
     "POST /api/fyke/workers/{slug}/snippet": _reads(_START, slug="worker"),
-    "POST /api/fyke/workers/{slug}/import": _reads(slug="worker"),
+    # behind the door the list and its file are missing
+    "POST /api/fyke/workers/{slug}/import": Entry({"slug": "worker"}, status=400),
     "PUT /api/fyke/workers/{slug}/default-input": _changes(_START, slug="worker"),
     "DELETE /api/fyke/workers/{slug}/default-input": Entry(
         {"slug": "worker"},
