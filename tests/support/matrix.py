@@ -233,7 +233,7 @@ _OWN: dict[str, Entry] = {
     # whoever sees a link can hand the run on
     "GET /api/fyke/runs/{slug}/shares": _changes(slug="run"),
     "POST /api/fyke/runs/{slug}/shares": _changes({"days": 1}, slug="run"),
-    "DELETE /api/fyke/shares/{id}": _changes(id="share"),
+    "DELETE /api/fyke/shares/{id}": _changes(id="share", fresh=("run",)),
     "GET /api/fyke/runs/{slug}/waiting": _reads(slug="run"),
     "GET /api/fyke/waiting-runs": _reads(),
     "GET /api/fyke/runs": _reads(worker="worker"),
