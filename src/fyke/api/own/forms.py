@@ -151,7 +151,7 @@ class FormOperations:
                 summary="Let the form begin with what the schema says again",
                 fields=FormRef,
                 handler=self.forget,
-                errors=(TABLE[WorkerNotFound], TABLE[NotFound]),
+                errors=(TABLE[WorkerNotFound], TABLE[NotFound], TABLE[Forbidden]),
                 path_fields=("slug",),
             ),
         ]

@@ -201,7 +201,11 @@ class RunForms:
         await self._storage.write(work)
 
     async def forget_default(self, caller: Caller, ref: str) -> None:
-        """Let the form begin with what the schema says again. Raises ``NotFound`` without one."""
+        """Let the form begin with what the schema says again.
+
+        Raises ``Forbidden``, and ``NotFound`` when nothing was saved.
+        """
+        require_editor(caller, "Forgetting a saved input")
 
         def work(tx: Transaction) -> None:
             worker = find_worker(tx, caller, ref)
