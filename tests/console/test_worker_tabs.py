@@ -153,3 +153,19 @@ async def test_odd_page_numbers_open_a_page(house: House, owner: Visitor, page: 
     await house.publish("reader")
     found = await owner.get(f"/w/owner/reader/runs?page={page}")
     assert "Not run yet" in found.text
+
+
+async def test_every_list_says_that_many_lines_can_be_pasted(house: House, owner: Visitor) -> None:
+    """Nobody looks for it, so it stands below each list."""
+    columns = [{"title": "Name", "param": "name", "type": "string", "editor": "input"}]
+    properties = [
+        {"title": "Lines", "name": "lines", "type": "array", "editor": "stringList"},
+        {"title": "Pages", "name": "pages", "type": "array", "editor": "requestList"},
+        {"title": "Rows", "name": "rows", "type": "array", "editor": "requestListSource",
+         "param_list": columns},
+    ]  # fmt: skip
+    await house.publish("lists", schema={"description": "", "b": "lines", "properties": properties})
+    page = await owner.get("/w/owner/lists")
+    hints = [" ".join(each.itertext()) for each in page.all("//form-list | //form-rows")]
+    assert len(hints) == 3
+    assert all("aste" in hint and "many lines" in hint for hint in hints), hints

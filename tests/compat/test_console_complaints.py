@@ -1,0 +1,43 @@
+"""Every complaint that is known of other consoles is held by a test that is there.
+
+``console_complaints.toml`` names the tests; how many complaints there must be is said here, so
+that none of them gets lost.
+"""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).parents[1]
+TABLE: list[dict[str, Any]] = tomllib.loads(
+    (Path(__file__).parent / "console_complaints.toml").read_text(encoding="utf-8")
+)["complaint"]
+KNOWN = 26
+
+
+def is_there(named: str) -> bool:
+    """Whether the named test stands in its file."""
+    path, _, name = named.partition("::")
+    if not (TESTS / path).is_file():
+        return False
+    module = ast.parse((TESTS / path).read_text(encoding="utf-8"))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return name in {node.name for node in module.body if isinstance(node, kinds)}
+
+
+def test_no_complaint_is_lost_or_told_twice() -> None:
+    assert len({each["id"] for each in TABLE}) == len(TABLE) == KNOWN
+    assert all(each["says"] and each["tests"] for each in TABLE)
+
+
+def test_every_complaint_is_held_by_tests_that_exist() -> None:
+    assert [test for each in TABLE for test in each["tests"] if not is_there(test)] == []
+
+
+def test_a_test_that_is_not_there_is_seen() -> None:
+    here = "compat/test_console_complaints.py"
+    assert is_there(f"{here}::test_a_test_that_is_not_there_is_seen")
+    assert not is_there(f"{here}::test_none") and not is_there("no.py::test_a")
