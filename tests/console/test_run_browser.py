@@ -220,3 +220,30 @@ def test_the_export_dialog_gives_the_focus_back_and_orders_fields(
         expect(dialog).to_be_hidden()
         expect(page.get_by_role("link", name="Export")).to_be_focused()
         assert watch.errors == []
+
+
+@pytest.mark.parametrize("tab_of_run", ["", "/log", "/usage"])
+def test_a_run_prints_without_what_is_to_be_pressed(
+    stage: Stage, browser: Browser, tab_of_run: str
+) -> None:
+    run = stage.begin()
+    stage.say(120)
+    stage.push(12)
+    stage.end()
+    with tab(browser, stage.door.url, stage.token, dark=True) as (page, watch):
+        page.goto(f"/runs/{run}{tab_of_run}")
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        page.emulate_media(media="print")
+        assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.locator("#run-figures")).to_be_visible()
+        for pressed in ("nav.tabs", "form", ".button", ".side", "summary.button"):
+            for each in page.locator(pressed).all():
+                expect(each).to_be_hidden()
+        cut = page.evaluate(
+            "[...document.querySelectorAll('main *')].filter(e => e.scrollHeight > e.clientHeight"
+            " + 8 && ['auto', 'scroll'].includes(getComputedStyle(e).overflowY))"
+            ".map(e => e.className)"
+        )
+        assert cut == [], "nothing on paper can be scrolled"
+        assert watch.errors == []
