@@ -105,3 +105,14 @@ async def test_what_a_page_is_made_of_may_be_kept_for_ever(nobody: Visitor) -> N
     assert answer.status_code == 200
     assert "immutable" in answer.headers["cache-control"]
     assert (await nobody.http.get(sheet.replace("app.css", "none.css"))).status_code == 404
+
+
+async def test_the_keys_are_listed_and_none_acts_without_a_modifier(owner: Visitor) -> None:
+    page = await owner.get("/help/keys")
+    assert page.one("//*[@class='side-foot']//a[@accesskey='?']").get("href") == "/help/keys"
+    pressed = {" ".join(each.text_content().split()) for each in page.all("//main//dt")}
+    assert {"Access key + ?", "Access key + /", "Ctrl + Enter", "F", "Home", "End"} <= pressed
+    place = page.one("//section[.//kbd='F']//h2").text_content()
+    assert place == "Log, while its lines have the focus"
+    store = await owner.get("/store")
+    assert store.one("//input[@name='q']").get("accesskey") == "/"

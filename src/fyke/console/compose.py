@@ -20,6 +20,7 @@ from fyke.console.pages import (
     audit,
     docs,
     joining,
+    keyboard,
     keys,
     overview,
     own_account,
@@ -84,6 +85,7 @@ def all_pages(services: Services, config: ConsoleConfig, statics: Statics, api: 
         *own_account.OwnAccountPages(
             services.accounts, services.sessions, services.profiles, services.schedules
         ).pages(),
+        *keyboard.KeyboardPages().pages(),
         *keys.KeyPages(services.accounts, services.users).pages(),
         *users.UserPages(services.users).pages(),
         *audit.AuditPages(services.audit, services.accounts).pages(),

@@ -1,0 +1,19 @@
+"""What can be done by keyboard beyond moving and pressing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class KeyboardPages:
+    def pages(self) -> list[Page]:
+        return [Page("GET", "/help/keys", self.show)]
+
+    async def show(self, view: View) -> Response:
+        return view.page("help/keys.html")
