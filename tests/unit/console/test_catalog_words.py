@@ -9,4 +9,4 @@ from fyke.domain.workers.templates import TEMPLATES
 
 def test_every_text_of_the_domain_is_collected_for_translation() -> None:
     assert list(catalog_words.CATEGORIES) == [entry.partition(":")[2] for entry in DEFAULT]
-    assert catalog_words.TEMPLATES == {each.name: (each.title, each.text) for each in TEMPLATES}
+    assert {each.name: (each.title, each.text) for each in TEMPLATES} == catalog_words.TEMPLATES

@@ -115,7 +115,8 @@ class WorkerStore(Protocol):
     ) -> tuple[int, list[Worker]]:
         """Total count, and one page in ``order``: public workers with an approved version, and
         the account's own with one to run, whose slug, path (``owner/name`` or ``owner~name``),
-        title or description contains ``text`` (case-insensitive, no wildcards); of one category if given.
+        title or description contains ``text`` (case-insensitive, no wildcards); of one category
+        if given.
         """
         ...
 
@@ -219,8 +220,8 @@ class ScheduleStore(Protocol):
 
     def advance(self, before: Schedule, after: Schedule) -> bool:
         """Write what a fire changes (``enabled``, ``next_at``, ``missed``, ``last_error``,
-        ``last_fired_at``, ``failures``, ``paused_at``) unless revision or next time are no longer those of ``before``. Of two
-        servers with the same ``before`` one is told False.
+        ``last_fired_at``, ``failures``, ``paused_at``) unless revision or next time are no longer
+        those of ``before``. Of two servers with the same ``before`` one is told False.
         """
         ...
 

@@ -27,9 +27,7 @@ class Directory:
             raise WorkerNotFound
         return self.worker
 
-    async def version(
-        self, caller: Caller | None, worker: Worker, number: str | None
-    ) -> Version:
+    async def version(self, caller: Caller | None, worker: Worker, number: str | None) -> Version:
         if number != "v1.0.1":
             raise InvalidRequest("version: the latest is v1.0.1")
         return a_version(worker.id)
