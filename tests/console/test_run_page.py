@@ -11,7 +11,7 @@ from fyke.domain.results.model import AttemptBatch, Header
 from fyke.domain.runs.model import Origin, Outcome
 from fyke.domain.runs.service import StartRequest
 from support.house import House
-from support.pages import Visitor, visitor
+from support.pages import Visitor, stranger, visitor
 
 TABS = ("", "/log", "/input", "/usage", "/subtasks", "/events", "/export", "/share")
 
@@ -206,6 +206,24 @@ async def test_an_export_is_asked_for_with_its_limits_and_fetched(
     assert (await owner.http.get(flat.location)).json() == [{"b": "=1+1", "a.x": 1}]
     wrong = await owner.get(f"/runs/{run}/export/file?format=doc", status=422)
     assert "format must be one of" in wrong.text
+
+
+async def test_an_export_has_the_name_that_was_wanted_and_a_link_to_hand_on(
+    house: House, owner: Visitor
+) -> None:
+    run = await finished(house, [{"b": 1}])
+    at = f"/runs/{run}/export/file?format=csv&name="
+    away = await owner.get(f"{at}prices-2026.csv", status=303)
+    file = await owner.http.get(away.location)
+    assert "prices-2026.csv" in file.headers["content-disposition"]
+    wrong = await owner.get(f"{at}../etc", status=422)
+    assert wrong.one("//*[@id='faults']//a").get("href") == "#f-name"
+    assert wrong.value("name") == "../etc"
+    page = await owner.get(f"{at}mine&do=link")
+    link = page.one("//button[@aria-label='Copy the link']").get("data-copy")
+    assert link.endswith("/mine.csv") and "for 15 min" in page.text
+    async with stranger(house) as nobody:
+        assert (await nobody.http.get(link)).text == "b\r\n1\r\n"
 
 
 async def test_a_share_link_shows_one_run_and_nothing_else(

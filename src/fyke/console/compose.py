@@ -124,7 +124,7 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[Page]:
     links = Links(config.master_secret, FILE_SECONDS)
     reading, results = services.log_pages, services.results
     return [
-        *run_export.RunExportPages(frames, results, services.exports, links).pages(),
+        *run_export.RunExportPages(frames, results, services.exports, links, FILE_SECONDS).pages(),
         *run_log.RunLogPages(frames, reading, services.logs, links).pages(),
         *run_live.RunLivePages(frames, services.following, reading, services.uses).pages(),
         *run_details.RunDetailPages(

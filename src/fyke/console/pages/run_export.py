@@ -28,6 +28,7 @@ class RunExportPages:
     results: RunResults
     exports: Exports
     links: Links
+    seconds: int  # that a link holds
 
     def pages(self) -> list[Page]:
         return [
@@ -38,7 +39,7 @@ class RunExportPages:
     async def ask(self, view: View) -> Response:
         return await self._form(view, {})
 
-    async def _form(self, view: View, faults: dict[str, str]) -> Response:
+    async def _form(self, view: View, faults: dict[str, str], link: str = "") -> Response:
         frame = await self.frames.of(view)
         run_id = frame.view.run.id
         source = await self.results.source(view.caller, run_id)
@@ -71,6 +72,8 @@ class RunExportPages:
             size=totals.row_bytes,
             faults=faults,
             asked=view.query,
+            link=link,
+            holds_ms=self.seconds * 1000,
         )
 
     async def file(self, view: View) -> Response:
@@ -96,15 +99,21 @@ class RunExportPages:
             )
         except InvalidRequest as error:
             return await self._form(view, {"format": error.message})
+        try:
+            name = file_name(chosen, asked.get("name", "").strip())
+        except InvalidRequest as error:
+            return await self._form(view, {"name": error.message})
         url = self.links.url(
             view.visit,
             EXPORT,
             run_id,
-            file_name(chosen),
+            name,
             format=chosen.name,
             keys=keys,
             safe=asked.get("safe") == "1",
             bom=asked.get("bom") == "1",
             query=query,
         )
+        if asked.get("do") == "link":
+            return await self._form(view, {}, url)
         return RedirectResponse(url, status_code=303)

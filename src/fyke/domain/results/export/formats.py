@@ -9,6 +9,7 @@ exception and its limit). Rendering happens in a thread: a large export must not
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from fyke.domain.results.model import Header, Row
 from fyke.errors import InvalidRequest, Unavailable
 
 _BLOCK = 256 * 1024
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 MAX_COLUMNS = 16_384
 
 
@@ -91,8 +93,19 @@ def format_named(name: str | None) -> ExportFormat:
     return found
 
 
-def file_name(format: ExportFormat) -> str:
-    """Return a fresh file name such as ``exported_result_csv_<uuid>.csv``."""
+def file_name(format: ExportFormat, wanted: str = "") -> str:
+    """Return the wanted name with the format's ending, or a fresh one such as
+    ``exported_result_csv_<uuid>.csv``. Raise ``InvalidRequest`` for a name that not every system
+    takes.
+    """
+    if wanted:
+        name = wanted.removesuffix(f".{format.suffix}")
+        if not _NAME.fullmatch(name):
+            raise InvalidRequest(
+                "name must begin with a letter or digit and hold letters from A to Z, digits, "
+                "dots, hyphens and underscores, at most 100 of them"
+            )
+        return f"{name}.{format.suffix}"
     return f"exported_result_{format.name}_{uuid4()}.{format.suffix}"
 
 
