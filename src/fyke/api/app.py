@@ -221,9 +221,7 @@ def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Ope
             services.accounts, partial(secret_for, config.master_secret)
         ).operations(),
         *own_users.UserOperations(services.users).operations(),
-        *own_self.SelfOperations(
-            services.sessions, services.profiles, services.audit
-        ).operations(),
+        *own_self.SelfOperations(services.sessions, services.profiles, services.audit).operations(),
         *own_callbacks.CallbackOperations(services.callbacks).operations(),
         *own_webhooks.WebhookOperations(services.webhooks).operations(),
         *own_alerts.AlertOperations(services.alerts).operations(),
