@@ -117,7 +117,7 @@ def test_a_page_loses_and_doubles_nothing_over_breaks_and_restarts(
         output.locator("#fresh a").click()
         output.wait_for_selector("#rows")
         shown = output.eval_on_selector_all("tbody tr", "rows => rows.map(r => r.id)")
-        assert shown == [f"r-{n}" for n in range(1, stage.pushed + 1)]
+        assert shown == [f"r-{n}" for n in range(1, min(stage.pushed, 50) + 1)]  # a page
         stage.end()
         expect(log.locator("#run-figures")).to_contain_text("Succeeded")
         expect(log.locator("#run-actions")).to_contain_text("Run again")

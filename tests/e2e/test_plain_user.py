@@ -39,7 +39,7 @@ CoreSDK.Result.push_data(found)
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Booted]:
-    with booted(uid=UID) as platform:
+    with booted(uid=UID, review="off") as platform:
         yield platform
 
 

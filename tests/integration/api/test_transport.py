@@ -29,12 +29,12 @@ INFO = "/api/v1/account/info"
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
+        "/nothing",
         "/api",
         "/api/v1",
         "/api/v2/nothing",
         "/api/v1/runs",
-        "/docs",
+        "/docs/api/x",
         "/redoc",
         "/api/v1/runs/x/results",
         "/api/v1/tasks/x/run",

@@ -115,6 +115,17 @@ function sendAgain() {
 document.addEventListener("htmx:error", (event) => {
   if (event.detail?.ctx) sayUnreachable(event.detail.ctx);
 });
+// htmx comes back when a stream breaks, but not when its first request has reached nobody
+const FIRST_TRIES = 8;
+document.addEventListener("htmx:error", (event) => {
+  const stream = event.target;
+  if (!(stream instanceof Element) || !stream.hasAttribute("hx-sse:connect")) return;
+  const tries = Number(stream.dataset.tries ?? 0) + 1;
+  stream.dataset.tries = tries;
+  if (tries >= FIRST_TRIES) return;
+  setTimeout(() => stream.isConnected && htmx.trigger(stream, "again"), 500 * 2 ** (tries - 1));
+});
+
 document.addEventListener("htmx:after:request", () => {
   document.querySelector("#notices [data-unreachable]")?.remove();
 });

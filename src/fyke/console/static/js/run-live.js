@@ -24,12 +24,16 @@ class RunLive extends HTMLElement {
       if (event.detail?.reason === "message") this.say("");
       else if (event.detail?.reason === "ended") this.stop();
     });
-    // the first request never reached a stream: htmx tells of that as of any request
-    for (const name of ["htmx:error", "htmx:response:error"]) {
-      this.addEventListener(name, () => {
-        if (!this.begun && !this.off) this.stop();
-      });
-    }
+    // the first request never reached a stream: app.js tries again, and a refusal is final
+    this.addEventListener("htmx:error", () => {
+      if (this.begun || this.off) return;
+      this.failures += 1;
+      if (this.failures >= MOST_FAILURES) this.stop();
+      else this.say(this.dataset.reconnecting);
+    });
+    this.addEventListener("htmx:response:error", () => {
+      if (!this.begun && !this.off) this.stop();
+    });
   }
 
   say(text) {
