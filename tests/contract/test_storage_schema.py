@@ -24,13 +24,13 @@ from fyke.domain.contracts import Room, Transaction
 from fyke.domain.runs.model import RunFilter, RunState
 from fyke.errors import Unavailable
 from fyke.storage.sql.check import check
+from fyke.storage.sql.columns import VERSION_TABLE, metadata
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine
 from fyke.storage.sql.leases import queue_query
 from fyke.storage.sql.plan_room import under_way_query
 from fyke.storage.sql.runs import newest_query, page_query
 from fyke.storage.sql.schema import SchemaTooNew, current_and_head, migrate
 from fyke.storage.sql.storage import open_storage
-from fyke.storage.sql.tables import VERSION_TABLE, metadata
 from support import records
 
 pytestmark = pytest.mark.anyio

@@ -62,7 +62,7 @@ def versions(settings: Settings) -> Tables:
 
 
 def _version_table() -> str:
-    from fyke.storage.sql.tables import VERSION_TABLE
+    from fyke.storage.sql.columns import VERSION_TABLE
 
     return VERSION_TABLE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table
 
-from fyke.storage.sql.tables import Sequence, StorableText, metadata
+from fyke.storage.sql.columns import Sequence, StorableText, metadata
 
 delivery_tries = Table(
     "delivery_tries",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table
 
-from fyke.storage.sql.tables import StorableText, metadata
+from fyke.storage.sql.columns import StorableText, metadata
 
 # no reference: its few rows are shared by all runs of a worker and locked as briefly as can be
 worker_facts = Table(

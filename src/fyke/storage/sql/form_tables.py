@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Table
 
-from fyke.storage.sql.tables import StorableText, metadata
+from fyke.storage.sql.columns import StorableText, metadata
 
 input_defaults = Table(
     "input_defaults",

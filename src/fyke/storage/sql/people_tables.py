@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
 
-from fyke.storage.sql.tables import Sequence, StorableText, metadata
-
-
-def _text(name: str, *, key: bool = False) -> Column[str]:
-    return Column(name, StorableText(), primary_key=key, nullable=False)
-
-
-def _number(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False)
+from fyke.storage.sql.columns import Sequence, StorableText, metadata, number_column, text_column
 
 
 def _user(*, key: bool = False) -> Column[str]:
@@ -23,15 +15,15 @@ def _user(*, key: bool = False) -> Column[str]:
 sessions = Table(
     "sessions",
     metadata,
-    _text("id", key=True),
+    text_column("id", key=True),
     _user(),
-    _text("digest"),
-    _number("created_at"),
-    _number("seen_at"),
-    _number("expires_at"),
-    _number("ended_at"),
-    _text("agent"),
-    _text("address"),
+    text_column("digest"),
+    number_column("created_at"),
+    number_column("seen_at"),
+    number_column("expires_at"),
+    number_column("ended_at"),
+    text_column("agent"),
+    text_column("address"),
     UniqueConstraint("digest"),
     Index(None, "user_id"),
     Index(None, "expires_at"),
@@ -40,11 +32,11 @@ sessions = Table(
 one_time_links = Table(
     "one_time_links",
     metadata,
-    _text("digest", key=True),
-    _text("purpose"),
+    text_column("digest", key=True),
+    text_column("purpose"),
     _user(),
-    _number("created_at"),
-    _number("expires_at"),
+    number_column("created_at"),
+    number_column("expires_at"),
     Index(None, "user_id"),
 )
 
@@ -52,27 +44,27 @@ preferences = Table(
     "preferences",
     metadata,
     _user(key=True),
-    _text("language"),
-    _text("theme"),
-    _text("time_zone"),
-    _text("snippets"),
-    _text("views"),  # JSON object
+    text_column("language"),
+    text_column("theme"),
+    text_column("time_zone"),
+    text_column("snippets"),
+    text_column("views"),  # JSON object
 )
 
 audit = Table(
     "audit",
     metadata,
     Column("seq", Sequence, primary_key=True, autoincrement=True),
-    _text("account_id"),  # no references: the record outlives what it tells of
-    _number("at"),
-    _text("user_id"),
-    _text("user_name"),
-    _text("key_id"),
-    _text("session_id"),
-    _text("address"),
-    _text("action"),
-    _text("target"),
-    _text("detail"),
+    text_column("account_id"),  # no references: the record outlives what it tells of
+    number_column("at"),
+    text_column("user_id"),
+    text_column("user_name"),
+    text_column("key_id"),
+    text_column("session_id"),
+    text_column("address"),
+    text_column("action"),
+    text_column("target"),
+    text_column("detail"),
     Index(None, "account_id", "seq"),
     Index(None, "account_id", "action", "seq"),
     Index(None, "at"),

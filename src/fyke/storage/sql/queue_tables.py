@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    ForeignKey,
-    Index,
-    Table,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Table, UniqueConstraint
 
-from fyke.storage.sql.tables import Sequence, StorableText, metadata
+from fyke.storage.sql.columns import Sequence, StorableText, metadata, partial_index
 
 queue_items = Table(
     "queue_items",
@@ -34,12 +25,11 @@ queue_items = Table(
     Index(None, "account_id", "waiting", "number"),
     sqlite_autoincrement=True,  # a number never names another item, even after its own is gone
 )
-Index(
+partial_index(
     "ix_queue_items_ended",
     queue_items.c.ended_at,
     queue_items.c.id,
-    sqlite_where=text("ended_at > 0"),
-    postgresql_where=text("ended_at > 0"),
+    where="ended_at > 0",
 )
 
 servers = Table(

@@ -2,62 +2,49 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    ForeignKey,
-    Index,
-    PrimaryKeyConstraint,
-    Table,
-    text,
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, PrimaryKeyConstraint, Table
+
+from fyke.storage.sql.columns import (
+    StorableText,
+    metadata,
+    number_column,
+    partial_index,
+    text_column,
 )
-
-from fyke.storage.sql.tables import StorableText, metadata
-
-
-def _text(name: str) -> Column[str]:
-    return Column(name, StorableText(), nullable=False)
-
-
-def _number(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False)
-
 
 schedules = Table(
     "schedules",
     metadata,
     Column("task_id", StorableText(), ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
     Column("account_id", StorableText(), ForeignKey("accounts.id"), nullable=False),
-    _text("kind"),
-    _text("time"),
-    _number("weekday"),
-    _number("day"),
-    _text("date"),
-    _text("cron"),
-    _number("every_s"),
-    _text("time_zone"),
-    _text("overlap"),
+    text_column("kind"),
+    text_column("time"),
+    number_column("weekday"),
+    number_column("day"),
+    text_column("date"),
+    text_column("cron"),
+    number_column("every_s"),
+    text_column("time_zone"),
+    text_column("overlap"),
     Column("enabled", Boolean, nullable=False),
-    _number("anchor_at"),
-    _number("next_at"),
-    _number("missed"),
-    _text("last_error"),
-    _number("last_fired_at"),
-    _number("revision"),
-    _number("created_at"),
-    _number("updated_at"),
+    number_column("anchor_at"),
+    number_column("next_at"),
+    number_column("missed"),
+    text_column("last_error"),
+    number_column("last_fired_at"),
+    number_column("revision"),
+    number_column("created_at"),
+    number_column("updated_at"),
     Column("failures", BigInteger, nullable=False, server_default="0"),
     Column("paused_at", BigInteger, nullable=False, server_default="0"),
     Column("late", StorableText(), nullable=False, server_default="start"),
     Index(None, "account_id"),
 )
-Index(
+partial_index(
     "ix_schedules_due",
     schedules.c.next_at,
     schedules.c.task_id,
-    sqlite_where=text("next_at > 0"),
-    postgresql_where=text("next_at > 0"),
+    where="next_at > 0",
 )
 
 # The primary key is what makes a planned time fire once, however many servers look at it.
@@ -68,18 +55,17 @@ schedule_fires = Table(
         "task_id", StorableText(), ForeignKey("schedules.task_id", ondelete="CASCADE"),
         nullable=False,
     ),
-    _number("planned_at"),
-    _text("state"),
-    _text("run_id"),  # no reference: what a time came to outlives its run
-    _text("reason"),
-    _number("count"),
-    _number("at"),
+    number_column("planned_at"),
+    text_column("state"),
+    text_column("run_id"),  # no reference: what a time came to outlives its run
+    text_column("reason"),
+    number_column("count"),
+    number_column("at"),
     PrimaryKeyConstraint("task_id", "planned_at"),
     Index(None, "at"),
 )  # fmt: skip
-Index(
+partial_index(
     "ix_schedule_fires_waiting",
     schedule_fires.c.task_id,
-    sqlite_where=text("state = 'waiting'"),
-    postgresql_where=text("state = 'waiting'"),
+    where="state = 'waiting'",
 )

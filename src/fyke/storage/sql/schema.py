@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from fyke.errors import FykeError, Unavailable
+from fyke.storage.sql.columns import VERSION_TABLE
 from fyke.storage.sql.dialects import (
     for_reading,
     for_writing,
@@ -21,7 +22,6 @@ from fyke.storage.sql.dialects import (
     sqlite_file,
 )
 from fyke.storage.sql.failures import is_down
-from fyke.storage.sql.tables import VERSION_TABLE
 
 _SCRIPTS = Path(__file__).with_name("migrations")
 

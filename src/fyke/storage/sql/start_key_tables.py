@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Table
 
-from fyke.storage.sql.tables import StorableText, metadata
+from fyke.storage.sql.columns import StorableText, metadata
 
 start_keys = Table(
     "start_keys",

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, text
+from sqlalchemy import Column, ForeignKey, Index, Table
 
-from fyke.storage.sql.tables import StorableText, metadata
-
-
-def _text(name: str) -> Column[str]:
-    return Column(name, StorableText(), nullable=False)
-
-
-def _number(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False)
-
+from fyke.storage.sql.columns import (
+    StorableText,
+    metadata,
+    number_column,
+    partial_index,
+    text_column,
+)
 
 submissions = Table(
     "submissions",
@@ -21,24 +18,23 @@ submissions = Table(
     Column("id", StorableText(), primary_key=True),
     Column("account_id", StorableText(), ForeignKey("accounts.id"), nullable=False),
     Column("worker_id", StorableText(), ForeignKey("workers.id"), nullable=False),
-    _text("version"),
-    _text("state"),
-    _text("note"),
-    _number("created_at"),
-    _number("decided_at"),
-    _text("decided_by"),
-    _text("reply"),
-    _text("sample_run_id"),  # no reference: the sample may be deleted
+    text_column("version"),
+    text_column("state"),
+    text_column("note"),
+    number_column("created_at"),
+    number_column("decided_at"),
+    text_column("decided_by"),
+    text_column("reply"),
+    text_column("sample_run_id"),  # no reference: the sample may be deleted
     Index(None, "worker_id", "created_at", "id"),
     Index(None, "state", "created_at", "id"),
 )
 # of one worker one version waits at a time, also when two ask at once
-Index(
+partial_index(
     "uq_submissions_waiting",
     submissions.c.worker_id,
     unique=True,
-    sqlite_where=text("state = 'waiting'"),
-    postgresql_where=text("state = 'waiting'"),
+    where="state = 'waiting'",
 )
 
 uploads = Table(
@@ -46,28 +42,28 @@ uploads = Table(
     metadata,
     Column("id", StorableText(), primary_key=True),
     Column("account_id", StorableText(), ForeignKey("accounts.id"), nullable=False),
-    _text("source"),
-    _text("state"),
-    _text("label"),  # file name or address, for people
-    _text("git_url"),
-    _text("git_ref"),
-    _text("git_folder"),
-    _text("git_commit"),
-    _number("size"),
-    _text("steps"),  # JSON list
-    _text("findings"),  # JSON list
-    _text("digest"),
-    _text("language"),
-    _text("title"),
-    _text("description"),
-    _text("input_schema"),
-    _text("output_schema"),
-    _text("worker_id"),
-    _text("version"),
-    _text("test_run_id"),
-    _number("working_until"),
-    _number("created_at"),
-    _number("updated_at"),
+    text_column("source"),
+    text_column("state"),
+    text_column("label"),  # file name or address, for people
+    text_column("git_url"),
+    text_column("git_ref"),
+    text_column("git_folder"),
+    text_column("git_commit"),
+    number_column("size"),
+    text_column("steps"),  # JSON list
+    text_column("findings"),  # JSON list
+    text_column("digest"),
+    text_column("language"),
+    text_column("title"),
+    text_column("description"),
+    text_column("input_schema"),
+    text_column("output_schema"),
+    text_column("worker_id"),
+    text_column("version"),
+    text_column("test_run_id"),
+    number_column("working_until"),
+    number_column("created_at"),
+    number_column("updated_at"),
     Index(None, "account_id", "created_at", "id"),
     Index(None, "created_at", "id"),
 )

@@ -1,7 +1,4 @@
-"""The tables of the state, for both databases.
-
-Times are milliseconds and money is millionths of a US dollar, both BIGINT. Ids are TEXT. Text
-sorts by bytes on both databases, and passes through ``storable`` on its way in.
+"""The tables of the state, for both databases; those of single areas stand in modules beside this.
 
 Every index is here for a question that must cost the same with a million past runs as with a
 thousand: the partial ones hold only what still waits or lives, and ``run_counts`` keeps the
@@ -15,100 +12,58 @@ from sqlalchemy import (
     Boolean,
     Column,
     Double,
-    ForeignKey,
     Index,
-    Integer,
-    MetaData,
     Table,
-    Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
     true,
 )
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import Dialect
 
-from fyke.storage.sql.dialects import storable
-
-VERSION_TABLE = "state_version"  # where Alembic notes the version of these tables
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from fyke.storage.sql.columns import (
+    Sequence,
+    StorableText,
+    flag_column,
+    metadata,
+    number_column,
+    partial_index,
+    ref_column,
+    text_column,
 )
-
-
-class StorableText(TypeDecorator[str]):
-    """Text that both databases can hold and sort alike; see ``dialects.storable``."""
-
-    impl = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else storable(value)
-
-
-# SQLite gives out row numbers only for a column that is exactly INTEGER
-Sequence = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _text(name: str, *, key: bool = False, null: bool = False) -> Column[str]:
-    return Column(name, StorableText(), primary_key=key, nullable=null)
-
-
-def _number(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False)
-
-
-def _flag(name: str) -> Column[bool]:
-    return Column(name, Boolean, nullable=False)
-
-
-def _ref(name: str, target: str, *, key: bool = False, cascade: bool = False) -> Column[str]:
-    reference = ForeignKey(target, ondelete="CASCADE" if cascade else None)
-    return Column(name, StorableText(), reference, primary_key=key, nullable=False)
-
 
 accounts = Table(
     "accounts",
     metadata,
-    _text("id", key=True),
-    _text("name"),
-    _flag("operator"),
-    _number("balance_micros"),
-    _number("held_micros"),
-    _number("traffic_bytes"),
-    _number("traffic_expires_at"),
-    _number("created_at"),
+    text_column("id", key=True),
+    text_column("name"),
+    flag_column("operator"),
+    number_column("balance_micros"),
+    number_column("held_micros"),
+    number_column("traffic_bytes"),
+    number_column("traffic_expires_at"),
+    number_column("created_at"),
     Column("time_zone", StorableText(), nullable=False, server_default="UTC"),
     Column("plan", StorableText(), nullable=False, server_default="unlimited"),
     UniqueConstraint("name"),
 )
 
 # at most one account operates the installation, also when two processes start at once
-Index(
+partial_index(
     "uq_accounts_operator",
     accounts.c.operator,
     unique=True,
-    sqlite_where=text("operator"),
-    postgresql_where=text("operator"),
+    where="operator",
 )
 
 users = Table(
     "users",
     metadata,
-    _text("id", key=True),
-    _ref("account_id", "accounts.id"),
-    _text("name"),
-    _text("role"),
-    _flag("disabled"),
-    _text("password_hash"),
-    _number("created_at"),
+    text_column("id", key=True),
+    ref_column("account_id", "accounts.id"),
+    text_column("name"),
+    text_column("role"),
+    flag_column("disabled"),
+    text_column("password_hash"),
+    number_column("created_at"),
     UniqueConstraint("account_id", "name"),
     Index("uq_users_name", "name", unique=True),  # people sign in by name alone
 )
@@ -116,16 +71,16 @@ users = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    _text("id", key=True),
-    _ref("account_id", "accounts.id"),
-    _text("user_id"),
-    _text("name"),
-    _text("prefix"),
-    _text("digest"),
-    _number("created_at"),
-    _number("expires_at"),
-    _number("revoked_at"),
-    _number("last_used_at"),
+    text_column("id", key=True),
+    ref_column("account_id", "accounts.id"),
+    text_column("user_id"),
+    text_column("name"),
+    text_column("prefix"),
+    text_column("digest"),
+    number_column("created_at"),
+    number_column("expires_at"),
+    number_column("revoked_at"),
+    number_column("last_used_at"),
     Column("rate_limit", BigInteger, nullable=False, server_default="0"),
     Column("scopes", StorableText(), nullable=False, server_default="read run write admin"),
     UniqueConstraint("digest"),
@@ -135,16 +90,16 @@ api_keys = Table(
 workers = Table(
     "workers",
     metadata,
-    _text("id", key=True),
-    _ref("account_id", "accounts.id"),
-    _text("owner"),
-    _text("name"),
-    _text("title"),
-    _text("description"),
-    _flag("public"),
-    _number("created_at"),
-    _text("latest"),
-    _text("search_text"),  # what a search looks through, folded; see workers.py
+    text_column("id", key=True),
+    ref_column("account_id", "accounts.id"),
+    text_column("owner"),
+    text_column("name"),
+    text_column("title"),
+    text_column("description"),
+    flag_column("public"),
+    number_column("created_at"),
+    text_column("latest"),
+    text_column("search_text"),  # what a search looks through, folded; see workers.py
     Column("categories", StorableText(), nullable=False, server_default="[]"),  # JSON list
     Column("icon", StorableText(), nullable=False, server_default=""),
     Column("deleted_at", BigInteger, nullable=False, server_default="0"),
@@ -156,22 +111,22 @@ workers = Table(
 versions = Table(
     "versions",
     metadata,
-    _text("id", key=True),
-    _ref("worker_id", "workers.id"),
+    text_column("id", key=True),
+    ref_column("worker_id", "workers.id"),
     Column("seq", BigInteger, nullable=False),  # order of publication within the worker
-    _text("number"),
-    _text("digest"),
-    _text("language"),
-    _text("state"),
-    _text("input_schema"),
-    _text("output_schema"),
-    _text("readme"),
-    _text("requirements"),
-    _number("memory_mb"),
-    _number("timeout_s"),
-    _number("max_charge_micros"),
-    _number("max_traffic_bytes"),
-    _number("created_at"),
+    text_column("number"),
+    text_column("digest"),
+    text_column("language"),
+    text_column("state"),
+    text_column("input_schema"),
+    text_column("output_schema"),
+    text_column("readme"),
+    text_column("requirements"),
+    number_column("memory_mb"),
+    number_column("timeout_s"),
+    number_column("max_charge_micros"),
+    number_column("max_traffic_bytes"),
+    number_column("created_at"),
     Column("approved", Boolean, nullable=False, server_default=true()),
     Column("notice", StorableText(), nullable=False, server_default=""),
     UniqueConstraint("worker_id", "number"),
@@ -181,14 +136,14 @@ versions = Table(
 tasks = Table(
     "tasks",
     metadata,
-    _text("id", key=True),
-    _ref("account_id", "accounts.id"),
-    _ref("worker_id", "workers.id"),
-    _text("title"),
-    _text("version"),
-    _text("input_json"),
-    _number("created_at"),
-    _number("updated_at"),
+    text_column("id", key=True),
+    ref_column("account_id", "accounts.id"),
+    ref_column("worker_id", "workers.id"),
+    text_column("title"),
+    text_column("version"),
+    text_column("input_json"),
+    number_column("created_at"),
+    number_column("updated_at"),
     Column("description", StorableText(), nullable=False, server_default=""),
     Column("run_times", BigInteger, nullable=False, server_default="0"),
     Column("last_run_id", StorableText(), nullable=False, server_default=""),
@@ -200,35 +155,35 @@ tasks = Table(
 runs = Table(
     "runs",
     metadata,
-    _text("id", key=True),
-    _ref("account_id", "accounts.id"),
-    _ref("worker_id", "workers.id"),
-    _text("version"),
-    _text("task_id"),
-    _text("key_id"),
-    _text("origin"),
-    _text("state"),
-    _text("outcome", null=True),
-    _text("err_msg"),
+    text_column("id", key=True),
+    ref_column("account_id", "accounts.id"),
+    ref_column("worker_id", "workers.id"),
+    text_column("version"),
+    text_column("task_id"),
+    text_column("key_id"),
+    text_column("origin"),
+    text_column("state"),
+    text_column("outcome", null=True),
+    text_column("err_msg"),
     Column("cpus", Double, nullable=False),
-    _number("memory_mb"),
-    _number("timeout_s"),
-    _number("max_charge_micros"),
-    _number("max_traffic_bytes"),
-    _text("region"),
-    _text("egress_allow"),  # JSON list
-    _text("input_json"),
-    _text("callback_url"),
-    _number("subtasks"),
-    _number("subtasks_succeeded"),
-    _number("subtasks_failed"),
-    _number("results"),
-    _number("usage_micros"),
-    _number("traffic_bytes"),
-    _number("hold_micros"),
-    _number("created_at"),
-    _number("started_at"),
-    _number("finished_at"),
+    number_column("memory_mb"),
+    number_column("timeout_s"),
+    number_column("max_charge_micros"),
+    number_column("max_traffic_bytes"),
+    text_column("region"),
+    text_column("egress_allow"),  # JSON list
+    text_column("input_json"),
+    text_column("callback_url"),
+    number_column("subtasks"),
+    number_column("subtasks_succeeded"),
+    number_column("subtasks_failed"),
+    number_column("results"),
+    number_column("usage_micros"),
+    number_column("traffic_bytes"),
+    number_column("hold_micros"),
+    number_column("created_at"),
+    number_column("started_at"),
+    number_column("finished_at"),
     Column("summary", StorableText(), nullable=False, server_default=""),
     # with all that a list filters by, so that it looks at nothing but this index; see run_lists.py
     Index(
@@ -239,156 +194,147 @@ runs = Table(
     Index(None, "account_id", "state", "created_at", "id"),
     Index(None, "account_id", "worker_id", "created_at", "id"),
 )
-Index(
+partial_index(
     "ix_runs_finished",
     runs.c.finished_at,
     runs.c.id,
-    sqlite_where=text("finished_at > 0"),
-    postgresql_where=text("finished_at > 0"),
+    where="finished_at > 0",
 )
 
 # what counts against a plan, and what may still be handed out; see plan_room.py and leases.py
-Index(
+partial_index(
     "ix_runs_under_way",
     runs.c.account_id,
     runs.c.id,
-    sqlite_where=text("state IN ('running', 'ending', 'aborting')"),
-    postgresql_where=text("state IN ('running', 'ending', 'aborting')"),
+    where="state IN ('running', 'ending', 'aborting')",
 )
 # with account and state, so that what a plan holds is passed over without a look at the run itself
-Index(
+partial_index(
     "ix_runs_open",
     runs.c.id,
     runs.c.account_id,
     runs.c.state,
-    sqlite_where=text("state IN ('ready', 'running')"),
-    postgresql_where=text("state IN ('ready', 'running')"),
+    where="state IN ('ready', 'running')",
 )
 
 # what a schedule asks before it starts another run of its task
-Index(
+partial_index(
     "ix_runs_open_of_task",
     runs.c.task_id,
-    sqlite_where=text("finished_at = 0 AND task_id <> ''"),
-    postgresql_where=text("finished_at = 0 AND task_id <> ''"),
+    where="finished_at = 0 AND task_id <> ''",
 )
 
 # what a search in error messages looks through, and the history of a task
-Index(
+partial_index(
     "ix_runs_with_error",
     *(runs.c.account_id, runs.c.created_at, runs.c.id),
-    sqlite_where=text("err_msg <> ''"),
-    postgresql_where=text("err_msg <> ''"),
+    where="err_msg <> ''",
 )
-Index(
+partial_index(
     "ix_runs_of_task",
     *(runs.c.account_id, runs.c.task_id, runs.c.created_at, runs.c.id),
-    sqlite_where=text("task_id <> ''"),
-    postgresql_where=text("task_id <> ''"),
+    where="task_id <> ''",
 )
 
 run_counts = Table(
     "run_counts",
     metadata,
-    _text("account_id", key=True),
-    _text("worker_id", key=True),
-    _text("state", key=True),
+    text_column("account_id", key=True),
+    text_column("worker_id", key=True),
+    text_column("state", key=True),
     Column("n", BigInteger, nullable=False),
 )
 
 subtasks = Table(
     "subtasks",
     metadata,
-    _ref("run_id", "runs.id", key=True, cascade=True),
+    ref_column("run_id", "runs.id", key=True, cascade=True),
     Column("ordinal", BigInteger, primary_key=True, autoincrement=False),
-    _text("number"),
-    _text("input_json"),
-    _text("state"),
-    _text("outcome", null=True),
-    _text("err_msg"),
+    text_column("number"),
+    text_column("input_json"),
+    text_column("state"),
+    text_column("outcome", null=True),
+    text_column("err_msg"),
 )
 # the queue: holds what waits and nothing else, so leasing never looks at history
-Index(
+partial_index(
     "ix_subtasks_waiting",
     subtasks.c.run_id,
     subtasks.c.ordinal,
-    sqlite_where=text("state = 'waiting'"),
-    postgresql_where=text("state = 'waiting'"),
+    where="state = 'waiting'",
 )
 
 attempts = Table(
     "attempts",
     metadata,
-    _text("id", key=True),
-    _ref("run_id", "runs.id", cascade=True),
-    _number("ordinal"),
-    _text("number"),
-    _text("runner_id"),
-    _number("token"),
-    _number("lease_until"),
-    _text("outcome", null=True),
-    _text("err_msg"),
-    _number("rows"),
-    _number("traffic_bytes"),
-    _number("cpu_ms"),
-    _number("memory_peak_bytes"),
-    _number("started_at"),
-    _number("finished_at"),
+    text_column("id", key=True),
+    ref_column("run_id", "runs.id", cascade=True),
+    number_column("ordinal"),
+    text_column("number"),
+    text_column("runner_id"),
+    number_column("token"),
+    number_column("lease_until"),
+    text_column("outcome", null=True),
+    text_column("err_msg"),
+    number_column("rows"),
+    number_column("traffic_bytes"),
+    number_column("cpu_ms"),
+    number_column("memory_peak_bytes"),
+    number_column("started_at"),
+    number_column("finished_at"),
     # what a living one holds now, as last reported; not part of its record
     Column("memory_bytes", BigInteger, nullable=False, server_default=text("0")),
     Index(None, "run_id", "ordinal", "id"),
 )
-Index(
+partial_index(
     "ix_attempts_living",
     attempts.c.runner_id,
-    sqlite_where=text("outcome IS NULL"),
-    postgresql_where=text("outcome IS NULL"),
+    where="outcome IS NULL",
 )
-Index(
+partial_index(
     "ix_attempts_leases",
     attempts.c.lease_until,
-    sqlite_where=text("outcome IS NULL"),
-    postgresql_where=text("outcome IS NULL"),
+    where="outcome IS NULL",
 )
 
 run_events = Table(
     "run_events",
     metadata,
     Column("seq", Sequence, primary_key=True, autoincrement=True),
-    _ref("run_id", "runs.id", cascade=True),
-    _number("at"),
-    _text("kind"),
-    _text("before"),
-    _text("after"),
-    _text("actor"),
-    _text("detail"),
+    ref_column("run_id", "runs.id", cascade=True),
+    number_column("at"),
+    text_column("kind"),
+    text_column("before"),
+    text_column("after"),
+    text_column("actor"),
+    text_column("detail"),
     Index(None, "run_id", "seq"),
 )
 
 runners = Table(
     "runners",
     metadata,
-    _text("id", key=True),
-    _text("node"),
-    _text("isolation"),
-    _text("reason"),
+    text_column("id", key=True),
+    text_column("node"),
+    text_column("isolation"),
+    text_column("reason"),
     Column("cpus", Double, nullable=False),
-    _number("memory_mb"),
-    _number("heartbeat_at"),
+    number_column("memory_mb"),
+    number_column("heartbeat_at"),
 )
 
 ledger = Table(
     "ledger",
     metadata,
     Column("seq", Sequence, primary_key=True, autoincrement=True),
-    _text("id"),
-    _ref("account_id", "accounts.id"),
-    _number("at"),
-    _text("kind"),
-    _number("usd_micros"),
-    _number("traffic_bytes"),
-    _text("run_id"),  # no reference: the ledger outlives the run
-    _text("note"),
+    text_column("id"),
+    ref_column("account_id", "accounts.id"),
+    number_column("at"),
+    text_column("kind"),
+    number_column("usd_micros"),
+    number_column("traffic_bytes"),
+    text_column("run_id"),  # no reference: the ledger outlives the run
+    text_column("note"),
     UniqueConstraint("id"),
     Index(None, "account_id", "at", "seq"),
 )
@@ -396,18 +342,18 @@ ledger = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    _text("id", key=True),
-    _text("account_id"),
-    _ref("run_id", "runs.id", cascade=True),
-    _text("url"),
-    _text("payload"),
-    _text("state"),
-    _number("tries"),
-    _number("next_at"),
-    _number("last_status"),
-    _text("last_error"),
-    _number("created_at"),
-    _number("ended_at"),
+    text_column("id", key=True),
+    text_column("account_id"),
+    ref_column("run_id", "runs.id", cascade=True),
+    text_column("url"),
+    text_column("payload"),
+    text_column("state"),
+    number_column("tries"),
+    number_column("next_at"),
+    number_column("last_status"),
+    text_column("last_error"),
+    number_column("created_at"),
+    number_column("ended_at"),
     Column("kind", StorableText(), nullable=False, server_default="terminal"),
     Column("receiver", StorableText(), nullable=False, server_default=""),
     Column("host", StorableText(), nullable=False, server_default=""),
@@ -418,42 +364,37 @@ deliveries = Table(
     Index(None, "account_id", "created_at", "id"),
 )
 # for each host the earliest that waits, from the index alone
-Index(
+partial_index(
     "ix_deliveries_due",
     deliveries.c.host,
     deliveries.c.next_at,
-    sqlite_where=text("state = 'pending'"),
-    postgresql_where=text("state = 'pending'"),
+    where="state = 'pending'",
 )
-Index(
+partial_index(
     "ix_deliveries_claimed",
     deliveries.c.host,
     deliveries.c.claimed_until,
-    sqlite_where=text("claimed_until > 0"),
-    postgresql_where=text("claimed_until > 0"),
+    where="claimed_until > 0",
 )
 # what holds back the terminal call of its run
-Index(
+partial_index(
     "ix_deliveries_running",
     deliveries.c.run_id,
-    sqlite_where=text("state = 'pending' AND kind = 'running'"),
-    postgresql_where=text("state = 'pending' AND kind = 'running'"),
+    where="state = 'pending' AND kind = 'running'",
 )
 # the log of an endpoint, and what waits for it
-Index(
+partial_index(
     "ix_deliveries_of_endpoint",
     deliveries.c.endpoint_id,
     deliveries.c.account_id,
     deliveries.c.created_at,
     deliveries.c.id,
     deliveries.c.state,  # counted from the index alone
-    sqlite_where=text("endpoint_id <> ''"),
-    postgresql_where=text("endpoint_id <> ''"),
+    where="endpoint_id <> ''",
 )
-Index(
+partial_index(
     "ix_deliveries_waiting_of_endpoint",
     deliveries.c.endpoint_id,
     deliveries.c.next_at,
-    sqlite_where=text("state = 'pending' AND endpoint_id <> ''"),
-    postgresql_where=text("state = 'pending' AND endpoint_id <> ''"),
+    where="state = 'pending' AND endpoint_id <> ''",
 )

@@ -4,35 +4,26 @@ moves, added up.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, PrimaryKeyConstraint, Table
+from sqlalchemy import PrimaryKeyConstraint, Table
 
-from fyke.storage.sql.tables import StorableText, metadata
-
-
-def _text(name: str) -> Column[str]:
-    return Column(name, StorableText(), nullable=False)
-
-
-def _number(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False)
-
+from fyke.storage.sql.columns import metadata, number_column, text_column
 
 # No references: what was used outlives its run, and may outlive worker, task and key.
 usage_days = Table(
     "usage_days",
     metadata,
-    _text("account_id"),
-    _text("part"),  # worker, task or key; empty for the day in all
-    _number("day"),  # 20261124 in the account's time zone at that moment
-    _text("ref"),  # which one; empty for none
-    _number("runs"),
-    _number("failed"),
-    _number("aborted"),
-    _number("results"),
-    _number("usage_micros"),
-    _number("traffic_bytes"),
-    _number("run_ms"),
-    _number("credited_micros"),
+    text_column("account_id"),
+    text_column("part"),  # worker, task or key; empty for the day in all
+    number_column("day"),  # 20261124 in the account's time zone at that moment
+    text_column("ref"),  # which one; empty for none
+    number_column("runs"),
+    number_column("failed"),
+    number_column("aborted"),
+    number_column("results"),
+    number_column("usage_micros"),
+    number_column("traffic_bytes"),
+    number_column("run_ms"),
+    number_column("credited_micros"),
     # one row for each part and not for each combination of them, of which there are nearly as many
     # as runs
     PrimaryKeyConstraint("account_id", "part", "day", "ref"),

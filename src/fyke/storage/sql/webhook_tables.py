@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     Column,
     Double,
@@ -12,18 +11,17 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
-    text,
 )
 
-from fyke.storage.sql.tables import Sequence, StorableText, metadata, runs
-
-
-def _text(name: str, *, key: bool = False) -> Column[str]:
-    return Column(name, StorableText(), primary_key=key, nullable=False)
-
-
-def _number(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False)
+from fyke.storage.sql.columns import (
+    Sequence,
+    StorableText,
+    metadata,
+    number_column,
+    partial_index,
+    text_column,
+)
+from fyke.storage.sql.tables import runs
 
 
 def _account() -> Column[str]:
@@ -33,46 +31,46 @@ def _account() -> Column[str]:
 webhook_endpoints = Table(
     "webhook_endpoints",
     metadata,
-    _text("id", key=True),
+    text_column("id", key=True),
     _account(),
-    _text("name"),
-    _text("url"),
-    _text("events"),  # JSON list
-    _text("description"),
+    text_column("name"),
+    text_column("url"),
+    text_column("events"),  # JSON list
+    text_column("description"),
     Column("enabled", Boolean, nullable=False),
-    _text("salt"),
-    _text("old_salt"),
-    _number("old_until"),
-    _number("created_at"),
-    _number("updated_at"),
-    _number("last_at"),
-    _number("last_status"),
-    _text("last_error"),
-    _text("last_reply"),
-    _number("failing_since"),
+    text_column("salt"),
+    text_column("old_salt"),
+    number_column("old_until"),
+    number_column("created_at"),
+    number_column("updated_at"),
+    number_column("last_at"),
+    number_column("last_status"),
+    text_column("last_error"),
+    text_column("last_reply"),
+    number_column("failing_since"),
     UniqueConstraint("account_id", "name"),
 )
 
 alert_rules = Table(
     "alert_rules",
     metadata,
-    _text("id", key=True),
+    text_column("id", key=True),
     _account(),
-    _text("name"),
-    _text("kind"),
-    _text("worker_id"),  # no reference: a rule outlives its worker and its task
-    _text("task_id"),
+    text_column("name"),
+    text_column("kind"),
+    text_column("worker_id"),  # no reference: a rule outlives its worker and its task
+    text_column("task_id"),
     Column("factor", Double, nullable=False),
-    _text("field"),
+    text_column("field"),
     Column("percent", Double, nullable=False),
-    _number("usd_micros"),
-    _number("traffic_bytes"),
-    _text("endpoints"),  # JSON list
-    _text("emails"),  # JSON list
+    number_column("usd_micros"),
+    number_column("traffic_bytes"),
+    text_column("endpoints"),  # JSON list
+    text_column("emails"),  # JSON list
     Column("enabled", Boolean, nullable=False),
-    _number("since"),
-    _number("created_at"),
-    _number("updated_at"),
+    number_column("since"),
+    number_column("created_at"),
+    number_column("updated_at"),
     Index(None, "account_id"),
 )
 
@@ -82,9 +80,9 @@ alert_checks = Table(
     metadata,
     Column("seq", Sequence, primary_key=True, autoincrement=True),
     Column("run_id", StorableText(), ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
-    _text("account_id"),
-    _number("tries"),
-    _number("not_before"),
+    text_column("account_id"),
+    number_column("tries"),
+    number_column("not_before"),
     Index(None, "run_id"),
 )
 
@@ -95,54 +93,51 @@ alert_budgets = Table(
     Column(
         "rule_id", StorableText(), ForeignKey("alert_rules.id", ondelete="CASCADE"), nullable=False
     ),
-    _text("month"),
+    text_column("month"),
     PrimaryKeyConstraint("rule_id", "month"),
 )
 
 alerts = Table(
     "alerts",
     metadata,
-    _text("id", key=True),
+    text_column("id", key=True),
     _account(),
-    _text("rule_id"),  # no references: an alert outlives its rule and its run
-    _text("rule_name"),
-    _text("kind"),
-    _text("run_id"),
-    _text("worker_id"),
-    _text("task_id"),
-    _text("sentence"),
-    _number("at"),
-    _number("read_at"),
+    text_column("rule_id"),  # no references: an alert outlives its rule and its run
+    text_column("rule_name"),
+    text_column("kind"),
+    text_column("run_id"),
+    text_column("worker_id"),
+    text_column("task_id"),
+    text_column("sentence"),
+    number_column("at"),
+    number_column("read_at"),
     UniqueConstraint("rule_id", "run_id"),
     Index(None, "account_id", "at", "id", "rule_id"),  # also counts those of a rule
     Index(None, "at"),
 )
-Index(
+partial_index(
     "ix_alerts_unread",
     alerts.c.account_id,
     alerts.c.at,
     alerts.c.id,
-    sqlite_where=text("read_at = 0"),
-    postgresql_where=text("read_at = 0"),
+    where="read_at = 0",
 )
 
 # the last runs of a worker or of a task by their end, in a state
-Index(
+partial_index(
     "ix_runs_ended_of_worker",
     runs.c.account_id,
     runs.c.worker_id,
     runs.c.state,
     runs.c.finished_at,
     runs.c.id,
-    sqlite_where=text("finished_at > 0"),
-    postgresql_where=text("finished_at > 0"),
+    where="finished_at > 0",
 )
-Index(
+partial_index(
     "ix_runs_ended_of_task",
     runs.c.task_id,
     runs.c.state,
     runs.c.finished_at,
     runs.c.id,
-    sqlite_where=text("finished_at > 0 AND task_id <> ''"),
-    postgresql_where=text("finished_at > 0 AND task_id <> ''"),
+    where="finished_at > 0 AND task_id <> ''",
 )

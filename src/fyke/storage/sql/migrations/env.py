@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from fyke.storage.sql.tables import VERSION_TABLE, metadata
+from fyke.storage.sql.columns import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
