@@ -9,7 +9,8 @@ import pytest
 from fyke.domain.contracts import SCHEDULES
 from fyke.domain.schedules.firing import Rest
 from fyke.kit.clock import ManualClock
-from fyke.timers.schedules import LONGEST_SLEEP, TIDY_SECONDS, ScheduleTimer
+from fyke.timers.bell import LONGEST_SLEEP, TIDY_SECONDS
+from fyke.timers.schedules import ScheduleTimer
 
 pytestmark = pytest.mark.anyio
 
