@@ -21,63 +21,23 @@ from fyke.api.app import ApiConfig, add_pages, build_app
 from fyke.console.api_door import Api
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
-from fyke.domain.accounts.audit import AuditLog
-from fyke.domain.accounts.links import Links
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.passwords import Passwords
-from fyke.domain.accounts.profiles import Profiles
-from fyke.domain.accounts.service import Accounts
-from fyke.domain.accounts.sessions import Sessions
-from fyke.domain.accounts.users import Users
-from fyke.domain.alerts.service import Alerts
 from fyke.domain.billing.pricing import Prices
-from fyke.domain.billing.usage import UsageReports
-from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.domain.catalog.service import Catalog
 from fyke.domain.contracts import Git, Lease, Room, RunnerInfo, Usage, output_topic
 from fyke.domain.health import Disk, Health, ProxyReport
-from fyke.domain.installation.service import Installation
 from fyke.domain.logs.model import NewLogEntry
-from fyke.domain.logs.reading import LogReading
-from fyke.domain.logs.service import RunLogs
-from fyke.domain.overview import Overview
-from fyke.domain.queue.board import QueueBoard
-from fyke.domain.queue.following import QueueFollowing
-from fyke.domain.queue.service import RunQueue
-from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.model import AttemptBatch, Header, PushedRow
-from fyke.domain.results.service import RunResults
-from fyke.domain.review.files import SubmissionFiles
-from fyke.domain.review.service import Reviews
 from fyke.domain.runs.attempts import Attempts
-from fyke.domain.runs.bulk import RunBulk
-from fyke.domain.runs.endings import RunEndings
-from fyke.domain.runs.following import Following
-from fyke.domain.runs.list_following import ListFollowing
-from fyke.domain.runs.lists import RunLists
 from fyke.domain.runs.model import Outcome
 from fyke.domain.runs.outcome import HIDING
-from fyke.domain.runs.parts import RunParts
 from fyke.domain.runs.service import Runs
-from fyke.domain.runs.sharing import Shares
 from fyke.domain.runs.transitions import Rules
-from fyke.domain.runs.use import RunUses
-from fyke.domain.runs.waiting import Waiting
-from fyke.domain.schedules.calendar import ScheduleCalendar
-from fyke.domain.schedules.service import Schedules
 from fyke.domain.services import Services
-from fyke.domain.tasks.board import TaskBoard
-from fyke.domain.tasks.service import Tasks
-from fyke.domain.uploads.service import Uploads
-from fyke.domain.webhooks.service import Webhooks
-from fyke.domain.workers.form.service import RunForms
-from fyke.domain.workers.history import VersionHistory
+from fyke.domain.wiring import Foundations, build_services
 from fyke.domain.workers.model import VersionState, Worker
-from fyke.domain.workers.output_fields import OutputFields
-from fyke.domain.workers.removal import WorkerRemoval
-from fyke.domain.workers.run_options import DefaultRunOptions
 from fyke.domain.workers.service import Workers
 from fyke.git.fetch import SystemGit
 from fyke.kit.addresses import AddressRules
@@ -261,69 +221,34 @@ async def open_house(
     clock = SystemClock()
     blobs = FilesystemBlobs(folder / "blobs")
     workers = Workers(storage, blobs, clock, review=review)
-    fetcher = git or SystemGit(folder / "scratch", AddressRules())
-    pages = RunResults(storage, results, folder)
-    accounts = Accounts(storage, clock)
-    # as slow as real ones are, hashes would take minutes of a suite
-    passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    sessions = Sessions(storage, clock, passwords)
     runs = Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(())))
     spool = Spool(folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900)
-    lists = RunLists(storage, results, rules)
-    waiting = Waiting(storage)
-    queue = RunQueue(storage, runs, rules.prices)
-    board = QueueBoard(storage, queue, waiting, lists)
-    loopback = CallbackRules(AddressRules(["127.0.0.0/8"]))
     notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))
-    health = Health(storage, lambda: DISK, _proxies)
-    services = Services(
-        accounts=accounts,
-        sessions=sessions,
-        links=Links(storage, passwords, sessions),
-        profiles=Profiles(storage, clock, passwords, sessions),
-        users=Users(storage, accounts, sessions),
-        audit=AuditLog(storage),
-        workers=workers,
-        removal=WorkerRemoval(storage, rules),
-        run_options=DefaultRunOptions(storage),
-        forms=RunForms(storage, rules),
-        history=VersionHistory(storage, blobs),
-        output_fields=OutputFields(storage, pages),
-        catalog=Catalog(storage, priced=rules.prices.any()),
-        tasks=Tasks(storage, workers),
-        schedules=Schedules(storage),
-        task_board=TaskBoard(storage),
-        calendar=ScheduleCalendar(storage),
-        uploads=Uploads(storage, blobs, workers, runs, fetcher, bell),
-        reviews=Reviews(storage, runs, required=review),
-        submission_files=SubmissionFiles(blobs),
-        runs=runs,
-        lists=lists,
-        list_following=ListFollowing(lists, bell),
-        bulk=RunBulk(runs, lists),
-        waiting=waiting,
-        queue=queue,
-        board=board,
-        queue_following=QueueFollowing(board, queue),
-        usage=UsageReports(storage),
-        overview=Overview(storage),
-        health=health,
-        callbacks=Callbacks(storage),
-        webhooks=Webhooks(storage, loopback, notifier, clock, SECRET),
-        alerts=Alerts(storage, results, mails=True),
-        installation=Installation(storage, HouseProbe(rules.prices), health, clock),
-        results=pages,
-        exports=Exports(storage, pages, clock, folder),
-        logs=RunLogs(storage, results),
-        log_pages=LogReading(storage, results),
-        uses=RunUses(storage, rules),
-        parts=RunParts(storage),
-        endings=RunEndings(LogReading(storage, results)),
-        shares=Shares(storage, SECRET),
-        spool=spool,
-        following=Following(storage, results, runs, bell),
-        storage=storage,
+    services = build_services(
+        Foundations(
+            storage=storage,
+            results=results,
+            blobs=blobs,
+            workers=workers,
+            runs=runs,
+            doorbell=bell,
+            git=git or SystemGit(folder / "scratch", AddressRules()),
+            prober=notifier,
+            probe=HouseProbe(rules.prices),
+            health=Health(storage, lambda: DISK, _proxies),
+            spool=spool,
+            rules=rules,
+            clock=clock,
+            master_secret=SECRET,
+            scratch=folder,
+            hooks=CallbackRules(AddressRules(["127.0.0.0/8"])),
+            # as slow as real ones are, hashes would take minutes of a suite
+            passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
+            review=review,
+            mails=True,
+        )
     )
+    accounts = services.accounts
     _, owner_key = await accounts.bootstrap()
     assert owner_key is not None
     owner = await accounts.authenticate(owner_key)

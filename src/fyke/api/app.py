@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -169,79 +169,122 @@ def _gate(services: Services, config: ApiConfig, clock: Clock, share: RateShare 
 
 def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Operation[Any]]:
     links = Links(config.master_secret, config.download_seconds)
-    export_links = ExportLinks(services.exports, links)
-    grace = round(config.abort_grace_seconds * 1000)
-    scopes = RunScopes(services.runs, services.workers)
     start_answers = v2_starts.StartAnswers(
-        services.runs, services.results, clock, config.sync_wait_seconds, grace
+        services.runs, services.results, clock, config.sync_wait_seconds, _grace(config)
     )
-    overview = services.overview
     return [
-        *catalog.CatalogOperations(services.catalog, services.workers).operations(),
-        *starts.StartOperations(
-            services.runs,
-            services.workers,
-            services.results,
-            clock,
-            wait_seconds=config.sync_wait_seconds,
-            require_callback_url=config.require_callback_url,
-        ).operations(),
-        *runs.RunOperations(services.runs, services.workers, services.logs, links).operations(),
-        *results.ResultOperations(services.results, export_links).operations(),
-        *account.AccountOperations(services.accounts).operations(),
-        *v2_account.AccountOperations(services.accounts).operations(),
-        *v2_catalog.CatalogOperations(services.catalog, services.workers).operations(),
-        *v2_versions.VersionOperations(services.workers).operations(),
-        *v2_starts.StartOperations(services.runs, scopes, start_answers).operations(),
-        *v2_runs.RunOperations(
-            services.runs, services.workers, services.logs, links, grace, scopes
-        ).operations(),
-        *v2_events.EventOperations(
-            services.runs, services.following, services.accounts
-        ).operations(),
-        *v2_queue.QueueOperations(services.queue).operations(),
-        *v2_results.ResultOperations(services.results, export_links, scopes).operations(),
-        *own_forms.FormOperations(services.forms).operations(),
-        *own_workers.WorkerOperations(services.removal, overview).operations(),
-        *own_run_options.RunOptionOperations(services.run_options).operations(),
-        *own_versions.VersionOperations(services.workers, services.history).operations(),
-        *own_catalog.CatalogOperations(
-            services.catalog, services.workers, services.output_fields
-        ).operations(),
-        *v2_tasks.TaskOperations(
-            services.tasks, services.runs, services.workers, start_answers
-        ).operations(),
-        *own_schedules.ScheduleOperations(services.schedules).operations(),
-        *own_tasks.TaskOperations(
-            services.tasks, services.task_board, services.calendar
-        ).operations(),
-        *own_uploads.UploadOperations(services.uploads).operations(),
-        *own_reviews.ReviewOperations(services.reviews).operations(),
-        *own_accounts.AccountOperations(
-            services.accounts, partial(secret_for, config.master_secret)
-        ).operations(),
-        *own_users.UserOperations(services.users).operations(),
-        *own_self.SelfOperations(services.sessions, services.profiles, services.audit).operations(),
-        *own_callbacks.CallbackOperations(services.callbacks).operations(),
-        *own_webhooks.WebhookOperations(services.webhooks).operations(),
-        *own_alerts.AlertOperations(services.alerts).operations(),
-        *own_installation.InstallationOperations(services.installation).operations(),
-        *own_run_lists.RunListOperations(services.lists, services.bulk).operations(),
-        *own_runs.RunOperations(
-            services.runs, overview, services.logs, services.waiting
-        ).operations(),
-        *own_run_page.RunPageOperations(
-            services.runs,
-            services.log_pages,
-            services.uses,
-            services.parts,
-            services.endings,
-            services.shares,
-        ).operations(),
-        *own_usage.UsageOperations(services.usage).operations(),
-        *own_overview.OverviewOperations(overview, services.board, services.health).operations(),
+        *_of_v1(services, config, clock, links),
+        *_of_v2(services, config, links, start_answers),
+        *_of_workers(services),
+        *_of_people(services, config),
+        *_of_runs(services),
+        *_of_telling(services),
         *FileOperations(
             services.exports, services.logs, links, Downloads(services.spool)
         ).operations(),
-        *HealthOperations(overview).operations(),
+        *HealthOperations(services.overview).operations(),
     ]
+
+
+def _grace(config: ApiConfig) -> int:
+    return round(config.abort_grace_seconds * 1000)
+
+
+def _of_v1(
+    services: Services, config: ApiConfig, clock: Clock, links: Links
+) -> Iterator[Operation[Any]]:
+    yield from catalog.CatalogOperations(services.catalog, services.workers).operations()
+    yield from starts.StartOperations(
+        services.runs,
+        services.workers,
+        services.results,
+        clock,
+        wait_seconds=config.sync_wait_seconds,
+        require_callback_url=config.require_callback_url,
+    ).operations()
+    yield from runs.RunOperations(
+        services.runs, services.workers, services.logs, links
+    ).operations()
+    yield from results.ResultOperations(
+        services.results, ExportLinks(services.exports, links)
+    ).operations()
+    yield from account.AccountOperations(services.accounts).operations()
+
+
+def _of_v2(
+    services: Services, config: ApiConfig, links: Links, start_answers: v2_starts.StartAnswers
+) -> Iterator[Operation[Any]]:
+    scopes = RunScopes(services.runs, services.workers)
+    yield from v2_account.AccountOperations(services.accounts).operations()
+    yield from v2_catalog.CatalogOperations(services.catalog, services.workers).operations()
+    yield from v2_versions.VersionOperations(services.workers).operations()
+    yield from v2_starts.StartOperations(services.runs, scopes, start_answers).operations()
+    yield from v2_runs.RunOperations(
+        services.runs, services.workers, services.logs, links, _grace(config), scopes
+    ).operations()
+    yield from v2_events.EventOperations(
+        services.runs, services.following, services.accounts
+    ).operations()
+    yield from v2_queue.QueueOperations(services.queue).operations()
+    yield from v2_results.ResultOperations(
+        services.results, ExportLinks(services.exports, links), scopes
+    ).operations()
+    yield from v2_tasks.TaskOperations(
+        services.tasks, services.runs, services.workers, start_answers
+    ).operations()
+
+
+def _of_workers(services: Services) -> Iterator[Operation[Any]]:
+    """Workers, their forms and versions, what is saved of them, uploads and reviews."""
+    yield from own_forms.FormOperations(services.forms).operations()
+    yield from own_workers.WorkerOperations(services.removal, services.overview).operations()
+    yield from own_run_options.RunOptionOperations(services.run_options).operations()
+    yield from own_versions.VersionOperations(services.workers, services.history).operations()
+    yield from own_catalog.CatalogOperations(
+        services.catalog, services.workers, services.output_fields
+    ).operations()
+    yield from own_schedules.ScheduleOperations(services.schedules).operations()
+    yield from own_tasks.TaskOperations(
+        services.tasks, services.task_board, services.calendar
+    ).operations()
+    yield from own_uploads.UploadOperations(services.uploads).operations()
+    yield from own_reviews.ReviewOperations(services.reviews).operations()
+
+
+def _of_people(services: Services, config: ApiConfig) -> Iterator[Operation[Any]]:
+    """Accounts and keys, users, and the installation."""
+    yield from own_accounts.AccountOperations(
+        services.accounts, partial(secret_for, config.master_secret)
+    ).operations()
+    yield from own_users.UserOperations(services.users).operations()
+    yield from own_self.SelfOperations(
+        services.sessions, services.profiles, services.audit
+    ).operations()
+    yield from own_installation.InstallationOperations(services.installation).operations()
+
+
+def _of_runs(services: Services) -> Iterator[Operation[Any]]:
+    """Lists of runs, one run, usage, and the overview."""
+    yield from own_run_lists.RunListOperations(services.lists, services.bulk).operations()
+    yield from own_runs.RunOperations(
+        services.runs, services.overview, services.logs, services.waiting
+    ).operations()
+    yield from own_run_page.RunPageOperations(
+        services.runs,
+        services.log_pages,
+        services.uses,
+        services.parts,
+        services.endings,
+        services.shares,
+    ).operations()
+    yield from own_usage.UsageOperations(services.usage).operations()
+    yield from own_overview.OverviewOperations(
+        services.overview, services.board, services.health
+    ).operations()
+
+
+def _of_telling(services: Services) -> Iterator[Operation[Any]]:
+    """Callbacks, webhooks and alerts."""
+    yield from own_callbacks.CallbackOperations(services.callbacks).operations()
+    yield from own_webhooks.WebhookOperations(services.webhooks).operations()
+    yield from own_alerts.AlertOperations(services.alerts).operations()

@@ -21,59 +21,18 @@ from fyke.app.probe import ServerProbe
 from fyke.console.api_door import Api
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
-from fyke.domain.accounts.audit import AuditLog
-from fyke.domain.accounts.links import Links
-from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.plans import Plan
-from fyke.domain.accounts.profiles import Profiles
-from fyke.domain.accounts.service import Accounts
-from fyke.domain.accounts.sessions import Sessions
-from fyke.domain.accounts.users import Users
-from fyke.domain.alerts.service import Alerts
 from fyke.domain.alerts.watch import AlertWatch
-from fyke.domain.billing.usage import UsageReports
 from fyke.domain.callbacks.places import AT_ONCE
-from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.categories import DEFAULT, Categories
-from fyke.domain.catalog.service import Catalog
 from fyke.domain.health import Health
-from fyke.domain.installation.service import Installation
-from fyke.domain.logs.reading import LogReading
-from fyke.domain.logs.service import RunLogs
-from fyke.domain.overview import Overview
-from fyke.domain.queue.board import QueueBoard
-from fyke.domain.queue.following import QueueFollowing
-from fyke.domain.queue.service import RunQueue
-from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
-from fyke.domain.results.service import RunResults
-from fyke.domain.review.files import SubmissionFiles
-from fyke.domain.review.service import Reviews
 from fyke.domain.runs.attempts import Attempts
-from fyke.domain.runs.bulk import RunBulk
-from fyke.domain.runs.endings import RunEndings
-from fyke.domain.runs.following import Following
-from fyke.domain.runs.list_following import ListFollowing
-from fyke.domain.runs.lists import RunLists
-from fyke.domain.runs.parts import RunParts
 from fyke.domain.runs.service import Runs
-from fyke.domain.runs.sharing import Shares
-from fyke.domain.runs.use import RunUses
-from fyke.domain.runs.waiting import Waiting
-from fyke.domain.schedules.calendar import ScheduleCalendar
 from fyke.domain.schedules.firing import Firing
-from fyke.domain.schedules.service import Schedules
 from fyke.domain.services import Services
-from fyke.domain.tasks.board import TaskBoard
-from fyke.domain.tasks.service import Tasks
-from fyke.domain.uploads.service import Uploads
-from fyke.domain.webhooks.service import Webhooks
-from fyke.domain.workers.form.service import RunForms
-from fyke.domain.workers.history import VersionHistory
-from fyke.domain.workers.output_fields import OutputFields
-from fyke.domain.workers.removal import WorkerRemoval
-from fyke.domain.workers.run_options import DefaultRunOptions
+from fyke.domain.wiring import Foundations, build_services
 from fyke.domain.workers.service import Workers
 from fyke.errors import Unavailable
 from fyke.git.fetch import SystemGit
@@ -105,7 +64,7 @@ async def _serve(house: House, outgoing: Outgoing, listener: socket.socket) -> N
     settings = house.settings
     spool = _spool(settings)
     share, timer_board = RateShare(), TimerBoard()
-    services = _services(house, spool, outgoing, timer_board)
+    services = build_services(_foundations(house, spool, outgoing, timer_board))
     app = build_app(services, _api_config(settings), share=share)
     add_pages(app, build_console(services, _console_config(settings), Api(app, app.openapi)))
     config = uvicorn.Config(
@@ -123,9 +82,7 @@ async def _serve(house: House, outgoing: Outgoing, listener: socket.socket) -> N
     )
     async with _among_servers(house, share) as among:
         timers = asyncio.create_task(
-            run_timers(
-                [*_timers(house, outgoing), UploadTimer(services.uploads), *among], timer_board
-            )
+            run_timers([*_timers(house, services, outgoing), *among], timer_board)
         )
         try:
             await uvicorn.Server(config).serve(sockets=[listener])
@@ -152,16 +109,15 @@ async def _among_servers(house: House, share: RateShare) -> AsyncIterator[list[T
             await timer.leave()
 
 
-def _timers(house: House, outgoing: Outgoing) -> list[Timer]:
+def _timers(house: House, services: Services, outgoing: Outgoing) -> list[Timer]:
     settings = house.settings
     watch = AlertWatch(house.storage, house.results, mails=bool(settings.smtp_url))
-    runs = make_runs(house)
     timers: list[Timer] = [
         LeaseTimer(Attempts(house.storage, house.results, house.rules)),
         StartKeyTimer(house.storage),
         AccessTimer(house.storage, settings.keep_days),
         CallbackHostTimer(house.storage),
-        ScheduleTimer(_firing(house, runs), house.doorbell, SystemClock()),
+        ScheduleTimer(_firing(house, services.runs), house.doorbell, SystemClock()),
         CallbackTimer(
             house.storage,
             outgoing.notifier,
@@ -171,9 +127,10 @@ def _timers(house: House, outgoing: Outgoing) -> list[Timer]:
             at_once=min(AT_ONCE, _open_files() // 2),
         ),
         AlertTimer(watch, house.doorbell, SystemClock()),
+        UploadTimer(services.uploads),
     ]
     if settings.keep_days:
-        timers.append(RetentionTimer(house.storage, runs, settings.keep_days))
+        timers.append(RetentionTimer(house.storage, services.runs, settings.keep_days))
     return timers
 
 
@@ -194,14 +151,6 @@ def make_workers(house: House) -> Workers:
     return Workers(house.storage, house.blobs, SystemClock(), review=review)
 
 
-def make_git(settings: Settings) -> SystemGit:
-    return SystemGit(settings.scratch_dir, AddressRules(settings.git_allow, own_addresses()))
-
-
-def _addresses(house: House) -> CallbackRules:
-    return CallbackRules(AddressRules(house.settings.callback_allow, own_addresses()))
-
-
 def make_runs(house: House) -> Runs:
     return Runs(
         house.storage,
@@ -214,6 +163,40 @@ def make_runs(house: House) -> Runs:
     )
 
 
+def _addresses(house: House) -> CallbackRules:
+    return CallbackRules(AddressRules(house.settings.callback_allow, own_addresses()))
+
+
+def _foundations(
+    house: House, spool: Spool, outgoing: Outgoing, timer_board: TimerBoard
+) -> Foundations:
+    """What the services stand on in a server."""
+    settings = house.settings
+    return Foundations(
+        storage=house.storage,
+        results=house.results,
+        blobs=house.blobs,
+        workers=make_workers(house),
+        runs=make_runs(house),
+        doorbell=house.doorbell,
+        git=SystemGit(settings.scratch_dir, AddressRules(settings.git_allow, own_addresses())),
+        prober=outgoing.prober,
+        probe=ServerProbe(house, timer_board, SystemClock()),
+        health=_health(house),
+        spool=spool,
+        rules=house.rules,
+        clock=SystemClock(),
+        master_secret=master_secret(settings),
+        scratch=settings.scratch_dir,
+        hooks=_addresses(house),
+        categories=Categories(settings.categories or DEFAULT),
+        default_plan=Plan(settings.default_plan),
+        rate_limit=settings.rate_limit,
+        review=settings.review == "required",
+        mails=bool(settings.smtp_url),
+    )
+
+
 def _spool(settings: Settings) -> Spool:
     """Downloads may fill the disk to twice the floor below which no run is taken."""
     return Spool(
@@ -221,87 +204,6 @@ def _spool(settings: Settings) -> Spool:
         limit_bytes=settings.download_mb * 2**20,
         floor_bytes=settings.disk_floor_mb * 2 * 2**20,
         keep_seconds=settings.download_seconds,
-    )
-
-
-def _services(house: House, spool: Spool, outgoing: Outgoing, timer_board: TimerBoard) -> Services:
-    health = _health(house)
-    workers = make_workers(house)
-    results = RunResults(house.storage, house.results, house.settings.scratch_dir)
-    runs = make_runs(house)
-    lists = RunLists(house.storage, house.results, house.rules)
-    waiting = Waiting(house.storage)
-    queue = RunQueue(house.storage, runs, house.rules.prices)
-    board = QueueBoard(house.storage, queue, waiting, lists)
-    accounts = Accounts(
-        house.storage,
-        SystemClock(),
-        default_plan=Plan(house.settings.default_plan),
-        rate_limit=house.settings.rate_limit,
-    )
-    passwords = Passwords()
-    sessions = Sessions(house.storage, SystemClock(), passwords)
-    return Services(
-        accounts=accounts,
-        sessions=sessions,
-        links=Links(house.storage, passwords, sessions),
-        profiles=Profiles(house.storage, SystemClock(), passwords, sessions),
-        users=Users(house.storage, accounts, sessions),
-        audit=AuditLog(house.storage),
-        workers=workers,
-        removal=WorkerRemoval(house.storage, house.rules),
-        run_options=DefaultRunOptions(house.storage),
-        forms=RunForms(house.storage, house.rules),
-        history=VersionHistory(house.storage, house.blobs),
-        output_fields=OutputFields(house.storage, results),
-        catalog=Catalog(
-            house.storage,
-            Categories(house.settings.categories or DEFAULT),
-            priced=house.rules.prices.any(),
-        ),
-        tasks=Tasks(house.storage, workers),
-        schedules=Schedules(house.storage),
-        task_board=TaskBoard(house.storage),
-        calendar=ScheduleCalendar(house.storage),
-        uploads=Uploads(
-            house.storage, house.blobs, workers, runs, make_git(house.settings), house.doorbell
-        ),
-        reviews=Reviews(house.storage, runs, required=house.settings.review == "required"),
-        submission_files=SubmissionFiles(house.blobs),
-        runs=runs,
-        lists=lists,
-        list_following=ListFollowing(lists, house.doorbell),
-        bulk=RunBulk(runs, lists),
-        waiting=waiting,
-        queue=queue,
-        board=board,
-        queue_following=QueueFollowing(board, queue),
-        usage=UsageReports(house.storage),
-        overview=Overview(house.storage),
-        health=health,
-        callbacks=Callbacks(house.storage),
-        webhooks=Webhooks(
-            house.storage,
-            _addresses(house),
-            outgoing.prober,
-            SystemClock(),
-            master_secret(house.settings),
-        ),
-        alerts=Alerts(house.storage, house.results, mails=bool(house.settings.smtp_url)),
-        installation=Installation(
-            house.storage, ServerProbe(house, timer_board, SystemClock()), health, SystemClock()
-        ),
-        results=results,
-        exports=Exports(house.storage, results, SystemClock(), house.settings.scratch_dir),
-        logs=RunLogs(house.storage, house.results),
-        log_pages=LogReading(house.storage, house.results),
-        uses=RunUses(house.storage, house.rules),
-        parts=RunParts(house.storage),
-        endings=RunEndings(LogReading(house.storage, house.results)),
-        shares=Shares(house.storage, master_secret(house.settings)),
-        spool=spool,
-        following=Following(house.storage, house.results, runs, house.doorbell),
-        storage=house.storage,
     )
 
 

@@ -1,0 +1,164 @@
+"""How the services of the domain hang together, in one place for the server and for its tests.
+
+Whoever composes brings ``Foundations``: the doors out (see ``contracts``) and plain values. Which
+service needs which other one is a matter of the domain, and said here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fyke.domain.accounts.audit import AuditLog
+from fyke.domain.accounts.links import Links
+from fyke.domain.accounts.passwords import Passwords
+from fyke.domain.accounts.plans import Plan
+from fyke.domain.accounts.profiles import Profiles
+from fyke.domain.accounts.service import Accounts
+from fyke.domain.accounts.sessions import Sessions
+from fyke.domain.accounts.users import Users
+from fyke.domain.alerts.service import Alerts
+from fyke.domain.billing.usage import UsageReports
+from fyke.domain.callbacks.service import Callbacks
+from fyke.domain.callbacks.url import CallbackRules
+from fyke.domain.catalog.categories import Categories
+from fyke.domain.catalog.service import Catalog
+from fyke.domain.contracts import (
+    Blobs,
+    Doorbell,
+    Git,
+    InstallationProbe,
+    Prober,
+    Results,
+    Storage,
+)
+from fyke.domain.health import Health
+from fyke.domain.installation.service import Installation
+from fyke.domain.logs.reading import LogReading
+from fyke.domain.logs.service import RunLogs
+from fyke.domain.overview import Overview
+from fyke.domain.queue.board import QueueBoard
+from fyke.domain.queue.following import QueueFollowing
+from fyke.domain.queue.service import RunQueue
+from fyke.domain.results.export.service import Exports
+from fyke.domain.results.export.spool import Spool
+from fyke.domain.results.service import RunResults
+from fyke.domain.review.files import SubmissionFiles
+from fyke.domain.review.service import Reviews
+from fyke.domain.runs.bulk import RunBulk
+from fyke.domain.runs.endings import RunEndings
+from fyke.domain.runs.following import Following
+from fyke.domain.runs.list_following import ListFollowing
+from fyke.domain.runs.lists import RunLists
+from fyke.domain.runs.parts import RunParts
+from fyke.domain.runs.service import Runs
+from fyke.domain.runs.sharing import Shares
+from fyke.domain.runs.transitions import Rules
+from fyke.domain.runs.use import RunUses
+from fyke.domain.runs.waiting import Waiting
+from fyke.domain.schedules.calendar import ScheduleCalendar
+from fyke.domain.schedules.service import Schedules
+from fyke.domain.services import Services
+from fyke.domain.tasks.board import TaskBoard
+from fyke.domain.tasks.service import Tasks
+from fyke.domain.uploads.service import Uploads
+from fyke.domain.webhooks.service import Webhooks
+from fyke.domain.workers.form.service import RunForms
+from fyke.domain.workers.history import VersionHistory
+from fyke.domain.workers.output_fields import OutputFields
+from fyke.domain.workers.removal import WorkerRemoval
+from fyke.domain.workers.run_options import DefaultRunOptions
+from fyke.domain.workers.service import Workers
+from fyke.kit.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Foundations:
+    """What all services stand on. ``scratch`` is a folder for what does not fit into memory;
+    ``hooks`` says which addresses webhooks may go to; ``mails``: whether alerts can be sent as
+    mail; ``review``: whether versions of others than the operator wait for one.
+    """
+
+    storage: Storage
+    results: Results
+    blobs: Blobs
+    workers: Workers
+    runs: Runs
+    doorbell: Doorbell
+    git: Git
+    prober: Prober
+    probe: InstallationProbe
+    health: Health
+    spool: Spool
+    rules: Rules
+    clock: Clock
+    master_secret: bytes
+    scratch: Path
+    hooks: CallbackRules
+    passwords: Passwords = field(default_factory=Passwords)
+    categories: Categories = field(default_factory=Categories)
+    default_plan: Plan = Plan.FREE
+    rate_limit: int = 0
+    review: bool = True
+    mails: bool = False
+
+
+def build_services(on: Foundations) -> Services:
+    """Every service there is."""
+    storage, rules, clock = on.storage, on.rules, on.clock
+    workers, runs = on.workers, on.runs
+    rows = RunResults(storage, on.results, on.scratch)
+    log_pages = LogReading(storage, on.results)
+    lists, waiting = RunLists(storage, on.results, rules), Waiting(storage)
+    queue = RunQueue(storage, runs, rules.prices)
+    board = QueueBoard(storage, queue, waiting, lists)
+    accounts = Accounts(storage, clock, default_plan=on.default_plan, rate_limit=on.rate_limit)
+    sessions = Sessions(storage, clock, on.passwords)
+    return Services(
+        accounts=accounts,
+        sessions=sessions,
+        links=Links(storage, on.passwords, sessions),
+        profiles=Profiles(storage, clock, on.passwords, sessions),
+        users=Users(storage, accounts, sessions),
+        audit=AuditLog(storage),
+        workers=workers,
+        removal=WorkerRemoval(storage, rules),
+        run_options=DefaultRunOptions(storage),
+        forms=RunForms(storage, rules),
+        history=VersionHistory(storage, on.blobs),
+        output_fields=OutputFields(storage, rows),
+        catalog=Catalog(storage, on.categories, priced=rules.prices.any()),
+        tasks=Tasks(storage, workers),
+        schedules=Schedules(storage),
+        task_board=TaskBoard(storage),
+        calendar=ScheduleCalendar(storage),
+        uploads=Uploads(storage, on.blobs, workers, runs, on.git, on.doorbell),
+        reviews=Reviews(storage, runs, required=on.review),
+        submission_files=SubmissionFiles(on.blobs),
+        runs=runs,
+        lists=lists,
+        list_following=ListFollowing(lists, on.doorbell),
+        bulk=RunBulk(runs, lists),
+        waiting=waiting,
+        queue=queue,
+        board=board,
+        queue_following=QueueFollowing(board, queue),
+        usage=UsageReports(storage),
+        overview=Overview(storage),
+        health=on.health,
+        callbacks=Callbacks(storage),
+        webhooks=Webhooks(storage, on.hooks, on.prober, clock, on.master_secret),
+        alerts=Alerts(storage, on.results, mails=on.mails),
+        installation=Installation(storage, on.probe, on.health, clock),
+        results=rows,
+        exports=Exports(storage, rows, clock, on.scratch),
+        logs=RunLogs(storage, on.results),
+        log_pages=log_pages,
+        uses=RunUses(storage, rules),
+        parts=RunParts(storage),
+        endings=RunEndings(log_pages),
+        shares=Shares(storage, on.master_secret),
+        spool=on.spool,
+        following=Following(storage, on.results, runs, on.doorbell),
+        storage=storage,
+    )
