@@ -23,7 +23,7 @@ from common import arguments, head, line, percentile
 from sqlalchemy import insert, text
 
 from fyke.domain.billing.model import EntryKind, UsageSums
-from fyke.domain.runs.model import Origin, Outcome, RunState
+from fyke.domain.runs.model import Origin, Outcome, Run, RunState
 from fyke.storage.sql.dialects import for_writing
 from fyke.storage.sql.run_rows import run_columns
 from fyke.storage.sql.tables import ledger, run_counts, runs
@@ -36,7 +36,8 @@ TARGET_MS = 50
 DAY_MS = 86_400_000
 HISTORY_DAYS = 365
 BATCH = 5000
-WORKERS, TASKS = 20, 30
+WORKERS = 20
+TASK_IDS = [f"01TASK{n:020d}" for n in range(30)]
 
 # Name and address of each page; what stands in braces is a name of ``History``.
 PAGES: tuple[tuple[str, str], ...] = (
@@ -86,92 +87,115 @@ class History:
     today: str
 
 
-async def fill(house: House, number: int) -> History:
-    """Past runs over a year, with their counts, sums and ledger."""
-    dice, now = random.Random(1), int(time.time() * 1000)
-    made = [await house.publish(f"worker-{n}") for n in range(WORKERS)]
-    tasks = [f"01TASK{n:020d}" for n in range(TASKS)]
-    ends = [(RunState.SUCCEEDED, Outcome.SUCCEEDED, "")] * 90
-    ends += [
+ENDS = (
+    [(RunState.SUCCEEDED, Outcome.SUCCEEDED, "")] * 90
+    + [
         (RunState.FAILED, Outcome.EXIT_CODE, "The Worker exited with code 1: KeyError: 'price'"),
         (RunState.FAILED, Outcome.TIMEOUT, "Timeout: the run went over its limit of 600 s"),
-    ] * 4
-    ends += [(RunState.ABORTED, Outcome.ABORTED, "Aborted on request")] * 2
-    sums: dict[tuple[object, ...], UsageSums] = {}
-    counts: dict[tuple[object, ...], int] = {}
-    rows, entries, middle = [], [], ""
-    step = HISTORY_DAYS * DAY_MS / number
-    base = a_run(house.owner.account_id, input_json='{"urls":["' + "x" * 600 + '"]}')
+    ]
+    * 4
+    + [(RunState.ABORTED, Outcome.ABORTED, "Aborted on request")] * 2
+)
+
+
+async def fill(house: House, number: int) -> History:
+    """Past runs over a year, with their counts, sums and ledger."""
+    now = int(time.time() * 1000)
+    made = [await house.publish(f"worker-{n}") for n in range(WORKERS)]
+    past = Past(house, [worker.id for worker in made], now, number)
     with for_writing(house.storage.engine).begin() as connection:
-        for n in range(number):
-            at = int(now - (number - n) * step)
-            state, outcome, message = dice.choice(ends)
-            worker, task = dice.choice(made), dice.choice([*tasks, "", "", ""])
-            run = replace(
-                base,
-                id=_ulid_like(at, n),
-                worker_id=worker.id,
-                task_id=task,
-                key_id=house.owner.key_id if n % 3 else "",
-                version="v1.0.1",
-                origin=dice.choice(list(Origin)),
-                state=state,
-                outcome=outcome,
-                err_msg=message,
-                results=dice.randint(0, 900),
-                usage_micros=dice.randint(0, 90_000),
-                traffic_bytes=dice.randint(0, 10**7),
-                created_at=at,
-                started_at=at + 900,
-                finished_at=at + dice.randint(2_000, 600_000),
-                summary=f"Pages: https://example.org/{n} (+{n % 40}); Depth: {n % 5}",
+        for first in range(0, number, BATCH):
+            batch = [past.run(n) for n in range(first, min(number, first + BATCH))]
+            connection.execute(insert(runs), [run_columns(run) for run in batch])
+            connection.execute(
+                insert(ledger), [_entry(house, run, n) for n, run in enumerate(batch, first)]
             )
-            rows.append(run_columns(run))
-            entries.append(_entry(house, run, n))
-            day = int(time.strftime("%Y%m%d", time.gmtime(run.finished_at / 1000)))
-            used = UsageSums(
-                1, int(state is RunState.FAILED), int(state is RunState.ABORTED), run.results,
-                run.usage_micros, run.traffic_bytes, run.finished_at - run.started_at,
-            )  # fmt: skip
-            refs = {"": "", "worker": run.worker_id, "task": run.task_id, "key": run.key_id}
-            for part, ref in refs.items():
-                key = (house.owner.account_id, part, day, ref)
-                sums[key] = sums.get(key, UsageSums()) + used
-            counted = (house.owner.account_id, worker.id, state.value)
-            counts[counted] = counts.get(counted, 0) + 1
-            if n == number // 2:
-                middle = f"{run.created_at}-{run.id}"
-            if len(rows) == BATCH or n == number - 1:
-                connection.execute(insert(runs), rows)
-                connection.execute(insert(ledger), entries)
-                rows, entries = [], []
-        names = ("account_id", "worker_id", "state")
-        connection.execute(
-            insert(run_counts),
-            [dict(zip(names, k, strict=True)) | {"n": n} for k, n in counts.items()],
-        )
-        key_names = ("account_id", "part", "day", "ref")
-        connection.execute(
-            insert(usage_days),
-            [
-                dict(zip(key_names, k, strict=True))
-                | {field.name: getattr(s, field.name) for field in fields(UsageSums)}
-                for k, s in sums.items()
-            ],
-        )
+        connection.execute(insert(run_counts), past.count_rows())
+        connection.execute(insert(usage_days), past.usage_rows())
     with house.storage.engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
-    day = _day(now)
     return History(
         worker_path=made[0].path,
-        task=tasks[0],
-        run=run.id,
-        middle=middle,
+        task=TASK_IDS[0],
+        run=past.last,
+        middle=past.middle,
         from_day=_day(now - 40 * DAY_MS),
         until_day=_day(now - 20 * DAY_MS),
         year_from=_day(now - 364 * DAY_MS),
-        today=day,
+        today=_day(now),
     )
+
+
+class Past:
+    """Makes the runs one after another, oldest first, and adds up what the platform would."""
+
+    def __init__(self, house: House, workers: list[str], now: int, number: int) -> None:
+        self._owner, self._workers = house.owner, workers
+        self._now, self._number = now, number
+        self._dice = random.Random(1)
+        self._base = a_run(house.owner.account_id, input_json='{"urls":["' + "x" * 600 + '"]}')
+        self._sums: dict[tuple[object, ...], UsageSums] = {}
+        self._counts: dict[tuple[object, ...], int] = {}
+        self.last = self.middle = ""
+
+    def run(self, n: int) -> Run:
+        dice = self._dice
+        at = int(self._now - (self._number - n) * HISTORY_DAYS * DAY_MS / self._number)
+        state, outcome, message = dice.choice(ENDS)
+        run = replace(
+            self._base,
+            id=_ulid_like(at, n),
+            worker_id=dice.choice(self._workers),
+            task_id=dice.choice([*TASK_IDS, "", "", ""]),
+            key_id=self._owner.key_id if n % 3 else "",
+            version="v1.0.1",
+            origin=dice.choice(list(Origin)),
+            state=state,
+            outcome=outcome,
+            err_msg=message,
+            results=dice.randint(0, 900),
+            usage_micros=dice.randint(0, 90_000),
+            traffic_bytes=dice.randint(0, 10**7),
+            created_at=at,
+            started_at=at + 900,
+            finished_at=at + dice.randint(2_000, 600_000),
+            summary=f"Pages: https://example.org/{n} (+{n % 40}); Depth: {n % 5}",
+        )
+        self._add_up(run)
+        self.last = run.id
+        if n == self._number // 2:
+            self.middle = f"{run.created_at}-{run.id}"
+        return run
+
+    def _add_up(self, run: Run) -> None:
+        day = int(time.strftime("%Y%m%d", time.gmtime(run.finished_at / 1000)))
+        used = UsageSums(
+            1,
+            int(run.state is RunState.FAILED),
+            int(run.state is RunState.ABORTED),
+            run.results,
+            run.usage_micros,
+            run.traffic_bytes,
+            run.finished_at - run.started_at,
+        )
+        refs = {"": "", "worker": run.worker_id, "task": run.task_id, "key": run.key_id}
+        for part, ref in refs.items():
+            key = (run.account_id, part, day, ref)
+            self._sums[key] = self._sums.get(key, UsageSums()) + used
+        counted = (run.account_id, run.worker_id, run.state.value)
+        self._counts[counted] = self._counts.get(counted, 0) + 1
+
+    def count_rows(self) -> list[dict[str, object]]:
+        names = ("account_id", "worker_id", "state")
+        return [dict(zip(names, key, strict=True)) | {"n": n} for key, n in self._counts.items()]
+
+    def usage_rows(self) -> list[dict[str, object]]:
+        names = ("account_id", "part", "day", "ref")
+        return [
+            dict(zip(names, key, strict=True))
+            | {field.name: getattr(sums, field.name) for field in fields(UsageSums)}
+            for key, sums in self._sums.items()
+        ]
 
 
 def _ulid_like(at: int, number: int) -> str:
