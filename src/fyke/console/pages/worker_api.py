@@ -10,7 +10,7 @@ from fyke.console.page import Page
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.pages.worker_input import FORM_BYTES
 from fyke.console.runform import wish as wishes
-from fyke.console.runform.reading import read_input
+from fyke.console.runform.reading import begin, read_input
 from fyke.console.runform.wish import Wish
 from fyke.console.view import View
 from fyke.domain.accounts.model import Role
@@ -44,13 +44,7 @@ class WorkerApiPages:
         """The programs for the input that the form begins with."""
         frame = await self.frames.of(view, "/api")
         try:
-            begun = await self.forms.begin(
-                view.caller,
-                frame.worker.id,
-                from_run=view.query.get("from_run", ""),
-                task=view.query.get("task", ""),
-                version=view.query.get("version", ""),
-            )
+            begun = await begin(view, self.forms, frame.worker.id)
         except _GONE as error:
             return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
         language = await self._language(view, view.query.get("language", ""))

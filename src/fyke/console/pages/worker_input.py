@@ -16,7 +16,7 @@ from fyke.console.page import Page
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.runform import wish as wishes
 from fyke.console.runform.asking import Asked, Reply, page_again
-from fyke.console.runform.reading import read_input
+from fyke.console.runform.reading import begin, read_input
 from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW, REDRAW
 from fyke.console.runform.work import Work, work_of
 from fyke.console.texts import gettext as _
@@ -57,13 +57,7 @@ class WorkerInputPages:
         """The form with what it begins with: an input of before, the user's own, the defaults."""
         frame = await self.frames.of(view, "")
         try:
-            begun = await self.forms.begin(
-                view.caller,
-                frame.worker.id,
-                from_run=view.query.get("from_run", ""),
-                task=view.query.get("task", ""),
-                version=view.query.get("version", ""),
-            )
+            begun = await begin(view, self.forms, frame.worker.id)
             number = view.query.get("version", begun.version)
             form = await self._open(view, frame, begun, number)
         except _GONE as error:

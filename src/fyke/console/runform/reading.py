@@ -1,13 +1,14 @@
-"""Reading the input that a page has sent, also when another version was chosen meanwhile."""
+"""What a form begins with, and reading what a page has sent, also after the version changed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from fyke.console.runform.wish import FORM_VIEW, Wish
+from fyke.console.view import View
 from fyke.domain.accounts.model import Caller
 from fyke.domain.workers.form.normalise import Given
-from fyke.domain.workers.form.service import Checked, FormView, RunForms
+from fyke.domain.workers.form.service import Beginning, Checked, FormView, RunForms
 from fyke.errors import UnknownVersion, VersionUnavailable
 
 
@@ -20,6 +21,20 @@ class Found:
     form: FormView
     checked: Checked
     moved: bool
+
+
+async def begin(view: View, forms: RunForms, worker_id: str) -> Beginning:
+    """What the form begins with, as the address says: a run, a task, a version, or none of them.
+
+    Raises ``VersionUnavailable``, ``UnknownVersion``, and ``NotFound`` for what is of others.
+    """
+    return await forms.begin(
+        view.caller,
+        worker_id,
+        from_run=view.query.get("from_run", ""),
+        task=view.query.get("task", ""),
+        version=view.query.get("version", ""),
+    )
 
 
 async def read_input(forms: RunForms, caller: Caller, ref: str, wish: Wish) -> Found:
