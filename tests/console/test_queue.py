@@ -114,3 +114,22 @@ async def test_what_leaves_the_queue_is_told_to_who_looks_at_it(house: House) ->
     assert news.held_moved and news.board.waiting == 1
     [gone] = news.gone
     assert gone.run_id == result.run_id and "activated as run" in gone.reason
+
+
+async def test_what_left_before_the_stream_began_is_told_too(house: House) -> None:
+    first, second = await hold(house, await house.publish(), 2)
+    await house.services.queue.activate(house.owner, [first])
+    following: QueueFollowing = house.services.queue_following
+    news = await anext(following.follow(house.owner, shown=[int(first), int(second)]))
+    assert news.held_moved and [item.number for item in news.gone] == [int(first)]
+    unchanged = await anext(following.follow(house.owner, shown=[int(second)]))
+    assert not unchanged.held_moved and not unchanged.gone
+
+
+async def test_a_stream_goes_on_from_what_the_browser_was_told(
+    house: House, owner: Visitor
+) -> None:
+    first, second = await hold(house, await house.publish(), 2)
+    page = await owner.get("/queue")
+    [address] = page.all("//@*[contains(., '/queue/live')]")
+    assert f"shown={second}-{first}" in address

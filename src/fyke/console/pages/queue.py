@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from fyke.api.event_stream import EventStream
+from fyke.api.network import header
 from fyke.console import live
 from fyke.console.page import Page
 from fyke.console.texts import gettext as _
@@ -21,6 +23,7 @@ from fyke.domain.queue.service import MOST_AT_ONCE, Result, RunQueue
 from fyke.domain.runs.search import place_of
 
 AREA = "/queue"
+_PLACE = re.compile(r"\d{1,12}(-\d{1,12}){0,200}")
 STREAM_NEWS = 60  # after so many the browser comes back, and is asked for its session again
 
 
@@ -73,7 +76,11 @@ class QueuePages:
         address = _read(view)
         start = place_of(address.after) if address.after else None
         news = self.following.follow(
-            view.caller, start=start, number=address.page, oldest_first=address.oldest_first
+            view.caller,
+            start=start,
+            number=address.page,
+            oldest_first=address.oldest_first,
+            shown=_shown(view),
         )
 
         async def source() -> AsyncGenerator[bytes, None]:
@@ -88,7 +95,7 @@ class QueuePages:
                 with speak(view.language):
                     values = _values(view, address, each.board)
                     html = view.text_of("queue/news.html", "news", news=each, **values)
-                yield live.message(html)
+                yield live.message(html, place_in(each.board))
 
         return EventStream(source(), lambda: None)
 
@@ -128,6 +135,7 @@ def _values(view: View, address: QueueAddress, board: Board) -> dict[str, Any]:
         "address": address,
         "board": board,
         "size": PAGE,
+        "shown": place_in(board),
         "results": [],
         "done": "",
     }
@@ -140,6 +148,19 @@ def _read(view: View) -> QueueAddress:
         oldest_first=view.query.get("order") == "oldest",
         after=view.query.get("after", ""),
     )
+
+
+def place_in(board: Board) -> str:
+    """The held items that are shown: what a stream goes on from; 0 when there is none."""
+    return "-".join(str(listed.item.number) for listed in board.items) or "0"
+
+
+def _shown(view: View) -> list[int] | None:
+    """What the browser has before it: as it was told last, or as its page was made."""
+    text = header(view.request.scope, b"last-event-id") or view.query.get("shown", "")
+    if not _PLACE.fullmatch(text):
+        return None
+    return [int(number) for number in text.split("-") if number != "0"]
 
 
 def _done(what: str, number: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from fyke.domain.accounts.model import Caller
@@ -40,22 +40,26 @@ class QueueFollowing:
         start: Place | None = None,
         number: int = 1,
         oldest_first: bool = False,
+        shown: Sequence[int] | None = None,
     ) -> AsyncIterator[QueueNews]:
-        """News without end, beginning with the board itself."""
+        """News without end, beginning with the board itself. ``shown`` are the numbers of the held
+        items that the reader has before them, so that what changed before this began is told too.
+        """
         told: tuple[object, ...] = ()
         held: tuple[object, ...] | None = None
-        shown: list[QueueItem] = []
         while True:
             board = await self._board.look(
                 caller, start=start, number=number, oldest_first=oldest_first
             )
-            moved = held is not None and _held(board) != held
+            now = [listed.item.number for listed in board.items]
+            if held is None:
+                moved = shown is not None and list(shown) != now
+            else:
+                moved = _held(board) != held
             if moved or _told(board) != told:
-                kept = {listed.item.id for listed in board.items}
-                left = [str(item.number) for item in shown if item.id not in kept]
+                left = [str(number) for number in shown or () if number not in now]
                 gone = await self._queue.ended(caller, left)
-                told, held = _told(board), _held(board)
-                shown = [listed.item for listed in board.items]
+                told, held, shown = _told(board), _held(board), now
                 yield QueueNews(board, moved, gone)
             else:
                 yield QueueNews(None, False, [])
