@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import Egress, Pass, Traffic
+from fyke.domain.contracts import Egress, Pass, SiteTraffic, Traffic
 from fyke.egress.local import LocalEgress
 from support.egress import (
     ATTEMPT,
@@ -61,6 +61,52 @@ async def test_bytes_flow_and_are_counted_both_ways(egress: Egress) -> None:
         final = await egress.close(ATTEMPT)
     assert final == Traffic(up=100_000, down=100_000, connections=1, refused=0)
     assert egress.traffic(ATTEMPT) == Traffic()
+
+
+async def test_the_same_counters_by_site(egress: Egress) -> None:
+    async with Origin(downloads(1000)) as origin:
+        proxy = listener()
+        allow = tuple(f"{host}:{origin.port}" for host in ("127.0.0.1", "localhost"))
+        await egress.open([proxy], Pass(ATTEMPT, SECRET, "", allow))
+        assert egress.sites(ATTEMPT) == ()
+        for host, code in [("LOCALHOST", 0), ("127.0.0.1", 0), ("localhost.", 0), ("10.0.0.1", 2)]:
+            got, reader, writer = await socks(port_of(proxy), host, origin.port)
+            assert got == code
+            if code == 0:
+                writer.write(b"go\n")
+                assert len(await reader.read()) == 1000
+            writer.close()
+        wanted = (
+            SiteTraffic("localhost", 2, 6, 2000),
+            SiteTraffic("127.0.0.1", 1, 3, 1000),
+            SiteTraffic("10.0.0.1", refused=1),
+        )
+        assert egress.sites(ATTEMPT) == wanted
+        assert await egress.close(ATTEMPT) == Traffic(9, 3000, 3, 1)
+        assert egress.sites(ATTEMPT) == wanted
+    assert egress.sites("nobody") == ()
+
+
+async def test_only_declared_domains_are_reached(egress: Egress) -> None:
+    async with Origin(echo) as origin:
+        proxy = listener()
+        allow = tuple(f"{host}:{origin.port}" for host in ("127.0.0.1", "localhost", "a.localhost"))
+        declared = (f"*.localhost:{origin.port}",)
+        await egress.open([proxy], Pass(ATTEMPT, SECRET, "", allow, domains=declared))
+        code, _, writer = await socks(port_of(proxy), "A.LocalHost.", origin.port)
+        assert code == 0
+        writer.close()
+        for host in ("localhost", "127.0.0.1", "::ffff:127.0.0.1"):
+            code, _, writer = await socks(port_of(proxy), host, origin.port)
+            assert code == 2
+            writer.close()
+        status, words, _, writer = await http_connect(port_of(proxy), f"localhost:{origin.port}")
+        assert status == 403
+        assert b"not among the domains that this version declares" in words
+        writer.close()
+        assert (await egress.close(ATTEMPT)).refused == 4
+        refused = {site.domain: site.refused for site in egress.sites(ATTEMPT)}
+    assert refused == {"a.localhost": 0, "localhost": 2, "127.0.0.1": 2}
 
 
 async def test_two_listeners_share_one_grant(egress: Egress) -> None:
@@ -173,6 +219,7 @@ async def test_no_browser_says_so_and_reports_once(egress: Egress) -> None:
         Pass("", SECRET, ""),
         Pass(ATTEMPT, "", ""),
         Pass(ATTEMPT, SECRET, "", ("no port",)),
+        Pass(ATTEMPT, SECRET, "", domains=("a*.example",)),
     ],
 )
 async def test_a_malformed_pass_is_refused(egress: Egress, bad: Pass) -> None:

@@ -6,12 +6,13 @@ Words of this package:
   socket inside that attempt's network namespace, and so its identity;
 * a **handshake** is the conversation before bytes flow, SOCKS5 or HTTP, as a state machine that
   knows no sockets (``socks``, ``http``, chosen by ``handshake``);
-* the **meter** counts what flows and cuts it off at the byte;
+* the **meter** counts what flows and cuts it off at the byte; the **book** of **sites** has the
+  same counters by host name;
 * the **proxy** (``server``) is the data path, the only file that moves the users' bytes;
 * the **control channel** is how a runner tells the egress process of attempts (``messages``,
   ``channel``, ``control``, ``process``), and ``client`` is the runner's end of it. ``local`` is
   the same proxy without the process border.
 
-Layers, each knowing only those before it: rules, meter, steps; socks, http; handshake; upstream,
-server, no_browser; local; control, process; client.
+Layers, each knowing only those before it: rules, meter, sites, steps; socks, http; handshake;
+upstream, server, no_browser; local; control, process; client.
 """

@@ -16,8 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fyke.domain.contracts import Pass, Traffic
-from fyke.egress import meter
+from fyke.domain.contracts import Pass, SiteTraffic, Traffic
+from fyke.egress import meter, sites
 from fyke.egress.channel import Channel, Stranger, connect
 from fyke.egress.messages import (
     BrowserAsked,
@@ -34,6 +34,7 @@ from fyke.egress.steps import Credentials
 from fyke.errors import Unavailable
 from fyke.kit.addresses import AddressRules
 from fyke.kit.backoff import delay
+from fyke.kit.domains import Domains
 
 _log = logging.getLogger(__name__)
 
@@ -130,6 +131,7 @@ class EgressClient:
         self._path = socket_path
         self._patience = patience
         self._attempts: dict[str, _Attempt] = {}
+        self._books = sites.Books()
         self._line: _Line | None = None
         self._up = asyncio.Event()
         self._down = asyncio.Event()
@@ -159,15 +161,18 @@ class EgressClient:
             raise ValueError(f"attempt {grant.attempt_id} has a way out already")
         Credentials(grant.attempt_id, grant.secret)
         AddressRules(grant.allow)
-        counters = meter.make_shared()
+        Domains(grant.domains or ())
+        counters = meter.make_shared(sites.SHARED_SIZE)
         attempt = _Attempt(
             grant, counters, meter.map_shared(counters), [listener.dup() for listener in listeners]
         )
         self._attempts[grant.attempt_id] = attempt
+        self._books.add(grant.attempt_id, sites.map_sites(counters))
         try:
             await self._insist(lambda line: self._send_open(line, attempt))
         except BaseException:
             del self._attempts[grant.attempt_id]
+            self._books.drop(grant.attempt_id)
             for copy in attempt.listeners:  # not ended: they are still the caller's to use
                 copy.close()
             os.close(counters)
@@ -193,6 +198,9 @@ class EgressClient:
         attempt = self._attempts.get(attempt_id)
         return meter.read(attempt.cells) if attempt else Traffic()
 
+    def sites(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
+        return self._books.read(attempt_id)
+
     def tripped(self, attempt_id: str) -> bool:
         attempt = self._attempts.get(attempt_id)
         return attempt is not None and bool(attempt.cells[meter.TRIPPED])
@@ -209,6 +217,7 @@ class EgressClient:
             _log.error("the egress process did not confirm the end of attempt %s", attempt_id)
         finally:
             attempt.shut()
+            self._books.end(attempt_id)
         return meter.read(attempt.cells)
 
     # asking
@@ -232,7 +241,15 @@ class EgressClient:
         descriptors = [attempt.counters, *(copy.fileno() for copy in attempt.listeners)]
         return await line.ask(
             lambda seq: Open(
-                seq, grant.attempt_id, grant.secret, grant.region, grant.allow, grant.limit_bytes
+                seq,
+                grant.attempt_id,
+                grant.secret,
+                grant.region,
+                grant.allow,
+                grant.limit_bytes,
+                grant.domains,
+                grant.session,
+                grant.guarded,
             ),
             descriptors,
         )

@@ -29,7 +29,8 @@ from fyke.egress.messages import (
     encode,
 )
 from fyke.egress.meter import map_shared
-from fyke.egress.proxy import Proxy
+from fyke.egress.proxy import Counters, Proxy
+from fyke.egress.sites import map_sites
 
 _log = logging.getLogger(__name__)
 
@@ -106,12 +107,15 @@ class Session:
             request.region,
             request.allow,
             request.limit_bytes,
+            request.domains,
+            request.session,
+            request.guarded,
         )
-        cells = map_shared(descriptors[0])
+        counters = Counters(map_shared(descriptors[0]), map_sites(descriptors[0]))
         listeners = [_adopt(descriptor) for descriptor in descriptors[1:]]
         try:
             await self._proxy.open(
-                listeners, grant, lambda: self._tell(Tripped(grant.attempt_id)), cells
+                listeners, grant, lambda: self._tell(Tripped(grant.attempt_id)), counters
             )
         except BaseException:
             for listener in listeners:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from fyke.domain.contracts import Pass, Traffic
+from fyke.domain.contracts import Pass, SiteTraffic, Traffic
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
+from fyke.egress.sites import Books
 from fyke.egress.upstream import Upstreams
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
@@ -38,16 +39,18 @@ class LocalEgress:
             own=own,
             limits=limits,
         )
+        self._books = Books()
         self.on_trip = on_trip
 
     async def open(self, listeners: Sequence[socket.socket], grant: Pass) -> None:
         copies = [listener.dup() for listener in listeners]
         try:
-            await self._proxy.open(copies, grant, lambda: self.on_trip(grant.attempt_id))
+            counters = await self._proxy.open(copies, grant, lambda: self.on_trip(grant.attempt_id))
         except BaseException:
             for copy in copies:
                 copy.close()
             raise
+        self._books.add(grant.attempt_id, counters.book)
 
     async def refuse_browser(
         self, attempt_id: str, listener: socket.socket, asked: Callable[[], None]
@@ -62,11 +65,16 @@ class LocalEgress:
     def traffic(self, attempt_id: str) -> Traffic:
         return self._proxy.traffic(attempt_id)
 
+    def sites(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
+        return self._books.read(attempt_id)
+
     def tripped(self, attempt_id: str) -> bool:
         return self._proxy.tripped(attempt_id)
 
     async def close(self, attempt_id: str) -> Traffic:
-        return self._proxy.close(attempt_id, final=True)
+        final = self._proxy.close(attempt_id, final=True)
+        self._books.end(attempt_id)
+        return final
 
     async def stop(self) -> None:
         """Close all attempts."""

@@ -19,6 +19,9 @@ class Open(msgspec.Struct, frozen=True, tag="open"):
     region: str
     allow: tuple[str, ...]
     limit_bytes: int | None
+    domains: tuple[str, ...] | None
+    session: str
+    guarded: bool
 
 
 class RefuseBrowser(msgspec.Struct, frozen=True, tag="refuse_browser"):

@@ -23,10 +23,12 @@ SHARED_SIZE = 4096
 Cells = MutableSequence[int] | memoryview
 
 
-def make_shared() -> int:
-    """Return a descriptor of fresh shared counters; the caller closes it."""
+def make_shared(size: int = SHARED_SIZE) -> int:
+    """Return a descriptor of fresh shared counters, with room for more behind them; the caller
+    closes it.
+    """
     descriptor = os.memfd_create("egress-counters", os.MFD_CLOEXEC)
-    os.ftruncate(descriptor, SHARED_SIZE)
+    os.ftruncate(descriptor, size)
     return descriptor
 
 

@@ -5,21 +5,32 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from fyke.domain.contracts import Pass, Traffic
 from fyke.egress.limits import ProxyLimits
-from fyke.egress.meter import Cells, Meter
+from fyke.egress.meter import CELLS, Cells, Meter
 from fyke.egress.no_browser import NoBrowser
 from fyke.egress.reach import Reach
 from fyke.egress.rules import LookupPace, TargetRules
 from fyke.egress.server import Gate
+from fyke.egress.sites import SiteBook
 from fyke.egress.steps import Credentials
 from fyke.egress.upstream import Upstreams
 from fyke.kit.addresses import AddressRules
+from fyke.kit.domains import Domains
 from fyke.kit.interfaces import own_addresses
 from fyke.kit.names import Resolver
 
 _SWEEPS_PER_IDLE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What one attempt used: in all, and by site."""
+
+    cells: Cells = field(default_factory=lambda: [0] * CELLS)
+    book: SiteBook = field(default_factory=SiteBook)
 
 
 class Proxy:
@@ -52,15 +63,17 @@ class Proxy:
         listeners: Sequence[socket.socket],
         grant: Pass,
         on_trip: Callable[[], None],
-        cells: Cells | None = None,
-    ) -> None:
-        """Serve the listeners, which are ours from now on. ``cells`` are counters to go on with.
+        counters: Counters | None = None,
+    ) -> Counters:
+        """Serve the listeners, which are ours from now on. ``counters`` are those to go on with;
+        the ones in use are returned.
 
         Raise ``ValueError`` for a malformed pass or an id that is open already.
         """
         if grant.attempt_id in self._gates:
             raise ValueError(f"attempt {grant.attempt_id} has a way out already")
-        gate = self._make_gate(grant, on_trip, cells)
+        counters = counters or Counters()
+        gate = self._make_gate(grant, on_trip, counters)
         self._gates[grant.attempt_id] = gate
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
@@ -70,6 +83,7 @@ class Proxy:
         except BaseException:
             self.close(grant.attempt_id, final=False)
             raise
+        return counters
 
     async def refuse_browser(
         self, attempt_id: str, listener: socket.socket, asked: Callable[[], None]
@@ -108,15 +122,17 @@ class Proxy:
             self._sweeper = None
         self._resolver.close()
 
-    def _make_gate(self, grant: Pass, on_trip: Callable[[], None], cells: Cells | None) -> Gate:
+    def _make_gate(self, grant: Pass, on_trip: Callable[[], None], counters: Counters) -> Gate:
         limits = self._limits
         addresses = self._rules.extended(grant.allow, self._own())
         pace = LookupPace(limits.lookups_per_second, limits.lookup_burst)
-        rules = TargetRules(addresses, self._resolver, pace)
+        domains = None if grant.domains is None else Domains(grant.domains)
+        rules = TargetRules(addresses, self._resolver, pace, domains)
         upstream = self._upstreams.of_region(grant.region)
         return Gate(
             Credentials(grant.attempt_id, grant.secret),
-            Meter(grant.limit_bytes, cells),
+            Meter(grant.limit_bytes, counters.cells),
+            counters.book,
             Reach(rules, upstream, limits.connect_seconds),
             limits,
             on_trip,

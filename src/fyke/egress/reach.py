@@ -29,9 +29,9 @@ class Reach:
     upstream: Upstream | None
     seconds: float
 
-    async def connect(self, host: bytes, port: int, protocol: ProtocolFactory) -> None:
+    async def connect(self, target: Target, protocol: ProtocolFactory) -> None:
         """Connect and hand the connection to a protocol. Raise ``TargetRefused``."""
-        target = self.rules.parse(host, port)
+        self.rules.admit(target)
         hosts = await self._hosts(target)
         try:
             async with asyncio.timeout(self.seconds):

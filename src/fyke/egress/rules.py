@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass
 
 from fyke.egress.steps import Refusal
-from fyke.kit.addresses import AddressRules
+from fyke.kit.addresses import AddressRules, unwrap
+from fyke.kit.domains import Domains
 from fyke.kit.hostports import Address, BadHost, Host, is_localhost, parse_host
 from fyke.kit.names import Resolver, Unresolvable
 
@@ -60,22 +61,38 @@ class LookupPace:
 class TargetRules:
     """The rules of one attempt."""
 
-    def __init__(self, addresses: AddressRules, resolver: Resolver, pace: LookupPace) -> None:
+    def __init__(
+        self,
+        addresses: AddressRules,
+        resolver: Resolver,
+        pace: LookupPace,
+        domains: Domains | None = None,
+    ) -> None:
+        self._domains = domains
         self._addresses = addresses
         self._resolver = resolver
         self._pace = pace
 
     def parse(self, host: bytes, port: int) -> Target:
-        """Check form and port. Raise ``TargetRefused``."""
+        """Check the form. Raise ``TargetRefused``."""
         try:
             parsed = parse_host(host)
         except BadHost as error:
             raise TargetRefused(Refusal.FORBIDDEN, str(error)) from error
         if not 1 <= port <= 65535:
             raise TargetRefused(Refusal.FORBIDDEN, "the port must be from 1 to 65535")
-        if port in MAIL_PORTS and not self._opened(parsed, port):
+        return Target(parsed if isinstance(parsed, str) else unwrap(parsed), port)
+
+    def admit(self, target: Target) -> None:
+        """Check what can be told without asking anybody. Raise ``TargetRefused``."""
+        host, port = target.host, target.port
+        if port in MAIL_PORTS and not self._opened(host, port):
             raise TargetRefused(Refusal.FORBIDDEN, f"port {port} is for mail and closed here")
-        return Target(parsed, port)
+        if self._domains is not None and not self._domains.covers(host, port):
+            raise TargetRefused(
+                Refusal.FORBIDDEN,
+                f"{host} port {port} is not among the domains that this version declares",
+            )
 
     async def addresses(self, target: Target) -> list[str]:
         """Resolve once and return the checked addresses, dial these and no others.

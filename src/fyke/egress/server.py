@@ -30,6 +30,7 @@ from fyke.egress.limits import ProxyLimits
 from fyke.egress.meter import DOWN, UP, Meter
 from fyke.egress.reach import Reach
 from fyke.egress.rules import TargetRefused
+from fyke.egress.sites import SiteBook
 from fyke.egress.steps import Credentials, Dial, Handshake, HangUp, Refusal, Send
 
 _log = logging.getLogger(__name__)
@@ -52,12 +53,14 @@ class Gate:
         self,
         credentials: Credentials,
         meter: Meter,
+        book: SiteBook,
         reach: Reach,
         limits: ProxyLimits,
         on_trip: Callable[[], None],
     ) -> None:
         self.credentials = credentials
         self.meter = meter
+        self.book = book
         self.reach = reach
         self.limits = limits
         self.links: set[Link] = set()
@@ -117,6 +120,7 @@ class Link:
         self.gate = gate
         self.quiet = 0
         self.phase = Phase.HANDSHAKE
+        self.site = gate.book.others
         self.client: asyncio.Transport | None = None
         self.target: asyncio.Transport | None = None
         self._handshake: Handshake | None = None
@@ -160,7 +164,7 @@ class Link:
     def _upload(self, data: bytes) -> None:
         data, surplus = self._talk().outgoing(data)
         if data and self.target is not None and not self.target.is_closing():
-            allowed = self.gate.meter.take(len(data), UP)
+            allowed = self._take(len(data), UP)
             self.target.write(data if allowed == len(data) else data[:allowed])
             if allowed < len(data):
                 self.gate.trip()
@@ -179,10 +183,11 @@ class Link:
         self._task = asyncio.get_running_loop().create_task(self._dial(dial))
 
     async def _dial(self, dial: Dial) -> None:
+        reach = self.gate.reach
         try:
-            await self.gate.reach.connect(
-                dial.host, dial.port, lambda early: TargetSide(self, early)
-            )
+            target = reach.rules.parse(dial.host, dial.port)
+            self.site = self.gate.book.of(str(target.host))
+            await reach.connect(target, lambda early: TargetSide(self, early))
         except TargetRefused as error:
             self._refuse(error)
         except Exception:
@@ -192,6 +197,9 @@ class Link:
     def _refuse(self, error: TargetRefused) -> None:
         if error.refusal is Refusal.FORBIDDEN:
             self.gate.meter.refused()
+            self.site.refused()
+        else:
+            self.site.failed()
         self._goodbye(self._talk().refused(error.refusal, error.reason))
 
     def established(self, transport: asyncio.Transport) -> None:
@@ -203,10 +211,11 @@ class Link:
         _prepare(transport)
         self.phase = Phase.RELAY
         self.gate.meter.connected()
+        self.site.connected()
         words = self._talk().connected()
         self._tell_client(words.to_client)
         if words.to_target:
-            allowed = self.gate.meter.take(len(words.to_target), UP)
+            allowed = self._take(len(words.to_target), UP)
             transport.write(words.to_target[:allowed])
             if allowed < len(words.to_target):
                 self.gate.trip()
@@ -221,7 +230,7 @@ class Link:
         if client is None or client.is_closing() or self.gate.shut:
             return
         count = len(data)
-        allowed = self.gate.meter.take(count, DOWN)
+        allowed = self._take(count, DOWN)
         client.write(bytes(data[:allowed]))
         if allowed < count:
             self.gate.trip()
@@ -285,6 +294,12 @@ class Link:
         client.write_eof()
         client.resume_reading()
         self._after(self.gate.limits.goodbye_seconds)
+
+    def _take(self, count: int, direction: int) -> int:
+        """Count bytes for the attempt and for the site; return how many may pass."""
+        allowed = self.gate.meter.take(count, direction)
+        self.site.cells[direction] += allowed
+        return allowed
 
     def _talk(self) -> Handshake:
         """The conversation, which exists from the client's first byte on."""

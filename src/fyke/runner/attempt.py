@@ -231,6 +231,7 @@ class Carrier:
             region=run.region,
             allow=run.egress_allow,
             limit_bytes=run.limits.max_traffic_bytes or None,
+            session=run.id,
         )
         listeners = box.listeners
         await self._tools.egress.open([listeners["proxy"], listeners["proxy6000"]], grant)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 import pytest
 
 from fyke.egress.rules import LookupPace, Target, TargetRefused, TargetRules
@@ -30,9 +32,9 @@ def refusal(error: pytest.ExceptionInfo[TargetRefused]) -> Refusal:
 @pytest.mark.parametrize("port", [25, 465, 587])
 def test_mail_ports_are_closed_unless_opened(port: int) -> None:
     with pytest.raises(TargetRefused, match="mail"):
-        rules().parse(b"public.example", port)
-    assert rules(f"public.example:{port}").parse(b"public.example", port).port == port
-    assert rules(f"8.8.8.8:{port}").parse(b"8.8.8.8", port).port == port
+        rules().admit(Target("public.example", port))
+    rules(f"public.example:{port}").admit(Target("public.example", port))
+    rules(f"8.8.8.8:{port}").admit(Target(IPv4Address("8.8.8.8"), port))
 
 
 @pytest.mark.parametrize(("host", "port"), [(b"a_b", 80), (b"127.1", 80), (b"a.example", 0)])

@@ -19,6 +19,7 @@ from __future__ import annotations
 from fyke.domain.contracts.alert_stores import AlertStore
 from fyke.domain.contracts.callback_stores import OutboxStore, ReceiverStore, WebhookStore
 from fyke.domain.contracts.carrying_out import (
+    OTHER_SITES,
     Box,
     BoxExit,
     BoxLimits,
@@ -34,6 +35,7 @@ from fyke.domain.contracts.carrying_out import (
     Pass,
     Sandbox,
     SandboxFault,
+    SiteTraffic,
     Traffic,
 )
 from fyke.domain.contracts.catalog_stores import FavouriteStore, WorkerFactStore
@@ -69,6 +71,7 @@ from fyke.domain.contracts.run_stores import (
     StartKeyStore,
     Usage,
 )
+from fyke.domain.contracts.secret_stores import SecretStore
 from fyke.domain.contracts.state import Storage, Transaction
 from fyke.domain.contracts.submission_stores import SubmissionStore, UploadStore
 from fyke.domain.contracts.waking import (
@@ -87,6 +90,7 @@ from fyke.domain.contracts.waking import (
 
 __all__ = [
     "ALERTS",
+    "OTHER_SITES",
     "OUTBOX",
     "SCHEDULES",
     "SERVERS",
@@ -139,9 +143,11 @@ __all__ = [
     "Sandbox",
     "SandboxFault",
     "ScheduleStore",
+    "SecretStore",
     "ServerStore",
     "SessionStore",
     "ShareStore",
+    "SiteTraffic",
     "StartKeyStore",
     "Step",
     "Storage",

@@ -165,13 +165,20 @@ class Sandbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What one attempt may do on its way out."""
+    """What one attempt may do on its way out.
+
+    ``domains`` are the only ones that may be reached, in the forms of ``fyke.kit.domains``; None
+    is all, an empty tuple none. They narrow what is public, and exempt nothing from it.
+    """
 
     attempt_id: str
     secret: str  # user name is the attempt's id
     region: str
     allow: tuple[str, ...] = ()  # "host:port" reachable although private, for this attempt only
     limit_bytes: int | None = None  # cut off exactly here
+    domains: tuple[str, ...] | None = None
+    session: str = ""  # what a sticky choice of upstream is keyed by: the run's id
+    guarded: bool = True  # whether the pace that target sites are spared with holds for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +193,24 @@ class Traffic:
     @property
     def total(self) -> int:
         return self.up + self.down
+
+
+OTHER_SITES = "(other)"  # what the sites beyond the first 200 of an attempt are counted under
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTraffic:
+    """What one attempt had to do with one host name (or address), or with ``OTHER_SITES``.
+
+    Over all sites of an attempt, bytes and requests add up to its ``Traffic``.
+    """
+
+    domain: str  # in lower case, A-labels, without a port
+    requests: int = 0  # connections that stood; for plain HTTP that is one for each request
+    bytes_up: int = 0
+    bytes_down: int = 0
+    failures: int = 0  # could not be reached: no address, no answer, the region's proxy failed
+    refused: int = 0  # not let through: not public, not declared, or the site is being spared
 
 
 class Egress(Protocol):
@@ -215,6 +240,13 @@ class Egress(Protocol):
 
     def traffic(self, attempt_id: str) -> Traffic:
         """The counters as last heard, at most half a second old; zeros for an unknown id."""
+        ...
+
+    def sites(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
+        """The same counters by site, at most 201, in the order of the first connection.
+
+        Still there after ``close``, for the last 256 attempts; empty for an unknown id.
+        """
         ...
 
     def tripped(self, attempt_id: str) -> bool:

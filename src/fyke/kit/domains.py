@@ -1,0 +1,89 @@
+"""A list of domains that may be reached, as a version declares it.
+
+Forms: ``example.com`` is this name and all below it, ``*.example.com`` only those below, an
+address is itself; each at every port, or at one with ``:port`` behind it (``[v6]:port``).
+Upper case, a dot at the end and international names read as everywhere else (``hostports``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from fyke.kit.addresses import unwrap
+from fyke.kit.hostports import Host, parse_host, parse_port
+
+MAX_DOMAINS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One entry. ``below_only``: the name itself is not meant."""
+
+    host: Host
+    port: int | None = None
+    below_only: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Domain:
+        """Raise ``ValueError`` with the entry and the rule that it breaks."""
+        entry = text.strip()
+        try:
+            return cls._parse(entry)
+        except ValueError as error:
+            raise ValueError(
+                f"domain {entry[:80]!r}: {error}; write example.com, *.example.com or an address, "
+                "with :port where only one is meant"
+            ) from error
+
+    @classmethod
+    def _parse(cls, entry: str) -> Domain:
+        host_text, port = _cut_port(entry)
+        below_only = host_text.startswith("*.")
+        host = parse_host(host_text[2:] if below_only else host_text)
+        if below_only and not isinstance(host, str):
+            raise ValueError("nothing is below an address")
+        return cls(host if isinstance(host, str) else unwrap(host), port, below_only)
+
+    def covers(self, host: Host, port: int) -> bool:
+        """Whether this checked host and port are meant."""
+        if self.port is not None and self.port != port:
+            return False
+        if not isinstance(host, str) or not isinstance(self.host, str):
+            return self.host == (host if isinstance(host, str) else unwrap(host))
+        return host.endswith("." + self.host) or (host == self.host and not self.below_only)
+
+    def __str__(self) -> str:
+        """The usual spelling: what is stored and shown."""
+        host = f"[{self.host}]" if ":" in str(self.host) and self.port else str(self.host)
+        star = "*." if self.below_only else ""
+        return f"{star}{host}" + (f":{self.port}" if self.port is not None else "")
+
+
+class Domains:
+    """The declared list. Raise ``ValueError`` for a malformed entry or more than 100."""
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self._entries = tuple(Domain.parse(entry) for entry in entries)
+        if len(self._entries) > MAX_DOMAINS:
+            raise ValueError(f"at most {MAX_DOMAINS} domains can be declared")
+
+    def covers(self, host: Host, port: int) -> bool:
+        """Whether any entry means this checked host and port."""
+        return any(entry.covers(host, port) for entry in self._entries)
+
+    def __iter__(self) -> Iterator[Domain]:
+        return iter(self._entries)
+
+
+def _cut_port(entry: str) -> tuple[str, int | None]:
+    """``host:port``; a bare IPv6 address, which is full of colons, has none."""
+    if entry.startswith("["):
+        host, bracket, rest = entry.partition("]")
+        if rest and not rest.startswith(":"):
+            raise ValueError("only a port may follow the bracket")
+        return host + bracket, parse_port(rest[1:]) if rest else None
+    if entry.count(":") != 1:
+        return entry, None
+    host, _, port = entry.partition(":")
+    return host, parse_port(port)
