@@ -32,6 +32,7 @@ from fyke.domain.contracts.run_stores import (
     ServerStore,
     StartKeyStore,
 )
+from fyke.domain.contracts.secret_stores import SecretStore
 from fyke.domain.contracts.submission_stores import SubmissionStore, UploadStore
 
 T = TypeVar("T")
@@ -54,6 +55,7 @@ class Transaction(Protocol):
     worker_facts: WorkerFactStore
     favourites: FavouriteStore
     input_defaults: InputDefaultStore
+    secrets: SecretStore
     tasks: TaskStore
     schedules: ScheduleStore
     runs: RunStore

@@ -31,6 +31,7 @@ from fyke.domain.contracts import (
     RunStore,
     SampleStore,
     ScheduleStore,
+    SecretStore,
     ServerStore,
     SessionStore,
     ShareStore,
@@ -60,6 +61,7 @@ from fyke.storage.sql.run_lists import SqlRunLists
 from fyke.storage.sql.runs import SqlRuns
 from fyke.storage.sql.samples import SqlSamples
 from fyke.storage.sql.schedules import SqlSchedules
+from fyke.storage.sql.secrets import SqlSecrets
 from fyke.storage.sql.servers import SqlServers
 from fyke.storage.sql.shares import SqlShares
 from fyke.storage.sql.start_keys import SqlStartKeys
@@ -97,6 +99,7 @@ class SqlTransaction:
         self.worker_facts: WorkerFactStore = self._facts
         self.favourites: FavouriteStore = SqlFavourites(connection)
         self.input_defaults: InputDefaultStore = SqlInputDefaults(connection)
+        self.secrets: SecretStore = SqlSecrets(connection)
         self.tasks: TaskStore = SqlTasks(connection)
         self.schedules: ScheduleStore = SqlSchedules(connection)
         self.runs: RunStore = SqlRuns(connection, counts=self._counts, hiding=hiding)

@@ -1,0 +1,34 @@
+"""A secret as it is stored, and as it is listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSecret:
+    """A value of one account for one worker. ``sealed`` is base64 of what ``Sealer`` makes,
+    ``key_id`` says with which key. Times are ms; ``used_at`` is 0 until a run got it.
+    """
+
+    account_id: str
+    worker_id: str
+    name: str
+    key_id: str
+    sealed: str = field(repr=False)
+    set_by: str
+    set_at: int
+    used_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SecretView:
+    """What is told of a secret: everything but its value. ``readable`` is False when it was sealed
+    with a key that this installation does not have; ``used_at`` is to the minute.
+    """
+
+    name: str
+    set_by: str
+    set_at: int
+    used_at: int
+    readable: bool

@@ -1,0 +1,76 @@
+"""What a secret may be called, and what its value may be.
+
+A secret becomes a variable of the Worker's environment, so it must not be one that the platform,
+an interpreter, the loader or a client library reads. Whoever may run a Worker may give it secrets,
+but may not read its code: with ``LD_PRELOAD`` or ``NODE_OPTIONS`` they could run code of their own
+beside it, and with ``HTTPS_PROXY`` or ``SSL_CERT_FILE`` they could send it elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fyke.errors import InvalidFields
+
+MOST_SECRETS = 50  # of one account for one worker
+LEAST_VALUE = 6  # characters
+MOST_VALUE = 16 * 1024  # bytes of UTF-8
+
+NAME_RULE = "1 to 64 characters out of A-Z, 0-9 and _, beginning with a letter"
+_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+
+_WORDS = """
+PATH HOME LANG LANGUAGE TERM TERMINFO TERMCAP USER LOGNAME SHELL PWD OLDPWD HOSTNAME TZ TZDIR
+TMPDIR TMP TEMP TEMPDIR ENV IFS CDPATH EDITOR VISUAL PAGER BROWSER DISPLAY CLASSPATH
+GCONV_PATH GETCONF_DIR HOSTALIASES LOCALDOMAIN RES_OPTIONS NLSPATH SSLKEYLOGFILE LESSOPEN
+GOPATH GOROOT GOENV GOFLAGS GOPROXY GOSUMDB GODEBUG GOGC GOMEMLIMIT GOMAXPROCS GOTRACEBACK
+"""
+_RESERVED = frozenset(_WORDS.split())
+_PREFIXES = (
+    "LD_", "LC_", "XDG_", "GLIBC_", "MALLOC_", "BASH", "ZDOTDIR",
+    "PYTHON", "PIP_", "UV_", "VIRTUAL_ENV", "NODE_", "NPM_", "GO_", "CGO_",
+    "PERL", "RUBY", "JAVA_", "JDK_",
+    "CHROME", "PUPPETEER_", "PLAYWRIGHT_", "SELENIUM_",
+    "FYKE_", "CORECLAW_", "CORESDK_", "CAFESDK_", "CAFESCRAPER_",
+    "PROXY_", "GRPC_", "SSL_", "OPENSSL_", "REQUESTS_CA_", "CURL_", "GIT_",
+)  # fmt: skip
+_SUFFIXES = ("_PROXY",)
+
+
+def check_name(name: str) -> str:
+    """Return the name. Raise ``InvalidFields``, which says the rule and the way out."""
+    if not _NAME.fullmatch(name):
+        raise InvalidFields(f"name {name[:80]!r}: must be {NAME_RULE}, as in SHOP_LOGIN")
+    if _reserved(name):
+        raise InvalidFields(
+            f"name {name}: this variable means something to the Worker's platform or interpreter, "
+            f"so it cannot hold a secret; put a word of your own before it, as in MY_{name[:61]}"
+        )
+    return name
+
+
+def _reserved(name: str) -> bool:
+    return name in _RESERVED or name.startswith(_PREFIXES) or name.endswith(_SUFFIXES)
+
+
+def check_value(value: str) -> str:
+    """Return the value. Raise ``InvalidFields``; its message never holds the value."""
+    if len(value) < LEAST_VALUE or len(value.strip()) < LEAST_VALUE:
+        raise InvalidFields(
+            f"value: must have at least {LEAST_VALUE} characters; a shorter one also stands in "
+            "ordinary text, so that it could not be masked. Pass what is so short as input instead"
+        )
+    if "\0" in value:
+        raise InvalidFields("value: must not hold NUL characters; encode binary data as base64")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidFields(
+            "value: must be valid Unicode text; encode binary data as base64"
+        ) from None
+    if size > MOST_VALUE:
+        raise InvalidFields(
+            f"value: has {size:,} bytes and may have at most {MOST_VALUE:,}; "
+            "divide it over several secrets, or keep only what the Worker needs"
+        )
+    return value

@@ -1,0 +1,73 @@
+"""Sealing values with a key that is not in the database.
+
+The key comes from the installation's ``secret.key`` by HKDF-SHA-256 under a label of its own, so
+it is neither that secret nor one that signs anything. AES-256-GCM with a random nonce of 96 bits;
+account, worker and name are bound to the text, so a row that is moved to another place of the table
+does not open there. ``key_id`` is derived the same way under another label: it says which key a
+value was sealed with, and nothing about the key.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+
+_KEY_LABEL = b"fyke worker secrets: key, version 1"
+_ID_LABEL = b"fyke worker secrets: id of the key, version 1"
+_NONCE_BYTES = 12
+
+
+class CannotOpen(Exception):
+    """Sealed with another key, moved, or changed since."""
+
+
+class Sealer:
+    """Seals and opens with the key of one installation."""
+
+    def __init__(self, master: bytes) -> None:
+        if not master:
+            raise ValueError("sealing needs the installation's secret")
+        self._master = master
+        self._key_id = ""
+
+    @property
+    def key_id(self) -> str:
+        """16 hexadecimal digits that name the key."""
+        if not self._key_id:
+            self._key_id = self._derived(_ID_LABEL, 8).hex()
+        return self._key_id
+
+    def seal(self, place: tuple[str, str, str], value: str) -> str:
+        """Return base64 of nonce and sealed text. ``place`` is account, worker and name."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = self._cipher().encrypt(nonce, value.encode(), _bound(place))
+        return base64.b64encode(nonce + sealed).decode()
+
+    def open(self, place: tuple[str, str, str], sealed: str) -> str:
+        """Return the value. Raise ``CannotOpen``."""
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            data = base64.b64decode(sealed, validate=True)
+            opened = self._cipher().decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _bound(place))
+            return opened.decode()
+        except (InvalidTag, ValueError) as error:
+            raise CannotOpen(f"{place[2]} does not open") from error
+
+    # ``cryptography`` takes longer to import than most commands take, and most processes never
+    # see a secret: so it is imported where it is used.
+    def _cipher(self):  # type: ignore[no-untyped-def]
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return AESGCM(self._derived(_KEY_LABEL, 32))
+
+    def _derived(self, label: bytes, length: int) -> bytes:
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        return HKDF(SHA256(), length, salt=None, info=label).derive(self._master)
+
+
+def _bound(place: tuple[str, str, str]) -> bytes:
+    return json.dumps(place).encode()
