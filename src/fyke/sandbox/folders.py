@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
+import secrets
 import stat
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 BLOCK = 512  # the unit of st_blocks, whatever the file system
 ENTRY_BYTES = 4096  # what a file weighs at least: empty ones use up the disk as well
 DEEPEST = 64
+REMOVERS = 16  # how many names are removed at once
+BATCH = 512
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -132,39 +139,71 @@ def _empty(top: int) -> None:
     """Remove everything below ``top`` with two open folders, however deep the tree is.
 
     A folder that is not empty is moved up to the top and dealt with there, so no step ever goes
-    more than one level down.
+    more than one level down. Removing happens by many at once: where the disk is told of every
+    block that becomes free, one removal waits for milliseconds, and a Worker may have made
+    hundreds of thousands.
     """
-    moved = 0
-    while names := os.listdir(top):
-        for name in names:
-            if not _is_folder(top, name):
-                os.unlink(name, dir_fd=top)
-                continue
-            os.chmod(name, 0o700, dir_fd=top)
-            folder = os.open(name, _FOLDER, dir_fd=top)
-            try:
-                moved = _raise_subfolders(folder, top, moved)
-            finally:
-                os.close(folder)
-            os.rmdir(name, dir_fd=top)
+    fresh = _fresh_names()
+    with ThreadPoolExecutor(REMOVERS) as pool:
+        while names := os.listdir(top):
+            pending = deque(names)
+            emptied: list[str] = []
+            while pending:
+                name = pending.popleft()
+                if _is_folder(top, name):
+                    pending += _clear_folder(pool, top, name, fresh)
+                emptied.append(name)
+                if len(emptied) >= BATCH or not pending:
+                    _remove_all(pool, top, emptied)
+                    emptied = []
 
 
-def _raise_subfolders(folder: int, top: int, moved: int) -> int:
-    for name in os.listdir(folder):
-        if not _is_folder(folder, name):
-            os.unlink(name, dir_fd=folder)
-            continue
-        os.chmod(name, 0o700, dir_fd=folder)  # moving a folder writes to it
-        while True:
-            moved += 1
-            try:
-                os.rename(name, f".moved-{moved}", src_dir_fd=folder, dst_dir_fd=top)
-            except OSError as error:
-                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                    raise
+def _clear_folder(pool: ThreadPoolExecutor, top: int, name: str, fresh: Iterator[str]) -> list[str]:
+    """Leave the folder ``name`` empty; return what its subfolders are called in ``top`` now."""
+    os.chmod(name, 0o700, dir_fd=top)
+    folder = os.open(name, _FOLDER, dir_fd=top)
+    try:
+        files: list[str] = []
+        raised: list[str] = []
+        for entry in os.listdir(folder):  # noqa: PTH208
+            if _is_folder(folder, entry):
+                raised.append(_raise_subfolder(folder, top, entry, fresh))
             else:
-                break
+                files.append(entry)
+        _remove_all(pool, folder, files)
+        return raised
+    finally:
+        os.close(folder)
+
+
+def _raise_subfolder(folder: int, top: int, name: str, fresh: Iterator[str]) -> str:
+    os.chmod(name, 0o700, dir_fd=folder)  # moving a folder writes to it
+    moved = next(fresh)
+    os.rename(name, moved, src_dir_fd=folder, dst_dir_fd=top)
     return moved
+
+
+def _fresh_names() -> Iterator[str]:
+    """Names that no Worker can have taken: a folder moved onto an empty one would replace it."""
+    token = secrets.token_hex(16)
+    return (f".moved-{token}-{number}" for number in itertools.count(1))
+
+
+def _remove_all(pool: ThreadPoolExecutor, folder: int, names: list[str]) -> None:
+    """Files, and folders that are empty."""
+
+    def remove(name: str) -> None:
+        if _is_folder(folder, name):
+            os.rmdir(name, dir_fd=folder)
+        else:
+            os.unlink(name, dir_fd=folder)
+
+    for at in range(0, len(names), BATCH):
+        batch = names[at : at + BATCH]
+        if len(batch) == 1:
+            remove(batch[0])
+        else:
+            list(pool.map(remove, batch))
 
 
 def _is_folder(folder: int, name: str) -> bool:
