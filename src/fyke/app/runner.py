@@ -11,11 +11,14 @@ from collections.abc import Iterator
 
 import structlog
 
+from fyke.app.folder import master_secret
 from fyke.app.house import House, open_house
 from fyke.domain.contracts import Egress, IsolationReport, Sandbox
 from fyke.domain.results.intake import Intake
 from fyke.domain.results.rings import OutputRings
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.secrets.giving import RunSecrets
+from fyke.domain.secrets.sealing import Sealer
 from fyke.egress.client import EgressClient
 from fyke.engine.local import LocalEngine
 from fyke.errors import Conflict
@@ -103,6 +106,7 @@ def make_runner(house: House, sandbox: Sandbox, egress: Egress, report: Isolatio
         intake=intake,
         attempts=attempts,
         bundles=BundleCache(house.blobs, settings.bundles_dir),
+        secrets=RunSecrets(house.storage, Sealer(master_secret(settings)), SystemClock()),
         isolation=report,
         unsafe=settings.unsafe,
         work_bytes=settings.work_mb * 2**20,

@@ -34,6 +34,8 @@ def act_names() -> dict[str, str]:
         Act.RESTORED: _("Restored a version"),
         Act.WORKER_CHANGED: _("Changed a Worker's page"),
         Act.WORKER_DELETED: _("Deleted a Worker"),
+        Act.SECRET_SET: _("Set a secret of a Worker"),
+        Act.SECRET_REMOVED: _("Removed a secret of a Worker"),
         Act.REVIEWED: _("Decided about a version"),
         Act.ACCOUNT_CREATED: _("Created an account"),
         Act.CREDITED: _("Credited an account"),

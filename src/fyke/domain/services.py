@@ -40,6 +40,7 @@ from fyke.domain.runs.use import RunUses
 from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.calendar import ScheduleCalendar
 from fyke.domain.schedules.service import Schedules
+from fyke.domain.secrets.service import WorkerSecrets
 from fyke.domain.tasks.board import TaskBoard
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.uploads.service import Uploads
@@ -65,6 +66,7 @@ class Services:
     workers: Workers
     removal: WorkerRemoval
     run_options: DefaultRunOptions
+    secrets: WorkerSecrets
     forms: RunForms
     history: VersionHistory
     output_fields: OutputFields

@@ -58,6 +58,8 @@ from fyke.domain.runs.use import RunUses
 from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.calendar import ScheduleCalendar
 from fyke.domain.schedules.service import Schedules
+from fyke.domain.secrets.sealing import Sealer
+from fyke.domain.secrets.service import WorkerSecrets
 from fyke.domain.services import Services
 from fyke.domain.tasks.board import TaskBoard
 from fyke.domain.tasks.service import Tasks
@@ -124,6 +126,7 @@ def build_services(on: Foundations) -> Services:
         workers=workers,
         removal=WorkerRemoval(storage, rules),
         run_options=DefaultRunOptions(storage),
+        secrets=WorkerSecrets(storage, Sealer(on.master_secret)),
         forms=RunForms(storage, rules),
         history=VersionHistory(storage, on.blobs),
         output_fields=OutputFields(storage, rows),

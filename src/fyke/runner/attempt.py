@@ -42,6 +42,7 @@ from fyke.domain.results.intake import AttemptIntake, Intake
 from fyke.domain.runs.attempts import Attempts, Report
 from fyke.domain.runs.model import Outcome, Run
 from fyke.domain.runs.outcome import millionths, sentence
+from fyke.domain.secrets.giving import UNREADABLE, RunSecrets
 from fyke.domain.workers.model import Version, Worker
 from fyke.errors import StaleLease
 from fyke.runner.bundles import BundleCache
@@ -74,6 +75,7 @@ class Tools:
     intake: Intake
     attempts: Attempts
     bundles: BundleCache
+    secrets: RunSecrets
     isolation: IsolationReport
     unsafe: bool
     work_bytes: int  # how much the Worker's own folder may hold
@@ -216,7 +218,7 @@ class Carrier:
                 return self._stop_reason
             await self._tools.attempts.started(self.attempt)
             _say(intake, system.running(self.attempt.number, 0))
-            await box.launch(self._worker_env(secret))
+            await box.launch(await self._own_secrets(intake) | self._worker_env(secret))
             return await self._watch(intake, box, limits)
         finally:
             await sdk.close()
@@ -238,6 +240,16 @@ class Carrier:
         await self._tools.egress.refuse_browser(
             self.attempt.id, listeners["cdp"], lambda: self._note(intake, NO_BROWSER)
         )
+
+    async def _own_secrets(self, intake: AttemptIntake) -> dict[str, str]:
+        """The values that this account keeps for this Worker; from now on they are masked in all
+        that comes from it. Opened here and not before, and kept nowhere.
+        """
+        given = await self._tools.secrets.of(self.lease.run)
+        intake.masker = given.masker
+        for name in given.lacking:
+            self._note(intake, UNREADABLE.format(name=name))
+        return given.environment
 
     def _worker_env(self, secret: str) -> dict[str, str]:
         return {
@@ -315,7 +327,8 @@ class Carrier:
 
     async def _pump(self, intake: AttemptIntake, box: Box) -> None:
         """Every line the Worker prints goes to the log: stdout as info, stderr as a warning."""
-        lines = OutputLines()
+        longest = intake.masker.longest if intake.masker else 0
+        lines = OutputLines(intake.masked, longest)
         async for stream, data in box.output():
             for text in lines.feed(stream, data):
                 self._log_line(intake, stream, text)
@@ -324,6 +337,7 @@ class Carrier:
             self._log_line(intake, stream, text)
 
     def _log_line(self, intake: AttemptIntake, stream: str, text: str) -> None:
+        text = intake.masked(text)  # before it is shortened
         if stream == "stderr" and text.strip():
             self._last_lines.append(text[:500])
         intake.log(LogType.INFO if stream == "stdout" else LogType.WARN, text)
@@ -353,10 +367,11 @@ class Carrier:
         _say(intake, system.warning(self.attempt.number, text, 0))
 
     async def _finish(self, intake: AttemptIntake, end: End) -> Run | None:
+        message = intake.masked(end.message)
         if end.outcome is Outcome.SUCCEEDED:
             _say(intake, system.completed(self.attempt.number, 0))
         else:
-            _say(intake, system.failed(self.attempt.number, end.message, list(self._last_lines), 0))
+            _say(intake, system.failed(self.attempt.number, message, list(self._last_lines), 0))
         rows = await intake.close()
         # Waits as the rows did: a store that is away for a moment must not turn a run that has
         # succeeded into one whose runner was lost.
@@ -364,7 +379,7 @@ class Carrier:
             lambda: self._tools.attempts.ended(
                 self.attempt,
                 end.outcome,
-                end.message,
+                message,
                 self._usage(),
                 actor=f"runner {self.attempt.runner_id}",
             )

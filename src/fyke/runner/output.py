@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 # A line without an end must not gather in memory; the log cuts lines far below this.
 MAX_PENDING = 64 * 1024
 
 
 class OutputLines:
-    """Splits the two streams into lines. Bytes that are not UTF-8 become U+FFFD."""
+    """Splits the two streams into lines. Bytes that are not UTF-8 become U+FFFD.
 
-    def __init__(self) -> None:
+    ``mask`` takes secrets of at most ``longest`` characters out of a text. It is only needed here
+    for lines that are too long to be kept whole: a secret must not hide by lying across a cut.
+    """
+
+    def __init__(self, mask: Callable[[str], str] = str, longest: int = 0) -> None:
+        self._mask = mask
+        self._longest = longest
         self._pending: dict[str, str] = {}
         self._decoders: dict[str, codecs.IncrementalDecoder] = {}
 
@@ -25,7 +31,10 @@ class OutputLines:
         *lines, rest = text.split("\n")
         for line in lines:
             yield line.removesuffix("\r")
-        while len(rest) > MAX_PENDING:
+        if len(rest) > MAX_PENDING + self._longest:
+            rest = self._mask(rest)
+        # what is held back is as long as a secret of which only the beginning has come
+        while len(rest) > MAX_PENDING + self._longest:
             yield rest[:MAX_PENDING]
             rest = rest[MAX_PENDING:]
         self._pending[stream] = rest

@@ -38,6 +38,8 @@ class Act(StrEnum):
     RESTORED = "worker.restore"
     WORKER_CHANGED = "worker.change"
     WORKER_DELETED = "worker.delete"
+    SECRET_SET = "secret.set"  # noqa: S105  # the name of an act
+    SECRET_REMOVED = "secret.delete"  # noqa: S105  # the name of an act
     REVIEWED = "worker.review"
     ACCOUNT_CREATED = "account.create"
     CREDITED = "account.credit"

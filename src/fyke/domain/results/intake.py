@@ -17,8 +17,10 @@ from fyke.domain.logs.model import LogType, NewLogEntry
 from fyke.domain.results.caps import LOG_FULL, RunCaps, RunLimits, cut_line
 from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
 from fyke.domain.results.model import AttemptBatch, Header
-from fyke.domain.results.rows import RowRefused, decode_row
+from fyke.domain.results.rows import DecodedRow, RowRefused, decode_row
 from fyke.domain.results.waiting import LOG_LINES_A_TURN, WaitingQueue
+from fyke.domain.results.withholding import masked_headers, masked_row
+from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease
 from fyke.kit.clock import Clock
 
@@ -49,6 +51,7 @@ class AttemptIntake:
         self.first_call = asyncio.Event()
         self.first_call_at: float | None = None  # monotonic seconds
         self.row_cap_reached = ""  # the limit in words, once it was reached
+        self.masker: Masker | None = None  # of the secrets that the Worker was given
         self._intake = intake
         self._group = group
         self._caps = caps
@@ -75,10 +78,10 @@ class AttemptIntake:
         self._check_open()
         try:
             if len(text) > DECODE_IN_THREAD_BYTES:
-                decoded = await asyncio.to_thread(decode_row, text)
+                decoded = await asyncio.to_thread(self._decoded, text)
                 self._check_open()
             else:
-                decoded = decode_row(text)
+                decoded = self._decoded(text)
         except RowRefused as refused:
             # Most SDK files drop the answer: without this line the row would be lost in silence.
             if self._caps.first_warning("refused"):
@@ -100,6 +103,11 @@ class AttemptIntake:
             self._caps.give_back(len(row.data))
             raise
         self.rows += 1
+
+    def _decoded(self, text: bytes) -> DecodedRow:
+        masker = self.masker  # once: the attempt may end meanwhile
+        decoded = decode_row(text)
+        return decoded if masker is None else masked_row(masker, decoded)
 
     async def _recount_or_refuse(self, size: int) -> None:
         if self._caps.may_be_too_high:
@@ -126,6 +134,8 @@ class AttemptIntake:
                 f"The table header has {size} characters; the limit is {MAX_HEADER_CHARS}. "
                 "Declare fewer or shorter columns."
             )
+        if self.masker is not None:
+            headers = masked_headers(self.masker, headers)
         stored = self.queue.put_headers(headers)
         self._intake.group.ring(self.queue)
         await stored
@@ -136,6 +146,7 @@ class AttemptIntake:
         """
         if self._closed:
             return
+        content = self.masked(content)
         line = cut_line(content) if system else self._caps.admit_log(content)
         if line is None:
             return
@@ -145,6 +156,10 @@ class AttemptIntake:
         if self._log_dropped and self.queue.log_lines < LOG_ROOM_LINES:
             self._say_what_was_dropped()
         self._put_log(LogType.WARN if line == LOG_FULL else int(type), line)
+
+    def masked(self, text: str) -> str:
+        """Any text of the Worker's without the secrets that it was given."""
+        return text if self.masker is None else self.masker.text(text)
 
     def _put_log(self, type: int, line: str) -> None:
         entry = NewLogEntry(type, self._group, line, self._intake.clock.now_ms())
@@ -206,6 +221,7 @@ class AttemptIntake:
     def discard(self) -> None:
         """Give up what waits: its pushes are refused. Safe to repeat."""
         self._closed = True
+        self.masker = None  # the values are held no longer than the run
         if self._linger is not None:
             self._linger.cancel()
         self.queue.discard(_ended())

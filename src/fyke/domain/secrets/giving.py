@@ -9,6 +9,7 @@ from fyke.domain.runs.model import Run
 from fyke.domain.secrets.masking import Masker
 from fyke.domain.secrets.model import SealedSecret
 from fyke.domain.secrets.sealing import CannotOpen, Sealer
+from fyke.kit.clock import Clock
 
 USED_EVERY_MS = 60_000  # a run of many subtasks does not write for each of them
 
@@ -32,9 +33,10 @@ class Given:
 class RunSecrets:
     """Opens the secrets that a run's own account keeps for the run's own worker, and no others."""
 
-    def __init__(self, storage: Storage, sealer: Sealer) -> None:
+    def __init__(self, storage: Storage, sealer: Sealer, clock: Clock) -> None:
         self._storage = storage
         self._sealer = sealer
+        self._clock = clock
 
     async def of(self, run: Run) -> Given:
         """What an attempt of ``run`` gets now."""
@@ -56,11 +58,14 @@ class RunSecrets:
         return values, lacking
 
     async def _note_use(self, given: list[SealedSecret]) -> None:
+        since = self._clock.now_ms() - USED_EVERY_MS
+        names = [one.name for one in given if one.used_at < since]
+        if not names:
+            return
+        account, worker = given[0].account_id, given[0].worker_id
+
         def work(tx: Transaction) -> None:
-            old = [one for one in given if one.used_at < tx.now - USED_EVERY_MS]
-            if old:
-                names = [one.name for one in old]
-                tx.secrets.used(old[0].account_id, old[0].worker_id, names, tx.now)
+            tx.secrets.used(account, worker, names, tx.now)
 
         await self._storage.write(work)
 

@@ -12,6 +12,10 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _KEY_LABEL = b"fyke worker secrets: key, version 1"
 _ID_LABEL = b"fyke worker secrets: id of the key, version 1"
@@ -57,7 +61,7 @@ class Sealer:
 
     # ``cryptography`` takes longer to import than most commands take, and most processes never
     # see a secret: so it is imported where it is used.
-    def _cipher(self):  # type: ignore[no-untyped-def]
+    def _cipher(self) -> AESGCM:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         return AESGCM(self._derived(_KEY_LABEL, 32))

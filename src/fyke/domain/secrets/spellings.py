@@ -11,7 +11,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus
 
 from fyke.domain.secrets.rules import LEAST_VALUE
@@ -57,7 +57,7 @@ def _encoded(data: bytes) -> Iterator[str]:
             yield _base64_core(encode, data, before)
 
 
-def _base64_core(encode, data: bytes, before: int) -> str:  # type: ignore[no-untyped-def]
+def _base64_core(encode: Callable[[bytes], bytes], data: bytes, before: int) -> str:
     """The characters that ``data`` has in base64 whatever stands around it, when the number of
     bytes before it leaves the remainder ``before`` by three.
     """

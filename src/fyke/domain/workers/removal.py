@@ -1,8 +1,8 @@
 """Deleting a worker.
 
 Nothing starts of it from then on, and its name is free for another worker. Its bundles, past runs,
-rows and logs stay. What is running goes on to its own end; a run that has not begun ends, and says
-why.
+rows and logs stay; the secrets that accounts keep for it do not. What is running goes on to its own
+end; a run that has not begun ends, and says why.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class WorkerRemoval:
         require_editor(caller, "Deleting workers")
         worker = await self._storage.write(lambda tx: _mark(tx, caller, ref.strip()))
         await self._storage.write(lambda tx: tx.workers.free_name(worker.id))
+        await self._storage.write(lambda tx: tx.secrets.remove_of_worker(worker.id))
         ended, more = 0, True
         while more:
             more, count = await self._storage.write(lambda tx: self._end_some(tx, worker.id))

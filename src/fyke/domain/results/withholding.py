@@ -1,0 +1,27 @@
+"""Rows and headers without the secrets that a Worker was given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fyke.domain.results.model import Header, PushedRow
+from fyke.domain.results.rows import DecodedRow
+from fyke.domain.secrets.masking import Masker
+
+
+def masked_row(masker: Masker, decoded: DecodedRow) -> DecodedRow:
+    """The same row when it holds none."""
+    row = decoded.row
+    data = masker.row(row.data)
+    key, value = masker.text(row.upsert_key), masker.text(row.upsert_value)
+    if data is row.data and key == row.upsert_key and value == row.upsert_value:
+        return decoded
+    return replace(decoded, row=PushedRow(data, key, value))
+
+
+def masked_headers(masker: Masker, headers: list[Header]) -> list[Header]:
+    """Their keys as those of the rows are."""
+    return [
+        Header(masker.text(each.label), masker.text(each.key), masker.text(each.format))
+        for each in headers
+    ]

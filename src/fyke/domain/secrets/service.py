@@ -1,0 +1,112 @@
+"""What users may do with the secrets of their account: set, replace, remove, and see that they are
+there. No one gets a value back.
+"""
+
+from __future__ import annotations
+
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record
+from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.rights import require_editor
+from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.secrets.access import kept_worker
+from fyke.domain.secrets.giving import place_of
+from fyke.domain.secrets.model import SealedSecret, SecretView
+from fyke.domain.secrets.rules import MOST_SECRETS, check_name, check_value
+from fyke.domain.secrets.sealing import CannotOpen, Sealer
+from fyke.domain.workers.lookup import find_worker
+from fyke.domain.workers.model import Worker
+from fyke.errors import NotFound, Refused
+
+
+class WorkerSecrets:
+    """The secrets of all accounts, each seen only by its own."""
+
+    def __init__(self, storage: Storage, sealer: Sealer) -> None:
+        self._storage = storage
+        self._sealer = sealer
+
+    async def list(self, caller: Caller, ref: str) -> list[SecretView]:
+        """What the caller's account keeps for a worker, by name. Raise ``WorkerNotFound``."""
+
+        def work(tx: Transaction) -> list[SealedSecret]:
+            return tx.secrets.of(caller.account_id, kept_worker(tx, caller, ref).id)
+
+        return [self._view(one) for one in await self._storage.read(work)]
+
+    async def put(self, caller: Caller, ref: str, name: str, value: str) -> SecretView:
+        """Set a secret, or replace its value. Runs that start their Worker from now on get it.
+
+        Raise ``InvalidFields`` (never with the value in it), ``Refused`` when there are as many as
+        may be, ``WorkerNotFound``, ``Forbidden``.
+        """
+        require_editor(caller, "Setting secrets")
+        check_name(name)
+        check_value(value)
+        worker = await self._storage.read(lambda tx: find_worker(tx, caller, ref))
+        sealed = self._sealer.seal((caller.account_id, worker.id, name), value)
+
+        def work(tx: Transaction) -> SealedSecret:
+            tx.accounts.lock(caller.account_id)  # two at once must not pass the limit together
+            its = find_worker(tx, caller, worker.id)
+            kept = {one.name: one for one in tx.secrets.of(caller.account_id, its.id)}
+            if name not in kept and len(kept) >= MOST_SECRETS:
+                raise Refused(
+                    f"An account keeps at most {MOST_SECRETS} secrets for a worker; "
+                    "remove one that is not used"
+                )
+            secret = SealedSecret(
+                account_id=caller.account_id,
+                worker_id=its.id,
+                name=name,
+                key_id=self._sealer.key_id,
+                sealed=sealed,
+                set_by=caller.user_name,
+                set_at=tx.now,
+            )
+            tx.secrets.put(secret)
+            record(tx, caller, Act.SECRET_SET, _target(its), _detail(name, name in kept))
+            return secret
+
+        return self._view(await self._storage.write(work))
+
+    async def remove(self, caller: Caller, ref: str, name: str) -> None:
+        """Remove a secret. What runs already has it until it ends.
+
+        Raise ``NotFound``, ``WorkerNotFound``, ``Forbidden``.
+        """
+        require_editor(caller, "Removing secrets")
+
+        def work(tx: Transaction) -> None:
+            worker = kept_worker(tx, caller, ref)
+            if not tx.secrets.remove(caller.account_id, worker.id, name):
+                raise NotFound("Secret does not exist")
+            record(tx, caller, Act.SECRET_REMOVED, _target(worker), name)
+
+        await self._storage.write(work)
+
+    def _view(self, secret: SealedSecret) -> SecretView:
+        return SecretView(
+            name=secret.name,
+            set_by=secret.set_by,
+            set_at=secret.set_at,
+            used_at=secret.used_at,
+            readable=self._opens(secret),
+        )
+
+    def _opens(self, secret: SealedSecret) -> bool:
+        if secret.key_id != self._sealer.key_id:
+            return False
+        try:
+            self._sealer.open(place_of(secret), secret.sealed)
+        except CannotOpen:
+            return False
+        return True
+
+
+def _target(worker: Worker) -> str:
+    return f"{worker.owner}/{worker.name}"
+
+
+def _detail(name: str, replaced: bool) -> str:
+    return f"{name}, replaced" if replaced else name
