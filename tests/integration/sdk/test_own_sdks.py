@@ -1,0 +1,113 @@
+"""Our own SDK files of all three languages, each as a Worker uses it, against the real service."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.logs.model import LogType
+from support.sdk_server import Platform, rows_of
+
+ROOT = Path(__file__).resolve().parents[3]
+HERE = Path(__file__).parent / "own"
+LANGUAGES = ["python", "node", "go"]
+
+
+@pytest.fixture(scope="module", params=LANGUAGES)
+def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """How a Worker of that language is started: its command, before address and scenario."""
+    folder = tmp_path_factory.mktemp(request.param)
+    shutil.copytree(ROOT / "sdk" / request.param, folder, dirs_exist_ok=True)
+    shutil.copytree(HERE, folder, dirs_exist_ok=True)
+    if request.param == "python":
+        return [sys.executable, str(folder / "worker.py")]
+    if request.param == "node":
+        return ["node", str(folder / "worker.js")]
+    command = ["go", "build", "-o", "worker", "."]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    return [str(folder / "worker")]
+
+
+def run(worker: list[str], port: int, scenario: str) -> Any:
+    """What the scenario printed; a proxy in the environment must not matter."""
+    done = subprocess.run(
+        [*worker, f"127.0.0.1:{port}", scenario],
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "http_proxy": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_everything_a_worker_does(fyke: Platform, worker: list[str]) -> None:
+    text = '{"n": 1.50, "s": "é"}'
+    port, attempt = fyke.thread.run(fyke.attempt(input_json=text.encode()))
+    assert run(worker, port, "everything") == {"input": {"n": 1.5, "s": "é"}, "text": text}
+    fyke.thread.run(attempt.flush())
+    assert [json.loads(row) for row in rows_of(fyke)] == [
+        {"name": "\U0001f600", "url": "a&b<c"},
+        {"twice": 1},
+        {"half": "\ufffd"},
+        {"id": 7, "v": 1},
+    ]
+    batches = [batch for batches in fyke.results.batches for batch in batches]
+    (headers,) = [batch.headers for batch in batches if batch.headers]
+    assert [(each.label, each.key, each.format) for each in headers] == [
+        ("Name", "name", "text"),
+        ("", "x", ""),
+    ]
+    (upsert,) = [row for batch in batches for row in batch.rows if row.upsert_key]
+    assert (upsert.upsert_key, upsert.upsert_value) == ("id", "7")
+    said = [(LogType(entry.type).name, entry.content) for batch in batches for entry in batch.log]
+    assert [each for each in said if len(each[1]) == 1] == [
+        ("DEBUG", "d"),
+        ("INFO", "5"),
+        ("WARN", "w"),
+        ("ERROR", "e"),
+    ]
+
+
+def test_refusals_say_what_is_wrong(fyke: Platform, worker: list[str]) -> None:
+    port, _ = fyke.thread.run(fyke.attempt())
+    empty, absent, row, message, after = run(worker, port, "refusals")
+    key = empty.removesuffix(" is required")
+    assert key in ("unique_key", "uniqueKey")
+    assert absent == f"{key} [b] not found in data"
+    assert "8 MiB" in row
+    assert "16 MiB" in message
+    assert after == "nothing"
+    assert rows_of(fyke) == [b'{"after":"these"}']
+
+
+def test_three_thousand_rows_at_once(fyke: Platform, worker: list[str]) -> None:
+    port, _ = fyke.thread.run(fyke.attempt())
+    assert run(worker, port, "many") == "done"
+    assert sorted(json.loads(row)["i"] for row in rows_of(fyke)) == list(range(3000))
+
+
+def test_large_messages_both_ways(fyke: Platform, worker: list[str]) -> None:
+    text = json.dumps({"a": "x" * 3_000_000})
+    port, _ = fyke.thread.run(fyke.attempt(input_json=text.encode()))
+    assert run(worker, port, "large") == len(text)
+    assert [len(row) for row in rows_of(fyke)] == [6_000_011]
+
+
+def test_an_empty_input_is_an_empty_object(fyke: Platform, worker: list[str]) -> None:
+    port, _ = fyke.thread.run(fyke.attempt(input_json=b""))
+    assert run(worker, port, "everything") == {"input": {}, "text": "{}"}
+
+
+def test_without_a_platform_it_says_so(worker: list[str]) -> None:
+    command = [*worker, "127.0.0.1:1", "everything"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "no answer from the platform" in done.stderr
