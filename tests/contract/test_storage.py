@@ -248,6 +248,29 @@ async def test_an_updated_worker_is_found_by_its_new_text(state: State) -> None:
         await state.write(lambda tx: tx.workers.update("nobody", page, public=True))
 
 
+@pytest.mark.parametrize("egress", [None, (), ("example.com", "*.example.org")])
+async def test_what_a_version_declares_is_kept(
+    state: State, egress: tuple[str, ...] | None
+) -> None:
+    _, worker_id = await state.write(records.seed)
+    version = records.version(worker_id, "v2", egress=egress, builds=bool(egress))
+    await state.write(lambda tx: tx.workers.add_version(version))
+    assert await state.read(lambda tx: tx.workers.version(worker_id, "v2")) == version
+    assert version in await state.read(lambda tx: tx.workers.versions(worker_id))
+
+
+async def test_building_is_allowed_and_forbidden_again(state: State) -> None:
+    _, worker_id = await state.write(records.seed)
+
+    async def allowed() -> bool:
+        return bool((await state.read(lambda tx: tx.workers.get(worker_id))).builds_allowed)
+
+    assert not await allowed()
+    for wanted in (True, False):
+        await state.write(lambda tx, w=wanted: tx.workers.allow_builds(worker_id, allowed=w))
+        assert await allowed() is wanted
+
+
 async def test_lists_of_workers_are_paged_newest_first(state: State) -> None:
     owner, other = records.account(), records.account()
     made = [records.worker(owner.id, title=f"Book {n}", created_at=n) for n in range(5)]

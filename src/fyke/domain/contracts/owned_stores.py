@@ -80,6 +80,10 @@ class WorkerStore(Protocol):
         ...
 
     def update(self, worker_id: str, page: WorkerPage, *, public: bool) -> None: ...
+    def allow_builds(self, worker_id: str, *, allowed: bool) -> None:
+        """Whether dependencies of its versions may run code while they are installed."""
+        ...
+
     def mark_deleted(self, worker_id: str, at: int) -> bool:
         """Take it out of every list and search; ``get`` still knows it. False when it was deleted
         before.

@@ -20,7 +20,7 @@ from fyke.domain.workers.schema_report import ERROR
 from fyke.errors import FykeError, InvalidRequest
 
 FETCH, UNPACK = "fetch", "archive"
-CHECKS = ("entry", "schemas", "readme", "dependencies", "sdk", "code")
+CHECKS = ("entry", "schemas", "readme", "declared", "dependencies", "sdk", "code")
 
 Teller = Callable[[Upload], Awaitable[None]]
 
@@ -143,8 +143,18 @@ def _dependencies(reader: ProjectReader) -> str:
     return f"{count} package{'' if count == 1 else 's'}"
 
 
+def _declared(reader: ProjectReader) -> str:
+    egress, said = reader.declared.egress, []
+    if egress is not None:
+        said.append(f"{len(egress)} domain{'' if len(egress) == 1 else 's'}")
+    if reader.declared.builds:
+        said.append("asks for builds")
+    return ", ".join(said)
+
+
 _NOTES: dict[str, Callable[[ProjectReader], str]] = {
     "entry": _entry,
     "schemas": _schemas,
+    "declared": _declared,
     "dependencies": _dependencies,
 }

@@ -62,6 +62,7 @@ class Worker:
     icon: str = ""  # address of a picture, "" when there is none
     deleted_at: int = 0  # ms; then only its past runs still lead to it
     latest_approved: str = ""  # number of the newest published version that others may run
+    builds_allowed: bool = False  # by the operator; see ``Version.builds``
 
     @property
     def path(self) -> str:
@@ -101,6 +102,8 @@ class Version:
     created_at: int
     notice: str = ""  # why it is deprecated or withdrawn, for those who use it
     approved: bool = True  # whether others than its own account may see and run it
+    egress: tuple[str, ...] | None = None  # the only domains it may reach; None = every public one
+    builds: bool = False  # its dependencies run code when installed, if the worker may
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +132,5 @@ class Project:
     title: str
     description: str
     findings: list[Finding] = field(default_factory=list)
+    egress: tuple[str, ...] | None = None  # as in ``Version``
+    builds: bool = False

@@ -16,7 +16,14 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from fyke.domain.workers import input_findings, jsontext, output_schema, requirements, sdk_use
+from fyke.domain.workers import (
+    input_findings,
+    jsontext,
+    output_schema,
+    project_file,
+    requirements,
+    sdk_use,
+)
 from fyke.domain.workers.archive import Archive, normalise, open_archive, pack
 from fyke.domain.workers.elf import inspect_program
 from fyke.domain.workers.input_schema import FILE as INPUT_SCHEMA
@@ -71,6 +78,8 @@ def made_project(reader: ProjectReader, archive: Archive) -> Project:
         description=_one_line(parse(reader.input_schema).description)
         or first_paragraph(reader.readme),
         findings=reader.findings,
+        egress=reader.declared.egress,
+        builds=reader.declared.builds,
     )
 
 
@@ -135,6 +144,7 @@ class ProjectReader:
         self.findings: list[Finding] = []
         self.language: Language | None = None
         self.input_schema = self.output_schema = self.readme = self.requirements = ""
+        self.declared = project_file.Declared()
 
     def read_all(self) -> None:
         """Do every check."""
@@ -147,6 +157,7 @@ class ProjectReader:
             ("entry", self._read_language),
             ("schemas", self._read_schemas),
             ("readme", self._read_readme),
+            ("declared", self._read_project_file),
             ("dependencies", self._read_dependencies),
             ("sdk", self._check_sdk),
             ("code", self._check_code),
@@ -161,6 +172,12 @@ class ProjectReader:
         for name in self._left_out:
             message = f"the folder {name} is left out: it is taken for a build product"
             self._warn("project_folder_left_out", name, message, "rename it if the Worker needs it")
+
+    def _read_project_file(self) -> None:
+        text = self._text(project_file.FILE, project_file.MAX_BYTES)
+        if text is not None:
+            self.declared, findings = project_file.read(text)
+            self.findings += findings
 
     def _check_code(self) -> None:
         if self.language == Language.PYTHON:

@@ -208,4 +208,6 @@ def _new_version(
         defaults=known[0].defaults if known else SystemDefaults(),
         created_at=now,
         approved=False,
+        egress=project.egress,
+        builds=project.builds,
     )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Index,
     Table,
     UniqueConstraint,
+    false,
     text,
     true,
 )
@@ -104,6 +105,7 @@ workers = Table(
     Column("icon", StorableText(), nullable=False, server_default=""),
     Column("deleted_at", BigInteger, nullable=False, server_default="0"),
     Column("latest_approved", StorableText(), nullable=False, server_default=""),
+    Column("builds_allowed", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("owner", "name"),
     Index(None, "account_id"),
 )
@@ -129,6 +131,8 @@ versions = Table(
     number_column("created_at"),
     Column("approved", Boolean, nullable=False, server_default=true()),
     Column("notice", StorableText(), nullable=False, server_default=""),
+    text_column("egress", null=True),  # JSON list of domains; NULL = nothing declared
+    Column("builds", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("worker_id", "number"),
     UniqueConstraint("worker_id", "seq"),
 )

@@ -84,6 +84,7 @@ def _worker(row: Mapping[Any, Any]) -> Worker:
 def _version(row: Mapping[Any, Any]) -> Version:
     values: dict[str, Any] = dict(row)
     values["defaults"] = record(row, SystemDefaults)
+    values["egress"] = None if values["egress"] is None else json.loads(values["egress"])
     return record(values, Version)
 
 
@@ -207,12 +208,17 @@ class SqlWorkers:
         looked_at = workers.c.search_text
         return [or_(*(contains(self._db, looked_at, form) for form in forms))]
 
+    def allow_builds(self, worker_id: str, *, allowed: bool) -> None:
+        change = update(workers).where(workers.c.id == worker_id)
+        self._db.execute(change.values(builds_allowed=allowed))
+
     def add_version(self, version: Version) -> None:
         self._lock(version.worker_id)
         last = select(func.coalesce(func.max(versions.c.seq), 0))
         last = last.where(versions.c.worker_id == version.worker_id)
         values = columns(version)
         values |= values.pop("defaults")
+        values["egress"] = None if version.egress is None else json.dumps(version.egress)
         values["seq"] = self._db.execute(last).scalar_one() + 1
         if not took_place(self._db.execute(insert_new(self._db, versions), values)):
             raise Conflict(

@@ -69,6 +69,14 @@ def test_a_sound_python_project() -> None:
     assert len(project.digest) == 64
 
 
+def test_what_a_project_declares_is_read_and_errors_of_it_stop_it() -> None:
+    text = '{"egress": ["example.com"], "install": "build"}'
+    project = read_project(archive(PYTHON | {"fyke.json": text}))
+    assert (project.egress, project.builds) == (("example.com",), True)
+    with pytest.raises(InvalidRequest, match="egress must be a list"):
+        read_project(archive(PYTHON | {"fyke.json": '{"egress": 1}'}))
+
+
 def test_digest_depends_on_content_only() -> None:
     first = read_project(archive(PYTHON))
     wrapped = {f"hello-main/{name}": text for name, text in reversed(PYTHON.items())}

@@ -1,0 +1,127 @@
+"""``fyke.json``: what a Worker project says about itself to Fyke. The file may be missing.
+
+    {"egress": ["example.com", "*.example.org"], "install": "wheels"}
+
+``egress`` names the sites that the Worker reaches, and it reaches no others then; ``install`` says
+whether its dependencies may run code of their own while they are installed. A file that breaks a
+rule stops the publication: a wall that its author believes in must not be missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fyke.domain.workers import jsontext
+from fyke.domain.workers.model import Finding
+from fyke.domain.workers.schema_report import ERROR, Report
+from fyke.kit.hostports import BadHost, parse_host
+
+FILE = "fyke.json"
+EGRESS, INSTALL = "egress", "install"
+WHEELS, BUILD = "wheels", "build"
+ANY_BELOW = "*."  # before a domain: every name below it, and not the domain itself
+MAX_DOMAINS = 100
+MAX_BYTES = 64 * 1024
+
+_EXAMPLE = '{"egress": ["example.com", "*.example.org"], "install": "wheels"}'
+_BLOCKING = frozenset({"project_file_root_invalid", "egress_invalid", "install_invalid"})
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the file says. ``egress``: domains in lower case as ``checked_domain`` gives them, None
+    when every public site may be reached; ``builds``: its dependencies run code when installed.
+    """
+
+    egress: tuple[str, ...] | None = None
+    builds: bool = False
+
+
+def read(text: str) -> tuple[Declared, list[Finding]]:
+    """What a ``fyke.json`` says, and all findings about it, in order of line.
+
+    What breaks a rule is an error among the findings, and counts as not said.
+    """
+    try:
+        document = jsontext.loads(text)
+    except jsontext.BadJson as error:
+        message = f"{FILE} is not a valid json: {error}"
+        remedy = "correct the JSON at this line, or remove the file"
+        return Declared(), [
+            Finding(ERROR, "project_file_root_invalid", FILE, error.line, message, remedy)
+        ]
+    report = Report(FILE, text, _BLOCKING)
+    if not isinstance(document, dict):
+        message = f"the root of {FILE} must be an object"
+        report.add("project_file_root_invalid", (), message, f"write {_EXAMPLE}")
+        return Declared(), report.finish()
+    for key in document:
+        if key not in (EGRESS, INSTALL):
+            message = f'unknown key "{key}", which has no effect'
+            report.add("project_key_unknown", (key,), message, f"use {EGRESS} and {INSTALL}")
+    declared = Declared(_egress(document, report), _builds(document, report))
+    return declared, report.finish()
+
+
+def checked_domain(text: str) -> str:
+    """Return a domain as it is compared: lower case, international names in their ASCII form, with
+    or without a leading ``*.``. Raise ``ValueError`` with the rule and the way out.
+    """
+    name = text.strip()
+    below = name.startswith(ANY_BELOW)
+    host_text = name.removeprefix(ANY_BELOW)
+    if "*" in host_text:
+        raise ValueError("a * may only stand first; write *.example.com for all names below it")
+    if "/" in host_text or ":" in host_text or "@" in host_text:
+        raise ValueError("it must be a host name alone; write example.com without scheme or port")
+    try:
+        host = parse_host(host_text)
+    except BadHost as error:
+        raise ValueError(f"{error}; write a name such as example.com") from None
+    if not isinstance(host, str):
+        raise ValueError("it is an address; write the name of the site")
+    if "." not in host:
+        raise ValueError("it has one part only; write the whole name, such as example.com")
+    return (ANY_BELOW if below else "") + host
+
+
+def _egress(document: dict[str, object], report: Report) -> tuple[str, ...] | None:
+    if EGRESS not in document:
+        return None
+    wanted = document[EGRESS]
+    if not isinstance(wanted, list) or len(wanted) > MAX_DOMAINS:
+        message = f"{EGRESS} must be a list of at most {MAX_DOMAINS} domains"
+        remedy = 'write ["example.com", "*.example.org"], or leave it out to reach every site'
+        report.add("egress_invalid", (EGRESS,), message, remedy)
+        return ()
+    found: dict[str, None] = {}
+    for index, text in enumerate(wanted):
+        _add_domain(found, index, text, report)
+    return tuple(found)
+
+
+def _add_domain(found: dict[str, None], index: int, text: object, report: Report) -> None:
+    path, field = (EGRESS, index), f"{EGRESS}[{index}]"
+    if not isinstance(text, str):
+        message, remedy = f"{field} must be a text", 'write a domain such as "example.com"'
+        report.add("egress_invalid", path, message, remedy)
+        return
+    try:
+        domain = checked_domain(text)
+    except ValueError as error:
+        rule, _, remedy = str(error).partition("; ")
+        message = f'{field} "{text[:80]}": {rule}'
+        report.add("egress_invalid", path, message, remedy)
+        return
+    if domain in found:
+        report.add("egress_twice", path, f"{field} names {domain} twice", "remove one of the two")
+    found[domain] = None
+
+
+def _builds(document: dict[str, object], report: Report) -> bool:
+    wanted = document.get(INSTALL, WHEELS)
+    if wanted not in (WHEELS, BUILD):
+        message = f'{INSTALL} must be "{WHEELS}" or "{BUILD}"'
+        remedy = f'write "{WHEELS}" unless a dependency must be compiled when it is installed'
+        report.add("install_invalid", (INSTALL,), message, remedy)
+    return wanted == BUILD

@@ -1,0 +1,76 @@
+"""``fyke.json``: what is taken, what is remarked upon, what stops a publication."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.workers.project_file import Declared, checked_domain, read
+
+
+@pytest.mark.parametrize(
+    ("text", "declared"),
+    [
+        ("{}", Declared()),
+        ('{"egress": []}', Declared(())),
+        (
+            '{"egress": ["Example.COM", "*.example.org."], "install": "wheels"}',
+            Declared(("example.com", "*.example.org")),
+        ),
+        ('{"egress": ["bücher.example"]}', Declared(("xn--bcher-kva.example",))),
+        ('{"install": "build"}', Declared(None, builds=True)),
+    ],
+)
+def test_what_it_says(text: str, declared: Declared) -> None:
+    assert read(text) == (declared, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "remedy"),
+    [
+        ("{", "fyke.json is not a valid json", "correct the JSON"),
+        ("[]", "the root of fyke.json must be an object", "write {"),
+        ('{"egress": "example.com"}', "egress must be a list", "leave it out to reach every site"),
+        ('{"egress": null}', "egress must be a list", "leave it out"),
+        ('{"egress": [1]}', "egress[0] must be a text", "write a domain"),
+        ('{"egress": ["a.example", "https://b.example"]}', "egress[1]", "without scheme or port"),
+        ('{"egress": ["a.example:443"]}', "egress[0]", "without scheme or port"),
+        ('{"egress": ["a.*.example"]}', "a * may only stand first", "write *.example.com"),
+        ('{"egress": ["*"]}', "a * may only stand first", "write *.example.com"),
+        ('{"egress": ["*.com"]}', "it has one part only", "the whole name"),
+        ('{"egress": ["localhost"]}', "it has one part only", "the whole name"),
+        ('{"egress": ["192.0.2.1"]}', "it is an address", "the name of the site"),
+        ('{"egress": ["2130706433"]}', "egress[0]", "write a name"),
+        ('{"egress": [""]}', "egress[0]", "write a name"),
+        ('{"install": "source"}', 'install must be "wheels" or "build"', 'write "wheels"'),
+        ('{"install": true}', 'install must be "wheels" or "build"', 'write "wheels"'),
+    ],
+)
+def test_what_stops_a_publication(text: str, message: str, remedy: str) -> None:
+    declared, findings = read(text)
+    assert [finding.severity for finding in findings] == ["error"]
+    assert message in findings[0].message and remedy in findings[0].remedy
+    assert findings[0].file == "fyke.json" and not declared.builds
+
+
+def test_a_list_that_cannot_be_read_opens_nothing() -> None:
+    assert read('{"egress": "example.com"}')[0].egress == ()
+
+
+def test_too_many_domains_are_refused() -> None:
+    domains = ", ".join(f'"d{n}.example"' for n in range(101))
+    assert "at most 100" in read(f'{{"egress": [{domains}]}}')[1][0].message
+
+
+def test_unknown_keys_and_repeated_domains_are_remarked_upon_with_their_line() -> None:
+    text = '{\n"egres": ["a.example"],\n"egress": ["a.example",\n"A.example"]\n}'
+    declared, findings = read(text)
+    assert declared.egress == ("a.example",)
+    assert [(f.severity, f.code, f.line) for f in findings] == [
+        ("warning", "project_key_unknown", 2),
+        ("warning", "egress_twice", 4),
+    ]
+
+
+def test_a_checked_domain_stays_as_it_is() -> None:
+    for domain in ("example.com", "*.example.org", "*.xn--bcher-kva.example"):
+        assert checked_domain(domain) == domain
