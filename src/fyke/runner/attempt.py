@@ -233,6 +233,7 @@ class Carrier:
             region=run.region,
             allow=run.egress_allow,
             limit_bytes=run.limits.max_traffic_bytes or None,
+            domains=self._version.egress,
             session=run.id,
         )
         listeners = box.listeners

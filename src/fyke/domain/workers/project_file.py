@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from fyke.domain.workers import jsontext
 from fyke.domain.workers.model import Finding
 from fyke.domain.workers.schema_report import ERROR, Report
-from fyke.kit.hostports import BadHost, parse_host
+from fyke.kit.domains import MAX_DOMAINS, Domain
 
 FILE = "fyke.json"
 EGRESS, INSTALL = "egress", "install"
 WHEELS, BUILD = "wheels", "build"
-ANY_BELOW = "*."  # before a domain: every name below it, and not the domain itself
-MAX_DOMAINS = 100
 MAX_BYTES = 64 * 1024
 
 _EXAMPLE = '{"egress": ["example.com", "*.example.org"], "install": "wheels"}'
@@ -64,25 +62,23 @@ def read(text: str) -> tuple[Declared, list[Finding]]:
 
 
 def checked_domain(text: str) -> str:
-    """Return a domain as it is compared: lower case, international names in their ASCII form, with
-    or without a leading ``*.``. Raise ``ValueError`` with the rule and the way out.
+    """Return a domain in its usual spelling, see ``fyke.kit.domains``. Raise ``ValueError`` with
+    the rule and the way out.
     """
-    name = text.strip()
-    below = name.startswith(ANY_BELOW)
-    host_text = name.removeprefix(ANY_BELOW)
-    if "*" in host_text:
-        raise ValueError("a * may only stand first; write *.example.com for all names below it")
-    if "/" in host_text or ":" in host_text or "@" in host_text:
-        raise ValueError("it must be a host name alone; write example.com without scheme or port")
-    try:
-        host = parse_host(host_text)
-    except BadHost as error:
-        raise ValueError(f"{error}; write a name such as example.com") from None
-    if not isinstance(host, str):
-        raise ValueError("it is an address; write the name of the site")
-    if "." not in host:
-        raise ValueError("it has one part only; write the whole name, such as example.com")
-    return (ANY_BELOW if below else "") + host
+    if "/" in text or "@" in text:
+        raise ValueError(f"domain {text[:80]!r}: it is an address of a page; write example.com")
+    if "*" in text.strip().removeprefix("*."):
+        raise ValueError(
+            f"domain {text[:80]!r}: a * may only stand first; write *.example.com for all names "
+            "below it"
+        )
+    domain = Domain.parse(text)
+    if isinstance(domain.host, str) and "." not in domain.host:
+        raise ValueError(
+            f"domain {text[:80]!r}: it has one part only, which is no site; write the whole name, "
+            "such as example.com"
+        )
+    return str(domain)
 
 
 def _egress(document: dict[str, object], report: Report) -> tuple[str, ...] | None:
@@ -110,8 +106,7 @@ def _add_domain(found: dict[str, None], index: int, text: object, report: Report
         domain = checked_domain(text)
     except ValueError as error:
         rule, _, remedy = str(error).partition("; ")
-        message = f'{field} "{text[:80]}": {rule}'
-        report.add("egress_invalid", path, message, remedy)
+        report.add("egress_invalid", path, f"{field}: {rule}", remedy)
         return
     if domain in found:
         report.add("egress_twice", path, f"{field} names {domain} twice", "remove one of the two")
