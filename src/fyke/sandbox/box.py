@@ -62,10 +62,14 @@ class WalledBox:
         """Returns when the Worker's program is running. Raise ``SandboxFault`` when the work
         folder cannot be prepared; a program that cannot be executed ends with 126 or 127.
         """
+        await self.give_job(self._job(env))
+
+    async def give_job(self, job: list[tuple[str, str]]) -> None:
+        """As ``launch``, for any job that the shim understands."""
         control = self._held.ends.control
         loop = asyncio.get_running_loop()
         try:
-            await loop.sock_sendall(control, _encode(self._job(env)))
+            await loop.sock_sendall(control, _encode(job))
             words = await loop.sock_recv(control, 4096)
         except OSError as error:
             raise SandboxFault(f"the box ended before its Worker was launched: {error}") from error
@@ -78,22 +82,23 @@ class WalledBox:
         order = self._order
         entries = _environment(order) | env
         job = [("e", f"{name}={value}") for name, value in entries.items()]
-        job += [("r", f"{number}={value}") for number, value in self._process_limits().items()]
+        job += self.process_limits()
         if order.bundle is not None:
             job.append(("c", ""))
         if order.kind == "go":
             job.append(("x", "/work/main"))  # archives made on other systems lose the mode
         return job + [("a", argument) for argument in _command(order)]
 
-    def _process_limits(self) -> dict[int, int]:
-        limits = {
+    def process_limits(self) -> list[tuple[str, str]]:
+        """The limits that the shim sets on itself, as a part of a job."""
+        limits: dict[int, int] = {
             resource.RLIMIT_CORE: 0,
             resource.RLIMIT_NOFILE: self._limits.open_files,
             resource.RLIMIT_FSIZE: self._limits.file_size,
         }
         if "pids" not in self._held.holds and _counts_per_namespace():
             limits[resource.RLIMIT_NPROC] = self._limits.processes
-        return limits
+        return [("r", f"{number}={value}") for number, value in limits.items()]
 
     async def output(self) -> AsyncIterator[tuple[str, bytes]]:
         self._draining = True
@@ -137,6 +142,12 @@ class WalledBox:
 
     async def kill(self) -> None:
         await _ours(self._held.kill())
+
+    async def release(self) -> str:
+        """End a tool and make its work folder ours to read. A text says why that is not done:
+        the folder is too large or too deep.
+        """
+        return await _ours(self._held.release())
 
     async def close(self) -> None:
         """The listeners stay open: their receiver owns them."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
@@ -59,11 +59,15 @@ USR_LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 
 ENVIRONMENT_AT = {"python": "/env", "node": "/node_modules"}
 PROBE_AT = "/run/fyke/probe.py"
+UV_AT = "/run/fyke/uv"
+CACHE_AT = "/cache"
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What is mounted into one box. ``kind`` is ``python``, ``node``, ``go`` or ``probe``."""
+    """What is mounted into one box. ``kind`` is one of ``order.KINDS``; ``extras`` are what the
+    kind of a tool brings along: folders and programs of ours, with the path that each gets inside.
+    """
 
     kind: str
     work: Path
@@ -71,6 +75,8 @@ class Layout:
     environment: Path | None
     tmp_size: int
 
+    cache: Path | None = None
+    extras: tuple[tuple[Path, str], ...] = field(default=())
 
 def arguments(layout: Layout, data: Callable[[bytes], int], seccomp: int) -> list[str]:
     """The options, without the command. ``data`` turns bytes into an inheritable descriptor."""
@@ -142,6 +148,10 @@ def _own(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
     return options
 
 
+    if layout.cache is not None:
+        options += ["--bind", os.fspath(layout.cache), CACHE_AT]
+    for source, place in layout.extras:
+        options += ["--ro-bind", os.fspath(source), place]
 def _source(name: str) -> bytes:
     """A program of ours for the inside, by content: the box's user cannot open our folder."""
     return resources.files("fyke.sandbox").joinpath(name).read_bytes()

@@ -17,13 +17,16 @@ import signal
 import socket
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from fyke.sandbox import bubblewrap, plumbing, processes
 from fyke.sandbox.cgroup_files import Group, Groups
-from fyke.sandbox.folders import WorkFolders
+from fyke.sandbox.folders import TooLarge, WorkFolders
 from fyke.sandbox.order import Order
 from fyke.sandbox.plumbing import CellFailed
 
+from fyke.sandbox.tool_caches import TakenCache, ToolCaches
+from fyke.sandbox.tool_places import ToolPlaces
 START_SECONDS = 20.0
 GRACE_SECONDS = 2.0  # for bubblewrap to report after process 1 was killed
 END_SECONDS = 10.0
@@ -32,6 +35,7 @@ SOFT_WATCH_SECONDS = 0.2  # where the limit itself is only a watch
 LISTENERS = 4
 OWN_PROCESSES = 1  # process 1 of the namespace counts towards the limit
 
+PASSING_CACHE = ".cache"  # of a tool that has no cache that stays; in its work folder
 
 @dataclass(frozen=True, slots=True)
 class CellUsage:
@@ -82,10 +86,16 @@ class Cell:
         self._final = CellUsage()
 
     # --- start
+        self._cache: TakenCache | None = None
 
     @classmethod
     async def start(
-        cls, order: Order, folders: WorkFolders, groups: Groups, uid: int | None
+        cls,
+        order: Order,
+        folders: WorkFolders,
+        groups: Groups,
+        uid: int | None,
+        places: ToolPlaces,
     ) -> Cell:
         """Put up the walls and wait for the shim. ``uid`` is the user to become, for root.
 
@@ -103,18 +113,34 @@ class Cell:
             folders.remove(order.name)
             raise CellFailed(f"cannot make the control group: {error}") from error
         cell = cls(order, folders, group)
-        layout = bubblewrap.Layout(
-            order.kind, work, order.bundle, order.environment, order.tmp_size
-        )
         try:
             await cell._spawn(layout, uid)
         except BaseException:
+            layout = await asyncio.to_thread(cell._lay_out, work, uid, places)
             await cell._undo()
             raise
         return cell
 
     async def _spawn(self, layout: bubblewrap.Layout, uid: int | None) -> None:
         # in the thread of the loop, because the box dies with the thread that made it
+    def _lay_out(self, work: Path, uid: int | None, places: ToolPlaces) -> bubblewrap.Layout:
+        order = self.order
+        cache: Path | None = None
+        extras: tuple[tuple[Path, str], ...] = ()
+        if order.is_tool:
+            try:
+                self._cache = places.cache_of(order, uid)
+                if self._cache is not None:
+                    cache = self._cache.path
+                else:
+                    cache = self._folders.make_inside(order.name, PASSING_CACHE, uid)
+                extras = places.extras_of(order)
+            except OSError as error:
+                raise CellFailed(f"cannot make the folders of a tool: {error}") from error
+        return bubblewrap.Layout(
+            order.kind, work, order.bundle, order.environment, order.tmp_size, cache, extras
+        )
+
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         ours.setblocking(False)
@@ -227,6 +253,8 @@ class Cell:
         while not self._exited.done():
             if self.group.holds:
                 await asyncio.sleep(MEMORY_WATCH_SECONDS)
+        if self._cache is not None:
+            named += self._cache.measure(limit)
                 self._memory_passed = self.group.out_of_memory()
             else:
                 await asyncio.sleep(SOFT_WATCH_SECONDS)
@@ -275,6 +303,20 @@ class Cell:
             self._watcher.cancel()
         self._memory_passed = self._memory_passed or self.group.out_of_memory()
         await self._clear_away()
+    async def release(self, owner: tuple[int, int] | None) -> str:
+        """End a tool, and give its work folder to the one who asked for it: user and group, None
+        when we are the one. A text says that it is too large for that. Raise ``CellFailed``.
+        """
+        await self.kill()
+        try:
+            if owner is not None:
+                await asyncio.to_thread(self._folders.give, self.order.name, *owner)
+        except TooLarge as error:
+            return str(error)
+        except OSError as error:
+            raise CellFailed(f"the work folder cannot be handed over: {error}") from error
+        return ""
+
         os.close(self._main)
         os.close(self._first)
 
@@ -294,6 +336,9 @@ async def remove_group(group: Group) -> None:
         await asyncio.sleep(0.005)
 
 
+        if self._cache is not None:
+            ToolCaches.leave(self._cache)
+            self._cache = None
 def close_ends(ends: Ends) -> None:
     """Close our ends of a box that will not be used."""
     ends.control.close()

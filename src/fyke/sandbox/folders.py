@@ -21,6 +21,7 @@ from pathlib import Path
 BLOCK = 512  # the unit of st_blocks, whatever the file system
 ENTRY_BYTES = 4096  # what a file weighs at least: empty ones use up the disk as well
 DEEPEST = 64
+MOST_ENTRIES = 1_000_000  # of a tree that changes its owner
 REMOVERS = 16  # how many names are removed at once
 BATCH = 512
 
@@ -67,9 +68,28 @@ class WorkFolders:
         except PermissionError:
             return limit + 1
         try:
-            return _measure(top, limit)
+            return measure_tree(top, limit)
         finally:
             os.close(top)
+
+    def give(self, name: str, owner: int, group: int) -> None:
+        """Make the folder of a dead box somebody else's. Raise ``TooLarge``."""
+        top = os.open(name, _FOLDER, dir_fd=self._fd)
+        try:
+            give(top, owner, group)
+        finally:
+            os.close(top)
+
+    def make_inside(self, name: str, inner: str, uid: int | None) -> Path:
+        """Make a subfolder for the same user, before anything runs in the folder."""
+        top = os.open(name, _FOLDER, dir_fd=self._fd)
+        try:
+            os.mkdir(inner, 0o700, dir_fd=top)
+            if uid is not None:
+                os.chown(inner, uid, uid, dir_fd=top, follow_symlinks=False)
+        finally:
+            os.close(top)
+        return self.root / name / inner
 
     @property
     def device(self) -> int:
@@ -84,7 +104,7 @@ class WorkFolders:
         except FileNotFoundError:
             return
         try:
-            _empty(top)
+            empty(top)
         finally:
             os.close(top)
         os.rmdir(name, dir_fd=self._fd)
@@ -93,7 +113,43 @@ class WorkFolders:
         os.close(self._fd)
 
 
-def _measure(top: int, limit: int) -> int:
+class TooLarge(Exception):
+    """A tree has more entries, or more levels, than are dealt with; the message says which."""
+
+
+def give(top: int, owner: int, group: int) -> None:
+    """Make a tree, whose processes are all dead, somebody else's. Raise ``TooLarge``.
+
+    Only for root. Links are given themselves; set-id bits end with the owner.
+    """
+    os.fchown(top, owner, group)
+    os.fchmod(top, 0o700)
+    seen = 0
+    stack = [os.dup(top)]
+    pending: list[list[str]] = [os.listdir(top)]
+    try:
+        while stack:
+            if not pending[-1]:
+                os.close(stack.pop())
+                pending.pop()
+                continue
+            folder, name = stack[-1], pending[-1].pop()
+            seen += 1
+            if seen > MOST_ENTRIES:
+                raise TooLarge(f"more than {MOST_ENTRIES:,} files and folders")
+            os.chown(name, owner, group, dir_fd=folder, follow_symlinks=False)
+            if _is_folder(folder, name):
+                if len(stack) >= DEEPEST:
+                    raise TooLarge(f"more than {DEEPEST} folders in each other")
+                child = os.open(name, _FOLDER, dir_fd=folder)
+                stack.append(child)
+                pending.append(os.listdir(child))  # noqa: PTH208
+    finally:
+        for folder in stack:
+            os.close(folder)
+
+
+def measure_tree(top: int, limit: int) -> int:
     total = 0
     stack = [(os.dup(top), iter(os.listdir(top)))]
     try:
@@ -135,7 +191,7 @@ def _open_below(folder: int, name: str) -> int | None:
         raise
 
 
-def _empty(top: int) -> None:
+def empty(top: int) -> None:
     """Remove everything below ``top`` with two open folders, however deep the tree is.
 
     A folder that is not empty is moved up to the top and dealt with there, so no step ever goes

@@ -24,7 +24,7 @@ import resource
 import signal
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from fyke.sandbox.cgroups import detect
 from fyke.sandbox.folders import WorkFolders
 from fyke.sandbox.order import BadOrder, check_name, parse
 from fyke.sandbox.plumbing import CellFailed
+from fyke.sandbox.tool_places import ToolPlaces
 
 PACKET = 65536
 BACKLOG = 16
@@ -50,9 +51,11 @@ def serve(
     uid_base: int,
     uid_count: int,
     ready: Callable[[], object],
+    shelves: Sequence[Path] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT. ``ready`` is called once clients can connect.
 
+    ``shelves`` are the folders of wheels that tools may read.
     Boxes get the users ``uid_base`` to ``uid_base + uid_count - 1``, but none that has an account.
     Raise ``ValueError`` for a range that holds user 0 or the service's own.
     """
@@ -64,19 +67,26 @@ def serve(
         )
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    launcher = Launcher(data_folder.absolute(), (service_uid, service_gid), users)
+    launcher = Launcher(data_folder.absolute(), (service_uid, service_gid), users, shelves)
     asyncio.run(launcher.run(socket_path, ready))
 
 
 class Launcher:
     """All boxes of one data folder, and who they belong to."""
 
-    def __init__(self, data_folder: Path, service: tuple[int, int], users: range) -> None:
+    def __init__(
+        self,
+        data_folder: Path,
+        service: tuple[int, int],
+        users: range,
+        shelves: Sequence[Path] = (),
+    ) -> None:
         self.data_folder = data_folder
         self.folders = WorkFolders(data_folder / "work")
         self.groups = detect(data_folder / "work")
         self.cells: dict[str, Cell] = {}
-        self._service = service
+        self.places = ToolPlaces.at(data_folder, shelves)
+        self.service = service
         self._users = users
         self._taken: dict[str, int] = {}
         self._clients: set[Client] = set()
@@ -87,6 +97,7 @@ class Launcher:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         await leftovers.clear(self.folders, self.groups, frozenset())
+        await asyncio.to_thread(self.places.caches.clear)
         with _listen(socket_path) as server:
             loop.add_reader(server, self._accept, server)
             ready()
@@ -100,7 +111,7 @@ class Launcher:
             connection, _ = server.accept()
             credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
             _, uid, gid = struct.unpack("3i", credentials)
-            if (uid, gid) != self._service:
+            if (uid, gid) != self.service:
                 connection.close()
                 return
             connection.setblocking(False)
@@ -146,6 +157,7 @@ class Client:
             "terminate": self._terminate,
             "kill": self._kill,
             "close": self._close,
+            "release": self._release,
             "sweep": self._sweep,
             "limits": self._limits,
         }
@@ -216,7 +228,7 @@ class Client:
         order = parse(message, launcher.data_folder)
         uid = launcher.take_user(order.name)
         try:
-            cell = await Cell.start(order, launcher.folders, launcher.groups, uid)
+            cell = await Cell.start(order, launcher.folders, launcher.groups, uid, launcher.places)
         except BaseException:
             launcher.free_user(order.name)
             raise
@@ -255,6 +267,12 @@ class Client:
         cell = self._cell(message)
         await self._end(cell.order.name)
         used, ended = await cell.usage(), await cell.wait()
+    async def _release(self, message: Message) -> Answer:
+        cell = self._cell(message)
+        if not cell.order.is_tool:
+            raise BadOrder(f"name {cell.order.name}: only the work folder of a tool is given away")
+        return await cell.release(self._launcher.service), []
+
         return {"usage": _figures(used), "exit": [ended.status, ended.out_of_memory]}, []
 
     async def _end(self, name: str) -> None:
@@ -318,6 +336,7 @@ def main(arguments: list[str] | None = None) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     serve(
         given.socket,
+    parser.add_argument("--shelf", type=Path, action="append", default=[], dest="shelves")
         given.home,
         given.uid,
         given.gid,
@@ -328,4 +347,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+        given.shelves,
     main()

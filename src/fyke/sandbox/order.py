@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-KINDS = ("python", "node", "go", "probe")
+TOOL_KINDS = ("uv", "npm", "git", "go-build")  # one of our own tools; see ``tools.py``
+KINDS = ("python", "node", "go", "probe", *TOOL_KINDS)
 NAME = re.compile(r"[A-Z0-9-]{1,64}")
 MOUNTABLE = "cache"  # the folder of the data folder that bundles and environments live in
 
@@ -28,7 +29,11 @@ class BadOrder(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One box to put up. Sizes in bytes; ``environment`` is None when there is none."""
+    """One box to put up. Sizes in bytes; ``environment`` is None when there is none.
+
+    ``cache`` names the folder of a tool that is writable beside its work folder; "" is none that
+    stays.
+    """
 
     name: str
     kind: str
@@ -39,6 +44,11 @@ class Order:
     processes: int
     tmp_size: int
     work_size: int
+    cache: str = ""
+
+    @property
+    def is_tool(self) -> bool:
+        return self.kind in TOOL_KINDS
 
     def to_message(self) -> dict[str, Any]:
         """The form that ``parse`` reads."""
@@ -52,6 +62,7 @@ class Order:
             "processes": self.processes,
             "tmp_size": self.tmp_size,
             "work_size": self.work_size,
+            "cache": self.cache,
         }
 
 
@@ -70,19 +81,36 @@ def parse(message: dict[str, Any], data_folder: Path) -> Order:
     if kind not in KINDS:
         raise BadOrder(f"kind {kind!r:.80}: must be one of {', '.join(KINDS)}")
     bundle = _folder(message, "bundle", data_folder)
-    if (bundle is None) != (kind == "probe"):
+    if kind not in TOOL_KINDS and (bundle is None) != (kind == "probe"):
         raise BadOrder("bundle: every kind but the probe needs one, and the probe takes none")
+    environment = _folder(message, "environment", data_folder)
+    if kind in TOOL_KINDS and environment is not None:
+        raise BadOrder("environment: a tool takes none")
     return Order(
         name=check_name(message.get("name")),
         kind=kind,
         bundle=bundle,
-        environment=_folder(message, "environment", data_folder),
+        environment=environment,
         cpus=_cpus(message.get("cpus")),
         memory=_whole(message, "memory", MEMORY),
         processes=_whole(message, "processes", PROCESSES),
         tmp_size=_whole(message, "tmp_size", SIZE),
         work_size=_whole(message, "work_size", SIZE),
+        cache=parse_cache(message.get("cache", ""), kind),
     )
+
+
+def parse_cache(name: object, kind: str) -> str:
+    """A name below a folder that the acting side has made; never a path."""
+    if name == "":
+        return ""
+    if kind not in TOOL_KINDS:
+        raise BadOrder("cache: only a tool takes one")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise BadOrder(
+            f"cache {name!r:.80}: must be 1 to 64 characters out of A-Z, 0-9 and the hyphen"
+        )
+    return name
 
 
 def _whole(message: dict[str, Any], field: str, bounds: tuple[int, int]) -> int:

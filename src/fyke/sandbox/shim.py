@@ -45,13 +45,13 @@ def offer(control: _socket.socket) -> None:
 
 def read_job(control: _socket.socket) -> list[tuple[str, str]]:
     """The job: a length, then NUL-separated items ``kind:text``. Empty when called off."""
-    data = b""
+    data = bytearray()
     while len(data) < LENGTH_BYTES or len(data) < LENGTH_BYTES + int.from_bytes(data[:4], "big"):
         part = control.recv(1 << 16)
         if not part:
             return []
         data += part
-    items = os.fsdecode(data[LENGTH_BYTES:]).split("\0")
+    items = os.fsdecode(bytes(data[LENGTH_BYTES:])).split("\0")
     return [(item[0], item[2:]) for item in items]
 
 
@@ -82,6 +82,18 @@ def copy_tree(source: str, target: str) -> None:
                     copy_file(entry.path, path, runnable)
 
 
+def write_file(path: str, text: str) -> None:
+    """A file of a tool's, with the folders above it."""
+    above = path.rpartition("/")[0]
+    if above:
+        os.makedirs(above, 0o755, exist_ok=True)  # noqa: PTH103
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    content = memoryview(os.fsencode(text))
+    while content:
+        content = content[os.write(target, content) :]
+    os.close(target)
+
+
 def prepare(job: list[tuple[str, str]]) -> None:
     """Work folder, standard input, limits: all that may fail for reasons of ours."""
     import resource
@@ -92,6 +104,11 @@ def prepare(job: list[tuple[str, str]]) -> None:
     for kind, text in job:
         if kind == "c":
             copy_tree(BUNDLE, WORK)
+        elif kind == "d":
+            os.makedirs(text, 0o755, exist_ok=True)  # noqa: PTH103
+        elif kind == "f":
+            path, _, content = text.partition("=")
+            write_file(path, content)
         elif kind == "x":
             os.chmod(text, 0o755)  # noqa: PTH101, S103
         elif kind == "r":

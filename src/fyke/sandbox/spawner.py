@@ -7,6 +7,7 @@ may make user namespaces but has no rights to give away; ``LauncherClient`` spea
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from fyke.sandbox.folders import WorkFolders
 from fyke.sandbox.order import Order
 from fyke.sandbox.plumbing import CellFailed
 
+from fyke.sandbox.tool_places import ToolPlaces
 
 class Held(Protocol):
     """A living box, wherever it was spawned. Methods raise ``CellFailed`` or ``SandboxFault``."""
@@ -34,6 +36,10 @@ class Held(Protocol):
     async def terminate(self) -> None: ...
     async def kill(self) -> None: ...
     async def close(self) -> None: ...
+
+    async def release(self) -> str:
+        """End a tool and make its work folder ours to read. Only for tools; see ``Cell``."""
+        ...
 
 
 class Spawner(Protocol):
@@ -57,17 +63,22 @@ class DirectSpawner:
     should own nothing else. Root is refused: see ``Cell.start``.
     """
 
-    def __init__(self, work_dir: Path, groups: Groups | None = None) -> None:
-        """``work_dir`` gets one folder per living box; ``groups`` are found when not given."""
+    def __init__(
+        self, work_dir: Path, groups: Groups | None = None, shelves: Sequence[Path] = ()
+    ) -> None:
+        """``work_dir`` gets one folder per living box; ``groups`` are found when not given;
+        ``shelves`` are folders of wheels that tools may read.
+        """
         if os.geteuid() == 0:
             raise SandboxFault("user 0 spawns boxes through the launcher only")
         self._folders = WorkFolders(work_dir.absolute())
         self._groups = groups or detect(work_dir)
         self._held: dict[str, Cell] = {}
 
+        self._places = ToolPlaces.at(work_dir.absolute().parent, shelves)
     async def start(self, order: Order) -> Held:
         try:
-            cell = await Cell.start(order, self._folders, self._groups, None)
+            cell = await Cell.start(order, self._folders, self._groups, None, self._places)
         except CellFailed as error:
             raise SandboxFault(str(error)) from error
         self._held[order.name] = cell
@@ -85,6 +96,7 @@ class DirectSpawner:
         self._folders.close()
 
 
+        self._places.caches.close()
 class _Registered:
     """A cell that leaves the register of its spawner when it is closed."""
 
@@ -106,3 +118,6 @@ class _Registered:
     async def close(self) -> None:
         await self._cell.close()
         self._register.pop(self._cell.order.name, None)
+    async def release(self) -> str:
+        return await self._cell.release(None)
+

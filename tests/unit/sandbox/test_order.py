@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fyke.sandbox.order import BadOrder, Order, check_name, parse
+from fyke.sandbox.order import TOOL_KINDS, BadOrder, Order, check_name, parse
 
 
 @pytest.fixture
@@ -52,6 +52,9 @@ def test_every_field_must_be_there(good: Order, tmp_path: Path) -> None:
         if field == "environment":
             assert parse(message, tmp_path).environment is None
             continue
+        if field == "cache":
+            assert parse(message, tmp_path).cache == ""
+            continue
         with pytest.raises(BadOrder, match=field):
             parse(message, tmp_path)
 
@@ -70,3 +73,25 @@ def test_folders_that_are_not_mounted(good: Order, tmp_path: Path) -> None:
         for field in ("bundle", "environment"):
             with pytest.raises(BadOrder, match=field):
                 parse(good.to_message() | {field: path}, tmp_path)
+
+
+def test_a_tool_has_a_cache_by_name_and_no_environment(good: Order, tmp_path: Path) -> None:
+    for kind in TOOL_KINDS:
+        tool = replace(good, kind=kind, environment=None, cache="01ARZ3-UV")
+        assert parse(tool.to_message(), tmp_path) == tool
+        bare = replace(tool, bundle=None, cache="")
+        assert parse(bare.to_message(), tmp_path) == bare
+        with pytest.raises(BadOrder, match="environment"):
+            parse(replace(good, kind=kind).to_message(), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["..", "A/B", "a", "A" * 65, "A\n", None, 5, ["A"], "/etc"])
+def test_caches_that_are_not_a_plain_word(good: Order, tmp_path: Path, name: Any) -> None:
+    message = replace(good, kind="uv", environment=None).to_message()
+    with pytest.raises(BadOrder, match="cache"):
+        parse(message | {"cache": name}, tmp_path)
+
+
+def test_a_worker_has_no_cache(good: Order, tmp_path: Path) -> None:
+    with pytest.raises(BadOrder, match="only a tool"):
+        parse(good.to_message() | {"cache": "A"}, tmp_path)

@@ -91,9 +91,11 @@ class ToolRun:
     """A tool that has ended; nothing of it runs any more.
 
     ``work`` is its work folder, which may hold anything a stranger can make of a folder: links,
-    devices it could not make, modes that close it. It is ours to read and to take from, without
-    following a link, until the context is left. ``output`` is what it said on both streams, in
-    the order it came, both ends of it when it is long; ``stdout`` the first MiB of one of them.
+    modes that close it, names of bytes. Where ``code`` is 0 and nothing stopped the tool, it is
+    ours to read and to take from, without following a link, until the context is left.
+
+    ``output`` is what it said on both streams, in the order it came, both ends of it when it is
+    long, without credentials in URLs; ``stdout`` the first MiB of that stream.
     """
 
     code: int
