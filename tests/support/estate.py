@@ -37,6 +37,7 @@ ABSENT = {
     "receiver": "https://absen.example:443",
     "host": "absen.example",
     "line": "99",
+    "secret": "ABSENT",
 }
 
 
@@ -67,7 +68,7 @@ class Estate:
             await self.renew(kind)
         for kind in ("user", "new_user", "session"):
             await self.renew(kind)
-        for kind in ("webhook", "new_webhook", "rule", "upload", "submission"):
+        for kind in ("webhook", "new_webhook", "rule", "upload", "submission", "secret"):
             await self.renew(kind)
         self.named["worker_path"] = self._path
         await self._find_files()
@@ -111,6 +112,10 @@ class Estate:
                 if kind == "user":
                     users = self.house.services.users
                     await users.invite(self.house.owner, self.named[kind], "member")
+            case "secret":
+                secrets, worker = self.house.services.secrets, self.named["worker"]
+                await secrets.put(self.house.owner, worker, f"LOGIN{number}", "a login of ada")
+                self.named[kind] = f"LOGIN{number}"
             case "upload":
                 self.named[kind] = await self._upload(f"hidden{number}.zip")
             case "submission":

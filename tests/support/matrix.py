@@ -74,6 +74,7 @@ def _operates(sends: Mapping[str, Any] = NONE, *, writes: bool = True, **names: 
 _START = {"input": INPUT}
 _PLAN = {"kind": "daily", "time": "08:00"}
 
+_SECRET = {"value": "user=ada; pass=example"}
 _WEBHOOK = {"url": "http://127.0.0.1:1024/told", "events": ["run.failed"]}
 _RULE = {"name": "Failed", "kind": "failed"}
 
@@ -286,6 +287,9 @@ _OWN: dict[str, Entry] = {
     "PATCH /api/fyke/workers/{slug}": _changes({"title": "Better"}, slug="worker"),
     "GET /api/fyke/workers/{slug}/run-options": _reads(slug="worker"),
     "PUT /api/fyke/workers/{slug}/run-options": _changes({"memory": 1024}, slug="worker"),
+    "GET /api/fyke/workers/{slug}/secrets": _reads(slug="worker"),
+    "PUT /api/fyke/workers/{slug}/secrets/{name}": _changes(_SECRET, slug="worker", name="secret"),
+    "DELETE /api/fyke/workers/{slug}/secrets/{name}": _changes(slug="worker", name="secret"),
     "GET /api/fyke/workers/{slug}/form": _reads(slug="worker"),
     "GET /api/fyke/workers/{slug}/beginning": _reads(slug="worker"),
     "GET /api/fyke/workers/{slug}/recent-inputs": _reads(slug="worker"),

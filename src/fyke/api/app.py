@@ -36,6 +36,7 @@ from fyke.api.own import run_options as own_run_options
 from fyke.api.own import run_page as own_run_page
 from fyke.api.own import runs as own_runs
 from fyke.api.own import schedules as own_schedules
+from fyke.api.own import secrets as own_secrets
 from fyke.api.own import tasks as own_tasks
 from fyke.api.own import uploads as own_uploads
 from fyke.api.own import usage as own_usage
@@ -239,6 +240,7 @@ def _of_workers(services: Services) -> Iterator[Operation[Any]]:
     yield from own_forms.FormOperations(services.forms).operations()
     yield from own_workers.WorkerOperations(services.removal, services.overview).operations()
     yield from own_run_options.RunOptionOperations(services.run_options).operations()
+    yield from own_secrets.SecretOperations(services.secrets).operations()
     yield from own_versions.VersionOperations(services.workers, services.history).operations()
     yield from own_catalog.CatalogOperations(
         services.catalog, services.workers, services.output_fields

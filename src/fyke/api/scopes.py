@@ -136,6 +136,9 @@ PUT /api/fyke/webhooks/{id}
 DELETE /api/fyke/webhooks/{id}
 POST /api/fyke/webhooks/{id}/rotate
 POST /api/fyke/webhooks/{id}/test
+GET /api/fyke/workers/{slug}/secrets
+PUT /api/fyke/workers/{slug}/secrets/{name}
+DELETE /api/fyke/workers/{slug}/secrets/{name}
 """
 
 LISTED: dict[str, frozenset[Scope]] = {

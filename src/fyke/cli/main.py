@@ -25,6 +25,7 @@ from fyke.cli.key import keys
 from fyke.cli.local_work import local_work
 from fyke.cli.queue import queue
 from fyke.cli.run import runs
+from fyke.cli.secret import secrets
 from fyke.cli.serve import serve
 from fyke.cli.store import store
 from fyke.cli.task import tasks
@@ -46,6 +47,7 @@ app.add_typer(workers, name="worker")
 app.add_typer(runs, name="run")
 app.add_typer(queue, name="queue")
 app.add_typer(tasks, name="task")
+app.add_typer(secrets, name="secret")
 app.add_typer(store, name="store")
 app.add_typer(keys, name="key")
 app.add_typer(accounts, name="account")
