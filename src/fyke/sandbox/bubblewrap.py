@@ -74,9 +74,9 @@ class Layout:
     bundle: Path | None
     environment: Path | None
     tmp_size: int
-
     cache: Path | None = None
     extras: tuple[tuple[Path, str], ...] = field(default=())
+
 
 def arguments(layout: Layout, data: Callable[[bytes], int], seccomp: int) -> list[str]:
     """The options, without the command. ``data`` turns bytes into an inheritable descriptor."""
@@ -145,13 +145,13 @@ def _own(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
         options += ["--ro-bind", os.fspath(layout.bundle), "/bundle"]
     if layout.environment is not None and layout.kind in ENVIRONMENT_AT:
         options += ["--ro-bind", os.fspath(layout.environment), ENVIRONMENT_AT[layout.kind]]
-    return options
-
-
     if layout.cache is not None:
         options += ["--bind", os.fspath(layout.cache), CACHE_AT]
     for source, place in layout.extras:
         options += ["--ro-bind", os.fspath(source), place]
+    return options
+
+
 def _source(name: str) -> bytes:
     """A program of ours for the inside, by content: the box's user cannot open our folder."""
     return resources.files("fyke.sandbox").joinpath(name).read_bytes()

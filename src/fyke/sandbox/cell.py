@@ -24,9 +24,9 @@ from fyke.sandbox.cgroup_files import Group, Groups
 from fyke.sandbox.folders import TooLarge, WorkFolders
 from fyke.sandbox.order import Order
 from fyke.sandbox.plumbing import CellFailed
-
 from fyke.sandbox.tool_caches import TakenCache, ToolCaches
 from fyke.sandbox.tool_places import ToolPlaces
+
 START_SECONDS = 20.0
 GRACE_SECONDS = 2.0  # for bubblewrap to report after process 1 was killed
 END_SECONDS = 10.0
@@ -34,8 +34,8 @@ MEMORY_WATCH_SECONDS = 0.5
 SOFT_WATCH_SECONDS = 0.2  # where the limit itself is only a watch
 LISTENERS = 4
 OWN_PROCESSES = 1  # process 1 of the namespace counts towards the limit
-
 PASSING_CACHE = ".cache"  # of a tool that has no cache that stays; in its work folder
+
 
 @dataclass(frozen=True, slots=True)
 class CellUsage:
@@ -84,9 +84,9 @@ class Cell:
         self._soft_cpu = 0
         self._memory_passed = False
         self._final = CellUsage()
+        self._cache: TakenCache | None = None
 
     # --- start
-        self._cache: TakenCache | None = None
 
     @classmethod
     async def start(
@@ -114,15 +114,13 @@ class Cell:
             raise CellFailed(f"cannot make the control group: {error}") from error
         cell = cls(order, folders, group)
         try:
+            layout = await asyncio.to_thread(cell._lay_out, work, uid, places)
             await cell._spawn(layout, uid)
         except BaseException:
-            layout = await asyncio.to_thread(cell._lay_out, work, uid, places)
             await cell._undo()
             raise
         return cell
 
-    async def _spawn(self, layout: bubblewrap.Layout, uid: int | None) -> None:
-        # in the thread of the loop, because the box dies with the thread that made it
     def _lay_out(self, work: Path, uid: int | None, places: ToolPlaces) -> bubblewrap.Layout:
         order = self.order
         cache: Path | None = None
@@ -141,6 +139,8 @@ class Cell:
             order.kind, work, order.bundle, order.environment, order.tmp_size, cache, extras
         )
 
+    async def _spawn(self, layout: bubblewrap.Layout, uid: int | None) -> None:
+        # in the thread of the loop, because the box dies with the thread that made it
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         ours.setblocking(False)
@@ -239,6 +239,8 @@ class Cell:
         """What has a name in the work folder, and what is held open without one."""
         limit = self.order.work_size
         named = self._folders.measure(self.order.name, limit)
+        if self._cache is not None:
+            named += self._cache.measure(limit)
         pids = self.group.processes() or self._tree().pids
         return named + processes.deleted_bytes(pids, self._folders.device, limit)
 
@@ -253,8 +255,6 @@ class Cell:
         while not self._exited.done():
             if self.group.holds:
                 await asyncio.sleep(MEMORY_WATCH_SECONDS)
-        if self._cache is not None:
-            named += self._cache.measure(limit)
                 self._memory_passed = self.group.out_of_memory()
             else:
                 await asyncio.sleep(SOFT_WATCH_SECONDS)
@@ -289,20 +289,6 @@ class Cell:
             signal.pidfd_send_signal(self._first, signal.SIGKILL)
         self.group.kill()
 
-    async def close(self) -> None:
-        """Kill what is left; remove cgroup and folder. Safe to repeat, also at the same time."""
-        if self._closing is None:
-            self._final = await self.usage()
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close())
-        await asyncio.shield(self._closing)
-
-    async def _close(self) -> None:
-        await self.kill()
-        if self._watcher is not None:
-            self._watcher.cancel()
-        self._memory_passed = self._memory_passed or self.group.out_of_memory()
-        await self._clear_away()
     async def release(self, owner: tuple[int, int] | None) -> str:
         """End a tool, and give its work folder to the one who asked for it: user and group, None
         when we are the one. A text says that it is too large for that. Raise ``CellFailed``.
@@ -317,11 +303,28 @@ class Cell:
             raise CellFailed(f"the work folder cannot be handed over: {error}") from error
         return ""
 
+    async def close(self) -> None:
+        """Kill what is left; remove cgroup and folder. Safe to repeat, also at the same time."""
+        if self._closing is None:
+            self._final = await self.usage()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        await self.kill()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        self._memory_passed = self._memory_passed or self.group.out_of_memory()
+        await self._clear_away()
         os.close(self._main)
         os.close(self._first)
 
     async def _clear_away(self) -> None:
         await remove_group(self.group)
+        if self._cache is not None:
+            ToolCaches.leave(self._cache)
+            self._cache = None
         await asyncio.to_thread(self._folders.remove, self.order.name)
 
 
@@ -336,9 +339,6 @@ async def remove_group(group: Group) -> None:
         await asyncio.sleep(0.005)
 
 
-        if self._cache is not None:
-            ToolCaches.leave(self._cache)
-            self._cache = None
 def close_ends(ends: Ends) -> None:
     """Close our ends of a box that will not be used."""
     ends.control.close()

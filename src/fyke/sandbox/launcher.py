@@ -156,8 +156,8 @@ class Client:
             "cpu": self._cpu,
             "terminate": self._terminate,
             "kill": self._kill,
-            "close": self._close,
             "release": self._release,
+            "close": self._close,
             "sweep": self._sweep,
             "limits": self._limits,
         }
@@ -263,16 +263,16 @@ class Client:
         await self._cell(message).kill()
         return None, []
 
-    async def _close(self, message: Message) -> Answer:
-        cell = self._cell(message)
-        await self._end(cell.order.name)
-        used, ended = await cell.usage(), await cell.wait()
     async def _release(self, message: Message) -> Answer:
         cell = self._cell(message)
         if not cell.order.is_tool:
             raise BadOrder(f"name {cell.order.name}: only the work folder of a tool is given away")
         return await cell.release(self._launcher.service), []
 
+    async def _close(self, message: Message) -> Answer:
+        cell = self._cell(message)
+        await self._end(cell.order.name)
+        used, ended = await cell.usage(), await cell.wait()
         return {"usage": _figures(used), "exit": [ended.status, ended.out_of_memory]}, []
 
     async def _end(self, name: str) -> None:
@@ -332,20 +332,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--home", type=Path, required=True, help="the data folder")
     for name in ("--uid", "--gid", "--uid-base", "--uid-count"):
         parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--shelf", type=Path, action="append", default=[], dest="shelves")
     given = parser.parse_args(arguments)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     serve(
         given.socket,
-    parser.add_argument("--shelf", type=Path, action="append", default=[], dest="shelves")
         given.home,
         given.uid,
         given.gid,
         given.uid_base,
         given.uid_count,
         lambda: None,
+        given.shelves,
     )
 
 
 if __name__ == "__main__":
-        given.shelves,
     main()

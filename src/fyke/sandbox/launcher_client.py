@@ -236,13 +236,13 @@ class RemoteCell:
         if self._closing is None:
             await self._line.ask("kill")
 
+    async def release(self) -> str:
+        return str(await self._line.ask("release"))
+
     async def close(self) -> None:
         """Also when the launcher is gone: then there is nothing left to close."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
-    async def release(self) -> str:
-        return str(await self._line.ask("release"))
-
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:

@@ -19,8 +19,8 @@ from fyke.sandbox.cgroups import detect
 from fyke.sandbox.folders import WorkFolders
 from fyke.sandbox.order import Order
 from fyke.sandbox.plumbing import CellFailed
-
 from fyke.sandbox.tool_places import ToolPlaces
+
 
 class Held(Protocol):
     """A living box, wherever it was spawned. Methods raise ``CellFailed`` or ``SandboxFault``."""
@@ -35,11 +35,11 @@ class Held(Protocol):
     async def limit_cpu(self) -> None: ...
     async def terminate(self) -> None: ...
     async def kill(self) -> None: ...
-    async def close(self) -> None: ...
-
     async def release(self) -> str:
         """End a tool and make its work folder ours to read. Only for tools; see ``Cell``."""
         ...
+
+    async def close(self) -> None: ...
 
 
 class Spawner(Protocol):
@@ -73,9 +73,9 @@ class DirectSpawner:
             raise SandboxFault("user 0 spawns boxes through the launcher only")
         self._folders = WorkFolders(work_dir.absolute())
         self._groups = groups or detect(work_dir)
+        self._places = ToolPlaces.at(work_dir.absolute().parent, shelves)
         self._held: dict[str, Cell] = {}
 
-        self._places = ToolPlaces.at(work_dir.absolute().parent, shelves)
     async def start(self, order: Order) -> Held:
         try:
             cell = await Cell.start(order, self._folders, self._groups, None, self._places)
@@ -94,9 +94,9 @@ class DirectSpawner:
         """Give back what was made for all boxes; only once they are closed."""
         self._groups.close()
         self._folders.close()
-
-
         self._places.caches.close()
+
+
 class _Registered:
     """A cell that leaves the register of its spawner when it is closed."""
 
@@ -115,9 +115,9 @@ class _Registered:
     def holds(self) -> frozenset[str]:
         return self._cell.holds
 
-    async def close(self) -> None:
-        await self._cell.close()
-        self._register.pop(self._cell.order.name, None)
     async def release(self) -> str:
         return await self._cell.release(None)
 
+    async def close(self) -> None:
+        await self._cell.close()
+        self._register.pop(self._cell.order.name, None)
