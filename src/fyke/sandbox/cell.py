@@ -19,10 +19,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from fyke.sandbox import bubblewrap, plumbing, processes
+from fyke.sandbox import bubblewrap, outside, plumbing, processes
 from fyke.sandbox.cgroup_files import Group, Groups
 from fyke.sandbox.folders import TooLarge, WorkFolders
 from fyke.sandbox.order import Order
+from fyke.sandbox.outside import Outside
 from fyke.sandbox.plumbing import CellFailed
 from fyke.sandbox.tool_caches import TakenCache, ToolCaches
 from fyke.sandbox.tool_places import ToolPlaces
@@ -77,6 +78,7 @@ class Cell:
         self._process: subprocess.Popen[bytes]
         self._main: int  # descriptors of processes
         self._first: int
+        self._pids: tuple[int, int]  # of the same, for looking only: a number may pass to others
         self._exited: asyncio.Future[int]
         self._watcher: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -158,6 +160,7 @@ class Cell:
         pid = await self._receive_ready()
         first = processes.parent(pid)
         self._main, self._first = os.pidfd_open(pid), os.pidfd_open(first)
+        self._pids = (first, pid)
         for member in (first, pid):
             self.group.add(member)
         if not self.group.ends_as_one:
@@ -216,6 +219,17 @@ class Cell:
 
     async def limit_cpu(self) -> None:
         self.group.limit_cpu(self.order.cpus)
+
+    async def look(self) -> Outside:
+        """What only the outside sees. Raise ``CellFailed`` for any box but that of the inspector:
+        no process of ours goes where a Worker lives.
+        """
+        if self.order.kind != "probe" or self._exited.done():
+            raise CellFailed("only a living box of the inspector is looked into")
+        try:
+            return await asyncio.to_thread(outside.look, *self._pids, self.group.processes())
+        except (OSError, subprocess.SubprocessError) as error:
+            raise CellFailed(f"the box cannot be looked into: {error}") from error
 
     async def terminate(self) -> None:
         """SIGTERM to the Worker's main process."""

@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-import platform
 import re
 import secrets
 import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from fyke.domain.contracts import BoxLimits, Isolation, IsolationReport, SandboxFault
-from fyke.sandbox import bubblewrap, syscalls
+from fyke.sandbox import bubblewrap, inspector, walls
 from fyke.sandbox.box import WalledBox
 from fyke.sandbox.cgroups import ALL_HOLD
 from fyke.sandbox.order import Order
+from fyke.sandbox.outside import Outside
 from fyke.sandbox.spawner import Held, Spawner
+from fyke.sandbox.walls import Check, Seen
 
-Check = tuple[str, bool, str]
 SETTINGS = Path("/proc/sys")
-NO_CAPABILITY = "0000000000000000"
 LIMITS = BoxLimits(cpus=1.0, memory=256 * 2**20, processes=32)
-DENIED_CALL = "request_key"  # unfiltered: EFAULT for the null pointers that the inspector passes
 
 PROGRAM = "bubblewrap"
 BOX = "box"
@@ -41,11 +38,14 @@ async def inspect(spawner: Spawner) -> IsolationReport:
     if not program[1]:
         return _report([program])
     try:
-        seen, held, user = await _look(spawner)
+        seen, outside, held = await _look(spawner)
     except SandboxFault as fault:
         return _report([program, (BOX, False, _why_no_box(str(fault)))])
     kind, reason = await spawner.limits()
-    return _report([program, *_walls(seen, user), _limits(held, kind, reason)])
+    ours = inspector.namespaces()
+    judged = walls.judge(seen, outside, held.user, ours, LIMITS.tmp_size)
+    holds = held.holds if outside.grouped else frozenset()
+    return _report([program, *judged, _limits(holds, kind, reason)])
 
 
 def _program() -> Check:
@@ -67,8 +67,8 @@ def _program() -> Check:
     return PROGRAM, True, answer
 
 
-async def _look(spawner: Spawner) -> tuple[dict[str, Any], frozenset[str], int]:
-    """What the inside sees, which limits hold, and which user the inside is outside."""
+async def _look(spawner: Spawner) -> tuple[Seen, Outside, Held]:
+    """What the inside sees, what the outside sees, and the box, which is over by then."""
     order = Order(
         name=f"PROBE-{secrets.token_hex(8).upper()}",
         kind="probe",
@@ -84,26 +84,27 @@ async def _look(spawner: Spawner) -> tuple[dict[str, Any], frozenset[str], int]:
         held = await spawner.start(order)
         box = WalledBox(held, order, LIMITS)
         try:
-            return await _ask(box, held, port)
+            outside = await held.look()
+            return await _ask(box, port), outside, held
         finally:
             await box.close()
             for listener in box.listeners.values():
                 listener.close()
 
 
-async def _ask(box: WalledBox, held: Held, port: int) -> tuple[dict[str, Any], frozenset[str], int]:
-    number = syscalls.denied(platform.machine())[DENIED_CALL]
-    await box.launch({"FYKE_CANARY_PORT": str(port), "FYKE_DENIED_CALL": str(number)})
+async def _ask(box: WalledBox, port: int) -> Seen:
+    told = {"FYKE_CANARY_PORT": str(port), "FYKE_CALLS": json.dumps(walls.samples())}
+    await box.launch(told)
     said: dict[str, bytes] = {"stdout": b"", "stderr": b""}
     async for stream, data in box.output():
         said[stream] += data
     ended = await box.wait()
     try:
-        seen = json.loads(said["stdout"])
+        seen: Seen = json.loads(said["stdout"])
     except ValueError as error:
         words = said["stderr"].decode(errors="replace").strip()[-300:]
         raise SandboxFault(f"the inspector ended with {ended.code}: {words}") from error
-    return seen, held.holds, held.user
+    return seen
 
 
 @contextlib.contextmanager
@@ -113,45 +114,6 @@ def _canary() -> Iterator[int]:
         server.bind(("127.0.0.1", 0))
         server.listen(1)
         yield server.getsockname()[1]
-
-
-def _walls(seen: dict[str, Any], user: int) -> list[Check]:
-    ids = seen["processes"]
-    capabilities = seen["capabilities"]
-    filtered = seen["seccomp"] == "2" and seen["denied_call"] == "EPERM"
-    alone = seen["interfaces"] == ["lo"] and seen["canary"] == "ECONNREFUSED"
-    return [
-        ("user namespace", seen["uid"] == bubblewrap.INNER_ID, f"user {seen['uid']} inside"),
-        ("unprivileged user", user > 0, f"user {user} outside"),
-        (
-            "seccomp",
-            filtered,
-            f"mode {seen['seccomp']}, a denied call answered {seen['denied_call']}",
-        ),
-        (
-            "network",
-            alone,
-            f"interfaces {', '.join(seen['interfaces'])}; the machine's loopback answered "
-            f"{seen['canary']}",
-        ),
-        ("proc", len(ids) <= 3 and 1 in ids, f"{len(ids)} processes visible"),
-        (
-            "process 1",
-            seen["first_process"] != "opened",
-            f"opening its memory answered {seen['first_process']}",
-        ),
-        (
-            "capabilities",
-            all(value == NO_CAPABILITY for value in capabilities),
-            f"sets {' '.join(map(str, capabilities))}",
-        ),
-        ("no new privileges", seen["no_new_privs"] == "1", f"flag {seen['no_new_privs']}"),
-        (
-            "read-only system",
-            not seen["writable"],
-            f"writable: {', '.join(seen['writable']) or 'nothing'}",
-        ),
-    ]
 
 
 def _limits(holds: frozenset[str], kind: str, reason: str) -> Check:

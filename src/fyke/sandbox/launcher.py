@@ -154,6 +154,7 @@ class Client:
             "wait": self._wait,
             "usage": self._usage,
             "cpu": self._cpu,
+            "look": self._look,
             "terminate": self._terminate,
             "kill": self._kill,
             "release": self._release,
@@ -254,6 +255,9 @@ class Client:
     async def _cpu(self, message: Message) -> Answer:
         await self._cell(message).limit_cpu()
         return None, []
+
+    async def _look(self, message: Message) -> Answer:
+        return (await self._cell(message).look()).to_message(), []
 
     async def _terminate(self, message: Message) -> Answer:
         await self._cell(message).terminate()

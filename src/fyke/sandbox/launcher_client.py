@@ -20,6 +20,7 @@ from typing import Any
 from fyke.domain.contracts import SandboxFault
 from fyke.sandbox.cell import LISTENERS, CellExit, CellUsage, Ends
 from fyke.sandbox.order import Order
+from fyke.sandbox.outside import Outside
 from fyke.sandbox.spawner import Held
 
 PACKET = 65536
@@ -227,6 +228,9 @@ class RemoteCell:
 
     async def limit_cpu(self) -> None:
         await self._line.ask("cpu")
+
+    async def look(self) -> Outside:
+        return Outside.of_message(await self._line.ask("look"))
 
     async def terminate(self) -> None:
         if self._closing is None:

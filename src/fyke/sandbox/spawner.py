@@ -18,6 +18,7 @@ from fyke.sandbox.cgroup_files import Groups
 from fyke.sandbox.cgroups import detect
 from fyke.sandbox.folders import WorkFolders
 from fyke.sandbox.order import Order
+from fyke.sandbox.outside import Outside
 from fyke.sandbox.plumbing import CellFailed
 from fyke.sandbox.tool_places import ToolPlaces
 
@@ -33,6 +34,7 @@ class Held(Protocol):
     async def wait(self) -> CellExit: ...
     async def usage(self) -> CellUsage: ...
     async def limit_cpu(self) -> None: ...
+    async def look(self) -> Outside: ...
     async def terminate(self) -> None: ...
     async def kill(self) -> None: ...
     async def release(self) -> str:
@@ -106,6 +108,7 @@ class _Registered:
         self.wait = cell.wait
         self.usage = cell.usage
         self.limit_cpu = cell.limit_cpu
+        self.look = cell.look
         self.terminate = cell.terminate
         self.kill = cell.kill
         self._cell = cell

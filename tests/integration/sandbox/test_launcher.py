@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import SandboxFault
+from fyke.domain.contracts import Isolation, SandboxFault
 from fyke.kit.ids import new_ulid
 from fyke.sandbox import processes
 from fyke.sandbox.cgroups import detect
@@ -223,6 +223,14 @@ async def test_boxes_of_another_connection_are_not_ours(place: Site) -> None:
     await other.close()
     await asyncio.sleep(0.2)
     assert boxes_of({name})
+
+
+async def test_only_the_inspectors_box_is_looked_into(place: Site) -> None:
+    (name,) = await running(place)
+    with pytest.raises(SandboxFault, match="only a living box of the inspector"):
+        await place.spawner.ask("look", name=name)  # type: ignore[attr-defined]
+    report = await place.sandbox.probe()
+    assert report.level is not Isolation.NONE, report
 
 
 def test_a_range_with_user_0_or_the_service_is_refused(tmp_path: Path) -> None:

@@ -1,15 +1,21 @@
-"""Take one wall away at a time: the probe must notice every one."""
+"""Take one wall away at a time: the inspection must notice every one, and then nothing may run."""
 
 from __future__ import annotations
 
+import os
+import platform
+import resource
 import shutil
 import struct
+import subprocess
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Isolation
-from fyke.sandbox import bubblewrap, seccomp
+from fyke.domain.contracts import Isolation, IsolationReport
+from fyke.sandbox import bubblewrap, inspection, plumbing, seccomp, syscalls
+from fyke.sandbox.box import WalledBox
 from fyke.sandbox.cgroups import NoGroups
 from fyke.sandbox.sandbox import BubblewrapSandbox
 from fyke.sandbox.spawner import DirectSpawner
@@ -51,19 +57,73 @@ def seccomp_option(options: Options) -> Options:
     return options[:at] + options[at + 2 :]
 
 
+def also(*words: str) -> Callable[[Options], Options]:
+    """One more thing inside; before the root is closed."""
+
+    def change(options: Options) -> Options:
+        at = options.index("--seccomp")
+        return [*options[:at], *words, *options[at:]]
+
+    return change
+
+
+def every(*changes: Callable[[Options], Options]) -> Callable[[Options], Options]:
+    def change(options: Options) -> Options:
+        for one in changes:
+            options = one(options)
+        return options
+
+    return change
+
+
+SHM = ("--size", str(bubblewrap.DEV_SHM_BYTES))
+TMP = ("--size", str(inspection.LIMITS.tmp_size))
 LAYERS = {
     "network namespace": (without("--unshare-net"), "network"),
+    "network namespace, by its number": (without("--unshare-net"), "network namespace"),
     "pid namespace": (without("--unshare-pid"), "proc"),
+    "pid namespace, by its number": (without("--unshare-pid"), "process namespace"),
+    "ipc namespace": (without("--unshare-ipc"), "ipc namespace"),
+    "uts namespace": (
+        without("--unshare-uts", "--unshare-cgroup-try"),
+        "box",  # a host name needs one
+    ),
+    "host name": (without("--hostname", "worker"), "host name"),
+    "cgroup namespace": (without("--unshare-cgroup-try"), "cgroup namespace"),
     "capabilities": (instead(("--cap-drop", "ALL"), ("--cap-add", "ALL")), "capabilities"),
     "user map": (instead(("--uid", "1000"), ("--uid", "77")), "user namespace"),
+    "no nested user namespaces": (
+        without("--disable-userns", "--assert-userns-disabled"),
+        "nested user namespaces",
+    ),
+    "no nested user namespaces, but asserted": (without("--disable-userns"), "box"),
     "seccomp": (seccomp_option, "seccomp"),
+    "seccomp, by the hypervisor's socket": (seccomp_option, "vsock"),
     "cover of process 1": (
         without("--tmpfs", "/proc/1", "--remount-ro", "/proc/1"),
         "process 1",
     ),
+    "new session": (without("--new-session"), "session"),
+    "read-only root": (without("--remount-ro", "/"), "read-only system"),
+    "read-only /usr": (
+        instead(("--ro-bind", "/usr", "/usr"), ("--bind", "/usr", "/usr")),
+        "read-only system",
+    ),
     "read-only /dev": (without("--remount-ro", "/dev"), "read-only system"),
+    "one more writable place": (also("--tmpfs", "/run/more"), "read-only system"),
+    "a folder of the machine": (also("--ro-bind", "/var", "/var"), "files of the machine"),
+    "the whole machine": (also("--ro-bind", "/", "/host"), "files of the machine"),
+    "devices of the machine": (also("--dev-bind", "/dev", "/run/dev"), "no devices"),
+    "size of /dev/shm": (without(*SHM), "memory file systems"),
+    "size of /tmp": (without(*TMP), "memory file systems"),
     "fresh /proc": (instead(("--proc", "/proc"), ("--tmpfs", "/proc")), "box"),
+    "/proc of the machine": (instead(("--proc", "/proc"), ("--bind", "/proc", "/proc")), "proc"),
 }
+
+
+async def failed(place: Site) -> tuple[list[str], IsolationReport]:
+    report = await place.sandbox.probe()
+    return [name for name, passed, _ in report.checks if not passed], report
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -73,11 +133,117 @@ async def test_a_missing_wall_is_noticed(
     change, check = LAYERS[layer]
     whole = bubblewrap.arguments
     monkeypatch.setattr(bubblewrap, "arguments", lambda *given: change(whole(*given)))
-    report = await place.sandbox.probe()
+    noticed, report = await failed(place)
     assert report.level is Isolation.NONE
-    failed = [name for name, passed, _ in report.checks if not passed]
-    assert check in failed, report
+    assert check in noticed, report
     assert report.reason
+
+
+Popen = Callable[..., "subprocess.Popen[bytes]"]
+
+
+def popen_with(change: Callable[[list[str], dict[str, Any]], list[str]]) -> Popen:
+    """``subprocess.Popen`` for bubblewrap alone, whose words and options may be changed."""
+
+    def start(words: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        if words[0] == bubblewrap.PROGRAM and "--args" in words:
+            words = change(words, options)
+        return whole(words, **options)
+
+    whole = subprocess.Popen
+    return start
+
+
+def with_environment(words: list[str], options: dict[str, Any]) -> list[str]:
+    options["env"] = {"SECRET": "of the platform"}
+    return words
+
+
+def with_words_in_sight(words: list[str], options: dict[str, Any]) -> list[str]:
+    number = int(words[2])
+    listed = os.pread(number, 2**20, 0).rstrip(b"\0").decode().split("\0")
+    return [words[0], *listed, *words[3:]]
+
+
+def with_a_descriptor(words: list[str], options: dict[str, Any]) -> list[str]:
+    leaked = os.memfd_create("leaked", 0)
+    options["pass_fds"] = [*options["pass_fds"], leaked]
+    return words
+
+
+STARTS = {
+    "empty environment": (with_environment, "environment of process 1"),
+    "options through a descriptor": (with_words_in_sight, "options out of sight"),
+    "no descriptor passed on": (with_a_descriptor, "descriptors"),
+}
+
+
+@pytest.mark.parametrize("layer", STARTS)
+async def test_a_start_that_gives_something_away_is_noticed(
+    place: Site, layer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change, check = STARTS[layer]
+    monkeypatch.setattr(plumbing.subprocess, "Popen", popen_with(change))
+    noticed, report = await failed(place)
+    assert (report.level, check in noticed) == (Isolation.NONE, True), report
+
+
+async def test_a_name_server_is_noticed(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(bubblewrap.ETC, "resolv.conf", "nameserver 192.0.2.53\n")
+    noticed, report = await failed(place)
+    assert (report.level, noticed) == (Isolation.NONE, ["no name server", "limits"])
+
+
+async def test_core_files_are_noticed(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = WalledBox.process_limits
+    own = str(int(resource.RLIMIT_CORE))
+
+    def without_core(box: WalledBox) -> list[tuple[str, str]]:
+        return [each for each in whole(box) if not each[1].startswith(f"{own}=")]
+
+    monkeypatch.setattr(WalledBox, "process_limits", without_core)
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    noticed, report = await failed(place)
+    if most == 0:  # this machine forbids them to everybody
+        assert noticed == ["limits"]
+    else:
+        assert (report.level, noticed) == (Isolation.NONE, ["core files", "limits"]), report
+
+
+def without_rule(program: bytes, number: int) -> bytes:
+    """The filter, with one number let through right after the machine was checked."""
+    at = 4 * 8  # the architecture's three steps, and loading the number
+    hole = struct.pack("=HBBI", seccomp.JUMP_EQUAL, 0, 1, number)
+    return program[:at] + hole + struct.pack("=HBBI", *seccomp.ALLOW) + program[at:]
+
+
+FILTERS: dict[str, tuple[str, Any, str]] = {
+    "ptrace let through": ("DENIED", "ptrace", "seccomp"),
+    "io_uring let through": ("DENIED", "io_uring_setup", "seccomp"),
+    "keyrings let through": ("DENIED", "keyctl", "seccomp"),
+    "namespaces by clone": ("CLONE_NEW_ANY", 0, "seccomp"),
+    "typing into a terminal": ("TIOCSTI", 0x5413, "seccomp"),
+    "raw sockets": ("PROTOCOLS", (0, 6, 1), "seccomp"),
+    "the hypervisor's sockets": ("AF_UNIX", 40, "vsock"),
+    "packet sockets": ("AF_UNIX", 17, "seccomp"),
+    "unknown calls let through": ("ENOSYS", 0, "seccomp"),
+}
+
+
+@pytest.mark.parametrize("layer", FILTERS)
+async def test_a_hole_in_the_filter_is_noticed(
+    place: Site, layer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, value, check = FILTERS[layer]
+    if name == "DENIED":
+        machine = platform.machine()
+        program = without_rule(seccomp.program(), syscalls.denied(machine)[value])
+        monkeypatch.setattr(seccomp, "program", lambda machine=None: program)
+    else:
+        monkeypatch.setattr(seccomp, name, value)
+    noticed, report = await failed(place)
+    assert report.level is Isolation.NONE
+    assert check in noticed, report
 
 
 async def test_a_filter_that_denies_nothing_is_noticed(
@@ -85,9 +251,10 @@ async def test_a_filter_that_denies_nothing_is_noticed(
 ) -> None:
     allow = struct.pack("=HBBI", *seccomp.ALLOW)
     monkeypatch.setattr(seccomp, "program", lambda machine=None: allow)
-    report = await place.sandbox.probe()
+    noticed, report = await failed(place)
     assert report.level is Isolation.NONE
-    assert report.reason.startswith("seccomp: mode 2, a denied call answered")
+    assert {"seccomp", "vsock"} & set(noticed)
+    assert report.reason.startswith("seccomp: mode 2, request_key answered")
 
 
 async def test_missing_limits_are_named(place: Site) -> None:
