@@ -27,6 +27,9 @@ class Silent:
     def log(self, *_args: Any, **_options: Any) -> None:
         """Nobody reads it."""
 
+    def masked(self, text: str) -> str:
+        return text
+
     async def close(self) -> int:
         return 3
 

@@ -1,0 +1,155 @@
+"""Values are found in every spelling and place, and what they are taken out of stays whole."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import urllib.parse
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fyke.domain.results.rows import decode_row
+from fyke.domain.secrets.masking import Masker
+from fyke.domain.secrets.rules import check_value
+from fyke.errors import InvalidFields
+
+VALUES = ['p@ss w/ö"rd\\x&<', "hunter2!", "a" * 6, "123456", "user=ada; id='7'", "päss wörd 🔑"]
+BEFORE, AFTER = ("", "x", "xy", "user:", "Bearer "), ("", ":", "tail")
+
+
+def _valid(value: str) -> bool:
+    try:
+        check_value(value)
+    except InvalidFields:
+        return False
+    return "*" not in value
+
+
+SECRETS = st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_size=40).filter(_valid)
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("after", AFTER)
+def test_every_spelling_is_found_in_the_middle_of_a_text(
+    value: str, before: str, after: str
+) -> None:
+    text = before + value + after
+    ways = {
+        "plain": text,
+        "json": json.dumps(text),
+        "json, raw": json.dumps(text, ensure_ascii=False),
+        "json twice": json.dumps({"a": text}),
+        "path": urllib.parse.quote(text),
+        "query": urllib.parse.urlencode({"q": text}),
+        "all": urllib.parse.quote(text, safe=""),
+        "repr": repr(text),
+        "html": html.escape(text),
+        "base64": base64.b64encode(text.encode()).decode(),
+        "base64 of urls": base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+        "hex": text.encode().hex(),
+        "HEX": text.encode().hex().upper(),
+    }
+    masker = Masker({"K": value})
+    for way, spelled in ways.items():
+        masked = masker.text(f"... {spelled} ...")
+        assert "***" in masked, way
+        assert value not in masked and len(masked) <= len(spelled) + 8, way
+        row = json.loads(masker.row(json.dumps({"a": [{spelled: 1}, spelled]}).encode()))
+        assert spelled not in json.dumps(row), way
+
+
+def test_the_name_stands_where_it_is_not_longer() -> None:
+    masker = Masker({"LOGIN": "a long enough value", "L": "short one", "LONG_NAME": "tiny-one"})
+    text = masker.text("<a long enough value> <short one> <tiny-one>")
+    assert text == "<***LOGIN***> <***L***> <***>"
+
+
+def test_a_value_in_another_is_masked_as_the_longer_one() -> None:
+    masker = Masker({"SHORT": "abcdef", "LONG_ONE": "abcdef-abcdef-ghi"})
+    assert masker.text("abcdef-abcdef-ghi") == "***LONG_ONE***"
+
+
+def test_lines_of_a_value_are_masked_one_by_one() -> None:
+    masker = Masker({"KEY": "-----BEGIN-----\nMIIEabcdef\r\n  indented line\nend\n"})
+    for line in ("-----BEGIN-----", "MIIEabcdef", "indented line"):
+        assert "***" in masker.text(f"at {line}.")
+    assert masker.text("end") == "end", "too short to be anything"
+    whole = json.dumps("-----BEGIN-----\nMIIEabcdef\r\n  indented line\nend\n")
+    assert masker.text(whole) == '"***KEY***"'
+
+
+def test_a_row_without_a_value_is_the_very_same() -> None:
+    masker = Masker({"KEY": "hunter2!"})
+    for row in (b'{"a":1}', b'{"a":"\\u00e4 \\n"}', b'{"a":123456789012345678901234567890}'):
+        assert masker.row(row) is row
+
+
+def test_spellings_of_json_that_nobody_writes() -> None:
+    masker = Masker({"KEY": "hunter2/x"})
+    odd = "".join(f"\\u{ord(c):04x}" for c in "hunter2/x")
+    assert masker.row(b'{"' + odd.encode() + b'":"hunter2\\/x","n":1.50}') == (
+        b'{"***KEY***":"***KEY***","n":1.50}'
+    )
+
+
+def test_numbers_become_text_and_others_keep_their_digits() -> None:
+    masker = Masker({"P": "123456"})
+    row = b'{"a":123456,"b":-9123456.5,"c":1.50,"d":[123456,12345],"e":"\\n"}'
+    assert masker.row(row) == b'{"a":"***","b":"-9***.5","c":1.50,"d":["***",12345],"e":"\\n"}'
+
+
+def test_keys_that_are_masked_alike_are_one_key() -> None:
+    masker = Masker({"K": "hunter2!", "L": "hunter3!"})
+    masked = json.loads(
+        masker.row(b'{"hunter2!":1,"68756e7465723221":2,"hunter3!":3,"hunter2!":4}')
+    )
+    assert masked == {"***K***": 4, "***L***": 3}
+
+
+def test_a_value_across_the_quotes_of_a_row_does_not_break_it() -> None:
+    masker = Masker({"ODD": '1,"b":2'})
+    assert masker.row(b'{"a":1,"b":2}') == b'{"a":1,"b":2}'
+    assert json.loads(masker.row(b'{"a":"1,\\"b\\":2"}')) == {"a": "***"}
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 99) | st.text("xyz ", max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("xyz"), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [t for k, v in value.items() for t in (k, *_texts(v))]
+    if isinstance(value, list):
+        return [t for each in value for t in _texts(each)]
+    return [value] if isinstance(value, str) else []
+
+
+@given(SECRETS, PLAIN, st.booleans(), st.sampled_from(["{}", "x{}", '"{}"', "a\n{}\\"]))
+@example("xxxxxx", {"x": "xxxxxxxxx"}, True, "{}")
+@example('","":"', {}, True, "{}")
+def test_a_masked_row_is_valid_and_holds_no_value(
+    secret: str, plain: Any, ascii: bool, around: str
+) -> None:
+    text = around.replace("{}", secret)
+    pushed = json.dumps({"a": plain, "b": {text: [text]}, text: text}, ensure_ascii=ascii)
+    masker = Masker({"SOME_NAME": secret})
+    data = decode_row(pushed.encode()).row.data
+    masked = masker.row(data)
+    assert len(masked) <= len(data)
+    for found in _texts(json.loads(masked)):
+        assert secret not in found
+
+
+@given(SECRETS, st.text("ab\n*x", max_size=20), st.text("ab\n*x", max_size=20))
+def test_a_masked_text_holds_no_value(secret: str, before: str, after: str) -> None:
+    masked = Masker({"N": secret}).text(before + secret + after)
+    assert secret not in masked
+    assert "***" in masked

@@ -1,0 +1,67 @@
+"""Sealed values open in their own place with their own key, and nowhere else."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from fyke.domain.secrets.sealing import CannotOpen, Sealer
+
+PLACE = ("account", "worker", "LOGIN")
+SEALER = Sealer(b"m" * 32)
+
+
+def test_it_comes_back() -> None:
+    for value in ("ada:secret", "ünïcödé 🔑\nsecond line", "x" * 16384):
+        sealed = SEALER.seal(PLACE, value)
+        assert SEALER.open(PLACE, sealed) == value
+        assert value not in sealed and value.encode() not in base64.b64decode(sealed)
+
+
+def test_the_same_value_is_never_sealed_alike() -> None:
+    assert len({SEALER.seal(PLACE, "ada:secret") for _ in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_it_does_not_open_in_another_place(part: int) -> None:
+    sealed = SEALER.seal(PLACE, "ada:secret")
+    other = list(PLACE)
+    other[part] += "2"
+    with pytest.raises(CannotOpen):
+        SEALER.open((other[0], other[1], other[2]), sealed)
+
+
+def test_parts_of_a_place_do_not_run_together() -> None:
+    sealed = SEALER.seal(("a", "bc", "D"), "ada:secret")
+    with pytest.raises(CannotOpen):
+        SEALER.open(("ab", "c", "D"), sealed)
+
+
+def test_every_changed_bit_is_noticed() -> None:
+    data = bytearray(base64.b64decode(SEALER.seal(PLACE, "ada:secret")))
+    for number in range(len(data) * 8):
+        data[number // 8] ^= 1 << number % 8
+        with pytest.raises(CannotOpen):
+            SEALER.open(PLACE, base64.b64encode(data).decode())
+        data[number // 8] ^= 1 << number % 8
+    assert SEALER.open(PLACE, base64.b64encode(data).decode()) == "ada:secret"
+
+
+@pytest.mark.parametrize("sealed", ["", "####", "AAAA", "é"])
+def test_what_was_never_sealed_does_not_open(sealed: str) -> None:
+    with pytest.raises(CannotOpen):
+        SEALER.open(PLACE, sealed)
+
+
+def test_another_installation_has_another_key() -> None:
+    other = Sealer(b"n" * 32)
+    assert other.key_id != SEALER.key_id == Sealer(b"m" * 32).key_id
+    assert len(SEALER.key_id) == 16
+    with pytest.raises(CannotOpen):
+        other.open(PLACE, SEALER.seal(PLACE, "ada:secret"))
+
+
+def test_there_is_no_key_of_nothing() -> None:
+    with pytest.raises(ValueError):
+        Sealer(b"")
