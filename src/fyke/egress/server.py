@@ -38,6 +38,9 @@ _log = logging.getLogger(__name__)
 BUFFER_SIZE = 64 * 1024
 _shared_buffer = memoryview(bytearray(BUFFER_SIZE))
 
+OWN_NAMES = ("localhost", "proxy-inner.coreclaw.com", "proxy-inner.cafescraper.com")
+_MAX_LOOPS = 2
+
 
 class Phase(Enum):
     HANDSHAKE = auto()
@@ -64,6 +67,7 @@ class Gate:
         self.reach = reach
         self.limits = limits
         self.links: set[Link] = set()
+        self.doors: set[tuple[str, int]] = set()  # what our listeners are called from inside
         self._servers: list[asyncio.Server] = []
         self._listeners: list[socket.socket] = []
         self._on_trip: Callable[[], None] | None = on_trip
@@ -78,6 +82,9 @@ class Gate:
         """Serve a listener; it is ours from now on."""
         listener.setblocking(False)
         self._listeners.append(listener)
+        if listener.family == socket.AF_INET:
+            address, port = listener.getsockname()
+            self.doors.update((name, port) for name in (address, *OWN_NAMES))
         server = await asyncio.get_running_loop().create_server(
             lambda: ClientSide(Link(self)), sock=listener, backlog=128
         )
@@ -127,6 +134,7 @@ class Link:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._ends = 0
+        self._loops = 0
 
     # from the client's side
 
@@ -186,6 +194,9 @@ class Link:
         reach = self.gate.reach
         try:
             target = reach.rules.parse(dial.host, dial.port)
+            if (str(target.host), target.port) in self.gate.doors and self._loops < _MAX_LOOPS:
+                self._begin_again()
+                return
             self.site = self.gate.book.of(str(target.host))
             await reach.connect(target, lambda early: TargetSide(self, early))
         except TargetRefused as error:
@@ -193,6 +204,21 @@ class Link:
         except Exception:
             _log.exception("a connection could not be dialled")
             self._refuse(TargetRefused(Refusal.HOST_UNREACHABLE, "the proxy failed"))
+
+    def _begin_again(self) -> None:
+        """The client asks the proxy for the proxy. Libraries do when the environment names a
+        proxy and the program brings its own besides, so the conversation begins anew.
+        """
+        words = self._talk().connected()
+        self._tell_client(words.to_client)
+        self._handshake = None
+        self._loops += 1
+        self.phase = Phase.HANDSHAKE
+        self._after(self.gate.limits.handshake_seconds)
+        if words.to_target:
+            self._converse(words.to_target)
+        if self.client is not None and self.phase is Phase.HANDSHAKE:
+            self.client.resume_reading()
 
     def _refuse(self, error: TargetRefused) -> None:
         if error.refusal is Refusal.FORBIDDEN:

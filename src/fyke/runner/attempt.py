@@ -47,6 +47,7 @@ from fyke.domain.workers.model import Version, Worker
 from fyke.errors import StaleLease
 from fyke.runner.bundles import BundleCache
 from fyke.runner.output import OutputLines, last_words
+from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
 from fyke.sdk.service import SdkService
 
@@ -59,8 +60,6 @@ TERM_GRACE_SECONDS = 5.0
 KILL_WAIT_SECONDS = 5.0
 SANDBOX_SECONDS = 30.0
 OUTPUT_DRAIN_SECONDS = 2.0
-PROXY_ADDRESS = "127.0.0.1:1080"
-BROWSER_ADDRESS = "127.0.0.1:9222"
 NO_BROWSER = "The Worker asked for a browser (ChromeWs or ChromeHttp); this Fyke has no browser."
 LAST_LINES = 60
 
@@ -253,12 +252,7 @@ class Carrier:
         return given.environment
 
     def _worker_env(self, secret: str) -> dict[str, str]:
-        return {
-            "PROXY_DOMAIN": PROXY_ADDRESS,
-            "PROXY_AUTH": f"{self.attempt.id}:{secret}",
-            "ChromeWs": BROWSER_ADDRESS,
-            "ChromeHttp": BROWSER_ADDRESS,
-        }
+        return worker_env(self._version.language, self.attempt.id, secret)
 
     def _check_isolation(self, intake: AttemptIntake) -> None:
         report = self._tools.isolation

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import TypeVar
 
 from fyke.domain.contracts import BoxExit, BoxLimits, BoxUsage, SandboxFault
-from fyke.sandbox.bubblewrap import INTERPRETER, PROBE_AT
+from fyke.sandbox.bubblewrap import INTERPRETER, NODE_WAY_OUT_AT, PROBE_AT
 from fyke.sandbox.order import Order
 from fyke.sandbox.plumbing import CellFailed
 from fyke.sandbox.spawner import Held
@@ -183,7 +183,9 @@ async def _ours(step: Awaitable[T]) -> T:
 
 def _environment(order: Order) -> dict[str, str]:
     own = order.kind == "python" and order.environment is not None
-    return BASE_ENVIRONMENT | {"PATH": f"/env/bin:{SYSTEM_PATH}" if own else SYSTEM_PATH}
+    path = {"PATH": f"/env/bin:{SYSTEM_PATH}" if own else SYSTEM_PATH}
+    node = {"NODE_OPTIONS": f"--require={NODE_WAY_OUT_AT}"} if order.kind == "node" else {}
+    return BASE_ENVIRONMENT | path | node
 
 
 def _command(order: Order) -> list[str]:

@@ -59,6 +59,7 @@ USR_LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 
 ENVIRONMENT_AT = {"python": "/env", "node": "/node_modules"}
 PROBE_AT = "/run/fyke/probe.py"
+NODE_WAY_OUT_AT = "/run/fyke/way_out.cjs"
 UV_AT = "/run/fyke/uv"
 CACHE_AT = "/cache"
 
@@ -140,6 +141,8 @@ def _own(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
     options = ["--ro-bind-data", str(data(_source("shim.py"))), "/run/fyke/shim.py"]
     if layout.kind == "probe":
         options += ["--ro-bind-data", str(data(_source("inspector.py"))), PROBE_AT]
+    if layout.kind == "node":
+        options += ["--ro-bind-data", str(data(_source("node_way_out.cjs"))), NODE_WAY_OUT_AT]
     options += ["--bind", os.fspath(layout.work), "/work"]
     if layout.bundle is not None:
         options += ["--ro-bind", os.fspath(layout.bundle), "/bundle"]

@@ -477,3 +477,38 @@ async def test_what_a_site_says_passes_unread(door: Door, rounds: int) -> None:
             _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
             assert await reader.read() == expected
             writer.close()
+
+
+async def test_the_proxy_asked_for_itself_begins_again(door: Door) -> None:
+    """A library takes the proxy of the environment through the one that its program brought."""
+    async with Origin(echo) as origin:
+        reader, writer = await connect(door.port)
+        writer.write(socks_hello() + socks_request("127.0.0.1", door.port))
+        assert await socks_code(reader) == 0
+        target = f"127.0.0.1:{origin.port}"
+        writer.write(
+            f"CONNECT {target} HTTP/1.1\r\nProxy-Authorization: {basic()}\r\n\r\n".encode()
+        )
+        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"ping")
+        assert await reader.readexactly(4) == b"ping"
+        writer.close()
+    assert door.traffic == Traffic(4, 4, 1, 0)
+    assert [site.requests for site in door.egress.sites(ATTEMPT)] == [1]
+
+
+async def test_inside_the_proxy_the_same_rules_hold(door: Door) -> None:
+    reader, writer = await connect(door.port)
+    writer.write(socks_hello() + socks_request("proxy-inner.coreclaw.com", door.port))
+    assert await socks_code(reader) == 0
+    writer.write(socks_hello(secret="guessed"))
+    assert await reader.read() == b"\x05\x02\x01\x01"
+    writer.close()
+    reader, writer = await connect(door.port)
+    for _ in range(2):
+        writer.write(socks_hello() + socks_request("127.0.0.1", door.port))
+        assert await socks_code(reader) == 0
+    writer.write(socks_hello() + socks_request("10.0.0.1", 80))
+    assert await socks_code(reader) == 2
+    writer.close()
+    assert door.traffic == Traffic(0, 0, 0, 2)

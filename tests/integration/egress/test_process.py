@@ -257,7 +257,7 @@ async def test_requests_without_their_descriptors_are_answered(tmp_path: Path) -
         for seq, request in enumerate(
             [
                 {"type": "open", "attempt_id": "x", "secret": "y", "region": "", "allow": [],
-                 "limit_bytes": None},
+                 "limit_bytes": None, "domains": None, "session": "", "guarded": True},
                 {"type": "refuse_browser", "attempt_id": "x"},
                 {"type": "close", "attempt_id": ATTEMPT},
             ]

@@ -16,6 +16,8 @@ from fyke.domain.runs.split import split
 from fyke.domain.workers import archive, entry_names
 from fyke.domain.workers.field_findings import EDITORS
 from fyke.domain.workers.input_schema import TYPES, parse
+from fyke.domain.workers.model import Language
+from fyke.runner.worker_env import worker_env
 from fyke.sandbox.box import BASE_ENVIRONMENT
 from fyke.sdk import connection, http2, messages
 
@@ -58,7 +60,7 @@ def test_an_example_of_splitting_comes_out_as_written(example: dict[str, Any]) -
 
 def test_the_environment_of_the_process_is_listed() -> None:
     named = {name for row in rows_of("## Around the process") for name in names_in(row[0])}
-    ours = {"PATH", "PROXY_DOMAIN", "PROXY_AUTH", "ChromeWs", "ChromeHttp"}
+    ours = {"PATH", "NODE_OPTIONS"} | set(worker_env(Language.PYTHON, "id", "secret"))
     assert named == ours | set(BASE_ENVIRONMENT)
 
 

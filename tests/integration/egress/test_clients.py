@@ -1,0 +1,365 @@
+"""Ordinary clients in real boxes: not one line of proxy code, and SDK calls stay where they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.contracts import Pass, SiteTraffic, Traffic
+from fyke.domain.workers.model import Language
+from fyke.egress.local import LocalEgress
+from fyke.kit.names import Resolver
+from fyke.runner.worker_env import worker_env
+from fyke.sdk.http2 import serve
+from integration.sandbox.boxes import SPAWNERS, Site, drain
+from integration.sandbox.boxes import site as sandbox_site
+from support.packages import environment_of
+from support.sites import CountingSite, counting_site
+from support.tls_site import NAME, TlsSite, tls_site
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
+
+SECRET = "s3cret-of_this"
+BODY = 3000
+TLS_BODY = b"z" * 500
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a Worker said of each of its ways, and what the other ends saw."""
+
+    said: dict[str, str]
+    total: Traffic
+    sites: dict[str, SiteTraffic]
+    plain: CountingSite
+    tls: TlsSite
+    sdk_calls: list[str]
+
+
+class World:
+    """Boxes, an egress of this process, and the two sites that only the proxy can name."""
+
+    def __init__(self, place: Site, plain: CountingSite, tls: TlsSite) -> None:
+        self._place, self._plain, self._tls = place, plain, tls
+
+    @property
+    def environments(self) -> Path:
+        """Where the sandbox takes environments from."""
+        return self._place.home / "cache"
+
+    async def carry_out(
+        self,
+        files: dict[str, str | bytes],
+        language: Language,
+        environment: Path | None = None,
+    ) -> Told:
+        """Run a Worker that prints one JSON object: how each of its ways went."""
+        attempt = "01CLIENTS"
+        calls: list[str] = []
+
+        async def answer(path: str, message: bytes) -> bytes:
+            calls.append(path)
+            return b""
+
+        allow = tuple(f"{NAME}:{port}" for port in (self._plain.port, self._tls.port))
+        egress = LocalEgress(resolver=Resolver(lambda name: ("127.0.0.1",)))
+        files = files | {"site.pem": self._tls.certificate.read_bytes()}
+        box = await self._place.open(
+            files, language=language, environment=environment, memory=1024 * MIB, cpus=2.0
+        )
+        sdk = await serve(box.listeners["sdk"], answer)
+        try:
+            doors = [box.listeners["proxy"], box.listeners["proxy6000"]]
+            await egress.open(doors, Pass(attempt, SECRET, "", allow))
+            await box.launch(worker_env(language, attempt, SECRET) | self._own_env())
+            out, err = await drain(box)
+            ended = await box.wait()
+            total = await egress.close(attempt)
+        finally:
+            await sdk.close()
+            await egress.stop()
+        assert (ended.code, ended.signal) == (0, 0), err
+        sites = {site.domain: site for site in egress.sites(attempt)}
+        said = json.loads(out.splitlines()[-1])
+        return Told(said, total, sites, self._plain, self._tls, calls)
+
+    def _own_env(self) -> dict[str, str]:
+        trusted = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+        return dict.fromkeys(trusted, "/work/site.pem") | {
+            "PLAIN": f"http://{NAME}:{self._plain.port}/bytes/{BODY}",
+            "TLS": f"https://{NAME}:{self._tls.port}/",
+        }
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with sandbox_site(SPAWNERS[0]) as place, tls_site(tmp_path, TLS_BODY) as tls:
+        with counting_site() as plain:
+            yield World(place, plain, tls)
+
+
+def assert_all_went_well(told: Told, plain: int, tls: int) -> None:
+    """Every way got its whole body, through the proxy, which counted what the site counted."""
+    assert told.said == dict.fromkeys(told.said, "ok")
+    assert len(told.plain.requests) == plain
+    assert len(told.tls.requests) == tls
+    assert set(told.sites) == {NAME}
+    site = told.sites[NAME]
+    assert (site.requests, site.failures, site.refused) == (plain + tls, 0, 0)
+    assert told.total == Traffic(site.bytes_up, site.bytes_down, plain + tls, 0)
+    assert site.bytes_up + site.bytes_down > told.plain.passed > plain * BODY
+
+
+PYTHON = """
+import json, os, subprocess, sys, urllib.request
+PLAIN, TLS = os.environ["PLAIN"], os.environ["TLS"]
+SIZES = {PLAIN: BODY, TLS: TLS_BODY}
+said = {}
+
+def way(name, url, get):
+    try:
+        size = len(get(url))
+        said[name] = "ok" if size == SIZES[url] else f"{size} bytes"
+    except Exception as error:
+        said[name] = repr(error)
+
+def curl(*options):
+    return lambda url: subprocess.run(
+        ["curl", "-sS", "--max-time", "20", *options, url], check=True, capture_output=True
+    ).stdout
+
+def both(name, get):
+    way(name + " http", PLAIN, get)
+    way(name + " https", TLS, get)
+
+both("urllib", lambda url: urllib.request.urlopen(url, timeout=20).read())
+if os.path.exists("/usr/bin/curl"):
+    auth, domain = os.environ["PROXY_AUTH"], os.environ["PROXY_DOMAIN"]
+    both("curl", curl())
+    both("curl socks", curl("-x", f"socks5h://{auth}@{domain}"))
+    both("curl tunnel", curl("-p", "-x", f"http://{auth}@{domain}"))
+    both("curl old name", curl("-x", f"socks5h://{auth}@proxy-inner.coreclaw.com:6000"))
+    both("curl older name", curl("-x", f"http://{auth}@proxy-inner.cafescraper.com:6000"))
+    # a program's own proxy, reached by a library that takes the one of the environment too
+    door = f"{auth}@{domain}"
+    both("curl twice", curl("--preproxy", f"socks5h://{door}", "-x", f"http://{door}"))
+LIBRARIES
+print(json.dumps(said))
+"""
+LIBRARIES = """
+import asyncio, grpc, httpx, httpx2, requests
+auth, domain = os.environ["PROXY_AUTH"], os.environ["PROXY_DOMAIN"]
+both("requests", lambda url: requests.get(url, timeout=20).content)
+both("requests session", lambda url: requests.Session().get(url, timeout=20).content)
+given = {way: f"http://{auth}@{domain}" for way in ("http", "https")}
+both("requests as before", lambda url: requests.get(url, proxies=given, timeout=20).content)
+both("httpx", lambda url: httpx.get(url, timeout=20).content)
+both("httpx2", lambda url: httpx2.get(url, timeout=20).content)
+both("httpx2 as before", lambda url: httpx2.get(url, proxy=given["http"], timeout=20).content)
+
+async def later(url):
+    async with httpx2.AsyncClient(timeout=20) as client:
+        return (await client.get(url)).content
+
+both("httpx2 async", lambda url: asyncio.run(later(url)))
+channel = grpc.insecure_channel("127.0.0.1:20086")
+for target in ("127.0.0.1:20086", "localhost:20086"):
+    with grpc.insecure_channel(target) as channel:
+        call = channel.unary_unary("/test.Sdk/Call")
+        said["grpc " + target] = "ok" if call(b"", timeout=20) == b"" else "wrong"
+"""
+
+
+def python(libraries: str = "") -> dict[str, str | bytes]:
+    text = PYTHON.replace("TLS_BODY", str(len(TLS_BODY))).replace(": BODY", f": {BODY}")
+    return {"main.py": text.replace("LIBRARIES", libraries)}
+
+
+async def test_python_and_curl(world: World) -> None:
+    told = await world.carry_out(python(), Language.PYTHON)
+    ways = len(told.said) // 2
+    assert ways in (1, 7)  # curl may be missing on the machine
+    assert_all_went_well(told, ways, ways)
+
+
+@pytest.mark.skipif(
+    sys.version_info[:2] != tuple(map(int, os.readlink("/usr/bin/python3")[6:].split("."))),
+    reason="this environment is not for the Python of the boxes",
+)
+async def test_python_libraries_and_grpc(world: World) -> None:
+    packages = environment_of(
+        world.environments / "python", ["requests", "httpx", "httpx2", "grpcio"]
+    )
+    told = await world.carry_out(python(LIBRARIES), Language.PYTHON, packages)
+    ways = (len(told.said) - 2) // 2
+    assert ways >= 8
+    assert_all_went_well(told, ways, ways)
+    assert told.sdk_calls == ["/test.Sdk/Call"] * 2
+
+
+NODE = """
+const http = require("http"), https = require("https");
+const { PLAIN, TLS, PROXY_AUTH, PROXY_DOMAIN } = process.env;
+const said = {};
+const sizes = { [PLAIN]: BODY, [TLS]: TLS_BODY };
+async function way(name, url, get) {
+  try {
+    const { length } = await get(url);
+    said[name] = length === sizes[url] ? "ok" : `${length} bytes`;
+  } catch (error) {
+    said[name] = `${error.message} ${error.cause}`;
+  }
+}
+async function both(name, get) {
+  await way(`${name} http`, PLAIN, get);
+  await way(`${name} https`, TLS, get);
+}
+const get = (url, options = {}) => new Promise((done, failed) => {
+  (url.startsWith("https") ? https : http).get(url, options, (answer) => {
+    let body = "";
+    answer.on("data", (part) => { body += part; });
+    answer.on("end", () => done(body));
+  }).on("error", failed);
+});
+(async () => {
+  await both("node", get);
+  await both("fetch", async (url) => (await fetch(url)).text());
+  const inside = http.createServer((_, answer) => answer.end("inside")).listen(0, "127.0.0.1");
+  await new Promise((done) => inside.on("listening", done));
+  const own = `http://127.0.0.1:${inside.address().port}/`;
+  const twice = (await get(own)) + (await (await fetch(own)).text());
+  said.inside = twice === "insideinside" ? "ok" : twice;
+  const cause = await fetch("http://10.0.0.1/").then(() => "reached", (error) => `${error.cause}`);
+  said.refused = cause.includes("not on the public internet") ? "ok" : cause;
+  await new Promise((done) => inside.close(done));
+  LIBRARIES
+  console.log(JSON.stringify(said));
+})();
+"""
+NODE_LIBRARIES = """
+  const axios = require("axios"), { SocksProxyAgent } = require("socks-proxy-agent");
+  const { HttpsProxyAgent } = require("https-proxy-agent"), grpc = require("@grpc/grpc-js");
+  const socks = new SocksProxyAgent(`socks5h://${PROXY_AUTH}@${PROXY_DOMAIN}`);
+  const tunnel = new HttpsProxyAgent(`http://${PROXY_AUTH}@${PROXY_DOMAIN}`);
+  const text = { responseType: "text" };
+  await both("axios", async (url) => (await axios.get(url, text)).data);
+  for (const agent of [socks, tunnel]) {
+    const own = { ...text, httpAgent: agent, httpsAgent: agent };
+    await both(`axios ${agent.constructor.name}`, async (url) => (await axios.get(url, own)).data);
+    await both(`node ${agent.constructor.name}`, (url) => get(url, { agent }));
+  }
+  for (const target of ["127.0.0.1:20086", "localhost:20086"]) {
+    const client = new grpc.Client(target, grpc.credentials.createInsecure());
+    said[`grpc ${target}`] = await new Promise((done) => client.makeUnaryRequest(
+      "/test.Sdk/Call", (b) => b, (b) => b, Buffer.alloc(0),
+      (error) => done(error ? error.message : "ok")));
+    client.close();
+  }
+"""
+
+
+def node(libraries: str = "") -> dict[str, str | bytes]:
+    text = NODE.replace("TLS_BODY", str(len(TLS_BODY))).replace(": BODY", f": {BODY}")
+    return {"main.js": text.replace("LIBRARIES", libraries)}
+
+
+def without_refusal(told: Told) -> Told:
+    """The one target that was meant to be refused, taken out of the books."""
+    sites = dict(told.sites)
+    assert sites.pop("10.0.0.1") == SiteTraffic("10.0.0.1", refused=1)
+    total = Traffic(told.total.up, told.total.down, told.total.connections, told.total.refused - 1)
+    return Told(told.said, total, sites, told.plain, told.tls, told.sdk_calls)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
+async def test_node(world: World) -> None:
+    told = await world.carry_out(node(), Language.NODE)
+    assert_all_went_well(without_refusal(told), 2, 2)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+@pytest.mark.parametrize("axios", ["1.7.9", "latest"])
+async def test_node_libraries_and_grpc(world: World, axios: str) -> None:
+    """Packages come from the registry that npm is configured for."""
+    wanted = [f"axios@{axios}", "socks-proxy-agent@8", "https-proxy-agent@7", "@grpc/grpc-js@1"]
+    command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *wanted]
+    folder = world.environments / "node"
+    folder.mkdir()
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
+    modules = folder / "node_modules"
+    subprocess.run(["chmod", "-R", "a+rX", str(modules)], check=True)
+    told = await world.carry_out(node(NODE_LIBRARIES), Language.NODE, modules)
+    assert len(told.said) == 4 + 2 + 10 + 2
+    assert_all_went_well(without_refusal(told), 7, 7)
+    assert told.sdk_calls == ["/test.Sdk/Call"] * 2
+
+
+GO = """
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+)
+
+func main() {
+	said := map[string]string{}
+	given, _ := url.Parse("http://" + os.Getenv("PROXY_AUTH") + "@" + os.Getenv("PROXY_DOMAIN"))
+	socks, _ := url.Parse("socks5h://" + os.Getenv("PROXY_AUTH") + "@" + os.Getenv("PROXY_DOMAIN"))
+	clients := map[string]*http.Client{
+		"net/http":     http.DefaultClient,
+		"as before":    {Transport: &http.Transport{Proxy: http.ProxyURL(given)}},
+		"socks5h":      {Transport: &http.Transport{Proxy: http.ProxyURL(socks)}},
+	}
+	sizes := map[string]int{"PLAIN": BODY, "TLS": TLS_BODY}
+	for name, client := range clients {
+		for kind, size := range sizes {
+			said[name+" "+kind] = func() string {
+				answer, err := client.Get(os.Getenv(kind))
+				if err != nil {
+					return err.Error()
+				}
+				defer answer.Body.Close()
+				body, err := io.ReadAll(answer.Body)
+				if err != nil || len(body) != size {
+					return fmt.Sprint(err, len(body))
+				}
+				return "ok"
+			}()
+		}
+	}
+	http.Get("http://127.0.0.1:20086/") // speaks another protocol, and never goes to the proxy
+	words, _ := json.Marshal(said)
+	fmt.Println(string(words))
+}
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed")
+async def test_go(world: World, tmp_path: Path) -> None:
+    text = GO.replace("TLS_BODY", str(len(TLS_BODY))).replace(": BODY", f": {BODY}")
+    (tmp_path / "main.go").write_text(text)
+    command = ["go", "build", "-o", "main", "main.go"]
+    settings = os.environ | {"CGO_ENABLED": "0", "GO111MODULE": "off"}
+    subprocess.run(command, cwd=tmp_path, env=settings, check=True, capture_output=True)
+    files: dict[str, str | bytes] = {"main": (tmp_path / "main").read_bytes()}
+    told = await world.carry_out(files, Language.GO)
+    assert_all_went_well(told, 3, 3)

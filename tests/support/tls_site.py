@@ -1,0 +1,58 @@
+"""A site that speaks TLS under one name, with a certificate of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+NAME = "site.test"
+
+
+@dataclass(frozen=True)
+class TlsSite:
+    """Answers every request with ``body``; ``certificate`` is what clients must trust."""
+
+    port: int
+    certificate: Path
+    requests: list[str]
+
+
+@asynccontextmanager
+async def tls_site(folder: Path, body: bytes) -> AsyncIterator[TlsSite]:
+    """Serve until left. ``folder`` gets the key and the certificate."""
+    certificate, key = folder / "site.pem", folder / "site.key"
+    _make(certificate, key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    requests: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            requests.append(head.split(b"\r\n")[0].decode())
+            writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ")
+            writer.write(b"%d\r\n\r\n%b" % (len(body), body))
+            await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # who hangs up gets nothing
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    try:
+        yield TlsSite(server.sockets[0].getsockname()[1], certificate, requests)
+    finally:
+        server.close()
+
+
+def _make(certificate: Path, key: Path) -> None:
+    command = ["openssl", "req", "-x509", "-nodes", "-days", "2", "-newkey", "ec"]
+    command += ["-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    command += ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
+    subprocess.run(command, check=True, capture_output=True)

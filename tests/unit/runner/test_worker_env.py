@@ -1,0 +1,28 @@
+"""What leads a Worker's libraries to the proxy, and what must never go there."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.workers.model import Language
+from fyke.runner.worker_env import worker_env
+
+OWN = {
+    "PROXY_DOMAIN": "127.0.0.1:1080",
+    "PROXY_AUTH": "01A:secret",
+    "ChromeWs": "127.0.0.1:9222",
+    "ChromeHttp": "127.0.0.1:9222",
+}
+
+
+@pytest.mark.parametrize("language", [Language.PYTHON, Language.GO])
+def test_libraries_find_the_proxy_in_both_spellings(language: Language) -> None:
+    env = worker_env(language, "01A", "secret")
+    assert env.items() >= OWN.items()
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        assert env[name] == env[name.upper()] == "http://01A:secret@127.0.0.1:1080"
+    assert env["no_proxy"] == env["NO_PROXY"] == env["no_grpc_proxy"] == "127.0.0.1,localhost"
+
+
+def test_node_gets_no_variables_that_win_over_an_agent() -> None:
+    assert worker_env(Language.NODE, "01A", "secret") == OWN
