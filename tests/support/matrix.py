@@ -287,6 +287,8 @@ _OWN: dict[str, Entry] = {
     "PATCH /api/fyke/workers/{slug}": _changes({"title": "Better"}, slug="worker"),
     "GET /api/fyke/workers/{slug}/run-options": _reads(slug="worker"),
     "PUT /api/fyke/workers/{slug}/run-options": _changes({"memory": 1024}, slug="worker"),
+    "GET /api/fyke/workers/{slug}/builds": _reads(slug="worker"),
+    "PUT /api/fyke/workers/{slug}/builds": _operates({"allowed": True}, slug="worker"),
     "GET /api/fyke/workers/{slug}/secrets": _reads(slug="worker"),
     "PUT /api/fyke/workers/{slug}/secrets/{name}": _changes(_SECRET, slug="worker", name="secret"),
     "DELETE /api/fyke/workers/{slug}/secrets/{name}": _changes(slug="worker", name="secret"),

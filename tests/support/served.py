@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import uvicorn
 
 from fyke.api.protocol import LimitedProtocol
+from fyke.domain.contracts import Git
 from support.house import House, open_house
 
 T = TypeVar("T")
@@ -71,9 +72,14 @@ async def serving(
 
 @contextmanager
 def served(
-    folder: Path, templates: Path, *, around: Callable[[Any], Any] = lambda app: app, **config: Any
+    folder: Path,
+    templates: Path,
+    *,
+    around: Callable[[Any], Any] = lambda app: app,
+    git: Git | None = None,
+    **config: Any,
 ) -> Iterator[Served]:
-    """``around`` may wrap the application before it is served."""
+    """``around`` may wrap the application before it is served; ``git`` fetches repositories."""
     server = Served()
     listener = _listener()
     server.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -81,7 +87,7 @@ def served(
 
     async def serve() -> None:
         server.loop = asyncio.get_running_loop()
-        async with open_house(folder, templates) as server.house:
+        async with open_house(folder, templates, git=git) as server.house:
             running = uvicorn.Server(
                 uvicorn.Config(
                     around(server.house.app(**config)),

@@ -24,6 +24,7 @@ from fyke.api.network import Network, header
 from fyke.api.operations import PUBLIC, Operation, described, mount
 from fyke.api.own import accounts as own_accounts
 from fyke.api.own import alerts as own_alerts
+from fyke.api.own import builds as own_builds
 from fyke.api.own import callbacks as own_callbacks
 from fyke.api.own import catalog as own_catalog
 from fyke.api.own import forms as own_forms
@@ -240,6 +241,7 @@ def _of_workers(services: Services) -> Iterator[Operation[Any]]:
     yield from own_forms.FormOperations(services.forms).operations()
     yield from own_workers.WorkerOperations(services.removal, services.overview).operations()
     yield from own_run_options.RunOptionOperations(services.run_options).operations()
+    yield from own_builds.BuildOperations(services.builds).operations()
     yield from own_secrets.SecretOperations(services.secrets).operations()
     yield from own_versions.VersionOperations(services.workers, services.history).operations()
     yield from own_catalog.CatalogOperations(

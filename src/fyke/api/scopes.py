@@ -136,6 +136,7 @@ PUT /api/fyke/webhooks/{id}
 DELETE /api/fyke/webhooks/{id}
 POST /api/fyke/webhooks/{id}/rotate
 POST /api/fyke/webhooks/{id}/test
+PUT /api/fyke/workers/{slug}/builds
 GET /api/fyke/workers/{slug}/secrets
 PUT /api/fyke/workers/{slug}/secrets/{name}
 DELETE /api/fyke/workers/{slug}/secrets/{name}

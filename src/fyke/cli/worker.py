@@ -15,6 +15,7 @@ from fyke.cli.output import Output
 
 if TYPE_CHECKING:
     from fyke.client.models import Finding as SentFinding
+    from fyke.client.models import Published
     from fyke.domain.workers.model import Finding
 
 workers = group("Workers: write, check, run here, publish.")
@@ -94,7 +95,9 @@ def verdict(errors: int, warnings: int) -> str:
 @server_command(workers, "push")
 def push(
     server: Server,
-    project: Annotated[Path, typer.Argument(help="Folder or ZIP.", metavar="DIR|ZIP")],
+    project: Annotated[
+        str, typer.Argument(help="Folder, ZIP, or https address.", metavar="DIR|ZIP|URL")
+    ],
     public: Annotated[
         bool | None, typer.Option("--public/--private", help="Whether others may run it.")
     ] = None,
@@ -103,16 +106,56 @@ def push(
     description: Annotated[
         str | None, typer.Option("--description", help="Else from the project.")
     ] = None,
+    ref: Annotated[
+        str, typer.Option("--ref", help="Branch, tag or whole commit of a repository.")
+    ] = "",
+    folder: Annotated[
+        str, typer.Option("--folder", help="Of the project inside the repository.")
+    ] = "",
 ) -> None:
     """Publish a project as the next version of a Worker of yours.
 
-    The same content again gives the version that is there already.
+    The same content again gives the version that is there already. A git repository is fetched by
+    the server, by https and only when everybody may read it.
 
     \b
     Examples:
       fyke worker push hello
       fyke worker push prices.zip --name prices --public --json
+      fyke worker push https://example.com/owner/workers --ref v1.2 --folder prices
     """
+    from fyke.cli.worker_git import GitPush, is_address, push_git
+
+    if is_address(project):
+        if description is not None:
+            raise CommandFailed(
+                "--description is for a folder or a ZIP; a repository brings its own", Exit.USAGE
+            )
+        wanted = GitPush(project, ref, folder, name, title, public)
+        published = push_git(server, wanted)
+    else:
+        if ref or folder:
+            raise CommandFailed(
+                "--ref and --folder are for a repository: give its https address", Exit.USAGE
+            )
+        published = _push_files(server, Path(project), name, title, description, public)
+    if server.out.as_json:
+        keys = ("slug", "path", "version")
+        server.out.json({key: getattr(published, key) for key in keys})
+        return
+    server.out.fields(
+        [("worker", published.path), ("version", published.version), ("slug", published.slug)]
+    )
+
+
+def _push_files(
+    server: Server,
+    project: Path,
+    name: str,
+    title: str,
+    description: str | None,
+    public: bool | None,
+) -> Published:
     archive, own_name = read_archive(project)
     published = server.client.push_worker(
         archive,
@@ -123,13 +166,7 @@ def push(
     )
     for finding in published.findings:
         server.out.say(describe(finding))
-    if server.out.as_json:
-        keys = ("slug", "path", "version")
-        server.out.json({key: getattr(published, key) for key in keys})
-        return
-    server.out.fields(
-        [("worker", published.path), ("version", published.version), ("slug", published.slug)]
-    )
+    return published
 
 
 def read_archive(project: Path) -> tuple[bytes, str]:

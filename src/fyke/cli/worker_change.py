@@ -29,8 +29,49 @@ def versions(server: Server, worker: Ref) -> None:
         server.out.json([asdict(version) for version in found])
         return
     server.out.table(
-        ("version", "state", "language", "published", "digest"),
-        [(v.version, v.state, v.language, words.when(v.created_at), v.digest[:16]) for v in found],
+        ("version", "state", "language", "published", "digest", "sites", "install"),
+        [
+            (
+                v.version,
+                v.state,
+                v.language,
+                words.when(v.created_at),
+                v.digest[:16],
+                "every public one" if v.egress is None else ", ".join(v.egress) or "none",
+                "build" if v.builds else "wheels",
+            )
+            for v in found
+        ],
+    )
+
+
+@server_command(workers, "builds")
+def builds(
+    server: Server,
+    worker: Ref,
+    allow: Annotated[
+        bool | None, typer.Option("--allow/--forbid", help="For the operator; else only shown.")
+    ] = None,
+) -> None:
+    """Whether dependencies of a Worker may run code of their own while they are installed.
+
+    A version asks for it with "install": "build" in its fyke.json; the operator allows it.
+
+    \b
+    Examples:
+      fyke worker builds acme/prices
+      fyke worker builds acme/prices --allow
+    """
+    client = server.client
+    now = client.builds(worker) if allow is None else client.allow_builds(worker, allowed=allow)
+    if server.out.as_json:
+        server.out.json(asdict(now))
+        return
+    server.out.fields(
+        [
+            ("builds", "allowed" if now.allowed else "not allowed"),
+            ("asked for by", ", ".join(now.versions) or "no version"),
+        ]
     )
 
 

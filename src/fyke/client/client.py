@@ -15,6 +15,7 @@ from fyke.client import models
 from fyke.client.connection import Connection, segment
 from fyke.client.errors import ApiError
 from fyke.client.people import PeopleCalls
+from fyke.client.publishing import PublishingCalls
 from fyke.client.secrets import SecretCalls
 from fyke.client.tasks import TaskCalls
 
@@ -24,7 +25,7 @@ SYNC_SECONDS = 300.0
 WALK_PAGE = 1000
 
 
-class FykeClient(TaskCalls, PeopleCalls, SecretCalls):
+class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
     """A synchronous client of one server. ``timeout`` is in seconds, for each request.
 
     Every method raises ``ApiError`` when the server says no and ``Unreachable`` when it does not

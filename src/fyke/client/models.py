@@ -208,11 +208,15 @@ class OwnWorker:
 
 @dataclass(frozen=True, slots=True)
 class Version:
+    """``egress``: the only domains that it may reach, None for every public one."""
+
     version: str
     state: str
     language: str
     digest: str
     created_at: int
+    egress: list[str] | None = None
+    builds: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ def act_names() -> dict[str, str]:
         Act.SECRET_SET: _("Set a secret of a Worker"),
         Act.SECRET_REMOVED: _("Removed a secret of a Worker"),
         Act.REVIEWED: _("Decided about a version"),
+        Act.BUILDS_ALLOWED: _("Allowed builds of a Worker"),
+        Act.BUILDS_FORBIDDEN: _("Forbade builds of a Worker"),
         Act.ACCOUNT_CREATED: _("Created an account"),
         Act.CREDITED: _("Credited an account"),
         Act.PLAN: _("Changed a plan"),

@@ -45,6 +45,7 @@ from fyke.domain.tasks.board import TaskBoard
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.uploads.service import Uploads
 from fyke.domain.webhooks.service import Webhooks
+from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.form.service import RunForms
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.output_fields import OutputFields
@@ -66,6 +67,7 @@ class Services:
     workers: Workers
     removal: WorkerRemoval
     run_options: DefaultRunOptions
+    builds: Builds
     secrets: WorkerSecrets
     forms: RunForms
     history: VersionHistory

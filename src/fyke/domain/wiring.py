@@ -65,6 +65,7 @@ from fyke.domain.tasks.board import TaskBoard
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.uploads.service import Uploads
 from fyke.domain.webhooks.service import Webhooks
+from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.form.service import RunForms
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.output_fields import OutputFields
@@ -126,6 +127,7 @@ def build_services(on: Foundations) -> Services:
         workers=workers,
         removal=WorkerRemoval(storage, rules),
         run_options=DefaultRunOptions(storage),
+        builds=Builds(storage),
         secrets=WorkerSecrets(storage, Sealer(on.master_secret)),
         forms=RunForms(storage, rules),
         history=VersionHistory(storage, on.blobs),

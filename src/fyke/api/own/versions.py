@@ -185,6 +185,8 @@ def _version(version: Version) -> dict[str, Any]:
         "language": version.language.value,
         "digest": version.digest,
         "created_at": seconds(version.created_at),
+        "egress": version.egress,
+        "builds": version.builds,
     }
 
 
@@ -207,6 +209,7 @@ def _comparison(found: VersionComparison) -> dict[str, Any]:
         "before": found.before.number,
         "after": found.after.number,
         "schema_changes": [_change(change) for change in found.schema],
+        "declared_changes": [asdict(c) | {"wider": c.wider} for c in found.declared],
         "files": [asdict(file) for file in files.files] if files else None,
         "unchanged": files.unchanged if files else 0,
         "more": files.more if files else 0,

@@ -71,6 +71,11 @@ class VersionItem(Answer):
     language: str
     digest: str
     created_at: int
+    egress: Annotated[
+        list[str] | None,
+        Field(description="the only domains that it may reach; null: every public one"),
+    ]
+    builds: Annotated[bool, Field(description="its dependencies run code when installed")]
 
 
 class VersionEntryItem(VersionItem):
@@ -97,6 +102,17 @@ class SchemaChangeItem(Answer):
 
 
 SchemaChanges = list[SchemaChangeItem]
+
+
+class DeclaredItem(Answer):
+    kind: Annotated[
+        str, Field(description="`added`, `removed`, `opened`, `closed`, `builds` or `wheels`")
+    ]
+    domain: Annotated[str, Field(description="empty where it is not about one; of a list all")]
+    wider: Annotated[bool, Field(description="the later version may do more")]
+
+
+DeclaredItems = list[DeclaredItem]
 
 
 class LineItem(Answer):
@@ -127,6 +143,7 @@ class ComparedVersions(Answer):
     before: str
     after: str
     schema_changes: SchemaChanges
+    declared_changes: Annotated[DeclaredItems, Field(description="of what fyke.json says")]
     files: Annotated[FileItems | None, Field(description="null: only for the worker's account")]
     unchanged: int
     more: Annotated[int, Field(description="files that differ and are not in the list")]

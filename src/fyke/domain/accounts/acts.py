@@ -41,6 +41,8 @@ class Act(StrEnum):
     SECRET_SET = "secret.set"  # noqa: S105  # the name of an act
     SECRET_REMOVED = "secret.delete"  # noqa: S105  # the name of an act
     REVIEWED = "worker.review"
+    BUILDS_ALLOWED = "worker.allow_builds"
+    BUILDS_FORBIDDEN = "worker.forbid_builds"
     ACCOUNT_CREATED = "account.create"
     CREDITED = "account.credit"
     PLAN = "account.plan"

@@ -15,6 +15,7 @@ from fyke.domain.contracts import Blobs, Storage, Transaction
 from fyke.domain.workers.archive import Archive
 from fyke.domain.workers.bundles import Bundles
 from fyke.domain.workers.compare import Comparison, compare
+from fyke.domain.workers.declared_changes import DeclaredChange, declared_changes
 from fyke.domain.workers.facts import VersionFacts
 from fyke.domain.workers.lookup import find_worker, owns, unknown_version
 from fyke.domain.workers.model import Version, VersionState, Worker
@@ -43,6 +44,7 @@ class VersionComparison:
     before: Version
     after: Version
     schema: tuple[SchemaChange, ...]
+    declared: tuple[DeclaredChange, ...]
     files: Comparison | None
 
 
@@ -98,7 +100,8 @@ class VersionHistory:
         files = None
         if owns(worker, caller) or (caller is not None and caller.operator):
             files = await self._bundles.read(compare, old, new)
-        return VersionComparison(worker, old, new, _changes(old, new), files)
+        declared = declared_changes(old, new)
+        return VersionComparison(worker, old, new, _changes(old, new), declared, files)
 
     async def changelog(self, caller: Caller | None, ref: str) -> Changelog:
         """What has changed, newest first. Raise ``WorkerNotFound``."""

@@ -46,6 +46,14 @@ def find_own_worker(tx: Transaction, caller: Caller, ref: str, what: str) -> Wor
     return worker
 
 
+def find_any_worker(tx: Transaction, ref: str) -> Worker:
+    """A living worker whoever may see it, for what the operator decides about it."""
+    worker = _referred(tx, ref.strip())
+    if worker is None or worker.deleted_at:
+        raise WorkerNotFound
+    return worker
+
+
 def find_version(
     tx: Transaction, caller: Caller | None, worker_id: str, number: str | None
 ) -> Version:

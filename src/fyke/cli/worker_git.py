@@ -1,0 +1,118 @@
+"""``fyke worker push https://...``: the server fetches it, and this tells how far it is."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.output import LiveLine
+from fyke.cli.worker import describe, verdict
+
+if TYPE_CHECKING:
+    from fyke.cli.context import Server
+    from fyke.client.models import Published
+    from fyke.client.publishing import Upload
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 1.0
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:")
+
+
+def is_address(project: str) -> bool:
+    """Whether this names a repository somewhere, and no folder or file here."""
+    return _ADDRESS.match(project) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class GitPush:
+    """What is to be fetched, and as what it is to be published."""
+
+    url: str
+    ref: str = ""
+    folder: str = ""
+    name: str = ""
+    title: str = ""
+    public: bool | None = None
+
+
+def push_git(
+    server: Server, wanted: GitPush, *, sleep: Callable[[float], None] = time.sleep
+) -> Published:
+    """Have it fetched, checked and published; tell every step and every finding.
+
+    Nothing of it is kept on the server but what was published. Raise ``CommandFailed``.
+    """
+    upload = server.client.upload_git(wanted.url, wanted.ref, wanted.folder)
+    try:
+        upload = _Following(server, sleep).until_still(upload)
+        for finding in upload.findings:
+            server.out.say(describe(finding))
+        _refuse(upload)
+        published = server.client.publish_upload(
+            upload.id, name=wanted.name, title=wanted.title, public=wanted.public
+        )
+    finally:
+        _forget(server, upload.id)
+    told = {(f.code, f.file, f.line) for f in upload.findings}
+    for finding in published.findings:
+        if (finding.code, finding.file, finding.line) not in told:
+            server.out.say(describe(finding))
+    return published
+
+
+def _refuse(upload: Upload) -> None:
+    """Raise for an upload that cannot be published, with the reason."""
+    if upload.state == "faulty":
+        errors = sum(finding.severity == "error" for finding in upload.findings)
+        raise CommandFailed(verdict(errors, len(upload.findings) - errors), Exit.USAGE)
+    if upload.state != "ready":
+        broken = next((step for step in upload.steps if step.state == "failed"), None)
+        why = f"{broken.name}: {broken.note}" if broken else upload.state
+        raise CommandFailed(f"{upload.label} was not fetched: {why}")
+
+
+def _forget(server: Server, upload: str) -> None:
+    from fyke.client import ClientError
+
+    with contextlib.suppress(ClientError):  # it is forgotten after two weeks anyway
+        server.client.remove_upload(upload)
+
+
+class _Following:
+    """Tells each step once, as it ends."""
+
+    def __init__(self, server: Server, sleep: Callable[[float], None]) -> None:
+        self._server = server
+        self._sleep = sleep
+        self._live = LiveLine(server.out)
+        self._told: set[str] = set()
+
+    def until_still(self, upload: Upload) -> Upload:
+        pause = FIRST_PAUSE
+        try:
+            while upload.moving:
+                self._tell(upload)
+                self._sleep(pause)
+                pause = min(LONGEST_PAUSE, pause * 1.5)
+                upload = self._server.client.upload(upload.id)
+            self._tell(upload)
+            return upload
+        finally:
+            self._live.clear()
+
+    def _tell(self, upload: Upload) -> None:
+        for step in upload.steps:
+            if step.state in ("waiting", "running", "skipped") or step.name in self._told:
+                continue
+            self._told.add(step.name)
+            self._live.clear()
+            note = f": {step.note}" if step.note else ""
+            self._server.out.say(f"{step.name} {step.state}{note}")
+        running = [step.name for step in upload.steps if step.state == "running"]
+        if upload.moving:
+            self._live.show(f"{running[0] if running else 'waiting'} ...")

@@ -1,0 +1,59 @@
+"""Which workers may have dependencies that run code of their own while they are installed.
+
+A version only asks for it, in its ``fyke.json``. Whether its worker may is for the operator to
+say, also of a worker that only its own account sees; until then nothing is built for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.audit import record_for
+from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.rights import require_editor, require_operator
+from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.workers.lookup import find_any_worker, find_own_worker
+from fyke.domain.workers.model import Version, Worker
+
+_ALLOWING = "Allowing builds"
+
+
+class Builds:
+    """Reads and sets it."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def of(self, caller: Caller, ref: str) -> tuple[Worker, list[Version]]:
+        """The worker, and those of its versions that ask for builds, newest first; for its own
+        account and the operator. Raise ``WorkerNotFound``, ``Forbidden``.
+        """
+
+        def work(tx: Transaction) -> tuple[Worker, list[Version]]:
+            worker = _seen(tx, caller, ref)
+            return worker, [v for v in tx.workers.versions(worker.id) if v.builds]
+
+        return await self._storage.read(work)
+
+    async def allow(self, caller: Caller, ref: str, *, allowed: bool) -> Worker:
+        """Let the worker's dependencies be built, or no more. Environments that are built already
+        stay in use. Raise ``Forbidden`` for everybody but the operator, ``WorkerNotFound``.
+        """
+        require_operator(caller, _ALLOWING)
+        require_editor(caller, _ALLOWING)
+
+        def work(tx: Transaction) -> Worker:
+            worker = find_any_worker(tx, ref)
+            tx.workers.allow_builds(worker.id, allowed=allowed)
+            act = Act.BUILDS_ALLOWED if allowed else Act.BUILDS_FORBIDDEN
+            record_for(tx, worker.account_id, caller, act, f"{worker.owner}/{worker.name}")
+            return replace(worker, builds_allowed=allowed)
+
+        return await self._storage.write(work)
+
+
+def _seen(tx: Transaction, caller: Caller, ref: str) -> Worker:
+    if caller.operator:
+        return find_any_worker(tx, ref)
+    return find_own_worker(tx, caller, ref, "see whether it may be built")

@@ -1,0 +1,79 @@
+"""What a version declares, over the API, and the operator's leave to build dependencies."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fyke.api.documents import envelope_of
+from fyke.api.envelope import V1
+from fyke.api.own.builds import BuildsAllowed
+from fyke.domain.accounts.acts import Act
+from support.api import Api, fails
+from support.house import SCHEMA, House
+from support.projects import python_project
+
+AT = "/api/fyke/workers/other~prices"
+
+
+async def publish(house: House, main: str, declared: dict[str, Any] | None) -> str:
+    files = {} if declared is None else {"fyke.json": json.dumps(declared)}
+    data = python_project(main, schema=SCHEMA, **files)
+    _, version, _ = await house.services.workers.publish(house.other, data, name="prices")
+    return version.number
+
+
+async def test_versions_tell_what_they_declare_and_what_has_changed(house: House, api: Api) -> None:
+    first = await publish(house, "print(1)\n", None)
+    second = await publish(house, "print(1)\n", {"egress": ["b.example", "a.example"]})
+    third = await publish(
+        house, "print(1)\n", {"egress": ["a.example", "*.c.example"], "install": "build"}
+    )
+    last = await publish(house, "print(1)\n", {})
+
+    answer = (await api.get(f"{AT}/versions", key=house.other_key)).json()["data"]["list"]
+    assert [(v["egress"], v["builds"]) for v in answer] == [
+        (None, False),
+        (["a.example", "*.c.example"], True),
+        (["b.example", "a.example"], False),
+        (None, False),
+    ]
+
+    async def changes(before: str, after: str) -> list[tuple[str, str, bool]]:
+        at = f"{AT}/compare?before={before}&after={after}"
+        data = (await api.get(at, key=house.other_key)).json()["data"]
+        return [(c["kind"], c["domain"], c["wider"]) for c in data["declared_changes"]]
+
+    assert await changes(first, second) == [("closed", "a.example, b.example", False)]
+    assert await changes(second, third) == [
+        ("added", "*.c.example", True),
+        ("removed", "b.example", False),
+        ("builds", "", True),
+    ]
+    assert await changes(third, last) == [("opened", "", True), ("wheels", "", False)]
+    assert await changes(first, first) == []
+
+
+async def test_only_the_operator_allows_builds_and_both_logs_say_so(house: House, api: Api) -> None:
+    await publish(house, "print(1)\n", {"install": "build"})
+    at = f"{AT}/builds"
+    answer = await api.get(at, key=house.other_key)
+    envelope_of(BuildsAllowed, V1).model_validate_json(answer.content)
+    assert answer.json()["data"] == {"allowed": False, "versions": ["v1.0.1"]}
+    denied = await api.send("PUT", at, json={"allowed": True}, key=house.other_key)
+    fails(denied, 401, 4010, "operator")
+
+    for allowed in (True, False):
+        answer = await api.send("PUT", at, json={"allowed": allowed})
+        assert answer.json()["data"] == {"allowed": allowed, "versions": ["v1.0.1"]}
+        worker = await house.services.workers.find(house.other, "other/prices")
+        assert worker.builds_allowed is allowed
+    for caller in (house.owner, house.other):
+        acts = await house.services.audit.page(caller)
+        assert [a.action for a in acts[:2]] == [Act.BUILDS_FORBIDDEN, Act.BUILDS_ALLOWED]
+        assert {a.target for a in acts[:2]} == {"other/prices"}
+
+    fails(await api.send("PUT", at, json={"allowed": "maybe"}), 400, 4000, "allowed")
+    fails(await api.send("PUT", at, json={}), 400, 4000, "allowed")
+    gone = "/api/fyke/workers/other~nothing/builds"
+    fails(await api.send("PUT", gone, json={"allowed": True}), 404, 50001, "does not exist")

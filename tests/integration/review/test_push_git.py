@@ -1,0 +1,126 @@
+"""``fyke worker push https://...`` against a real server that fetches from a real git server."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fyke.cli.main import main
+from fyke.git.fetch import SystemGit
+from fyke.kit.addresses import AddressRules
+from support.git_server import GitServer, git, git_server, make_repository
+from support.house import SCHEMA
+from support.projects import python_project
+from support.served import Served, served
+
+MAIN = "from sdk import CoreSDK\n"
+DECLARED = json.dumps({"egress": ["example.com"]})
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What came of a command."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass
+class Desk:
+    """Somebody who types commands, the server that they speak to, and a host of repositories."""
+
+    server: Served
+    repositories: GitServer
+
+    def type(self, *words: str) -> Typed:
+        """``fyke worker push`` in this process, to its end."""
+        there = ["--url", self.server.base_url, "--key", self.server.house.other_key]
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.raises(SystemExit) as ended,
+        ):
+            patch.setattr(sys, "argv", ["fyke", "worker", "push", *words, *there])
+            main()
+        return Typed(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+    def url(self, name: str) -> str:
+        return f"{self.repositories.url}/{name}/.git"
+
+    def kept(self) -> int:
+        """How many uploads the server still keeps."""
+        house = self.server.house
+        page = house.services.uploads.page(house.other, offset=0, limit=1)
+        return self.server.do(page)[0]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Desk]:
+    folder = tmp_path_factory.mktemp("pushed")
+    with git_server(folder) as repositories:
+        fetching = SystemGit(
+            folder / "scratch",
+            AddressRules([f"localhost:{repositories.port}"]),
+            certificates=repositories.certificate,
+        )
+        home = folder / "home"
+        home.mkdir()
+        with served(home, templates, git=fetching) as server:
+            yield Desk(server, repositories)
+        fetching.close()
+
+
+def repository(desk: Desk, name: str, **files: str) -> Path:
+    data = python_project(MAIN, schema=SCHEMA, **files)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        inside = {f"workers/it/{each}": archive.read(each) for each in archive.namelist()}
+    return make_repository(desk.repositories.root / name, inside)
+
+
+def test_a_branch_is_fetched_checked_and_published(desk: Desk) -> None:
+    folder = repository(desk, "prices", **{"fyke.json": DECLARED})
+    git(folder, "branch", "release")
+    done = desk.type(
+        desk.url("prices"), "--ref", "release", "--folder", "workers/it", "--name", "prices",
+        "--title", "Prices", "--private",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    assert "worker   other/prices" in done.stdout and "v1.0.1" in done.stdout
+    steps = [line.split()[:2] for line in done.stderr.splitlines()]
+    assert steps[:2] == [["fetch", "passed:"], ["archive", "passed:"]]
+    assert "declared passed: 1 domain" in done.stderr
+    assert "warning: there is no README.md" in done.stderr
+    assert desk.kept() == 0
+    again = desk.type(desk.url("prices"), "--folder", "workers/it", "--name", "prices", "--json")
+    told = again.stdout.splitlines()[-1]  # before it stands what the server in this process logs
+    assert json.loads(told)["version"] == "v1.0.1", "the same content again"
+
+
+def test_what_cannot_be_published_says_why_and_keeps_nothing(desk: Desk) -> None:
+    repository(desk, "broken", **{"fyke.json": '{"egress": ["https://example.com/"]}'})
+    there = desk.url("broken")
+    for words, code, said in (
+        ((there, "--folder", "workers/it"), 2, "fyke.json:1: error: egress[0]: domain"),
+        ((there,), 2, "error: the project has no entry file"),
+        ((there, "--ref", "nowhere"), 1, "no branch, tag or commit 'nowhere'"),
+        ((there, "--ref", "--x"), 2, "ref must be the name"),
+        ((there, "--folder", ".."), 2, "folder must be the path"),
+        (("git@example.com:a/b",), 2, "url: SSH is not taken"),
+        (("http://example.com/a",), 2, "url must begin with https://"),
+        ((there, "--description", "x"), 2, "--description is for a folder"),
+        (("somewhere", "--ref", "main"), 2, "--ref and --folder are for a repository"),
+    ):
+        done = desk.type(*words)
+        assert (done.exit_code, said in done.stderr) == (code, True), (words, done.stderr)
+    assert desk.kept() == 0
