@@ -44,6 +44,8 @@ Handler = Callable[[str, bytes], Awaitable[bytes]]
 MAX_STREAMS = 1000
 MAX_MESSAGE_BYTES = 16 * 2**20
 RECEIVE_WINDOW = 16 * 2**20
+CALL_SECONDS = 20e-6  # what a call costs beyond its frames: its handler's later steps, its reply
+SECONDS_PER_BYTE = 1e-8  # and its message: decoding it, handing it to the store
 
 log = structlog.get_logger()
 
@@ -138,6 +140,7 @@ class Connection(asyncio.Protocol):
         if self._ended:
             return
         self._sender.cork()
+        measured = self._pace.begin()
         try:
             more = self._take_frames()
         except ProtocolError as error:
@@ -147,10 +150,13 @@ class Connection(asyncio.Protocol):
             log.exception("sdk_connection_failed")
             self._end(2, "internal error")
             return
+        finally:
+            if measured:
+                self._pace.end()
         self._sender.flush()
         if self._ended:
             return
-        pause = self._pace.pause() if self._pace.overdrawn else 0.0
+        pause = self._pace.pause()
         if pause:
             self.transport.pause_reading()
             self._next_work = self._server.loop.call_later(pause, self._work)
@@ -340,7 +346,7 @@ class Connection(asyncio.Protocol):
             self._fail(stream, Unimplemented("Compressed messages are not supported."))
         else:
             self._pace.spend(4 + (len(body) >> 11))
-            self._pace.useful()
+            self._pace.owe(CALL_SECONDS + len(body) * SECONDS_PER_BYTE)
             stream.body = bytearray()
             stream.running = True
             self._server.start(self._call(stream, bytes(memoryview(body)[5:])))
@@ -363,11 +369,12 @@ class Connection(asyncio.Protocol):
 
     def _handled(self, stream: Stream, reply: bytes | None, error: RpcError | None) -> None:
         stream.running = False
-        if not stream.open:  # reset by the client, or the connection is gone
+        if not stream.open:  # reset by the client, or the connection is gone: of no use to anybody
             self._release(stream)
         elif reply is None:
             self._fail(stream, error or Internal("No reply."))
         else:
+            self._pace.useful()
             try:
                 self._sender.reply(stream.id, reply)
             except ProtocolError as refused:

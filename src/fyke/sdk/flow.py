@@ -4,24 +4,31 @@
 from the start. A larger one says its length in its first five bytes and is let in as a whole, as
 long as the large messages of the attempt stay under a limit together; else it waits its turn.
 
-``Pace`` bounds time. Work is counted in units of about five microseconds. In one turn of the
-event loop an attempt gets ``TURN_UNITS`` over all its connections, then the others are heard.
-Frames that complete no call (PING, SETTINGS, resets) draw on a budget besides; when that is used
-up, the connection is not read until it has filled again, and the flooder's own socket is what
+``Pace`` bounds time, in three ways. Work is counted in units of about five microseconds, and in
+one turn of the event loop an attempt gets ``TURN_UNITS`` over all its connections, then the others
+are heard. Frames that complete no call (PING, SETTINGS, resets) draw on a budget besides. And the
+time that the work really took is measured: while other attempts speak too, one may take ``SHARE``
+of the loop's time, so that whoever comes finds it idle more often than not. Whoever is over the
+budget or the share is not read until it has made up for it, and the flooder's own socket is what
 fills up.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 LARGE_BYTES = 64 * 2**20
 TURN_UNITS = 200
 BUDGET_BURST = 2000.0
 BUDGET_PER_SECOND = 500.0
 CREDIT_PER_CALL = 4.0
+SHARE = 0.35  # of the loop's time: less than half, so that most calls of others wait for nobody
+BURST_SECONDS = 0.004  # of work that is never paused for
+ALONE_SECONDS = 1.0  # without a word of another attempt: then all of the time is there to be taken
 
 
 class Admission:
@@ -53,11 +60,41 @@ class Admission:
                 self._used -= size
 
 
+class Neighbours:
+    """Who speaks on one event loop: whether an attempt is alone there."""
+
+    _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Neighbours] = WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self._latest: object = None
+        self._changed_at = 0.0
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> Neighbours:
+        return cls._of_loops.setdefault(loop, cls())
+
+    def heard(self, who: object, now: float) -> None:
+        """``who`` is a mark of the attempt's own, not the attempt: it is held."""
+        if who is not self._latest:
+            self._changed_at = now if self._latest else -ALONE_SECONDS
+            self._latest = who
+
+    def alone(self, who: object, now: float) -> bool:
+        return self._latest is who and now - self._changed_at > ALONE_SECONDS
+
+
 class Pace:
-    """Turns and the budget of useless frames, over all connections of one attempt."""
+    """Turns, the budget of useless frames and the share of time, over all connections of one
+    attempt.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._neighbours = Neighbours.of(loop)
+        self._mark = object()
+        self._debt = 0.0  # seconds of work that the share has not paid for yet
+        self._paid_at = time.perf_counter()
+        self._began = 0.0  # when the measured work began, 0 when there is none
         self.units = TURN_UNITS
         self._refilling = False
         self._budget = BUDGET_BURST
@@ -82,12 +119,46 @@ class Pace:
         """A call, or a good piece of a large message."""
         self._budget = min(BUDGET_BURST, self._budget + credit)
 
+    def begin(self) -> bool:
+        """Work begins; False when it is part of some that is measured already."""
+        if self._began:
+            return False
+        self._began = time.perf_counter()
+        self._neighbours.heard(self._mark, self._began)
+        return True
+
+    def end(self) -> None:
+        """The work that ``begin`` returned True for is done."""
+        now = time.perf_counter()
+        seconds, self._began = now - self._began, 0.0
+        self._debt = max(0.0, self._debt - (now - self._paid_at) * SHARE) + seconds
+        self._paid_at = now
+
+    def owe(self, seconds: float) -> None:
+        """Work that others will do for us, in threads that the loop has to share the time with."""
+        self._debt += seconds
+
+    def pause(self) -> float:
+        """Seconds until reading may go on; 0 when it may now."""
+        return max(self._pause_of_budget(), self._pause_of_share())
+
+    def _pause_of_share(self) -> float:
+        if self._debt <= BURST_SECONDS:
+            return 0.0
+        now = time.perf_counter()
+        debt = self._debt - (now - self._paid_at) * SHARE
+        if self._neighbours.alone(self._mark, now):
+            self._debt = min(self._debt, BURST_SECONDS)
+            return 0.0
+        return min(1.0, (debt - BURST_SECONDS / 2) / SHARE) if debt > BURST_SECONDS else 0.0
+
     @property
     def overdrawn(self) -> bool:
         return self._budget < 0
 
-    def pause(self) -> float:
-        """Seconds until reading may go on; 0 when it may now."""
+    def _pause_of_budget(self) -> float:
+        if not self.overdrawn:
+            return 0.0
         now = self._loop.time()
         self._budget = min(BUDGET_BURST, self._budget + (now - self._filled_at) * BUDGET_PER_SECOND)
         self._filled_at = now

@@ -3,7 +3,8 @@
 Every message is a string, or a number and a string; only the table header nests. Reading is
 tolerant as protobuf demands: unknown fields are skipped, the last of a repeated scalar counts,
 and a field of another wire type than ours counts as unknown. What is cut off or overlong is
-malformed.
+malformed. So is a message of very many fields: nobody writes one in good faith, and reading it
+would hold up all other Workers.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from fyke.domain.results.model import Header
 
 MAX_HEADERS = 10_000
+MAX_FIELDS = 100  # of a text's or a header's own message; ours have three at most
 
 _VARINT, _FIXED64, _BYTES, _START_GROUP, _END_GROUP, _FIXED32 = range(6)
 _MAX_FIELD = 2**29 - 1
@@ -29,23 +31,23 @@ def read_text(message: bytes) -> bytes:
         if at + size == len(message):
             return message[at:]
     text = b""
-    for number, value in _byte_fields(message):
+    for number, value in _byte_fields(message, MAX_FIELDS):
         if number == 1:
             text = value
     return text
 
 
-def read_headers(message: bytes) -> list[Header]:
-    """The items of a ``TableHeader``."""
-    headers: list[Header] = []
-    for number, item in _byte_fields(message):
+def read_headers(message: bytes) -> Iterator[Header]:
+    """The items of a ``TableHeader``, one after the other, because there may be thousands."""
+    count = 0
+    for number, item in _byte_fields(message, MAX_HEADERS + MAX_FIELDS):
         if number != 1:
             continue
-        if len(headers) >= MAX_HEADERS:
+        count += 1
+        if count > MAX_HEADERS:
             raise MalformedMessage(f"more than {MAX_HEADERS} headers")
-        texts = {number: _text(value) for number, value in _byte_fields(item)}
-        headers.append(Header(texts.get(1, ""), texts.get(2, ""), texts.get(3, "")))
-    return headers
+        texts = {number: _text(value) for number, value in _byte_fields(item, MAX_FIELDS)}
+        yield Header(texts.get(1, ""), texts.get(2, ""), texts.get(3, ""))
 
 
 def write_response(code: int, message: str) -> bytes:
@@ -62,10 +64,13 @@ def _text(value: bytes) -> str:
     return value.decode(errors="replace").replace("\x00", "\ufffd")
 
 
-def _byte_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Number and content of every field of the wire type for bytes."""
-    at = 0
+def _byte_fields(message: bytes, most: int) -> Iterator[tuple[int, bytes]]:
+    """Number and content of every field of the wire type for bytes, among ``most`` fields."""
+    at = count = 0
     while at < len(message):
+        count += 1
+        if count > most:
+            raise MalformedMessage(f"more than {most} fields")
         key, at = _read_varint(message, at)
         number, wire_type = key >> 3, key & 7
         if not 0 < number <= _MAX_FIELD:

@@ -7,10 +7,13 @@ the limit. Only messages that are no messages, and methods that do not exist, fa
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from fyke.domain.logs.model import LogType
 from fyke.domain.results.intake import AttemptIntake
+from fyke.domain.results.model import Header
 from fyke.domain.results.rows import RowRefused
 from fyke.errors import FykeError, StaleLease
 from fyke.errors import Unavailable as StoreUnavailable
@@ -20,6 +23,7 @@ from fyke.sdk.status import InvalidArgument, Unavailable, Unimplemented
 
 PACKAGES = ("coresdk", "cafesdk")
 REFUSED = 1
+HEADERS_AT_ONCE = 50
 
 _SUCCESS = messages.write_response(0, "success")
 
@@ -32,6 +36,7 @@ class SdkService:
     def __init__(self, attempt: AttemptIntake, input_json: bytes) -> None:
         self._attempt = attempt
         self._input = messages.write_input(input_json or b"{}")
+        self._one_table = asyncio.Lock()
         methods: dict[str, Method] = {
             "Parameter/GetInputJSONString": self._get_input,
             "Result/SetTableHeader": self._set_table_header,
@@ -64,7 +69,9 @@ class SdkService:
         return self._input
 
     async def _set_table_header(self, message: bytes) -> bytes:
-        await self._attempt.set_headers(messages.read_headers(message))
+        async with self._one_table:
+            headers = await _read_slowly(message)
+        await self._attempt.set_headers(headers)
         return _SUCCESS
 
     async def _push_data(self, message: bytes) -> bytes:
@@ -79,3 +86,15 @@ class SdkService:
             return _SUCCESS
 
         return log
+
+
+async def _read_slowly(message: bytes) -> list[Header]:
+    """Read a table's headers in slices, and let others have four times as long in between."""
+    headers: list[Header] = []
+    began = time.perf_counter()
+    for header in messages.read_headers(message):
+        headers.append(header)
+        if not len(headers) % HEADERS_AT_ONCE:
+            await asyncio.sleep(4 * (time.perf_counter() - began))
+            began = time.perf_counter()
+    return headers

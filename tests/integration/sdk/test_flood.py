@@ -13,63 +13,17 @@ from contextlib import contextmanager
 import grpc
 import pytest
 
+from support import flooder
 from support.sdk_server import Platform, rows_of
 
 import sdk_pb2  # isort: skip
 import sdk_pb2_grpc  # isort: skip
 
-FLOOD = """
-import socket, sys, threading
-port, kind = int(sys.argv[1]), sys.argv[2]
-start = b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n" + bytes(3) + b"\\x04" + bytes(5)
-piece = {
-    "ping": b"\\0\\0\\x08\\x06\\0\\0\\0\\0\\0" + bytes(8),
-    "settings": b"\\0\\0\\x00\\x04\\0\\0\\0\\0\\0",
-    "empty": b"\\0\\0\\x00\\x4d\\0\\0\\0\\0\\0",
-}.get(kind)
-def calls():
-    stream = 1
-    while True:
-        out = bytearray()
-        for _ in range(500):
-            number = stream.to_bytes(4, "big")
-            path = b"\\x04\\x18/coresdk.Result/PushData"
-            out += (len(path)).to_bytes(3, "big") + b"\\x01\\x04" + number + path
-            out += b"\\0\\0\\x08\\0\\x01" + number + b"\\0\\0\\0\\0\\x03\\x0a\\x011"
-            if kind == "resets":
-                out += b"\\0\\0\\x04\\x03\\0" + number + bytes(4)
-            stream += 2
-        yield bytes(out)
-def flood():
-    while True:
-        try:
-            sock = socket.create_connection(("127.0.0.1", port))
-            if kind == "connects":
-                sock.close()
-                continue
-            sock.sendall(start)
-            threading.Thread(target=drain, args=(sock,), daemon=True).start()
-            for data in calls() if piece is None else iter(lambda: piece * 4000, None):
-                sock.sendall(data)
-        except OSError:
-            pass
-def drain(sock):
-    try:
-        while sock.recv(1 << 20):
-            pass
-    except OSError:
-        pass
-threads = [threading.Thread(target=flood, daemon=True) for _ in range(4)]
-for thread in threads: thread.start()
-print("on", flush=True)
-sys.stdin.read()
-"""
-
 
 @contextmanager
 def flood(port: int, kind: str) -> Iterator[None]:
     process = subprocess.Popen(
-        [sys.executable, "-c", FLOOD, str(port), kind],
+        [sys.executable, flooder.__file__, str(port), kind],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -95,7 +49,21 @@ def latencies(port: int, count: int = 200) -> float:
     return statistics.median(taken)
 
 
-@pytest.mark.parametrize("kind", ["ping", "settings", "empty", "pushes", "resets", "connects"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "ping",
+        "settings",
+        "unknown",
+        "rows",
+        "log",
+        "resets",
+        "fields",
+        "junk",
+        "columns",
+        "connects",
+    ],
+)
 def test_a_neighbour_of_a_flooder(fyke: Platform, kind: str) -> None:
     flooded, _ = fyke.thread.run(fyke.attempt("flooder"))
     quiet_port, _ = fyke.thread.run(fyke.attempt("quiet"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -50,3 +51,35 @@ async def test_the_budget_of_useless_frames() -> None:
     pace.useful(10)
     assert not pace.overdrawn
     assert pace.pause() == 0
+
+
+def work(pace: Pace, seconds: float) -> None:
+    """Keep the loop for a while, as frames and handlers do."""
+    assert pace.begin()
+    assert not pace.begin()  # work within work is measured once
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+    pace.end()
+
+
+async def test_alone_an_attempt_may_take_all_of_the_time() -> None:
+    pace = Pace(asyncio.get_running_loop())
+    work(pace, 2 * flow.BURST_SECONDS)
+    assert pace.pause() == 0
+
+
+async def test_among_others_it_pauses_for_what_it_took() -> None:
+    loop = asyncio.get_running_loop()
+    greedy, other = Pace(loop), Pace(loop)
+    work(greedy, 0)
+    work(other, 0)
+    assert greedy.pause() == 0
+    work(greedy, 3 * flow.BURST_SECONDS)
+    assert other.pause() == 0
+    pause = greedy.pause()
+    assert flow.BURST_SECONDS < pause <= 1
+    greedy.owe(100)
+    assert greedy.pause() == 1  # looked at again after a second
+    work(other, 0)
+    assert other.pause() == 0

@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 import support.sdk_server  # noqa: F401 - puts the SDK's folder on the path
 from fyke.domain.results.model import Header
 from fyke.sdk import messages
-from fyke.sdk.messages import MalformedMessage
+from fyke.sdk.messages import MalformedMessage, read_text
+from support.flooder import varint
 
 import sdk_pb2  # isort: skip
+
+
+def read_headers_whole(message: bytes) -> list[Header]:
+    return list(messages.read_headers(message))
 
 
 @given(st.text())
@@ -23,7 +28,7 @@ def test_texts_read_as_protobuf_writes_them(text: str) -> None:
 @given(st.lists(st.tuples(st.text(), st.text(), st.text())))
 def test_headers_read_as_protobuf_writes_them(items: list[tuple[str, str, str]]) -> None:
     sent = [sdk_pb2.TableHeaderItem(label=a, key=b, format=c) for a, b, c in items]
-    read = messages.read_headers(sdk_pb2.TableHeader(headers=sent).SerializeToString())
+    read = list(messages.read_headers(sdk_pb2.TableHeader(headers=sent).SerializeToString()))
     clean = [[text.replace("\x00", "\ufffd") for text in item] for item in items]
     assert read == [Header(*item) for item in clean]
 
@@ -77,13 +82,26 @@ def test_malformed(message: bytes) -> None:
 
 
 def test_too_many_headers() -> None:
-    assert len(messages.read_headers(b"\x0a\x00" * messages.MAX_HEADERS)) == messages.MAX_HEADERS
+    full = b"\x0a\x00" * messages.MAX_HEADERS
+    assert len(list(messages.read_headers(full))) == messages.MAX_HEADERS
     with pytest.raises(MalformedMessage, match="10000"):
-        messages.read_headers(b"\x0a\x00" * (messages.MAX_HEADERS + 1))
+        list(messages.read_headers(full + b"\x0a\x00"))
+
+
+@pytest.mark.parametrize("field", [b"\x10\x00", b"\x0a\x00", b"\x12\x00", b"\x15abcd"])
+def test_a_message_of_very_many_fields_is_not_read(field: bytes) -> None:
+    """16 MiB of them would take seconds, in which no other Worker is answered."""
+    for read in (read_text, read_headers_whole):
+        with pytest.raises(MalformedMessage, match="more than"):
+            read(field * 20_000)
+    item = field * 200
+    with pytest.raises(MalformedMessage, match="more than 100 fields"):
+        read_headers_whole(b"\x0a" + varint(len(item)) + item)
+    assert read_text(b"\x10\x00" * 99 + b"\x0a\x01x") == b"x"
 
 
 def read_all(message: bytes) -> None:
-    for read in (messages.read_text, messages.read_headers):
+    for read in (read_text, read_headers_whole):
         try:
             read(message)
         except MalformedMessage as error:

@@ -2,12 +2,14 @@
 
 Whoever comes while the store is idle is committed at once; all that comes meanwhile shares the
 next commit. Every attempt gets one turn in a flush, and a turn is bounded, so an attempt that
-floods waits for the others and never they for it.
+floods waits for the others and never they for it. While more than one attempt stores, the turns
+are shorter, so that nobody waits for a long commit of somebody else's rows.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -20,6 +22,7 @@ from fyke.errors import StaleLease, Unavailable
 from fyke.kit.backoff import delay
 
 FLUSH_BYTES = 16 * 2**20
+ALONE_SECONDS = 1.0  # without another attempt that stores something
 RETRY_BASE, RETRY_CAP = 0.05, 2.0
 
 T = TypeVar("T")
@@ -36,11 +39,16 @@ class GroupCommit:
         self._results = results
         self._stored = stored
         self._ready: deque[WaitingQueue] = deque()
+        self._latest: WaitingQueue | None = None
+        self._changed_at = -ALONE_SECONDS
         self._wake = asyncio.Event()
         self.hold = asyncio.Lock()
 
     def ring(self, queue: WaitingQueue) -> None:
         """Something waits in this queue."""
+        if queue is not self._latest:
+            self._changed_at = time.monotonic() if self._latest else -ALONE_SECONDS
+            self._latest = queue
         if queue not in self._ready:
             self._ready.append(queue)
         self._wake.set()
@@ -75,12 +83,13 @@ class GroupCommit:
         """One turn for each, as far as a flush reaches; who is left over comes first next time."""
         parts: list[Part] = []
         again: list[WaitingQueue] = []
+        alone = time.monotonic() - self._changed_at > ALONE_SECONDS
         size = 0
         while self._ready and size < FLUSH_BYTES:
             queue = self._ready.popleft()
             if queue.empty:
                 continue
-            part = queue.take_turn()
+            part = queue.take_turn(alone=alone)
             size += part.size
             parts.append(part)
             if not queue.empty:

@@ -11,6 +11,9 @@ from fyke.domain.results.model import AttemptBatch, Header, PushedRow
 
 ROWS_A_TURN = 256
 ROW_BYTES_A_TURN = 2 * 2**20
+# while others store rows too: their next commit must not be a long one
+ROWS_IN_COMPANY = 64
+ROW_BYTES_IN_COMPANY = 2**18
 LOG_LINES_A_TURN = 1024
 
 Stored = asyncio.Future[None]
@@ -91,11 +94,13 @@ class WaitingQueue:
     def put_log(self, entry: NewLogEntry) -> None:
         self._log.append(entry)
 
-    def take_turn(self) -> Part:
+    def take_turn(self, *, alone: bool = True) -> Part:
         """A bounded share of what waits; it counts as under way until ``settle``."""
+        rows = ROWS_A_TURN if alone else ROWS_IN_COMPANY
+        size = ROW_BYTES_A_TURN if alone else ROW_BYTES_IN_COMPANY
         self._flushing = True
         part = Part(self, AttemptBatch(self.run_id, self.attempt_id))
-        while self._rows and len(part.batch.rows) < ROWS_A_TURN and part.size < ROW_BYTES_A_TURN:
+        while self._rows and len(part.batch.rows) < rows and part.size < size:
             part.add(*self._rows.popleft())
         self._take_rest(part, LOG_LINES_A_TURN)
         return part

@@ -68,8 +68,17 @@ async def test_a_flooding_attempt_gets_a_turn_and_not_more(results: HeldResults)
         results.gate.set()
         await asyncio.gather(*pushes)
         sizes = [{b.attempt_id: len(b.rows) for b in batches} for batches in results.batches]
-        assert max(size.get("flood", 0) for size in sizes) == waiting.ROWS_A_TURN
-        assert sizes[1]["quiet"] == 1
+        assert sizes[0] == {"flood": waiting.ROWS_A_TURN}  # nobody else was there yet
+        assert sizes[1] == {"flood": waiting.ROWS_IN_COMPANY, "quiet": 1}
+        assert max(size["flood"] for size in sizes[1:]) == waiting.ROWS_IN_COMPANY
+
+
+async def test_alone_a_turn_is_longer(results: HeldResults) -> None:
+    async with running(results) as taking:
+        flood = await taking.open("r", "flood", "")
+        await asyncio.gather(*(flood.push(b"1") for _ in range(3000)))
+        sizes = [len(batch.rows) for (batch,) in results.batches]
+        assert max(sizes) == waiting.ROWS_A_TURN
 
 
 async def test_large_rows_take_turns_too(
