@@ -1,0 +1,90 @@
+"""The contract of the secrets of accounts: who has which, for which worker, and who used them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.contracts import Transaction
+from fyke.domain.secrets.model import SealedSecret
+from support import records
+
+pytestmark = pytest.mark.anyio
+State = Any
+
+
+def a_secret(account_id: str, worker_id: str, name: str = "LOGIN", **more: Any) -> SealedSecret:
+    made = SealedSecret(account_id, worker_id, name, "k1", "c2VhbGVk", "ada", 1000)
+    return replace(made, **more)
+
+
+async def two_of_each(state: State) -> tuple[list[str], list[str]]:
+    """Two accounts and a worker of each."""
+    pairs = [await state.write(records.seed) for _ in range(2)]
+    return [owner for owner, _ in pairs], [worker for _, worker in pairs]
+
+
+async def test_what_was_put_comes_back_by_name(state: State) -> None:
+    (owner, _), (worker, _) = await two_of_each(state)
+    made = [a_secret(owner, worker, name) for name in ("B", "A_2", "A")]
+    await state.write(lambda tx: [tx.secrets.put(one) for one in made])
+    found = await state.read(lambda tx: tx.secrets.of(owner, worker))
+    assert found == [made[2], made[1], made[0]]
+
+
+async def test_each_pair_of_account_and_worker_has_its_own(state: State) -> None:
+    owners, workers = await two_of_each(state)
+    made = [a_secret(o, w, sealed=f"{o}{w}") for o in owners for w in workers]
+    await state.write(lambda tx: [tx.secrets.put(one) for one in made])
+    for one in made:
+        assert await state.read(_of(one)) == [one]
+    assert await state.write(lambda tx: tx.secrets.remove(owners[0], workers[0], "LOGIN"))
+    assert not await state.write(lambda tx: tx.secrets.remove(owners[0], workers[0], "LOGIN"))
+    assert await state.read(_of(made[0])) == []
+    for one in made[1:]:
+        assert await state.read(_of(one)) == [one]
+
+
+def _of(secret: SealedSecret) -> Any:
+    return lambda tx: tx.secrets.of(secret.account_id, secret.worker_id)
+
+
+async def test_a_new_value_takes_the_place_of_the_old_one(state: State) -> None:
+    (owner, _), (worker, _) = await two_of_each(state)
+    first = a_secret(owner, worker, used_at=900)
+    second = replace(first, key_id="k2", sealed="bmV3", set_by="bob", set_at=2000, used_at=0)
+    await state.write(lambda tx: tx.secrets.put(first))
+    await state.write(lambda tx: tx.secrets.put(second))
+    assert await state.read(_of(first)) == [second]
+
+
+async def test_use_is_noted_for_those_that_were_given_and_never_goes_back(state: State) -> None:
+    owners, workers = await two_of_each(state)
+    made = [a_secret(o, workers[0], name) for o in owners for name in ("A", "B", "C")]
+    await state.write(lambda tx: [tx.secrets.put(one) for one in made])
+
+    def use(names: list[str], at: int) -> Any:
+        return lambda tx: tx.secrets.used(owners[0], workers[0], names, at)
+
+    await state.write(use(["A", "B", "GONE"], 5000))
+    await state.write(use(["A"], 4000))
+    await state.write(use([], 9000))
+    found = await state.read(_of(made[0]))
+    assert [one.used_at for one in found] == [5000, 5000, 0]
+    assert [one.used_at for one in await state.read(_of(made[3]))] == [0, 0, 0]
+
+
+async def test_those_of_a_worker_go_with_it(state: State) -> None:
+    owners, workers = await two_of_each(state)
+    made = [a_secret(o, w) for o in owners for w in workers]
+
+    def work(tx: Transaction) -> None:
+        for one in made:
+            tx.secrets.put(one)
+        tx.secrets.remove_of_worker(workers[0])
+
+    await state.write(work)
+    left = [one for one in made if await state.read(_of(one))]
+    assert left == [one for one in made if one.worker_id == workers[1]]

@@ -1,0 +1,229 @@
+"""Secrets of Workers over the API: who sets, sees and gets them, and that no value comes back."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.api.documents import envelope_of
+from fyke.api.envelope import V1
+from fyke.api.own.secrets import SecretItem, SecretList
+from fyke.domain.accounts.model import Caller
+from fyke.domain.runs.model import Origin
+from fyke.domain.runs.service import StartRequest
+from fyke.domain.secrets.giving import USED_EVERY_MS, Given, RunSecrets
+from fyke.domain.secrets.sealing import Sealer
+from fyke.errors import NotFound, Refused, WorkerNotFound
+from fyke.kit.clock import ManualClock, SystemClock
+from support.api import Api, fails
+from support.house import SECRET, House
+from support.matrix import INPUT
+
+pytestmark = pytest.mark.anyio
+
+VALUE = "canary: p@ss wörd"
+AT = "/api/fyke/workers/owner~reader/secrets"
+
+
+def giving(house: House, master: bytes = SECRET, clock: Any = None) -> RunSecrets:
+    return RunSecrets(house.storage, Sealer(master), clock or SystemClock())
+
+
+async def given_to(house: House, caller: Caller, worker_id: str, **more: Any) -> Given:
+    """What a run of the worker by this account gets."""
+    run = await house.services.runs.start(caller, _start(worker_id))
+    return await giving(house, **more).of(run)
+
+
+def _start(worker_id: str) -> StartRequest:
+    return StartRequest(worker_id, None, INPUT, "", Origin.API)
+
+
+def in_files(folder: Path, value: str) -> list[str]:
+    """The files in which a value stands, in the clear or as base64."""
+    spelled = {value.encode(), base64.b64encode(value.encode()), value.encode().hex().encode()}
+    found = []
+    for file in folder.rglob("*"):
+        if file.is_file() and any(each in file.read_bytes() for each in spelled):
+            found.append(str(file))
+    return found
+
+
+async def test_it_is_set_listed_replaced_and_removed(house: House, api: Api) -> None:
+    await house.publish("reader")
+    assert (await api.get(AT)).json()["data"] == {"list": []}
+    answer = await api.send("PUT", f"{AT}/LOGIN", json={"value": VALUE})
+    envelope_of(SecretItem, V1).model_validate_json(answer.content)
+    item = answer.json()["data"]
+    assert (item["name"], item["used_at"], item["readable"]) == ("LOGIN", 0, True)
+    assert item["set_by"] == house.owner.user_name and item["set_at"] > 1_700_000_000
+    await api.send("PUT", f"{AT}/COOKIES", json={"value": "a=b; c=d"})
+    await api.send("PUT", f"{AT}/LOGIN", json={"value": VALUE + "2"})
+    listed = await api.get(AT)
+    envelope_of(SecretList, V1).model_validate_json(listed.content)
+    assert [one["name"] for one in listed.json()["data"]["list"]] == ["COOKIES", "LOGIN"]
+    assert (await api.send("DELETE", f"{AT}/COOKIES")).status_code == 200
+    fails(await api.send("DELETE", f"{AT}/COOKIES"), 404, 4040)
+    assert [one["name"] for one in (await api.get(AT)).json()["data"]["list"]] == ["LOGIN"]
+
+
+async def test_no_answer_no_audit_entry_and_no_file_holds_a_value(
+    house: House, api: Api, tmp_path: Path
+) -> None:
+    worker = await house.publish("reader")
+    seen = ""
+    for name, value in (
+        ("LOGIN", VALUE), ("LOGIN", VALUE + " changed"), ("PATH", VALUE), ("low", VALUE),
+        ("LOGIN", VALUE + "\0"), ("LOGIN", VALUE * 2000), ("LOGIN", [VALUE]), ("LOGIN", None),
+    ):  # fmt: skip
+        seen += (await api.send("PUT", f"{AT}/{name}", json={"value": value})).text
+    await given_to(house, house.owner, worker.id)
+    for path in (AT, "/api/fyke/audit", "/api/fyke/workers", "/api/fyke/catalog"):
+        seen += (await api.get(path)).text
+    seen += (await api.send("DELETE", f"{AT}/LOGIN")).text
+    acts = (await api.get("/api/fyke/audit")).json()["data"]["list"]
+    told = [(a["action"], a["target"], a["detail"]) for a in acts if "secret" in a["action"]]
+    assert told == [
+        ("secret.delete", "owner/reader", "LOGIN"),
+        ("secret.set", "owner/reader", "LOGIN, replaced"),
+        ("secret.set", "owner/reader", "LOGIN"),
+    ]
+    assert "canary" not in seen + str(acts)
+    assert in_files(tmp_path, VALUE) == []
+
+
+async def test_the_rules_are_told(house: House, api: Api) -> None:
+    await house.publish("reader")
+    for name, value, words in (
+        ("login", VALUE, "1 to 64 characters"),
+        ("LD_PRELOAD", VALUE, "put a word of your own before it"),
+        ("HTTPS_PROXY", VALUE, "MY_HTTPS_PROXY"),
+        ("LOGIN", "short", "at least 6 characters"),
+        ("LOGIN", "x" * 16385, "16,385 bytes"),
+        ("LOGIN", "x" * 100_001, "100000 characters"),
+        ("LOGIN", "seven\0!", "NUL"),
+        ("LOGIN", None, "required"),
+    ):
+        answer = await api.send("PUT", f"{AT}/{name}", json={"value": value})
+        fails(answer, 400, 4000, words)
+    assert (await api.get(AT)).json()["data"] == {"list": []}
+
+
+async def test_there_are_at_most_fifty_for_a_worker(house: House) -> None:
+    first, second = await house.publish("reader"), await house.publish("second")
+    put = house.services.secrets.put
+    for number in range(50):
+        await put(house.owner, first.id, f"S{number}", VALUE)
+    with pytest.raises(Refused, match="at most 50"):
+        await put(house.owner, first.id, "ONE_MORE", VALUE)
+    await put(house.owner, first.id, "S7", VALUE)
+    await put(house.owner, second.id, "ONE_MORE", VALUE)
+    await put(house.other, first.id, "ONE_MORE", VALUE)
+
+
+async def test_a_run_gets_those_of_its_account_for_its_worker_and_no_others(house: House) -> None:
+    """Two accounts, each with a public worker and secrets for both: four kinds of runs."""
+    accounts = {"owner": house.owner, "other": house.other}
+    workers = {
+        name: await house.publish(f"of-{name}", caller=caller) for name, caller in accounts.items()
+    }
+    pairs = list(itertools.product(accounts, workers))
+    for account, worker in pairs:
+        for name in ("LOGIN", f"ONLY_{account}_{worker}".upper()):
+            value = f"{name} of {account} for {worker}"
+            await house.services.secrets.put(accounts[account], workers[worker].id, name, value)
+    for account, worker in pairs:
+        given = await given_to(house, accounts[account], workers[worker].id)
+        assert given.environment == {
+            name: f"{name} of {account} for {worker}"
+            for name in ("LOGIN", f"ONLY_{account}_{worker}".upper())
+        }
+    third = await house.publish("third")
+    assert (await given_to(house, house.owner, third.id)) == Given()
+    await house.services.secrets.remove(house.owner, workers["other"].id, "LOGIN")
+    given = await given_to(house, house.owner, workers["other"].id)
+    assert list(given.environment) == ["ONLY_OWNER_OTHER"]
+
+
+async def test_a_row_that_is_moved_in_the_database_does_not_open(house: House) -> None:
+    first, second = await house.publish("reader"), await house.publish("second")
+    secrets, owner, other = house.services.secrets, house.owner, house.other
+    await secrets.put(owner, first.id, "LOGIN", VALUE)
+    [mine] = await house.storage.read(lambda tx: tx.secrets.of(owner.account_id, first.id))
+    for moved in (
+        replace(mine, account_id=other.account_id),
+        replace(mine, worker_id=second.id),
+        replace(mine, name="RENAMED"),
+    ):
+        await house.storage.write(lambda tx, moved=moved: tx.secrets.put(moved))
+    for caller, worker, name in ((other, first, "LOGIN"), (owner, second, "LOGIN")):
+        given = await given_to(house, caller, worker.id)
+        assert (given.environment, given.lacking, given.masker) == ({}, (name,), None)
+        [view] = await secrets.list(caller, worker.id)
+        assert not view.readable
+    given = await given_to(house, owner, first.id)
+    assert (given.environment, given.lacking) == ({"LOGIN": VALUE}, ("RENAMED",))
+
+
+async def test_without_its_key_an_installation_says_so_and_goes_on(house: House) -> None:
+    worker = await house.publish("reader")
+    await house.services.secrets.put(house.owner, worker.id, "LOGIN", VALUE)
+    given = await given_to(house, house.owner, worker.id, master=b"another" * 5)
+    assert (given.environment, given.lacking, given.masker) == ({}, ("LOGIN",), None)
+    restored = type(house.services.secrets)(house.storage, Sealer(b"another" * 5))
+    [view] = await restored.list(house.owner, worker.id)
+    assert (view.name, view.readable) == ("LOGIN", False)
+    await restored.put(house.owner, worker.id, "LOGIN", VALUE)
+    assert (await given_to(house, house.owner, worker.id, master=b"another" * 5)).environment
+
+
+async def test_use_is_noted_once_a_minute(house: House, api: Api) -> None:
+    worker = await house.publish("reader")
+    await house.services.secrets.put(house.owner, worker.id, "LOGIN", VALUE)
+    run = await house.services.runs.start(house.owner, _start(worker.id))
+    clock = ManualClock(SystemClock().now_ms())
+    secrets = giving(house, clock=clock)
+
+    async def used() -> int:
+        return (await house.services.secrets.list(house.owner, worker.id))[0].used_at
+
+    assert await used() == 0
+    await secrets.of(run)
+    first = await used()
+    assert first > 0
+    await secrets.of(run)
+    assert await used() == first
+    clock.advance(USED_EVERY_MS / 1000 + 5)
+    await secrets.of(run)
+    assert await used() > first
+    assert (await api.get(AT)).json()["data"]["list"][0]["used_at"] > 0
+
+
+async def test_they_go_with_the_worker_and_can_go_without_it(house: House) -> None:
+    secrets = house.services.secrets
+    theirs = await house.publish("theirs", caller=house.other)
+    await secrets.put(house.owner, theirs.id, "LOGIN", VALUE)
+    await secrets.put(house.other, theirs.id, "LOGIN", VALUE)
+    await house.services.reviews.unshare(house.other, theirs.id)
+    with pytest.raises(WorkerNotFound):
+        await secrets.put(house.owner, theirs.id, "SECOND", VALUE)
+    for ref in (theirs.id, "other/theirs"):
+        assert [one.name for one in await secrets.list(house.owner, ref)] == ["LOGIN"]
+    await secrets.remove(house.owner, "other/theirs", "LOGIN")
+    with pytest.raises(WorkerNotFound):
+        await secrets.list(house.owner, theirs.id)
+    await house.services.removal.delete(house.other, theirs.id)
+    left = await house.storage.read(lambda tx: tx.secrets.of(house.other.account_id, theirs.id))
+    assert left == []
+
+
+async def test_what_there_is_not_cannot_be_removed(house: House) -> None:
+    worker = await house.publish("reader")
+    await house.services.secrets.put(house.other, worker.id, "LOGIN", VALUE)
+    with pytest.raises(NotFound):
+        await house.services.secrets.remove(house.owner, worker.id, "LOGIN")
