@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     egress_allow: CommaList = ()
     egress_upstreams: dict[str, str] = Field(default_factory=dict)
     default_region: str = ""
+    site_guard: bool = True
+    site_rate: float = Field(default=50, gt=0)
+    site_connections: int = Field(default=200, ge=1)
+    site_pause_seconds: float = Field(default=30, ge=0)
     callback_allow: CommaList = ()
     callback_running: bool = True
     git_allow: CommaList = ()

@@ -7,6 +7,7 @@ import ipaddress
 import signal
 from urllib.parse import urlsplit
 
+from fyke.egress.guard import GuardRules
 from fyke.egress.process import serve_egress as serve_egress_process
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
@@ -23,6 +24,17 @@ def inside_addresses(settings: Settings) -> frozenset[str]:
         return own_addresses()
 
 
+def guard_rules(settings: Settings) -> GuardRules | None:
+    """How sites are spared; None when they are not."""
+    if not settings.site_guard:
+        return None
+    return GuardRules(
+        rate=settings.site_rate,
+        connections=settings.site_connections,
+        max_pause=settings.site_pause_seconds,
+    )
+
+
 async def serve_egress(settings: Settings) -> None:
     """The proxy, until SIGTERM."""
     stop = asyncio.Event()
@@ -32,6 +44,7 @@ async def serve_egress(settings: Settings) -> None:
             settings.egress_socket,
             AddressRules(settings.egress_allow, inside_addresses(settings)),
             settings.egress_upstreams,
+            guard=guard_rules(settings),
         )
     )
     waiting = asyncio.create_task(stop.wait())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fyke.app.egress import inside_addresses
+from fyke.app.egress import guard_rules, inside_addresses
 from fyke.app.folder import make_home
 from fyke.app.house import House, open_house
 from fyke.app.runner import make_runner, open_sandbox
@@ -114,7 +114,7 @@ async def _runner(house: House) -> AsyncIterator[asyncio.Task[None]]:
     """A runner at work, and its proxy; both are gone afterwards."""
     settings = house.settings
     rules = AddressRules(settings.egress_allow, inside_addresses(settings))
-    egress = LocalEgress(rules, settings.egress_upstreams)
+    egress = LocalEgress(rules, settings.egress_upstreams, guard=guard_rules(settings))
     sandbox = open_sandbox(settings)
     try:
         runner: Runner = make_runner(house, sandbox, egress, await sandbox.probe())

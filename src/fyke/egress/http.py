@@ -27,8 +27,10 @@ _STATUS = {
     407: "Proxy Authentication Required",
     431: "Request Header Fields Too Large",
     502: "Bad Gateway",
+    503: "Service Unavailable",
     504: "Gateway Timeout",
 }
+RETRY_SECONDS = 5  # what a client is told that a site is being spared from
 
 Headers = list[tuple[str, str]]
 
@@ -78,6 +80,8 @@ class HttpHandshake:
         return Connected(self._to_client, self._to_target + early)
 
     def refused(self, refusal: Refusal, reason: str) -> bytes:
+        if refusal is Refusal.SPARED:
+            return _answer(503, reason, f"Retry-After: {RETRY_SECONDS}")
         status = {Refusal.FORBIDDEN: 403, Refusal.TIMED_OUT: 504}.get(refusal, 502)
         return _answer(status, reason)
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fyke.domain.contracts import Pass, SiteTraffic, Traffic
+from fyke.egress.guard import GuardRules
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
 from fyke.egress.sites import Books
@@ -30,6 +31,7 @@ class LocalEgress:
         resolver: Resolver | None = None,
         own: Callable[[], Iterable[str]] = own_addresses,
         limits: ProxyLimits | None = None,
+        guard: GuardRules | None = None,
         on_trip: Callable[[str], None] = _no_one,
     ) -> None:
         self._proxy = Proxy(
@@ -38,6 +40,7 @@ class LocalEgress:
             resolver=resolver,
             own=own,
             limits=limits,
+            guard=guard,
         )
         self._books = Books()
         self.on_trip = on_trip

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fyke.egress.channel import Stranger, check_peer, listen, withdraw
 from fyke.egress.control import Session
+from fyke.egress.guard import GuardRules
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
 from fyke.egress.upstream import Upstreams
@@ -30,16 +31,17 @@ async def serve_egress(
     *,
     resolver: Resolver | None = None,
     limits: ProxyLimits | None = None,
+    guard: GuardRules | None = None,
     ready: asyncio.Event | None = None,
 ) -> None:
     """Serve runners at ``socket_path`` until cancelled; ``ready`` is set once it listens.
 
-    ``upstreams`` maps regions to proxy URLs. Raise ``ValueError`` when one is malformed,
-    ``OSError`` when the path is served already.
+    ``upstreams`` maps regions to proxy URLs. Without a ``guard`` sites are not spared. Raise
+    ``ValueError`` when a URL is malformed, ``OSError`` when the path is served already.
     """
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")  # a dead name server blocks less
     _raise_open_files()
-    proxy = Proxy(rules, Upstreams(upstreams), resolver=resolver, limits=limits)
+    proxy = Proxy(rules, Upstreams(upstreams), resolver=resolver, limits=limits, guard=guard)
     listener = listen(socket_path)
     sessions: set[Session] = set()
     loop = asyncio.get_running_loop()

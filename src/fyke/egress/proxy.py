@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fyke.domain.contracts import Pass, Traffic
+from fyke.egress.guard import Guard, GuardRules
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.meter import CELLS, Cells, Meter
 from fyke.egress.no_browser import NoBrowser
@@ -37,7 +38,8 @@ class Proxy:
     """Serves listeners under their grants; ``stop`` it at the end.
 
     ``rules`` hold for all attempts; ``own`` tells the addresses of this machine, and is asked
-    anew for each attempt, because they change while we run.
+    anew for each attempt, because they change while we run. Without a ``guard`` sites are not
+    spared.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class Proxy:
         resolver: Resolver | None = None,
         own: Callable[[], Iterable[str]] = own_addresses,
         limits: ProxyLimits | None = None,
+        guard: GuardRules | None = None,
     ) -> None:
+        self._guard = None if guard is None else Guard(guard)
         self._rules = rules
         self._upstreams = upstreams
         self._resolver = resolver or Resolver()
@@ -136,6 +140,8 @@ class Proxy:
             Reach(rules, upstream, limits.connect_seconds),
             limits,
             on_trip,
+            self._guard if grant.guarded else None,
+            grant.session or grant.attempt_id,
         )
 
     async def _sweep(self) -> None:

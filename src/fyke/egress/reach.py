@@ -30,8 +30,10 @@ class Reach:
     seconds: float
 
     async def connect(self, target: Target, protocol: ProtocolFactory) -> None:
-        """Connect and hand the connection to a protocol. Raise ``TargetRefused``."""
-        self.rules.admit(target)
+        """Connect to an admitted target and hand the connection to a protocol.
+
+        Raise ``TargetRefused``.
+        """
         hosts = await self._hosts(target)
         try:
             async with asyncio.timeout(self.seconds):

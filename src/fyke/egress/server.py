@@ -25,6 +25,7 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import cast
 
+from fyke.egress.guard import Guard, Spared, Visit
 from fyke.egress.handshake import start_handshake
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.meter import DOWN, UP, Meter
@@ -40,6 +41,7 @@ _shared_buffer = memoryview(bytearray(BUFFER_SIZE))
 
 OWN_NAMES = ("localhost", "proxy-inner.coreclaw.com", "proxy-inner.cafescraper.com")
 _MAX_LOOPS = 2
+STATUS_END = len(b"HTTP/1.1 200")
 
 
 class Phase(Enum):
@@ -60,12 +62,16 @@ class Gate:
         reach: Reach,
         limits: ProxyLimits,
         on_trip: Callable[[], None],
+        guard: Guard | None = None,
+        session: str = "",
     ) -> None:
         self.credentials = credentials
         self.meter = meter
         self.book = book
         self.reach = reach
         self.limits = limits
+        self.guard = guard
+        self.session = session
         self.links: set[Link] = set()
         self.doors: set[tuple[str, int]] = set()  # what our listeners are called from inside
         self._servers: list[asyncio.Server] = []
@@ -135,6 +141,8 @@ class Link:
         self._task: asyncio.Task[None] | None = None
         self._ends = 0
         self._loops = 0
+        self._visit: Visit | None = None
+        self._answer: bytes | None = None  # how the site's answer begins, while that is unread
 
     # from the client's side
 
@@ -198,9 +206,15 @@ class Link:
                 self._begin_again()
                 return
             self.site = self.gate.book.of(str(target.host))
+            reach.rules.admit(target)
+            if self.gate.guard is not None:
+                self._visit = await self.gate.guard.enter(str(target.host), self.gate.session)
+                self._answer = b""
             await reach.connect(target, lambda early: TargetSide(self, early))
         except TargetRefused as error:
             self._refuse(error)
+        except Spared as error:
+            self._refuse(TargetRefused(Refusal.SPARED, str(error)))
         except Exception:
             _log.exception("a connection could not be dialled")
             self._refuse(TargetRefused(Refusal.HOST_UNREACHABLE, "the proxy failed"))
@@ -221,7 +235,8 @@ class Link:
             self.client.resume_reading()
 
     def _refuse(self, error: TargetRefused) -> None:
-        if error.refusal is Refusal.FORBIDDEN:
+        self._leave_site()
+        if error.refusal in (Refusal.FORBIDDEN, Refusal.SPARED):
             self.gate.meter.refused()
             self.site.refused()
         else:
@@ -255,11 +270,29 @@ class Link:
         client = self.client
         if client is None or client.is_closing() or self.gate.shut:
             return
+        if self._answer is not None:
+            self._heed(data)
         count = len(data)
         allowed = self._take(count, DOWN)
         client.write(bytes(data[:allowed]))
         if allowed < count:
             self.gate.trip()
+
+    def _heed(self, data: memoryview) -> None:
+        """Read the status of a plain HTTP answer, all that is ever read of what a site says."""
+        answer = (self._answer or b"") + bytes(data[: STATUS_END - len(self._answer or b"")])
+        self._answer = answer
+        if len(answer) < STATUS_END and answer[:7] == b"HTTP/1."[: len(answer)]:
+            return
+        self._answer = None
+        if self._visit is not None and answer.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")):
+            status = answer[9:STATUS_END]
+            if status.isdigit():
+                self._visit.answered(int(status))
+
+    def _leave_site(self) -> None:
+        if self._visit is not None:
+            self._visit.leave()
 
     # ends
 
@@ -284,6 +317,7 @@ class Link:
             self._task.cancel()
         if self.client is None and self.target is None:
             self._cancel_timer()
+            self._leave_site()
             self.gate.links.discard(self)
 
     def end(self, grace: float) -> None:

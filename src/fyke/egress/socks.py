@@ -24,6 +24,7 @@ _CODES = {
     Refusal.NETWORK_UNREACHABLE: 3,
     Refusal.HOST_UNREACHABLE: 4,
     Refusal.TIMED_OUT: 4,
+    Refusal.SPARED: _GENERAL_FAILURE,
     Refusal.UPSTREAM_FAILED: _GENERAL_FAILURE,
 }
 

@@ -23,6 +23,7 @@ class Refusal(Enum):
     NETWORK_UNREACHABLE = "network unreachable"
     HOST_UNREACHABLE = "host unreachable"
     TIMED_OUT = "timed out"
+    SPARED = "the site is being spared"
     UPSTREAM_FAILED = "the proxy of this region failed"
 
 

@@ -1,0 +1,142 @@
+"""Sparing the sites on the real data path, over the runs of one proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from fyke.domain.contracts import Pass
+from fyke.egress.guard import GuardRules
+from fyke.egress.local import LocalEgress
+from support.egress import (
+    SECRET,
+    Handler,
+    Origin,
+    basic,
+    connect,
+    http_connect,
+    listener,
+    port_of,
+    socks,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def door(egress: LocalEgress, name: str, *, guarded: bool = True) -> int:
+    """The proxy's port of one run's attempt."""
+    sock = listener()
+    grant = Pass(name, SECRET, "", ("127.0.0.0/8",), session=name, guarded=guarded)
+    await egress.open([sock], grant)
+    return port_of(sock)
+
+
+def answers(*pieces: bytes) -> Handler:
+    """A site that reads a request's head and writes these pieces one by one."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.001)
+
+    return handler
+
+
+async def fetch(proxy: int, name: str, port: int, way: str) -> bytes:
+    """All that comes back for one request."""
+    target = f"127.0.0.1:{port}"
+    if way == "http":
+        reader, writer = await connect(proxy)
+        head = f"GET http://{target}/ HTTP/1.1\r\nProxy-Authorization: {basic(name)}\r\n\r\n"
+        writer.write(head.encode())
+    else:
+        code, reader, writer = await socks(proxy, "127.0.0.1", port, name)
+        if code:
+            writer.close()
+            return b"code %d" % code
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("way", ["http", "socks"])
+@pytest.mark.parametrize("status", [b"429 Too Many Requests", b"503 Service Unavailable"])
+async def test_a_site_that_asks_for_a_rest_gets_one_from_all_runs(way: str, status: bytes) -> None:
+    egress = LocalEgress(guard=GuardRules(first_pause=0.3))
+    words = b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n"
+    pieces = [words[at : at + 1] for at in range(20)]
+    async with Origin(answers(*pieces, words[20:])) as tired:
+        one, two = await door(egress, "one"), await door(egress, "two")
+        assert await fetch(one, "one", tired.port, way) == words
+        before = time.monotonic()
+        assert await fetch(two, "two", tired.port, way) == words
+        assert time.monotonic() - before >= 0.25
+    await egress.stop()
+
+
+async def test_another_site_is_not_waited_for() -> None:
+    egress = LocalEgress(guard=GuardRules(first_pause=20))
+    async with (
+        Origin(answers(b"HTTP/1.1 429 Slow\r\n\r\n")) as tired,
+        Origin(answers(b"HTTP/1.0 200 OK\r\n\r\n")) as other,
+    ):
+        sock = listener()
+        allow = ("127.0.0.0/8", f"localhost:{other.port}")
+        await egress.open([sock], Pass("run", SECRET, "", allow, session="run"))
+        await fetch(port_of(sock), "run", tired.port, "http")
+        refused = await fetch(port_of(sock), "run", tired.port, "http")
+        assert refused.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 5\r\n" in refused
+        assert b"127.0.0.1 is being spared: it answered 429 and is left alone" in refused
+        code, _, writer = await socks(port_of(sock), "127.0.0.1", tired.port, "run")
+        assert code == 1
+        writer.close()
+        code, _, writer = await socks(port_of(sock), "localhost", other.port, "run")
+        assert code == 0
+        writer.close()
+    final = await egress.close("run")
+    spared, free = egress.sites("run")
+    assert (spared.domain, spared.requests, spared.refused) == ("127.0.0.1", 1, 2)
+    assert (free.domain, free.requests, free.refused) == ("localhost", 1, 0)
+    assert final.refused == 2
+    await egress.stop()
+
+
+async def test_connections_at_once_are_bounded_over_all_runs_and_each_run_has_its_share() -> None:
+    egress = LocalEgress(guard=GuardRules(connections=6, share=2, patience=0.05))
+    async with Origin(answers()) as origin:
+        one, two = await door(egress, "one"), await door(egress, "two")
+        target = f"127.0.0.1:{origin.port}"
+
+        async def opened(proxy: int, name: str) -> tuple[int, asyncio.StreamWriter]:
+            status, _, _, writer = await http_connect(proxy, target, basic(name))
+            return status, writer
+
+        held = [await opened(one, "one") for _ in range(7)]
+        assert [status for status, _ in held] == [200] * 6 + [503]
+        late = [await opened(two, "two") for _ in range(3)]
+        assert [status for status, _ in late] == [200, 200, 503]
+        for _, writer in held:
+            writer.close()
+        async with asyncio.timeout(10):
+            while (again := await opened(two, "two"))[0] != 200:
+                again[1].close()
+        for _, writer in (*late, again):
+            writer.close()
+    await egress.stop()
+
+
+async def test_what_was_given_leave_is_not_held_up() -> None:
+    egress = LocalEgress(guard=GuardRules(first_pause=20))
+    async with Origin(answers(b"HTTP/1.1 429 Slow\r\n\r\n")) as tired:
+        free = await door(egress, "free", guarded=False)
+        for _ in range(3):
+            assert b" 429 " in await fetch(free, "free", tired.port, "http")
+    assert (await egress.close("free")).refused == 0
+    assert [site.requests for site in egress.sites("free")] == [3]
+    await egress.stop()
