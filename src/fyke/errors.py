@@ -26,6 +26,7 @@
     │   ├── RunNotAbortable
     │   ├── RunRefused
     │   ├── InsufficientBalance
+    │   │   └── CapReached        the account may not spend more this month
     │   ├── InsufficientTraffic
     │   ├── PlanLimitReached      as many runs as the plan allows; ``retry_after``
     │   └── Conflict
@@ -188,6 +189,15 @@ class RunRefused(Refused):
 class InsufficientBalance(Refused):
     key = "insufficient_balance"
     default = "Insufficient balance"
+
+
+class CapReached(InsufficientBalance):
+    """The account has a cap on what it may spend in a month, and all of it is spent or set aside;
+    nothing was started or charged.
+    """
+
+    key = "cap_reached"
+    default = "The account's cap for this month is used up"
 
 
 class InsufficientTraffic(Refused):

@@ -12,19 +12,20 @@ from typing import Any
 
 import pytest
 
+from fyke.domain.billing.model import EntryKind
 from fyke.domain.billing.pricing import Prices
-from fyke.domain.contracts import OUTBOX, STOP, Lease, Room, Transaction, Usage
+from fyke.domain.contracts import OUTBOX, STOP, Lease, Room, SiteTraffic, Transaction, Usage
 from fyke.domain.results.model import AttemptBatch, PushedRow
 from fyke.domain.runs.attempts import Attempts, Report
 from fyke.domain.runs.lifecycle import AbortRequested
-from fyke.domain.runs.model import Outcome, Run, RunLimits, RunState
+from fyke.domain.runs.model import Bound, Outcome, Run, RunLimits, RunState
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import RunNotAbortable, StaleLease
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
 from fyke.storage.sql.storage import open_storage
-from support.records import seed, seed_run
+from support.records import entry, seed, seed_run
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +53,8 @@ class Stage:
         def work(tx: Transaction) -> tuple[Run, list[Lease]]:
             owner, worker = seed(tx)
             run = seed_run(tx, owner, worker, parts, callback_url=CALLBACK, **changes)
+            if run.hold_micros:
+                tx.ledger.append(entry(owner, EntryKind.HOLD, -run.hold_micros))
             return run, tx.runs.lease("r1", ROOM, tx.now + 60_000)
 
         run, leases = await self.storage.write(work)
@@ -267,7 +270,7 @@ async def test_a_traffic_cap_of_the_run_counts_all_its_attempts(stage: Stage) ->
 async def test_a_charge_cap_stops_the_run(stage: Stage) -> None:
     stage.rules = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
     limits = RunLimits(0.125, 512, 1800, 2_000_000, 0)
-    run, [lease] = await stage.start(limits=limits)
+    run, [lease] = await stage.start(limits=limits, hold_micros=2_000_000, bound=Bound.RUN)
     under = [Report(lease.attempt, Usage(traffic_bytes=1_900_000_000))]
     assert not (await stage.attempts.report(under, 15_000)).stop
     over = [Report(lease.attempt, Usage(traffic_bytes=2_100_000_000))]
@@ -275,7 +278,9 @@ async def test_a_charge_cap_stops_the_run(stage: Stage) -> None:
     assert orders.stop[lease.attempt.id][0] is Outcome.CHARGE_CAP
     await stage.end(lease, Outcome.CHARGE_CAP, traffic_bytes=2_100_000_000)
     now = await stage.check_ended_once(run)
-    assert (now.state, now.usage_micros) == (RunState.FAILED, 2_100_000)
+    assert now.state is RunState.FAILED
+    assert now.err_msg == "Stopped: the cap of 2 USD on what this run may cost was reached"
+    assert now.usage_micros == 2_000_000  # what it used beyond what was held is not charged
 
 
 async def test_only_who_holds_the_lease_leaves_points_of_the_curve(stage: Stage) -> None:
@@ -300,3 +305,47 @@ async def test_a_run_without_reports_has_no_curve(stage: Stage) -> None:
     run, (lease,) = await stage.start()
     await stage.end(lease, cpu_ms=7)
     assert await stage.storage.read(lambda tx: tx.samples.of_run(run.id)) == []
+
+
+async def sites_of(stage: Stage, run: Run) -> tuple[list[Any], list[Any]]:
+    """(sums of what has ended, what lives) as stored."""
+    return await stage.storage.read(
+        lambda tx: ([*tx.sites.of_run(run.id)], tx.sites.living(run.id))
+    )
+
+
+async def test_each_attempt_counts_once_in_the_sites_of_its_run(stage: Stage) -> None:
+    run, (first, second) = await stage.start(parts=2)
+    told = (SiteTraffic("a.example", requests=1, bytes_down=10),)
+    last = (SiteTraffic("a.example", requests=2, bytes_down=30), SiteTraffic("b.example", 1))
+    reports = [Report(lease.attempt, Usage(), told) for lease in (first, second)]
+    await stage.attempts.report(reports, 60_000)
+    await stage.attempts.report([Report(first.attempt, Usage())], 60_000)  # nothing new
+    stale = replace(first.attempt, token=first.attempt.token + 1)
+    orders = await stage.attempts.report([Report(stale, Usage(), last)], 60_000)
+    assert orders.lost == {first.attempt.id}
+    assert await sites_of(stage, run) == ([], [told, told])
+
+    for _ in range(2):  # whoever tells it again changes nothing
+        await stage.attempts.ended(
+            first.attempt, Outcome.SUCCEEDED, "", Usage(), actor="test", sites=last
+        )
+    assert await sites_of(stage, run) == ([*last], [told])
+    await stage.attempts.ended(second.attempt, Outcome.RUNNER_LOST, "", Usage(), actor="timers")
+    both = SiteTraffic("a.example", requests=3, bytes_down=40)
+    assert await sites_of(stage, run) == ([both, last[1]], [])
+    late = await stage.attempts.report([Report(second.attempt, Usage(), last)], 60_000)
+    assert late.lost == {second.attempt.id}
+    assert await sites_of(stage, run) == ([both, last[1]], [])
+
+
+async def test_a_run_has_a_bounded_number_of_sites(stage: Stage) -> None:
+    run, leases = await stage.start(parts=3)
+    for n, lease in enumerate(leases):
+        many = tuple(SiteTraffic(f"{n}-{k}.example", requests=1) for k in range(150))
+        await stage.attempts.ended(
+            lease.attempt, Outcome.SUCCEEDED, "", Usage(), actor="test", sites=many
+        )
+    found, _ = await sites_of(stage, run)
+    assert len(found) == 201
+    assert sum(site.requests for site in found) == 450

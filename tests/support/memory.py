@@ -119,6 +119,13 @@ class MemoryUsage:
     def add(self, key: UsageKey, sums: UsageSums) -> None:
         self.rows[key] = self.rows.get(key, UsageSums()) + sums
 
+    def days(self, account_id: str, first: int, last: int) -> dict[int, UsageSums]:
+        found: dict[int, UsageSums] = {}
+        for key, sums in self.rows.items():
+            if key.account_id == account_id and first <= key.day <= last:
+                found[key.day] = found.get(key.day, UsageSums()) + sums
+        return found
+
 
 class MemoryTasks:
     def __init__(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ from fyke.domain.secrets.giving import UNREADABLE, RunSecrets
 from fyke.domain.workers.model import Version, Worker
 from fyke.errors import StaleLease
 from fyke.runner.bundles import BundleCache
+from fyke.runner.metering import MemoryMeter
 from fyke.runner.output import OutputLines, last_words
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
@@ -112,6 +114,7 @@ class Carrier:
         self._stop_reason: End | None = None
         self._stop = asyncio.Event()
         self._box_usage = BoxUsage()
+        self._memory: MemoryMeter | None = None  # from the launch on
         self._final_traffic: Traffic | None = None
         self._intake: AttemptIntake | None = None
         self._last_lines: deque[str] = deque(maxlen=LAST_LINES)  # of the Worker's stderr
@@ -217,6 +220,7 @@ class Carrier:
                 return self._stop_reason
             await self._tools.attempts.started(self.attempt)
             _say(intake, system.running(self.attempt.number, 0))
+            self._memory = MemoryMeter(time.monotonic())
             await box.launch(await self._own_secrets(intake) | self._worker_env(secret))
             return await self._watch(intake, box, limits)
         finally:
@@ -288,8 +292,11 @@ class Carrier:
                 self.stop(Outcome.TIMEOUT, sentence(Outcome.TIMEOUT, seconds=timeout))
             if not exited.done():
                 await self._stop_ladder(box, exited)
+            ended_at = time.monotonic()
             await asyncio.wait({output}, timeout=OUTPUT_DRAIN_SECONDS)
             self._box_usage = await box.usage()
+            if self._memory is not None:
+                self._memory.end(ended_at, self._box_usage.memory_peak)
             return self._stop_reason or self._end_of(await exited)
         finally:
             for task in (stopped, output, exited, *helpers):
@@ -352,6 +359,8 @@ class Carrier:
             except SandboxFault as error:  # one bad look must not end the watch over the disk
                 log.warning("box_not_measured", attempt=self.attempt.id, error=str(error))
                 continue
+            if self._memory is not None:
+                self._memory.look(time.monotonic(), self._box_usage.memory)
             if self._box_usage.work_bytes > limits.work_size:
                 megabytes = f"{limits.work_size / 2**20:g}"
                 self.stop(Outcome.DISK_CAP, sentence(Outcome.DISK_CAP, megabytes=megabytes))
@@ -423,6 +432,7 @@ class Carrier:
             memory_peak_bytes=self._box_usage.memory_peak,
             memory_bytes=self._box_usage.memory,
             rows=self._intake.rows if self._intake else 0,
+            memory_mb_ms=self._memory.mb_ms if self._memory else 0,
         )
 
 

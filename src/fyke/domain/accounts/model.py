@@ -36,6 +36,8 @@ class Account:
     created_at: int
     time_zone: str = "UTC"  # of schedules that name none of their own; an IANA name
     plan: Plan = Plan.UNLIMITED
+    run_cap_micros: int = 0  # what one run may cost at most, 0 = no cap; see billing/caps.py
+    month_cap_micros: int = 0  # what may be spent in a calendar month, 0 = no cap
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ def note_end(tx: Transaction, run: Run) -> None:
         usage_micros=run.usage_micros,
         traffic_bytes=run.traffic_bytes,
         run_ms=max(0, run.finished_at - began),
+        cpu_ms=run.cpu_ms,
+        memory_mb_ms=run.memory_mb_ms,
     )
     tx.usage.add(key, sums)
 

@@ -64,7 +64,8 @@ class UsageSums:
     """What runs that ended have used, and what was added to the account.
 
     ``usage_micros`` minus ``credited_micros`` is the negative of what the ledger has moved.
-    ``run_ms`` is the time between start and end of each run, added up.
+    ``run_ms`` is the time between start and end of each run, added up; ``cpu_ms`` and
+    ``memory_mb_ms`` (MiB times milliseconds) are what their attempts used.
     """
 
     runs: int = 0
@@ -75,6 +76,8 @@ class UsageSums:
     traffic_bytes: int = 0
     run_ms: int = 0
     credited_micros: int = 0
+    cpu_ms: int = 0
+    memory_mb_ms: int = 0
 
     @property
     def succeeded(self) -> int:

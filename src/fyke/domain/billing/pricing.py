@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from fyke.domain.billing.model import MICROS
-from fyke.domain.runs.model import RunLimits
+from fyke.domain.runs.model import Bound, RunLimits
 
 GB = 10**9  # of traffic, in bytes; memory counts 1024 MB to the GB, as the device table does
 _MS_PER_HOUR = 3_600_000
@@ -45,25 +45,59 @@ def charge(prices: Prices, limits: RunLimits, *, milliseconds: int, traffic_byte
     return round(cost)
 
 
-def hold(prices: Prices, limits: RunLimits, *, subtasks: int, available: int) -> int:
-    """Micros to set aside before the start, so that parallel starts cannot spend money twice.
+def most(prices: Prices, limits: RunLimits, *, subtasks: int) -> int | None:
+    """The most that a run can use, in micros: every subtask up to its timeout, the traffic up to
+    its cap. None when traffic costs money and has no cap: then nothing bounds it.
+    """
+    bound = math.ceil(_time_cost(prices, limits, limits.timeout_s * 1000)) * subtasks
+    if not prices.traffic_gb:
+        return bound
+    if not limits.max_traffic_bytes:
+        return None
+    return bound + math.ceil(_traffic_cost(prices, limits.max_traffic_bytes))
 
-    It is the most that the run can cost: every subtask up to its timeout, the traffic up to its
-    cap, and never more than ``max_charge_micros`` when that is set. A run whose traffic costs
-    money and that has neither cap has no such bound; it holds all that is ``available`` (micros),
-    and at least one millionth, so that an empty account cannot start it.
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Money to set aside for a run, and what it comes from."""
+
+    micros: int
+    bound: Bound = Bound.MOST
+
+
+def hold(
+    prices: Prices,
+    limits: RunLimits,
+    *,
+    subtasks: int,
+    available: int,
+    run_cap: int = 0,
+    month_left: int | None = None,
+) -> Hold:
+    """What to set aside before the start, so that parallel starts cannot spend money twice, and
+    what the charge ends at.
+
+    It is the most that the run can use, or less: what ``max_charge_micros`` says, the account's
+    ``run_cap`` (0 = none), or what is left of its month (None = no cap; at least one millionth is
+    held). A run that nothing bounds and that has no cap of its own holds no more than is
+    ``available``, and at least one millionth, so that an empty account cannot start it.
     """
     if not prices.any():
-        return 0
-    bound = math.ceil(_time_cost(prices, limits, limits.timeout_s * 1000)) * subtasks
-    if prices.traffic_gb:
-        if limits.max_traffic_bytes:
-            bound += math.ceil(_traffic_cost(prices, limits.max_traffic_bytes))
-        elif limits.max_charge_micros:
-            return limits.max_charge_micros
-        else:
-            return max(bound, available, 1)
-    return min(bound, limits.max_charge_micros) if limits.max_charge_micros else bound
+        return Hold(0)
+    bounds = [
+        Hold(limits.max_charge_micros, Bound.RUN),
+        Hold(run_cap, Bound.ACCOUNT),
+    ]
+    bounds = [bound for bound in bounds if bound.micros]
+    if month_left is not None:
+        bounds.append(Hold(max(1, month_left), Bound.MONTH))
+    worst = most(prices, limits, subtasks=subtasks)
+    if worst is not None:
+        bounds.append(Hold(worst))
+    elif not limits.max_charge_micros:
+        least = math.ceil(_time_cost(prices, limits, limits.timeout_s * 1000)) * subtasks
+        bounds.append(Hold(max(least, available, 1), Bound.BALANCE))
+    return min(bounds, key=lambda bound: bound.micros)
 
 
 def format_balance(micros: int) -> str:

@@ -8,38 +8,50 @@ whoever loses the race for the end books nothing. Entries that would move nothin
 from __future__ import annotations
 
 from fyke.domain.accounts.model import Account
+from fyke.domain.billing.caps import month_of, refuse_beyond_month
 from fyke.domain.billing.model import EntryKind, LedgerEntry
-from fyke.domain.billing.pricing import Prices, format_balance, hold
+from fyke.domain.billing.pricing import Hold, Prices, format_balance, hold
 from fyke.domain.contracts import Transaction
 from fyke.domain.runs.model import Run
 from fyke.errors import InsufficientBalance, InsufficientTraffic, UserMissing
 from fyke.kit.ids import new_ulid
 
 
-def place_hold(tx: Transaction, prices: Prices, run: Run) -> int:
-    """Set aside what ``run`` may cost and return it in micros; the caller stores it in the run.
+def place_hold(tx: Transaction, prices: Prices, run: Run) -> Hold:
+    """Set aside what ``run`` may cost and return it; the caller stores it in the run.
 
-    Raises ``InsufficientBalance`` or ``InsufficientTraffic``; then nothing was changed.
+    Raises ``CapReached``, ``InsufficientBalance`` or ``InsufficientTraffic``; then nothing was
+    changed.
     """
     if not prices.any() and not prices.traffic_quota:
-        return 0
-    amount = needed(prices, run, tx.accounts.lock(run.account_id), tx.now)
-    if amount:
-        _append(tx, run, EntryKind.HOLD, usd=-amount)
-    return amount
+        return Hold(0)
+    found = needed(tx, prices, run, tx.accounts.lock(run.account_id))
+    if found.micros:
+        _append(tx, run, EntryKind.HOLD, usd=-found.micros)
+    return found
 
 
-def needed(prices: Prices, run: Run, account: Account | None, now: int) -> int:
+def needed(tx: Transaction, prices: Prices, run: Run, account: Account | None) -> Hold:
     """What ``place_hold`` would set aside; raises what it would raise, and changes nothing."""
     if account is None:
         raise UserMissing
     available = account.balance_micros - account.held_micros
-    amount = hold(prices, run.limits, subtasks=run.subtasks, available=available)
-    if amount > 0 and available < amount:
-        raise InsufficientBalance(_too_little(amount, available))
-    if prices.traffic_quota and _traffic_left(account, now) <= 0:
+    month = month_of(tx, account) if prices.any() else None
+    found = hold(
+        prices,
+        run.limits,
+        subtasks=run.subtasks,
+        available=available,
+        run_cap=account.run_cap_micros,
+        month_left=month.left if month else None,
+    )
+    if month:
+        refuse_beyond_month(month)
+    if found.micros > 0 and available < found.micros:
+        raise InsufficientBalance(_too_little(found.micros, available))
+    if prices.traffic_quota and _traffic_left(account, tx.now) <= 0:
         raise InsufficientTraffic
-    return amount
+    return found
 
 
 def settle(tx: Transaction, prices: Prices, run: Run) -> None:

@@ -53,7 +53,8 @@ class RunnerInfo:
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What an attempt has used so far. ``memory_bytes`` is what it holds at the moment, ``rows``
-    what it has pushed; both are for the curve and no part of a run's sums.
+    what it has pushed; both are for the curve and no part of a run's sums. ``memory_mb_ms`` is
+    what it held over time, in MiB times milliseconds.
     """
 
     traffic_bytes: int = 0
@@ -61,6 +62,7 @@ class Usage:
     memory_peak_bytes: int = 0
     memory_bytes: int = 0
     rows: int = 0
+    memory_mb_ms: int = 0
 
 
 class RunStore(Protocol):

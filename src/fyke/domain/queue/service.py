@@ -142,7 +142,7 @@ class RunQueue:
         if not self._prices.any() and not self._prices.traffic_quota:
             return ""
         try:
-            needed(self._prices, run, tx.accounts.get(run.account_id), tx.now)
+            needed(tx, self._prices, run, tx.accounts.get(run.account_id))
         except (InsufficientBalance, InsufficientTraffic) as error:
             return error.message
         return ""

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fyke.domain.contracts import Results, Storage, Transaction, Usage
+from fyke.domain.runs.charge_caps import charge_cap_reached
 from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.model import Attempt, Outcome, Run, RunState, SubtaskState
 from fyke.domain.runs.outcome import millionths, sentence
 from fyke.domain.runs.sampling import note, note_last
-from fyke.domain.runs.transitions import Rules, apply, usage_micros
+from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
 
 LIVE = frozenset({RunState.READY, RunState.RUNNING})
@@ -88,15 +89,10 @@ class Attempts:
         return run if event is None else apply(tx, self._rules, run, event, "limits")
 
     def _cap_reached(self, tx: Transaction, run: Run) -> LimitReached | None:
-        limits = run.limits
         if self._over_traffic(tx, run):
-            return self._limit(tx, run, Outcome.TRAFFIC_CAP)
-        # Without a cap of its own a run may cost what was held for it, and no more.
-        cap = limits.max_charge_micros or run.hold_micros
-        priced = cap and self._rules.prices.any()
-        if priced and usage_micros(tx, self._rules, run) >= cap:
-            return self._limit(tx, run, Outcome.CHARGE_CAP)
-        return None
+            return _over_limit(tx, run)
+        message = charge_cap_reached(tx, self._rules, run)
+        return None if message is None else _limit(tx, run, Outcome.CHARGE_CAP, message)
 
     def _over_traffic(self, tx: Transaction, run: Run) -> bool:
         """Exactly the limit is not over it: a single attempt is cut off at the byte by its proxy,
@@ -104,23 +100,13 @@ class Attempts:
         limit = run.limits.max_traffic_bytes
         return bool(limit) and tx.runs.usage(run.id).traffic_bytes > limit
 
-    def _limit(self, tx: Transaction, run: Run, outcome: Outcome) -> LimitReached:
-        message = sentence(
-            outcome,
-            megabytes=millionths(run.limits.max_traffic_bytes),
-            usd=millionths(run.limits.max_charge_micros or run.hold_micros),
-        )
-        alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
-        return LimitReached(alive, outcome, message)
-
     async def limit_reached(self, attempt: Attempt, outcome: Outcome, message: str) -> None:
         """A limit of the whole run was seen by one attempt's runner (traffic, rows)."""
 
         def work(tx: Transaction) -> None:
             run = tx.runs.lock(attempt.run_id)
             if run is not None:
-                alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
-                apply(tx, self._rules, run, LimitReached(alive, outcome, message), "limits")
+                apply(tx, self._rules, run, _limit(tx, run, outcome, message), "limits")
 
         await self._storage.write(work)
 
@@ -143,6 +129,7 @@ class Attempts:
                 traffic_bytes=usage.traffic_bytes,
                 cpu_ms=usage.cpu_ms,
                 memory_peak_bytes=usage.memory_peak_bytes,
+                memory_mb_ms=usage.memory_mb_ms,
                 finished_at=tx.now,
             )
             if not tx.runs.end_attempt(final):
@@ -158,8 +145,7 @@ class Attempts:
             return None
         if run.state in LIVE and self._over_traffic(tx, run):
             # Short subtasks may be over before anybody has reported what they used together.
-            event = self._limit(tx, run, Outcome.TRAFFIC_CAP)
-            run = apply(tx, self._rules, run, event, "limits") or run
+            run = apply(tx, self._rules, run, _over_limit(tx, run), "limits") or run
         if run.state.terminal:
             return run
         subtasks = tx.runs.subtasks(run_id)
@@ -194,7 +180,12 @@ class Attempts:
 
         lost = await self._storage.read(find)
         for attempt in lost:
-            usage = Usage(attempt.traffic_bytes, attempt.cpu_ms, attempt.memory_peak_bytes)
+            usage = Usage(
+                attempt.traffic_bytes,
+                attempt.cpu_ms,
+                attempt.memory_peak_bytes,
+                memory_mb_ms=attempt.memory_mb_ms,
+            )
             await self.ended(
                 attempt,
                 Outcome.RUNNER_LOST,
@@ -203,3 +194,14 @@ class Attempts:
                 actor="reconcile" if of_node else "timers",
             )
         return len(lost)
+
+
+def _over_limit(tx: Transaction, run: Run) -> LimitReached:
+    megabytes = millionths(run.limits.max_traffic_bytes)
+    message = sentence(Outcome.TRAFFIC_CAP, megabytes=megabytes)
+    return _limit(tx, run, Outcome.TRAFFIC_CAP, message)
+
+
+def _limit(tx: Transaction, run: Run, outcome: Outcome, message: str) -> LimitReached:
+    alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
+    return LimitReached(alive, outcome, message)

@@ -102,7 +102,8 @@ _BY_OUTCOME: dict[Outcome, Hint] = {
     Outcome.CHARGE_CAP: Hint(
         "charge_cap",
         "The run would have cost more than it was allowed to",
-        "Raise the maximum charge in the run options, or give it fewer pages; its rows are kept",
+        "Raise the maximum charge in the run options, or the account's caps when it was these, or "
+        "give it fewer pages; its rows are kept",
     ),
     Outcome.ROW_CAP: Hint(
         "row_cap",

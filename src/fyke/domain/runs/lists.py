@@ -11,7 +11,7 @@ from fyke.domain.runs.model import RunState
 from fyke.domain.runs.search import Place, RunLine, RunSearch, Walked
 from fyke.domain.runs.search_words import SearchWords, search_of
 from fyke.domain.runs.summary import summary_of_text
-from fyke.domain.runs.transitions import Rules, usage_micros
+from fyke.domain.runs.transitions import Rules, charged
 from fyke.domain.workers.model import Worker
 from fyke.errors import InvalidRequest
 
@@ -273,7 +273,7 @@ def _rows(
         if not line.state.terminal:
             living[len(rows)] = tx.runs.hidden_attempts(line.id)
             run = tx.runs.get(line.id)
-            usage = usage_micros(tx, rules, run) if run else 0
+            usage = charged(tx, rules, run) if run else 0
             traffic = tx.runs.usage(line.id).traffic_bytes
         rows.append(
             RunRow(

@@ -62,6 +62,16 @@ class Origin(StrEnum):
     TEST = "test"  # a trial of a version that is not published
 
 
+class Bound(StrEnum):
+    """What the charge of a run ends at, where it costs money: what was held for it, and why."""
+
+    MOST = "most"  # the most that it can use: its time limit, its cap on traffic
+    RUN = "run"  # its max_total_charge
+    BALANCE = "balance"  # all that the account had free
+    ACCOUNT = "account"  # the account's cap for one run
+    MONTH = "month"  # what was left of the account's cap for the month
+
+
 @dataclass(frozen=True, slots=True)
 class RunLimits:
     """What one run may use. 0 = unlimited for the two caps."""
@@ -103,6 +113,10 @@ class Run:
     started_at: int
     finished_at: int
     summary: str = ""  # the input in one line, see ``summary.py``
+    bound: Bound = Bound.MOST  # what ``hold_micros`` comes from
+    busy_ms: int = 0  # its attempts' time, cpu and memory in all, once it has ended
+    cpu_ms: int = 0
+    memory_mb_ms: int = 0  # MiB times milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +151,11 @@ class Attempt:
     memory_peak_bytes: int
     started_at: int
     finished_at: int
+    memory_mb_ms: int = 0  # what it held over the time that it held it: MiB times milliseconds
+
+    def busy_ms(self, now: int) -> int:
+        """How long its Worker ran, or has been running at ``now``."""
+        return max(0, (self.finished_at or now) - self.started_at) if self.started_at else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ SENTENCES: dict[Outcome, str] = {
     Outcome.TIMEOUT: "Timeout: the run went over its execute_limit_time_seconds of {seconds} s",
     Outcome.ABORTED: "Aborted on request",
     Outcome.TRAFFIC_CAP: "Stopped: max_total_traffic of {megabytes} MB was reached",
-    Outcome.CHARGE_CAP: "Stopped: the cap of {usd} USD on what this run may cost was reached",
+    Outcome.CHARGE_CAP: "Stopped: what this run may cost was used up",  # see charge_caps.py
     Outcome.ROW_CAP: "Stopped: the run reached the limit of {limit}",
     Outcome.DISK_CAP: "Stopped: the Worker's files went over {megabytes} MB",
     Outcome.INSTALL_FAILED: "The dependencies could not be installed: {detail}",

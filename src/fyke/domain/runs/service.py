@@ -39,7 +39,7 @@ from fyke.domain.runs.request import RunInput, read_input
 from fyke.domain.runs.split import split
 from fyke.domain.runs.start_keys import Started, StartKey, claim, gone, known
 from fyke.domain.runs.summary import summarise
-from fyke.domain.runs.transitions import Rules, apply, usage_micros
+from fyke.domain.runs.transitions import Rules, apply, charged
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import validate_input
 from fyke.domain.workers.lookup import refuse_deleted
@@ -227,7 +227,7 @@ class Runs:
                 refuse_beyond_plan(tx, run.account_id)
             dated = replace(run, created_at=tx.now)
             held = place_hold(tx, self._rules.prices, dated)
-            admitted = replace(dated, hold_micros=held)
+            admitted = replace(dated, hold_micros=held.micros, bound=held.bound)
             tx.runs.add(admitted, _subtasks(admitted, parts, tx.now))
             refuse_deleted(tx, admitted.worker_id)  # after the run is there; see mark_deleted
             tx.runs.add_event(
@@ -369,7 +369,7 @@ class Runs:
             return worker, run.usage_micros, run.traffic_bytes, frozenset(), tx.now
         return (
             worker,
-            usage_micros(tx, self._rules, run),
+            charged(tx, self._rules, run),
             tx.runs.usage(run.id).traffic_bytes,
             tx.runs.hidden_attempts(run.id),
             tx.now,

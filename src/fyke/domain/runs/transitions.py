@@ -82,7 +82,10 @@ def _totalled(tx: Transaction, rules: Rules, run: Run) -> Run:
         run,
         results=sum(a.rows for a in visible),
         traffic_bytes=sum(a.traffic_bytes for a in attempts),
-        usage_micros=usage_micros(tx, rules, run),
+        busy_ms=sum(a.busy_ms(tx.now) for a in attempts),
+        cpu_ms=sum(a.cpu_ms for a in attempts),
+        memory_mb_ms=sum(a.memory_mb_ms for a in attempts),
+        usage_micros=charged(tx, rules, run),
         subtasks_succeeded=succeeded,
         subtasks_failed=sum(
             1 for s in subtasks if s.outcome not in (None, Outcome.SUCCEEDED, Outcome.ABORTED)
@@ -90,21 +93,27 @@ def _totalled(tx: Transaction, rules: Rules, run: Run) -> Run:
     )
 
 
-def usage_micros(tx: Transaction, rules: Rules, run: Run) -> int:
+def cost_micros(tx: Transaction, rules: Rules, run: Run) -> int:
     """What the run has cost so far, in millionths of a dollar: each attempt's time and traffic."""
     if not rules.prices.any():
         return 0
-    total = 0
-    for attempt in tx.runs.attempts(run.id):
-        end = attempt.finished_at or tx.now
-        milliseconds = max(0, end - attempt.started_at) if attempt.started_at else 0
-        total += charge(
+    return sum(
+        charge(
             rules.prices,
             run.limits,
-            milliseconds=milliseconds,
+            milliseconds=attempt.busy_ms(tx.now),
             traffic_bytes=attempt.traffic_bytes,
         )
-    return total
+        for attempt in tx.runs.attempts(run.id)
+    )
+
+
+def charged(tx: Transaction, rules: Rules, run: Run) -> int:
+    """What of that is charged: no more than was held. What it costs between the moment when that
+    is used up and its end is ours to bear, and so is all of a run that began when nothing cost
+    anything.
+    """
+    return min(cost_micros(tx, rules, run), run.hold_micros)
 
 
 def _carry_out(tx: Transaction, rules: Rules, run: Run, step: Step) -> None:

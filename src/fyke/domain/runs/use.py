@@ -10,7 +10,7 @@ from fyke.domain.contracts import Storage, Transaction
 from fyke.domain.results.access import own_run
 from fyke.domain.runs.model import Run
 from fyke.domain.runs.sample import Sample
-from fyke.domain.runs.transitions import Rules, usage_micros
+from fyke.domain.runs.transitions import Rules, charged
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class RunUse:
     run: Run
     samples: list[Sample]
     cpu_ms: int
+    memory_mb_ms: int
     memory_peak_bytes: int
     traffic_bytes: int
     usage_micros: int
@@ -42,18 +43,15 @@ class RunUses:
             run = own_run(tx, caller, run_id)
             used = tx.runs.usage(run_id)
             ended = run.state.terminal
-            cost = run.usage_micros if ended else usage_micros(tx, self._rules, run)
+            cost = run.usage_micros if ended else charged(tx, self._rules, run)
             metered = [
-                Metered(
-                    max(0, (a.finished_at or tx.now) - a.started_at) if a.started_at else 0,
-                    a.traffic_bytes,
-                )
-                for a in tx.runs.attempts(run_id)
+                Metered(a.busy_ms(tx.now), a.traffic_bytes) for a in tx.runs.attempts(run_id)
             ]
             return RunUse(
                 run=run,
                 samples=_from_the_start(run, tx.samples.of_run(run_id)),
                 cpu_ms=used.cpu_ms,
+                memory_mb_ms=used.memory_mb_ms,
                 memory_peak_bytes=used.memory_peak_bytes,
                 traffic_bytes=used.traffic_bytes,
                 usage_micros=cost,

@@ -13,9 +13,11 @@ from fyke.storage.sql.tables import attempts
 _LIVING = text("outcome IS NULL")
 _RENEW = (
     "UPDATE attempts SET lease_until = ?, traffic_bytes = ?, cpu_ms = ?, memory_peak_bytes = ?,"
-    " memory_bytes = ?, rows = ? WHERE id = ? AND token = ? AND outcome IS NULL"
+    " memory_mb_ms = ?, memory_bytes = ?, rows = ? WHERE id = ? AND token = ? AND outcome IS NULL"
 )
-_ENDING = ("outcome", "err_msg", "rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes")
+_ENDING = (
+    "outcome", "err_msg", "rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes", "memory_mb_ms",
+)  # fmt: skip
 
 
 class AttemptTable:
@@ -53,7 +55,7 @@ class AttemptTable:
 
     def renew(self, attempt_id: str, token: int, lease_until: int, usage: Usage) -> bool:
         counters = usage.traffic_bytes, usage.cpu_ms, usage.memory_peak_bytes
-        now = usage.memory_bytes, usage.rows
+        now = usage.memory_mb_ms, usage.memory_bytes, usage.rows
         values = (lease_until, *counters, *now, storable(attempt_id), token)
         return took_place(self._db.exec_driver_sql(driver_sql(self._db, _RENEW), values))
 
@@ -85,6 +87,7 @@ class AttemptTable:
             func.coalesce(func.sum(attempts.c.traffic_bytes), 0),
             func.coalesce(func.sum(attempts.c.cpu_ms), 0),
             func.coalesce(func.max(attempts.c.memory_peak_bytes), 0),
+            func.coalesce(func.sum(attempts.c.memory_mb_ms), 0),
         ).where(attempts.c.run_id == run_id)
-        traffic, cpu, memory = self._db.execute(query).one()
-        return Usage(int(traffic), int(cpu), int(memory))
+        traffic, cpu, peak, memory = self._db.execute(query).one()
+        return Usage(int(traffic), int(cpu), int(peak), memory_mb_ms=int(memory))

@@ -43,6 +43,7 @@ _BY_ID = "SELECT * FROM runs WHERE id = ?"
 _MUTABLE = (
     "state", "outcome", "err_msg", "subtasks_succeeded", "subtasks_failed", "results",
     "usage_micros", "traffic_bytes", "hold_micros", "started_at", "finished_at",
+    "busy_ms", "cpu_ms", "memory_mb_ms",
 )  # fmt: skip
 _FINISHED = runs.c.finished_at > literal_column("0")  # literal: see the partial index
 

@@ -44,6 +44,8 @@ accounts = Table(
     number_column("created_at"),
     Column("time_zone", StorableText(), nullable=False, server_default="UTC"),
     Column("plan", StorableText(), nullable=False, server_default="unlimited"),
+    Column("run_cap_micros", BigInteger, nullable=False, server_default="0"),
+    Column("month_cap_micros", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("name"),
 )
 
@@ -189,6 +191,11 @@ runs = Table(
     number_column("started_at"),
     number_column("finished_at"),
     Column("summary", StorableText(), nullable=False, server_default=""),
+    Column("bound", StorableText(), nullable=False, server_default="most"),
+    # what all its attempts came to, written as it ends
+    Column("busy_ms", BigInteger, nullable=False, server_default="0"),
+    Column("cpu_ms", BigInteger, nullable=False, server_default="0"),
+    Column("memory_mb_ms", BigInteger, nullable=False, server_default="0"),
     # with all that a list filters by, so that it looks at nothing but this index; see run_lists.py
     Index(
         "ix_runs_account_id_created_at_id_and_facts",
@@ -288,6 +295,7 @@ attempts = Table(
     number_column("finished_at"),
     # what a living one holds now, as last reported; not part of its record
     Column("memory_bytes", BigInteger, nullable=False, server_default=text("0")),
+    Column("memory_mb_ms", BigInteger, nullable=False, server_default="0"),
     Index(None, "run_id", "ordinal", "id"),
 )
 partial_index(

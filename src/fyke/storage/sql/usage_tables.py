@@ -4,7 +4,7 @@ moves, added up.
 
 from __future__ import annotations
 
-from sqlalchemy import PrimaryKeyConstraint, Table
+from sqlalchemy import BigInteger, Column, PrimaryKeyConstraint, Table
 
 from fyke.storage.sql.columns import metadata, number_column, text_column
 
@@ -24,6 +24,8 @@ usage_days = Table(
     number_column("traffic_bytes"),
     number_column("run_ms"),
     number_column("credited_micros"),
+    Column("cpu_ms", BigInteger, nullable=False, server_default="0"),
+    Column("memory_mb_ms", BigInteger, nullable=False, server_default="0"),
     # one row for each part and not for each combination of them, of which there are nearly as many
     # as runs
     PrimaryKeyConstraint("account_id", "part", "day", "ref"),

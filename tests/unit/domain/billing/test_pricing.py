@@ -1,13 +1,21 @@
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.billing.pricing import Prices, charge, format_balance, format_usage, hold
-from fyke.domain.runs.model import RunLimits
+from fyke.domain.billing.pricing import (
+    Hold,
+    Prices,
+    charge,
+    format_balance,
+    format_usage,
+    hold,
+    most,
+)
+from fyke.domain.runs.model import Bound, RunLimits
 
 FREE = Prices()
 HOUR = 3_600_000
@@ -22,7 +30,7 @@ def limits(
 def test_nothing_costs_anything_by_default():
     assert not FREE.any()
     assert charge(FREE, limits(), milliseconds=HOUR, traffic_bytes=10**12) == 0
-    assert hold(FREE, limits(usd=5), subtasks=1000, available=10**9) == 0
+    assert hold(FREE, limits(usd=5), subtasks=1000, available=10**9) == Hold(0)
 
 
 @pytest.mark.parametrize(
@@ -53,25 +61,67 @@ def test_a_charge_is_rounded_once_to_the_nearest_millionth():
 
 def test_a_hold_is_what_every_subtask_can_cost_up_to_its_timeout():
     prices = Prices(cpu_hour=Decimal("0.36"))
-    assert hold(prices, limits(seconds=10), subtasks=3, available=0) == 3000
+    assert hold(prices, limits(seconds=10), subtasks=3, available=0) == Hold(3000)
 
 
 def test_the_cap_on_the_charge_bounds_the_hold():
     prices = Prices(cpu_hour=Decimal("0.36"))
-    assert hold(prices, limits(seconds=10, usd=2500), subtasks=3, available=0) == 2500
+    assert hold(prices, limits(seconds=10, usd=2500), subtasks=3, available=0) == Hold(
+        2500, Bound.RUN
+    )
 
 
 def test_capped_traffic_is_part_of_the_hold():
     prices = Prices(traffic_gb=Decimal(1))
-    assert hold(prices, limits(traffic=10**6), subtasks=3, available=0) == 1000
+    assert hold(prices, limits(traffic=10**6), subtasks=3, available=0) == Hold(1000)
 
 
 def test_priced_traffic_without_a_cap_holds_the_cap_on_the_charge_or_all_there_is():
     prices = Prices(cpu_hour=Decimal("0.36"), traffic_gb=Decimal(1))
-    assert hold(prices, limits(seconds=1, usd=10**7), subtasks=1, available=5) == 10**7
-    assert hold(prices, limits(seconds=1), subtasks=1, available=5_000_000) == 5_000_000
-    assert hold(prices, limits(seconds=1), subtasks=1, available=50) == 100
-    assert hold(Prices(traffic_gb=Decimal(1)), limits(), subtasks=1, available=-3) == 1
+    capped = hold(prices, limits(seconds=1, usd=10**7), subtasks=1, available=5)
+    assert capped == Hold(10**7, Bound.RUN)
+    one = limits(seconds=1)
+    all_there_is = hold(prices, one, subtasks=1, available=5_000_000)
+    assert all_there_is == Hold(5_000_000, Bound.BALANCE)
+    assert hold(prices, one, subtasks=1, available=50) == Hold(100, Bound.BALANCE)
+    nothing = hold(Prices(traffic_gb=Decimal(1)), limits(), subtasks=1, available=-3)
+    assert nothing == Hold(1, Bound.BALANCE)
+
+
+@pytest.mark.parametrize(
+    ("usd", "run_cap", "month_left", "expected"),
+    [
+        (0, 0, None, Hold(1000)),
+        (0, 1000, 1000, Hold(1000, Bound.ACCOUNT)),
+        (0, 1001, 1001, Hold(1000)),
+        (300, 200, 100, Hold(100, Bound.MONTH)),
+        (300, 200, 250, Hold(200, Bound.ACCOUNT)),
+        (100, 100, 100, Hold(100, Bound.RUN)),
+        (0, 0, 0, Hold(1, Bound.MONTH)),
+        (0, 0, -5, Hold(1, Bound.MONTH)),
+    ],
+)
+def test_the_narrowest_cap_bounds_the_hold(
+    usd: int, run_cap: int, month_left: int | None, expected: Hold
+):
+    prices = Prices(cpu_hour=Decimal("0.36"))
+    found = hold(
+        prices,
+        limits(seconds=10, usd=usd),
+        subtasks=1,
+        available=0,
+        run_cap=run_cap,
+        month_left=month_left,
+    )
+    assert found == expected
+
+
+def test_a_cap_of_the_account_bounds_what_nothing_else_does():
+    prices = Prices(traffic_gb=Decimal(1))
+    rich = hold(prices, limits(), subtasks=1, available=10**9, run_cap=10**6)
+    assert rich == Hold(10**6, Bound.ACCOUNT)
+    poor = hold(prices, limits(), subtasks=1, available=10**5, run_cap=10**6, month_left=10**7)
+    assert poor == Hold(10**5, Bound.BALANCE)
 
 
 price = st.decimals(0, 100, places=6)
@@ -101,7 +151,59 @@ def test_no_run_within_its_limits_costs_more_than_its_hold(
     traffic = data.draw(st.integers(0, cap))
     first = charge(prices, device, milliseconds=times[0], traffic_bytes=traffic)
     rest = sum(charge(prices, device, milliseconds=t, traffic_bytes=0) for t in times[1:])
-    assert first + rest <= hold(prices, device, subtasks=len(times), available=0) + 1
+    held = hold(prices, device, subtasks=len(times), available=0)
+    assert first + rest <= held.micros + 1
+
+
+amount = st.integers(0, 10**9)
+
+
+@given(price, price, price, amount, amount, amount, st.none() | st.integers(-(10**9), 10**9))
+def test_a_hold_is_within_every_cap_and_says_which_one_it_is(
+    cpu: Decimal, memory: Decimal, gb: Decimal, usd: int, free: int, cap: int, left: int | None
+):
+    prices = Prices(cpu, memory, gb)
+    device = limits(seconds=60, usd=usd)
+    found = hold(prices, device, subtasks=3, available=free, run_cap=cap, month_left=left)
+    if not prices.any():
+        assert found == Hold(0)
+        return
+    assert found.micros >= (0 if found.bound is Bound.MOST else 1)
+    for bound, value in ((Bound.RUN, usd), (Bound.ACCOUNT, cap)):
+        assert not value or found.micros <= value
+        assert found.bound is not bound or found.micros == value
+    if left is not None:
+        assert found.micros <= max(1, left)
+    if found.bound is Bound.MOST:
+        assert found.micros == most(prices, device, subtasks=3)
+
+
+@given(price, price, price, st.integers(0, 10**8), st.integers(0, 10**12), st.integers(1, 999))
+def test_a_charge_is_the_exact_sum_rounded_once(
+    cpu: Decimal, memory: Decimal, gb: Decimal, ms: int, traffic: int, thousandths: int
+):
+    """Against the same in decimals, with more digits than any of it has."""
+    cores = thousandths / 1000
+    found = charge(
+        Prices(cpu, memory, gb), limits(cpus=cores), milliseconds=ms, traffic_bytes=traffic
+    )
+    with localcontext(prec=60):
+        hours = Decimal(ms) / HOUR
+        exact = hours * (cpu * Decimal(thousandths) / 1000 + memory) + gb * traffic / 10**9
+        assert abs(found - exact * 10**6) <= Decimal("0.5") + Decimal(10) ** -20
+
+
+@given(price, price, st.lists(st.integers(0, 10**7), min_size=1, max_size=6), st.integers(0, 10**7))
+def test_a_charge_never_shrinks_with_time_and_is_hardly_moved_by_cutting_it(
+    cpu: Decimal, gb: Decimal, times: list[int], more: int
+):
+    prices = Prices(cpu_hour=cpu, traffic_gb=gb)
+
+    def of(ms: int) -> int:
+        return charge(prices, limits(), milliseconds=ms, traffic_bytes=ms)
+
+    assert of(sum(times)) <= of(sum(times) + more)
+    assert abs(sum(map(of, times)) - of(sum(times))) <= len(times)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.accounts.model import Account
-from fyke.domain.billing.model import EntryKind, LedgerEntry
-from fyke.domain.billing.pricing import Prices
+from fyke.domain.billing.caps import current_month
+from fyke.domain.billing.days import local_day, number_of
+from fyke.domain.billing.model import EntryKind, LedgerEntry, UsageKey, UsageSums
+from fyke.domain.billing.pricing import Hold, Prices
 from fyke.domain.billing.service import place_hold, settle
-from fyke.domain.runs.model import Run, RunLimits
-from fyke.errors import InsufficientBalance, InsufficientTraffic, Refused, UserMissing
+from fyke.domain.runs.model import Bound, Run, RunLimits
+from fyke.errors import CapReached, InsufficientBalance, InsufficientTraffic, Refused, UserMissing
+from fyke.kit.clock import ManualClock
 from fyke.kit.ids import new_ulid
 from support.examples import examples
 from support.memory import MemoryStorage, a_run, add_account
@@ -22,7 +25,8 @@ HOUR = RunLimits(0.125, 512, 3600, 0, 0)
 
 
 def started(storage: MemoryStorage, prices: Prices, run: Run) -> Run:
-    return replace(run, hold_micros=place_hold(storage.tx, prices, run))
+    held = place_hold(storage.tx, prices, run)
+    return replace(run, hold_micros=held.micros, bound=held.bound)
 
 
 def kinds(storage: MemoryStorage) -> list[str]:
@@ -72,6 +76,59 @@ def test_a_refused_start_costs_nothing_and_says_what_to_do():
     assert kinds(storage) == []
 
 
+def spend(storage: MemoryStorage, account: Account, micros: int, days_ago: int = 0) -> None:
+    """A run of the account has ended and cost that."""
+    at = storage.clock.now_ms() - days_ago * 86_400_000
+    key = UsageKey(account.id, number_of(local_day(at, account.time_zone)))
+    storage.tx.usage.add(key, UsageSums(usage_micros=micros))
+
+
+def test_a_month_with_a_cap_is_spent_and_set_aside_up_to_it_and_no_further():
+    storage = MemoryStorage()
+    account = add_account(storage, balance_micros=10**9, month_cap_micros=3_500_000)
+    spend(storage, account, 5_000_000, days_ago=40)  # another month
+    spend(storage, account, 1_000_000)
+    first = started(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
+    assert (first.hold_micros, first.bound) == (2_000_000, Bound.MOST)
+    second = started(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
+    assert (second.hold_micros, second.bound) == (500_000, Bound.MONTH)
+    with pytest.raises(CapReached) as refused:
+        place_hold(storage.tx, PRICED, a_run(account.id, limits=HOUR))
+    said = refused.value.message
+    assert "is 3.50 USD; 1.00 are spent and 2.50 are set aside" in said
+    assert "Raise month_cap, or wait until" in said and "(UTC)" in said
+    settle(storage.tx, PRICED, replace(first, usage_micros=900_000))
+    spend(storage, account, 900_000)
+    third = started(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
+    assert (third.hold_micros, third.bound) == (1_100_000, Bound.MONTH)
+
+
+def test_the_month_is_that_of_the_accounts_time_zone():
+    clock = ManualClock(1_793_487_600_000)  # 2026-10-31 23:00 UTC: the next month in Berlin
+    for zone, spent in (("UTC", 7), ("Europe/Berlin", 0)):
+        storage = MemoryStorage(clock)
+        account = add_account(storage, month_cap_micros=100, time_zone=zone)
+        key = UsageKey(account.id, 20261031)
+        storage.tx.usage.add(key, UsageSums(usage_micros=7))
+        month = current_month(storage.tx, account)
+        assert (month.spent, month.left) == (spent, 100 - spent)
+    assert (str(month.first), str(month.next)) == ("2026-11-01", "2026-12-01")
+
+
+def test_a_cap_for_one_run_bounds_what_it_holds():
+    storage = MemoryStorage()
+    account = add_account(storage, balance_micros=10**7, run_cap_micros=300_000)
+    run = started(storage, PRICED, a_run(account.id, limits=HOUR))
+    assert (run.hold_micros, run.bound) == (300_000, Bound.ACCOUNT)
+
+
+def test_caps_mean_nothing_where_nothing_costs_anything():
+    storage = MemoryStorage()
+    account = add_account(storage, run_cap_micros=1, month_cap_micros=1)
+    spend(storage, account, 5)
+    assert started(storage, Prices(), a_run(account.id)).hold_micros == 0
+
+
 def test_a_quota_of_traffic_is_needed_and_counted_down():
     storage = MemoryStorage()
     prices = Prices(traffic_quota=True)
@@ -92,7 +149,7 @@ def test_traffic_that_has_expired_does_not_count():
     good = add_account(storage, "good", traffic_bytes=100, traffic_expires_at=now + 1)
     with pytest.raises(InsufficientTraffic):
         place_hold(storage.tx, prices, a_run(over.id))
-    assert place_hold(storage.tx, prices, a_run(good.id)) == 0
+    assert place_hold(storage.tx, prices, a_run(good.id)) == Hold(0)
 
 
 def test_missing_money_is_named_before_missing_traffic():

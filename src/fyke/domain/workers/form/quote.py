@@ -7,8 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fyke.domain.accounts.model import Account
+from fyke.domain.billing.caps import Month
 from fyke.domain.billing.pricing import Prices, charge, hold
-from fyke.domain.runs.model import RunLimits
+from fyke.domain.runs.model import Bound, RunLimits
 from fyke.domain.runs.request import read_input
 from fyke.domain.runs.split import split
 from fyke.domain.workers.form.model import Form
@@ -34,7 +35,8 @@ class Quote:
     """Money in millionths of a US dollar. Without prices all of it is 0 and ``priced`` is false.
 
     ``hour`` is what an hour of one subtask costs, ``gigabyte`` a GB of traffic; ``most`` bounds the
-    whole run, None when nothing does. ``missing`` is what the balance lacks for the hold.
+    whole run, None when nothing does, and ``bound`` says what that comes from. ``missing`` is what
+    the balance lacks for the hold. ``spent``: nothing is left of the account's month.
     """
 
     priced: bool = False
@@ -42,6 +44,8 @@ class Quote:
     gigabyte: int = 0
     most: int | None = 0
     missing: int = 0
+    bound: Bound = Bound.MOST
+    spent: bool = False
 
 
 def plan(form: Form, value: Normalised, defaults: SystemDefaults, most_subtasks: int) -> Plan:
@@ -56,19 +60,27 @@ def plan(form: Form, value: Normalised, defaults: SystemDefaults, most_subtasks:
     return Plan(len(parts), limits=limits)
 
 
-def quote(prices: Prices, found: Plan, account: Account) -> Quote:
-    """Return what a plan may cost the account."""
+def quote(prices: Prices, found: Plan, account: Account, month: Month | None = None) -> Quote:
+    """Return what a plan may cost the account; ``month`` when it has a cap on that."""
     limits = found.limits
     if not prices.any() or limits is None:
         return Quote(priced=prices.any())
     available = account.balance_micros - account.held_micros
-    held = hold(prices, limits, subtasks=found.subtasks, available=available)
-    bounded = not prices.traffic_gb or limits.max_traffic_bytes or limits.max_charge_micros
+    held = hold(
+        prices,
+        limits,
+        subtasks=found.subtasks,
+        available=available,
+        run_cap=account.run_cap_micros,
+        month_left=month.left if month else None,
+    )
     free = replace(prices, cpu_hour=prices.cpu_hour * 0, memory_gb_hour=prices.memory_gb_hour * 0)
     return Quote(
         priced=True,
         hour=charge(prices, limits, milliseconds=_HOUR_MS, traffic_bytes=0),
         gigabyte=charge(free, limits, milliseconds=0, traffic_bytes=_GB),
-        most=held if bounded else None,
-        missing=max(0, held - available),
+        most=None if held.bound is Bound.BALANCE else held.micros,
+        missing=max(0, held.micros - available),
+        bound=held.bound,
+        spent=month is not None and month.left <= 0,
     )

@@ -11,6 +11,7 @@ from typing import TypeVar
 from fyke.domain.accounts.model import Account, Caller
 from fyke.domain.accounts.plans import Plan as AccountPlan
 from fyke.domain.accounts.rights import require_editor
+from fyke.domain.billing.caps import Month, month_of
 from fyke.domain.contracts import Storage, Transaction
 from fyke.domain.runs.admission import beyond_plan
 from fyke.domain.runs.again import input_of
@@ -115,10 +116,10 @@ class RunForms:
     async def check(self, caller: Caller, view: FormView, raw: Raw) -> Checked:
         """The input that ``raw`` means. Never refuses an input: its faults are in the answer."""
         value, found = await asyncio.to_thread(self._plan, view, raw)
-        account, waits = await self._read(lambda tx: _standing(tx, caller))
+        account, waits, month = await self._read(lambda tx: _standing(tx, caller))
         outlook = Outlook(
             plan=found,
-            quote=quote(self._rules.prices, found, account),
+            quote=quote(self._rules.prices, found, account, month),
             account_plan=account.plan,
             waits=waits,
             most_subtasks=self._rules.max_subtasks,
@@ -244,11 +245,11 @@ def _open(tx: Transaction, caller: Caller, ref: str, number: str | None) -> Form
     return FormView(worker, version, describe(version.input_schema), tuple(numbers))
 
 
-def _standing(tx: Transaction, caller: Caller) -> tuple[Account, str]:
+def _standing(tx: Transaction, caller: Caller) -> tuple[Account, str, Month | None]:
     account = tx.accounts.get(caller.account_id)
     if account is None:
         raise UserMissing
-    return account, beyond_plan(tx, caller.account_id)
+    return account, beyond_plan(tx, caller.account_id), month_of(tx, account)
 
 
 def _from_run(tx: Transaction, caller: Caller, worker: Worker, run_id: str) -> Beginning:

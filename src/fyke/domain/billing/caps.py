@@ -1,0 +1,67 @@
+"""Caps that an account sets itself: on what one run may cost, and on what a month may.
+
+Nothing that is charged goes beyond them, because no run is charged more than was held for it, and
+what is held counts as spent here. When a cap is lowered while runs are under way, they are stopped
+as soon as what they have cost passes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from fyke.domain.accounts.model import Account
+from fyke.domain.billing.days import local_day, number_of
+from fyke.domain.billing.pricing import format_balance
+from fyke.domain.contracts import Transaction
+from fyke.errors import CapReached
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A calendar month of an account in its time zone. Money in micros: ``spent`` by runs that
+    have ended in it, ``held`` for those under way.
+    """
+
+    first: date
+    zone: str
+    cap: int
+    spent: int
+    held: int
+
+    @property
+    def left(self) -> int:
+        """What may still be set aside; below 0 after the cap was lowered."""
+        return self.cap - self.spent - self.held
+
+    @property
+    def next(self) -> date:
+        """The first day of the month behind it."""
+        return (self.first + timedelta(days=31)).replace(day=1)
+
+
+def month_of(tx: Transaction, account: Account) -> Month | None:
+    """The present month of an account that has a cap on it, else None."""
+    return current_month(tx, account) if account.month_cap_micros else None
+
+
+def current_month(tx: Transaction, account: Account) -> Month:
+    """The present month, whether it has a cap (then 0) or not."""
+    today = local_day(tx.now, account.time_zone)
+    first = today.replace(day=1)
+    days = tx.usage.days(account.id, number_of(first), number_of(today))
+    spent = sum(sums.usage_micros for sums in days.values())
+    return Month(first, account.time_zone, account.month_cap_micros, spent, account.held_micros)
+
+
+def refuse_beyond_month(month: Month) -> None:
+    """Raise ``CapReached`` when nothing is left of a month that has a cap."""
+    if month.left > 0:
+        return
+    aside = f" and {format_balance(month.held)} are set aside for runs under way"
+    raise CapReached(
+        f"Insufficient balance: the account's cap for {month.first:%Y-%m} is "
+        f"{format_balance(month.cap)} USD; {format_balance(month.spent)} are spent"
+        f"{aside if month.held else ''}. Raise month_cap, or wait until {month.next} "
+        f"({month.zone})" + (", or until a run has ended" if month.held else "")
+    )
