@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, LocatorAssertions, Page
+from playwright.sync_api import Browser, Locator, LocatorAssertions, Page, Route
 from playwright.sync_api import expect as expect_within
 
 from fyke.domain.contracts import Lease
@@ -123,6 +123,25 @@ def test_a_page_loses_and_doubles_nothing_over_breaks_and_restarts(
         expect(log.locator("#run-actions")).to_contain_text("Run again")
         # what the breaks themselves made the browser say
         assert not [one for one in watch.errors if "sse:error" not in one and "ERR_" not in one]
+
+
+def test_a_page_is_live_although_the_script_of_streams_comes_late(
+    stage: Stage, browser: Browser
+) -> None:
+    run = stage.begin()
+    stage.say(3)
+    with tab(browser, stage.door.url, stage.token) as (page, _):
+
+        def late(route: Route) -> None:
+            page.wait_for_timeout(400)  # a slow line: the page is parsed long before
+            route.continue_()
+
+        page.route("**/hx-sse.min.js", late)
+        page.goto(f"/runs/{run}/log")
+        stage.say(5)
+        shows(page, stage.said)
+        assert page.evaluate(IDS) == list(range(1, stage.said + 1))
+    stage.end()
 
 
 @pytest.mark.long
