@@ -27,9 +27,7 @@ Folder = Annotated[Path, typer.Argument(help="Folder of the project.", metavar="
 @workers.command("new")
 def new(
     path: Annotated[Path, typer.Argument(help="Folder to make.", metavar="PATH")],
-    language: Annotated[
-        str, typer.Option("--language", help="Only python is there yet.")
-    ] = "python",
+    language: Annotated[str, typer.Option("--language", help="python, node or go.")] = "python",
     as_json: JsonOption = False,
 ) -> None:
     """Write a new project that runs: a Worker that fetches pages and pushes their titles.
@@ -37,6 +35,7 @@ def new(
     \b
     Examples:
       fyke worker new hello --language python
+      fyke worker new prices --language go
       fyke worker new ./workers/prices && fyke worker run ./workers/prices
     """
     from fyke.cli.worker_new import write_project
@@ -60,11 +59,13 @@ def check(folder: Folder, as_json: JsonOption = False) -> None:
       fyke worker check hello
       fyke worker check . --json | jq '.[] | select(.severity == "error")'
     """
+    from fyke.cli.go_project import program_of
     from fyke.domain.workers.project import check_folder
 
     if not folder.is_dir():
         raise CommandFailed(f"{folder}: there is no such folder", Exit.NOT_FOUND)
-    findings = check_folder(folder)
+    with program_of(folder) as program:
+        findings = check_folder(folder, program)
     out = Output(as_json)
     errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
@@ -170,7 +171,11 @@ def _push_files(
 
 
 def read_archive(project: Path) -> tuple[bytes, str]:
-    """(the ZIP of a project, the name that its folder suggests). Raise ``CommandFailed``."""
+    """(the ZIP of a project, the name that its folder suggests). Raise ``CommandFailed``.
+
+    A Go project is built for it where Go is installed.
+    """
+    from fyke.cli.go_project import program_of
     from fyke.domain.workers.archive import pack
     from fyke.domain.workers.naming import name_from_title
     from fyke.errors import InvalidRequest
@@ -179,7 +184,8 @@ def read_archive(project: Path) -> tuple[bytes, str]:
         return project.read_bytes(), ""
     if not project.is_dir():
         raise CommandFailed(f"{project}: there is no such folder or file", Exit.NOT_FOUND)
-    archive = pack(project)
+    with program_of(project) as program:
+        archive = pack(project, program)
     try:
         return archive, name_from_title(project.resolve().name)
     except InvalidRequest:

@@ -5,25 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.domain.workers.templates import new_project
+from fyke.domain.workers.model import Language
+from fyke.domain.workers.templates import FIRST, new_project
 from fyke.kit.assets import assets
 
-LANGUAGES = ("python",)
+LANGUAGES = tuple(language.value for language in FIRST)
 
 
 def write_project(path: Path, language: str) -> list[str]:
     """Make the folder and return the names of its files. Raise ``CommandFailed``."""
     if language not in LANGUAGES:
         raise CommandFailed(
-            f"--language {language}: only python is there yet. Workers in Node.js and Go are "
-            "carried out, but a new project has to be written by hand",
-            Exit.USAGE,
+            f"--language {language}: it must be one of {', '.join(LANGUAGES)}", Exit.USAGE
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise CommandFailed(f"{path} is there already; name a new folder", Exit.CONFLICT)
-    project = new_project(_title(path), assets())
+    project = new_project(_title(path), assets(), FIRST[Language(language)])
     path.mkdir(parents=True, exist_ok=True)
     for name, text in project.items():
+        (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_text(text, "utf-8")
     return list(project)
 

@@ -33,6 +33,14 @@ TEMPLATES = {
         _("Page titles"),
         _("The smallest useful Worker: fetches pages and stores a row for each."),
     ),
+    "page-titles-node": (
+        _("Page titles in Node.js"),
+        _("The same Worker in JavaScript; nothing is installed for it."),
+    ),
+    "page-titles-go": (
+        _("Page titles in Go"),
+        _("The same Worker in Go, as source; nothing but Go is needed to build it."),
+    ),
     "json-feed": (_("JSON feed"), _("Reads a JSON API page by page and stores its items.")),
     "website-content-crawler": (
         _("Website crawler"),

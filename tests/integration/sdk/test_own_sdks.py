@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.logs.model import LogType
+from fyke.domain.workers import go_build
 from support.sdk_server import Platform, rows_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,8 +31,9 @@ def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         return [sys.executable, str(folder / "worker.py")]
     if request.param == "node":
         return ["node", str(folder / "worker.js")]
-    command = ["go", "build", "-o", "worker", "."]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110)
+    command, variables = go_build.command("worker")
+    env = {**os.environ, **variables}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
     return [str(folder / "worker")]
 

@@ -12,21 +12,36 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.main import app
 from fyke.cli.worker import read_archive, verdict
 from fyke.cli.worker_new import write_project
+from fyke.domain.workers.archive import pack
 from fyke.domain.workers.project import check_folder, read_project
 
 
-def test_a_new_project_is_without_a_remark(tmp_path: Path) -> None:
-    names = write_project(tmp_path / "price-watch", "python")
-    assert {"main.py", "input_schema.json", "output_schema.json", "README.md"} <= set(names)
-    assert check_folder(tmp_path / "price-watch") == []
-    archive, name = read_archive(tmp_path / "price-watch")
-    project = read_project(archive)
-    assert (name, project.title) == ("price-watch", "Price watch")
+@pytest.mark.parametrize(
+    ("language", "expected", "remarks"),
+    [
+        ("python", {"main.py", "requirements.txt", "sdk.py"}, set()),
+        ("node", {"main.js", "package.json", "package-lock.json", "sdk.js", "sdk.d.ts"}, set()),
+        ("go", {"main.go", "go.mod", "GoSdk/sdk.go"}, {"go_program_not_built"}),
+    ],
+)
+def test_a_new_project_is_without_a_remark(
+    tmp_path: Path, language: str, expected: set[str], remarks: set[str]
+) -> None:
+    names = write_project(tmp_path / "price-watch", language)
+    assert {"input_schema.json", "output_schema.json", "README.md"} | expected <= set(names)
+    assert {finding.code for finding in check_folder(tmp_path / "price-watch")} == remarks
+    project = read_project(pack(tmp_path / "price-watch"))
+    assert (project.language, project.title) == (language, "Price watch")
+    assert name_of(tmp_path / "price-watch") == "price-watch"
 
 
-def test_only_python_is_there_yet(tmp_path: Path) -> None:
-    with pytest.raises(CommandFailed, match="only python") as caught:
-        write_project(tmp_path / "x", "go")
+def name_of(folder: Path) -> str:
+    return read_archive(folder)[1]
+
+
+def test_only_three_languages_are_there(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="one of python, node, go") as caught:
+        write_project(tmp_path / "x", "ruby")
     assert caught.value.code is Exit.USAGE
     assert not (tmp_path / "x").exists()
 

@@ -15,7 +15,7 @@ from fyke.domain.uploads.model import Step, StepState, Upload, UploadSource, Upl
 from fyke.domain.workers import input_schema, output_schema, requirements
 from fyke.domain.workers.archive import Archive, open_archive
 from fyke.domain.workers.model import Finding, Language
-from fyke.domain.workers.project import ENTRIES, ProjectReader, made_project
+from fyke.domain.workers.project import ProjectReader, made_project
 from fyke.domain.workers.schema_report import ERROR
 from fyke.errors import FykeError, InvalidRequest
 
@@ -115,6 +115,8 @@ def _ended(upload: Upload, reader: ProjectReader, archive: Archive) -> Upload:
         description=project.description,
         input_schema=project.input_schema,
         output_schema=project.output_schema,
+        egress=project.egress,
+        builds=project.builds,
     )
 
 
@@ -127,7 +129,7 @@ def _note(name: str, reader: ProjectReader) -> str:
 
 
 def _entry(reader: ProjectReader) -> str:
-    return next((name for name, kind in ENTRIES.items() if kind is reader.language), "")
+    return reader.entry
 
 
 def _schemas(reader: ProjectReader) -> str:

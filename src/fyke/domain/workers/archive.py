@@ -15,7 +15,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,14 +95,18 @@ def open_archive(data: bytes, *, max_packed: int = MAX_PACKED) -> Iterator[Archi
         yield _archive(_spool(data, entries, spool))
 
 
-def pack(folder: Path) -> bytes:
+def pack(folder: Path, instead: Mapping[str, Path] | None = None) -> bytes:
     """Return the project in ``folder`` as a bundle in the fixed form. Raise ``InvalidRequest``.
 
     Caches, logs and build products are left out; links and special files are refused.
+    ``instead``: files from elsewhere, by their name in the project; those in the folder do not
+    count then.
     """
     files: list[ProjectFile] = []
     total = 0
-    for path, name in _walk(folder):
+    other = instead or {}
+    found = [(path, name) for path, name in _walk(folder) if name not in other]
+    for path, name in [*found, *((path, name) for name, path in other.items())]:
         state = path.lstat()
         if not stat.S_ISREG(state.st_mode):
             rule = "it is a symbolic link, device or pipe"

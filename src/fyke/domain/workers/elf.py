@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import struct
 
-_X86_64, _EXECUTABLE, _SHARED, _INTERPRETER = 62, 2, 3, 3
+_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}  # as the kernel and as Go call them
+_NUMBERS = {"amd64": 62, "arm64": 183}
+ARCHITECTURE = _NAMES.get(platform.machine(), "amd64")  # of this machine, where boxes are put up
+
+_EXECUTABLE, _SHARED, _INTERPRETER = 2, 3, 3
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _PROGRAM_HEADER_SIZE = 56
 
@@ -23,13 +28,15 @@ def inspect_program(head: bytes) -> tuple[str, bool]:
     """
     if head[:4] != b"\x7fELF":
         kind = next((word for mark, word in _OTHERS if head.startswith(mark)), "no program")
-        return f"main is {kind}, not a linux/amd64 executable", False
+        return f"main is {kind}, not a linux/{ARCHITECTURE} executable", False
     if len(head) < _HEADER.size or head[4] != 2 or head[5] != 1:
         return "main is not a 64-bit little-endian executable", False
     fields = _HEADER.unpack_from(head)
     kind, machine, table_at, count = fields[1], fields[2], fields[5], fields[10]
-    if machine != _X86_64:
-        return "main is built for another processor than amd64", False
+    if machine != _NUMBERS[ARCHITECTURE]:
+        found = next((name for name, number in _NUMBERS.items() if number == machine), "")
+        built = found or f"another processor (number {machine})"
+        return f"main is built for {built}, not for {ARCHITECTURE}", False
     if kind not in (_EXECUTABLE, _SHARED):
         return "main is an object file, not an executable", False
     return "", _has_interpreter(head, table_at, count)

@@ -12,11 +12,13 @@ import ast
 import hashlib
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 
 from fyke.domain.workers import (
+    entry,
+    go_build,
     input_findings,
     jsontext,
     output_schema,
@@ -25,7 +27,7 @@ from fyke.domain.workers import (
     sdk_use,
 )
 from fyke.domain.workers.archive import Archive, normalise, open_archive, pack
-from fyke.domain.workers.elf import inspect_program
+from fyke.domain.workers.elf import ARCHITECTURE, inspect_program
 from fyke.domain.workers.input_schema import FILE as INPUT_SCHEMA
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.model import Finding, Language, Project
@@ -33,7 +35,6 @@ from fyke.domain.workers.output_schema import FILE as OUTPUT_SCHEMA
 from fyke.domain.workers.schema_report import ERROR, WARNING, shortened
 from fyke.errors import InvalidRequest
 
-ENTRIES = {"main.py": Language.PYTHON, "main.js": Language.NODE, "main": Language.GO}
 SDK_FILES = {
     Language.PYTHON: ("sdk.py", "sdk_pb2.py", "sdk_pb2_grpc.py"),
     Language.NODE: ("sdk.js", "sdk_pb.js", "sdk_grpc_pb.js"),
@@ -41,7 +42,6 @@ SDK_FILES = {
 }
 DEPENDENCY_FILES = {Language.PYTHON: "requirements.txt", Language.NODE: "package.json"}
 LOCK_FILES = ("package-lock.json", "npm-shrinkwrap.json")
-BUILD_COMMAND = "CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -o main ."
 
 MAX_README = 2**20
 MAX_LOCK = 8 * 2**20
@@ -83,10 +83,13 @@ def made_project(reader: ProjectReader, archive: Archive) -> Project:
     )
 
 
-def check_folder(folder: Path) -> list[Finding]:
-    """Return all findings about the project in a folder; errors would stop its publishing."""
+def check_folder(folder: Path, instead: Mapping[str, Path] | None = None) -> list[Finding]:
+    """Return all findings about the project in a folder; errors would stop its publishing.
+
+    ``instead`` as ``pack`` takes it.
+    """
     try:
-        data = pack(folder)
+        data = pack(folder, instead)
         with open_archive(data) as archive:
             reader = ProjectReader(archive)
             reader.read_all()
@@ -143,6 +146,7 @@ class ProjectReader:
         self._left_out = archive.left_out
         self.findings: list[Finding] = []
         self.language: Language | None = None
+        self.entry = ""
         self.input_schema = self.output_schema = self.readme = self.requirements = ""
         self.declared = project_file.Declared()
 
@@ -214,26 +218,44 @@ class ProjectReader:
         return text
 
     def _read_language(self) -> None:
-        found = [name for name in ENTRIES if name in self._files]
+        found = entry.find(self._files.__contains__, self._package_text)
         if len(found) == 1:
-            self.language = ENTRIES[found[0]]
+            self.language, self.entry = found[0].language, found[0].file
+            if self.entry == go_build.SOURCE:
+                self._note_that_it_is_built_later()
         elif found:
-            message = f"the project has {len(found)} entry files: {', '.join(found)}"
-            self._error("project_entry_ambiguous", found[0], message, "keep one, rename the others")
-        elif "main.go" in self._files:
-            message = "a Go project must hold the compiled program main beside main.go"
-            remedy = f"build it for linux/amd64 and pack again: {BUILD_COMMAND}"
-            self._error("project_program_missing", "main.go", message, remedy)
+            names = ", ".join(each.file for each in found)
+            message = f"the project has {len(found)} entry files: {names}"
+            remedy = "keep one, rename the others"
+            self._error("project_entry_ambiguous", found[0].file, message, remedy)
         else:
             self._entry_missing()
 
+    def _package_text(self) -> str:
+        """For what it names as the entry alone; what is wrong with it is noted later."""
+        file = self._files[entry.PACKAGE]
+        if file.size > entry.MAX_PACKAGE:
+            return ""
+        return file.read(entry.MAX_PACKAGE).decode("utf-8-sig", "replace")
+
+    def _note_that_it_is_built_later(self) -> None:
+        if go_build.MODULE not in self._files:
+            message = "a Go project must hold the compiled program main, or a go.mod to build it by"
+            remedy = f"build it for linux/{ARCHITECTURE} and pack again: {go_build.BY_HAND}"
+            self._error("project_program_missing", go_build.SOURCE, message, remedy)
+            return
+        message = (
+            "there is no compiled main: it is built before the first run, where Go is installed"
+        )
+        remedy = f"to find mistakes earlier, build it: {go_build.BY_HAND}"
+        self._warn("go_program_not_built", go_build.SOURCE, message, remedy)
+
     def _entry_missing(self) -> None:
         message = "the project has no entry file"
-        remedy = "put main.py, main.js, or a compiled main at the root of the project"
-        nested = [name for name in self._files if name.rpartition("/")[2] in ENTRIES]
-        if "index.js" in self._files:
-            remedy = "rename index.js to main.js"
-        elif nested:
+        remedy = "put main.py, main.js, main.go or a compiled main at the root of the project"
+        names = (*entry.ENTRIES, go_build.SOURCE)
+        nested = [name for name in self._files if name.rpartition("/")[2] in names]
+        if nested:
             remedy = f"{min(nested, key=len)} lies too deep: pack the folder that holds it"
         self._error("project_entry_missing", "", message, remedy)
 
@@ -297,12 +319,18 @@ class ProjectReader:
         """A program that cannot be read as such is told that, and nothing further."""
         broken = any(each.code == "python_syntax" for each in self.findings)
         if self.language is not None and not broken:
-            self.findings += sdk_use.sdk_findings(self.language, self._sources(self.language))
+            self.findings += sdk_use.sdk_findings(
+                self.language, self.entry, list(self._sources(self.language))
+            )
 
     def _sources(self, language: Language) -> Iterator[str]:
         """What the author wrote in the language of the entry file."""
-        suffix = sdk_use.ENTRY.get(language, "").rpartition(".")[1:]
-        own = [path for path in self._files if path.endswith("".join(suffix)) and path[:3] != "sdk"]
+        suffixes = sdk_use.SUFFIXES[language]
+        own = [
+            path
+            for path in self._files
+            if path.endswith(suffixes) and not path.startswith(("sdk", "GoSdk/"))
+        ]
         for path in own[: sdk_use.MAX_FILES]:
             yield self._files[path].read(sdk_use.MAX_LOOKED_AT).decode("utf-8", "replace")
 
@@ -322,14 +350,16 @@ class ProjectReader:
             note("python_syntax", path, problem, "correct the Python syntax", line)
 
     def _check_program(self) -> None:
-        file = self._files["main"]
+        if self.entry != go_build.PROGRAM:
+            return
+        file = self._files[go_build.PROGRAM]
         problem, is_dynamic = inspect_program(file.read(64 * 1024))
+        remedy = f"build it for linux/{ARCHITECTURE} and pack again: {go_build.BY_HAND}"
         if problem:
-            remedy = f"build it for linux/amd64 and pack again: {BUILD_COMMAND}"
             self._error("go_program_unusable", "main", problem, remedy)
         elif is_dynamic:
-            message = "main needs shared libraries, which may be missing where it runs"
-            self._warn("go_program_dynamic", "main", message, f"build it with {BUILD_COMMAND}")
+            message = "main needs shared libraries, which need not be there where it runs"
+            self._error("go_program_dynamic", "main", message, remedy)
 
 
 def syntax_problem(source: bytes) -> tuple[str, int]:

@@ -7,30 +7,38 @@ warning and never an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from fyke.domain.workers.model import Finding, Language
 from fyke.domain.workers.schema_report import WARNING
 
 MAX_LOOKED_AT = 64 * 1024  # bytes of a file
 MAX_FILES = 50
-ENTRY = {Language.PYTHON: "main.py", Language.NODE: "main.js"}
+SUFFIXES = {
+    Language.PYTHON: (".py",),
+    Language.NODE: (".js", ".cjs", ".mjs"),
+    Language.GO: (".go",),
+}
 
 _USES = {
     Language.PYTHON: re.compile(r"^[ \t]*(?:from|import)[ \t]+sdk\b", re.MULTILINE),
-    Language.NODE: re.compile(r"""(?:require\(|from|import)\s*['"]\./sdk(?:\.js)?['"]"""),
+    Language.NODE: re.compile(
+        r"""(?:require\(|from|import\(?)\s*['"](?:\.{1,2}/)+sdk(?:\.js)?['"]"""
+    ),
+    Language.GO: re.compile(r"""["`][\w./-]+/GoSdk["`]"""),
 }
 _REMEDY = {
     Language.PYTHON: "begin main.py with: from sdk import CoreSDK",
     Language.NODE: "begin main.js with: const coresdk = require('./sdk')",
+    Language.GO: 'import it in main.go: coresdk "NAME OF YOUR MODULE/GoSdk"',
 }
 
 
-def sdk_findings(language: Language, texts: Iterable[str]) -> list[Finding]:
-    """``texts`` are the sources of the project, as far as they are looked at."""
-    pattern = _USES.get(language)
-    if pattern is None or any(pattern.search(text) for text in texts):
+def sdk_findings(language: Language, entry: str, texts: Sequence[str]) -> list[Finding]:
+    """``texts`` are the sources of the project, as far as they are looked at; of a program that
+    came without its sources nothing can be said.
+    """
+    if not texts or any(_USES[language].search(text) for text in texts):
         return []
-    name = ENTRY[language]
-    message = f"{name} does not import the SDK, so the Worker can push no rows"
-    return [Finding(WARNING, "sdk_not_imported", name, 1, message, _REMEDY[language])]
+    message = f"{entry} does not import the SDK, so the Worker can push no rows"
+    return [Finding(WARNING, "sdk_not_imported", entry, 1, message, _REMEDY[language])]

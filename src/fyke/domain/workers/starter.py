@@ -1,4 +1,7 @@
-"""The files of a new Python Worker, beside the SDK: small enough to read, useful enough to keep."""
+"""The files of a new Python Worker, beside the SDK: small enough to read, useful enough to keep.
+
+What is the same in every language is here too.
+"""
 
 from __future__ import annotations
 
@@ -105,6 +108,9 @@ fyke worker check .
 fyke worker push .
 ```
 
+{about}"""
+
+ABOUT = """\
 `main.py` is the Worker. `input_schema.json` says what it asks for, `output_schema.json` which
 columns it pushes, `requirements.txt` what it needs from the package index. The three `sdk` files
 are its way to the platform; leave them as they are.
@@ -115,12 +121,17 @@ REQUIREMENTS = """\
 """
 
 
+def readme(title: str, about: str) -> str:
+    """The text of README.md; ``about`` says which file is for what."""
+    return README.format(title=title, about=about)
+
+
 def files(title: str) -> dict[str, str]:
     """Name to content."""
     return {
         "main.py": MAIN,
         "input_schema.json": INPUT_SCHEMA,
         "output_schema.json": OUTPUT_SCHEMA,
-        "README.md": README.format(title=title),
+        "README.md": readme(title, ABOUT),
         "requirements.txt": REQUIREMENTS,
     }

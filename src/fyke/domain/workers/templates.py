@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from fyke.domain.workers import feed_starter, starter
+from fyke.domain.workers import feed_starter, go_build, starter, starter_go, starter_node
 from fyke.domain.workers.archive import ProjectFile, normalise, pack
 from fyke.domain.workers.model import Language
-from fyke.domain.workers.project import SDK_FILES
 from fyke.errors import NotFound
 
 SHIPPED = "website-content-crawler"
+
+_SOURCES = frozenset({".py", ".js", ".ts", ".go", ".mod"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,18 @@ TEMPLATES = (
         "The smallest useful Worker: fetches pages and stores a row for each.",
     ),
     Template(
+        "page-titles-node",
+        Language.NODE,
+        "Page titles in Node.js",
+        "The same Worker in JavaScript; nothing is installed for it.",
+    ),
+    Template(
+        "page-titles-go",
+        Language.GO,
+        "Page titles in Go",
+        "The same Worker in Go, as source; nothing but Go is needed to build it.",
+    ),
+    Template(
         "json-feed",
         Language.PYTHON,
         "JSON feed",
@@ -49,16 +62,29 @@ TEMPLATES = (
     ),
 )
 
+FIRST = {
+    Language.PYTHON: "page-titles",
+    Language.NODE: "page-titles-node",
+    Language.GO: "page-titles-go",
+}
+
 _WRITTEN: dict[str, Callable[[str], dict[str, str]]] = {
     "page-titles": starter.files,
+    "page-titles-node": starter_node.files,
+    "page-titles-go": lambda title: starter_go.files(title, go_build.BY_HAND),
     "json-feed": feed_starter.files,
 }
 
 
 def new_project(title: str, assets: Path, name: str = "page-titles") -> dict[str, str]:
-    """Name to content of a new Python project. ``assets`` is the folder that has ``sdk``."""
-    sdk = assets / "sdk" / "python"
-    files = {name: (sdk / name).read_text("utf-8") for name in SDK_FILES[Language.PYTHON]}
+    """Path to content of a new project. ``assets`` is the folder that has ``sdk``."""
+    [language] = {each.language for each in TEMPLATES if each.name == name}
+    sdk = assets / "sdk" / language.value
+    files = {
+        path.relative_to(sdk).as_posix(): path.read_text("utf-8")
+        for path in sorted(sdk.rglob("*"))
+        if path.suffix in _SOURCES
+    }
     return _WRITTEN[name](title) | files
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.workers.archive import pack
+from fyke.domain.workers.archive import open_archive, pack
+from fyke.domain.workers.elf import ARCHITECTURE
 from fyke.domain.workers.model import Finding, Language
 from fyke.domain.workers.project import (
+    ProjectReader,
     check_folder,
     describe,
     first_heading,
@@ -30,7 +32,12 @@ PYTHON = {
 }
 
 
-def elf(machine: int = 62, kind: int = 2, bits: int = 2, interpreter: bool = False) -> bytes:
+def elf(
+    machine: int = 62 if ARCHITECTURE == "amd64" else 183,
+    kind: int = 2,
+    bits: int = 2,
+    interpreter: bool = False,
+) -> bytes:
     ident = b"\x7fELF" + bytes([bits, 1, 1]) + bytes(9)
     head = struct.pack(
         "<16sHHIQQQIHHHHHH", ident, kind, machine, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0
@@ -120,9 +127,48 @@ def test_go_project_is_made_executable() -> None:
     made = zipfile.ZipFile(io.BytesIO(project.bundle))
     assert made.getinfo("main").external_attr >> 16 & 0o777 == 0o755
     assert made.getinfo("main.go").external_attr >> 16 & 0o777 == 0o644
-    assert codes(project.findings) == {"readme_missing"}
-    files["main"] = elf(interpreter=True)
-    assert "go_program_dynamic" in codes(read_project(archive(files)).findings)
+    assert codes(project.findings) == {"readme_missing", "sdk_not_imported"}
+    del files["main.go"]
+    assert codes(read_project(archive(files)).findings) == {"readme_missing"}
+
+
+def test_go_source_is_taken_with_a_warning_and_only_with_its_module() -> None:
+    source = 'package main\nimport coresdk "worker/GoSdk"\n'
+    files: dict[str, str | bytes] = {
+        "main.go": source,
+        "go.mod": "module worker",
+        "input_schema.json": SCHEMA,
+    }
+    project = read_project(archive(files))
+    assert project.language == Language.GO
+    assert codes(project.findings) == {"readme_missing", "go_program_not_built"}
+    del files["go.mod"]
+    assert "or a go.mod to build it by" in refusal(files)
+
+
+@pytest.mark.parametrize(
+    ("files", "entry"),
+    [
+        ({"index.js": ""}, "index.js"),
+        ({"index.js": "", "package.json": '{"main": "./lib/start.cjs"}'}, "index.js"),
+        (
+            {"index.js": "", "lib/start.cjs": "", "package.json": '{"main": "./lib/start.cjs"}'},
+            "lib/start.cjs",
+        ),
+        ({"app.mjs": "", "package.json": '{"main": "app.mjs"}'}, "app.mjs"),
+        ({"main.js": "", "app.js": "", "package.json": '{"main": "app.js"}'}, "main.js"),
+        ({"index.js": "", "package.json": '{"main": "../../etc/passwd.js"}'}, "index.js"),
+        ({"index.js": "", "package.json": '{"main": ["index.js"]}'}, "index.js"),
+        ({"index.js": "", "package.json": "{"}, "index.js"),
+        ({"index.js": "", "package.json": "[]"}, "index.js"),
+        ({"index.js": "", "package.json": '{"main": "README.md"}', "README.md": "# x"}, "index.js"),
+    ],
+)
+def test_other_entries_of_node(files: dict[str, str | bytes], entry: str) -> None:
+    with open_archive(archive(files)) as opened:
+        reader = ProjectReader(opened)
+        reader.read_all()
+    assert (reader.language, reader.entry) == (Language.NODE, entry)
 
 
 @pytest.mark.parametrize(
@@ -134,14 +180,16 @@ def test_go_project_is_made_executable() -> None:
         (b"hello", "no program"),
         (b"\x7fELF", "64-bit"),
         (elf(bits=1), "64-bit"),
-        (elf(machine=183), "another processor"),
+        (elf(machine=183 if ARCHITECTURE == "amd64" else 62), f"not for {ARCHITECTURE}"),
+        (elf(machine=243), "another processor (number 243)"),
+        (elf(interpreter=True), "shared libraries"),
         (elf(kind=1), "object file"),
     ],
 )
 def test_programs_that_cannot_run(program: bytes, words: str) -> None:
     text = refusal({"main": program, "input_schema.json": SCHEMA})
     assert words in text
-    assert "GOOS=linux GOARCH=amd64" in text
+    assert f"GOOS=linux GOARCH={ARCHITECTURE}" in text
 
 
 def test_a_cut_program_table_is_no_interpreter() -> None:
@@ -153,10 +201,9 @@ def test_a_cut_program_table_is_no_interpreter() -> None:
     ("files", "words"),
     [
         ({"main.py": "", "main.js": ""}, "2 entry files: main.py, main.js"),
-        ({"main.go": "package main"}, "GOOS=linux GOARCH=amd64"),
-        ({"index.js": ""}, "rename index.js to main.js"),
+        ({"main.go": "package main"}, f"GOOS=linux GOARCH={ARCHITECTURE}"),
         ({"a/b/main.py": "", "c": ""}, "a/b/main.py lies too deep"),
-        ({"x.txt": ""}, "put main.py, main.js, or a compiled main"),
+        ({"x.txt": ""}, "put main.py, main.js, main.go or a compiled main"),
         ({"main.py": ""}, "there is no input_schema.json"),
         ({"main.py": "", "input_schema.json": "{"}, "input_schema is not a valid json"),
         ({"main.py": "", "input_schema.json": "[]"}, "must be an object"),
@@ -260,8 +307,12 @@ def test_hostile_sources(source: bytes) -> None:
         ("main.js", 'const c = require("./sdk");', False),
         ("main.js", "import c from './sdk.js'", False),
         ("main.js", "require('sdk')", True),
+        ("main.js", "await import('./sdk.js')", False),
+        ("main.go", 'import coresdk "worker/GoSdk"', False),
+        ("main.go", 'import "example.com/GoSdkish"', True),
     ],
 )
 def test_a_project_that_does_not_use_the_sdk_is_told(entry: str, text: str, told: bool) -> None:
-    found = read_project(archive({entry: text, "input_schema.json": SCHEMA})).findings
+    files: dict[str, str | bytes] = {entry: text, "go.mod": "", "input_schema.json": SCHEMA}
+    found = read_project(archive(files)).findings
     assert ("sdk_not_imported" in {finding.code for finding in found}) == told

@@ -1,0 +1,97 @@
+"""The files of a new Node.js Worker, beside the SDK: the same Worker as Python's."""
+
+from __future__ import annotations
+
+from fyke.domain.workers.starter import INPUT_SCHEMA, OUTPUT_SCHEMA, readme
+
+MAIN = """\
+// Fetches web pages and stores their titles, one row for each.
+"use strict";
+
+const coresdk = require("./sdk");
+
+const DEFAULT_URLS = [{ url: "https://example.com/" }];
+const TITLE = /<title[^>]*>([^]*?)<\\/title>/i;
+const NAMED = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
+
+function readable(text) {
+  const plain = text.replace(/&(#x?)?(\\w+);/g, (whole, number, name) => {
+    if (!number) return NAMED[name] ?? whole;
+    const code = parseInt(name, number === "#" ? 10 : 16);
+    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+  });
+  return plain.split(/\\s+/).filter(Boolean).join(" ");
+}
+
+// One row: what the page answered, or why it did not. The platform leads fetch to its proxy,
+// which is the only way out of the sandbox.
+async function visit(url) {
+  const row = { url, status: 0, title: "", bytes: 0, error: "" };
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(30000) });
+    const body = Buffer.from(await response.arrayBuffer());
+    row.status = response.status;
+    row.bytes = body.length;
+    row.title = readable(TITLE.exec(body.toString())?.[1] ?? "");
+  } catch (error) {
+    row.error = String(error.cause?.message || error.message);
+  }
+  return row;
+}
+
+async function main() {
+  const task = await coresdk.parameter.getInputJSONObject();
+  const items = task.urls?.length ? task.urls : DEFAULT_URLS;
+  for (const item of items) {
+    const row = await visit(typeof item === "string" ? item : item.url);
+    await coresdk.result.pushData(row);
+    await coresdk.log.info(`${row.url}: ${row.error || row.status} ${row.title}`);
+  }
+}
+
+main();
+"""
+
+PACKAGE = """\
+{
+  "name": "worker",
+  "version": "1.0.0",
+  "private": true,
+  "main": "main.js",
+  "dependencies": {}
+}
+"""
+
+LOCK = """\
+{
+  "name": "worker",
+  "version": "1.0.0",
+  "lockfileVersion": 3,
+  "requires": true,
+  "packages": {
+    "": {
+      "name": "worker",
+      "version": "1.0.0"
+    }
+  }
+}
+"""
+
+ABOUT = """\
+`main.js` is the Worker. `input_schema.json` says what it asks for, `output_schema.json` which
+columns it pushes, `package.json` and `package-lock.json` what it needs from the package registry
+(`npm install NAME` writes both). The files named `sdk` are its way to the platform; leave them as
+they are.
+"""
+
+
+def files(title: str) -> dict[str, str]:
+    """Name to content."""
+    return {
+        "main.js": MAIN,
+        "input_schema.json": INPUT_SCHEMA,
+        "output_schema.json": OUTPUT_SCHEMA,
+        "README.md": readme(title, ABOUT),
+        "package.json": PACKAGE,
+        "package-lock.json": LOCK,
+    }

@@ -1,0 +1,70 @@
+"""What the author's own Go is used for: the program comes into the archive, not into the folder."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fyke.cli.errors import CommandFailed
+from fyke.cli.go_project import program_of
+from fyke.cli.main import app
+from fyke.cli.worker import read_archive
+from fyke.cli.worker_new import write_project
+from fyke.domain.workers.elf import inspect_program
+from fyke.domain.workers.project import read_project
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_project(tmp_path / "w", "go")
+    return tmp_path / "w"
+
+
+def test_the_program_is_built_and_the_folder_stays_as_it_is(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    (folder / "main").write_text("an old one")
+    archive, _ = read_archive(folder)
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        assert inspect_program(opened.read("main")[: 64 * 1024]) == ("", False)
+    assert (folder / "main").read_text() == "an old one"
+    (folder / "main").unlink()
+    assert sorted(folder.rglob("*")) == before
+    assert read_project(archive).findings == []
+
+
+def test_the_same_source_is_the_same_version(folder: Path) -> None:
+    first, second = (read_project(read_archive(folder)[0]).digest for _ in range(2))
+    assert first == second
+
+
+def test_what_the_compiler_says_is_told(folder: Path) -> None:
+    (folder / "main.go").write_text("package main\nfunc main() { broken() }\n")
+    with pytest.raises(CommandFailed, match=r"main.go:2:15: undefined: broken"):
+        read_archive(folder)
+    answer = CliRunner().invoke(app, ["worker", "check", str(folder)])
+    assert answer.exit_code == 1
+
+
+def test_another_processor_is_named_by_the_usual_variable(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "main.go").write_text("package main\n\nfunc main() {}\n")
+    monkeypatch.setenv("GOARCH", "riscv64")
+    with program_of(folder) as program:
+        problem, _ = inspect_program(program["main"].read_bytes()[: 64 * 1024])
+    assert problem.startswith("main is built for another processor (number 243), not for")
+
+
+def test_without_go_the_source_goes_as_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    archive, _ = read_archive(folder)
+    assert {each.code for each in read_project(archive).findings} == {"go_program_not_built"}
+
+
+def test_other_languages_are_not_built(tmp_path: Path) -> None:
+    with program_of(tmp_path) as program:
+        assert program == {}
