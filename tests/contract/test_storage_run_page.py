@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Room, Transaction, Usage
+from fyke.domain.contracts import Room, SiteTraffic, Transaction, Usage
 from fyke.domain.runs.model import Outcome
 from fyke.domain.runs.sample import MOST, Sample, Span
 from fyke.domain.runs.share import Share
@@ -63,6 +63,34 @@ async def test_points_are_read_in_order_and_every_second_one_can_go(state: State
     assert await state.read(lambda tx: tx.samples.of_run(run.id)) == points
     await state.write(lambda tx: tx.samples.thin(run.id))
     assert await state.read(lambda tx: tx.samples.of_run(run.id)) == points[::2]
+
+
+async def test_sites_are_reported_taken_and_put(state: State) -> None:
+    run, (first, second) = await a_run(state)
+    one = (SiteTraffic("b.example", 1, 2, 3, 4, 5), SiteTraffic("a.example", refused=1))
+    two = (SiteTraffic("c.example", 2**40),)
+
+    def report(tx: Transaction) -> list[tuple[SiteTraffic, ...]]:
+        tx.sites.report(first.attempt.id, run.id, two)
+        tx.sites.report(first.attempt.id, run.id, one)
+        tx.sites.report(second.attempt.id, run.id, two)
+        return tx.sites.living(run.id)
+
+    assert {*await state.write(report)} == {one, two}
+    assert await state.write(lambda tx: tx.sites.take(first.attempt.id)) == one
+    assert await state.write(lambda tx: tx.sites.take(first.attempt.id)) == ()
+    assert await state.read(lambda tx: tx.sites.living(run.id)) == [two]
+
+    def put(tx: Transaction) -> None:
+        for site in (*two, *one, SiteTraffic("c.example", 7)):
+            tx.sites.put(run.id, site)
+
+    await state.write(put)
+    found = await state.read(lambda tx: tx.sites.of_run(run.id))
+    assert found == (one[1], one[0], SiteTraffic("c.example", 7))
+    await state.write(lambda tx: tx.runs.delete(run.id))
+    assert await state.read(lambda tx: tx.sites.of_run(run.id)) == ()
+    assert await state.read(lambda tx: tx.sites.living(run.id)) == []
 
 
 async def test_points_and_links_go_with_their_run(state: State) -> None:

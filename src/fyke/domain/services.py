@@ -36,6 +36,7 @@ from fyke.domain.runs.lists import RunLists
 from fyke.domain.runs.parts import RunParts
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import Shares
+from fyke.domain.runs.sites import RunSites
 from fyke.domain.runs.use import RunUses
 from fyke.domain.runs.waiting import Waiting
 from fyke.domain.schedules.calendar import ScheduleCalendar
@@ -100,6 +101,7 @@ class Services:
     logs: RunLogs
     log_pages: LogReading
     uses: RunUses
+    run_sites: RunSites
     parts: RunParts
     endings: RunEndings
     shares: Shares

@@ -53,6 +53,7 @@ from fyke.domain.runs.lists import RunLists
 from fyke.domain.runs.parts import RunParts
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import Shares
+from fyke.domain.runs.sites import RunSites
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.runs.use import RunUses
 from fyke.domain.runs.waiting import Waiting
@@ -160,6 +161,7 @@ def build_services(on: Foundations) -> Services:
         logs=RunLogs(storage, on.results),
         log_pages=log_pages,
         uses=RunUses(storage, rules),
+        run_sites=RunSites(storage),
         parts=RunParts(storage),
         endings=RunEndings(log_pages),
         shares=Shares(storage, on.master_secret),

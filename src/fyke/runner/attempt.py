@@ -49,6 +49,7 @@ from fyke.errors import StaleLease
 from fyke.runner.bundles import BundleCache
 from fyke.runner.metering import MemoryMeter
 from fyke.runner.output import OutputLines, last_words
+from fyke.runner.site_reports import SiteReports
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
 from fyke.sdk.service import SdkService
@@ -115,6 +116,7 @@ class Carrier:
         self._stop = asyncio.Event()
         self._box_usage = BoxUsage()
         self._memory: MemoryMeter | None = None  # from the launch on
+        self._site_reports = SiteReports(lambda: tools.egress.sites(lease.attempt.id))
         self._final_traffic: Traffic | None = None
         self._intake: AttemptIntake | None = None
         self._last_lines: deque[str] = deque(maxlen=LAST_LINES)  # of the Worker's stderr
@@ -122,8 +124,12 @@ class Carrier:
     # --- seen by the runner -------------------------------------------------------------
 
     def report(self) -> Report:
-        """The counters of this moment."""
-        return Report(self.attempt, self._usage())
+        """The counters of this moment; those by site only when they have changed, and seldom."""
+        return Report(self.attempt, self._usage(), self._site_reports.due(time.monotonic()))
+
+    def reported(self, report: Report) -> None:
+        """It was stored."""
+        self._site_reports.told(report.sites)
 
     def stop(self, outcome: Outcome, message: str) -> None:
         """Ask for the end; the first reason is the one that counts."""
@@ -377,6 +383,7 @@ class Carrier:
         else:
             _say(intake, system.failed(self.attempt.number, message, list(self._last_lines), 0))
         rows = await intake.close()
+        sites = self._tools.egress.sites(self.attempt.id)
         # Waits as the rows did: a store that is away for a moment must not turn a run that has
         # succeeded into one whose runner was lost.
         run = await retry_while_unavailable(
@@ -386,6 +393,7 @@ class Carrier:
                 message,
                 self._usage(),
                 actor=f"runner {self.attempt.runner_id}",
+                sites=sites,
             )
         )
         log.info(

@@ -267,10 +267,12 @@ class Runner:
         carriers = dict(self._carriers)
         if not carriers:
             return
+        reports = {attempt_id: carrier.report() for attempt_id, carrier in carriers.items()}
         orders = await self._attempts.report(
-            [c.report() for c in carriers.values()],
-            int(self._engine.lease_seconds * 1000),
+            [*reports.values()], int(self._engine.lease_seconds * 1000)
         )
+        for attempt_id, report in reports.items():
+            carriers[attempt_id].reported(report)
         for attempt_id, (outcome, message) in orders.stop.items():
             carriers[attempt_id].stop(outcome, message)
         for attempt_id in orders.lost:

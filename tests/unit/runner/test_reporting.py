@@ -40,7 +40,7 @@ class Flaky:
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
 
-    async def ended(self, _attempt: Any, outcome: Outcome, *_rest: Any, actor: str) -> None:
+    async def ended(self, _attempt: Any, outcome: Outcome, *_rest: Any, **_more: Any) -> None:
         self.outcomes.append(outcome)
         if len(self.outcomes) == 1:
             raise Unavailable("the disk is full")
@@ -50,7 +50,7 @@ def carrier(**tools: Any) -> Carrier:
     lease = SimpleNamespace(
         attempt=SimpleNamespace(id="A", number="1", runner_id="R"), run=SimpleNamespace(id="X")
     )
-    egress = SimpleNamespace(traffic=lambda _id: SimpleNamespace(total=0))
+    egress = SimpleNamespace(traffic=lambda _id: SimpleNamespace(total=0), sites=lambda _id: ())
     return Carrier(
         cast(Any, lease),
         cast(Any, None),

@@ -58,7 +58,7 @@ from fyke.domain.contracts.people_stores import (
     SessionStore,
 )
 from fyke.domain.contracts.results import Blobs, Results
-from fyke.domain.contracts.run_page_stores import SampleStore, ShareStore
+from fyke.domain.contracts.run_page_stores import SampleStore, ShareStore, SiteStore
 from fyke.domain.contracts.run_stores import (
     AdmissionStore,
     Lease,
@@ -147,6 +147,7 @@ __all__ = [
     "ServerStore",
     "SessionStore",
     "ShareStore",
+    "SiteStore",
     "SiteTraffic",
     "StartKeyStore",
     "Step",

@@ -1,9 +1,10 @@
-"""What belongs to the page of one run: the curve of its use, and links for others."""
+"""What belongs to the page of one run: the curve of its use, its sites, and links for others."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from fyke.domain.contracts.carrying_out import SiteTraffic
 from fyke.domain.runs.sample import Sample, Span
 from fyke.domain.runs.share import Share
 
@@ -23,6 +24,30 @@ class SampleStore(Protocol):
 
     def of_run(self, run_id: str) -> list[Sample]:
         """In order of time."""
+        ...
+
+
+class SiteStore(Protocol):
+    """Traffic of runs by site; see ``domain.runs.sites``, which adds it up."""
+
+    def report(self, attempt_id: str, run_id: str, sites: tuple[SiteTraffic, ...]) -> None:
+        """What a living attempt has come to so far, instead of what it reported before."""
+        ...
+
+    def take(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
+        """What an attempt reported last, which is forgotten with this; empty for nothing."""
+        ...
+
+    def living(self, run_id: str) -> list[tuple[SiteTraffic, ...]]:
+        """What is reported and not taken yet, attempt by attempt."""
+        ...
+
+    def put(self, run_id: str, site: SiteTraffic) -> None:
+        """Write the sum of one site. Whoever does holds ``runs.lock``."""
+        ...
+
+    def of_run(self, run_id: str) -> tuple[SiteTraffic, ...]:
+        """The sums that were put, by domain."""
         ...
 
 

@@ -24,7 +24,7 @@ from fyke.domain.contracts.people_stores import (
     PreferencesStore,
     SessionStore,
 )
-from fyke.domain.contracts.run_page_stores import SampleStore, ShareStore
+from fyke.domain.contracts.run_page_stores import SampleStore, ShareStore, SiteStore
 from fyke.domain.contracts.run_stores import (
     AdmissionStore,
     QueueStore,
@@ -61,6 +61,7 @@ class Transaction(Protocol):
     runs: RunStore
     run_lists: RunListStore
     samples: SampleStore
+    sites: SiteStore
     shares: ShareStore
     start_keys: StartKeyStore
     queue: QueueStore

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fyke.domain.contracts import Results, Storage, Transaction, Usage
+from fyke.domain.contracts import Results, SiteTraffic, Storage, Transaction, Usage
 from fyke.domain.runs.charge_caps import charge_cap_reached
 from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.model import Attempt, Outcome, Run, RunState, SubtaskState
 from fyke.domain.runs.outcome import millionths, sentence
 from fyke.domain.runs.sampling import note, note_last
+from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
 
@@ -23,10 +24,11 @@ STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One living attempt's counters, as its runner sees them."""
+    """One living attempt's counters, as its runner sees them. ``sites`` None: as told before."""
 
     attempt: Attempt
     usage: Usage
+    sites: tuple[SiteTraffic, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,9 @@ class Attempts:
                 for r in reports
                 if not tx.runs.renew(r.attempt.id, r.attempt.token, tx.now + lease_ms, r.usage)
             )
+            for r in reports:
+                if r.sites is not None and r.attempt.id not in lost:
+                    tx.sites.report(r.attempt.id, r.attempt.run_id, r.sites)
             stop: dict[str, tuple[Outcome, str]] = {}
             for run_id in sorted({r.attempt.run_id for r in reports if r.attempt.id not in lost}):
                 run = self._check_caps(tx, run_id)
@@ -111,9 +116,17 @@ class Attempts:
         await self._storage.write(work)
 
     async def ended(
-        self, attempt: Attempt, outcome: Outcome, message: str, usage: Usage, *, actor: str
+        self,
+        attempt: Attempt,
+        outcome: Outcome,
+        message: str,
+        usage: Usage,
+        *,
+        actor: str,
+        sites: tuple[SiteTraffic, ...] | None = None,
     ) -> Run | None:
-        """End the attempt and its subtask; the run too when it was the last one.
+        """End the attempt and its subtask; the run too when it was the last one. ``sites`` None:
+        as it reported them last.
 
         The rows are fenced off first, so that nothing is stored after the end. Returns the run
         as it is now; None when the token no longer held and nothing was changed.
@@ -135,20 +148,21 @@ class Attempts:
             if not tx.runs.end_attempt(final):
                 return None
             tx.runs.end_subtask(attempt.run_id, attempt.ordinal, outcome, message)
-            return self._after_subtask(tx, attempt.run_id, actor)
+            run = tx.runs.lock(attempt.run_id)
+            if run is None:
+                return None
+            fold(tx, run.id, attempt.id, sites)
+            return self._after_subtask(tx, run, actor)
 
         return await self._storage.write(work)
 
-    def _after_subtask(self, tx: Transaction, run_id: str, actor: str) -> Run | None:
-        run = tx.runs.lock(run_id)
-        if run is None:
-            return None
+    def _after_subtask(self, tx: Transaction, run: Run, actor: str) -> Run | None:
         if run.state in LIVE and self._over_traffic(tx, run):
             # Short subtasks may be over before anybody has reported what they used together.
             run = apply(tx, self._rules, run, _over_limit(tx, run), "limits") or run
         if run.state.terminal:
             return run
-        subtasks = tx.runs.subtasks(run_id)
+        subtasks = tx.runs.subtasks(run.id)
         first_failure = next(
             (s for s in subtasks if s.outcome not in (None, Outcome.SUCCEEDED)), None
         )
@@ -162,7 +176,7 @@ class Attempts:
         )
         after = apply(tx, self._rules, run, ended, actor)
         if after is not None and after.state.terminal:
-            note_last(tx, run_id)
+            note_last(tx, run.id)
         return after
 
     async def end_lost(self, *, of_node: str | None = None, except_runner: str = "") -> int:

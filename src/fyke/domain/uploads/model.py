@@ -94,6 +94,8 @@ class Upload:
     working_until: int
     created_at: int
     updated_at: int
+    egress: tuple[str, ...] | None = None  # as in ``Version``, once it is ready
+    builds: bool = False
 
     @property
     def git(self) -> GitSource:

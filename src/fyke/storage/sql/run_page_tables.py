@@ -1,10 +1,18 @@
-"""The tables behind the page of one run: the curve of what it uses, and who may look at it."""
+"""The tables behind the page of one run: the curve of what it uses, the sites that it had to do
+with, and who may look at it.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Table
 
-from fyke.storage.sql.columns import StorableText, metadata
+from fyke.storage.sql.columns import (
+    StorableText,
+    metadata,
+    number_column,
+    ref_column,
+    text_column,
+)
 
 run_samples = Table(
     "run_samples",
@@ -21,6 +29,29 @@ run_samples = Table(
     Column("memory_bytes", BigInteger, nullable=False),
     Column("traffic_bytes", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),
+)
+
+# the sums of attempts that have ended
+run_sites = Table(
+    "run_sites",
+    metadata,
+    ref_column("run_id", "runs.id", key=True, cascade=True),
+    text_column("domain", key=True),
+    number_column("requests"),
+    number_column("bytes_up"),
+    number_column("bytes_down"),
+    number_column("failures"),
+    number_column("refused"),
+)
+
+# what a living attempt reported last; it goes when the attempt ends
+attempt_sites = Table(
+    "attempt_sites",
+    metadata,
+    text_column("attempt_id", key=True),
+    ref_column("run_id", "runs.id", cascade=True),
+    text_column("sites"),  # JSON list
+    Index(None, "run_id"),
 )
 
 run_shares = Table(

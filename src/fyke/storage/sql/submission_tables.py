@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Table
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Table, false
 
 from fyke.storage.sql.columns import (
     StorableText,
@@ -64,6 +64,8 @@ uploads = Table(
     number_column("working_until"),
     number_column("created_at"),
     number_column("updated_at"),
+    text_column("egress", null=True),  # JSON list of domains; NULL = nothing declared
+    Column("builds", Boolean, nullable=False, server_default=false()),
     Index(None, "account_id", "created_at", "id"),
     Index(None, "created_at", "id"),
 )

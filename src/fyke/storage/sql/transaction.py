@@ -35,6 +35,7 @@ from fyke.domain.contracts import (
     ServerStore,
     SessionStore,
     ShareStore,
+    SiteStore,
     StartKeyStore,
     SubmissionStore,
     TaskStore,
@@ -64,6 +65,7 @@ from fyke.storage.sql.schedules import SqlSchedules
 from fyke.storage.sql.secrets import SqlSecrets
 from fyke.storage.sql.servers import SqlServers
 from fyke.storage.sql.shares import SqlShares
+from fyke.storage.sql.sites import SqlSites
 from fyke.storage.sql.start_keys import SqlStartKeys
 from fyke.storage.sql.submissions import SqlSubmissions
 from fyke.storage.sql.tasks import SqlTasks
@@ -105,6 +107,7 @@ class SqlTransaction:
         self.runs: RunStore = SqlRuns(connection, counts=self._counts, hiding=hiding)
         self.run_lists: RunListStore = SqlRunLists(connection, self._counts)
         self.samples: SampleStore = SqlSamples(connection)
+        self.sites: SiteStore = SqlSites(connection)
         self.shares: ShareStore = SqlShares(connection)
         self.start_keys: StartKeyStore = SqlStartKeys(connection)
         self.queue: QueueStore = SqlQueue(connection)

@@ -18,14 +18,16 @@ _MOVING = tuple(state.value for state in UploadState if state.moving)
 
 def _values(upload: Upload) -> dict[str, Any]:
     values = columns(upload)
-    return values | {name: json.dumps(values[name]) for name in ("steps", "findings")}
+    lists = {name: json.dumps(values[name]) for name in ("steps", "findings")}
+    egress = None if upload.egress is None else json.dumps(upload.egress)
+    return values | lists | {"egress": egress}
 
 
 def _upload(row: Mapping[Any, Any]) -> Upload:
     values: dict[str, Any] = dict(row)
-    return record(
-        values | {name: json.loads(values[name]) for name in ("steps", "findings")}, Upload
-    )
+    lists = {name: json.loads(values[name]) for name in ("steps", "findings")}
+    egress = None if values["egress"] is None else json.loads(values["egress"])
+    return record(values | lists | {"egress": egress}, Upload)
 
 
 class SqlUploads:

@@ -1,0 +1,121 @@
+"""Which sites a run has had to do with: bytes, requests, failures, refusals, site by site.
+
+A living attempt's counters are kept as it last reported them; when it ends they are added to those
+of its run, in the transaction that ends it. So only a report under a token that holds counts, and
+each attempt once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from ipaddress import ip_address
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.contracts import OTHER_SITES, SiteTraffic, Storage, Transaction
+from fyke.domain.results.access import own_run
+from fyke.domain.runs.model import Run
+from fyke.kit.domains import Domain
+from fyke.kit.hostports import BadHost, Host, parse_host
+
+MOST_SITES = 200  # of a run that are told apart; the rest is ``OTHER_SITES``
+_NUMBERS = tuple(field.name for field in fields(SiteTraffic) if field.name != "domain")
+
+
+class Barred(StrEnum):
+    """Why a site was refused, as far as its name and the version's list tell."""
+
+    UNDECLARED = "undeclared"  # not among the domains that the version declares
+    NOT_PUBLIC = "not_public"  # an address of a private or special network
+    RULE = "rule"  # leads to one, or has a closed port, or is being spared
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One line. ``barred`` is None where nothing was refused."""
+
+    traffic: SiteTraffic
+    barred: Barred | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunTraffic:
+    """``declared`` are the only domains that the run's version may reach, None for every public
+    one, or for a version that is gone; ``sites`` begin with what moved most bytes.
+    """
+
+    run: Run
+    declared: tuple[str, ...] | None
+    sites: tuple[Site, ...]
+
+
+class RunSites:
+    """The sites of the runs of all accounts, each seen only by its own."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def of_run(self, caller: Caller, run_id: str) -> RunTraffic:
+        """Raise ``RunNotFound``, also for another account's run."""
+
+        def work(tx: Transaction) -> RunTraffic:
+            run = own_run(tx, caller, run_id)
+            version = tx.workers.version(run.worker_id, run.version)
+            declared = version.egress if version else None
+            living = [site for sites in tx.sites.living(run_id) for site in sites]
+            found = summed(tx.sites.of_run(run_id), living)
+            return RunTraffic(run, declared, _lines(found, declared))
+
+        return await self._storage.read(work)
+
+
+def fold(
+    tx: Transaction, run_id: str, attempt_id: str, last: tuple[SiteTraffic, ...] | None
+) -> None:
+    """Add what an attempt that has ended came to: ``last``, or for None what it reported last.
+    The caller holds the run's lock.
+    """
+    reported = tx.sites.take(attempt_id)
+    more = reported if last is None else last
+    if not more:
+        return
+    known = {site.domain: site for site in tx.sites.of_run(run_id)}
+    for site in summed(known.values(), more):
+        if site != known.get(site.domain):
+            tx.sites.put(run_id, site)
+
+
+def summed(known: Iterable[SiteTraffic], more: Iterable[SiteTraffic]) -> tuple[SiteTraffic, ...]:
+    """Both together, by domain; at most ``MOST_SITES`` and the rest. Those known come first."""
+    found: dict[str, SiteTraffic] = {}
+    for site in (*known, *more):
+        room = len(found.keys() - {OTHER_SITES}) < MOST_SITES
+        name = site.domain if site.domain in found or room else OTHER_SITES
+        found[name] = _plus(found.get(name) or SiteTraffic(name), site)
+    return tuple(found.values())
+
+
+def _plus(one: SiteTraffic, other: SiteTraffic) -> SiteTraffic:
+    sums = {name: getattr(one, name) + getattr(other, name) for name in _NUMBERS}
+    return SiteTraffic(one.domain, **sums)
+
+
+def _lines(found: Iterable[SiteTraffic], declared: tuple[str, ...] | None) -> tuple[Site, ...]:
+    entries = None if declared is None else [Domain.parse(text) for text in declared]
+    order = sorted(found, key=lambda s: (-(s.bytes_up + s.bytes_down), -s.requests, s.domain))
+    return tuple(Site(site, _barred(site, entries)) for site in order)
+
+
+def _barred(site: SiteTraffic, declared: list[Domain] | None) -> Barred | None:
+    if not site.refused:
+        return None
+    try:
+        host: Host = parse_host(site.domain)
+    except BadHost:
+        return Barred.RULE  # several sites together, or no name at all
+    if not isinstance(host, str) and not ip_address(str(host)).is_global:
+        return Barred.NOT_PUBLIC
+    if declared is not None and not any(entry.covers(host, entry.port or 0) for entry in declared):
+        return Barred.UNDECLARED
+    return Barred.RULE

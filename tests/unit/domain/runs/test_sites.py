@@ -1,0 +1,64 @@
+"""Traffic by site: added up within bounds, and why a site was refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.contracts import OTHER_SITES, SiteTraffic
+from fyke.domain.runs.sites import MOST_SITES, Barred, _lines, summed
+
+
+def site(domain: str, **counts: int) -> SiteTraffic:
+    return SiteTraffic(domain, **counts)
+
+
+def test_attempts_are_added_up_by_domain() -> None:
+    one = [site("a.example", requests=1, bytes_up=2, bytes_down=3), site("b.example", refused=1)]
+    two = [site("c.example", failures=4), site("a.example", requests=5, bytes_up=6, failures=1)]
+    assert summed(one, two) == (
+        site("a.example", requests=6, bytes_up=8, bytes_down=3, failures=1),
+        site("b.example", refused=1),
+        site("c.example", failures=4),
+    )
+
+
+def test_no_more_than_so_many_are_told_apart_and_nothing_is_lost() -> None:
+    first = [site(f"{n}.example", requests=1) for n in range(MOST_SITES)]
+    second = [site(f"x{n}.example", requests=1) for n in range(10)]
+    other = [site(OTHER_SITES, requests=7), site("3.example", requests=1)]
+    found = summed(summed(first, second), other)
+    assert len(found) == MOST_SITES + 1
+    assert {one.domain: one.requests for one in found}[OTHER_SITES] == 17
+    assert sum(one.requests for one in found) == MOST_SITES + 10 + 8
+    assert len(summed([site(OTHER_SITES, requests=1)], first)) == MOST_SITES + 1
+
+
+@pytest.mark.parametrize(
+    ("domain", "declared", "why"),
+    [
+        ("a.example", None, Barred.RULE),
+        ("a.example", ("b.example",), Barred.UNDECLARED),
+        ("a.example", (), Barred.UNDECLARED),
+        ("www.a.example", ("a.example:443",), Barred.RULE),
+        ("10.0.0.1", None, Barred.NOT_PUBLIC),
+        ("fd00::1", ("a.example",), Barred.NOT_PUBLIC),
+        ("8.8.8.8", ("a.example",), Barred.UNDECLARED),
+        (OTHER_SITES, ("a.example",), Barred.RULE),
+    ],
+)
+def test_why_a_site_was_refused(domain: str, declared: tuple[str, ...] | None, why: Barred) -> None:
+    [line] = _lines([site(domain, refused=1)], declared)
+    assert line.barred is why
+    [line] = _lines([site(domain, requests=1)], declared)
+    assert line.barred is None
+
+
+def test_what_moved_most_comes_first() -> None:
+    found = [
+        site("b.example", requests=2),
+        site("a.example", requests=2),
+        site("c.example", bytes_up=1),
+        site("d.example", bytes_down=5),
+    ]
+    order = [line.traffic.domain for line in _lines(found, None)]
+    assert order == ["d.example", "c.example", "a.example", "b.example"]
