@@ -2,8 +2,8 @@
 
     python bench/abort.py [--runs 100]
 
-Boots a whole platform and starts runs of a Worker that sleeps, one after another; each is aborted by
-the API once it runs. Prints, from the moment the request to abort was sent, p50, p90, p99 in ms:
+Boots a whole platform and starts runs of a Worker that sleeps, one after another; each is aborted
+by the API once it runs. Prints, from the moment the request to abort was sent, p50, p90, p99 in ms:
 
 * until it was answered;
 * until nothing is left (the work folder goes last, after processes and control group), for a Worker
