@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
@@ -14,8 +13,8 @@ import pytest
 from fyke.domain.contracts import Pass
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules
-from fyke.kit.interfaces import own_addresses
 from fyke.kit.names import Resolver
+from support.closed_net import closed
 from support.egress import (
     ATTEMPT,
     SECRET,
@@ -30,68 +29,10 @@ from support.egress import (
     socks_code,
     socks_hello,
 )
+from support.inside import NAMES, OUTSIDE, PUBLIC, SPELLINGS
 
 pytestmark = pytest.mark.anyio
-
-
-def octet_forms(value: int) -> tuple[str, ...]:
-    return str(value), hex(value), f"0{value:o}", f"{value:03d}"
-
-
-def v4_spellings(address: str) -> Iterator[str]:
-    """All that some resolver somewhere reads as this address."""
-    number = struct.unpack(">I", socket.inet_aton(address))[0]
-    octets = [int(part) for part in address.split(".")]
-    for forms in itertools.product(*(octet_forms(octet) for octet in octets)):
-        yield ".".join(forms)
-    yield from (str(number), hex(number), f"0{number:o}", f"{number:032b}", hex(number).upper())
-    tail = octets[1] << 16 | octets[2] << 8 | octets[3]
-    for form in (str, hex, lambda n: f"0{n:o}"):
-        yield f"{octets[0]}.{form(tail)}"
-        yield f"{octets[0]}.{octets[1]}.{form(octets[2] << 8 | octets[3])}"
-    yield from (address + ".", address + "..", "." + address, address.replace(".", "\u3002"))
-    yield from (address.replace(".", "%2e"), address.replace(".", "\uff0e"), f"[{address}]")
-    yield "".join(chr(ord(char) + 0xFEE0) if char.isdigit() else char for char in address)
-    yield "".join(chr(ord(char) + 0x1D7CE - 0x30) if char.isdigit() else char for char in address)
-
-
-def v6_spellings(address: str) -> Iterator[str]:
-    """IPv6 forms that carry an IPv4 address."""
-    raw = socket.inet_aton(address).hex()
-    high, low = raw[:4], raw[4:]
-    for prefix in ("::ffff:", "::", "64:ff9b::", "64:ff9b:1::", "::ffff:0:"):
-        yield from (f"{prefix}{address}", f"{prefix}{high}:{low}", f"[{prefix}{high}:{low}]")
-    yield from (f"2002:{high}:{low}::", f"2002:{high}:{low}::1", f"[2002:{high}:{low}::]")
-    flipped = f"{int(raw, 16) ^ 0xFFFFFFFF:08x}"
-    yield f"2001:0:4136:e378:8000:63bf:{flipped[:4]}:{flipped[4:]}"
-    yield from (f"2600::5efe:{high}:{low}", f"fe80::200:5efe:{high}:{low}")
-    yield from (f"0:0:0:0:0:ffff:{high}:{low}", f"::FFFF:{high}:{low}")
-
-
-def all_spellings() -> list[str]:
-    named = [
-        "localhost", "LOCALHOST", "localhost.", "a.localhost", "LocalHost.", "::1", "[::1]",
-        "localhost\x00.example", "0:0:0:0:0:0:0:1", "::", "[::]", "0::0", "::1%lo", "[::1%25lo]",
-        "fe80::1%lo", "0", "0.0", "0.0.0.0", "0x0", "00", "127.1", "127.0.1", "127.127.127.127",
-        "ff02::1", "127.0.0.1\x00.example", "127.0.0.1\r\n", "127.0.0.1 ", " 127.0.0.1",
-        "127.0.0.1/", "@127.0.0.1", "127.0.0.1#", "127.0.0.1?", "127.0.0.1@example.com",
-        "user@127.0.0.1", "a" * 255, "", "inside.example", "mixed.example", "mapped.example",
-        "metadata.example",
-    ]  # fmt: skip
-    own = [address for address in own_addresses() if not address.startswith("fe80")]
-    found = [*named, *own]
-    for address in ("127.0.0.1", "10.0.0.1", "169.254.169.254"):
-        found += [*v4_spellings(address), *v6_spellings(address)]
-    return list(dict.fromkeys(found))
-
-
-SPELLINGS = all_spellings()
-NAMES = {
-    "inside.example": ("127.0.0.1",),
-    "mixed.example": ("8.8.8.8", "127.0.0.1"),
-    "mapped.example": ("::ffff:127.0.0.1",),
-    "metadata.example": ("169.254.169.254",),
-}
+INSIDE = {name: found for name, found in NAMES.items() if name != OUTSIDE}
 
 
 class Canary:
@@ -120,7 +61,7 @@ class Canary:
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[int]:
-    egress = LocalEgress(resolver=Resolver(lambda name: NAMES.get(name, ())))
+    egress = LocalEgress(resolver=Resolver(lambda name: INSIDE.get(name, ())))
     sock = listener()
     await egress.open([sock], Pass(ATTEMPT, SECRET, ""))
     yield port_of(sock)
@@ -128,7 +69,7 @@ async def proxy() -> AsyncIterator[int]:
 
 
 def test_there_are_enough_spellings() -> None:
-    assert len(SPELLINGS) >= 400
+    assert len(SPELLINGS) >= 1000
 
 
 @pytest.mark.parametrize("step", [6, pytest.param(1, marks=pytest.mark.long)])
@@ -150,6 +91,51 @@ async def test_no_spelling_reaches_the_inside(proxy: int, step: int) -> None:
             assert int((await reader.read()).split()[1]) in (400, 403, 502), host
             writer.close()
         assert canary.called == 0
+
+
+@pytest.mark.parametrize(
+    ("step", "git_step"),
+    [(5, 10), pytest.param(1, 1, marks=[pytest.mark.long, pytest.mark.timeout(600)])],
+)
+def test_no_spelling_leads_inside_by_any_way(step: int, git_step: int) -> None:
+    """Where every address there is leads to a canary, and names are asked of a real server."""
+    found = closed("support.inside_trials:spellings", 590, step=step, git_step=git_step)
+    assert found["called"] == []
+    ways = found["ways"]
+    tried = found["spellings"]
+    assert ways["socks refused"] == ways["absolute refused"] == tried
+    assert ways["delivery refused"] == 2 * tried
+    assert ways["callback saved refused"] > 1.5 * tried  # the others are names: refused later
+    assert ways["callback saved refused"] == ways["webhook saved refused"]
+    assert ways["literal refused"] > tried / 5
+    assert ways["connect refused"] > tried / 2
+    assert ways["git refused"] >= tried // git_step
+    passed = {way for way in ways if way.endswith(" passed")}
+    assert passed <= {"callback saved passed", "webhook saved passed"}
+    assert set(found["outside"]) == {PUBLIC}  # what may pass does, by every way
+    assert len(found["outside"]) == 6
+    assert found["asked"] > 0
+
+
+@pytest.mark.parametrize(
+    ("rounds", "git_rounds"),
+    [(6, 1), pytest.param(100, 25, marks=[pytest.mark.long, pytest.mark.timeout(300)])],
+)
+def test_names_that_change_lead_nowhere_inside(rounds: int, git_rounds: int) -> None:
+    found = closed("support.inside_trials:rebinding", 290, rounds=rounds, git_rounds=git_rounds)
+    assert found["inside"] == []
+    assert sum(found["ways"].values()) - 4 * rounds >= 10 * rounds  # without what is only saved
+    assert found["outside"] > 5 * rounds
+    assert found["ways"]["socks refused"] > rounds / 2  # that is when it was asked inside
+
+
+@pytest.mark.parametrize("chains", [8, pytest.param(50, marks=pytest.mark.long)])
+def test_redirects_through_the_proxy_end_before_the_inside(chains: int) -> None:
+    found = closed("support.inside_trials:redirects", chains=chains)
+    assert found["inside"] == []
+    assert found["outside"] == 3 * chains
+    assert len(found["ends"]) == chains
+    assert not [end for end in found["ends"] if end.startswith("2")]
 
 
 async def test_no_raw_address_reaches_the_inside(proxy: int) -> None:
