@@ -1,0 +1,34 @@
+"""What the meter says against an origin that counts, and against the packets on the wire."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.closed_net import closed
+
+
+@pytest.mark.parametrize(
+    ("connections", "seed"),
+    [(24, 1), pytest.param(1000, 2, marks=[pytest.mark.long, pytest.mark.timeout(600)])],
+)
+def test_meter_origin_and_packets_agree_to_the_byte(connections: int, seed: int) -> None:
+    found = closed(
+        "support.captured_trials:counted", 590, connections=connections, seed=seed, limit=None
+    )
+    metered = found["metered"]
+    assert metered[0] == connections
+    assert metered == found["origin"]
+    assert metered[1:] == found["captured"]
+    assert found["arrived"] == metered[2]
+    assert found["packets"] > connections
+
+
+def test_what_is_cut_off_was_never_sent() -> None:
+    """With a limit, no byte went up that was not counted, and no counted byte came from nowhere."""
+    limit = 5_000_001
+    found = closed("support.captured_trials:counted", connections=40, seed=3, limit=limit)
+    _, up, down = found["metered"]
+    assert up + down == limit
+    assert found["captured"][0] == up  # what the proxy sent
+    assert found["captured"][1] >= down  # what the kernel took in before the end is not counted
+    assert found["arrived"] <= down

@@ -1,0 +1,89 @@
+"""An origin in a network of its own that counts what it reads and sends.
+
+    python -m support.captured_origin ADDRESS PORT
+
+Says ``here`` and waits for a line on its standard input, by which its network has been connected;
+serves until the input ends, and prints ``[connections, received, sent]``.
+
+A client's first line is ``UP DOWN``: so many bytes follow, and so many are the answer. Or it is a
+request of HTTP with its body's length or in chunks; then the path tells what is to be sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+
+class Counting:
+    """All connections together."""
+
+    def __init__(self) -> None:
+        self.connections = self.received = self.sent = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            first = await self._line(reader)
+            if first.startswith(b"POST"):
+                answer = int(first.split(b" ")[1].strip(b"/"))
+                await self._request(reader)
+                await self._send(writer, b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+            else:
+                body, answer = map(int, first.split())
+                await self._read(reader, body)
+            while answer:
+                answer -= await self._send(writer, bytes(min(answer, 60_000)))
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def _request(self, reader: asyncio.StreamReader) -> None:
+        length = 0
+        while (line := await self._line(reader)) != b"\r\n":
+            name, _, value = line.lower().partition(b":")
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"transfer-encoding":
+                length = -1
+        if length >= 0:
+            await self._read(reader, length)
+            return
+        while size := int(await self._line(reader), 16):
+            await self._read(reader, size + 2)
+        await self._line(reader)
+
+    async def _line(self, reader: asyncio.StreamReader) -> bytes:
+        line = await reader.readuntil(b"\n")
+        self.received += len(line)
+        return line
+
+    async def _read(self, reader: asyncio.StreamReader, size: int) -> None:
+        while size:
+            data = await reader.read(min(size, 65_536))
+            if not data:
+                return
+            self.received += len(data)
+            size -= len(data)
+
+    async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> int:
+        writer.write(data)
+        await writer.drain()
+        self.sent += len(data)
+        return len(data)
+
+
+async def main() -> None:
+    print("here", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    counting = Counting()
+    async with await asyncio.start_server(counting.serve, sys.argv[1], int(sys.argv[2])):
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+    print(json.dumps([counting.connections, counting.received, counting.sent]))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
