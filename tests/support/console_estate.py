@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from fyke.domain.contracts import Transaction
 from fyke.domain.runs.model import Origin, Outcome
 from fyke.domain.runs.service import StartRequest
 from support import all_editors
@@ -47,7 +48,7 @@ class Estate:
             "/w/{owner}/{name}/compare": f"/w/{self.shelved}/compare?before=v1.0.1&after=v1.0.3",
             **{
                 f"/w/{{owner}}/{{name}}/{tab}": f"/w/{self.shelved}/{tab}"
-                for tab in ("readme", "versions", "changelog", "settings")
+                for tab in ("readme", "versions", "changelog", "settings", "secrets")
             },
             **{
                 f"/w/{{owner}}/{{name}}/{tab}": f"/w/{self.worker}/{tab}"
@@ -65,6 +66,7 @@ async def seed(house: House) -> Estate:
     await house.publish("price-watch")
     estate.worker = worker.path
     estate.shelved = await shelve(house)
+    await _keep_secrets(house, estate.shelved)
     estate.rich = await seed_run(house, worker.id)
     ends = {
         "succeeded": (Outcome.SUCCEEDED, ""),
@@ -99,6 +101,21 @@ async def seed(house: House) -> Estate:
     estate.lists = await seed_lists(house, worker.id)
     estate.places = (await house.publish("places", schema=all_editors.SCHEMA)).path
     return estate
+
+
+async def _keep_secrets(house: House, path: str) -> None:
+    """One of them from another installation."""
+    for name in ("SHOP_LOGIN", "SESSION_COOKIES", "OLD_TOKEN"):
+        await house.services.secrets.put(house.owner, path, name, "ada:a word of ada's")
+    worker = await house.services.workers.find(house.owner, path)
+
+    def work(tx: Transaction) -> None:
+        for one in tx.secrets.of(house.owner.account_id, worker.id):
+            if one.name == "OLD_TOKEN":
+                tx.secrets.put(replace(one, key_id="0" * 16))
+        tx.secrets.used(house.owner.account_id, worker.id, ["SHOP_LOGIN"], tx.now)
+
+    await house.storage.write(work)
 
 
 async def start(house: House, worker_id: str) -> str:

@@ -46,6 +46,7 @@ from fyke.console.pages import (
     welcome,
     worker_api,
     worker_input,
+    worker_secrets,
     worker_settings,
     worker_tabs,
     worker_versions,
@@ -185,6 +186,7 @@ def _worker_pages(services: Services) -> list[Page]:
             services.tasks,
         ).pages(),
         *worker_versions.WorkerVersionPages(frames, services.workers, services.history).pages(),
+        *worker_secrets.WorkerSecretPages(frames, services.secrets).pages(),
         *worker_settings.WorkerSettingPages(
             frames,
             services.workers,

@@ -1,8 +1,8 @@
 """Going on after a session has ended: nothing that was typed is lost.
 
 A form that arrives without a session is shown back inside the sign-in form, as text in hidden
-fields. After signing in the visitor sends it with one click: never by itself, because what it does
-may be no longer wanted.
+fields, but for what the page withholds, such as passwords. After signing in the visitor sends it
+with one click: never by itself, because what it does may be no longer wanted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ async def ask_to_sign_in(view: View, page: Page) -> Response:
         next=view.path,
         fault="",
         held_path=view.address,
-        held=form.pairs if form else [],
+        held=[pair for pair in form.pairs if pair[0] not in page.withheld] if form else [],
         held_files=bool(form and form.files) or form is None,
     )
 

@@ -36,6 +36,7 @@ TABS: tuple[Tab, ...] = (
     Tab("/runs", _("Runs")),
     Tab("/tasks", _("Tasks")),
     Tab("/schedules", _("Schedules")),
+    Tab("/secrets", _("Secrets")),
     Tab("/versions", _("Versions")),
     Tab("/api", _("API")),
     Tab("/changelog", _("Changelog")),

@@ -40,11 +40,11 @@ _SUFFIXES = ("_PROXY",)
 def check_name(name: str) -> str:
     """Return the name. Raise ``InvalidFields``, which says the rule and the way out."""
     if not _NAME.fullmatch(name):
-        raise InvalidFields(f"name {name[:80]!r}: must be {NAME_RULE}, as in SHOP_LOGIN")
+        raise InvalidFields(f"name: {name[:80]!r} must be {NAME_RULE}, as in SHOP_LOGIN")
     if _reserved(name):
         raise InvalidFields(
-            f"name {name}: this variable means something to the Worker's platform or interpreter, "
-            f"so it cannot hold a secret; put a word of your own before it, as in MY_{name[:61]}"
+            f"name: {name} means something to the Worker's platform or interpreter, so it cannot "
+            f"hold a secret; put a word of your own before it, as in MY_{name[:61]}"
         )
     return name
 

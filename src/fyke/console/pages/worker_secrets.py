@@ -1,0 +1,77 @@
+"""The secrets that the visitor's account keeps for a worker. No page ever holds a value: neither
+the list, nor the form after a fault, nor the one that is kept while somebody signs in again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
+from fyke.console.problems import faults_of
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.secrets.rules import MOST_SECRETS
+from fyke.domain.secrets.service import WorkerSecrets
+from fyke.errors import InvalidRequest, NotFound, Refused
+
+AREA = "/store"
+TAB = "/secrets"
+FORM_BYTES = 2**18
+VALUES = frozenset({"value", "lines"})  # the fields that hold one
+_FIELDS = {"name": "name", "value": "value"}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSecretPages:
+    frames: WorkerFrames
+    secrets: WorkerSecrets
+
+    def pages(self) -> list[Page]:
+        at = f"/w/{{owner}}/{{name}}{TAB}"
+        return [
+            Page("GET", at, self.show, area=AREA),
+            Page("POST", at, self.put, area=AREA, form_bytes=FORM_BYTES, withheld=VALUES),
+            Page("POST", f"{at}/{{secret}}/remove", self.remove, area=AREA, form_bytes=2**16),
+        ]
+
+    async def show(self, view: View) -> Response:
+        frame = await self.frames.of(view, TAB)
+        return await self._page(view, frame, view.query.get("name", "")[:64], {})
+
+    async def put(self, view: View) -> Response:
+        frame = await self.frames.of(view, TAB)
+        name, lines = view.form.get("name").strip(), view.form.get("lines").replace("\r\n", "\n")
+        value = view.form.get("value") or lines
+        try:
+            await self.secrets.put(view.caller, frame.worker.id, name, value)
+        except (InvalidRequest, Refused) as error:
+            return await self._page(view, frame, name, faults_of(error, _FIELDS))
+        said = _("%(name)s is set. Runs that start from now on get it.") % {"name": name}
+        return view.go(frame.base + TAB, said)
+
+    async def remove(self, view: View) -> Response:
+        frame = await self.frames.of(view, TAB)
+        name = view.param("secret")
+        try:
+            await self.secrets.remove(view.caller, frame.worker.id, name)
+        except NotFound:
+            return view.go(frame.base + TAB, _("That secret was removed already."), "warn")
+        return view.go(frame.base + TAB, _("%(name)s is removed.") % {"name": name})
+
+    async def _page(
+        self, view: View, frame: WorkerFrame, name: str, faults: Mapping[str, str]
+    ) -> Response:
+        """``name``: what the form begins with."""
+        return view.page(
+            "workers/secrets.html",
+            status=422 if faults else 200,
+            frame=frame,
+            secrets=await self.secrets.list(view.caller, frame.worker.id),
+            name=name,
+            faults=faults,
+            most=MOST_SECRETS,
+        )

@@ -1,0 +1,97 @@
+"""The tab of a Worker's secrets: set, replaced, removed, and never shown."""
+
+from __future__ import annotations
+
+from support.console_workers import shelve
+from support.house import House
+from support.pages import Page, Visitor, stranger, visitor
+
+AT = "/w/owner/shop-prices/secrets"
+VALUE = "canary & <ada>: p@ss"
+
+
+def listed(page: Page) -> list[str]:
+    return [each.text_content().split()[0] for each in page.all("//tbody/tr/td[1]")]
+
+
+async def test_they_are_set_replaced_and_removed(house: House, owner: Visitor) -> None:
+    await shelve(house)
+    empty = await owner.get(AT)
+    assert "No secrets" in empty.text
+    control = empty.one("//input[@name='value']")
+    assert control.get("type") == "password" and control.get("autocomplete") == "new-password"
+    assert empty.one("//input[@name='name']").get("autocomplete") == "off"
+    for name in ("SHOP_LOGIN", "COOKIES"):
+        done = await owner.post(AT, {"name": f" {name} ", "value": VALUE, "lines": ""})
+        assert done.location == AT
+    page = await owner.get(AT)
+    assert listed(page) == ["COOKIES", "SHOP_LOGIN"]
+    assert "COOKIES is set. Runs that start from now on get it." in page.text
+    assert "2 of 50" in page.text and "never" in page.text
+    again = await owner.get(page.all("//a[contains(@href, '?name=')]")[1].get("href"))
+    assert (again.value("name"), again.value("value")) == ("SHOP_LOGIN", "")
+    await owner.post(AT, {"name": "SHOP_LOGIN", "value": "", "lines": "one line\r\nand another"})
+    worker = await house.services.workers.find(house.owner, "owner/shop-prices")
+    kept = await house.storage.read(lambda tx: tx.secrets.of(house.owner.account_id, worker.id))
+    assert [one.name for one in kept] == ["COOKIES", "SHOP_LOGIN"]
+    action = page.all("//form[contains(@action, '/remove')]")[0].get("action")
+    assert (await owner.post(action, {})).location == AT
+    assert (await owner.post(action, {})).location == AT
+    page = await owner.get(AT)
+    assert "That secret was removed already." in page.text and listed(page) == ["SHOP_LOGIN"]
+
+
+async def test_what_was_typed_as_a_value_is_on_no_page(house: House, owner: Visitor) -> None:
+    await shelve(house)
+    seen = []
+    for name, words in (
+        ("LD_PRELOAD", "put a word of your own before it"),
+        ("low", "1 to 64 characters"),
+        ("", "1 to 64 characters"),
+    ):
+        page = await owner.post(AT, {"name": name, "value": VALUE, "lines": VALUE}, status=422)
+        assert words in page.text and page.value("name") == name
+        assert page.one("//*[@id='faults']//a").get("href") == "#f-name"
+        seen.append(page.raw)
+    short = await owner.post(AT, {"name": "LOGIN", "value": "canar"}, status=422)
+    assert "Must have at least 6 characters" in short.text and "could not be masked" in short.text
+    assert (short.value("value"), short.value("name")) == ("", "LOGIN")
+    await owner.post(AT, {"name": "LOGIN", "value": VALUE})
+    for path in (AT, "/settings/audit", "/w/owner/shop-prices", "/"):
+        seen.append((await owner.get(path)).raw)
+    assert "Set a secret of a Worker" in seen[-3]
+    assert "canar" not in "".join([*seen, short.raw])
+
+
+async def test_a_form_that_waits_for_a_sign_in_does_not_hold_it(house: House) -> None:
+    await shelve(house)
+    async with stranger(house) as nobody:
+        typed = {"name": "LOGIN", "value": VALUE, "lines": VALUE}
+        held = await nobody.post(AT, typed, status=401)
+        assert "canary" not in held.raw
+        assert [each.get("name") for each in held.all("//textarea")] == ["held.name"]
+        passwords = {"old": VALUE, "new": VALUE}
+        held = await nobody.post("/settings/account/password", passwords, status=401)
+        assert "canary" not in held.raw
+
+
+async def test_each_account_sees_its_own_and_a_viewer_changes_none(
+    house: House, owner: Visitor
+) -> None:
+    await shelve(house)
+    await owner.post(AT, {"name": "OWNERS", "value": VALUE})
+    async with visitor(house, house.other.user_id) as other:
+        page = await other.get(AT)
+        assert "OWNERS" not in page.text and "This is somebody else's Worker" in page.text
+        await other.post(AT, {"name": "THEIRS", "value": VALUE})
+        assert listed(await other.get(AT)) == ["THEIRS"]
+        await other.post(f"{AT}/OWNERS/remove", {})
+    assert listed(await owner.get(AT)) == ["OWNERS"]
+    looks, _ = await house.services.users.invite(house.owner, "looks", "viewer")
+    async with visitor(house, looks.id) as viewer:
+        page = await viewer.get(AT)
+        assert listed(page) == ["OWNERS"]
+        assert not page.all("//input[@name='value']") and "Remove" not in page.text
+        await viewer.post(AT, {"name": "OWNERS", "value": VALUE}, status=403)
+        await viewer.post(f"{AT}/OWNERS/remove", {}, status=403)
+    assert listed(await owner.get(AT)) == ["OWNERS"]
