@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import EnvironmentFailed, Environments
+from fyke.domain.contracts import EnvironmentFailed
 from fyke.domain.workers.model import Language
-from fyke.sandbox.environment import UvEnvironments
+from integration.sandbox.boxes import SPAWNERS
+from support.environments import Installing, bench
 from support.memory import a_version
 from support.wheels import make_shelf, make_wheel
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
 
-Maker = Callable[[], Environments]
+Maker = Callable[[], Installing]
 PYTHON = replace(a_version("w"), language=Language.PYTHON, requirements="tiny\n")
 
 
-@pytest.fixture(params=["uv"])
-def maker(request: pytest.FixtureRequest, tmp_path: Path) -> Maker:
+@pytest.fixture(params=SPAWNERS)
+async def maker(request: pytest.FixtureRequest) -> AsyncIterator[Maker]:
     """Make implementations that share one place, as several processes do."""
-    shelf = make_shelf(tmp_path / "shelf")
-    make_wheel(shelf, "tiny")
-    environ = {"UV_FIND_LINKS": str(shelf), "UV_OFFLINE": "1", "HOME": str(tmp_path / "home")}
-    return lambda: UvEnvironments(tmp_path / "envs", tmp_path / "cache", environ=environ)
+    async with bench(request.param) as made:
+        make_wheel(make_shelf(made.shelf), "tiny")
+        yield made.offline
+        assert os.listdir(made.place.work) == []
 
 
 async def test_built_once_and_kept(maker: Maker, tmp_path: Path) -> None:
@@ -72,3 +78,20 @@ async def test_a_cancelled_builder_leaves_the_lock_free(maker: Maker, tmp_path: 
     with pytest.raises(asyncio.CancelledError):
         await work
     assert (await maker().ensure(PYTHON, tmp_path)).path
+
+
+async def test_two_accounts_share_only_what_is_locked(maker: Maker, tmp_path: Path) -> None:
+    own = [await maker().ensure(PYTHON, tmp_path, account) for account in ("ONE", "TWO")]
+    assert own[0].path != own[1].path
+    base = replace(PYTHON, requirements="")
+    shared = [await maker().ensure(base, tmp_path, account) for account in ("ONE", "TWO")]
+    assert shared[0].path == shared[1].path
+
+
+async def test_code_of_packages_needs_to_be_allowed(maker: Maker, tmp_path: Path) -> None:
+    asking = replace(PYTHON, builds=True)
+    with pytest.raises(EnvironmentFailed, match=r"not allowed that for this Worker.*leave it out"):
+        await maker().ensure(asking, tmp_path)
+    built = await maker().ensure(asking, tmp_path, builds=True)
+    plain = await maker().ensure(PYTHON, tmp_path, builds=True)
+    assert built.path != plain.path

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fyke.domain.workers.model import Language
-from fyke.sandbox.environment import UvEnvironments
+from support.environments import bench
 from support.memory import a_version
 from support.sdk_server import platform
 
@@ -32,18 +34,27 @@ runpy.run_path(sys.argv[1] + "/main.py", run_name="__main__")
 def build(root: Path) -> Path:
     """The environment of the Worker's requirements, built as the platform does; its Python.
 
-    Packages are kept between sessions in uv's own cache.
+    Sessions that run side by side share ``root`` and build it once.
     """
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "env").exists():
+            asyncio.run(_install(root / "new"))
+            (root / "new").rename(root / "env")
+    return root / "env" / "bin" / "python"
+
+
+async def _install(target: Path) -> None:
     version = replace(
         a_version("w"),
         language=Language.PYTHON,
         requirements=(WORKER / "requirements.txt").read_text(),
     )
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    environments = UvEnvironments(root, cache)
-    made = asyncio.run(environments.ensure(version, WORKER))
-    assert made.path is not None
-    return made.path / "bin" / "python"
+    async with bench() as made:
+        environment = await made.environments(dict(os.environ)).ensure(version, WORKER)
+        assert environment.path is not None
+        shutil.copytree(environment.path, target, symlinks=True)
 
 
 @dataclass

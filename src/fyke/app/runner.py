@@ -13,7 +13,9 @@ import structlog
 
 from fyke.app.folder import master_secret
 from fyke.app.house import House, open_house
-from fyke.domain.contracts import Egress, IsolationReport, Sandbox
+from fyke.app.shelves import machine_shelves
+from fyke.domain.contracts import Egress, IsolationReport
+from fyke.domain.contracts.tool_boxes import ToolBox
 from fyke.domain.results.intake import Intake
 from fyke.domain.results.rings import OutputRings
 from fyke.domain.runs.attempts import Attempts
@@ -40,14 +42,25 @@ def open_sandbox(settings: Settings) -> BubblewrapSandbox:
     """Through the launcher where Fyke was started as root, else directly."""
     if settings.launcher:
         return BubblewrapSandbox(settings.work_dir, LauncherClient(settings.launcher_socket))
-    return BubblewrapSandbox(settings.work_dir, DirectSpawner(settings.work_dir))
+    spawner = DirectSpawner(settings.work_dir, shelves=machine_shelves(os.environ))
+    return BubblewrapSandbox(settings.work_dir, spawner)
 
 
-def open_environments(settings: Settings) -> UvEnvironments:
-    """Dependency environments of this machine."""
+def open_environments(settings: Settings, tools: ToolBox) -> UvEnvironments:
+    """Dependency environments of this machine, installed by tools in boxes."""
     return UvEnvironments(
-        settings.environments_dir, settings.home / "cache" / "uv", seconds=settings.install_seconds
+        settings.environments_dir,
+        tools,
+        seconds=settings.install_seconds,
+        region=settings.default_region,
+        upstream=_has_upstream(settings),
     )
+
+
+def _has_upstream(settings: Settings) -> bool:
+    """Whether what goes out without a region of its own goes through a proxy."""
+    regions = {region.upper() for region in settings.egress_upstreams}
+    return "*" in regions or settings.default_region.upper() in regions
 
 
 def identity(settings: Settings) -> Identity:
@@ -93,7 +106,9 @@ async def serve_runner(settings: Settings) -> None:
                 await egress.stop()
 
 
-def make_runner(house: House, sandbox: Sandbox, egress: Egress, report: IsolationReport) -> Runner:
+def make_runner(
+    house: House, sandbox: BubblewrapSandbox, egress: Egress, report: IsolationReport
+) -> Runner:
     """A runner over these parts; it is told by the egress of limits that were reached."""
     settings = house.settings
     rings = OutputRings(house.doorbell)
@@ -101,7 +116,7 @@ def make_runner(house: House, sandbox: Sandbox, egress: Egress, report: Isolatio
     attempts = Attempts(house.storage, house.results, house.rules)
     tools = Tools(
         sandbox=sandbox,
-        environments=open_environments(settings),
+        environments=open_environments(settings, sandbox.tools(egress)),
         egress=egress,
         intake=intake,
         attempts=attempts,

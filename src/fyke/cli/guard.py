@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from fyke.app.shelves import machine_shelves
 from fyke.cli.errors import CommandFailed
 from fyke.cli.listening import refuse_if_held, unwritable
 from fyke.settings import Settings
@@ -128,7 +129,9 @@ def _as_user(user: pwd.struct_passwd) -> Iterator[None]:
 
 
 def _start_launcher(settings: Settings, user: pwd.struct_passwd) -> subprocess.Popen[bytes]:
+    environment = _environment(settings, user)
     with _as_user(user):
+        shelves = machine_shelves(environment)
         settings.run_dir.mkdir(mode=0o700, exist_ok=True)
         settings.run_dir.chmod(0o700)
         settings.launcher_socket.unlink(missing_ok=True)
@@ -150,6 +153,7 @@ def _start_launcher(settings: Settings, user: pwd.struct_passwd) -> subprocess.P
             str(settings.attempt_uid_base),
             "--uid-count",
             str(settings.attempt_uids),
+            *(word for shelf in shelves for word in ("--shelf", str(shelf))),
         ],
         env={"PATH": _PATH, "LANG": "C.UTF-8"},
         cwd="/",

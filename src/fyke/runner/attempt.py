@@ -176,7 +176,9 @@ class Carrier:
         bundle = await self._tools.bundles.ensure(self._version)
         try:
             environment = await self._unless_stopped(
-                self._tools.environments.ensure(self._version, bundle)
+                self._tools.environments.ensure(
+                    self._version, bundle, self._worker.account_id, self._worker.builds_allowed
+                )
             )
         except EnvironmentFailed as failed:
             intake.log(LogType.ERROR, failed.log, system=True)

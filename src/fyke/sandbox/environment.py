@@ -1,13 +1,12 @@
-"""Dependency environments: built once per content, shared read-only by every box.
+"""Dependency environments: built once per content, sealed, shared read-only by boxes.
 
 The key of an environment is the SHA-256 of all that decides what is in it (interpreter,
 platform, the normalised requirements, the platform's own base set), so two Workers that ask for
-the same get the same folder. It is built in a temporary folder and renamed into place; a lock
-file per key lets builders in several processes share one build.
+the same get the same folder. Across accounts they do so only where that decides every byte: the
+account is part of the key otherwise, and always where packages run code while they are installed.
 
-Installing brings foreign files onto the machine and must not run them: binary packages only,
-no install scripts, and no interpreter of ours ever starts with the installed packages on its
-path. What is installed runs for the first time inside a box.
+Installing is done by a tool in a box of its own. What it leaves is looked through, taken over,
+and sealed by a digest that is looked at again before another Worker gets the environment.
 """
 
 from __future__ import annotations
@@ -19,34 +18,49 @@ import hashlib
 import json
 import os
 import shutil
-import stat
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 from fyke.domain.contracts import Environment, EnvironmentFailed
+from fyke.domain.contracts.tool_boxes import ToolBox
 from fyke.domain.workers.model import Language, Version
+from fyke.sandbox import sealing
 from fyke.sandbox.environment_node import NodeInstaller
-from fyke.sandbox.environment_process import Installer, InstallLog
 from fyke.sandbox.environment_python import PythonInstaller
+from fyke.sandbox.package_desk import FAILED, Limits, PackageDesk, Terms
+
+log = structlog.get_logger()
 
 MAX_BYTES = 2 * 2**30
 CONTENT = "env"  # the folder that is mounted
 LOG = "install.log"
+SEAL = "seal.json"
 
 _LOCK_WAIT = 0.05  # seconds between two looks at a lock that another process holds
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NOT_ALLOWED = (
+    f"{FAILED}: this version asks for install: build in fyke.json, which runs code of the packages "
+    "while they are installed, and the operator of this installation has not allowed that for this "
+    "Worker. Ask for it, or leave it out and use packages with a ready-made wheel and without "
+    "install scripts"
+)
 
 
 class Recipe(Protocol):
-    """What one version needs: ``inputs`` decides the key, ``install`` fills a folder."""
+    """What one version needs: ``inputs`` decides the key, ``install`` fills a folder. ``locked``
+    says whether the inputs alone decide what will be in it.
+    """
 
     inputs: Sequence[str]
+    locked: bool
 
-    async def install(self, building: Path, content: Path, log: InstallLog) -> None:
-        """Fill ``content`` (not there yet); ``building`` is scratch room. Raise
-        ``EnvironmentFailed``.
+    async def install(self, building: Path, content: Path, terms: Terms) -> str:
+        """Fill ``content`` (not there yet); ``building`` is scratch room. Return what the
+        installer said. Raise ``EnvironmentFailed``.
         """
         ...
 
@@ -54,53 +68,69 @@ class Recipe(Protocol):
 class UvEnvironments:
     """``Environments`` with uv for Python and npm for Node.js; Go programs need none.
 
-    Environments lie in ``root``, downloads in ``cache`` (on the same file system they share
-    their blocks). ``python`` is the interpreter that boxes have, ``seconds`` the longest that
-    one installer may take, ``environ`` where the settings of the package clients come from.
+    Environments lie in ``root``, on the file system of the work folders. ``python`` is the
+    interpreter that boxes have, ``seconds`` the longest that one installer may take, ``environ``
+    where the settings of the package clients come from. ``region`` is the one that packages are
+    fetched through, and ``upstream`` whether it has a proxy.
     """
 
     def __init__(
         self,
         root: Path,
-        cache: Path,
+        tools: ToolBox,
         python: str = "/usr/bin/python3",
-        seconds: int = 600,
+        seconds: float = 600,
         *,
         max_bytes: int = MAX_BYTES,
-        environ: dict[str, str] | None = None,
+        environ: Mapping[str, str] | None = None,
+        region: str = "",
+        upstream: bool = False,
     ) -> None:
         self._root = root
-        self._max_bytes = max_bytes
-        settings = dict(os.environ) if environ is None else environ
-        installer = Installer(settings, seconds)
-        self._python = PythonInstaller(installer, python, cache / "uv")
-        self._node = NodeInstaller(installer, cache / "npm")
+        settings = dict(os.environ) if environ is None else dict(environ)
+        desk = PackageDesk(tools, Limits(seconds, max_bytes), region=region, upstream=upstream)
+        self._python = PythonInstaller(desk, settings, python)
+        self._node = NodeInstaller(desk, settings)
+        self._trusted: set[tuple[str, str]] = set()  # keys, and the workers that had them
 
-    async def ensure(self, version: Version, bundle: Path) -> Environment:
+    async def ensure(
+        self, version: Version, bundle: Path, account_id: str, builds_allowed: bool
+    ) -> Environment:
         """Return the environment of a version, built when it is not there yet.
 
-        ``bundle`` is the unpacked project. Raise ``EnvironmentFailed``.
+        ``bundle`` is the unpacked project, ``account_id`` whose Worker it is, ``builds_allowed``
+        whether its packages may run code while they are installed. Raise ``EnvironmentFailed``.
         """
         if version.language == Language.GO:
             return Environment(None, "")
+        if version.builds and not builds_allowed:
+            raise EnvironmentFailed(_NOT_ALLOWED, "")
         recipe: Recipe
         if version.language == Language.PYTHON:
             recipe = await self._python.recipe(version.requirements)
         else:
             recipe = await self._node.recipe(bundle)
-        key = hashlib.sha256(json.dumps(list(recipe.inputs)).encode()).hexdigest()
-        found = await asyncio.to_thread(self._finished, key)
+        terms = Terms(account_id, version.builds)
+        key = _key(recipe, terms)
+        found = await asyncio.to_thread(self._finished, key, version.worker_id)
         if found is not None:
             return found
         self._prepare_root()
-        async with self._locked(key) as lock:
-            found = await asyncio.to_thread(self._finished, key)
-            return found or await self._build(key, recipe, lock)
+        async with self._locked(key):
+            found = await asyncio.to_thread(self._finished, key, version.worker_id)
+            return found or await self._build(key, recipe, terms, version.worker_id)
 
-    def _finished(self, key: str) -> Environment | None:
+    def _finished(self, key: str, worker_id: str) -> Environment | None:
+        """What is there already, if it is still what was sealed."""
         home = self._root / key
-        if not (home / CONTENT).is_dir():
+        made = sealing.read(home / SEAL)
+        if made is None or not (home / CONTENT).is_dir():
             return None
+        if (key, worker_id) not in self._trusted:
+            if sealing.look(home / CONTENT) != made:
+                log.error("environment_changed", key=key)
+                return None
+            self._trusted.add((key, worker_id))
         return Environment(home / CONTENT, (home / LOG).read_text("utf-8"))
 
     def _prepare_root(self) -> None:
@@ -109,10 +139,8 @@ class UvEnvironments:
             folder.chmod(0o755)
 
     @asynccontextmanager
-    async def _locked(self, key: str) -> AsyncIterator[int]:
-        """Hold the lock of a key and yield its descriptor. Installers inherit it, so that one
-        which outlives a killed builder keeps the next from clearing the folder under it.
-        """
+    async def _locked(self, key: str) -> AsyncIterator[None]:
+        """Hold the lock of a key. An installer never outlives who holds it: its box does not."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         lock = os.open(self._root / ".locks" / key, flags, 0o600)
         try:
@@ -122,60 +150,56 @@ class UvEnvironments:
                     break
                 except BlockingIOError:
                     await asyncio.sleep(_LOCK_WAIT)
-            yield lock
+            yield
         finally:
             os.close(lock)
 
-    async def _build(self, key: str, recipe: Recipe, lock: int) -> Environment:
+    async def _build(self, key: str, recipe: Recipe, terms: Terms, worker_id: str) -> Environment:
         building = self._root / f".build-{key}"
-        log = InstallLog(held=(lock,))
+        said = ""
         try:
             await asyncio.to_thread(_make_empty, building)
-            await recipe.install(building, building / CONTENT, log)
-            await asyncio.to_thread(self._seal, building, log)
-            building.rename(self._root / key)
+            said = await recipe.install(building, building / CONTENT, terms)
+            await asyncio.to_thread(_seal, building, said)
+            await asyncio.to_thread(self._put, building, key)
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
-            message = "The dependencies could not be installed: the disk is full"
-            raise EnvironmentFailed(message, log.text()) from None
+            raise EnvironmentFailed(f"{FAILED}: the disk is full", said) from None
         finally:
             await asyncio.to_thread(shutil.rmtree, building, True)
-        return Environment(self._root / key / CONTENT, log.text())
+        self._trusted.add((key, worker_id))
+        return Environment(self._root / key / CONTENT, said)
 
-    def _seal(self, building: Path, log: InstallLog) -> None:
-        """Keep only content and log, measure, and let everybody read."""
-        for child in building.iterdir():
-            if child.name != CONTENT:
-                shutil.rmtree(child) if child.is_dir() else child.unlink()
-        size = open_to_all(building / CONTENT)
-        if size > self._max_bytes:
-            message = (
-                f"The dependencies take {size:,} bytes, at most {self._max_bytes:,} are allowed; "
-                "ask for fewer or smaller packages"
-            )
-            raise EnvironmentFailed(message, log.text())
-        (building / LOG).write_text(log.text(), "utf-8")
-        (building / LOG).chmod(0o644)
-        building.chmod(0o755)
+    def _put(self, building: Path, key: str) -> None:
+        """In the place of one that was changed, if there is one; boxes that have it keep it."""
+        home = self._root / key
+        if home.exists():
+            aside = self._root / f".changed-{key}"
+            shutil.rmtree(aside, ignore_errors=True)
+            home.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+        building.rename(home)
 
 
-def open_to_all(folder: Path) -> int:
-    """Make a tree readable for everybody and return its bytes on disk.
+def _key(recipe: Recipe, terms: Terms) -> str:
+    inputs = list(recipe.inputs)
+    if terms.builds:
+        inputs += ["builds of", terms.account_id]
+    elif not recipe.locked:
+        inputs += ["found for", terms.account_id]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
-    Modes become 0755 or 0644; links are left alone, whatever they point at.
-    """
-    size = 0
-    folder.chmod(0o755)
-    for above, _, names in os.walk(folder):
-        Path(above).chmod(0o755)
-        for name in names:
-            path = Path(above, name)
-            state = path.lstat()
-            if stat.S_ISREG(state.st_mode):
-                size += state.st_blocks * 512
-                path.chmod(0o755 if state.st_mode & 0o111 else 0o644)
-    return size
+
+def _seal(building: Path, said: str) -> None:
+    """Keep only content, seal and log, and let everybody read."""
+    for child in building.iterdir():
+        if child.name != CONTENT:
+            shutil.rmtree(child) if child.is_dir() else child.unlink()
+    sealing.write(building / SEAL, sealing.seal(building / CONTENT))
+    (building / LOG).write_text(said, "utf-8")
+    (building / LOG).chmod(0o644)
+    building.chmod(0o755)
 
 
 def _make_empty(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Node.js environments: npm installs what ``package.json`` asks for, without install scripts.
+"""Node.js environments: npm installs what ``package.json`` asks for, inside a box of its own.
 
 npm sees a cleaned copy of the project's two files: no scripts, no workspaces, and a lock file
 without addresses, so that every package comes from the registry that npm is configured for, with
@@ -11,16 +11,20 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fyke.domain.contracts import EnvironmentFailed
+from fyke.domain.contracts.tool_boxes import CACHE_AT, ToolKind
 from fyke.domain.workers.requirements import BadRequirement, check_registry_version, parse_package
-from fyke.sandbox.environment_process import SYSTEM_PATH, Installer, InstallLog
-from fyke.sandbox.environment_python import refuse_links
+from fyke.sandbox import sealing
+from fyke.sandbox.npm_settings import asking_environment, read_npm
+from fyke.sandbox.package_client import Client, Registry
+from fyke.sandbox.package_desk import FAILED, SYSTEM_PATH, PackageDesk, Terms, ask
 
 BASE_SET = {"@grpc/grpc-js": "^1.13.4", "google-protobuf": "^4.0.0"}
 
@@ -29,7 +33,6 @@ _MAX_LOCK = 8 * 2**20
 _LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
 _DEPENDENCIES = ("dependencies", "optionalDependencies", "peerDependencies")
 _PLACE = re.compile(r"(/?node_modules/(@[A-Za-z0-9_~-][\w.~-]*/)?[A-Za-z0-9_~-][\w.~-]*)+")
-_FAILED = "The dependencies could not be installed"
 _SETTINGS = {
     "npm_config_git": "/bin/false",
     "npm_config_allow_git": "none",
@@ -37,6 +40,7 @@ _SETTINGS = {
     "npm_config_allow_file": "none",
     "npm_config_allow_directory": "none",
 }
+_HEADERS = Path("/usr/include/node")  # of the Node.js that boxes have
 
 SAFE_NPM = 11
 
@@ -50,64 +54,57 @@ def refuses_addresses(npm_version: str) -> bool:
 
 
 class NodeInstaller:
-    """Turns a project's ``package.json`` into recipes; knows npm and its cache."""
+    """Turns a project's ``package.json`` into recipes; knows npm and how it is set up."""
 
-    def __init__(self, installer: Installer, cache: Path) -> None:
-        self._installer = installer
-        self._cache = cache
+    def __init__(self, desk: PackageDesk, environ: Mapping[str, str]) -> None:
+        self.desk = desk
+        self._environ = environ
         self._version = ""
+        self._settings: Document | None = None
 
     async def recipe(self, bundle: Path) -> NodeRecipe:
         """Raise ``EnvironmentFailed`` for what is not honoured."""
         try:
             package, lock = await asyncio.to_thread(read_documents, bundle)
         except BadRequirement as error:
-            raise EnvironmentFailed(f"{_FAILED}: {error}", str(error)) from None
+            raise EnvironmentFailed(f"{FAILED}: {error}", str(error)) from None
         return NodeRecipe(self, await self._node_version(), package, lock)
 
     async def _node_version(self) -> str:
         if not self._version:
             node = shutil.which("node", path=SYSTEM_PATH)
-            log = InstallLog()
-            if node is None or await self._installer.run([node, "--version"], Path("/"), log):
-                message = f"{_FAILED}: Node.js is not installed on this machine"
-                raise EnvironmentFailed(message, log.text())
-            self._version = f"{log.text().strip()} {os.uname().sysname} {os.uname().machine}"
+            code, said = (1, "") if node is None else await ask([node, "--version"], {})
+            if code:
+                message = f"{FAILED}: Node.js is not installed on this machine"
+                raise EnvironmentFailed(message, said)
+            self._version = f"{said.strip()} {os.uname().sysname} {os.uname().machine}"
         return self._version
 
-    async def _check_npm(self, npm: str) -> None:
+    async def check_npm(self, npm: str) -> None:
         """Without a lock file npm asks for whatever address a package's own metadata names; only
         newer ones can be told not to.
         """
-        log = InstallLog()
-        await self._installer.run([npm, "--version"], Path("/"), log)
-        version = log.text().strip()
+        _, said = await ask([npm, "--version"], {})
+        version = said.strip()
         if not refuses_addresses(version):
             raise EnvironmentFailed(
-                f"{_FAILED}: npm {version[:20]} cannot be kept from fetching addresses that a "
+                f"{FAILED}: npm {version[:20]} cannot be kept from fetching addresses that a "
                 "package names. Add a package-lock.json (npm install --package-lock-only), or "
                 f"have npm {SAFE_NPM} or newer installed here",
                 "",
             )
 
-    async def install(self, folder: Path, locked: bool, own: bool, log: InstallLog) -> None:
-        """Run npm in a folder that holds the cleaned files. ``own``: whether the project asks for
-        packages beyond those that every Worker gets.
-        """
-        npm = shutil.which("npm", path=SYSTEM_PATH)
-        if npm is None:
-            raise EnvironmentFailed(f"{_FAILED}: npm is not installed on this machine", "")
-        command = [
-            npm, "ci" if locked else "install", "--ignore-scripts", "--omit=dev", "--no-bin-links",
-            "--no-audit", "--no-fund", "--no-update-notifier", "--no-progress", "--color=false",
-            "--cache", str(self._cache),
-        ]  # fmt: skip
-        if not locked and own:
-            await self._check_npm(npm)
-        self._cache.mkdir(parents=True, exist_ok=True)
-        code = await self._installer.run(command, folder, log, settings=_SETTINGS)
-        if code:
-            raise EnvironmentFailed(f"{_FAILED}: {_explain(log.text(), code)}", log.text())
+    async def client(self, npm: str) -> Client:
+        """What npm is told; most of it, it says itself."""
+        if self._settings is None:
+            env = asking_environment(self._environ)
+            _, said = await ask([npm, "config", "list", "--json"], env)
+            try:
+                self._settings = json.loads(said)
+            except ValueError:
+                message = f"{FAILED}: npm does not tell its configuration"
+                raise EnvironmentFailed(message, said) from None
+        return await asyncio.to_thread(read_npm, self._environ, self._settings or {})
 
 
 class NodeRecipe:
@@ -121,20 +118,68 @@ class NodeRecipe:
         asked = {name for section in _DEPENDENCIES for name in package.get(section) or {}}
         self._own = not asked <= set(BASE_SET)
         self._lock = "" if lock is None else json.dumps(lock, sort_keys=True)
+        plain = lock is None and package.get("dependencies") == BASE_SET and set(package) <= _PLAIN
+        self.locked = plain or (lock is not None and _has_all_hashes(lock))
         self.inputs: Sequence[str] = ("node", version, self._package, self._lock)
 
-    async def install(self, building: Path, content: Path, log: InstallLog) -> None:
-        """Install beside and move the result."""
-        folder = building / "npm"
-        folder.mkdir()
-        (folder / "package.json").write_text(self._package, "utf-8")
+    async def install(self, building: Path, content: Path, terms: Terms) -> str:
+        """Install in a box and take what it left."""
+        npm = shutil.which("npm", path=SYSTEM_PATH)
+        if npm is None:
+            raise EnvironmentFailed(f"{FAILED}: npm is not installed on this machine", "")
+        if not self._lock and self._own:
+            await self._installer.check_npm(npm)
+        files = {"out/package.json": self._package}
         if self._lock:
-            (folder / "package-lock.json").write_text(self._lock, "utf-8")
-        await self._installer.install(folder, bool(self._lock), self._own, log)
-        modules = folder / "node_modules"
-        modules.mkdir(exist_ok=True)
-        await asyncio.to_thread(refuse_links, modules, log)
-        modules.rename(content)
+            files["out/package-lock.json"] = self._lock
+        command = ["/bin/sh", "-c", self._script(npm, terms.builds)]
+        env = dict(_SETTINGS)
+        if terms.builds:
+            env |= _build_settings()
+        client = await self._installer.client(npm)
+        desk = self._installer.desk
+        async with desk.install(ToolKind.NPM, terms, client, _page, command, files, env) as run:
+            if run.code:
+                message = f"{FAILED}: {_explain(run.output, run.code)}"
+                raise EnvironmentFailed(message, run.output)
+            await asyncio.to_thread(self._take, run.work / "out", content, run.output)
+            return run.output
+
+    def _script(self, npm: str, builds: bool) -> str:
+        command = [
+            npm, "ci" if self._lock else "install", "--omit=dev",
+            "--no-audit", "--no-fund", "--no-update-notifier", "--no-progress", "--color=false",
+            "--cache", f"{CACHE_AT}/npm",
+            *([] if builds else ["--ignore-scripts", "--no-bin-links"]),
+        ]  # fmt: skip
+        # the links are for scripts while they run; nothing that is taken is a link
+        clean = "find node_modules -type d -name .bin -prune -exec rm -rf {} +" if builds else ":"
+        return f"cd out\nmkdir -p node_modules\n{shlex.join(command)} || exit $?\n{clean}"
+
+    def _take(self, out: Path, content: Path, log: str) -> None:
+        modules = out / "node_modules"
+        self._installer.desk.check_tree(modules, log, within=out)
+        sealing.take(modules, content)
+
+
+_PLAIN = {"name", "version", "private", "dependencies"}
+
+
+def _build_settings() -> dict[str, str]:
+    settings = {"npm_config_dangerously_allow_all_scripts": "true"}
+    if _HEADERS.is_dir():  # else a build would ask a site for them, which is no registry
+        settings["npm_config_nodedir"] = str(_HEADERS.parent.parent)
+    return settings
+
+
+def _has_all_hashes(lock: Document) -> bool:
+    """Whether the lock file tells every byte that is installed."""
+    return all(entry.get("integrity") for place, entry in lock["packages"].items() if place)
+
+
+def _page(registry: Registry) -> str:
+    """The page of a package of the platform's own."""
+    return f"{registry.url.rstrip('/')}/google-protobuf"
 
 
 def read_documents(bundle: Path) -> tuple[Document, Document | None]:

@@ -1,8 +1,9 @@
-"""Python environments: uv installs binary packages for the interpreter that boxes have.
+"""Python environments: uv installs for the interpreter that boxes have, inside a box of its own.
 
-The virtual environment is laid out by hand, and uv is pointed at its folder as a mere target:
-it asks the bare system interpreter what fits, never one that already sees the new packages.
-A package may carry ``.pth`` files, which run code in every interpreter that starts with them.
+The virtual environment is laid out by hand, outside, around what uv put into a plain folder: the
+interpreter that uv asks is the bare one of the system, never one that already sees the new
+packages. A package may carry ``.pth`` files, which run code in every interpreter that starts with
+them.
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import stat
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from uv import find_uv_bin
 
 from fyke.domain.contracts import EnvironmentFailed
+from fyke.domain.contracts.tool_boxes import CACHE_AT, UV_AT, WORK_AT, ToolKind
 from fyke.domain.workers.requirements import BadRequirement, Requirement, parse
-from fyke.sandbox.environment_process import MEMORY, Installer, InstallLog
+from fyke.sandbox import sealing
+from fyke.sandbox.package_client import Client, Registry
+from fyke.sandbox.package_desk import FAILED, PackageDesk, Terms, ask
+from fyke.sandbox.uv_settings import read_uv
 
 BASE_SET = (Requirement("protobuf", "protobuf>=6.31.1"), Requirement("grpcio", "grpcio>=1.80.0"))
 MOUNTED_AT = "/env"
@@ -29,10 +34,12 @@ _PROBE = (
     "print(platform.python_implementation(), '.'.join(map(str, sys.version_info[:3])), "
     "sysconfig.get_platform())"
 )
-_FAILED = "The dependencies could not be installed"
+_DEFAULT_INDEX = re.compile(r"by\s+default:\s*<(https?://[^>\s]+)>")
 _WHEELS_ONLY = "only packages with a ready-made wheel for this platform are installed"
+_WAY_OUT = f"{_WHEELS_ONLY}, unless fyke.json says install: build and the operator allows it"
 _SHEBANG = re.compile(rb"#![^\n]*python[^\n]*\n")
 _NOISE = re.compile("[\u00d7\u2500-\u257f\u25b6\\s]+")  # the frame that uv draws
+_OUT = f"{WORK_AT}/out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,99 +58,110 @@ class Interpreter:
 
 
 class PythonInstaller:
-    """Turns requirements into recipes; knows uv, the interpreter and the cache."""
+    """Turns requirements into recipes; knows uv and the interpreter."""
 
-    def __init__(self, installer: Installer, python: str, cache: Path) -> None:
-        self._installer = installer
-        self._python = python
-        self._cache = cache
+    def __init__(self, desk: PackageDesk, environ: Mapping[str, str], python: str) -> None:
+        self.desk = desk
+        self.python = python
+        self._environ = environ
         self._known: Interpreter | None = None
+        self._default: str | None = None
 
     async def recipe(self, requirements: str) -> PythonRecipe:
         """Raise ``EnvironmentFailed`` for lines that are not honoured."""
         try:
             wanted = parse(requirements)
         except BadRequirement as error:
-            raise EnvironmentFailed(f"{_FAILED}: {error}", str(error)) from None
-        named = {requirement.name for requirement in wanted}
-        wanted += [base for base in BASE_SET if base.name not in named]
-        lines = sorted({requirement.text for requirement in wanted})
-        return PythonRecipe(self, await self._interpreter(), lines)
+            raise EnvironmentFailed(f"{FAILED}: {error}", str(error)) from None
+        return PythonRecipe(self, await self._interpreter(), wanted)
 
     async def _interpreter(self) -> Interpreter:
         if self._known is None:
-            log = InstallLog()
-            command = [self._python, "-I", "-S", "-c", _PROBE]
-            code = await self._installer.run(command, Path("/"), log)
-            words = log.text().split()
+            code, said = await ask([self.python, "-I", "-S", "-c", _PROBE], {})
+            words = said.split()
             if code or len(words) != 3:
-                message = f"{_FAILED}: {self._python} does not run on this machine"
-                raise EnvironmentFailed(message, log.text())
+                message = f"{FAILED}: {self.python} does not run on this machine"
+                raise EnvironmentFailed(message, said)
             self._known = Interpreter(*words)
         return self._known
 
-    async def install(self, requirements: Path, target: Path, log: InstallLog) -> None:
-        """Put the packages of a requirements file into ``target``, as wheels only."""
-        command = [
-            find_uv_bin(), "pip", "install",
-            "--python", self._python, "--no-python-downloads",
-            "--target", str(target),
-            "--requirements", str(requirements),
-            "--no-build", "--no-compile-bytecode", "--no-sources", "--link-mode", "hardlink",
-            "--cache-dir", str(self._cache), "--no-progress", "--color", "never",
-        ]  # fmt: skip
-        self._cache.mkdir(parents=True, exist_ok=True)
-        code = await self._installer.run(command, requirements.parent, log)
-        if code:
-            reason = f"{_FAILED}: {explain(log.text()) or f'uv ended with code {code}'}"
-            raise EnvironmentFailed(f"{reason} ({_WHEELS_ONLY})", log.text())
-
-    async def compile(self, site: Path, mounted: str, log: InstallLog) -> None:
-        """Write bytecode, without importing a thing: no site, no user, no current folder.
-
-        Files that do not compile are ordinary (templates, other versions) and left as they are.
-        """
-        command = [
-            self._python, "-I", "-S", "-m", "compileall", "-q", "-o", "0",
-            "-s", str(site), "-p", mounted, "--invalidation-mode", "unchecked-hash", str(site),
-        ]  # fmt: skip
-        await self._installer.run(command, Path("/"), InstallLog(log.held), memory=MEMORY)
-
-    @property
-    def python(self) -> str:
-        return self._python
+    async def client(self) -> Client:
+        """What uv is told; the index that it has without being told, it says itself."""
+        if self._default is None:
+            _, said = await ask([find_uv_bin(), "pip", "install", "--help"], {"NO_COLOR": "1"})
+            found = _DEFAULT_INDEX.search(said)
+            self._default = found[1] if found else ""
+        return await asyncio.to_thread(read_uv, self._environ, self._default)
 
 
 class PythonRecipe:
     """The packages of one set of requirements for one interpreter."""
 
     def __init__(
-        self, installer: PythonInstaller, interpreter: Interpreter, lines: list[str]
+        self, installer: PythonInstaller, interpreter: Interpreter, wanted: Sequence[Requirement]
     ) -> None:
         self._installer = installer
         self._interpreter = interpreter
-        self._lines = lines
+        named = {requirement.name for requirement in wanted}
+        base = [one for one in BASE_SET if one.name not in named]
+        self._lines = sorted({requirement.text for requirement in (*wanted, *base)})
+        hashed = all("--hash=" in requirement.text for requirement in wanted)
+        self._complete = bool(wanted) and hashed and not base
+        self.locked = not wanted or self._complete
         self.inputs: Sequence[str] = (
             "python",
             interpreter.implementation,
             interpreter.version,
             interpreter.platform,
-            *lines,
+            *self._lines,
         )
 
-    async def install(self, building: Path, content: Path, log: InstallLog) -> None:
-        """Lay out a virtual environment and fill it."""
-        site = content / self._interpreter.folder
-        await asyncio.to_thread(self._lay_out, content, site)
-        requirements = building / "requirements.txt"
-        requirements.write_text("".join(f"{line}\n" for line in self._lines), "utf-8")
-        await self._installer.install(requirements, site, log)
-        await asyncio.to_thread(refuse_links, site, log)
-        await asyncio.to_thread(_move_scripts, site / "bin", content / "bin")
-        await self._installer.compile(site, f"{MOUNTED_AT}/{self._interpreter.folder}", log)
+    async def install(self, building: Path, content: Path, terms: Terms) -> str:
+        """Install in a box, take what it left, and lay a virtual environment around it."""
+        files = {"requirements.txt": "".join(f"{line}\n" for line in self._lines)}
+        client = await self._installer.client()
+        desk = self._installer.desk
+        command = ["/bin/sh", "-c", self._script_for(self._installer.python, builds=terms.builds)]
+        async with desk.install(
+            ToolKind.UV, terms, client, _page, command, files, {"PYTHONDONTWRITEBYTECODE": "1"}
+        ) as run:
+            if run.code:
+                raise EnvironmentFailed(_explain(run.output, run.code, terms.builds), run.output)
+            await asyncio.to_thread(self._take, run.work / "out", content, run.output)
+            return run.output
 
-    def _lay_out(self, content: Path, site: Path) -> None:
-        site.mkdir(parents=True)
+    def _script_for(self, python: str, *, builds: bool) -> str:
+        """Install, then write bytecode without importing a thing: no site, no user, no current
+        folder. Files that do not compile are ordinary (templates, other versions).
+        """
+        command = [
+            UV_AT, "pip", "install",
+            "--python", python, "--no-python-downloads",
+            "--target", _OUT, "--requirements", "requirements.txt",
+            "--no-compile-bytecode", "--no-sources", "--link-mode", "copy",
+            "--cache-dir", f"{CACHE_AT}/uv", "--no-progress", "--color", "never",
+            *([] if builds else ["--no-build"]),
+            *(["--require-hashes"] if self._complete else []),
+        ]  # fmt: skip
+        compiling = [
+            python, "-I", "-S", "-m", "compileall", "-q", "-o", "0",
+            "-s", _OUT, "-p", f"{MOUNTED_AT}/{self._interpreter.folder}",
+            "--invalidation-mode", "unchecked-hash", _OUT,
+        ]  # fmt: skip
+        # of a package that runs code, nothing runs beside what it has left
+        return f"{shlex.join(command)} || exit $?\n{shlex.join(compiling)} >/dev/null 2>&1\nexit 0"
+
+    def _take(self, out: Path, content: Path, log: str) -> None:
+        self._installer.desk.check_tree(out, log)
+        site = content / self._interpreter.folder
+        site.parent.mkdir(parents=True)
+        sealing.take(out, site)
+        if (site / ".lock").is_file():  # uv's own, in a folder that it was pointed at
+            (site / ".lock").unlink()
+        self._lay_out(content)
+        _move_scripts(site / "bin", content / "bin")
+
+    def _lay_out(self, content: Path) -> None:
         (content / "bin").mkdir()
         major = self._interpreter.version.split(".")[0]
         for name in ("python", f"python{major}"):
@@ -154,6 +172,16 @@ class PythonRecipe:
             f"version = {self._interpreter.version}",
         )
         (content / "pyvenv.cfg").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+def _page(registry: Registry) -> str:
+    """The page of a package of the platform's own."""
+    return f"{registry.url.rstrip('/')}/{BASE_SET[0].name}/"
+
+
+def _explain(log: str, code: int, builds: bool) -> str:
+    reason = f"{FAILED}: {explain(log) or f'uv ended with code {code}'}"
+    return reason if builds else f"{reason} ({_WAY_OUT})"
 
 
 def explain(log: str) -> str:
@@ -167,21 +195,8 @@ def explain(log: str) -> str:
     return " ".join(line for line in chosen if line)[:500]
 
 
-def refuse_links(folder: Path, log: InstallLog) -> None:
-    """Raise ``EnvironmentFailed`` when a package brought anything but files and folders."""
-    for above, folders, names in os.walk(folder):
-        for name in (*folders, *names):
-            mode = Path(above, name).lstat().st_mode
-            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-                message = f"{_FAILED}: a package holds the link or device {name!r}; leave it out"
-                raise EnvironmentFailed(message, log.text())
-
-
 def _move_scripts(source: Path, target: Path) -> None:
-    """Move console scripts to where ``PATH`` finds them, and name the interpreter as mounted.
-
-    New files are written: the old ones may share their blocks with the cache.
-    """
+    """Move console scripts to where ``PATH`` finds them, and name the interpreter as mounted."""
     if not source.is_dir() or (source / "__init__.py").exists():
         return
     for path in sorted(source.iterdir()):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from fyke.domain.contracts import Box, BoxSpec, IsolationReport, SandboxFault
+from fyke.domain.contracts import Box, BoxSpec, Egress, IsolationReport, SandboxFault
 from fyke.sandbox import inspection
 from fyke.sandbox.box import WalledBox
 from fyke.sandbox.order import BadOrder, Order, check_name
 from fyke.sandbox.plumbing import CellFailed
 from fyke.sandbox.spawner import Spawner
+from fyke.sandbox.tools import BoxedTools
 
 LEAST_ROOM = 64 * 2**20  # on the disk of the work folders, or a Worker could not even unpack
 
@@ -22,6 +23,10 @@ class BubblewrapSandbox:
         """``work_dir`` is where the spawner makes the work folders; its free space is watched."""
         self._work_dir = work_dir
         self._spawner = spawner
+
+    def tools(self, egress: Egress) -> BoxedTools:
+        """Boxes of the same spawner for our own tools, which go out through ``egress``."""
+        return BoxedTools(self._work_dir, self._spawner, egress)
 
     async def open(self, spec: BoxSpec) -> Box:
         limits = spec.limits

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
 import json
+import os
 import shutil
 import subprocess
-import tarfile
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,93 +14,33 @@ import pytest
 
 from fyke.domain.contracts import EnvironmentFailed
 from fyke.domain.workers.model import Language, Version
-from fyke.sandbox.environment import UvEnvironments
 from fyke.sandbox.environment_node import refuses_addresses
+from support.environments import Installing, bench
 from support.memory import a_version
+from support.npm_registry import Registry, served
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed"),
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
 ]
 
 VERSION: Version = a_version("w", language=Language.NODE)
 
 
-def tarball(package: dict[str, Any]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as made:
-        files = {"package.json": json.dumps(package), "index.js": "module.exports = 'here'\n"}
-        for name, text in files.items():
-            info = tarfile.TarInfo(f"package/{name}")
-            info.size = len(text)
-            made.addfile(info, io.BytesIO(text.encode()))
-    return out.getvalue()
-
-
-class Registry:
-    """An npm registry with a few packages; keeps what was asked for."""
-
-    def __init__(self) -> None:
-        self.packages: dict[str, dict[str, Any]] = {}
-        self.asked: list[str] = []
-        registry = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                registry.asked.append(self.path)
-                body = registry.answer(self.path)
-                self.send_response(200 if body else 404)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                return
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-    def add(self, name: str, version: str, **fields: Any) -> None:
-        self.packages[name] = {"name": name, "version": version, **fields}
-
-    def answer(self, path: str) -> bytes:
-        name = path.strip("/").replace("%2f", "/").replace("%2F", "/")
-        if name.endswith(".tgz"):
-            return tarball(self.packages[name.removesuffix(".tgz")])
-        package = self.packages.get(name)
-        if package is None:
-            return b""
-        integrity = base64.b64encode(hashlib.sha512(tarball(package)).digest()).decode()
-        dist = {"tarball": f"{self.url}/{name}.tgz", "integrity": f"sha512-{integrity}"}
-        version = package["version"]
-        return json.dumps(
-            {
-                "name": name,
-                "dist-tags": {"latest": version},
-                "versions": {version: package | {"dist": dist}},
-            }
-        ).encode()
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with served(Registry()) as made:
+        made.add("left", "1.2.3")
+        yield made
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    made = Registry()
-    monkeypatch.setattr("tarfile.time.time", lambda: 0.0)
-    made.add("@grpc/grpc-js", "1.13.9")
-    made.add("google-protobuf", "4.1.0")
-    made.add("left", "1.2.3")
-    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
-
-
-@pytest.fixture
-def environments(tmp_path: Path, registry: Registry) -> UvEnvironments:
-    environ = {"npm_config_registry": registry.url, "HOME": str(tmp_path / "home")}
-    return UvEnvironments(tmp_path / "envs", tmp_path / "cache", environ=environ)
+async def environments(registry: Registry) -> AsyncIterator[Installing]:
+    async with bench() as made:
+        home = str(made.place.home / "nobody")
+        yield made.environments({"npm_config_registry": registry.url, "HOME": home})
+        assert os.listdir(made.place.work) == []
 
 
 @pytest.fixture
@@ -132,7 +67,7 @@ def test_which_npm_keeps_to_the_registry(version: str, enough: bool) -> None:
 
 @pytest.mark.skipif(OLD_NPM, reason="this npm needs a lock file")
 async def test_without_a_lock_file(
-    environments: UvEnvironments, bundle: Path, tmp_path: Path, registry: Registry
+    environments: Installing, bundle: Path, tmp_path: Path, registry: Registry
 ) -> None:
     mark = tmp_path / "ran"
     hooks = dict.fromkeys(("preinstall", "install", "postinstall", "prepare"), f"touch {mark}")
@@ -154,7 +89,7 @@ async def test_without_a_lock_file(
     assert await environments.ensure(VERSION, bundle) == made
 
 
-async def test_without_a_package_file(environments: UvEnvironments, bundle: Path) -> None:
+async def test_without_a_package_file(environments: Installing, bundle: Path) -> None:
     made = await environments.ensure(VERSION, bundle)
     assert made.path is not None
     assert (made.path / "google-protobuf" / "index.js").exists()
@@ -176,9 +111,7 @@ def lock(registry: Registry, **fields: Any) -> dict[str, Any]:
     }
 
 
-async def test_with_a_lock_file(
-    environments: UvEnvironments, bundle: Path, registry: Registry
-) -> None:
+async def test_with_a_lock_file(environments: Installing, bundle: Path, registry: Registry) -> None:
     write(bundle, "package.json", {"name": "x", "dependencies": {"left": "^1.0.0"}})
     write(bundle, "package-lock.json", lock(registry))
     made = await environments.ensure(VERSION, bundle)
@@ -187,14 +120,14 @@ async def test_with_a_lock_file(
     assert not (made.path / "google-protobuf").exists()
 
 
-async def test_a_wrong_hash(environments: UvEnvironments, bundle: Path, registry: Registry) -> None:
+async def test_a_wrong_hash(environments: Installing, bundle: Path, registry: Registry) -> None:
     write(bundle, "package.json", {"name": "x", "dependencies": {"left": "^1.0.0"}})
     write(bundle, "package-lock.json", lock(registry, integrity="sha512-" + "A" * 86 + "=="))
     with pytest.raises(EnvironmentFailed, match=r"(?i)integrity"):
         await environments.ensure(VERSION, bundle)
 
 
-async def test_a_package_that_does_not_exist(environments: UvEnvironments, bundle: Path) -> None:
+async def test_a_package_that_does_not_exist(environments: Installing, bundle: Path) -> None:
     write(bundle, "package.json", {"dependencies": {"nowhere": "1.0.0"}})
     with pytest.raises(EnvironmentFailed, match="package-lock" if OLD_NPM else "nowhere"):
         await environments.ensure(VERSION, bundle)
@@ -221,7 +154,7 @@ async def test_a_package_that_does_not_exist(environments: UvEnvironments, bundl
     ],
 )
 async def test_versions_that_are_not_of_the_registry(
-    environments: UvEnvironments, bundle: Path, registry: Registry, spec: object
+    environments: Installing, bundle: Path, registry: Registry, spec: object
 ) -> None:
     write(bundle, "package.json", {"dependencies": {"left": spec}})
     with pytest.raises(EnvironmentFailed, match=r"package\.json: the version of 'left'"):
@@ -233,7 +166,7 @@ async def test_versions_that_are_not_of_the_registry(
 
 
 async def test_a_package_that_asks_for_an_address(
-    environments: UvEnvironments, bundle: Path, registry: Registry
+    environments: Installing, bundle: Path, registry: Registry
 ) -> None:
     registry.add("deep", "1.0.0", dependencies={"left": f"{registry.url}/secret.tgz"})
     write(bundle, "package.json", {"dependencies": {"deep": "1.0.0"}})
@@ -259,7 +192,7 @@ async def test_a_package_that_asks_for_an_address(
     ],
 )
 async def test_lock_files_that_are_refused(
-    environments: UvEnvironments, bundle: Path, registry: Registry, place: str, entry: object
+    environments: Installing, bundle: Path, registry: Registry, place: str, entry: object
 ) -> None:
     write(bundle, "package-lock.json", {"packages": {"": {}, place: entry}})
     with pytest.raises(EnvironmentFailed, match="could not be installed: package"):
@@ -280,7 +213,7 @@ async def test_lock_files_that_are_refused(
     ],
 )
 async def test_files_that_cannot_be_read(
-    environments: UvEnvironments, bundle: Path, name: str, content: bytes
+    environments: Installing, bundle: Path, name: str, content: bytes
 ) -> None:
     (bundle / name).write_bytes(content)
     with pytest.raises(EnvironmentFailed, match="could not be installed: package"):
@@ -288,7 +221,7 @@ async def test_files_that_cannot_be_read(
 
 
 @pytest.mark.skipif(OLD_NPM, reason="this npm needs a lock file")
-async def test_an_old_lock_file_counts_as_none(environments: UvEnvironments, bundle: Path) -> None:
+async def test_an_old_lock_file_counts_as_none(environments: Installing, bundle: Path) -> None:
     write(bundle, "package.json", {"dependencies": {"left": "npm:left@^1.0.0"}})
     write(bundle, "package-lock.json", {"lockfileVersion": 1, "dependencies": {}})
     made = await environments.ensure(VERSION, bundle)

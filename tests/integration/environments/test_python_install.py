@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import stat
 import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fyke.domain.contracts import Environment, EnvironmentFailed
 from fyke.domain.workers.model import Language, Version
-from fyke.sandbox.environment import LOG, UvEnvironments
+from fyke.sandbox.environment import LOG, SEAL
+from support.environments import Bench, Installing, bench
 from support.memory import a_version
 from support.wheels import make_shelf, make_wheel
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
 
 PYTHON = "/usr/bin/python3"
 
@@ -26,18 +33,26 @@ def version(requirements: str = "") -> Version:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Path:
-    return make_shelf(tmp_path / "shelf")
+async def desk() -> AsyncIterator[Bench]:
+    async with bench() as made:
+        make_shelf(made.shelf)
+        yield made
+        assert os.listdir(made.place.work) == []
 
 
 @pytest.fixture
-def environments(tmp_path: Path, shelf: Path) -> UvEnvironments:
-    return make(tmp_path, shelf)
+def shelf(desk: Bench) -> Path:
+    return desk.shelf
 
 
-def make(tmp_path: Path, shelf: Path, **options: int) -> UvEnvironments:
-    environ = {"UV_FIND_LINKS": str(shelf), "UV_OFFLINE": "1", "HOME": str(tmp_path / "home")}
-    return UvEnvironments(tmp_path / "envs", tmp_path / "cache", PYTHON, environ=environ, **options)
+@pytest.fixture
+def root(desk: Bench) -> Path:
+    return desk.root
+
+
+@pytest.fixture
+def environments(desk: Bench) -> Installing:
+    return desk.offline()
 
 
 def run(environment: Environment, code: str) -> str:
@@ -57,7 +72,7 @@ def site_of(environment: Environment) -> Path:
 
 
 async def test_requirements_and_base_set(
-    environments: UvEnvironments, shelf: Path, tmp_path: Path
+    environments: Installing, shelf: Path, tmp_path: Path
 ) -> None:
     make_wheel(shelf, "tiny", "1.5")
     made = await environments.ensure(version("tiny==1.5\n"), tmp_path)
@@ -70,14 +85,14 @@ async def test_requirements_and_base_set(
 
 
 async def test_a_named_base_package_keeps_its_version(
-    environments: UvEnvironments, shelf: Path, tmp_path: Path
+    environments: Installing, shelf: Path, tmp_path: Path
 ) -> None:
     make_wheel(shelf, "protobuf", "5.0")
     made = await environments.ensure(version("ProtoBuf==5.0"), tmp_path)
     assert run(made, "import protobuf; print(protobuf.VALUE)") == "5.0"
 
 
-async def test_everybody_can_read_it(environments: UvEnvironments, tmp_path: Path) -> None:
+async def test_everybody_can_read_it(environments: Installing, tmp_path: Path) -> None:
     old = os.umask(0o077)
     try:
         made = await environments.ensure(version(), tmp_path)
@@ -87,13 +102,13 @@ async def test_everybody_can_read_it(environments: UvEnvironments, tmp_path: Pat
     for path in (made.path.parent.parent, made.path.parent, *made.path.parent.rglob("*")):
         mode = path.lstat().st_mode
         if not stat.S_ISLNK(mode):
-            wanted = 0o755 if stat.S_ISDIR(mode) or mode & 0o100 else 0o644
-            assert stat.S_IMODE(mode) == wanted, path
+            assert mode & 0o444 == 0o444, path
+            assert stat.S_ISDIR(mode) or path.name == LOG or not mode & 0o222, path
     assert (made.path.parent / LOG).read_text() == made.log
 
 
 async def test_same_requirements_share_one_folder(
-    environments: UvEnvironments, shelf: Path, tmp_path: Path
+    environments: Installing, shelf: Path, tmp_path: Path
 ) -> None:
     make_wheel(shelf, "one")
     make_wheel(shelf, "two")
@@ -104,17 +119,17 @@ async def test_same_requirements_share_one_folder(
     assert other.path != first.path
 
 
-async def test_builders_share_one_build(tmp_path: Path, shelf: Path) -> None:
-    builders = [make(tmp_path, shelf) for _ in range(2)]
+async def test_builders_share_one_build(desk: Bench, tmp_path: Path, root: Path) -> None:
+    builders = [desk.offline() for _ in range(2)]
     made = await asyncio.gather(*(builders[n % 2].ensure(version(), tmp_path) for n in range(4)))
     assert len({environment.path for environment in made}) == 1
     assert len({environment.log for environment in made}) == 1
-    left = [path.name for path in (tmp_path / "envs").iterdir() if path.name != ".locks"]
+    left = [path.name for path in root.iterdir() if path.name != ".locks"]
     assert len(left) == 1
 
 
 async def test_a_pth_file_does_not_run(
-    environments: UvEnvironments, shelf: Path, tmp_path: Path
+    environments: Installing, shelf: Path, tmp_path: Path
 ) -> None:
     mark = tmp_path / "ran"
     attack = f"import os; os.system('touch {mark}')\n"
@@ -137,7 +152,7 @@ async def test_a_pth_file_does_not_run(
 
 
 async def test_console_scripts_name_the_mounted_interpreter(
-    environments: UvEnvironments, shelf: Path, tmp_path: Path
+    environments: Installing, shelf: Path, tmp_path: Path
 ) -> None:
     info = "tool-99.0.dist-info"
     files = {
@@ -157,17 +172,17 @@ async def test_console_scripts_name_the_mounted_interpreter(
     assert (made.path / "bin" / "python").readlink() == Path(PYTHON)
 
 
-async def test_unresolvable(environments: UvEnvironments, tmp_path: Path) -> None:
+async def test_unresolvable(environments: Installing, tmp_path: Path, root: Path) -> None:
     with pytest.raises(EnvironmentFailed, match="no-such-package") as caught:
         await environments.ensure(version("no-such-package-anywhere==1"), tmp_path)
     assert "could not be installed" in str(caught.value)
     assert "no-such-package-anywhere" in caught.value.log
-    left = [path.name for path in (tmp_path / "envs").iterdir()]
+    left = [path.name for path in root.iterdir()]
     assert left == [".locks"]
 
 
 async def test_source_packages_are_not_built(
-    environments: UvEnvironments, shelf: Path, tmp_path: Path
+    environments: Installing, shelf: Path, tmp_path: Path
 ) -> None:
     mark = tmp_path / "built"
     source = tmp_path / "src" / "hook-1.0"
@@ -204,15 +219,15 @@ async def test_source_packages_are_not_built(
     ],
 )
 async def test_lines_that_are_not_honoured(
-    environments: UvEnvironments, tmp_path: Path, line: str
+    environments: Installing, tmp_path: Path, line: str, root: Path
 ) -> None:
     with pytest.raises(EnvironmentFailed, match=r"requirements\.txt line 1"):
         await environments.ensure(version(line), tmp_path)
-    assert not (tmp_path / "envs").exists()
+    assert not root.exists()
 
 
 async def test_a_direct_reference_inside_a_package(
-    environments: UvEnvironments, shelf: Path, tmp_path: Path
+    environments: Installing, shelf: Path, tmp_path: Path
 ) -> None:
     secret = tmp_path / "other"
     secret.mkdir()
@@ -222,47 +237,98 @@ async def test_a_direct_reference_inside_a_package(
         await environments.ensure(version("outer"), tmp_path)
 
 
-async def test_too_large(tmp_path: Path, shelf: Path) -> None:
-    environments = make(tmp_path, shelf, max_bytes=10_000)
-    make_wheel(shelf, "big", files={"big.txt": "x" * 50_000})
-    with pytest.raises(EnvironmentFailed, match="at most 10,000 are allowed"):
+async def test_too_large(desk: Bench, shelf: Path, tmp_path: Path, root: Path) -> None:
+    environments = desk.offline(max_bytes=400_000)
+    make_wheel(shelf, "big", files={"big.txt": "x" * 500_000})
+    with pytest.raises(EnvironmentFailed, match="more than 400,000 bytes"):
         await environments.ensure(version("big"), tmp_path)
-    assert [path.name for path in (tmp_path / "envs").iterdir()] == [".locks"]
+    assert [path.name for path in root.iterdir()] == [".locks"]
 
 
-async def test_hashes_are_checked(
-    environments: UvEnvironments, shelf: Path, tmp_path: Path
-) -> None:
+async def test_hashes_are_checked(environments: Installing, shelf: Path, tmp_path: Path) -> None:
     make_wheel(shelf, "signed")
     with pytest.raises(EnvironmentFailed, match=r"(?i)hash"):
         await environments.ensure(version("signed==99.0 --hash=sha256:" + "0" * 64), tmp_path)
 
 
-async def test_a_left_over_build_is_cleared(tmp_path: Path, shelf: Path) -> None:
-    first = await make(tmp_path, shelf).ensure(version(), tmp_path)
+async def test_a_left_over_build_is_cleared(desk: Bench, tmp_path: Path) -> None:
+    first = await desk.offline().ensure(version(), tmp_path)
     assert first.path is not None
     home = first.path.parent
     half = home.parent / f".build-{home.name}"
     home.rename(half)
-    again = await make(tmp_path, shelf).ensure(version(), tmp_path)
+    again = await desk.offline().ensure(version(), tmp_path)
     assert again.path == first.path
     assert not half.exists()
 
 
-async def test_go_needs_nothing(environments: UvEnvironments, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["content", "added", "gone", "link", "mode", "seal"])
+async def test_what_was_changed_is_not_given_to_another_worker(
+    desk: Bench, tmp_path: Path, what: str
+) -> None:
+    environments = desk.offline()
+    first = await environments.ensure(version(), tmp_path)
+    assert first.path is not None
+    file = site_of(first) / "protobuf.py"
+    before = file.read_text()
+    file.chmod(0o644)
+    if what == "content":
+        file.write_text(before.replace("6", "7"))
+    elif what == "added":
+        (file.parent / "new.pth").write_text("import os")
+    elif what == "gone":
+        file.unlink()
+    elif what == "link":
+        file.unlink()
+        file.symlink_to("/etc/passwd")
+    elif what == "mode":
+        file.chmod(0o755)
+    else:
+        (first.path.parent / SEAL).unlink()
+    other = replace(version(), worker_id="another")
+    again = await environments.ensure(other, tmp_path)
+    assert again.path == first.path
+    assert file.read_text() == before
+    assert not (file.parent / "new.pth").exists()
+    assert not file.is_symlink()
+
+
+async def test_a_worker_that_has_it_does_not_wait_for_a_look(desk: Bench, tmp_path: Path) -> None:
+    environments = desk.offline()
+    first = await environments.ensure(version(), tmp_path)
+    (site_of(first) / "protobuf.py").unlink()
+    assert await environments.ensure(version(), tmp_path) == first
+
+
+async def test_go_needs_nothing(environments: Installing, tmp_path: Path, root: Path) -> None:
     made = await environments.ensure(a_version("w", language=Language.GO), tmp_path)
     assert made == Environment(None, "")
-    assert not (tmp_path / "envs").exists()
+    assert not root.exists()
 
 
-async def test_an_interpreter_that_is_missing(tmp_path: Path) -> None:
-    environments = UvEnvironments(tmp_path / "e", tmp_path / "c", "/bin/false", environ={})
+async def test_an_interpreter_that_is_missing(desk: Bench, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailed, match="/bin/false does not run"):
-        await environments.ensure(version(), tmp_path)
+        await desk.offline(python="/bin/false").ensure(version(), tmp_path)
 
 
-async def test_from_the_registry(tmp_path: Path) -> None:
-    environments = UvEnvironments(tmp_path / "envs", tmp_path / "cache", PYTHON)
+async def test_time_is_limited(desk: Bench, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFailed, match=r"within 0\.1 seconds; ask for fewer"):
+        await desk.offline(seconds=0.1).ensure(version(), tmp_path)
+    assert [path.name for path in desk.root.iterdir()] == [".locks"]
+
+
+async def test_stopping_kills_the_installer(desk: Bench, tmp_path: Path) -> None:
+    work = asyncio.create_task(desk.offline().ensure(version(), tmp_path))
+    while not os.listdir(desk.place.work):
+        await asyncio.sleep(0.005)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert (await desk.offline().ensure(version(), tmp_path)).path
+
+
+async def test_from_the_registry(desk: Bench, tmp_path: Path) -> None:
+    environments = desk.environments(dict(os.environ))
     try:
         made = await environments.ensure(version("six\n"), tmp_path)
     except EnvironmentFailed as error:

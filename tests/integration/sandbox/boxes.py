@@ -9,11 +9,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fyke.app.shelves import machine_shelves
 from fyke.domain.contracts import Box, BoxExit, BoxLimits, BoxSpec, Environment
 from fyke.domain.workers.model import Language, SystemDefaults, Version, VersionState
 from fyke.kit.ids import new_ulid
@@ -154,16 +155,22 @@ def handed_groups() -> Groups:
 
 
 @asynccontextmanager
-async def site(kind: str) -> AsyncIterator[Site]:
-    """A data folder with a sandbox over the spawner of that kind; nothing may stay behind."""
+async def site(kind: str, *, shelf: bool = False) -> AsyncIterator[Site]:
+    """A data folder with a sandbox over the spawner of that kind; nothing may stay behind.
+
+    ``shelf``: tools may read the machine's folders of wheels, and one that is made in it.
+    """
     with data_folder() as home:
+        shelves = [home / "shelf", *machine_shelves(os.environ)] if shelf else []
+        for folder in shelves[:1]:
+            folder.mkdir(mode=0o755)
         if kind == "launcher":
-            async with launched(home) as place:
+            async with launched(home, shelves) as place:
                 yield place
                 await _leave(place)
             return
         groups = handed_groups() if kind == "direct" else NoGroups("left out by the test")
-        spawner = DirectSpawner(home / "work", groups)
+        spawner = DirectSpawner(home / "work", groups, shelves)
         place = Site(home, BubblewrapSandbox(home / "work", spawner), spawner)
         yield place
         await _leave(place)
@@ -179,9 +186,9 @@ async def _leave(place: Site) -> None:
 
 
 @asynccontextmanager
-async def launched(home: Path) -> AsyncIterator[Site]:
+async def launched(home: Path, shelves: Sequence[Path] = ()) -> AsyncIterator[Site]:
     """A launcher of root, and a client that connected as the service's user."""
-    with launcher(home) as process:
+    with launcher(home, shelves) as process:
         client = await connect(home)
         try:
             yield Site(home, BubblewrapSandbox(home / "work", client), client, process)
@@ -202,16 +209,16 @@ async def connect(home: Path, uid: int = SERVICE_UID) -> LauncherClient:
 
 
 @contextmanager
-def launcher(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+def launcher(home: Path, shelves: Sequence[Path] = ()) -> Iterator[subprocess.Popen[bytes]]:
     code = (
         "import os,sys;from pathlib import Path;from fyke.sandbox.launcher import serve;"
         "home=Path(sys.argv[1]);"
         "serve(home/'run'/'launcher.sock',home,*map(int,sys.argv[2:6]),"
-        "lambda:os.write(1,b'ready'))"
+        "lambda:os.write(1,b'ready'),[Path(a) for a in sys.argv[6:]])"
     )
     numbers = (SERVICE_UID, SERVICE_UID, UID_BASE, UID_COUNT)
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(home), *map(str, numbers)],
+        [sys.executable, "-c", code, str(home), *map(str, numbers), *map(str, shelves)],
         stdout=subprocess.PIPE,
         env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": "/usr/bin"},
     )

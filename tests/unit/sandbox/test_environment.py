@@ -1,160 +1,83 @@
-"""What the installers are told, and what is kept of what they say."""
+"""What decides whether an environment is shared, and what uv and npm are told to do."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import stat
+import json
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from fyke.domain.contracts import EnvironmentFailed
-from fyke.sandbox.environment import UvEnvironments, open_to_all
-from fyke.sandbox.environment_process import MAX_LOG, Installer, InstallLog, pip_settings
-from fyke.sandbox.environment_python import explain, refuse_links
+from fyke.domain.workers.requirements import parse
+from fyke.sandbox.environment import _key
+from fyke.sandbox.environment_node import BASE_SET, NodeRecipe, read_documents
+from fyke.sandbox.environment_python import Interpreter, PythonRecipe, explain
+from fyke.sandbox.package_desk import Terms
 
-pytestmark = pytest.mark.anyio
-
-
-def test_log_keeps_both_ends_and_no_credentials() -> None:
-    log = InstallLog()
-    log.add("first https://user:secret@host/x\n")
-    for _ in range(40):
-        log.add("x" * 10_000)
-    log.add("last\0")
-    text = log.text()
-    assert text.startswith("first https://***@host/x")
-    assert text.endswith("last")
-    assert "[...]" in text
-    assert len(text) <= 2 * MAX_LOG + 10
+INTERPRETER = Interpreter("CPython", "3.13.5", "linux-x86_64")
+HASH = "--hash=sha256:" + "a" * 64
+BASE = f"protobuf==6.31.1 {HASH}\ngrpcio==1.80.0 {HASH}\n"
 
 
-def test_only_client_settings_are_passed() -> None:
-    environ = {
-        "FYKE_SECRET": "s",
-        "PATH": "/evil",
-        "LD_PRELOAD": "x",
-        "PYTHONPATH": "x",
-        "NODE_OPTIONS": "x",
-        "UV_COMPILE_BYTECODE": "1",
-        "UV_PYTHON": "x",
-        "UV_INDEX_HOME_PASSWORD": "p",
-        "UV_FIND_LINKS": "/l",
-        "HTTPS_PROXY": "http://p",
-        "SSL_CERT_FILE": "/c",
-        "NPM_CONFIG_REGISTRY": "http://r",
-        "npm_config_script_shell": "x",
-        "npm_config_ignore_scripts": "false",
-        "HOME": "/nonexistent",
-    }
-    env = Installer(environ, 1).environment()
-    assert env.pop("PATH").endswith("/usr/bin:/sbin:/bin")
-    assert env == {
-        "HOME": "/nonexistent",
-        "UV_INDEX_HOME_PASSWORD": "p",
-        "UV_FIND_LINKS": "/l",
-        "HTTPS_PROXY": "http://p",
-        "SSL_CERT_FILE": "/c",
-        "npm_config_registry": "http://r",
-    }
+def python(text: str) -> PythonRecipe:
+    return PythonRecipe(cast(Any, None), INTERPRETER, parse(text))
 
 
-def write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
+def node(folder: Path, package: object = None, lock: object = None) -> NodeRecipe:
+    for name, document in (("package.json", package), ("package-lock.json", lock)):
+        if document is not None:
+            (folder / name).write_text(json.dumps(document))
+    return NodeRecipe(cast(Any, None), "v20 Linux", *read_documents(folder))
 
 
-def test_pip_settings_are_translated(tmp_path: Path) -> None:
-    write(
-        tmp_path / ".config/pip/pip.conf",
-        "[global]\nindex-url = https://index/simple\ncert = /ca.pem\n"
-        "[install]\nextra_index_url =\n  https://a\n  https://b\n"
-        "find-links = /one /two\ntrusted-host = index\n",
-    )
-    environ = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "none")}
-    env = Installer(environ, 1).environment()
-    assert env["UV_DEFAULT_INDEX"] == "https://index/simple"
-    assert env["UV_INDEX"] == "https://a https://b"
-    assert env["UV_FIND_LINKS"] == "/one,/two"
-    assert env["UV_INSECURE_HOST"] == "index"
-    assert env["SSL_CERT_FILE"] == "/ca.pem"
+@pytest.mark.parametrize(
+    ("text", "locked"),
+    [
+        ("", True),
+        (f"{BASE}six==1.17.0 {HASH}\n", True),
+        ("six\n", False),
+        ("six==1.17.0\n", False),
+        (f"six==1.17.0 {HASH}\n", False),  # what the base set brings is not named
+        (f"{BASE}six==1.17.0\n", False),
+    ],
+)
+def test_which_requirements_decide_every_byte(text: str, locked: bool) -> None:
+    assert python(text).locked is locked
 
 
-def test_the_more_personal_pip_setting_wins(tmp_path: Path) -> None:
-    write(tmp_path / "xdg/pip/pip.conf", "[global]\nindex-url = site\nfind-links = site\n")
-    write(tmp_path / ".pip/pip.conf", "[global]\nindex-url = user\n")
-    write(tmp_path / "named.conf", "[global]\nindex-url = named\n")
-    write(tmp_path / "broken.conf", "no section")
-    environ = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
-    assert pip_settings(environ)["index-url"] == "user"
-    assert pip_settings(environ)["find-links"] == "site"
-    named = environ | {"PIP_CONFIG_FILE": str(tmp_path / "named.conf")}
-    assert pip_settings(named)["index-url"] == "named"
-    assert pip_settings(named | {"PIP_INDEX_URL": "env"})["index-url"] == "env"
-    broken = environ | {"PIP_CONFIG_FILE": str(tmp_path / "broken.conf")}
-    assert pip_settings(broken)["index-url"] == "user"
-    assert pip_settings(environ | {"PIP_CONFIG_FILE": os.devnull}) == {}
+def test_which_packages_decide_every_byte(tmp_path: Path) -> None:
+    entry = {"version": "1.0.0", "integrity": "sha512-x"}
+    packages = {"": {}, "node_modules/a": entry, "node_modules/b": {"version": "1.0.0"}}
+    for name in ("bare", "own", "whole", "part", "more"):
+        (tmp_path / name).mkdir()
+    assert node(tmp_path / "bare").locked
+    assert not node(tmp_path / "own", {"dependencies": {"a": "1"}}).locked
+    assert not node(tmp_path / "more", {"overrides": {"google-protobuf": "3.0.0"}}).locked
+    del packages["node_modules/b"]
+    assert node(tmp_path / "whole", {}, {"packages": packages}).locked
+    packages["node_modules/b"] = {"version": "1.0.0"}
+    assert not node(tmp_path / "part", {}, {"packages": packages}).locked
+    assert set(BASE_SET) == {"@grpc/grpc-js", "google-protobuf"}
 
 
-@pytest.mark.parametrize("told", ["variable", "file"])
-def test_uv_settings_win_over_those_of_pip(tmp_path: Path, told: str) -> None:
-    environ = {"HOME": str(tmp_path), "PIP_INDEX_URL": "pip", "PIP_CERT": "/ca.pem"}
-    if told == "variable":
-        environ["UV_INDEX_URL"] = "uv"
-    else:
-        write(tmp_path / ".config/uv/uv.toml", "")
-    env = Installer(environ, 1).environment()
-    assert "UV_DEFAULT_INDEX" not in env
-    assert env["SSL_CERT_FILE"] == "/ca.pem"
+def test_an_account_is_part_of_the_key_where_it_must_be() -> None:
+    locked, loose = python(""), python("six")
+    one, two = Terms("ONE", builds=False), Terms("TWO", builds=False)
+    assert _key(locked, one) == _key(locked, two)
+    assert _key(loose, one) != _key(loose, two)
+    building = [_key(locked, Terms(account, builds=True)) for account in ("ONE", "TWO")]
+    assert len({*building, _key(locked, one)}) == 3
 
 
-async def test_time_is_limited_for_the_whole_group(tmp_path: Path) -> None:
-    log = InstallLog()
-    script = "sleep 300 & echo $!; wait"
-    with pytest.raises(EnvironmentFailed, match="within 1 seconds"):
-        await Installer({}, 1).run(["/bin/sh", "-c", script], tmp_path, log)
-    await gone(int(log.text()))
+def test_caches_are_never_shared() -> None:
+    terms = [Terms(account, builds) for account in ("ONE", "TWO") for builds in (False, True)]
+    names = [one.cache(client) for one in terms for client in ("UV", "NPM")]
+    assert len(set(names)) == len(names)
 
 
-async def test_cancelling_kills_the_group(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "told")
-    told = os.open(tmp_path / "told", os.O_RDONLY | os.O_NONBLOCK)
-    ready = asyncio.Event()
-    asyncio.get_running_loop().add_reader(told, ready.set)
-    script = "sleep 300 & echo $! > told; wait"
-    run = Installer({}, 60).run(["/bin/sh", "-c", script], tmp_path, InstallLog())
-    work = asyncio.create_task(run)
-    await asyncio.wait_for(ready.wait(), 10)
-    asyncio.get_running_loop().remove_reader(told)
-    child = int(os.read(told, 100))
-    os.close(told)
-    work.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await work
-    await gone(child)
-
-
-async def test_installers_hold_the_lock(tmp_path: Path) -> None:
-    reader, writer = os.pipe()
-    log = InstallLog(held=(writer,))
-    await Installer({}, 10).run(["/bin/ls", f"/proc/self/fd/{writer}"], tmp_path, log)
-    assert log.text().strip() == f"/proc/self/fd/{writer}"
-    os.close(reader)
-    os.close(writer)
-
-
-async def gone(pid: int) -> None:
-    """Wait until a process has ended (it may stay as an unreaped entry of the table)."""
-    for _ in range(500):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return
-        if state == "Z":
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"process {pid} lives")
+def test_nothing_is_built_and_no_hook_runs_unless_asked() -> None:
+    assert "--no-build" in python("six")._script_for("/usr/bin/python3", builds=False)
+    assert "--no-build" not in python("six")._script_for("/usr/bin/python3", builds=True)
 
 
 def test_explaining_what_uv_said() -> None:
@@ -163,43 +86,3 @@ def test_explaining_what_uv_said() -> None:
     assert explain(log) == "No solution found when resolving: Because x was not found"
     assert explain("something\nelse") == "something else"
     assert len(explain("error: " + "x" * 1000)) == 500
-
-
-def test_links_in_packages_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    refuse_links(tmp_path, InstallLog())
-    (tmp_path / "a" / "link").symlink_to("/etc")
-    with pytest.raises(EnvironmentFailed, match="'link'"):
-        refuse_links(tmp_path, InstallLog())
-
-
-def test_open_to_all(tmp_path: Path) -> None:
-    inner = tmp_path / "inner"
-    inner.mkdir(mode=0o700)
-    (inner / "secret").write_text("x")
-    (inner / "tool").write_text("x")
-    (inner / "secret").chmod(0o600)
-    (inner / "tool").chmod(0o700)
-    outside = tmp_path / "outside"
-    outside.write_text("x")
-    outside.chmod(0o600)
-    (inner / "link").symlink_to(outside)
-    assert open_to_all(inner) >= 1024
-    modes = [stat.S_IMODE((inner / name).lstat().st_mode) for name in ("secret", "tool")]
-    assert modes == [0o644, 0o755]
-    assert stat.S_IMODE(outside.stat().st_mode) == 0o600
-
-
-async def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Full:
-        inputs = ("x",)
-
-        async def install(self, building: Path, content: Path, log: InstallLog) -> None:
-            assert building.is_dir()
-            raise OSError(28, "No space left on device")
-
-    environments = UvEnvironments(tmp_path / "envs", tmp_path / "cache", environ={})
-    (tmp_path / "envs").mkdir()
-    with pytest.raises(EnvironmentFailed, match="the disk is full"):
-        await environments._build("k", Full(), 0)
-    assert list((tmp_path / "envs").iterdir()) == []

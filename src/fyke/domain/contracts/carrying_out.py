@@ -62,8 +62,13 @@ class Environment:
 class Environments(Protocol):
     """Builds an environment once per content and keeps it."""
 
-    async def ensure(self, version: Version, bundle: Path) -> Environment:
-        """Raise ``EnvironmentFailed``. ``bundle`` is the unpacked project."""
+    async def ensure(
+        self, version: Version, bundle: Path, account_id: str, builds_allowed: bool
+    ) -> Environment:
+        """Raise ``EnvironmentFailed``. ``bundle`` is the unpacked project, ``account_id`` whose
+        Worker it is, ``builds_allowed`` whether the packages may run code while they are
+        installed, should the version ask for it.
+        """
         ...
 
 

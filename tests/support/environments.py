@@ -1,0 +1,67 @@
+"""Dependency environments as an installation has them: in boxes, over the real way out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fyke.domain.contracts import Environment
+from fyke.domain.workers.model import Version
+from fyke.egress.local import LocalEgress
+from fyke.sandbox.environment import UvEnvironments
+from fyke.sandbox.tools import BoxedTools
+from integration.sandbox.boxes import SPAWNERS, Site, site
+
+ACCOUNT = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
+
+@dataclass
+class Bench:
+    """A data folder, and what installs into it."""
+
+    place: Site
+    tools: BoxedTools
+
+    @property
+    def root(self) -> Path:
+        return self.place.home / "cache" / "environments"
+
+    @property
+    def shelf(self) -> Path:
+        """A folder of wheels that tools may read."""
+        return self.place.home / "shelf"
+
+    def environments(self, environ: Mapping[str, str] | None = None, **options: Any) -> Installing:
+        return Installing(UvEnvironments(self.root, self.tools, environ=environ, **options))
+
+    def offline(self, **options: Any) -> Installing:
+        """With nothing but the shelf."""
+        home = str(self.place.home / "nobody")
+        environ = {"UV_FIND_LINKS": str(self.shelf), "UV_OFFLINE": "1", "HOME": home}
+        return self.environments(environ, **options)
+
+
+@dataclass
+class Installing:
+    """Environments, for one account unless another is named."""
+
+    made: UvEnvironments
+
+    async def ensure(
+        self, version: Version, bundle: Path, account_id: str = ACCOUNT, builds: bool = False
+    ) -> Environment:
+        return await self.made.ensure(version, bundle, account_id, builds)
+
+
+@asynccontextmanager
+async def bench(kind: str = SPAWNERS[0]) -> AsyncIterator[Bench]:
+    """Nothing is left in the work folder when it ends."""
+    async with site(kind, shelf=True) as place:
+        egress = LocalEgress(own=tuple)
+        try:
+            yield Bench(place, BoxedTools(place.work, place.spawner, egress))
+        finally:
+            await egress.stop()

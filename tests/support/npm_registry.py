@@ -1,0 +1,87 @@
+"""An npm registry on the loopback with a few hand-made packages."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+def tarball(package: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as made:
+        files = {"package.json": json.dumps(package), "index.js": "module.exports = 'here'\n"}
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"package/{name}")
+            info.size = len(text)
+            info.mtime = 0
+            made.addfile(info, io.BytesIO(text.encode()))
+    return gzip.compress(out.getvalue(), mtime=0)
+
+
+class Registry:
+    """An npm registry with a few packages; keeps what was asked for."""
+
+    def __init__(self) -> None:
+        self.packages: dict[str, dict[str, Any]] = {}
+        self.asked: list[str] = []
+        registry = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                registry.asked.append(self.path)
+                body = registry.answer(self.path)
+                self.send_response(200 if body else 404)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def add(self, name: str, version: str, **fields: Any) -> None:
+        self.packages[name] = {"name": name, "version": version, **fields}
+
+    def answer(self, path: str) -> bytes:
+        name = path.strip("/").replace("%2f", "/").replace("%2F", "/")
+        if name.endswith(".tgz"):
+            return tarball(self.packages[name.removesuffix(".tgz")])
+        package = self.packages.get(name)
+        if package is None:
+            return b""
+        integrity = base64.b64encode(hashlib.sha512(tarball(package)).digest()).decode()
+        dist = {"tarball": f"{self.url}/{name}.tgz", "integrity": f"sha512-{integrity}"}
+        version = package["version"]
+        return json.dumps(
+            {
+                "name": name,
+                "dist-tags": {"latest": version},
+                "versions": {version: package | {"dist": dist}},
+            }
+        ).encode()
+
+
+@contextmanager
+def served(made: Registry) -> Iterator[Registry]:
+    """With the packages that every Worker gets."""
+    made.add("@grpc/grpc-js", "1.13.9")
+    made.add("google-protobuf", "4.1.0")
+    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.server.shutdown()
+        thread.join()
+        made.server.server_close()

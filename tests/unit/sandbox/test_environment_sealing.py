@@ -1,0 +1,126 @@
+"""Taking over a tree that a stranger made, and knowing it again."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fyke.sandbox import sealing
+
+MOST = 10**6
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "tree"
+    (folder / "pkg" / "deep").mkdir(parents=True)
+    (folder / "pkg" / "a.py").write_text("a")
+    (folder / "pkg" / "deep" / "tool").write_text("t")
+    (folder / "pkg" / "deep" / "tool").chmod(0o4711)
+    (folder / "pkg" / "deep").chmod(0o777)
+    return folder
+
+
+def test_what_is_taken_is_plain_and_read_only(tree: Path) -> None:
+    sealing.check(tree, MOST)
+    made = sealing.seal(tree)
+    modes = {
+        str(path.relative_to(tree)): oct(stat.S_IMODE(path.lstat().st_mode))
+        for path in tree.rglob("*")
+    }
+    assert modes == {
+        "pkg": "0o755",
+        "pkg/a.py": "0o444",
+        "pkg/deep": "0o755",
+        "pkg/deep/tool": "0o555",
+    }
+    assert (made.files, made.size) == (4, 2)
+    assert sealing.look(tree) == made
+
+
+def test_folders_that_were_closed_are_opened(tree: Path) -> None:
+    (tree / "pkg" / "deep").chmod(0)
+    (tree / "pkg").chmod(0)
+    tree.chmod(0)
+    sealing.check(tree, MOST)
+    assert sealing.seal(tree).files == 4
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.symlink_to("/etc/passwd"),
+        lambda path: path.symlink_to("."),
+        lambda path: os.mkfifo(path),
+        lambda path: socket.socket(socket.AF_UNIX).bind(os.fspath(path)),
+    ],
+)
+def test_nothing_but_files_and_folders(tree: Path, make: Callable[[Path], object]) -> None:
+    make(tree / "pkg" / "odd")
+    with pytest.raises(sealing.BadTree, match="'odd'"):
+        sealing.check(tree, MOST)
+
+
+def test_a_link_in_the_place_of_the_folder_is_not_followed(tree: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(other)
+    with pytest.raises(sealing.BadTree):
+        sealing.check(tmp_path / "link", MOST)
+    with pytest.raises(sealing.BadTree, match="nothing"):
+        sealing.check(tmp_path / "none", MOST)
+    assert stat.S_IMODE(other.stat().st_mode) == 0o700
+
+
+def test_too_much_is_not_taken(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree / "sparse").touch()
+    os.truncate(tree / "sparse", 10**12)
+    with pytest.raises(sealing.BadTree, match=r"1,000,000 bytes"):
+        sealing.check(tree, MOST)
+    (tree / "sparse").unlink()
+    monkeypatch.setattr(sealing, "MAX_FILES", 3)
+    with pytest.raises(sealing.BadTree, match="3 files"):
+        sealing.check(tree, MOST)
+    monkeypatch.undo()
+    deep = tree
+    for _ in range(sealing.MAX_DEPTH + 2):
+        deep /= "d"
+    deep.mkdir(parents=True)
+    with pytest.raises(sealing.BadTree, match="too deep"):
+        sealing.check(tree, MOST)
+
+
+def test_names_of_bytes_are_known_again(tree: Path) -> None:
+    (tree / os.fsdecode(b"\xff\xfe")).write_text("x")
+    sealing.check(tree, MOST)
+    assert sealing.seal(tree) == sealing.look(tree)
+
+
+def test_names_and_contents_cannot_stand_for_each_other(tmp_path: Path) -> None:
+    seen = set()
+    for number, (name, content) in enumerate([("ab", "c"), ("a", "bc"), ("a", "b"), ("abc", "")]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / name).write_text(content)
+        seen.add(sealing.seal(folder).digest)
+    assert len(seen) == 4
+
+
+def test_the_same_content_has_the_same_seal(tree: Path, tmp_path: Path) -> None:
+    made = sealing.seal(tree)
+    twin = tmp_path / "twin"
+    (twin / "pkg" / "deep").mkdir(parents=True)
+    (twin / "pkg" / "deep" / "tool").write_text("t")
+    (twin / "pkg" / "deep" / "tool").chmod(0o755)
+    (twin / "pkg" / "a.py").write_text("a")
+    assert sealing.seal(twin) == made
+    sealing.write(tmp_path / "seal.json", made)
+    assert sealing.read(tmp_path / "seal.json") == made
+    (tmp_path / "odd.json").write_text("[]")
+    assert sealing.read(tmp_path / "odd.json") is None
+    assert sealing.read(tmp_path / "none.json") is None

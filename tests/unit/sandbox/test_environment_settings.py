@@ -1,0 +1,263 @@
+"""What package clients are told, out of what the administrator of the machine has told them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.sandbox.npm_settings import NPMRC, asking_environment, read_npm
+from fyke.sandbox.package_client import CA_FILE, NETRC_FILE, Client
+from fyke.sandbox.pip_settings import pip_settings
+from fyke.sandbox.uv_settings import read_uv, shelves
+
+DEFAULT = "https://default.invalid/simple"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nx\n"
+
+
+def write(file: Path, text: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def uv(environ: dict[str, str]) -> Client:
+    return read_uv({"HOME": "/nonexistent", "XDG_CONFIG_DIRS": "/nonexistent"} | environ, DEFAULT)
+
+
+def urls(client: Client) -> list[str]:
+    return [registry.url for registry in client.registries]
+
+
+def test_only_client_settings_are_passed() -> None:
+    environ = {
+        "FYKE_SECRET": "s",
+        "PATH": "/evil",
+        "LD_PRELOAD": "x",
+        "PYTHONPATH": "x",
+        "NODE_OPTIONS": "x",
+        "UV_COMPILE_BYTECODE": "1",
+        "UV_PYTHON": "x",
+        "UV_FIND_LINKS": "/l",
+        "UV_EXCLUDE_NEWER": "2026-01-01",
+        "HTTPS_PROXY": "http://p",
+        "PIP_CONFIG_FILE": os.devnull,
+    }
+    client = uv(environ)
+    own = {"UV_NO_CONFIG": "1", "UV_KEYRING_PROVIDER": "disabled"}
+    assert client.env == {"UV_FIND_LINKS": "/l", "UV_EXCLUDE_NEWER": "2026-01-01"} | own
+    assert (client.files, client.secrets, client.offline) == ({}, (), False)
+    assert urls(client) == [DEFAULT]
+    asked = asking_environment(
+        environ
+        | {
+            "NPM_CONFIG_REGISTRY": "http://r",
+            "npm_config_@a-b:registry": "http://s",
+            "npm_config_script_shell": "x",
+            "npm_config_ignore_scripts": "false",
+            "HOME": "/h",
+        }
+    )
+    assert asked == {
+        "HOME": "/h",
+        "npm_config_registry": "http://r",
+        "npm_config_@a-b:registry": "http://s",
+    }
+
+
+def test_pip_settings_are_translated(tmp_path: Path) -> None:
+    write(
+        tmp_path / ".config/pip/pip.conf",
+        "[global]\nindex-url = https://index/simple\ncert = /ca.pem\n"
+        "[install]\nextra_index_url =\n  https://a\n  https://b\n"
+        "find-links = /one /two\ntrusted-host = index\n",
+    )
+    client = uv({"HOME": str(tmp_path)})
+    assert client.env["UV_DEFAULT_INDEX"] == "https://index/simple"
+    assert client.env["UV_INDEX"] == "https://a https://b"
+    assert client.env["UV_FIND_LINKS"] == "/one,/two"
+    assert client.env["UV_INSECURE_HOST"] == "index"
+    assert urls(client) == ["https://a", "https://b", "https://index/simple"]
+    environ = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/nonexistent"}
+    assert shelves(environ) == [Path("/one"), Path("/two")]
+
+
+def test_the_more_personal_pip_setting_wins(tmp_path: Path) -> None:
+    write(tmp_path / "xdg/pip/pip.conf", "[global]\nindex-url = site\nfind-links = site\n")
+    write(tmp_path / ".pip/pip.conf", "[global]\nindex-url = user\n")
+    write(tmp_path / "named.conf", "[global]\nindex-url = named\n")
+    write(tmp_path / "broken.conf", "no section")
+    environ = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
+    assert pip_settings(environ)["index-url"] == "user"
+    assert pip_settings(environ)["find-links"] == "site"
+    named = environ | {"PIP_CONFIG_FILE": str(tmp_path / "named.conf")}
+    assert pip_settings(named)["index-url"] == "named"
+    assert pip_settings(named | {"PIP_INDEX_URL": "env"})["index-url"] == "env"
+    broken = environ | {"PIP_CONFIG_FILE": str(tmp_path / "broken.conf")}
+    assert pip_settings(broken)["index-url"] == "user"
+    assert pip_settings(environ | {"PIP_CONFIG_FILE": os.devnull}) == {}
+
+
+@pytest.mark.parametrize("told", ["variable", "file"])
+def test_uv_settings_win_over_those_of_pip(tmp_path: Path, told: str) -> None:
+    environ = {"HOME": str(tmp_path), "PIP_INDEX_URL": "https://pip/"}
+    if told == "variable":
+        environ["UV_INDEX_URL"] = "https://uv/"
+    else:
+        write(tmp_path / ".config/uv/uv.toml", "")
+    client = uv(environ)
+    assert "UV_DEFAULT_INDEX" not in client.env
+    assert urls(client) == (["https://uv/"] if told == "variable" else [DEFAULT])
+
+
+def test_files_of_uv_become_variables(tmp_path: Path) -> None:
+    write(
+        tmp_path / ".config/uv/uv.toml",
+        'native-tls = true\nindex-strategy = "unsafe-best-match"\nfind-links = ["/shelf"]\n'
+        '[[index]]\nname = "corp"\nurl = "https://corp/simple"\n'
+        '[[index]]\nurl = "https://other/simple"\ndefault = true\n'
+        '[[index]]\nname = "only"\nurl = "https://only/simple"\nexplicit = true\n'
+        '[pip]\nextra-index-url = ["https://more/simple"]\n',
+    )
+    write(tmp_path / "machine/uv/uv.toml", 'exclude-newer = "2026-01-01"\nfind-links = ["/no"]\n')
+    environ = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "machine")}
+    client = uv(environ)
+    assert client.env["UV_NATIVE_TLS"] == "true"
+    assert client.env["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+    assert client.env["UV_EXCLUDE_NEWER"] == "2026-01-01"
+    assert client.env["UV_INDEX"] == "https://more/simple corp=https://corp/simple"
+    assert urls(client) == ["https://more/simple", "https://corp/simple", "https://other/simple"]
+    assert shelves(environ) == [Path("/shelf")]
+    assert urls(uv(environ | {"UV_NO_CONFIG": "1"})) == [DEFAULT]
+    named = write(tmp_path / "named.toml", 'index-url = "https://named/"')
+    assert urls(uv(environ | {"UV_CONFIG_FILE": str(named)})) == ["https://named/"]
+
+
+# --- credentials, authorities, proxies
+
+
+@pytest.mark.parametrize(
+    ("environ", "word"),
+    [
+        ({"UV_INDEX_URL": "https://user:pass@corp.invalid/simple"}, "corp.invalid"),
+        ({"PIP_EXTRA_INDEX_URL": "https://user:pass@corp.invalid/simple"}, "corp.invalid"),
+        ({"UV_FIND_LINKS": "https://user:pass@corp.invalid/files"}, "corp.invalid"),
+        (
+            {
+                "UV_INDEX": "corp=https://corp.invalid/simple",
+                "UV_INDEX_CORP_USERNAME": "user",
+                "UV_INDEX_CORP_PASSWORD": "pass",
+            },
+            "UV_INDEX_CORP_PASSWORD",
+        ),
+    ],
+)
+def test_credentials_of_uv_are_noticed(environ: dict[str, str], word: str) -> None:
+    client = uv(environ)
+    assert any(word in secret for secret in client.secrets), client.secrets
+    assert not any("pass" in secret for secret in client.secrets)
+    if "UV_FIND_LINKS" not in environ:
+        assert client.registries[0].headers == {"Authorization": "Basic dXNlcjpwYXNz"}
+
+
+def test_only_the_fitting_lines_of_a_netrc_are_given(tmp_path: Path) -> None:
+    text = "machine corp.invalid login user password pass\nmachine bank login me password rich\n"
+    file = write(tmp_path / "netrc", text)
+    file.chmod(0o600)
+    environ = {"NETRC": str(file), "UV_INDEX_URL": "https://corp.invalid/simple"}
+    client = uv(environ)
+    assert client.files[NETRC_FILE] == "machine corp.invalid login user password pass\n"
+    assert client.env["NETRC"] == f"/work/{NETRC_FILE}"
+    assert client.secrets == ("the netrc file",)
+    assert client.registries[0].headers == {"Authorization": "Basic dXNlcjpwYXNz"}
+    assert uv(environ | {"UV_INDEX_URL": "https://other.invalid/"}).files == {}
+
+
+def test_authorities_travel_by_content(tmp_path: Path) -> None:
+    file = write(tmp_path / "ca.pem", CERTIFICATE)
+    for environ in ({"SSL_CERT_FILE": str(file)}, {"PIP_CERT": str(file)}):
+        client = uv(environ)
+        assert client.files == {CA_FILE: CERTIFICATE}
+        assert client.env["SSL_CERT_FILE"] == f"/work/{CA_FILE}"
+    system = "/etc/ssl/certs/ca-certificates.crt"
+    client = uv({"SSL_CERT_FILE": system})
+    assert (client.env["SSL_CERT_FILE"], client.files) == (system, {})
+    key = write(tmp_path / "key.pem", "-----BEGIN PRIVATE KEY-----")
+    assert uv({"SSL_CERT_FILE": str(key)}).files == {}
+    assert uv({"SSL_CLIENT_CERT": str(key)}).secrets == ("SSL_CLIENT_CERT",)
+
+
+@pytest.mark.parametrize(
+    ("environ", "proxy"),
+    [
+        ({"HTTPS_PROXY": "http://p:1"}, "HTTPS_PROXY"),
+        ({"all_proxy": "http://p:1"}, "all_proxy"),
+        ({"HTTP_PROXY": "http://p:1"}, ""),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "a, .invalid"}, ""),
+        ({"HTTPS_PROXY": "http://p:1", "no_proxy": "*"}, ""),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "t.invalid"}, "HTTPS_PROXY"),
+        ({"HTTPS_PROXY": ""}, ""),
+    ],
+)
+def test_an_outer_proxy_is_noticed(environ: dict[str, str], proxy: str) -> None:
+    assert uv(environ).proxy == proxy
+
+
+@pytest.mark.parametrize(("value", "offline"), [("1", True), ("true", True), ("0", False)])
+def test_offline(value: str, offline: bool) -> None:
+    assert uv({"UV_OFFLINE": value}).offline is offline
+
+
+# --- npm
+
+
+def npm(tmp_path: Path, rc: str = "", **settings: Any) -> Client:
+    file = write(tmp_path / ".npmrc", rc)
+    known = {"registry": "https://r.invalid/", "userconfig": str(file), "strict-ssl": True}
+    told = json.loads(json.dumps(known | settings))
+    return read_npm({"HOME": str(tmp_path), "TOKEN": "t-1"}, told)
+
+
+def test_npm_is_told_its_registries(tmp_path: Path) -> None:
+    scoped = {"@corp:registry": "https://corp.invalid/npm/", "@odd:registry": "file:///x"}
+    client = npm(tmp_path, **scoped)
+    assert urls(client) == ["https://r.invalid/", "https://corp.invalid/npm/"]
+    assert client.files[NPMRC].splitlines() == [
+        "registry=https://r.invalid/",
+        "@corp:registry=https://corp.invalid/npm/",
+    ]
+    assert client.env["npm_config_userconfig"] == f"/work/{NPMRC}"
+    assert client.secrets == ()
+
+
+def test_credentials_of_npm_are_for_their_registry_alone(tmp_path: Path) -> None:
+    rc = (
+        "//r.invalid/:_authToken=${TOKEN}\n//other.invalid/:_authToken=no\n"
+        "//corp.invalid/npm/:username=user\n//corp.invalid/npm/:_password=cGFzcw==\n"
+        "script-shell=/bin/evil\nemail=me@example.com\n"
+    )
+    client = npm(tmp_path, rc, **{"@corp:registry": "https://corp.invalid/npm/"})
+    lines = client.files[NPMRC].splitlines()
+    assert "//r.invalid/:_authToken=t-1" in lines
+    assert "//corp.invalid/npm/:_password=cGFzcw==" in lines
+    assert not any("other" in line or "shell" in line or "email" in line for line in lines)
+    assert client.secrets == ("npm's configuration",)
+    assert [registry.headers for registry in client.registries] == [
+        {"Authorization": "Bearer t-1"},
+        {"Authorization": "Basic dXNlcjpwYXNz"},
+    ]
+
+
+def test_authorities_and_proxies_of_npm(tmp_path: Path) -> None:
+    file = write(tmp_path / "ca.pem", CERTIFICATE)
+    client = npm(tmp_path, cafile=str(file))
+    assert client.files[CA_FILE].strip() == CERTIFICATE.strip()
+    assert f"cafile=/work/{CA_FILE}" in client.files[NPMRC]
+    system = "/etc/ssl/certs/ca-certificates.crt"
+    client = npm(tmp_path, cafile=system, **{"strict-ssl": False, "offline": True})
+    assert {f"cafile={system}", "strict-ssl=false"} <= set(client.files[NPMRC].splitlines())
+    assert (client.offline, client.proxy) == (True, "")
+    assert npm(tmp_path, **{"https-proxy": "http://p:1"}).proxy == "https-proxy"
