@@ -26,6 +26,7 @@ from fyke.api.own import accounts as own_accounts
 from fyke.api.own import alerts as own_alerts
 from fyke.api.own import builds as own_builds
 from fyke.api.own import callbacks as own_callbacks
+from fyke.api.own import caps as own_caps
 from fyke.api.own import catalog as own_catalog
 from fyke.api.own import forms as own_forms
 from fyke.api.own import installation as own_installation
@@ -282,6 +283,7 @@ def _of_runs(services: Services) -> Iterator[Operation[Any]]:
         services.shares,
     ).operations()
     yield from own_usage.UsageOperations(services.usage).operations()
+    yield from own_caps.CapOperations(services.spending).operations()
     yield from own_overview.OverviewOperations(
         services.overview, services.board, services.health
     ).operations()

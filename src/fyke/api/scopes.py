@@ -104,6 +104,9 @@ GET /api/fyke/accounts
 POST /api/fyke/accounts
 POST /api/fyke/accounts/{name}/credit
 PUT /api/fyke/accounts/{name}/plan
+GET /api/fyke/account/caps
+PUT /api/fyke/account/caps
+PUT /api/fyke/accounts/{name}/caps
 GET /api/fyke/audit
 GET /api/fyke/installation/health/{card}
 GET /api/fyke/installation/plans

@@ -137,6 +137,49 @@ def plan(
         server.out.fields([("account", account.name), ("plan", _plan(account))])
 
 
+@server_command(accounts, "caps")
+def caps(
+    server: Server,
+    run: Annotated[
+        str | None, typer.Option("--run", help="US dollars that one run may cost; 0 = no cap.")
+    ] = None,
+    month: Annotated[
+        str | None, typer.Option("--month", help="US dollars for a calendar month; 0 = no cap.")
+    ] = None,
+    account: Annotated[
+        str, typer.Option("--account", help="Another account. For the operator.", metavar="NAME")
+    ] = "",
+) -> None:
+    """Show or set what the account lets itself spend. For its owners.
+
+    \b
+    Examples:
+      fyke account caps
+      fyke account caps --run 2.50 --month 100
+      fyke account caps --month 0
+    """
+    if run is None and month is None:
+        if account:
+            raise typer.BadParameter("give --run or --month too", param_hint="--account")
+        found = server.client.caps()
+    else:
+        found = server.client.change_caps(run, month, account)
+    if server.out.as_json:
+        server.out.json(asdict(found))
+        return
+    server.out.fields(
+        [
+            ("one run", _cap(found.run_cap)),
+            (f"month ({found.month})", _cap(found.month_cap)),
+            ("spent", f"{found.spent} USD"),
+            ("held for runs", f"{found.held} USD"),
+            *([("left", f"{found.left} USD")] if found.left is not None else []),
+        ]
+    )
+    if not found.priced:
+        server.out.say("Nothing costs anything here, so no cap is ever reached.")
+
+
 @server_command(accounts, "credit")
 def credit(
     server: Server,
@@ -164,6 +207,10 @@ def credit(
             ("traffic left", words.size(account.traffic)),
         ]
     )
+
+
+def _cap(usd: str) -> str:
+    return "no cap" if usd == "0" else f"at most {usd} USD"
 
 
 def _plan(account: Account) -> str:

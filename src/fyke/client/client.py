@@ -314,6 +314,19 @@ class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
         data = self._wire.call("PUT", path, json={"plan": plan})
         return msgspec.convert(data, models.Account)
 
+    def caps(self) -> models.Caps:
+        return self._wire.get("/api/fyke/account/caps", models.Caps)
+
+    def change_caps(
+        self, run_cap: str | None = None, month_cap: str | None = None, account: str = ""
+    ) -> models.Caps:
+        """US dollars, "0" for no cap, None for as it is; ``account`` only for the operator."""
+        given = {"run_cap": run_cap, "month_cap": month_cap}
+        body = {name: value for name, value in given.items() if value is not None}
+        path = f"/api/fyke/accounts/{segment(account)}" if account else "/api/fyke/account"
+        data = self._wire.call("PUT", f"{path}/caps", json=body)
+        return msgspec.convert(data, models.Caps)
+
     def create_key(
         self,
         name: str,

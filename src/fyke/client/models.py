@@ -234,7 +234,23 @@ class Account:
     time_zone: str = "UTC"  # of schedules that name none of their own
     plan: str = "unlimited"
     most_runs: int = 0  # that may be under way at once; 0 = no limit
+    run_cap: str = "0"  # US dollars; 0 = no cap
+    month_cap: str = "0"
     webhook_secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """US dollars; a cap of 0 is none, and then ``left`` is None."""
+
+    run_cap: str
+    month_cap: str
+    month: str
+    time_zone: str
+    spent: str
+    held: str
+    left: str | None
+    priced: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ def act_names() -> dict[str, str]:
         Act.ACCOUNT_CREATED: _("Created an account"),
         Act.CREDITED: _("Credited an account"),
         Act.PLAN: _("Changed a plan"),
+        Act.CAPS: _("Changed caps on spending"),
         Act.SETTINGS: _("Changed a setting"),
         Act.WEBHOOK_ADDED: _("Added a webhook"),
         Act.WEBHOOK_CHANGED: _("Changed a webhook"),

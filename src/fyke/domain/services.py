@@ -11,6 +11,7 @@ from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.accounts.users import Users
 from fyke.domain.alerts.service import Alerts
+from fyke.domain.billing.spending import Spending
 from fyke.domain.billing.usage import UsageReports
 from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.catalog.service import Catalog
@@ -90,6 +91,7 @@ class Services:
     board: QueueBoard
     queue_following: QueueFollowing
     usage: UsageReports
+    spending: Spending
     overview: Overview
     health: Health
     callbacks: Callbacks

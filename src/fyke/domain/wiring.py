@@ -18,6 +18,7 @@ from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.accounts.users import Users
 from fyke.domain.alerts.service import Alerts
+from fyke.domain.billing.spending import Spending
 from fyke.domain.billing.usage import UsageReports
 from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.callbacks.url import CallbackRules
@@ -150,6 +151,7 @@ def build_services(on: Foundations) -> Services:
         board=board,
         queue_following=QueueFollowing(board, queue),
         usage=UsageReports(storage),
+        spending=Spending(storage, rules.prices),
         overview=Overview(storage),
         health=on.health,
         callbacks=Callbacks(storage),

@@ -18,6 +18,7 @@ from fyke.domain.accounts.model import Account, ApiKey
 from fyke.domain.accounts.scopes import read_scopes, scope_text
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.billing.pricing import format_balance
+from fyke.domain.runs.outcome import millionths
 from fyke.errors import Conflict, Forbidden, InvalidRequest
 
 MAX_SECONDS = 253_402_300_799  # the end of the year 9999
@@ -219,6 +220,8 @@ def _account(account: Account) -> dict[str, Any]:
         "created_at": seconds(account.created_at),
         "plan": account.plan.value,
         "most_runs": account.plan.most or 0,
+        "run_cap": millionths(account.run_cap_micros),
+        "month_cap": millionths(account.month_cap_micros),
     }
 
 

@@ -42,6 +42,8 @@ class AccountItem(Answer):
     created_at: int
     plan: Annotated[str, Field(description="how many runs may be under way at once")]
     most_runs: Annotated[int, Field(description="that number; 0 = no limit")]
+    run_cap: Annotated[str, Field(description="US dollars that one run may cost; 0 = no cap")]
+    month_cap: Annotated[str, Field(description="US dollars for a calendar month; 0 = no cap")]
 
 
 AccountItems = list[AccountItem]

@@ -15,6 +15,7 @@ from fyke.api.operations import Call, Operation
 from fyke.api.own import run_page_answers as answers
 from fyke.api.v1.words import seconds
 from fyke.domain.billing.cost_lines import CostLine
+from fyke.domain.billing.model import gb_seconds
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.logs.model import LogFilter, LogLine, LogType
 from fyke.domain.logs.reading import MOST_LINES, LogPlace, LogReading
@@ -285,6 +286,7 @@ def _line(line: LogLine) -> dict[str, Any]:
 def _use(use: RunUse) -> dict[str, Any]:
     return {
         "cpu_ms": use.cpu_ms,
+        "memory_gb_seconds": gb_seconds(use.memory_mb_ms),
         "memory_peak": use.memory_peak_bytes,
         "traffic": use.traffic_bytes,
         "usage": _dollars(use.usage_micros),
@@ -338,6 +340,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "rows": attempt.rows,
         "traffic": attempt.traffic_bytes,
         "cpu_ms": attempt.cpu_ms,
+        "memory_gb_seconds": gb_seconds(attempt.memory_mb_ms),
         "memory_peak": attempt.memory_peak_bytes,
         "started_at": seconds(attempt.started_at),
         "finished_at": seconds(attempt.finished_at),

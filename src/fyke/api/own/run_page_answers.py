@@ -81,6 +81,9 @@ CostItems = list[CostItem]
 
 class UseAnswer(Answer):
     cpu_ms: int
+    memory_gb_seconds: Annotated[
+        float, Field(description="memory times how long it was held; a GB has 1024 MiB")
+    ]
     memory_peak: Annotated[int, Field(description="bytes, of the largest attempt")]
     traffic: Annotated[int, Field(description="bytes")]
     usage: Annotated[str, Field(description="US dollars, with six decimals; the sum of `lines`")]
@@ -96,6 +99,7 @@ class AttemptItem(Answer):
     rows: int
     traffic: int
     cpu_ms: int
+    memory_gb_seconds: float
     memory_peak: int
     started_at: int
     finished_at: int

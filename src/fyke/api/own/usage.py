@@ -17,7 +17,7 @@ from fyke.api.own import usage_answers as answers
 from fyke.api.v1.words import seconds
 from fyke.domain.accounts.model import Caller
 from fyke.domain.billing.days import MOST_DAYS
-from fyke.domain.billing.model import LedgerEntry, LedgerFilter, Part, UsageSums
+from fyke.domain.billing.model import LedgerEntry, LedgerFilter, Part, UsageSums, gb_seconds
 from fyke.domain.billing.pricing import format_balance
 from fyke.domain.billing.usage import MOST_ENTRIES, Step, UsageReports, UsageView
 from fyke.errors import InvalidRequest
@@ -170,6 +170,8 @@ def _sums(sums: UsageSums) -> dict[str, Any]:
         "credited": exact_usd(sums.credited_micros),
         "traffic": sums.traffic_bytes,
         "run_seconds": sums.run_ms / 1000,
+        "cpu_seconds": sums.cpu_ms / 1000,
+        "memory_gb_seconds": gb_seconds(sums.memory_mb_ms),
     }
 
 

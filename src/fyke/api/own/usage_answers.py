@@ -22,6 +22,10 @@ class UsageSums(Answer):
     credited: Annotated[str, Field(description="US dollars that were added to the account")]
     traffic: Annotated[int, Field(description="bytes")]
     run_seconds: Annotated[float, Field(description="from start to end of each run, added up")]
+    cpu_seconds: Annotated[float, Field(description="as the kernel counts them")]
+    memory_gb_seconds: Annotated[
+        float, Field(description="memory times how long it was held; a GB has 1024 MiB")
+    ]
 
 
 class UsageBar(UsageSums):
@@ -54,6 +58,19 @@ class UsageSplit(Answer):
     list: UsageParts
     rest: Annotated[UsageSums, Field(description="what all further ones come to")]
     others: Annotated[bool, Field(description="whether there are further ones")]
+
+
+class CapsReport(Answer):
+    run_cap: Annotated[str, Field(description="US dollars that one run may cost; 0 = no cap")]
+    month_cap: Annotated[str, Field(description="US dollars for a calendar month; 0 = no cap")]
+    month: Annotated[str, Field(description="the present one, 2026-11, in the account's zone")]
+    time_zone: str
+    spent: Annotated[str, Field(description="by runs that have ended in it")]
+    held: Annotated[str, Field(description="set aside for runs under way")]
+    left: Annotated[
+        str | None, Field(description="what may still be set aside; null without a cap")
+    ]
+    priced: Annotated[bool, Field(description="whether anything costs money here")]
 
 
 class LedgerItem(Answer):

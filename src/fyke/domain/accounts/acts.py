@@ -46,6 +46,7 @@ class Act(StrEnum):
     ACCOUNT_CREATED = "account.create"
     CREDITED = "account.credit"
     PLAN = "account.plan"
+    CAPS = "account.caps"
     SETTINGS = "account.settings"
     WEBHOOK_ADDED = "webhook.create"
     WEBHOOK_CHANGED = "webhook.change"

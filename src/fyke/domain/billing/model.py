@@ -8,6 +8,11 @@ from enum import StrEnum
 MICROS = 1_000_000
 
 
+def gb_seconds(memory_mb_ms: int) -> float:
+    """MiB times milliseconds in units that people count in, with three decimals."""
+    return round(memory_mb_ms / 1024) / 1000
+
+
 class EntryKind(StrEnum):
     CREDIT = "credit"  # money or traffic added by the operator
     HOLD = "hold"  # set aside at the start of a run

@@ -64,6 +64,10 @@ class SqlAccounts:
         mine = update(accounts).where(accounts.c.id == account_id)
         self._db.execute(mine.values(plan=plan.value))
 
+    def set_caps(self, account_id: str, *, run_cap_micros: int, month_cap_micros: int) -> None:
+        caps = {"run_cap_micros": run_cap_micros, "month_cap_micros": month_cap_micros}
+        self._db.execute(update(accounts).where(accounts.c.id == account_id).values(caps))
+
     def add_user(self, user: User) -> None:
         done = self._db.execute(insert_new(self._db, users), columns(user))
         if not took_place(done):

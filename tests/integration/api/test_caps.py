@@ -1,0 +1,155 @@
+"""Caps of an account: what a run may cost, what a month may; who sets them, and whom they stop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.api.documents import envelope_of
+from fyke.api.envelope import V1
+from fyke.api.own import usage_answers as answers
+from fyke.domain.accounts.acts import Act
+from fyke.domain.accounts.model import Role
+from fyke.domain.billing.pricing import Prices
+from fyke.domain.billing.spending import CapChange
+from fyke.domain.contracts import Usage
+from fyke.domain.runs.attempts import Report
+from fyke.errors import Forbidden
+from support.api import Api, client, fails, start_body
+from support.house import House, open_house
+
+pytestmark = pytest.mark.anyio
+CAPS = "/api/fyke/account/caps"
+PRICES = Prices(traffic_gb=Decimal(1))  # one byte is a thousandth of a millionth
+
+
+@pytest.fixture
+async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, templates, prices=PRICES) as house:
+        for name in ("owner", "other"):
+            await house.services.accounts.credit(house.owner, name, Decimal(100), Decimal(0))
+        yield house
+
+
+@pytest.fixture
+async def till(priced: House) -> AsyncIterator[Api]:
+    async with client(priced.app()) as http:
+        yield Api(http, priced.owner_key)
+
+
+def reads_as(model: Any, answer: Any) -> Any:
+    assert answer.status_code == 200, answer.text
+    envelope_of(model, V1).model_validate_json(answer.content, strict=True)
+    return answer.json()["data"]
+
+
+async def change(api: Api, key: str = "", **caps: Any) -> Any:
+    return reads_as(answers.CapsReport, await api.send("PUT", CAPS, json=caps, key=key or api.key))
+
+
+async def test_an_account_has_no_caps_until_its_owner_sets_some(priced: House, till: Api) -> None:
+    found = reads_as(answers.CapsReport, await till.get(CAPS))
+    assert (found["run_cap"], found["month_cap"], found["left"]) == ("0", "0", None)
+    changed = await change(till, run_cap="2.5")
+    assert (changed["run_cap"], changed["month_cap"]) == ("2.5", "0")
+    changed = await change(till, month_cap=10)
+    assert (changed["run_cap"], changed["month_cap"], changed["left"]) == ("2.5", "10", "10")
+    own = (await till.get("/api/fyke/account")).json()["data"]
+    assert (own["run_cap"], own["month_cap"]) == ("2.5", "10")
+    other = reads_as(answers.CapsReport, await till.get(CAPS, key=priced.other_key))
+    assert other["run_cap"] == "0"
+    for wrong in ("-1", "0.0000001", "1e20"):
+        fails(await till.send("PUT", CAPS, json={"run_cap": wrong}), 400, 4000, "run_cap")
+    cleared = await change(till, run_cap=0, month_cap=0)
+    assert (cleared["run_cap"], cleared["month_cap"]) == ("0", "0")
+    log = await priced.services.audit.page(priced.owner, action=Act.CAPS.value)
+    assert [entry.detail for entry in log][-1] == "run_cap 2.5 USD, month_cap none"
+
+
+async def test_only_owners_and_the_operator_set_caps(priced: House, till: Api) -> None:
+    path = "/api/fyke/accounts/other/caps"
+    fails(await till.send("PUT", path, json={"run_cap": 1}, key=priced.other_key), 401, 4010)
+    found = reads_as(
+        answers.CapsReport, await till.send("PUT", path, json={"run_cap": 1, "month_cap": 3})
+    )
+    assert (found["run_cap"], found["month_cap"]) == ("1", "3")
+    seen = reads_as(answers.CapsReport, await till.get(CAPS, key=priced.other_key))
+    assert seen == found
+    nobody = "/api/fyke/accounts/nobody/caps"
+    fails(await till.send("PUT", nobody, json={"run_cap": 1}), 404, 4040)
+    for caller in (priced.owner, priced.other):
+        member = replace(caller, role=Role.MEMBER)
+        with pytest.raises(Forbidden, match="role owner"):
+            await priced.services.spending.change(member, CapChange(run=Decimal(1)))
+
+
+async def use(house: House, traffic: int) -> dict[str, Any]:
+    """What the runner is told when every attempt that lives has used so many bytes."""
+    living = await house.storage.read(lambda tx: tx.runs.living_attempts())
+    reports = [Report(attempt, Usage(traffic_bytes=traffic)) for attempt in living]
+    return dict((await house.attempts.report(reports, 15_000)).stop)
+
+
+async def test_the_cap_for_one_run_stops_it(priced: House, till: Api) -> None:
+    await change(till, run_cap=2)
+    worker = await priced.publish()
+    run = (await till.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"]
+    leases = await priced.begin()
+    share = 2 * 10**9 // len(leases)
+    assert await use(priced, share - 10_000) == {}
+    stopped = await use(priced, share + 10_000)
+    assert {message for _, message in stopped.values()} == {
+        "Stopped: the account's cap of 2 USD for one run was reached"
+    }
+    for lease in leases:
+        await priced.end(lease)
+    found = (await till.get(f"/api/fyke/runs/{run}")).json()
+    assert found["data"]["outcome"] == "charge_cap"
+
+
+async def test_a_month_that_is_spent_or_set_aside_refuses_the_start(
+    priced: House, till: Api
+) -> None:
+    await change(till, month_cap=3)
+    worker = await priced.publish()
+    await till.ok("/api/v1/scraper/run", start_body(worker.id))
+    found = reads_as(answers.CapsReport, await till.get(CAPS))
+    assert (found["held"], found["left"]) == ("3", "0")
+    refused = await till.post("/api/v1/scraper/run", start_body(worker.id))
+    said = fails(refused, 400, 30001, "cap for", "3.00 USD", "month_cap", "wait until")
+    assert "3.00 are set aside for runs under way" in str(said or refused.json())
+    leases = await priced.begin()
+    stopped = await use(priced, 3 * 10**9)
+    assert {message for _, message in stopped.values()} == {
+        "Stopped: the 3 USD that were left of the account's cap for the month were used up"
+    }
+    for lease in leases:
+        await priced.end(lease)
+    await change(till, month_cap=4)
+    await till.ok("/api/v1/scraper/run", start_body(worker.id))
+
+
+async def test_a_cap_that_is_lowered_stops_what_is_under_way(priced: House, till: Api) -> None:
+    worker = await priced.publish()
+    for _ in range(2):
+        body = start_body(worker.id)
+        body["input"]["parameters"]["system"] = {"max_total_charge": 20}
+        await till.ok("/api/v1/scraper/run", body)
+    leases = await priced.begin()
+    per_run = len(leases) // 2
+    assert await use(priced, 2 * 10**9 // per_run) == {}  # two dollars each
+    await change(till, month_cap=5)
+    assert await use(priced, 2 * 10**9 // per_run) == {}
+    stopped = await use(priced, 25 * 10**8 // per_run)
+    assert {message for _, message in stopped.values()} == {
+        "Stopped: the account's cap for the month was lowered to 5 USD, which was reached"
+    }
+    assert len(stopped) == len(leases)
+    await change(till, month_cap=0, run_cap=1)
+    for lease in leases:
+        await priced.end(lease)
