@@ -233,6 +233,7 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/runs/{slug}/log/page": _reads({"search": "one"}, slug="run"),
     "GET /api/fyke/runs/{slug}/log/lines/{position}": _reads(slug="run", position="line"),
     "GET /api/fyke/runs/{slug}/usage": _reads(slug="run"),
+    "GET /api/fyke/runs/{slug}/sites": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/subtasks": _reads(slug="run"),
     # whoever sees a link can hand the run on
     "GET /api/fyke/runs/{slug}/shares": _changes(slug="run"),

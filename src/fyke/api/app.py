@@ -36,6 +36,7 @@ from fyke.api.own import reviews as own_reviews
 from fyke.api.own import run_lists as own_run_lists
 from fyke.api.own import run_options as own_run_options
 from fyke.api.own import run_page as own_run_page
+from fyke.api.own import run_sites as own_run_sites
 from fyke.api.own import runs as own_runs
 from fyke.api.own import schedules as own_schedules
 from fyke.api.own import secrets as own_secrets
@@ -282,6 +283,7 @@ def _of_runs(services: Services) -> Iterator[Operation[Any]]:
         services.endings,
         services.shares,
     ).operations()
+    yield from own_run_sites.RunSiteOperations(services.run_sites).operations()
     yield from own_usage.UsageOperations(services.usage).operations()
     yield from own_caps.CapOperations(services.spending).operations()
     yield from own_overview.OverviewOperations(

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 import fyke.cli.run_results  # adds its commands to the group run
+import fyke.cli.run_sites
 import fyke.cli.schedule  # and these to the group task
 import fyke.cli.worker_change
 import fyke.cli.worker_run  # noqa: F401 - and these to the group worker

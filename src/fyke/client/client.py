@@ -141,6 +141,10 @@ class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
     def events(self, run: str) -> list[models.RunEvent]:
         return self._list(f"/api/fyke/runs/{segment(run)}/events", models.RunEvent)
 
+    def sites(self, run: str) -> models.RunSites:
+        """The sites that the run has had to do with."""
+        return self._wire.get(f"/api/fyke/runs/{segment(run)}/sites", models.RunSites)
+
     def waiting(self, run: str) -> models.WaitingRun:
         """Why the run has not begun."""
         return self._wire.get(f"/api/fyke/runs/{segment(run)}/waiting", models.WaitingRun)

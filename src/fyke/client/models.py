@@ -188,6 +188,30 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """``why`` it was refused: ``undeclared``, ``not_public`` or ``rule``; else empty."""
+
+    domain: str
+    requests: int
+    bytes_up: int
+    bytes_down: int
+    failures: int
+    refused: int
+    why: str
+
+
+Sites = list[Site]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSites:
+    """``egress``: the only domains that the version may reach, None for every public one."""
+
+    list: Sites
+    egress: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     slug: str
     path: str

@@ -90,6 +90,9 @@ class StepItem(Answer):
 StepItems = list[StepItem]
 
 
+Domains = list[str]
+
+
 class UploadItem(Answer):
     id: str
     source: Annotated[str, Field(description="zip or git")]
@@ -108,6 +111,10 @@ class UploadItem(Answer):
     worker_slug: str
     version: str
     test_run_slug: str
+    egress: Annotated[
+        Domains | None, Field(description="what fyke.json declares, once it is ready; null: none")
+    ]
+    builds: Annotated[bool, Field(description="its dependencies run code when installed")]
     created_at: Moment
     updated_at: Moment
 

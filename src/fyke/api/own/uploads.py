@@ -247,6 +247,8 @@ def _upload(upload: Upload) -> dict[str, Any]:
         "worker_slug": upload.worker_id,
         "version": upload.version,
         "test_run_slug": upload.test_run_id,
+        "egress": upload.egress,
+        "builds": upload.builds,
         "created_at": seconds(upload.created_at),
         "updated_at": seconds(upload.updated_at),
     }

@@ -1,0 +1,49 @@
+"""``fyke run sites``: what a run has had to do with, site by site."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fyke.cli import words
+from fyke.cli.context import Server, server_command
+from fyke.cli.run import RunArgument, runs
+
+WHY = {
+    "undeclared": "not among the declared sites",
+    "not_public": "not public",
+    "rule": "leads to no public address, has a closed port, or is being spared",
+}
+
+
+@server_command(runs, "sites")
+def sites(server: Server, run: RunArgument) -> None:
+    """The sites that a run has had to do with: bytes, requests, failures, refusals.
+
+    \b
+    Examples:
+      fyke run sites 01JG...
+      fyke run sites 01JG... --json | jq -r '.list[].domain'
+    """
+    found = server.client.sites(run)
+    if server.out.as_json:
+        server.out.json(asdict(found))
+        return
+    server.out.table(
+        ("site", "requests", "up", "down", "failed", "refused", "reason"),
+        [
+            (
+                site.domain,
+                site.requests,
+                words.size(site.bytes_up),
+                words.size(site.bytes_down),
+                site.failures,
+                site.refused,
+                WHY.get(site.why, site.why),
+            )
+            for site in found.list
+        ],
+    )
+    if found.egress is None:
+        server.out.say("The version declares no sites: every public one may be reached.")
+    else:
+        server.out.say(f"The version may reach: {', '.join(found.egress) or 'no site'}.")

@@ -1,0 +1,53 @@
+"""The traffic of a run by site, over the API: while it runs and afterwards."""
+
+from __future__ import annotations
+
+import json
+
+from fyke.api.documents import envelope_of
+from fyke.api.envelope import V1
+from fyke.api.own.run_sites import SiteList
+from fyke.domain.contracts import SiteTraffic, Usage
+from fyke.domain.runs.attempts import Report
+from fyke.domain.runs.model import Outcome
+from support.api import Api, fails, start_body
+from support.house import SCHEMA, House
+from support.projects import python_project
+
+
+async def test_sites_are_shown_as_reported_and_summed_at_the_end(house: House, api: Api) -> None:
+    declared = json.dumps({"egress": ["a.example"]})
+    data = python_project("print(1)\n", schema=SCHEMA, **{"fyke.json": declared})
+    worker, _, _ = await house.services.workers.publish(house.owner, data, name="reader")
+    run = (await api.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"]
+    at = f"/api/fyke/runs/{run}/sites"
+    assert (await api.get(at)).json()["data"] == {"list": [], "egress": ["a.example"]}
+
+    first, second = await house.begin()
+    wanted = SiteTraffic("www.a.example", requests=2, bytes_up=10, bytes_down=200, failures=1)
+    barred = SiteTraffic("b.example", refused=3)
+    private = SiteTraffic("10.0.0.1", refused=1)
+    await house.attempts.report([Report(first.attempt, Usage(), (wanted, barred))], 60_000)
+    answer = await api.get(at)
+    envelope_of(SiteList, V1).model_validate_json(answer.content)
+    shown = answer.json()["data"]["list"]
+    assert shown[0] == {
+        "domain": "www.a.example", "requests": 2, "bytes_up": 10, "bytes_down": 200,
+        "failures": 1, "refused": 0, "why": "",
+    }  # fmt: skip
+    assert [(one["domain"], one["refused"], one["why"]) for one in shown[1:]] == [
+        ("b.example", 3, "undeclared")
+    ]
+
+    await house.attempts.ended(
+        first.attempt, Outcome.SUCCEEDED, "", Usage(), actor="test", sites=(wanted, private)
+    )
+    await house.attempts.ended(
+        second.attempt, Outcome.SUCCEEDED, "", Usage(), actor="test", sites=(wanted,)
+    )
+    shown = (await api.get(at)).json()["data"]["list"]
+    assert [(one["domain"], one["requests"], one["why"]) for one in shown] == [
+        ("www.a.example", 4, ""),
+        ("10.0.0.1", 0, "not_public"),
+    ]
+    fails(await api.get(at, key=house.other_key), 404, 70001, "does not exist")
