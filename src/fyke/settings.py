@@ -127,6 +127,17 @@ class Settings(BaseSettings):
             parse_category(entry)
         return value
 
+    @field_validator("egress_upstreams", mode="before")
+    @classmethod
+    def _joined(cls, value: Any) -> Any:
+        """A list of words for a region is the same as the words with spaces between."""
+        if not isinstance(value, dict):
+            return value
+        return {
+            region: " ".join(map(str, entry)) if isinstance(entry, list | tuple) else entry
+            for region, entry in value.items()
+        }
+
     @field_validator("smtp_url")
     @classmethod
     def _server(cls, value: str) -> str:

@@ -8,6 +8,7 @@ import time
 from urllib.parse import urlsplit
 
 from fyke.domain.health import Disk, ProxyReport
+from fyke.egress.pools import split
 from fyke.settings import Settings
 
 PROXY_SECONDS = 2.0
@@ -34,7 +35,11 @@ class ProxyProbe:
     async def __call__(self) -> list[ProxyReport]:
         async with self._lock:
             if time.monotonic() >= self._until:
-                probes = (_probe(region, url) for region, url in sorted(self._upstreams.items()))
+                probes = (
+                    _probe(region, url)
+                    for region, text in sorted(self._upstreams.items())
+                    for url in split(text)[1]
+                )
                 self._seen = list(await asyncio.gather(*probes))
                 self._until = time.monotonic() + KEPT_SECONDS
             return self._seen

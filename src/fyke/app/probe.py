@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,7 +24,10 @@ from fyke.domain.installation.model import (
     TimerLine,
     WayOut,
 )
-from fyke.egress.channel import Stranger, connect
+from fyke.egress.channel import Stranger
+from fyke.egress.look import look
+from fyke.egress.messages import ProxySeen
+from fyke.egress.pools import split
 from fyke.egress.upstream import Upstream
 from fyke.kit.clock import Clock
 from fyke.settings import Settings
@@ -78,17 +80,17 @@ class ServerProbe:
         return [await asyncio.to_thread(_database, self._settings, self._house.storage.engine)]
 
     async def egress(self) -> Sequence[Check]:
-        return [_egress(self._settings)]
+        return await _egress(self._settings)
 
 
-def _region(code: str, url: str) -> Region:
+def _region(code: str, text: str) -> Region:
     try:
-        parts = Upstream.parse(url)
+        policy, urls = split(text)
+        names = [Upstream.parse(url).name for url in urls]
     except ValueError as error:
         return Region(code.upper(), "", str(error))
-    host = urlsplit(url).hostname or ""
-    name = f"[{host}]" if ":" in host else host
-    return Region(code.upper(), f"{parts.scheme}://{name}:{parts.port}", "")
+    several = f"{policy}: " if len(names) > 1 else ""
+    return Region(code.upper(), several + ", ".join(names), "")
 
 
 def _database(settings: Settings, engine: Engine) -> Check:
@@ -102,12 +104,22 @@ def _database(settings: Settings, engine: Engine) -> Check:
     return Check("database", Level.GOOD, f"{kind} answers")
 
 
-def _egress(settings: Settings) -> Check:
-    """Knock at the proxy's door, as a runner does; nothing is opened."""
+async def _egress(settings: Settings) -> list[Check]:
+    """The proxy of this machine, and what it knows of those of the regions that are out."""
     try:
-        connect(settings.egress_socket).close()
+        seen = await look(settings.egress_socket)
     except (OSError, Stranger) as error:
-        why = getattr(error, "strerror", None) or str(error)
+        why = getattr(error, "strerror", None) or str(error) or "no answer in time"
         remedy = "runs reach nothing until it is back; fyke up starts it again by itself"
-        return Check("egress", Level.BAD, f"the proxy does not answer: {why}", remedy)
-    return Check("egress", Level.GOOD, "the proxy of this machine answers")
+        return [Check("egress", Level.BAD, f"the proxy does not answer: {why}", remedy)]
+    answers = Check("egress", Level.GOOD, "the proxy of this machine answers")
+    return [answers, *(_out(one, seen) for one in seen if one.why)]
+
+
+def _out(one: ProxySeen, seen: Sequence[ProxySeen]) -> Check:
+    """A proxy that is not used at present: bad when its region has no other."""
+    others = [other for other in seen if other.region == one.region and not other.why]
+    name = f"proxy {'of other regions' if one.region == '*' else one.region}"
+    detail = f"{one.proxy} is out for {one.seconds:.0f} s: {one.why}"
+    remedy = "it comes back by itself once it is well; look at the setting egress_upstreams"
+    return Check(name, Level.WARNING if others else Level.BAD, detail, remedy)

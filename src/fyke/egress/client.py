@@ -26,6 +26,7 @@ from fyke.egress.messages import (
     Open,
     RefuseBrowser,
     Request,
+    Seen,
     Tripped,
     decode_reply,
     encode,
@@ -99,6 +100,8 @@ class _Line:
 
     def _received(self, message: bytes, descriptors: list[int]) -> None:
         reply = decode_reply(message)
+        if isinstance(reply, Seen):
+            return  # a look is a connection of its own
         if not isinstance(reply, Done):
             self._told(reply)
             return

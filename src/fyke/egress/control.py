@@ -20,10 +20,13 @@ from fyke.egress.messages import (
     BrowserAsked,
     Close,
     Done,
+    Look,
     Open,
+    ProxySeen,
     RefuseBrowser,
     Reply,
     Request,
+    Seen,
     Tripped,
     decode_request,
     encode,
@@ -82,6 +85,10 @@ class Session:
             self._ended(self)
 
     async def _carry_out(self, request: Request, descriptors: list[int]) -> None:
+        if isinstance(request, Look):
+            _close_all(descriptors)
+            self._tell(Seen(request.seq, self._seen()))
+            return
         error = ""
         try:
             await self._action(request, descriptors)
@@ -91,7 +98,15 @@ class Session:
             _close_all(descriptors)  # what was taken over was duplicated or removed from the list
         self._tell(Done(request.seq, error))
 
-    def _action(self, request: Request, descriptors: list[int]) -> Awaitable[None]:
+    def _seen(self) -> tuple[ProxySeen, ...]:
+        return tuple(
+            ProxySeen(state.region, state.proxy, state.why, round(state.seconds, 1))
+            for state in self._proxy.proxies
+        )
+
+    def _action(
+        self, request: Open | RefuseBrowser | Close, descriptors: list[int]
+    ) -> Awaitable[None]:
         if isinstance(request, Open):
             return self._open(request, descriptors)
         if isinstance(request, RefuseBrowser):

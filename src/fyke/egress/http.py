@@ -56,6 +56,7 @@ class HttpHandshake:
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
+        self.session = ""
         self._buffer = b""
         self._to_client = b""
         self._to_target = b""
@@ -129,7 +130,10 @@ class HttpHandshake:
         except (binascii.Error, ValueError):
             return False
         name, _, secret = plain.partition(b":")
-        return self._credentials.admit(name, secret)
+        if not self._credentials.admit(name, secret):
+            return False
+        self.session = self._credentials.session(name)
+        return True
 
 
 def _bare(host: str) -> bytes:

@@ -10,7 +10,6 @@ from fyke.egress.guard import GuardRules
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
 from fyke.egress.sites import Books
-from fyke.egress.upstream import Upstreams
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
 from fyke.kit.names import Resolver
@@ -36,7 +35,7 @@ class LocalEgress:
     ) -> None:
         self._proxy = Proxy(
             rules or AddressRules(),
-            Upstreams(upstreams or {}),
+            upstreams or {},
             resolver=resolver,
             own=own,
             limits=limits,

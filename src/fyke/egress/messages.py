@@ -1,6 +1,7 @@
 """What runner and egress process say to each other, one JSON object per packet.
 
-Requests carry a ``seq``; each is answered by exactly one ``Done`` with the same number. Sockets
+Requests carry a ``seq``; each is answered by exactly one ``Done`` (``Seen`` for a ``Look``) with
+the same number. Sockets
 and the shared counters travel beside the packet as descriptors: for ``Open`` the counters first,
 then the listeners; for ``RefuseBrowser`` the one listener.
 """
@@ -36,6 +37,26 @@ class Close(msgspec.Struct, frozen=True, tag="close"):
     attempt_id: str
 
 
+class Look(msgspec.Struct, frozen=True, tag="look"):
+    """Ask how the regions' proxies are; the one request that is answered by ``Seen``."""
+
+    seq: int
+
+
+class ProxySeen(msgspec.Struct, frozen=True):
+    """One proxy of a region; ``why`` is empty while it works, ``seconds`` how long it has not."""
+
+    region: str
+    proxy: str
+    why: str
+    seconds: float
+
+
+class Seen(msgspec.Struct, frozen=True, tag="seen"):
+    seq: int
+    proxies: tuple[ProxySeen, ...]
+
+
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """The answer to a request; ``error`` is empty when it was done."""
 
@@ -55,8 +76,8 @@ class BrowserAsked(msgspec.Struct, frozen=True, tag="browser_asked"):
     attempt_id: str
 
 
-Request = Open | RefuseBrowser | Close
-Reply = Done | Tripped | BrowserAsked
+Request = Open | RefuseBrowser | Close | Look
+Reply = Done | Tripped | BrowserAsked | Seen
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode

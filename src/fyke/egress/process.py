@@ -17,7 +17,6 @@ from fyke.egress.control import Session
 from fyke.egress.guard import GuardRules
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
-from fyke.egress.upstream import Upstreams
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 
@@ -41,7 +40,7 @@ async def serve_egress(
     """
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")  # a dead name server blocks less
     _raise_open_files()
-    proxy = Proxy(rules, Upstreams(upstreams), resolver=resolver, limits=limits, guard=guard)
+    proxy = Proxy(rules, upstreams, resolver=resolver, limits=limits, guard=guard)
     listener = listen(socket_path)
     sessions: set[Session] = set()
     loop = asyncio.get_running_loop()

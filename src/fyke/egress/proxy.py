@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fyke.domain.contracts import Pass, Traffic
@@ -12,12 +12,12 @@ from fyke.egress.guard import Guard, GuardRules
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.meter import CELLS, Cells, Meter
 from fyke.egress.no_browser import NoBrowser
+from fyke.egress.pools import Pools, ProxyState
 from fyke.egress.reach import Reach
 from fyke.egress.rules import LookupPace, TargetRules
 from fyke.egress.server import Gate
 from fyke.egress.sites import SiteBook
 from fyke.egress.steps import Credentials
-from fyke.egress.upstream import Upstreams
 from fyke.kit.addresses import AddressRules
 from fyke.kit.domains import Domains
 from fyke.kit.interfaces import own_addresses
@@ -37,7 +37,8 @@ class Counters:
 class Proxy:
     """Serves listeners under their grants; ``stop`` it at the end.
 
-    ``rules`` hold for all attempts; ``own`` tells the addresses of this machine, and is asked
+    ``rules`` hold for all attempts, ``upstreams`` are the regions' proxies as ``pools`` reads
+    them (raises ``ValueError``); ``own`` tells the addresses of this machine, and is asked
     anew for each attempt, because they change while we run. Without a ``guard`` sites are not
     spared.
     """
@@ -45,7 +46,7 @@ class Proxy:
     def __init__(
         self,
         rules: AddressRules,
-        upstreams: Upstreams,
+        upstreams: Mapping[str, str],
         *,
         resolver: Resolver | None = None,
         own: Callable[[], Iterable[str]] = own_addresses,
@@ -54,8 +55,8 @@ class Proxy:
     ) -> None:
         self._guard = None if guard is None else Guard(guard)
         self._rules = rules
-        self._upstreams = upstreams
         self._resolver = resolver or Resolver()
+        self._pools = Pools(upstreams, self._resolver)
         self._own = own
         self._limits = limits or ProxyLimits()
         self._gates: dict[str, Gate] = {}
@@ -103,6 +104,11 @@ class Proxy:
         gate = self._gates.get(attempt_id)
         return gate.meter.traffic if gate else Traffic()
 
+    @property
+    def proxies(self) -> list[ProxyState]:
+        """The proxies of all regions."""
+        return self._pools.states
+
     def tripped(self, attempt_id: str) -> bool:
         gate = self._gates.get(attempt_id)
         return gate is not None and gate.meter.tripped
@@ -124,6 +130,7 @@ class Proxy:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+        self._pools.close()
         self._resolver.close()
 
     def _make_gate(self, grant: Pass, on_trip: Callable[[], None], counters: Counters) -> Gate:
@@ -132,12 +139,11 @@ class Proxy:
         pace = LookupPace(limits.lookups_per_second, limits.lookup_burst)
         domains = None if grant.domains is None else Domains(grant.domains)
         rules = TargetRules(addresses, self._resolver, pace, domains)
-        upstream = self._upstreams.of_region(grant.region)
         return Gate(
             Credentials(grant.attempt_id, grant.secret),
             Meter(grant.limit_bytes, counters.cells),
             counters.book,
-            Reach(rules, upstream, limits.connect_seconds),
+            Reach(rules, self._pools.of_region(grant.region), limits.connect_seconds),
             limits,
             on_trip,
             self._guard if grant.guarded else None,

@@ -7,9 +7,10 @@ import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fyke.egress.pools import Pool, Session
 from fyke.egress.rules import Target, TargetRefused, TargetRules
 from fyke.egress.steps import Refusal
-from fyke.egress.upstream import Upstream, UpstreamFailed
+from fyke.egress.upstream import UpstreamFailed
 
 _BY_ERRNO = {
     errno.ECONNREFUSED: Refusal.CONNECTION_REFUSED,
@@ -26,10 +27,10 @@ class Reach:
     """How one attempt reaches its targets: directly, or through its region's proxy."""
 
     rules: TargetRules
-    upstream: Upstream | None
+    pool: Pool | None
     seconds: float
 
-    async def connect(self, target: Target, protocol: ProtocolFactory) -> None:
+    async def connect(self, target: Target, session: Session, protocol: ProtocolFactory) -> None:
         """Connect to an admitted target and hand the connection to a protocol.
 
         Raise ``TargetRefused``.
@@ -37,24 +38,26 @@ class Reach:
         hosts = await self._hosts(target)
         try:
             async with asyncio.timeout(self.seconds):
-                await self._first_of(hosts, target, protocol)
+                await self._first_of(hosts, target, session, protocol)
         except TimeoutError as error:
             raise _refused(Refusal.TIMED_OUT, target) from error
 
     async def _hosts(self, target: Target) -> list[str]:
-        if self.upstream is not None and self.upstream.resolves:
+        if self.pool is not None and self.pool.resolves:
             name = self.rules.remote_name(target)
             if name is not None:
                 return [name]
         return await self.rules.addresses(target)
 
-    async def _first_of(self, hosts: list[str], target: Target, protocol: ProtocolFactory) -> None:
+    async def _first_of(
+        self, hosts: list[str], target: Target, session: Session, protocol: ProtocolFactory
+    ) -> None:
         """Try the addresses in order, each with its share of the time."""
         refusal = Refusal.HOST_UNREACHABLE
         for host in hosts:
             try:
                 async with asyncio.timeout(self.seconds / len(hosts)):
-                    await self._one(host, target.port, protocol)
+                    await self._one(host, target.port, session, protocol)
                 return
             except UpstreamFailed as error:
                 raise TargetRefused(Refusal.UPSTREAM_FAILED, str(error)) from error
@@ -64,12 +67,12 @@ class Reach:
                 refusal = _BY_ERRNO.get(error.errno or 0, Refusal.HOST_UNREACHABLE)
         raise _refused(refusal, target)
 
-    async def _one(self, host: str, port: int, protocol: ProtocolFactory) -> None:
+    async def _one(self, host: str, port: int, session: Session, protocol: ProtocolFactory) -> None:
         loop = asyncio.get_running_loop()
-        if self.upstream is None:
+        if self.pool is None:
             await loop.create_connection(lambda: protocol(b""), host, port)
             return
-        sock, early = await self.upstream.connect(host, port, self.seconds)
+        sock, early = await self.pool.connect(host, port, session)
         await loop.create_connection(lambda: protocol(early), sock=sock)
 
 

@@ -29,6 +29,7 @@ from fyke.egress.guard import Guard, Spared, Visit
 from fyke.egress.handshake import start_handshake
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.meter import DOWN, UP, Meter
+from fyke.egress.pools import Session
 from fyke.egress.reach import Reach
 from fyke.egress.rules import TargetRefused
 from fyke.egress.sites import SiteBook
@@ -210,7 +211,7 @@ class Link:
             if self.gate.guard is not None:
                 self._visit = await self.gate.guard.enter(str(target.host), self.gate.session)
                 self._answer = b""
-            await reach.connect(target, lambda early: TargetSide(self, early))
+            await reach.connect(target, self._session(), lambda early: TargetSide(self, early))
         except TargetRefused as error:
             self._refuse(error)
         except Spared as error:
@@ -360,6 +361,11 @@ class Link:
         allowed = self.gate.meter.take(count, direction)
         self.site.cells[direction] += allowed
         return allowed
+
+    def _session(self) -> Session:
+        """What a sticky choice of the region's proxy is keyed by."""
+        run, option = self.gate.session, self._talk().session
+        return Session(f"{run}/{option}", chosen=True) if option else Session(run)
 
     def _talk(self) -> Handshake:
         """The conversation, which exists from the client's first byte on."""

@@ -39,6 +39,7 @@ class SocksHandshake:
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
+        self.session = ""
         self._buffer = b""
         self._read = self._greeting
 
@@ -88,6 +89,7 @@ class SocksHandshake:
         self._buffer = buffer[end:]
         if not self._credentials.admit(buffer[2:name_end], buffer[name_end + 1 : end]):
             return HangUp(b"\x01\x01", denied=True)
+        self.session = self._credentials.session(buffer[2:name_end])
         self._read = self._request
         return Send(b"\x01\x00")
 

@@ -7,10 +7,12 @@ sends and waits for ``connected`` or ``refused``.
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+_SESSION = re.compile(rb"[-;]session[-=]([A-Za-z0-9_.]{1,64})(?=[-;]|$)")
 MAX_HEAD = 64 * 1024  # bytes a client may send before it has asked for a target
 
 
@@ -62,7 +64,11 @@ class Connected:
 
 
 class Handshake(Protocol):
-    """One protocol's conversation up to the target."""
+    """One protocol's conversation up to the target. ``session`` is what the client chose by an
+    option of its user name, empty when it did not.
+    """
+
+    session: str
 
     def feed(self, data: bytes) -> list[Step]:
         """Take bytes of the client; after ``HangUp`` or ``Dial`` no further steps come."""
@@ -83,7 +89,8 @@ class Handshake(Protocol):
 
 class Credentials:
     """Name and secret of one attempt. The name may carry options behind ``-`` or ``;``, as
-    clients of commercial proxies write them; they are ignored. Compared in constant time.
+    clients of commercial proxies write them; ``session`` is heeded, the others are ignored.
+    Compared in constant time.
     """
 
     __slots__ = ("_name", "_secret")
@@ -100,3 +107,8 @@ class Credentials:
         same_name = hmac.compare_digest(name[: len(self._name)], self._name)
         same_secret = hmac.compare_digest(secret, self._secret)
         return plain and same_name and same_secret
+
+    def session(self, name: bytes) -> str:
+        """The word behind ``-session-`` or ``;session=`` in an admitted name, else nothing."""
+        found = _SESSION.search(name, len(self._name))
+        return found[1].decode() if found else ""

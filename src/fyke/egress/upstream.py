@@ -1,38 +1,41 @@
-"""The proxies of the regions: SOCKS5 through python-socks, HTTP CONNECT by hand.
+"""One proxy of a region, as a URL names it.
 
-``upstreams`` maps a region (two letters, or ``*`` for every other) to a URL:
 ``socks5://``, ``socks5h://`` (the proxy resolves names) or ``http://``, with user and password
-where needed. A region without one goes out directly.
-
-HTTP CONNECT is spoken here because the library reads its reply in one gulp: a target that speaks
-first would lose its first words.
+where needed. ``{session}`` in the user stands for a word that is the same for one run, by which
+many providers give it one address.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import re
+import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
-from python_socks import ProxyError, ProxyTimeoutError, ProxyType
-from python_socks.async_.asyncio import Proxy as SocksClient
+from fyke.egress.upstream_talk import (
+    UpstreamDown,
+    UpstreamFailed,
+    http_connect,
+    socks_connect,
+    socks_greet,
+)
+from fyke.kit.names import Resolver, Unresolvable
 
-_REGION = re.compile(r"[A-Za-z]{2}|\*")
+__all__ = ["Upstream", "UpstreamDown", "UpstreamFailed"]
+
+SESSION = "{session}"
+GREET_SECONDS = 4.0  # to reach the proxy and sign in, before the target comes into it
 _SCHEMES = ("socks5", "socks5h", "http")
-_MAX_REPLY = 16 * 1024
-
-
-class UpstreamFailed(Exception):
-    """The region's proxy did not lead to the target; the message is for the client."""
+_ADDRESSES = 2  # tried of the proxy's own
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """One region's proxy."""
+    """Where it is and how to sign in."""
 
     scheme: str
     host: str
@@ -57,91 +60,94 @@ class Upstream:
         )
 
     @property
+    def name(self) -> str:
+        """Without user and password: for logs, health, and to tell two apart."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    @property
     def resolves(self) -> bool:
         """Whether names go to the proxy unresolved."""
         return self.scheme == "socks5h"
 
-    async def connect(self, host: str, port: int, timeout: float) -> tuple[socket.socket, bytes]:
+    @property
+    def has_sessions(self) -> bool:
+        return SESSION in self.username
+
+    async def connect(
+        self, host: str, port: int, session: str, resolver: Resolver
+    ) -> tuple[socket.socket, bytes]:
         """Return a connected socket and what the target has said already.
 
-        Raise ``UpstreamFailed`` or ``TimeoutError``.
+        Raise ``UpstreamDown`` or ``UpstreamFailed``. How long the target may take is up to the
+        caller.
         """
-        async with asyncio.timeout(timeout):
-            try:
-                if self.scheme == "http":
-                    return await self._http(host, port)
-                return await self._socks(host, port), b""
-            except (ProxyError, ProxyTimeoutError, OSError) as error:
-                if isinstance(error, TimeoutError):
-                    raise
-                raise UpstreamFailed(f"the proxy of this region failed: {error}"[:200]) from error
+        user = self.username.replace(SESSION, session)
+        sock = await self._greeted(user, resolver)
+        with _closed_on_error(sock):
+            if self.scheme == "http":
+                return sock, await http_connect(sock, host, port, user, self.password)
+            await socks_connect(sock, host, port)
+            return sock, b""
 
-    async def _socks(self, host: str, port: int) -> socket.socket:
-        client = SocksClient(
-            ProxyType.SOCKS5,
-            self.host,
-            self.port,
-            username=self.username or None,
-            password=self.password or None,
-            rdns=True,  # what arrives here is checked already, or meant to be resolved there
-        )
-        return await client.connect(host, port, timeout=3600)  # the outer timeout decides
+    async def check(self, resolver: Resolver) -> None:
+        """Go as far as signing in. Raise ``UpstreamDown``."""
+        (await self._greeted(self.username.replace(SESSION, "check"), resolver)).close()
 
-    async def _http(self, host: str, port: int) -> tuple[socket.socket, bytes]:
-        loop = asyncio.get_running_loop()
-        _, _, _, _, address = (
-            await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        )[0]
-        family = socket.AF_INET6 if ":" in str(address[0]) else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    async def _greeted(self, user: str, resolver: Resolver) -> socket.socket:
         try:
-            sock.setblocking(False)
-            await loop.sock_connect(sock, address)
-            await loop.sock_sendall(sock, self._connect_request(host, port))
-            return sock, await _read_reply(loop, sock)
-        except BaseException:
-            sock.close()
-            raise
+            async with asyncio.timeout(GREET_SECONDS):
+                sock = await self._reached(resolver)
+                with _closed_on_error(sock):
+                    if self.scheme != "http":
+                        await socks_greet(sock, user, self.password)
+                return sock
+        except TimeoutError as error:
+            raise UpstreamDown("it does not answer in time") from error
 
-    def _connect_request(self, host: str, port: int) -> bytes:
-        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
-        if self.username or self.password:
-            token = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
-            lines.append(f"Proxy-Authorization: Basic {token}")
-        return "\r\n".join([*lines, "", ""]).encode()
-
-
-async def _read_reply(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> bytes:
-    """Read the proxy's reply; return what came behind it."""
-    reply = b""
-    while b"\r\n\r\n" not in reply:
-        part = await loop.sock_recv(sock, 4096)
-        if not part or len(reply) > _MAX_REPLY:
-            raise UpstreamFailed("the proxy of this region gave no proper reply")
-        reply += part
-    head, _, early = reply.partition(b"\r\n\r\n")
-    status = head.split(b"\r\n", 1)[0].decode("latin-1")
-    if not re.match(r"HTTP/1\.[01] 2\d\d", status):
-        raise UpstreamFailed(f"the proxy of this region said {status[:80]!r}")
-    return early
-
-
-class Upstreams:
-    """Region to proxy. Raise ``ValueError`` naming the region for a malformed entry."""
-
-    def __init__(self, urls: Mapping[str, str]) -> None:
-        self._by_region: dict[str, Upstream] = {}
-        for region, url in urls.items():
-            if not _REGION.fullmatch(region):
-                raise ValueError(
-                    f"FYKE_EGRESS_UPSTREAMS: region {region!r} must be two letters or '*'"
-                )
+    async def _reached(self, resolver: Resolver) -> socket.socket:
+        for address in await self._addresses(resolver):
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             try:
-                self._by_region[region.upper()] = Upstream.parse(url)
-            except ValueError as error:
-                raise ValueError(f"FYKE_EGRESS_UPSTREAMS: region {region}: {error}") from error
+                sock.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(sock, (address, self.port))
+            except OSError as error:
+                sock.close()
+                problem = error
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                return sock
+        raise UpstreamDown(_words(problem)) from problem
 
-    def of_region(self, region: str) -> Upstream | None:
-        """The proxy to use, None to go out directly."""
-        return self._by_region.get(region.upper()) or self._by_region.get("*")
+    async def _addresses(self, resolver: Resolver) -> tuple[str, ...]:
+        try:
+            return (str(ip_address(self.host)),)
+        except ValueError:
+            pass  # it is a name
+        try:
+            return (await resolver.resolve(self.host))[:_ADDRESSES]
+        except Unresolvable as error:
+            raise UpstreamDown("its name has no address") from error
+
+
+def _words(error: OSError) -> str:
+    """The system's words; a library's may name the address, which is no Worker's business."""
+    return os.strerror(error.errno) if error.errno else "it cannot be reached"
+
+
+@contextmanager
+def _closed_on_error(sock: socket.socket) -> Iterator[None]:
+    """What the network does wrong is the proxy's fault; in every case the socket is gone."""
+    try:
+        yield
+    except OSError as error:
+        sock.close()
+        if isinstance(error, TimeoutError):
+            raise
+        raise UpstreamDown(_words(error)) from error
+    except BaseException:
+        sock.close()
+        raise

@@ -10,7 +10,6 @@ import pytest
 from fyke.domain.contracts import Pass, Traffic
 from fyke.egress.proxy import Proxy
 from fyke.egress.reach import Reach
-from fyke.egress.upstream import Upstreams
 from fyke.kit.addresses import AddressRules
 from support.egress import ATTEMPT, SECRET, listener, port_of, socks
 
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_listener_that_cannot_be_served_opens_nothing() -> None:
-    proxy = Proxy(AddressRules(), Upstreams({}))
+    proxy = Proxy(AddressRules(), {})
     good, dead = listener(), listener()
     dead.close()
     with pytest.raises((OSError, ValueError)):
@@ -36,7 +35,7 @@ async def test_a_fault_of_ours_is_logged_and_ends_one_link_only(
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(Reach, "connect", broken)
-    proxy = Proxy(AddressRules(), Upstreams({}))
+    proxy = Proxy(AddressRules(), {})
     sock = listener()
     await proxy.open([sock], Pass(ATTEMPT, SECRET, ""), lambda: None)
     with caplog.at_level(logging.ERROR):
@@ -58,7 +57,7 @@ async def test_closing_while_a_dial_is_under_way(monkeypatch: pytest.MonkeyPatch
             cancelled.set()
 
     monkeypatch.setattr(Reach, "connect", endless)
-    proxy = Proxy(AddressRules(), Upstreams({}))
+    proxy = Proxy(AddressRules(), {})
     sock = listener()
     await proxy.open([sock], Pass(ATTEMPT, SECRET, ""), lambda: None)
     asking = asyncio.create_task(socks(port_of(sock), "public.example", 80))

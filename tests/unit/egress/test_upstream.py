@@ -1,34 +1,94 @@
-"""Regions and their proxies' URLs. The conversations are in the integration tests."""
+"""Regions, their pools and URLs. The conversations are in the integration tests."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
-from fyke.egress.upstream import Upstream, Upstreams
+from fyke.egress.pools import Pool, Pools, Session
+from fyke.egress.steps import Credentials
+from fyke.egress.upstream import Upstream
+from fyke.kit.names import Resolver
+
+RESOLVER = Resolver(lambda name: ())
+THREE = "socks5://a.example:1 socks5://b.example:2 socks5://c.example:3"
 
 
-def test_a_region_finds_its_proxy() -> None:
-    upstreams = Upstreams({"us": "socks5://u:p%40@a.example:1080", "*": "http://b.example:3128"})
-    first = upstreams.of_region("US")
-    assert first == Upstream("socks5", "a.example", 1080, "u", "p@")
-    assert not first.resolves
-    assert (
-        upstreams.of_region("de")
-        == upstreams.of_region("")
-        == Upstream("http", "b.example", 3128, "", "")
-    )
-    assert Upstreams({"us": "socks5h://a:1"}).of_region("us").resolves  # type: ignore[union-attr]
-    assert Upstreams({}).of_region("us") is None
+def pool(text: str) -> Pool:
+    return Pool.parse("US", text, RESOLVER)
+
+
+def first(one: Pool, session: Session) -> str:
+    return one._in_order(session)[0].upstream.host
+
+
+def test_a_region_finds_its_proxies() -> None:
+    pools = Pools({"us": "socks5://u:p%40@a.example:1080", "*": "http://b.example:3128"}, RESOLVER)
+    found = pools.of_region("US")
+    assert found is not None and not found.resolves and not found.rotating
+    assert list(found.upstreams) == [Upstream("socks5", "a.example", 1080, "u", "p@")]
+    other = pools.of_region("de")
+    assert other is pools.of_region("") is not None
+    assert other.upstreams[0].name == "http://b.example:3128"
+    assert pool("socks5h://a:1").resolves
+    assert Pools({}, RESOLVER).of_region("us") is None
 
 
 @pytest.mark.parametrize(
-    ("region", "url"),
+    ("region", "text"),
     [("usa", "http://a:1"), ("", "http://a:1"), ("us", "ftp://a:1"), ("us", "http://a"),
-     ("us", "http://:1"), ("us", "http://a:x"), ("us", "a:1")],
+     ("us", "http://:1"), ("us", "http://a:x"), ("us", "a:1"), ("us", ""), ("us", "rotating"),
+     ("us", "socks5://a:1 socks5h://b:1"), ("us", "socks5://a:1 rotating")],
 )  # fmt: skip
-def test_malformed_settings_name_the_region_and_no_password(region: str, url: str) -> None:
+def test_malformed_settings_name_the_region_and_no_password(region: str, text: str) -> None:
     with pytest.raises(ValueError, match="FYKE_EGRESS_UPSTREAMS: region"):
-        Upstreams({region: url})
+        Pools({region: text}, RESOLVER)
     with pytest.raises(ValueError) as error:
-        Upstreams({"us": "ftp://user:hidden@a:1"})
+        Pools({"us": "socks5://ok:hidden@b:1 ftp://user:hidden@a:1"}, RESOLVER)
     assert "hidden" not in str(error.value)
+
+
+def test_sticky_runs_are_spread_and_each_stays_where_it_is() -> None:
+    one = pool(THREE)
+    chosen = {f"run {number}": first(one, Session(f"run {number}")) for number in range(300)}
+    assert all(first(one, Session(run)) == host for run, host in chosen.items())
+    assert min(Counter(chosen.values()).values()) > 60
+    lost = next(member for member in one._members if member.upstream.host == "b.example")
+    lost.why = "gone"
+    moved = {run: first(one, Session(run)) for run in chosen}
+    assert {run for run in chosen if moved[run] != chosen[run]} == {
+        run for run, host in chosen.items() if host == "b.example"
+    }
+    lost.why = ""
+    assert {run: first(one, Session(run)) for run in chosen} == chosen
+
+
+def test_rotating_takes_the_next_but_a_chosen_session_stays() -> None:
+    one = pool("rotating " + THREE)
+    turns = [first(one, Session("run")) for _ in range(6)]
+    assert turns[:3] == turns[3:] and len(set(turns)) == 3
+    assert len({first(one, Session("run/cart", chosen=True)) for _ in range(6)}) == 1
+
+
+def test_the_word_for_a_session_is_the_same_for_one_run_only() -> None:
+    sticky, rotating = pool(THREE), pool("rotating " + THREE)
+    assert sticky._word(Session("run")) == sticky._word(Session("run"))
+    assert sticky._word(Session("run")) != sticky._word(Session("other"))
+    assert rotating._word(Session("run")) != rotating._word(Session("run"))
+    chosen = Session("run/x", chosen=True)
+    assert rotating._word(chosen) == rotating._word(chosen) == sticky._word(chosen)
+    assert sticky._word(Session("run")).isalnum()
+
+
+@pytest.mark.parametrize(
+    ("name", "session"),
+    [(b"01A", ""), (b"01A-session-abc", "abc"), (b"01A;session=abc", "abc"), (b"01A-region-us", ""),
+     (b"01A-region-us-session-s.1_x-ttl-5", "s.1_x"), (b"01A;ttl=5;session=9;x=y", "9"),
+     (b"01A-sessions-9", ""), (b"01A-session-", ""), (b"01A-session-a:b", ""),
+     (b"01A-session-" + b"x" * 65, "")],
+)  # fmt: skip
+def test_a_session_is_chosen_by_the_user_name(name: bytes, session: str) -> None:
+    credentials = Credentials("01A", "secret")
+    assert credentials.admit(name, b"secret")
+    assert credentials.session(name) == session

@@ -1,0 +1,215 @@
+"""Several proxies for a region: who takes which, what is out, what comes back, and exact bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.contracts import Pass, Traffic
+from fyke.egress import pools
+from fyke.egress.local import LocalEgress
+from fyke.egress.look import look
+from fyke.kit.addresses import AddressRules
+from fyke.kit.names import Resolver
+from integration.egress.test_upstream import Upstream, greet
+from support.egress import (
+    SECRET,
+    Origin,
+    basic,
+    client_and_process,
+    http_connect,
+    listener,
+    port_of,
+    socks,
+    until,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def proxies(count: int) -> AsyncIterator[list[Upstream]]:
+    async with AsyncExitStack() as stack:
+        origin = await stack.enter_async_context(Origin(greet))
+        yield [await stack.enter_async_context(Upstream(origin.port)) for _ in range(count)]
+
+
+async def opened(egress: LocalEgress, run: str) -> int:
+    sock = listener()
+    await egress.open([sock], Pass(run, SECRET, "us", session=f"the run of {run}"))
+    return port_of(sock)
+
+
+def region(text: str) -> LocalEgress:
+    resolver = Resolver(lambda name: ("8.8.8.8",) if name == "public.example" else ())
+    return LocalEgress(AddressRules(), {"us": text}, resolver=resolver)
+
+
+async def asked(proxy: int, user: str) -> int:
+    """One connection; the SOCKS code."""
+    code, reader, writer = await socks(proxy, "public.example", 80, user)
+    if code == 0:
+        assert await reader.readexactly(5) == b"hello"
+    writer.close()
+    return code
+
+
+def counts(some: list[Upstream]) -> list[int]:
+    return [len(one.wishes) for one in some]
+
+
+async def test_a_run_stays_with_one_proxy_and_runs_are_spread() -> None:
+    async with proxies(3) as some:
+        egress = region(" ".join(one.url("socks5") for one in some))
+        for number in range(12):
+            proxy = await opened(egress, f"run{number}")
+            before = counts(some)
+            for _ in range(3):
+                assert await asked(proxy, f"run{number}") == 0
+            grown = [after - start for after, start in zip(counts(some), before, strict=True)]
+            assert sorted(grown) == [0, 0, 3]
+        assert len([count for count in counts(some) if count]) > 1
+        await egress.stop()
+
+
+async def test_rotating_takes_turns_but_a_chosen_session_stays() -> None:
+    async with proxies(3) as some:
+        egress = region("rotating " + " ".join(one.url("http") for one in some))
+        proxy = await opened(egress, "run")
+        for _ in range(9):
+            assert await asked(proxy, "run") == 0
+        assert counts(some) == [3, 3, 3]
+        for user in ("run-session-cart", "run;session=cart"):
+            for _ in range(3):
+                assert await asked(proxy, user) == 0
+        assert sorted(counts(some)) == [3, 3, 9]
+        await egress.stop()
+
+
+@pytest.mark.parametrize("policy", ["sticky", "rotating"])
+async def test_a_proxy_that_is_gone_is_left_out_and_comes_back(
+    policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "_FIRST_CHECK", 0.02)
+    monkeypatch.setattr(pools, "_LAST_CHECK", 0.05)
+    async with proxies(2) as (well, other):
+        egress = region(f"{policy} {well.url('socks5')} {other.url('socks5')}")
+        doors = {f"run{n}": await opened(egress, f"run{n}") for n in range(8)}
+        await other.__aexit__()
+        for run, proxy in doors.items():
+            assert await asked(proxy, run) == 0  # the other one is tried at once
+        assert counts([well, other]) == [8, 0]
+        [state] = [one for one in egress._proxy.proxies if one.why]
+        assert state.proxy == f"socks5://127.0.0.1:{other.port}"
+        assert "refused" in state.why and state.seconds >= 0
+        other._server = await asyncio.start_server(other._serve, "127.0.0.1", other.port)
+        await until(lambda: not any(one.why for one in egress._proxy.proxies))
+        for run, proxy in doors.items():
+            assert await asked(proxy, run) == 0
+        assert other.wishes
+        await egress.stop()
+
+
+@pytest.mark.parametrize("login", ["user:p%40ss", "user:wrong"])
+async def test_none_that_works_is_said_so(login: str) -> None:
+    async with proxies(2) as some:
+        if login == "user:p%40ss":
+            for one in some:
+                await one.__aexit__()
+        why = b"Connection refused" if login == "user:p%40ss" else b"does not take our user"
+        egress = region(" ".join(one.url("http", login) for one in some))
+        proxy = await opened(egress, "run")
+        for _ in range(2):
+            status, words, _, writer = await http_connect(proxy, "public.example:80", basic("run"))
+            assert status == 502
+            assert b"2 of 2 are out" in words and why in words and words.count(b"\n") == 1
+            writer.close()
+        assert egress.traffic("run") == Traffic()
+        [site] = egress.sites("run")
+        assert (site.failures, site.refused) == (2, 0)
+        await egress.stop()
+
+
+async def test_a_target_that_fails_says_nothing_about_the_proxy() -> None:
+    async with proxies(1) as [one]:
+        one.answer = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
+        egress = region(one.url("http"))
+        proxy = await opened(egress, "run")
+        for _ in range(2):
+            assert await asked(proxy, "run") == 1
+        assert not any(state.why for state in egress._proxy.proxies)
+        await egress.stop()
+
+
+@pytest.mark.parametrize("policy", ["sticky", "rotating"])
+async def test_a_session_in_the_user_name_is_filled_in(policy: str) -> None:
+    users: list[bytes] = []
+
+    async def gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly((await reader.readexactly(2))[1])
+        writer.write(b"\x05\x02")
+        users.append(await reader.readexactly((await reader.readexactly(2))[1]))
+        writer.write(b"\x01\x01")
+
+    async with Origin(gateway) as origin:
+        proxy_url = f"socks5://customer-session-%7Bsession%7D:pw@127.0.0.1:{origin.port}"
+        for run in ("one", "one", "two"):
+            egress = region(f"{policy} {proxy_url}")
+            await asked(await opened(egress, run), run)
+            await egress.stop()
+    words = [user.removeprefix(b"customer-session-").decode() for user in users]
+    assert all(len(word) == 16 and word.isalnum() for word in words)
+    assert len(set(words)) == (2 if policy == "sticky" else 3)
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "http"])
+async def test_bytes_through_a_pool_are_counted_as_its_proxies_count_them(scheme: str) -> None:
+    async with proxies(2) as some:
+        egress = region("rotating " + " ".join(one.url(scheme) for one in some))
+        proxy = await opened(egress, "run")
+
+        async def exchange(size: int) -> None:
+            code, reader, writer = await socks(proxy, "public.example", 80, "run")
+            assert code == 0
+            writer.write(bytes(size))
+            writer.write_eof()
+            assert len(await reader.read()) == size + 5
+            writer.close()
+
+        sizes = [1, 65_535, 65_536, 65_537, 333_333, 77_777]
+        await asyncio.gather(*(exchange(size) for size in sizes))
+        total = await egress.close("run")
+        assert total == Traffic(sum(sizes), sum(sizes) + 5 * 6, 6, 0)
+        assert sum(one.up for one in some) == total.up
+        assert sum(one.down for one in some) == total.down
+        assert counts(some) == [3, 3]
+        [site] = egress.sites("run")
+        assert (site.bytes_up, site.bytes_down, site.requests) == (total.up, total.down, 6)
+        await egress.stop()
+
+
+async def test_health_sees_which_proxies_are_out(tmp_path: Path) -> None:
+    async with (
+        Origin(greet) as well,
+        client_and_process(
+            tmp_path, US=f"socks5://127.0.0.1:1 http://u:p@127.0.0.1:{well.port}"
+        ) as (client, process),
+    ):
+        sock = listener()
+        await client.open([sock], Pass("run", SECRET, "US", session="x"))
+        seen = await look(process.path)
+        assert Counter(bool(one.why) for one in seen) == {False: 2}
+        assert {one.proxy for one in seen} == {
+            "socks5://127.0.0.1:1",
+            f"http://127.0.0.1:{well.port}",
+        }
+        for number in range(8):
+            _, _, writer = await socks(port_of(sock), "8.8.8.8", 80, f"run-session-{number}")
+            writer.close()
+        [out] = [one for one in await look(process.path) if one.proxy.endswith(":1")]
+        assert out.region == "US" and "refused" in out.why
