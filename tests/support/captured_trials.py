@@ -102,8 +102,13 @@ async def counted(folder: Path, connections: int, seed: int, limit: int | None) 
 
     await asyncio.gather(*(one() for _ in range(connections)))
     metered = await egress.close(ATTEMPT)
-    with suppress(TimeoutError):
-        await until(lambda: capture.ended >= metered.connections, 10)
+    with suppress(TimeoutError):  # the packets come a little later than the bytes
+        await until(
+            lambda: (
+                capture.payload(to_port=PORT) >= metered.up
+                and capture.payload(from_port=PORT) >= metered.down
+            )
+        )
     origin.stdin.close()
     accepted, received, sent = json.loads(await origin.stdout.read())
     await origin.wait()

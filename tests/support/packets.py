@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 ETH_P_ALL, ETHERNET, TCP = 3, 14, 6
-FIN, SYN, RST = 1, 2, 4
+SYN = 2
 HEADERS = 14 + 60 + 60
 
 
@@ -19,7 +19,6 @@ class _Flow:
 
     start: int = -1  # the sequence number of the first byte
     end: int = 0
-    ended: bool = False
 
 
 class Capture:
@@ -39,11 +38,6 @@ class Capture:
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
-
-    @property
-    def ended(self) -> int:
-        """Directions that were closed or reset."""
-        return sum(flow.ended for flow in self._flows.values())
 
     def payload(self, to_port: int | None = None, from_port: int | None = None) -> int:
         """Bytes to or from a port."""
@@ -76,4 +70,3 @@ class Capture:
             flow.start = at + 1
         if payload:
             flow.end = max(flow.end, ((at - flow.start) & 0xFFFFFFFF) + payload)
-        flow.ended |= bool(flags & (FIN | RST))
