@@ -8,9 +8,11 @@ import platform
 import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
 from typing import TypeVar
 
 from fyke.domain.contracts import BoxExit, BoxLimits, BoxUsage, SandboxFault
+from fyke.domain.workers import entry
 from fyke.sandbox.bubblewrap import INTERPRETER, NODE_WAY_OUT_AT, PROBE_AT
 from fyke.sandbox.order import Order
 from fyke.sandbox.plumbing import CellFailed
@@ -85,7 +87,7 @@ class WalledBox:
         job += self.process_limits()
         if order.bundle is not None:
             job.append(("c", ""))
-        if order.kind == "go":
+        if order.kind == "go" and order.environment is None:
             job.append(("x", "/work/main"))  # archives made on other systems lose the mode
         return job + [("a", argument) for argument in _command(order)]
 
@@ -184,18 +186,36 @@ async def _ours(step: Awaitable[T]) -> T:
 def _environment(order: Order) -> dict[str, str]:
     own = order.kind == "python" and order.environment is not None
     path = {"PATH": f"/env/bin:{SYSTEM_PATH}" if own else SYSTEM_PATH}
-    node = {"NODE_OPTIONS": f"--require={NODE_WAY_OUT_AT}"} if order.kind == "node" else {}
+    node = {"NODE_OPTIONS": _node_options(order)} if order.kind == "node" else {}
     return BASE_ENVIRONMENT | path | node
+
+
+def _node_options(order: Order) -> str:
+    """Node sees no limit inside a box and would let its heap grow to a share of the machine's
+    memory, where no cgroup stops it faster than the walls can look: so it is told.
+    """
+    return f"--require={NODE_WAY_OUT_AT} --max-old-space-size={order.memory >> 20}"
 
 
 def _command(order: Order) -> list[str]:
     if order.kind == "node":
-        return ["/usr/bin/node", "main.js"]
+        return ["/usr/bin/node", _node_entry(order.bundle)]
     if order.kind == "go":
-        return ["/work/main"]
+        return ["/work/main" if order.environment is None else "/env/main"]
     if order.kind == "probe":
         return [INTERPRETER, "-I", "-B", PROBE_AT]
     return [INTERPRETER if order.environment is None else "/env/bin/python", "main.py"]
+
+
+def _node_entry(bundle: Path | None) -> str:
+    if bundle is None:
+        return entry.NODE_ENTRY
+    package = bundle / entry.PACKAGE
+    found = entry.node_entry(
+        lambda name: (bundle / name).is_file(),
+        lambda: package.read_bytes()[: entry.MAX_PACKAGE].decode("utf-8-sig", "replace"),
+    )
+    return found or entry.NODE_ENTRY
 
 
 def _encode(job: list[tuple[str, str]]) -> bytes:

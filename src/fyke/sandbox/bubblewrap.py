@@ -57,7 +57,7 @@ ETC_OF_HOST = (
 )
 USR_LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 
-ENVIRONMENT_AT = {"python": "/env", "node": "/node_modules"}
+ENVIRONMENT_AT = {"python": "/env", "node": "/node_modules", "go": "/env"}
 PROBE_AT = "/run/fyke/probe.py"
 NODE_WAY_OUT_AT = "/run/fyke/way_out.cjs"
 UV_AT = "/run/fyke/uv"

@@ -1,0 +1,127 @@
+"""How Workers of each language are started, and what they find."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.contracts import BoxExit
+from fyke.domain.workers import go_build
+from fyke.domain.workers.model import Language
+from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, site
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
+
+HOARDER = """
+const kept = [];
+for (;;) kept.push(Array.from({ length: 131072 }, (_, n) => n + 0.5));
+"""
+
+
+@pytest.fixture(params=SPAWNERS)
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+    async with site(request.param) as made:
+        yield made
+
+
+async def run_node(
+    place: Site, files: dict[str, str | bytes], environment: Path | None = None, memory: int = 512
+) -> tuple[str, str, BoxExit]:
+    box = await place.open(
+        files, language=Language.NODE, environment=environment, memory=memory * MIB
+    )
+    await box.launch({})
+    out, err = await drain(box)
+    return out, err, await box.wait()
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"main.js": "console.log('main')", "index.js": "console.log('index')"}, "main"),
+        ({"index.js": "console.log('index')"}, "index"),
+        (
+            {"lib/a.cjs": "console.log(process.cwd())", "package.json": '{"main": "./lib/a.cjs"}'},
+            "/work",
+        ),
+    ],
+)
+async def test_entries_of_node(place: Site, files: dict[str, str | bytes], said: str) -> None:
+    out, err, ended = await run_node(place, files)
+    assert (out.strip(), err, ended.code) == (said, "", 0)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"main.js": "console.log(require('greet').greet())"},
+        {"main.js": "import('greet').then((m) => console.log(m.greet()))"},
+        {
+            "main.js": "import { greet } from 'greet'; console.log(greet());",
+            "package.json": '{"type": "module"}',
+        },
+        {
+            "index.mjs": "import greet from 'greet'; console.log(greet.greet());",
+            "package.json": '{"main": "index.mjs"}',
+        },
+    ],
+    ids=["require", "dynamic-import", "module", "mjs"],
+)
+async def test_modules_are_found_both_ways(place: Site, files: dict[str, str | bytes]) -> None:
+    module = "exports.greet = () => 'hello from a module'"
+    modules = place.bundle({"greet/index.js": module})
+    out, err, _ = await run_node(place, files, modules)
+    assert (out, err) == ("hello from a module\n", "")
+
+
+async def test_modules_are_read_only(place: Site) -> None:
+    modules = place.bundle({"greet/index.js": ""})
+    code = (
+        "try { require('fs').writeFileSync('/node_modules/greet/index.js', 'x') } "
+        "catch (e) { console.log(e.code) }"
+    )
+    out, _, _ = await run_node(place, {"main.js": code}, modules)
+    assert out == "EROFS\n"
+
+
+async def test_node_knows_how_much_memory_it_has(place: Site) -> None:
+    code = "console.log(require('v8').getHeapStatistics().heap_size_limit / 2 ** 20)"
+    out, _, _ = await run_node(place, {"main.js": code}, memory=192)
+    assert 192 <= float(out) < 300, "the rest is for what is young"
+
+
+async def test_a_node_worker_that_keeps_too_much_is_told_apart(place: Site) -> None:
+    _, _, ended = await run_node(place, {"main.js": HOARDER}, memory=192)
+    assert ended.out_of_memory
+
+
+def program(tmp_path: Path) -> bytes:
+    """A real one, small because it says what it has to say without a library."""
+    (tmp_path / "go.mod").write_text("module worker\n\ngo 1.24\n")
+    (tmp_path / "main.go").write_text('package main\n\nfunc main() { println("hello from Go") }\n')
+    command, variables = go_build.command("main")
+    env = {**os.environ, **variables}
+    subprocess.run(command, cwd=tmp_path, env=env, check=True, timeout=100)
+    return (tmp_path / "main").read_bytes()
+
+
+async def test_a_go_program_runs_whatever_its_mode_and_from_where_it_was_built(
+    place: Site, tmp_path: Path
+) -> None:
+    built = program(tmp_path)
+    box = await place.open({"main": built}, language=Language.GO)  # the mode of a text file
+    await box.launch({})
+    assert await drain(box) == ("", "hello from Go\n")
+    environment = place.bundle({"main": built})
+    (environment / "main").chmod(0o755)
+    box = await place.open({"main.go": ""}, language=Language.GO, environment=environment)
+    await box.launch({})
+    assert await drain(box) == ("", "hello from Go\n")
