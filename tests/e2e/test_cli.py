@@ -416,6 +416,28 @@ def test_accounts_and_keys(cli: Cli) -> None:
     assert plain.startswith("scraper_api_")
 
 
+def test_secrets(cli: Cli, hello: Path) -> None:
+    value = "canary-cli: p@ss\nand a second line"
+    for sent in (value, value + "\n", value + "\r\n"):
+        out, err = cli.run("secret", "set", "owner/hello", "SHOP_LOGIN", stdin=sent)
+        assert (out, err) == (
+            "", "SHOP_LOGIN is set. Your runs of owner/hello get it from now on.\n",
+        )  # fmt: skip
+    set_ = cli.json("secret", "set", "owner/hello", "COOKIES", stdin="a=b; c=d\n")
+    assert (set_["name"], set_["used_at"], set_["readable"]) == ("COOKIES", 0, True)
+    assert [one["name"] for one in cli.json("secret", "list", "owner/hello")] == [
+        "COOKIES", "SHOP_LOGIN",
+    ]  # fmt: skip
+    assert "SHOP_LOGIN" in cli.run("secret", "list", "owner/hello")[0]
+    assert "at least 6" in cli.run("secret", "set", "owner/hello", "A", stdin="five5", code=2)[1]
+    assert "MY_PATH" in cli.run("secret", "set", "owner/hello", "PATH", stdin=value, code=2)[1]
+    cli.run("secret", "delete", "owner/hello", "ABSENT", code=3)
+    removed = cli.json("secret", "delete", "owner/hello", "COOKIES")
+    assert removed == {"worker": "owner/hello", "name": "COOKIES"}
+    cli.run("secret", "delete", "owner/hello", "SHOP_LOGIN")
+    assert cli.json("secret", "list", "owner/hello") == []
+
+
 def test_users_and_what_their_keys_may(cli: Cli) -> None:
     made = cli.json("user", "invite", "Ada", "--role", "viewer")
     assert (made["user"]["name"], made["user"]["role"]) == ("ada", "viewer")

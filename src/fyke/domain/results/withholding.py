@@ -13,10 +13,10 @@ def masked_row(masker: Masker, decoded: DecodedRow) -> DecodedRow:
     """The same row when it holds none."""
     row = decoded.row
     data = masker.row(row.data)
-    key, value = masker.text(row.upsert_key), masker.text(row.upsert_value)
-    if data is row.data and key == row.upsert_key and value == row.upsert_value:
-        return decoded
-    return replace(decoded, row=PushedRow(data, key, value))
+    if row.upsert_key:
+        key, value = masker.text(row.upsert_key), masker.text(row.upsert_value)
+        return replace(decoded, row=PushedRow(data, key, value))
+    return decoded if data is row.data else replace(decoded, row=PushedRow(data))
 
 
 def masked_headers(masker: Masker, headers: list[Header]) -> list[Header]:

@@ -1,0 +1,98 @@
+"""What masking secrets costs: the way of one row from a push to the form that is stored.
+
+    .venv/bin/python bench/masking.py [--seconds 0.3]
+
+Pure computation in one thread, no store: ``decode_row`` alone, and with the masking of 1, 5 and
+50 secrets that are not in the rows; then with one that is in every text of every row. Rows are
+objects of texts of 40 characters, plain and with an escape (a line end) in each text, because
+those have to be looked at in another way. And log lines of 200 characters, by the same maskers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Callable
+
+from fyke.domain.results.rows import decode_row
+from fyke.domain.results.withholding import masked_row
+from fyke.domain.secrets.masking import Masker
+
+ALPHABET = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789"
+SIZES = (4, 20, 100)  # texts in a row
+HELD = "Tr0ub4dor&3-session"
+ROUNDS = 5
+
+
+def text(random_: random.Random, length: int) -> str:
+    return "".join(random_.choices(ALPHABET, k=length))
+
+
+def rows_of(fields: int, end: str, more: str = "") -> list[bytes]:
+    random_ = random.Random(fields)
+    return [
+        json.dumps({f"field{n}": text(random_, 40) + end + more for n in range(fields)}).encode()
+        for _ in range(200)
+    ]
+
+
+def masker_of(secrets: int) -> Masker:
+    random_ = random.Random(secrets)
+    return Masker({f"SECRET_{n}": text(random_, 32) for n in range(secrets)})
+
+
+def micros(work: Callable[[], None], items: int, seconds: float) -> float:
+    """Microseconds for one item, the best of some rounds."""
+    best = float("inf")
+    for _ in range(ROUNDS):
+        began, calls = time.perf_counter(), 0
+        while time.perf_counter() - began < seconds / ROUNDS:
+            work()
+            calls += 1
+        best = min(best, (time.perf_counter() - began) / calls / items)
+    return best * 1e6
+
+
+def of_rows(rows: list[bytes], masker: Masker | None, seconds: float) -> float:
+    def work() -> None:
+        for row in rows:
+            decoded = decode_row(row)
+            if masker is not None:
+                masked_row(masker, decoded)
+
+    return micros(work, len(rows), seconds)
+
+
+def of_lines(lines: list[str], masker: Masker, seconds: float) -> float:
+    def work() -> None:
+        for line in lines:
+            masker.text(line)
+
+    return micros(work, len(lines), seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=0.3, help="for each figure")
+    seconds = parser.parse_args().seconds
+    maskers = {n: masker_of(n) for n in (1, 5, 50)}
+    held = Masker({"LOGIN": HELD})
+    print("microseconds a row: no secret, +1, +5, +50 secrets, one that is in every text")
+    for fields in SIZES:
+        for end in ("", "\n"):
+            rows = rows_of(fields, end)
+            alone = of_rows(rows, None, seconds)
+            more = [of_rows(rows, masker, seconds) for masker in maskers.values()]
+            found = of_rows(rows_of(fields, end, HELD), held, seconds)
+            figures = "  ".join(f"{figure:8.1f}" for figure in (alone, *more, found))
+            kind = "escapes" if end else "plain  "
+            print(f"{len(rows[0]):6} bytes {kind} {figures}")
+    lines = [text(random.Random(n), 200) for n in range(200)]
+    figures = "  ".join(f"{of_lines(lines, masker, seconds):8.1f}" for masker in maskers.values())
+    print(f"   log lines of 200           {figures}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Secrets of an attempt stay out of what it stores: rows, upsert markers, headers and log lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from fyke.domain.logs.model import LogType
+from fyke.domain.results import intake
+from fyke.domain.results.model import UPSERT_KEY, UPSERT_VALUE, AttemptBatch, Header
+from fyke.domain.secrets.masking import Masker
+from fyke.errors import StaleLease
+from support.held_results import HeldResults, running
+
+pytestmark = pytest.mark.anyio
+
+VALUE = "canary: p@ss wörd"
+
+
+def batches_of(results: HeldResults) -> list[AttemptBatch]:
+    return [batch for batches in results.batches for batch in batches]
+
+
+async def test_everything_that_is_stored_is_masked() -> None:
+    results = HeldResults()
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "7")
+        attempt.masker = Masker({"LOGIN": VALUE})
+        await attempt.set_headers([Header(f"of {VALUE}", f"k {VALUE}", "text")])
+        await attempt.push(json.dumps({f"k {VALUE}": [VALUE]}).encode())
+        await attempt.push(json.dumps({UPSERT_KEY: VALUE, UPSERT_VALUE: VALUE, "n": 1}).encode())
+        await attempt.push(VALUE.encode())
+        large = {"text": "x" * intake.DECODE_IN_THREAD_BYTES + VALUE}
+        await attempt.push(json.dumps(large).encode())
+        attempt.log(LogType.INFO, f"signed in with {VALUE}")
+        attempt.log(LogType.ERROR, "x" * 16_375 + VALUE)
+        attempt.log(LogType.WARN, f"ours about {VALUE}", system=True)
+        await attempt.close()
+        assert attempt.masker is None
+    found = batches_of(results)
+    stored = [row for batch in found for row in batch.rows]
+    assert stored[0].data == b'{"k ***LOGIN***":["***LOGIN***"]}'
+    assert (stored[1].upsert_key, stored[1].upsert_value) == ("***LOGIN***", "***LOGIN***")
+    assert stored[2].data == b'{"__raw":"***LOGIN***"}'
+    assert stored[3].data.endswith(b'x***LOGIN***"}')
+    [header] = [each for batch in found for each in batch.headers or []]
+    assert (header.label, header.key) == ("of ***LOGIN***", "k ***LOGIN***")
+    lines = [line.content for batch in found for line in batch.log]
+    assert lines[0] == "signed in with ***LOGIN***" and lines[2] == "ours about ***LOGIN***"
+    assert lines[1].startswith("xxx"), "cut behind the mask"
+    assert "canary" not in repr((stored, header, lines))
+
+
+async def test_other_attempts_on_the_same_runner_keep_what_they_say() -> None:
+    results = HeldResults()
+    async with running(results) as taking:
+        mine, theirs = await taking.open("run", "a", ""), await taking.open("other", "b", "")
+        mine.masker = Masker({"LOGIN": VALUE})
+        await asyncio.gather(*(each.push(json.dumps(VALUE).encode()) for each in (mine, theirs)))
+    rows = {attempt: json.loads(data) for _, attempt, data in results.stored}
+    assert rows == {"a": {"value": "***LOGIN***"}, "b": {"value": VALUE}}
+
+
+async def test_a_row_that_is_being_read_at_the_end_is_not_stored_unmasked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    results = HeldResults()
+    monkeypatch.setattr(intake, "DECODE_IN_THREAD_BYTES", 1)
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        attempt.masker = Masker({"LOGIN": VALUE})
+        push = asyncio.create_task(attempt.push(json.dumps([VALUE] * 2000).encode()))
+        await asyncio.sleep(0)
+        attempt.discard()
+        with pytest.raises(StaleLease):
+            await push
+    assert results.stored == []
