@@ -117,6 +117,7 @@ def build_services(on: Foundations) -> Services:
     lists, waiting = RunLists(storage, on.results, rules), Waiting(storage)
     queue = RunQueue(storage, runs, rules.prices)
     board = QueueBoard(storage, queue, waiting, lists)
+    run_sites = RunSites(storage)
     accounts = Accounts(storage, clock, default_plan=on.default_plan, rate_limit=on.rate_limit)
     sessions = Sessions(storage, clock, on.passwords)
     return Services(
@@ -163,9 +164,9 @@ def build_services(on: Foundations) -> Services:
         logs=RunLogs(storage, on.results),
         log_pages=log_pages,
         uses=RunUses(storage, rules),
-        run_sites=RunSites(storage),
+        run_sites=run_sites,
         parts=RunParts(storage),
-        endings=RunEndings(log_pages),
+        endings=RunEndings(log_pages, run_sites),
         shares=Shares(storage, on.master_secret),
         spool=on.spool,
         following=Following(storage, on.results, runs, on.doorbell),

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from fyke.domain.logs.model import LogFilter, LogLine, LogType
 from fyke.domain.logs.reading import LogPlace, LogReading
-from fyke.domain.runs.hints import MOST_LINES, Hint, hint
+from fyke.domain.runs.hints import MOST_LINES, hint
 from fyke.domain.runs.model import RunState
 from fyke.domain.runs.service import RunView
+from fyke.domain.runs.site_hints import Hint
+from fyke.domain.runs.sites import RunSites
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,12 @@ class Ending:
 class RunEndings:
     """Tells of ends of runs that the caller has looked up already."""
 
-    def __init__(self, logs: LogReading) -> None:
+    def __init__(self, logs: LogReading, sites: RunSites) -> None:
         self._logs = logs
+        self._sites = sites
 
     async def of(self, view: RunView) -> Ending:
-        """The log is only read of a run that has ended badly or with nothing."""
+        """Log and sites are only read of a run that has ended badly or with nothing."""
         run = view.run
         if not run.state.terminal:
             return Ending(None, [])
@@ -35,4 +38,5 @@ class RunEndings:
         page = await self._logs.page_of(
             run.id, LogPlace(), LogFilter(level=LogType.ERROR), limit=MOST_LINES
         )
-        return Ending(hint(run, view.results, [line.content for line in page.lines]), page.lines)
+        said = [line.content for line in page.lines]
+        return Ending(hint(run, view.results, said, await self._sites.seen(run)), page.lines)

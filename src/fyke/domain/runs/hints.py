@@ -1,46 +1,45 @@
 """After the end: why a run brought nothing or failed, and what to do next, in words.
 
-Pure. It judges by the outcome first, then by what the last error lines of the log say.
+Pure. It judges by the outcome first, then by which sites the proxy refused, then by what the last
+error lines of the log say.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fyke.domain.runs.model import Outcome, Run, RunState
+from fyke.domain.runs.site_hints import Hint, hint_of_sites
+from fyke.domain.runs.sites import Site
 
 MOST_LINES = 10  # error lines that are looked at
 _MOST_CHARS = 4_000  # of each
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """``code`` is for programs and stays; the sentences are for people."""
-
-    code: str
-    cause: str
-    next_step: str
-
-
-def hint(run: Run, rows: int, error_lines: Sequence[str]) -> Hint | None:
+def hint(
+    run: Run, rows: int, error_lines: Sequence[str], sites: Sequence[Site] = ()
+) -> Hint | None:
     """What to tell about the end of ``run`` with ``rows`` visible rows; None while it is under
-    way, and when there is nothing to say. ``error_lines``: the last ones of its log.
+    way, and when there is nothing to say. ``error_lines``: the last ones of its log; ``sites``:
+    those that it had to do with.
     """
     if not run.state.terminal:
         return None
     if run.state is RunState.SUCCEEDED:
-        return _of_success(run, rows, error_lines)
+        return _of_success(run, rows, error_lines, sites)
     outcome = run.outcome or Outcome.INTERNAL
     if outcome in (Outcome.EXIT_CODE, Outcome.SIGNAL):
-        return _from_lines(error_lines) or _BY_OUTCOME[outcome]
-    return _BY_OUTCOME[outcome]
+        return _from_traces(error_lines, sites) or _BY_OUTCOME[outcome]
+    refused = _BY_REFUSAL.get(outcome, ())
+    return next((h for words, h in refused if words in run.err_msg), _BY_OUTCOME[outcome])
 
 
-def _of_success(run: Run, rows: int, error_lines: Sequence[str]) -> Hint | None:
+def _of_success(
+    run: Run, rows: int, error_lines: Sequence[str], sites: Sequence[Site]
+) -> Hint | None:
     if not rows:
-        return _from_lines(error_lines) or _NO_ROWS
+        return _from_traces(error_lines, sites) or _NO_ROWS
     if run.subtasks_failed:
         return Hint(
             "partly_failed",
@@ -51,6 +50,14 @@ def _of_success(run: Run, rows: int, error_lines: Sequence[str]) -> Hint | None:
     return None
 
 
+def _from_traces(lines: Sequence[str], sites: Sequence[Site]) -> Hint | None:
+    """What the proxy refused explains errors that look as if the site had."""
+    said = _from_lines(lines)
+    if said is not None and said.code not in _LIKE_REFUSED:
+        return said
+    return hint_of_sites(sites) or said
+
+
 def _from_lines(lines: Sequence[str]) -> Hint | None:
     """The newest line that says something known."""
     for line in reversed(lines[-MOST_LINES:]):
@@ -59,6 +66,10 @@ def _from_lines(lines: Sequence[str]) -> Hint | None:
                 return found
     return None
 
+
+_LIKE_REFUSED = frozenset({"blocked", "unreachable", "unknown_host"})
+_WHERE = "in fyke doctor and in Administration, Isolation"
+NO_LIMITS = "no-limits"  # ``contracts.Isolation``, as the sentence spells it
 
 _NO_ROWS = Hint(
     "no_rows",
@@ -123,8 +134,8 @@ _BY_OUTCOME: dict[Outcome, Hint] = {
     ),
     Outcome.ISOLATION_REFUSED: Hint(
         "isolation_refused",
-        "The sandbox of this machine does not hold what this Worker would need",
-        "Ask the operator to look at what fyke doctor says",
+        "A wall of the sandbox does not hold on this machine, so no Worker may run on it",
+        f"The operator finds the wall {_WHERE}, each with the way to put it up; then run it again",
     ),
     Outcome.WORKER_DELETED: Hint(
         "worker_deleted",
@@ -140,6 +151,34 @@ _BY_OUTCOME: dict[Outcome, Hint] = {
         "internal",
         "The platform failed, not the Worker",
         "Run it again; when it fails again, tell the operator the id of the run",
+    ),
+}
+
+# the same outcome for different reasons, told apart by words of its sentence
+_BY_REFUSAL: dict[Outcome, tuple[tuple[str, Hint], ...]] = {
+    Outcome.ISOLATION_REFUSED: (
+        (
+            f'at level "{NO_LIMITS}"',
+            Hint(
+                "isolation_refused",
+                "This machine cannot limit cpu and memory hard, so it runs the operator's own "
+                "Workers and no others",
+                f"The operator finds what is missing {_WHERE}, with the way to add it; then run it "
+                "again, or on a machine whose level is full",
+            ),
+        ),
+    ),
+    Outcome.INSTALL_FAILED: (
+        (
+            "has not allowed that for this Worker",
+            Hint(
+                "builds_not_allowed",
+                "The Worker's dependencies would run code while they are installed, and that is "
+                "not allowed for it",
+                "Ask the operator to allow builds for it (fyke worker builds, or its settings), or "
+                "publish a version that needs ready-made packages only",
+            ),
+        ),
     ),
 }
 

@@ -58,16 +58,20 @@ class RunSites:
 
     async def of_run(self, caller: Caller, run_id: str) -> RunTraffic:
         """Raise ``RunNotFound``, also for another account's run."""
+        return await self._storage.read(lambda tx: _traffic(tx, own_run(tx, caller, run_id)))
 
-        def work(tx: Transaction) -> RunTraffic:
-            run = own_run(tx, caller, run_id)
-            version = tx.workers.version(run.worker_id, run.version)
-            declared = version.egress if version else None
-            living = [site for sites in tx.sites.living(run_id) for site in sites]
-            found = summed(tx.sites.of_run(run_id), living)
-            return RunTraffic(run, declared, _lines(found, declared))
+    async def seen(self, run: Run) -> tuple[Site, ...]:
+        """The same of a run that somebody has looked up already."""
+        found = await self._storage.read(lambda tx: _traffic(tx, run))
+        return found.sites
 
-        return await self._storage.read(work)
+
+def _traffic(tx: Transaction, run: Run) -> RunTraffic:
+    version = tx.workers.version(run.worker_id, run.version)
+    declared = version.egress if version else None
+    living = [site for sites in tx.sites.living(run.id) for site in sites]
+    found = summed(tx.sites.of_run(run.id), living)
+    return RunTraffic(run, declared, _lines(found, declared))
 
 
 def fold(
