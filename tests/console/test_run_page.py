@@ -13,7 +13,7 @@ from fyke.domain.runs.service import StartRequest
 from support.house import House
 from support.pages import Visitor, stranger, visitor
 
-TABS = ("", "/log", "/input", "/usage", "/subtasks", "/events", "/export", "/share")
+TABS = ("", "/log", "/input", "/usage", "/traffic", "/subtasks", "/events", "/export", "/share")
 
 
 async def started(house: House, **options: object) -> str:

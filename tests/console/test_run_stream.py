@@ -9,9 +9,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from fyke.domain.contracts import Lease
+from fyke.console.pages import run_live
+from fyke.domain.contracts import Lease, SiteTraffic, Usage
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.results.model import AttemptBatch
+from fyke.domain.runs.attempts import Report
 from fyke.domain.runs.model import Origin
 from fyke.domain.runs.service import StartRequest
 from support.pages import sign_in
@@ -133,3 +135,23 @@ def test_a_run_that_is_deleted_meanwhile_says_so_and_ends(stage: Stage) -> None:
     assert rest[-1] == "event: end\ndata: end"
     gone = stage.http.get(f"/runs/{run}/live", headers={"hx-request": "true"})
     assert gone.status_code == 404
+
+
+def test_sites_come_while_the_run_goes_on_in_the_chosen_order(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
+    run, lease = stage.begin()
+    house = stage.server.house
+    stage.say(lease, "one")
+    messages = stage.messages(f"/runs/{run}/live?tab=traffic&sort=site")
+    first = next(one for one in messages if 'hx-target="#traffic"' in one)
+    assert "No site yet" in first
+    sites = (SiteTraffic("b.example", 1, 2, 3), SiteTraffic("a.example", refused=2))
+    stage.server.do(house.attempts.report([Report(lease.attempt, Usage(), sites)], 60_000))
+    stage.say(lease, "two")
+    told = next(one for one in messages if "b.example" in one)
+    assert told.index("a.example") < told.index("b.example")
+    assert 'aria-sort="ascending"' in told and "refused:" in told
+    messages.close()  # type: ignore[attr-defined]  # a generator
+    stage.server.do(house.end(lease))

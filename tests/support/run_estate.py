@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fyke.domain.contracts import SiteTraffic, Usage
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.results.model import AttemptBatch
+from fyke.domain.runs.attempts import Report
 from fyke.domain.runs.model import Origin
 from fyke.domain.runs.sample import Sample
 from fyke.domain.runs.service import StartRequest
@@ -24,7 +26,7 @@ class RichRun:
 
     def addresses(self, by_state: dict[str, str]) -> dict[str, str]:
         """For each page's path one address; those of other states have paths of their own."""
-        tabs = ("log", "input", "usage", "subtasks", "events", "export", "share")
+        tabs = ("log", "input", "usage", "traffic", "subtasks", "events", "export", "share")
         return {
             "/runs/{id}": f"/runs/{self.run}",
             "/runs/{id}/rows/{position}": f"/runs/{self.run}/rows/3",
@@ -73,10 +75,22 @@ async def seed_run(house: House, worker_id: str) -> RichRun:
     lines[2] = NewLogEntry(1, number, "x" * 5000, lines[2].timestamp)
     await house.results.commit([AttemptBatch(run.id, first.attempt.id, log=lines)])
     for lease in (first, second):
+        await house.attempts.report([Report(lease.attempt, Usage(), _sites())], 60_000)
         await house.end(lease)
     await house.storage.write(lambda tx: [tx.samples.add(one) for one in _curve(run.id, tx.now)])
     _, token = await house.services.shares.make(house.owner, run.id, days=7, rows=True, log=True)
     return RichRun(run.id, token)
+
+
+def _sites() -> tuple[SiteTraffic, ...]:
+    """Some that answered, one that did not, some that were refused."""
+    return (
+        SiteTraffic("example.org", requests=40, bytes_up=52_000, bytes_down=9_400_000),
+        SiteTraffic("images.cdn-with-a-rather-long-name.example.org", 7, 9_000, 62_000_000),
+        SiteTraffic("slow.example.org", requests=1, bytes_up=900, failures=3),
+        SiteTraffic("tracker.example", refused=12),
+        SiteTraffic("10.0.0.7", refused=1),
+    )
 
 
 def _curve(run_id: str, now: int) -> list[Sample]:

@@ -36,7 +36,9 @@ def main(arguments: list[str]) -> int:
         with served(data, make_templates(templates), rate_limit=0) as server:
             estate = server.do(seed(server.house))
             token = server.do(sign_in(server.house.services.sessions, server.house))
-            for address in arguments[1:] or addresses(server, estate):
+            known = estate.addresses()
+            wanted = [known.get(each, each) for each in arguments[1:]]
+            for address in wanted or addresses(server, estate):
                 take(browser, server.base_url, token, address, out)
     return 0
 

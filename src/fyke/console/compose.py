@@ -34,6 +34,7 @@ from fyke.console.pages import (
     run_live,
     run_log,
     run_output,
+    run_traffic,
     schedules,
     shared_run,
     store,
@@ -127,7 +128,10 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[Page]:
     return [
         *run_export.RunExportPages(frames, results, services.exports, links, FILE_SECONDS).pages(),
         *run_log.RunLogPages(frames, reading, services.logs, links).pages(),
-        *run_live.RunLivePages(frames, services.following, reading, services.uses).pages(),
+        *run_live.RunLivePages(
+            frames, services.following, reading, services.uses, services.run_sites
+        ).pages(),
+        *run_traffic.RunTrafficPages(frames, services.run_sites).pages(),
         *run_details.RunDetailPages(
             frames, services.runs, services.uses, services.parts, services.callbacks
         ).pages(),

@@ -67,6 +67,7 @@ class RunFrame:
             (f"{self.at}/log", _("Log"), None),
             (f"{self.at}/input", _("Input"), None),
             (f"{self.at}/usage", _("Usage"), None),
+            (f"{self.at}/traffic", _("Traffic"), None),
             (f"{self.at}/subtasks", _("Subtasks"), run.subtasks),
             (f"{self.at}/events", _("Events"), None),
         ]

@@ -23,6 +23,7 @@ from fyke.console import live
 from fyke.console.page import Page
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.pages.run_log import LogAddress, read
+from fyke.console.pages.run_traffic import Order, Shown
 from fyke.console.texts import speak
 from fyke.console.view import View
 from fyke.domain.logs import ansi
@@ -30,6 +31,7 @@ from fyke.domain.logs.model import LogEntry, LogLine
 from fyke.domain.logs.reading import CUT, LogReading
 from fyke.domain.runs.following import Following, Kinds, News, Place
 from fyke.domain.runs.model import RunState
+from fyke.domain.runs.sites import RunSites
 from fyke.domain.runs.use import RunUses
 from fyke.errors import RateLimited, RunNotFound
 
@@ -50,6 +52,7 @@ class RunLivePages:
     following: Following
     reading: LogReading
     uses: RunUses
+    sites: RunSites
     open: dict[str, int] = field(default_factory=dict)
 
     def pages(self) -> list[Page]:
@@ -177,7 +180,17 @@ class _Stream:
             self._use_at = now
             use = await self._around.uses.of_run(self._view.caller, self._run_id)
             html += live.partial("#use", "outerHTML", self._text("run/usage.html", "use", use=use))
+        if self._tab == "traffic" and (news.ended or now - self._use_at >= USE_SECONDS):
+            self._use_at = now
+            html += await self._traffic()
         return html
+
+    async def _traffic(self) -> str:
+        frame = await self._around.frames.of(self._view)
+        found = await self._around.sites.of_run(self._view.caller, self._run_id)
+        shown = Shown(found, Order.read(self._view.query))
+        text = self._text("run/traffic.html", "traffic", frame=frame, shown=shown)
+        return live.partial("#traffic", "outerHTML", text)
 
     def _lines(self, entries: tuple[LogEntry, ...]) -> str:
         wanted = self._address.wanted

@@ -1,0 +1,87 @@
+"""The part of a run's page about the sites that it had to do with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
+
+from fyke.console.page import Page
+from fyke.console.pages.run_frame import AREA, RunFrames
+from fyke.console.view import View
+from fyke.domain.runs.sites import RunSites, RunTraffic, Site
+
+_Key = Callable[[Site], int | str]
+_BY: dict[str, _Key] = {
+    "site": lambda site: site.traffic.domain,
+    "requests": lambda site: site.traffic.requests,
+    "up": lambda site: site.traffic.bytes_up,
+    "down": lambda site: site.traffic.bytes_down,
+    "failed": lambda site: site.traffic.failures,
+    "refused": lambda site: site.traffic.refused,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By which column the sites stand; as they come when ``by`` is empty."""
+
+    by: str = ""
+    falling: bool = True
+
+    @classmethod
+    def read(cls, query: QueryParams) -> Order:
+        """``sort`` is the name of a column, with a minus in front for the largest first."""
+        text = query.get("sort", "")
+        by = text.removeprefix("-")
+        return cls(by, text.startswith("-")) if by in _BY else cls()
+
+    @property
+    def text(self) -> str:
+        return ("-" if self.falling else "") + self.by if self.by else ""
+
+    def towards(self, column: str) -> str:
+        """What ``sort`` is when somebody chooses this column: figures begin with the largest, and
+        a column that is chosen already turns around.
+        """
+        falling = not self.falling if column == self.by else column != "site"
+        return ("-" if falling else "") + column
+
+    def of(self, sites: Sequence[Site]) -> list[Site]:
+        if not self.by:
+            return [*sites]
+        return sorted(sites, key=_BY[self.by], reverse=self.falling)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the part shows; also sent by the stream of the page."""
+
+    traffic: RunTraffic
+    order: Order
+
+    @property
+    def sites(self) -> list[Site]:
+        return self.order.of(self.traffic.sites)
+
+    @property
+    def refused(self) -> int:
+        return sum(site.traffic.refused for site in self.traffic.sites)
+
+
+@dataclass(frozen=True, slots=True)
+class RunTrafficPages:
+    frames: RunFrames
+    sites: RunSites
+
+    def pages(self) -> list[Page]:
+        return [Page("GET", "/runs/{id}/traffic", self.traffic, area=AREA)]
+
+    async def traffic(self, view: View) -> Response:
+        order = Order.read(view.query)
+        live = f"tab=traffic&sort={order.text}"
+        frame = await self.frames.of(view, "/traffic", live)
+        found = await self.sites.of_run(view.caller, frame.view.run.id)
+        return view.page("run/traffic.html", frame=frame, shown=Shown(found, order))

@@ -1,0 +1,92 @@
+"""The part of a run's page about its sites: told, sorted, live, with what was refused and why."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fyke.domain.contracts import SiteTraffic, Usage
+from fyke.domain.runs.attempts import Report
+from fyke.domain.runs.model import Origin
+from fyke.domain.runs.service import StartRequest
+from support.house import SCHEMA, House
+from support.pages import Visitor
+from support.projects import python_project
+
+SITES = (
+    SiteTraffic("b.example", requests=3, bytes_up=5_000, bytes_down=10),
+    SiteTraffic("a.example", requests=1, bytes_up=10, bytes_down=90_000, failures=2),
+    SiteTraffic("c.example", refused=7),
+)
+FIRST = "//section[@id='traffic']//tbody/tr/td[1]//span"
+
+
+async def working(house: House, egress: list[str] | None) -> str:
+    """A run with one attempt at work that has reported its sites."""
+    declared = {} if egress is None else {"fyke.json": json.dumps({"egress": egress})}
+    data = python_project("print(1)\n", schema=SCHEMA, **declared)
+    worker, _, _ = await house.services.workers.publish(house.owner, data, name="reader")
+    custom = {"urls": [{"url": "https://a.example/"}]}
+    body = {"parameters": {"system": {}, "custom": custom}}
+    request = StartRequest(worker.id, None, body, "", Origin.WEB)
+    run = await house.services.runs.start(house.owner, request)
+    [lease] = await house.begin()
+    await house.attempts.report([Report(lease.attempt, Usage(), SITES)], 60_000)
+    return run.id
+
+
+async def test_sites_are_told_with_what_was_refused(house: House, owner: Visitor) -> None:
+    run = await working(house, ["a.example", "b.example"])
+    page = await owner.get(f"/runs/{run}/traffic")
+    assert [one.text for one in page.all(FIRST)] == ["a.example", "b.example", "c.example"]
+    assert "refused: not among the declared sites" in page.text
+    assert [code.text for code in page.all("//section[@id='traffic']//code")] == [
+        "a.example",
+        "b.example",
+    ]
+    assert "egress in the project" in page.text
+    assert page.all("//@*[name()='hx-sse:connect'][contains(., 'tab=traffic')]")
+
+
+async def test_a_version_that_declares_nothing_says_so(house: House, owner: Visitor) -> None:
+    run = await working(house, None)
+    page = await owner.get(f"/runs/{run}/traffic")
+    assert "declares nothing: it may reach every public site" in page.text
+    assert "leads to no public address" in page.text
+
+
+@pytest.mark.parametrize(
+    ("sort", "order", "next_sort"),
+    [
+        ("site", "abc", "-site"),
+        ("-site", "cba", "site"),
+        ("-requests", "bac", "requests"),
+        ("up", "cab", "-up"),
+        ("-down", "abc", "down"),
+        ("-failed", "abc", "failed"),
+        ("-refused", "cba", "refused"),
+        ("nonsense", "abc", "-requests"),
+    ],
+)
+async def test_each_column_sorts(
+    house: House, owner: Visitor, sort: str, order: str, next_sort: str
+) -> None:
+    run = await working(house, None)
+    page = await owner.get(f"/runs/{run}/traffic?sort={sort}")
+    shown = [(one.text or "")[0] for one in page.all(FIRST)]
+    if sort != "-refused":  # two of them are equal
+        assert shown == [*order]
+    assert shown[0] == order[0]
+    assert page.all(f"//th//a[contains(@href, '?sort={next_sort}')]")
+    assert len(page.all("//th[@aria-sort]")) == (sort != "nonsense")
+
+
+async def test_a_run_without_sites_says_so(house: House, owner: Visitor) -> None:
+    worker = await house.publish()
+    body = {"parameters": {"custom": {"urls": [{"url": "https://a.example/"}]}}}
+    request = StartRequest(worker.id, None, body, "", Origin.WEB)
+    run = await house.services.runs.start(house.owner, request)
+    assert "No site yet" in (await owner.get(f"/runs/{run.id}/traffic")).text
+    await house.carry_out([])
+    assert "It had to do with no site" in (await owner.get(f"/runs/{run.id}/traffic")).text
