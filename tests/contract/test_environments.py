@@ -66,7 +66,8 @@ async def test_failing_tells_why_and_leaves_the_next_try_free(maker: Maker, tmp_
     assert (await maker().ensure(PYTHON, tmp_path)).path
 
 
-async def test_a_language_without_dependencies(maker: Maker, tmp_path: Path) -> None:
+async def test_a_program_that_brings_all_along(maker: Maker, tmp_path: Path) -> None:
+    (tmp_path / "main").write_bytes(b"")
     made = await maker().ensure(replace(PYTHON, language=Language.GO), tmp_path)
     assert made.path is None
 

@@ -29,6 +29,7 @@ from fyke.domain.contracts import Environment, EnvironmentFailed
 from fyke.domain.contracts.tool_boxes import ToolBox
 from fyke.domain.workers.model import Language, Version
 from fyke.sandbox import sealing
+from fyke.sandbox.environment_go import GoInstaller
 from fyke.sandbox.environment_node import NodeInstaller
 from fyke.sandbox.environment_python import PythonInstaller
 from fyke.sandbox.package_desk import FAILED, Limits, PackageDesk, Terms
@@ -66,7 +67,7 @@ class Recipe(Protocol):
 
 
 class UvEnvironments:
-    """``Environments`` with uv for Python and npm for Node.js; Go programs need none.
+    """``Environments`` with uv for Python, npm for Node.js, and go for what comes as source.
 
     Environments lie in ``root``, on the file system of the work folders. ``python`` is the
     interpreter that boxes have, ``seconds`` the longest that one installer may take, ``environ``
@@ -91,6 +92,7 @@ class UvEnvironments:
         desk = PackageDesk(tools, Limits(seconds, max_bytes), region=region, upstream=upstream)
         self._python = PythonInstaller(desk, settings, python)
         self._node = NodeInstaller(desk, settings)
+        self._go = GoInstaller(desk, settings)
         self._trusted: set[tuple[str, str]] = set()  # keys, and the workers that had them
 
     async def ensure(
@@ -101,16 +103,13 @@ class UvEnvironments:
         ``bundle`` is the unpacked project, ``account_id`` whose Worker it is, ``builds_allowed``
         whether its packages may run code while they are installed. Raise ``EnvironmentFailed``.
         """
-        if version.language == Language.GO:
-            return Environment(None, "")
-        if version.builds and not builds_allowed:
+        builds = version.builds and version.language != Language.GO  # there nothing is run
+        if builds and not builds_allowed:
             raise EnvironmentFailed(_NOT_ALLOWED, "")
-        recipe: Recipe
-        if version.language == Language.PYTHON:
-            recipe = await self._python.recipe(version.requirements)
-        else:
-            recipe = await self._node.recipe(bundle)
-        terms = Terms(account_id, version.builds)
+        recipe = await self._recipe(version, bundle)
+        if recipe is None:
+            return Environment(None, "")
+        terms = Terms(account_id, builds)
         key = _key(recipe, terms)
         found = await asyncio.to_thread(self._finished, key, version.worker_id)
         if found is not None:
@@ -119,6 +118,14 @@ class UvEnvironments:
         async with self._locked(key):
             found = await asyncio.to_thread(self._finished, key, version.worker_id)
             return found or await self._build(key, recipe, terms, version.worker_id)
+
+    async def _recipe(self, version: Version, bundle: Path) -> Recipe | None:
+        """None where the project brings along all that it needs."""
+        if version.language == Language.PYTHON:
+            return await self._python.recipe(version.requirements)
+        if version.language == Language.NODE:
+            return await self._node.recipe(bundle)
+        return await self._go.recipe(version, bundle)
 
     def _finished(self, key: str, worker_id: str) -> Environment | None:
         """What is there already, if it is still what was sealed."""

@@ -81,9 +81,10 @@ class PackageDesk:
         command: Sequence[str],
         files: Mapping[str, str],
         env: Mapping[str, str],
+        inputs: Path | None = None,
     ) -> AsyncIterator[ToolRun]:
         """Run an installer and hold what it left. Raise ``EnvironmentFailed``, but not for the
-        code that it ended with.
+        code that it ended with. ``inputs``: a folder that it reads.
         """
         self._check(terms, client)
         limits = self.limits
@@ -103,7 +104,8 @@ class PackageDesk:
             ),
             env=dict(client.env) | dict(env),
             files=dict(client.files) | dict(files),
-            cache=terms.cache(kind.name),
+            inputs=inputs,
+            cache=terms.cache(kind.value.upper()),
             reach=reach,
         )
         async with self._tools.run(spec) as run:

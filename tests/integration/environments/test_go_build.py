@@ -1,0 +1,186 @@
+"""Go programs built from source, in a real box: what comes of it, and what cannot be done by it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.contracts import EnvironmentFailed
+from fyke.domain.workers import starter_go
+from fyke.domain.workers.elf import inspect_program
+from fyke.domain.workers.model import Language, Version
+from fyke.kit.ids import new_ulid
+from fyke.sandbox import environment_go
+from support.environments import Bench, bench
+from support.go_modules import NAME, VERSION, module_proxy
+from support.memory import a_version
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
+
+MODULE = "module worker\n\ngo 1.24\n"
+HELLO = 'package main\n\nfunc main() { println("hello") }\n'
+SDK = Path(__file__).parents[3] / "sdk" / "go"
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def made() -> AsyncIterator[Bench]:
+    """One for all, because what Go has compiled once is in the cache of the account."""
+    async with bench() as opened:
+        yield opened
+        assert os.listdir(opened.place.work) == []
+
+
+def version() -> Version:
+    """Of content that nobody had before."""
+    return replace(a_version("w"), language=Language.GO, digest=new_ulid())
+
+
+async def build(made: Bench, files: dict[str, str | bytes], **environ: str) -> Path:
+    environments = made.environments({"HOME": "/nonexistent", "GOPROXY": "off", **environ})
+    built = await environments.ensure(version(), made.place.bundle(files))
+    assert built.path is not None
+    return built.path / "main"
+
+
+def runs(program: Path) -> str:
+    done = subprocess.run([program], capture_output=True, text=True, timeout=20, env={})
+    assert done.returncode == 0
+    return done.stdout + done.stderr
+
+
+async def test_built_once_static_and_sealed(made: Bench) -> None:
+    asked = version()
+    bundle = made.place.bundle({"main.go": HELLO, "go.mod": MODULE})
+    environments = made.environments({"HOME": "/nonexistent"})
+    built = await environments.ensure(asked, bundle)
+    assert built.path is not None
+    program = built.path / "main"
+    assert inspect_program(program.read_bytes()) == ("", False)
+    assert program.stat().st_mode & 0o777 == 0o555
+    assert sorted(os.listdir(built.path)) == ["main"]
+    assert runs(program) == "hello\n"
+    inode = program.stat().st_ino
+    again = await made.environments({}).ensure(asked, bundle, "ANOTHER")
+    assert again.path == built.path
+    assert program.stat().st_ino == inode
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A name of this machine: Go uses no proxy for what it takes for its own loopback."""
+    ask = socket.getaddrinfo
+
+    def answer(host: Any, *rest: Any, **more: Any) -> Any:
+        return ask(
+            "127.0.0.1" if host in ("modules.test", b"modules.test") else host, *rest, **more
+        )
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    return "modules.test"
+
+
+async def test_modules_come_from_the_proxy_that_is_configured_and_nowhere_else(
+    made: Bench, tmp_path: Path, named: str
+) -> None:
+    source = f'package main\n\nimport "{NAME}"\n\nfunc main() {{ println(greet.Greet()) }}\n'
+    (tmp_path / "main.go").write_text(source)
+    (tmp_path / "go.mod").write_text(f"{MODULE}\nrequire {NAME} {VERSION}\n")
+    with module_proxy() as (url, asked):
+        environ = {"GOPROXY": f"{url},direct", "GOSUMDB": "off"}
+        own = {**os.environ, **environ, "GOMODCACHE": str(tmp_path / "cache"), "GOWORK": "off"}
+        command = ["go", "mod", "tidy", "-modcacherw"]
+        subprocess.run(command, cwd=tmp_path, env=own, check=True, capture_output=True, timeout=60)
+        files: dict[str, str | bytes] = {
+            name: (tmp_path / name).read_text() for name in ("main.go", "go.mod", "go.sum")
+        }
+        asked.clear()
+        environ["GOPROXY"] = environ["GOPROXY"].replace("127.0.0.1", named)
+        assert runs(await build(made, files, **environ)) == "hello from a module\n"
+        assert f"/{NAME}/@v/{VERSION}.zip" in asked
+        asked.clear()
+        files["go.sum"] = str(files["go.sum"]).replace("h1:", "h1:AAAA")
+        with pytest.raises(EnvironmentFailed, match=r"could not be built: .*go\.sum"):
+            await build(made, files, **environ)
+    with pytest.raises(EnvironmentFailed, match="could not be built"):
+        await build(made, files | {"go.sum": ""}, GOPROXY="off")
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"main.go": "package main\n\nfunc main() { broken() }\n"}, "main.go:3:15: undefined"),
+        ({"go.mod": "module worker\n\ngo 1.99\n"}, "requires go >= 1.99"),
+        ({"go.mod": f"{MODULE}\ntoolchain go1.99.0\n", "main.go": "no Go"}, "expected 'package'"),
+        ({"main.go": "package other\n"}, "main is no program"),
+        ({"main.go": HELLO.replace("func", 'import "example.test/absent"\n\nfunc')}, "absent"),
+        (
+            {"go.mod": f"{MODULE}\nreplace example.test/x => ../../../etc\n", "main.go": "x"},
+            "could not be built",
+        ),
+        (
+            {"main.go": 'package main\n\n// #include "/etc/passwd"\nimport "C"\nfunc main() {}\n'},
+            "could not be built",
+        ),
+        (
+            {
+                "main.go": HELLO.replace(
+                    "func", 'import _ "embed"\n\n//go:embed /etc/passwd\nvar x string\n\nfunc'
+                )
+            },
+            "invalid pattern",
+        ),
+    ],
+)
+async def test_what_cannot_be_built_is_told(
+    made: Bench, files: dict[str, str | bytes], words: str
+) -> None:
+    with pytest.raises(EnvironmentFailed) as caught:
+        await build(made, {"main.go": HELLO, "go.mod": MODULE, **files})
+    assert "could not be built" in str(caught.value)
+    assert words in f"{caught.value}\n{caught.value.log}"
+
+
+async def test_nothing_of_the_project_runs(made: Bench) -> None:
+    files: dict[str, str | bytes] = {
+        "main.go": "package main\n\n//go:generate touch /cache/ran\n\nfunc main() {}\n",
+        "go.mod": MODULE,
+        "go.work": "go 1.24\n\nuse ./elsewhere\n",
+        ".git/config": "[core]\n\tfsmonitor = touch /cache/ran\n",
+        "Makefile": "all:\n\ttouch /cache/ran\n",
+    }
+    await build(made, files)
+    ran = [path for path in (made.place.home / "tool-caches").rglob("*") if path.name == "ran"]
+    assert ran == []
+
+
+async def test_without_go_it_says_what_to_do(made: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment_go, "_PATH", "/nonexistent")
+    with pytest.raises(EnvironmentFailed, match=r"Go is not installed.*GOOS=linux"):
+        await build(made, {"main.go": HELLO, "go.mod": MODULE})
+
+
+@pytest.mark.long
+async def test_the_project_that_the_command_writes(made: Bench) -> None:
+    files: dict[str, str | bytes] = {
+        path.relative_to(SDK).as_posix(): path.read_text()
+        for path in SDK.rglob("*.*")
+        if path.is_file()
+    }
+    program = await build(made, files | starter_go.files("Hello", "go build"))
+    assert inspect_program(program.read_bytes()[: 64 * 1024]) == ("", False)
