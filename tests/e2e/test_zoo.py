@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
+import shutil
+import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fyke.client import ApiError
 from support.booted import Booted
 from support.projects import zoo
+from zoo import expected
+from zoo.expected import HERDS
+from zoo.herds import GO_ANIMALS, SCHEMA, built, go_project, node_herd, packed, python_herd
 
 SUCCEEDED, FAILED = 3, 4
 
@@ -32,6 +43,7 @@ class Animal:
 SHORT = {"execute_limit_time_seconds": 2}
 TIMEOUT = "Timeout: the run went over its execute_limit_time_seconds of 2 s"
 OUT_OF_MEMORY = "Out of memory: the Worker went over its 512 MB"
+ELF_FOR_ARM = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHI", 2, 183, 1) + bytes(200)
 ZOO = [
     Animal("exits_at_once", SUCCEEDED, rows=0),
     Animal("exits_with_code", FAILED, "The Worker exited with code 3: the site said no", rows=0),
@@ -54,6 +66,122 @@ ZOO = [
 ]
 
 
+@pytest.fixture(scope="module")
+def program() -> bytes:
+    """All animals in Go in one program, built from source without a network."""
+    return built(GO_ANIMALS)
+
+
+@pytest.fixture
+def herd(platform: Booted, request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """The Worker that holds all animals of a language; the platform knows its bytes again."""
+
+    def push(language: str) -> str:
+        if language == "go":
+            return platform.push(go_project(request.getfixturevalue("program")), "zoo-go")
+        make = {"python": python_herd, "node": node_herd}[language]
+        return platform.push(make(), f"zoo-{language}")
+
+    return push
+
+
+def every_animal() -> list[Any]:
+    return [
+        pytest.param(
+            language,
+            animal,
+            id=f"{language}-{animal.name}",
+            marks=[] if animal.quick else [pytest.mark.long],
+        )
+        for language, animals in HERDS.items()
+        for animal in animals
+    ]
+
+
+@pytest.mark.timeout(700)
+@pytest.mark.parametrize(("language", "animal"), every_animal())
+def test_each_of_the_herds_ends_as_it_must(
+    platform: Booted, herd: Callable[[str], str], language: str, animal: expected.Animal
+) -> None:
+    if language == "go" and shutil.which("go") is None:
+        pytest.skip("there is no Go toolchain here")
+    began = time.monotonic()
+    run = platform.start_run(herd(language), {"animal": animal.name}, **animal.system)
+    detail = platform.ended(run, animal.seconds)
+    took = time.monotonic() - began
+    assert detail["status"] == animal.status, detail
+    words = (animal.err_msg,) if isinstance(animal.err_msg, str) else animal.err_msg
+    if OUT_OF_MEMORY in words and platform.isolation() != "full":
+        words = (*words, TIMEOUT)
+    assert any(text in detail["err_msg"] for text in words), detail
+    assert bool(detail["err_msg"]) == bool(animal.err_msg), detail
+    assert took < animal.seconds
+    nothing_is_left(platform, run)
+    rows = detail["results"]
+    assert animal.rows in (rows, -1), detail
+    if rows <= 1000:
+        listed = platform.rows(run)
+        assert len(listed) == rows
+        if animal.row is not None:
+            assert listed[-1] == animal.row
+    assert animal.log in platform.log_text(run)
+
+
+def test_there_are_enough_of_each() -> None:
+    for language, animals in HERDS.items():
+        names = {animal.name for animal in animals}
+        assert len(names) == len(animals) >= 30, language
+        assert sum(animal.quick for animal in animals) >= 9, language
+
+
+def nothing_is_left(platform: Booted, run: str) -> None:
+    """No process, no control group, no work folder, ten seconds after the end at most."""
+
+    def left() -> list[str]:
+        folders = os.listdir(platform.home / "work")
+        return [*map(str, platform.boxes()), *folders, *groups_of(platform)]
+
+    platform.wait_for(lambda: not left(), f"nothing to be left of run {run}", 10)
+
+
+def groups_of(platform: Booted) -> list[str]:
+    """Control groups of boxes of this platform, wherever they are mounted."""
+    scope = os.fsencode((platform.home / "work").absolute())
+    parent = "fyke-" + hashlib.sha256(scope).hexdigest()[:12]
+    found = Path("/sys/fs/cgroup").glob(f"**/{parent}/*/")
+    return [str(path) for path in found]
+
+
+# --- what never comes so far
+
+
+REFUSED = {
+    "without an entry": ({"input_schema.json": SCHEMA}, "the project has no entry file"),
+    "without a schema": ({"main.py": "1"}, "there is no input_schema.json"),
+    "with a broken main.py": (
+        {"main.py": "def (:", "input_schema.json": SCHEMA},
+        "main.py:1: ",
+    ),
+    "with two entries": (
+        {"main.py": "1", "main.js": "1", "input_schema.json": SCHEMA},
+        "the project has 2 entry files",
+    ),
+    "a program for another machine": (
+        {"main": ELF_FOR_ARM, "input_schema.json": SCHEMA},
+        "main: ",
+    ),
+    "a program that is none": ({"main": b"#!/bin/sh\n", "input_schema.json": SCHEMA}, "main: "),
+    "a broken schema": ({"main.py": "1", "input_schema.json": "{"}, "input_schema.json"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_run_is_refused_at_the_upload(platform: Booted, what: str) -> None:
+    files, words = REFUSED[what]
+    with pytest.raises(ApiError, match=re.escape(words)):
+        platform.push(packed(files), "zoo-refused")
+
+
 @pytest.mark.parametrize("animal", ZOO, ids=lambda animal: animal.name)
 def test_each_animal_ends_as_it_must(platform: Booted, animal: Animal) -> None:
     slug = platform.push(zoo(animal.name), f"zoo-{animal.name}".replace("_", "-"))
@@ -69,7 +197,7 @@ def test_each_animal_ends_as_it_must(platform: Booted, animal: Animal) -> None:
     assert bool(detail["err_msg"]) == bool(animal.err_msg)
     assert detail["results"] == animal.rows == len(platform.rows(run))
     assert took < animal.seconds
-    platform.wait_for(lambda: not platform.boxes(), "an empty process table", 10)
+    nothing_is_left(platform, run)
 
 
 def test_big_numbers_keep_their_digits(platform: Booted) -> None:

@@ -1,0 +1,239 @@
+"""What must become of each animal of the three herds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SUCCEEDED, FAILED = 3, 4
+SHORT = {"execute_limit_time_seconds": 2}
+TIMEOUT = "Timeout: the run went over its execute_limit_time_seconds of 2 s"
+OUT_OF_MEMORY = "Out of memory: the Worker went over its 512 MB"
+DISK = "Stopped: the Worker's files went over 64 MB"
+SIGNAL = "The Worker was ended by signal"
+CODE = "The Worker exited with code"
+TERM_SECONDS = 5  # between SIGTERM and SIGKILL
+
+
+@dataclass(frozen=True)
+class Animal:
+    """``err_msg`` is a part of what the run must say, or one of several. ``row`` is the last row,
+    as far as it is told. ``seconds`` bounds the time from start to end. ``log`` must be in the log.
+    ``quick`` ones run in the ordinary suite.
+    """
+
+    name: str
+    status: int = SUCCEEDED
+    err_msg: str | tuple[str, ...] = ""
+    rows: int = 1
+    row: dict[str, Any] | None = None
+    seconds: float = 30
+    quick: bool = False
+    log: str = ""
+    system: dict[str, Any] = field(default_factory=dict)
+
+
+def well(name: str, **more: Any) -> Animal:
+    return Animal(name, **more)
+
+
+def fails(name: str, err_msg: str | tuple[str, ...], **more: Any) -> Animal:
+    return Animal(name, FAILED, err_msg, **more)
+
+
+def hides(name: str, err_msg: str | tuple[str, ...], **more: Any) -> Animal:
+    """The Worker itself said that its work is not good: its rows are not shown."""
+    return Animal(name, FAILED, err_msg, rows=0, **more)
+
+
+def stays(name: str, **more: Any) -> Animal:
+    return Animal(name, FAILED, TIMEOUT, system=SHORT, **more)
+
+
+NONE_LEFT = {"error": "ENOSPC", "mib": 64}
+CLOSED_IN = {"met": ["ECONNREFUSED", "ENETUNREACH"]}
+
+PYTHON = [
+    stays("stops_itself"),
+    stays("bombs_with_threads"),
+    well("children_hold_the_output", quick=True),
+    well("makes_zombies"),
+    stays("spins"),
+    stays("spins_in_children"),
+    well("raises_in_a_thread", log="ValueError: in a thread"),
+    hides("aborts", f"{SIGNAL} 6"),
+    hides("segfaults", f"{SIGNAL} 11"),
+    hides("kills_itself_hard", f"{SIGNAL} 9", quick=True),
+    hides("kills_all_it_can", f"{SIGNAL} 15", quick=True),
+    hides("exits_with_255", f"{CODE} 255"),
+    well("exits_with_256"),
+    hides("exits_with_minus_1", f"{CODE} 255"),
+    hides("exits_as_if_out_of_memory", (f"{SIGNAL} 9", f"{CODE} 137")),
+    hides("recurses", f"{CODE} 1: RecursionError"),
+    well("changes_everything_about_itself", row={"refused": True}, quick=True),
+    well("locks_memory"),
+    well("starts_with_a_huge_environment", row={"error": "E2BIG"}),
+    well("forks_in_a_chain"),
+    stays("waits_on_a_pipe_of_its_own"),
+    well("listens_on_every_port", row={"met": ["EADDRINUSE"] * 4}, quick=True),
+    fails("eats_memory_slowly", OUT_OF_MEMORY),
+    fails("eats_memory_in_a_child", OUT_OF_MEMORY, quick=True),
+    fails("maps_memory", OUT_OF_MEMORY),
+    well("reserves_memory", row={"areas": 32}),
+    well("fills_tmp", row=NONE_LEFT, quick=True),
+    well("fills_shared_memory", row=NONE_LEFT | {"mib": 16}),
+    well("fills_the_page_cache"),
+    fails("makes_many_files", DISK),
+    fails("makes_many_folders", DISK),
+    fails("makes_deep_folders", DISK),
+    fails("fills_a_closed_folder", DISK),
+    fails("fills_a_file_without_a_name", DISK, quick=True),
+    well("makes_a_sparse_file", row={"size": 2**30}),
+    well("makes_too_large_a_file", row={"error": "EFBIG"}),
+    hides("dies_of_too_large_a_file", f"{SIGNAL} 25"),
+    well("opens_all_descriptors", row={"error": "EMFILE", "least": True}),
+    well("replaces_its_own_files"),
+    well("leaves_its_folder"),
+    well("leaves_links", quick=True),
+    fails("eats_memory_by_files", OUT_OF_MEMORY),
+    well("floods_without_a_line_end"),
+    well("floods_without_a_word"),
+    well("prints_control_bytes"),
+    well("closes_its_output"),
+    stays("prints_after_the_signal", log="the last words"),
+    stays("pushes_after_the_signal", rows=2, quick=True),
+    stays("pushes_on_and_on_after_the_signal", rows=-1),
+    well("sends_garbage"),
+    well("calls_with_too_much", row={"met": True}),
+    well("connects_ten_thousand_times", seconds=120),
+    well("holds_connections", rows=2),
+    well("pushes_nonsense", rows=-1),
+    well("knocks_at_the_machine", row={"met": ["ConnectionRefusedError", "OSError"]}),
+    well("speaks_to_the_proxy_in_riddles"),
+]
+
+NODE = [
+    stays("never_exits"),
+    stays("ignores_sigterm"),
+    stays("stops_itself"),
+    stays("blocks_its_loop"),
+    fails("forks_bombs", (TIMEOUT, OUT_OF_MEMORY), system=SHORT),
+    fails("bombs_with_threads", (TIMEOUT, OUT_OF_MEMORY, CODE, SIGNAL), rows=-1, system=SHORT),
+    well("leaves_daemons", quick=True),
+    well("children_hold_the_output", quick=True),
+    stays("spins_in_children"),
+    well("exits_at_once", rows=0),
+    hides("exits_with_3", f"{CODE} 3: the site said no", quick=True),
+    hides("exits_with_255", f"{CODE} 255"),
+    hides("exits_with_minus_1", f"{CODE} 255"),
+    hides("exits_as_if_out_of_memory", (f"{SIGNAL} 9", f"{CODE} 137")),
+    hides("throws", f"{CODE} 1"),
+    hides("throws_later", f"{CODE} 1"),
+    hides("rejects_unheard", f"{CODE} 1"),
+    hides("recurses", f"{CODE} 1"),
+    hides("aborts", f"{SIGNAL} 6"),
+    hides("kills_itself_hard", f"{SIGNAL} 9"),
+    hides("segfaults", f"{SIGNAL} 11"),
+    hides("kills_all_it_can", f"{SIGNAL} 15", quick=True),
+    well("throws_in_a_thread", quick=True),
+    well("starts_with_a_huge_environment", row={"error": "E2BIG"}),
+    hides("requires_what_is_not_there", f"{CODE} 1", quick=True),
+    fails("eats_memory", OUT_OF_MEMORY, quick=True),
+    fails("eats_memory_slowly", OUT_OF_MEMORY),
+    fails("eats_its_heap", (OUT_OF_MEMORY, f"{SIGNAL} 6", f"{CODE} 134"), rows=-1),
+    fails("eats_memory_in_a_child", OUT_OF_MEMORY),
+    fails("fills_the_disk", DISK),
+    well("fills_tmp", row=NONE_LEFT, quick=True),
+    well("fills_shared_memory", row=NONE_LEFT | {"mib": 16}),
+    fails("makes_many_files", DISK),
+    fails("makes_deep_folders", DISK),
+    fails("fills_a_file_without_a_name", DISK),
+    well("makes_too_large_a_file", row={"error": "EFBIG"}),
+    well("opens_all_descriptors", row={"error": "EMFILE", "least": True}),
+    well("replaces_its_own_files"),
+    well("leaves_links"),
+    well("floods_without_a_line_end"),
+    well("floods_the_log"),
+    well("prints_control_bytes"),
+    well("closes_its_output", quick=True),
+    stays("prints_after_the_signal", log="the last words"),
+    stays("pushes_after_the_signal", rows=2, quick=True),
+    well("sends_garbage"),
+    well("connects_ten_thousand_times", seconds=120),
+    well("calls_with_too_much", row={"met": True}),
+    well("pushes_a_big_row", rows=2, row={"refused": True}),
+    well("pushes_nonsense", rows=-1),
+    well("pushes_without_waiting", rows=-1),
+    well("knocks_at_the_machine", row=CLOSED_IN, quick=True),
+]
+
+GO = [
+    stays("never_exits"),
+    stays("ignores_sigterm"),
+    stays("stops_itself"),
+    stays("deadlocks"),
+    fails("forks_bombs", (TIMEOUT, OUT_OF_MEMORY), system=SHORT),
+    fails("bombs_with_threads", (TIMEOUT, f"{CODE} 2"), rows=-1, system=SHORT),
+    well("makes_a_million_goroutines", seconds=60),
+    well("leaves_daemons", quick=True),
+    well("children_hold_the_output", quick=True),
+    stays("spins"),
+    stays("spins_in_children"),
+    well("makes_zombies"),
+    well("exits_at_once", rows=0),
+    hides("exits_with_3", f"{CODE} 3: the site said no", quick=True),
+    hides("exits_with_255", f"{CODE} 255"),
+    well("exits_with_256"),
+    hides("exits_as_if_out_of_memory", (f"{SIGNAL} 9", f"{CODE} 137")),
+    hides("panics", f"{CODE} 2", quick=True),
+    hides("panics_elsewhere", f"{CODE} 2"),
+    hides("dereferences_nothing", f"{CODE} 2"),
+    fails("recurses", (f"{CODE} 2", OUT_OF_MEMORY), rows=-1),
+    hides("aborts", f"{SIGNAL} 6"),
+    hides("segfaults", f"{SIGNAL} 11"),
+    hides("kills_itself_hard", f"{SIGNAL} 9"),
+    hides("kills_all_it_can", f"{SIGNAL} 15", quick=True),
+    well("starts_with_a_huge_environment", row={"too_long": True}),
+    well("changes_its_priority", row={"refused": True}, quick=True),
+    fails("eats_memory", OUT_OF_MEMORY, quick=True),
+    fails("eats_memory_slowly", OUT_OF_MEMORY),
+    fails("eats_memory_in_a_child", OUT_OF_MEMORY),
+    fails("maps_memory", OUT_OF_MEMORY),
+    well("reserves_memory"),
+    well("locks_memory"),
+    fails("fills_the_disk", DISK),
+    well("fills_tmp", row=NONE_LEFT, quick=True),
+    well("fills_shared_memory", row=NONE_LEFT | {"mib": 16}),
+    fails("makes_many_files", DISK),
+    fails("makes_deep_folders", DISK),
+    fails("fills_a_file_without_a_name", DISK),
+    well("makes_too_large_a_file", row={"error": "EFBIG"}),
+    well("opens_all_descriptors", row={"error": "EMFILE", "least": True}),
+    well("replaces_its_own_files"),
+    well("leaves_links", quick=True),
+    well("floods_the_log"),
+    well("floods_without_a_line_end"),
+    well("prints_control_bytes"),
+    well("closes_its_output"),
+    stays("prints_after_the_signal", log="the last words"),
+    stays("pushes_after_the_signal", rows=2, quick=True),
+    well("sends_garbage"),
+    well("connects_ten_thousand_times", seconds=120),
+    well("calls_with_too_much", row={"met": True}),
+    well("pushes_a_big_row", rows=2, row={"refused": True}),
+    well("pushes_nonsense", rows=-1),
+    well("knocks_at_the_machine", row=CLOSED_IN, quick=True),
+    fails(
+        "pushes_too_many_rows",
+        "Stopped: the run reached the limit of 1,000,000 rows",
+        rows=1_000_000,
+        seconds=600,
+    ),
+    fails(
+        "pushes_too_many_bytes",
+        "Stopped: the run reached the limit of 1 GiB of rows",
+        rows=-1,
+        seconds=300,
+    ),
+]
+HERDS = {"python": PYTHON, "node": NODE, "go": GO}
