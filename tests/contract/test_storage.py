@@ -253,7 +253,9 @@ async def test_what_a_version_declares_is_kept(
     state: State, egress: tuple[str, ...] | None
 ) -> None:
     _, worker_id = await state.write(records.seed)
-    version = records.version(worker_id, "v2", egress=egress, builds=bool(egress))
+    version = records.version(
+        worker_id, "v2", egress=egress, builds=bool(egress), secrets=("B", "A")
+    )
     await state.write(lambda tx: tx.workers.add_version(version))
     assert await state.read(lambda tx: tx.workers.version(worker_id, "v2")) == version
     assert version in await state.read(lambda tx: tx.workers.versions(worker_id))

@@ -104,6 +104,7 @@ class Version:
     approved: bool = True  # whether others than its own account may see and run it
     egress: tuple[str, ...] | None = None  # the only domains it may reach; None = every public one
     builds: bool = False  # its dependencies run code when installed, if the worker may
+    secrets: tuple[str, ...] = ()  # names of those that whoever runs it should set
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +135,4 @@ class Project:
     findings: list[Finding] = field(default_factory=list)
     egress: tuple[str, ...] | None = None  # as in ``Version``
     builds: bool = False
+    secrets: tuple[str, ...] = ()

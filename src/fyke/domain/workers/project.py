@@ -80,6 +80,7 @@ def made_project(reader: ProjectReader, archive: Archive) -> Project:
         findings=reader.findings,
         egress=reader.declared.egress,
         builds=reader.declared.builds,
+        secrets=reader.declared.secrets,
     )
 
 

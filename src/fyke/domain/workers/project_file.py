@@ -1,28 +1,34 @@
 """``fyke.json``: what a Worker project says about itself to Fyke. The file may be missing.
 
-    {"egress": ["example.com", "*.example.org"], "install": "wheels"}
+    {"egress": ["example.com", "*.example.org"], "install": "wheels", "secrets": ["SHOP_LOGIN"]}
 
 ``egress`` names the sites that the Worker reaches, and it reaches no others then; ``install`` says
-whether its dependencies may run code of their own while they are installed. A file that breaks a
-rule stops the publication: a wall that its author believes in must not be missing.
+whether its dependencies may run code of their own while they are installed; ``secrets`` names those
+that whoever runs it should set. A file that breaks a rule stops the publication: a wall that its
+author believes in must not be missing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fyke.domain.secrets.rules import MOST_SECRETS, check_name
 from fyke.domain.workers import jsontext
 from fyke.domain.workers.model import Finding
 from fyke.domain.workers.schema_report import ERROR, Report
+from fyke.errors import InvalidFields
 from fyke.kit.domains import MAX_DOMAINS, Domain
 
 FILE = "fyke.json"
-EGRESS, INSTALL = "egress", "install"
+EGRESS, INSTALL, SECRETS = "egress", "install", "secrets"
+_KEYS = (EGRESS, INSTALL, SECRETS)
 WHEELS, BUILD = "wheels", "build"
 MAX_BYTES = 64 * 1024
 
 _EXAMPLE = '{"egress": ["example.com", "*.example.org"], "install": "wheels"}'
-_BLOCKING = frozenset({"project_file_root_invalid", "egress_invalid", "install_invalid"})
+_BLOCKING = frozenset(
+    {"project_file_root_invalid", "egress_invalid", "install_invalid", "secrets_invalid"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class Declared:
 
     egress: tuple[str, ...] | None = None
     builds: bool = False
+    secrets: tuple[str, ...] = ()  # their names
 
 
 def read(text: str) -> tuple[Declared, list[Finding]]:
@@ -54,10 +61,12 @@ def read(text: str) -> tuple[Declared, list[Finding]]:
         report.add("project_file_root_invalid", (), message, f"write {_EXAMPLE}")
         return Declared(), report.finish()
     for key in document:
-        if key not in (EGRESS, INSTALL):
+        if key not in _KEYS:
             message = f'unknown key "{key}", which has no effect'
-            report.add("project_key_unknown", (key,), message, f"use {EGRESS} and {INSTALL}")
-    declared = Declared(_egress(document, report), _builds(document, report))
+            report.add("project_key_unknown", (key,), message, f"use {', '.join(_KEYS)}")
+    declared = Declared(
+        _egress(document, report), _builds(document, report), _secrets(document, report)
+    )
     return declared, report.finish()
 
 
@@ -111,6 +120,23 @@ def _add_domain(found: dict[str, None], index: int, text: object, report: Report
     if domain in found:
         report.add("egress_twice", path, f"{field} names {domain} twice", "remove one of the two")
     found[domain] = None
+
+
+def _secrets(document: dict[str, object], report: Report) -> tuple[str, ...]:
+    wanted = document.get(SECRETS, [])
+    if not isinstance(wanted, list) or len(wanted) > MOST_SECRETS:
+        message = f"{SECRETS} must be a list of at most {MOST_SECRETS} names"
+        report.add("secrets_invalid", (SECRETS,), message, 'write ["SHOP_LOGIN"]')
+        return ()
+    found: dict[str, None] = {}
+    for index, name in enumerate(wanted):
+        try:
+            found[check_name(name if isinstance(name, str) else "")] = None
+        except InvalidFields as error:
+            rule, _, remedy = error.message.removeprefix("name: ").partition("; ")
+            message = f"{SECRETS}[{index}]: {rule}"
+            report.add("secrets_invalid", (SECRETS, index), message, remedy or "change the name")
+    return tuple(found)
 
 
 def _builds(document: dict[str, object], report: Report) -> bool:

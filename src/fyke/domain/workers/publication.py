@@ -210,4 +210,5 @@ def _new_version(
         approved=False,
         egress=project.egress,
         builds=project.builds,
+        secrets=project.secrets,
     )

@@ -135,6 +135,7 @@ versions = Table(
     Column("notice", StorableText(), nullable=False, server_default=""),
     text_column("egress", null=True),  # JSON list of domains; NULL = nothing declared
     Column("builds", Boolean, nullable=False, server_default=false()),
+    Column("secrets", StorableText(), nullable=False, server_default="[]"),  # JSON list of names
     UniqueConstraint("worker_id", "number"),
     UniqueConstraint("worker_id", "seq"),
 )

@@ -85,6 +85,7 @@ def _version(row: Mapping[Any, Any]) -> Version:
     values: dict[str, Any] = dict(row)
     values["defaults"] = record(row, SystemDefaults)
     values["egress"] = None if values["egress"] is None else json.loads(values["egress"])
+    values["secrets"] = json.loads(values["secrets"])
     return record(values, Version)
 
 
@@ -219,6 +220,7 @@ class SqlWorkers:
         values = columns(version)
         values |= values.pop("defaults")
         values["egress"] = None if version.egress is None else json.dumps(version.egress)
+        values["secrets"] = json.dumps(version.secrets)
         values["seq"] = self._db.execute(last).scalar_one() + 1
         if not took_place(self._db.execute(insert_new(self._db, versions), values)):
             raise Conflict(

@@ -18,6 +18,8 @@ from fyke.domain.workers.project_file import Declared, checked_domain, read
         ),
         ('{"egress": ["bücher.example"]}', Declared(("xn--bcher-kva.example",))),
         ('{"install": "build"}', Declared(None, builds=True)),
+        ('{"secrets": []}', Declared()),
+        ('{"secrets": ["B", "A_2", "B"]}', Declared(secrets=("B", "A_2"))),
     ],
 )
 def test_what_it_says(text: str, declared: Declared) -> None:
@@ -41,6 +43,10 @@ def test_what_it_says(text: str, declared: Declared) -> None:
         ('{"egress": ["2130706433"]}', "egress[0]: domain", "write example.com"),
         ('{"egress": [""]}', "egress[0]: domain", "write example.com"),
         ('{"install": "source"}', 'install must be "wheels" or "build"', 'write "wheels"'),
+        ('{"secrets": "LOGIN"}', "secrets must be a list of at most 50", 'write ["SHOP_LOGIN"]'),
+        ('{"secrets": [1]}', "secrets[0]: '' must be 1 to 64 characters", "change the name"),
+        ('{"secrets": ["A", "b"]}', "secrets[1]: 'b' must be 1 to 64", "change the name"),
+        ('{"secrets": ["HTTPS_PROXY"]}', "secrets[0]: HTTPS_PROXY means", "as in MY_HTTPS_PROXY"),
         ('{"install": true}', 'install must be "wheels" or "build"', 'write "wheels"'),
     ],
 )
