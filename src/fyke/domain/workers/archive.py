@@ -34,6 +34,7 @@ from fyke.errors import InvalidRequest
 MAX_PACKED = 50 * 2**20
 MAX_UNPACKED = 500 * 2**20
 MAX_ENTRIES = 20_000
+MAX_FOLDERS = 10_000  # also those that are only named above a file: each costs more than a file
 ENTRY_FILES = ("main.py", "main.js", "main", "main.go")
 PROGRAM = "main"  # the compiled entry of a Go project, always executable
 
@@ -168,7 +169,9 @@ def _too_much(size: int) -> InvalidRequest:
 
 
 def _refuse_collisions(names: Iterable[str]) -> None:
-    """Refuse names that are one name on some file system, also those of the folders above."""
+    """Refuse names that are one name on some file system, also those of the folders above, and
+    too many folders.
+    """
     spelled: dict[str, str] = {}
     files: set[str] = set()
     folders: set[str] = set()
@@ -183,6 +186,10 @@ def _refuse_collisions(names: Iterable[str]) -> None:
             raise refuse(name, "another entry has the same name", "rename or remove one of them")
         _note(spelled, path, name)
         (folders if folder else files).add(key)
+        if len(spelled) - len(files) > MAX_FOLDERS:
+            raise InvalidRequest(
+                f"the project has more than {MAX_FOLDERS:,} folders; put the files into fewer ones"
+            )
     for key in files:
         for depth in range(1, key.count("/") + 1):
             if key.rsplit("/", depth)[0] in files:
