@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from typing import Any
 
 import hpack
 import pytest
@@ -12,79 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fyke.sdk import frames
-from fyke.sdk.connection import Connection
 from fyke.sdk.frames import frame
-from fyke.sdk.http2 import Server
+from support.h2_wire import BODY, HEADER, START, call, connect, serve_pieces, turns
 
 pytestmark = pytest.mark.anyio
-
-START = frames.PREFACE + frames.settings({})
-HEADER = hpack.Encoder().encode([(b":path", b"/x")], huffman=False)
-BODY = b"\x00\x00\x00\x00\x01m"
-
-
-def call(stream: int) -> bytes:
-    return frame(1, 4, stream, HEADER) + frame(0, 1, stream, BODY)
-
-
-class Wire(asyncio.Transport):
-    """Keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent = bytearray()
-        self.closed = False
-        self.reading = True
-
-    def write(self, data: Any) -> None:
-        self.sent += data
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-    def is_reading(self) -> bool:
-        return self.reading
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def frames(self) -> list[tuple[int, int, int, bytes]]:
-        found, at = [], 0
-        while at < len(self.sent):
-            word, flags, stream = frames.unpack_head(self.sent, at)
-            end = at + 9 + (word >> 8)
-            found.append((word & 255, flags, stream, bytes(self.sent[at + 9 : end])))
-            at = end
-        return found
-
-    @property
-    def goaway(self) -> int | None:
-        codes = [int.from_bytes(p[4:8], "big") for kind, _, _, p in self.frames() if kind == 7]
-        return codes[0] if codes else None
-
-
-async def echo(path: str, message: bytes) -> bytes:
-    return message
-
-
-def connect() -> tuple[Connection, Wire, Server]:
-    server = Server(asyncio.get_running_loop(), echo)
-    connection, wire = Connection(server), Wire()
-    connection.connection_made(wire)
-    return connection, wire, server
-
-
-async def turns(count: int = 6) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def test_a_call_in_one_piece_and_byte_by_byte() -> None:
@@ -287,20 +217,8 @@ hostile = st.lists(some_frame | st.integers(0, 20).map(lambda i: call(2 * i + 1)
 
 
 def attack(pieces: list[bytes], cut: int, raw: bytes) -> None:
-    async def run() -> None:
-        connection, wire, server = connect()
-        data = START + b"".join(pieces) + raw
-        for at in range(0, len(data), cut):
-            connection.data_received(data[at : at + cut])
-        await turns(3)
-        assert wire.frames()  # what we send is whole frames, whatever came
-        connection.connection_lost(None)
-        await turns(3)
-        assert server._open_streams == 0
-        assert server.admission._used == 0
-        assert not server._tasks
-
-    asyncio.run(run())
+    data = START + b"".join(pieces) + raw
+    serve_pieces([data[at : at + cut] for at in range(0, len(data), cut)])
 
 
 @settings(max_examples=400, deadline=2000)

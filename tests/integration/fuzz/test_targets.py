@@ -1,0 +1,64 @@
+"""Everything that strangers' bytes reach, with honest inputs that were damaged, and with noise."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.examples import examples
+from support.fuzz_targets import TARGETS, WORDS
+
+Edit = tuple[int, int, bytes]
+_EDITS = st.tuples(
+    st.integers(0, 4000),
+    st.integers(0, 12),
+    st.sampled_from(WORDS) | st.binary(max_size=12),
+)
+
+
+def edited(data: bytes, edit: Edit) -> bytes:
+    """Some bytes at a place are replaced by others, of another number perhaps."""
+    at, length, new = edit
+    at %= len(data) + 1
+    return data[:at] + new + data[at + length :]
+
+
+def damaged(seeds: tuple[bytes, ...]) -> st.SearchStrategy[bytes]:
+    return st.builds(
+        lambda seed, edits: reduce(edited, edits, seed),
+        st.sampled_from(seeds),
+        st.lists(_EDITS, max_size=8),
+    )
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_seeds(name: str) -> None:
+    """The beginnings themselves, and each cut off at every byte."""
+    target = TARGETS[name]
+    cut = 0
+    for seed in target.seeds:
+        for end in range(1, len(seed) + 1, 1 + len(seed) // 100):
+            target.run(seed[:end])
+            cut += 1
+        target.run(seed)
+    assert cut >= len(target.seeds)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", TARGETS)
+def test_nothing_breaks_it(name: str) -> None:
+    target = TARGETS[name]
+    tried = 0
+
+    @examples(60, 10_000)
+    @given(damaged(target.seeds) | st.binary(min_size=1, max_size=target.size))
+    def one(data: bytes) -> None:
+        nonlocal tried
+        tried += 1
+        target.run(data[: target.size])
+
+    one()
+    assert tried >= 60

@@ -1,0 +1,345 @@
+"""What strangers' bytes reach, each as a function that takes bytes and raises where it must not.
+
+``TARGETS`` serves the trials by hypothesis and the longer ones by coverage (``bench/fuzz.py``).
+A target returns quietly whatever it is given, and asserts what has to hold whatever that was.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import hpack
+import msgspec
+
+from fyke.domain.results.rows import RowRefused, decode_row
+from fyke.domain.workers import input_findings, input_schema, output_schema
+from fyke.domain.workers.archive import normalise, open_archive
+from fyke.domain.workers.form.describe import describe
+from fyke.egress.handshake import start_handshake
+from fyke.egress.http import BadRequest, Body
+from fyke.egress.messages import decode_reply, decode_request, encode
+from fyke.egress.steps import Credentials, Dial, Send, Step
+from fyke.errors import InvalidRequest
+from fyke.kit.addresses import AddressRules
+from fyke.kit.hostports import BadHost, parse_host
+from fyke.sandbox.order import BadOrder, parse
+from fyke.sdk import frames, messages
+from fyke.sdk.frames import ProtocolError, frame
+from fyke.sdk.headers import PathReader
+from fyke.sdk.messages import MalformedMessage
+from support.egress import ATTEMPT, SECRET, basic, socks_hello, socks_request
+from support.h2_wire import START, call, serve_pieces
+from support.zips import Entry, make_zip
+
+CREDENTIALS = Credentials(ATTEMPT, SECRET)
+_TOKEN = basic()[6:-2].encode()  # its last letter can be written in several ways
+AUTH = f"Proxy-Authorization: {basic()}\r\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``seeds`` are inputs to begin with; ``size`` is what one is at most."""
+
+    run: Callable[[bytes], None]
+    seeds: tuple[bytes, ...]
+    size: int = 2000
+
+
+def pieces(data: bytes) -> list[bytes]:
+    """The rest of the data in pieces whose sizes the first byte decides."""
+    cut = data[:1] + b"\x01"
+    step, rest = cut[0] % 60 + 1, data[1:]
+    return [rest[at : at + step] for at in range(0, len(rest), step)]
+
+
+# --- egress ------------------------------------------------------------------------------------
+
+
+def _steps(parts: list[bytes]) -> tuple[list[Step], bytes, bytes]:
+    """All steps up to the last one, what goes to the target then, and to the client."""
+    if not parts or not parts[0]:
+        return [], b"", b""
+    machine = start_handshake(parts[0], CREDENTIALS)
+    steps: list[Step] = []
+    left = list(parts)
+    while left and not (steps and not isinstance(steps[-1], Send)):
+        steps += machine.feed(left.pop(0))
+    if not steps or not isinstance(steps[-1], Dial):
+        return steps, b"", b""
+    words = machine.connected()
+    passed, ended = words.to_target, False
+    for part in left:
+        if not ended:
+            data, ended = machine.outgoing(part)
+            passed += data
+    return steps, passed, words.to_client
+
+
+def handshake(data: bytes) -> None:
+    """However it is cut, the conversation is the same, and nobody dials without the secret."""
+    whole, cut = _steps([data[1:]]), _steps(pieces(data))
+    assert whole[0] == cut[0] and whole[2] == cut[2]
+    if whole[0] and isinstance(whole[0][-1], Dial):
+        assert SECRET.encode() in data or _TOKEN in data
+        assert cut[1].startswith(whole[1])  # the start of a line that turns out to be none may pass
+
+
+def body(data: bytes) -> None:
+    """What is passed on is a beginning of what came, and its end does not depend on the cuts."""
+    coding = [("transfer-encoding", "chunked")] if data[:1] < b"\x80" else [("content-length", "9")]
+    parts, whole = pieces(data), Body(coding)
+    passed, surplus = whole.take(b"".join(parts))
+    follower, collected, ended = Body(coding), b"", False
+    for part in parts:
+        taken, ended = follower.take(part)
+        assert part.startswith(taken) and ended == (len(taken) < len(part))
+        collected += taken
+        if ended:
+            break
+    assert ended == surplus
+    assert data[1:].startswith(collected) and collected.startswith(passed)
+    assert len(collected) - len(passed) < 4096
+
+
+def framing(data: bytes) -> None:
+    """Headers that frame a body: clear or refused."""
+    lines = [line.partition(b":") for line in data.split(b"\n")]
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, _, value in lines]
+    try:
+        Body(headers).take(data)
+    except BadRequest as error:
+        assert str(error)
+
+
+def host(data: bytes) -> None:
+    """An accepted host has one reading: read again it is the same, and is judged the same."""
+    try:
+        found = parse_host(data)
+    except BadHost as error:
+        assert str(error)
+        return
+    assert parse_host(str(found)) == found
+    if not isinstance(found, str):
+        AddressRules().select(found, (str(found),), 80)
+
+
+def control(data: bytes) -> None:
+    """Requests and replies between runner and egress survive a second writing, or are refused."""
+    for decode in (decode_request, decode_reply):
+        try:
+            message = decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        assert decode(encode(message)) == message
+
+
+# --- the SDK service ---------------------------------------------------------------------------
+
+
+def connection(data: bytes) -> None:
+    """A client's bytes behind an honest beginning: the service stays whole and keeps nothing."""
+    serve_pieces([START, *pieces(data)])
+
+
+def greeting(data: bytes) -> None:
+    """A client's first bytes."""
+    serve_pieces(pieces(data))
+
+
+def header_blocks(data: bytes) -> None:
+    """The reader that remembers says what one that does not says, block after block."""
+    reader, plain = PathReader(), hpack.Decoder(max_header_list_size=64 * 1024)
+    for block in pieces(data):
+        try:
+            fields = dict(reversed(plain.decode(block, raw=True)))
+            path = bytes(fields.get(b":path", b"")).decode("ascii", "replace")
+        except Exception:
+            path = None
+        try:
+            assert reader.path(block) == path
+        except ProtocolError:
+            assert path is None
+        if path is None:
+            return
+
+
+def protobuf(data: bytes) -> None:
+    for read in (messages.read_text, lambda each: list(messages.read_headers(each))):
+        try:
+            read(data)
+        except MalformedMessage as error:
+            assert str(error)
+
+
+def row(data: bytes) -> None:
+    """Whatever a Worker pushes is refused in words or becomes an object of JSON."""
+    try:
+        decoded = decode_row(data)
+    except RowRefused as error:
+        assert str(error)
+        return
+    assert isinstance(json.loads(decoded.row.data), dict)
+
+
+# --- uploads -----------------------------------------------------------------------------------
+
+
+def archive(data: bytes) -> None:
+    """Refused, or its files lie below the root and survive being packed again."""
+    try:
+        with open_archive(data) as opened:
+            names = [file.path for file in opened.files]
+            again = normalise(opened.files)
+    except InvalidRequest as error:
+        assert error.message.isprintable()
+        return
+    for name in names:
+        assert not name.startswith("/") and ".." not in name.split("/") and "\\" not in name
+    with zipfile.ZipFile(io.BytesIO(again)) as packed:
+        assert packed.namelist() == sorted(names)
+
+
+def schema(data: bytes) -> None:
+    """Unusable exactly when the checker calls it so; a form is made of it in any case."""
+    text = data.decode("utf-8", "replace")
+    findings = input_findings.check(text)
+    for finding in findings:
+        assert finding.message and finding.remedy
+    try:
+        input_schema.parse(text)
+    except InvalidRequest:
+        assert any(finding.severity == "error" for finding in findings)
+    else:
+        assert not any(finding.severity == "error" for finding in findings)
+    describe.__wrapped__(text)  # without its memory of schemas that were described before
+    output_schema.check(text)
+
+
+# --- the launcher ------------------------------------------------------------------------------
+
+
+@cache
+def data_folder() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="fuzz-orders-"))
+    (home / "cache" / "bundles" / "b").mkdir(parents=True)
+    return home
+
+
+def order(data: bytes) -> None:
+    """An order is refused in words, or names folders of the cache and survives the crossing."""
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(message, dict):
+        return
+    home = data_folder()
+    message = {
+        k: v.replace("@", str(home)) if isinstance(v, str) else v for k, v in message.items()
+    }
+    try:
+        found = parse(message, home)
+    except BadOrder as error:
+        assert str(error)
+        return
+    for folder in (found.bundle, found.environment):
+        assert folder is None or folder.resolve().is_relative_to(home.resolve() / "cache")
+    assert parse(found.to_message(), home) == found
+
+
+# --- what to begin with ------------------------------------------------------------------------
+
+
+def _zip() -> bytes:
+    files = [
+        Entry("main.py", b"print(1)\n"),
+        Entry("a/", b"", 0, mode=0o040755),
+        Entry("a/b", b"x"),
+    ]
+    return make_zip(files)
+
+
+def _order(**changes: object) -> bytes:
+    good = {
+        "name": "A-1", "kind": "python", "bundle": "@/cache/bundles/b", "environment": None,
+        "cpus": 1, "memory": 2**26, "processes": 9, "tmp_size": 2**24, "work_size": 2**24,
+    }  # fmt: skip
+    return json.dumps(good | changes).encode()
+
+
+_CHUNKED = b"5;e=1\r\nhello\r\n0\r\nTrailer: x\r\n\r\nGET"
+_FIELD = {"name": "u", "type": "array", "editor": "requestList", "default": [{"url": "x"}]}
+_SCHEMA = json.dumps(
+    {"properties": [_FIELD], "b": "u", "concurrency": {"fields": ["u"], "limits": []}}
+).encode()
+_BLOCK = hpack.Encoder().encode([(b":method", b"POST"), (b":path", b"/x"), (b"te", b"trailers")])
+_RESET = frame(3, 0, 1, bytes(4))
+_HEADERS = b"\x0a\x09\x0a\x01a\x12\x01b\x1a\x01c"
+
+TARGETS: dict[str, Target] = {
+    "handshake": Target(
+        handshake,
+        (
+            b"\x09" + socks_hello() + socks_request("a.example", 80) + b"early",
+            b"\x03" + socks_hello() + b"\x05\x01\x00\x01\x08\x08\x08\x08\x00\x50rest",
+            b"\x20CONNECT a.example:443 HTTP/1.1\r\n" + AUTH + b"\r\nearly",
+            b"\x07POST http://a.example/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+            + AUTH
+            + b"\r\n"
+            + _CHUNKED,
+        ),
+    ),
+    "body": Target(body, (b"\x01" + _CHUNKED, b"\x30" + _CHUNKED * 2, b"\x81" + b"x" * 20)),
+    "framing": Target(
+        framing, (b"content-length: 5\n", b"transfer-encoding: chunked\ncontent-length: 1")
+    ),
+    "host": Target(host, (b"a.example", b"[::1]", b"127.0.0.1.", "b\u00fccher.example".encode())),
+    "control": Target(
+        control,
+        (
+            b'{"type":"open","seq":1,"attempt_id":"A","secret":"s","region":"","allow":[],'
+            b'"limit_bytes":null}',
+            b'{"type":"close","seq":2,"attempt_id":"A"}',
+            b'{"type":"done","seq":2,"error":""}',
+        ),
+    ),
+    "connection": Target(
+        connection,
+        (
+            b"\x30" + call(1) + call(3),
+            b"\x05"
+            + frame(1, 0, 1, _BLOCK[:3])
+            + frame(9, 4, 1, _BLOCK[3:])
+            + frame(3, 0, 1, bytes(4)),
+            b"\x3b" + frames.settings({4: 0}) + call(1) + frames.window_update(1, 9) + call(3),
+            b"\x3b" + frame(6, 0, 0, bytes(8)) * 30 + frames.window_update(0, 2**31 - 1),
+            b"\x3b" + frame(1, 4, 1, _BLOCK) + frame(0, 8, 1, b"\x03\0\0\0\0\x01mxxx") + call(5),
+        ),
+        4000,
+    ),
+    "greeting": Target(greeting, (b"\x10" + START + call(1), b"\x10GET / HTTP/1.1\r\n\r\n")),
+    "header blocks": Target(header_blocks, (b"\x3b" + _BLOCK * 4, b"\x02" + _BLOCK)),
+    "protobuf": Target(protobuf, (_HEADERS, b"\x0a\x05hello", b"\x10\x05\x0a\x00\x15abcd")),
+    "row": Target(
+        row,
+        (b'{"a":1,"b":[1e400,-0.0],"c":"\\ud800"}', b'"{\\"a\\":1}"', b"[NaN]", b"plain \xff text"),
+    ),
+    "archive": Target(archive, (_zip(), zlib.compress(b"no zip")), 3000),
+    "schema": Target(schema, (_SCHEMA, b'{"properties":[{"name":"a","editor":"select"}]}')),
+    "order": Target(order, (_order(), _order(kind="probe", bundle=None), _order(bundle="@/x/.."))),
+}
+
+
+WORDS = (
+    b"\r\n", b"\n", b"\0", b"\xff", b"\x80", b"..", b"/", b"\\", b"%", b":", b"@", b"\x05\x01\x00",
+    b"PK\x01\x02", b"PK\x05\x06", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0", b"0\r\n",
+    b"-1", b"1e999", b'"', b"[[", b"{}", b"null", b"true", b"\\u0000", b"\\ud800", b"\x3f\xe1\x1f",
+)  # fmt: skip
