@@ -62,7 +62,7 @@ async def test_two_versions_side_by_side(house: House, owner: Visitor) -> None:
     page = await owner.get(f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3")
     chosen = page.all("//main//select/option[@selected]")
     assert [each.text_content() for each in chosen] == ["v1.0.1", "v1.0.3"]
-    words = page.one("//ul[@class='schema-changes']").text_content()
+    words = page.one("//section[@aria-labelledby='schema']//ul").text_content()
     assert "max_results" in words and "changed its default from" in words
     changed = page.one("//article[.//h3='main.py']")
     [gone], [new] = changed.xpath(".//del"), changed.xpath(".//ins")

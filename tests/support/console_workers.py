@@ -102,4 +102,6 @@ def _history() -> list[tuple[list[dict[str, Any]], str, dict[str, str]]]:
     retry = MAIN.replace('task["urls"]', 'task["urls"] * 3')
     currency = {"name": "currency", "type": "string", "editor": "select", "options": ["EUR", "USD"]}
     fewer = [FIELDS[0], FIELDS[1] | {"default": 50}, currency]
-    return [(FIELDS, MAIN, {}), (FIELDS, retry, files), (fewer, retry, files)]
+    declared = {"egress": ["shop.example", "*.prices-of-many-shops.example", "10.0.0.1:443"]}
+    last = files | {"fyke.json": json.dumps(declared | {"install": "build"})}
+    return [(FIELDS, MAIN, {}), (FIELDS, retry, files), (fewer, retry, last)]

@@ -189,7 +189,9 @@ def _worker_pages(services: Services) -> list[Page]:
             services.runs,
             services.tasks,
         ).pages(),
-        *worker_versions.WorkerVersionPages(frames, services.workers, services.history).pages(),
+        *worker_versions.WorkerVersionPages(
+            frames, services.workers, services.history, services.builds
+        ).pages(),
         *worker_secrets.WorkerSecretPages(frames, services.secrets).pages(),
         *worker_settings.WorkerSettingPages(
             frames,

@@ -12,7 +12,7 @@ from fyke.console.texts import gettext
 from fyke.console.view import View
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.facts import WorkerFacts
-from fyke.domain.workers.model import Worker
+from fyke.domain.workers.model import Version, Worker
 
 
 def _(message: str) -> str:
@@ -59,6 +59,7 @@ class WorkerFrame:
     area: str
     home: str
     notice: str | None = None  # why the latest version is deprecated, None when it is not
+    latest: Version | None = None
 
 
 def address_of(worker: Worker) -> str:
@@ -97,6 +98,7 @@ class WorkerFrames:
                 (base + each.path, gettext(each.label), tallies.get(each.path)) for each in shown
             ],
             notice=around.notice,
+            latest=around.latest,
             area=home,
             home=home,
         )

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from fyke.console.page import Page
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.texts import gettext as _
-from fyke.console.view import View
+from fyke.console.view import View, own_address
+from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.history import VersionEntry, VersionHistory
 from fyke.domain.workers.service import Workers
 from fyke.errors import Conflict, InvalidRequest, VersionUnavailable
@@ -24,6 +25,7 @@ class WorkerVersionPages:
     frames: WorkerFrames
     workers: Workers
     history: VersionHistory
+    builds: Builds
 
     def pages(self) -> list[Page]:
         at = "/w/{owner}/{name}"
@@ -35,6 +37,7 @@ class WorkerVersionPages:
             Page("POST", f"{one}/deprecate", self.deprecate, area=AREA),
             Page("POST", f"{one}/restore", self.restore, area=AREA),
             Page("POST", f"{one}/rollback", self.roll_back, area=AREA),
+            Page("POST", f"{at}/builds", self.allow_builds, area=AREA, operator=True),
         ]
 
     async def list(self, view: View) -> Response:
@@ -46,6 +49,7 @@ class WorkerVersionPages:
             entries=found,
             change=frame.own and view.may_edit,
             earlier=_earlier(found),
+            asking=[entry.version.number for entry in found if entry.version.builds],
         )
 
     async def compare(self, view: View) -> Response:
@@ -95,6 +99,17 @@ class WorkerVersionPages:
             return view.go(f"{frame.base}/versions", same.message, "warn")
         said = _("The files of %(version)s are published again as %(new)s.")
         return _back(view, frame, said, number, new=version.number)
+
+    async def allow_builds(self, view: View) -> Response:
+        """The switch also stands on the page of a review, and leads back to where it was used."""
+        frame = await self.frames.of(view, "/versions")
+        allowed = bool(view.form.get("allowed"))
+        await self.builds.allow(view.caller, frame.worker.id, allowed=allowed)
+        said = _("Dependencies of %(worker)s may be built now.")
+        if not allowed:
+            said = _("Dependencies of %(worker)s are not built any more.")
+        back = own_address(view.form.get("back") or f"{frame.base}/versions")
+        return view.go(back, said % {"worker": frame.worker.path})
 
     async def _named(self, view: View) -> tuple[WorkerFrame, str]:
         return await self.frames.of(view, "/versions"), view.param("version")

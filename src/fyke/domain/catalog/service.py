@@ -13,7 +13,7 @@ from fyke.domain.contracts import Storage, Transaction
 from fyke.domain.runs.model import RunFilter
 from fyke.domain.workers.facts import NO_FACTS, WorkerFacts
 from fyke.domain.workers.lookup import find_worker, seen_by
-from fyke.domain.workers.model import VersionState, Worker, WorkerOrder
+from fyke.domain.workers.model import Version, VersionState, Worker, WorkerOrder
 from fyke.errors import InvalidRequest, WorkerNotFound
 
 MAX_RESULTS = 100
@@ -46,13 +46,15 @@ class CatalogEntry:
 @dataclass(frozen=True, slots=True)
 class CatalogView:
     """One worker with what stands around its page. ``runs`` and ``tasks`` are the caller's
-    account's own; ``notice`` says why the latest version is deprecated, ``None`` when it is not.
+    account's own; ``notice`` says why the latest version is deprecated, ``None`` when it is not;
+    ``latest`` is the version that the caller gets, None without one.
     """
 
     entry: CatalogEntry
     runs: int
     tasks: int
     notice: str | None
+    latest: Version | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,8 @@ class Catalog:
             tasks, _tasks = tx.tasks.of_account(account_id, offset=0, limit=1, worker_id=worker.id)
             latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
             deprecated = latest is not None and latest.state is VersionState.DEPRECATED
-            return CatalogView(entry, runs, tasks, latest.notice if latest and deprecated else None)
+            notice = latest.notice if latest and deprecated else None
+            return CatalogView(entry, runs, tasks, notice, latest)
 
         return await self._storage.read(work)
 

@@ -175,8 +175,8 @@ _BY_REFUSAL: dict[Outcome, tuple[tuple[str, Hint], ...]] = {
                 "builds_not_allowed",
                 "The Worker's dependencies would run code while they are installed, and that is "
                 "not allowed for it",
-                "Ask the operator to allow builds for it (fyke worker builds, or its settings), or "
-                "publish a version that needs ready-made packages only",
+                "Ask the operator to allow that (fyke worker builds, or its tab Versions), "
+                "or publish a version that needs ready-made packages only",
             ),
         ),
     ),
