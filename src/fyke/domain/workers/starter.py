@@ -21,7 +21,11 @@ TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
 def make_opener():
-    """The only way out of the sandbox is the proxy that the platform names."""
+    """The only way out of the sandbox is the proxy that the platform names: also to a site on
+    your own machine, for which urllib would otherwise use none.
+    """
+    os.environ.pop("no_proxy", None)
+    os.environ.pop("NO_PROXY", None)
     proxy = f"http://{os.environ['PROXY_AUTH']}@{os.environ['PROXY_DOMAIN']}"
     return urllib.request.build_opener(
         urllib.request.ProxyHandler({"http": proxy, "https": proxy})
