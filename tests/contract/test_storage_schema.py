@@ -28,7 +28,7 @@ from fyke.storage.sql.columns import VERSION_TABLE, metadata
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine
 from fyke.storage.sql.leases import queue_query
 from fyke.storage.sql.plan_room import under_way_query
-from fyke.storage.sql.runs import newest_query, page_query
+from fyke.storage.sql.runs import newest_query, page_query, past_query
 from fyke.storage.sql.schema import SchemaTooNew, current_and_head, migrate
 from fyke.storage.sql.storage import open_storage
 from support import records
@@ -222,7 +222,8 @@ async def test_hot_questions_are_answered_from_indexes(state: State) -> None:
         ]
         pages = [plan(connection, page_query(owner, f, offset=100, limit=20)) for f in filters]
         last = [plan(connection, newest_query(owner, of)) for of in (None, worker_id)]
-    for found in (queue, *pages, *last):
+        past = plan(connection, past_query(owner, worker_id, 1000))
+    for found in (queue, *pages, *last, past):
         assert not [line for line in found.splitlines() if reads_a_whole_table(line)], found
     assert "ix_runs_account_id_created_at_id" in pages[0]
     assert "ix_runs_account_id_state_created_at_id" in pages[1]

@@ -296,6 +296,7 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/workers/{slug}/secrets": _reads(slug="worker"),
     "PUT /api/fyke/workers/{slug}/secrets/{name}": _changes(_SECRET, slug="worker", name="secret"),
     "DELETE /api/fyke/workers/{slug}/secrets/{name}": _changes(slug="worker", name="secret"),
+    "GET /api/fyke/workers/{slug}/estimate": _reads(slug="worker"),
     "GET /api/fyke/workers/{slug}/form": _reads(slug="worker"),
     "GET /api/fyke/workers/{slug}/beginning": _reads(slug="worker"),
     "GET /api/fyke/workers/{slug}/recent-inputs": _reads(slug="worker"),

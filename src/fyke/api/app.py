@@ -28,6 +28,7 @@ from fyke.api.own import builds as own_builds
 from fyke.api.own import callbacks as own_callbacks
 from fyke.api.own import caps as own_caps
 from fyke.api.own import catalog as own_catalog
+from fyke.api.own import estimates as own_estimates
 from fyke.api.own import forms as own_forms
 from fyke.api.own import installation as own_installation
 from fyke.api.own import oneself as own_self
@@ -286,6 +287,7 @@ def _of_runs(services: Services) -> Iterator[Operation[Any]]:
     yield from own_run_sites.RunSiteOperations(services.run_sites).operations()
     yield from own_usage.UsageOperations(services.usage).operations()
     yield from own_caps.CapOperations(services.spending).operations()
+    yield from own_estimates.EstimateOperations(services.estimates).operations()
     yield from own_overview.OverviewOperations(
         services.overview, services.board, services.health
     ).operations()

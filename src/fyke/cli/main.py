@@ -15,6 +15,7 @@ import fyke.cli.run_results  # adds its commands to the group run
 import fyke.cli.run_sites
 import fyke.cli.schedule  # and these to the group task
 import fyke.cli.worker_change
+import fyke.cli.worker_estimate
 import fyke.cli.worker_run  # noqa: F401 - and these to the group worker
 from fyke.cli.account import accounts
 from fyke.cli.callback import callbacks

@@ -291,6 +291,16 @@ class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
         data = self._wire.call("DELETE", f"/api/fyke/workers/{_in_path(ref)}")
         return int(data["ended_runs"])
 
+    def estimate(
+        self, ref: str, version: str = "", subtasks: int = 0, **system: object
+    ) -> models.Estimate:
+        """What a run would probably take, from the account's earlier ones; ``system`` as in an
+        input.
+        """
+        query = {"version": version, "subtasks": subtasks, **system}
+        path = f"/api/fyke/workers/{_in_path(ref)}/estimate"
+        return self._wire.get(path, models.Estimate, query)
+
     # --- accounts and keys -----------------------------------------------------------------
 
     def account_info(self) -> models.AccountInfo:

@@ -264,6 +264,43 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondsSpread:
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True, slots=True)
+class BytesSpread:
+    p50: int
+    p95: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoneySpread:
+    p50: str
+    p95: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """``time``, ``traffic`` and ``charge`` are None without ``enough`` earlier runs."""
+
+    version: str
+    enough: bool
+    needed: int
+    runs: int
+    of_version: bool
+    oldest_at: int
+    newest_at: int
+    memory: int
+    cpus: float
+    priced: bool
+    time: SecondsSpread | None
+    traffic: BytesSpread | None
+    charge: MoneySpread | None
+
+
+@dataclass(frozen=True, slots=True)
 class Caps:
     """US dollars; a cap of 0 is none, and then ``left`` is None."""
 

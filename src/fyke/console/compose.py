@@ -85,7 +85,11 @@ def all_pages(services: Services, config: ConsoleConfig, statics: Statics, api: 
         *joining.JoiningPages(services.links, config.data_folder).pages(),
         *welcome.WelcomePages(services.workers, services.runs, config.data_folder).pages(),
         *own_account.OwnAccountPages(
-            services.accounts, services.sessions, services.profiles, services.schedules
+            services.accounts,
+            services.sessions,
+            services.profiles,
+            services.schedules,
+            services.spending,
         ).pages(),
         *keyboard.KeyboardPages().pages(),
         *keys.KeyPages(services.accounts, services.users).pages(),
@@ -115,7 +119,7 @@ def all_pages(services: Services, config: ConsoleConfig, statics: Statics, api: 
         ).pages(),
         *_run_pages(services, config),
         *_telling_pages(services),
-        *admin.AdminPages(services.installation, services.accounts).pages(),
+        *admin.AdminPages(services.installation, services.accounts, services.spending).pages(),
         *assets.AssetPages(statics).pages(),
     ]
 

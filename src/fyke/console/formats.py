@@ -23,6 +23,7 @@ from babel.numbers import format_currency, format_decimal
 
 from fyke.console.texts import gettext as _
 from fyke.console.texts import locale, ngettext
+from fyke.domain.runs.outcome import millionths
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -110,6 +111,24 @@ def size(amount: int) -> str:
 def money(micros: int) -> str:
     """US dollars, as many digits as it takes to tell something small from nothing."""
     return _money(micros, locale())
+
+
+def memory_time(mb_ms: int) -> str:
+    """MiB times milliseconds: ``0 GB·s``, ``12.3 GB·s``, from an hour on ``1.25 GB·h``."""
+    seconds = mb_ms / 1024 / 1000
+    if seconds < 3600:
+        return f"{format_decimal(seconds, format='#,##0.#', locale=locale())} GB·s"
+    return f"{format_decimal(seconds / 3600, format='#,##0.##', locale=locale())} GB·h"
+
+
+def memory_exact(mb_ms: int) -> str:
+    """The same as it is kept."""
+    return f"{mb_ms} MiB·ms"
+
+
+def plain_dollars(micros: int) -> str:
+    """An amount as a box holds it, with every digit; an empty box for none."""
+    return millionths(micros) if micros else ""
 
 
 def count(number: int) -> str:

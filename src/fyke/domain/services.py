@@ -31,6 +31,7 @@ from fyke.domain.review.files import SubmissionFiles
 from fyke.domain.review.service import Reviews
 from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.endings import RunEndings
+from fyke.domain.runs.estimates import Estimates
 from fyke.domain.runs.following import Following
 from fyke.domain.runs.list_following import ListFollowing
 from fyke.domain.runs.lists import RunLists
@@ -92,6 +93,7 @@ class Services:
     queue_following: QueueFollowing
     usage: UsageReports
     spending: Spending
+    estimates: Estimates
     overview: Overview
     health: Health
     callbacks: Callbacks

@@ -48,6 +48,7 @@ from fyke.domain.review.files import SubmissionFiles
 from fyke.domain.review.service import Reviews
 from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.endings import RunEndings
+from fyke.domain.runs.estimates import Estimates
 from fyke.domain.runs.following import Following
 from fyke.domain.runs.list_following import ListFollowing
 from fyke.domain.runs.lists import RunLists
@@ -153,6 +154,7 @@ def build_services(on: Foundations) -> Services:
         queue_following=QueueFollowing(board, queue),
         usage=UsageReports(storage),
         spending=Spending(storage, rules.prices),
+        estimates=Estimates(storage, rules),
         overview=Overview(storage),
         health=on.health,
         callbacks=Callbacks(storage),

@@ -10,12 +10,14 @@ from decimal import Decimal, InvalidOperation
 import structlog
 from starlette.responses import Response
 
+from fyke.console.amounts import dollars, no_dollars
 from fyke.console.page import Handler, Page
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.accounts.plans import Plan
 from fyke.domain.accounts.service import Accounts
+from fyke.domain.billing.spending import CapChange, Spending
 from fyke.domain.health import Check, Level
 from fyke.domain.installation.model import Card, Retention
 from fyke.domain.installation.service import Installation
@@ -33,6 +35,7 @@ log = structlog.get_logger("fyke.console")
 class AdminPages:
     installation: Installation
     accounts: Accounts
+    spending: Spending
 
     def pages(self) -> list[Page]:
         return [
@@ -42,6 +45,7 @@ class AdminPages:
             self._page("POST", "/accounts", self.create),
             self._page("POST", "/accounts/{name}/credit", self.credit),
             self._page("POST", "/accounts/{name}/plan", self.plan),
+            self._page("POST", "/accounts/{name}/caps", self.caps),
             self._page("GET", "/plans", self.plans),
             self._page("GET", "/proxies", self.proxies),
             self._page("GET", "/storage", self.storage),
@@ -116,6 +120,17 @@ class AdminPages:
         changed = await self.accounts.set_plan(view.caller, name, view.form.get("plan"))
         words = {"name": name, "plan": changed.plan.value}
         return view.go(f"{AREA}/accounts", _("%(name)s is on the plan %(plan)s now.") % words)
+
+    async def caps(self, view: View) -> Response:
+        name = view.param("name")
+        run, month = dollars(view.form.get("run_cap")), dollars(view.form.get("month_cap"))
+        if run is None or month is None:
+            return await self._accounts(view, {"caps": no_dollars()}, name)
+        try:
+            await self.spending.change(view.caller, CapChange(run, month), account=name)
+        except InvalidRequest as error:
+            return await self._accounts(view, {"caps": error.message}, name)
+        return view.go(f"{AREA}/accounts", _("The caps were changed."))
 
     async def _accounts(
         self, view: View, faults: Mapping[str, str] | None = None, about: str = ""

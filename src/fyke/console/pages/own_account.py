@@ -9,15 +9,19 @@ from starlette.responses import Response
 
 from fyke.console import cookies
 from fyke.console.agents import browser_name
+from fyke.console.amounts import dollars, no_dollars
+from fyke.console.formats import plain_dollars
 from fyke.console.page import Page
 from fyke.console.problems import faults_of
 from fyke.console.settings_tabs import AREA, tabs_for
 from fyke.console.texts import LANGUAGES
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.domain.accounts.model import Role
 from fyke.domain.accounts.profiles import Profiles, zone_names
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
+from fyke.domain.billing.spending import CapChange, Spending
 from fyke.domain.schedules.service import Schedules
 from fyke.errors import InvalidRequest, NotFound, RateLimited
 
@@ -30,6 +34,7 @@ class OwnAccountPages:
     sessions: Sessions
     profiles: Profiles
     schedules: Schedules
+    spending: Spending
 
     def pages(self) -> list[Page]:
         return [
@@ -44,6 +49,7 @@ class OwnAccountPages:
                 withheld=frozenset({"old", "new"}),
             ),
             Page("POST", f"{PATH}/time-zone", self.set_zone, area=AREA),
+            Page("POST", f"{PATH}/caps", self.set_caps, area=AREA),
             Page("POST", f"{PATH}/sessions/others/end", self.end_others, area=AREA),
             Page("POST", f"{PATH}/sessions/{{id}}/end", self.end, area=AREA),
         ]
@@ -93,6 +99,19 @@ class OwnAccountPages:
         done = _("Schedules without a zone of their own follow %(zone)s now.") % {"zone": zone}
         return view.go(PATH, done)
 
+    async def set_caps(self, view: View) -> Response:
+        typed = {name: view.form.get(name).strip() for name in ("run_cap", "month_cap")}
+        faults = {name: no_dollars() for name, text in typed.items() if dollars(text) is None}
+        if faults:
+            return await self._page(view, faults, typed)
+        wanted = CapChange(dollars(typed["run_cap"]), dollars(typed["month_cap"]))
+        try:
+            await self.spending.change(view.caller, wanted)
+        except InvalidRequest as error:
+            fields = {name: name for name in typed}
+            return await self._page(view, faults_of(error, fields), typed)
+        return view.go(f"{PATH}#spending", _("The caps were changed."))
+
     async def end(self, view: View) -> Response:
         try:
             await self.sessions.revoke(view.caller, view.param("id"))
@@ -112,12 +131,15 @@ class OwnAccountPages:
     ) -> Response:
         chosen = await self.profiles.preferences(view.caller)
         account = await self.accounts.get(view.caller)
+        spending = await self.spending.standing(view.caller)
         values: dict[str, Any] = {
             "language": chosen.language,
             "theme": chosen.theme,
             "snippets": chosen.snippets,
             "time_zone": chosen.time_zone,
             "account_zone": account.time_zone,
+            "run_cap": plain_dollars(account.run_cap_micros),
+            "month_cap": plain_dollars(account.month_cap_micros),
         }
         return view.page(
             "settings/account.html",
@@ -128,6 +150,8 @@ class OwnAccountPages:
             faults=faults or {},
             views=chosen.views,
             account=account,
+            spending=spending,
+            owns=view.caller.role is Role.OWNER,
             browser_name=browser_name,
             own_session=view.caller.session_id,
             sessions=await self.sessions.list(view.caller),

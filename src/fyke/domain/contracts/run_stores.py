@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fyke.domain.queue.model import QueueItem
+from fyke.domain.runs.estimate import PastRun
 from fyke.domain.runs.model import (
     Attempt,
     Outcome,
@@ -152,6 +153,12 @@ class RunStore(Protocol):
 
     def usage(self, run_id: str) -> Usage:
         """Sums over the attempts of the run; memory is the highest."""
+        ...
+
+    def past(self, account_id: str, worker_id: str, within: int) -> list[PastRun]:
+        """Those among the account's last ``within`` runs of the worker that did their work or ran
+        into their time limit, newest first.
+        """
         ...
 
     def delete(self, run_id: str) -> None:

@@ -21,8 +21,10 @@ from sqlalchemy import (
     update,
 )
 
+from fyke.domain.runs.estimate import PastRun
 from fyke.domain.runs.model import (
     TERMINAL_STATES,
+    Outcome,
     Run,
     RunEvent,
     RunFilter,
@@ -45,6 +47,7 @@ _MUTABLE = (
     "usage_micros", "traffic_bytes", "hold_micros", "started_at", "finished_at",
     "busy_ms", "cpu_ms", "memory_mb_ms",
 )  # fmt: skip
+_DONE = (str(Outcome.SUCCEEDED), str(Outcome.TIMEOUT))
 _FINISHED = runs.c.finished_at > literal_column("0")  # literal: see the partial index
 
 
@@ -125,6 +128,9 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
             self._db.execute(delete(runs).where(runs.c.id == run_id))
             self._counts.add(run.account_id, run.worker_id, run.state, -1)
 
+    def past(self, account_id: str, worker_id: str, within: int) -> list[PastRun]:
+        return many(self._db.execute(past_query(account_id, worker_id, within)), PastRun)
+
     def finished_before(self, at: int, limit: int) -> list[str]:
         query = (
             select(runs.c.id)
@@ -178,6 +184,26 @@ def page_query(account_id: str, filter: RunFilter, *, offset: int, limit: int) -
     ids = newest.limit(limit).offset(offset).subquery()
     page = select(runs).where(runs.c.id.in_(select(ids.c.id)))
     return page.order_by(runs.c.created_at.desc(), runs.c.id.desc())
+
+
+def past_query(account_id: str, worker_id: str, within: int) -> Select[Any]:
+    """Return the query for ``past``. An index leads to the last ones, and to no others."""
+    found = runs.alias("found")
+    names = "version", "cpus", "subtasks", "busy_ms", "cpu_ms", "traffic_bytes"
+    last = (
+        select(
+            *(found.c[name] for name in (*names, "outcome", "started_at", "created_at", "id")),
+            found.c.finished_at.label("at"),
+        )
+        .where(found.c.account_id == account_id, found.c.worker_id == worker_id)
+        .order_by(found.c.created_at.desc(), found.c.id.desc())
+        .limit(within)
+        .subquery()
+    )
+    wall = (last.c.at - last.c.started_at).label("wall_ms")
+    query = select(*(last.c[name] for name in names), last.c.at, wall)
+    query = query.where(last.c.started_at > 0, last.c.at > 0, last.c.outcome.in_(_DONE))
+    return query.order_by(last.c.created_at.desc(), last.c.id.desc())
 
 
 def newest_query(account_id: str, worker_id: str | None) -> Select[Any]:

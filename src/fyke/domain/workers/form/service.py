@@ -15,6 +15,8 @@ from fyke.domain.billing.caps import Month, month_of
 from fyke.domain.contracts import Storage, Transaction
 from fyke.domain.runs.admission import beyond_plan
 from fyke.domain.runs.again import input_of
+from fyke.domain.runs.estimate import Basis, Estimate, estimate
+from fyke.domain.runs.estimates import basis_of
 from fyke.domain.runs.model import Run, RunFilter, RunState
 from fyke.domain.runs.request import parts, read_input
 from fyke.domain.runs.summary import summary_of_text
@@ -77,7 +79,8 @@ class Recent:
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What starting would mean now. ``waits`` says what it would wait for, in words, or ``""``;
-    ``most_runs`` is 0 without a limit.
+    ``most_runs`` is 0 without a limit. ``estimate``: what it will probably take by earlier runs,
+    None while there are too few of them or the input has faults.
     """
 
     plan: Plan
@@ -85,6 +88,8 @@ class Outlook:
     account_plan: AccountPlan
     waits: str
     most_subtasks: int
+    basis: Basis
+    estimate: Estimate | None
 
     @property
     def most_runs(self) -> int:
@@ -116,13 +121,19 @@ class RunForms:
     async def check(self, caller: Caller, view: FormView, raw: Raw) -> Checked:
         """The input that ``raw`` means. Never refuses an input: its faults are in the answer."""
         value, found = await asyncio.to_thread(self._plan, view, raw)
-        account, waits, month = await self._read(lambda tx: _standing(tx, caller))
+        standing = await self._read(lambda tx: _standing(tx, caller, view))
+        account, prices = standing.account, self._rules.prices
+        made = None
+        if found.limits is not None:
+            made = estimate(prices, standing.basis, found.limits, subtasks=found.subtasks)
         outlook = Outlook(
             plan=found,
-            quote=quote(self._rules.prices, found, account, month),
+            quote=quote(prices, found, account, standing.month),
             account_plan=account.plan,
-            waits=waits,
+            waits=standing.waits,
             most_subtasks=self._rules.max_subtasks,
+            basis=standing.basis,
+            estimate=made,
         )
         return Checked(value, outlook)
 
@@ -245,11 +256,22 @@ def _open(tx: Transaction, caller: Caller, ref: str, number: str | None) -> Form
     return FormView(worker, version, describe(version.input_schema), tuple(numbers))
 
 
-def _standing(tx: Transaction, caller: Caller) -> tuple[Account, str, Month | None]:
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """How the caller's account stands before a start."""
+
+    account: Account
+    waits: str
+    month: Month | None
+    basis: Basis
+
+
+def _standing(tx: Transaction, caller: Caller, view: FormView) -> _Standing:
     account = tx.accounts.get(caller.account_id)
     if account is None:
         raise UserMissing
-    return account, beyond_plan(tx, caller.account_id), month_of(tx, account)
+    past = basis_of(tx, account.id, view.worker.id, view.version.number)
+    return _Standing(account, beyond_plan(tx, account.id), month_of(tx, account), past)
 
 
 def _from_run(tx: Transaction, caller: Caller, worker: Worker, run_id: str) -> Beginning:

@@ -1,0 +1,125 @@
+"""What a run will probably take, from what earlier runs of the same Worker took. Pure.
+
+Every earlier run is carried over to the wanted device and number of subtasks, and then one in two
+stays below ``p50`` and nineteen in twenty below ``p95``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fyke.domain.billing.pricing import Prices, charge
+from fyke.domain.runs.model import RunLimits
+
+NEEDED = 10  # with fewer runs there is nothing to go by
+MOST = 200  # the last ones that are taken
+LOOKED_AT = 400  # the last ones of the worker among which they are looked for
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run that has done its work, or ran into its time limit. Times in ms: ``wall_ms`` from start
+    to end, ``busy_ms`` of all its attempts together, ``at`` when it ended.
+    """
+
+    version: str
+    cpus: float
+    subtasks: int
+    wall_ms: int
+    busy_ms: int
+    cpu_ms: int
+    traffic_bytes: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Half of the runs stay within ``p50``, nineteen in twenty within ``p95``."""
+
+    p50: int
+    p95: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """``time`` in ms from start to end, ``traffic`` in bytes, ``charge`` in micros."""
+
+    time: Spread
+    traffic: Spread
+    charge: Spread
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The runs that an estimate goes by, newest first: of one version, or of all of them when that
+    one has too few. ``enough``: whether an estimate is made at all.
+    """
+
+    runs: Sequence[PastRun]
+    of_version: bool
+
+    @property
+    def enough(self) -> bool:
+        return len(self.runs) >= NEEDED
+
+    @property
+    def needed(self) -> int:
+        return NEEDED
+
+
+def basis(past: Sequence[PastRun], version: str) -> Basis:
+    """Choose among the last runs of a worker, newest first."""
+    same = [run for run in past if run.version == version][:MOST]
+    if len(same) >= NEEDED or len(same) == len(past):
+        return Basis(same, of_version=True)
+    return Basis(past[:MOST], of_version=False)
+
+
+def estimate(
+    prices: Prices, found: Basis, limits: RunLimits, *, subtasks: int = 0
+) -> Estimate | None:
+    """What a run with ``limits`` will take, cut into so many ``subtasks`` (0 = as the earlier ones
+    were). None without enough earlier runs.
+    """
+    if not found.enough:
+        return None
+    taken = [_carried_over(prices, run, limits, subtasks or run.subtasks) for run in found.runs]
+    times, traffics, charges = zip(*taken, strict=True)
+    return Estimate(_spread(times), _spread(traffics), _spread(charges))
+
+
+def _carried_over(
+    prices: Prices, run: PastRun, limits: RunLimits, subtasks: int
+) -> tuple[int, int, int]:
+    """Time, traffic and charge of an earlier run as it would be now.
+
+    Twice as many subtasks take twice as much of everything: as many as before run side by side.
+    On fewer cores nothing is done sooner than the cpu time allows; on more of them nothing is
+    assumed to go faster. What the limits cut off is cut off.
+    """
+    parts = Fraction(subtasks, max(1, run.subtasks))
+    busy, cpu = run.busy_ms * parts, run.cpu_ms * parts
+    cores = Fraction(str(limits.cpus))
+    longer = max(busy, cpu / cores) if cores < Fraction(str(run.cpus)) else busy
+    longer = min(longer, Fraction(limits.timeout_s * 1000 * subtasks))
+    wall = run.wall_ms * parts * (longer / busy if busy else 1)
+    traffic = math.ceil(run.traffic_bytes * parts)
+    if limits.max_traffic_bytes:
+        traffic = min(traffic, limits.max_traffic_bytes)
+    cost = charge(prices, limits, milliseconds=round(longer), traffic_bytes=traffic)
+    if limits.max_charge_micros:
+        cost = min(cost, limits.max_charge_micros)
+    return round(wall), traffic, cost
+
+
+def _spread(values: Sequence[int]) -> Spread:
+    ordered = sorted(values)
+    return Spread(_rank(ordered, 50), _rank(ordered, 95))
+
+
+def _rank(ordered: Sequence[int], percent: int) -> int:
+    """The smallest value that so many percent do not exceed."""
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]

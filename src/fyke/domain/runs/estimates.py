@@ -1,0 +1,73 @@
+"""Estimates before the start, from the account's own runs of a Worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fyke.domain.accounts.model import Caller
+from fyke.domain.contracts import Storage, Transaction
+from fyke.domain.runs.estimate import LOOKED_AT, Basis, Estimate, basis, estimate
+from fyke.domain.runs.model import RunLimits
+from fyke.domain.runs.request import read_input
+from fyke.domain.runs.transitions import Rules
+from fyke.domain.workers.lookup import find_version, find_worker
+from fyke.domain.workers.model import Version, Worker
+from fyke.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """An estimate with what it goes by; ``estimate`` is None without enough runs. ``limits`` are
+    those that were asked for, completed by those of the version.
+    """
+
+    worker: Worker
+    version: Version
+    limits: RunLimits
+    basis: Basis
+    estimate: Estimate | None
+    priced: bool
+
+
+class Estimates:
+    """What runs of all workers will take, each account by its own."""
+
+    def __init__(self, storage: Storage, rules: Rules) -> None:
+        self._storage = storage
+        self._prices = rules.prices
+        self._most_subtasks = rules.max_subtasks
+
+    async def of(
+        self,
+        caller: Caller,
+        ref: str,
+        number: str | None,
+        system: Mapping[str, object],
+        *,
+        subtasks: int = 0,
+    ) -> Outline:
+        """The estimate for a run with the options ``system``, named as in an input.
+
+        Raises ``WorkerNotFound``, ``UnknownVersion``, ``VersionUnavailable``, ``InvalidRequest``.
+        """
+        if not 0 <= subtasks <= self._most_subtasks:
+            raise InvalidRequest(f"subtasks must be 0 (as before) to {self._most_subtasks}")
+
+        def work(tx: Transaction) -> Outline:
+            worker = find_worker(tx, caller, ref)
+            version = find_version(tx, caller, worker.id, number)
+            wanted = {"parameters": {"system": dict(system), "custom": {}}}
+            limits = read_input(wanted, version.defaults).limits
+            found = basis_of(tx, caller.account_id, worker.id, version.number)
+            made = estimate(self._prices, found, limits, subtasks=subtasks)
+            return Outline(worker, version, limits, found, made, self._prices.any())
+
+        return await self._storage.read(work)
+
+
+def basis_of(tx: Transaction, account_id: str, worker_id: str, version: str) -> Basis:
+    """What an estimate for a version goes by. Looks at no more than the last ``LOOKED_AT`` runs,
+    however many there were.
+    """
+    return basis(tx.runs.past(account_id, worker_id, LOOKED_AT), version)

@@ -1,0 +1,101 @@
+"""Caps on spending: on the account's own page, for the operator, and before the start."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.billing.pricing import Prices
+from fyke.domain.runs.model import Outcome, RunLimits, RunState
+from fyke.domain.workers.model import Worker
+from support import records
+from support.house import House, open_house
+from support.pages import Visitor, visitor
+
+pytestmark = pytest.mark.anyio
+PAGE = "/settings/account"
+
+
+@pytest.fixture
+async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, templates, prices=Prices(cpu_hour=Decimal(36))) as house:
+        await house.services.accounts.credit(house.owner, "owner", Decimal(1000), Decimal(0))
+        yield house
+
+
+@pytest.fixture
+async def payer(priced: House) -> AsyncIterator[Visitor]:
+    async with visitor(priced) as someone:
+        yield someone
+
+
+async def test_an_owner_caps_a_run_and_a_month(priced: House, payer: Visitor) -> None:
+    page = await payer.get(PAGE)
+    assert (page.value("run_cap"), page.value("month_cap")) == ("", "")
+    await payer.post(f"{PAGE}/caps", {"run_cap": "2,5", "month_cap": "100"})
+    page = await payer.get(PAGE)
+    assert (page.value("run_cap"), page.value("month_cap")) == ("2.5", "100")
+    assert "of $100.00" in page.text and "until" in page.text
+    page = await payer.post(f"{PAGE}/caps", {"run_cap": "-1", "month_cap": "x"}, status=422)
+    assert (page.value("run_cap"), page.value("month_cap")) == ("-1", "x")
+    assert "Use a number of US dollars" in page.text
+    page = await payer.post(f"{PAGE}/caps", {"run_cap": "0.00000001", "month_cap": ""}, status=422)
+    assert "millionth" in page.text
+    await payer.post(f"{PAGE}/caps", {"run_cap": "", "month_cap": ""})
+    account = await priced.services.accounts.get(priced.owner)
+    assert (account.run_cap_micros, account.month_cap_micros) == (0, 0)
+
+
+async def test_the_operator_caps_any_account(priced: House, payer: Visitor) -> None:
+    await payer.post("/admin/accounts/other/caps", {"run_cap": "", "month_cap": "7.25"})
+    found = {each.name: each for each in await priced.services.accounts.list_accounts(priced.owner)}
+    assert found["other"].month_cap_micros == 7_250_000
+    page = await payer.get("/admin/accounts")
+    assert "7.25" in [each.get("value") for each in page.all("//input[@name='month_cap']")]
+    page = await payer.post("/admin/accounts/other/caps", {"run_cap": "all"}, status=422)
+    assert "The caps of other were not changed" in page.text
+
+
+async def lived(house: House, worker: Worker, count: int) -> None:
+    def work(tx: Any) -> None:
+        for number in range(count):
+            start = records.START + number
+            run = records.run(
+                house.owner.account_id,
+                worker.id,
+                version="v1.0.1",
+                state=RunState.SUCCEEDED,
+                outcome=Outcome.SUCCEEDED,
+                created_at=start,
+                started_at=start,
+                finished_at=start + 60_000,
+                busy_ms=60_000,
+            )
+            tx.runs.add(replace(run, limits=RunLimits(0.125, 512, 1800, 0, 0)), [])
+
+    await house.storage.write(work)
+
+
+async def test_the_form_says_what_it_usually_takes_and_what_the_cap_is(
+    priced: House, payer: Visitor
+) -> None:
+    worker = await priced.publish(schema={"properties": []})
+    path = f"/w/{worker.owner}/{worker.name}"
+    page = await payer.get(path)
+    assert "Not enough runs yet to say what it usually takes: 0 of 10." in page.text
+    await lived(priced, worker, 12)
+    await payer.post(f"{PAGE}/caps", {"run_cap": "0.25", "month_cap": ""})
+    page = await payer.get(path)
+    outlook = " ".join(page.one("//*[@id='outlook']").text_content().split())
+    assert "1 min 00 s" in outlook
+    assert "$0.075" in outlook and "at most $0.25 (the account's cap for one run)" in outlook
+    assert "By the last 12 runs of this version that this account made." in outlook
+    await payer.post(f"{PAGE}/caps", {"run_cap": "", "month_cap": "0.10"})
+    await payer.post(path, {"do": "start", "view": "form", "drawn": "v1.0.1"})
+    page = await payer.get(path)
+    assert "The account's cap for this month is used up." in page.text

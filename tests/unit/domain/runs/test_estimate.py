@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fyke.domain.billing.pricing import Prices, charge
+from fyke.domain.runs.estimate import (
+    MOST,
+    NEEDED,
+    Basis,
+    Estimate,
+    PastRun,
+    Spread,
+    basis,
+    estimate,
+)
+from fyke.domain.runs.model import RunLimits
+
+PRICES = Prices(Decimal("0.36"), Decimal("0.05"), Decimal("0.8"))
+DEVICE = RunLimits(0.5, 2048, 1800, 0, 0)
+
+
+def past(**changes: float | str) -> PastRun:
+    values = {
+        "version": "1.0.0", "cpus": 0.5, "subtasks": 1, "wall_ms": 10_000, "busy_ms": 9_000,
+        "cpu_ms": 2_000, "traffic_bytes": 10**6, "at": 1,
+    } | changes  # fmt: skip
+    return PastRun(**values)  # type: ignore[arg-type]
+
+
+def made(runs: list[PastRun], limits: RunLimits = DEVICE, subtasks: int = 0) -> Estimate:
+    found = estimate(PRICES, Basis(runs, of_version=True), limits, subtasks=subtasks)
+    assert found is not None
+    return found
+
+
+def test_too_few_runs_say_nothing():
+    few = basis([past()] * (NEEDED - 1), "1.0.0")
+    assert not few.enough
+    assert estimate(PRICES, few, DEVICE) is None
+    assert basis([past()] * NEEDED, "1.0.0").enough
+
+
+def test_a_version_of_its_own_counts_where_it_has_enough_runs():
+    old, new = [past(version="0.9.0")] * 30, [past()] * NEEDED
+    assert basis([*new, *old], "1.0.0") == Basis(new, of_version=True)
+    mixed = [*new[1:], *old]
+    assert basis(mixed, "1.0.0") == Basis(mixed, of_version=False)
+    assert basis(new[1:], "1.0.0") == Basis(new[1:], of_version=True)
+    assert basis([], "1.0.0") == Basis([], of_version=True)
+    assert len(basis([past()] * 900, "1.0.0").runs) == MOST
+
+
+def test_half_of_the_runs_stay_within_one_figure_and_nineteen_in_twenty_within_the_other():
+    runs = [past(wall_ms=n * 1000, traffic_bytes=n) for n in range(1, 101)]
+    random.Random(1).shuffle(runs)
+    found = made(runs)
+    assert (found.time, found.traffic) == (Spread(50_000, 95_000), Spread(50, 95))
+    assert made([past()] * 10).time == Spread(10_000, 10_000)
+
+
+def test_the_charge_is_that_of_the_wanted_device_at_the_prices_of_now():
+    device = RunLimits(1.0, 4096, 1800, 0, 0)
+    exact = charge(PRICES, device, milliseconds=9_000, traffic_bytes=10**6)
+    assert made([past()] * 10, device).charge == Spread(exact, exact)
+
+
+def test_fewer_cores_take_as_long_as_the_cpu_time_needs():
+    hard = [past(cpu_ms=4_500)] * 10  # 9 s on half a core, all of it computing
+    quarter = RunLimits(0.25, 1024, 1800, 0, 0)
+    assert made(hard, quarter).time == Spread(20_000, 20_000)
+    idle = [past(cpu_ms=900)] * 10
+    assert made(idle, quarter).time == Spread(10_000, 10_000)
+    assert made(hard, RunLimits(4.0, 16384, 1800, 0, 0)).time == Spread(10_000, 10_000)
+
+
+def test_subtasks_take_as_much_each_as_before():
+    runs = [past(subtasks=4, wall_ms=20_000, busy_ms=40_000, traffic_bytes=8_000)] * 10
+    assert made(runs, subtasks=4) == made(runs)
+    twice = made(runs, subtasks=8)
+    assert (twice.time, twice.traffic) == (Spread(40_000, 40_000), Spread(16_000, 16_000))
+    assert abs(twice.charge.p50 - 2 * made(runs).charge.p50) <= 1
+
+
+def test_limits_cut_off_what_goes_beyond_them():
+    runs = [past(wall_ms=100_000, busy_ms=100_000, cpu_ms=0)] * 10
+    limits = RunLimits(0.5, 2048, 25, 7, 500_000)
+    found = made(runs, limits)
+    assert found == Estimate(Spread(25_000, 25_000), Spread(500_000, 500_000), Spread(7, 7))
+
+
+@given(
+    st.lists(
+        st.builds(
+            PastRun,
+            version=st.just("1.0.0"),
+            cpus=st.sampled_from([0.125, 0.5, 4.0]),
+            subtasks=st.integers(1, 1000),
+            wall_ms=st.integers(0, 10**9),
+            busy_ms=st.integers(0, 10**12),
+            cpu_ms=st.integers(0, 10**12),
+            traffic_bytes=st.integers(0, 10**14),
+            at=st.just(1),
+        ),
+        min_size=NEEDED,
+        max_size=30,
+    ),
+    st.sampled_from([0.125, 0.25, 1.0, 4.0]),
+    st.integers(0, 1000),
+    st.integers(1, 10**6),
+)
+def test_any_history_gives_figures_within_the_limits(
+    runs: list[PastRun], cpus: float, subtasks: int, cap: int
+):
+    found = made(runs, RunLimits(cpus, 512, 60, cap, 10**9), subtasks)
+    for spread in (found.time, found.traffic, found.charge):
+        assert 0 <= spread.p50 <= spread.p95
+    assert found.traffic.p95 <= 10**9
+    assert found.charge.p95 <= cap
+
+
+@pytest.mark.parametrize("subtasks", [0, 3])
+def test_a_run_that_took_no_time_at_all_is_no_trouble(subtasks: int):
+    nothing = [past(wall_ms=0, busy_ms=0, cpu_ms=0, traffic_bytes=0)] * 10
+    none = Spread(0, 0)
+    assert made(nothing, subtasks=subtasks) == Estimate(none, none, none)
