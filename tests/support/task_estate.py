@@ -9,7 +9,7 @@ from fyke.domain.review.submitting import share
 from fyke.domain.runs.model import Origin, Outcome
 from fyke.domain.schedules.change import Change
 from fyke.domain.schedules.model import Kind, Overlap
-from support.house import House
+from support.house import SCHEMA, House
 from support.projects import python_project
 
 INPUT = {
@@ -78,6 +78,7 @@ async def _uploads(house: House) -> dict[str, str]:
         schema=schema,
         output=[{"name": "price", "type": "number"}, {"name": "title", "type": "string"}],
         requirements="httpx2==2.16\n",
+        **{"fyke.json": '{"egress": ["shop.example"], "install": "build"}'},
     )
     bad = python_project("print(\n", schema={"properties": [{"type": "string"}, {"name": "x"}]})
     found = {}
@@ -91,8 +92,13 @@ async def _uploads(house: House) -> dict[str, str]:
 
 async def _review(house: House) -> str:
     """A second version of somebody else, which waits."""
-    for main in (f"{SDK}print('one')\n", f"{SDK}print('two')\nprint('three')\n"):
-        worker = await house.publish("watcher", caller=house.other, main=main, public=False)
+    declared = ('{"egress": ["a.example"]}', '{"egress": ["b.example"], "install": "build"}')
+    mains = (f"{SDK}print('one')\n", f"{SDK}print('two')\nprint('three')\n")
+    for main, text in zip(mains, declared, strict=True):
+        data = python_project(main, schema=SCHEMA, **{"fyke.json": text})
+        worker, _, _ = await house.services.workers.publish(
+            house.other, data, name="watcher", title="The watcher", public=False
+        )
 
     def ask(tx: Any) -> str:
         first, second = tx.workers.versions(worker.id)[::-1]
