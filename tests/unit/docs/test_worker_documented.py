@@ -79,7 +79,8 @@ def test_the_limits_are_those_in_force() -> None:
 def test_the_limits_of_an_archive_are_those_in_force() -> None:
     packed, unpacked = archive.MAX_PACKED >> 20, archive.MAX_UNPACKED >> 20
     assert f"{packed} MiB packed, {unpacked} MiB unpacked" in PAGE
-    assert f"{archive.MAX_ENTRIES:,} entries, {entry_names.MAX_DEPTH} folders deep" in PAGE
+    folders = f"{archive.MAX_FOLDERS:,} folders, {entry_names.MAX_DEPTH} folders deep"
+    assert f"{archive.MAX_ENTRIES:,} entries, {folders}" in PAGE
     left_out = entry_names.CACHES - {"__MACOSX", ".DS_Store"}
     assert all(f"`{name}`" in PAGE for name in left_out | entry_names.BUILD_FOLDERS)
 
