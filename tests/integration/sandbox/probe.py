@@ -76,6 +76,22 @@ def send(address: tuple[str, int], family: int = socket.AF_INET) -> str:
     return "sent"
 
 
+def knock(path: str) -> str:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.sendto(b"x", path)
+    return "sent"
+
+
+def ask(host: str, port: int) -> str:
+    """A datagram to a closed port is answered with an error, which the next call meets."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.connect((host, port))
+        client.settimeout(2)
+        client.send(b"x")
+        client.send(b"x")
+    return "sent"
+
+
 def write(path: str) -> str:
     with open(path, "w") as file:
         file.write("x")
@@ -113,7 +129,10 @@ add(
     lambda: connect("\0" + TARGETS["abstract"], socket.AF_UNIX),
     "ECONNREFUSED",
 )
-add("path socket of the machine", lambda: connect(TARGETS["socket"], socket.AF_UNIX), "ENOENT")
+for _path in TARGETS.get("sockets", []):
+    add(f"socket {_path}", lambda p=_path: connect(p, socket.AF_UNIX), "ENOENT")
+    add(f"datagram socket {_path}", lambda p=_path: knock(p), "ENOENT")
+add("UDP service of the machine", lambda: ask("127.0.0.1", TARGETS["udp"]), "ECONNREFUSED")
 
 
 @probe("other network interfaces", "Refused")
@@ -233,12 +252,12 @@ def inherited() -> str:
 
 @probe("words of the platform in our environment", "Refused")
 def platform_words() -> str:
-    if set(os.environ) <= {
-        *("PATH", "HOME", "LANG", "LC_CTYPE", "TMPDIR", "PYTHONUNBUFFERED"),
-        *("PROBE_TARGETS", "PROBE_CALLS"),
-    }:
+    ours = {"PATH", "HOME", "LANG", "LC_CTYPE", "TMPDIR", "PYTHONUNBUFFERED"}
+    ours |= {"PROBE_TARGETS", "PROBE_CALLS", "PROXY_DOMAIN", "PROXY_AUTH", "ChromeWs", "ChromeHttp"}
+    foreign = {name for name in os.environ if not name.lower().endswith("_proxy")} - ours
+    if not foreign:
         raise Refused("none")
-    return str(list(os.environ))
+    return str(foreign)
 
 
 # --- namespaces, mounts, users
@@ -486,6 +505,155 @@ def other_architecture() -> str:
     if os.WIFSIGNALED(status):
         raise Refused(signal.Signals(os.WTERMSIG(status)).name)
     return "answered"
+
+
+# --- things that nobody thinks of
+
+
+@probe("write into what our files are mounted from", "Refused")
+def mounted_from() -> str:
+    """The sources of mounts are named; that must not make one of them reachable."""
+    with open("/proc/self/mountinfo") as file:
+        roots = [row.split()[3:5] for row in file]
+    shared = ("/usr", "/work", "/dev", "/etc")
+    for source, point in roots:
+        if source != "/" and not point.startswith(shared) and os.path.exists(source):
+            return source
+    raise Refused("none is there")
+
+
+@probe("swap the work folder for a link", "EROFS", "EBUSY", "EACCES", "EXDEV")
+def swap_work() -> str:
+    os.chdir("/")
+    try:
+        os.rename("/work", "/tmp/work")
+        os.symlink("/etc", "/work")
+    finally:
+        os.chdir("/work")
+    return "swapped"
+
+
+@probe("pass a descriptor to ourselves that is not ours", "Refused")
+def pass_descriptors() -> str:
+    left, right = socket.socketpair()
+    socket.send_fds(left, [b"x"], [0])
+    _, numbers, _, _ = socket.recv_fds(right, 1, 4)
+    if os.readlink(f"/proc/self/fd/{numbers[0]}") == "/dev/null":
+        raise Refused("only what we have")
+    return "another"
+
+
+@probe("claim to be somebody else over a socket", "EPERM", "EINVAL")
+def false_credentials() -> str:
+    left, _ = socket.socketpair()
+    claim = struct.pack("3i", 1, 0, 0)
+    left.sendmsg([b"x"], [(socket.SOL_SOCKET, 2, claim)])
+    return "claimed"
+
+
+@probe("queue a signal to the machine", "ESRCH", "EPERM")
+def queue_signal() -> int:
+    return call("rt_sigqueueinfo", TARGETS["pid"], 0, buffer(128))
+
+
+add(
+    "a descriptor of a process of the machine",
+    lambda: os.pidfd_open(TARGETS["pid"]),
+    "ESRCH",
+    "EINVAL",
+)
+add(
+    "priority of everybody",
+    lambda: os.setpriority(os.PRIO_USER, 0, -20),
+    "ESRCH",
+    "EACCES",
+    "EPERM",
+)
+add("real-time scheduling", lambda: os.sched_setscheduler(0, 1, os.sched_param(1)), "EPERM")
+add("real-time input and output", lambda: call("ioprio_set", 1, 0, 1 << 13), "EPERM")
+add(
+    "more memory that is locked",
+    lambda: raise_limit(resource.RLIMIT_MEMLOCK),
+    "EPERM",
+    "ValueError",
+)
+add("larger files", lambda: raise_limit(resource.RLIMIT_FSIZE), "EPERM", "ValueError")
+add("core files again", lambda: raise_limit(resource.RLIMIT_CORE), "EPERM", "ValueError")
+add("immutable files", lambda: flags(0x10), "EPERM", "EOPNOTSUPP", "ENOTTY")
+add("a trusted attribute", lambda: attribute("trusted.x"), "EPERM", "EOPNOTSUPP")
+add(
+    "a security attribute",
+    lambda: attribute("security.capability"),
+    "EPERM",
+    "EOPNOTSUPP",
+    "EINVAL",
+)
+add("give a file away", lambda: os.chown(own_file(), 0, 0), "EPERM", "EINVAL")
+add("privileged port", lambda: bind(80), "EACCES")
+add("bind to an address of the machine", lambda: bind(0, "192.0.2.1"), "EADDRNOTAVAIL")
+add("a mark on packets", lambda: option(1, 36, struct.pack("i", 7)), "EPERM")
+add("transparent proxying", lambda: option(0, 19, struct.pack("i", 1)), "EPERM")
+add("a queue of the machine", lambda: queue(), "ENOENT", "ENOSYS")
+add("shared memory of the machine", lambda: call("shmget", 0x5EED, 0, 0), "ENOENT", "ENOSYS")
+add("semaphores of the machine", lambda: call("semget", 0x5EED, 0, 0), "ENOENT", "ENOSYS")
+add("turn the filter off", lambda: call("seccomp", 0, 0, 0), "EINVAL")
+add("a filter's listener", lambda: listener(), "EINVAL", "EFAULT", "EACCES", "EBUSY", "EPERM")
+add("more privileges after all", lambda: prctl(38, 0), "EINVAL")
+add("an ambient capability", lambda: prctl(47, 2, 21), "EPERM")
+add("keep capabilities", lambda: prctl(28, 0), "EPERM")
+add("map our memory elsewhere", lambda: prctl(35, 1, 0), "EPERM", "EINVAL", "EACCES")
+
+
+def raise_limit(which: int) -> str:
+    _, most = resource.getrlimit(which)
+    if most == resource.RLIM_INFINITY:
+        return "it is infinite"
+    resource.setrlimit(which, (most + 4096, most + 4096))
+    return "raised"
+
+
+def own_file() -> str:
+    with open("/work/own", "w") as file:
+        file.write("x")
+    return "/work/own"
+
+
+def flags(value: int) -> str:
+    number = os.open(own_file(), os.O_RDONLY)
+    fcntl.ioctl(number, 0x40086602, struct.pack("l", value))
+    return "set"
+
+
+def attribute(name: str) -> str:
+    os.setxattr(own_file(), name, b"x")
+    return "set"
+
+
+def bind(port: int, host: str = "127.0.0.1") -> str:
+    with socket.socket() as server:
+        server.bind((host, port))
+    return "bound"
+
+
+def option(level: int, name: int, value: bytes) -> str:
+    with socket.socket() as any_socket:
+        any_socket.setsockopt(level, name, value)
+    return "set"
+
+
+def queue() -> int:
+    return call("mq_open", b"canary", os.O_RDONLY, 0, 0)
+
+
+def listener() -> int:
+    return call("seccomp", 1, 8, 0)
+
+
+def prctl(*arguments: int) -> str:
+    padded = [ctypes.c_ulong(value) for value in (*arguments, *[0] * (5 - len(arguments)))]
+    if LIBC.prctl(*padded) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+    return "done"
 
 
 def outcome(function: Callable[[], Any]) -> str:

@@ -10,22 +10,25 @@ import select
 import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fyke.domain.workers.model import Language
 from fyke.kit.ids import new_ulid
-from fyke.sandbox import syscalls
+from fyke.sandbox import processes, syscalls
 from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, line, site
+from zoo.herds import built
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
 ]
 
-PROBE = Path(__file__).with_name("probe.py")
-LEAST_PROBES = 100
+HERE = Path(__file__).parent
+LEAST_PROBES = {Language.PYTHON: 200, Language.NODE: 100, Language.GO: 150}
 
 
 @pytest.fixture(params=SPAWNERS)
@@ -39,36 +42,66 @@ def numbers() -> dict[str, int]:
     return syscalls.allowed(machine) | syscalls.denied(machine) | syscalls.checked(machine)
 
 
+@dataclass
+class Canaries:
+    """What the machine puts up to be found, and whether it was."""
+
+    targets: dict[str, Any]
+    servers: list[socket.socket]
+    file: Path
+
+    def sang(self) -> int:
+        return len(select.select(self.servers, [], [], 0)[0])
+
+
 @contextlib.contextmanager
-def canaries(place: Site) -> Iterator[tuple[dict[str, Any], list[socket.socket]]]:
-    """A port on every address, an abstract name, a socket and a file that everybody may use."""
+def canaries(place: Site) -> Iterator[Canaries]:
+    """A port on every address, one for datagrams, an abstract name, sockets with the names of
+    the platform's own, and files: one that everybody may use, one for its owner alone.
+    """
     with contextlib.ExitStack() as stack:
         tcp = stack.enter_context(socket.socket(socket.AF_INET6))
         tcp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         tcp.bind(("::", 0))
+        udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        udp.bind(("0.0.0.0", 0))
         abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
         name = f"fyke-canary-{new_ulid()}"
         abstract.bind("\0" + name)
-        path = stack.enter_context(socket.socket(socket.AF_UNIX))
-        path.bind(str(place.home / "canary.sock"))
-        (place.home / "canary.sock").chmod(0o777)
+        streams = [tcp, abstract]
+        datagrams = [udp]
+        paths = []
+        for word, kind in (
+            ("egress.sock", socket.SOCK_STREAM),
+            ("control.sock", socket.SOCK_SEQPACKET),
+            ("doorbell.sock", socket.SOCK_DGRAM),
+        ):
+            at = place.home / "run" / word
+            made = stack.enter_context(socket.socket(socket.AF_UNIX, kind))
+            made.bind(str(at))
+            at.chmod(0o777)
+            paths.append(str(at))
+            (datagrams if kind == socket.SOCK_DGRAM else streams).append(made)
+        for server in streams:
+            server.listen(8)
         file = place.home / "canary.txt"
         file.write_text("seen")
         file.chmod(0o666)
-        servers = [tcp, abstract, path]
-        for server in servers:
-            server.listen(8)
+        secret = place.home / "secret.key"
+        secret.write_text("not seen")
+        secret.chmod(0o600)
         targets = {
             "port": tcp.getsockname()[1],
+            "udp": udp.getsockname()[1],
             "abstract": name,
-            "socket": str(place.home / "canary.sock"),
+            "sockets": [*paths, str(place.home / "run" / "launcher.sock")],
             "pid": os.getpid(),
-            "home": str(place.home),
-            "paths": [str(file), str(place.home), str(place.work)],
+            "paths": [str(file), str(secret), str(place.home), str(place.work)],
             "addresses": own_addresses(),
         }
-        yield targets, servers
+        yield Canaries(targets, [*streams, *datagrams], file)
         assert file.read_text() == "seen"
+        assert secret.read_text() == "not seen"
 
 
 def own_addresses() -> list[str]:
@@ -81,31 +114,49 @@ def own_addresses() -> list[str]:
         return [any_socket.getsockname()[0]]
 
 
-async def test_nothing_gets_out(place: Site) -> None:
-    with canaries(place) as (targets, servers):
-        box = await place.open({"main.py": PROBE.read_text()}, memory=256 * MIB)
-        await box.launch(
-            {"PROBE_TARGETS": json.dumps(targets), "PROBE_CALLS": json.dumps(numbers())}
-        )
+def probes(language: Language) -> dict[str, str | bytes]:
+    """The program that tries, as the files of a Worker."""
+    if language is Language.PYTHON:
+        return {"main.py": HERE.joinpath("probe.py").read_text()}
+    if language is Language.NODE:
+        return {"main.js": HERE.joinpath("probe.js").read_text()}
+    return {"main": built(HERE / "probe_go")}
+
+
+@pytest.mark.parametrize("language", LEAST_PROBES)
+async def test_nothing_gets_out(place: Site, language: Language) -> None:
+    if shutil.which(language.value if language is not Language.PYTHON else "bwrap") is None:
+        pytest.skip(f"there is no {language.value} here")
+    with canaries(place) as canary:
+        box = await place.open(probes(language), language=language, memory=512 * MIB)
+        told = {"PROBE_TARGETS": json.dumps(canary.targets), "PROBE_CALLS": json.dumps(numbers())}
+        await box.launch(told)
         out, err = await drain(box)
         assert out, err
         results = json.loads(out)
-        assert len(results) >= LEAST_PROBES
+        assert len(results) >= LEAST_PROBES[language]
         assert len({name for name, _, _ in results}) == len(results)
         got_out = [f"{name}: {met}" for name, met, refusals in results if met not in refusals]
         assert not got_out, "\n".join(got_out)
-        assert select.select(servers, [], [], 0)[0] == [], "a canary was touched"
+        assert canary.sang() == 0, "a canary was touched"
 
 
 async def test_canaries_sing_when_touched(place: Site) -> None:
     """The other test would prove nothing if its canaries could not be reached from outside."""
-    with canaries(place) as (targets, servers):
+    with canaries(place) as canary:
+        targets = canary.targets
         for address in ("127.0.0.1", *targets["addresses"]):
             socket.create_connection((address, targets["port"]), 5).close()
-        for name in ("\0" + targets["abstract"], targets["socket"]):
-            with socket.socket(socket.AF_UNIX) as client:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(b"x", ("127.0.0.1", targets["udp"]))
+        kinds = (socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_DGRAM)
+        names = ("\0" + targets["abstract"], *targets["sockets"][:3])
+        for name, kind in zip(names, kinds, strict=True):
+            with socket.socket(socket.AF_UNIX, kind) as client:
                 client.connect(name)
-        assert len(select.select(servers, [], [], 5)[0]) == 3
+                if kind == socket.SOCK_DGRAM:
+                    client.send(b"x")
+        assert canary.sang() == len(canary.servers) == 6
         assert Path(targets["paths"][0]).read_text() == "seen"
 
 
@@ -123,8 +174,9 @@ time.sleep(600)
     victim = await place.open(victim_code, name=name)
     await victim.launch({})
     await line(victim)
+    pids = processes.with_work_folders(frozenset({name}))[name]
     code = f"""
-import os, socket
+import os, signal, socket
 def met(f):
     try: return f()
     except OSError as e: return type(e).__name__
@@ -133,9 +185,21 @@ print(met(lambda: socket.socket(socket.AF_UNIX).connect("\\0other-box")))
 print(os.path.exists("/work/secret"), os.path.exists("/tmp/secret"))
 print(met(lambda: os.listdir({str(place.work / name)!r})))
 print([p for p in os.listdir("/proc") if p.isdigit()] == ["1", "2"])
+for pid in {[pid for pid in pids if pid > 4]}:
+    for step in (
+        lambda: os.kill(pid, signal.SIGKILL), lambda: os.pidfd_open(pid),
+        lambda: os.listdir(f"/proc/{{pid}}"), lambda: os.sched_getaffinity(pid),
+    ):
+        word = met(step)
+        if word not in ("ProcessLookupError", "FileNotFoundError"): print(pid, word)
 """
     out, err, _ = await place.run(code)
     assert out.split() == [
         *("ConnectionRefusedError", "ConnectionRefusedError", "False", "False"),
         *("FileNotFoundError", "True"),
     ], err
+    assert len(pids) == 2
+    if place.launcher is not None:  # signals, keyrings and files are apart by user, too
+        owners = {os.stat(f"/proc/{pid}").st_uid for pid in pids}
+        mine = (await place.open("import time; time.sleep(600)"))._held.user  # type: ignore[attr-defined]
+        assert {mine}.isdisjoint(owners)
