@@ -15,6 +15,8 @@ import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
+_HTTP = b"HTTP/1."
+_STATUS_END = len(b"HTTP/1.1 200")
 TOO_MANY, UNAVAILABLE = 429, 503
 _MANY_SITES = 1024  # from here on those that are at rest are forgotten
 
@@ -116,6 +118,26 @@ class Visit:
         if not self._left:
             self._left = True
             self._site.left(self._session)
+
+
+class StatusEar:
+    """Hears the status of a plain HTTP answer, all that is ever read of what a site says."""
+
+    __slots__ = ("_heard", "done")
+
+    def __init__(self) -> None:
+        self._heard = b""
+        self.done = False
+
+    def hear(self, data: memoryview) -> int:
+        """Take the next bytes of a connection; return the status once, 0 before and otherwise."""
+        heard = self._heard = self._heard + bytes(data[: _STATUS_END - len(self._heard)])
+        if len(heard) < _STATUS_END and heard[:7] == _HTTP[: len(heard)]:
+            return 0
+        self.done = True
+        status = heard[9:_STATUS_END]
+        proper = heard[:9] in (_HTTP + b"1 ", _HTTP + b"0 ") and status.isdigit()
+        return int(status) if proper else 0
 
 
 class _Site:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fyke.domain.contracts import Pass, Traffic
+from fyke.egress.gate import Gate
 from fyke.egress.guard import Guard, GuardRules
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.meter import CELLS, Cells, Meter
@@ -15,7 +16,6 @@ from fyke.egress.no_browser import NoBrowser
 from fyke.egress.pools import Pools, ProxyState
 from fyke.egress.reach import Reach
 from fyke.egress.rules import LookupPace, TargetRules
-from fyke.egress.server import Gate
 from fyke.egress.sites import SiteBook
 from fyke.egress.steps import Credentials
 from fyke.kit.addresses import AddressRules

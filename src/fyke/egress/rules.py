@@ -4,11 +4,13 @@ Ports: mail submission and relay (25, 465, 587) are refused, because a proxy tha
 through ends as a source of spam; an allow entry with the port opens one. Everything else is open,
 since sites live on any port, and the addresses are judged whatever the port is.
 
-Look-ups are paced per attempt, because a name can carry data out in its labels.
+Look-ups are paced per attempt, because a name can carry data out in its labels, and few of them
+are open at once, so that names which nobody answers stall no other attempt.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 
@@ -21,6 +23,7 @@ from fyke.kit.names import Resolver, Unresolvable
 MAIL_PORTS = frozenset({25, 465, 587})
 LOCAL_SUFFIXES = (".local", ".internal", ".lan", ".home", ".corp", ".intranet", ".home.arpa")
 MAX_DIALED = 4  # addresses tried for one name
+OPEN_QUESTIONS = 8  # look-ups of one attempt at once
 
 
 class TargetRefused(Exception):
@@ -72,6 +75,7 @@ class TargetRules:
         self._addresses = addresses
         self._resolver = resolver
         self._pace = pace
+        self._questions = asyncio.Semaphore(OPEN_QUESTIONS)
 
     def parse(self, host: bytes, port: int) -> Target:
         """Check the form. Raise ``TargetRefused``."""
@@ -131,7 +135,7 @@ class TargetRules:
         if known is None and not self._pace.admit():
             raise TargetRefused(Refusal.UNRESOLVABLE, "too many name look-ups, slow down")
         try:
-            return await self._resolver.resolve(host)
+            return await self._resolver.resolve(host, self._questions)
         except Unresolvable as error:
             raise TargetRefused(Refusal.UNRESOLVABLE, str(error)) from error
 

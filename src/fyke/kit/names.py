@@ -41,7 +41,7 @@ class Resolver:
         self,
         lookup: Lookup = system_lookup,
         *,
-        threads: int = 64,
+        threads: int = 128,
         keep: float = 20.0,
         keep_failure: float = 2.0,
         timeout: float = 10.0,
@@ -67,13 +67,18 @@ class Resolver:
             return None
         return entry[1]
 
-    async def resolve(self, name: str) -> tuple[str, ...]:
-        """Return the addresses, at least one. Raise ``Unresolvable``."""
+    async def resolve(self, name: str, slots: asyncio.Semaphore | None = None) -> tuple[str, ...]:
+        """Return the addresses, at least one. Raise ``Unresolvable``.
+
+        ``slots`` bounds how many questions of one asker are open: each holds one until the system
+        has answered, however early the asker gave up, since so long it holds a thread.
+        """
         answers = self.cached(name)
         if answers is None:
-            question = self._asking.get(name) or self._ask(name)
             try:
-                answers = await asyncio.wait_for(asyncio.shield(question), self._timeout)
+                async with asyncio.timeout(self._timeout):
+                    question = self._asking.get(name) or await self._ask_in_turn(name, slots)
+                    answers = await asyncio.shield(question)
             except TimeoutError as error:
                 raise Unresolvable(f"{name}: no answer within {self._timeout:.0f} s") from error
         if not answers:
@@ -83,6 +88,20 @@ class Resolver:
     def close(self) -> None:
         """Give up the threads; a look-up still under way is not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _ask_in_turn(
+        self, name: str, slots: asyncio.Semaphore | None
+    ) -> asyncio.Future[tuple[str, ...]]:
+        if slots is None:
+            return self._ask(name)
+        await slots.acquire()
+        question = self._asking.get(name)
+        if question is not None:  # somebody else has asked meanwhile
+            slots.release()
+            return question
+        question = self._ask(name)
+        question.add_done_callback(lambda _: slots.release())
+        return question
 
     def _ask(self, name: str) -> asyncio.Future[tuple[str, ...]]:
         loop = asyncio.get_running_loop()

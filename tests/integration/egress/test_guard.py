@@ -6,6 +6,8 @@ import asyncio
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fyke.domain.contracts import Pass
 from fyke.egress.guard import GuardRules
@@ -140,3 +142,42 @@ async def test_what_was_given_leave_is_not_held_up() -> None:
     assert (await egress.close("free")).refused == 0
     assert [site.requests for site in egress.sites("free")] == [3]
     await egress.stop()
+
+
+async def passed_on(pieces: list[bytes], way: str) -> bytes:
+    """What comes to a client when a site says these pieces."""
+    egress = LocalEgress(guard=GuardRules())
+    async with Origin(answers(*pieces)) as origin:
+        try:
+            return await fetch(await door(egress, "one"), "one", origin.port, way)
+        finally:
+            await egress.stop()
+
+
+beginnings = st.sampled_from(
+    [b"", b"HTTP/1.1 429 ", b"HTTP/1.1 4", b"HTTP/1.x", b"HTTP/2 429", b"HTTP/1.1 999", b"\x16\x03"]
+)
+
+
+def check_pass_through(beginning: bytes, pieces: list[bytes], way: str) -> None:
+    said = [beginning, *pieces]
+    assert asyncio.run(passed_on(said, way)) == b"".join(said)
+
+
+@given(beginnings, st.lists(st.binary(max_size=30), max_size=6), st.sampled_from(["http", "socks"]))
+@settings(max_examples=40, deadline=None)
+def test_what_a_site_says_is_passed_on_as_it_is(
+    beginning: bytes, pieces: list[bytes], way: str
+) -> None:
+    check_pass_through(beginning, pieces, way)
+
+
+@pytest.mark.long
+@given(
+    beginnings, st.lists(st.binary(max_size=3000), max_size=9), st.sampled_from(["http", "socks"])
+)
+@settings(max_examples=3000, deadline=None)
+def test_what_a_site_says_is_passed_on_as_it_is_at_length(
+    beginning: bytes, pieces: list[bytes], way: str
+) -> None:
+    check_pass_through(beginning, pieces, way)

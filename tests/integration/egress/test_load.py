@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from fyke.domain.contracts import Pass
 from fyke.egress.local import LocalEgress
+from fyke.kit.addresses import AddressRules
+from fyke.kit.names import Resolver
 from support.egress import (
     ATTEMPT,
     SECRET,
@@ -19,6 +23,7 @@ from support.egress import (
     downloads,
     listener,
     port_of,
+    socks,
     socks_code,
     socks_hello,
     socks_request,
@@ -105,4 +110,90 @@ async def test_random_limits_are_never_passed(runs: int) -> None:
             batch = [one(number, origin.port) for number in range(start, start + 10)]
             assert all(total == limit for total, limit in await asyncio.gather(*batch))
     assert len(tripped) == runs
+    await egress.stop()
+
+
+async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send for ever, and read nothing."""
+    while True:
+        writer.write(bytes(65536))
+        await writer.drain()
+
+
+async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One byte now and then, for ever."""
+    while True:
+        writer.write(b"x")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+async def pushes_and_reads_nothing(proxy: int, port: int) -> asyncio.StreamWriter:
+    """Send into the connection until nothing goes any more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy, limit=1024)
+    writer.write(socks_hello() + socks_request("127.0.0.1", port))
+    assert await socks_code(reader) == 0
+    writer.write(bytes(4_000_000))
+    return writer
+
+
+@pytest.mark.parametrize("links", [60, pytest.param(500, marks=pytest.mark.long)])
+async def test_endless_and_dripping_sites_cost_bounded_memory(tmp_path: Path, links: int) -> None:
+    """Both ways stall on the one half of the links, the other half moves a byte at a time."""
+    async with (
+        client_and_process(tmp_path, LOOPBACK) as (client, process),
+        Origin(endless) as flood,
+        Origin(dripping) as drip,
+    ):
+        sock = listener()
+        await client.open([sock], Pass(ATTEMPT, SECRET, ""))
+        assert process.process is not None
+        writers = []
+        for number in range(links):
+            port = flood.port if number % 2 else drip.port
+            writers.append(await pushes_and_reads_nothing(port_of(sock), port))
+        before = -1
+        while client.traffic(ATTEMPT).total - before > links * 100:  # until only the drips move
+            before = client.traffic(ATTEMPT).total
+            await asyncio.sleep(0.3)
+        resident = resident_mib(process.process.pid)
+        print(f"{links} endless and dripping links: {resident:.0f} MiB")
+        assert resident < 150
+        for writer in writers:
+            writer.transport.abort()
+        final = await client.close(ATTEMPT)
+    assert final.connections == links
+
+
+async def test_names_that_nobody_answers_stall_no_other_run() -> None:
+    go = threading.Event()
+
+    def lookup(name: str) -> tuple[str, ...]:
+        if name.startswith("slow"):
+            go.wait(20)
+            return ()
+        return ("127.0.0.1",)
+
+    egress = LocalEgress(AddressRules(LOOPBACK), resolver=Resolver(lookup, threads=12))
+    ports = {}
+    for attempt in ("slow", "quick"):
+        sock = listener()
+        await egress.open([sock], Pass(attempt, SECRET, "", session=attempt))
+        ports[attempt] = port_of(sock)
+    async with Origin(downloads(100)) as origin:
+        writers = []
+        for number in range(60):
+            _, writer = await asyncio.open_connection("127.0.0.1", ports["slow"])
+            writer.write(socks_hello("slow") + socks_request(f"slow{number}.example", 80))
+            writers.append(writer)
+        before = time.monotonic()
+        for number in range(20):
+            name = f"quick{number}.example"
+            code, _, writer = await socks(ports["quick"], name, origin.port, "quick")
+            assert code == 0
+            writer.close()
+        assert time.monotonic() - before < 5
+        go.set()
+        for writer in writers:
+            writer.close()
     await egress.stop()

@@ -22,6 +22,7 @@ from support.egress import (
     Origin,
     basic,
     client_and_process,
+    connect,
     http_connect,
     listener,
     port_of,
@@ -167,24 +168,45 @@ async def test_a_session_in_the_user_name_is_filled_in(policy: str) -> None:
     assert len(set(words)) == (2 if policy == "sticky" else 3)
 
 
+async def begun(form: str, proxy: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection of the run to public.example, by one of the three forms."""
+    if form == "socks":
+        code, reader, writer = await socks(proxy, "public.example", 80, "run")
+        assert code == 0
+    elif form == "connect":
+        status, _, reader, writer = await http_connect(proxy, "public.example:80", basic("run"))
+        assert status == 200
+    else:
+        reader, writer = await connect(proxy)
+        head = "POST http://public.example/x HTTP/1.1\r\nContent-Length: 1000000\r\n"
+        writer.write(f"{head}Proxy-Authorization: {basic('run')}\r\n\r\n".encode())
+    return reader, writer
+
+
+@pytest.mark.parametrize("form", ["socks", "connect", "absolute"])
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h", "http"])
-async def test_bytes_through_a_pool_are_counted_as_its_proxies_count_them(scheme: str) -> None:
+async def test_bytes_through_a_pool_are_counted_as_its_proxies_count_them(
+    scheme: str, form: str
+) -> None:
     async with proxies(2) as some:
         egress = region("rotating " + " ".join(one.url(scheme) for one in some))
         proxy = await opened(egress, "run")
 
-        async def exchange(size: int) -> None:
-            code, reader, writer = await socks(proxy, "public.example", 80, "run")
-            assert code == 0
+        async def exchange(size: int) -> int:
+            reader, writer = await begun(form, proxy)
             writer.write(bytes(size))
             writer.write_eof()
-            assert len(await reader.read()) == size + 5
+            got = len(await reader.read())
             writer.close()
+            return got
 
         sizes = [1, 65_535, 65_536, 65_537, 333_333, 77_777]
-        await asyncio.gather(*(exchange(size) for size in sizes))
+        got = await asyncio.gather(*(exchange(size) for size in sizes))
         total = await egress.close("run")
-        assert total == Traffic(sum(sizes), sum(sizes) + 5 * 6, 6, 0)
+        heads = 0 if form != "absolute" else total.up - sum(sizes)
+        assert heads % 6 == 0 and (heads > 0) == (form == "absolute")
+        assert sum(got) == total.down == sum(sizes) + 5 * 6 + heads
+        assert total == Traffic(sum(sizes) + heads, total.down, 6, 0)
         assert sum(one.up for one in some) == total.up
         assert sum(one.down for one in some) == total.down
         assert counts(some) == [3, 3]

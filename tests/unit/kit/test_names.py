@@ -89,3 +89,34 @@ async def test_the_cache_has_a_bound() -> None:
 
 def test_the_system_answers_for_the_loopback_name() -> None:
     assert "127.0.0.1" in system_lookup("localhost")
+
+
+async def test_one_asker_has_few_questions_open_however_early_it_gives_up() -> None:
+    go = threading.Event()
+    lock = threading.Lock()
+    open_now = most = 0
+
+    def lookup(name: str) -> tuple[str, ...]:
+        nonlocal open_now, most
+        if not name.startswith("slow"):
+            return ("8.8.8.8",)
+        with lock:
+            open_now += 1
+            most = max(most, open_now)
+        go.wait(20)
+        with lock:
+            open_now -= 1
+        return ()
+
+    resolver = Resolver(lookup, threads=6, timeout=0.05)
+    slots = asyncio.Semaphore(4)
+    for _ in range(2):  # the second time the first questions are still open
+        asked = [resolver.resolve(f"slow{number}.example", slots) for number in range(30)]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert all(isinstance(one, Unresolvable) for one in found)
+    assert await resolver.resolve("quick.example", asyncio.Semaphore(4)) == ("8.8.8.8",)
+    assert most == 4
+    go.set()
+    async with asyncio.timeout(10):  # the slots come back once the system has answered
+        assert await resolver.resolve("quicker.example", slots) == ("8.8.8.8",)
+    resolver.close()

@@ -9,40 +9,29 @@ must stay as they are:
   on each end would leak the pair.
 * TCP_NODELAY is set by hand: the loop sets it only on sockets made with the TCP protocol number,
   and without it each small exchange waits 40 ms.
-
-Memory: all reads go through one shared buffer of 64 KiB (a read and its hand-over happen in one
-step of the loop), and a side that has anything unsent stops the reading of the other, so that a
-link never holds more than 64 KiB each way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-from collections.abc import Callable
-from contextlib import suppress
 from enum import Enum, auto
-from typing import cast
+from typing import TYPE_CHECKING, ClassVar
 
-from fyke.egress.guard import Guard, Spared, Visit
+from fyke.egress.guard import Spared, StatusEar, Visit
 from fyke.egress.handshake import start_handshake
-from fyke.egress.limits import ProxyLimits
-from fyke.egress.meter import DOWN, UP, Meter
+from fyke.egress.meter import DOWN, UP
 from fyke.egress.pools import Session
-from fyke.egress.reach import Reach
 from fyke.egress.rules import TargetRefused
-from fyke.egress.sites import SiteBook
-from fyke.egress.steps import Credentials, Dial, Handshake, HangUp, Refusal, Send
+from fyke.egress.sides import TargetSide, prepare
+from fyke.egress.steps import Dial, Handshake, HangUp, Refusal, Send
+
+if TYPE_CHECKING:  # it makes links itself
+    from fyke.egress.gate import Gate
 
 _log = logging.getLogger(__name__)
 
-BUFFER_SIZE = 64 * 1024
-_shared_buffer = memoryview(bytearray(BUFFER_SIZE))
-
-OWN_NAMES = ("localhost", "proxy-inner.coreclaw.com", "proxy-inner.cafescraper.com")
 _MAX_LOOPS = 2
-STATUS_END = len(b"HTTP/1.1 200")
 
 
 class Phase(Enum):
@@ -52,83 +41,10 @@ class Phase(Enum):
     GOODBYE = auto()  # the last words are on their way; what the client still sends is dropped
 
 
-class Gate:
-    """One attempt on its way out: what it may do, what it used, which links it has."""
-
-    def __init__(
-        self,
-        credentials: Credentials,
-        meter: Meter,
-        book: SiteBook,
-        reach: Reach,
-        limits: ProxyLimits,
-        on_trip: Callable[[], None],
-        guard: Guard | None = None,
-        session: str = "",
-    ) -> None:
-        self.credentials = credentials
-        self.meter = meter
-        self.book = book
-        self.reach = reach
-        self.limits = limits
-        self.guard = guard
-        self.session = session
-        self.links: set[Link] = set()
-        self.doors: set[tuple[str, int]] = set()  # what our listeners are called from inside
-        self._servers: list[asyncio.Server] = []
-        self._listeners: list[socket.socket] = []
-        self._on_trip: Callable[[], None] | None = on_trip
-        self._closed = False
-
-    @property
-    def shut(self) -> bool:
-        """Whether no byte may pass any more."""
-        return self._closed or self.meter.tripped
-
-    async def listen(self, listener: socket.socket) -> None:
-        """Serve a listener; it is ours from now on."""
-        listener.setblocking(False)
-        self._listeners.append(listener)
-        if listener.family == socket.AF_INET:
-            address, port = listener.getsockname()
-            self.doors.update((name, port) for name in (address, *OWN_NAMES))
-        server = await asyncio.get_running_loop().create_server(
-            lambda: ClientSide(Link(self)), sock=listener, backlog=128
-        )
-        self._servers.append(server)
-
-    def trip(self) -> None:
-        """The limit is reached: end every link, letting out only what was counted already."""
-        for link in list(self.links):
-            link.end(self.limits.trip_grace)
-        if self._on_trip is not None:
-            told, self._on_trip = self._on_trip, None
-            told()
-
-    def stop(self, *, final: bool) -> None:
-        """Cut every link. ``final`` also ends the listening sockets for whoever else holds them,
-        so that the next connection is refused at once instead of waiting for nobody.
-        """
-        self._closed = True
-        for listener in self._listeners:
-            if final:
-                with suppress(OSError):
-                    listener.shutdown(socket.SHUT_RDWR)
-        for server in self._servers:
-            server.close()
-        for link in list(self.links):
-            link.abort()
-
-    def sweep(self, rounds: int) -> None:
-        """Cut the links that have moved nothing for ``rounds`` sweeps."""
-        for link in list(self.links):
-            link.quiet += 1
-            if link.quiet > rounds:
-                link.abort()
-
-
 class Link:
     """Two sides of one connection, and what stands between them."""
+
+    open_links: ClassVar[int] = 0  # of this process
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
@@ -143,7 +59,7 @@ class Link:
         self._ends = 0
         self._loops = 0
         self._visit: Visit | None = None
-        self._answer: bytes | None = None  # how the site's answer begins, while that is unread
+        self._ear: StatusEar | None = None  # while the site has not answered
 
     # from the client's side
 
@@ -155,7 +71,8 @@ class Link:
             transport.abort()
             return
         gate.links.add(self)
-        _prepare(transport)
+        Link.open_links += 1
+        prepare(transport)
         self._after(gate.limits.handshake_seconds)
 
     def from_client(self, data: memoryview) -> None:
@@ -210,7 +127,7 @@ class Link:
             reach.rules.admit(target)
             if self.gate.guard is not None:
                 self._visit = await self.gate.guard.enter(str(target.host), self.gate.session)
-                self._answer = b""
+                self._ear = StatusEar()
             await reach.connect(target, self._session(), lambda early: TargetSide(self, early))
         except TargetRefused as error:
             self._refuse(error)
@@ -250,7 +167,7 @@ class Link:
         if self.gate.shut or self.client is None or self.client.is_closing():
             transport.abort()
             return
-        _prepare(transport)
+        prepare(transport)
         self.phase = Phase.RELAY
         self.gate.meter.connected()
         self.site.connected()
@@ -271,25 +188,20 @@ class Link:
         client = self.client
         if client is None or client.is_closing() or self.gate.shut:
             return
-        if self._answer is not None:
-            self._heed(data)
+        if self._ear is not None:
+            self._heed(self._ear, data)
         count = len(data)
         allowed = self._take(count, DOWN)
         client.write(bytes(data[:allowed]))
         if allowed < count:
             self.gate.trip()
 
-    def _heed(self, data: memoryview) -> None:
-        """Read the status of a plain HTTP answer, all that is ever read of what a site says."""
-        answer = (self._answer or b"") + bytes(data[: STATUS_END - len(self._answer or b"")])
-        self._answer = answer
-        if len(answer) < STATUS_END and answer[:7] == b"HTTP/1."[: len(answer)]:
-            return
-        self._answer = None
-        if self._visit is not None and answer.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")):
-            status = answer[9:STATUS_END]
-            if status.isdigit():
-                self._visit.answered(int(status))
+    def _heed(self, ear: StatusEar, data: memoryview) -> None:
+        status = ear.hear(data)
+        if ear.done:
+            self._ear = None
+        if status and self._visit is not None:
+            self._visit.answered(status)
 
     def _leave_site(self) -> None:
         if self._visit is not None:
@@ -319,7 +231,12 @@ class Link:
         if self.client is None and self.target is None:
             self._cancel_timer()
             self._leave_site()
-            self.gate.links.discard(self)
+            self._forget()
+
+    def _forget(self) -> None:
+        if self in self.gate.links:
+            self.gate.links.remove(self)
+            Link.open_links -= 1
 
     def end(self, grace: float) -> None:
         """Close both sides after what they hold has left, at the latest after ``grace`` s."""
@@ -385,76 +302,3 @@ class Link:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-class Side(asyncio.BufferedProtocol):
-    """One end of a link: passes what the loop reports on to the link."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return _shared_buffer
-
-    def other(self) -> asyncio.Transport | None:
-        raise NotImplementedError
-
-    def eof_received(self) -> bool:
-        return self._link.half_closed(self.other())
-
-    def pause_writing(self) -> None:
-        other = self.other()
-        if other is not None and not other.is_closing():
-            other.pause_reading()
-
-    def resume_writing(self) -> None:
-        other = self.other()
-        if other is not None and not other.is_closing():
-            other.resume_reading()
-
-
-class ClientSide(Side):
-    """The attempt's end of a link."""
-
-    def other(self) -> asyncio.Transport | None:
-        return self._link.target
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._link.accepted(cast(asyncio.Transport, transport))
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._link.from_client(_shared_buffer[:nbytes])
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._link.lost(of_client=True)
-
-
-class TargetSide(Side):
-    """The site's end of a link. Nothing of what it says is parsed; ``early`` is what it said
-    before the link was there.
-    """
-
-    def __init__(self, link: Link, early: bytes) -> None:
-        super().__init__(link)
-        self._early = early
-
-    def other(self) -> asyncio.Transport | None:
-        return self._link.client
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._link.established(cast(asyncio.Transport, transport))
-        if self._early:
-            self._link.from_target(memoryview(self._early))
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._link.from_target(_shared_buffer[:nbytes])
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._link.lost(of_client=False)
-
-
-def _prepare(transport: asyncio.Transport) -> None:
-    transport.set_write_buffer_limits(high=0)
-    sock = transport.get_extra_info("socket")
-    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
