@@ -60,6 +60,10 @@ have_java() { command -v javac >/dev/null; }
 have_php() { command -v php >/dev/null; }
 have_php_curl() { command -v php >/dev/null && php -r 'exit(extension_loaded("curl") ? 0 : 1);'; }
 have_go() { command -v go >/dev/null; }
+have_go_grpc() { [[ -d /usr/share/gocode/src/google.golang.org/grpc ]]; }
+have_protoc() { command -v protoc >/dev/null; }
+have_protoc_go() { command -v protoc-gen-go >/dev/null; }
+have_protoc_go_grpc() { command -v protoc-gen-go-grpc >/dev/null; }
 have_jq() { command -v jq >/dev/null; }
 have_nc() { command -v nc >/dev/null; }
 have_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null; }

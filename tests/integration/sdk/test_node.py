@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +11,10 @@ import pytest
 
 from support.sdk_server import Platform, rows_of
 
-HERE = Path(__file__).parent / "node"
-
 
 @pytest.fixture(scope="module")
-def client() -> Path:
-    """The script beside its modules, installed once per lock file and kept for the next time."""
-    missing = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
-    if missing:
-        pytest.fail(f"{' and '.join(missing)} not found: install Node.js 20 or later for this test")
-    lock = HERE / "package-lock.json"
-    name = f"fyke-test-node-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    folder = Path(tempfile.gettempdir()) / name
-    if not (folder / "installed").exists():
-        folder.mkdir(exist_ok=True)
-        for file in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / file, folder)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110)
-        assert done.returncode == 0, done.stderr
-        (folder / "installed").touch()
-    shutil.copy(HERE / "client.js", folder)
-    return folder / "client.js"
+def client(node_client: Path) -> Path:
+    return node_client / "client.js"
 
 
 def run(client: Path, port: int, scenario: str) -> Any:

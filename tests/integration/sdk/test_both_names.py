@@ -1,0 +1,132 @@
+"""Clients made from our proto file, by the libraries that published SDK files stand on: every
+method, under both package names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    empty_pb2,
+    message_factory,
+    text_format,
+)
+
+from fyke.domain.logs.model import LogType
+from support.sdk_server import Platform, rows_of
+
+import sdk_pb2  # isort: skip - found by support.sdk_server
+
+PACKAGES = ["coresdk", "cafesdk"]
+PROTO = Path(__file__).resolve().parents[3] / "proto" / "sdk.proto"
+GO_CODE = Path("/usr/share/gocode/src/google.golang.org/grpc")
+GO_TOOLS = ("go", "protoc", "protoc-gen-go", "protoc-gen-go-grpc")
+INPUT = '{"n": 1}'
+
+
+def proto(package: str) -> str:
+    return PROTO.read_text().replace("coresdk", package)
+
+
+def has_all(fyke: Platform, attempt: Any) -> None:
+    """One of everything arrived."""
+    fyke.thread.run(attempt.flush())
+    assert rows_of(fyke) == [b'{"a":1}', b'{"b":2}', b'{"id":7}']
+    batches = [batch for batches in fyke.results.batches for batch in batches]
+    (headers,) = [batch.headers for batch in batches if batch.headers]
+    assert [(each.label, each.key, each.format) for each in headers] == [("L", "k", "text")]
+    (upsert,) = [row for batch in batches for row in batch.rows if row.upsert_key]
+    assert (upsert.upsert_key, upsert.upsert_value) == ("id", "7")
+    said = [(LogType(entry.type).name, entry.content) for each in batches for entry in each.log]
+    assert said == [("DEBUG", "Debug"), ("INFO", "Info"), ("WARN", "Warn"), ("ERROR", "Error")]
+
+
+MARKED = '{"id": 7, "__coreclaw_upsert_key__": "id", "__coreclaw_upsert_value__": "7"}'
+ROWS = ['{"a": 1}', json.dumps('{"b": 2}'), MARKED]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_python(fyke: Platform, package: str) -> None:
+    port, attempt = fyke.thread.run(fyke.attempt(input_json=INPUT.encode()))
+    made = descriptor_pb2.FileDescriptorProto.FromString(sdk_pb2.DESCRIPTOR.serialized_pb)
+    text = str(made).replace("coresdk", package)
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(empty_pb2.DESCRIPTOR.serialized_pb)
+    pool.Add(text_format.Parse(text, descriptor_pb2.FileDescriptorProto()))
+    file = pool.FindFileByName("sdk.proto")
+    assert file.package == package
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as way:
+
+        def call(service: str, method: str, **fields: Any) -> Any:
+            described = file.services_by_name[service].methods_by_name[method]
+            ask = message_factory.GetMessageClass(described.input_type)
+            answer = message_factory.GetMessageClass(described.output_type)
+            stub = way.unary_unary(
+                f"/{package}.{service}/{method}",
+                request_serializer=ask.SerializeToString,
+                response_deserializer=answer.FromString,
+            )
+            reply = stub(ask(**fields))
+            assert reply.code == 0
+            return reply
+
+        assert call("Parameter", "GetInputJSONString").jsonString == INPUT
+        call("Result", "SetTableHeader", headers=[{"label": "L", "key": "k", "format": "text"}])
+        for row in ROWS:
+            assert call("Result", "PushData", jsonString=row).message == "success"
+        for level in ("Debug", "Info", "Warn", "Error"):
+            call("Log", level, log=level)
+    has_all(fyke, attempt)
+
+
+@pytest.mark.parametrize("made", ["loaded", "ours"])
+@pytest.mark.parametrize("package", PACKAGES)
+def test_node(fyke: Platform, node_client: Path, tmp_path: Path, package: str, made: str) -> None:
+    port, attempt = fyke.thread.run(fyke.attempt(input_json=INPUT.encode()))
+    (tmp_path / "sdk.proto").write_text(proto(package))
+    command = ["node", "stubs.js", str(port), package, made, json.dumps(ROWS), str(tmp_path)]
+    done = subprocess.run(command, cwd=node_client, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"input": INPUT, "codes": [0] * 8}
+    has_all(fyke, attempt)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("package", PACKAGES)
+def test_go(fyke: Platform, tmp_path: Path, package: str) -> None:
+    missing = [tool for tool in GO_TOOLS if shutil.which(tool) is None]
+    if missing or not GO_CODE.is_dir():
+        pytest.skip(
+            "needs the packages golang-google-grpc-dev, protobuf-compiler, protoc-gen-go-1-5 and "
+            "protoc-gen-go-grpc, which script/test --all installs"
+        )
+    folder = tmp_path / "src" / "stubs"
+    (folder / "sdk").mkdir(parents=True)
+    (folder / "sdk.proto").write_text(proto(package))
+    shutil.copy(Path(__file__).parent / "stubs" / "main.go", folder)
+    env = {
+        **os.environ,
+        "GO111MODULE": "off",
+        "GOPATH": f"{tmp_path}:/usr/share/gocode",
+        "CGO_ENABLED": "0",
+    }
+    options = ["--go_out=sdk", "--go-grpc_out=sdk", "sdk.proto"]
+    for command in (["protoc", *options], ["go", "build", "-trimpath", "-o", "stubs", "."]):
+        done = subprocess.run(
+            command, cwd=folder, env=env, capture_output=True, text=True, timeout=110
+        )
+        assert done.returncode == 0, done.stderr
+    port, attempt = fyke.thread.run(fyke.attempt(input_json=INPUT.encode()))
+    arguments = [str(folder / "stubs"), f"127.0.0.1:{port}", *ROWS]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, INPUT + "\n"), done.stderr
+    has_all(fyke, attempt)
