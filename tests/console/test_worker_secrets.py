@@ -5,6 +5,7 @@ from __future__ import annotations
 from support.console_workers import shelve
 from support.house import House
 from support.pages import Page, Visitor, stranger, visitor
+from support.projects import python_project
 
 AT = "/w/owner/shop-prices/secrets"
 VALUE = "canary & <ada>: p@ss"
@@ -73,6 +74,26 @@ async def test_a_form_that_waits_for_a_sign_in_does_not_hold_it(house: House) ->
         passwords = {"old": VALUE, "new": VALUE}
         held = await nobody.post("/settings/account/password", passwords, status=401)
         assert "canary" not in held.raw
+
+
+async def test_what_a_version_needs_is_asked_for_before_a_run(house: House, owner: Visitor) -> None:
+    data = python_project("print(1)\n", **{"fyke.json": '{"secrets": ["LOGIN", "TOKEN"]}'})
+    await house.services.workers.publish(
+        house.owner, data, name="needs", title="Needs", public=False
+    )
+    base = "/w/owner/needs"
+    form = await owner.get(base)
+    assert "2 secrets are missing" in form.text and "needs LOGIN, TOKEN." in form.text
+    link = form.one("//main//div[contains(@class, 'note')]//a").get("href")
+    assert link == f"{base}/secrets?name=LOGIN#set"
+    tab = await owner.get(f"{base}/secrets")
+    assert listed(tab) == ["LOGIN", "TOKEN"] and "missing: this Worker needs it" in tab.text
+    await owner.post(f"{base}/secrets", {"name": "LOGIN", "value": VALUE})
+    assert "A secret is missing" in (await owner.get(base)).text
+    assert listed(await owner.get(f"{base}/secrets")) == ["TOKEN", "LOGIN"]
+    await owner.post(f"{base}/secrets", {"name": "TOKEN", "value": VALUE})
+    for path in (base, f"{base}/secrets"):
+        assert "missing" not in (await owner.get(path)).text
 
 
 async def test_each_account_sees_its_own_and_a_viewer_changes_none(

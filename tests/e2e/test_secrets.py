@@ -151,11 +151,13 @@ def test_runs_of_another_account_and_of_another_worker_do_not_get_them(
     other = platform.call("/api/fyke/accounts", {"name": "stranger"})["key"]["key"]
     body = {"scraper_slug": worker, "input": {"parameters": {"system": {}, "custom": {}}}}
     theirs = platform.call("/api/v1/scraper/run", body, key=other)["run_slug"]
-    second = platform.push(python_project(TELLS), "tells-too")
+    named = {"fyke.json": '{"secrets": ["LOGIN"]}'}
+    second = platform.push(python_project(TELLS, **named), "tells-too")
     mine = platform.start_run(second)
     nothing = {"had": [], "length": 0, "lines": 0}
     assert platform.ended(mine)["status"] == SUCCEEDED
     assert platform.rows(mine) == [nothing]
+    assert "needs the secret LOGIN, which your account has not set" in platform.log_text(mine)
 
     def over() -> bool:
         detail = platform.call("/api/v1/run/detail", {"run_slug": theirs}, key=other)

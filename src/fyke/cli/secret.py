@@ -23,7 +23,7 @@ MOST_READ = 2**20  # characters; the server takes far fewer, and says so better
 
 @server_command(secrets, "list")
 def list_secrets(server: Server, worker: Ref) -> None:
-    """The secrets that your account keeps for a Worker, without their values.
+    """The secrets that your account keeps for a Worker, without their values, and which it lacks.
 
     \b
     Examples:
@@ -31,7 +31,7 @@ def list_secrets(server: Server, worker: Ref) -> None:
     """
     found = server.client.secrets(worker)
     if server.out.as_json:
-        server.out.json([asdict(secret) for secret in found])
+        server.out.json(asdict(found))
         return
     server.out.table(
         ("name", "set", "by", "last used", "state"),
@@ -43,9 +43,11 @@ def list_secrets(server: Server, worker: Ref) -> None:
                 words.when(secret.used_at),
                 "" if secret.readable else "sealed with another key: set it again",
             )
-            for secret in found
+            for secret in found.list
         ],
     )
+    for name in found.missing:
+        server.out.say(f"{worker} needs {name}, which is missing: fyke secret set {worker} {name}")
 
 
 @server_command(secrets, "set")

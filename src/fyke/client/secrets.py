@@ -20,14 +20,26 @@ class Secret:
     readable: bool
 
 
+Secrets = list[Secret]
+Names = list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What there is, what the worker's newest version needs, and what of that is missing."""
+
+    list: Secrets
+    needed: Names
+    missing: Names
+
+
 class SecretCalls:
     """The secrets that one's own account keeps for a worker."""
 
     _wire: Connection
 
-    def secrets(self, worker: str) -> list[Secret]:
-        data = self._wire.call("GET", _path(worker))
-        return msgspec.convert(data["list"], list[Secret])
+    def secrets(self, worker: str) -> Kept:
+        return msgspec.convert(self._wire.call("GET", _path(worker)), Kept)
 
     def set_secret(self, worker: str, name: str, value: str) -> Secret:
         """Add it, or replace its value."""

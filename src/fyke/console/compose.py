@@ -180,7 +180,7 @@ def _worker_pages(services: Services) -> list[Page]:
     frames = WorkerFrames(services.catalog)
     return [
         *worker_input.WorkerInputPages(
-            frames, services.forms, services.runs, services.tasks
+            frames, services.forms, services.runs, services.tasks, services.secrets
         ).pages(),
         *worker_api.WorkerApiPages(
             frames, services.forms, services.profiles, services.accounts

@@ -43,7 +43,7 @@ from fyke.domain.results.intake import AttemptIntake, Intake
 from fyke.domain.runs.attempts import Attempts, Report
 from fyke.domain.runs.model import Outcome, Run
 from fyke.domain.runs.outcome import millionths, sentence
-from fyke.domain.secrets.giving import UNREADABLE, RunSecrets
+from fyke.domain.secrets.giving import NOT_SET, UNREADABLE, RunSecrets
 from fyke.domain.workers.model import Version, Worker
 from fyke.errors import StaleLease
 from fyke.runner.bundles import BundleCache
@@ -261,6 +261,9 @@ class Carrier:
         intake.masker = given.masker
         for name in given.lacking:
             self._note(intake, UNREADABLE.format(name=name))
+        for name in self._version.secrets:
+            if name not in given.environment and name not in given.lacking:
+                self._note(intake, NOT_SET.format(name=name))
         return given.environment
 
     def _worker_env(self, secret: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from fyke.kit.clock import ManualClock, SystemClock
 from support.api import Api, fails
 from support.house import SECRET, House
 from support.matrix import INPUT
+from support.projects import python_project
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +58,7 @@ def in_files(folder: Path, value: str) -> list[str]:
 
 async def test_it_is_set_listed_replaced_and_removed(house: House, api: Api) -> None:
     await house.publish("reader")
-    assert (await api.get(AT)).json()["data"] == {"list": []}
+    assert (await api.get(AT)).json()["data"] == {"list": [], "needed": [], "missing": []}
     answer = await api.send("PUT", f"{AT}/LOGIN", json={"value": VALUE})
     envelope_of(SecretItem, V1).model_validate_json(answer.content)
     item = answer.json()["data"]
@@ -111,7 +113,7 @@ async def test_the_rules_are_told(house: House, api: Api) -> None:
     ):
         answer = await api.send("PUT", f"{AT}/{name}", json={"value": value})
         fails(answer, 400, 4000, words)
-    assert (await api.get(AT)).json()["data"] == {"list": []}
+    assert (await api.get(AT)).json()["data"] == {"list": [], "needed": [], "missing": []}
 
 
 async def test_there_are_at_most_fifty_for_a_worker(house: House) -> None:
@@ -164,7 +166,7 @@ async def test_a_row_that_is_moved_in_the_database_does_not_open(house: House) -
     for caller, worker, name in ((other, first, "LOGIN"), (owner, second, "LOGIN")):
         given = await given_to(house, caller, worker.id)
         assert (given.environment, given.lacking, given.masker) == ({}, (name,), None)
-        [view] = await secrets.list(caller, worker.id)
+        [view] = (await secrets.look(caller, worker.id)).secrets
         assert not view.readable
     given = await given_to(house, owner, first.id)
     assert (given.environment, given.lacking) == ({"LOGIN": VALUE}, ("RENAMED",))
@@ -176,7 +178,7 @@ async def test_without_its_key_an_installation_says_so_and_goes_on(house: House)
     given = await given_to(house, house.owner, worker.id, master=b"another" * 5)
     assert (given.environment, given.lacking, given.masker) == ({}, ("LOGIN",), None)
     restored = type(house.services.secrets)(house.storage, Sealer(b"another" * 5))
-    [view] = await restored.list(house.owner, worker.id)
+    [view] = (await restored.look(house.owner, worker.id)).secrets
     assert (view.name, view.readable) == ("LOGIN", False)
     await restored.put(house.owner, worker.id, "LOGIN", VALUE)
     assert (await given_to(house, house.owner, worker.id, master=b"another" * 5)).environment
@@ -190,7 +192,7 @@ async def test_use_is_noted_once_a_minute(house: House, api: Api) -> None:
     secrets = giving(house, clock=clock)
 
     async def used() -> int:
-        return (await house.services.secrets.list(house.owner, worker.id))[0].used_at
+        return (await house.services.secrets.look(house.owner, worker.id)).secrets[0].used_at
 
     assert await used() == 0
     await secrets.of(run)
@@ -213,10 +215,10 @@ async def test_they_go_with_the_worker_and_can_go_without_it(house: House) -> No
     with pytest.raises(WorkerNotFound):
         await secrets.put(house.owner, theirs.id, "SECOND", VALUE)
     for ref in (theirs.id, "other/theirs"):
-        assert [one.name for one in await secrets.list(house.owner, ref)] == ["LOGIN"]
+        assert [one.name for one in (await secrets.look(house.owner, ref)).secrets] == ["LOGIN"]
     await secrets.remove(house.owner, "other/theirs", "LOGIN")
     with pytest.raises(WorkerNotFound):
-        await secrets.list(house.owner, theirs.id)
+        await secrets.look(house.owner, theirs.id)
     await house.services.removal.delete(house.other, theirs.id)
     left = await house.storage.read(lambda tx: tx.secrets.of(house.other.account_id, theirs.id))
     assert left == []
@@ -227,3 +229,25 @@ async def test_what_there_is_not_cannot_be_removed(house: House) -> None:
     await house.services.secrets.put(house.other, worker.id, "LOGIN", VALUE)
     with pytest.raises(NotFound):
         await house.services.secrets.remove(house.owner, worker.id, "LOGIN")
+
+
+async def test_what_a_version_needs_is_told_while_it_is_missing(house: House, api: Api) -> None:
+    named = json.dumps({"secrets": ["LOGIN", "TOKEN"]})
+    data = python_project("print(1)\n", **{"fyke.json": named})
+    worker, version, _ = await house.services.workers.publish(
+        house.owner, data, name="reader", title="Reader", public=True
+    )
+    assert version.secrets == ("LOGIN", "TOKEN")
+
+    async def missing(key: str = "") -> list[str]:
+        told = (await api.get(AT, key=key)).json()["data"]
+        assert told["needed"] == ["LOGIN", "TOKEN"]
+        return list(told["missing"])
+
+    assert await missing() == ["LOGIN", "TOKEN"]
+    await house.services.secrets.put(house.owner, worker.id, "TOKEN", VALUE)
+    await house.services.secrets.put(house.owner, worker.id, "MORE", VALUE)
+    assert await missing() == ["LOGIN"]
+    assert await missing(house.other_key) == ["LOGIN", "TOKEN"]
+    elsewhere = type(house.services.secrets)(house.storage, Sealer(b"another" * 5))
+    assert (await elsewhere.look(house.owner, worker.id)).lacking == ("LOGIN", "TOKEN")

@@ -43,8 +43,13 @@ class SecretItem(Answer):
 SecretItems = list[SecretItem]
 
 
+Names = list[str]
+
+
 class SecretList(Answer):
     list: SecretItems
+    needed: Annotated[Names, Field(description="what the newest version says it needs")]
+    missing: Annotated[Names, Field(description="those of them that are not set, or not readable")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +97,9 @@ class SecretOperations:
         ]
 
     async def list(self, call: Call, wanted: WorkerRef) -> bytes:
-        found = await self.secrets.list(call.caller, wanted.slug)
-        return encode({"list": [_item(one) for one in found]})
+        found = await self.secrets.look(call.caller, wanted.slug)
+        listed = [_item(one) for one in found.secrets]
+        return encode({"list": listed, "needed": found.named, "missing": found.lacking})
 
     async def put(self, call: Call, wanted: SecretFields) -> bytes:
         return encode(

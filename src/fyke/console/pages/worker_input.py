@@ -24,6 +24,7 @@ from fyke.console.texts import ngettext
 from fyke.console.view import View
 from fyke.domain.runs.model import Origin
 from fyke.domain.runs.service import Runs, StartRequest
+from fyke.domain.secrets.service import WorkerSecrets
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.form.importing import Choice
 from fyke.domain.workers.form.jsonview import BadJson, read_json
@@ -44,6 +45,7 @@ class WorkerInputPages:
     forms: RunForms
     runs: Runs
     tasks: Tasks
+    secrets: WorkerSecrets
 
     def pages(self) -> list[Page]:
         return [
@@ -207,8 +209,16 @@ class WorkerInputPages:
             faults=len(checked.value.errors),
             pristine=work.pristine,
             recent=await self.forms.recent(view.caller, frame.worker.id),
+            lacking=await self._lacking(view, form),
             unavailable="",
         )
+
+    async def _lacking(self, view: View, form: FormView) -> tuple[str, ...]:
+        """The secrets that the version needs and that are not set."""
+        worker, version = form.worker, form.version
+        if not version.secrets:
+            return ()
+        return (await self.secrets.look(view.caller, worker.id, version.number)).lacking
 
     async def outlook(self, view: View) -> Response:
         """What starting would mean, while somebody types."""

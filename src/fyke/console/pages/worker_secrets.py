@@ -70,7 +70,7 @@ class WorkerSecretPages:
             "workers/secrets.html",
             status=422 if faults else 200,
             frame=frame,
-            secrets=await self.secrets.list(view.caller, frame.worker.id),
+            kept=await self.secrets.look(view.caller, frame.worker.id),
             name=name,
             faults=faults,
             most=MOST_SECRETS,

@@ -17,6 +17,10 @@ UNREADABLE = (
     "The secret {name} was sealed with a key that this installation does not have (its secret.key "
     "was replaced, or not restored), so the Worker starts without it. Set it again."
 )
+NOT_SET = (
+    "This version says that it needs the secret {name}, which your account has not set for it. "
+    "Set it on the Worker's page, or with fyke secret set."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,3 +32,19 @@ class SecretView:
     set_at: int
     used_at: int
     readable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an account keeps for a worker, by name; ``named`` are those that a version of it says
+    it needs.
+    """
+
+    secrets: tuple[SecretView, ...]
+    named: tuple[str, ...]
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Those that the version needs and would not get."""
+        there = {one.name for one in self.secrets if one.readable}
+        return tuple(name for name in self.named if name not in there)

@@ -11,10 +11,10 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.contracts import Storage, Transaction
 from fyke.domain.secrets.access import kept_worker
 from fyke.domain.secrets.giving import place_of
-from fyke.domain.secrets.model import SealedSecret, SecretView
+from fyke.domain.secrets.model import Kept, SealedSecret, SecretView
 from fyke.domain.secrets.rules import MOST_SECRETS, check_name, check_value
 from fyke.domain.secrets.sealing import CannotOpen, Sealer
-from fyke.domain.workers.lookup import find_worker
+from fyke.domain.workers.lookup import find_worker, seen_by
 from fyke.domain.workers.model import Worker
 from fyke.errors import NotFound, Refused
 
@@ -26,13 +26,19 @@ class WorkerSecrets:
         self._storage = storage
         self._sealer = sealer
 
-    async def list(self, caller: Caller, ref: str) -> list[SecretView]:
-        """What the caller's account keeps for a worker, by name. Raise ``WorkerNotFound``."""
+    async def look(self, caller: Caller, ref: str, number: str = "") -> Kept:
+        """What the caller's account keeps for a worker, and what a version of it needs: the newest
+        one without a number. Raise ``WorkerNotFound``.
+        """
 
-        def work(tx: Transaction) -> list[SealedSecret]:
-            return tx.secrets.of(caller.account_id, kept_worker(tx, caller, ref).id)
+        def work(tx: Transaction) -> tuple[list[SealedSecret], tuple[str, ...]]:
+            worker = seen_by(kept_worker(tx, caller, ref), caller)
+            version = tx.workers.version(worker.id, number or worker.latest)
+            kept = tx.secrets.of(caller.account_id, worker.id)
+            return kept, version.secrets if version else ()
 
-        return [self._view(one) for one in await self._storage.read(work)]
+        kept, named = await self._storage.read(work)
+        return Kept(tuple(self._view(one) for one in kept), named)
 
     async def put(self, caller: Caller, ref: str, name: str, value: str) -> SecretView:
         """Set a secret, or replace its value. Runs that start their Worker from now on get it.
