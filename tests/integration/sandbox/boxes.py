@@ -186,9 +186,13 @@ async def _leave(place: Site) -> None:
 
 
 @asynccontextmanager
-async def launched(home: Path, shelves: Sequence[Path] = ()) -> AsyncIterator[Site]:
-    """A launcher of root, and a client that connected as the service's user."""
-    with launcher(home, shelves) as process:
+async def launched(
+    home: Path, shelves: Sequence[Path] = (), prefix: Sequence[str] = ()
+) -> AsyncIterator[Site]:
+    """A launcher of root, and a client that connected as the service's user. ``prefix`` are words
+    of a program that becomes the launcher.
+    """
+    with launcher(home, shelves, prefix) as process:
         client = await connect(home)
         try:
             yield Site(home, BubblewrapSandbox(home / "work", client), client, process)
@@ -209,7 +213,9 @@ async def connect(home: Path, uid: int = SERVICE_UID) -> LauncherClient:
 
 
 @contextmanager
-def launcher(home: Path, shelves: Sequence[Path] = ()) -> Iterator[subprocess.Popen[bytes]]:
+def launcher(
+    home: Path, shelves: Sequence[Path] = (), prefix: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
     code = (
         "import os,sys;from pathlib import Path;from fyke.sandbox.launcher import serve;"
         "home=Path(sys.argv[1]);"
@@ -218,7 +224,7 @@ def launcher(home: Path, shelves: Sequence[Path] = ()) -> Iterator[subprocess.Po
     )
     numbers = (SERVICE_UID, SERVICE_UID, UID_BASE, UID_COUNT)
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(home), *map(str, numbers), *map(str, shelves)],
+        [*prefix, sys.executable, "-c", code, str(home), *map(str, (*numbers, *shelves))],
         stdout=subprocess.PIPE,
         env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": "/usr/bin"},
     )

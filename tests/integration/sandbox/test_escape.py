@@ -79,6 +79,7 @@ def canaries(place: Site) -> Iterator[Canaries]:
             at = place.home / "run" / word
             made = stack.enter_context(socket.socket(socket.AF_UNIX, kind))
             made.bind(str(at))
+            stack.callback(at.unlink)
             at.chmod(0o777)
             paths.append(str(at))
             (datagrams if kind == socket.SOCK_DGRAM else streams).append(made)

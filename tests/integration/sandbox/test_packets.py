@@ -1,0 +1,162 @@
+"""No packet leaves a box: everything on the wires of a machine of its own is listened to."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from fyke.domain.workers.model import Language
+from integration.sandbox.boxes import MIB, ROOT, Site, data_folder, drain, launched
+from integration.sandbox.test_escape import LEAST_PROBES, canaries, numbers, probes
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(not ROOT, reason="only root can make a network of its own and listen to it"),
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is not installed"),
+]
+
+ETH_P_ALL = 3
+CLONE_NEWNET = 0x40000000
+# a way out for everything: with a route for all addresses, whatever is sent appears on the wire
+WIRES = """
+ip link set lo up
+ip link add wire0 type veth peer name wire1
+ip link set wire1 up
+ip link set wire0 up
+ip address add 198.51.100.1/24 dev wire0
+ip address add 2001:db8:1::1/64 dev wire0 nodad
+ip neighbour add 198.51.100.2 lladdr 02:00:00:00:00:02 dev wire0
+ip neighbour add 2001:db8:1::2 lladdr 02:00:00:00:00:02 dev wire0
+ip route add default via 198.51.100.2 dev wire0
+ip -6 route add default via 2001:db8:1::2 dev wire0
+ip route add 224.0.0.0/4 dev wire0
+"""
+
+
+class Net:
+    """A network namespace of its own, held by a process that sleeps."""
+
+    def __init__(self, pid: int) -> None:
+        self.path = f"/proc/{pid}/ns/net"
+
+    def within(self, step: str, *words: str) -> None:
+        command = ["nsenter", f"--net={self.path}", *words, "/bin/sh", "-ec", step]
+        subprocess.run(command, check=True)
+
+    def enter(self) -> None:
+        """Take the calling thread into it, and only that one."""
+        with open(self.path) as file:
+            if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+
+    def ear(self) -> socket.socket:
+        """Hears every packet on every interface, in and out."""
+        made: list[socket.socket] = []
+
+        def listen() -> None:
+            self.enter()
+            made.append(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)))
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        thread.join()
+        made[0].setblocking(False)
+        return made[0]
+
+
+@pytest.fixture
+def net() -> Iterator[Net]:
+    holder = subprocess.Popen(
+        ["unshare", "--net", "/bin/sh", "-c", "echo up; exec sleep 300"], stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"up\n"
+        made = Net(holder.pid)
+        made.within(WIRES)
+        yield made
+    finally:
+        holder.kill()
+        holder.wait()
+        assert holder.stdout is not None
+        holder.stdout.close()
+
+
+IPV6 = b"\x86\xdd"
+HOP_BY_HOP, ICMPV6 = 0, 58
+FIRST_OF_NEIGHBOURS = 130  # types of messages about neighbours and groups; an echo is 128
+
+
+def heard(ear: socket.socket) -> list[str]:
+    """Every packet that waits, but those that the kernel sends by itself to know its neighbours."""
+    found = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            data, (interface, *_) = ear.recvfrom(65536)
+            if data[12:14] == IPV6:
+                by_itself = data[20] == ICMPV6 and data[54] >= FIRST_OF_NEIGHBOURS
+                if by_itself or data[20] == HOP_BY_HOP:
+                    continue
+            found.append(f"{interface}: {data[:60].hex()}")
+    return found
+
+
+async def test_no_packet_is_sent_by_all_the_probes(net: Net) -> None:
+    with net.ear() as ear, data_folder() as home:
+        async with launched(home, prefix=("nsenter", f"--net={net.path}")) as place:
+            for language, least in LEAST_PROBES.items():
+                if language is not Language.PYTHON and shutil.which(language.value) is None:
+                    continue
+                tried = await _try(place, language)
+                assert tried >= least
+            assert heard(ear) == []
+            for box in place.boxes:
+                await box.close()
+
+
+async def _try(place: Site, language: Language) -> int:
+    with canaries(place) as canary:
+        box = await place.open(probes(language), language=language, memory=512 * MIB)
+        told = {"PROBE_TARGETS": json.dumps(canary.targets), "PROBE_CALLS": json.dumps(numbers())}
+        await box.launch(told)
+        out, err = await drain(box)
+        assert out, err
+        for listener in box.listeners.values():
+            listener.close()
+        return len(json.loads(out))
+
+
+async def test_a_packet_would_be_heard(net: Net) -> None:
+    """The other test would prove nothing if its ear were deaf: the same tries, without a box."""
+    tries = """
+import socket
+for family, kind, address in (
+    (socket.AF_INET, socket.SOCK_DGRAM, ("192.0.2.53", 53)),
+    (socket.AF_INET, socket.SOCK_DGRAM, ("224.0.0.251", 5353)),
+    (socket.AF_INET6, socket.SOCK_DGRAM, ("2001:db8::1", 53)),
+    (socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 9)),
+):
+    with socket.socket(family, kind) as client:
+        client.sendto(b"x", address)
+with socket.socket() as client:
+    client.setblocking(False)
+    client.connect_ex(("192.0.2.1", 80))
+"""
+    with net.ear() as ear:
+        words = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"]
+        command = ["nsenter", f"--net={net.path}", *words, "/usr/bin/python3", "-I", "-c", tries]
+        subprocess.run(command, check=True, cwd="/", env={"PATH": os.defpath})
+        packets = heard(ear)
+        for words_of in ("c0000235", "e00000fb", "20010db8" + "0" * 20 + "0001", "c0000201"):
+            assert any(words_of in packet for packet in packets), packets
+        assert len(packets) >= 5
