@@ -56,8 +56,8 @@ class Session:
     def _received(self, message: bytes, descriptors: list[int]) -> None:
         try:
             request = decode_request(message)
-        except msgspec.MsgspecError as error:
-            _log.error("a runner sent a malformed message: %s", error)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            _log.error("a runner sent a malformed message: %.200s", error)
             _close_all(descriptors)
             self._channel.close()
             return
@@ -82,6 +82,7 @@ class Session:
                 if left is not None:
                     _close_all(left[1])
             self._close_attempts()
+            self._channel.close()  # after a fault of ours, too: nobody would answer any more
             self._ended(self)
 
     async def _carry_out(self, request: Request, descriptors: list[int]) -> None:
@@ -161,8 +162,16 @@ class Session:
 
 
 def _adopt(descriptor: int) -> socket.socket:
-    """Return a socket of our own for a received descriptor, which stays the caller's."""
-    return socket.socket(fileno=os.dup(descriptor))
+    """Return a socket of our own for a received descriptor, which stays the caller's.
+
+    Raise ``OSError`` for what is no socket.
+    """
+    own = os.dup(descriptor)
+    try:
+        return socket.socket(fileno=own)
+    except BaseException:
+        os.close(own)
+        raise
 
 
 def _close_all(descriptors: list[int]) -> None:

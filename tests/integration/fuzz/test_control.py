@@ -1,0 +1,141 @@
+"""What a runner that went mad could say to the egress process, with descriptors of any kind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import random
+import socket
+
+import pytest
+
+from fyke.egress import meter, sites
+from fyke.egress.channel import MAX_DESCRIPTORS
+from fyke.egress.control import Session
+from fyke.egress.messages import Done, Look, Open, Seen, decode_reply, encode
+from fyke.egress.proxy import Proxy
+from fyke.kit.addresses import AddressRules
+from support.egress import listener, until
+
+pytestmark = pytest.mark.anyio
+
+OPEN = json.loads(encode(Open(1, "A", "s", "", (), None, None, "", False)))
+LOOK = json.loads(encode(Look(4)))
+CLOSE = {"type": "close", "seq": 2, "attempt_id": "A"}
+BROWSER = {"type": "refuse_browser", "seq": 3, "attempt_id": "A"}
+VALUES = (None, "", "A", "B" * 3000, -1, 2**70, 1e308, [], ["127.0.0.0/8"], ["x" * 50], {}, "\0")
+
+
+def make_counters() -> int:
+    return meter.make_shared(sites.SHARED_SIZE)
+
+
+def descriptors(dice: random.Random) -> list[int]:
+    """Right and wrong ones; the caller closes them."""
+    makers = (
+        make_counters,
+        lambda: listener().detach(),
+        lambda: os.open("/dev/null", os.O_RDWR),
+        lambda: os.open("/", os.O_RDONLY),
+        lambda: os.memfd_create("empty"),
+        lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).detach(),
+    )
+    if dice.random() < 0.4:
+        return [make_counters(), listener().detach()]
+    return [dice.choice(makers)() for _ in range(dice.randrange(4))]
+
+
+def packet(dice: random.Random) -> bytes:
+    message: dict[str, object] = dict(dice.choice((OPEN, CLOSE, BROWSER, LOOK)))
+    if dice.random() < 0.5:
+        message[dice.choice([*message, "strange"])] = dice.choice(VALUES)
+    data = json.dumps(message).encode()
+    if dice.random() < 0.2:
+        at = dice.randrange(len(data))
+        data = data[:at] + dice.randbytes(dice.randrange(5)) + data[at + dice.randrange(5) :]
+    return data or b"x"
+
+
+class Runner:
+    """The other end of a session: says what it wants and counts the answers."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for sock in (self._sock, theirs):
+            sock.setblocking(False)
+        self.ended = asyncio.Event()
+        self.session = Session(theirs, proxy, lambda _: self.ended.set())
+
+    async def say(self, data: bytes, given: list[int]) -> bool:
+        """Whether it was answered; False when the other side hung up."""
+        loop = asyncio.get_running_loop()
+        socket.send_fds(self._sock, [data], given)
+        async with asyncio.timeout(10):
+            while answer := await loop.sock_recv(self._sock, 65_536):
+                if isinstance(decode_reply(answer), Done | Seen):
+                    return True
+        return False
+
+    async def leave(self) -> None:
+        self._sock.close()
+        self.session.close()
+        async with asyncio.timeout(10):
+            await self.ended.wait()
+
+
+def open_descriptors() -> int:
+    gc.collect()  # the memory of counters holds a descriptor of its own
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.long)])
+async def test_no_message_breaks_it_or_leaks_a_descriptor(count: int) -> None:
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(what))
+    dice, proxy = random.Random(count), Proxy(AddressRules(), {})
+    runner, hung_up = Runner(proxy), 0
+    await runner.say(b"{}", [])
+    await runner.leave()
+    before = open_descriptors()
+    runner = Runner(proxy)
+    for _ in range(count):
+        given = descriptors(dice)
+        try:
+            answered = await runner.say(packet(dice), given)
+        except (BrokenPipeError, ConnectionResetError):
+            answered = False
+        finally:
+            for descriptor in given:
+                os.close(descriptor)
+        if not answered:
+            hung_up += 1
+            await runner.leave()
+            runner = Runner(proxy)
+    await runner.leave()
+    await until(lambda: open_descriptors() == before)
+    assert 0 < hung_up < count
+    assert failures == []
+    runner = Runner(proxy)
+    given = [make_counters(), listener().detach()]
+    assert await runner.say(json.dumps(OPEN).encode(), given)
+    for descriptor in given:
+        os.close(descriptor)
+    assert list(proxy._gates) == ["A"]
+    await runner.leave()
+    await proxy.stop()
+
+
+async def test_more_descriptors_than_a_message_may_carry() -> None:
+    proxy = Proxy(AddressRules(), {})
+    runner = Runner(proxy)
+    before = open_descriptors()
+    given = [os.open("/dev/null", os.O_RDONLY) for _ in range(MAX_DESCRIPTORS + 3)]
+    assert not await runner.say(json.dumps(OPEN).encode(), given)
+    for descriptor in given:
+        os.close(descriptor)
+    await runner.leave()
+    assert open_descriptors() <= before
+    await proxy.stop()
