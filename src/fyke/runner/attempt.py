@@ -13,7 +13,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import structlog
@@ -33,6 +33,7 @@ from fyke.domain.contracts import (
     Pass,
     Sandbox,
     SandboxFault,
+    SiteTraffic,
     Traffic,
     Usage,
 )
@@ -44,6 +45,7 @@ from fyke.domain.runs.attempts import Attempts, Report
 from fyke.domain.runs.model import Outcome, Run
 from fyke.domain.runs.outcome import millionths, sentence
 from fyke.domain.secrets.giving import NOT_SET, UNREADABLE, RunSecrets
+from fyke.domain.secrets.masking import Masker
 from fyke.domain.workers.model import Version, Worker
 from fyke.errors import StaleLease
 from fyke.runner.bundles import BundleCache
@@ -116,7 +118,8 @@ class Carrier:
         self._stop = asyncio.Event()
         self._box_usage = BoxUsage()
         self._memory: MemoryMeter | None = None  # from the launch on
-        self._site_reports = SiteReports(lambda: tools.egress.sites(lease.attempt.id))
+        self._masker: Masker | None = None  # of the secrets that the Worker was given
+        self._site_reports = SiteReports(self._sites)
         self._final_traffic: Traffic | None = None
         self._intake: AttemptIntake | None = None
         self._last_lines: deque[str] = deque(maxlen=LAST_LINES)  # of the Worker's stderr
@@ -258,7 +261,7 @@ class Carrier:
         that comes from it. Opened here and not before, and kept nowhere.
         """
         given = await self._tools.secrets.of(self.lease.run)
-        intake.masker = given.masker
+        self._masker = intake.masker = given.masker
         for name in given.lacking:
             self._note(intake, UNREADABLE.format(name=name))
         for name in self._version.secrets:
@@ -388,7 +391,7 @@ class Carrier:
         else:
             _say(intake, system.failed(self.attempt.number, message, list(self._last_lines), 0))
         rows = await intake.close()
-        sites = self._tools.egress.sites(self.attempt.id)
+        sites = self._sites()
         # Waits as the rows did: a store that is away for a moment must not turn a run that has
         # succeeded into one whose runner was lost.
         run = await retry_while_unavailable(
@@ -436,6 +439,13 @@ class Carrier:
             if not task.done():
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+
+    def _sites(self) -> tuple[SiteTraffic, ...]:
+        """Site by site. A host name is a way to say a secret, too."""
+        sites = self._tools.egress.sites(self.attempt.id)
+        if self._masker is None:
+            return sites
+        return tuple(replace(site, domain=self._masker.host(site.domain)) for site in sites)
 
     def _usage(self) -> Usage:
         traffic = self._final_traffic or self._tools.egress.traffic(self.attempt.id)

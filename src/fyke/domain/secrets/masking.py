@@ -51,6 +51,13 @@ class Masker:
                 text = text.replace(spelling, mark)
         return text
 
+    def host(self, name: str) -> str:
+        """A host name without the values; there they are in lower case."""
+        for spelling, mark in self._marks:
+            if spelling.lower() in name:
+                name = name.replace(spelling.lower(), mark)
+        return name
+
     def row(self, data: bytes) -> bytes:
         """A JSON object without the values, in keys and values at every depth. It stays valid; a
         number that holds a value becomes text.

@@ -74,6 +74,13 @@ def test_a_value_in_another_is_masked_as_the_longer_one() -> None:
     assert masker.text("abcdef-abcdef-ghi") == "***LONG_ONE***"
 
 
+def test_host_names_are_in_lower_case() -> None:
+    masker = Masker({"KEY": "AbC-123-dEf"})
+    assert masker.host("abc-123-def.evil.example") == "***KEY***.evil.example"
+    assert masker.host("4162432d3132332d644566.evil.example") == "***KEY***.evil.example"
+    assert masker.host("abc.example") == "abc.example"
+
+
 def test_lines_of_a_value_are_masked_one_by_one() -> None:
     masker = Masker({"KEY": "-----BEGIN-----\nMIIEabcdef\r\n  indented line\nend\n"})
     for line in ("-----BEGIN-----", "MIIEabcdef", "indented line"):
