@@ -338,7 +338,8 @@ async def test_usage_adds_up_and_hides_what_hides(state: State) -> None:
 
 async def test_runners_report_and_go(state: State) -> None:
     first = RunnerInfo("a", "node1", "full", "all walls hold", 2.0, 4096, 100)
-    second = RunnerInfo("b", "node2", "none", "no namespaces", 1.5, 1024, 50)
+    checks = (("pid namespace", True, "yes"), ("memory", False, 'no "controller"'))
+    second = RunnerInfo("b", "node2", "none", "no namespaces", 1.5, 1024, 50, checks, unsafe=True)
     await state.write(lambda tx: [tx.runs.put_runner(r) for r in (first, second)])
     assert await state.read(lambda tx: tx.runs.runners(0)) == [first, second]
     assert await state.read(lambda tx: tx.runs.runners(51)) == [first]

@@ -19,6 +19,7 @@ from fyke.console.pages import (
     assets,
     audit,
     docs,
+    isolation,
     joining,
     keyboard,
     keys,
@@ -120,6 +121,7 @@ def all_pages(services: Services, config: ConsoleConfig, statics: Statics, api: 
         *_run_pages(services, config),
         *_telling_pages(services),
         *admin.AdminPages(services.installation, services.accounts, services.spending).pages(),
+        *isolation.IsolationPages(services.overview).pages(),
         *assets.AssetPages(statics).pages(),
     ]
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_operator
 from fyke.domain.contracts import Isolation, RunnerInfo, Storage
-from fyke.domain.runs.service import RUNNER_SILENCE_MS
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 
 LOW_DISK = 4  # times the floor below which no run is taken
 

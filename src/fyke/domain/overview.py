@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_operator
 from fyke.domain.contracts import RunnerInfo, Storage, Transaction
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.model import RunState
-from fyke.domain.runs.service import RUNNER_SILENCE_MS
 from fyke.domain.schedules.model import Schedule
 from fyke.domain.tasks.model import Task
 from fyke.domain.workers.model import Worker

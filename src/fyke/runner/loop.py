@@ -147,6 +147,8 @@ class Runner:
                     cpus=self._identity.cpus,
                     memory_mb=self._identity.memory_mb,
                     heartbeat_at=tx.now,
+                    checks=isolation.checks,
+                    unsafe=self._tools.unsafe,
                 )
             )
 

@@ -140,6 +140,15 @@ class LogPart(Answer):
     list: LogItems
 
 
+class WallItem(Answer):
+    name: str
+    holds: bool
+    seen: str
+
+
+Walls = list[WallItem]
+
+
 class RunnerItem(Answer):
     id: str
     node: str
@@ -148,6 +157,8 @@ class RunnerItem(Answer):
     cpus: float
     memory: Annotated[int, Field(description="MB")]
     heartbeat_at: int
+    checks: Annotated[Walls, Field(description="what it has looked at of its sandbox")]
+    unsafe: Annotated[bool, Field(description="it runs everything all the same: FYKE_UNSAFE")]
 
 
 RunnerItems = list[RunnerItem]

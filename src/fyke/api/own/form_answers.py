@@ -81,6 +81,9 @@ class CheckedInput(Answer):
     plan: str
     most_runs: Annotated[int, Field(description="0 = no limit")]
     waits: Annotated[str, Field(description="what a run would wait for now; empty: nothing")]
+    refused: Annotated[
+        str, Field(description="why a run would not be carried out at all; empty: it would")
+    ]
 
 
 class ImportedValue(Answer):

@@ -313,6 +313,7 @@ def _checked(checked: Checked) -> dict[str, Any]:
         "plan": outlook.account_plan.value,
         "most_runs": outlook.most_runs,
         "waits": outlook.waits,
+        "refused": outlook.refused,
     }
 
 

@@ -182,4 +182,8 @@ def _runner(runner: RunnerInfo) -> dict[str, Any]:
         "cpus": runner.cpus,
         "memory": runner.memory_mb,
         "heartbeat_at": seconds(runner.heartbeat_at),
+        "checks": [
+            {"name": name, "holds": holds, "seen": seen} for name, holds, seen in runner.checks
+        ],
+        "unsafe": runner.unsafe,
     }

@@ -40,7 +40,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class RunnerInfo:
-    """A runner as it last reported. ``isolation`` is ``full``, ``no-limits`` or ``none``."""
+    """A runner as it last reported. ``isolation`` is ``full``, ``no-limits`` or ``none``, and
+    ``checks`` what it has looked at: (name, whether it holds, what was seen). ``unsafe``: it
+    carries out everything all the same, because its operator said so.
+    """
 
     id: str
     node: str
@@ -49,6 +52,8 @@ class RunnerInfo:
     cpus: float
     memory_mb: int
     heartbeat_at: int
+    checks: tuple[tuple[str, bool, str], ...] = ()
+    unsafe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

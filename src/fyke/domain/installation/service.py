@@ -25,7 +25,7 @@ from fyke.domain.installation.model import (
     TimerLine,
     WayOut,
 )
-from fyke.domain.runs.service import RUNNER_SILENCE_MS
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.errors import FykeError, InvalidRequest, NotFound
 from fyke.kit.clock import Clock
 

@@ -68,7 +68,7 @@ def _from_lines(lines: Sequence[str]) -> Hint | None:
 
 
 _LIKE_REFUSED = frozenset({"blocked", "unreachable", "unknown_host"})
-_WHERE = "in fyke doctor and in Administration, Isolation"
+_WHERE = "in fyke doctor and in the console (Admin, Isolation)"
 NO_LIMITS = "no-limits"  # ``contracts.Isolation``, as the sentence spells it
 
 _NO_ROWS = Hint(

@@ -17,7 +17,6 @@ from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.contracts import (
     WORK,
     Doorbell,
-    Isolation,
     Results,
     Storage,
     Transaction,
@@ -25,6 +24,7 @@ from fyke.domain.contracts import (
 )
 from fyke.domain.runs.admission import AT_ONCE, refuse_beyond_plan
 from fyke.domain.runs.again import input_of
+from fyke.domain.runs.isolation import refusal_of_runners
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.model import (
     Origin,
@@ -57,7 +57,6 @@ from fyke.errors import (
 from fyke.kit.ids import is_ulid, new_subtask_number, new_ulid
 
 # A runner that has not reported for this long does not count as alive.
-RUNNER_SILENCE_MS = 20_000
 
 _STARTING = "Starting runs"
 
@@ -247,20 +246,9 @@ class Runs:
 
     def _check_isolation(self, tx: Transaction, worker: Worker) -> None:
         """Refuse at once what no runner alive would carry out; without any, the run waits."""
-        runners = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
-        if not runners:
-            return
-        levels = {r.isolation for r in runners}
-        if Isolation.FULL.value in levels:
-            return
-        operator = tx.accounts.operator()
-        own = operator is not None and worker.account_id == operator.id
-        if own and Isolation.NO_LIMITS.value in levels:
-            return
-        raise RunRefused(
-            f"Worker execution failed: the sandbox here is at level "
-            f'"{runners[0].isolation}" ({runners[0].reason}); see "fyke doctor"'
-        )
+        reason = refusal_of_runners(tx, worker)
+        if reason:
+            raise RunRefused(f"Worker execution failed: {reason}")
 
     async def start_task(
         self,

@@ -9,9 +9,9 @@ from fyke.domain.accounts import plans
 from fyke.domain.accounts.model import Caller
 from fyke.domain.contracts import RunnerInfo, RunnerLoad, Storage, Transaction
 from fyke.domain.results.access import own_run
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.model import Run, RunState
 from fyke.domain.runs.search import Place, RunSearch
-from fyke.domain.runs.service import RUNNER_SILENCE_MS
 
 MOST_AHEAD = 1000  # subtasks are counted up to here
 MOST_LISTED = 100  # runs of one answer

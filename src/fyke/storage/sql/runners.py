@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from sqlalchemy import Connection, delete, select
 
 from fyke.domain.contracts import RunnerInfo
 from fyke.storage.sql.dialects import upsert
-from fyke.storage.sql.records import columns, many
+from fyke.storage.sql.records import columns, record
 from fyke.storage.sql.tables import runners
 
 
@@ -16,11 +18,13 @@ class RunnerTable:
     _db: Connection
 
     def put_runner(self, runner: RunnerInfo) -> None:
-        self._db.execute(upsert(self._db, runners, columns(runner), key=("id",)))
+        values = columns(runner) | {"checks": json.dumps(runner.checks)}
+        self._db.execute(upsert(self._db, runners, values, key=("id",)))
 
     def runners(self, alive_since: int) -> list[RunnerInfo]:
         query = select(runners).where(runners.c.heartbeat_at >= alive_since)
-        return many(self._db.execute(query.order_by(runners.c.id)), RunnerInfo)
+        found = self._db.execute(query.order_by(runners.c.id)).mappings()
+        return [record({**row, "checks": json.loads(row["checks"])}, RunnerInfo) for row in found]
 
     def drop_runner(self, runner_id: str) -> None:
         self._db.execute(delete(runners).where(runners.c.id == runner_id))

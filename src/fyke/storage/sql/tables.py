@@ -334,6 +334,8 @@ runners = Table(
     Column("cpus", Double, nullable=False),
     number_column("memory_mb"),
     number_column("heartbeat_at"),
+    Column("checks", StorableText(), nullable=False, server_default="[]"),  # JSON list
+    Column("unsafe", Boolean, nullable=False, server_default=false()),
 )
 
 ledger = Table(

@@ -17,6 +17,7 @@ from fyke.domain.runs.admission import beyond_plan
 from fyke.domain.runs.again import input_of
 from fyke.domain.runs.estimate import Basis, Estimate, estimate
 from fyke.domain.runs.estimates import basis_of
+from fyke.domain.runs.isolation import refusal_of_builds, refusal_of_runners
 from fyke.domain.runs.model import Run, RunFilter, RunState
 from fyke.domain.runs.request import parts, read_input
 from fyke.domain.runs.summary import summary_of_text
@@ -80,7 +81,8 @@ class Recent:
 class Outlook:
     """What starting would mean now. ``waits`` says what it would wait for, in words, or ``""``;
     ``most_runs`` is 0 without a limit. ``estimate``: what it will probably take by earlier runs,
-    None while there are too few of them or the input has faults.
+    None while there are too few of them or the input has faults. ``refused`` says why a run would
+    not be carried out at all, or ``""``.
     """
 
     plan: Plan
@@ -90,6 +92,7 @@ class Outlook:
     most_subtasks: int
     basis: Basis
     estimate: Estimate | None
+    refused: str = ""
 
     @property
     def most_runs(self) -> int:
@@ -134,6 +137,7 @@ class RunForms:
             most_subtasks=self._rules.max_subtasks,
             basis=standing.basis,
             estimate=made,
+            refused=standing.refused,
         )
         return Checked(value, outlook)
 
@@ -264,6 +268,7 @@ class _Standing:
     waits: str
     month: Month | None
     basis: Basis
+    refused: str
 
 
 def _standing(tx: Transaction, caller: Caller, view: FormView) -> _Standing:
@@ -271,7 +276,8 @@ def _standing(tx: Transaction, caller: Caller, view: FormView) -> _Standing:
     if account is None:
         raise UserMissing
     past = basis_of(tx, account.id, view.worker.id, view.version.number)
-    return _Standing(account, beyond_plan(tx, account.id), month_of(tx, account), past)
+    refused = refusal_of_runners(tx, view.worker) or refusal_of_builds(view.worker, view.version)
+    return _Standing(account, beyond_plan(tx, account.id), month_of(tx, account), past, refused)
 
 
 def _from_run(tx: Transaction, caller: Caller, worker: Worker, run_id: str) -> Beginning:

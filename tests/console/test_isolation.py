@@ -1,0 +1,107 @@
+"""The level of isolation: told to the operator wall by wall, and on a form that is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fyke.domain.contracts import RunnerInfo
+from fyke.domain.runs.model import Origin
+from fyke.domain.runs.service import StartRequest
+from fyke.errors import RunRefused
+from support.house import SCHEMA, House
+from support.pages import Visitor, visitor
+from support.projects import python_project
+
+CHECKS = (
+    ("user namespaces", True, "uid 0 inside is 65534 outside"),
+    ("memory limit", False, "no memory controller <here>"),
+)
+
+
+async def run_at(house: House, level: str, *, unsafe: bool = False, **more: Any) -> None:
+    """Let one runner be alive, on this level."""
+    reason = "" if level == "full" else "memory limit: no memory controller"
+
+    def work(tx: Any) -> None:
+        for known in tx.runs.runners(0):
+            tx.runs.drop_runner(known.id)
+        tx.runs.put_runner(
+            RunnerInfo("r", "node-7", level, reason, 4, 8192, tx.now, CHECKS, unsafe=unsafe)
+        )
+
+    await house.storage.write(work)
+
+
+@pytest.mark.parametrize(
+    ("level", "unsafe", "words"),
+    [
+        ("full", False, "every Worker runs here"),
+        ("no-limits", False, "those of other accounts are refused"),
+        ("none", False, "no Worker runs here"),
+        ("none", True, "FYKE_UNSAFE is set"),
+    ],
+)
+async def test_each_level_is_told_with_its_walls(
+    house: House, owner: Visitor, level: str, unsafe: bool, words: str
+) -> None:
+    await run_at(house, level, unsafe=unsafe)
+    page = await owner.get("/admin/isolation")
+    assert words in page.text and "node-7" in page.text
+    rows = [" ".join(row.text_content().split()) for row in page.all("//table//tbody/tr")]
+    assert rows == [
+        "memory limit missing no memory controller <here>",
+        "user namespaces holds uid 0 inside is 65534 outside",
+    ]
+
+
+async def test_without_a_runner_the_page_says_so_and_it_is_the_operators(
+    house: House, owner: Visitor
+) -> None:
+    assert "No runner is alive" in (await owner.get("/admin/isolation")).text
+    async with visitor(house, house.other.user_id) as other:
+        await other.get("/admin/isolation", status=403)
+
+
+@pytest.mark.parametrize(
+    ("level", "unsafe", "refused"),
+    [
+        ("full", False, ""),
+        ("no-limits", False, "other"),
+        ("none", False, "both"),
+        ("none", True, ""),
+    ],
+)
+async def test_the_form_and_the_start_refuse_alike(
+    house: House, owner: Visitor, level: str, unsafe: bool, refused: str
+) -> None:
+    await house.publish("mine")
+    await house.publish("theirs", caller=house.other)
+    await run_at(house, level, unsafe=unsafe)
+    for path, bad in (
+        ("owner/mine", refused == "both"),
+        ("other/theirs", refused in ("other", "both")),
+    ):
+        page = await owner.get(f"/w/{path}")
+        assert ("It would not run: the sandbox here is at level" in page.text) is bad, path
+        body = {"parameters": {"custom": {"urls": [{"url": "https://a.example/"}]}}}
+        request = StartRequest(path, None, body, "", Origin.WEB)
+        if bad:
+            with pytest.raises(RunRefused, match="the sandbox here is at level"):
+                await house.services.runs.start(house.owner, request)
+        else:
+            await house.services.runs.start(house.owner, request)
+
+
+async def test_a_version_that_may_not_be_built_is_told_before_its_start(
+    house: House, owner: Visitor
+) -> None:
+    declared = json.dumps({"install": "build"})
+    data = python_project("print(1)\n", schema=SCHEMA, **{"fyke.json": declared})
+    await house.services.workers.publish(house.owner, data, name="built")
+    page = await owner.get("/w/owner/built")
+    assert "It would not run: version v1.0.1 asks for its dependencies to be built" in page.text
+    await house.services.builds.allow(house.owner, "owner/built", allowed=True)
+    assert "It would not run" not in (await owner.get("/w/owner/built")).text
