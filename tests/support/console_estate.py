@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from fyke.domain.contracts import Transaction
+from fyke.domain.contracts import RunnerInfo, Transaction
 from fyke.domain.runs.model import Origin, Outcome
 from fyke.domain.runs.service import StartRequest
 from support import all_editors
@@ -61,6 +61,7 @@ class Estate:
 async def seed(house: House) -> Estate:
     """Fill the owner's account."""
     await house.beat()
+    await _second_runner(house)
     estate = Estate()
     worker = await house.publish("reader")
     await house.publish("price-watch")
@@ -101,6 +102,23 @@ async def seed(house: House) -> Estate:
     estate.lists = await seed_lists(house, worker.id)
     estate.places = (await house.publish("places", schema=all_editors.SCHEMA)).path
     return estate
+
+
+async def _second_runner(house: House) -> None:
+    """One whose sandbox lacks something."""
+    checks = (
+        ("user namespaces", True, "uid 30000 outside is 1000 inside, and nothing else is mapped"),
+        ("seccomp", True, "173 calls allowed, the rest ends the process"),
+        ("no network", True, "only the loopback of its own namespace"),
+        ("memory limit", False, "no cgroup of version 2 may be written: memory.max is read-only"),
+        ("cpu limit", False, "no cgroup of version 2 may be written: cpu.max is read-only"),
+    )
+    reason = f"{checks[3][0]}: {checks[3][2]}"
+    await house.storage.write(
+        lambda tx: tx.runs.put_runner(
+            RunnerInfo("second", "node-2", "no-limits", reason, 4, 8192, tx.now, checks)
+        )
+    )
 
 
 async def _keep_secrets(house: House, path: str) -> None:
