@@ -1,0 +1,97 @@
+"""The limits of a run as the kernel was told them, read from its control group while it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.booted import Booted
+from support.projects import python_project
+
+CALLS_LATE = """
+import time
+from sdk import CoreSDK
+
+time.sleep(1.2)
+CoreSDK.Result.push_data({"n": 1})
+time.sleep(60)
+"""
+NEVER_CALLS = "import time\ntime.sleep(60)\n"
+SPINS = """
+import time
+from sdk import CoreSDK
+
+CoreSDK.Result.push_data({"n": 1})
+time.sleep(0.2)
+began, used = time.monotonic(), time.process_time()
+while time.monotonic() < began + 3:
+    pass
+CoreSDK.Result.push_data({"share": (time.process_time() - used) / 3})
+"""
+
+
+def group(platform: Booted, controller: str) -> Path:
+    """The one control group of a box of this platform, for a controller."""
+    scope = os.fsencode((platform.home / "work").absolute())
+    parent = "fyke-" + hashlib.sha256(scope).hexdigest()[:12]
+
+    def look() -> Path | None:
+        found = [*Path("/sys/fs/cgroup").glob(f"{controller}/**/{parent}/*/")]
+        found += [p for p in Path("/sys/fs/cgroup").glob(f"**/{parent}/*/cpu.max") if p.exists()]
+        return found[0] if found else None
+
+    place: Path = platform.wait_for(look, f"a control group for {controller}", 10)
+    return place.parent if place.name == "cpu.max" else place
+
+
+def number(folder: Path, v1: str, v2: str) -> int:
+    """A limit in either kind of group; -1 when there is none."""
+    path = folder / v1
+    text = path.read_text() if path.exists() else (folder / v2).read_text()
+    word = text.split()[0]
+    return -1 if word == "max" else int(word)
+
+
+def quota(platform: Booted) -> int:
+    return number(group(platform, "cpu"), "cpu.cfs_quota_us", "cpu.max")
+
+
+@pytest.fixture
+def limited(platform: Booted) -> Booted:
+    if platform.isolation() != "full":
+        pytest.skip("this machine cannot limit hard")
+    return platform
+
+
+def test_the_cpu_quota_comes_with_the_first_call_and_not_before(limited: Booted) -> None:
+    run = limited.start_run(limited.push(python_project(CALLS_LATE), "limits-late"), cpus=0.5)
+    assert quota(limited) == -1
+    limited.wait_for(lambda: limited.detail(run)["results"], "the first row", 10)
+    limited.wait_for(lambda: quota(limited) == 50_000, "the quota", 5)
+    memory = number(group(limited, "memory"), "memory.limit_in_bytes", "memory.max")
+    assert memory == 512 * 2**20
+    assert number(group(limited, "pids"), "pids.max", "pids.max") == 129  # and process 1
+    limited.call("/api/v1/scraper/abort", {"run_slug": run})
+    limited.ended(run)
+
+
+def test_who_never_calls_is_limited_after_two_seconds(limited: Booted) -> None:
+    run = limited.start_run(limited.push(python_project(NEVER_CALLS), "limits-never"), cpus=0.25)
+    assert quota(limited) == -1
+    began = time.monotonic()
+    limited.wait_for(lambda: quota(limited) == 25_000, "the quota", 5)
+    assert time.monotonic() - began > 1
+    limited.call("/api/v1/scraper/abort", {"run_slug": run})
+    limited.ended(run)
+
+
+def test_a_quota_holds(limited: Booted) -> None:
+    run = limited.start_run(limited.push(python_project(SPINS), "limits-spins"), cpus=0.25)
+    assert limited.ended(run)["status"] == 3
+    rows: list[dict[str, Any]] = limited.rows(run)
+    assert 0.05 < rows[-1]["share"] < 0.35
