@@ -1,0 +1,186 @@
+"""A server and a runner in one that start, carry out and settle runs at random, and are killed.
+
+Arguments: URL of the state, URL of the results, number that the dice begin with, how many runs
+there shall have been, and the number of the writing transaction in which it is killed (0 = in
+none): before its commit, or right behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import TypeVar
+
+from fyke.domain.billing.days import note_credit
+from fyke.domain.billing.model import EntryKind
+from fyke.domain.billing.pricing import Prices
+from fyke.domain.billing.service import place_hold
+from fyke.domain.contracts import Lease, Room, RunnerInfo, Transaction, Usage
+from fyke.domain.runs.attempts import Attempts, Report
+from fyke.domain.runs.lifecycle import AbortRequested
+from fyke.domain.runs.model import Outcome, RunFilter, RunLimits
+from fyke.domain.runs.outcome import HIDING
+from fyke.domain.runs.transitions import Rules, apply
+from fyke.errors import Refused
+from fyke.kit.ids import new_ulid
+from fyke.storage.sql.results.store import SqlResults, open_results
+from fyke.storage.sql.storage import open_storage
+from support import records
+
+T = TypeVar("T")
+
+# a millisecond of the device costs a tenth of a cent, a kilobyte some thousandths of one
+PRICES = Prices(Decimal(28_800), Decimal(7), Decimal("3.17"), True)
+RULES = Rules(PRICES, HIDING, 1000, "")
+NODE = "node"
+ROOM = Room(cpus=10**6, memory_mb=10**9, slots=8)
+ENDS = [Outcome.SUCCEEDED, Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.TIMEOUT, Outcome.INTERNAL]
+
+
+class Fatal:
+    """A storage whose user is killed around the commit of its last transaction that writes."""
+
+    def __init__(self, url: str, last: int, before_commit: bool) -> None:
+        self._inner = open_storage(url, durable=False, ring=str, hiding=HIDING)
+        self._left, self._before = last, before_commit
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        return await self._inner.read(work)
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        self._left -= 1
+        fatal = self._left == 0
+
+        def tried(tx: Transaction) -> T:
+            found = work(tx)
+            if fatal and self._before:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return found
+
+        found = await self._inner.write(tried)
+        if fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class Life:
+    """Runs of the one account that there is."""
+
+    def __init__(self, storage: Fatal, results: SqlResults, dice: random.Random) -> None:
+        self._storage, self._results, self._dice = storage, results, dice
+        self._attempts = Attempts(storage, results, RULES)  # type: ignore[arg-type]  # a shim
+        self._runner = f"runner-{new_ulid()}"
+
+    async def take_place(self) -> None:
+        """As a runner does that follows one that was killed."""
+
+        def hello(tx: Transaction) -> None:
+            tx.runs.put_runner(RunnerInfo(self._runner, NODE, "full", "", 8, 8192, tx.now))
+
+        await self._storage.write(hello)
+        await self._attempts.end_lost(of_node=NODE, except_runner=self._runner)
+
+    async def go_on(self, goal: int) -> None:
+        """Until there have been so many runs, and all of them are over."""
+        while True:
+            missing = goal - await self._storage.read(_runs)
+            for _ in range(min(missing, self._dice.randint(1, 4))):
+                await self._start()
+            leases = await self._storage.write(
+                lambda tx: tx.runs.lease(self._runner, ROOM, tx.now + 60_000)
+            )
+            for lease in leases:
+                await self._results.open_attempt(lease.run.id, lease.attempt.id)
+                await self._attempts.started(lease.attempt)
+            await self._report(leases)
+            for lease in leases:
+                await self._end(lease)
+            if missing <= 0 and not leases:
+                return
+
+    async def _start(self) -> None:
+        dice = self._dice
+        limits = RunLimits(
+            cpus=dice.choice([0.125, 0.5]),
+            memory_mb=dice.choice([512, 2048]),
+            timeout_s=dice.randint(1, 30),
+            max_charge_micros=dice.choice([0, 0, dice.randint(1, 500_000)]),
+            max_traffic_bytes=dice.choice([0, dice.randint(1, 10**9)]),
+        )
+        parts = dice.randint(1, 3)
+
+        def work(tx: Transaction) -> None:
+            [account] = tx.accounts.all()
+            [worker] = tx.workers.of_account(account.id)
+            run = records.run(account.id, worker.id, subtasks=parts, created_at=tx.now)
+            run = replace(run, id=new_ulid(), limits=limits)
+            held = place_hold(tx, PRICES, run)
+            run = replace(run, hold_micros=held.micros, bound=held.bound)
+            tx.runs.add(run, [records.subtask(run.id, n) for n in range(parts)])
+
+        try:
+            await self._storage.write(work)
+        except Refused:
+            await self._storage.write(self._credit)
+
+    def _credit(self, tx: Transaction) -> None:
+        [account] = tx.accounts.all()
+        micros = self._dice.randint(1, 10**9)
+        credit = records.entry(account.id, EntryKind.CREDIT, micros, 10**12)
+        tx.ledger.append(replace(credit, id=new_ulid(), at=tx.now))
+        note_credit(tx, account.id, micros)
+
+    async def _report(self, leases: list[Lease]) -> None:
+        reports = [Report(lease.attempt, self._usage()) for lease in leases]
+        if reports and self._dice.random() < 0.7:
+            await self._attempts.report(reports, 60_000)
+        for lease in leases:
+            if self._dice.random() < 0.1:
+                await self._abort(lease)
+
+    async def _abort(self, lease: Lease) -> None:
+        def work(tx: Transaction) -> None:
+            run = tx.runs.lock(lease.run.id)
+            if run is not None and not run.state.terminal:
+                alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
+                apply(tx, RULES, run, AbortRequested(alive), "test")
+
+        await self._storage.write(work)
+
+    async def _end(self, lease: Lease) -> None:
+        outcome = self._dice.choice(ENDS)
+        await self._attempts.ended(lease.attempt, outcome, "", self._usage(), actor="test")
+
+    def _usage(self) -> Usage:
+        dice = self._dice
+        return Usage(dice.randint(0, 10**8), dice.randint(0, 10**5), 10**6, 10**6, 0, 12_345)
+
+
+def _runs(tx: Transaction) -> int:
+    [account] = tx.accounts.all()
+    total, _ = tx.runs.page(account.id, RunFilter(), offset=0, limit=1)
+    return total
+
+
+async def main(state: str, rows: str, seed: int, goal: int, last: int) -> None:
+    dice = random.Random(seed)
+    storage = Fatal(state, last, dice.random() < 0.5)
+    results = open_results(rows, durable=False)
+    life = Life(storage, results, dice)
+    await life.take_place()
+    await life.go_on(goal)
+    await storage.close()
+    await results.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])))
