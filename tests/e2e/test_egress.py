@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fyke.client import FykeClient
 from fyke.kit.interfaces import own_addresses
 from support.booted import Booted, booted
 from support.projects import ZOO, python_project, zoo
@@ -222,6 +223,30 @@ def test_an_exemption_holds_for_its_own_run_only(world: World, site: CountingSit
     _, elsewhere = world.fetch(site.url("/bytes/10"), egress_allow=[other])
     assert "403" in elsewhere["error"]
     assert site.requests == ["/bytes/10"]
+
+
+def test_a_version_reaches_what_it_declares_and_each_site_is_told(
+    world: World, site: CountingSite
+) -> None:
+    declared = {"fyke.json": json.dumps({"egress": ["127.0.0.1"]})}
+    knocks = world.platform.push(python_project(KNOCKS, **declared), "egress-declared")
+    targets = [site.target, "undeclared.example:80", "10.1.2.3:80"]
+    run = world.platform.start_run(
+        knocks, {"targets": targets, "ways": ["http", "socks"]}, egress_allow=[site.target]
+    )
+    detail, rows = world.platform.ended(run), world.platform.rows(run)
+    assert [row["answer"] for row in rows] == [200, 0, 403, 2, 403, 2]
+    with FykeClient(world.platform.url, world.platform.key) as client:
+        told = client.sites(run)
+    assert told.egress == ("127.0.0.1",)
+    sites = {one.domain: one for one in told.list}
+    assert {name: (s.requests, s.refused, s.why) for name, s in sites.items()} == {
+        "127.0.0.1": (2, 0, ""),
+        "undeclared.example": (0, 2, "undeclared"),
+        "10.1.2.3": (0, 2, "not_public"),
+    }
+    reached = sites["127.0.0.1"]
+    assert reached.bytes_up + reached.bytes_down == detail["traffic"] == site.passed
 
 
 def test_only_the_operator_may_exempt(world: World, site: CountingSite) -> None:
