@@ -96,3 +96,7 @@ async def test_only_the_operator_reviews(house: House) -> None:
         await other.get("/admin/review", status=403)
         await other.get(address, status=403)
         await other.post(f"{address}/decide", {"decision": "approve"}, status=403)
+        await other.post(f"{address}/sample", {"do": "start"}, status=403)
+    _, [view] = await house.services.reviews.page(house.owner, waiting=True, offset=0, limit=5)
+    assert address.endswith(view.submission.id)
+    assert (view.submission.state.value, view.submission.reply) == ("waiting", "")

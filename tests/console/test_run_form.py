@@ -273,8 +273,10 @@ async def test_another_ones_run_or_task_begins_nothing(house: House, places: str
         started = await press(someone, page, "start", 303, **{"f:urls": "a"})
         run_id = started.location.rpartition("/")[2]
     async with visitor(house) as someone:
-        await someone.get(f"{PLACES}?from_run={run_id}", status=404)
-        await someone.get(f"{PLACES}?task={run_id}", status=404)
+        for begun in (f"from_run={run_id}", f"task={run_id}", "from_run=none", "task=none"):
+            page = await someone.get(f"{PLACES}?{begun}", status=404)
+            assert not page.all("//form[@id='run-form']"), begun
+            assert run_id not in page.text.replace(begun, "")
 
 
 async def test_a_session_that_ended_keeps_the_form(house: House, places: str) -> None:

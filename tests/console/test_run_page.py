@@ -6,14 +6,17 @@ import json
 
 import pytest
 
+from fyke.domain.accounts.model import Role, User
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.results.model import AttemptBatch, Header
-from fyke.domain.runs.model import Origin, Outcome
+from fyke.domain.runs.model import Origin, Outcome, RunFilter
 from fyke.domain.runs.service import StartRequest
+from fyke.kit.ids import new_ulid
 from support.house import House
 from support.pages import Visitor, stranger, visitor
 
 TABS = ("", "/log", "/input", "/usage", "/traffic", "/subtasks", "/events", "/export", "/share")
+ACTS = ("abort", "rerun", "task", "delete", "share")
 
 
 async def started(house: House, **options: object) -> str:
@@ -289,19 +292,36 @@ async def test_another_accounts_run_is_nothing_and_a_viewer_only_looks(
     async with visitor(house, house.other.user_id) as other:
         for tab in (*TABS, "/live", "/log/1", "/rows/1", "/log/download"):
             await other.get(f"/runs/{run}{tab}", status=404)
-        for act in ("abort", "rerun", "task", "delete", "share"):
+        for act in ACTS:
             await other.post(f"/runs/{run}/{act}", {"days": "1"}, status=404)
     await owner.get("/runs/nonsense", status=404)
+    viewer = User(new_ulid(), house.owner.account_id, "looks", Role.VIEWER, False, "", 1)
+    await house.storage.write(lambda tx: tx.accounts.add_user(viewer))
+    async with visitor(house, viewer.id) as someone:
+        for tab in (tab for tab in TABS if tab != "/share"):
+            page = await someone.get(f"/runs/{run}{tab}")
+            assert page.all(f"//code[text()='{run}']"), tab
+        await someone.get(f"/runs/{run}/share", status=403)
+        for act in ACTS:
+            refused = await someone.post(f"/runs/{run}/{act}", {"days": "1"}, status=403)
+            assert "viewer" in refused.text, act
+    everything = RunFilter()
+    count, [view] = await house.services.runs.list(house.owner, everything, offset=0, limit=9)
+    assert (count, view.run.id, view.run.outcome) == (1, run, Outcome.SUCCEEDED)
 
 
 @pytest.mark.parametrize(
-    "place", ["/log?after=x&before=-1&level=99&line=9999999999", "?page=-3&form=no"]
+    "place", ["/log?after=x&before=-1&level=x&line=9999999999", "?page=-3&form=no"]
 )
 async def test_nonsense_in_an_address_counts_as_nothing(
     house: House, owner: Visitor, place: str
 ) -> None:
     run = await finished(house, [{"n": 1}], log=["x"])
-    await owner.get(f"/runs/{run}{place}")
+    page = await owner.get(f"/runs/{run}{place}")
+    plain = await owner.get(f"/runs/{run}{place.partition('?')[0]}")
+    assert page.all("//main//table//tr | //ol/li")
+    for path in ("//main//table//tr", "//ol/li"):
+        assert len(page.all(path)) == len(plain.all(path))
 
 
 async def test_a_format_that_cannot_hold_the_run_says_so_before_it_is_chosen(
