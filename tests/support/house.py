@@ -39,7 +39,6 @@ from fyke.domain.services import Services
 from fyke.domain.wiring import Foundations, build_services
 from fyke.domain.workers.model import VersionState, Worker
 from fyke.domain.workers.service import Workers
-from fyke.git.fetch import SystemGit
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
@@ -49,6 +48,7 @@ from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
 from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import SqlStorage, open_storage
+from support.git_boxes import boxed_git
 from support.installation import HouseProbe
 from support.projects import python_project
 
@@ -232,7 +232,7 @@ async def open_house(
             workers=workers,
             runs=runs,
             doorbell=bell,
-            git=git or SystemGit(folder / "scratch", AddressRules()),
+            git=git or boxed_git(AddressRules()),
             prober=notifier,
             probe=HouseProbe(rules.prices),
             health=Health(storage, lambda: DISK, _proxies),

@@ -37,6 +37,7 @@ from support.egress import (
     socks_code,
     socks_hello,
 )
+from support.git_boxes import WithoutWalls
 from support.inside import NAMES, OUTSIDE, PUBLIC, all_spellings, literal
 from support.name_server import A, NameServer, of_kind
 
@@ -59,7 +60,7 @@ class Ways:
         self._egress = LocalEgress(limits=QUICK, resolver=resolver)
         self._saved = CallbackRules(rules)
         self._notifier = HttpNotifier(rules, resolver=resolver, gate=HostGate(1000, 1e9))
-        self._git = SystemGit(folder / "git", rules, resolver=resolver)
+        self._git = SystemGit(WithoutWalls(rules, resolver), rules, resolver=resolver)
         self.outcomes: Counter[str] = Counter()
 
     async def start(self) -> None:

@@ -14,6 +14,7 @@ from fyke.api.app import ApiConfig, add_pages, build_app
 from fyke.api.protocol import LimitedProtocol
 from fyke.api.ratelimit import RateShare
 from fyke.app.folder import disk_shortage, master_secret
+from fyke.app.git import open_git
 from fyke.app.health import ProxyProbe, disk
 from fyke.app.house import House, open_house
 from fyke.app.outgoing import Outgoing, open_outgoing
@@ -26,6 +27,7 @@ from fyke.domain.alerts.watch import AlertWatch
 from fyke.domain.callbacks.places import AT_ONCE
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.categories import DEFAULT, Categories
+from fyke.domain.contracts.git import Git
 from fyke.domain.health import Health
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.runs.attempts import Attempts
@@ -35,7 +37,6 @@ from fyke.domain.services import Services
 from fyke.domain.wiring import Foundations, build_services
 from fyke.domain.workers.service import Workers
 from fyke.errors import Unavailable
-from fyke.git.fetch import SystemGit
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.kit.interfaces import own_addresses
@@ -57,14 +58,15 @@ async def serve_server(settings: Settings, listener: socket.socket) -> None:
     """Serve on ``listener`` until SIGTERM."""
     async with open_house(settings) as house:
         with open_outgoing(settings) as outgoing:
-            await _serve(house, outgoing, listener)
+            async with open_git(settings) as git:
+                await _serve(house, git, outgoing, listener)
 
 
-async def _serve(house: House, outgoing: Outgoing, listener: socket.socket) -> None:
+async def _serve(house: House, git: Git, outgoing: Outgoing, listener: socket.socket) -> None:
     settings = house.settings
     spool = _spool(settings)
     share, timer_board = RateShare(), TimerBoard()
-    services = build_services(_foundations(house, spool, outgoing, timer_board))
+    services = build_services(_foundations(house, git, spool, outgoing, timer_board))
     app = build_app(services, _api_config(settings), share=share)
     add_pages(app, build_console(services, _console_config(settings), Api(app, app.openapi)))
     config = uvicorn.Config(
@@ -168,7 +170,7 @@ def _addresses(house: House) -> CallbackRules:
 
 
 def _foundations(
-    house: House, spool: Spool, outgoing: Outgoing, timer_board: TimerBoard
+    house: House, git: Git, spool: Spool, outgoing: Outgoing, timer_board: TimerBoard
 ) -> Foundations:
     """What the services stand on in a server."""
     settings = house.settings
@@ -179,7 +181,7 @@ def _foundations(
         workers=make_workers(house),
         runs=make_runs(house),
         doorbell=house.doorbell,
-        git=SystemGit(settings.scratch_dir, AddressRules(settings.git_allow, own_addresses())),
+        git=git,
         prober=outgoing.prober,
         probe=ServerProbe(house, timer_board, SystemClock()),
         health=_health(house),

@@ -29,8 +29,13 @@ class Repository:
 
     @property
     def authority(self) -> str:
+        return self.target.removesuffix(":443") if self.port == 443 else self.target
+
+    @property
+    def target(self) -> str:
+        """Host and port, as the way out is told them."""
         name = f"[{self.host}]" if ":" in str(self.host) else str(self.host)
-        return name if self.port == 443 else f"{name}:{self.port}"
+        return f"{name}:{self.port}"
 
     @property
     def url(self) -> str:

@@ -1,43 +1,50 @@
 """One state of a repository as a ZIP: fetched, looked at as objects, never checked out.
 
-The host is resolved once and judged by the rules for addresses; exactly a judged address is
-dialled, under the host's own name. Because nothing is ever checked out, no hook, filter,
-attribute, link or path of the repository can do anything: its files are read as objects and go
-into an archive that is then read with the same distrust as any upload.
+git runs in a box: it sees nothing of this machine, and its only way out leads to the host that
+was named. That way out resolves the name, judges every address, and dials exactly a judged one.
+Because nothing is ever checked out, no hook, filter, attribute, link or path of the repository can
+do anything: its files are read as objects and go into an archive that is then read with the same
+distrust as any upload.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+import json
+import os
 import re
 import shutil
-import tempfile
+import stat
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
+from fyke.domain.contracts import SandboxFault
 from fyke.domain.contracts.git import Fetched, GitFailed
+from fyke.domain.contracts.tool_boxes import ToolBox, ToolRun, ToolStop
 from fyke.domain.uploads.model import GitSource
 from fyke.domain.workers.archive import MAX_ENTRIES
 from fyke.errors import InvalidRequest
 from fyke.git.address import Repository, checked_folder, checked_ref, repository
-from fyke.git.process import PATH, Bounds, GitProcess, Said
+from fyke.git.process import LISTING, MAX_FILES_BYTES, OBJECTS, PATH, Bounds, Wanted, spec
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver, Unresolvable
 
-OLDEST = (2, 37)  # the first that can be told which address to dial
-MAX_FILES_BYTES = 100 * 2**20
+OLDEST = (2, 37)  # the first that knows all the settings that it is given
 MAX_LIST = 8 * 2**20
-HERE = "refs/fyke/fetched"
 _VERSION = re.compile(rb"git version (\d+)\.(\d+)")
 _LINK, _MODULE = "120000", "160000"
 _EXECUTABLE = "100755"
 _ROOM = 128  # bytes of a header in what git writes of one object
 _TIME = (1980, 1, 1, 0, 0, 0)
+_VERSION_SECONDS = 10.0
 
 Sayer = Callable[[str], None]
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +58,21 @@ class _File:
 class SystemGit:
     """Implements ``contracts.Git``. ``close`` it at the end.
 
-    ``scratch`` is where its folders live while it works; ``certificates`` is a file with the
-    authorities to trust, the system's when None.
+    ``tools`` runs git; its way out must follow the same rules as ``addresses``, by which a host is
+    judged before a box is put up for it. ``certificates`` is a file with the authorities to trust,
+    the system's when None.
     """
 
     def __init__(
         self,
-        scratch: Path,
+        tools: ToolBox,
         addresses: AddressRules,
         *,
         resolver: Resolver | None = None,
         bounds: Bounds | None = None,
         certificates: Path | None = None,
     ) -> None:
-        self._scratch = scratch
+        self._tools = tools
         self._addresses = addresses
         self._resolver = resolver or Resolver(keep=0, threads=4)
         self._bounds = bounds or Bounds()
@@ -83,86 +91,102 @@ class SystemGit:
         program = shutil.which("git", path=PATH)
         if program is None:
             return "git is not installed on the server; upload a ZIP, or install git there"
-        with self._folder() as home:
-            said = await GitProcess(program, Path(home), self._bounds).run("--version")
-        found = _VERSION.match(said.out)
+        found = _VERSION.match(await _version(program))
         if found is None or (int(found[1]), int(found[2])) < OLDEST:
             wanted = ".".join(map(str, OLDEST))
             return f"git on the server is older than {wanted}; upload a ZIP, or renew git there"
         return ""
 
     async def fetch(self, source: GitSource, said: Sayer) -> Fetched:
-        where = repository(source.url)
-        ref, folder = checked_ref(source), checked_folder(source)
+        wanted = Wanted(repository(source.url), checked_ref(source), checked_folder(source))
         missing = await self.missing()
         program = shutil.which("git", path=PATH)
         if missing or program is None:
             raise GitFailed(missing)
-        pinned = await self._pinned(where)
-        with self._folder() as home:
-            git = GitProcess(program, Path(home), self._bounds)
-            said(f"asking {where.authority}")
-            _check(await git.run("init", "-q", "--bare", "--template=", "."), ref)
-            settings = [*pinned, *self._trusted()]
-            _check(await git.run(*_fetching(where, ref), settings=settings), ref)
-            return await _project(git, folder, said)
+        await self._judge(wanted.where)
+        said(f"asking {wanted.where.authority}")
+        trusted = self._certificates.read_text("ascii") if self._certificates else ""
+        order = spec(program, wanted, self._bounds, trusted)
+        try:
+            async with self._tools.run(order) as run:
+                commit = self._commit(run, wanted)
+                return await _project(run, commit, said)
+        except SandboxFault as fault:
+            log.error("git_box_failed", error=str(fault))
+            raise GitFailed(
+                "the server could not put up the sandbox that repositories are fetched in; upload "
+                "a ZIP, or ask the operator to look at the log"
+            ) from fault
 
-    def _folder(self) -> tempfile.TemporaryDirectory[str]:
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(
-            prefix="git-", dir=self._scratch, ignore_cleanup_errors=True
-        )
-
-    def _trusted(self) -> list[str]:
-        return [f"http.sslCAInfo={self._certificates}"] if self._certificates else []
-
-    async def _pinned(self, where: Repository) -> list[str]:
-        """The setting that has git dial a judged address. Raise ``GitFailed``."""
+    async def _judge(self, where: Repository) -> None:
+        """Say in plain words what the way out would refuse. Raise ``GitFailed``."""
         answers: tuple[str, ...] = (str(where.host),)
         if isinstance(where.host, str):
             try:
                 answers = await self._resolver.resolve(where.host)
             except Unresolvable:
                 raise GitFailed(f"the name {where.host} does not resolve") from None
-        good = self._addresses.select(where.host, answers, where.port)
-        if not good:
-            raise GitFailed(
-                f"{where.host} is not on the public internet; FYKE_GIT_ALLOW can exempt it"
-            )
-        if not isinstance(where.host, str):
-            return []
-        listed = ",".join(f"[{each}]" if ":" in each else each for each in good)
-        return [f"http.curloptResolve={where.host}:{where.port}:{listed}"]
+        if not self._addresses.select(where.host, answers, where.port):
+            raise GitFailed(_inside(where))
+
+    def _commit(self, run: ToolRun, wanted: Wanted) -> str:
+        """The commit that was fetched. Raise ``GitFailed`` or ``InvalidRequest``."""
+        if run.stopped is not None:
+            raise GitFailed(self._why(run.stopped))
+        try:
+            answer = json.loads(run.stdout)
+            if not run.code and isinstance(answer["commit"], str):
+                return str(answer["commit"])
+            step, words = str(answer["step"]), str(answer["said"])
+        except (ValueError, KeyError, TypeError):
+            step, words = "", run.output
+        if step == "rev-parse":
+            raise GitFailed("what was fetched is not a commit; name a branch, a tag or a commit")
+        if step == "ls-tree":
+            folder = wanted.folder
+            raise InvalidRequest(f"folder: there is no folder {folder!r} in the repository")
+        if step == "cat-file":
+            raise GitFailed("the repository is damaged: not every file of it can be read")
+        raise GitFailed(_explained(words, wanted))
+
+    def _why(self, stopped: ToolStop) -> str:
+        if stopped is ToolStop.TIME:
+            return f"the repository did not arrive within {self._bounds.seconds:.0f} s"
+        if stopped is ToolStop.MEMORY:
+            return "git needed more memory for the repository than it is given; upload a ZIP"
+        most = self._bounds.folder // 2**20
+        return (
+            f"the repository is larger than {most} MiB; keep data and build products out of "
+            "it, or upload a ZIP of the project"
+        )
 
 
-def _fetching(where: Repository, ref: str) -> list[str]:
-    return [
-        "fetch",
-        "--quiet",
-        "--depth=1",
-        "--no-tags",
-        "--no-recurse-submodules",
-        "--no-write-fetch-head",
-        "--end-of-options",
-        where.url,
-        f"{ref}:{HERE}",
-    ]
+async def _version(program: str) -> bytes:
+    """What git says of itself, with nothing of a stranger's in reach."""
+    process = await asyncio.create_subprocess_exec(
+        program,
+        "--version",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        cwd="/",
+        env={"PATH": PATH, "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"},
+    )
+    try:
+        async with asyncio.timeout(_VERSION_SECONDS):
+            return (await process.communicate())[0]
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return b""
 
 
-def _check(said: Said, ref: str) -> None:
-    if said.code:
-        raise GitFailed(_explained(said.err, ref))
+def _inside(where: Repository) -> str:
+    return f"{where.host} is not on the public internet; FYKE_GIT_ALLOW can exempt it"
 
 
-async def _project(git: GitProcess, folder: str, said: Sayer) -> Fetched:
-    found = await git.run("rev-parse", "--verify", "--quiet", f"{HERE}^{{commit}}")
-    commit = found.out.decode("ascii", "replace").strip()
-    if found.code or not commit:
-        raise GitFailed("what was fetched is not a commit; name a branch, a tag or a commit")
-    listing = await git.run("ls-tree", "-r", "-z", "-l", f"{commit}:{folder}", most=MAX_LIST)
-    if listing.code:
-        raise InvalidRequest(f"folder: there is no folder {folder!r} in the repository")
-    files = _files(listing.out, said)
+async def _project(run: ToolRun, commit: str, said: Sayer) -> Fetched:
+    files = _files(await asyncio.to_thread(_left, run.work, LISTING, MAX_LIST), said)
     said(f"reading {len(files)} files of {commit[:12]}")
     total = sum(file.size for file in files)
     if total > MAX_FILES_BYTES:
@@ -170,15 +194,32 @@ async def _project(git: GitProcess, folder: str, said: Sayer) -> Fetched:
             f"the project has {total:,} bytes, at most {MAX_FILES_BYTES:,} are fetched; keep data "
             "and build products out of the repository"
         )
-    objects = await git.run(
-        "cat-file",
-        "--batch",
-        feed="".join(f"{file.name}\n" for file in files).encode(),
-        most=total + len(files) * _ROOM,
-    )
-    if objects.code:
-        raise GitFailed("the repository is damaged: not every file of it can be read")
-    return Fetched(await asyncio.to_thread(_archive, files, objects.out), commit)
+    most = total + len(files) * _ROOM
+    objects = await asyncio.to_thread(_left, run.work, OBJECTS, most)
+    return Fetched(await asyncio.to_thread(_archive, files, objects), commit)
+
+
+def _left(work: Path, name: str, most: int) -> bytes:
+    """A file that was left in the box's folder ``out``. It was made by what read a stranger's
+    repository, so it is opened without following anything. Raise ``GitFailed``.
+    """
+    folder = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    above = out = -1
+    try:
+        above = os.open(work, folder)
+        out = os.open("out", folder, dir_fd=above)
+        with open(os.open(name, flags, dir_fd=out), "rb") as file:  # noqa: PTH123
+            state = os.fstat(file.fileno())
+            if not stat.S_ISREG(state.st_mode) or state.st_size > most:
+                raise GitFailed("the project is larger than what is taken; see its size")
+            return file.read(most + 1)
+    except OSError:
+        raise GitFailed("the repository is damaged: not every file of it can be read") from None
+    finally:
+        for descriptor in (out, above):
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 def _files(listing: bytes, said: Sayer) -> list[_File]:
@@ -206,12 +247,16 @@ def _files(listing: bytes, said: Sayer) -> list[_File]:
 
 
 def _archive(files: list[_File], objects: bytes) -> bytes:
-    """The files as a ZIP; ``objects`` holds them in order, each behind a line about it."""
+    """The files as a ZIP; ``objects`` holds them in order, each behind a line about it. Raise
+    ``GitFailed``.
+    """
     out, at = io.BytesIO(), 0
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for file in files:
-            start = objects.index(b"\n", at) + 1
+            start = objects.find(b"\n", at) + 1
             at = start + file.size + 1
+            if not start or objects[at - 1 : at] != b"\n":
+                raise GitFailed("the repository is damaged: not every file of it can be read")
             info = zipfile.ZipInfo(file.path, _TIME)
             info.create_system = 3
             info.compress_type = zipfile.ZIP_DEFLATED
@@ -220,9 +265,14 @@ def _archive(files: list[_File], objects: bytes) -> bytes:
     return out.getvalue()
 
 
-def _explained(words: str, ref: str) -> str:
+def _explained(words: str, wanted: Wanted) -> str:
     """What git said, in words for the account."""
-    low = words.lower()
+    low, ref = words.lower(), wanted.ref
+    refused = re.search(r"(?:http code|response) (\d{3})", low)
+    if refused and ("proxy" in low or "tunnel" in low):  # the way out, not the host
+        if refused[1] == "403":
+            return _inside(wanted.where)
+        return "the host does not answer, or broke the connection off"
     if "remote ref" in low or "not our ref" in low or "invalid refspec" in low:
         hint = "; a commit needs all 40 characters" if re.fullmatch("[0-9a-f]{4,39}", ref) else ""
         return f"the repository has no branch, tag or commit {ref!r}{hint}"

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from fyke.cli.main import main
-from fyke.git.fetch import SystemGit
 from fyke.kit.addresses import AddressRules
+from support.git_boxes import boxed_git
 from support.git_server import GitServer, git, git_server, make_repository
 from support.house import SCHEMA
 from support.projects import python_project
@@ -69,11 +69,8 @@ class Desk:
 def desk(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("pushed")
     with git_server(folder) as repositories:
-        fetching = SystemGit(
-            folder / "scratch",
-            AddressRules([f"localhost:{repositories.port}"]),
-            certificates=repositories.certificate,
-        )
+        rules = AddressRules([f"localhost:{repositories.port}"])
+        fetching = boxed_git(rules, certificates=repositories.certificate)
         home = folder / "home"
         home.mkdir()
         with served(home, templates, git=fetching) as server:

@@ -20,9 +20,9 @@ from fyke.domain.uploads.model import GitSource, StepState, Upload, UploadState
 from fyke.domain.uploads.service import Uploads, blob_name
 from fyke.domain.workers.model import VersionState
 from fyke.errors import Forbidden, InvalidRequest, NotFound, Refused, UnknownVersion
-from fyke.git.fetch import SystemGit
 from fyke.kit.addresses import AddressRules
 from fyke.storage.blobs.filesystem import FilesystemBlobs
+from support.git_boxes import boxed_git
 from support.git_server import git_server, make_repository
 from support.house import SCHEMA, House, open_house
 from support.projects import python_project
@@ -224,11 +224,8 @@ async def test_from_a_repository_to_a_published_version(tmp_path: Path, template
         files = {name: archive.read(name) for name in archive.namelist()}
     with git_server(tmp_path) as server:
         make_repository(server.root / "prices", files)
-        git = SystemGit(
-            tmp_path / "scratch",
-            AddressRules([f"localhost:{server.port}"]),
-            certificates=server.certificate,
-        )
+        rules = AddressRules([f"localhost:{server.port}"])
+        git = boxed_git(rules, certificates=server.certificate)
         folder = tmp_path / "house"
         folder.mkdir()
         async with open_house(folder, templates, git=git) as house:

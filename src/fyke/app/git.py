@@ -1,0 +1,62 @@
+"""Fetching from repositories: git in boxes of the server's own, with a way out of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from fyke.domain.contracts import SandboxFault
+from fyke.egress.local import LocalEgress
+from fyke.git.fetch import SystemGit
+from fyke.kit.addresses import AddressRules
+from fyke.kit.interfaces import own_addresses
+from fyke.sandbox.cgroups import NoGroups
+from fyke.sandbox.launcher_client import LauncherClient
+from fyke.sandbox.sandbox import BubblewrapSandbox
+from fyke.sandbox.spawner import DirectSpawner
+from fyke.settings import Settings
+
+
+@contextlib.asynccontextmanager
+async def open_git(settings: Settings) -> AsyncIterator[SystemGit]:
+    """Git for a server, by the launcher where Fyke was started as root, else directly.
+
+    The way out is not that of Workers: it has other exemptions, and no proxies of regions.
+    """
+    rules = AddressRules(settings.git_allow, own_addresses())
+    egress = LocalEgress(rules)
+    async with _sandbox(settings) as sandbox:
+        git = SystemGit(sandbox.tools(egress), rules)
+        try:
+            yield git
+        finally:
+            git.close()
+            await egress.stop()
+
+
+@contextlib.asynccontextmanager
+async def _sandbox(settings: Settings) -> AsyncIterator[BubblewrapSandbox]:
+    if settings.launcher or os.geteuid() == 0:
+        client = LauncherClient(settings.launcher_socket)
+        try:
+            yield BubblewrapSandbox(settings.work_dir, client)
+        finally:
+            await client.close()
+        return
+    work = _work_folder(settings)
+    spawner = DirectSpawner(work, NoGroups("the runner has them"))
+    try:
+        with contextlib.suppress(SandboxFault):
+            await spawner.sweep(frozenset())  # what a server that was killed has left behind
+        yield BubblewrapSandbox(work, spawner)
+    finally:
+        spawner.close()
+
+
+def _work_folder(settings: Settings) -> Path:
+    """Apart from the runner's, which takes away at its start what nobody it knows of holds."""
+    folder = settings.scratch_dir / "git" / "work"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

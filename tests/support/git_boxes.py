@@ -1,0 +1,88 @@
+"""git as a server has it: in a real box with a real way out, put up anew for each fetch."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fyke.domain.contracts import Pass
+from fyke.domain.contracts.tool_boxes import ToolRun, ToolSpec
+from fyke.egress.local import LocalEgress
+from fyke.git.fetch import SystemGit
+from fyke.git.process import Bounds
+from fyke.kit.addresses import AddressRules
+from fyke.kit.names import Resolver
+from fyke.sandbox.tools import BoxedTools
+from integration.sandbox.boxes import SPAWNERS, site
+
+
+class BoxesOnDemand:
+    """Implements ``ToolBox``. Everything lives for one run only, so any loop may use it."""
+
+    def __init__(self, rules: AddressRules, resolver: Resolver | None = None) -> None:
+        self._rules = rules
+        self._resolver = resolver
+        self.seen: list[str] = []  # what the tools said
+
+    @asynccontextmanager
+    async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
+        async with site(SPAWNERS[0]) as place:
+            egress = LocalEgress(self._rules, resolver=self._resolver)
+            try:
+                async with BoxedTools(place.work, place.spawner, egress).run(spec) as run:
+                    self.seen.append(run.output)
+                    yield run
+            finally:
+                await egress.stop()
+
+
+def boxed_git(
+    rules: AddressRules,
+    *,
+    resolver: Resolver | None = None,
+    bounds: Bounds | None = None,
+    certificates: Path | None = None,
+) -> SystemGit:
+    """``close`` it at the end."""
+    tools = BoxesOnDemand(rules, resolver)
+    return SystemGit(tools, rules, resolver=resolver, bounds=bounds, certificates=certificates)
+
+
+class WithoutWalls:
+    """Implements ``ToolBox`` where no box can be put up, such as inside a namespace: no walls, but
+    the real way out.
+    """
+
+    def __init__(self, rules: AddressRules, resolver: Resolver | None = None) -> None:
+        self._rules = rules
+        self._resolver = resolver
+
+    @asynccontextmanager
+    async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
+        assert spec.reach is not None
+        egress = LocalEgress(self._rules, resolver=self._resolver)
+        listener = socket.create_server(("127.0.0.1", 0))
+        grant = Pass("TOOL-1", "secret", "", domains=spec.reach.domains, guarded=False)
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in spec.files.items():
+                Path(folder, name).write_text(text)
+            await egress.open([listener], grant)
+            proxy = f"http://TOOL-1:secret@127.0.0.1:{listener.getsockname()[1]}"
+            env = {"PATH": "/usr/bin:/bin", "HOME": folder, "https_proxy": proxy, **spec.env}
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *spec.command,
+                    cwd=folder,
+                    env=env,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                )
+                said, _ = await process.communicate()
+                yield ToolRun(process.returncode or 0, Path(folder), said.decode(), said)
+            finally:
+                listener.close()
+                await egress.stop()
