@@ -1,0 +1,83 @@
+"""The probes as a Worker of a whole platform, with its own sockets and files as targets."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform as machine
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fyke.sandbox import syscalls
+from support.booted import Booted
+from support.projects import python_project, zoo
+
+PROBE = Path(__file__).parents[1] / "integration" / "sandbox" / "probe.py"
+LEAST = 200
+STARTS = """
+import json, os, sys
+from sdk import CoreSDK
+
+given = CoreSDK.Parameter.get_input_json_dict()
+os.environ["PROBE_TARGETS"] = json.dumps(given["targets"])
+os.environ["PROBE_CALLS"] = json.dumps(given["calls"])
+import probe
+
+rows = [(n, probe.outcome(f), r) for n, f, r in probe.PROBES if n not in given["without"]]
+CoreSDK.Result.push_data({"results": rows})
+"""
+# the SDK holds its connection by then, which is a descriptor of the Worker's own
+WITHOUT = ["descriptors that we inherited"]
+
+
+def sockets_of(home: Path) -> list[str]:
+    """Every socket that the platform has in its data folder."""
+    return sorted(str(path) for path in home.rglob("*") if path.is_socket())
+
+
+def numbers() -> dict[str, int]:
+    name = machine.machine()
+    return syscalls.allowed(name) | syscalls.denied(name) | syscalls.checked(name)
+
+
+def test_a_worker_gets_at_nothing_of_the_platform_that_runs_it(platform: Booted) -> None:
+    victim = platform.start_run(platform.push(zoo("never_exits"), "attacks-victim"))
+    platform.wait_for(lambda: platform.detail(victim)["results"], "the other run", 20)
+    home = platform.home
+    sockets = sockets_of(home)
+    assert sockets
+    [other] = os.listdir(home / "work")
+    paths = [home / "state.db", home / "owner.key", home / "work" / other, home / "cache", home]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        targets: dict[str, Any] = {
+            "port": urlsplit(platform.url).port,
+            "udp": udp.getsockname()[1],
+            "abstract": "fyke",
+            "sockets": sockets,
+            "pid": platform.role("runner"),
+            "paths": [str(path) for path in paths if path.exists()],
+            "addresses": [],
+        }
+        slug = platform.push(python_project(STARTS, **{"probe.py": PROBE.read_text()}), "attacks")
+        given = {"targets": targets, "calls": numbers(), "without": WITHOUT}
+        run = platform.start_run(slug, given)
+        detail = platform.ended(run)
+        assert detail["status"] == 3, platform.log_text(run)
+        [row] = platform.rows(run)
+        results = row["results"]
+        assert len(results) >= LEAST
+        got_out = [f"{name}: {met}" for name, met, refusals in results if met not in refusals]
+        assert not got_out, "\n".join(got_out)
+        udp.setblocking(False)
+        try:
+            heard = udp.recv(1)
+        except BlockingIOError:
+            heard = b""
+        assert heard == b""
+    assert json.dumps(results).find(platform.key) == -1
+    assert not platform.detail(victim)["finished_at"]
+    platform.call("/api/v1/scraper/abort", {"run_slug": victim})
+    assert platform.ended(victim)["results"] == 1
