@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, LocatorAssertions, Page, Route
 from playwright.sync_api import expect as expect_within
 
-from fyke.domain.contracts import Lease
+from fyke.console.pages import run_live
+from fyke.domain.contracts import Lease, SiteTraffic, Usage
 from fyke.domain.logs.model import NewLogEntry
 from fyke.domain.results.model import AttemptBatch
+from fyke.domain.runs.attempts import Report
 from fyke.domain.runs.model import Origin
+from fyke.domain.runs.sample import Sample
 from fyke.domain.runs.service import StartRequest
 from support.browser import tab
 from support.pages import sign_in
@@ -198,6 +202,44 @@ def test_a_run_that_is_deleted_while_its_page_is_open(stage: Stage, browser: Bro
         page.wait_for_selector("run-live[data-live]")
         stage.server.do(stage.server.house.services.runs.forget(run))
         expect(page.locator("#run-ending")).to_contain_text("This run was deleted")
+
+
+@pytest.mark.long
+def test_the_curve_and_the_sites_go_on_while_the_run_does(
+    stage: Stage, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
+    run = stage.begin()
+    house = stage.server.house
+
+    def use(*seconds: int) -> None:
+        def work(tx: Any) -> None:
+            for n in seconds:
+                mega = n * 2**20
+                tx.samples.add(Sample(run, tx.now + n * 1000, n * 500, 9 * mega, mega, n))
+
+        stage.server.do(house.storage.write(work))
+        sites = tuple(SiteTraffic(f"{n}.example", requests=n) for n in range(1, seconds[-1] + 1))
+        stage.server.do(
+            house.attempts.report([Report(stage.lease.attempt, Usage(), sites)], 60_000)
+        )
+        stage.say(1)
+
+    with (
+        tab(browser, stage.door.url, stage.token) as (usage, watch),
+        tab(browser, stage.door.url, stage.token) as (traffic, _),
+    ):
+        usage.goto(f"/runs/{run}/usage")
+        traffic.goto(f"/runs/{run}/traffic?sort=-requests")
+        for upto in (3, 5):
+            use(*range(1 if upto == 3 else 4, upto + 1))
+            expect(usage.locator("#use tr[data-at]")).to_have_count(upto + 1)  # and the beginning
+            expect(usage.locator("#use run-chart canvas")).to_have_count(4)
+            rows = traffic.locator("#traffic tbody tr")
+            expect(rows).to_have_count(upto)
+            expect(rows.first).to_contain_text(f"{upto}.example")
+        assert watch.errors == []
+    stage.end()
 
 
 @pytest.mark.long

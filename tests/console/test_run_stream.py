@@ -155,3 +155,19 @@ def test_sites_come_while_the_run_goes_on_in_the_chosen_order(
     assert 'aria-sort="ascending"' in told and "refused:" in told
     messages.close()  # type: ignore[attr-defined]  # a generator
     stage.server.do(house.end(lease))
+
+
+def test_the_usage_comes_while_the_run_goes_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
+    run, lease = stage.begin()
+    house = stage.server.house
+    report = Report(lease.attempt, Usage(traffic_bytes=5_000_000, cpu_ms=1200, memory_bytes=7))
+    stage.server.do(house.attempts.report([report], 60_000))
+    stage.say(lease, "one")
+    messages = stage.messages(f"/runs/{run}/live?tab=usage")
+    told = next(one for one in messages if 'hx-target="#use"' in one)
+    assert "5 MB" in told and "What it cost" in told
+    messages.close()  # type: ignore[attr-defined]  # a generator
+    stage.server.do(house.end(lease))

@@ -178,12 +178,17 @@ class _Stream:
             html += await self._strip(full=news.view is not None)
         if self._tab == "usage" and (news.ended or now - self._use_at >= USE_SECONDS):
             self._use_at = now
-            use = await self._around.uses.of_run(self._view.caller, self._run_id)
-            html += live.partial("#use", "outerHTML", self._text("run/usage.html", "use", use=use))
+            html += await self._use()
         if self._tab == "traffic" and (news.ended or now - self._use_at >= USE_SECONDS):
             self._use_at = now
             html += await self._traffic()
         return html
+
+    async def _use(self) -> str:
+        frame = await self._around.frames.of(self._view)
+        use = await self._around.uses.of_run(self._view.caller, self._run_id)
+        text = self._text("run/usage.html", "use", frame=frame, use=use)
+        return live.partial("#use", "outerHTML", text)
 
     async def _traffic(self) -> str:
         frame = await self._around.frames.of(self._view)
