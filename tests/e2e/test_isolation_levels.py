@@ -1,0 +1,130 @@
+"""What a platform does where a wall is missing: nothing runs, unless its operator says so.
+
+The level *full* is that of every other test here, *no-limits* that of ``test_plain_user.py``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from support.booted import Booted, booted
+from support.projects import zoo
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can take a wall out of the program"),
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
+
+SUCCEEDED = 3
+CLONE_NEWNS = 0x20000
+PROGRAM = "/usr/bin/bwrap"
+WALL = ("--unshare-ipc", "ipc namespace")
+# stands where bubblewrap does and hands its options on, but for one
+LEAKY = """#!/usr/bin/python3 -I
+import os, sys
+words = sys.argv[1:]
+if words[:1] == ["--args"]:
+    with open(int(words[1]), "rb", closefd=False) as given:
+        options = [each for each in given.read().split(b"\\0") if each != WALL]
+    fewer = os.memfd_create("fewer", 0)
+    os.write(fewer, b"\\0".join(options))
+    os.lseek(fewer, 0, os.SEEK_SET)
+    words[1] = str(fewer)
+os.execve(REAL, [PROGRAM, *words], {})
+"""
+
+
+def in_a_thread(work: Callable[[], None]) -> None:
+    """Run it in a thread whose namespaces are its own; raise what it raises."""
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+
+
+@contextmanager
+def leaky(**settings: str) -> Iterator[Booted]:
+    """A platform whose bubblewrap leaves one wall out. Only its processes see that program."""
+    with tempfile.TemporaryDirectory(prefix="fyke-leaky-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        shutil.copy(PROGRAM, folder / "real")
+        script = folder / "bwrap"
+        text = LEAKY.replace("WALL", repr(WALL[0].encode()))
+        text = text.replace("REAL", repr(str(folder / "real"))).replace("PROGRAM", repr(PROGRAM))
+        script.write_text(text)
+        script.chmod(0o755)
+        with _started_over(script, settings) as platform:
+            yield platform
+
+
+@contextmanager
+def _started_over(script: Path, settings: dict[str, str]) -> Iterator[Booted]:
+    made: list[Booted] = []
+    with ExitStack() as opened:
+
+        def start() -> None:
+            if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
+                raise OSError(ctypes.get_errno(), "unshare")
+            subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+            subprocess.run(["mount", "--bind", str(script), PROGRAM], check=True)
+            made.append(opened.enter_context(booted(**settings)))
+
+        in_a_thread(start)
+        yield made[0]
+
+
+def runner_of(platform: Booted) -> dict[str, str]:
+    answer = httpx2.get(f"{platform.url}/api/fyke/runners", headers={"api-key": platform.key})
+    [runner] = answer.json()["data"]["list"]
+    found: dict[str, str] = runner
+    return found
+
+
+def test_where_a_wall_is_missing_nothing_runs() -> None:
+    with leaky() as platform:
+        runner = runner_of(platform)
+        assert runner["isolation"] == "none"
+        assert runner["reason"].startswith(WALL[1])
+        slug = platform.push(zoo("upserts"), "walls-upserts")
+        body = {"scraper_slug": slug, "input": {"parameters": {"system": {}, "custom": {}}}}
+        answer = platform.raw("/api/v1/scraper/run", body).json()
+        assert answer["code"] == 50002
+        assert f'the sandbox here is at level "none" ({WALL[1]}: ' in answer["message"]
+        assert platform.call("/api/v1/run/list")["count"] == 0
+
+
+@pytest.mark.long
+def test_the_operator_may_run_it_all_the_same_and_is_told() -> None:
+    with leaky(unsafe="1") as platform:
+        assert runner_of(platform)["isolation"] == "none"
+        run = platform.start_run(platform.push(zoo("upserts"), "walls-upserts"))
+        detail = platform.ended(run)
+        assert (detail["status"], detail["results"]) == (SUCCEEDED, 2)
+        assert f"FYKE_UNSAFE is set and a wall is missing: {WALL[1]}" in platform.log_text(run)
+
+
+def test_the_program_of_this_machine_is_whole() -> None:
+    """Whatever the other tests did, nobody but their own platforms saw it."""
+    with Path(PROGRAM).open("rb") as program:
+        assert program.read(4) == b"\x7fELF"
