@@ -198,19 +198,21 @@ async def test_credentials_of_another_attempt_open_nothing(egress: Egress) -> No
 
 async def test_no_browser_says_so_and_reports_once(egress: Egress) -> None:
     asked: list[int] = []
-    proxy, browser = listener(), listener()
+    proxy, browser, another = listener(), listener(), listener()
     await egress.open([proxy], grant())
     await egress.refuse_browser(ATTEMPT, browser, lambda: asked.append(1))
-    for _ in range(3):
-        reader, writer = await connect(port_of(browser))
+    await egress.refuse_browser(ATTEMPT, another, lambda: None)
+    for door in (browser, browser, another):
+        reader, writer = await connect(port_of(door))
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n")
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 503 ") and b"this Fyke has no browser" in answer
         writer.close()
     await until(lambda: asked == [1])
     await egress.close(ATTEMPT)
-    with pytest.raises(ConnectionRefusedError):
-        await connect(port_of(browser))
+    for door in (browser, another):
+        with pytest.raises(ConnectionRefusedError):
+            await connect(port_of(door))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from fyke.domain.contracts import (
 )
 from fyke.domain.workers.model import Language
 from fyke.kit.ids import new_ulid
-from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, line, site, version
+from integration.sandbox.boxes import MIB, ROOT, SPAWNERS, Site, drain, line, site, version
 
 pytestmark = [
     pytest.mark.anyio,
@@ -251,9 +251,12 @@ async def test_kill_ends_one_that_does_not_listen(place: Site) -> None:
     await box.terminate()
 
 
-@pytest.mark.parametrize(
-    ("name", "port"), [("sdk", 20086), ("proxy", 1080), ("cdp", 9222), ("proxy6000", 6000)]
+DOORS = {"sdk": 20086, "proxy": 1080, "cdp": 9222, "proxy6000": 6000} | (
+    {"cdp80": 80} if ROOT else {}
 )
+
+
+@pytest.mark.parametrize(("name", "port"), DOORS.items())
 async def test_listeners_lead_inside(place: Site, name: str, port: int) -> None:
     code = f"""
 import socket
@@ -262,7 +265,7 @@ s.sendall(b"ping from inside")
 print(s.recv(100).decode())
 """
     box = await place.open(code)
-    assert set(box.listeners) == {"sdk", "proxy", "cdp", "proxy6000"}
+    assert set(box.listeners) == set(DOORS)
     listener = box.listeners[name]
     assert not listener.get_inheritable()
     await box.launch({})

@@ -13,7 +13,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fyke.domain.contracts import Pass, SiteTraffic, Traffic
@@ -57,14 +57,14 @@ class _Attempt:
     counters: int  # descriptor of the shared memory
     cells: memoryview
     listeners: list[socket.socket]
-    browser: socket.socket | None = None
-    asked: Callable[[], None] | None = None
+    browsers: list[socket.socket] = field(default_factory=list)
+    asked: list[Callable[[], None]] = field(default_factory=list)
     opened: bool = False
     told_of_trip: bool = False
 
     def shut(self) -> None:
         """End the listening sockets for everybody and give up what we hold."""
-        for listener in (*self.listeners, *([self.browser] if self.browser else [])):
+        for listener in (*self.listeners, *self.browsers):
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
             listener.close()
@@ -190,12 +190,12 @@ class EgressClient:
             raise ValueError(f"attempt {attempt_id} has no way out")
         browser = listener.dup()
         try:
-            attempt.asked = asked
+            attempt.asked.append(asked)
             await self._insist(lambda line: self._send_browser(line, attempt_id, browser))
         except BaseException:
             browser.close()
             raise
-        attempt.browser = browser
+        attempt.browsers.append(browser)
 
     def traffic(self, attempt_id: str) -> Traffic:
         attempt = self._attempts.get(attempt_id)
@@ -270,9 +270,10 @@ class EgressClient:
             return
         if isinstance(notice, Tripped):
             self._tell_of_trip(attempt)
-        elif attempt.asked is not None:
-            asked, attempt.asked = attempt.asked, None
-            asked()
+        else:
+            waiting, attempt.asked = attempt.asked, []
+            for asked in waiting:
+                asked()
 
     def _tell_of_trip(self, attempt: _Attempt) -> None:
         if not attempt.told_of_trip:
@@ -314,7 +315,8 @@ class EgressClient:
             if attempt_id not in self._attempts:
                 continue
             error = await self._send_open(line, attempt)
-            if not error and attempt.browser is not None and attempt_id in self._attempts:
-                error = await self._send_browser(line, attempt_id, attempt.browser)
+            for browser in list(attempt.browsers):
+                if not error and attempt_id in self._attempts:
+                    error = await self._send_browser(line, attempt_id, browser)
             if error:
                 _log.error("attempt %s lost its way out: %s", attempt_id, error)

@@ -121,6 +121,7 @@ class Carrier:
         self._masker: Masker | None = None  # of the secrets that the Worker was given
         self._site_reports = SiteReports(self._sites)
         self._final_traffic: Traffic | None = None
+        self._told_of_browser = False
         self._intake: AttemptIntake | None = None
         self._last_lines: deque[str] = deque(maxlen=LAST_LINES)  # of the Worker's stderr
 
@@ -252,9 +253,16 @@ class Carrier:
         )
         listeners = box.listeners
         await self._tools.egress.open([listeners["proxy"], listeners["proxy6000"]], grant)
-        await self._tools.egress.refuse_browser(
-            self.attempt.id, listeners["cdp"], lambda: self._note(intake, NO_BROWSER)
-        )
+        for name in ("cdp", "cdp80"):
+            if name in listeners:
+                await self._tools.egress.refuse_browser(
+                    self.attempt.id, listeners[name], lambda: self._browser_asked(intake)
+                )
+
+    def _browser_asked(self, intake: AttemptIntake) -> None:
+        if not self._told_of_browser:
+            self._told_of_browser = True
+            self._note(intake, NO_BROWSER)
 
     async def _own_secrets(self, intake: AttemptIntake) -> dict[str, str]:
         """The values that this account keeps for this Worker; from now on they are masked in all

@@ -18,7 +18,7 @@ from fyke.sandbox.order import Order
 from fyke.sandbox.plumbing import CellFailed
 from fyke.sandbox.spawner import Held
 
-LISTENER_NAMES = ("sdk", "proxy", "cdp", "proxy6000")
+LISTENER_NAMES = ("sdk", "proxy", "cdp", "proxy6000", "cdp80")
 CHUNK = 65536
 HIGHEST_SIGNAL = 64
 OWN_COUNT_SINCE = (5, 14)  # Linux counts processes per user namespace
@@ -39,14 +39,15 @@ class WalledBox:
     """Implements ``Box``.
 
     ``listeners`` has ``sdk`` (port 20086), ``proxy`` (1080), ``cdp`` (9222) and ``proxy6000``
-    (6000): a second door to the proxy, at the port that published Workers have in their code.
+    (6000): a second door to the proxy, at the port that published Workers have in their code. Where
+    root puts up the boxes it has ``cdp80`` as well, another such door.
     """
 
     def __init__(self, held: Held, order: Order, limits: BoxLimits) -> None:
         self._held = held
         self._order = order
         self._limits = limits
-        self._listeners = dict(zip(LISTENER_NAMES, held.ends.listeners, strict=True))
+        self._listeners = dict(zip(LISTENER_NAMES, held.ends.listeners, strict=False))
         self._streams = {held.ends.stdout: "stdout", held.ends.stderr: "stderr"}
         self._closed = False
         self._draining = False

@@ -19,7 +19,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from fyke.sandbox import bubblewrap, outside, plumbing, processes
+from fyke.sandbox import bubblewrap, low_port, outside, plumbing, processes
 from fyke.sandbox.cgroup_files import Group, Groups
 from fyke.sandbox.folders import TooLarge, WorkFolders
 from fyke.sandbox.order import Order
@@ -33,7 +33,8 @@ GRACE_SECONDS = 2.0  # for bubblewrap to report after process 1 was killed
 END_SECONDS = 10.0
 MEMORY_WATCH_SECONDS = 0.5
 SOFT_WATCH_SECONDS = 0.2  # where the limit itself is only a watch
-LISTENERS = 4
+LISTENERS = 4  # of the shim
+BROWSER_PORT = 80
 OWN_PROCESSES = 1  # process 1 of the namespace counts towards the limit
 PASSING_CACHE = ".cache"  # of a tool that has no cache that stays; in its work folder
 
@@ -161,10 +162,17 @@ class Cell:
         first = processes.parent(pid)
         self._main, self._first = os.pidfd_open(pid), os.pidfd_open(first)
         self._pids = (first, pid)
+        if uid is not None:
+            self._listen_below(pid)
         for member in (first, pid):
             self.group.add(member)
         if not self.group.ends_as_one:
             self._watcher = asyncio.create_task(self._watch_memory())
+
+    def _listen_below(self, pid: int) -> None:
+        """One more listener, for root; a box does without where it is not allowed."""
+        with contextlib.suppress(OSError):
+            self.ends.listeners.append(low_port.listen_in(pid, BROWSER_PORT))
 
     async def _receive_ready(self) -> int:
         """Take the listeners; return the shim's pid as the kernel translated it for us."""

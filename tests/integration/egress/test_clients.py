@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from fyke.egress.local import LocalEgress
 from fyke.kit.names import Resolver
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
-from integration.sandbox.boxes import SPAWNERS, Site, drain
+from integration.sandbox.boxes import ROOT, SPAWNERS, Site, drain
 from integration.sandbox.boxes import site as sandbox_site
 from support.packages import environment_of
 from support.sites import CountingSite, counting_site
@@ -46,6 +46,7 @@ class Told:
     plain: CountingSite
     tls: TlsSite
     sdk_calls: list[str]
+    browser_asked: list[str]
 
 
 class World:
@@ -68,6 +69,7 @@ class World:
         """Run a Worker that prints one JSON object: how each of its ways went."""
         attempt = "01CLIENTS"
         calls: list[str] = []
+        asked: list[str] = []
 
         async def answer(path: str, message: bytes) -> bytes:
             calls.append(path)
@@ -83,6 +85,10 @@ class World:
         try:
             doors = [box.listeners["proxy"], box.listeners["proxy6000"]]
             await egress.open(doors, Pass(attempt, SECRET, "", allow))
+            for browser in ("cdp", "cdp80"):
+                if browser in box.listeners:
+                    listener = box.listeners[browser]
+                    await egress.refuse_browser(attempt, listener, lambda: asked.append("asked"))
             await box.launch(worker_env(language, attempt, SECRET) | self._own_env())
             out, err = await drain(box)
             ended = await box.wait()
@@ -93,7 +99,7 @@ class World:
         assert (ended.code, ended.signal) == (0, 0), err
         sites = {site.domain: site for site in egress.sites(attempt)}
         said = json.loads(out.splitlines()[-1])
-        return Told(said, total, sites, self._plain, self._tls, calls)
+        return Told(said, total, sites, self._plain, self._tls, calls, asked)
 
     def _own_env(self) -> dict[str, str]:
         trusted = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
@@ -209,6 +215,31 @@ async def test_python_libraries_and_grpc(world: World) -> None:
     assert told.sdk_calls == ["/test.Sdk/Call"] * 2
 
 
+BROWSER = """
+import json, urllib.error, urllib.request
+
+said = {}
+for host in ("chrome-ws-inner.coreclaw.com", "chrome-ws-inner.cafescraper.com", "127.0.0.1:9222"):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        opener.open(f"http://{host}/", timeout=20)
+    except urllib.error.HTTPError as error:
+        said[host] = f"{error.code} {error.read().decode()}"
+    except OSError as error:
+        said[host] = str(error)
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can have port 80 of a box listened at")
+async def test_the_browser_s_old_names_say_that_there_is_none(world: World) -> None:
+    told = await world.carry_out({"main.py": BROWSER}, Language.PYTHON)
+    assert len(told.said) == 3
+    assert set(told.said.values()) == {"503 this Fyke has no browser\n"}
+    assert told.browser_asked
+    assert told.total == Traffic()
+
+
 NODE = """
 const http = require("http"), https = require("https");
 const { PLAIN, TLS, PROXY_AUTH, PROXY_DOMAIN } = process.env;
@@ -280,7 +311,7 @@ def without_refusal(told: Told) -> Told:
     sites = dict(told.sites)
     assert sites.pop("10.0.0.1") == SiteTraffic("10.0.0.1", refused=1)
     total = Traffic(told.total.up, told.total.down, told.total.connections, told.total.refused - 1)
-    return Told(told.said, total, sites, told.plain, told.tls, told.sdk_calls)
+    return replace(told, total=total, sites=sites)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")

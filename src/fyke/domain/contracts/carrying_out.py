@@ -122,8 +122,9 @@ class Box(Protocol):
 
     @property
     def listeners(self) -> dict[str, socket.socket]:
-        """``sdk``, ``proxy`` and ``cdp``: listening sockets inside the box's own network
-        namespace. The socket is the identity of the attempt. The receiver owns and closes them.
+        """``sdk``, ``proxy``, ``proxy6000``, ``cdp`` and, where it can be had, ``cdp80``: listening
+        sockets inside the box's own network namespace. The socket is the identity of the attempt.
+        The receiver owns and closes them.
         """
         ...
 
@@ -238,8 +239,8 @@ class Egress(Protocol):
         self, attempt_id: str, listener: socket.socket, asked: Callable[[], None]
     ) -> None:
         """Answer every connection on the listener with 503 "this Fyke has no browser" until the
-        attempt is closed, and call ``asked`` once, at the first of them. Comes after ``open``.
-        The caller may close its copy afterwards.
+        attempt is closed, and call ``asked`` once, at the first of them. Comes after ``open``, once
+        for each listener. The caller may close its copy afterwards.
         """
         ...
 
