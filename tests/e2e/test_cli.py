@@ -109,6 +109,14 @@ def test_workers(cli: Cli, hello: Path) -> None:
     assert "worker   owner/hello" in cli.run("worker", "push", hello)[0]  # the same content again
     assert [v["version"] for v in cli.json("worker", "versions", "owner/hello")] == ["v1.0.1"]
     assert cli.run("worker", "show", "owner/nothing", code=3)[1].startswith("fyke: Worker does not")
+    assert "builds        not allowed" in cli.run("worker", "builds", "owner/hello")[0]
+    assert cli.json("worker", "builds", "owner/hello", "--allow") == {
+        "allowed": True,
+        "versions": [],
+    }
+    assert "builds        allowed" in cli.run("worker", "builds", "owner/hello")[0]
+    assert cli.json("worker", "builds", "owner/hello", "--forbid")["allowed"] is False
+    assert "--ref" in cli.run("worker", "push", hello, "--ref", "main", code=2)[1]
 
 
 def test_callbacks(cli: Cli, hello: Path) -> None:
@@ -196,6 +204,11 @@ def test_a_run_for_people_and_for_programs(cli: Cli, ended: str, tmp_path: Path)
     assert "Accepted" in cli.run("run", "events", ended)[0]
     assert cli.json("run", "events", ended)["events"][-1]["after"] == "succeeded"
     assert cli.run("run", "show", "01JGXXXXXXXXXXXXXXXXXXXXXX", code=3)[0] == ""
+    table, said = cli.run("run", "sites", ended)
+    assert "example.com" in table and "declares no sites" in said
+    sites = cli.json("run", "sites", ended)
+    assert sites["egress"] is None
+    assert {site["domain"] for site in sites["list"]} == {"example.com"}
 
 
 def test_its_rows(cli: Cli, ended: str, tmp_path: Path) -> None:
