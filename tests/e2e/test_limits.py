@@ -90,6 +90,7 @@ def test_who_never_calls_is_limited_after_two_seconds(limited: Booted) -> None:
     limited.ended(run)
 
 
+@pytest.mark.long
 def test_a_quota_holds(limited: Booted) -> None:
     run = limited.start_run(limited.push(python_project(SPINS), "limits-spins"), cpus=0.25)
     assert limited.ended(run)["status"] == 3

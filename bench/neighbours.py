@@ -1,0 +1,125 @@
+"""How much eight hogs in boxes of their own slow down a quiet one (attacks.md, B16).
+
+    python bench/neighbours.py [--rounds 5]
+
+Every round measures the quiet Worker alone and then among the hogs, so that what else happens on
+the machine hits both. Each hog takes one thing: processor, processes, threads, memory, disk, names
+of files, the page cache, output. The hogs have the limits of an ordinary run, its cpu quota too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+
+from common import arguments, head, line
+
+from fyke.domain.contracts import Box
+from integration.sandbox.boxes import MIB, SPAWNERS, Site, site
+
+QUIET = """
+import time
+times = []
+for number in range(40):
+    began = time.perf_counter()
+    sum(n * n for n in range(20_000))
+    with open("kept", "wb") as file: file.write(bytes(100_000))
+    with open("kept", "rb") as file: file.read()
+    times.append(time.perf_counter() - began)
+    time.sleep(0.01)
+print(sorted(times)[20])
+"""
+READY = "import os, threading, time\nprint('up', flush=True)\n"
+HOGS = {
+    "processor": "while True: pass",
+    "processes": """
+while True:
+    try: os.fork()
+    except OSError: pass
+""",
+    "threads": """
+while True:
+    try: threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    except RuntimeError: pass
+""",
+    "memory": """
+x = []
+while True:
+    x = x[-10:] + [bytearray(16 << 20)]
+""",
+    "disk": """
+while True:
+    with open("x", "wb") as file:
+        for _ in range(50): file.write(bytes(1 << 20))
+""",
+    "names of files": """
+while True:
+    for n in range(5000): open(f"f{n}", "w").close()
+    for n in range(5000): os.unlink(f"f{n}")
+""",
+    "page cache": """
+with open("x", "wb") as file:
+    for _ in range(50): file.write(bytes(1 << 20))
+while True:
+    with open("x", "rb") as file:
+        while file.read(1 << 20): pass
+""",
+    "output": "while True: print('x' * 1000)",
+}
+CPUS, MEMORY = 0.125, 512 * MIB  # of a run that asks for nothing
+
+
+async def quiet(place: Site) -> float:
+    """Milliseconds of one step of the quiet Worker, the median of 40."""
+    out, _, _ = await place.run(QUIET, cpus=1.0)
+    return float(out) * 1000
+
+
+async def hog(place: Site, code: str) -> tuple[Box, asyncio.Task[None]]:
+    box = await place.open(READY + code, cpus=CPUS, memory=MEMORY)
+    await box.launch({})
+    reading = asyncio.create_task(_swallow(box))
+    await box.apply_cpu_limit()
+    return box, reading
+
+
+async def _swallow(box: Box) -> None:
+    async for _ in box.output():
+        pass
+
+
+async def measure(rounds: int) -> None:
+    alone: list[float] = []
+    among: list[float] = []
+    ends: list[float] = []
+    async with site(SPAWNERS[0]) as place:
+        for _ in range(rounds):
+            alone.append(await quiet(place))
+            hogs = [await hog(place, code) for code in HOGS.values()]
+            among.append(await quiet(place))
+            for box, reading in hogs:
+                began = time.perf_counter()
+                await box.close()
+                ends.append(time.perf_counter() - began)
+                reading.cancel()
+            await asyncio.gather(*[reading for _, reading in hogs], return_exceptions=True)
+    ratios = sorted(b / a for a, b in zip(alone, among, strict=True))
+    line("quiet alone", f"{statistics.median(alone):.2f} ms a step")
+    line("among 8 hogs", f"{statistics.median(among):.2f} ms a step")
+    spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f} over {rounds} rounds"
+    line("slower by", f"{statistics.median(ratios):.2f} times ({spread})")
+    line("end of a hog", f"{statistics.median(ends) * 1000:.0f} ms, at most {max(ends) * 1000:.0f}")
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    head("A quiet Worker among eight hogs")
+    asyncio.run(measure(given.rounds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
