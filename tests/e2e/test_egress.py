@@ -204,6 +204,22 @@ def test_the_port_that_old_workers_have_in_their_code_leads_to_the_proxy_too(
     assert detail["traffic"] == site.passed > 0
 
 
+def test_a_library_needs_no_line_about_the_proxy(world: World, site: CountingSite) -> None:
+    """A name that only the region knows, so that nothing but the proxy can lead to it."""
+    code = (
+        "import urllib.request\nfrom sdk import CoreSDK\n"
+        "url = CoreSDK.Parameter.get_input_json_dict()['url']\n"
+        "CoreSDK.Result.push_data({'bytes': len(urllib.request.urlopen(url, timeout=30).read())})\n"
+    )
+    slug = world.platform.push(python_project(code), "egress-plain-library")
+    world.region.names[SHOP] = site.port
+    url = "http://shop.example/bytes/4000"
+    run = world.platform.start_run(slug, {"url": url}, proxy_region="FR")
+    detail = world.platform.ended(run)
+    assert world.platform.rows(run) == [{"bytes": 4000}]
+    assert detail["traffic"] == site.passed > 4000
+
+
 def test_a_wrong_secret_opens_nothing(world: World, site: CountingSite) -> None:
     custom = {"secret": "guessed"}
     detail, [row] = world.knock([site.target], ["socks"], custom, egress_allow=[site.target])
