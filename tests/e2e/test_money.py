@@ -56,6 +56,18 @@ class Guest:
         assert answer["code"] == 0, answer
         return str(answer["data"]["run_slug"])
 
+    def cap(self, **caps: str) -> None:
+        url = f"{self.platform.url}/api/fyke/account/caps"
+        answer = httpx2.put(url, json=caps, headers={"api-key": self.key})
+        assert answer.json()["code"] == 0, answer.text
+
+    def until_limit(self, run: str) -> int:
+        """Milliseconds from the start of the Worker to the moment when a limit was noticed."""
+        url = f"{self.platform.url}/api/fyke/runs/{run}/events"
+        events = httpx2.get(url, headers={"api-key": self.key}).json()["data"]["list"]
+        at = {event["kind"]: event["timestamp"] for event in events}
+        return int(at["LimitReached"] - at["AttemptStarted"])
+
     def detail(self, run: str) -> dict[str, Any]:
         found: dict[str, Any] = self.platform.call(
             "/api/v1/run/detail", {"run_slug": run}, key=self.key
@@ -122,6 +134,8 @@ def test_a_run_holds_its_most_and_pays_what_it_used(priced: Booted, waits: str) 
     assert (first["cpu_ms"], first["rows"], last["rows"]) == (0, 0, 1)
     assert last["cpu_ms"] == used["cpu_ms"] > 0
     assert max(sample["memory"] for sample in used["samples"]) > 2**20
+    # at least 2 s of what an interpreter holds, and no more than its device for the whole time
+    assert 0.005 < used["memory_gb_seconds"] < 0.5 * float(usage / PER_SECOND)
 
 
 def test_two_runs_cannot_spend_the_same_money(priced: Booted, forever: str) -> None:
@@ -151,9 +165,32 @@ def test_a_cap_on_the_charge_stops_the_run_with_its_reason(priced: Booted, forev
     assert detail["status"] == FAILED
     assert detail["err_msg"] == "Stopped: the cap of 0.4 USD on what this run may cost was reached"
     assert detail["results"] == 1
-    assert Decimal("0.4") <= Decimal(detail["usage"]) <= Decimal("0.4") + 8 * PER_SECOND
+    assert Decimal(detail["usage"]) == Decimal("0.4")  # to the millionth, whatever the end takes
     assert guest.account["held"] == "0.00"
-    assert guest.balance <= Decimal("9.6")
+    assert guest.balance == Decimal("9.6")
+    took = guest.until_limit(run)
+    assert 0 <= took - int(Decimal("0.4") / PER_SECOND * 1000) <= 1000  # ms behind the cap
+
+
+def test_caps_of_the_account_stop_new_and_running_work(
+    priced: Booted, waits: str, forever: str
+) -> None:
+    guest = Guest(priced, "careful")
+    guest.credit("100", "10")
+    guest.cap(run_cap="0.2")
+    detail = guest.ended(guest.start(forever, execute_limit_time_seconds=60))
+    assert detail["err_msg"] == "Stopped: the account's cap of 0.2 USD for one run was reached"
+    assert Decimal(detail["usage"]) == Decimal("0.2")
+    guest.cap(run_cap="0", month_cap="0.5")
+    detail = guest.ended(guest.start(forever, execute_limit_time_seconds=60))
+    assert detail["err_msg"].startswith("Stopped: the 0.3 USD that were left of the account's cap")
+    answer = guest.ask(waits, execute_limit_time_seconds=60)
+    assert (answer.status_code, answer.json()["code"]) == (400, 30001)
+    assert "is 0.50 USD; 0.50 are spent. Raise month_cap, or wait until" in answer.text
+    assert guest.balance == Decimal("99.5")
+    guest.cap(month_cap="0")
+    detail = guest.ended(guest.start(waits, execute_limit_time_seconds=60))
+    assert detail["status"] == SUCCEEDED
 
 
 def test_every_subtask_counts_in_hold_and_cost(priced: Booted) -> None:

@@ -37,6 +37,7 @@ from fyke.runner.attempt import Carrier, Tools
 log = structlog.get_logger()
 
 REPORT_SECONDS = 1.0
+SOONEST_SECONDS = 0.02
 SWEEP_SECONDS = 5.0
 
 
@@ -75,6 +76,7 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
         self._room_made = asyncio.Event()
+        self._again_seconds = REPORT_SECONDS
 
     # --- life of the process ------------------------------------------------------------
 
@@ -248,9 +250,15 @@ class Runner:
     # --- reporting ----------------------------------------------------------------------
 
     async def _report_for_ever(self) -> None:
-        beats = 0
+        """Every second, by the clock: a report that takes long does not put off the next one. One
+        comes sooner when the charge of a run will have reached its cap.
+        """
+        loop = asyncio.get_running_loop()
+        beats, last = 0, loop.time()
         while True:
-            await asyncio.sleep(REPORT_SECONDS)
+            last += max(SOONEST_SECONDS, min(REPORT_SECONDS, self._again_seconds))
+            last = max(last, loop.time())
+            await asyncio.sleep(last - loop.time())
             beats += 1
             await self._report_safely(hello=beats % 5 == 0)
 
@@ -266,6 +274,7 @@ class Runner:
             log.exception("cannot_report")
 
     async def _report(self) -> None:
+        self._again_seconds = REPORT_SECONDS
         carriers = dict(self._carriers)
         if not carriers:
             return
@@ -275,6 +284,8 @@ class Runner:
         )
         for attempt_id, report in reports.items():
             carriers[attempt_id].reported(report)
+        if orders.again_ms is not None:
+            self._again_seconds = orders.again_ms / 1000
         for attempt_id, (outcome, message) in orders.stop.items():
             carriers[attempt_id].stop(outcome, message)
         for attempt_id in orders.lost:

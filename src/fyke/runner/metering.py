@@ -12,9 +12,10 @@ _MIB = 2**20
 class MemoryMeter:
     """Fed with looks in order of time; seconds by any clock that never goes back, sizes in bytes.
 
-    The Worker begins at ``start`` and holds nothing then. Of the last stretch only its beginning
-    is known, because what has ended holds nothing any more: it counts with that. A Worker that
-    ended before the first look counts with the most that it held.
+    The Worker begins at ``start``; the stretch to the first look counts with what that finds, since
+    a program takes most of its memory at once. Of the last stretch only its beginning is known,
+    because what has ended holds nothing any more: it counts with that. A Worker that ended before
+    the first look counts with the most that it held.
     """
 
     def __init__(self, start: float) -> None:
@@ -25,7 +26,7 @@ class MemoryMeter:
 
     def look(self, at: float, held: int) -> None:
         """It holds ``held`` bytes now."""
-        self._add(at, (self._level + held) / 2)
+        self._add(at, (self._level + held) / 2 if self._looks else held)
         self._level = held
         self._looks += 1
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fyke.domain.contracts import Results, SiteTraffic, Storage, Transaction, Usage
-from fyke.domain.runs.charge_caps import charge_cap_reached
+from fyke.domain.runs.charge_caps import charge_cap_reached, until_used_up
 from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.model import Attempt, Outcome, Run, RunState, SubtaskState
 from fyke.domain.runs.outcome import millionths, sentence
@@ -33,10 +33,15 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a runner must do after reporting: whom to stop and why, and whom it has lost."""
+    """What a runner must do after reporting: whom to stop and why, and whom it has lost.
+
+    ``again_ms``: when a charge will have used up what is held, if no traffic comes first; None when
+    that is not to be expected.
+    """
 
     stop: dict[str, tuple[Outcome, str]]  # attempt id -> reason
     lost: frozenset[str]
+    again_ms: int | None = None
 
 
 class Attempts:
@@ -74,12 +79,15 @@ class Attempts:
                 if r.sites is not None and r.attempt.id not in lost:
                     tx.sites.report(r.attempt.id, r.attempt.run_id, r.sites)
             stop: dict[str, tuple[Outcome, str]] = {}
+            again: list[int] = []
             for run_id in sorted({r.attempt.run_id for r in reports if r.attempt.id not in lost}):
                 run = self._check_caps(tx, run_id)
                 if run is not None and run.state in STOPPING:
                     reason = (run.outcome or Outcome.ABORTED, run.err_msg)
                     stop |= {r.attempt.id: reason for r in reports if r.attempt.run_id == run_id}
-            return Orders(stop, lost)
+                elif run is not None and (left := until_used_up(tx, self._rules, run)) is not None:
+                    again.append(left)
+            return Orders(stop, lost, min(again, default=None))
 
         return await self._storage.write(work)
 

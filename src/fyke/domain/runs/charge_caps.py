@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from fyke.domain.accounts.model import Account
 from fyke.domain.billing.caps import month_of
+from fyke.domain.billing.pricing import charge
 from fyke.domain.contracts import Transaction
 from fyke.domain.runs.model import Bound, Run
 from fyke.domain.runs.outcome import millionths
 from fyke.domain.runs.transitions import Rules, cost_micros
 
+HOUR_MS = 3_600_000
 _AS_HELD = {
     Bound.MOST: "Stopped: the {usd} USD that the run could cost at most were used up",
     Bound.RUN: "Stopped: the cap of {usd} USD on what this run may cost was reached",
@@ -34,6 +36,18 @@ def charge_cap_reached(tx: Transaction, rules: Rules, run: Run) -> str | None:
         return _AS_HELD[run.bound].format(usd=millionths(run.hold_micros))
     account = tx.accounts.get(run.account_id)
     return _lowered(tx, rules, account, cost) if account else None
+
+
+def until_used_up(tx: Transaction, rules: Rules, run: Run) -> int | None:
+    """Milliseconds until what is held for ``run`` is used up by the time of its living attempts
+    alone; None when their time costs nothing. So a cap is met on time, whenever the last look was.
+    """
+    hour = charge(rules.prices, run.limits, milliseconds=HOUR_MS, traffic_bytes=0)
+    living = sum(1 for a in tx.runs.attempts(run.id) if a.started_at and a.outcome is None)
+    if not run.hold_micros or not hour * living:
+        return None
+    left = max(0, run.hold_micros - cost_micros(tx, rules, run))
+    return -(-left * HOUR_MS // (hour * living))
 
 
 def _lowered(tx: Transaction, rules: Rules, account: Account, cost: int) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MOST = 300
-APART_MS = 1_000
+APART_MS = 900  # a little less than the second between two reports, which come now early, now late
 _PARTS = 200  # a new point is at least this part of the whole span behind the last one
 
 
