@@ -32,17 +32,24 @@ class Registry:
 
     def __init__(self) -> None:
         self.packages: dict[str, dict[str, Any]] = {}
+        self.raw: dict[str, bytes] = {}  # tarballs that are not made of the package's fields
         self.asked: list[str] = []
+        self.said: list[str] = []  # the same with headers and bodies
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 registry.asked.append(self.path)
-                body = registry.answer(self.path)
-                self.send_response(200 if body else 404)
-                self.send_header("content-length", str(len(body)))
+                length = int(self.headers.get("content-length") or 0)
+                body = self.rfile.read(length).decode("latin-1")
+                registry.said.append(f"{self.path}\n{self.headers}\n{body}")
+                content = registry.answer(self.path)
+                self.send_response(200 if content else 404)
+                self.send_header("content-length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(content)
+
+            do_POST = do_PUT = do_GET
 
             def log_message(self, *_: object) -> None:
                 return
@@ -53,14 +60,17 @@ class Registry:
     def add(self, name: str, version: str, **fields: Any) -> None:
         self.packages[name] = {"name": name, "version": version, **fields}
 
+    def tarball(self, name: str) -> bytes:
+        return self.raw.get(name) or tarball(self.packages[name])
+
     def answer(self, path: str) -> bytes:
         name = path.strip("/").replace("%2f", "/").replace("%2F", "/")
         if name.endswith(".tgz"):
-            return tarball(self.packages[name.removesuffix(".tgz")])
+            return self.tarball(name.removesuffix(".tgz"))
         package = self.packages.get(name)
         if package is None:
             return b""
-        integrity = base64.b64encode(hashlib.sha512(tarball(package)).digest()).decode()
+        integrity = base64.b64encode(hashlib.sha512(self.tarball(name)).digest()).decode()
         dist = {"tarball": f"{self.url}/{name}.tgz", "integrity": f"sha512-{integrity}"}
         version = package["version"]
         return json.dumps(
