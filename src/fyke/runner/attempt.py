@@ -361,9 +361,8 @@ class Carrier:
             self._log_line(intake, stream, text)
 
     def _log_line(self, intake: AttemptIntake, stream: str, text: str) -> None:
-        text = intake.masked(text)  # before it is shortened
         if stream == "stderr" and text.strip():
-            self._last_lines.append(text[:500])
+            self._last_lines.append(intake.masked(text)[:500])  # masked before it is shortened
         intake.log(LogType.INFO if stream == "stdout" else LogType.WARN, text)
 
     async def _limit_cpu_after_boot(self, intake: AttemptIntake, box: Box) -> None:

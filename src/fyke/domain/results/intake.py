@@ -19,7 +19,7 @@ from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
 from fyke.domain.results.model import AttemptBatch, Header
 from fyke.domain.results.rows import DecodedRow, RowRefused, decode_row
 from fyke.domain.results.waiting import LOG_LINES_A_TURN, WaitingQueue
-from fyke.domain.results.withholding import masked_headers, masked_row
+from fyke.domain.results.withholding import masked_headers, masked_line, masked_row
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease
 from fyke.kit.clock import Clock
@@ -77,7 +77,7 @@ class AttemptIntake:
         self.note_call()
         self._check_open()
         try:
-            if len(text) > DECODE_IN_THREAD_BYTES:
+            if len(text) * (self.masker.weight if self.masker else 1) > DECODE_IN_THREAD_BYTES:
                 decoded = await asyncio.to_thread(self._decoded, text)
                 self._check_open()
             else:
@@ -146,7 +146,8 @@ class AttemptIntake:
         """
         if self._closed:
             return
-        content = self.masked(content)
+        if self.masker is not None:
+            content = masked_line(self.masker, content)
         line = cut_line(content) if system else self._caps.admit_log(content)
         if line is None:
             return

@@ -43,6 +43,7 @@ class Masker:
         self._in_json = tuple(dict.fromkeys(_encode(text)[1:-1] for text in marks))
         self._numbers = tuple(text.encode() for text in marks if _NUMBER.fullmatch(text))
         self.longest = max(map(len, marks), default=0)  # characters
+        self.weight = 1 + len(marks) // 8  # how many times the work of reading a row it is
 
     def text(self, text: str) -> str:
         """The text without the values."""

@@ -16,22 +16,20 @@ from urllib.parse import quote, quote_plus
 
 from fyke.domain.secrets.rules import LEAST_VALUE
 
+# Each spelling is a search through all that a Worker says, so that there must not be thousands.
+MOST_LINES = 40
+
 _LINE_ENDS = re.compile(r"[\r\n\u2028\u2029\x85\x0b\x0c]+")
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
 
 
 def spellings(value: str) -> set[str]:
     """Every text to look for, each at least as long as the shortest value. A value of several
-    lines is also looked for line by line, because a log has lines.
+    lines is also looked for line by line, because a log has lines: its longest ones, as they are.
     """
-    whole = {value, value.strip()}
-    parts = whole | {line.strip() for line in _LINE_ENDS.split(value)}
-    found = set()
-    for part in parts:
-        if len(part) >= LEAST_VALUE:
-            found |= {part, *_escaped(part)}
-    for part in whole:
-        found |= set(_encoded(part.encode()))
+    found = set(sorted({line.strip() for line in _LINE_ENDS.split(value)}, key=len)[-MOST_LINES:])
+    for whole in {value, value.strip()}:
+        found |= {whole, *_escaped(whole), *_encoded(whole.encode())}
     return {each for each in found if len(each) >= LEAST_VALUE}
 
 

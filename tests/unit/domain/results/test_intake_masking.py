@@ -9,7 +9,9 @@ import pytest
 
 from fyke.domain.logs.model import LogType
 from fyke.domain.results import intake
+from fyke.domain.results.caps import LINE_CUT, LOG_LINE_BYTES, cut_line
 from fyke.domain.results.model import UPSERT_KEY, UPSERT_VALUE, AttemptBatch, Header
+from fyke.domain.results.withholding import masked_line
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import StaleLease
 from support.held_results import HeldResults, running
@@ -51,6 +53,20 @@ async def test_everything_that_is_stored_is_masked() -> None:
     assert lines[0] == "signed in with ***LOGIN***" and lines[2] == "ours about ***LOGIN***"
     assert lines[1].startswith("xxx"), "cut behind the mask"
     assert "canary" not in repr((stored, header, lines))
+
+
+@pytest.mark.parametrize("value", ["tiny-1", VALUE, "v" * 9000])
+def test_a_line_that_is_much_too_long_holds_no_beginning_of_a_secret(value: str) -> None:
+    masker = Masker({"LOGIN": value})
+    for count in (1, 2, 3, 500, 5000):
+        for shift in range(0, len(value) + 20, 1 + len(value) // 9):
+            line = "." * shift + value * count + "." * 40_000
+            masked = cut_line(masked_line(masker, line))
+            assert len(masked.encode()) <= LOG_LINE_BYTES and masked.endswith(LINE_CUT)
+            assert not set(masked.removesuffix(LINE_CUT)) & set(value) - set(".*LOGIN ")
+            line = value * count + "y"
+            masked = cut_line(masked_line(masker, line))
+            assert not set(masked.removesuffix(LINE_CUT)) & set(value) - set(".*LOGIN y")
 
 
 async def test_other_attempts_on_the_same_runner_keep_what_they_say() -> None:

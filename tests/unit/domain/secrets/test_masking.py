@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fyke.domain.results.rows import decode_row
 from fyke.domain.secrets.masking import Masker
 from fyke.domain.secrets.rules import check_value
+from fyke.domain.secrets.spellings import MOST_LINES, spellings
 from fyke.errors import InvalidFields
 
 VALUES = ['p@ss w/ö"rd\\x&<', "hunter2!", "a" * 6, "123456", "user=ada; id='7'", "päss wörd 🔑"]
@@ -88,6 +89,14 @@ def test_lines_of_a_value_are_masked_one_by_one() -> None:
     assert masker.text("end") == "end", "too short to be anything"
     whole = json.dumps("-----BEGIN-----\nMIIEabcdef\r\n  indented line\nend\n")
     assert masker.text(whole) == '"***KEY***"'
+
+
+def test_a_value_of_very_many_lines_does_not_make_very_many_searches() -> None:
+    value = "\n".join(f"{n:07}" + "x" * (n % 50) for n in range(1500))
+    assert len(spellings(value)) < MOST_LINES + 30
+    masker = Masker({"KEY": value})
+    longest = max(value.split("\n"), key=len)
+    assert masker.text(longest) == "***KEY***" and masker.text(value) == "***KEY***"
 
 
 def test_a_row_without_a_value_is_the_very_same() -> None:
