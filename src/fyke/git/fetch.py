@@ -30,12 +30,21 @@ from fyke.domain.uploads.model import GitSource
 from fyke.domain.workers.archive import MAX_ENTRIES
 from fyke.errors import InvalidRequest
 from fyke.git.address import Repository, checked_folder, checked_ref, repository
-from fyke.git.process import LISTING, MAX_FILES_BYTES, OBJECTS, PATH, Bounds, Wanted, spec
+from fyke.git.process import (
+    LISTING,
+    MAX_FILES_BYTES,
+    MAX_LIST,
+    OBJECTS,
+    PATH,
+    Bounds,
+    Wanted,
+    spec,
+)
+from fyke.git.words import explained, inside
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver, Unresolvable
 
 OLDEST = (2, 37)  # the first that knows all the settings that it is given
-MAX_LIST = 8 * 2**20
 _VERSION = re.compile(rb"git version (\d+)\.(\d+)")
 _LINK, _MODULE = "120000", "160000"
 _EXECUTABLE = "100755"
@@ -127,7 +136,7 @@ class SystemGit:
             except Unresolvable:
                 raise GitFailed(f"the name {where.host} does not resolve") from None
         if not self._addresses.select(where.host, answers, where.port):
-            raise GitFailed(_inside(where))
+            raise GitFailed(inside(where))
 
     def _commit(self, run: ToolRun, wanted: Wanted) -> str:
         """The commit that was fetched. Raise ``GitFailed`` or ``InvalidRequest``."""
@@ -145,9 +154,14 @@ class SystemGit:
         if step == "ls-tree":
             folder = wanted.folder
             raise InvalidRequest(f"folder: there is no folder {folder!r} in the repository")
+        if step == "list":
+            raise GitFailed(
+                f"the project has too many files, at most {MAX_ENTRIES:,} are taken; keep data and "
+                "build products out of the repository"
+            )
         if step == "cat-file":
             raise GitFailed("the repository is damaged: not every file of it can be read")
-        raise GitFailed(_explained(words, wanted))
+        raise GitFailed(explained(words, wanted))
 
     def _why(self, stopped: ToolStop) -> str:
         if stopped is ToolStop.TIME:
@@ -179,10 +193,6 @@ async def _version(program: str) -> bytes:
         process.kill()
         await process.wait()
         return b""
-
-
-def _inside(where: Repository) -> str:
-    return f"{where.host} is not on the public internet; FYKE_GIT_ALLOW can exempt it"
 
 
 async def _project(run: ToolRun, commit: str, said: Sayer) -> Fetched:
@@ -263,32 +273,3 @@ def _archive(files: list[_File], objects: bytes) -> bytes:
             info.external_attr = (0o100755 if file.mode == _EXECUTABLE else 0o100644) << 16
             archive.writestr(info, objects[start : start + file.size])
     return out.getvalue()
-
-
-def _explained(words: str, wanted: Wanted) -> str:
-    """What git said, in words for the account."""
-    low, ref = words.lower(), wanted.ref
-    refused = re.search(r"(?:http code|response) (\d{3})", low)
-    if refused and ("proxy" in low or "tunnel" in low):  # the way out, not the host
-        if refused[1] == "403":
-            return _inside(wanted.where)
-        return "the host does not answer, or broke the connection off"
-    if "remote ref" in low or "not our ref" in low or "invalid refspec" in low:
-        hint = "; a commit needs all 40 characters" if re.fullmatch("[0-9a-f]{4,39}", ref) else ""
-        return f"the repository has no branch, tag or commit {ref!r}{hint}"
-    if re.search("could not read username|authentication failed|not found|error: 40", low):
-        return (
-            "there is no repository at this address that everybody may read; check it, or upload "
-            "a ZIP"
-        )
-    if "error: 30" in low or "redirect" in low:
-        return "the repository has moved; write the address that a browser ends at"
-    if "certificate" in low:
-        return "TLS: the certificate of the host is not trusted here"
-    if "could not connect" in low or "failed to connect" in low or "connection" in low:
-        return "the host does not answer, or broke the connection off"
-    if "not a valid" in low or "not valid: is this a git repository" in low:
-        return "there is no git repository at this address"
-    lines = [line for line in words.splitlines() if line.strip()]
-    last = "".join(each for each in (lines or ["no reason"])[-1] if each.isprintable())
-    return f"git could not fetch it: {last[:200]}"

@@ -18,6 +18,7 @@ from fyke.git.address import Repository
 PATH = "/usr/local/bin:/usr/bin:/bin"
 MEMORY = 2 * 2**30
 MAX_FILES_BYTES = 100 * 2**20
+MAX_LIST = 8 * 2**20
 LISTING, OBJECTS = "listing", "objects"
 
 _PYTHON = "/usr/bin/python3"
@@ -95,6 +96,7 @@ def spec(program: str, wanted: Wanted, bounds: Bounds, certificates: str = "") -
         "url": wanted.where.url,
         "ref": wanted.ref,
         "folder": wanted.folder,
+        "list": MAX_LIST,
         "most": MAX_FILES_BYTES,
     }
     return ToolSpec(

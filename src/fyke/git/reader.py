@@ -1,10 +1,10 @@
 """Fetches one state of a repository and reads it as objects. Runs inside a box.
 
 ``python3 -I reader.py ASK``: ASK is a file of JSON with ``git``, ``settings``, ``url``, ``ref``,
-``folder`` and ``most``. It leaves ``out/listing``, what ``git ls-tree`` says of the folder, and
-``out/objects``, what ``git cat-file`` says of its files, unless they are more than ``most`` bytes.
-On standard output it says the commit as JSON, or which step failed and in which words. One file of
-plain standard library, because a box has nothing else.
+``folder``, ``list`` and ``most``. It leaves ``out/listing``, what ``git ls-tree`` says of the
+folder in at most ``list`` bytes, and ``out/objects``, what ``git cat-file`` says of its files,
+unless they are more than ``most`` bytes. On standard output it says the commit as JSON, or which
+step failed and in which words. One file of plain standard library: a box has nothing else.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 HERE = "refs/fyke/fetched"
 MAX_SAID = 16 * 1024
@@ -51,9 +51,7 @@ class Reader:
             check=False,
         )
         if done.returncode:
-            said = done.stderr[-MAX_SAID:].decode("utf-8", "replace")
-            sys.stdout.write(json.dumps({"step": arguments[0], "said": said}))
-            sys.exit(1)
+            self.fail(arguments[0], done.stderr[-MAX_SAID:].decode("utf-8", "replace"))
         return done.stdout
 
     def read(self) -> str:
@@ -66,12 +64,35 @@ class Reader:
         )  # fmt: skip
         found = self.git("rev-parse", "--verify", "--quiet", f"{HERE}^{{commit}}")
         commit = found.decode("ascii", "replace").strip()
-        listing = self.git("ls-tree", "-r", "-z", "-l", f"{commit}:{self.ask['folder']}")
+        listing = self.list(f"{commit}:{self.ask['folder']}")
         Path("out/listing").write_bytes(listing)
         files = blobs(listing)
         if sum(size for _, size in files) <= self.ask["most"]:
             self.write_objects(b"".join(name + b"\n" for name, _ in files))
         return commit
+
+    def list(self, folder: str) -> bytes:
+        """What the folder holds; a tree that holds itself many times has no end of it."""
+        command = [*self.base, "ls-tree", "-r", "-z", "-l", folder]
+        with subprocess.Popen(
+            command,
+            cwd="repository",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            most = self.ask["list"]
+            listing = process.stdout.read(most + 1) if process.stdout else b""
+            if len(listing) > most:
+                process.kill()
+                self.fail("list", "")
+        if process.returncode:
+            self.fail("ls-tree", "")
+        return listing
+
+    def fail(self, step: str, said: str) -> NoReturn:
+        sys.stdout.write(json.dumps({"step": step, "said": said}))
+        sys.exit(1)
 
     def write_objects(self, names: bytes) -> None:
         with Path("out/objects").open("wb") as objects:
@@ -84,8 +105,7 @@ class Reader:
                 check=False,
             )
         if done.returncode:
-            sys.stdout.write(json.dumps({"step": "cat-file", "said": ""}))
-            sys.exit(1)
+            self.fail("cat-file", "")
 
 
 if __name__ == "__main__":

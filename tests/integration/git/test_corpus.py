@@ -1,0 +1,212 @@
+"""Addresses and repositories of attackers: nothing runs, nothing inside hears of it, no secret is
+repeated. git runs in a real box, over the real way out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import logging
+import shutil
+import socket
+import threading
+import time
+import zipfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from fyke.domain.contracts.git import GitFailed
+from fyke.domain.contracts.tool_boxes import ToolRun, ToolSpec
+from fyke.domain.uploads.model import GitSource
+from fyke.domain.workers.project import read_project
+from fyke.egress.local import LocalEgress
+from fyke.errors import InvalidRequest
+from fyke.git.fetch import SystemGit
+from fyke.git.process import Bounds
+from fyke.kit.addresses import AddressRules
+from fyke.kit.names import Resolver
+from fyke.sandbox.tools import BoxedTools
+from integration.sandbox.boxes import SPAWNERS, Site, site
+from support.git_server import git_server
+from support.hostile_repositories import repositories
+from support.hostile_urls import NAMES, SECRET, urls
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
+
+SECONDS = 30  # none holds a box longer than this
+SHARE = 5  # every fifth in the suite
+STEPS = [pytest.param(SHARE, id="share"), pytest.param(1, id="all", marks=pytest.mark.long)]
+FAITHFUL = {"filter", "substitution", "hooks", "replaced", "settings", "lfs", "bare-inside"}
+
+
+class Canary:
+    """Listens on this machine and counts who connects."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.heard = 0
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while True:
+            connection, peer = self._socket.accept()
+            with connection:
+                if peer[1] == self._own:
+                    return
+                self.heard += 1
+
+    _own = 0
+
+    def close(self) -> None:
+        with socket.socket() as last:
+            last.bind(("127.0.0.1", 0))
+            self._own = last.getsockname()[1]
+            last.connect(("127.0.0.1", self.port))
+            self._thread.join(10)
+        self._socket.close()
+
+
+@pytest.fixture
+def canary() -> Iterator[Canary]:
+    made = Canary()
+    yield made
+    made.close()
+
+
+class Watched:
+    """The boxes of a place; looks into each for what only a command could have made."""
+
+    def __init__(self, place: Site, rules: AddressRules, resolver: Resolver | None) -> None:
+        self.egress = LocalEgress(rules, resolver=resolver)
+        self._tools = BoxedTools(place.work, place.spawner, self.egress)
+        self.boxes = 0
+        self.ran: list[str] = []
+
+    @asynccontextmanager
+    async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
+        async with self._tools.run(spec) as run:
+            self.boxes += 1
+            self.ran += [str(path) for path in run.work.rglob("RAN")]
+            yield run
+
+
+@asynccontextmanager
+async def watched(
+    rules: AddressRules, resolver: Resolver | None = None, certificates: Path | None = None
+) -> AsyncIterator[tuple[SystemGit, Watched]]:
+    async with site(SPAWNERS[0]) as place:
+        tools = Watched(place, rules, resolver)
+        bounds = Bounds(seconds=60, folder=20 * 2**20)
+        git = SystemGit(tools, rules, resolver=resolver, bounds=bounds, certificates=certificates)
+        try:
+            yield git, tools
+        finally:
+            git.close()
+            await tools.egress.stop()
+
+
+def resolver() -> Resolver:
+    """Names that lead inside: at once, among others, or only when they are asked again."""
+    flips = itertools.cycle([("93.184.216.34",), ("127.0.0.1",)])
+
+    def answer(name: str) -> tuple[str, ...]:
+        return next(flips) if name == "flips.example" else NAMES.get(name, ("127.0.0.1",))
+
+    return Resolver(answer, keep=0)
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_no_address_leads_anywhere(
+    canary: Canary, step: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    tried = urls(canary.port)
+    assert len(tried) >= 120
+    told: list[str] = []
+    with capture_logs() as entries:
+        async with watched(AddressRules(), resolver()) as (git, tools):
+            for url in tried[::step]:
+                with pytest.raises((InvalidRequest, GitFailed)) as refused:
+                    source = GitSource(url)
+                    git.check(source)
+                    await git.fetch(source, told.append)
+                told.append(str(refused.value))
+    assert (tools.ran, canary.heard) == ([], 0)
+    said = "\n".join([*told, caplog.text, *map(str, entries)])
+    assert SECRET not in said
+    assert tools.boxes <= 2, "all but the name that changes are refused before a box is put up"
+
+
+@pytest.mark.parametrize("field", ["ref", "folder"])
+async def test_no_revision_or_folder_is_taken_for_an_option(field: str) -> None:
+    hostile = [
+        "--upload-pack=touch RAN",
+        "-x",
+        "a:b",
+        "a..b",
+        "a b",
+        "a\nb",
+        "../x",
+        "x/../y",
+        "@{u}",
+    ]
+    git = SystemGit(None, AddressRules())  # type: ignore[arg-type]  # no box is ever asked for
+    with contextlib.closing(git):
+        for text in hostile:
+            if field == "folder" and text in ("a b", "a..b"):
+                continue  # a folder may be named so
+            source = GitSource("https://example.com/a/b", **{field: text})
+            with pytest.raises(InvalidRequest, match=field):
+                git.check(source)
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_no_repository_has_anything_run(canary: Canary, step: int, tmp_path: Path) -> None:
+    made = repositories(canary.port)
+    assert len(made) >= 40
+    outcomes: dict[str, str] = {}
+    with git_server(tmp_path) as server:
+        rules = AddressRules([f"localhost:{server.port}"])
+        async with watched(rules, certificates=server.certificate) as (git, tools):
+            for name, make in list(made.items())[::step]:
+                make(server.root / name)
+                begun = time.monotonic()
+                try:
+                    source = GitSource(f"{server.url}/{name}/.git", "main")
+                    fetched = await git.fetch(source, lambda words: None)
+                except (InvalidRequest, GitFailed) as refused:
+                    outcomes[name] = f"refused: {refused}"
+                else:
+                    outcomes[name] = read(fetched.archive)
+                took = time.monotonic() - begun
+                assert took < SECONDS, (name, took)
+    print("\n".join(f"{name}: {outcome}" for name, outcome in outcomes.items()))
+    assert (tools.ran, canary.heard) == ([], 0)
+    assert tools.boxes == len(outcomes)
+    assert not [path for path in tmp_path.rglob("RAN") if "repositories" not in path.parts]
+    for name in FAITHFUL & outcomes.keys():
+        assert outcomes[name].startswith("taken"), (name, outcomes[name])
+
+
+def read(archive: bytes) -> str:
+    """What becomes of an archive: it is read as any upload is."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        if "main.py" in opened.namelist():
+            assert opened.read("main.py") in (
+                b"print('one')\n",
+                b"#!/bin/sh\ntouch RAN /work/RAN\n",
+            )
+    try:
+        return f"taken as {read_project(archive).language}"
+    except InvalidRequest as refused:
+        return f"refused as an archive: {refused}"
