@@ -73,7 +73,8 @@ def test_addresses_of_published_workers_are_mapped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "target"), [("python", "/env"), ("node", "/node_modules"), ("go", None)]
+    ("kind", "target"),
+    [("python", "/env"), ("node", "/node_modules"), ("go", "/env"), ("probe", None)],
 )
 def test_where_dependencies_go(kind: str, target: str | None) -> None:
     options, _ = build(kind, Path("/data/cache/environments/e"))
