@@ -1,19 +1,21 @@
 """What a Worker that floods the SDK service does to its neighbour: the neighbour's p50, quiet and
 flooded.
 
-    python bench/flood.py [--calls 400] [--rounds 3] [--kinds ping,rows] [--store memory]
+    python bench/flood.py [--calls 50] [--rounds 8] [--kinds ping,rows] [--store memory]
 
 One process is the service of two attempts over the real store (SQLite in a temporary folder, every
 row durable), one floods the first attempt over four connections as fast as it can, and here an
 ordinary grpcio client calls the second one, call after call: a row, which waits for the disk, and
-an input, which waits for nothing. The quiet figures are taken right before each flood. The aim is
-a p50 within twice the quiet one. ``idle`` floods nothing but burns a core, as a Worker may.
+an input, which waits for nothing. The flooder is held and let go in turn, so that both figures are
+taken under the same circumstances. The aim is a p50 within twice the quiet one. ``idle`` floods
+nothing but burns a core, as a Worker may.
 """
 
 from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import signal
 import statistics
 import subprocess
 import sys
@@ -36,7 +38,10 @@ from support.sdk_server import Platform
 import sdk_pb2  # isort: skip
 import sdk_pb2_grpc  # isort: skip
 
+Times = tuple[list[float], list[float]]  # seconds, quiet and flooded
+
 IDLE = "idle"
+SETTLE = 0.3
 INPUT = b'{"text":"' + b"x" * 2000 + b'"}'
 BURN = 'print("on", flush=True)\nimport threading, sys, os\n' + (
     "threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0))).start()\nwhile True: pass\n"
@@ -45,25 +50,18 @@ BURN = 'print("on", flush=True)\nimport threading, sys, os\n' + (
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--calls", type=int, default=400)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--calls", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--kinds", default=",".join([IDLE, *flooder.KINDS, flooder.CONNECTS]))
     parser.add_argument("--store", choices=["disk", "memory"], default="disk")
     options = parser.parse_args()
     head("A flood beside a quiet Worker")
     missed = []
     for kind in options.kinds.split(","):
-        figures: dict[str, list[tuple[float, float]]] = {"row": [], "input": []}
-        for _ in range(options.rounds):
-            with service(options.store) as (flooded, quiet):
-                before = {what: p50(quiet, what, options.calls) for what in figures}
-                with flooding(flooded, kind):
-                    time.sleep(0.3)  # the flood's first rush is let through: it has a budget
-                    for what in figures:
-                        figures[what].append((before[what], p50(quiet, what, options.calls)))
+        figures = measured(kind, options.store, options.rounds, options.calls)
         texts = []
-        for what, pairs in figures.items():
-            calm, storm = (statistics.median(values) for values in zip(*pairs, strict=True))
+        for what, (quiet, flooded) in figures.items():
+            calm, storm = statistics.median(quiet), statistics.median(flooded)
             texts.append(
                 f"{what} {calm * 1e6:5.0f} -> {storm * 1e6:6.0f} us ({storm / calm:4.1f}x)"
             )
@@ -73,24 +71,37 @@ def main() -> None:
     line("over twice the quiet p50", ", ".join(missed) or "none")
 
 
-def p50(port: int, what: str, calls: int) -> float:
-    """Median seconds of a call."""
+def measured(kind: str, store: str, rounds: int, calls: int) -> dict[str, Times]:
+    """Seconds of the calls in quiet and of those during the flood, in turn."""
+    figures: dict[str, Times] = {"row": ([], []), "input": ([], [])}
+    with service(store) as (flooded, quiet), flooding(flooded, kind) as process:
+        for _ in range(rounds):
+            for place, number in enumerate((signal.SIGSTOP, signal.SIGCONT)):
+                process.send_signal(number)
+                time.sleep(SETTLE)  # what is on its way ends; a budget for a first rush is used up
+                for what, times in figures.items():
+                    times[place].extend(taken(quiet, what, calls))
+    return figures
+
+
+def taken(port: int, what: str, calls: int) -> list[float]:
+    """Seconds of each call."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as way:
         row, empty = sdk_pb2.Data(jsonString='{"a": 1}'), sdk_pb2.google_dot_protobuf_dot_empty__pb2
         push = sdk_pb2_grpc.ResultStub(way).PushData
         read = sdk_pb2_grpc.ParameterStub(way).GetInputJSONString
-        taken = []
+        times = []
         for _ in range(calls):
             began = time.perf_counter()
             answer = push(row, timeout=30) if what == "row" else read(empty.Empty(), timeout=30)
-            taken.append(time.perf_counter() - began)
+            times.append(time.perf_counter() - began)
             assert answer.code == 0, answer
-    return statistics.median(taken)
+    return times
 
 
 @contextmanager
-def flooding(port: int, kind: str) -> Iterator[None]:
+def flooding(port: int, kind: str) -> Iterator[subprocess.Popen[bytes]]:
     command = ["-c", BURN] if kind == IDLE else [flooder.__file__, str(port), kind]
     with subprocess.Popen(
         [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -98,7 +109,7 @@ def flooding(port: int, kind: str) -> Iterator[None]:
         assert process.stdout is not None
         assert process.stdout.readline() == b"on\n"
         try:
-            yield
+            yield process
         finally:
             process.kill()
 
