@@ -12,6 +12,7 @@ import pytest
 
 from fyke.cli.worker import read_archive
 from fyke.cli.worker_new import write_project
+from fyke.domain.workers.archive import pack
 from support.booted import Booted
 
 LANGUAGES = ["python", "node", "go"]
@@ -147,6 +148,19 @@ def test_a_new_project_runs_at_once(
     row = {"url": url, "status": 200, "title": "One & only", "bytes": len(PAGE), "error": ""}
     assert platform.rows(run) == [row, row]
     assert f"{url}: 200 One & only" in platform.log_text(run)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_go_project_that_comes_as_source_is_built_there(
+    platform: Booted, site: str, tmp_path: Path
+) -> None:
+    write_project(tmp_path / "w", "go")
+    slug = platform.push(pack(tmp_path / "w"), "owner/source")
+    for expected in (1, 2):  # the second finds what the first has built
+        run = platform.start_run(slug, {"urls": [f"http://{site}/{expected}"]}, egress_allow=[site])
+        detail = platform.ended(run, 500)  # the standard library is compiled once as well
+        assert (detail["status"], detail["results"]) == (3, 1), platform.log_text(run)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -180,13 +180,13 @@ def replaced(folder: Path) -> None:
 
 
 def repositories(canary: int) -> dict[str, Callable[[Path], None]]:
-    """Name to what makes it in a folder. On the port ``canary`` of this machine somebody listens."""
+    """Name to what makes it in a folder. Somebody listens on ``canary``, a port of this machine."""
     return {
         "filter": having(__gitattributes="* filter=trap diff=trap merge=trap export-ignore\n"),
         "substitution": having(__gitattributes="* export-subst ident\n", a="$Id$ $Format:%ae$"),
         "working-tree-encoding": having(__gitattributes="* working-tree-encoding=UTF-7\n"),
         "lfs": having(
-            __lfsconfig='[lfs]\n\turl = http://127.0.0.1:CANARY/\n[lfs "customtransfer.x"]\n'
+            __lfsconfig=f'[lfs]\n\turl = http://127.0.0.1:{canary}/\n[lfs "customtransfer.x"]\n'
             f"\tpath = {PAYLOAD}\n",
             __gitattributes="*.bin filter=lfs\n",
             a__bin="version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
