@@ -123,6 +123,8 @@ async def test_a_month_that_is_spent_or_set_aside_refuses_the_start(
     refused = await till.post("/api/v1/scraper/run", start_body(worker.id))
     said = fails(refused, 400, 30001, "cap for", "3.00 USD", "month_cap", "wait until")
     assert "3.00 are set aside for runs under way" in str(said or refused.json())
+    body = {"input": start_body(worker.id)["input"]}
+    fails(await till.post(f"/api/v2/workers/{worker.id}/runs", body), 400, 30001, "cap for")
     leases = await priced.begin()
     stopped = await use(priced, 3 * 10**9)
     assert {message for _, message in stopped.values()} == {

@@ -12,6 +12,7 @@ import pytest
 
 from fyke.domain.callbacks.payload import Payload
 from fyke.domain.callbacks.signing import headers, secret_for
+from fyke.domain.runs.charge_caps import AS_HELD
 from fyke.domain.runs.model import Outcome
 from fyke.domain.runs.outcome import SENTENCES
 from fyke.settings import Settings
@@ -31,6 +32,12 @@ def test_every_outcome_is_explained_with_its_sentence() -> None:
     assert set(parts) == {outcome.value for outcome in Outcome}
     for outcome, sentence in SENTENCES.items():
         assert not sentence or f"> {sentence}\n" in parts[outcome.value]
+
+
+def test_every_reason_of_a_charge_is_explained_with_its_sentence() -> None:
+    page = text_of("why-a-run-failed.md")
+    for sentence in AS_HELD.values():
+        assert f"| {sentence.format(usd='2.5').removeprefix('Stopped: ')} |" in page
 
 
 def test_the_callback_page_names_every_field() -> None:

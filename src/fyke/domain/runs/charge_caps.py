@@ -13,7 +13,7 @@ from fyke.domain.runs.outcome import millionths
 from fyke.domain.runs.transitions import Rules, cost_micros
 
 HOUR_MS = 3_600_000
-_AS_HELD = {
+AS_HELD = {
     Bound.MOST: "Stopped: the {usd} USD that the run could cost at most were used up",
     Bound.RUN: "Stopped: the cap of {usd} USD on what this run may cost was reached",
     Bound.BALANCE: "Stopped: the {usd} USD that the account had free at the start were used up",
@@ -33,7 +33,7 @@ def charge_cap_reached(tx: Transaction, rules: Rules, run: Run) -> str | None:
         return None
     cost = cost_micros(tx, rules, run)
     if cost >= run.hold_micros:
-        return _AS_HELD[run.bound].format(usd=millionths(run.hold_micros))
+        return AS_HELD[run.bound].format(usd=millionths(run.hold_micros))
     account = tx.accounts.get(run.account_id)
     return _lowered(tx, rules, account, cost) if account else None
 
