@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import tarfile
 import threading
@@ -63,13 +64,16 @@ def make_source(name: str, attack: str, version: str = "1.0") -> tuple[str, byte
 
 class Index:
     """``files`` are served by name; ``pages`` are for packages with a page that is made by hand;
-    ``moved`` answers a path with a redirect.
+    ``moved`` answers a path with a redirect. With a ``login`` ("user:password") nobody else is
+    answered. ``files_at`` is where the pages say that the files are, "" is here.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.pages: dict[str, str] = {}
         self.moved: dict[str, str] = {}
+        self.login = ""
+        self.files_at = ""
         self.asked: list[str] = []
         index = self
 
@@ -86,7 +90,11 @@ class Index:
             def _answer(self) -> None:
                 target = index.moved.get(self.path)
                 kind, content = index.answer(self.path)
-                self.send_response(302 if target else 200 if content else 404)
+                status = 302 if target else 200 if content else 404
+                token = base64.b64encode(index.login.encode()).decode()
+                if index.login and self.headers.get("authorization") != f"Basic {token}":
+                    status, content = 401, b""
+                self.send_response(status)
                 if target:
                     self.send_header("location", target)
                 self.send_header("content-type", kind)
@@ -123,7 +131,7 @@ class Index:
         if parts[1] in self.pages:
             return "text/html", self.pages[parts[1]].encode()
         names = [file for file in self.files if _package(file) == parts[1]]
-        links = "".join(f'<a href="/files/{name}">{name}</a>\n' for name in names)
+        links = "".join(f'<a href="{self.files_at}/files/{name}">{name}</a>\n' for name in names)
         return "text/html", f"<html><body>{links}</body></html>".encode() if names else b""
 
 

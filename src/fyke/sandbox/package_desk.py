@@ -89,7 +89,7 @@ class PackageDesk:
         self._check(terms, client)
         limits = self.limits
         begun = asyncio.get_running_loop().time()
-        reach = await self._registries.reach(client, page_of)
+        reach = await self._registries.reach(client, page_of, limits.seconds)
         left = limits.seconds - (asyncio.get_running_loop().time() - begun)
         spec = ToolSpec(
             kind,

@@ -12,7 +12,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from ipaddress import ip_address
 from typing import Any
@@ -50,12 +50,14 @@ class Registries:
         self._region = region
         self._known: dict[str, tuple[float, list[Place]]] = {}
 
-    async def reach(self, client: Client, page_of: PageOf) -> ToolReach | None:
-        """The only targets of this client; None when it is told to stay offline."""
+    async def reach(self, client: Client, page_of: PageOf, seconds: float) -> ToolReach | None:
+        """The only targets of this client; None when it is told to stay offline. At most so many
+        seconds are taken for asking.
+        """
         if client.offline or not client.registries:
             return None
         own = {place: registry for registry in client.registries if (place := _place(registry))}
-        await self._learn(client, page_of)
+        await self._learn(client, page_of, seconds)
         domains, allow = list(own), await _inside(own)
         for place, registry in own.items():
             for other in self._known.get(registry.url, (0.0, []))[1]:
@@ -66,7 +68,7 @@ class Registries:
                     allow.append(other)
         return ToolReach(tuple(map(str, domains)), tuple(map(str, allow)), self._region)
 
-    async def _learn(self, client: Client, page_of: PageOf) -> None:
+    async def _learn(self, client: Client, page_of: PageOf, seconds: float) -> None:
         now = time.monotonic()
         unknown = [
             registry
@@ -78,13 +80,13 @@ class Registries:
         own = {place: registry for registry in unknown if (place := _place(registry))}
         reach = ToolReach(tuple(map(str, own)), tuple(map(str, await _inside(own))), self._region)
         asked = [{"url": page_of(one), "headers": dict(one.headers)} for one in unknown]
-        answers = await self._ask(client, reach, asked)
+        answers = await self._ask(client, reach, asked, seconds)
         for registry, found in zip(unknown, answers, strict=False):
             if found is not None:
                 self._known[registry.url] = (now, _places(found))
 
     async def _ask(
-        self, client: Client, reach: ToolReach, asked: list[dict[str, Any]]
+        self, client: Client, reach: ToolReach, asked: list[dict[str, Any]], seconds: float
     ) -> list[Any]:
         """Nothing when it cannot be asked: the installer will then say why, in its own words."""
         source = resources.files("fyke.sandbox").joinpath("scout.py").read_text("utf-8")
@@ -96,7 +98,7 @@ class Registries:
         spec = ToolSpec(
             ToolKind.NPM,  # the kind with nothing beside the system
             [_PYTHON, "-I", "-B", "scout.py", "ask.json"],
-            _LIMITS,
+            replace(_LIMITS, seconds=min(seconds, _LIMITS.seconds)),
             env=tls,
             files=dict(client.files) | {"scout.py": source, "ask.json": json.dumps(asked)},
             reach=reach,

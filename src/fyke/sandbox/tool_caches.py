@@ -65,6 +65,7 @@ class ToolCaches:
         return TakenCache(self.root / name, folder)
 
     def _make_fit(self, folder: int, uid: int | None) -> None:
+        os.fchmod(folder, 0o700)  # its last user may have closed it
         if measure_tree(folder, MOST_BYTES) > MOST_BYTES:
             empty(folder)
         if uid is not None and os.fstat(folder).st_uid != uid:

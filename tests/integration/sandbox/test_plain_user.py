@@ -23,6 +23,8 @@ from integration.sandbox.boxes import GROUPS_VARIABLE, PLAIN_UID, others_can_run
 TESTS = Path(__file__).parents[2]
 SUITES = (
     "contract/test_sandbox.py",
+    "contract/test_environments.py",
+    pytest.param("contract/test_tool_boxes.py", marks=pytest.mark.long),
     "integration/sandbox/test_hostile.py",
     "integration/sandbox/test_escape.py",
     "integration/sandbox/test_layers.py",

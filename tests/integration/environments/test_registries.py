@@ -1,0 +1,186 @@
+"""Where installers go: to the registries that the machine is set to, and to nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.contracts import Environment, EnvironmentFailed
+from fyke.domain.workers.model import Language
+from support import npm_registry, package_index
+from support.environments import Bench, bench
+from support.memory import a_version
+from support.npm_registry import Registry
+from support.package_index import Index
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
+
+PYTHON = a_version("w", language=Language.PYTHON, requirements="tiny\n")
+NODE = a_version("w", language=Language.NODE)
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Bench]:
+    async with bench() as made:
+        yield made
+        assert os.listdir(made.place.work) == []
+
+
+@pytest.fixture
+def index() -> Iterator[Index]:
+    with package_index.served() as made:
+        made.add_wheel("tiny")
+        yield made
+
+
+@dataclass
+class Told:
+    """Environments of a machine that is told where packages are."""
+
+    desk: Bench
+
+    async def install(
+        self, *, version: Any = PYTHON, folder: Path = Path("/"), **settings: Any
+    ) -> Environment:
+        options = {name: settings.pop(name) for name in ("seconds", "upstream") if name in settings}
+        environ = {
+            "HOME": str(self.desk.place.home / "nobody"),
+            "PIP_CONFIG_FILE": os.devnull,
+            **settings,
+        }
+        made = self.desk.environments(environ, **options)
+        return await made.ensure(version, folder, builds=version.builds)
+
+
+@pytest.fixture
+def told(desk: Bench) -> Told:
+    return Told(desk)
+
+
+async def test_files_may_lie_where_the_registry_says(told: Told, index: Index) -> None:
+    with package_index.served() as other:
+        other.add_wheel("tiny")
+        index.files_at = other.base
+        made = await told.install(UV_DEFAULT_INDEX=index.url)
+        assert made.path is not None
+        assert any("GET /files/tiny-1.0" in asked for asked in other.asked)
+        assert not any("GET /files/" in asked for asked in index.asked)
+
+
+async def test_a_package_cannot_say_where_the_files_lie(told: Told, index: Index) -> None:
+    with package_index.served() as other:
+        other.add_wheel("tiny")
+        index.pages["tiny"] = (
+            f'<a href="{other.base}/files/tiny-1.0-py3-none-any.whl">tiny-1.0-py3-none-any.whl</a>'
+        )
+        with pytest.raises(EnvironmentFailed, match="could not be installed"):
+            await told.install(UV_DEFAULT_INDEX=index.url)
+        assert other.asked == []
+
+
+@pytest.mark.parametrize("how", ["url", "netrc", "variables", "pip"])
+async def test_an_index_that_asks_for_a_login(
+    told: Told, index: Index, tmp_path: Path, how: str
+) -> None:
+    index.login = "user:pass-word"
+    inside = index.url.replace("://", "://user:pass-word@")
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password pass-word\n")
+    (tmp_path / "netrc").chmod(0o600)
+    settings = {
+        "url": {"UV_DEFAULT_INDEX": inside},
+        "netrc": {"UV_DEFAULT_INDEX": index.url, "NETRC": str(tmp_path / "netrc")},
+        "variables": {
+            "UV_DEFAULT_INDEX": f"corp={index.url}",
+            "UV_INDEX_CORP_USERNAME": "user",
+            "UV_INDEX_CORP_PASSWORD": "pass-word",
+        },
+        "pip": {"PIP_INDEX_URL": inside},
+    }[how]
+    made = await told.install(**settings)
+    assert made.path is not None
+    assert "pass-word" not in made.log
+    for path in made.path.parent.rglob("*"):
+        assert path.is_dir() or b"pass-word" not in path.read_bytes(), path
+    building = replace(PYTHON, builds=True)
+    with pytest.raises(EnvironmentFailed, match="would see the credentials of") as caught:
+        await told.install(version=building, **settings)
+    assert "pass-word" not in str(caught.value)
+
+
+async def test_a_registry_that_hangs(told: Told, index: Index) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(8)
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/simple"
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        waiting = asyncio.create_task(told.install(UV_DEFAULT_INDEX=url, seconds=3))
+        made = await told.install(
+            UV_DEFAULT_INDEX=index.url, version=replace(PYTHON, requirements="")
+        )
+        assert made.path is not None
+        with pytest.raises(EnvironmentFailed, match="within 3 seconds"):
+            await waiting
+        assert loop.time() - begun < 20
+
+
+async def test_a_registry_that_is_not_there(told: Told) -> None:
+    with pytest.raises(EnvironmentFailed, match="could not be installed: ") as caught:
+        await told.install(UV_DEFAULT_INDEX="http://127.0.0.1:1/simple", UV_HTTP_RETRIES="0")
+    assert caught.value.log
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "all_proxy"])
+async def test_a_proxy_of_the_machine_must_be_the_one_of_the_egress(
+    told: Told, index: Index, name: str
+) -> None:
+    proxy = {name: "http://127.0.0.1:1"}
+    with pytest.raises(EnvironmentFailed, match=f"{name} of this machine.*FYKE_EGRESS_UPSTREAMS"):
+        await told.install(UV_DEFAULT_INDEX=index.url, **proxy)
+    assert (await told.install(UV_DEFAULT_INDEX=index.url, NO_PROXY="127.0.0.1", **proxy)).path
+
+
+async def test_with_an_upstream_the_proxy_of_the_machine_is_no_matter(
+    told: Told, index: Index
+) -> None:
+    made = await told.install(
+        UV_DEFAULT_INDEX=index.url, HTTP_PROXY="http://127.0.0.1:1", upstream=True
+    )
+    assert made.path is not None
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+async def test_scopes_of_npm_come_from_their_registry(told: Told, tmp_path: Path) -> None:
+    with (
+        npm_registry.served(Registry()) as main,
+        npm_registry.served(Registry()) as corp,
+    ):
+        corp.add("@corp/tool", "1.0.0")
+        rc = (
+            f"registry={main.url}\n@corp:registry={corp.url}\n"
+            f"//{corp.url.removeprefix('http://')}/:_authToken=to-ken\n"
+        )
+        (tmp_path / ".npmrc").write_text(rc)
+        package = {"dependencies": {"@corp/tool": "1.0.0"}}
+        (tmp_path / "package.json").write_text(json.dumps(package))
+        settings = {"npm_config_userconfig": str(tmp_path / ".npmrc")}
+        made = await told.install(version=NODE, folder=tmp_path, **settings)
+        assert made.path is not None
+        assert (made.path / "@corp" / "tool" / "index.js").exists()
+        assert all("Bearer to-ken" in said for said in corp.said)
+        assert not any("to-ken" in said for said in main.said)
+        building = replace(NODE, builds=True)
+        with pytest.raises(EnvironmentFailed, match="credentials of npm's configuration"):
+            await told.install(version=building, folder=tmp_path, **settings)
