@@ -512,6 +512,18 @@ def test_a_local_run_that_fails_says_so(cli: Cli, hello: Path, tmp_path: Path) -
     assert (kept["state"], len(kept["rows"])) == ("failed", 1)
 
 
+def test_a_local_run_is_held_to_what_its_project_declares(cli: Cli, tmp_path: Path) -> None:
+    archive = tmp_path / "declared.zip"
+    there = ("-i", '{"url": "http://undeclared.example/"}')
+    archive.write_bytes(zoo("fetches", **{"fyke.json": '{"egress": ["example.com"]}'}))
+    out, _ = cli.run("worker", "run", archive, *there)
+    assert "403" in json.loads(out)["error"]
+    archive.write_bytes(zoo("fetches", **{"fyke.json": '{"install": "build"}'}))
+    assert "has not allowed that" in cli.run("worker", "run", archive, *there, code=1)[1]
+    _, err = cli.run("worker", "run", archive, *there, "--allow-builds")
+    assert "succeeded (1 row" in err
+
+
 def test_a_local_run_leaves_nothing_behind_when_it_is_interrupted(cli: Cli, tmp_path: Path) -> None:
     archive = tmp_path / "never.zip"
     archive.write_bytes(zoo("never_exits"))

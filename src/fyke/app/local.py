@@ -28,6 +28,7 @@ from fyke.domain.results.export.service import Exports
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.model import Origin, Run
 from fyke.domain.runs.service import Runs, StartRequest
+from fyke.domain.workers.builds import Builds
 from fyke.egress.local import LocalEgress
 from fyke.errors import InvalidKey
 from fyke.kit.addresses import AddressRules
@@ -64,12 +65,14 @@ async def run_here(
     format: str,
     output: Path,
     told: Callable[[LogEntry], None],
+    builds: bool = False,
 ) -> LocalEnd:
     """Publish ``archive`` in the folder ``settings.home``, run it with ``input`` (the whole
     object with ``parameters``) until its end, and write the visible rows to ``output``.
 
-    ``told`` gets every line of the log as it comes. SIGINT and SIGTERM abort the run. Raises
-    ``FykeError`` for what is wrong with project or input.
+    ``told`` gets every line of the log as it comes. ``builds``: its dependencies may run code of
+    their own while they are installed, when its ``fyke.json`` asks for that. SIGINT and SIGTERM
+    abort the run. Raises ``FykeError`` for what is wrong with project or input.
     """
     _forget(settings.home)
     make_home(settings)
@@ -78,6 +81,7 @@ async def run_here(
         async with open_house(settings) as house:
             caller = await _caller(house)
             worker, _, _ = await make_workers(house).publish(caller, archive, name="local")
+            await Builds(house.storage).allow(caller, worker.id, allowed=builds)
             runs = make_runs(house)
             request = StartRequest(worker.id, None, input, "", Origin.API)
             run = await runs.start(caller, request)

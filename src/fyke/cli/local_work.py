@@ -79,6 +79,7 @@ def _run(settings: Settings, folder: Path, order: dict[str, Any]) -> dict[str, A
             format=order["format"],
             output=folder / OUTPUT,
             told=_told,
+            builds=order["builds"],
         )
     )
     run = end.run

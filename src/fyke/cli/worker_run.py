@@ -38,13 +38,20 @@ def run(
             "--output", "-o", help="Write the rows there; .csv, .json, .xlsx ...", metavar="FILE"
         ),
     ] = None,
+    allow_builds: Annotated[
+        bool,
+        typer.Option(
+            "--allow-builds", help="Let dependencies run code when installed, if it asks for that."
+        ),
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a project here, in the same sandbox as on the platform, without a server.
 
     The log goes to standard error, the rows to standard output as JSON lines. Nothing is
-    published and nothing is kept but installed dependencies. Exit status 1 when a part failed.
+    published and nothing is kept but installed dependencies. The sites that its fyke.json declares
+    hold here too. Exit status 1 when a part failed.
 
     \b
     Examples:
@@ -65,7 +72,7 @@ def run(
         egress_allow=egress_allow,
     )
     whole = {"parameters": {"system": system | chosen, "custom": custom}}
-    order = {"what": "run", "input": whole, "format": _format(output)}
+    order = {"what": "run", "input": whole, "format": _format(output), "builds": allow_builds}
     with local_folder(load_settings(home=home)) as settings, Job(settings.home.parent) as job:
         job.write(PROJECT, archive)
         code = do_job(settings, job, order)

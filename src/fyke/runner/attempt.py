@@ -185,10 +185,12 @@ class Carrier:
                 )
             )
         except EnvironmentFailed as failed:
-            intake.log(LogType.ERROR, failed.log, system=True)
-            raise _Refused(
-                End(Outcome.INSTALL_FAILED, sentence(Outcome.INSTALL_FAILED, detail=str(failed)))
-            ) from failed
+            if failed.log.strip():
+                intake.log(LogType.ERROR, failed.log, system=True)
+            begin = sentence(Outcome.INSTALL_FAILED, detail="")  # some say it themselves
+            detail = str(failed).removeprefix(begin)
+            message = sentence(Outcome.INSTALL_FAILED, detail=detail)
+            raise _Refused(End(Outcome.INSTALL_FAILED, message)) from failed
         limits = self.lease.run.limits
         spec = BoxSpec(
             name=self.attempt.id,
