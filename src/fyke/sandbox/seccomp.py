@@ -9,6 +9,9 @@ Rules that look at arguments:
 
 * ``clone`` with any flag that makes a namespace: EPERM. ``clone3`` keeps its flags in memory, out
   of a filter's sight: ENOSYS, upon which C libraries and Go fall back to ``clone``.
+* ``fallocate``, and the ``ioctl`` numbers that do the same: not supported here (EOPNOTSUPP), upon
+  which C libraries write zeros instead. It takes terabytes of disk within milliseconds, before
+  anybody who measures the work folder could see it.
 * ``ioctl`` TIOCSTI and TIOCLINUX, which type into a terminal: EPERM.
 * ``socket`` and ``socketpair``: Unix, IPv4 and IPv6 with the protocols TCP and UDP, and route
   netlink (Node.js and Go list interfaces with it). Everything else does not exist. VSOCK matters
@@ -26,6 +29,7 @@ from fyke.sandbox import syscalls
 
 EPERM = 1
 ENOSYS = 38
+EOPNOTSUPP = 95
 EAFNOSUPPORT = 97
 EPROTONOSUPPORT = 93
 
@@ -51,6 +55,7 @@ RETURN = 0x06
 CLONE_NEW_ANY = 0x7E020000
 TIOCSTI = 0x5412
 TIOCLINUX = 0x541C
+RESERVE_SPACE = (0x40305828, 0x4030582A, 0x40305839)  # FS_IOC_RESVSP, RESVSP64, ZERO_RANGE
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 PROTOCOLS = (0, 6, 17)  # the default, TCP, UDP
 NETLINK_ROUTE = 0
@@ -92,6 +97,7 @@ def _checked(machine: str) -> list[Instruction]:
     blocks = {
         "clone": _clone(),
         "clone3": [_fail(ENOSYS)],
+        "fallocate": [_fail(EOPNOTSUPP)],
         "ioctl": _ioctl(),
         "socket": _socket(),
         "socketpair": _socket(),
@@ -113,10 +119,15 @@ def _clone() -> list[Instruction]:
 
 
 def _ioctl() -> list[Instruction]:
+    reserve, reserve_64, zero = RESERVE_SPACE
     return [
         (LOAD, 0, 0, ARGUMENT[1]),
-        (JUMP_EQUAL, 1, 0, TIOCSTI),
-        (JUMP_EQUAL, 0, 1, TIOCLINUX),
+        (JUMP_EQUAL, 5, 0, TIOCSTI),
+        (JUMP_EQUAL, 4, 0, TIOCLINUX),
+        (JUMP_EQUAL, 2, 0, reserve),
+        (JUMP_EQUAL, 1, 0, reserve_64),
+        (JUMP_EQUAL, 0, 2, zero),
+        _fail(EOPNOTSUPP),
         _fail(EPERM),
         ALLOW,
     ]

@@ -18,7 +18,7 @@ close_range:436:436 connect:42:203 copy_file_range:326:285 creat:85:- dup:32:23 
 dup3:292:24 epoll_create:213:- epoll_create1:291:20 epoll_ctl:233:21 epoll_ctl_old:214:-
 epoll_pwait:281:22 epoll_pwait2:441:441 epoll_wait:232:- epoll_wait_old:215:- eventfd:284:-
 eventfd2:290:19 execve:59:221 execveat:322:281 exit:60:93 exit_group:231:94 faccessat:269:48
-faccessat2:439:439 fadvise64:221:223 fallocate:285:47 fanotify_mark:301:263 fchdir:81:50
+faccessat2:439:439 fadvise64:221:223 fanotify_mark:301:263 fchdir:81:50
 fchmod:91:52 fchmodat:268:53 fchmodat2:452:452 fchown:93:55 fchownat:260:54 fcntl:72:25
 fdatasync:75:83 fgetxattr:193:10 flistxattr:196:13 flock:73:32 fork:57:- fremovexattr:199:16
 fsetxattr:190:7 fstat:5:80 fstatfs:138:44 fsync:74:82 ftruncate:77:46 futex:202:98
@@ -88,7 +88,7 @@ umount2:166:39 unshare:272:97 uselib:134:- userfaultfd:323:282 vhangup:153:58 vm
 """
 
 _CHECKED = """
-clone:56:220 clone3:435:435 ioctl:16:29 socket:41:198 socketpair:53:199
+clone:56:220 clone3:435:435 fallocate:285:47 ioctl:16:29 socket:41:198 socketpair:53:199
 """
 
 

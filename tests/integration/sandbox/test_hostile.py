@@ -182,6 +182,25 @@ async def test_a_file_is_bounded(place: Site) -> None:
     assert out == "27 8\n"
 
 
+async def test_space_cannot_be_reserved_at_once(place: Site) -> None:
+    """A terabyte in a millisecond would fill the disk before anybody looks at it."""
+    code = """
+import ctypes, fcntl, os, struct
+libc = ctypes.CDLL(None, use_errno=True)
+file = os.open("x", os.O_RDWR | os.O_CREAT)
+ask = struct.pack("hhxxxxqqiI16x", 0, 0, 0, 1 << 30, 0, 0)
+if libc.fallocate(file, 0, ctypes.c_long(0), ctypes.c_long(1 << 30)) != 0:
+    print(ctypes.get_errno())
+for number in (0x40305828, 0x4030582A, 0x40305839):
+    try: fcntl.ioctl(file, number, ask)
+    except OSError as error: print(error.errno)
+os.posix_fallocate(file, 0, 1 << 20)  # the C library writes zeros instead
+print(os.stat("x").st_size)
+"""
+    out, err, _ = await place.run(code)
+    assert out.split() == [*["95"] * 4, str(1 << 20)], err
+
+
 @pytest.mark.parametrize(
     "code",
     [

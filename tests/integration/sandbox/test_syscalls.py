@@ -133,6 +133,8 @@ def argument_calls(machine: str) -> list[Call]:
     for bit in range(7, 33):
         if 1 << bit & 0x7E020000:
             calls.append((number["clone"], [1 << bit | 17, 0, 0, 0, 0]))
+    calls += [(number["fallocate"], [0, mode, 0, 1 << 40]) for mode in range(128)]
+    calls += [(number["ioctl"], [0, 0x40305800 + low, "room"]) for low in range(64)]
     calls += [(number["clone3"], ["room", size]) for size in (0, 64, 88)]
     return calls
 

@@ -9,7 +9,7 @@ import pytest
 from fyke.sandbox import seccomp, syscalls
 
 MACHINES = ("x86_64", "aarch64")
-EPERM, ENOSYS, EAFNOSUPPORT, EPROTONOSUPPORT = 1, 38, 97, 93
+EPERM, ENOSYS, EAFNOSUPPORT, EPROTONOSUPPORT, EOPNOTSUPP = 1, 38, 97, 93, 95
 
 
 def run(machine: str, number: int, *arguments: int, arch: int | None = None) -> int | str:
@@ -56,7 +56,8 @@ def test_sets_do_not_overlap(machine: str) -> None:
     ]
     assert sum(map(len, sets)) == len(set.union(*sets))
     assert len(sets[0]) > 230
-    assert set(syscalls.checked(machine)) == {"clone", "clone3", "ioctl", "socket", "socketpair"}
+    named = {"clone", "clone3", "fallocate", "ioctl", "socket", "socketpair"}
+    assert set(syscalls.checked(machine)) == named
 
 
 @pytest.mark.parametrize(
@@ -155,6 +156,17 @@ def test_no_typing_into_a_terminal(machine: str) -> None:
     assert run(machine, ioctl, 0, 0x541C) == EPERM
     assert run(machine, ioctl, 0, 0x1_0000_5412) == EPERM  # the kernel drops the high half
     assert run(machine, ioctl, 0, 0x5413) == "allow"  # size of the window
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_no_space_is_reserved_at_once(machine: str) -> None:
+    """It would fill the disk before anybody looks at it."""
+    number = syscalls.checked(machine)
+    assert run(machine, number["fallocate"], 3, 0, 0, 2**40) == EOPNOTSUPP
+    for request in (0x40305828, 0x4030582A, 0x40305839, 0x1_4030_5828):
+        assert run(machine, number["ioctl"], 3, request) == EOPNOTSUPP
+    for request in (0x40305827, 0x40305829, 0x80305828, 0x5828):
+        assert run(machine, number["ioctl"], 3, request) == "allow"
 
 
 @pytest.mark.parametrize("machine", MACHINES)
