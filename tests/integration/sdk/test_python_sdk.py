@@ -79,6 +79,55 @@ def test_errors_say_what_is_wrong(fyke: Platform, code: str, error: str) -> None
     assert rows_of(fyke) == []
 
 
+def test_forked_processes_speak_for_themselves(fyke: Platform) -> None:
+    """More of them than the platform takes connections: who is turned away tries again."""
+    port, _ = fyke.thread.run(fyke.attempt())
+    done = run(
+        port,
+        """
+import os
+CoreSDK.Result.push_data({"who": "parent"})
+children = []
+for number in range(40):
+    child = os.fork()
+    if not child:
+        for row in range(3):
+            CoreSDK.Result.push_data({"who": number, "row": row})
+        os._exit(0)
+    children.append(child)
+codes = [os.waitpid(child, 0)[1] for child in children]
+CoreSDK.Result.push_data({"who": "parent"})
+print(set(codes))
+""",
+    )
+    assert done.stdout == "{0}\n", done.stderr
+    rows = [json.loads(row) for row in rows_of(fyke)]
+    assert len(rows) == 122
+    assert {row["who"] for row in rows} == {"parent", *range(40)}
+
+
+def test_a_call_that_is_interrupted_leaves_the_next_one_sound(fyke: Platform) -> None:
+    port, _ = fyke.thread.run(fyke.attempt())
+    fyke.thread.loop.call_soon_threadsafe(fyke.results.gate.clear)
+    fyke.thread.loop.call_soon_threadsafe(fyke.thread.loop.call_later, 1.0, fyke.results.gate.set)
+    done = run(
+        port,
+        """
+import signal
+def interrupt(*_): raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.2)
+try:
+    CoreSDK.Result.push_data({"n": 1})
+except KeyboardInterrupt:
+    print("interrupted")
+print(CoreSDK.Result.push_data({"n": 2}).code, CoreSDK.Log.info("x").code)
+""",
+    )
+    assert done.stdout == "interrupted\n0 0\n", done.stderr
+    assert {"n": 2} in [json.loads(row) for row in rows_of(fyke)]
+
+
 def test_an_empty_input_is_an_empty_object(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt(input_json=b""))
     done = run(port, "print(CoreSDK.Parameter.get_input_json_dict())")
