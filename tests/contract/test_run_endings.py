@@ -283,6 +283,46 @@ async def test_a_charge_cap_stops_the_run(stage: Stage) -> None:
     assert now.usage_micros == 2_000_000  # what it used beyond what was held is not charged
 
 
+async def test_a_report_says_when_the_charge_will_have_used_up_what_is_held(stage: Stage) -> None:
+    stage.rules = Rules(Prices(cpu_hour=Decimal(3600)), HIDING, 1000, "")  # a dollar a second
+    limits = RunLimits(1, 512, 1800, 0, 0)
+    run, leases = await stage.start(2, limits=limits, hold_micros=600_000_000)
+    reports = [Report(lease.attempt, Usage()) for lease in leases]
+    orders = await stage.attempts.report(reports, 15_000)
+    assert orders.again_ms is not None
+    assert 200_000 < orders.again_ms <= 300_000  # two of them, so half as long
+    await stage.end(leases[0])
+    orders = await stage.attempts.report(reports[1:], 15_000)
+    assert orders.again_ms is not None and orders.again_ms > 400_000
+    await stage.end(leases[1])
+    now = await stage.check_ended_once(run)
+    assert (
+        0
+        < now.usage_micros
+        == sum(
+            await stage.storage.read(
+                lambda tx: [a.busy_ms(0) * 1000 for a in tx.runs.attempts(run.id)]
+            )
+        )
+    )
+    free, [lease] = await stage.start(limits=limits)
+    orders = await stage.attempts.report([Report(lease.attempt, Usage())], 15_000)
+    assert (free.hold_micros, orders.again_ms, orders.stop) == (0, None, {})
+
+
+async def test_a_run_that_began_when_nothing_cost_anything_costs_nothing(stage: Stage) -> None:
+    run, [lease] = await stage.start()
+    stage.rules = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
+    orders = await stage.attempts.report(
+        [Report(lease.attempt, Usage(traffic_bytes=10**12))], 15_000
+    )
+    assert orders.stop == {}
+    await stage.end(lease, traffic_bytes=10**12, cpu_ms=5, memory_mb_ms=77)
+    now = await stage.check_ended_once(run)
+    assert (now.usage_micros, now.traffic_bytes) == (0, 10**12)
+    assert (now.cpu_ms, now.memory_mb_ms) == (5, 77)
+
+
 async def test_only_who_holds_the_lease_leaves_points_of_the_curve(stage: Stage) -> None:
     run, (lease,) = await stage.start()
 
