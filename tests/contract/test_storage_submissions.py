@@ -152,10 +152,11 @@ async def test_an_upload_is_kept_with_its_steps_and_findings(state: State) -> No
         steps=(Step("code", StepState.FAILED, "x"),),
         findings=(finding,),
         size=9,
+        egress=(),
     )
     assert await state.write(lambda tx: tx.uploads.update(changed))
     assert await state.read(lambda tx: tx.uploads.get(made.id)) == changed
-    newer = upload(owner, created_at=START + 1)
+    newer = upload(owner, created_at=START + 1, egress=("a.example", "*.b.example"), builds=True)
     await state.write(lambda tx: tx.uploads.add(newer))
     page = await state.read(lambda tx: tx.uploads.of_account(owner, offset=0, limit=9))
     assert page == (2, [newer, changed])
