@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from fyke.domain.contracts import SandboxFault
+from fyke.domain.runs.attempts import Orders
 from fyke.domain.runs.model import Outcome
 from fyke.errors import Unavailable
 from fyke.runner import attempt, loop
@@ -149,3 +150,30 @@ async def test_a_box_that_cannot_be_taken_down_does_not_change_the_end() -> None
     carrier.attempt = cast(Any, SimpleNamespace(id="a"))
     await carrier._take_down(cast(Any, Stuck()))
     assert closed == [True]
+
+
+async def test_the_next_report_comes_when_a_charge_will_have_reached_its_cap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "REPORT_SECONDS", 5.0)
+    times: list[float] = []
+    twice = asyncio.Event()
+
+    async def report(*_args: Any) -> Orders:
+        times.append(asyncio.get_running_loop().time())
+        if len(times) == 2:
+            twice.set()
+        return Orders({}, frozenset(), again_ms=50)
+
+    none = cast(Any, None)
+    attempts = cast(Any, SimpleNamespace(report=report))
+    engine = cast(Any, SimpleNamespace(lease_seconds=15.0))
+    runner = Runner(cast(Any, SimpleNamespace(id="R")), none, engine, none, attempts, none, none)
+    runner._carriers["A"] = cast(
+        Any, SimpleNamespace(report=lambda: None, reported=lambda _report: None)
+    )
+    await runner._report_safely()
+    reporting = asyncio.create_task(runner._report_for_ever())
+    await asyncio.wait_for(twice.wait(), 4)
+    reporting.cancel()
+    assert 0.04 <= times[1] - times[0] < 4
