@@ -134,6 +134,7 @@ async def test_the_cut_off_is_exact(connections: int) -> None:
         await until(lambda: tripped == [ATTEMPT])
     final = await door.egress.close(ATTEMPT)
     assert final.total == limit
+    assert sum(site.bytes_up + site.bytes_down for site in door.egress.sites(ATTEMPT)) == limit
     assert final.down == received  # all that was counted arrived, and nothing else
     assert final.up <= sent
     assert tripped == [ATTEMPT]

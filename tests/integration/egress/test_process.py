@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import Pass, Traffic
+from fyke.domain.contracts import Pass, SiteTraffic, Traffic
 from fyke.egress import channel
 from fyke.egress.client import EgressClient
 from fyke.egress.process import serve_egress
@@ -68,6 +68,8 @@ async def test_killed_and_started_again_counters_and_limit_hold(tmp_path: Path) 
             writer.close()
             expected = 200_000 + 1000 * (count + 1)
             assert client.traffic(ATTEMPT) == Traffic(expected, expected, 2 + count, 0)
+            one = SiteTraffic("127.0.0.1", 2 + count, expected, expected)
+            assert client.sites(ATTEMPT) == (one,)
         reader, writer = await connect(port_of(browser))
         writer.write(b"GET / HTTP/1.1\r\n\r\n")
         assert b"503" in await reader.readline()
@@ -84,6 +86,7 @@ async def test_killed_and_started_again_counters_and_limit_hold(tmp_path: Path) 
             await reader.readexactly(1)
         writer.close()
         assert (await client.close(ATTEMPT)).total == 1_000_000
+    assert sum(site.bytes_up + site.bytes_down for site in client.sites(ATTEMPT)) == 1_000_000
     assert tripped == [ATTEMPT]
 
 
