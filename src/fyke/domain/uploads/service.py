@@ -135,6 +135,8 @@ class Uploads:
                 steps=first_steps(upload.source),
                 findings=(),
                 digest="",
+                egress=None,
+                builds=False,
                 git_commit="",
                 working_until=0,
                 updated_at=tx.now,
