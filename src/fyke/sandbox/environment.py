@@ -46,8 +46,8 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NOT_ALLOWED = (
     f"{FAILED}: this version asks for install: build in fyke.json, which runs code of the packages "
     "while they are installed, and the operator of this installation has not allowed that for this "
-    "Worker. Ask for it, or leave it out and use packages with a ready-made wheel and without "
-    "install scripts"
+    "Worker (fyke worker builds WORKER --allow). Ask for it, or leave it out and use packages with "
+    "a ready-made wheel and without install scripts"
 )
 
 
