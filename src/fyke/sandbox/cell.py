@@ -35,6 +35,9 @@ MEMORY_WATCH_SECONDS = 0.5
 SOFT_WATCH_SECONDS = 0.2  # where the limit itself is only a watch
 LISTENERS = 4  # of the shim
 BROWSER_PORT = 80
+# A descriptor that lies in a socket hides its file from everybody. Programs that pass some do so at
+# once; where some lie at every look, one a second, files are being hidden.
+HIDDEN_LOOKS = 5
 OWN_PROCESSES = 1  # process 1 of the namespace counts towards the limit
 PASSING_CACHE = ".cache"  # of a tool that has no cache that stays; in its work folder
 
@@ -88,6 +91,7 @@ class Cell:
         self._memory_passed = False
         self._final = CellUsage()
         self._cache: TakenCache | None = None
+        self._hidden_looks = 0
 
     # --- start
 
@@ -258,13 +262,19 @@ class Cell:
         return CellUsage(self._soft_cpu, self._soft_peak, work, memory)
 
     def _work_bytes(self) -> int:
-        """What has a name in the work folder, and what is held open without one."""
+        """What has a name in the work folder, and what is held without one. What is hidden counts
+        as more than the limit.
+        """
         limit = self.order.work_size
         named = self._folders.measure(self.order.name, limit)
         if self._cache is not None:
             named += self._cache.measure(limit)
         pids = self.group.processes() or self._tree().pids
-        return named + processes.deleted_bytes(pids, self._folders.device, limit)
+        hidden = processes.nameless(pids, self._folders.device, limit)
+        self._hidden_looks = self._hidden_looks + 1 if hidden.in_flight else 0
+        if self._hidden_looks >= HIDDEN_LOOKS:
+            return limit + 1
+        return named + hidden.size
 
     def _tree(self) -> processes.TreeUsage:
         """Nothing once the box has ended: its pid may belong to somebody else by now."""

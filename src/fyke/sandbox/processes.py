@@ -51,33 +51,66 @@ def tree_usage(root: int) -> TreeUsage:
     return TreeUsage(cpu * _TICK_MS, memory * _PAGE, tuple(members))
 
 
-def deleted_bytes(pids: Iterable[int], device: int, limit: int) -> int:
-    """Bytes of files without a name that these processes hold open on that file system.
+@dataclass(frozen=True, slots=True)
+class Nameless:
+    """``size`` is the bytes of files without a name, ``in_flight`` the number of descriptors that
+    lie in sockets, where nobody sees what they are of.
+    """
+
+    size: int
+    in_flight: int
+
+
+def nameless(pids: Iterable[int], device: int, limit: int) -> Nameless:
+    """Files without a name on that file system that these processes hold: by descriptors, of each
+    thread, because threads may have tables of their own, and by what is mapped.
 
     They take up the disk and no walk through folders finds them. Stops once ``limit`` is passed.
     """
     seen: set[int] = set()
-    total = 0
+    size = in_flight = 0
     for pid in pids:
-        for info in _open_files(pid):
-            nameless = stat.S_ISREG(info.st_mode) and info.st_nlink == 0
-            if nameless and info.st_dev == device and info.st_ino not in seen:
-                seen.add(info.st_ino)
-                total += info.st_blocks * 512
-        if total > limit:
+        for path, info in _held_files(pid):
+            if stat.S_ISSOCK(info.st_mode):
+                if info.st_ino not in seen:
+                    in_flight += _in_flight(path)
+            elif info.st_dev != device or info.st_nlink or info.st_ino in seen:
+                continue
+            elif stat.S_ISREG(info.st_mode):
+                size += info.st_blocks * 512
+            seen.add(info.st_ino)
+        if size > limit:
             break
-    return total
+    return Nameless(size, in_flight)
 
 
-def _open_files(pid: int) -> Iterator[os.stat_result]:
-    folder = PROC / str(pid) / "fd"
+def _held_files(pid: int) -> Iterator[tuple[Path, os.stat_result]]:
+    """Also what is mapped, as far as we may look: that takes root."""
+    folders = [PROC / str(pid) / "map_files"]
+    with contextlib.suppress(OSError):
+        tasks = os.listdir(PROC / str(pid) / "task")  # noqa: PTH208 - names alone
+        folders += [PROC / str(pid) / "task" / task / "fd" for task in tasks]
+    for folder in folders:
+        try:
+            names = os.listdir(folder)  # noqa: PTH208 - names alone
+        except OSError:
+            continue
+        for name in names:
+            with contextlib.suppress(OSError):
+                yield folder / name, (folder / name).stat()
+
+
+def _in_flight(descriptor: Path) -> int:
+    """How many descriptors wait in the queue of a Unix socket, as newer kernels tell."""
     try:
-        numbers = os.listdir(folder)  # noqa: PTH208 - names alone
+        text = (descriptor.parent.parent / "fdinfo" / descriptor.name).read_text()
     except OSError:
-        return
-    for number in numbers:
-        with contextlib.suppress(OSError):
-            yield (folder / number).stat()
+        return 0
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name == "scm_fds":
+            return int(value)
+    return 0
 
 
 def with_work_folders(names: frozenset[str]) -> dict[str, list[int]]:

@@ -14,7 +14,8 @@ import pytest
 from fyke.domain.contracts import Box
 from fyke.kit.ids import new_ulid
 from fyke.sandbox import processes
-from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, line, site
+from fyke.sandbox.cell import HIDDEN_LOOKS
+from integration.sandbox.boxes import MIB, ROOT, SPAWNERS, Site, drain, line, site
 
 pytestmark = [
     pytest.mark.anyio,
@@ -230,6 +231,65 @@ async def test_a_full_work_folder_is_seen_and_removed(place: Site, code: str) ->
     else:
         assert used.work_bytes > limit
     await ends(box, name, place)
+
+
+HIDES = {
+    "mapped": """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap(None, 4096, 3, 1, file, ctypes.c_long(0))
+os.unlink("x"); os.close(file)
+""",
+    "in a table of a thread": """
+import ctypes
+libc = ctypes.CDLL(None)
+stack = ctypes.create_string_buffer(1 << 20)
+thread = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(lambda _: libc.sleep(600))
+top = ctypes.c_void_p((ctypes.addressof(stack) + len(stack)) & ~15)
+PLAIN = ctypes.cast(libc.pause, ctypes.c_void_p)  # a thread without a Python of its own
+libc.clone(PLAIN, top, 0x100 | 0x200 | 0x800 | 0x10000, None)  # VM, FS, SIGHAND, THREAD; no FILES
+os.unlink("x"); os.close(file)
+""",
+    "executed": """
+import shutil
+os.close(file)
+shutil.copy("/usr/bin/sleep", "y")
+with open("y", "ab") as program: program.write(bytes(9 << 20))
+os.chmod("y", 0o755)
+import subprocess
+subprocess.Popen(["./y", "600"])
+os.unlink("x"); os.unlink("y")
+""",
+}
+
+
+@pytest.mark.skipif(not ROOT, reason="only root sees what others have mapped")
+@pytest.mark.parametrize("way", HIDES)
+async def test_files_that_are_held_in_other_ways_are_seen(place: Site, way: str) -> None:
+    write = "import os\nfile = os.open('x', os.O_RDWR | os.O_CREAT)\nos.write(file, bytes(9 << 20))"
+    box = await place.open(f"{write}\n{HIDES[way]}\n{SLEEP}", work_size=8 * MIB)
+    await box.launch({})
+    assert await line(box) == "done"
+    async with asyncio.timeout(END_SECONDS):  # a program that has just begun is not mapped yet
+        while (await box.usage()).work_bytes <= 8 * MIB:
+            await asyncio.sleep(0.02)
+
+
+async def test_files_in_flight_count_as_too_many_in_the_end(place: Site) -> None:
+    code = """
+import os, socket
+file = os.open("x", os.O_RDWR | os.O_CREAT)
+os.write(file, bytes(9 << 20))
+left, right = socket.socketpair()
+socket.send_fds(left, [b"x"], [file])
+os.unlink("x"); os.close(file)
+"""
+    box = await place.open(code + SLEEP, work_size=8 * MIB)
+    await box.launch({})
+    assert await line(box) == "done"
+    looks = [(await box.usage()).work_bytes for _ in range(HIDDEN_LOOKS)]
+    assert max(looks[:-1]) < 8 * MIB < looks[-1]
 
 
 async def test_a_modest_work_folder_is_below_its_limit(place: Site) -> None:

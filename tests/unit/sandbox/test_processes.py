@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -46,11 +47,24 @@ def test_files_without_a_name_are_found(tmp_path: Path) -> None:
             os.fsync(each.fileno())
         (tmp_path / "gone").unlink()
         twice = os.dup(file.fileno())
-        seen = processes.deleted_bytes([os.getpid()], device, 2**30)
+        seen = processes.nameless([os.getpid()], device, 2**30).size
         os.close(twice)
         assert 100_000 <= seen < 150_000
-        assert processes.deleted_bytes([os.getpid()], device + 1, 2**30) == 0
-    assert processes.deleted_bytes([os.getpid(), 2**22 + 1], device, 2**30) == 0
+        assert processes.nameless([os.getpid()], device + 1, 2**30).size == 0
+    assert processes.nameless([os.getpid(), 2**22 + 1], device, 2**30).size == 0
+
+
+def test_descriptors_that_lie_in_sockets_are_counted() -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        before = processes.nameless([os.getpid()], 0, 2**30).in_flight
+        for _ in range(3):
+            socket.send_fds(left, [b"x"], [0, 0])
+        assert processes.nameless([os.getpid()], 0, 2**30).in_flight == before + 6
+        for _ in range(3):
+            for number in socket.recv_fds(right, 1, 8)[1]:
+                os.close(number)
+        assert processes.nameless([os.getpid()], 0, 2**30).in_flight == before
 
 
 def test_no_box_no_process() -> None:
