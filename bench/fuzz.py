@@ -28,7 +28,7 @@ atheris is not installed here, so nothing is fuzzed by coverage. It is optional:
 
     uv pip install --python {python} atheris
 
-Without it, script/test --all tries the same targets with hypothesis, 10,000 inputs each."""
+Without it, script/test --all tries the same targets with hypothesis, 4,000 inputs each."""
 BOUNDS = ["-timeout=5", "-rss_limit_mb=1024", "-print_final_stats=1", "-verbosity=0"]
 
 

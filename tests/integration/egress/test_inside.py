@@ -95,7 +95,7 @@ async def test_no_spelling_reaches_the_inside(proxy: int, step: int) -> None:
 
 @pytest.mark.parametrize(
     ("step", "git_step"),
-    [(5, 10), pytest.param(1, 1, marks=[pytest.mark.long, pytest.mark.timeout(600)])],
+    [(8, 10), pytest.param(1, 1, marks=[pytest.mark.long, pytest.mark.timeout(600)])],
 )
 def test_no_spelling_leads_inside_by_any_way(step: int, git_step: int) -> None:
     """Where every address there is leads to a canary, and names are asked of a real server."""

@@ -53,7 +53,7 @@ def test_nothing_breaks_it(name: str) -> None:
     target = TARGETS[name]
     tried = 0
 
-    @examples(60, 10_000)
+    @examples(60, 4_000)
     @given(damaged(target.seeds) | st.binary(min_size=1, max_size=300))
     def one(data: bytes) -> None:
         nonlocal tried
