@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fyke.domain.contracts import Egress, Pass, SiteTraffic, Traffic
+from fyke.egress.guard import GuardRules
 from fyke.egress.local import LocalEgress
 from support.egress import (
     ATTEMPT,
@@ -28,19 +29,26 @@ from support.egress import (
 )
 
 pytestmark = pytest.mark.anyio
+GUARD = GuardRules(first_pause=20)
+
+
+async def tired(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A site that asks for a rest."""
+    writer.write(b"HTTP/1.1 429 Too Many Requests\r\n\r\n")
+    await writer.drain()
 
 
 @pytest.fixture(params=["local", "task", "process"])
 async def egress(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Egress]:
     if request.param == "local":
-        local = LocalEgress()
+        local = LocalEgress(guard=GUARD)
         yield local
         await local.stop()
     elif request.param == "task":
-        async with client_and_task(tmp_path) as client:
+        async with client_and_task(tmp_path, GUARD) as client:
             yield client
     else:
-        async with client_and_process(tmp_path) as (client, _):
+        async with client_and_process(tmp_path, guard=GUARD) as (client, _):
             yield client
 
 
@@ -107,6 +115,27 @@ async def test_only_declared_domains_are_reached(egress: Egress) -> None:
         assert (await egress.close(ATTEMPT)).refused == 4
         refused = {site.domain: site.refused for site in egress.sites(ATTEMPT)}
     assert refused == {"a.localhost": 0, "localhost": 2, "127.0.0.1": 2}
+
+
+async def test_a_site_that_is_spared_is_told_of_once(egress: Egress) -> None:
+    told: list[tuple[str, str]] = []
+    egress.on_spared = lambda attempt, why: told.append((attempt, why))
+    async with Origin(tired) as origin:
+        proxy = listener()
+        await egress.open([proxy], grant(origin.port))
+        for wanted in (200, 503, 503):
+            status, _, reader, writer = await http_connect(
+                port_of(proxy), f"127.0.0.1:{origin.port}"
+            )
+            assert status == wanted
+            if status == 200:
+                assert (await reader.read()).startswith(b"HTTP/1.1 429 ")
+            writer.close()
+        await until(lambda: len(told) == 1)
+        assert (await egress.close(ATTEMPT)).refused == 2
+    [(attempt, why)] = told
+    assert attempt == ATTEMPT
+    assert why.startswith("127.0.0.1 is being spared: it answered 429 and is left alone for ")
 
 
 async def test_two_listeners_share_one_grant(egress: Egress) -> None:

@@ -12,9 +12,11 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from fyke.egress.client import EgressClient
+from fyke.egress.guard import GuardRules
 from fyke.egress.process import serve_egress
 from fyke.kit.addresses import AddressRules
 
@@ -133,19 +135,29 @@ async def http_connect(
 _PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path
+from fyke.egress.guard import GuardRules
 from fyke.egress.process import serve_egress
 from fyke.kit.addresses import AddressRules
-allow, upstreams = json.loads(sys.argv[2])
-asyncio.run(serve_egress(Path(sys.argv[1]), AddressRules(allow), upstreams))
+from fyke.egress.guard import GuardRules
+allow, upstreams, guard = json.loads(sys.argv[2])
+rules = None if guard is None else GuardRules(**guard)
+asyncio.run(serve_egress(Path(sys.argv[1]), AddressRules(allow), upstreams, guard=rules))
 """
 
 
 class EgressProcess:
     """The real process, started and killed by its own id."""
 
-    def __init__(self, path: Path, allow: Iterable[str] = (), **upstreams: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        allow: Iterable[str] = (),
+        guard: GuardRules | None = None,
+        **upstreams: str,
+    ) -> None:
         self.path = path
-        self._options = json.dumps([list(allow), upstreams])
+        rules = None if guard is None else asdict(guard)
+        self._options = json.dumps([list(allow), upstreams, rules])
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -162,9 +174,9 @@ class EgressProcess:
 
 @asynccontextmanager
 async def client_and_process(
-    folder: Path, allow: Iterable[str] = (), **upstreams: str
+    folder: Path, allow: Iterable[str] = (), guard: GuardRules | None = None, **upstreams: str
 ) -> AsyncIterator[tuple[EgressClient, EgressProcess]]:
-    process = EgressProcess(folder / "run" / "egress.sock", allow, **upstreams)
+    process = EgressProcess(folder / "run" / "egress.sock", allow, guard, **upstreams)
     process.start()
     client = EgressClient(process.path, patience=30)
     await client.start()
@@ -176,11 +188,14 @@ async def client_and_process(
 
 
 @asynccontextmanager
-async def client_and_task(folder: Path) -> AsyncIterator[EgressClient]:
+async def client_and_task(
+    folder: Path, guard: GuardRules | None = None
+) -> AsyncIterator[EgressClient]:
     """The whole control conversation without a second process."""
     path = folder / "run" / "egress.sock"
     ready = asyncio.Event()
-    serving = asyncio.create_task(serve_egress(path, AddressRules(), {}, ready=ready))
+    work = serve_egress(path, AddressRules(), {}, ready=ready, guard=guard)
+    serving = asyncio.create_task(work)
     await ready.wait()
     client = EgressClient(path)
     await client.start()

@@ -137,6 +137,7 @@ def make_runner(
         tools,
     )
     egress.on_trip = runner.traffic_tripped
+    egress.on_spared = runner.site_spared
     return runner
 
 

@@ -27,6 +27,7 @@ from fyke.egress.messages import (
     RefuseBrowser,
     Request,
     Seen,
+    SiteSpared,
     Tripped,
     decode_reply,
     encode,
@@ -42,11 +43,15 @@ _log = logging.getLogger(__name__)
 _CLOSE_SECONDS = 5.0
 _WARN_AFTER = 8  # tries, about two seconds
 
-Notice = Tripped | BrowserAsked
+Notice = Tripped | SiteSpared | BrowserAsked
 
 
 def _no_one(attempt_id: str) -> None:
     """Nobody wants to hear of trips."""
+
+
+def _not_told(attempt_id: str, why: str) -> None:
+    """Nobody wants to hear of spared sites."""
 
 
 @dataclass(slots=True)
@@ -131,6 +136,7 @@ class EgressClient:
         patience: float = 15.0,
     ) -> None:
         self.on_trip = on_trip
+        self.on_spared: Callable[[str, str], None] = _not_told
         self._path = socket_path
         self._patience = patience
         self._attempts: dict[str, _Attempt] = {}
@@ -270,6 +276,8 @@ class EgressClient:
             return
         if isinstance(notice, Tripped):
             self._tell_of_trip(attempt)
+        elif isinstance(notice, SiteSpared):
+            self.on_spared(notice.attempt_id, notice.why)
         else:
             waiting, attempt.asked = attempt.asked, []
             for asked in waiting:

@@ -27,6 +27,7 @@ from fyke.egress.messages import (
     Reply,
     Request,
     Seen,
+    SiteSpared,
     Tripped,
     decode_request,
     encode,
@@ -131,7 +132,11 @@ class Session:
         listeners = [_adopt(descriptor) for descriptor in descriptors[1:]]
         try:
             await self._proxy.open(
-                listeners, grant, lambda: self._tell(Tripped(grant.attempt_id)), counters
+                listeners,
+                grant,
+                lambda: self._tell(Tripped(grant.attempt_id)),
+                counters,
+                lambda why: self._tell(SiteSpared(grant.attempt_id, why)),
             )
         except BaseException:
             for listener in listeners:

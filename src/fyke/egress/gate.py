@@ -18,6 +18,8 @@ from fyke.egress.steps import Credentials
 
 OWN_NAMES = ("localhost", "proxy-inner.coreclaw.com", "proxy-inner.cafescraper.com")
 
+_SITES_TOLD_OF = 10
+
 
 class Gate:
     """One attempt on its way out: what it may do, what it used, which links it has."""
@@ -30,6 +32,7 @@ class Gate:
         reach: Reach,
         limits: ProxyLimits,
         on_trip: Callable[[], None],
+        on_spared: Callable[[str], None],
         guard: Guard | None = None,
         session: str = "",
     ) -> None:
@@ -44,6 +47,8 @@ class Gate:
         self.doors: set[tuple[str, int]] = set()  # what our listeners are called from inside
         self._servers: list[asyncio.Server] = []
         self._listeners: list[socket.socket] = []
+        self._on_spared = on_spared
+        self._spared: set[str] = set()  # sites that were told of
         self._on_trip: Callable[[], None] | None = on_trip
         self._closed = False
 
@@ -71,6 +76,12 @@ class Gate:
         if self._on_trip is not None:
             told, self._on_trip = self._on_trip, None
             told()
+
+    def spared(self, site: str, why: str) -> None:
+        """A connection was refused to spare a site; tell of it once for each of the first few."""
+        if site not in self._spared and len(self._spared) < _SITES_TOLD_OF:
+            self._spared.add(site)
+            self._on_spared(why)
 
     def stop(self, *, final: bool) -> None:
         """Cut every link. ``final`` also ends the listening sockets for whoever else holds them,

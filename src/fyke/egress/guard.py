@@ -39,7 +39,11 @@ class GuardRules:
 
 
 class Spared(Exception):
-    """No connection for now; the message is one line for the client."""
+    """No connection to a site for now; the message is one line for the client."""
+
+    def __init__(self, site: str, words: str) -> None:
+        super().__init__(f"{site} is being spared: {words}; FYKE_SITE_GUARD")
+        self.site = site
 
 
 class SitePace:
@@ -163,7 +167,7 @@ class _Site:
     async def turn(self, session: str) -> Visit:
         """Wait for it. Raise ``Spared``."""
         if self.pace.pause(time.monotonic()) > self._rules.patience:
-            raise Spared(self._why(session))
+            raise Spared(self.name, self._why(session))
         future: asyncio.Future[Visit] = asyncio.get_running_loop().create_future()
         self._queues.setdefault(session, deque()).append(future)
         self._pump()
@@ -173,7 +177,7 @@ class _Site:
         except BaseException as error:
             self._give_up(session, future)
             if isinstance(error, TimeoutError):
-                raise Spared(self._why(session)) from None
+                raise Spared(self.name, self._why(session)) from None
             raise
 
     def left(self, session: str) -> None:
@@ -215,12 +219,10 @@ class _Site:
     def _why(self, session: str) -> str:
         pause = self.pace.pause(time.monotonic())
         if pause > 0:
-            words = f"it answered {self.pace.status} and is left alone for {pause:.0f} s more"
-        elif not self.pace.has_room(session):
-            words = f"{self.pace.total} connections to it are open, of all runs together"
-        else:
-            words = f"all runs together begin {self._rules.rate:g} connections a second to it"
-        return f"{self.name} is being spared: {words}; FYKE_SITE_GUARD"
+            return f"it answered {self.pace.status} and is left alone for {pause:.0f} s more"
+        if not self.pace.has_room(session):
+            return f"{self.pace.total} connections to it are open, of all runs together"
+        return f"all runs together begin {self._rules.rate:g} connections a second to it"
 
 
 class Guard:

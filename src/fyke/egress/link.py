@@ -132,6 +132,7 @@ class Link:
         except TargetRefused as error:
             self._refuse(error)
         except Spared as error:
+            self.gate.spared(error.site, str(error))
             self._refuse(TargetRefused(Refusal.SPARED, str(error)))
         except Exception:
             _log.exception("a connection could not be dialled")

@@ -19,6 +19,10 @@ def _no_one(attempt_id: str) -> None:
     """Nobody wants to hear of trips."""
 
 
+def _not_told(attempt_id: str, why: str) -> None:
+    """Nobody wants to hear of spared sites."""
+
+
 class LocalEgress:
     """Implements ``contracts.Egress`` in this process and loop. ``stop`` it at the end."""
 
@@ -43,11 +47,17 @@ class LocalEgress:
         )
         self._books = Books()
         self.on_trip = on_trip
+        self.on_spared: Callable[[str, str], None] = _not_told
 
     async def open(self, listeners: Sequence[socket.socket], grant: Pass) -> None:
         copies = [listener.dup() for listener in listeners]
         try:
-            counters = await self._proxy.open(copies, grant, lambda: self.on_trip(grant.attempt_id))
+            counters = await self._proxy.open(
+                copies,
+                grant,
+                lambda: self.on_trip(grant.attempt_id),
+                on_spared=lambda why: self.on_spared(grant.attempt_id, why),
+            )
         except BaseException:
             for copy in copies:
                 copy.close()

@@ -70,6 +70,13 @@ class Tripped(msgspec.Struct, frozen=True, tag="tripped"):
     attempt_id: str
 
 
+class SiteSpared(msgspec.Struct, frozen=True, tag="site_spared"):
+    """A connection of the attempt was refused to spare a site; once for each of the first ten."""
+
+    attempt_id: str
+    why: str
+
+
 class BrowserAsked(msgspec.Struct, frozen=True, tag="browser_asked"):
     """Something connected to the attempt's browser port for the first time."""
 
@@ -77,7 +84,7 @@ class BrowserAsked(msgspec.Struct, frozen=True, tag="browser_asked"):
 
 
 Request = Open | RefuseBrowser | Close | Look
-Reply = Done | Tripped | BrowserAsked | Seen
+Reply = Done | Tripped | SiteSpared | BrowserAsked | Seen
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode

@@ -26,6 +26,10 @@ from fyke.kit.names import Resolver
 _SWEEPS_PER_IDLE = 10
 
 
+def _no_one(why: str) -> None:
+    """Nobody wants to hear of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counters:
     """What one attempt used: in all, and by site."""
@@ -69,16 +73,18 @@ class Proxy:
         grant: Pass,
         on_trip: Callable[[], None],
         counters: Counters | None = None,
+        on_spared: Callable[[str], None] = _no_one,
     ) -> Counters:
         """Serve the listeners, which are ours from now on. ``counters`` are those to go on with;
-        the ones in use are returned.
+        the ones in use are returned. ``on_spared`` gets one line for each of the first ten sites
+        that a connection was refused to spare.
 
         Raise ``ValueError`` for a malformed pass or an id that is open already.
         """
         if grant.attempt_id in self._gates:
             raise ValueError(f"attempt {grant.attempt_id} has a way out already")
         counters = counters or Counters()
-        gate = self._make_gate(grant, on_trip, counters)
+        gate = self._make_gate(grant, on_trip, on_spared, counters)
         self._gates[grant.attempt_id] = gate
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
@@ -133,7 +139,13 @@ class Proxy:
         self._pools.close()
         self._resolver.close()
 
-    def _make_gate(self, grant: Pass, on_trip: Callable[[], None], counters: Counters) -> Gate:
+    def _make_gate(
+        self,
+        grant: Pass,
+        on_trip: Callable[[], None],
+        on_spared: Callable[[str], None],
+        counters: Counters,
+    ) -> Gate:
         limits = self._limits
         addresses = self._rules.extended(grant.allow, self._own())
         pace = LookupPace(limits.lookups_per_second, limits.lookup_burst)
@@ -146,6 +158,7 @@ class Proxy:
             Reach(rules, self._pools.of_region(grant.region), limits.connect_seconds),
             limits,
             on_trip,
+            on_spared,
             self._guard if grant.guarded else None,
             grant.session or grant.attempt_id,
         )

@@ -147,6 +147,11 @@ class Carrier:
         message = sentence(Outcome.TRAFFIC_CAP, megabytes=megabytes)
         self._limit_of_run(Outcome.TRAFFIC_CAP, message)
 
+    def site_spared(self, why: str) -> None:
+        """A connection was refused to spare a site: what the Worker sees may not say why."""
+        if self._intake is not None:
+            self._note(self._intake, f"A connection was refused: {why}.")
+
     async def carry_out(self) -> Run | None:
         """Do all of it; return the run as it is afterwards, None when the lease was lost.
 

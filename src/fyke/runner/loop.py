@@ -247,6 +247,12 @@ class Runner:
         if carrier is not None:
             carrier.traffic_tripped()
 
+    def site_spared(self, attempt_id: str, why: str) -> None:
+        """Called by the egress when a connection was refused to spare a site."""
+        carrier = self._carriers.get(attempt_id)
+        if carrier is not None:
+            carrier.site_spared(why)
+
     # --- reporting ----------------------------------------------------------------------
 
     async def _report_for_ever(self) -> None:

@@ -84,6 +84,8 @@ async def test_a_site_that_asks_for_a_rest_gets_one_from_all_runs(way: str, stat
 
 async def test_another_site_is_not_waited_for() -> None:
     egress = LocalEgress(guard=GuardRules(first_pause=20))
+    told: list[tuple[str, str]] = []
+    egress.on_spared = lambda attempt, why: told.append((attempt, why))
     async with (
         Origin(answers(b"HTTP/1.1 429 Slow\r\n\r\n")) as tired,
         Origin(answers(b"HTTP/1.0 200 OK\r\n\r\n")) as other,
@@ -106,6 +108,8 @@ async def test_another_site_is_not_waited_for() -> None:
     assert (spared.domain, spared.requests, spared.refused) == ("127.0.0.1", 1, 2)
     assert (free.domain, free.requests, free.refused) == ("localhost", 1, 0)
     assert final.refused == 2
+    [(attempt, why)] = told  # once for the site
+    assert attempt == "run" and why.startswith("127.0.0.1 is being spared: it answered 429")
     await egress.stop()
 
 

@@ -223,10 +223,12 @@ class Egress(Protocol):
     """The way out. Runs as a process of its own; attempts are identified by their socket.
 
     ``on_trip`` is set by the runner: it is called once per attempt, with the attempt's id, at
-    the moment its limit is reached. It must not block.
+    the moment its limit is reached. So is ``on_spared``: it gets one line as well, the first time
+    that a connection is refused to spare a site, for ten sites of an attempt. Neither may block.
     """
 
     on_trip: Callable[[str], None]
+    on_spared: Callable[[str, str], None]
 
     async def open(self, listeners: Sequence[socket.socket], grant: Pass) -> None:
         """Serve the listeners until closed. The caller may close its copies afterwards.
