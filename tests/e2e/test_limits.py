@@ -96,3 +96,27 @@ def test_a_quota_holds(limited: Booted) -> None:
     assert limited.ended(run)["status"] == 3
     rows: list[dict[str, Any]] = limited.rows(run)
     assert 0.05 < rows[-1]["share"] < 0.35
+
+
+FILLS = """
+import os, signal, time
+from sdk import CoreSDK
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+CoreSDK.Result.push_data({"n": 1})
+with open("x", "wb", buffering=0) as file:
+    for _ in range(80):
+        file.write(bytes(1 << 20))
+for _ in range(80):
+    print("tick", flush=True)
+    time.sleep(0.1)
+"""
+
+
+def test_who_fills_the_disk_gets_no_time_to_go_on(platform: Booted) -> None:
+    """Others get five seconds after SIGTERM, which would be fifty ticks."""
+    run = platform.start_run(platform.push(python_project(FILLS), "limits-fills"))
+    detail = platform.ended(run, 30)
+    assert detail["err_msg"] == "Stopped: the Worker's files went over 64 MB"
+    assert detail["results"] == 1
+    assert platform.log_text(run).count("tick") < 30

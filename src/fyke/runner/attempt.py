@@ -65,6 +65,8 @@ TERM_GRACE_SECONDS = 5.0
 KILL_WAIT_SECONDS = 5.0
 SANDBOX_SECONDS = 30.0
 OUTPUT_DRAIN_SECONDS = 2.0
+LOOK_SECONDS = 1.0  # between looks at what the box uses
+QUICK_LOOK_SECONDS = 0.2  # where its disk may be full before the next one
 NO_BROWSER = "The Worker asked for a browser (ChromeWs or ChromeHttp); this Fyke has no browser."
 LAST_LINES = 60
 
@@ -116,6 +118,7 @@ class Carrier:
         self._tools = tools
         self._stop_reason: End | None = None
         self._stop = asyncio.Event()
+        self._disk_full = asyncio.Event()
         self._box_usage = BoxUsage()
         self._memory: MemoryMeter | None = None  # from the launch on
         self._masker: Masker | None = None  # of the secrets that the Worker was given
@@ -333,9 +336,16 @@ class Carrier:
             await asyncio.gather(stopped, output, exited, *helpers, return_exceptions=True)
 
     async def _stop_ladder(self, box: Box, exited: asyncio.Task[BoxExit]) -> None:
-        """SIGTERM, five seconds, then everything at once. The output is read all the while."""
+        """SIGTERM, five seconds, then everything at once. The output is read all the while.
+
+        Who has filled the disk gets no time to go on filling it.
+        """
         await box.terminate()
-        await asyncio.wait({exited}, timeout=TERM_GRACE_SECONDS)
+        full = asyncio.create_task(self._disk_full.wait())
+        await asyncio.wait(
+            {exited, full}, timeout=TERM_GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        full.cancel()
         if exited.done():
             return
         await _in_time("killing the Worker", box.kill())
@@ -380,8 +390,10 @@ class Carrier:
         await box.apply_cpu_limit()
 
     async def _poll_usage(self, box: Box, limits: BoxLimits) -> None:
+        pause = QUICK_LOOK_SECONDS
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(pause)
+            before = self._box_usage.work_bytes
             try:
                 self._box_usage = await box.usage()
             except SandboxFault as error:  # one bad look must not end the watch over the disk
@@ -389,9 +401,13 @@ class Carrier:
                 continue
             if self._memory is not None:
                 self._memory.look(time.monotonic(), self._box_usage.memory)
-            if self._box_usage.work_bytes > limits.work_size:
+            used = self._box_usage.work_bytes
+            if used > limits.work_size:
                 megabytes = f"{limits.work_size / 2**20:g}"
                 self.stop(Outcome.DISK_CAP, sentence(Outcome.DISK_CAP, megabytes=megabytes))
+                self._disk_full.set()
+            by_next = used + max(0, used - before) / pause * LOOK_SECONDS
+            pause = QUICK_LOOK_SECONDS if by_next > limits.work_size else LOOK_SECONDS
 
     # --- the end ------------------------------------------------------------------------
 
