@@ -111,6 +111,7 @@ class GoRecipe:
         """Offline where no module is asked for: then no registry has to be looked for."""
         client = await self._installer.client()
         if await asyncio.to_thread(_needs_modules, self._bundle):
+            _refuse_loopback(client)
             return client
         return Client(env=client.env, files=client.files, registries=(), offline=True)
 
@@ -122,6 +123,17 @@ class GoRecipe:
         if problem or is_dynamic:
             raise EnvironmentFailed(f"{FAILED}: {problem or 'it needs shared libraries'}", said)
         sealing.take(out, content)
+
+
+def _refuse_loopback(client: Client) -> None:
+    """Go asks no proxy for what it takes for its own machine, and inside a box that is the box."""
+    for host in (registry.host for registry in client.registries):
+        if host == "localhost" or host == "::1" or host.startswith("127."):
+            raise EnvironmentFailed(
+                f"{FAILED}: GOPROXY of this machine names {host}, which Go looks for inside the "
+                "sandbox. Give it another name of the machine, such as its host name",
+                "",
+            )
 
 
 def _needs_modules(bundle: Path) -> bool:

@@ -119,6 +119,8 @@ async def test_modules_come_from_the_proxy_that_is_configured_and_nowhere_else(
             await build(made, files, **environ)
     with pytest.raises(EnvironmentFailed, match="could not be built"):
         await build(made, files | {"go.sum": ""}, GOPROXY="off")
+    with pytest.raises(EnvironmentFailed, match=r"names 127\.0\.0\.1.*Give it another name"):
+        await build(made, files, GOPROXY=url)
 
 
 @pytest.mark.parametrize(
