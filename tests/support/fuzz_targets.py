@@ -6,8 +6,10 @@ A target returns quietly whatever it is given, and asserts what has to hold what
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
+import shutil
 import tempfile
 import zipfile
 import zlib
@@ -229,6 +231,7 @@ def schema(data: bytes) -> None:
 @cache
 def data_folder() -> Path:
     home = Path(tempfile.mkdtemp(prefix="fuzz-orders-"))
+    atexit.register(shutil.rmtree, home)
     (home / "cache" / "bundles" / "b").mkdir(parents=True)
     return home
 
