@@ -404,6 +404,37 @@ def test_plans_and_rates(cli: Cli) -> None:
     assert {answer.status_code for answer in answers} == {200, 429}
 
 
+def test_caps_are_set_and_shown(cli: Cli) -> None:
+    own = {"FYKE_KEY": cli.json("account", "add", "careful")["key"]["key"]}
+    assert "no cap" in cli.run("account", "caps", env=own)[0]
+    changed = cli.json("account", "caps", "--run", "2.5", "--month", 100, env=own)
+    assert (changed["run_cap"], changed["month_cap"], changed["left"]) == ("2.5", "100", "100")
+    out, err = cli.run("account", "caps", env=own)
+    assert "at most 2.5 USD" in out and "Nothing costs anything here" in err
+    assert cli.json("account", "caps", "--month", 0, env=own)["left"] is None
+    assert cli.json("account", "caps", "--account", "careful", "--run", 7)["run_cap"] == "7"
+    others = "account", "caps", "--account", "x", "--run", 1
+    assert "operator" in cli.run(*others, code=4, env=own)[1]
+    assert "--run" in cli.run("account", "caps", "--account", "careful", code=2)[1]
+    assert "run_cap" in cli.run("account", "caps", "--run", "-1", code=2, env=own)[1]
+
+
+def test_an_estimate_goes_by_earlier_runs(cli: Cli) -> None:
+    slug = cli.platform.push(python_project("print(1)"), "estimated")
+    said = cli.run("worker", "estimate", slug)[1]
+    assert "Not enough runs yet to say what it usually takes: 0 of 10." in said
+    for _ in range(10):
+        cli.platform.start_run(slug)
+    done = "--status", "succeeded", "--worker", slug
+    cli.platform.wait_for(lambda: len(cli.json("run", "list", *done)["list"]) == 10, "ten ends")
+    found = cli.json("worker", "estimate", slug, "--memory", 1024)
+    assert (found["enough"], found["runs"], found["memory"]) == (True, 10, 1024)
+    assert 0 < found["time"]["p50"] <= found["time"]["p95"] < 60
+    out, err = cli.run("worker", "estimate", "owner/estimated", "--subtasks", 3)
+    assert "NINETEEN IN TWENTY WITHIN" in out and "cost" not in out
+    assert "By the last 10 runs of version" in err
+
+
 def test_accounts_and_keys(cli: Cli) -> None:
     made = cli.json("account", "add", "marketing")
     assert made["account"]["name"] == "marketing"
