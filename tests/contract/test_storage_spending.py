@@ -1,0 +1,79 @@
+"""The contract of what estimates and caps read and write, on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.contracts import Transaction
+from fyke.domain.runs.estimate import PastRun
+from fyke.domain.runs.model import Bound, Outcome, RunLimits, RunState
+from support import records
+
+pytestmark = pytest.mark.anyio
+State = Any
+
+
+async def test_caps_are_written_and_read(state: State) -> None:
+    owner, _ = await state.write(records.seed)
+
+    def work(tx: Transaction) -> None:
+        tx.accounts.set_caps(owner, run_cap_micros=7, month_cap_micros=2**60)
+
+    await state.write(work)
+    account = await state.read(lambda tx: tx.accounts.get(owner))
+    assert (account.run_cap_micros, account.month_cap_micros) == (7, 2**60)
+    assert await state.write(lambda tx: tx.accounts.lock(owner)) == account
+
+
+async def test_what_bounds_a_run_and_its_sums_are_kept(state: State) -> None:
+    owner, worker = await state.write(records.seed)
+    run = records.run(owner, worker, hold_micros=5, bound=Bound.MONTH)
+    await state.write(lambda tx: tx.runs.add(run, []))
+    ended = replace(
+        run, state=RunState.FAILED, outcome=Outcome.CHARGE_CAP, busy_ms=1, cpu_ms=2, memory_mb_ms=3
+    )
+    assert await state.write(lambda tx: tx.runs.move(ended, RunState.READY))
+    assert await state.read(lambda tx: tx.runs.get(run.id)) == ended
+
+
+async def test_the_last_runs_that_did_their_work_are_the_past(state: State) -> None:
+    owner, worker = await state.write(records.seed)
+    stranger, foreign = await state.write(records.seed)
+    outcomes = [
+        Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.TIMEOUT, Outcome.ABORTED, None,
+        Outcome.CHARGE_CAP, Outcome.SUCCEEDED,
+    ]  # fmt: skip
+
+    def work(tx: Transaction) -> None:
+        for number, outcome in enumerate(outcomes):
+            at = records.START + number * 1000
+            run = records.run(
+                owner,
+                worker,
+                version=f"1.0.{number}",
+                state=RunState.SUCCEEDED,
+                outcome=outcome,
+                subtasks=number,
+                created_at=at,
+                started_at=at + 1,
+                finished_at=at + 11 if outcome else 0,
+                busy_ms=number,
+                cpu_ms=2,
+                traffic_bytes=3,
+            )
+            tx.runs.add(replace(run, limits=RunLimits(0.25, 512, 60, 0, 0)), [])
+        other = records.run(owner, foreign, outcome=Outcome.SUCCEEDED, started_at=1, finished_at=2)
+        tx.runs.add(other, [])
+        tx.runs.add(replace(other, id=records.ordered_id(), account_id=stranger), [])
+
+    await state.write(work)
+    expected = [
+        PastRun(f"1.0.{n}", 0.25, n, 10, n, 2, 3, records.START + n * 1000 + 11) for n in (6, 2, 0)
+    ]
+    assert await state.read(lambda tx: tx.runs.past(owner, worker, 100)) == expected
+    assert await state.read(lambda tx: tx.runs.past(owner, worker, 5)) == expected[:2]
+    assert await state.read(lambda tx: tx.runs.past(owner, worker, 1)) == expected[:1]
+    assert await state.read(lambda tx: tx.runs.past(stranger, worker, 9)) == []
