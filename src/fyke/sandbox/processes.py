@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+MOST_HELD = 200_000  # descriptors and mappings of one box that are looked at
 _TICK_MS = 1000 // os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -66,49 +67,64 @@ def nameless(pids: Iterable[int], device: int, limit: int) -> Nameless:
     thread, because threads may have tables of their own, and by what is mapped.
 
     They take up the disk and no walk through folders finds them. Stops once ``limit`` is passed.
+    More held than anybody looks through counts as passing it.
     """
     seen: set[int] = set()
-    size = in_flight = 0
-    for pid in pids:
-        for path, info in _held_files(pid):
-            if stat.S_ISSOCK(info.st_mode):
-                if info.st_ino not in seen:
-                    in_flight += _in_flight(path)
-            elif info.st_dev != device or info.st_nlink or info.st_ino in seen:
+    size = in_flight = looked = 0
+    for folder in _folders_of_held(pids):
+        for name, info in _held(folder):
+            looked += 1
+            if looked > MOST_HELD:
+                return Nameless(limit + 1, in_flight)
+            if info.st_ino in seen:
                 continue
-            elif stat.S_ISREG(info.st_mode):
+            if stat.S_ISSOCK(info.st_mode):
+                seen.add(info.st_ino)
+                in_flight += _in_flight(folder, name)
+            elif stat.S_ISREG(info.st_mode) and info.st_dev == device and not info.st_nlink:
+                seen.add(info.st_ino)
                 size += info.st_blocks * 512
-            seen.add(info.st_ino)
         if size > limit:
             break
     return Nameless(size, in_flight)
 
 
-def _held_files(pid: int) -> Iterator[tuple[Path, os.stat_result]]:
-    """Also what is mapped, as far as we may look: that takes root."""
-    folders = [PROC / str(pid) / "map_files"]
-    with contextlib.suppress(OSError):
-        tasks = os.listdir(PROC / str(pid) / "task")  # noqa: PTH208 - names alone
-        folders += [PROC / str(pid) / "task" / task / "fd" for task in tasks]
-    for folder in folders:
+def _folders_of_held(pids: Iterable[int]) -> Iterator[str]:
+    for pid in pids:
+        yield f"{PROC}/{pid}/map_files"  # as far as we may look: that takes root
         try:
-            names = os.listdir(folder)  # noqa: PTH208 - names alone
+            tasks = os.listdir(f"{PROC}/{pid}/task")  # noqa: PTH208 - names alone
         except OSError:
             continue
-        for name in names:
-            with contextlib.suppress(OSError):
-                yield folder / name, (folder / name).stat()
+        for task in tasks:
+            yield f"{PROC}/{pid}/task/{task}/fd"
 
 
-def _in_flight(descriptor: Path) -> int:
+def _held(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Plain strings and one open folder: there may be a hundred thousand of them."""
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        for name in os.listdir(opened):  # noqa: PTH208 - names alone
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                yield name, os.stat(name, dir_fd=opened)
+    except OSError:
+        return  # the process has ended, or it is not for us to look at
+    finally:
+        os.close(opened)
+
+
+def _in_flight(folder: str, name: str) -> int:
     """How many descriptors wait in the queue of a Unix socket, as newer kernels tell."""
     try:
-        text = (descriptor.parent.parent / "fdinfo" / descriptor.name).read_text()
+        text = Path(f"{folder}info/{name}").read_text()
     except OSError:
         return 0
     for line in text.splitlines():
-        name, _, value = line.partition(":")
-        if name == "scm_fds":
+        key, _, value = line.partition(":")
+        if key == "scm_fds":
             return int(value)
     return 0
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,32 @@ async def ends(box: Box, name: str, place: Site) -> float:
     assert name not in os.listdir(place.work)
     assert took < END_SECONDS
     return took
+
+
+def quotas(name: str) -> list[str]:
+    """The cpu quota of a box's control group, in whichever kind of group; none without one."""
+    root = Path("/sys/fs/cgroup")
+    files = [*root.glob(f"**/{name}/cpu.cfs_quota_us"), *root.glob(f"**/{name}/cpu.max")]
+    return [path.read_text().split()[0] for path in files]
+
+
+async def test_the_cpu_quota_is_lifted_before_the_kill(place: Site) -> None:
+    """Dying costs time of the processor, and who has little of it would die slowly."""
+    name = new_ulid()
+    box = await place.open(SLEEP, name=name, cpus=0.125)
+    await box.launch({})
+    await line(box)
+    before = quotas(name)
+    await box.apply_cpu_limit()
+    during = quotas(name)
+    await box.kill()
+    after = quotas(name)
+    assert (set(before), set(during), set(after)) in (
+        ({"-1"}, {"12500"}, {"-1"}),
+        ({"max"}, {"12500"}, {"max"}),
+        (set(), set(), set()),  # there is no group here
+    )
+    await ends(box, name, place)
 
 
 @pytest.mark.parametrize("cpus", [1.0, 0.125])

@@ -54,6 +54,12 @@ def test_files_without_a_name_are_found(tmp_path: Path) -> None:
     assert processes.nameless([os.getpid(), 2**22 + 1], device, 2**30).size == 0
 
 
+def test_more_than_anybody_looks_through_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes.nameless([os.getpid()], 0, 2**30).size == 0
+    monkeypatch.setattr(processes, "MOST_HELD", 3)
+    assert processes.nameless([os.getpid()], 0, 2**30).size > 2**30
+
+
 def test_descriptors_that_lie_in_sockets_are_counted() -> None:
     left, right = socket.socketpair()
     with left, right:
