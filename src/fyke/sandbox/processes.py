@@ -108,10 +108,15 @@ def _held(folder: str) -> Iterator[tuple[str, os.stat_result]]:
         return
     try:
         for name in os.listdir(opened):  # noqa: PTH208 - names alone
-            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-                yield name, os.stat(name, dir_fd=opened)
+            try:
+                info = os.stat(name, dir_fd=opened)
+            except PermissionError:
+                return  # what is mapped is for root to look at
+            except OSError:
+                continue  # closed meanwhile
+            yield name, info
     except OSError:
-        return  # the process has ended, or it is not for us to look at
+        return  # the process has ended meanwhile
     finally:
         os.close(opened)
 
