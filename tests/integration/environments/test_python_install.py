@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 import stat
@@ -249,6 +250,25 @@ async def test_hashes_are_checked(environments: Installing, shelf: Path, tmp_pat
     make_wheel(shelf, "signed")
     with pytest.raises(EnvironmentFailed, match=r"(?i)hash"):
         await environments.ensure(version("signed==99.0 --hash=sha256:" + "0" * 64), tmp_path)
+
+
+async def test_what_is_locked_whole_is_shared_by_accounts(
+    environments: Installing, shelf: Path, tmp_path: Path
+) -> None:
+    make_wheel(shelf, "whole", metadata="Requires-Dist: part\n")
+    make_wheel(shelf, "part")
+    lines = {
+        wheel.name.split("-")[0]: "{}=={} --hash=sha256:{}\n".format(
+            *wheel.name.split("-")[:2], hashlib.sha256(wheel.read_bytes()).hexdigest()
+        )
+        for wheel in shelf.iterdir()
+    }
+    locked = version("".join(lines.values()))
+    made = [await environments.ensure(locked, tmp_path, account) for account in ("ONE", "TWO")]
+    assert made[0] == made[1]
+    del lines["part"]  # as pip does: one hash, and every package needs one
+    with pytest.raises(EnvironmentFailed, match=r"(?i)hash|part"):
+        await environments.ensure(version("".join(lines.values())), tmp_path)
 
 
 async def test_a_left_over_build_is_cleared(desk: Bench, tmp_path: Path) -> None:

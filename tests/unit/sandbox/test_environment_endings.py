@@ -1,0 +1,103 @@
+"""How an installation that did not come to an end is told, whatever ended it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.contracts import EnvironmentFailed
+from fyke.domain.contracts.tool_boxes import ToolKind, ToolRun, ToolSpec, ToolStop
+from fyke.sandbox.environment import UvEnvironments
+from fyke.sandbox.package_client import Client
+from fyke.sandbox.package_desk import Limits, PackageDesk, Terms
+
+pytestmark = pytest.mark.anyio
+
+CLIENT = Client({"TOLD": "1"}, {".config/x": "y"}, ())
+
+
+@dataclass
+class Ended:
+    """A box whose tool has ended like this."""
+
+    run_: ToolRun
+    asked: list[ToolSpec] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
+        self.asked.append(spec)
+        yield self.run_
+
+
+async def install(box: Ended, *, builds: bool = False, client: Client = CLIENT) -> ToolRun:
+    desk = PackageDesk(box, Limits(7, 1000))
+    terms = Terms("01ARZ3", builds)
+    async with desk.install(
+        ToolKind.UV, terms, client, lambda one: one.url, ["tool"], {"in": "x"}, {"MORE": "2"}
+    ) as run:
+        return run
+
+
+@pytest.mark.parametrize(
+    ("stopped", "words"),
+    [
+        (ToolStop.TIME, "within 7 seconds"),
+        (ToolStop.SIZE, "more than 1,000 bytes"),
+        (ToolStop.MEMORY, "memory"),
+        (ToolStop.TRAFFIC, "more to download than is allowed"),
+    ],
+)
+async def test_what_stopped_it_is_said(tmp_path: Path, stopped: ToolStop, words: str) -> None:
+    with pytest.raises(EnvironmentFailed, match=words) as caught:
+        await install(Ended(ToolRun(137, tmp_path, "so far", b"", stopped)))
+    assert caught.value.log == "so far"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["No space left on device (os error 28)", "npm error code ENOSPC", "Disk quota exceeded"],
+)
+async def test_a_full_disk_inside_is_said(tmp_path: Path, words: str) -> None:
+    with pytest.raises(EnvironmentFailed, match="the disk is full"):
+        await install(Ended(ToolRun(2, tmp_path, f"error: {words}", b"")))
+    assert (await install(Ended(ToolRun(0, tmp_path, words, b"")))).code == 0
+
+
+async def test_what_a_client_is_given(tmp_path: Path) -> None:
+    box = Ended(ToolRun(0, tmp_path, "", b""))
+    await install(box)
+    await install(box, builds=True)
+    plain, building = box.asked
+    assert plain.env == {"TOLD": "1", "MORE": "2"}
+    assert plain.files == {".config/x": "y", "in": "x"}
+    assert (plain.cache, building.cache) == ("01ARZ3-UV", "01ARZ3-UV-BUILDS")
+    assert (plain.reach, plain.inputs) == (None, None)
+    assert building.limits.cpus <= plain.limits.cpus
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+async def test_a_full_disk_outside_is_said(tmp_path: Path, number: int) -> None:
+    class Full:
+        inputs = ("x",)
+        locked = True
+
+        async def install(self, building: Path, content: Path, terms: Terms) -> str:
+            assert building.is_dir()
+            raise OSError(number, os.strerror(number))
+
+    box = Ended(ToolRun(0, tmp_path, "", b""))
+    root = tmp_path / "envs"
+    root.mkdir()
+    environments = UvEnvironments(root, box, environ={})
+    full = number != errno.EIO
+    with pytest.raises(
+        EnvironmentFailed if full else OSError, match="disk is full" if full else None
+    ):
+        await environments._build("k", Full(), Terms("A", builds=False), "w")
+    assert list(root.iterdir()) == []
