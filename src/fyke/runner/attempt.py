@@ -8,19 +8,14 @@ fenced off, and only then does the state say that it ended.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import time
-from collections import deque
-from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 
 import structlog
 
 from fyke.domain.contracts import (
     Box,
-    BoxExit,
     BoxLimits,
     BoxSpec,
     BoxUsage,
@@ -49,26 +44,16 @@ from fyke.domain.secrets.masking import Masker
 from fyke.domain.workers.model import Version, Worker
 from fyke.errors import StaleLease
 from fyke.runner.bundles import BundleCache
-from fyke.runner.metering import MemoryMeter
-from fyke.runner.output import OutputLines, last_words
+from fyke.runner.ends import End, Refused, Stop, in_time
 from fyke.runner.site_reports import SiteReports
+from fyke.runner.watch import Watch
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
 from fyke.sdk.service import SdkService
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
-
-BOOT_GRACE_SECONDS = 2.0
-TERM_GRACE_SECONDS = 5.0
-KILL_WAIT_SECONDS = 5.0
-SANDBOX_SECONDS = 30.0
-OUTPUT_DRAIN_SECONDS = 2.0
-LOOK_SECONDS = 1.0  # between looks at what the box uses
-QUICK_LOOK_SECONDS = 0.2  # where its disk may be full before the next one
 NO_BROWSER = "The Worker asked for a browser (ChromeWs or ChromeHttp); this Fyke has no browser."
-LAST_LINES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +73,6 @@ class Tools:
     regions: frozenset[str]  # regions that have an upstream
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """Why an attempt ended."""
-
-    outcome: Outcome
-    message: str = ""
-
-
-class _Refused(Exception):
-    """Ends the preparation with a stated reason."""
-
-    def __init__(self, end: End) -> None:
-        super().__init__(end.message)
-        self.end = end
-
-
 class Carrier:
     """Carries out one attempt, from the lease to the end of its subtask."""
 
@@ -116,17 +85,13 @@ class Carrier:
         self._version = version
         self._operator = operator  # whether the worker is the operator's own
         self._tools = tools
-        self._stop_reason: End | None = None
-        self._stop = asyncio.Event()
-        self._disk_full = asyncio.Event()
-        self._box_usage = BoxUsage()
-        self._memory: MemoryMeter | None = None  # from the launch on
+        self._stop = Stop()
+        self._watch: Watch | None = None  # from the launch on
         self._masker: Masker | None = None  # of the secrets that the Worker was given
         self._site_reports = SiteReports(self._sites)
         self._final_traffic: Traffic | None = None
         self._told_of_browser = False
         self._intake: AttemptIntake | None = None
-        self._last_lines: deque[str] = deque(maxlen=LAST_LINES)  # of the Worker's stderr
 
     # --- seen by the runner -------------------------------------------------------------
 
@@ -140,9 +105,7 @@ class Carrier:
 
     def stop(self, outcome: Outcome, message: str) -> None:
         """Ask for the end; the first reason is the one that counts."""
-        if self._stop_reason is None:
-            self._stop_reason = End(outcome, message)
-            self._stop.set()
+        self._stop.ask(outcome, message)
 
     def traffic_tripped(self) -> None:
         """The egress cut the attempt off at its limit."""
@@ -169,7 +132,7 @@ class Carrier:
         self._intake = intake
         try:
             end = await self._prepare_and_run(intake)
-        except _Refused as refused:
+        except Refused as refused:
             end = refused.end
         except StaleLease:
             log.warning("attempt_lost", attempt=self.attempt.id)
@@ -187,7 +150,7 @@ class Carrier:
         self._check_isolation(intake)
         bundle = await self._tools.bundles.ensure(self._version)
         try:
-            environment = await self._unless_stopped(
+            environment = await self._stop.unless(
                 self._tools.environments.ensure(
                     self._version, bundle, self._worker.account_id, self._worker.builds_allowed
                 )
@@ -198,7 +161,7 @@ class Carrier:
             begin = sentence(Outcome.INSTALL_FAILED, detail="")  # some say it themselves
             detail = str(failed).removeprefix(begin)
             message = sentence(Outcome.INSTALL_FAILED, detail=detail)
-            raise _Refused(End(Outcome.INSTALL_FAILED, message)) from failed
+            raise Refused(End(Outcome.INSTALL_FAILED, message)) from failed
         limits = self.lease.run.limits
         spec = BoxSpec(
             name=self.attempt.id,
@@ -211,7 +174,7 @@ class Carrier:
                 work_size=self._tools.work_bytes,
             ),
         )
-        box = await _in_time("putting up the sandbox", self._tools.sandbox.open(spec))
+        box = await in_time("putting up the sandbox", self._tools.sandbox.open(spec))
         try:
             return await self._in_box(intake, box, spec.limits)
         finally:
@@ -220,7 +183,7 @@ class Carrier:
     async def _take_down(self, box: Box) -> None:
         """What cannot be taken down is swept at the next start; the run has ended all the same."""
         try:
-            await _in_time("taking the sandbox down", box.close())
+            await in_time("taking the sandbox down", box.close())
         except SandboxFault as error:
             log.error("box_left_behind", attempt=self.attempt.id, error=str(error))
 
@@ -238,13 +201,14 @@ class Carrier:
         service = SdkService(intake, self.lease.subtask.input_json.encode())
         sdk = await serve(box.listeners["sdk"], service.handle)
         try:
-            if self._stop_reason is not None:
-                return self._stop_reason
+            if self._stop.reason is not None:
+                return self._stop.reason
             await self._tools.attempts.started(self.attempt)
             _say(intake, system.running(self.attempt.number, 0))
-            self._memory = MemoryMeter(time.monotonic())
-            await box.launch(await self._own_secrets(intake) | self._worker_env(secret))
-            return await self._watch(intake, box, limits)
+            own = await self._own_secrets(intake)
+            self._watch = Watch(box, intake, self.lease.run.limits, limits, self._stop)
+            await box.launch(own | self._worker_env(secret))
+            return await self._watch.until_end()
         finally:
             await sdk.close()
 
@@ -301,113 +265,9 @@ class Carrier:
             self._note(intake, f"FYKE_UNSAFE is set and a wall is missing: {report.reason}")
             return
         detail = f'the sandbox here is at level "{report.level}": {report.reason}'
-        raise _Refused(
+        raise Refused(
             End(Outcome.ISOLATION_REFUSED, sentence(Outcome.ISOLATION_REFUSED, detail=detail))
         )
-
-    # --- watching -----------------------------------------------------------------------
-
-    async def _watch(self, intake: AttemptIntake, box: Box, limits: BoxLimits) -> End:
-        exited = asyncio.create_task(box.wait())
-        stopped = asyncio.create_task(self._stop.wait())
-        output = asyncio.create_task(self._pump(intake, box))
-        helpers = [
-            asyncio.create_task(self._limit_cpu_after_boot(intake, box)),
-            asyncio.create_task(self._poll_usage(box, limits)),
-        ]
-        try:
-            timeout = self.lease.run.limits.timeout_s
-            await asyncio.wait(
-                {exited, stopped}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not exited.done() and self._stop_reason is None:
-                self.stop(Outcome.TIMEOUT, sentence(Outcome.TIMEOUT, seconds=timeout))
-            if not exited.done():
-                await self._stop_ladder(box, exited)
-            ended_at = time.monotonic()
-            await asyncio.wait({output}, timeout=OUTPUT_DRAIN_SECONDS)
-            self._box_usage = await box.usage()
-            if self._memory is not None:
-                self._memory.end(ended_at, self._box_usage.memory_peak)
-            return self._stop_reason or self._end_of(await exited)
-        finally:
-            for task in (stopped, output, exited, *helpers):
-                task.cancel()
-            await asyncio.gather(stopped, output, exited, *helpers, return_exceptions=True)
-
-    async def _stop_ladder(self, box: Box, exited: asyncio.Task[BoxExit]) -> None:
-        """SIGTERM, five seconds, then everything at once. The output is read all the while.
-
-        Who has filled the disk gets no time to go on filling it.
-        """
-        await box.terminate()
-        full = asyncio.create_task(self._disk_full.wait())
-        await asyncio.wait(
-            {exited, full}, timeout=TERM_GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )
-        full.cancel()
-        if exited.done():
-            return
-        await _in_time("killing the Worker", box.kill())
-        await asyncio.wait({exited}, timeout=KILL_WAIT_SECONDS)
-        if not exited.done():
-            raise SandboxFault("the sandbox did not end after SIGKILL")
-
-    def _end_of(self, exit: BoxExit) -> End:
-        words = last_words(list(self._last_lines))
-        if exit.out_of_memory and (exit.code or exit.signal):
-            memory = self.lease.run.limits.memory_mb
-            return End(Outcome.OUT_OF_MEMORY, sentence(Outcome.OUT_OF_MEMORY, memory_mb=memory))
-        if exit.signal:
-            text = sentence(Outcome.SIGNAL, signal=exit.signal, last_words=words)
-            return End(Outcome.SIGNAL, text)
-        if exit.code:
-            text = sentence(Outcome.EXIT_CODE, code=exit.code, last_words=words)
-            return End(Outcome.EXIT_CODE, text)
-        return End(Outcome.SUCCEEDED)
-
-    async def _pump(self, intake: AttemptIntake, box: Box) -> None:
-        """Every line the Worker prints goes to the log: stdout as info, stderr as a warning."""
-        longest = intake.masker.longest if intake.masker else 0
-        lines = OutputLines(intake.masked, longest)
-        async for stream, data in box.output():
-            for text in lines.feed(stream, data):
-                self._log_line(intake, stream, text)
-            await intake.log_room()
-        for stream, text in lines.rest():
-            self._log_line(intake, stream, text)
-
-    def _log_line(self, intake: AttemptIntake, stream: str, text: str) -> None:
-        if stream == "stderr" and text.strip():
-            self._last_lines.append(intake.masked(text)[:500])  # masked before it is shortened
-        intake.log(LogType.INFO if stream == "stdout" else LogType.WARN, text)
-
-    async def _limit_cpu_after_boot(self, intake: AttemptIntake, box: Box) -> None:
-        """A quota from the first millisecond makes small Workers start seven times slower."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(BOOT_GRACE_SECONDS):
-                await intake.first_call.wait()
-        await box.apply_cpu_limit()
-
-    async def _poll_usage(self, box: Box, limits: BoxLimits) -> None:
-        pause = QUICK_LOOK_SECONDS
-        while True:
-            await asyncio.sleep(pause)
-            before = self._box_usage.work_bytes
-            try:
-                self._box_usage = await box.usage()
-            except SandboxFault as error:  # one bad look must not end the watch over the disk
-                log.warning("box_not_measured", attempt=self.attempt.id, error=str(error))
-                continue
-            if self._memory is not None:
-                self._memory.look(time.monotonic(), self._box_usage.memory)
-            used = self._box_usage.work_bytes
-            if used > limits.work_size:
-                megabytes = f"{limits.work_size / 2**20:g}"
-                self.stop(Outcome.DISK_CAP, sentence(Outcome.DISK_CAP, megabytes=megabytes))
-                self._disk_full.set()
-            by_next = used + max(0, used - before) / pause * LOOK_SECONDS
-            pause = QUICK_LOOK_SECONDS if by_next > limits.work_size else LOOK_SECONDS
 
     # --- the end ------------------------------------------------------------------------
 
@@ -419,7 +279,12 @@ class Carrier:
         if end.outcome is Outcome.SUCCEEDED:
             _say(intake, system.completed(self.attempt.number, 0))
         else:
-            _say(intake, system.failed(self.attempt.number, message, list(self._last_lines), 0))
+            _say(
+                intake,
+                system.failed(
+                    self.attempt.number, message, self._watch.last_lines if self._watch else [], 0
+                ),
+            )
         rows = await intake.close()
         sites = self._sites()
         # Waits as the rows did: a store that is away for a moment must not turn a run that has
@@ -455,21 +320,6 @@ class Carrier:
         )
         task.add_done_callback(_log_failure)
 
-    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for ``work``, but give it up when the attempt is stopped meanwhile."""
-        task = asyncio.ensure_future(work)
-        stopped = asyncio.create_task(self._stop.wait())
-        try:
-            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if self._stop_reason is not None and not task.done():
-                raise _Refused(self._stop_reason)
-            return await task
-        finally:
-            stopped.cancel()
-            if not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-
     def _sites(self) -> tuple[SiteTraffic, ...]:
         """Site by site. A host name is a way to say a secret, too."""
         sites = self._tools.egress.sites(self.attempt.id)
@@ -479,23 +329,15 @@ class Carrier:
 
     def _usage(self) -> Usage:
         traffic = self._final_traffic or self._tools.egress.traffic(self.attempt.id)
+        box = self._watch.usage if self._watch else BoxUsage()
         return Usage(
             traffic_bytes=traffic.total,
-            cpu_ms=self._box_usage.cpu_ms,
-            memory_peak_bytes=self._box_usage.memory_peak,
-            memory_bytes=self._box_usage.memory,
+            cpu_ms=box.cpu_ms,
+            memory_peak_bytes=box.memory_peak,
+            memory_bytes=box.memory,
             rows=self._intake.rows if self._intake else 0,
-            memory_mb_ms=self._memory.mb_ms if self._memory else 0,
+            memory_mb_ms=self._watch.memory_mb_ms if self._watch else 0,
         )
-
-
-async def _in_time(what: str, work: Coroutine[Any, Any, T]) -> T:
-    """A launcher that hangs must not hold a run and its room for ever. Raise ``SandboxFault``."""
-    try:
-        async with asyncio.timeout(SANDBOX_SECONDS):
-            return await work
-    except TimeoutError:
-        raise SandboxFault(f"{what} took longer than {SANDBOX_SECONDS:g} s") from None
 
 
 def _say(intake: AttemptIntake, entry: NewLogEntry) -> None:

@@ -12,8 +12,9 @@ from fyke.domain.contracts import SandboxFault
 from fyke.domain.runs.attempts import Orders
 from fyke.domain.runs.model import Outcome
 from fyke.errors import Unavailable
-from fyke.runner import attempt, loop
-from fyke.runner.attempt import Carrier, End
+from fyke.runner import loop
+from fyke.runner.attempt import Carrier
+from fyke.runner.ends import End
 from fyke.runner.loop import Runner
 
 pytestmark = pytest.mark.anyio
@@ -21,9 +22,6 @@ pytestmark = pytest.mark.anyio
 
 class Silent:
     """An intake that stores nothing."""
-
-    def __init__(self) -> None:
-        self.first_call = asyncio.Event()
 
     def log(self, *_args: Any, **_options: Any) -> None:
         """Nobody reads it."""
@@ -65,22 +63,6 @@ async def test_a_success_is_told_again_until_the_state_takes_it() -> None:
     attempts = Flaky()
     await carrier(attempts=attempts)._finish(cast(Any, Silent()), End(Outcome.SUCCEEDED))
     assert attempts.outcomes == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
-
-
-async def test_a_worker_that_never_calls_leaves_no_task_behind(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(attempt, "BOOT_GRACE_SECONDS", 0.01)
-    limited = asyncio.Event()
-
-    async def apply() -> None:
-        limited.set()
-
-    before = asyncio.all_tasks()
-    box = SimpleNamespace(apply_cpu_limit=apply)
-    await carrier()._limit_cpu_after_boot(cast(Any, Silent()), cast(Any, box))
-    assert limited.is_set()
-    assert asyncio.all_tasks() == before
 
 
 async def test_a_report_that_fails_in_any_way_does_not_end_the_runner() -> None:
@@ -130,12 +112,6 @@ async def test_a_lease_that_cannot_be_carried_does_not_hold_up_the_others() -> N
 
     await Some()._fill_room()
     assert carried == ["b", "c"]
-
-
-async def test_a_sandbox_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt, "SANDBOX_SECONDS", 0.01)
-    with pytest.raises(SandboxFault, match=r"putting up the sandbox took longer than 0\.01 s"):
-        await attempt._in_time("putting up the sandbox", asyncio.sleep(60))
 
 
 async def test_a_box_that_cannot_be_taken_down_does_not_change_the_end() -> None:

@@ -1,0 +1,163 @@
+"""Watching a Worker that runs: what it prints, what it uses, and the ways that it can end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+
+import structlog
+
+from fyke.domain.contracts import Box, BoxExit, BoxLimits, BoxUsage, SandboxFault
+from fyke.domain.logs.model import LogType
+from fyke.domain.results.intake import AttemptIntake
+from fyke.domain.runs.model import Outcome, RunLimits
+from fyke.domain.runs.outcome import sentence
+from fyke.runner.ends import End, Stop, in_time
+from fyke.runner.metering import MemoryMeter
+from fyke.runner.output import OutputLines, last_words
+
+log = structlog.get_logger()
+
+BOOT_GRACE_SECONDS = 2.0
+TERM_GRACE_SECONDS = 5.0
+KILL_WAIT_SECONDS = 5.0
+OUTPUT_DRAIN_SECONDS = 2.0
+LOOK_SECONDS = 1.0  # between looks at what the box uses
+QUICK_LOOK_SECONDS = 0.2  # where its disk may be full before the next one
+LAST_LINES = 60
+
+
+class Watch:
+    """Over one launched box. ``usage`` is what it was seen to use last."""
+
+    def __init__(
+        self,
+        box: Box,
+        intake: AttemptIntake,
+        run_limits: RunLimits,
+        box_limits: BoxLimits,
+        stop: Stop,
+    ) -> None:
+        self._box = box
+        self._intake = intake
+        self._run_limits = run_limits
+        self._box_limits = box_limits
+        self._stop = stop
+        self._disk_full = asyncio.Event()
+        self._memory = MemoryMeter(time.monotonic())
+        self._lines: deque[str] = deque(maxlen=LAST_LINES)
+        self.usage = BoxUsage()
+
+    @property
+    def last_lines(self) -> list[str]:
+        """Of the Worker's stderr."""
+        return list(self._lines)
+
+    @property
+    def memory_mb_ms(self) -> int:
+        """Memory over time so far."""
+        return self._memory.mb_ms
+
+    async def until_end(self) -> End:
+        """Return why it ended, with the output read and everything measured."""
+        exited = asyncio.create_task(self._box.wait())
+        stopped = asyncio.create_task(self._stop.asked())
+        output = asyncio.create_task(self._pump())
+        helpers = [
+            asyncio.create_task(self._limit_cpu_after_boot()),
+            asyncio.create_task(self._poll_usage()),
+        ]
+        try:
+            timeout = self._run_limits.timeout_s
+            await asyncio.wait(
+                {exited, stopped}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not exited.done():
+                self._stop.ask(Outcome.TIMEOUT, sentence(Outcome.TIMEOUT, seconds=timeout))
+                await self._stop_ladder(exited)
+            ended_at = time.monotonic()
+            await asyncio.wait({output}, timeout=OUTPUT_DRAIN_SECONDS)
+            self.usage = await self._box.usage()
+            self._memory.end(ended_at, self.usage.memory_peak)
+            return self._stop.reason or self._end_of(await exited)
+        finally:
+            for task in (stopped, output, exited, *helpers):
+                task.cancel()
+            await asyncio.gather(stopped, output, exited, *helpers, return_exceptions=True)
+
+    async def _stop_ladder(self, exited: asyncio.Task[BoxExit]) -> None:
+        """SIGTERM, five seconds, then everything at once. The output is read all the while.
+
+        Who has filled the disk gets no time to go on filling it.
+        """
+        await self._box.terminate()
+        full = asyncio.create_task(self._disk_full.wait())
+        await asyncio.wait(
+            {exited, full}, timeout=TERM_GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        full.cancel()
+        if exited.done():
+            return
+        await in_time("killing the Worker", self._box.kill())
+        await asyncio.wait({exited}, timeout=KILL_WAIT_SECONDS)
+        if not exited.done():
+            raise SandboxFault("the sandbox did not end after SIGKILL")
+
+    def _end_of(self, exit: BoxExit) -> End:
+        words = last_words(self.last_lines)
+        if exit.out_of_memory and (exit.code or exit.signal):
+            memory = self._run_limits.memory_mb
+            return End(Outcome.OUT_OF_MEMORY, sentence(Outcome.OUT_OF_MEMORY, memory_mb=memory))
+        if exit.signal:
+            text = sentence(Outcome.SIGNAL, signal=exit.signal, last_words=words)
+            return End(Outcome.SIGNAL, text)
+        if exit.code:
+            text = sentence(Outcome.EXIT_CODE, code=exit.code, last_words=words)
+            return End(Outcome.EXIT_CODE, text)
+        return End(Outcome.SUCCEEDED)
+
+    async def _pump(self) -> None:
+        """Every line the Worker prints goes to the log: stdout as info, stderr as a warning."""
+        intake = self._intake
+        longest = intake.masker.longest if intake.masker else 0
+        lines = OutputLines(intake.masked, longest)
+        async for stream, data in self._box.output():
+            for text in lines.feed(stream, data):
+                self._log_line(stream, text)
+            await intake.log_room()
+        for stream, text in lines.rest():
+            self._log_line(stream, text)
+
+    def _log_line(self, stream: str, text: str) -> None:
+        if stream == "stderr" and text.strip():
+            self._lines.append(self._intake.masked(text)[:500])  # masked before it is shortened
+        self._intake.log(LogType.INFO if stream == "stdout" else LogType.WARN, text)
+
+    async def _limit_cpu_after_boot(self) -> None:
+        """A quota from the first millisecond makes small Workers start seven times slower."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BOOT_GRACE_SECONDS):
+                await self._intake.first_call.wait()
+        await self._box.apply_cpu_limit()
+
+    async def _poll_usage(self) -> None:
+        most = self._box_limits.work_size
+        pause = QUICK_LOOK_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            before = self.usage.work_bytes
+            try:
+                self.usage = await self._box.usage()
+            except SandboxFault as error:  # one bad look must not end the watch over the disk
+                log.warning("box_not_measured", attempt=self._intake.attempt_id, error=str(error))
+                continue
+            self._memory.look(time.monotonic(), self.usage.memory)
+            used = self.usage.work_bytes
+            if used > most:
+                megabytes = f"{most / 2**20:g}"
+                self._stop.ask(Outcome.DISK_CAP, sentence(Outcome.DISK_CAP, megabytes=megabytes))
+                self._disk_full.set()
+            by_next = used + max(0, used - before) / pause * LOOK_SECONDS
+            pause = QUICK_LOOK_SECONDS if by_next > most else LOOK_SECONDS

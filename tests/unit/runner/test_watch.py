@@ -1,0 +1,137 @@
+"""The watch over a Worker: its ends, its disk, and the cpu limit after its boot."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fyke.domain.contracts import BoxExit, BoxLimits, BoxUsage
+from fyke.domain.runs.model import Outcome, RunLimits
+from fyke.runner import watch
+from fyke.runner.ends import Stop
+from fyke.runner.watch import Watch
+
+pytestmark = pytest.mark.anyio
+
+LIMITS = RunLimits(1.0, 512, 60, 0, 0)
+ROOM = BoxLimits(cpus=1.0, memory=2**29, work_size=1000)
+
+
+class Silent:
+    """An intake that stores nothing."""
+
+    masker = None
+    attempt_id = "A"
+
+    def __init__(self) -> None:
+        self.first_call = asyncio.Event()
+
+    def log(self, *_args: Any, **_options: Any) -> None:
+        """Nobody reads it."""
+
+    def masked(self, text: str) -> str:
+        return text
+
+    async def log_room(self) -> None:
+        """There is always some."""
+
+
+class Scripted:
+    """A box that ends when it is told to, as it is told to."""
+
+    def __init__(self, exit: BoxExit, *, stubborn: bool = False, used: int = 0) -> None:
+        self._exit = exit
+        self._stubborn = stubborn
+        self._used = used
+        self._over = asyncio.Event()
+        self.limited = asyncio.Event()
+        self.told: list[str] = []
+
+    def end(self) -> None:
+        self._over.set()
+
+    async def wait(self) -> BoxExit:
+        await self._over.wait()
+        return self._exit
+
+    async def output(self) -> Any:
+        yield "stderr", b"ValueError: no price\n"
+        await self._over.wait()
+
+    async def usage(self) -> BoxUsage:
+        return BoxUsage(cpu_ms=5, memory_peak=7, work_bytes=self._used)
+
+    async def apply_cpu_limit(self) -> None:
+        self.limited.set()
+
+    async def terminate(self) -> None:
+        self.told.append("terminate")
+        if not self._stubborn:
+            self.end()
+
+    async def kill(self) -> None:
+        self.told.append("kill")
+        self.end()
+
+
+def watching(box: Scripted, stop: Stop | None = None) -> Watch:
+    return Watch(cast(Any, box), cast(Any, Silent()), LIMITS, ROOM, stop or Stop())
+
+
+async def test_a_worker_that_never_calls_leaves_no_task_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "BOOT_GRACE_SECONDS", 0.01)
+    before = asyncio.all_tasks()
+    limited = asyncio.Event()
+
+    async def apply() -> None:
+        limited.set()
+
+    over = watching(cast(Any, SimpleNamespace(apply_cpu_limit=apply)))
+    await over._limit_cpu_after_boot()
+    assert limited.is_set()
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize(
+    ("exit", "outcome", "words"),
+    [
+        (BoxExit(0, 0, False), Outcome.SUCCEEDED, ""),
+        (BoxExit(3, 0, False), Outcome.EXIT_CODE, "code 3: ValueError: no price"),
+        (BoxExit(139, 11, False), Outcome.SIGNAL, "signal 11"),
+        (BoxExit(137, 9, True), Outcome.OUT_OF_MEMORY, "512 MB"),
+    ],
+)
+async def test_its_own_ends(exit: BoxExit, outcome: Outcome, words: str) -> None:
+    box = Scripted(exit)
+    asyncio.get_running_loop().call_soon(box.end)
+    over = watching(box)
+    end = await over.until_end()
+    assert end.outcome is outcome
+    assert words in end.message
+    assert over.usage.cpu_ms == 5
+    assert box.told == []
+
+
+async def test_who_does_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "TERM_GRACE_SECONDS", 0.01)
+    stop, box = Stop(), Scripted(BoxExit(137, 9, False), stubborn=True)
+    stop.ask(Outcome.ABORTED, "asked for")
+    end = await watching(box, stop).until_end()
+    assert (end.outcome, end.message) == (Outcome.ABORTED, "asked for")
+    assert box.told == ["terminate", "kill"]
+
+
+async def test_who_goes_over_the_disk_is_killed_without_grace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "QUICK_LOOK_SECONDS", 0.01)
+    box = Scripted(BoxExit(137, 9, False), stubborn=True, used=1001)
+    async with asyncio.timeout(4):  # its grace would be five seconds
+        end = await watching(box).until_end()
+    assert end.outcome is Outcome.DISK_CAP
+    assert box.told == ["terminate", "kill"]
