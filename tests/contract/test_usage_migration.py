@@ -103,3 +103,23 @@ def test_the_past_is_added_up_by_day_and_part(engine: Engine) -> None:
     assert sums("B", "", october) == (0, 0, 0, 0, 0, 1)  # in UTC, where the zone is unknown
     whole = of["A", "", november, ""]
     assert (whole["traffic_bytes"], whole["run_ms"]) == (14, 5_000 + 5_001)
+
+
+def test_runs_that_have_ended_get_the_sums_of_their_attempts(engine: Engine) -> None:
+    attempts = [("R0", 1_000, 3_500, 7), ("R0", 2_000, 2_500, 8)]
+    attempts += [("R1", 0, 900, 1), ("R4", 5, 0, 9)]
+    with for_writing(engine).begin() as connection:
+        fill(connection)
+        for number, (run, started, finished, cpu) in enumerate(attempts):
+            add(
+                connection, "attempts", id=f"A{number}", run_id=run, ordinal=number,
+                started_at=started, finished_at=finished, cpu_ms=cpu,
+            )  # fmt: skip
+    assert migrate(engine).up_to_date
+    with engine.connect() as connection:
+        table = Table("runs", MetaData(), autoload_with=connection)
+        found = {row["id"]: row for row in connection.execute(select(table)).mappings()}
+    sums = {name: (row["busy_ms"], row["cpu_ms"]) for name, row in found.items()}
+    # R1 never ran its Worker, R2 and R3 had no attempt, R4 is under way
+    assert sums == {"R0": (3_000, 15), "R1": (0, 1), "R2": (0, 0), "R3": (0, 0), "R4": (0, 0)}
+    assert {(row["memory_mb_ms"], row["bound"]) for row in found.values()} == {(0, "most")}
