@@ -65,7 +65,8 @@ def make_source(name: str, attack: str, version: str = "1.0") -> tuple[str, byte
 class Index:
     """``files`` are served by name; ``pages`` are for packages with a page that is made by hand;
     ``moved`` answers a path with a redirect. With a ``login`` ("user:password") nobody else is
-    answered. ``files_at`` is where the pages say that the files are, "" is here.
+    answered. ``files_at`` is where the pages say that the files are, "" is here. The page of
+    ``held`` does not come before ``release``.
     """
 
     def __init__(self) -> None:
@@ -74,6 +75,8 @@ class Index:
         self.moved: dict[str, str] = {}
         self.login = ""
         self.files_at = ""
+        self.held = ""
+        self.release = threading.Event()
         self.asked: list[str] = []
         index = self
 
@@ -83,6 +86,8 @@ class Index:
                 heads = "".join(f"\n{name}: {value}" for name, value in self.headers.items())
                 body = self.rfile.read(length).decode("latin-1")
                 index.asked.append(f"{self.command} {self.path}{heads}\n{body}")
+                if index.held and self.path == f"/simple/{index.held}/":
+                    index.release.wait()
                 self._answer()
 
             do_POST = do_PUT = do_GET
@@ -151,6 +156,7 @@ def served() -> Iterator[Index]:
     try:
         yield index
     finally:
+        index.release.set()
         index.server.shutdown()
         thread.join()
         index.server.server_close()
