@@ -62,6 +62,7 @@ TABLE: dict[type[errors.FykeError], WireError] = {
     errors.RunNotAbortable: WireError(400, 70002, "Run abort failed"),
     errors.RunRefused: WireError(400, 50002, "Worker execution failed"),
     errors.InsufficientBalance: WireError(400, 30001, "Insufficient balance"),
+    errors.CapReached: WireError(400, 30001, "Insufficient balance"),
     errors.InsufficientTraffic: WireError(400, 30002, "Insufficient traffic quota"),
     errors.PlanLimitReached: WireError(400, 30003, "Plan limit reached"),
     errors.Conflict: WireError(409, 4000, "Conflict"),
