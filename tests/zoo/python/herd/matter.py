@@ -20,6 +20,10 @@ def push(row):
 
 def eats_memory_slowly():
     push(ROW)
+    _hoard_slowly()
+
+
+def _hoard_slowly():
     hoard = []
     while True:
         hoard.append(bytearray(4 * MIB))
@@ -29,7 +33,7 @@ def eats_memory_slowly():
 def eats_memory_in_a_child():
     push(ROW)
     if os.fork() == 0:
-        eats_memory_slowly()
+        _hoard_slowly()
     while True:
         with contextlib.suppress(ChildProcessError):
             os.wait()
