@@ -21,7 +21,7 @@ from pathlib import Path
 
 from fyke.sandbox import bubblewrap, low_port, outside, plumbing, processes
 from fyke.sandbox.cgroup_files import Group, Groups
-from fyke.sandbox.folders import TooLarge, WorkFolders
+from fyke.sandbox.folders import NotGiven, WorkFolders
 from fyke.sandbox.order import Order
 from fyke.sandbox.outside import Outside
 from fyke.sandbox.plumbing import CellFailed
@@ -329,7 +329,7 @@ class Cell:
         try:
             if owner is not None:
                 await asyncio.to_thread(self._folders.give, self.order.name, *owner)
-        except TooLarge as error:
+        except NotGiven as error:
             return str(error)
         except OSError as error:
             raise CellFailed(f"the work folder cannot be handed over: {error}") from error

@@ -73,7 +73,7 @@ class WorkFolders:
             os.close(top)
 
     def give(self, name: str, owner: int, group: int) -> None:
-        """Make the folder of a dead box somebody else's. Raise ``TooLarge``."""
+        """Make the folder of a dead box somebody else's. Raise ``NotGiven``."""
         top = os.open(name, _FOLDER, dir_fd=self._fd)
         try:
             give(top, owner, group)
@@ -113,15 +113,18 @@ class WorkFolders:
         os.close(self._fd)
 
 
-class TooLarge(Exception):
-    """A tree has more entries, or more levels, than are dealt with; the message says which."""
+class NotGiven(Exception):
+    """A tree is not made somebody else's: it is too large, too deep, or not one user's alone."""
 
 
 def give(top: int, owner: int, group: int) -> None:
-    """Make a tree, whose processes are all dead, somebody else's. Raise ``TooLarge``.
+    """Make a tree, whose processes are all dead, somebody else's. Raise ``NotGiven``.
 
-    Only for root. Links are given themselves; set-id bits end with the owner.
+    Only for root. Links are given themselves; set-id bits end with the owner. What is in it must
+    belong to whom the folder itself belongs to: a second name of somebody else's file must not
+    change the owner of that file.
     """
+    users = (os.fstat(top).st_uid, owner)
     os.fchown(top, owner, group)
     os.fchmod(top, 0o700)
     seen = 0
@@ -136,11 +139,14 @@ def give(top: int, owner: int, group: int) -> None:
             folder, name = stack[-1], pending[-1].pop()
             seen += 1
             if seen > MOST_ENTRIES:
-                raise TooLarge(f"more than {MOST_ENTRIES:,} files and folders")
+                raise NotGiven(f"more than {MOST_ENTRIES:,} files and folders")
+            info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if info.st_uid not in users:
+                raise NotGiven(f"something of user {info.st_uid} in it")
             os.chown(name, owner, group, dir_fd=folder, follow_symlinks=False)
-            if _is_folder(folder, name):
+            if stat.S_ISDIR(info.st_mode):
                 if len(stack) >= DEEPEST:
-                    raise TooLarge(f"more than {DEEPEST} folders in each other")
+                    raise NotGiven(f"more than {DEEPEST} folders in each other")
                 child = os.open(name, _FOLDER, dir_fd=folder)
                 stack.append(child)
                 pending.append(os.listdir(child))  # noqa: PTH208

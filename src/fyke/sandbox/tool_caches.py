@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from fyke.sandbox.folders import TooLarge, empty, give, measure_tree
+from fyke.sandbox.folders import NotGiven, empty, give, measure_tree
 
 MOST_BYTES = 4 * 2**30  # a cache that has grown beyond is begun anew
 KEPT_SECONDS = 30 * 86_400.0
@@ -71,7 +71,7 @@ class ToolCaches:
         if uid is not None and os.fstat(folder).st_uid != uid:
             try:
                 give(folder, uid, uid)
-            except TooLarge:
+            except NotGiven:
                 empty(folder)
                 give(folder, uid, uid)
         os.utime(folder)

@@ -176,6 +176,8 @@ async def begin(trial: Trial, version: Any) -> sealing.Seal:
     clean = await trial.clean_seal(version)
     trial.cache.mkdir(exist_ok=True)
     (trial.cache / "kept").write_text(hostile.SECRET)
+    owner = trial.cache.stat()  # a file of its own, as any other in it
+    os.chown(trial.cache / "kept", owner.st_uid, owner.st_gid)
     trial.before = {"home": set(os.listdir(trial.home)), "names": ["none"]}
     trial.index.asked.clear()
     trial.registry.said.clear()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fyke.sandbox import tool_caches
-from fyke.sandbox.folders import TooLarge, give
+from fyke.sandbox.folders import NotGiven, give
 from fyke.sandbox.order import Order
 from fyke.sandbox.tool_caches import ToolCaches
 from fyke.sandbox.tool_output import MAX_TEXT, BoundedText, ToolOutput
@@ -49,6 +49,8 @@ def test_a_cache_changes_its_user(caches: ToolCaches, tmp_path: Path) -> None:
     (first.path / "closed").mkdir()
     (first.path / "closed" / "file").write_text("x")
     (first.path / "link").symlink_to(outside)
+    for path in first.path.rglob("*"):
+        os.lchown(path, 31_000, 31_000)
     (first.path / "closed").chmod(0)
     caches.leave(first)
     second = caches.take("A", 31_001)
@@ -60,10 +62,29 @@ def test_a_cache_changes_its_user(caches: ToolCaches, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not ROOT, reason="only root gives folders away")
+def test_a_second_name_of_somebody_elses_file_does_not_change_its_owner(
+    caches: ToolCaches, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("x")
+    theirs.chmod(0o600)
+    first = caches.take("A", 31_000)
+    assert first is not None
+    os.link(theirs, first.path / "mine")
+    caches.leave(first)
+    second = caches.take("A", 31_001)
+    assert second is not None and list(second.path.iterdir()) == []
+    assert (theirs.stat().st_uid, theirs.read_text()) == (0, "x")
+    caches.leave(second)
+
+
+@pytest.mark.skipif(not ROOT, reason="only root gives folders away")
 def test_a_cache_that_is_too_deep_is_begun_anew(caches: ToolCaches) -> None:
     first = caches.take("A", 31_000)
     assert first is not None
     first.path.joinpath(*["d"] * 80).mkdir(parents=True)
+    for path in first.path.rglob("*"):
+        os.chown(path, 31_000, 31_000)
     caches.leave(first)
     second = caches.take("A", 31_001)
     assert second is not None and list(second.path.iterdir()) == []
@@ -99,7 +120,7 @@ def test_what_nobody_used_for_a_month_is_removed(caches: ToolCaches) -> None:
 def test_giving_stops_at_a_depth(tmp_path: Path) -> None:
     tmp_path.joinpath(*["d"] * 80).mkdir(parents=True)
     top = os.open(tmp_path, os.O_RDONLY)
-    with pytest.raises(TooLarge, match="in each other"):
+    with pytest.raises(NotGiven, match="in each other"):
         give(top, 31_000, 31_000)
     os.close(top)
 
