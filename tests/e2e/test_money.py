@@ -134,8 +134,8 @@ def test_a_run_holds_its_most_and_pays_what_it_used(priced: Booted, waits: str) 
     assert (first["cpu_ms"], first["rows"], last["rows"]) == (0, 0, 1)
     assert last["cpu_ms"] == used["cpu_ms"] > 0
     assert max(sample["memory"] for sample in used["samples"]) > 2**20
-    # at least 2 s of what an interpreter holds, and no more than its device for the whole time
-    assert 0.005 < used["memory_gb_seconds"] < 0.5 * float(usage / PER_SECOND)
+    # at least 1 MiB for 2 s, and no more than its device for the whole time
+    assert 0.002 <= used["memory_gb_seconds"] < 0.5 * float(usage / PER_SECOND)
 
 
 def test_two_runs_cannot_spend_the_same_money(priced: Booted, forever: str) -> None:
