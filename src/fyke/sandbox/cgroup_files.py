@@ -21,7 +21,9 @@ class Group(Protocol):
 
     def add(self, pid: int) -> None: ...
     def limit_cpu(self, cpus: float | None) -> None:
-        """None lifts the limit."""
+        """A box weighs what it may use: many small ones that all spend their quota at once shall
+        not slow down one that has asked for more. None lifts the limit.
+        """
         ...
 
     def out_of_memory(self) -> bool: ...

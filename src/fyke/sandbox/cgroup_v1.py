@@ -20,6 +20,9 @@ from fyke.sandbox.cgroup_files import (
     subfolders,
 )
 
+SHARES = 1024  # of a group that nobody has weighed: what one core is worth
+LEAST_SHARES = 2
+
 
 def detect_v1(own: dict[str, Path], parent: str, reasons: list[str]) -> Groups | None:
     bases = {name: path / parent for name, path in own.items()}
@@ -78,6 +81,8 @@ class GroupV1:
     def limit_cpu(self, cpus: float | None) -> None:
         most = -1 if cpus is None else quota(cpus)
         put(self.paths["cpu"] / "cpu.cfs_quota_us", str(most))
+        share = 1 if cpus is None else cpus
+        put(self.paths["cpu"] / "cpu.shares", str(max(LEAST_SHARES, int(SHARES * share))))
 
     def out_of_memory(self) -> bool:
         return field(get(self.paths["memory"] / "memory.oom_control"), "oom_kill") > 0

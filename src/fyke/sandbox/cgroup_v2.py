@@ -24,6 +24,8 @@ from fyke.sandbox.cgroup_files import (
 )
 
 OWN_LEAF = "fyke-platform"
+WEIGHT = 100  # of a group that nobody has weighed: what one core is worth
+MOST_WEIGHT = 10_000
 
 
 def detect_v2(own: Path, parent: str, reasons: list[str]) -> Groups | None:
@@ -105,6 +107,8 @@ class GroupV2:
     def limit_cpu(self, cpus: float | None) -> None:
         most = "max" if cpus is None else str(quota(cpus))
         put(self.path / "cpu.max", f"{most} {PERIOD_US}")
+        share = 1 if cpus is None else cpus
+        put(self.path / "cpu.weight", str(min(MOST_WEIGHT, max(1, int(WEIGHT * share)))))
 
     def out_of_memory(self) -> bool:
         return field(get(self.path / "memory.events"), "oom_kill") > 0

@@ -69,10 +69,13 @@ def test_v2_figures(tmp_path: Path) -> None:
     assert (group.memory_peak(), group.memory_now(), group.out_of_memory()) == (5000, 1000, True)
     group.limit_cpu(0.125)
     assert (group.path / "cpu.max").read_text() == "12500 100000"
+    assert (group.path / "cpu.weight").read_text() == "12"
     group.limit_cpu(0.001)
     assert (group.path / "cpu.max").read_text() == "1000 100000"
+    assert (group.path / "cpu.weight").read_text() == "1"
     group.limit_cpu(None)
     assert (group.path / "cpu.max").read_text() == "max 100000"
+    assert (group.path / "cpu.weight").read_text() == "100"
     group.kill()
     assert (group.path / "cgroup.kill").read_text() == "1"
 
@@ -113,8 +116,10 @@ def test_v1_below_the_own_group_of_each_controller(tmp_path: Path, root: str) ->
     assert (group.paths["pids"] / "pids.max").read_text() == "12"
     group.limit_cpu(0.5)
     assert (group.paths["cpu"] / "cpu.cfs_quota_us").read_text() == "50000"
+    assert (group.paths["cpu"] / "cpu.shares").read_text() == "512"
     group.limit_cpu(None)
     assert (group.paths["cpu"] / "cpu.cfs_quota_us").read_text() == "-1"
+    assert (group.paths["cpu"] / "cpu.shares").read_text() == "1024"
     (group.paths["cpuacct"] / "cpuacct.usage").write_text("2500000000\n")
     (group.paths["memory"] / "memory.max_usage_in_bytes").write_text("99\n")
     (group.paths["memory"] / "memory.oom_control").write_text("under_oom 0\noom_kill 1\n")
