@@ -95,7 +95,7 @@ class PackageDesk:
             kind,
             command,
             ToolLimits(
-                seconds=max(left, 0.1),
+                seconds=max(left, 0.01),
                 cpus=_cpus(terms.builds),
                 memory=MEMORY,
                 processes=PROCESSES,
