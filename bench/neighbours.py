@@ -1,4 +1,4 @@
-"""How much eight hogs in boxes of their own slow down a quiet one (attacks.md, B16).
+"""How much eight hogs in boxes of their own slow down a quiet one.
 
     python bench/neighbours.py [--rounds 5]
 
