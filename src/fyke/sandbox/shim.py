@@ -116,12 +116,18 @@ def prepare(job: list[tuple[str, str]]) -> None:
             resource.setrlimit(int(number), (int(value), int(value)))
 
 
+def default_signals() -> None:
+    """What is ignored stays so over exec: SIGPIPE and SIGXFSZ by Python, SIGHUP by ``nohup``."""
+    for number in set(range(1, _signal.NSIG)) - {_signal.SIGKILL, _signal.SIGSTOP}:
+        if _signal.getsignal(number) == _signal.SIG_IGN:
+            _signal.signal(number, _signal.SIG_DFL)
+
+
 def become(job: list[tuple[str, str]]) -> None:
     """Execute the Worker. What cannot be executed is the Worker's own fault and said there."""
     arguments = [text for kind, text in job if kind == "a"]
     environment = dict(text.split("=", 1) for kind, text in job if kind == "e")
-    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):  # Python ignores them, and exec hands it on
-        _signal.signal(number, _signal.SIG_DFL)
+    default_signals()
     try:
         os.execve(arguments[0], arguments, environment)  # noqa: S606
     except OSError as error:
