@@ -101,7 +101,7 @@ def test_a_comparison_is_one_column_on_a_phone(
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= size["width"]
             boxes = [each.bounding_box() for each in page.locator("main article").all()]
-            assert len(boxes) == 5 and len({box["x"] for box in boxes if box}) == 1
+            assert len(boxes) == 6 and len({box["x"] for box in boxes if box}) == 1
             inside = page.evaluate(
                 "[...document.querySelectorAll('.diff')].every(e => e.scrollWidth <= e.clientWidth)"
             )
