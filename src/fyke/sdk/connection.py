@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[[str, bytes], Awaitable[bytes]]
 
+SMALL_PIECE = 64  # bytes of DATA; a call has one such piece at most, its first five bytes
 MAX_STREAMS = 1000
 MAX_MESSAGE_BYTES = 16 * 2**20
 RECEIVE_WINDOW = 16 * 2**20
@@ -281,8 +282,8 @@ class Connection(asyncio.Protocol):
         self._pace.spend(1)
         size = len(payload)
         self._receive(size)
-        if not size and not flags & END_STREAM:
-            self._pace.useless()
+        if size < SMALL_PIECE and not flags & END_STREAM:
+            self._pace.useless(0.25 if size else 1.0)
         stream = self._streams.get(id)
         if stream is None or stream.running:
             if id > self._last_stream or not id % 2:
