@@ -309,7 +309,8 @@ TARGETS: dict[str, Target] = {
         control,
         (
             b'{"type":"open","seq":1,"attempt_id":"A","secret":"s","region":"","allow":[],'
-            b'"limit_bytes":null,"domains":null,"session":"","guarded":true}',
+            b'"limit_bytes":null,"domains":null,"session":"","guarded":true,'
+            b'"passwordless":false}',
             b'{"type":"close","seq":2,"attempt_id":"A"}',
             b'{"type":"done","seq":2,"error":""}',
         ),

@@ -7,12 +7,16 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
+import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from fyke.sandbox.environment_node import refuses_addresses
 
 
 def tarball(package: dict[str, Any]) -> bytes:
@@ -95,3 +99,12 @@ def served(made: Registry) -> Iterator[Registry]:
         made.server.shutdown()
         thread.join()
         made.server.server_close()
+
+
+def old_npm() -> bool:
+    """Whether this machine has no npm, or one that takes no project without a lock file here."""
+    npm = shutil.which("npm")
+    if npm is None:
+        return True
+    said = subprocess.run([npm, "--version"], capture_output=True, text=True, check=True).stdout
+    return not refuses_addresses(said.strip())

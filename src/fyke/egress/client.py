@@ -259,6 +259,7 @@ class EgressClient:
                 grant.domains,
                 grant.session,
                 grant.guarded,
+                grant.passwordless,
             ),
             descriptors,
         )

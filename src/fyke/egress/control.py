@@ -127,6 +127,7 @@ class Session:
             request.domains,
             request.session,
             request.guarded,
+            request.passwordless,
         )
         counters = Counters(map_shared(descriptors[0]), map_sites(descriptors[0]))
         listeners = [_adopt(descriptor) for descriptor in descriptors[1:]]

@@ -121,6 +121,8 @@ class HttpHandshake:
         return Dial(_bare(host), port)
 
     def _admitted(self, headers: Headers) -> bool:
+        if self._credentials.passwordless:
+            return True
         values = _values(headers, "proxy-authorization")
         scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
         if scheme.lower() != "basic":

@@ -23,6 +23,7 @@ class Open(msgspec.Struct, frozen=True, tag="open"):
     domains: tuple[str, ...] | None
     session: str
     guarded: bool
+    passwordless: bool
 
 
 class RefuseBrowser(msgspec.Struct, frozen=True, tag="refuse_browser"):

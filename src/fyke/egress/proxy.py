@@ -152,7 +152,7 @@ class Proxy:
         domains = None if grant.domains is None else Domains(grant.domains)
         rules = TargetRules(addresses, self._resolver, pace, domains)
         return Gate(
-            Credentials(grant.attempt_id, grant.secret),
+            Credentials(grant.attempt_id, grant.secret, passwordless=grant.passwordless),
             Meter(grant.limit_bytes, counters.cells),
             counters.book,
             Reach(rules, self._pools.of_region(grant.region), limits.connect_seconds),

@@ -90,16 +90,18 @@ class Handshake(Protocol):
 class Credentials:
     """Name and secret of one attempt. The name may carry options behind ``-`` or ``;``, as
     clients of commercial proxies write them; ``session`` is heeded, the others are ignored.
-    Compared in constant time.
+    Compared in constant time. ``passwordless``: HTTP needs neither, since the socket says who asks;
+    old clients of package registries do not know how to give them.
     """
 
-    __slots__ = ("_name", "_secret")
+    __slots__ = ("_name", "_secret", "passwordless")
 
-    def __init__(self, attempt_id: str, secret: str) -> None:
+    def __init__(self, attempt_id: str, secret: str, *, passwordless: bool = False) -> None:
         if not attempt_id or not secret:
             raise ValueError("a pass needs an attempt id and a secret that are not empty")
         self._name = attempt_id.encode()
         self._secret = secret.encode()
+        self.passwordless = passwordless
 
     def admit(self, name: bytes, secret: bytes) -> bool:
         rest = name[len(self._name) :]

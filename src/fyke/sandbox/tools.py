@@ -35,7 +35,11 @@ PREFIX = "TOOL-"
 _DRAIN_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
 _LOOK_SHARE = 20  # a look at the size takes at most one part in so many of the time
-_PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
+_PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy")
+# nothing is excepted: this box's own loopback has nothing else to offer
+_PROXY_VARIABLES = dict.fromkeys(
+    (*_PROXY_NAMES, *map(str.upper, _PROXY_NAMES)), f"http://{PROXY}"
+) | {"no_proxy": "", "NO_PROXY": ""}
 
 
 class BoxedTools:
@@ -65,15 +69,14 @@ class BoxedTools:
                 listener.close()
 
     async def _carry(self, box: WalledBox, order: Order, spec: ToolSpec) -> ToolRun:
-        secret = secrets.token_urlsafe(24)
         for name, listener in box.listeners.items():
             if name != "proxy" or spec.reach is None:
                 listener.close()  # refused at once instead of waiting for nobody
         try:
             env = dict(spec.env)
             if spec.reach is not None:
-                await self._open_egress(box, order.name, secret, spec.reach, spec.limits.traffic)
-                env = _proxy_variables(order.name, secret) | env
+                await self._open_egress(box, order.name, spec.reach, spec.limits.traffic)
+                env = _PROXY_VARIABLES | env
             await box.give_job(_job(box, spec, env))
             run = await self._watch(box, order, spec)
         finally:
@@ -84,17 +87,16 @@ class BoxedTools:
             return replace(run, stopped=ToolStop.SIZE)
         return run
 
-    async def _open_egress(
-        self, box: WalledBox, name: str, secret: str, reach: ToolReach, traffic: int
-    ) -> None:
+    async def _open_egress(self, box: WalledBox, name: str, reach: ToolReach, traffic: int) -> None:
         grant = Pass(
             attempt_id=name,
-            secret=secret,
+            secret=secrets.token_urlsafe(24),  # nobody is told it: HTTP is asked for none
             region=reach.region,
             allow=reach.allow,
             limit_bytes=traffic,
             domains=reach.domains,
             guarded=False,  # a registry is no target site
+            passwordless=True,  # npm before 10 gives a proxy no password
         )
         try:
             await self._egress.open([box.listeners["proxy"]], grant)
@@ -179,13 +181,6 @@ def _job(box: WalledBox, spec: ToolSpec, env: Mapping[str, str]) -> list[tuple[s
     job += [("d", HOME), ("d", SCRATCH)]
     job += [("f", f"{WORK_AT}/{path}={text}") for path, text in spec.files.items()]
     return job + [("a", argument) for argument in spec.command]
-
-
-def _proxy_variables(name: str, secret: str) -> dict[str, str]:
-    """Nothing is excepted: this box's own loopback has nothing else to offer."""
-    url = f"http://{name}:{secret}@{PROXY}"
-    names = (*_PROXY_VARIABLES, *(variable.upper() for variable in _PROXY_VARIABLES))
-    return dict.fromkeys(names, url) | {"no_proxy": "", "NO_PROXY": ""}
 
 
 async def _collect(box: WalledBox, said: ToolOutput) -> None:

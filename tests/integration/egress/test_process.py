@@ -260,7 +260,8 @@ async def test_requests_without_their_descriptors_are_answered(tmp_path: Path) -
         for seq, request in enumerate(
             [
                 {"type": "open", "attempt_id": "x", "secret": "y", "region": "", "allow": [],
-                 "limit_bytes": None, "domains": None, "session": "", "guarded": True},
+                 "limit_bytes": None, "domains": None, "session": "", "guarded": True,
+                 "passwordless": False},
                 {"type": "refuse_browser", "attempt_id": "x"},
                 {"type": "close", "attempt_id": ATTEMPT},
             ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from fyke.domain.workers.model import Language, Version
 from fyke.sandbox.environment_node import refuses_addresses
 from support.environments import Installing, bench
 from support.memory import a_version
-from support.npm_registry import Registry, served
+from support.npm_registry import Registry, old_npm, served
 
 pytestmark = [
     pytest.mark.anyio,
@@ -54,8 +53,7 @@ def write(bundle: Path, name: str, document: dict[str, Any]) -> None:
     (bundle / name).write_text(json.dumps(document))
 
 
-NPM = subprocess.run(["npm", "--version"], capture_output=True, text=True, check=True).stdout
-OLD_NPM = not refuses_addresses(NPM.strip())
+OLD_NPM = old_npm()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from fyke.domain.workers.model import Language
 from support import npm_registry, package_index
 from support.environments import Bench, bench
 from support.memory import a_version
-from support.npm_registry import Registry
+from support.npm_registry import Registry, old_npm
 from support.package_index import Index
 
 pytestmark = [
@@ -161,7 +161,7 @@ async def test_with_an_upstream_the_proxy_of_the_machine_is_no_matter(
     assert made.path is not None
 
 
-@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+@pytest.mark.skipif(old_npm(), reason="this npm is missing or needs a lock file")
 async def test_scopes_of_npm_come_from_their_registry(told: Told, tmp_path: Path) -> None:
     with (
         npm_registry.served(Registry()) as main,

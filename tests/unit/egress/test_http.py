@@ -209,3 +209,12 @@ def test_no_body_breaks_it(parts: list[bytes]) -> None:
         assert part.startswith(passed) and surplus == (len(passed) < len(part))
         if surplus:
             break
+
+
+def test_without_a_password_where_the_socket_says_who_asks() -> None:
+    open_one = HttpHandshake(Credentials(ATTEMPT, SECRET, passwordless=True))
+    [step] = open_one.feed(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
+    assert step == Dial(b"example.com", 443)
+    [refused] = HttpHandshake(CREDENTIALS).feed(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
+    assert isinstance(refused, HangUp)
+    assert b" 407 " in refused.data

@@ -185,6 +185,7 @@ class Pass:
     domains: tuple[str, ...] | None = None
     session: str = ""  # what a sticky choice of upstream is keyed by: the run's id
     guarded: bool = True  # whether the pace that target sites are spared with holds for it
+    passwordless: bool = False  # HTTP without a password: for a box with a tool of ours alone
 
 
 @dataclass(frozen=True, slots=True)
