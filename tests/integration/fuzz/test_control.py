@@ -21,7 +21,7 @@ from support.egress import listener, until
 
 pytestmark = pytest.mark.anyio
 
-OPEN = json.loads(encode(Open(1, "A", "s", "", (), None, None, "", False)))
+OPEN = json.loads(encode(Open(1, "A", "s", "", (), None, None, "", False, False)))
 LOOK = json.loads(encode(Look(4)))
 CLOSE = {"type": "close", "seq": 2, "attempt_id": "A"}
 BROWSER = {"type": "refuse_browser", "seq": 3, "attempt_id": "A"}
