@@ -29,6 +29,7 @@ from fyke.domain.contracts import (
 )
 from fyke.domain.workers.model import Language
 from fyke.kit.ids import new_ulid
+from fyke.sandbox.box import GO_PROGRAM
 from integration.sandbox.boxes import MIB, ROOT, SPAWNERS, Site, drain, line, site, version
 
 pytestmark = [
@@ -199,7 +200,7 @@ async def test_what_cannot_be_executed_says_so(place: Site) -> None:
     box = await place.open({"main": b"\x7fELF broken"}, language=Language.GO)
     await box.launch({})
     _, err = await drain(box)
-    assert "cannot start /work/main" in err
+    assert f"cannot start {GO_PROGRAM}" in err
     assert (await box.wait()).code == 126
 
 

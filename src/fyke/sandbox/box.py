@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fyke.domain.contracts import BoxExit, BoxLimits, BoxUsage, SandboxFault
+from fyke.domain.contracts.tool_boxes import WORK_AT
 from fyke.domain.workers import entry
 from fyke.sandbox.bubblewrap import INTERPRETER, NODE_WAY_OUT_AT, PROBE_AT
 from fyke.sandbox.order import Order
@@ -23,9 +24,11 @@ CHUNK = 65536
 HIGHEST_SIGNAL = 64
 OWN_COUNT_SINCE = (5, 14)  # Linux counts processes per user namespace
 
+GO_PROGRAM = f"{WORK_AT}/main"
+
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 BASE_ENVIRONMENT = {
-    "HOME": "/work",
+    "HOME": WORK_AT,
     "LANG": "C.UTF-8",
     "TMPDIR": "/tmp",  # noqa: S108 - inside the box
     "PYTHONUNBUFFERED": "1",
@@ -89,7 +92,7 @@ class WalledBox:
         if order.bundle is not None:
             job.append(("c", ""))
         if order.kind == "go" and order.environment is None:
-            job.append(("x", "/work/main"))  # archives made on other systems lose the mode
+            job.append(("x", GO_PROGRAM))  # archives made on other systems lose the mode
         return job + [("a", argument) for argument in _command(order)]
 
     def process_limits(self) -> list[tuple[str, str]]:
@@ -202,7 +205,7 @@ def _command(order: Order) -> list[str]:
     if order.kind == "node":
         return ["/usr/bin/node", _node_entry(order.bundle)]
     if order.kind == "go":
-        return ["/work/main" if order.environment is None else "/env/main"]
+        return [GO_PROGRAM if order.environment is None else "/env/main"]
     if order.kind == "probe":
         return [INTERPRETER, "-I", "-B", PROBE_AT]
     return [INTERPRETER if order.environment is None else "/env/bin/python", "main.py"]
