@@ -148,6 +148,7 @@ os.kill(os.getpid(), signal.SIGSTOP)
     await box.launch({})
     await line(box)
     await ends(box, name, place)
+    assert (await box.wait()).signal == signal.SIGKILL
 
 
 async def test_threads_count_as_processes(place: Site) -> None:
