@@ -22,6 +22,7 @@ BLOCK = 512  # the unit of st_blocks, whatever the file system
 ENTRY_BYTES = 4096  # what a file weighs at least: empty ones use up the disk as well
 DEEPEST = 64
 MOST_ENTRIES = 1_000_000  # of a tree that changes its owner
+FEW = 32  # names that are removed sooner than threads for them are there
 REMOVERS = 16  # how many names are removed at once
 BATCH = 512
 
@@ -262,8 +263,9 @@ def _remove_all(pool: ThreadPoolExecutor, folder: int, names: list[str]) -> None
 
     for at in range(0, len(names), BATCH):
         batch = names[at : at + BATCH]
-        if len(batch) == 1:
-            remove(batch[0])
+        if len(batch) < FEW:
+            for name in batch:
+                remove(name)
         else:
             list(pool.map(remove, batch))
 
