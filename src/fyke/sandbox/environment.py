@@ -32,7 +32,7 @@ from fyke.sandbox import sealing
 from fyke.sandbox.environment_go import GoInstaller
 from fyke.sandbox.environment_node import NodeInstaller
 from fyke.sandbox.environment_python import PythonInstaller
-from fyke.sandbox.package_desk import FAILED, Limits, PackageDesk, Terms
+from fyke.sandbox.package_desk import DISK_FULL, FAILED, Limits, PackageDesk, Terms
 
 log = structlog.get_logger()
 
@@ -172,7 +172,7 @@ class UvEnvironments:
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
-            raise EnvironmentFailed(f"{FAILED}: the disk is full", said) from None
+            raise EnvironmentFailed(DISK_FULL, said) from None
         finally:
             await asyncio.to_thread(shutil.rmtree, building, True)
         self._trusted.add((key, worker_id))

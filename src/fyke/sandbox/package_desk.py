@@ -25,6 +25,7 @@ from fyke.sandbox.package_client import Client
 from fyke.sandbox.registries import PageOf, Registries
 
 FAILED = "The dependencies could not be installed"
+DISK_FULL = f"{FAILED}: the disk is full; make room on this machine, then run it again"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MEMORY = 3 * 2**30
 PROCESSES = 256
@@ -112,7 +113,7 @@ class PackageDesk:
             if run.stopped is not None:
                 raise EnvironmentFailed(f"{FAILED}{self._why(run.stopped)}", run.output)
             if run.code and any(word in run.output for word in NO_ROOM):
-                raise EnvironmentFailed(f"{FAILED}: the disk is full", run.output)
+                raise EnvironmentFailed(DISK_FULL, run.output)
             yield run
 
     def _check(self, terms: Terms, client: Client) -> None:

@@ -64,7 +64,7 @@ async def test_what_stopped_it_is_said(tmp_path: Path, stopped: ToolStop, words:
     ["No space left on device (os error 28)", "npm error code ENOSPC", "Disk quota exceeded"],
 )
 async def test_a_full_disk_inside_is_said(tmp_path: Path, words: str) -> None:
-    with pytest.raises(EnvironmentFailed, match="the disk is full"):
+    with pytest.raises(EnvironmentFailed, match="the disk is full; make room"):
         await install(Ended(ToolRun(2, tmp_path, f"error: {words}", b"")))
     assert (await install(Ended(ToolRun(0, tmp_path, words, b"")))).code == 0
 
