@@ -32,9 +32,9 @@ sys.path.insert(
 from boxes import SPAWNERS, Site, version  # type: ignore[import-not-found]
 from boxes import site as site_of  # type: ignore[import-not-found]
 
-from fyke.domain.contracts import BoxLimits, BoxSpec, Environment
-from fyke.domain.workers.model import Language
+from fyke.contracts import BoxLimits, BoxSpec, Environment
 from fyke.kit.ids import new_ulid
+from fyke.model.worker import Language
 
 HELLO = "import os; os.write(1, b'.'); os.read(0, 1)\n"
 PATIENT = """import os, time

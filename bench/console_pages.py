@@ -22,8 +22,8 @@ import structlog
 from common import arguments, head, line, percentile
 from sqlalchemy import insert, text
 
-from fyke.domain.billing.model import EntryKind, UsageSums
-from fyke.domain.runs.model import Origin, Outcome, Run, RunState
+from fyke.model.billing import EntryKind, UsageSums
+from fyke.model.run import Origin, Outcome, Run, RunState
 from fyke.storage.sql.dialects import for_writing
 from fyke.storage.sql.run_rows import run_columns
 from fyke.storage.sql.tables import ledger, run_counts, runs

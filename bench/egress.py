@@ -22,7 +22,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from fyke.domain.contracts import Pass
+from fyke.contracts import Pass
 from fyke.egress.client import EgressClient
 from fyke.egress.guard import GuardRules
 from fyke.egress.process import serve_egress

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 from fyke.domain.results.export.formats import FORMATS, write
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.headers import headers_from_rows
-from fyke.domain.results.model import Row
+from fyke.model.results import Row
 
 PAGE = 1024
 RUN = "01KSFDS8XWTJME33C08XMCR6B9"

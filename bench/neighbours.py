@@ -16,7 +16,7 @@ import time
 
 from common import arguments, head, line
 
-from fyke.domain.contracts import Box
+from fyke.contracts import Box
 from integration.sandbox.boxes import MIB, SPAWNERS, Site, site
 
 QUIET = """

@@ -34,7 +34,7 @@ from urllib.parse import urlsplit
 import uvloop
 from common import arguments, head, line, percentile, platform_up
 
-from fyke.domain.results.model import AttemptBatch, PushedRow
+from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.results.store import open_results
 from support.projects import python_project
 

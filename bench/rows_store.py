@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fyke.domain.results.model import AttemptBatch, PushedRow
+from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.accounts.people import Purpose
-from fyke.domain.runs.model import Origin
+from fyke.model.run import Origin
+from fyke.model.user import Purpose
 from support.house import House
 from support.pages import Page, Visitor, stranger, visitor
 

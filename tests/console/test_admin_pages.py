@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fyke.console.pages import admin
-from fyke.domain.accounts.plans import Plan
+from fyke.model.account import Plan
 from support.house import House
 from support.pages import Visitor, visitor
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.alerts.watch import AlertWatch
-from fyke.domain.runs.model import Outcome
+from fyke.model.run import Outcome
 from support.alerts import a_run
 from support.house import House
 from support.pages import Visitor, visitor

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.runs.model import Outcome, RunLimits, RunState
-from fyke.domain.workers.model import Worker
+from fyke.model.billing import Prices
+from fyke.model.run import Outcome, RunLimits, RunState
+from fyke.model.worker import Worker
 from support import records
 from support.house import House, open_house
 from support.pages import Visitor, visitor

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from fyke.domain.contracts import Lease
-from fyke.domain.runs.model import Origin
+from fyke.contracts import Lease
 from fyke.domain.runs.service import StartRequest
+from fyke.model.run import Origin
 from support.pages import sign_in
 from support.served import Served, served
 

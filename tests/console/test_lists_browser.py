@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from fyke.domain.runs.model import Origin, Outcome, RunFilter
 from fyke.domain.runs.service import StartRequest
+from fyke.model.run import Origin, Outcome, RunFilter
 from support.browser import PHONE, tab
 from support.pages import sign_in
 from support.served import Served, served

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from fyke.console.pages import overview
-from fyke.domain.runs.model import Origin, Outcome
 from fyke.domain.runs.service import StartRequest
 from fyke.errors import Unavailable
+from fyke.model.run import Origin, Outcome
 from support.house import House
 from support.pages import Visitor, visitor
 

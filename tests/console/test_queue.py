@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.billing.pricing import Prices
 from fyke.domain.queue.following import QueueFollowing
-from fyke.domain.runs.model import Origin
 from fyke.domain.runs.service import StartRequest
+from fyke.model.billing import Prices
+from fyke.model.run import Origin
 from support.house import House, open_house
 from support.pages import Page, Visitor, visitor
 

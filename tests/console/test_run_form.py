@@ -10,10 +10,10 @@ import pytest
 import xlsxwriter
 from sqlalchemy import text as sql
 
-from fyke.domain.accounts.model import Role, User
-from fyke.domain.runs.model import RunFilter
 from fyke.errors import VersionUnavailable
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Role, User
+from fyke.model.run import RunFilter
 from support import all_editors
 from support.house import House
 from support.pages import Page, Visitor, stranger, visitor

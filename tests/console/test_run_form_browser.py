@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from fyke.domain.runs.model import RunFilter
+from fyke.model.run import RunFilter
 from support import all_editors
 from support.axe import sideways, violations
 from support.browser import PHONE, tab

@@ -11,11 +11,11 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page
 
-from fyke.domain.contracts import Lease
-from fyke.domain.logs.model import NewLogEntry
-from fyke.domain.results.model import AttemptBatch, PushedRow
-from fyke.domain.runs.model import Origin
+from fyke.contracts import Lease
 from fyke.domain.runs.service import StartRequest
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch, PushedRow
+from fyke.model.run import Origin
 from support.browser import tab
 from support.pages import sign_in
 from support.served import Served, served

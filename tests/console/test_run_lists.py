@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from fyke.domain.accounts.model import Role, User
-from fyke.domain.runs.model import Origin, Outcome
 from fyke.domain.runs.service import StartRequest
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Role, User
+from fyke.model.run import Origin, Outcome
 from support.house import House
 from support.pages import Page, Visitor, visitor
 

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from fyke.domain.accounts.model import Role, User
-from fyke.domain.logs.model import NewLogEntry
-from fyke.domain.results.model import AttemptBatch, Header
-from fyke.domain.runs.model import Origin, Outcome, RunFilter
 from fyke.domain.runs.service import StartRequest
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Role, User
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch, Header
+from fyke.model.run import Origin, Outcome, RunFilter
 from support.house import House
 from support.pages import Visitor, stranger, visitor
 

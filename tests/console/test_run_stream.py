@@ -10,12 +10,12 @@ import httpx2
 import pytest
 
 from fyke.console.pages import run_live
-from fyke.domain.contracts import Lease, SiteTraffic, Usage
-from fyke.domain.logs.model import NewLogEntry
-from fyke.domain.results.model import AttemptBatch
+from fyke.contracts import Lease, SiteTraffic, Usage
 from fyke.domain.runs.attempts import Report
-from fyke.domain.runs.model import Origin
 from fyke.domain.runs.service import StartRequest
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch
+from fyke.model.run import Origin
 from support.pages import sign_in
 from support.served import Served, served
 

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from fyke.domain.contracts import SiteTraffic, Usage
+from fyke.contracts import SiteTraffic, Usage
 from fyke.domain.runs.attempts import Report
-from fyke.domain.runs.model import Origin
 from fyke.domain.runs.service import StartRequest
+from fyke.model.run import Origin
 from support.house import SCHEMA, House
 from support.pages import Visitor
 from support.projects import python_project

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fyke.domain.runs.model import Origin, Outcome
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.workers.page import PageWish
+from fyke.model.run import Origin, Outcome
 from support.house import House
 from support.pages import Page, Visitor, visitor
 

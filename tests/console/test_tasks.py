@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.accounts.model import Role, User
-from fyke.domain.runs.model import Outcome
 from fyke.domain.schedules.change import Change
-from fyke.domain.schedules.model import Kind, Schedule
-from fyke.domain.tasks.model import Task
 from fyke.domain.tasks.service import TaskEdit
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Role, User
+from fyke.model.run import Outcome
+from fyke.model.schedule import Kind, Schedule
+from fyke.model.task import Task
 from support.house import House
 from support.pages import Page, Visitor, visitor
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.accounts.model import Role, User
-from fyke.domain.uploads.model import Upload, UploadState
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Role, User
+from fyke.model.upload import Upload, UploadState
 from support.house import SCHEMA, House, open_house
 from support.pages import FROM_OUR_PAGE, Page, Visitor, visitor
 from support.projects import python_project

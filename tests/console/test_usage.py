@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.billing.model import UsageKey, UsageSums
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.runs.model import Origin, Outcome
 from fyke.domain.runs.service import StartRequest
+from fyke.model.billing import Prices, UsageKey, UsageSums
+from fyke.model.run import Origin, Outcome
 from support.house import House, open_house
 from support.pages import Page, Visitor, visitor
 

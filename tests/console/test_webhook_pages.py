@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from fyke.domain.accounts.model import Role, User
+from fyke.model.account import Role, User
 from support.alerts import a_run
 from support.house import House
 from support.pages import Visitor, visitor

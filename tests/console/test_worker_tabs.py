@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.contracts import Transaction
-from fyke.domain.results.model import Header
-from fyke.domain.runs.model import Origin, Outcome
+from fyke.contracts import Transaction
 from fyke.domain.runs.service import StartRequest
+from fyke.model.results import Header
+from fyke.model.run import Origin, Outcome
 from support.console_workers import shelve
 from support.house import House
 from support.pages import Visitor, visitor

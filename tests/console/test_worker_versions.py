@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fyke.domain.accounts.model import Role, User
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Role, User
 from support.console_workers import shelve
 from support.house import House
 from support.pages import Page, Visitor, visitor

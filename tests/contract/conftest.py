@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import pytest
 
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.model import Outcome
+from fyke.contracts import Transaction
+from fyke.model.run import Outcome
 from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import SqlStorage, open_storage
 from support.postgres import PostgresServer, postgres, postgres_url

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import Egress, Pass, SiteTraffic, Traffic
+from fyke.contracts import Egress, Pass, SiteTraffic, Traffic
 from fyke.egress.guard import GuardRules
 from fyke.egress.local import LocalEgress
 from support.egress import (

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import EnvironmentFailed
-from fyke.domain.workers.model import Language
+from fyke.contracts import EnvironmentFailed
+from fyke.model.worker import Language
 from integration.sandbox.boxes import SPAWNERS
 from support.environments import Installing, bench
 from support.memory import a_version

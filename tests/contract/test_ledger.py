@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import delete, text, update
 from sqlalchemy.exc import DBAPIError
 
-from fyke.domain.billing.model import EntryKind, UsageSums
-from fyke.domain.contracts import LedgerStore, Transaction
-from fyke.domain.runs.model import RunFilter
+from fyke.contracts import LedgerStore, Transaction
+from fyke.model.billing import EntryKind, UsageSums
+from fyke.model.run import RunFilter
 from fyke.storage.sql.check import check
 from fyke.storage.sql.dialects import for_writing
 from fyke.storage.sql.ledger import SqlLedger

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import Answer
+from fyke.contracts import Answer
 from fyke.kit.mail_servers import MailServer, parse_server
 from fyke.notify.mail import SmtpMailer, compose
 from fyke.notify.ways import NO_MAIL, Ways

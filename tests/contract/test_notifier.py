@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import Answer, Notifier
+from fyke.contracts import Answer, Notifier
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 from fyke.notify import http

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.accounts.acts import Act, NewAudit
-from fyke.domain.accounts.model import Role
-from fyke.domain.accounts.people import OneTimeLink, Preferences, Purpose, Session
-from fyke.domain.accounts.scopes import Scope
+from fyke.contracts import Transaction
 from fyke.domain.accounts.sessions import NewSession
-from fyke.domain.contracts import Transaction
 from fyke.errors import Conflict, LinkSpent, Refused
+from fyke.model.account import Role, Scope
+from fyke.model.audit import Act, NewAudit
+from fyke.model.user import OneTimeLink, Preferences, Purpose, Session
 from support import records
 from support.door import PASSWORD, Door, open_door
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.logs.model import LogFilter, NewLogEntry
-from fyke.domain.results.model import AttemptBatch, Header, PushedRow, Row, RunTotals
 from fyke.domain.results.query.model import query_of
 from fyke.domain.results.query.orders import Wanted
 from fyke.domain.results.service import RunResults
+from fyke.model.log import LogFilter, NewLogEntry
+from fyke.model.results import AttemptBatch, Header, PushedRow, Row, RunTotals
 from fyke.storage.sql.results import delete, read, write
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.migrate import migrate_results

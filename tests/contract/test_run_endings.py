@@ -12,16 +12,15 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.billing.model import EntryKind
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.contracts import OUTBOX, STOP, Lease, Room, SiteTraffic, Transaction, Usage
-from fyke.domain.results.model import AttemptBatch, PushedRow
+from fyke.contracts import OUTBOX, STOP, Lease, Room, SiteTraffic, Transaction, Usage
 from fyke.domain.runs.attempts import Attempts, Report
 from fyke.domain.runs.lifecycle import AbortRequested
-from fyke.domain.runs.model import Bound, Outcome, Run, RunLimits, RunState
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import RunNotAbortable, StaleLease
+from fyke.model.billing import EntryKind, Prices
+from fyke.model.results import AttemptBatch, PushedRow
+from fyke.model.run import Bound, Outcome, Run, RunLimits, RunState
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
 from fyke.storage.sql.storage import open_storage

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.model import Origin, Outcome, Run, RunState
-from fyke.domain.runs.search import Place, RunSearch
+from fyke.contracts import Transaction
+from fyke.model.run import Origin, Outcome, Run, RunState
+from fyke.model.run_list import Place, RunSearch
 from fyke.storage.sql import run_lists
 from support import records
 

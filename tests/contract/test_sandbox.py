@@ -19,16 +19,9 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.domain.contracts import (
-    BoxLimits,
-    BoxSpec,
-    BoxUsage,
-    Environment,
-    Isolation,
-    SandboxFault,
-)
-from fyke.domain.workers.model import Language
+from fyke.contracts import BoxLimits, BoxSpec, BoxUsage, Environment, Isolation, SandboxFault
 from fyke.kit.ids import new_ulid
+from fyke.model.worker import Language
 from fyke.sandbox.box import GO_PROGRAM
 from integration.sandbox.boxes import MIB, ROOT, SPAWNERS, Site, drain, line, site, version
 

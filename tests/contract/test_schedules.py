@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Transaction, run_topic
-from fyke.domain.runs.model import Origin, Run, RunState
+from fyke.contracts import Transaction, run_topic
 from fyke.domain.schedules.change import Change, change_schedule
 from fyke.domain.schedules.firing import KEEP_MS, Firing
-from fyke.domain.schedules.model import Fire, FireState, Kind, Late, Overlap, Plan, Schedule
 from fyke.domain.schedules.rules import OWN_NAMES
-from fyke.domain.tasks.model import Task
 from fyke.errors import TaskNotFound, Unavailable, VersionUnavailable
 from fyke.kit.clock import ManualClock
+from fyke.model.account import Caller
+from fyke.model.run import Origin, Run, RunState
+from fyke.model.schedule import Fire, FireState, Kind, Late, Overlap, Plan, Schedule
+from fyke.model.task import Task
 from fyke.storage.sql.storage import SqlStorage, open_storage
 from support import records
 
@@ -125,7 +125,7 @@ class Place:
         return found[::-1]
 
     async def runs(self) -> list[Run]:
-        from fyke.domain.runs.model import RunFilter
+        from fyke.model.run import RunFilter
 
         _, found = await self.storage.read(
             lambda tx: tx.runs.page(self.task.account_id, RunFilter(), offset=0, limit=100_000)

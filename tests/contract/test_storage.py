@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
-from fyke.domain.accounts.model import Account
-from fyke.domain.billing.model import EntryKind
-from fyke.domain.callbacks.model import DeliveryState
+from fyke.contracts import Transaction
 from fyke.domain.callbacks.places import free_places
-from fyke.domain.contracts import Transaction
-from fyke.domain.workers.model import VersionState, Worker, WorkerPage
 from fyke.errors import Conflict, WorkerNotFound
+from fyke.model.account import Account
+from fyke.model.billing import EntryKind
+from fyke.model.callback import DeliveryState
+from fyke.model.worker import VersionState, Worker, WorkerPage
 from support import records
 
 pytestmark = pytest.mark.anyio

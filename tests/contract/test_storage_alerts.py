@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.alerts.model import AlertFilter, Past, RuleKind
-from fyke.domain.billing.model import UsageKey, UsageSums
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.model import Run, RunState
+from fyke.contracts import Transaction
+from fyke.model.alert import AlertFilter, Past, RuleKind
+from fyke.model.billing import UsageKey, UsageSums
+from fyke.model.run import Run, RunState
 from fyke.storage.sql.alerts import ended_query, usual_query
 from fyke.storage.sql.dialects import for_reading
 from support import records

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from fyke.domain.callbacks.model import (
+from fyke.domain.callbacks.places import free_places
+from fyke.model.callback import (
     IN_FLIGHT,
     KEPT_TRIES,
     PACE_MS,
@@ -22,7 +23,6 @@ from fyke.domain.callbacks.model import (
     Standing,
     Try,
 )
-from fyke.domain.callbacks.places import free_places
 from fyke.storage.sql.callback_tables import callback_hosts
 from support import records
 

@@ -12,21 +12,23 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, text
 
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.contracts import Transaction
+from fyke.contracts import Transaction
 from fyke.domain.runs.lifecycle import AbortRequested, LimitReached, SubtaskEnded
-from fyke.domain.runs.model import Outcome, Run
 from fyke.domain.runs.transitions import Rules, apply
-from fyke.domain.workers.facts import RECENT, VersionFacts, WorkerFacts, verdict
-from fyke.domain.workers.model import (
+from fyke.domain.workers.facts import RECENT, verdict
+from fyke.errors import WorkerNotFound
+from fyke.kit.ids import new_ulid
+from fyke.model.billing import Prices
+from fyke.model.run import Outcome, Run
+from fyke.model.worker import (
     Finding,
     SystemDefaults,
+    VersionFacts,
     VersionState,
+    WorkerFacts,
     WorkerOrder,
     WorkerPage,
 )
-from fyke.errors import WorkerNotFound
-from fyke.kit.ids import new_ulid
 from fyke.storage.sql import schema
 from fyke.storage.sql.dialects import for_writing, make_engine
 from fyke.storage.sql.storage import open_storage

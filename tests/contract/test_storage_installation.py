@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.model import RunState
+from fyke.contracts import Transaction
+from fyke.model.run import RunState
 from support import records
 
 pytestmark = pytest.mark.anyio

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.accounts.plans import Plan
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.contracts import WORK, Lease, Room, Transaction, run_topic
-from fyke.domain.queue.model import QueueItem
+from fyke.contracts import WORK, Lease, Room, Transaction, run_topic
 from fyke.domain.runs.admission import refuse_beyond_plan
 from fyke.domain.runs.lifecycle import AbortRequested, AttemptStarted, Event, SubtaskEnded
-from fyke.domain.runs.model import Outcome, Run, RunState
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import PlanLimitReached
+from fyke.model.account import Plan
+from fyke.model.billing import Prices
+from fyke.model.queue import QueueItem
+from fyke.model.run import Outcome, Run, RunState
 from fyke.storage.sql.storage import open_storage
 from support import records
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.billing.model import EntryKind
+from fyke.contracts import Room, Transaction
 from fyke.domain.callbacks.places import free_places
-from fyke.domain.contracts import Room, Transaction
-from fyke.domain.runs.model import Outcome, Run, RunState, SubtaskState
 from fyke.errors import Unavailable
+from fyke.model.billing import EntryKind
+from fyke.model.run import Outcome, Run, RunState, SubtaskState
 from fyke.storage.sql.check import check
 from fyke.storage.sql.storage import SqlStorage, open_storage
 from support import records

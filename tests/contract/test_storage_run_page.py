@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Room, SiteTraffic, Transaction, Usage
-from fyke.domain.runs.model import Outcome
-from fyke.domain.runs.sample import MOST, Sample, Span
-from fyke.domain.runs.share import Share
+from fyke.contracts import Room, SiteTraffic, Transaction, Usage
+from fyke.domain.runs.sample import MOST
+from fyke.model.run import Outcome, Sample, Share, Span
 from support import records
 
 pytestmark = pytest.mark.anyio

@@ -7,15 +7,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Room, RunnerInfo, Transaction, Usage
-from fyke.domain.runs.model import (
-    Attempt,
-    Outcome,
-    Run,
-    RunFilter,
-    RunState,
-    SubtaskState,
-)
+from fyke.contracts import Room, RunnerInfo, Transaction, Usage
+from fyke.model.run import Attempt, Outcome, Run, RunFilter, RunState, SubtaskState
 from fyke.storage.sql.check import check
 from fyke.storage.sql.storage import open_storage
 from support import records

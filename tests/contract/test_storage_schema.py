@@ -19,10 +19,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
 
-from fyke.domain.accounts.plans import Plan
-from fyke.domain.contracts import Room, Transaction
-from fyke.domain.runs.model import RunFilter, RunState
+from fyke.contracts import Room, Transaction
 from fyke.errors import Unavailable
+from fyke.model.account import Plan
+from fyke.model.run import RunFilter, RunState
 from fyke.storage.sql.check import check
 from fyke.storage.sql.columns import VERSION_TABLE, metadata
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine

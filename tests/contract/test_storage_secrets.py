@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Transaction
-from fyke.domain.secrets.model import SealedSecret
+from fyke.contracts import Transaction
+from fyke.model.secret import SealedSecret
 from support import records
 
 pytestmark = pytest.mark.anyio

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.estimate import PastRun
-from fyke.domain.runs.model import Bound, Outcome, RunLimits, RunState
+from fyke.contracts import Transaction
+from fyke.model.run import Bound, Outcome, PastRun, RunLimits, RunState
 from support import records
 
 pytestmark = pytest.mark.anyio

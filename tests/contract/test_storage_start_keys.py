@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.model import StartRecord
+from fyke.contracts import Transaction
+from fyke.model.run import StartRecord
 from fyke.storage.sql.storage import open_storage
 from support import records
 

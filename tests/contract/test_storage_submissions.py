@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Transaction
-from fyke.domain.review.model import Submission, SubmissionState
+from fyke.contracts import Transaction
 from fyke.domain.uploads.checking import first_steps
-from fyke.domain.uploads.model import Step, StepState, Upload, UploadSource, UploadState
-from fyke.domain.workers.model import Finding, VersionState
 from fyke.errors import Conflict
+from fyke.model.submission import Submission, SubmissionState
+from fyke.model.upload import Step, StepState, Upload, UploadSource, UploadState
+from fyke.model.worker import Finding, VersionState
 from support import records
 
 pytestmark = pytest.mark.anyio

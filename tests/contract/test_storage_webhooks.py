@@ -7,16 +7,10 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.callbacks.model import (
-    Delivery,
-    DeliveryFilter,
-    DeliveryKind,
-    DeliveryState,
-    Try,
-)
 from fyke.domain.callbacks.places import free_places
-from fyke.domain.webhooks.model import WebhookEvent
 from fyke.errors import Conflict
+from fyke.model.callback import Delivery, DeliveryFilter, DeliveryKind, DeliveryState, Try
+from fyke.model.webhook import WebhookEvent
 from support import records
 from support.alerts import an_endpoint
 

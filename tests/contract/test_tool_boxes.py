@@ -15,14 +15,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import SandboxFault
-from fyke.domain.contracts.tool_boxes import (
-    ToolKind,
-    ToolLimits,
-    ToolReach,
-    ToolSpec,
-    ToolStop,
-)
+from fyke.contracts import SandboxFault
+from fyke.contracts.tools import ToolKind, ToolLimits, ToolReach, ToolSpec, ToolStop
 from fyke.egress.local import LocalEgress
 from fyke.sandbox import processes
 from fyke.sandbox.tools import BoxedTools

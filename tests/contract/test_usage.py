@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.billing.model import EntryKind, LedgerFilter, Part, UsageKey, UsageSums
-from fyke.domain.contracts import Transaction
+from fyke.contracts import Transaction
+from fyke.model.billing import EntryKind, LedgerFilter, Part, UsageKey, UsageSums
 from support import records
 
 pytestmark = pytest.mark.anyio

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.contracts import Room, Transaction
-from fyke.domain.runs.model import Outcome, Run, RunFilter, RunState, SubtaskState
+from fyke.contracts import Room, Transaction
+from fyke.domain.catalog.removal import WorkerRemoval
 from fyke.domain.runs.outcome import HIDING, sentence
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.workers.lookup import refuse_deleted
-from fyke.domain.workers.removal import WorkerRemoval
 from fyke.errors import WorkerNotFound
+from fyke.model.account import Caller
+from fyke.model.billing import Prices
+from fyke.model.run import Outcome, Run, RunFilter, RunState, SubtaskState
 from support import records
 
 pytestmark = pytest.mark.anyio

@@ -11,10 +11,10 @@ from fyke.app.folder import make_home
 from fyke.app.house import open_house
 from fyke.app.probe import ServerProbe
 from fyke.app.state import migrate_all
-from fyke.domain.health import Level
 from fyke.egress.process import serve_egress
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import ManualClock
+from fyke.model.health import Level
 from fyke.settings import Settings
 from fyke.timers.loop import TimerBoard
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.results.model import AttemptBatch, PushedRow
+from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import open_results
 from support import export_process

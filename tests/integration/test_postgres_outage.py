@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from fyke.domain.contracts import Transaction
+from fyke.contracts import Transaction
 from fyke.errors import Unavailable
 from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import open_storage

@@ -22,9 +22,9 @@ from fyke.app.house import open_house
 from fyke.app.server import make_runs, make_workers
 from fyke.app.state import migrate_all
 from fyke.domain.accounts.service import Accounts
-from fyke.domain.billing.model import EntryKind
-from fyke.domain.runs.model import RunFilter
 from fyke.kit.clock import SystemClock
+from fyke.model.billing import EntryKind
+from fyke.model.run import RunFilter
 from fyke.settings import Settings
 from support.house import SCHEMA
 from support.postgres import running_postgres

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
+from fyke.contracts import Transaction
 from fyke.domain.alerts.watch import AlertWatch
-from fyke.domain.contracts import Transaction
 from fyke.storage.sql.results.store import open_results
 from fyke.storage.sql.storage import open_storage
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from fyke.domain.alerts.model import Alert, Rule, RuleKind
-from fyke.domain.runs.model import Origin, Outcome, Run
 from fyke.domain.runs.service import StartRequest
-from fyke.domain.webhooks.model import Endpoint, WebhookEvent
+from fyke.model.alert import Alert, Rule, RuleKind
+from fyke.model.run import Origin, Outcome, Run
+from fyke.model.webhook import Endpoint, WebhookEvent
 from support import records
 from support.house import House
 

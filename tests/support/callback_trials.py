@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
+from fyke.contracts import Answer, Doorbell, Notifier, Transaction
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
 from fyke.domain.callbacks.places import free_places
-from fyke.domain.contracts import Answer, Doorbell, Notifier, Transaction
-from fyke.domain.runs.model import Origin, Run, RunState
 from fyke.kit.clock import Clock, SystemClock
+from fyke.model.run import Origin, Run, RunState
 from fyke.storage.sql.storage import SqlStorage, open_storage
 from fyke.timers.callbacks import CallbackTimer
 from support import records

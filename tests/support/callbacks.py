@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from fyke.domain.accounts.model import Caller, Role
-from fyke.domain.callbacks.model import Claim, Delivery, DeliveryKind, Receiver
+from fyke.contracts import Answer, Transaction
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
 from fyke.domain.callbacks.places import free_places
 from fyke.domain.callbacks.record import record
-from fyke.domain.contracts import Answer, Transaction
-from fyke.domain.runs.model import Origin, Run, RunState
 from fyke.kit.clock import ManualClock
+from fyke.model.account import Caller, Role
+from fyke.model.callback import Claim, Delivery, DeliveryKind, Receiver
+from fyke.model.run import Origin, Run, RunState
 from fyke.storage.sql.storage import SqlStorage, open_storage
 from support import records
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fyke.domain.contracts import Pass
+from fyke.contracts import Pass
 from fyke.egress.local import LocalEgress
 from support.egress import (
     ATTEMPT,

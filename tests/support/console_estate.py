@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from fyke.domain.contracts import RunnerInfo, Transaction
-from fyke.domain.runs.model import Origin, Outcome
+from fyke.contracts import RunnerInfo, Transaction
 from fyke.domain.runs.service import StartRequest
+from fyke.model.run import Origin, Outcome
 from support import all_editors
 from support.console_workers import shelve
 from support.house import House

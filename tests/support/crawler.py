@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fyke.domain.workers.model import Language
+from fyke.model.worker import Language
 from support.environments import bench
 from support.memory import a_version
 from support.sdk_server import platform

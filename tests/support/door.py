@@ -10,14 +10,14 @@ from argon2 import PasswordHasher
 
 from fyke.domain.accounts.audit import AuditLog
 from fyke.domain.accounts.links import Links
-from fyke.domain.accounts.model import Caller, User
 from fyke.domain.accounts.passwords import Passwords
-from fyke.domain.accounts.people import Purpose
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import NewSession, Sessions
 from fyke.domain.accounts.users import Users
 from fyke.kit.clock import ManualClock
+from fyke.model.account import Caller, User
+from fyke.model.user import Purpose
 from fyke.storage.sql.storage import SqlStorage, open_storage
 
 PASSWORD = "a long enough secret"

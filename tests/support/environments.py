@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fyke.domain.contracts import Environment
-from fyke.domain.workers.model import Version
+from fyke.contracts import Environment
 from fyke.egress.local import LocalEgress
+from fyke.model.worker import Version
 from fyke.sandbox.environment import UvEnvironments
 from fyke.sandbox.tools import BoxedTools
 from integration.sandbox.boxes import SPAWNERS, Site, site

@@ -11,13 +11,13 @@ from typing import Any
 from urllib.parse import quote
 
 from fyke.domain.accounts.keys import digest, generate
-from fyke.domain.accounts.model import ApiKey, Role, User
 from fyke.domain.accounts.sessions import add_session
 from fyke.domain.alerts.rules import RuleFields
-from fyke.domain.review.model import Submission, SubmissionState
-from fyke.domain.review.submitting import take_back
 from fyke.domain.webhooks.rules import EndpointFields
+from fyke.domain.workers.submitting import take_back
 from fyke.kit.ids import new_ulid
+from fyke.model.account import ApiKey, Role, User
+from fyke.model.submission import Submission, SubmissionState
 from support.api import Api
 from support.house import House
 from support.matrix import INPUT, LISTS, TASK, Entry

@@ -23,7 +23,7 @@ from fyke.domain.results.export.formats import FORMATS  # noqa: E402
 from fyke.domain.results.export.service import Exports, Wish  # noqa: E402
 from fyke.domain.results.query.model import query_of  # noqa: E402
 from fyke.domain.results.service import RunResults  # noqa: E402
-from fyke.domain.runs.model import RunState  # noqa: E402
+from fyke.model.run import RunState  # noqa: E402
 from fyke.storage.sql.results.store import open_results  # noqa: E402
 from support.memory import MemoryStorage, a_run, a_version  # noqa: E402
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fyke.domain.results.export.formats import FORMATS, write
 from fyke.domain.results.export.meta import ExportMeta
-from fyke.domain.results.model import Header, Row
+from fyke.model.results import Header, Row
 
 RUN = "01KSFDS8XWTJME33C08XMCR6B9"
 

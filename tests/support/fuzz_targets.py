@@ -21,10 +21,10 @@ from pathlib import Path
 import hpack
 import msgspec
 
+from fyke.domain.forms.describe import describe
 from fyke.domain.results.rows import RowRefused, decode_row
 from fyke.domain.workers import input_findings, input_schema, output_schema
 from fyke.domain.workers.archive import normalise, open_archive
-from fyke.domain.workers.form.describe import describe
 from fyke.egress.handshake import start_handshake
 from fyke.egress.http import BadRequest, Body
 from fyke.egress.messages import decode_reply, decode_request, encode

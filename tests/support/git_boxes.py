@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fyke.domain.contracts import Pass
-from fyke.domain.contracts.tool_boxes import ToolRun, ToolSpec
+from fyke.contracts import Pass
+from fyke.contracts.tools import ToolRun, ToolSpec
 from fyke.egress.local import LocalEgress
 from fyke.git.fetch import SystemGit
 from fyke.git.process import Bounds

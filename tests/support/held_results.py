@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fyke.domain.results.intake import Intake
-from fyke.domain.results.model import AttemptBatch, RunTotals
 from fyke.kit.clock import ManualClock
+from fyke.model.results import AttemptBatch, RunTotals
 
 
 class HeldResults:

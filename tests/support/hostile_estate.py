@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 from fyke.domain.alerts.rules import RuleFields
-from fyke.domain.results.model import Header
-from fyke.domain.runs.model import Origin, Outcome
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.domain.workers.page import PageWish
 from fyke.errors import FykeError
+from fyke.model.results import Header
+from fyke.model.run import Origin, Outcome
 from support.house import House
 from support.projects import python_project
 

@@ -21,26 +21,27 @@ from fyke.api.app import ApiConfig, add_pages, build_app
 from fyke.console.api_door import Api
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
-from fyke.domain.accounts.model import Caller
+from fyke.contracts import Git, Lease, Room, RunnerInfo, Usage, output_topic
 from fyke.domain.accounts.passwords import Passwords
-from fyke.domain.billing.pricing import Prices
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.domain.contracts import Git, Lease, Room, RunnerInfo, Usage, output_topic
-from fyke.domain.health import Disk, Health, ProxyReport
-from fyke.domain.logs.model import NewLogEntry
+from fyke.domain.health import Health
 from fyke.domain.results.export.spool import Spool
-from fyke.domain.results.model import AttemptBatch, Header, PushedRow
 from fyke.domain.runs.attempts import Attempts
-from fyke.domain.runs.model import Outcome
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.services import Services
 from fyke.domain.wiring import Foundations, build_services
-from fyke.domain.workers.model import VersionState, Worker
 from fyke.domain.workers.service import Workers
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
+from fyke.model.account import Caller
+from fyke.model.billing import Prices
+from fyke.model.health import Disk, ProxyReport
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch, Header, PushedRow
+from fyke.model.run import Outcome
+from fyke.model.worker import VersionState, Worker
 from fyke.notify.http import HttpNotifier
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.doorbell.datagram import DatagramDoorbell

@@ -10,10 +10,9 @@ from typing import Any
 
 import requests
 
+from fyke.contracts import Pass
+from fyke.contracts.git import GitFailed
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.domain.contracts import Pass
-from fyke.domain.contracts.git import GitFailed
-from fyke.domain.uploads.model import GitSource
 from fyke.domain.webhooks.rules import EndpointFields, checked
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.local import LocalEgress
@@ -22,6 +21,7 @@ from fyke.git.fetch import SystemGit
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
 from fyke.kit.names import Resolver
+from fyke.model.upload import GitSource
 from fyke.notify.gate import HostGate
 from fyke.notify.http import HttpNotifier
 from support.closed_net import NAMES_AT, OWN, Canary

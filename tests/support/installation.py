@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fyke.domain.accounts.plans import Plan
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.health import Check, Level
-from fyke.domain.installation.model import (
+from fyke.model.account import Plan
+from fyke.model.billing import Prices
+from fyke.model.health import Check, Level
+from fyke.model.installation import (
     Piece,
     Region,
     SettingLine,

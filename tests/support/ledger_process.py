@@ -17,18 +17,17 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
+from fyke.contracts import Lease, Room, RunnerInfo, Transaction, Usage
 from fyke.domain.billing.days import note_credit
-from fyke.domain.billing.model import EntryKind
-from fyke.domain.billing.pricing import Prices
 from fyke.domain.billing.service import place_hold
-from fyke.domain.contracts import Lease, Room, RunnerInfo, Transaction, Usage
 from fyke.domain.runs.attempts import Attempts, Report
 from fyke.domain.runs.lifecycle import AbortRequested
-from fyke.domain.runs.model import Outcome, RunFilter, RunLimits
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import Refused
 from fyke.kit.ids import new_ulid
+from fyke.model.billing import EntryKind, Prices
+from fyke.model.run import Outcome, RunFilter, RunLimits
 from fyke.storage.sql.results.store import SqlResults, open_results
 from fyke.storage.sql.storage import open_storage
 from support import records

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from fyke.domain.billing.days import local_day, number_of
-from fyke.domain.billing.model import UsageKey, UsageSums
-from fyke.domain.runs.model import Origin
 from fyke.domain.runs.service import StartRequest
+from fyke.model.billing import UsageKey, UsageSums
+from fyke.model.run import Origin
 from support.house import House
 
 DAYS = 60

@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from fyke.domain.accounts.acts import NewAudit
-from fyke.domain.accounts.model import Account, ApiKey, Caller, Role, User
-from fyke.domain.billing.model import EntryKind, LedgerEntry, UsageKey, UsageSums
-from fyke.domain.logs.model import LogEntry, LogFilter, LogLine
-from fyke.domain.results.model import Header, Row, RunTotals
-from fyke.domain.runs.model import Origin, Run, RunLimits, RunState
-from fyke.domain.tasks.model import Task
-from fyke.domain.workers.model import Language, SystemDefaults, Version, VersionState, Worker
 from fyke.errors import Conflict
 from fyke.kit.clock import Clock, ManualClock
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Account, ApiKey, Caller, Role, User
+from fyke.model.audit import NewAudit
+from fyke.model.billing import EntryKind, LedgerEntry, UsageKey, UsageSums
+from fyke.model.log import LogEntry, LogFilter, LogLine
+from fyke.model.results import Header, Row, RunTotals
+from fyke.model.run import Origin, Run, RunLimits, RunState
+from fyke.model.task import Task
+from fyke.model.worker import Language, SystemDefaults, Version, VersionState, Worker
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cmp_to_key
 from typing import Any
 
-from fyke.domain.results.model import Row
+from fyke.model.results import Row
 
 MISSING = object()
 _CUT = 512

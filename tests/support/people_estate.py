@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fyke.domain.accounts.people import Purpose
-from fyke.domain.accounts.scopes import Scope
 from fyke.errors import SignInFailed
+from fyke.model.account import Scope
+from fyke.model.user import Purpose
 from support.house import House
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -6,22 +6,14 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
-from fyke.domain.accounts.model import Account, ApiKey, Role, User
-from fyke.domain.billing.model import EntryKind, LedgerEntry
-from fyke.domain.callbacks.model import Delivery, DeliveryState
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.model import (
-    Origin,
-    Run,
-    RunEvent,
-    RunLimits,
-    RunState,
-    Subtask,
-    SubtaskState,
-)
-from fyke.domain.tasks.model import Task
-from fyke.domain.workers.model import Language, SystemDefaults, Version, VersionState, Worker
+from fyke.contracts import Transaction
 from fyke.kit.ids import CROCKFORD
+from fyke.model.account import Account, ApiKey, Role, User
+from fyke.model.billing import EntryKind, LedgerEntry
+from fyke.model.callback import Delivery, DeliveryState
+from fyke.model.run import Origin, Run, RunEvent, RunLimits, RunState, Subtask, SubtaskState
+from fyke.model.task import Task
+from fyke.model.worker import Language, SystemDefaults, Version, VersionState, Worker
 
 _numbers = itertools.count(1)
 START = 1_700_000_000_000

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.domain.contracts import SiteTraffic, Usage
-from fyke.domain.logs.model import NewLogEntry
-from fyke.domain.results.model import AttemptBatch
+from fyke.contracts import SiteTraffic, Usage
 from fyke.domain.runs.attempts import Report
-from fyke.domain.runs.model import Origin
-from fyke.domain.runs.sample import Sample
 from fyke.domain.runs.service import StartRequest
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch
+from fyke.model.run import Origin, Sample
 from support.house import House
 
 SITE = "https://example.org"

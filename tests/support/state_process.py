@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 
-from fyke.domain.contracts import Room
+from fyke.contracts import Room
 from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import open_storage
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fyke.domain.review.submitting import share
-from fyke.domain.runs.model import Origin, Outcome
 from fyke.domain.schedules.change import Change
-from fyke.domain.schedules.model import Kind, Overlap
+from fyke.domain.workers.submitting import share
+from fyke.model.run import Origin, Outcome
+from fyke.model.schedule import Kind, Overlap
 from support.house import SCHEMA, House
 from support.projects import python_project
 

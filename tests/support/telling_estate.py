@@ -6,15 +6,15 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from fyke.domain.alerts.model import AlertFilter
+from fyke.contracts import Answer
 from fyke.domain.alerts.rules import RuleFields
 from fyke.domain.alerts.watch import AlertWatch
-from fyke.domain.callbacks.model import DeliveryFilter
 from fyke.domain.callbacks.places import free_places
 from fyke.domain.callbacks.record import record
-from fyke.domain.contracts import Answer
-from fyke.domain.runs.model import Outcome
 from fyke.domain.webhooks.rules import EndpointFields
+from fyke.model.alert import AlertFilter
+from fyke.model.callback import DeliveryFilter
+from fyke.model.run import Outcome
 from support.alerts import a_run
 from support.house import House
 

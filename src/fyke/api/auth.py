@@ -17,8 +17,8 @@ from starlette.types import Scope
 
 from fyke.api.network import header, limiter_key
 from fyke.api.ratelimit import TokenBuckets
-from fyke.domain.accounts.model import Caller
 from fyke.errors import InvalidKey, MissingKey, RateLimited, Unauthenticated
+from fyke.model.account import Caller
 
 MAX_KEY_CHARS = 512
 # A caller whom this process itself has put into the scope of a request it makes to itself: the

@@ -31,11 +31,11 @@ from fyke.api.network import Visit
 from fyke.api.scopes import scopes_of
 from fyke.api.start_keys import DESCRIBED, start_key
 from fyke.api.transport import VISIT
-from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_scope
-from fyke.domain.accounts.scopes import Scope as KeyScope
 from fyke.domain.runs.start_keys import HEADER, StartKey
 from fyke.errors import Conflict, InvalidKey
+from fyke.model.account import Caller
+from fyke.model.account import Scope as KeyScope
 
 Fields = TypeVar("Fields", bound=Wire)
 

@@ -6,7 +6,7 @@ operation that is not asks for all scopes, so forgetting it closes a door and ne
 
 from __future__ import annotations
 
-from fyke.domain.accounts.scopes import ALL_SCOPES, Scope
+from fyke.model.account import ALL_SCOPES, Scope
 
 _READ = frozenset({Scope.READ})
 _RUN = frozenset({Scope.RUN})

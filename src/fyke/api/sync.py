@@ -11,8 +11,8 @@ import asyncio
 from starlette.requests import Request
 
 from fyke.api.presence import first_of
-from fyke.domain.runs.model import Run
 from fyke.domain.runs.service import Runs
+from fyke.model.run import Run
 
 
 async def watched(runs: Runs, run: Run, seconds: float, request: Request) -> Run:

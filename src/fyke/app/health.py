@@ -7,8 +7,8 @@ import shutil
 import time
 from urllib.parse import urlsplit
 
-from fyke.domain.health import Disk, ProxyReport
 from fyke.egress.pools import split
+from fyke.model.health import Disk, ProxyReport
 from fyke.settings import Settings
 
 PROXY_SECONDS = 2.0

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fyke.app.state import addresses, hiding, open_doorbell, open_state
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.contracts import Doorbell, Results
+from fyke.contracts import Doorbell, Results
 from fyke.domain.runs.transitions import Rules
+from fyke.model.billing import Prices
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.results.store import open_results

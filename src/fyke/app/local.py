@@ -19,20 +19,20 @@ from fyke.app.house import House, open_house
 from fyke.app.runner import make_runner, open_sandbox
 from fyke.app.server import make_runs, make_workers
 from fyke.app.state import migrate_all
-from fyke.domain.accounts.model import Caller
+from fyke.contracts import IsolationReport
 from fyke.domain.accounts.service import Accounts
-from fyke.domain.contracts import IsolationReport
-from fyke.domain.logs.model import LogEntry
 from fyke.domain.results.export.formats import format_named
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.service import RunResults
-from fyke.domain.runs.model import Origin, Run
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.workers.builds import Builds
 from fyke.egress.local import LocalEgress
 from fyke.errors import InvalidKey
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
+from fyke.model.account import Caller
+from fyke.model.log import LogEntry
+from fyke.model.run import Origin, Run
 from fyke.runner.loop import Runner
 from fyke.settings import Settings
 

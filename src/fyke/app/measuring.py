@@ -12,8 +12,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.app.upkeep import ROWS, STATE
-from fyke.domain.installation.model import StorageReport, Stored
 from fyke.errors import Unavailable
+from fyke.model.installation import StorageReport, Stored
 from fyke.settings import Settings
 
 FOLDER_SECONDS = 1.0  # for each folder; a larger one is told as "at least"

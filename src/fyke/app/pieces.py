@@ -13,8 +13,8 @@ from uv import find_uv_bin
 
 from fyke import __version__
 from fyke.app.upkeep import schema_heads, versions
-from fyke.domain.installation.model import Piece
 from fyke.errors import Unavailable
+from fyke.model.installation import Piece
 from fyke.settings import Settings
 
 ASK_SECONDS = 5.0

@@ -13,9 +13,15 @@ from fyke.app.configuration import in_words, origins_of, shown
 from fyke.app.house import House
 from fyke.app.measuring import measure
 from fyke.app.pieces import pieces
-from fyke.domain.accounts.plans import Plan
-from fyke.domain.health import Check, Level
-from fyke.domain.installation.model import (
+from fyke.egress.channel import Stranger
+from fyke.egress.look import look
+from fyke.egress.messages import ProxySeen
+from fyke.egress.pools import split
+from fyke.egress.upstream import Upstream
+from fyke.kit.clock import Clock
+from fyke.model.account import Plan
+from fyke.model.health import Check, Level
+from fyke.model.installation import (
     Piece,
     Region,
     SettingLine,
@@ -24,12 +30,6 @@ from fyke.domain.installation.model import (
     TimerLine,
     WayOut,
 )
-from fyke.egress.channel import Stranger
-from fyke.egress.look import look
-from fyke.egress.messages import ProxySeen
-from fyke.egress.pools import split
-from fyke.egress.upstream import Upstream
-from fyke.kit.clock import Clock
 from fyke.settings import Settings
 from fyke.timers.loop import TimerBoard
 

@@ -14,8 +14,8 @@ import structlog
 from fyke.app.folder import master_secret
 from fyke.app.house import House, open_house
 from fyke.app.shelves import machine_shelves
-from fyke.domain.contracts import Egress, IsolationReport
-from fyke.domain.contracts.tool_boxes import ToolBox
+from fyke.contracts import Egress, IsolationReport
+from fyke.contracts.tools import ToolBox
 from fyke.domain.results.intake import Intake
 from fyke.domain.results.rings import OutputRings
 from fyke.domain.runs.attempts import Attempts

@@ -22,12 +22,11 @@ from fyke.app.probe import ServerProbe
 from fyke.console.api_door import Api
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
-from fyke.domain.accounts.plans import Plan
+from fyke.contracts.git import Git
 from fyke.domain.alerts.watch import AlertWatch
 from fyke.domain.callbacks.places import AT_ONCE
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.categories import DEFAULT, Categories
-from fyke.domain.contracts.git import Git
 from fyke.domain.health import Health
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.runs.attempts import Attempts
@@ -40,6 +39,7 @@ from fyke.errors import Unavailable
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.kit.interfaces import own_addresses
+from fyke.model.account import Plan
 from fyke.settings import Settings
 from fyke.timers.access import AccessTimer
 from fyke.timers.alerts import AlertTimer

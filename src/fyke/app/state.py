@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fyke.app.folder import write_private
+from fyke.contracts import Doorbell, Transaction
 from fyke.domain.accounts.service import Accounts
-from fyke.domain.contracts import Doorbell, Transaction
 from fyke.domain.runs.outcome import HIDING
 from fyke.kit.clock import SystemClock
 from fyke.settings import Settings

@@ -21,7 +21,7 @@ from fyke.cli.local_folder import ORDER, OUTPUT, PROJECT, RESULT
 from fyke.cli.run_watch import log_line
 
 if TYPE_CHECKING:
-    from fyke.domain.logs.model import LogEntry
+    from fyke.model.log import LogEntry
     from fyke.settings import Settings
 
 

@@ -187,8 +187,8 @@ class Watch:
 
 def log_line(entry: LogEntry, *, short: bool) -> str:
     """One entry as text; ``short`` for a terminal, where the day and the subtask are noise."""
-    from fyke.domain.logs.model import LogEntry as Stored
     from fyke.domain.logs.text import clean, render
+    from fyke.model.log import LogEntry as Stored
 
     if not short:
         stored = Stored(entry.position, entry.type, entry.group, entry.content, entry.timestamp)

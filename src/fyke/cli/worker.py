@@ -16,7 +16,7 @@ from fyke.cli.output import Output
 if TYPE_CHECKING:
     from fyke.client.models import Finding as SentFinding
     from fyke.client.models import Published
-    from fyke.domain.workers.model import Finding
+    from fyke.model.worker import Finding
 
 workers = group("Workers: write, check, run here, publish.")
 

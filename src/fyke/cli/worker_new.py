@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.domain.workers.model import Language
 from fyke.domain.workers.templates import FIRST, new_project
 from fyke.kit.assets import assets
+from fyke.model.worker import Language
 
 LANGUAGES = tuple(language.value for language in FIRST)
 

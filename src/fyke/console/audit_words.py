@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fyke.console.texts import gettext as _
-from fyke.domain.accounts.acts import Act
+from fyke.model.audit import Act
 
 
 def act_names() -> dict[str, str]:

@@ -23,7 +23,7 @@ from babel.numbers import format_currency, format_decimal
 
 from fyke.console.texts import gettext as _
 from fyke.console.texts import locale, ngettext
-from fyke.domain.runs.outcome import millionths
+from fyke.domain.billing.pricing import millionths
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 

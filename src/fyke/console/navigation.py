@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from fyke.domain.accounts.model import Caller, Role
+from fyke.model.account import Caller, Role
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.accounts.model import Role
+from fyke.model.account import Role
 
 AREA = "/settings/account"
 

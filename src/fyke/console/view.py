@@ -20,10 +20,10 @@ from fyke.console.forms import Form
 from fyke.console.navigation import groups_for
 from fyke.console.templating import render, render_block
 from fyke.console.texts import Language
-from fyke.domain.accounts.model import Caller, Role
 from fyke.domain.accounts.sessions import SignedIn
 from fyke.errors import MissingKey
 from fyke.kit.clock import Clock
+from fyke.model.account import Caller, Role
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

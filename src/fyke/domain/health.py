@@ -3,52 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from enum import StrEnum
 
-from fyke.domain.accounts.model import Caller
+from fyke.contracts import Isolation, RunnerInfo, Storage
 from fyke.domain.accounts.rights import require_operator
-from fyke.domain.contracts import Isolation, RunnerInfo, Storage
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
+from fyke.model.account import Caller
+from fyke.model.health import Check, Disk, Level, ProxyReport
 
 LOW_DISK = 4  # times the floor below which no run is taken
-
-
-class Level(StrEnum):
-    """How well something is."""
-
-    GOOD = "good"
-    WARNING = "warning"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at. ``remedy`` says what to do unless it is good."""
-
-    name: str
-    level: Level
-    detail: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """The disk of the data folder, in bytes; below ``floor`` no run is taken."""
-
-    free: int
-    total: int
-    floor: int
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyReport:
-    """Whether the proxy of a region takes connections: ``error`` is empty when it does."""
-
-    region: str
-    host: str
-    milliseconds: int
-    error: str
 
 
 class Health:

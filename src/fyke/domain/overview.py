@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.domain.accounts.model import Caller
+from fyke.contracts import RunnerInfo, Storage, Transaction
 from fyke.domain.accounts.rights import require_operator
-from fyke.domain.contracts import RunnerInfo, Storage, Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
-from fyke.domain.runs.model import RunState
-from fyke.domain.schedules.model import Schedule
-from fyke.domain.tasks.model import Task
-from fyke.domain.workers.model import Worker
+from fyke.model.account import Caller
+from fyke.model.run import RunState
+from fyke.model.schedule import Schedule
+from fyke.model.task import Task
+from fyke.model.worker import Worker
 
 DAY_MS = 86_400_000
 RECENT_RUNS = 200  # of which the workers count as recently used

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fyke.contracts import Storage
 from fyke.domain.accounts.audit import AuditLog
 from fyke.domain.accounts.links import Links
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
+from fyke.domain.accounts.spending import Spending
 from fyke.domain.accounts.users import Users
 from fyke.domain.alerts.service import Alerts
-from fyke.domain.billing.spending import Spending
 from fyke.domain.billing.usage import UsageReports
 from fyke.domain.callbacks.service import Callbacks
+from fyke.domain.catalog.output_fields import OutputFields
+from fyke.domain.catalog.removal import WorkerRemoval
 from fyke.domain.catalog.service import Catalog
-from fyke.domain.contracts import Storage
+from fyke.domain.forms.service import RunForms
 from fyke.domain.health import Health
 from fyke.domain.installation.service import Installation
 from fyke.domain.logs.reading import LogReading
@@ -49,10 +52,7 @@ from fyke.domain.tasks.service import Tasks
 from fyke.domain.uploads.service import Uploads
 from fyke.domain.webhooks.service import Webhooks
 from fyke.domain.workers.builds import Builds
-from fyke.domain.workers.form.service import RunForms
 from fyke.domain.workers.history import VersionHistory
-from fyke.domain.workers.output_fields import OutputFields
-from fyke.domain.workers.removal import WorkerRemoval
 from fyke.domain.workers.run_options import DefaultRunOptions
 from fyke.domain.workers.service import Workers
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fyke.domain.contracts import Pass, SiteTraffic, Traffic
+from fyke.contracts import Pass, SiteTraffic, Traffic
 from fyke.egress import meter, sites
 from fyke.egress.channel import Channel, Stranger, connect
 from fyke.egress.messages import (

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from fyke.domain.contracts import Pass
+from fyke.contracts import Pass
 from fyke.egress.channel import Channel
 from fyke.egress.messages import (
     BrowserAsked,

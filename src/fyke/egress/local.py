@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from fyke.domain.contracts import Pass, SiteTraffic, Traffic
+from fyke.contracts import Pass, SiteTraffic, Traffic
 from fyke.egress.guard import GuardRules
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy

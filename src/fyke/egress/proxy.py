@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fyke.domain.contracts import Pass, Traffic
+from fyke.contracts import Pass, Traffic
 from fyke.egress.gate import Gate
 from fyke.egress.guard import Guard, GuardRules
 from fyke.egress.limits import ProxyLimits

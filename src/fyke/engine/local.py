@@ -6,7 +6,7 @@ is no broker to lose anything in.
 
 from __future__ import annotations
 
-from fyke.domain.contracts import Lease, Room, Storage, Transaction
+from fyke.contracts import Lease, Room, Storage, Transaction
 
 LEASE_SECONDS = 15.0
 _UNBOUNDED = Room(cpus=1e9, memory_mb=2**40, slots=1)

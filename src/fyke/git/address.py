@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from fyke.domain.uploads.model import GitSource
 from fyke.errors import InvalidRequest
 from fyke.kit.hostports import Host, parse_host
+from fyke.model.upload import GitSource
 
 MAX_URL = 2000
 MAX_REF = 200

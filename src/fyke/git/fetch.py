@@ -23,10 +23,9 @@ from pathlib import Path
 
 import structlog
 
-from fyke.domain.contracts import SandboxFault
-from fyke.domain.contracts.git import Fetched, GitFailed
-from fyke.domain.contracts.tool_boxes import ToolBox, ToolRun, ToolStop
-from fyke.domain.uploads.model import GitSource
+from fyke.contracts import SandboxFault
+from fyke.contracts.git import Fetched, GitFailed
+from fyke.contracts.tools import ToolBox, ToolRun, ToolStop
 from fyke.domain.workers.archive import MAX_ENTRIES
 from fyke.errors import InvalidRequest
 from fyke.git.address import Repository, checked_folder, checked_ref, repository
@@ -43,6 +42,7 @@ from fyke.git.process import (
 from fyke.git.words import explained, inside
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver, Unresolvable
+from fyke.model.upload import GitSource
 
 OLDEST = (2, 37)  # the first that knows all the settings that it is given
 _VERSION = re.compile(rb"git version (\d+)\.(\d+)")

@@ -6,13 +6,7 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 
-from fyke.domain.contracts.tool_boxes import (
-    WORK_AT,
-    ToolKind,
-    ToolLimits,
-    ToolReach,
-    ToolSpec,
-)
+from fyke.contracts.tools import WORK_AT, ToolKind, ToolLimits, ToolReach, ToolSpec
 from fyke.git.address import Repository
 
 PATH = "/usr/local/bin:/usr/bin:/bin"

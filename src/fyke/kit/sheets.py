@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -27,3 +28,15 @@ def exact_usd(micros: int) -> str:
     sign = "-" if micros < 0 else ""
     whole, rest = divmod(abs(micros), 1_000_000)
     return f"{sign}{whole}.{rest:06d}"
+
+
+# What begins a formula, also in its full-width forms, also behind blanks and quotes; and the
+# control characters with which a spreadsheet may begin a new cell.
+_FORMULA = re.compile(
+    "[\\s\"'\\x00\\ufeff\\u200b]*[=+\\-@\uff1d\uff0b\uff0d\uff20\u2212]|[\t\r\n\x00]"
+)
+
+
+def guarded(text: str) -> str:
+    """Return the text so that no spreadsheet takes it for a formula."""
+    return "'" + text if _FORMULA.match(text) else text

@@ -16,8 +16,8 @@ import re
 import ssl
 from contextlib import suppress
 
+from fyke.contracts import Answer, Step
 from fyke.domain.callbacks.url import CallbackRules, CallbackUrl
-from fyke.domain.contracts import Answer, Step
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver, Unresolvable

@@ -16,8 +16,8 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import Any
 
+from fyke.contracts import Answer
 from fyke.domain.callbacks.url import MAIL
-from fyke.domain.contracts import Answer
 from fyke.kit.mail_servers import MailServer
 
 SECONDS = 20.0  # for each answer of the server

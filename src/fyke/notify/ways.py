@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fyke.contracts import Answer, Notifier
 from fyke.domain.callbacks.url import MAIL
-from fyke.domain.contracts import Answer, Notifier
 
 NO_MAIL = "this installation has no mail server; its operator can set FYKE_SMTP_URL"
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from fyke.domain.contracts import (
+from fyke.contracts import (
     Box,
     BoxLimits,
     BoxSpec,
@@ -32,17 +32,18 @@ from fyke.domain.contracts import (
     Traffic,
     Usage,
 )
+from fyke.domain.billing.pricing import millionths
 from fyke.domain.logs import system
-from fyke.domain.logs.model import LogType, NewLogEntry
 from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.results.intake import AttemptIntake, Intake
 from fyke.domain.runs.attempts import Attempts, Report
-from fyke.domain.runs.model import Outcome, Run
-from fyke.domain.runs.outcome import millionths, sentence
+from fyke.domain.runs.outcome import sentence
 from fyke.domain.secrets.giving import NOT_SET, UNREADABLE, RunSecrets
 from fyke.domain.secrets.masking import Masker
-from fyke.domain.workers.model import Version, Worker
 from fyke.errors import StaleLease
+from fyke.model.log import LogType, NewLogEntry
+from fyke.model.run import Outcome, Run
+from fyke.model.worker import Version, Worker
 from fyke.runner.bundles import BundleCache
 from fyke.runner.ends import End, Refused, Stop, in_time
 from fyke.runner.site_reports import SiteReports

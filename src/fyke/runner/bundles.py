@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from fyke.domain.contracts import Blobs
+from fyke.contracts import Blobs
 from fyke.domain.workers.archive import unpack
-from fyke.domain.workers.model import Version
+from fyke.model.worker import Version
 
 
 class BundleCache:

@@ -7,8 +7,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from fyke.domain.contracts import SandboxFault
-from fyke.domain.runs.model import Outcome
+from fyke.contracts import SandboxFault
+from fyke.model.run import Outcome
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from fyke.domain.contracts import (
+from fyke.contracts import (
     STOP,
     WORK,
     Doorbell,
@@ -27,11 +27,11 @@ from fyke.domain.contracts import (
 from fyke.domain.logs import system
 from fyke.domain.results.intake import Intake
 from fyke.domain.runs.attempts import Attempts
-from fyke.domain.runs.model import Outcome, Run
 from fyke.domain.runs.outcome import sentence
-from fyke.domain.workers.model import Version, Worker
 from fyke.errors import FykeError
 from fyke.kit.ids import run_number
+from fyke.model.run import Outcome, Run
+from fyke.model.worker import Version, Worker
 from fyke.runner.attempt import Carrier, Tools
 
 log = structlog.get_logger()

@@ -9,11 +9,11 @@ from collections import deque
 
 import structlog
 
-from fyke.domain.contracts import Box, BoxExit, BoxLimits, BoxUsage, SandboxFault
-from fyke.domain.logs.model import LogType
+from fyke.contracts import Box, BoxExit, BoxLimits, BoxUsage, SandboxFault
 from fyke.domain.results.intake import AttemptIntake
-from fyke.domain.runs.model import Outcome, RunLimits
 from fyke.domain.runs.outcome import sentence
+from fyke.model.log import LogType
+from fyke.model.run import Outcome, RunLimits
 from fyke.runner.ends import End, Stop, in_time
 from fyke.runner.metering import MemoryMeter
 from fyke.runner.output import OutputLines, last_words

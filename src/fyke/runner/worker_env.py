@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fyke.domain.workers.model import Language
+from fyke.model.worker import Language
 
 PROXY_ADDRESS = "127.0.0.1:1080"
 BROWSER_ADDRESS = "127.0.0.1:9222"

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import TypeVar
 
-from fyke.domain.contracts import BoxExit, BoxLimits, BoxUsage, SandboxFault
-from fyke.domain.contracts.tool_boxes import WORK_AT
+from fyke.contracts import BoxExit, BoxLimits, BoxUsage, SandboxFault
+from fyke.contracts.tools import WORK_AT
 from fyke.domain.workers import entry
 from fyke.sandbox.bubblewrap import INTERPRETER, NODE_WAY_OUT_AT, PROBE_AT
 from fyke.sandbox.order import Order

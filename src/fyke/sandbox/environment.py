@@ -25,9 +25,9 @@ from typing import Protocol
 
 import structlog
 
-from fyke.domain.contracts import Environment, EnvironmentFailed
-from fyke.domain.contracts.tool_boxes import ToolBox
-from fyke.domain.workers.model import Language, Version
+from fyke.contracts import Environment, EnvironmentFailed
+from fyke.contracts.tools import ToolBox
+from fyke.model.worker import Language, Version
 from fyke.sandbox import sealing
 from fyke.sandbox.environment_go import GoInstaller
 from fyke.sandbox.environment_node import NodeInstaller

@@ -13,11 +13,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fyke.domain.contracts import EnvironmentFailed
-from fyke.domain.contracts.tool_boxes import CACHE_AT, INPUTS_AT, WORK_AT, ToolKind
+from fyke.contracts import EnvironmentFailed
+from fyke.contracts.tools import CACHE_AT, INPUTS_AT, WORK_AT, ToolKind
 from fyke.domain.workers import go_build
 from fyke.domain.workers.elf import inspect_program
-from fyke.domain.workers.model import Version
+from fyke.model.worker import Version
 from fyke.sandbox import sealing
 from fyke.sandbox.go_settings import ASKED, asking_environment, read_go
 from fyke.sandbox.package_client import Client, Registry

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fyke.domain.contracts import EnvironmentFailed
-from fyke.domain.contracts.tool_boxes import CACHE_AT, ToolKind
+from fyke.contracts import EnvironmentFailed
+from fyke.contracts.tools import CACHE_AT, ToolKind
 from fyke.domain.workers.requirements import BadRequirement, check_registry_version, parse_package
 from fyke.sandbox import sealing
 from fyke.sandbox.npm_settings import asking_environment, read_npm

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from fyke.domain.contracts import EnvironmentFailed
-from fyke.domain.contracts.tool_boxes import CACHE_AT, UV_AT, WORK_AT, ToolKind
+from fyke.contracts import EnvironmentFailed
+from fyke.contracts.tools import CACHE_AT, UV_AT, WORK_AT, ToolKind
 from fyke.domain.workers.requirements import BadRequirement, Requirement, parse
 from fyke.sandbox import sealing
 from fyke.sandbox.package_client import Client, Registry

@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from fyke.domain.contracts import BoxLimits, Isolation, IsolationReport, SandboxFault
+from fyke.contracts import BoxLimits, Isolation, IsolationReport, SandboxFault
 from fyke.sandbox import bubblewrap, inspector, walls
 from fyke.sandbox.box import WalledBox
 from fyke.sandbox.cgroups import ALL_HOLD

@@ -17,7 +17,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from fyke.domain.contracts import SandboxFault
+from fyke.contracts import SandboxFault
 from fyke.sandbox.cell import LISTENERS, CellExit, CellUsage, Ends
 from fyke.sandbox.order import Order
 from fyke.sandbox.outside import Outside

@@ -11,15 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fyke.domain.contracts import EnvironmentFailed
-from fyke.domain.contracts.tool_boxes import (
-    ToolBox,
-    ToolKind,
-    ToolLimits,
-    ToolRun,
-    ToolSpec,
-    ToolStop,
-)
+from fyke.contracts import EnvironmentFailed
+from fyke.contracts.tools import ToolBox, ToolKind, ToolLimits, ToolRun, ToolSpec, ToolStop
 from fyke.sandbox import sealing
 from fyke.sandbox.package_client import Client
 from fyke.sandbox.registries import PageOf, Registries

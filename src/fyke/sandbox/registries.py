@@ -17,7 +17,7 @@ from importlib import resources
 from ipaddress import ip_address
 from typing import Any
 
-from fyke.domain.contracts.tool_boxes import ToolBox, ToolKind, ToolLimits, ToolReach, ToolSpec
+from fyke.contracts.tools import ToolBox, ToolKind, ToolLimits, ToolReach, ToolSpec
 from fyke.kit.addresses import AddressRules
 from fyke.kit.hostports import Host, parse_host
 from fyke.kit.interfaces import own_addresses

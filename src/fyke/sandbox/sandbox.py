@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from fyke.domain.contracts import Box, BoxSpec, Egress, IsolationReport, SandboxFault
+from fyke.contracts import Box, BoxSpec, Egress, IsolationReport, SandboxFault
 from fyke.sandbox import inspection
 from fyke.sandbox.box import WalledBox
 from fyke.sandbox.order import BadOrder, Order, check_name

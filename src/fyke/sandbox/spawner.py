@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from fyke.domain.contracts import SandboxFault
+from fyke.contracts import SandboxFault
 from fyke.sandbox import leftovers
 from fyke.sandbox.cell import Cell, CellExit, CellUsage, Ends
 from fyke.sandbox.cgroup_files import Groups

@@ -11,15 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from fyke.domain.contracts import BoxExit, BoxLimits, Egress, Pass, SandboxFault
-from fyke.domain.contracts.tool_boxes import (
-    WORK_AT,
-    ToolLimits,
-    ToolReach,
-    ToolRun,
-    ToolSpec,
-    ToolStop,
-)
+from fyke.contracts import BoxExit, BoxLimits, Egress, Pass, SandboxFault
+from fyke.contracts.tools import WORK_AT, ToolLimits, ToolReach, ToolRun, ToolSpec, ToolStop
 from fyke.errors import FykeError
 from fyke.kit.ids import new_ulid
 from fyke.sandbox.box import SYSTEM_PATH, WalledBox

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fyke.domain.results.model import Header
+from fyke.model.results import Header
 
 MAX_HEADERS = 10_000
 MAX_FIELDS = 100  # of a text's or a header's own message; ours have three at most

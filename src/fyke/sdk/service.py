@@ -11,12 +11,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from fyke.domain.logs.model import LogType
 from fyke.domain.results.intake import AttemptIntake
-from fyke.domain.results.model import Header
 from fyke.domain.results.rows import RowRefused
 from fyke.errors import FykeError, StaleLease
 from fyke.errors import Unavailable as StoreUnavailable
+from fyke.model.log import LogType
+from fyke.model.results import Header
 from fyke.sdk import messages
 from fyke.sdk.messages import MalformedMessage
 from fyke.sdk.status import InvalidArgument, Unavailable, Unimplemented

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import structlog
 
+from fyke.contracts import Storage
 from fyke.domain.accounts.audit import KEEP_DAYS
-from fyke.domain.contracts import Storage
 
 log = structlog.get_logger()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
+from fyke.contracts import ALERTS, Doorbell
 from fyke.domain.alerts.watch import AlertWatch
-from fyke.domain.contracts import ALERTS, Doorbell
 from fyke.kit.clock import Clock
 from fyke.timers.bell import BellTimer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from fyke.domain.contracts import Doorbell
+from fyke.contracts import Doorbell
 from fyke.kit.clock import Clock
 
 # A clock that jumps, or a ring that is lost, costs no more than this.

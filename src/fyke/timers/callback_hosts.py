@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from fyke.domain.callbacks.model import HOST_KEPT_MS
-from fyke.domain.contracts import Storage
+from fyke.contracts import Storage
+from fyke.model.callback import HOST_KEPT_MS
 
 log = structlog.get_logger()
 

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 import structlog
 
-from fyke.domain.callbacks.model import Claim, Delivery, Standing
+from fyke.contracts import OUTBOX, Doorbell, DoorbellEar, Notifier, Storage, Transaction
 from fyke.domain.callbacks.places import AT_ONCE, free_places
 from fyke.domain.callbacks.record import record, release
 from fyke.domain.callbacks.signing import headers, secret_for
-from fyke.domain.contracts import OUTBOX, Doorbell, DoorbellEar, Notifier, Storage, Transaction
 from fyke.domain.webhooks.secrets import signing_secrets
 from fyke.kit.clock import Clock
+from fyke.model.callback import Claim, Delivery, Standing
 
 log = structlog.get_logger()
 

@@ -10,9 +10,9 @@ from typing import Protocol
 
 import structlog
 
-from fyke.domain.installation.model import TimerLine
 from fyke.kit.backoff import delay
 from fyke.kit.clock import Clock, SystemClock
+from fyke.model.installation import TimerLine
 from fyke.telemetry.logging import redact
 
 log = structlog.get_logger()

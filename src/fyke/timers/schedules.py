@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fyke.domain.contracts import SCHEDULES, Doorbell
+from fyke.contracts import SCHEDULES, Doorbell
 from fyke.domain.schedules.firing import Firing
 from fyke.kit.clock import Clock
 from fyke.timers.bell import BellTimer

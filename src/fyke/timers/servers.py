@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fyke.domain.contracts import SERVERS, Doorbell, Storage, Transaction
+from fyke.contracts import SERVERS, Doorbell, Storage, Transaction
 from fyke.kit.ids import new_ulid
 
 BEAT_SECONDS = 5.0

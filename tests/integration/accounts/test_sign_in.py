@@ -7,9 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.domain.accounts.acts import Act
-from fyke.domain.accounts.model import Role
-from fyke.domain.accounts.people import Purpose
 from fyke.domain.accounts.sessions import IDLE_MS, LONGEST_MS
 from fyke.errors import (
     InvalidRequest,
@@ -21,6 +18,9 @@ from fyke.errors import (
     UserDisabled,
     UserMissing,
 )
+from fyke.model.account import Role
+from fyke.model.audit import Act
+from fyke.model.user import Purpose
 from fyke.timers.access import AccessTimer
 from support.door import AWAY, HOME, PASSWORD, Door
 

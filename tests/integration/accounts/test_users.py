@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.domain.accounts.model import Role
-from fyke.domain.accounts.people import Preferences, Purpose
-from fyke.domain.accounts.scopes import Scope
 from fyke.errors import Conflict, Forbidden, InvalidRequest, NotFound, Refused, ScopeMissing
+from fyke.model.account import Role, Scope
+from fyke.model.user import Preferences, Purpose
 from support.door import Door
 
 pytestmark = pytest.mark.anyio

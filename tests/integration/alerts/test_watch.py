@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.alerts.model import Alert, AlertFilter
 from fyke.domain.alerts.rules import RuleFields
 from fyke.domain.alerts.watch import MOST_TRIES, AlertWatch
-from fyke.domain.callbacks.model import DeliveryFilter
-from fyke.domain.runs.model import Outcome
 from fyke.domain.webhooks.rules import EndpointFields
+from fyke.model.alert import Alert, AlertFilter
+from fyke.model.callback import DeliveryFilter
+from fyke.model.run import Outcome
 from support.alerts import a_run
 from support.house import House
 

@@ -8,7 +8,7 @@ from typing import Any
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own.builds import BuildsAllowed
-from fyke.domain.accounts.acts import Act
+from fyke.model.audit import Act
 from support.api import Api, fails
 from support.house import SCHEMA, House
 from support.projects import python_project

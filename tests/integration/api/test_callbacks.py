@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from fyke.contracts import Answer
 from fyke.domain.callbacks.receivers import DISABLED
-from fyke.domain.contracts import Answer
-from fyke.domain.runs.model import Outcome
 from fyke.kit.clock import ManualClock
+from fyke.model.run import Outcome
 from fyke.timers.callbacks import CallbackTimer
 from support.api import Api, fails, start_body
 from support.house import SECRET, House

@@ -13,13 +13,13 @@ import pytest
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own import usage_answers as answers
-from fyke.domain.accounts.acts import Act
-from fyke.domain.accounts.model import Role
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.billing.spending import CapChange
-from fyke.domain.contracts import Usage
+from fyke.contracts import Usage
+from fyke.domain.accounts.spending import CapChange
 from fyke.domain.runs.attempts import Report
 from fyke.errors import Forbidden
+from fyke.model.account import Role
+from fyke.model.audit import Act
+from fyke.model.billing import Prices
 from support.api import Api, client, fails, start_body
 from support.house import House, open_house
 

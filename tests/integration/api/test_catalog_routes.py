@@ -9,7 +9,7 @@ import pytest
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own import worker_answers as answers
-from fyke.domain.runs.model import Outcome
+from fyke.model.run import Outcome
 from support.api import Api, fails, start_body
 from support.console_workers import shelve
 from support.house import House

@@ -20,7 +20,7 @@ import pytest
 
 from fyke.api.protocol import LimitedProtocol
 from fyke.domain.results.export.formats import FORMATS
-from fyke.domain.results.model import AttemptBatch, PushedRow
+from fyke.model.results import AttemptBatch, PushedRow
 from support.api import start_body
 from support.served import Served, served
 

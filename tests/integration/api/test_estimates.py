@@ -13,10 +13,10 @@ import pytest
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own import worker_answers as answers
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.runs.model import Outcome, RunLimits, RunState
-from fyke.domain.workers.model import Worker
 from fyke.errors import InvalidRequest
+from fyke.model.billing import Prices
+from fyke.model.run import Outcome, RunLimits, RunState
+from fyke.model.worker import Worker
 from support import records
 from support.api import Api, client, fails
 from support.house import House, open_house

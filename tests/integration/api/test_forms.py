@@ -13,7 +13,7 @@ import pytest
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own import form_answers as answers
-from fyke.domain.billing.pricing import Prices
+from fyke.model.billing import Prices
 from support import all_editors
 from support.api import Api, client, fails
 from support.house import House, open_house

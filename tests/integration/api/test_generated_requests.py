@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.runs.model import Origin
+from fyke.model.run import Origin
 from support.house import House
 from support.served import Served, served
 

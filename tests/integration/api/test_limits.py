@@ -15,10 +15,10 @@ import pytest
 
 from fyke.api.app import ApiConfig, build_app
 from fyke.api.ratelimit import RateShare
-from fyke.domain.accounts.plans import Plan
+from fyke.contracts import RunnerInfo
 from fyke.domain.accounts.service import Accounts
-from fyke.domain.contracts import RunnerInfo
 from fyke.kit.clock import ManualClock, SystemClock
+from fyke.model.account import Plan
 from fyke.storage.doorbell.postgres import PostgresDoorbell
 from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import SqlStorage, open_storage

@@ -10,8 +10,8 @@ from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own import answers, worker_answers
 from fyke.api.own.callback_answers import DeliveryList
-from fyke.domain.logs.model import NewLogEntry
-from fyke.domain.results.model import AttemptBatch
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch
 from support.api import Api, fails, start_body
 from support.house import House
 

@@ -10,8 +10,8 @@ import pytest
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.v1 import answers
-from fyke.domain.results.model import Header
-from fyke.domain.runs.model import Outcome
+from fyke.model.results import Header
+from fyke.model.run import Outcome
 from support.api import Api, fails, start_body
 from support.house import House
 

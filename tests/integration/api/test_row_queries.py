@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.results.model import Header
+from fyke.model.results import Header
 from support.api import Api, fails
 from support.house import House
 

@@ -11,7 +11,7 @@ import pytest
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own import run_list_answers as answers
-from fyke.domain.runs.model import Outcome
+from fyke.model.run import Outcome
 from support.api import Api, fails, start_body
 from support.house import House
 

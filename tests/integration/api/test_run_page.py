@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.contracts import Usage
-from fyke.domain.logs.model import NewLogEntry
-from fyke.domain.results.model import AttemptBatch
+from fyke.contracts import Usage
 from fyke.domain.runs.attempts import Report
-from fyke.domain.runs.model import Outcome
+from fyke.model.billing import Prices
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch
+from fyke.model.run import Outcome
 from support.api import Api, client, fails, start_body
 from support.house import House, open_house
 

@@ -7,9 +7,9 @@ import json
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own.run_sites import SiteList
-from fyke.domain.contracts import SiteTraffic, Usage
+from fyke.contracts import SiteTraffic, Usage
 from fyke.domain.runs.attempts import Report
-from fyke.domain.runs.model import Outcome
+from fyke.model.run import Outcome
 from support.api import Api, fails, start_body
 from support.house import SCHEMA, House
 from support.projects import python_project

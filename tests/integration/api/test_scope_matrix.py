@@ -9,7 +9,7 @@ import pytest
 
 from fyke.api.envelope import V2_PREFIX
 from fyke.api.scopes import scopes_of
-from fyke.domain.accounts.scopes import ALL_SCOPES, Scope
+from fyke.model.account import ALL_SCOPES, Scope
 from support.api import Api, client
 from support.estate import NOWHERE, Estate, archive, records
 from support.house import House

@@ -14,13 +14,13 @@ import pytest
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own.secrets import SecretItem, SecretList
-from fyke.domain.accounts.model import Caller
-from fyke.domain.runs.model import Origin
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.secrets.giving import USED_EVERY_MS, Given, RunSecrets
 from fyke.domain.secrets.sealing import Sealer
 from fyke.errors import NotFound, Refused, WorkerNotFound
 from fyke.kit.clock import ManualClock, SystemClock
+from fyke.model.account import Caller
+from fyke.model.run import Origin
 from support.api import Api, fails
 from support.house import SECRET, House
 from support.matrix import INPUT

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.runs.model import RunFilter
+from fyke.model.run import RunFilter
 from fyke.snippets.render import FILE, LANGUAGES, MAX_INLINE, Start, body_text, snippet
 from support.served import Served, served
 

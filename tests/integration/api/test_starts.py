@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.runs.model import Outcome, RunState
 from fyke.kit.ids import is_ulid
+from fyke.model.run import Outcome, RunState
 from support.api import Api, client, fails, start_body
 from support.house import House
 
@@ -196,7 +196,7 @@ async def test_a_sync_start_waits_for_the_rows(house: House, api: Api) -> None:
 
 
 def _all() -> Any:
-    from fyke.domain.runs.model import RunFilter
+    from fyke.model.run import RunFilter
 
     return RunFilter()
 

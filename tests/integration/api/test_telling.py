@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.alerts.watch import AlertWatch
-from fyke.domain.runs.model import Outcome
+from fyke.model.run import Outcome
 from support.alerts import a_run
 from support.api import Api, fails
 from support.house import House

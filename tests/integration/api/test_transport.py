@@ -13,7 +13,7 @@ import pytest
 from fyke import errors
 from fyke.api.decode import MAX_BODY_BYTES
 from fyke.api.envelope import V2_PREFIX
-from fyke.domain.billing.pricing import Prices
+from fyke.model.billing import Prices
 from support.api import Api, client, fails, start_body
 from support.house import House, open_house
 

@@ -16,9 +16,8 @@ import pytest
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own import usage_answers as answers
-from fyke.domain.billing.model import EntryKind
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.runs.model import Outcome
+from fyke.model.billing import EntryKind, Prices
+from fyke.model.run import Outcome
 from support.api import Api, client, fails, start_body
 from support.house import House, open_house
 
@@ -96,7 +95,7 @@ async def test_further_parts_are_summed_up(priced: House, till: Api) -> None:
     await some_life(priced, till, 6)
     usage, caller = priced.services.usage, priced.owner
     period = await usage.period(caller)
-    from fyke.domain.billing.model import Part
+    from fyke.model.billing import Part
 
     whole = await usage.split(caller, period, Part.KEY)
     short = await usage.split(caller, period, Part.KEY, most=1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.runs.model import RunFilter
+from fyke.model.run import RunFilter
 from support.api import Api, fails, start_body
 from support.house import House
 from support.served import serving

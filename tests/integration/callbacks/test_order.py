@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from fyke.domain.callbacks.model import DeliveryFilter, DeliveryKind, DeliveryState
-from fyke.domain.contracts import Answer, Transaction
-from fyke.domain.runs.model import Run
+from fyke.contracts import Answer, Transaction
+from fyke.model.callback import DeliveryFilter, DeliveryKind, DeliveryState
+from fyke.model.run import Run
 from fyke.notify.http import HttpNotifier
 from support.callback_trials import Bell, Counting, Office, SkippingClock, delivering, open_office
 from support.receivers import Receiver, Reply, listening

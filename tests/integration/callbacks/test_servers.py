@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
-from fyke.domain.callbacks.model import DeliveryFilter, DeliveryState
+from fyke.contracts import Transaction
 from fyke.domain.callbacks.signing import secret_for
-from fyke.domain.contracts import Transaction
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
+from fyke.model.callback import DeliveryFilter, DeliveryState
 from fyke.notify.http import HttpNotifier
 from fyke.storage.doorbell.postgres import PostgresDoorbell
 from fyke.storage.sql.schema import migrate

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import Pass, SiteTraffic, Traffic
-from fyke.domain.workers.model import Language
+from fyke.contracts import Pass, SiteTraffic, Traffic
 from fyke.egress.local import LocalEgress
 from fyke.kit.names import Resolver
+from fyke.model.worker import Language
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
 from integration.sandbox.boxes import ROOT, SPAWNERS, Site, drain

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fyke.domain.contracts import Pass
+from fyke.contracts import Pass
 from fyke.egress.guard import GuardRules
 from fyke.egress.local import LocalEgress
 from support.egress import (

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from fyke.domain.contracts import Pass
+from fyke.contracts import Pass
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import Pass, Traffic
+from fyke.contracts import Pass, Traffic
 from fyke.egress import pools
 from fyke.egress.local import LocalEgress
 from fyke.egress.look import look

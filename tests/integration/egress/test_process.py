@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import Pass, SiteTraffic, Traffic
+from fyke.contracts import Pass, SiteTraffic, Traffic
 from fyke.egress import channel
 from fyke.egress.client import EgressClient
 from fyke.egress.process import serve_egress
@@ -154,7 +154,7 @@ async def test_open_gives_up_in_words(tmp_path: Path) -> None:
 _RUNNER = """
 import asyncio, json, socket, sys
 from pathlib import Path
-from fyke.domain.contracts import Pass
+from fyke.contracts import Pass
 from fyke.egress.client import EgressClient
 async def main():
     client = EgressClient(Path(sys.argv[1]))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fyke.domain.contracts import Pass, Traffic
+from fyke.contracts import Pass, Traffic
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules

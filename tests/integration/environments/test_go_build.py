@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import EnvironmentFailed
+from fyke.contracts import EnvironmentFailed
 from fyke.domain.workers import starter_go
 from fyke.domain.workers.elf import inspect_program
-from fyke.domain.workers.model import Language, Version
 from fyke.kit.ids import new_ulid
+from fyke.model.worker import Language, Version
 from fyke.sandbox import environment_go
 from support.environments import Bench, bench
 from support.go_modules import NAME, VERSION, module_proxy

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Environment, EnvironmentFailed
-from fyke.domain.workers.model import Language
+from fyke.contracts import Environment, EnvironmentFailed
+from fyke.model.worker import Language
 from fyke.sandbox import processes, sealing
 from support import hostile_packages as hostile
 from support import npm_registry, package_index

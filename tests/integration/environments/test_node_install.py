@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import EnvironmentFailed
-from fyke.domain.workers.model import Language, Version
+from fyke.contracts import EnvironmentFailed
+from fyke.model.worker import Language, Version
 from fyke.sandbox.environment_node import refuses_addresses
 from support.environments import Installing, bench
 from support.memory import a_version

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import Environment, EnvironmentFailed
-from fyke.domain.workers.model import Language, Version
+from fyke.contracts import Environment, EnvironmentFailed
+from fyke.model.worker import Language, Version
 from fyke.sandbox.environment import LOG, SEAL
 from support.environments import Bench, Installing, bench
 from support.memory import a_version

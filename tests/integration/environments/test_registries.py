@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Environment, EnvironmentFailed
-from fyke.domain.workers.model import Language
+from fyke.contracts import Environment, EnvironmentFailed
+from fyke.model.worker import Language
 from support import npm_registry, package_index
 from support.environments import Bench, bench
 from support.memory import a_version

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from fyke.domain.forms.describe import describe
 from fyke.domain.workers import input_findings, input_schema, output_schema
-from fyke.domain.workers.form.describe import describe
 from fyke.domain.workers.input_values import problems
 from fyke.errors import InvalidRequest
 

@@ -20,9 +20,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from fyke.domain.contracts.git import GitFailed
-from fyke.domain.contracts.tool_boxes import ToolRun, ToolSpec
-from fyke.domain.uploads.model import GitSource
+from fyke.contracts.git import GitFailed
+from fyke.contracts.tools import ToolRun, ToolSpec
 from fyke.domain.workers.project import read_project
 from fyke.egress.local import LocalEgress
 from fyke.errors import InvalidRequest
@@ -30,6 +29,7 @@ from fyke.git.fetch import SystemGit
 from fyke.git.process import Bounds
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
+from fyke.model.upload import GitSource
 from fyke.sandbox.tools import BoxedTools
 from integration.sandbox.boxes import SPAWNERS, Site, site
 from support.git_server import git_server

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts.git import Fetched, GitFailed
-from fyke.domain.uploads.model import GitSource
+from fyke.contracts.git import Fetched, GitFailed
 from fyke.domain.workers.project import read_project
 from fyke.errors import InvalidRequest
 from fyke.git.fetch import SystemGit
 from fyke.git.process import Bounds
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
+from fyke.model.upload import GitSource
 from support.git_boxes import boxed_git
 from support.git_server import GitServer, commit, git, git_server, make_repository
 

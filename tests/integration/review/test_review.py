@@ -7,10 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.domain.accounts.model import Role
-from fyke.domain.review.model import SubmissionState
 from fyke.domain.review.service import DecidedAlready
-from fyke.domain.runs.model import Origin
 from fyke.domain.runs.service import StartRequest
 from fyke.errors import (
     Forbidden,
@@ -20,6 +17,9 @@ from fyke.errors import (
     VersionUnavailable,
     WorkerNotFound,
 )
+from fyke.model.account import Role
+from fyke.model.run import Origin
+from fyke.model.submission import SubmissionState
 from support.house import House
 from support.projects import python_project
 

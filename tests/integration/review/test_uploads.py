@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.accounts.model import Role
-from fyke.domain.contracts.git import Fetched, GitFailed
-from fyke.domain.runs.model import Origin
+from fyke.contracts.git import Fetched, GitFailed
 from fyke.domain.runs.service import StartRequest
-from fyke.domain.uploads.model import GitSource, StepState, Upload, UploadState
 from fyke.domain.uploads.service import Uploads, blob_name
-from fyke.domain.workers.model import VersionState
 from fyke.errors import Forbidden, InvalidRequest, NotFound, Refused, UnknownVersion
 from fyke.kit.addresses import AddressRules
+from fyke.model.account import Role
+from fyke.model.run import Origin
+from fyke.model.upload import GitSource, StepState, Upload, UploadState
+from fyke.model.worker import VersionState
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from support.git_boxes import boxed_git
 from support.git_server import git_server, make_repository

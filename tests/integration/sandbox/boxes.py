@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fyke.app.shelves import machine_shelves
-from fyke.domain.contracts import Box, BoxExit, BoxLimits, BoxSpec, Environment
-from fyke.domain.workers.model import Language, SystemDefaults, Version, VersionState
+from fyke.contracts import Box, BoxExit, BoxLimits, BoxSpec, Environment
 from fyke.kit.ids import new_ulid
+from fyke.model.worker import Language, SystemDefaults, Version, VersionState
 from fyke.sandbox.cgroup_files import Groups
 from fyke.sandbox.cgroup_v1 import GroupsV1
 from fyke.sandbox.cgroups import NoGroups

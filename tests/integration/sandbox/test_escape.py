@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.workers.model import Language
 from fyke.kit.ids import new_ulid
+from fyke.model.worker import Language
 from fyke.sandbox import processes, syscalls
 from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, line, site
 from zoo.herds import built

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import Box
+from fyke.contracts import Box
 from fyke.kit.ids import new_ulid
 from fyke.sandbox import processes
 from fyke.sandbox.cell import HIDDEN_LOOKS

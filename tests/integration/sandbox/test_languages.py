@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import BoxExit
+from fyke.contracts import BoxExit
 from fyke.domain.workers import go_build
-from fyke.domain.workers.model import Language
+from fyke.model.worker import Language
 from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, site
 
 pytestmark = [

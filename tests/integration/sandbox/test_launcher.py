@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Isolation, SandboxFault
+from fyke.contracts import Isolation, SandboxFault
 from fyke.kit.ids import new_ulid
 from fyke.sandbox import processes
 from fyke.sandbox.cgroups import detect

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Isolation, IsolationReport
+from fyke.contracts import Isolation, IsolationReport
 from fyke.sandbox import bubblewrap, inspection, plumbing, seccomp, syscalls
 from fyke.sandbox.box import WalledBox
 from fyke.sandbox.cgroups import NoGroups

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fyke.domain.workers.model import Language
+from fyke.model.worker import Language
 from integration.sandbox.boxes import MIB, ROOT, Site, data_folder, drain, launched
 from integration.sandbox.test_escape import LEAST_PROBES, canaries, numbers, probes
 

@@ -21,7 +21,7 @@ from google.protobuf import (
     text_format,
 )
 
-from fyke.domain.logs.model import LogType
+from fyke.model.log import LogType
 from support.sdk_server import Platform, rows_of
 
 import sdk_pb2  # isort: skip - found by support.sdk_server

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 
-from fyke.domain.logs.model import LogType
+from fyke.model.log import LogType
 from support.sdk_server import Platform, rows_of
 
 import sdk_pb2  # isort: skip - found by support.sdk_server

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.logs.model import LogType
 from fyke.domain.workers import go_build
+from fyke.model.log import LogType
 from support.sdk_server import Platform, rows_of
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from fyke.domain.callbacks.model import DeliveryFilter, DeliveryState
-from fyke.domain.runs.model import Outcome
-from fyke.domain.webhooks.model import OLD_SECRET_MS
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.errors import Refused
+from fyke.model.callback import DeliveryFilter, DeliveryState
+from fyke.model.run import Outcome
+from fyke.model.webhook import OLD_SECRET_MS
 from support.alerts import a_run
 from support.house import House
 from support.receivers import Received, Receiver, Reply

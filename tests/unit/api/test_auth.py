@@ -8,9 +8,9 @@ import pytest
 
 from fyke.api.auth import Gate, credential
 from fyke.api.ratelimit import TokenBuckets
-from fyke.domain.accounts.model import Caller
 from fyke.errors import ExpiredKey, InvalidKey, MissingKey, RateLimited
 from fyke.kit.clock import ManualClock
+from fyke.model.account import Caller
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,9 @@ import pytest
 
 from fyke.api.operations import PUBLIC
 from fyke.api.scopes import LISTED, scopes_of
-from fyke.domain.accounts.scopes import ALL_SCOPES, Scope, read_scopes, scope_text
+from fyke.domain.accounts.scopes import read_scopes, scope_text
 from fyke.errors import InvalidRequest
+from fyke.model.account import ALL_SCOPES, Scope
 from support.house import make_templates, open_house
 
 pytestmark = pytest.mark.anyio

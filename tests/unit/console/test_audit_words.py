@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fyke.console.audit_words import act_names
-from fyke.domain.accounts.acts import Act
+from fyke.model.audit import Act
 
 
 def test_every_act_has_words_of_its_own() -> None:

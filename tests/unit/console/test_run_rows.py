@@ -5,7 +5,7 @@ import json
 from starlette.datastructures import QueryParams
 
 from fyke.console.pages import run_rows
-from fyke.domain.results.model import Header, Row
+from fyke.model.results import Header, Row
 
 
 def test_json_for_people_keeps_every_digit() -> None:

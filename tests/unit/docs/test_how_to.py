@@ -13,8 +13,8 @@ import pytest
 from fyke.domain.callbacks.payload import Payload
 from fyke.domain.callbacks.signing import headers, secret_for
 from fyke.domain.runs.charge_caps import AS_HELD
-from fyke.domain.runs.model import Outcome
 from fyke.domain.runs.outcome import SENTENCES
+from fyke.model.run import Outcome
 from fyke.settings import Settings
 
 PAGES = Path(__file__).parents[3] / "docs" / "how-to"

@@ -11,12 +11,12 @@ import pytest
 
 from fyke.domain.logs import system
 from fyke.domain.results import caps, intake
-from fyke.domain.results.model import MAX_ROW_BYTES, MAX_RUN_ROW_BYTES, MAX_RUN_ROWS
 from fyke.domain.runs.split import split
 from fyke.domain.workers import archive, entry_names
 from fyke.domain.workers.field_findings import EDITORS
 from fyke.domain.workers.input_schema import TYPES, parse
-from fyke.domain.workers.model import Language
+from fyke.model.results import MAX_ROW_BYTES, MAX_RUN_ROW_BYTES, MAX_RUN_ROWS
+from fyke.model.worker import Language
 from fyke.runner.worker_env import worker_env
 from fyke.sandbox.box import BASE_ENVIRONMENT
 from fyke.sdk import connection, http2, messages

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from fyke.domain.contracts import Pass, Traffic
+from fyke.contracts import Pass, Traffic
 from fyke.egress.proxy import Proxy
 from fyke.egress.reach import Reach
 from fyke.kit.addresses import AddressRules

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fyke.domain.contracts import OTHER_SITES, SiteTraffic
+from fyke.contracts import OTHER_SITES, SiteTraffic
 from fyke.egress import meter, sites
 from fyke.egress.meter import DOWN, UP
 from fyke.egress.sites import MAX_SITES, Books, SiteBook, map_sites

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.uploads.model import GitSource
 from fyke.errors import InvalidRequest
 from fyke.git.address import checked_folder, checked_ref, repository
 from fyke.kit.addresses import AddressRules
+from fyke.model.upload import GitSource
 
 
 def test_an_address_is_spelled_in_one_way() -> None:

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from fyke.domain.contracts import SandboxFault
-from fyke.domain.runs.model import Outcome
+from fyke.contracts import SandboxFault
+from fyke.model.run import Outcome
 from fyke.runner import ends
 from fyke.runner.ends import End, Refused, Stop, in_time
 

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.domain.contracts import SandboxFault
+from fyke.contracts import SandboxFault
 from fyke.domain.runs.attempts import Orders
-from fyke.domain.runs.model import Outcome
 from fyke.errors import Unavailable
+from fyke.model.run import Outcome
 from fyke.runner import loop
 from fyke.runner.attempt import Carrier
 from fyke.runner.ends import End

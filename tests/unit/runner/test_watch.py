@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.domain.contracts import BoxExit, BoxLimits, BoxUsage
-from fyke.domain.runs.model import Outcome, RunLimits
+from fyke.contracts import BoxExit, BoxLimits, BoxUsage
+from fyke.model.run import Outcome, RunLimits
 from fyke.runner import watch
 from fyke.runner.ends import Stop
 from fyke.runner.watch import Watch

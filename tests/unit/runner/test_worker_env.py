@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.workers.model import Language
+from fyke.model.worker import Language
 from fyke.runner.worker_env import worker_env
 
 OWN = {

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.domain.contracts import BoxLimits, SandboxFault
+from fyke.contracts import BoxLimits, SandboxFault
 from fyke.sandbox.box import WalledBox
 from fyke.sandbox.cell import Ends
 from fyke.sandbox.plumbing import CellFailed

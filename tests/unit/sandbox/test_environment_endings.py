@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.contracts import EnvironmentFailed
-from fyke.domain.contracts.tool_boxes import ToolKind, ToolRun, ToolSpec, ToolStop
+from fyke.contracts import EnvironmentFailed
+from fyke.contracts.tools import ToolKind, ToolRun, ToolSpec, ToolStop
 from fyke.sandbox.environment import UvEnvironments
 from fyke.sandbox.package_client import Client
 from fyke.sandbox.package_desk import Limits, PackageDesk, Terms

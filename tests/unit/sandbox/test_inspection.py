@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import Isolation
+from fyke.contracts import Isolation
 from fyke.sandbox import bubblewrap, inspection, inspector, walls
 from fyke.sandbox.cgroups import ALL_HOLD
 from fyke.sandbox.outside import Outside

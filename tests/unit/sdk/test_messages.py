@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import support.sdk_server  # noqa: F401 - puts the SDK's folder on the path
-from fyke.domain.results.model import Header
+from fyke.model.results import Header
 from fyke.sdk import messages
 from fyke.sdk.messages import MalformedMessage, read_text
 from support.flooder import varint

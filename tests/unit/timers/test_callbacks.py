@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.callbacks.model import HOST_KEPT_MS, DeliveryKind, DeliveryState
+from fyke.contracts import Answer
 from fyke.domain.callbacks.places import free_places
-from fyke.domain.contracts import Answer
+from fyke.model.callback import HOST_KEPT_MS, DeliveryKind, DeliveryState
 from fyke.storage.sql.schema import migrate
 from fyke.timers.callback_hosts import CallbackHostTimer
 from fyke.timers.callbacks import STALE_SECONDS, CallbackTimer

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from fyke.domain.installation.model import TimerLine
 from fyke.kit.clock import ManualClock
+from fyke.model.installation import TimerLine
 from fyke.timers import loop
 from fyke.timers.loop import TimerBoard, run_timers
 

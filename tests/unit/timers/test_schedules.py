@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.contracts import SCHEDULES
+from fyke.contracts import SCHEDULES
 from fyke.domain.schedules.firing import Rest
 from fyke.kit.clock import ManualClock
 from fyke.timers.bell import LONGEST_SLEEP, TIDY_SECONDS

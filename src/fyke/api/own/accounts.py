@@ -14,12 +14,11 @@ from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import answers
 from fyke.api.v1.words import seconds
 from fyke.domain.accounts.keys import NewKey
-from fyke.domain.accounts.model import Account, ApiKey
 from fyke.domain.accounts.scopes import read_scopes, scope_text
 from fyke.domain.accounts.service import Accounts
-from fyke.domain.billing.pricing import format_balance
-from fyke.domain.runs.outcome import millionths
+from fyke.domain.billing.pricing import format_balance, millionths
 from fyke.errors import Conflict, Forbidden, InvalidRequest
+from fyke.model.account import Account, ApiKey
 
 MAX_SECONDS = 253_402_300_799  # the end of the year 9999
 

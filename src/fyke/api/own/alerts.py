@@ -23,12 +23,12 @@ from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import alert_answers as answers
 from fyke.api.own.name_lists import WireNames
 from fyke.api.v1.words import seconds
-from fyke.domain.alerts.model import Alert, AlertFilter, RuleKind
 from fyke.domain.alerts.preview import Preview
 from fyke.domain.alerts.rules import EXAMPLE, RuleFields
 from fyke.domain.alerts.service import Alerts, RuleView
 from fyke.domain.billing.pricing import format_usage
 from fyke.errors import Forbidden, InvalidRequest, Refused
+from fyke.model.alert import Alert, AlertFilter, RuleKind
 
 PATH = "/api/fyke/alerts"
 RULES = f"{PATH}/rules"

@@ -13,9 +13,9 @@ from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import callback_answers as answers
 from fyke.api.v1.words import seconds
-from fyke.domain.callbacks.model import DeliveryFilter, DeliveryState, Receiver, Try
 from fyke.domain.callbacks.service import Callbacks, LoggedDelivery
 from fyke.errors import Forbidden, InvalidRequest, Refused, RunNotFound
+from fyke.model.callback import DeliveryFilter, DeliveryState, Receiver, Try
 
 STATES = tuple(state.value for state in DeliveryState)
 

@@ -13,8 +13,8 @@ from fyke.api.envelope import encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import usage_answers as answers
-from fyke.domain.billing.spending import CapChange, Spending, Standing
-from fyke.domain.runs.outcome import millionths
+from fyke.domain.accounts.spending import CapChange, Spending, Standing
+from fyke.domain.billing.pricing import millionths
 from fyke.errors import Forbidden
 
 _AMOUNT = "US dollars; 0 = no cap; left out = as it is"

@@ -13,12 +13,12 @@ from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import worker_answers as answers
 from fyke.api.v1.words import seconds
+from fyke.domain.catalog.output_fields import OutputFields
 from fyke.domain.catalog.service import Catalog, CatalogEntry, CatalogPage, CatalogQuery
-from fyke.domain.workers.model import WorkerOrder
-from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.page import MAX_CATEGORIES, MAX_CATEGORY, PageWish
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, VersionUnavailable, WorkerNotFound
+from fyke.model.worker import WorkerOrder
 
 ORDERS = ", ".join(WorkerOrder)
 

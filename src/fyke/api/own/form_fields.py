@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from fyke.api.decode import Wire, WireName, WireText, wrong
-from fyke.domain.workers.form.normalise import FormPairs, Given, JsonText, Raw
+from fyke.domain.forms.normalise import FormPairs, Given, JsonText, Raw
 from fyke.errors import InvalidFields
 
 

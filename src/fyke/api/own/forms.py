@@ -15,11 +15,11 @@ from fyke.api.own import form_answers as answers
 from fyke.api.own.form_fields import BeginningRef, FormRef, ImportRef, InputBody, SnippetBody
 from fyke.api.v1.words import seconds
 from fyke.domain.billing.pricing import format_usage
-from fyke.domain.workers.form.importing import Choice
-from fyke.domain.workers.form.model import ABSENT, Field, FieldError
-from fyke.domain.workers.form.pairs import control
-from fyke.domain.workers.form.service import Checked, FormView, RunForms
-from fyke.domain.workers.form.tables import MAX_BYTES
+from fyke.domain.forms.importing import Choice
+from fyke.domain.forms.model import ABSENT, Field, FieldError
+from fyke.domain.forms.pairs import control
+from fyke.domain.forms.service import Checked, FormView, RunForms
+from fyke.domain.forms.tables import MAX_BYTES
 from fyke.errors import (
     Forbidden,
     InvalidFields,

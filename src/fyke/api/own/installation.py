@@ -14,9 +14,9 @@ from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Handler, Nothing, Operation
 from fyke.api.own import installation_answers as answers
 from fyke.api.v1.words import seconds
-from fyke.domain.installation.model import Card
 from fyke.domain.installation.service import Installation
 from fyke.errors import Forbidden
+from fyke.model.installation import Card
 
 PATH = "/api/fyke/installation"
 

@@ -11,12 +11,12 @@ from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import people_answers as answers
 from fyke.api.v1.words import seconds
-from fyke.domain.accounts.acts import AuditEntry
 from fyke.domain.accounts.audit import AuditLog
-from fyke.domain.accounts.people import Preferences, Session
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.sessions import Sessions
 from fyke.errors import Forbidden
+from fyke.model.audit import AuditEntry
+from fyke.model.user import Preferences, Session
 
 
 class SessionRef(Wire):

@@ -10,10 +10,11 @@ from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import usage_answers as answers
 from fyke.api.v1.words import seconds
-from fyke.domain.health import Check, Health
+from fyke.domain.health import Health
 from fyke.domain.overview import NextRun, Overview
 from fyke.domain.queue.board import QueueBoard
 from fyke.errors import Forbidden
+from fyke.model.health import Check
 
 NEXT_RUNS = 5
 RECENT_WORKERS = 6

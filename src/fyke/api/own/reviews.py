@@ -14,9 +14,9 @@ from fyke.api.operations import Call, Operation
 from fyke.api.own import review_answers as answers
 from fyke.api.run_input import RunInput
 from fyke.api.v1.words import seconds
-from fyke.domain.review.model import Submission
 from fyke.domain.review.service import Reviews, SubmissionView
 from fyke.errors import Conflict, Forbidden, VersionUnavailable, WorkerNotFound
+from fyke.model.submission import Submission
 
 PATH = "/api/fyke/submissions"
 WORKER = "/api/fyke/workers/{slug}"

@@ -19,10 +19,11 @@ from fyke.domain.billing.pricing import format_usage
 from fyke.domain.runs.bulk import MOST_MATCHED, MOST_NAMED, BulkAction, BulkAnswer, RunBulk
 from fyke.domain.runs.list_export import csv_of
 from fyke.domain.runs.lists import MOST_ROWS, RunLists, RunPage, RunRow
-from fyke.domain.runs.model import Origin
-from fyke.domain.runs.search import RunSearch, place_of
+from fyke.domain.runs.search import place_of
 from fyke.domain.runs.search_words import STATE_WORDS, SearchWords
 from fyke.errors import Forbidden, InvalidRequest
+from fyke.model.run import Origin
+from fyke.model.run_list import RunSearch
 
 _ERRORS = table_of("/api/fyke/runs")
 _TIME = "a day (2026-11-24), a day and a time (2026-11-24T09:30) or Unix seconds"

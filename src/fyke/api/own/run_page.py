@@ -15,18 +15,17 @@ from fyke.api.operations import Call, Operation
 from fyke.api.own import run_page_answers as answers
 from fyke.api.v1.words import seconds
 from fyke.domain.billing.cost_lines import CostLine
-from fyke.domain.billing.model import gb_seconds
 from fyke.domain.billing.pricing import format_usage
-from fyke.domain.logs.model import LogFilter, LogLine, LogType
 from fyke.domain.logs.reading import MOST_LINES, LogPlace, LogReading
 from fyke.domain.runs.endings import Ending, RunEndings
-from fyke.domain.runs.model import Attempt, RunState
 from fyke.domain.runs.parts import MOST_PARTS, Part, RunParts
 from fyke.domain.runs.service import Runs, RunView
-from fyke.domain.runs.share import Share
 from fyke.domain.runs.sharing import Shares
 from fyke.domain.runs.use import RunUse, RunUses
 from fyke.errors import InvalidFields, NotFound, Refused, RunNotFound
+from fyke.model.billing import gb_seconds
+from fyke.model.log import LogFilter, LogLine, LogType
+from fyke.model.run import Attempt, RunState, Share
 
 SHARE_DAYS = 7
 

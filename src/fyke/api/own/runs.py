@@ -11,14 +11,14 @@ from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import answers
 from fyke.api.v1.words import seconds
-from fyke.domain.contracts import RunnerInfo
-from fyke.domain.logs.model import LogEntry
+from fyke.contracts import RunnerInfo
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
-from fyke.domain.runs.model import RunEvent
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.waiting import Waiting, WaitReason
 from fyke.errors import Forbidden, Refused, RunNotFound
+from fyke.model.log import LogEntry
+from fyke.model.run import RunEvent
 
 MAX_LOG_ENTRIES = 1000
 

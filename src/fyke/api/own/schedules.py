@@ -15,10 +15,10 @@ from fyke.api.operations import Call, Operation
 from fyke.api.own import schedule_answers as answers
 from fyke.api.v1.words import seconds
 from fyke.domain.schedules.change import Change
-from fyke.domain.schedules.model import Fire, Kind, Late, Overlap, Plan
 from fyke.domain.schedules.service import Schedules, ScheduleView
 from fyke.domain.schedules.times import zone
 from fyke.errors import Conflict, Forbidden, InvalidRequest, TaskNotFound
+from fyke.model.schedule import Fire, Kind, Late, Overlap, Plan
 
 PATH = "/api/fyke/tasks/{slug}/schedule"
 

@@ -14,10 +14,10 @@ from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Operation
 from fyke.api.own.callback_answers import Moment
 from fyke.api.own.catalog import WorkerRef
-from fyke.domain.secrets.model import SecretView
-from fyke.domain.secrets.rules import NAME_RULE
 from fyke.domain.secrets.service import WorkerSecrets
+from fyke.domain.workers.secret_rules import NAME_RULE
 from fyke.errors import Forbidden, Refused, WorkerNotFound
+from fyke.model.secret import SecretView
 
 PATH = "/api/fyke/workers/{slug}/secrets"
 

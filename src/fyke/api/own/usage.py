@@ -15,13 +15,13 @@ from fyke.api.envelope import encode
 from fyke.api.operations import Call, Operation
 from fyke.api.own import usage_answers as answers
 from fyke.api.v1.words import seconds
-from fyke.domain.accounts.model import Caller
 from fyke.domain.billing.days import MOST_DAYS
-from fyke.domain.billing.model import LedgerEntry, LedgerFilter, Part, UsageSums, gb_seconds
 from fyke.domain.billing.pricing import format_balance
 from fyke.domain.billing.usage import MOST_ENTRIES, Step, UsageReports, UsageView
 from fyke.errors import InvalidRequest
 from fyke.kit.sheets import exact_usd
+from fyke.model.account import Caller
+from fyke.model.billing import LedgerEntry, LedgerFilter, Part, UsageSums, gb_seconds
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
 

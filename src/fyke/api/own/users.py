@@ -12,9 +12,9 @@ from fyke.api.operations import Call, Operation
 from fyke.api.own import people_answers as answers
 from fyke.api.v1.words import seconds
 from fyke.domain.accounts.links import NewLink
-from fyke.domain.accounts.model import User
 from fyke.domain.accounts.users import UserItem, Users
 from fyke.errors import Conflict, Forbidden, Refused
+from fyke.model.account import User
 
 
 class UserListFields(Wire):

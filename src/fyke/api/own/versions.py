@@ -15,10 +15,10 @@ from fyke.api.own import worker_answers as answers
 from fyke.api.own.catalog import WorkerRef
 from fyke.api.v1.words import seconds
 from fyke.domain.workers.history import Changelog, VersionComparison, VersionEntry, VersionHistory
-from fyke.domain.workers.model import Version
 from fyke.domain.workers.schema_changes import SchemaChange
 from fyke.domain.workers.service import Workers
 from fyke.errors import Conflict, Forbidden, VersionUnavailable, WorkerNotFound
+from fyke.model.worker import Version
 
 
 class VersionRef(WorkerRef):

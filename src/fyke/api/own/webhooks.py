@@ -14,10 +14,10 @@ from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import webhook_answers as answers
 from fyke.api.own.name_lists import WireNames
 from fyke.api.v1.words import seconds
-from fyke.domain.webhooks.model import WebhookEvent
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.domain.webhooks.service import EndpointView, NewEndpoint, Trial, Webhooks
 from fyke.errors import Conflict, Forbidden, Refused
+from fyke.model.webhook import WebhookEvent
 
 PATH = "/api/fyke/webhooks"
 EVENTS = ", ".join(event.value for event in WebhookEvent)

@@ -11,10 +11,10 @@ from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import answers
 from fyke.api.v1.words import seconds
+from fyke.domain.catalog.removal import WorkerRemoval
 from fyke.domain.overview import Overview
-from fyke.domain.workers.model import Worker
-from fyke.domain.workers.removal import WorkerRemoval
 from fyke.errors import Forbidden, WorkerNotFound
+from fyke.model.worker import Worker
 
 
 class WorkerRef(Wire):

@@ -12,10 +12,10 @@ from fyke.api.operations import Call, Operation
 from fyke.api.shared import SharedReads
 from fyke.api.v1 import answers, fields, views, words
 from fyke.domain.logs.service import RunLogs
-from fyke.domain.runs.model import RunFilter
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers
 from fyke.errors import RunNotAbortable, RunNotFound, WorkerNotFound
+from fyke.model.run import RunFilter
 
 LOG_LINES = 200
 

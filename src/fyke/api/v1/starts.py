@@ -14,7 +14,6 @@ from fyke.api.operations import Call, Operation
 from fyke.api.sync import watched
 from fyke.api.v1 import answers, fields, views
 from fyke.domain.results.service import RunResults
-from fyke.domain.runs.model import Origin, Run
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.workers.service import Workers
 from fyke.errors import (
@@ -28,6 +27,7 @@ from fyke.errors import (
     WorkerNotFound,
 )
 from fyke.kit.clock import Clock
+from fyke.model.run import Origin, Run
 
 _REFUSALS: tuple[WireError, ...] = (
     TABLE[InsufficientBalance],

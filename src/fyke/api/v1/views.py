@@ -8,17 +8,17 @@ import msgspec
 
 from fyke.api.envelope import encode
 from fyke.api.v1.words import ORIGIN, megabytes, seconds, usd
-from fyke.domain.accounts.model import Account
 from fyke.domain.billing.pricing import format_balance, format_usage
 from fyke.domain.callbacks.payload import NUMBERS
-from fyke.domain.logs.model import LogEntry
 from fyke.domain.results.headers import with_id
 from fyke.domain.results.service import ResultPage
-from fyke.domain.runs.model import Run
-from fyke.domain.runs.request import DEVICES
 from fyke.domain.runs.service import RunView
 from fyke.domain.workers.jsontext import loads
-from fyke.domain.workers.model import Version, Worker
+from fyke.domain.workers.parameters import DEVICES
+from fyke.model.account import Account
+from fyke.model.log import LogEntry
+from fyke.model.run import Run
+from fyke.model.worker import Version, Worker
 
 
 def store_worker(worker: Worker) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fyke.domain.billing.model import MICROS
 from fyke.domain.callbacks.payload import NUMBERS
-from fyke.domain.runs.model import Origin, RunState
+from fyke.model.billing import MICROS
+from fyke.model.run import Origin, RunState
 
 ORIGIN: dict[Origin, str] = {
     Origin.API: "api",

@@ -19,9 +19,9 @@ from fyke.api.v2 import catalog_answers as answers
 from fyke.api.v2.fields import Page, WorkerRef, page
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.jsontext import loads
-from fyke.domain.workers.model import Version, Worker
 from fyke.domain.workers.service import Workers
 from fyke.errors import VersionUnavailable, WorkerNotFound
+from fyke.model.worker import Version, Worker
 
 
 class WorkerSearch(Page):

@@ -28,11 +28,11 @@ from fyke.api.operations import Call, Operation
 from fyke.api.v2.fields import RunRef
 from fyke.api.v2.run_views import run_object
 from fyke.domain.results.headers import with_id
-from fyke.domain.results.model import Row
 from fyke.domain.runs.following import Following, Kinds, News, Place
-from fyke.domain.runs.model import RunState
 from fyke.domain.runs.service import Runs
 from fyke.errors import InvalidFields, RateLimited, RunNotFound, Unauthenticated
+from fyke.model.results import Row
+from fyke.model.run import RunState
 
 STREAMS_PER_KEY = 16
 QUIET_SECONDS = 15.0  # after this long without an event a comment shows that the stream lives

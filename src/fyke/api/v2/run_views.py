@@ -14,8 +14,8 @@ from fyke.api.v1.views import result_page
 from fyke.api.v2.words import ORIGIN, seconds, status
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.results.service import ResultPage
-from fyke.domain.runs.model import Run
 from fyke.domain.runs.service import RunView
+from fyke.model.run import Run
 
 
 def run_object(view: RunView, grace: int) -> dict[str, Any]:

@@ -22,10 +22,10 @@ from fyke.api.v2.fields import Moment, Page, Status, page
 from fyke.api.v2.run_scopes import Names, RunScopes, in_all_scopes
 from fyke.api.v2.words import FILTERS
 from fyke.domain.logs.service import RunLogs
-from fyke.domain.runs.model import RunFilter
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, InvalidRequest, RunNotAbortable, WorkerNotFound
+from fyke.model.run import RunFilter
 
 DAY = 86_400  # seconds
 MAX_WAIT = 60  # seconds

@@ -14,7 +14,6 @@ from fyke.api.v2 import run_answers, run_views
 from fyke.api.v2.fields import RunBody, StartBody, WorkerRef
 from fyke.api.v2.run_scopes import Names, RunScopes, in_all_scopes
 from fyke.domain.results.service import RunResults
-from fyke.domain.runs.model import Origin, Run
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.runs.start_keys import StartKey
 from fyke.errors import (
@@ -27,6 +26,7 @@ from fyke.errors import (
     WorkerNotFound,
 )
 from fyke.kit.clock import Clock
+from fyke.model.run import Origin, Run
 
 REFUSALS: tuple[WireError, ...] = (
     TABLE_V2[InsufficientBalance],

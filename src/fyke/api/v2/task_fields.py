@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from fyke.api.decode import Wire, WireName, WireObject, WireText, to_integer, to_text, wrong
 from fyke.api.v2.fields import Page, StartBody
 from fyke.domain.schedules.change import Change
-from fyke.domain.schedules.model import Kind
 from fyke.domain.schedules.rules import Names
+from fyke.model.schedule import Kind
 
 # The numbers of the kinds; 0 = none of these.
 KINDS: dict[int, Kind] = {1: Kind.DAILY, 2: Kind.WEEKLY, 3: Kind.MONTHLY, 4: Kind.ONCE}

@@ -11,10 +11,10 @@ from fyke.api.v1.answers import Ulid, Whole
 from fyke.api.v1.words import seconds
 from fyke.api.v2.run_answers import Seconds
 from fyke.api.v2.task_fields import KINDS
-from fyke.domain.schedules.model import Schedule
-from fyke.domain.tasks.model import Task
 from fyke.domain.tasks.service import TaskView
 from fyke.domain.workers.jsontext import loads
+from fyke.model.schedule import Schedule
+from fyke.model.task import Task
 
 LATEST = "latest"
 

@@ -21,12 +21,12 @@ from fyke.api.v2.task_fields import (
     TaskRef,
     TaskStart,
 )
-from fyke.domain.runs.model import Origin
 from fyke.domain.runs.service import Runs
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.jsontext import loads
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, TaskNotFound, VersionUnavailable, WorkerNotFound
+from fyke.model.run import Origin
 
 CHANGED = b"{}"
 

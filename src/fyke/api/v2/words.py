@@ -8,7 +8,7 @@ second, and with the grace both kinds see what they wait for.
 from __future__ import annotations
 
 from fyke.api.v1.words import ORIGIN, seconds
-from fyke.domain.runs.model import Run, RunState
+from fyke.model.run import Run, RunState
 
 __all__ = ["FILTERS", "NUMBER_FILTERS", "ORIGIN", "seconds", "status"]
 

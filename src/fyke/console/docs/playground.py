@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Message, Scope
 
 from fyke.api.auth import INSIDE
 from fyke.console.docs.reference import OperationPage
-from fyke.domain.accounts.model import Caller
 from fyke.errors import InvalidRequest
+from fyke.model.account import Caller
 
 MAX_BODY = 2**20
 SHOWN_BYTES = 64 * 1024

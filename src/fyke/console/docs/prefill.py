@@ -9,13 +9,13 @@ from typing import Any
 
 from fyke.api.docs.samples import BY_NAME
 from fyke.console.docs.reference import Field, OperationPage
-from fyke.domain.accounts.model import Caller
+from fyke.contracts import Storage, Transaction
 from fyke.domain.catalog.service import Catalog
-from fyke.domain.contracts import Storage, Transaction
-from fyke.domain.runs.model import RunFilter
 from fyke.domain.workers.input_schema import type_of
 from fyke.domain.workers.jsontext import BadJson, loads
-from fyke.domain.workers.model import Worker
+from fyke.model.account import Caller
+from fyke.model.run import RunFilter
+from fyke.model.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from fyke.console.page import Handler, Page
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.accounts.plans import Plan
 from fyke.domain.accounts.service import Accounts
-from fyke.domain.billing.spending import CapChange, Spending
-from fyke.domain.health import Check, Level
-from fyke.domain.installation.model import Card, Retention
+from fyke.domain.accounts.spending import CapChange, Spending
 from fyke.domain.installation.service import Installation
 from fyke.errors import Conflict, InvalidRequest, NotFound
+from fyke.model.account import Plan
+from fyke.model.health import Check, Level
+from fyke.model.installation import Card, Retention
 
 AREA = "/admin"
 PATIENCE = 0.15  # seconds that the page waits for its cards; a later one loads by itself

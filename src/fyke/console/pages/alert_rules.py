@@ -13,15 +13,15 @@ from fyke.console.page import Page
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.alerts.model import Rule, RuleKind
 from fyke.domain.alerts.preview import Preview
 from fyke.domain.alerts.rules import EXAMPLE, RuleFields
 from fyke.domain.alerts.service import Alerts, RuleView
-from fyke.domain.billing.model import MICROS
 from fyke.domain.overview import Overview
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.webhooks.service import Webhooks
 from fyke.errors import InvalidRequest, Refused
+from fyke.model.alert import Rule, RuleKind
+from fyke.model.billing import MICROS
 
 AREA = "/alerts"
 RULES = "/alerts/rules"

@@ -10,9 +10,9 @@ from fyke.console.page import Page
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext
 from fyke.console.view import View
-from fyke.domain.alerts.model import AlertFilter
 from fyke.domain.alerts.rules import EXAMPLE
 from fyke.domain.alerts.service import Alerts
+from fyke.model.alert import AlertFilter
 
 AREA = "/alerts"
 PAGE_SIZE = 30

@@ -12,8 +12,8 @@ from fyke.console.page import Page
 from fyke.console.problems import faults_of
 from fyke.console.view import View
 from fyke.domain.accounts.links import Links, OpenLink
-from fyke.domain.accounts.people import Purpose
 from fyke.errors import InvalidRequest, LinkSpent, RateLimited
+from fyke.model.user import Purpose
 
 _MOST_TOKEN = 200
 

@@ -12,11 +12,11 @@ from fyke.console.page import Page
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.accounts.model import ApiKey
-from fyke.domain.accounts.scopes import Scope, read_scopes
+from fyke.domain.accounts.scopes import read_scopes
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.users import Users
 from fyke.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from fyke.model.account import ApiKey, Scope
 
 AREA = "/settings/keys"
 MOST_ENDED = 50

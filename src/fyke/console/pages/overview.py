@@ -21,11 +21,11 @@ from fyke.domain.health import Health
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
 from fyke.domain.runs.lists import RunLists
-from fyke.domain.runs.model import RunState
-from fyke.domain.runs.search import RunSearch
 from fyke.domain.runs.search_words import ACTIVE, STATE_WORDS
 from fyke.domain.runs.waiting import Waiting
 from fyke.errors import FykeError, NotFound
+from fyke.model.run import RunState
+from fyke.model.run_list import RunSearch
 
 AREA = "/"
 CARDS = "overview/cards.html"

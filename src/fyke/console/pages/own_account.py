@@ -17,13 +17,13 @@ from fyke.console.settings_tabs import AREA, tabs_for
 from fyke.console.texts import LANGUAGES
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.accounts.model import Role
 from fyke.domain.accounts.profiles import Profiles, zone_names
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
-from fyke.domain.billing.spending import CapChange, Spending
+from fyke.domain.accounts.spending import CapChange, Spending
 from fyke.domain.schedules.service import Schedules
 from fyke.errors import InvalidRequest, NotFound, RateLimited
+from fyke.model.account import Role
 
 PATH = "/settings/account"
 

@@ -12,11 +12,11 @@ from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.runs.again import input_of
-from fyke.domain.runs.model import Origin
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import MOST_DAYS, Shares
 from fyke.domain.tasks.service import Tasks
 from fyke.errors import InvalidRequest
+from fyke.model.run import Origin
 
 SHARE_DAYS = 7
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.runs.endings import Ending, RunEndings
-from fyke.domain.runs.model import Outcome, RunState
 from fyke.domain.runs.parts import RunParts
 from fyke.domain.runs.service import Runs, RunView
 from fyke.domain.runs.waiting import Waiting, WaitReason
+from fyke.model.run import Outcome, RunState
 
 AREA = "/runs"
 

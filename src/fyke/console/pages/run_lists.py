@@ -22,9 +22,10 @@ from fyke.domain.runs.bulk import MOST_MATCHED, BulkAction, BulkAnswer, RunBulk
 from fyke.domain.runs.list_export import csv_of
 from fyke.domain.runs.list_following import ListFollowing
 from fyke.domain.runs.lists import RunLists, RunPage
-from fyke.domain.runs.model import Origin
-from fyke.domain.runs.search import RunSearch, place_of
+from fyke.domain.runs.search import place_of
 from fyke.errors import InvalidFields, InvalidRequest
+from fyke.model.run import Origin
+from fyke.model.run_list import RunSearch
 
 AREA = "/runs"
 VIEW = "runs"  # what the saved filters of this page are called among the preferences

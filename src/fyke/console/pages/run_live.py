@@ -27,13 +27,13 @@ from fyke.console.pages.run_traffic import Order, Shown
 from fyke.console.texts import speak
 from fyke.console.view import View
 from fyke.domain.logs import ansi
-from fyke.domain.logs.model import LogEntry, LogLine
 from fyke.domain.logs.reading import CUT, LogReading
 from fyke.domain.runs.following import Following, Kinds, News, Place
-from fyke.domain.runs.model import RunState
 from fyke.domain.runs.sites import RunSites
 from fyke.domain.runs.use import RunUses
 from fyke.errors import RateLimited, RunNotFound
+from fyke.model.log import LogEntry, LogLine
+from fyke.model.run import RunState
 
 MOST_BEHIND = 2_000  # lines; what is further behind is left out, with a mark
 FIGURES_SECONDS = 1.0

@@ -14,10 +14,10 @@ from fyke.console.page import Page
 from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.view import View
 from fyke.domain.logs import ansi
-from fyke.domain.logs.model import LogFilter, LogType
 from fyke.domain.logs.reading import MOST_TEXT, LogPage, LogPlace, LogReading
 from fyke.domain.logs.service import RunLogs
 from fyke.errors import NotFound
+from fyke.model.log import LogFilter, LogType
 
 LINES = 500
 AROUND = 100  # lines before the one that a link names

@@ -12,12 +12,12 @@ from fyke.console.pages import run_rows
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.view import View
 from fyke.domain.logs import ansi
-from fyke.domain.logs.model import LogFilter
 from fyke.domain.logs.reading import LogPlace, LogReading
-from fyke.domain.results.model import Row
 from fyke.domain.results.query.model import OPERATORS
 from fyke.domain.results.service import RunResults
 from fyke.errors import InvalidRequest, NotFound
+from fyke.model.log import LogFilter
+from fyke.model.results import Row
 
 LAST_LINES = 20
 _TEXT = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff"}

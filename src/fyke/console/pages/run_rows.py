@@ -16,9 +16,9 @@ import msgspec
 from starlette.datastructures import QueryParams
 
 from fyke.domain.results.export.values import Nested, Number, read_row, text_of
-from fyke.domain.results.model import Header, Row
 from fyke.domain.results.query.model import MAX_FIELDS, Query, query_of
 from fyke.errors import InvalidFields
+from fyke.model.results import Header, Row
 
 SIZES = (50, 20, 10, 5, 2, 1)
 PAGE_BYTES = 4 * 2**20  # what the rows of one page should have at most, by the run's average

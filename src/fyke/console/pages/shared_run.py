@@ -12,11 +12,11 @@ from fyke.console.page import Page
 from fyke.console.pages import run_log, run_rows
 from fyke.console.view import View
 from fyke.domain.logs import ansi
-from fyke.domain.logs.model import LogFilter
 from fyke.domain.logs.reading import LogPlace, LogReading
 from fyke.domain.results.export.formats import FORMATS, file_name
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.sharing import Shares
+from fyke.model.log import LogFilter
 
 DOWNLOADS = ("csv", "json", "xlsx")
 

@@ -13,7 +13,7 @@ from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View, own_address
 from fyke.domain.catalog.service import MAX_TEXT, Catalog, CatalogQuery
-from fyke.domain.workers.model import WorkerOrder
+from fyke.model.worker import WorkerOrder
 
 AREA = "/store"
 CARDS = 24

@@ -31,8 +31,8 @@ from fyke.domain.schedules.times import zone_names
 from fyke.domain.tasks.board import TaskBoard, TaskCheck
 from fyke.domain.tasks.service import EditedMeanwhile, TaskEdit, Tasks
 from fyke.domain.workers.history import VersionHistory
-from fyke.domain.workers.model import VersionState
 from fyke.errors import InvalidRequest, NotFound, VersionUnavailable, WorkerNotFound
+from fyke.model.worker import VersionState
 
 FORM_BYTES = 16 * 2**20
 AHEAD = 10

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from fyke.console.forms import Form
 from fyke.console.texts import gettext as _
 from fyke.domain.schedules.change import Change
-from fyke.domain.schedules.model import Kind, Late, Overlap, Plan, Schedule
 from fyke.errors import InvalidFields, InvalidRequest
+from fyke.model.schedule import Kind, Late, Overlap, Plan, Schedule
 
 FIELDS = (
     "kind", "time", "weekday", "day", "date", "cron", "every", "time_zone", "overlap", "late",

@@ -12,14 +12,14 @@ from fyke.console.pages.task_words import plan_words
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.runs.lists import RunLists
-from fyke.domain.runs.model import Origin
-from fyke.domain.runs.search import RunSearch
 from fyke.domain.runs.service import Runs
-from fyke.domain.schedules.model import Fire
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.tasks.board import TaskBoard
 from fyke.domain.tasks.service import Tasks
 from fyke.errors import FykeError, NotFound
+from fyke.model.run import Origin
+from fyke.model.run_list import RunSearch
+from fyke.model.schedule import Fire
 
 AREA = "/tasks"
 SIZE = 50

@@ -19,12 +19,12 @@ from fyke.console.texts import speak
 from fyke.console.view import View
 from fyke.domain.review.service import Reviews
 from fyke.domain.runs.service import Runs
-from fyke.domain.uploads.model import GitSource, Upload, UploadState
 from fyke.domain.uploads.service import Uploads
 from fyke.domain.workers import output_schema
 from fyke.domain.workers.naming import name_from_title
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, FykeError, InvalidRequest, NotFound, Refused
+from fyke.model.upload import GitSource, Upload, UploadState
 
 AREA = "/dev/upload"
 SIZE = 50

@@ -15,9 +15,9 @@ from fyke.console.page import Page
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.billing.days import MOST_DAYS, day_named, longest_from
-from fyke.domain.billing.model import Part, UsageSums
 from fyke.domain.billing.usage import Period, Step, UsageReports, UsageView
 from fyke.errors import InvalidRequest
+from fyke.model.billing import Part, UsageSums
 
 AREA = "/usage"
 LEDGER_ROWS = 25

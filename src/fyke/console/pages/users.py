@@ -14,9 +14,9 @@ from fyke.console.settings_tabs import AREA, tabs_for
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.accounts.links import NewLink
-from fyke.domain.accounts.model import Role, User
 from fyke.domain.accounts.users import UserItem, Users
 from fyke.errors import Conflict, InvalidRequest, NotFound, Refused
+from fyke.model.account import Role, User
 
 PATH = "/settings/users"
 

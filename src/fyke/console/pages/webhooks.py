@@ -13,12 +13,12 @@ from fyke.console.page import Page
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.callbacks.model import DeliveryFilter, DeliveryState
 from fyke.domain.callbacks.service import Callbacks
-from fyke.domain.webhooks.model import WebhookEvent
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.domain.webhooks.service import Trial, Webhooks
 from fyke.errors import Conflict, InvalidRequest, Refused
+from fyke.model.callback import DeliveryFilter, DeliveryState
+from fyke.model.webhook import WebhookEvent
 
 AREA = "/settings/webhooks"
 PAGE_SIZE = 20

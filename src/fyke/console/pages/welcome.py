@@ -11,11 +11,11 @@ from fyke.console.page import Page
 from fyke.console.problems import WHOLE, faults_of
 from fyke.console.view import View
 from fyke.domain.accounts.service import OPERATOR_NAME
-from fyke.domain.runs.model import Origin
 from fyke.domain.runs.service import Runs, StartRequest
-from fyke.domain.workers.model import Worker
 from fyke.domain.workers.service import Workers
 from fyke.errors import FykeError, Unauthenticated, WorkerNotFound
+from fyke.model.run import Origin
+from fyke.model.worker import Worker
 
 SAMPLE = f"{OPERATOR_NAME}/website-content-crawler"
 SITE = "https://example.com/"

@@ -13,13 +13,13 @@ from fyke.console.runform import wish as wishes
 from fyke.console.runform.reading import begin, read_input
 from fyke.console.runform.wish import Wish
 from fyke.console.view import View
-from fyke.domain.accounts.model import Role
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
-from fyke.domain.workers.form.model import pretty
-from fyke.domain.workers.form.normalise import Given, JsonText, Raw
-from fyke.domain.workers.form.service import Checked, FormView, RunForms
+from fyke.domain.forms.model import pretty
+from fyke.domain.forms.normalise import Given, JsonText, Raw
+from fyke.domain.forms.service import Checked, FormView, RunForms
 from fyke.errors import Forbidden, UnknownVersion, VersionUnavailable
+from fyke.model.account import Role
 from fyke.snippets.render import IDS, KEY, LANGUAGES, MAX_INLINE, Start, body_text, snippet
 
 _BASE = "/w/{owner}/{name}/api"

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from fyke.console.texts import gettext
 from fyke.console.view import View
 from fyke.domain.catalog.service import Catalog
-from fyke.domain.workers.facts import WorkerFacts
-from fyke.domain.workers.model import Version, Worker
+from fyke.model.worker import Version, Worker, WorkerFacts
 
 
 def _(message: str) -> str:

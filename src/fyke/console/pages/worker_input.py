@@ -22,16 +22,16 @@ from fyke.console.runform.work import Work, work_of
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext
 from fyke.console.view import View
-from fyke.domain.runs.model import Origin
+from fyke.domain.forms.importing import Choice
+from fyke.domain.forms.jsonview import BadJson, read_json
+from fyke.domain.forms.model import FieldError, pretty
+from fyke.domain.forms.normalise import Given
+from fyke.domain.forms.service import Beginning, Checked, FormView, RunForms
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.secrets.service import WorkerSecrets
 from fyke.domain.tasks.service import Tasks
-from fyke.domain.workers.form.importing import Choice
-from fyke.domain.workers.form.jsonview import BadJson, read_json
-from fyke.domain.workers.form.model import FieldError, pretty
-from fyke.domain.workers.form.normalise import Given
-from fyke.domain.workers.form.service import Beginning, Checked, FormView, RunForms
 from fyke.errors import FykeError, InvalidRequest, NotFound, UnknownVersion, VersionUnavailable
+from fyke.model.run import Origin
 
 FORM_BYTES = 16 * 2**20
 _TEMPLATE = "workers/input.html"

@@ -14,8 +14,8 @@ from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.secrets.rules import MOST_SECRETS
 from fyke.domain.secrets.service import WorkerSecrets
+from fyke.domain.workers.secret_rules import MOST_SECRETS
 from fyke.errors import InvalidRequest, NotFound, Refused
 
 AREA = "/store"

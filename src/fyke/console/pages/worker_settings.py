@@ -11,18 +11,18 @@ from fyke.console.page import Page
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.billing.model import MICROS
 from fyke.domain.catalog.categories import Categories
-from fyke.domain.review.model import SubmissionState
+from fyke.domain.catalog.removal import WorkerRemoval
 from fyke.domain.review.service import Reviews
-from fyke.domain.runs.request import DEVICES
-from fyke.domain.workers.model import SystemDefaults
 from fyke.domain.workers.page import PageWish
-from fyke.domain.workers.removal import WorkerRemoval
+from fyke.domain.workers.parameters import DEVICES
 from fyke.domain.workers.run_options import NAMES, DefaultRunOptions
 from fyke.domain.workers.run_options import faults as faults_of_options
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, InvalidFields, NotFound, VersionUnavailable
+from fyke.model.billing import MICROS
+from fyke.model.submission import SubmissionState
+from fyke.model.worker import SystemDefaults
 
 AREA = "/dev/workers"
 

@@ -10,14 +10,14 @@ from starlette.responses import Response
 from fyke.console.page import Page
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.view import View
-from fyke.domain.runs.model import RunFilter
+from fyke.domain.catalog.output_fields import OutputFields
 from fyke.domain.runs.service import Runs
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.workers.history import VersionHistory
-from fyke.domain.workers.model import Version
-from fyke.domain.workers.output_fields import OutputFields
 from fyke.domain.workers.service import Workers
 from fyke.errors import VersionUnavailable
+from fyke.model.run import RunFilter
+from fyke.model.worker import Version
 
 AREA = "/store"
 ROWS = 20

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fyke.console.pages.worker_frame import WorkerFrame
 from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW, REDRAW, Wish
 from fyke.console.runform.work import Work, work_of
-from fyke.domain.workers.form.model import FieldError
-from fyke.domain.workers.form.pairs import sort
-from fyke.domain.workers.form.service import Checked, FormView
+from fyke.domain.forms.model import FieldError
+from fyke.domain.forms.pairs import sort
+from fyke.domain.forms.service import Checked, FormView
 
 # where the focus goes on with, because what was pressed has been replaced
 _LAND = {FORM_VIEW: "view", JSON_VIEW: "view", REDRAW: "version"}

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fyke.console.runform.words import rule
-from fyke.domain.workers.form import dates
-from fyke.domain.workers.form.choices import token_of, value_of
-from fyke.domain.workers.form.codec import JSON, PASTE, WAS
-from fyke.domain.workers.form.controls import AMOUNT, KEY, ORDER, UNIT, Posted, first, order_of
-from fyke.domain.workers.form.model import CHOICES, MANY, Field, FieldError, Form, Kind
-from fyke.domain.workers.form.pairs import SYSTEM, Sent, control
-from fyke.domain.workers.form.rows import cell_name, rows_of
-from fyke.domain.workers.form.system import FIELDS
+from fyke.domain.forms import dates
+from fyke.domain.forms.choices import token_of, value_of
+from fyke.domain.forms.codec import JSON, PASTE, WAS
+from fyke.domain.forms.controls import AMOUNT, KEY, ORDER, UNIT, Posted, first, order_of
+from fyke.domain.forms.model import CHOICES, MANY, Field, FieldError, Form, Kind
+from fyke.domain.forms.pairs import SYSTEM, Sent, control
+from fyke.domain.forms.rows import cell_name, rows_of
+from fyke.domain.forms.system import FIELDS
 
 BLANK_ROWS = 3  # of a table that has none
 SEARCHED_FROM = 13  # options; a shorter select is easier to use than a search

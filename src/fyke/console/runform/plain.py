@@ -15,13 +15,13 @@ from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW, Wish
 from fyke.console.runform.work import Work, work_of
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext
-from fyke.domain.workers.form.describe import describe
-from fyke.domain.workers.form.importing import Choice, import_file
-from fyke.domain.workers.form.model import FieldError, Form
-from fyke.domain.workers.form.normalise import Given, Normalised, normalise, start_value
-from fyke.domain.workers.form.pairs import sort
-from fyke.domain.workers.model import SystemDefaults
+from fyke.domain.forms.describe import describe
+from fyke.domain.forms.importing import Choice, import_file
+from fyke.domain.forms.model import FieldError, Form
+from fyke.domain.forms.normalise import Given, Normalised, normalise, start_value
+from fyke.domain.forms.pairs import sort
 from fyke.errors import InvalidRequest
+from fyke.model.worker import SystemDefaults
 
 ACTS = frozenset({FORM_VIEW, JSON_VIEW, "rows", "import"})
 

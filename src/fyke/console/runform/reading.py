@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from fyke.console.runform.wish import FORM_VIEW, Wish
 from fyke.console.view import View
-from fyke.domain.accounts.model import Caller
-from fyke.domain.workers.form.normalise import Given
-from fyke.domain.workers.form.service import Beginning, Checked, FormView, RunForms
+from fyke.domain.forms.normalise import Given
+from fyke.domain.forms.service import Beginning, Checked, FormView, RunForms
 from fyke.errors import UnknownVersion, VersionUnavailable
+from fyke.model.account import Caller
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fyke.console.forms import Form as Sent
-from fyke.domain.workers.form.codec import PASTE
-from fyke.domain.workers.form.model import Field
-from fyke.domain.workers.form.normalise import FormPairs, JsonText, Raw
-from fyke.domain.workers.form.pairs import control, sort
-from fyke.domain.workers.form.rows import cell_name
+from fyke.domain.forms.codec import PASTE
+from fyke.domain.forms.model import Field
+from fyke.domain.forms.normalise import FormPairs, JsonText, Raw
+from fyke.domain.forms.pairs import control, sort
+from fyke.domain.forms.rows import cell_name
 
 JSON_VIEW, FORM_VIEW = "json", "form"
 REDRAW = "redraw"  # nothing but the page once more

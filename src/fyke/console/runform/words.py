@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fyke.console.texts import gettext as _
-from fyke.domain.workers.form.model import FieldError
+from fyke.domain.forms.model import FieldError
 
 # what the sentences of the domain and of every start begin with, for those who see no form
 _NAMED = re.compile(

@@ -12,16 +12,16 @@ from fyke.console.runform.controls import Control, Group, groups, ids_of, option
 from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW, MORE_ROWS
 from fyke.console.runform.words import named
 from fyke.console.texts import gettext as _
-from fyke.domain.runs.model import RunLimits
-from fyke.domain.runs.request import read_input
-from fyke.domain.workers.form.codec import encode
-from fyke.domain.workers.form.model import ABSENT, FieldError, Form, Kind, pretty
-from fyke.domain.workers.form.normalise import Normalised
-from fyke.domain.workers.form.pairs import Sent, shown
-from fyke.domain.workers.form.rows import SHOWN_ROWS, rows_of
-from fyke.domain.workers.form.system import FIELDS
-from fyke.domain.workers.model import SystemDefaults
+from fyke.domain.forms.codec import encode
+from fyke.domain.forms.model import ABSENT, FieldError, Form, Kind, pretty
+from fyke.domain.forms.normalise import Normalised
+from fyke.domain.forms.pairs import Sent, shown
+from fyke.domain.forms.rows import SHOWN_ROWS, rows_of
+from fyke.domain.forms.system import FIELDS
+from fyke.domain.workers.parameters import read_input
 from fyke.errors import InvalidRequest
+from fyke.model.run import RunLimits
+from fyke.model.worker import SystemDefaults
 
 
 @dataclass(slots=True)

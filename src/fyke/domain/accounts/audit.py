@@ -6,11 +6,12 @@ and not before.
 
 from __future__ import annotations
 
-from fyke.domain.accounts.acts import Act, AuditEntry, act_of
-from fyke.domain.accounts.model import Caller
+from fyke.contracts import Storage, Transaction
+from fyke.domain.accounts.acts import act_of
 from fyke.domain.accounts.rights import require_owner
-from fyke.domain.contracts import Storage, Transaction
 from fyke.errors import InvalidRequest
+from fyke.model.account import Caller
+from fyke.model.audit import Act, AuditEntry
 
 MOST_ENTRIES = 200
 KEEP_DAYS = 365  # where the installation does not say

@@ -12,8 +12,8 @@ import re
 import secrets
 from dataclasses import dataclass, field
 
-from fyke.domain.accounts.model import KEY_PREFIX
 from fyke.kit.ids import CROCKFORD, random_crockford
+from fyke.model.account import KEY_PREFIX
 
 _KEY = re.compile(re.escape(KEY_PREFIX) + f"[0-7][{CROCKFORD}]{{25}}")
 _SHOWN = len(KEY_PREFIX) + 4

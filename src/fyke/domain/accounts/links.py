@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from fyke.domain.accounts.acts import Act, act_by
-from fyke.domain.accounts.model import Role, User
+from fyke.contracts import Storage, Transaction
+from fyke.domain.accounts.acts import act_by
 from fyke.domain.accounts.passwords import Passwords, check_new
-from fyke.domain.accounts.people import OneTimeLink, Purpose, new_token, token_digest
+from fyke.domain.accounts.people import new_token, token_digest
 from fyke.domain.accounts.sessions import NewSession, Sessions, add_session
-from fyke.domain.contracts import Storage, Transaction
 from fyke.errors import LinkSpent
+from fyke.model.account import Role, User
+from fyke.model.audit import Act
+from fyke.model.user import OneTimeLink, Purpose
 
 HOUR_MS = 3_600_000
 LIFE_MS = {

@@ -6,33 +6,8 @@ is under way goes on when a plan becomes smaller; nothing else begins until ther
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from fyke.errors import InvalidRequest
-
-
-class Plan(StrEnum):
-    """The plans there are, smallest first."""
-
-    FREE = "free"
-    STARTER = "starter"
-    PRO = "pro"
-    BUSINESS = "business"
-    UNLIMITED = "unlimited"
-
-    @property
-    def most(self) -> int | None:
-        """Runs that may be under way at once, None for as many as the machines carry."""
-        return _MOST[self]
-
-
-_MOST: dict[Plan, int | None] = {
-    Plan.FREE: 2,
-    Plan.STARTER: 5,
-    Plan.PRO: 10,
-    Plan.BUSINESS: 50,
-    Plan.UNLIMITED: None,
-}
+from fyke.model.account import Plan
 
 
 def plan_named(name: str) -> Plan:

@@ -7,16 +7,17 @@ from dataclasses import replace
 from functools import cache
 from zoneinfo import available_timezones
 
-from fyke.domain.accounts.acts import Act, act_by
+from fyke.contracts import Storage, Transaction
+from fyke.domain.accounts.acts import act_by
 from fyke.domain.accounts.links import set_password
-from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.passwords import Passwords, check_new
-from fyke.domain.accounts.people import Preferences
 from fyke.domain.accounts.sessions import NewSession, Sessions
 from fyke.domain.accounts.throttle import OF_NAME_IN_NETWORK, Tries, refuse
-from fyke.domain.contracts import Storage, Transaction
 from fyke.errors import Conflict, InvalidRequest, UserMissing
 from fyke.kit.clock import Clock
+from fyke.model.account import Caller
+from fyke.model.audit import Act
+from fyke.model.user import Preferences
 
 LANGUAGES = ("en", "zh-Hans")
 THEMES = ("system", "light", "dark")

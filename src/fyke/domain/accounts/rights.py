@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fyke.domain.accounts.model import Caller, Role
-from fyke.domain.accounts.scopes import Scope, scope_text
+from fyke.domain.accounts.scopes import scope_text
 from fyke.errors import Forbidden, ScopeMissing
+from fyke.model.account import Caller, Role, Scope
 
 
 def require_operator(caller: Caller, what: str) -> None:

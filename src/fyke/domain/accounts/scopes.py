@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
 
 from fyke.errors import InvalidRequest
-
-
-class Scope(StrEnum):
-    """Kinds of operations. None of them includes another."""
-
-    READ = "read"
-    RUN = "run"
-    WRITE = "write"
-    ADMIN = "admin"
-
-
-ALL_SCOPES = frozenset(Scope)
+from fyke.model.account import ALL_SCOPES, Scope
 
 
 def read_scopes(names: Iterable[str]) -> frozenset[Scope]:

@@ -12,16 +12,13 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import WORK, Storage, Transaction
 from fyke.domain.accounts.audit import record_for
 from fyke.domain.accounts.keys import NewKey, digest, generate, has_key_form, shown_prefix
-from fyke.domain.accounts.model import Account, ApiKey, Caller, Role, User
-from fyke.domain.accounts.plans import Plan, plan_named
+from fyke.domain.accounts.plans import plan_named
 from fyke.domain.accounts.rights import require_editor, require_operator, require_scope
-from fyke.domain.accounts.scopes import ALL_SCOPES, Scope, scope_text
+from fyke.domain.accounts.scopes import scope_text
 from fyke.domain.billing.days import note_credit
-from fyke.domain.billing.model import MICROS, EntryKind, LedgerEntry
-from fyke.domain.contracts import WORK, Storage, Transaction
 from fyke.errors import (
     Conflict,
     ExpiredKey,
@@ -35,6 +32,9 @@ from fyke.errors import (
 )
 from fyke.kit.clock import Clock
 from fyke.kit.ids import is_ulid, new_ulid
+from fyke.model.account import ALL_SCOPES, Account, ApiKey, Caller, Plan, Role, Scope, User
+from fyke.model.audit import Act
+from fyke.model.billing import MICROS, EntryKind, LedgerEntry
 
 OPERATOR_NAME = "owner"
 LOCAL_KEY_NAME = "local"

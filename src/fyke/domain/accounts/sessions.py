@@ -11,11 +11,11 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, field, replace
 
-from fyke.domain.accounts.acts import MOST_ADDRESS, Act, act_by, failed_sign_in
+from fyke.contracts import Storage, Transaction
+from fyke.domain.accounts.acts import MOST_ADDRESS, act_by, failed_sign_in
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.model import Caller, User
 from fyke.domain.accounts.passwords import Passwords
-from fyke.domain.accounts.people import Preferences, Session, new_token, token_digest
+from fyke.domain.accounts.people import new_token, token_digest
 from fyke.domain.accounts.throttle import (
     OF_NAME_FROM_STRANGERS,
     OF_NAME_IN_NETWORK,
@@ -24,10 +24,12 @@ from fyke.domain.accounts.throttle import (
     network_of,
     refuse,
 )
-from fyke.domain.contracts import Storage, Transaction
 from fyke.errors import NotFound, SessionEnded, SignInFailed, Unavailable, UserDisabled
 from fyke.kit.clock import Clock
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Caller, User
+from fyke.model.audit import Act
+from fyke.model.user import Preferences, Session
 
 DAY_MS = 86_400_000
 IDLE_MS = 7 * DAY_MS

@@ -11,17 +11,17 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import Storage, Transaction
 from fyke.domain.accounts.audit import record_for
 from fyke.domain.accounts.links import NewLink, add_link
-from fyke.domain.accounts.model import Caller, Role, User
-from fyke.domain.accounts.people import Purpose
 from fyke.domain.accounts.rights import require_operator, require_owner
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
-from fyke.domain.contracts import Storage, Transaction
 from fyke.errors import Conflict, InvalidRequest, NotFound, Refused, UserDisabled
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Caller, Role, User
+from fyke.model.audit import Act
+from fyke.model.user import Purpose
 
 MOST_USERS = 1000
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")

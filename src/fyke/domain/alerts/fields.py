@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from fyke.domain.alerts.model import FieldFacts
-from fyke.domain.contracts import Results
-from fyke.domain.results.model import Row
+from fyke.contracts import Results
+from fyke.model.alert import FieldFacts
+from fyke.model.results import Row
 
 MOST_ROWS = 10_000  # of one run
 MOST_BYTES = 64 * 2**20

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from fyke.domain.alerts.model import FEWEST_USUAL, FieldFacts, Past, Rule, RuleKind, Spent
 from fyke.domain.billing.pricing import format_usage
-from fyke.domain.runs.model import Run, RunState
+from fyke.model.alert import FEWEST_USUAL, FieldFacts, Past, Rule, RuleKind, Spent
+from fyke.model.run import Run, RunState
 
 MAX_REASON = 300
 ZERO = "The run succeeded without a single row."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fyke.domain.alerts.model import Rule, Spent
-from fyke.domain.contracts import Transaction
-from fyke.domain.schedules.model import DEFAULT_ZONE
+from fyke.contracts import Transaction
 from fyke.domain.schedules.times import zone
+from fyke.model.alert import Rule, Spent
+from fyke.model.schedule import DEFAULT_ZONE
 
 
 def spent_in_month(tx: Transaction, rule: Rule, at: int) -> Spent:

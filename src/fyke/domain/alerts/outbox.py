@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from fyke.domain.alerts.model import Alert, Rule
-from fyke.domain.callbacks.model import DeliveryKind
+from fyke.contracts import ALERTS, Transaction
 from fyke.domain.callbacks.outbox import put
 from fyke.domain.callbacks.url import MAIL
-from fyke.domain.contracts import ALERTS, Transaction
-from fyke.domain.runs.model import Run
 from fyke.domain.webhooks.messages import message
-from fyke.domain.webhooks.model import WebhookEvent
 from fyke.domain.webhooks.outbox import send
+from fyke.model.alert import Alert, Rule
+from fyke.model.callback import DeliveryKind
+from fyke.model.run import Run
+from fyke.model.webhook import WebhookEvent
 
 
 def let_rules_look(tx: Transaction, run: Run) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fyke.contracts import Results, Storage, Transaction
 from fyke.domain.alerts.fields import look
 from fyke.domain.alerts.judge import Facts, judge
-from fyke.domain.alerts.model import FieldFacts, Rule, RuleKind
 from fyke.domain.alerts.months import spent_in_month
 from fyke.domain.alerts.watch import facts_of
-from fyke.domain.contracts import Results, Storage, Transaction
-from fyke.domain.runs.model import Run, RunState
+from fyke.model.alert import FieldFacts, Rule, RuleKind
+from fyke.model.run import Run, RunState
 
 PREVIEW_RUNS = 20
 PREVIEW_ROWS = 500  # of each run, when the rule looks at a field

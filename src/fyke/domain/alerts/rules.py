@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.alerts.model import MAX_FIELD, MAX_NAME, MOST_TARGETS, Rule, RuleKind
-from fyke.domain.billing.model import MICROS
-from fyke.domain.contracts import Transaction
-from fyke.domain.tasks.access import own_task
+from fyke.contracts import Transaction
+from fyke.domain.access import own_task
 from fyke.domain.workers.lookup import find_worker
 from fyke.errors import InvalidRequest, TaskNotFound, WorkerNotFound
+from fyke.model.account import Caller
+from fyke.model.alert import MAX_FIELD, MAX_NAME, MOST_TARGETS, Rule, RuleKind
+from fyke.model.billing import MICROS
 
 MAX_EMAIL = 254
 MAX_FACTOR = 1000

@@ -6,16 +6,16 @@ import builtins
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import Results, Storage, Transaction
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.alerts.model import MOST_RULES, UNREAD_MOST, Alert, AlertFilter, Rule, RuleKind
 from fyke.domain.alerts.preview import Preview, preview
 from fyke.domain.alerts.rules import RuleFields, checked
-from fyke.domain.contracts import Results, Storage, Transaction
 from fyke.errors import InvalidRequest, NotFound, Refused
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Caller
+from fyke.model.alert import MOST_RULES, UNREAD_MOST, Alert, AlertFilter, Rule, RuleKind
+from fyke.model.audit import Act
 
 MOST_MARKED = 1000  # alerts that are marked as read by one request
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 
 import structlog
 
+from fyke.contracts import Results, Storage, Transaction
 from fyke.domain.alerts.fields import look
 from fyke.domain.alerts.judge import USUAL_KINDS, Facts, judge
-from fyke.domain.alerts.model import KEPT_MS, USUAL_RUNS, Alert, Check, FieldFacts, Rule, RuleKind
 from fyke.domain.alerts.months import spent_in_month
 from fyke.domain.alerts.outbox import raise_alert
-from fyke.domain.contracts import Results, Storage, Transaction
-from fyke.domain.runs.model import Run, RunState
 from fyke.errors import Unavailable
 from fyke.kit.ids import new_ulid
+from fyke.model.alert import KEPT_MS, USUAL_RUNS, Alert, Check, FieldFacts, Rule, RuleKind
+from fyke.model.run import Run, RunState
 
 log = structlog.get_logger()
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from fyke.domain.accounts.model import Account
+from fyke.contracts import Transaction
 from fyke.domain.billing.days import local_day, number_of
 from fyke.domain.billing.pricing import format_balance
-from fyke.domain.contracts import Transaction
 from fyke.errors import CapReached
+from fyke.model.account import Account
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from fyke.domain.billing.pricing import GB, Prices
-from fyke.domain.runs.model import RunLimits
+from fyke.domain.billing.pricing import GB
+from fyke.model.billing import Prices
+from fyke.model.run import RunLimits
 
 _MS_PER_HOUR = 3_600_000
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from fyke.domain.billing.model import UsageKey, UsageSums
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.model import Run, RunState
+from fyke.contracts import Transaction
 from fyke.errors import InvalidRequest
+from fyke.model.billing import UsageKey, UsageSums
+from fyke.model.run import Run, RunState
 
 MOST_DAYS = 366  # of one question
 _YEARS = 1990, 2200

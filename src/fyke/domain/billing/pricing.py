@@ -12,29 +12,12 @@ from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from functools import lru_cache
 
-from fyke.domain.billing.model import MICROS
-from fyke.domain.runs.model import Bound, RunLimits
+from fyke.model.billing import MICROS, Prices
+from fyke.model.run import Bound, RunLimits
 
 GB = 10**9  # of traffic, in bytes; memory counts 1024 MB to the GB, as the device table does
 _MS_PER_HOUR = 3_600_000
 _PLACES = Decimal("0.0001")
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """US dollars per core and hour, per GB of memory and hour, per GB of traffic.
-
-    ``traffic_quota``: whether traffic is also counted down from what the account was given.
-    """
-
-    cpu_hour: Decimal = Decimal(0)
-    memory_gb_hour: Decimal = Decimal(0)
-    traffic_gb: Decimal = Decimal(0)
-    traffic_quota: bool = False
-
-    def any(self) -> bool:
-        """Whether anything costs money."""
-        return bool(self.cpu_hour or self.memory_gb_hour or self.traffic_gb)
 
 
 def charge(prices: Prices, limits: RunLimits, *, milliseconds: int, traffic_bytes: int) -> int:
@@ -126,3 +109,9 @@ def _per_millisecond(prices: Prices, cpus: float, memory_mb: int) -> Fraction:
 
 def _traffic_cost(prices: Prices, traffic_bytes: int) -> Fraction:
     return Fraction(prices.traffic_gb) * traffic_bytes * MICROS / GB
+
+
+def millionths(count: int) -> str:
+    """``count`` millionths as a decimal with every digit: dollars of micros, MB of bytes."""
+    text = f"{Decimal(count).scaleb(-6):f}"
+    return text.rstrip("0").rstrip(".")

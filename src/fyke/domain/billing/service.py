@@ -7,14 +7,14 @@ whoever loses the race for the end books nothing. Entries that would move nothin
 
 from __future__ import annotations
 
-from fyke.domain.accounts.model import Account
+from fyke.contracts import Transaction
 from fyke.domain.billing.caps import month_of, refuse_beyond_month
-from fyke.domain.billing.model import EntryKind, LedgerEntry
-from fyke.domain.billing.pricing import Hold, Prices, format_balance, hold
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.model import Run
+from fyke.domain.billing.pricing import Hold, format_balance, hold
 from fyke.errors import InsufficientBalance, InsufficientTraffic, UserMissing
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Account
+from fyke.model.billing import EntryKind, LedgerEntry, Prices
+from fyke.model.run import Run
 
 
 def place_hold(tx: Transaction, prices: Prices, run: Run) -> Hold:

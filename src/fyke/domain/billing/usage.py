@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from fyke.domain.accounts.model import Account, Caller
+from fyke.contracts import Storage, Transaction
 from fyke.domain.billing.days import (
     checked_range,
     day_named,
@@ -16,11 +16,10 @@ from fyke.domain.billing.days import (
     number_of,
     starts_at,
 )
-from fyke.domain.billing.model import EntryKind, LedgerEntry, LedgerFilter, Part, UsageSums
-from fyke.domain.contracts import Storage, Transaction
-from fyke.domain.results.export.delimited import guarded
 from fyke.errors import InvalidRequest, UserMissing
-from fyke.kit.sheets import csv_lines, exact_usd, iso_time
+from fyke.kit.sheets import csv_lines, exact_usd, guarded, iso_time
+from fyke.model.account import Account, Caller
+from fyke.model.billing import EntryKind, LedgerEntry, LedgerFilter, Part, UsageSums
 
 MOST_PARTS = 100  # workers, tasks or keys that are told one by one
 MOST_ENTRIES = 200  # of one page of the ledger

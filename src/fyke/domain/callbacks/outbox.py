@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from fyke.domain.callbacks.model import Delivery, DeliveryKind, DeliveryState
+from fyke.contracts import OUTBOX, Transaction
 from fyke.domain.callbacks.payload import payload
 from fyke.domain.callbacks.receivers import DISABLED
 from fyke.domain.callbacks.url import receiver_of
-from fyke.domain.contracts import OUTBOX, Transaction
-from fyke.domain.runs.model import Origin, Run
 from fyke.kit.ids import new_ulid
+from fyke.model.callback import Delivery, DeliveryKind, DeliveryState
+from fyke.model.run import Origin, Run
 
 SUPERSEDED = "the run has ended"
 

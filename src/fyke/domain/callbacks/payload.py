@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from fyke.domain.billing.pricing import format_usage
-from fyke.domain.runs.model import Run, RunState
+from fyke.model.run import Run, RunState
 
 MAX_MESSAGE = 2000  # characters: the whole payload stays far under 20 kB
 

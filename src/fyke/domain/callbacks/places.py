@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from fyke.domain.callbacks.model import Standing
+from fyke.model.callback import Standing
 
 AT_ONCE = 2560  # more than a thousand hosts nobody knows yet can take, with two calls each
 

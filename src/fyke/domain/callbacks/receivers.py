@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fyke.domain.callbacks.model import Receiver
+from fyke.model.callback import Receiver
 
 DISABLE_AFTER_MS = 5 * 24 * 3600 * 1000
 DISABLED = (

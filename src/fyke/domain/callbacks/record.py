@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fyke.domain.callbacks.model import (
-    Delivery,
-    DeliveryKind,
-    DeliveryState,
-    Receiver,
-    Standing,
-    Try,
-)
+from fyke.contracts import Answer, Transaction
 from fyke.domain.callbacks.outbox import superseded
 from fyke.domain.callbacks.receivers import DISABLED, after_try
 from fyke.domain.callbacks.schedule import next_delay
 from fyke.domain.callbacks.url import receiver_of
-from fyke.domain.contracts import Answer, Transaction
+from fyke.model.callback import Delivery, DeliveryKind, DeliveryState, Receiver, Standing, Try
 
 CROWDED_MS = 1_000
 ENDPOINT_OFF = "the webhook was switched off or removed"

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fyke.domain.accounts.model import Caller
+from fyke.contracts import OUTBOX, Storage, Transaction
+from fyke.domain.access import own_run
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.callbacks.model import (
-    Delivery,
-    DeliveryFilter,
-    DeliveryKind,
-    DeliveryState,
-    Receiver,
-    Try,
-)
 from fyke.domain.callbacks.receivers import DISABLED, enabled
 from fyke.domain.callbacks.record import redirect
 from fyke.domain.callbacks.url import receiver_of
-from fyke.domain.contracts import OUTBOX, Storage, Transaction
-from fyke.domain.results.access import own_run
-from fyke.domain.webhooks.model import Endpoint
 from fyke.errors import DeliveryNotFound, NotFound, Refused
+from fyke.model.account import Caller
+from fyke.model.callback import Delivery, DeliveryFilter, DeliveryKind, DeliveryState, Receiver, Try
+from fyke.model.webhook import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

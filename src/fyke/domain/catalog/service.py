@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fyke.domain.accounts.model import Caller
+from fyke.contracts import Storage, Transaction
 from fyke.domain.catalog.categories import Categories
 from fyke.domain.catalog.nearest import nearest
-from fyke.domain.contracts import Storage, Transaction
-from fyke.domain.runs.model import RunFilter
-from fyke.domain.workers.facts import NO_FACTS, WorkerFacts
 from fyke.domain.workers.lookup import find_worker, seen_by
-from fyke.domain.workers.model import Version, VersionState, Worker, WorkerOrder
 from fyke.errors import InvalidRequest, WorkerNotFound
+from fyke.model.account import Caller
+from fyke.model.run import RunFilter
+from fyke.model.worker import NO_FACTS, Version, VersionState, Worker, WorkerFacts, WorkerOrder
 
 MAX_RESULTS = 100
 MAX_TEXT = 500

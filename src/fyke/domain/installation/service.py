@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.accounts.plans import Plan
+from fyke.contracts import InstallationProbe, RunnerInfo, Storage, Transaction
 from fyke.domain.accounts.rights import require_operator
-from fyke.domain.contracts import InstallationProbe, RunnerInfo, Storage, Transaction
-from fyke.domain.health import Check, Health, Level
-from fyke.domain.installation.model import (
+from fyke.domain.health import Health
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
+from fyke.errors import FykeError, InvalidRequest, NotFound
+from fyke.kit.clock import Clock
+from fyke.model.account import Caller, Plan
+from fyke.model.health import Check, Level
+from fyke.model.installation import (
     MOST_COUNTED,
     Card,
     Piece,
@@ -25,9 +28,6 @@ from fyke.domain.installation.model import (
     TimerLine,
     WayOut,
 )
-from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
-from fyke.errors import FykeError, InvalidRequest, NotFound
-from fyke.kit.clock import Clock
 
 CARD_SECONDS = 3.0  # then a card says that it got no answer
 STORAGE_SECONDS = 60.0  # how long a look at the disk counts

@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Results, Storage
-from fyke.domain.logs.model import LogEntry, LogFilter, LogLine
-from fyke.domain.results.access import existing_run, own_run
+from fyke.contracts import Results, Storage
+from fyke.domain.access import existing_run, own_run
 from fyke.errors import InvalidFields, NotFound
+from fyke.model.account import Caller
+from fyke.model.log import LogEntry, LogFilter, LogLine
 
 MOST_LINES = 1_000
 MOST_TEXT = 1_000  # characters that may be searched for

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Results, Storage, Transaction
-from fyke.domain.logs.model import LogEntry
+from fyke.contracts import Results, Storage, Transaction
+from fyke.domain.access import existing_run, own_run
 from fyke.domain.logs.text import log_file
-from fyke.domain.results.access import existing_run, own_run
+from fyke.model.account import Caller
+from fyke.model.log import LogEntry
 
 _CHUNK = 200  # entries; a line has at most 16 KiB, so a chunk stays within a few megabytes
 

@@ -6,7 +6,7 @@ same form that belongs to no subtask.
 
 from __future__ import annotations
 
-from fyke.domain.logs.model import LogType, NewLogEntry
+from fyke.model.log import LogType, NewLogEntry
 
 
 def preparing(number: str, at: int) -> NewLogEntry:

@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from fyke.domain.logs.model import LogEntry
+from fyke.model.log import LogEntry
 
 _LEVELS = {1: "DEBUG", 2: "INFO", 3: "WARN", 4: "ERROR"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

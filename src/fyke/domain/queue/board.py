@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Storage, Transaction
+from fyke.contracts import Storage, Transaction
 from fyke.domain.queue.service import Listed, RunQueue
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.lists import RunLists, RunRow
-from fyke.domain.runs.model import RunState
-from fyke.domain.runs.search import Place
 from fyke.domain.runs.waiting import Waiting, WaitReason
+from fyke.model.account import Caller
+from fyke.model.run import RunState
+from fyke.model.run_list import Place
 
 PAGE = 50
 

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from fyke.domain.accounts.model import Caller
 from fyke.domain.queue.board import Board, QueueBoard
-from fyke.domain.queue.model import QueueItem
 from fyke.domain.queue.service import RunQueue
-from fyke.domain.runs.search import Place
+from fyke.model.account import Caller
+from fyke.model.queue import QueueItem
+from fyke.model.run_list import Place
 
 SWEEP = 2.0  # seconds; nothing rings for all that can change a place in the queue
 

@@ -14,21 +14,15 @@ import json
 import re
 from dataclasses import dataclass, replace
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import Storage, Transaction
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.billing.pricing import Prices
 from fyke.domain.billing.service import needed
-from fyke.domain.contracts import Storage, Transaction
-from fyke.domain.queue.model import QueueItem
 from fyke.domain.runs.admission import beyond_plan
-from fyke.domain.runs.model import Origin, Run
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.runs.start_keys import Started, claim, gone, known
 from fyke.domain.runs.summary import summary_of_start
 from fyke.domain.workers.lookup import refuse_deleted
-from fyke.domain.workers.model import Worker
 from fyke.errors import (
     FykeError,
     InsufficientBalance,
@@ -42,6 +36,12 @@ from fyke.errors import (
     WorkerNotFound,
 )
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Caller
+from fyke.model.audit import Act
+from fyke.model.billing import Prices
+from fyke.model.queue import QueueItem
+from fyke.model.run import Origin, Run
+from fyke.model.worker import Worker
 
 WAITS = "waits for activation"
 NOT_WAITING = "item is not in waiting state"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.domain.results.model import MAX_RUN_ROW_BYTES, MAX_RUN_ROWS, RunTotals
+from fyke.model.results import MAX_RUN_ROW_BYTES, MAX_RUN_ROWS, RunTotals
 
 LOG_LINE_BYTES = 16 * 1024
 LOG_RUN_BYTES = 10 * 2**20

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from fyke.domain.results.model import ROW_ID, Header, Row
+from fyke.model.results import ROW_ID, Header, Row
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _ID_FIELD = f'"{ROW_ID}":"'.encode()

@@ -12,17 +12,17 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
-from fyke.domain.contracts import Results
-from fyke.domain.logs.model import LogType, NewLogEntry
+from fyke.contracts import Results
 from fyke.domain.results.caps import LOG_FULL, RunCaps, RunLimits, cut_line
 from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
-from fyke.domain.results.model import AttemptBatch, Header
 from fyke.domain.results.rows import DecodedRow, RowRefused, decode_row
 from fyke.domain.results.waiting import LOG_LINES_A_TURN, WaitingQueue
 from fyke.domain.results.withholding import masked_headers, masked_line, masked_row
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease
 from fyke.kit.clock import Clock
+from fyke.model.log import LogType, NewLogEntry
+from fyke.model.results import AttemptBatch, Header
 
 LOG_LINGER = 0.025
 LOG_ROOM_LINES = 2048  # from here on, whoever asks for room waits

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fyke.domain.contracts import Doorbell, output_topic
+from fyke.contracts import Doorbell, output_topic
 
 PAUSE = 0.25
 

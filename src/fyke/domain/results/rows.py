@@ -32,14 +32,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fyke.domain.results.model import (
-    MAX_ROW_BYTES,
-    ROW_ID,
-    UPSERT_KEY,
-    UPSERT_VALUE,
-    PushedRow,
-)
 from fyke.errors import Refused
+from fyke.model.results import MAX_ROW_BYTES, ROW_ID, UPSERT_KEY, UPSERT_VALUE, PushedRow
 
 MAX_DEPTH = 64
 MAX_INTEGER_DIGITS = 4300  # beyond it Python's own JSON reader refuses the text

@@ -13,19 +13,19 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Results, Storage, Transaction
-from fyke.domain.results.access import existing_run, own_run
+from fyke.contracts import Results, Storage, Transaction
+from fyke.domain.access import existing_run, own_run
 from fyke.domain.results.headers import headers_from_rows
-from fyke.domain.results.model import Header, Row, RunTotals
 from fyke.domain.results.query import cursor as cursors
 from fyke.domain.results.query.cursor import Cursor
 from fyke.domain.results.query.model import PLAIN, START, Choice, Query
 from fyke.domain.results.query.orders import Order, Orders, Wanted
 from fyke.domain.results.query.shape import Shape
-from fyke.domain.runs.model import Run
 from fyke.domain.workers import output_schema
 from fyke.errors import InvalidFields, InvalidRequest
+from fyke.model.account import Caller
+from fyke.model.results import Header, Row, RunTotals
+from fyke.model.run import Run
 
 SAMPLE_ROWS = 100  # looked at when columns must be derived from rows
 _FIRST_CHUNK = 64

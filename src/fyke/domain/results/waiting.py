@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
-from fyke.domain.logs.model import NewLogEntry
-from fyke.domain.results.model import AttemptBatch, Header, PushedRow
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch, Header, PushedRow
 
 ROWS_A_TURN = 256
 ROW_BYTES_A_TURN = 2 * 2**20

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fyke.domain.results.caps import LINE_CUT, LOG_LINE_BYTES
-from fyke.domain.results.model import Header, PushedRow
 from fyke.domain.results.rows import DecodedRow
 from fyke.domain.secrets.masking import Masker
+from fyke.model.results import Header, PushedRow
 
 
 def masked_row(masker: Masker, decoded: DecodedRow) -> DecodedRow:

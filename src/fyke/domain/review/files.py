@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.domain.accounts.model import Caller
+from fyke.contracts import Blobs
 from fyke.domain.accounts.rights import require_operator
-from fyke.domain.contracts import Blobs
 from fyke.domain.review.service import SubmissionView
 from fyke.domain.workers.archive import ENTRY_FILES, Archive, ProjectFile
 from fyke.domain.workers.bundles import Bundles
 from fyke.errors import VersionUnavailable
+from fyke.model.account import Caller
 
 MOST_FILES = 30
 MOST_TEXT = 64 * 1024  # bytes of one file

@@ -6,20 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import Storage, Transaction
 from fyke.domain.accounts.audit import record, record_for
-from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor, require_operator
-from fyke.domain.contracts import Storage, Transaction
-from fyke.domain.review.model import Submission, SubmissionState
-from fyke.domain.review.submitting import share, take_back
-from fyke.domain.runs.model import Origin, Run, RunState
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.workers.lookup import find_own_worker, find_version
-from fyke.domain.workers.model import Finding, Version, VersionState, Worker
 from fyke.domain.workers.publication import make_private
+from fyke.domain.workers.submitting import share, take_back
 from fyke.errors import Conflict, InvalidFields, NotFound, VersionUnavailable
 from fyke.kit.ids import is_ulid
+from fyke.model.account import Caller
+from fyke.model.audit import Act
+from fyke.model.run import Origin, Run, RunState
+from fyke.model.submission import Submission, SubmissionState
+from fyke.model.worker import Finding, Version, VersionState, Worker
 
 MAX_NOTE = 2000
 _PUBLISHING = "Publishing for everybody"

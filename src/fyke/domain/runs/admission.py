@@ -7,11 +7,11 @@ Starts of other origins are accepted and wait; the lease holds them to the plan.
 
 from __future__ import annotations
 
+from fyke.contracts import Transaction
 from fyke.domain.accounts import plans
-from fyke.domain.accounts.model import Account
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.model import Origin
 from fyke.errors import PlanLimitReached, UserMissing
+from fyke.model.account import Account
+from fyke.model.run import Origin
 
 AT_ONCE = frozenset({Origin.API_V2})  # origins whose starts never wait for a plan
 RETRY_SECONDS = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fyke.domain.runs.model import Run
+from fyke.model.run import Run
 
 
 def input_of(run: Run) -> dict[str, Any]:

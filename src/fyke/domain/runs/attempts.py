@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fyke.domain.contracts import Results, SiteTraffic, Storage, Transaction, Usage
+from fyke.contracts import Results, SiteTraffic, Storage, Transaction, Usage
+from fyke.domain.billing.pricing import millionths
 from fyke.domain.runs.charge_caps import charge_cap_reached, until_used_up
 from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
-from fyke.domain.runs.model import Attempt, Outcome, Run, RunState, SubtaskState
-from fyke.domain.runs.outcome import millionths, sentence
+from fyke.domain.runs.outcome import sentence
 from fyke.domain.runs.sampling import note, note_last
 from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
+from fyke.model.run import Attempt, Outcome, Run, RunState, SubtaskState
 
 LIVE = frozenset({RunState.READY, RunState.RUNNING})
 STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.runs.lists import RunLists
-from fyke.domain.runs.model import TERMINAL_STATES, Origin, RunState
-from fyke.domain.runs.search import RunSearch
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.start_keys import StartKey
 from fyke.errors import FykeError, InvalidRequest, Unavailable
+from fyke.model.account import Caller
+from fyke.model.run import TERMINAL_STATES, Origin, RunState
+from fyke.model.run_list import RunSearch
 
 MOST_NAMED = 100  # runs of one request that names them
 MOST_MATCHED = 500  # runs of one request that means all that match

@@ -4,13 +4,12 @@ lowered since.
 
 from __future__ import annotations
 
-from fyke.domain.accounts.model import Account
+from fyke.contracts import Transaction
 from fyke.domain.billing.caps import month_of
-from fyke.domain.billing.pricing import charge
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.model import Bound, Run
-from fyke.domain.runs.outcome import millionths
+from fyke.domain.billing.pricing import charge, millionths
 from fyke.domain.runs.transitions import Rules, cost_micros
+from fyke.model.account import Account
+from fyke.model.run import Bound, Run
 
 HOUR_MS = 3_600_000
 AS_HELD = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.domain.logs.model import LogFilter, LogLine, LogType
 from fyke.domain.logs.reading import LogPlace, LogReading
 from fyke.domain.runs.hints import MOST_LINES, hint
-from fyke.domain.runs.model import RunState
 from fyke.domain.runs.service import RunView
 from fyke.domain.runs.site_hints import Hint
 from fyke.domain.runs.sites import RunSites
+from fyke.model.log import LogFilter, LogLine, LogType
+from fyke.model.run import RunState
 
 
 @dataclass(frozen=True, slots=True)

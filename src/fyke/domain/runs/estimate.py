@@ -11,28 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fyke.domain.billing.pricing import Prices, charge
-from fyke.domain.runs.model import RunLimits
+from fyke.domain.billing.pricing import charge
+from fyke.model.billing import Prices
+from fyke.model.run import PastRun, RunLimits
 
 NEEDED = 10  # with fewer runs there is nothing to go by
 MOST = 200  # the last ones that are taken
 LOOKED_AT = 400  # the last ones of the worker among which they are looked for
-
-
-@dataclass(frozen=True, slots=True)
-class PastRun:
-    """A run that has done its work, or ran into its time limit. Times in ms: ``wall_ms`` from start
-    to end, ``busy_ms`` of all its attempts together, ``at`` when it ended.
-    """
-
-    version: str
-    cpus: float
-    subtasks: int
-    wall_ms: int
-    busy_ms: int
-    cpu_ms: int
-    traffic_bytes: int
-    at: int
 
 
 @dataclass(frozen=True, slots=True)

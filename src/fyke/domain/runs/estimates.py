@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Storage, Transaction
+from fyke.contracts import Storage, Transaction
 from fyke.domain.runs.estimate import LOOKED_AT, Basis, Estimate, basis, estimate
-from fyke.domain.runs.model import RunLimits
-from fyke.domain.runs.request import read_input
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.workers.lookup import find_version, find_worker
-from fyke.domain.workers.model import Version, Worker
+from fyke.domain.workers.parameters import read_input
 from fyke.errors import InvalidRequest
+from fyke.model.account import Caller
+from fyke.model.run import RunLimits
+from fyke.model.worker import Version, Worker
 
 
 @dataclass(frozen=True, slots=True)

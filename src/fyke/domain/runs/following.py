@@ -14,8 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import (
+from fyke.contracts import (
     Doorbell,
     DoorbellEar,
     Results,
@@ -24,13 +23,14 @@ from fyke.domain.contracts import (
     output_topic,
     run_topic,
 )
-from fyke.domain.logs.model import LogEntry
-from fyke.domain.results.access import own_run
-from fyke.domain.results.model import Row
-from fyke.domain.runs.model import Run, RunState
+from fyke.domain.access import own_run
 from fyke.domain.runs.service import Runs, RunView
 from fyke.errors import RunNotFound
 from fyke.kit.ids import run_number
+from fyke.model.account import Caller
+from fyke.model.log import LogEntry
+from fyke.model.results import Row
+from fyke.model.run import Run, RunState
 
 SWEEP = 5.0  # a ring that was lost costs no more than this, in seconds
 PIECE_LINES = 200

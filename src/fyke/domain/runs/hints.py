@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from fyke.domain.runs.model import Outcome, Run, RunState
 from fyke.domain.runs.site_hints import Hint, hint_of_sites
 from fyke.domain.runs.sites import Site
+from fyke.model.run import Outcome, Run, RunState
 
 MOST_LINES = 10  # error lines that are looked at
 _MOST_CHARS = 4_000  # of each

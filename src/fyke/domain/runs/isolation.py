@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fyke.domain.contracts import Isolation, RunnerInfo, Transaction
-from fyke.domain.workers.model import Version, Worker
+from fyke.contracts import Isolation, RunnerInfo, Transaction
+from fyke.model.worker import Version, Worker
 
 RUNNER_SILENCE_MS = 20_000  # after which a runner counts as gone
 

@@ -31,8 +31,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from fyke.domain.runs.model import Outcome, RunState
 from fyke.errors import RunNotAbortable
+from fyke.model.run import Outcome, RunState
 
 
 @dataclass(frozen=True, slots=True)

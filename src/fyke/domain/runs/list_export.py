@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from fyke.domain.results.export.delimited import guarded
 from fyke.domain.runs.lists import RunRow
-from fyke.kit.sheets import csv_lines, exact_usd, iso_time
+from fyke.kit.sheets import csv_lines, exact_usd, guarded, iso_time
 
 COLUMNS = (
     "run", "worker", "version", "task", "origin", "state", "outcome", "error", "parameters",

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Doorbell, output_topic, run_topic
+from fyke.contracts import Doorbell, output_topic, run_topic
 from fyke.domain.runs.lists import RunLists, RunRow
-from fyke.domain.runs.search import Place, RunSearch
+from fyke.model.account import Caller
+from fyke.model.run_list import Place, RunSearch
 
 BUSY_SWEEP = 2.0  # seconds; while something runs its figures grow without any ring
 QUIET_SWEEP = 5.0

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Results, Storage, Transaction
-from fyke.domain.runs.model import RunState
-from fyke.domain.runs.search import Place, RunLine, RunSearch, Walked
+from fyke.contracts import Results, Storage, Transaction
 from fyke.domain.runs.search_words import SearchWords, search_of
 from fyke.domain.runs.summary import summary_of_text
 from fyke.domain.runs.transitions import Rules, charged
-from fyke.domain.workers.model import Worker
 from fyke.errors import InvalidRequest
+from fyke.model.account import Caller
+from fyke.model.run import RunState
+from fyke.model.run_list import Place, RunLine, RunSearch, Walked
+from fyke.model.worker import Worker
 
 MOST_ROWS = 200  # of one page
 COUNTED = 1000  # runs are counted up to here where no counter knows

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from fyke.domain.runs.model import Outcome
+from fyke.model.run import Outcome
 
 SENTENCES: dict[Outcome, str] = {
     Outcome.SUCCEEDED: "",
@@ -32,12 +30,6 @@ SENTENCES: dict[Outcome, str] = {
 # Only these two hide the rows that the attempt pushed (and only when so set): the Worker itself
 # said that its work is not good. Every other end keeps what was acknowledged.
 HIDING = frozenset({Outcome.EXIT_CODE.value, Outcome.SIGNAL.value})
-
-
-def millionths(count: int) -> str:
-    """``count`` millionths as a decimal with every digit: dollars of micros, MB of bytes."""
-    text = f"{Decimal(count).scaleb(-6):f}"
-    return text.rstrip("0").rstrip(".")
 
 
 def sentence(outcome: Outcome, *, last_words: str = "", **detail: object) -> str:

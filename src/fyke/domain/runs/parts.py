@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Storage, Transaction
-from fyke.domain.results.access import own_run
-from fyke.domain.runs.model import Attempt, Subtask
+from fyke.contracts import Storage, Transaction
+from fyke.domain.access import own_run
 from fyke.domain.runs.summary import summary_of_text
+from fyke.model.account import Caller
+from fyke.model.run import Attempt, Subtask
 
 MOST_PARTS = 100  # of one page
 

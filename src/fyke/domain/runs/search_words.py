@@ -9,14 +9,15 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from fyke.domain.accounts.model import Caller
+from fyke.contracts import Transaction
 from fyke.domain.billing.days import starts_at, zone_of
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.model import Origin, Outcome, RunState
-from fyke.domain.runs.search import RunSearch, error_part, run_id_part
+from fyke.domain.runs.search import error_part, run_id_part
 from fyke.domain.workers.lookup import find_past_worker
 from fyke.errors import InvalidFields, InvalidRequest, WorkerNotFound
 from fyke.kit.ids import is_ulid
+from fyke.model.account import Caller
+from fyke.model.run import Origin, Outcome, RunState
+from fyke.model.run_list import RunSearch
 
 ACTIVE = "active"
 # What people call states: stopping at a limit is an inner matter, until it is over a run runs.

@@ -8,34 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import WORK, Doorbell, Results, Storage, Transaction, run_topic
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import place_hold
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.domain.contracts import (
-    WORK,
-    Doorbell,
-    Results,
-    Storage,
-    Transaction,
-    run_topic,
-)
 from fyke.domain.runs.admission import AT_ONCE, refuse_beyond_plan
 from fyke.domain.runs.again import input_of
 from fyke.domain.runs.isolation import refusal_of_runners
 from fyke.domain.runs.lifecycle import AbortRequested
-from fyke.domain.runs.model import (
-    Origin,
-    Run,
-    RunEvent,
-    RunFilter,
-    RunState,
-    Subtask,
-    SubtaskState,
-)
-from fyke.domain.runs.request import RunInput, read_input
 from fyke.domain.runs.split import split
 from fyke.domain.runs.start_keys import Started, StartKey, claim, gone, known
 from fyke.domain.runs.summary import summarise
@@ -43,7 +24,7 @@ from fyke.domain.runs.transitions import Rules, apply, charged
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import validate_input
 from fyke.domain.workers.lookup import refuse_deleted
-from fyke.domain.workers.model import Version, Worker
+from fyke.domain.workers.parameters import RunInput, read_input
 from fyke.domain.workers.service import Workers
 from fyke.errors import (
     Conflict,
@@ -55,6 +36,10 @@ from fyke.errors import (
     Unavailable,
 )
 from fyke.kit.ids import is_ulid, new_subtask_number, new_ulid
+from fyke.model.account import Caller
+from fyke.model.audit import Act
+from fyke.model.run import Origin, Run, RunEvent, RunFilter, RunState, Subtask, SubtaskState
+from fyke.model.worker import Version, Worker
 
 # A runner that has not reported for this long does not count as alive.
 

@@ -9,29 +9,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass
 
 from fyke.kit.ids import is_ulid
 
 _SIGNATURE_BYTES = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """``rows`` and ``log`` say what may be seen beside the state of the run. Times in ms."""
-
-    id: str
-    account_id: str
-    run_id: str
-    made_by: str  # a user's id
-    rows: bool
-    log: bool
-    created_at: int
-    expires_at: int
-    revoked_at: int  # 0 = not
-
-    def valid(self, now: int) -> bool:
-        return not self.revoked_at and now < self.expires_at
 
 
 def token_of(master: bytes, share_id: str) -> str:

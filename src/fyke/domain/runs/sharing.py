@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import Storage, Transaction
+from fyke.domain.access import own_run
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.contracts import Storage, Transaction
-from fyke.domain.results.access import own_run
-from fyke.domain.runs.model import Run
-from fyke.domain.runs.share import Share, share_id_in, token_of
+from fyke.domain.runs.share import share_id_in, token_of
 from fyke.errors import InvalidFields, NotFound, Refused
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Caller
+from fyke.model.audit import Act
+from fyke.model.run import Run, Share
 
 MOST_DAYS = 365
 MOST_SHARES = 50  # of one run

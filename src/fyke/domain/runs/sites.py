@@ -12,12 +12,12 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from ipaddress import ip_address
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import OTHER_SITES, SiteTraffic, Storage, Transaction
-from fyke.domain.results.access import own_run
-from fyke.domain.runs.model import Run
+from fyke.contracts import OTHER_SITES, SiteTraffic, Storage, Transaction
+from fyke.domain.access import own_run
 from fyke.kit.domains import Domain
 from fyke.kit.hostports import BadHost, Host, parse_host
+from fyke.model.account import Caller
+from fyke.model.run import Run
 
 MOST_SITES = 200  # of a run that are told apart; the rest is ``OTHER_SITES``
 _NUMBERS = tuple(field.name for field in fields(SiteTraffic) if field.name != "domain")

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.model import StartRecord
+from fyke.contracts import Transaction
 from fyke.errors import Conflict
+from fyke.model.account import Caller
+from fyke.model.run import StartRecord
 
 KEPT_MS = 24 * 3600 * 1000
 HEADER = "Idempotency-Key"

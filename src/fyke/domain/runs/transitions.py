@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from fyke.contracts import STOP, WORK, Transaction, run_topic
 from fyke.domain.alerts.outbox import let_rules_look
 from fyke.domain.billing.days import note_end
-from fyke.domain.billing.pricing import Prices, charge
+from fyke.domain.billing.pricing import charge
 from fyke.domain.billing.service import settle
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
-from fyke.domain.contracts import STOP, WORK, Transaction, run_topic
 from fyke.domain.runs.lifecycle import Event, Instruction, Step, advance
-from fyke.domain.runs.model import Outcome, Run, RunEvent
 from fyke.domain.runs.outcome import sentence
 from fyke.domain.webhooks.outbox import tell_of_run
 from fyke.domain.workers.facts import verdict
+from fyke.model.billing import Prices
+from fyke.model.run import Outcome, Run, RunEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.domain.accounts.model import Caller
+from fyke.contracts import Storage, Transaction
+from fyke.domain.access import own_run
 from fyke.domain.billing.cost_lines import CostLine, Metered, cost_lines
-from fyke.domain.contracts import Storage, Transaction
-from fyke.domain.results.access import own_run
-from fyke.domain.runs.model import Run
-from fyke.domain.runs.sample import Sample
 from fyke.domain.runs.transitions import Rules, charged
+from fyke.model.account import Caller
+from fyke.model.run import Run, Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from fyke.domain.accounts.model import Account, Caller
-from fyke.domain.contracts import Storage, Transaction
+from fyke.contracts import Storage, Transaction
 from fyke.domain.schedules.change import zone_of
-from fyke.domain.schedules.model import Kind, Schedule
 from fyke.domain.schedules.rules import check_zone
 from fyke.domain.schedules.times import times_after, zone
-from fyke.domain.tasks.model import Task
-from fyke.domain.workers.model import Worker
 from fyke.errors import InvalidRequest, UserMissing
+from fyke.model.account import Account, Caller
+from fyke.model.schedule import Kind, Schedule
+from fyke.model.task import Task
+from fyke.model.worker import Worker
 
 MOST_SHOWN = 30  # schedules in one month, those that fire next
 MOST_A_DAY = 3  # times of one schedule that a day names one by one

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fyke.domain.accounts.model import Account
-from fyke.domain.contracts import SCHEDULES, Transaction
-from fyke.domain.schedules.model import DEFAULT_ZONE, FireState, Kind, Late, Overlap, Plan, Schedule
+from fyke.contracts import SCHEDULES, Transaction
 from fyke.domain.schedules.rules import (
     Names,
     check_complete,
@@ -14,8 +12,10 @@ from fyke.domain.schedules.rules import (
     first_time,
     only_its_own,
 )
-from fyke.domain.tasks.model import Task
 from fyke.errors import InvalidRequest, UserMissing
+from fyke.model.account import Account
+from fyke.model.schedule import DEFAULT_ZONE, FireState, Kind, Late, Overlap, Plan, Schedule
+from fyke.model.task import Task
 
 
 @dataclass(frozen=True, slots=True)

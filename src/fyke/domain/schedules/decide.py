@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from fyke.domain.schedules.model import Kind, Plan
 from fyke.domain.schedules.times import SECOND, first_after, times_after
+from fyke.model.schedule import Kind, Plan
 
 LATE_MS = 3_600_000
 SOON_MS = 60_000  # as late as a time may be and still be on time

@@ -16,15 +16,15 @@ from typing import Protocol
 
 import structlog
 
-from fyke.domain.accounts.model import Account, Caller
-from fyke.domain.contracts import Storage, Transaction, run_topic
-from fyke.domain.runs.model import Origin, Run, RunState
+from fyke.contracts import Storage, Transaction, run_topic
 from fyke.domain.schedules.change import zone_of
 from fyke.domain.schedules.decide import LATE_MS, SOON_MS, Due, decide
-from fyke.domain.schedules.model import Fire, FireState, Late, Overlap, Schedule
 from fyke.domain.schedules.times import zone
 from fyke.errors import FykeError, Unavailable
 from fyke.kit.clock import Clock
+from fyke.model.account import Account, Caller
+from fyke.model.run import Origin, Run, RunState
+from fyke.model.schedule import Fire, FireState, Late, Overlap, Schedule
 
 log = structlog.get_logger()
 

@@ -9,9 +9,9 @@ from datetime import date, datetime
 
 from cronsim import CronSim, CronSimError
 
-from fyke.domain.schedules.model import Kind, Plan
 from fyke.domain.schedules.times import first_after, zone, zone_names
 from fyke.errors import InvalidRequest
+from fyke.model.schedule import Kind, Plan
 
 SHORTEST_S = 60
 LONGEST_S = 366 * 24 * 3600

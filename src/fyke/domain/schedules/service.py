@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import SCHEDULES, Storage, Transaction
+from fyke.domain.access import own_task, own_task_to_change
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.model import Account, Caller
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.contracts import SCHEDULES, Storage, Transaction
 from fyke.domain.schedules.change import Change, change_schedule, zone_of
-from fyke.domain.schedules.model import DEFAULT_ZONE, Fire, Plan, Schedule
 from fyke.domain.schedules.rules import (
     OWN_NAMES,
     check_complete,
@@ -21,8 +19,10 @@ from fyke.domain.schedules.rules import (
     only_its_own,
 )
 from fyke.domain.schedules.times import first_after, times_after, zone
-from fyke.domain.tasks.access import own_task, own_task_to_change
 from fyke.errors import Conflict, InvalidRequest, NotFound, UserMissing
+from fyke.model.account import Account, Caller
+from fyke.model.audit import Act
+from fyke.model.schedule import DEFAULT_ZONE, Fire, Plan, Schedule
 
 MOST_TIMES = 100
 

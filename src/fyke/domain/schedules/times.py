@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim
 
-from fyke.domain.schedules.model import Kind, Plan
+from fyke.model.schedule import Kind, Plan
 
 SECOND = 1000
 _BACK_MS = 3 * 3_600_000  # more than any clock is set back

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Transaction
+from fyke.contracts import Transaction
 from fyke.domain.workers.lookup import find_worker
-from fyke.domain.workers.model import Worker
 from fyke.domain.workers.naming import split_path
 from fyke.errors import WorkerNotFound
 from fyke.kit.ids import is_ulid
+from fyke.model.account import Caller
+from fyke.model.worker import Worker
 
 
 def kept_worker(tx: Transaction, caller: Caller, ref: str) -> Worker:

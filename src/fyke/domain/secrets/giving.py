@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fyke.domain.contracts import Storage, Transaction
-from fyke.domain.runs.model import Run
+from fyke.contracts import Storage, Transaction
 from fyke.domain.secrets.masking import Masker
-from fyke.domain.secrets.model import SealedSecret
 from fyke.domain.secrets.sealing import CannotOpen, Sealer
 from fyke.kit.clock import Clock
+from fyke.model.run import Run
+from fyke.model.secret import SealedSecret
 
 USED_EVERY_MS = 60_000  # a run of many subtasks does not write for each of them
 

@@ -4,19 +4,19 @@ there. No one gets a value back.
 
 from __future__ import annotations
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import Storage, Transaction
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.contracts import Storage, Transaction
 from fyke.domain.secrets.access import kept_worker
 from fyke.domain.secrets.giving import place_of
-from fyke.domain.secrets.model import Kept, SealedSecret, SecretView
-from fyke.domain.secrets.rules import MOST_SECRETS, check_name, check_value
 from fyke.domain.secrets.sealing import CannotOpen, Sealer
 from fyke.domain.workers.lookup import find_worker, seen_by
-from fyke.domain.workers.model import Worker
+from fyke.domain.workers.secret_rules import MOST_SECRETS, check_name, check_value
 from fyke.errors import NotFound, Refused
+from fyke.model.account import Caller
+from fyke.model.audit import Act
+from fyke.model.secret import Kept, SealedSecret, SecretView
+from fyke.model.worker import Worker
 
 
 class WorkerSecrets:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus
 
-from fyke.domain.secrets.rules import LEAST_VALUE
+from fyke.domain.workers.secret_rules import LEAST_VALUE
 
 # Each spelling is a search through all that a Worker says, so that there must not be thousands.
 MOST_LINES = 40

@@ -8,18 +8,18 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Storage, Transaction
-from fyke.domain.runs.model import Run
-from fyke.domain.runs.request import parts
-from fyke.domain.schedules.model import Schedule
-from fyke.domain.tasks.access import own_task
-from fyke.domain.tasks.model import Task
+from fyke.contracts import Storage, Transaction
+from fyke.domain.access import own_task
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import problems
 from fyke.domain.workers.lookup import find_version, find_worker
-from fyke.domain.workers.model import Version, VersionState, Worker
+from fyke.domain.workers.parameters import parts
 from fyke.errors import InvalidRequest, NotFound, UnknownVersion, VersionUnavailable
+from fyke.model.account import Caller
+from fyke.model.run import Run
+from fyke.model.schedule import Schedule
+from fyke.model.task import Task
+from fyke.model.worker import Version, VersionState, Worker
 
 
 class TaskFault(StrEnum):

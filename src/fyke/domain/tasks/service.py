@@ -10,17 +10,17 @@ import json
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from fyke.domain.accounts.model import Caller
+from fyke.contracts import Storage, Transaction
+from fyke.domain.access import own_task, own_task_to_change
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.contracts import Storage, Transaction
 from fyke.domain.schedules.change import Change, change_schedule, copied
-from fyke.domain.schedules.model import Schedule
 from fyke.domain.schedules.rules import OWN_NAMES, Names
-from fyke.domain.tasks.access import own_task, own_task_to_change
-from fyke.domain.tasks.model import Task
-from fyke.domain.workers.model import Version, Worker
 from fyke.errors import Conflict, InvalidRequest, TaskNotFound
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Caller
+from fyke.model.schedule import Schedule
+from fyke.model.task import Task
+from fyke.model.worker import Version, Worker
 
 MAX_INPUT_BYTES = 4 * 2**20
 MAX_TITLE = 200

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from fyke.domain.uploads.model import Step, StepState, Upload, UploadSource, UploadState
 from fyke.domain.workers import input_schema, output_schema, requirements
 from fyke.domain.workers.archive import Archive, open_archive
-from fyke.domain.workers.model import Finding, Language
 from fyke.domain.workers.project import ProjectReader, made_project
 from fyke.domain.workers.schema_report import ERROR
 from fyke.errors import FykeError, InvalidRequest
+from fyke.model.upload import Step, StepState, Upload, UploadSource, UploadState
+from fyke.model.worker import Finding, Language
 
 FETCH, UNPACK = "fetch", "archive"
 CHECKS = ("entry", "schemas", "readme", "declared", "dependencies", "sdk", "code")

@@ -14,28 +14,20 @@ from functools import partial
 
 import structlog
 
-from fyke.domain.accounts.model import Caller
+from fyke.contracts import Blobs, Doorbell, Git, GitFailed, Storage, Transaction, upload_topic
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.contracts import (
-    Blobs,
-    Doorbell,
-    Git,
-    GitFailed,
-    Storage,
-    Transaction,
-    upload_topic,
-)
 from fyke.domain.review.service import Starter
-from fyke.domain.runs.model import Origin, Run
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.uploads.checking import FETCH, UNPACK, Checking, failed, first_steps, with_step
-from fyke.domain.uploads.model import GitSource, StepState, Upload, UploadSource, UploadState
 from fyke.domain.workers.archive import MAX_PACKED
-from fyke.domain.workers.model import Finding, Version, Worker
 from fyke.domain.workers.naming import checked_name, name_from_title
 from fyke.domain.workers.service import Workers
 from fyke.errors import FykeError, InvalidRequest, NotFound, Refused, Unavailable
 from fyke.kit.ids import is_ulid, new_ulid
+from fyke.model.account import Caller
+from fyke.model.run import Origin, Run
+from fyke.model.upload import GitSource, StepState, Upload, UploadSource, UploadState
+from fyke.model.worker import Finding, Version, Worker
 
 log = structlog.get_logger()
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fyke.domain.callbacks.payload import payload
-from fyke.domain.runs.model import Run, RunState
-from fyke.domain.webhooks.model import TEST_EVENT, Endpoint, WebhookEvent
+from fyke.model.run import Run, RunState
+from fyke.model.webhook import TEST_EVENT, Endpoint, WebhookEvent
 
 _ENDS = {
     RunState.SUCCEEDED: WebhookEvent.RUN_SUCCEEDED,

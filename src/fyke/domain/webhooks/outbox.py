@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fyke.domain.callbacks.model import DeliveryKind
+from fyke.contracts import Transaction
 from fyke.domain.callbacks.outbox import give_up_running, put
-from fyke.domain.contracts import Transaction
-from fyke.domain.runs.model import Run
 from fyke.domain.webhooks.messages import event_of, message, run_data
-from fyke.domain.webhooks.model import Endpoint
+from fyke.model.callback import DeliveryKind
+from fyke.model.run import Run
+from fyke.model.webhook import Endpoint
 
 
 def tell_of_run(tx: Transaction, run: Run) -> None:

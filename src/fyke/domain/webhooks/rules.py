@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.domain.webhooks.model import MAX_DESCRIPTION, MAX_NAME, WebhookEvent
 from fyke.errors import InvalidRequest
+from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, WebhookEvent
 
 
 @dataclass(frozen=True, slots=True)

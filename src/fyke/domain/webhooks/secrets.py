@@ -11,7 +11,7 @@ import hashlib
 import hmac
 
 from fyke.domain.callbacks.signing import PREFIX
-from fyke.domain.webhooks.model import Endpoint
+from fyke.model.webhook import Endpoint
 
 
 def secret_of(master: bytes, endpoint_id: str, salt: str) -> str:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import OUTBOX, Answer, Prober, Step, Storage, Transaction
+from fyke.domain.access import own_endpoint
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.callbacks.model import Receiver
 from fyke.domain.callbacks.record import ENDPOINT_OFF, redirect
 from fyke.domain.callbacks.signing import headers
 from fyke.domain.callbacks.url import CallbackRules, receiver_of
-from fyke.domain.contracts import OUTBOX, Answer, Prober, Step, Storage, Transaction
-from fyke.domain.webhooks.access import own_endpoint
 from fyke.domain.webhooks.messages import test_message
-from fyke.domain.webhooks.model import MOST_ENDPOINTS, OLD_SECRET_MS, Endpoint, WebhookEvent
 from fyke.domain.webhooks.rules import EndpointFields, checked
 from fyke.domain.webhooks.secrets import secret_of, signing_secrets
 from fyke.errors import InvalidRequest, Refused
 from fyke.kit.clock import Clock
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Caller
+from fyke.model.audit import Act
+from fyke.model.callback import Receiver
+from fyke.model.webhook import MOST_ENDPOINTS, OLD_SECRET_MS, Endpoint, WebhookEvent
 
 
 @dataclass(frozen=True, slots=True)

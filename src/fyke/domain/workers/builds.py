@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import Storage, Transaction
 from fyke.domain.accounts.audit import record_for
-from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor, require_operator
-from fyke.domain.contracts import Storage, Transaction
 from fyke.domain.workers.lookup import find_any_worker, find_own_worker
-from fyke.domain.workers.model import Version, Worker
+from fyke.model.account import Caller
+from fyke.model.audit import Act
+from fyke.model.worker import Version, Worker
 
 _ALLOWING = "Allowing builds"
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TypeVar
 
-from fyke.domain.contracts import Blobs
+from fyke.contracts import Blobs
 from fyke.domain.workers.archive import MAX_PACKED, Archive, open_archive
-from fyke.domain.workers.model import Version
 from fyke.errors import VersionUnavailable
+from fyke.model.worker import Version
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fyke.domain.workers.model import Version
+from fyke.model.worker import Version
 
 
 class DeclaredKind(StrEnum):

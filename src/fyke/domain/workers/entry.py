@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fyke.domain.workers import go_build
-from fyke.domain.workers.model import Language
+from fyke.model.worker import Language
 
 ENTRIES = {"main.py": Language.PYTHON, "main.js": Language.NODE, "main": Language.GO}
 NODE_ENTRY = "main.js"

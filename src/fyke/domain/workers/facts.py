@@ -6,13 +6,11 @@ page of the catalog costs the same after a million runs. A run that was deleted 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from fyke.domain.runs.model import Outcome
-from fyke.domain.workers.model import Finding
+from fyke.model.run import Outcome
+from fyke.model.worker import GOOD
 
 RECENT = 30  # ends that the success rate looks at
-GOOD, BAD = "+", "-"
+BAD = "-"
 
 # Ends that say nothing about the worker: somebody wanted it so, or we failed and not the worker.
 _NOT_ITS_FAULT = frozenset(
@@ -33,38 +31,3 @@ def verdict(outcome: Outcome | None) -> str:
     if outcome is Outcome.SUCCEEDED:
         return GOOD
     return "" if outcome is None or outcome in _NOT_ITS_FAULT else BAD
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerFacts:
-    """Runs of all accounts that have ended. ``runs`` also has those that say nothing about the
-    worker; ``recent`` holds a ``+`` or ``-`` for each of the last ones that do, newest last.
-    """
-
-    worker_id: str = ""
-    runs: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    last_ok_at: int = 0  # ms, 0 = never
-    recent: str = ""
-
-    @property
-    def judged(self) -> int:
-        """How many runs the success rate stands on, at most ``RECENT``."""
-        return len(self.recent)
-
-    @property
-    def success_rate(self) -> float | None:
-        """Share of the recent runs that succeeded, 0 to 1; None before the first."""
-        return self.recent.count(GOOD) / self.judged if self.judged else None
-
-
-NO_FACTS = WorkerFacts()
-
-
-@dataclass(frozen=True, slots=True)
-class VersionFacts:
-    """What was seen of a version when it was published. ``size`` is bytes of the bundle."""
-
-    size: int
-    findings: tuple[Finding, ...] = ()

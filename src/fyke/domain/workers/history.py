@@ -10,16 +10,15 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Blobs, Storage, Transaction
+from fyke.contracts import Blobs, Storage, Transaction
 from fyke.domain.workers.archive import Archive
 from fyke.domain.workers.bundles import Bundles
 from fyke.domain.workers.compare import Comparison, compare
 from fyke.domain.workers.declared_changes import DeclaredChange, declared_changes
-from fyke.domain.workers.facts import VersionFacts
 from fyke.domain.workers.lookup import find_worker, owns, unknown_version
-from fyke.domain.workers.model import Version, VersionState, Worker
 from fyke.domain.workers.schema_changes import SchemaChange, schema_changes
+from fyke.model.account import Caller
+from fyke.model.worker import Version, VersionFacts, VersionState, Worker
 
 CHANGELOG = "changelog.md"  # in the root of a project, in any case
 MAX_CHANGELOG = 256 * 1024  # bytes

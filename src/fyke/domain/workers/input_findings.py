@@ -13,8 +13,8 @@ from typing import Any
 from fyke.domain.workers import jsontext
 from fyke.domain.workers.field_findings import check_field
 from fyke.domain.workers.input_schema import FILE, NOT_JSON, is_number, names, type_of
-from fyke.domain.workers.model import Finding
 from fyke.domain.workers.schema_report import ERROR, Report
+from fyke.model.worker import Finding
 
 BLOCKING = frozenset(
     {

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Transaction
-from fyke.domain.workers.model import Version, VersionState, Worker
+from fyke.contracts import Transaction
 from fyke.domain.workers.naming import split_path
 from fyke.errors import Forbidden, UnknownVersion, VersionUnavailable, WorkerNotFound
 from fyke.kit.ids import is_ulid
+from fyke.model.account import Caller
+from fyke.model.worker import Version, VersionState, Worker
 
 NEWEST = frozenset({"", "latest", "auto"})
 

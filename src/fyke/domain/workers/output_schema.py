@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fyke.domain.results.model import Header
 from fyke.domain.workers import jsontext
 from fyke.domain.workers.input_schema import TYPES, text_of
-from fyke.domain.workers.model import Finding
 from fyke.domain.workers.schema_report import ERROR, Report
 from fyke.errors import InvalidRequest
+from fyke.model.results import Header
+from fyke.model.worker import Finding
 
 FILE = "output_schema.json"
 BLOCKING = frozenset({"output_schema_root_invalid"})

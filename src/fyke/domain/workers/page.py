@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from fyke.domain.workers.model import WorkerPage
 from fyke.errors import InvalidFields
+from fyke.model.worker import WorkerPage
 
 MAX_TITLE = 200
 MAX_DESCRIPTION = 2000

@@ -30,10 +30,10 @@ from fyke.domain.workers.archive import Archive, normalise, open_archive, pack
 from fyke.domain.workers.elf import ARCHITECTURE, inspect_program
 from fyke.domain.workers.input_schema import FILE as INPUT_SCHEMA
 from fyke.domain.workers.input_schema import parse
-from fyke.domain.workers.model import Finding, Language, Project
 from fyke.domain.workers.output_schema import FILE as OUTPUT_SCHEMA
 from fyke.domain.workers.schema_report import ERROR, WARNING, shortened
 from fyke.errors import InvalidRequest
+from fyke.model.worker import Finding, Language, Project
 
 SDK_FILES = {
     Language.PYTHON: ("sdk.py", "sdk_pb2.py", "sdk_pb2_grpc.py"),

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.domain.secrets.rules import MOST_SECRETS, check_name
 from fyke.domain.workers import jsontext
-from fyke.domain.workers.model import Finding
 from fyke.domain.workers.schema_report import ERROR, Report
+from fyke.domain.workers.secret_rules import MOST_SECRETS, check_name
 from fyke.errors import InvalidFields
 from fyke.kit.domains import MAX_DOMAINS, Domain
+from fyke.model.worker import Finding
 
 FILE = "fyke.json"
 EGRESS, INSTALL, SECRETS = "egress", "install", "secrets"

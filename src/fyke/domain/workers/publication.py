@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import Transaction
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Transaction
-from fyke.domain.review.model import Submission, SubmissionState
-from fyke.domain.review.submitting import share, take_back
-from fyke.domain.workers.facts import VersionFacts
-from fyke.domain.workers.model import (
+from fyke.domain.workers.naming import next_number
+from fyke.domain.workers.page import PageWish
+from fyke.domain.workers.submitting import share, take_back
+from fyke.errors import WorkerNotFound
+from fyke.kit.clock import Clock
+from fyke.kit.ids import new_ulid
+from fyke.model.account import Caller
+from fyke.model.audit import Act
+from fyke.model.submission import Submission, SubmissionState
+from fyke.model.worker import (
     Project,
     SystemDefaults,
     Version,
+    VersionFacts,
     VersionState,
     Worker,
     WorkerPage,
 )
-from fyke.domain.workers.naming import next_number
-from fyke.domain.workers.page import PageWish
-from fyke.errors import WorkerNotFound
-from fyke.kit.clock import Clock
-from fyke.kit.ids import new_ulid
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import Storage, Transaction
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.contracts import Storage, Transaction
-from fyke.domain.runs.request import read_input
 from fyke.domain.workers.lookup import find_own_worker
-from fyke.domain.workers.model import SystemDefaults
+from fyke.domain.workers.parameters import read_input
 from fyke.errors import InvalidFields, InvalidRequest
+from fyke.model.account import Caller
+from fyke.model.audit import Act
+from fyke.model.worker import SystemDefaults
 
 NAMES = ("memory", "execute_limit_time_seconds", "max_total_charge", "max_total_traffic")
 _WHERE = "input.parameters.system."

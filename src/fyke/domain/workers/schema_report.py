@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fyke.domain.workers.jsontext import Lines
-from fyke.domain.workers.model import Finding
+from fyke.model.worker import Finding
 
 ERROR = "error"
 WARNING = "warning"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from fyke.domain.workers.model import Finding, Language
 from fyke.domain.workers.schema_report import WARNING
+from fyke.model.worker import Finding, Language
 
 MAX_LOOKED_AT = 64 * 1024  # bytes of a file
 MAX_FILES = 50

@@ -12,12 +12,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from fyke.domain.accounts.acts import Act
+from fyke.contracts import Blobs, Storage, Transaction
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.model import Caller
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.contracts import Blobs, Storage, Transaction
-from fyke.domain.review.submitting import waiting_finding
 from fyke.domain.workers.bundles import Bundles, bundle_name
 from fyke.domain.workers.lookup import (
     find_own_worker,
@@ -27,14 +24,17 @@ from fyke.domain.workers.lookup import (
     owns,
     unknown_version,
 )
-from fyke.domain.workers.model import Finding, Version, VersionState, Worker
 from fyke.domain.workers.naming import checked_name, name_from_title, split_path
 from fyke.domain.workers.page import PageWish, checked_notice
 from fyke.domain.workers.project import read_project
 from fyke.domain.workers.publication import Published, Wish, drafting, publication, with_page
+from fyke.domain.workers.submitting import waiting_finding
 from fyke.errors import Conflict, InvalidRequest, VersionUnavailable
 from fyke.kit.clock import Clock
 from fyke.kit.ids import is_ulid
+from fyke.model.account import Caller
+from fyke.model.audit import Act
+from fyke.model.worker import Finding, Version, VersionState, Worker
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from fyke.domain.workers import feed_starter, go_build, starter, starter_go, starter_node
 from fyke.domain.workers.archive import ProjectFile, normalise, pack
-from fyke.domain.workers.model import Language
 from fyke.errors import NotFound
+from fyke.model.worker import Language
 
 SHIPPED = "website-content-crawler"
 

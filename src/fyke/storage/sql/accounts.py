@@ -7,10 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, or_, select, update
 
-from fyke.domain.accounts.model import Account, ApiKey, User
-from fyke.domain.accounts.plans import Plan
 from fyke.domain.accounts.scopes import scope_text
 from fyke.errors import Conflict
+from fyke.model.account import Account, ApiKey, Plan, User
 from fyke.storage.sql.dialects import fetch_one, insert_new, locking, storable
 from fyke.storage.sql.records import columns, many, one, record, took_place
 from fyke.storage.sql.tables import accounts, api_keys, users

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select, text
 
-from fyke.domain.contracts import RunnerLoad
+from fyke.contracts import RunnerLoad
 from fyke.storage.sql.tables import attempts, runs, subtasks
 
 # literal, because a partial index is used only where the database sees its condition

@@ -22,9 +22,9 @@ from sqlalchemy import (
     update,
 )
 
-from fyke.domain.alerts.model import Alert, AlertFilter, Check, Past, Rule
-from fyke.domain.billing.model import Part
-from fyke.domain.runs.model import TERMINAL_STATES, Run, RunState
+from fyke.model.alert import Alert, AlertFilter, Check, Past, Rule
+from fyke.model.billing import Part
+from fyke.model.run import TERMINAL_STATES, Run, RunState
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.records import columns, many, one, record, took_place
 from fyke.storage.sql.run_rows import run_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select, text, update
 
-from fyke.domain.contracts import Usage
-from fyke.domain.runs.model import Attempt
+from fyke.contracts import Usage
+from fyke.model.run import Attempt
 from fyke.storage.sql.dialects import driver_sql, storable
 from fyke.storage.sql.records import columns, many, one, took_place
 from fyke.storage.sql.tables import attempts

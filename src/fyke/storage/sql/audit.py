@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, delete, select
 
-from fyke.domain.accounts.acts import AuditEntry, NewAudit
+from fyke.model.audit import AuditEntry, NewAudit
 from fyke.storage.sql.people_tables import audit
 from fyke.storage.sql.records import columns, many
 

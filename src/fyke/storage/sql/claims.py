@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, select, update
 
-from fyke.domain.callbacks.model import IN_FLIGHT, PACE_MS, Claim, Delivery, Standing
 from fyke.domain.callbacks.places import take_place
+from fyke.model.callback import IN_FLIGHT, PACE_MS, Claim, Delivery, Standing
 from fyke.storage.sql.callback_tables import callback_hosts
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.records import one, took_place

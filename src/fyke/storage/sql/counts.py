@@ -12,7 +12,7 @@ from collections import Counter
 
 from sqlalchemy import Connection, func, select
 
-from fyke.domain.runs.model import RunFilter
+from fyke.model.run import RunFilter
 from fyke.storage.sql.dialects import driver_sql, storable
 from fyke.storage.sql.tables import run_counts
 

@@ -22,9 +22,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, text, tuple_, update
 
-from fyke.domain.contracts import Lease, Room
-from fyke.domain.runs.model import Attempt, Subtask, SubtaskState
+from fyke.contracts import Lease, Room
 from fyke.kit.ids import new_ulid
+from fyke.model.run import Attempt, Subtask, SubtaskState
 from fyke.storage.sql.dialects import driver_sql, is_sqlite
 from fyke.storage.sql.plan_room import PlanRoom, Waiting
 from fyke.storage.sql.records import columns, record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, case, func, insert, select, tuple_, update
 
-from fyke.domain.billing.model import EntryKind, LedgerEntry, LedgerFilter
+from fyke.model.billing import EntryKind, LedgerEntry, LedgerFilter
 from fyke.storage.sql.records import columns, many
 from fyke.storage.sql.tables import accounts, ledger
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from fyke.domain.callbacks.model import (
+from fyke.model.callback import (
     KEPT_TRIES,
     Delivery,
     DeliveryFilter,

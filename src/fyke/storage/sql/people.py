@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, and_, delete, func, select, update
 
-from fyke.domain.accounts.people import OneTimeLink, Preferences, Purpose, Session
+from fyke.model.user import OneTimeLink, Preferences, Purpose, Session
 from fyke.storage.sql.dialects import fetch_one, storable, upsert
 from fyke.storage.sql.people_tables import one_time_links, preferences, sessions
 from fyke.storage.sql.records import columns, many, one, record, took_place

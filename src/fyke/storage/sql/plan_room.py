@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, select, text
 
-from fyke.domain.accounts.plans import Plan
+from fyke.model.account import Plan
 from fyke.storage.sql.dialects import is_sqlite
 from fyke.storage.sql.tables import accounts
 

@@ -13,7 +13,7 @@ from sqlalchemy import (
     update,
 )
 
-from fyke.domain.queue.model import QueueItem
+from fyke.model.queue import QueueItem
 from fyke.storage.sql.queue_tables import queue_items
 from fyke.storage.sql.records import columns, many, one, took_place
 

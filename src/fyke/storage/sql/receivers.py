@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Select, select, update
 
-from fyke.domain.callbacks.model import Receiver
+from fyke.model.callback import Receiver
 from fyke.storage.sql.callback_tables import receivers
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.records import columns, many, one

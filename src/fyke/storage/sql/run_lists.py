@@ -18,9 +18,9 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, literal_column, select, text
 
-from fyke.domain.runs.model import RunFilter, RunState
-from fyke.domain.runs.search import Place, RunLine, RunSearch, Walked
 from fyke.domain.runs.summary import MOST_INPUT_CHARS
+from fyke.model.run import RunFilter, RunState
+from fyke.model.run_list import Place, RunLine, RunSearch, Walked
 from fyke.storage.sql.counts import RunCounts
 from fyke.storage.sql.dialects import is_sqlite, storable
 from fyke.storage.sql.records import record

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from fyke.domain.runs.model import Run, RunLimits
+from fyke.model.run import Run, RunLimits
 from fyke.storage.sql.records import columns
 from fyke.storage.sql.tables import runs
 

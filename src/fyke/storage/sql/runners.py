@@ -6,7 +6,7 @@ import json
 
 from sqlalchemy import Connection, delete, select
 
-from fyke.domain.contracts import RunnerInfo
+from fyke.contracts import RunnerInfo
 from fyke.storage.sql.dialects import upsert
 from fyke.storage.sql.records import columns, record
 from fyke.storage.sql.tables import runners

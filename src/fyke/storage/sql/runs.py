@@ -21,10 +21,10 @@ from sqlalchemy import (
     update,
 )
 
-from fyke.domain.runs.estimate import PastRun
-from fyke.domain.runs.model import (
+from fyke.model.run import (
     TERMINAL_STATES,
     Outcome,
+    PastRun,
     Run,
     RunEvent,
     RunFilter,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, case, delete, func, insert, select
 
-from fyke.domain.runs.sample import Sample, Span
+from fyke.model.run import Sample, Span
 from fyke.storage.sql.records import columns, many
 from fyke.storage.sql.run_page_tables import run_samples
 from fyke.storage.sql.tables import attempts

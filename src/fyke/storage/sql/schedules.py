@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, literal_column, select, update
 
-from fyke.domain.schedules.model import Fire, Plan, Schedule
+from fyke.model.schedule import Fire, Plan, Schedule
 from fyke.storage.sql.dialects import insert_new, upsert
 from fyke.storage.sql.records import columns, many, one, record, took_place
 from fyke.storage.sql.schedule_tables import schedule_fires, schedules

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
-from fyke.domain.secrets.model import SealedSecret
+from fyke.model.secret import SealedSecret
 from fyke.storage.sql.dialects import upsert
 from fyke.storage.sql.records import columns, many, took_place
 from fyke.storage.sql.secret_tables import worker_secrets as secrets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert, select, update
 
-from fyke.domain.runs.share import Share
+from fyke.model.run import Share
 from fyke.storage.sql.records import columns, many, one, took_place
 from fyke.storage.sql.run_page_tables import run_shares
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection, delete, select
 
-from fyke.domain.contracts import SiteTraffic
+from fyke.contracts import SiteTraffic
 from fyke.storage.sql.dialects import upsert
 from fyke.storage.sql.records import columns, many
 from fyke.storage.sql.run_page_tables import attempt_sites, run_sites

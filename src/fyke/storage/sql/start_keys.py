@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, tuple_, update
 
-from fyke.domain.runs.model import StartRecord
+from fyke.model.run import StartRecord
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.records import columns, one, took_place
 from fyke.storage.sql.start_key_tables import start_keys

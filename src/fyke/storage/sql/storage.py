@@ -16,7 +16,7 @@ from typing import TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from fyke.domain.contracts import Transaction
+from fyke.contracts import Transaction
 from fyke.errors import Unavailable
 from fyke.kit.backoff import delay
 from fyke.storage.sql.dialects import (

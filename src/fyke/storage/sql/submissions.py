@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, func, literal_column, select, update
 
-from fyke.domain.review.model import Submission, SubmissionState
 from fyke.errors import Conflict
+from fyke.model.submission import Submission, SubmissionState
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.records import columns, many, one, took_place
 from fyke.storage.sql.submission_tables import submissions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select, text, update
 
-from fyke.domain.runs.model import Outcome, Subtask, SubtaskState
+from fyke.model.run import Outcome, Subtask, SubtaskState
 from fyke.storage.sql.dialects import driver_sql, locking, storable
 from fyke.storage.sql.records import many, took_place
 from fyke.storage.sql.tables import subtasks

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
-from fyke.domain.tasks.model import Task
+from fyke.model.task import Task
 from fyke.storage.sql.dialects import contains
 from fyke.storage.sql.records import columns, many, one, took_place
 from fyke.storage.sql.tables import tasks

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from fyke.domain.contracts import (
+from fyke.contracts import (
     AccountStore,
     AdmissionStore,
     AlertStore,

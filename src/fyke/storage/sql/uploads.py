@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from fyke.domain.uploads.model import Upload, UploadState
+from fyke.model.upload import Upload, UploadState
 from fyke.storage.sql.records import columns, record, took_place
 from fyke.storage.sql.submission_tables import uploads
 

@@ -11,7 +11,7 @@ from dataclasses import fields
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from fyke.domain.billing.model import Part, UsageKey, UsageSums
+from fyke.model.billing import Part, UsageKey, UsageSums
 from fyke.storage.sql.dialects import driver_sql, storable
 from fyke.storage.sql.usage_tables import usage_days
 

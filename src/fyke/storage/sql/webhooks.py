@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, case, delete, exists, select, update
 
-from fyke.domain.callbacks.model import Try
-from fyke.domain.webhooks.model import Endpoint, WebhookEvent
 from fyke.errors import Conflict
+from fyke.model.callback import Try
+from fyke.model.webhook import Endpoint, WebhookEvent
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.records import columns, record, took_place
 from fyke.storage.sql.webhook_tables import webhook_endpoints as endpoints

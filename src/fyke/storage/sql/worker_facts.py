@@ -13,8 +13,8 @@ from collections.abc import Collection
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
-from fyke.domain.workers.facts import BAD, GOOD, RECENT, VersionFacts, WorkerFacts
-from fyke.domain.workers.model import Finding
+from fyke.domain.workers.facts import BAD, RECENT
+from fyke.model.worker import GOOD, Finding, VersionFacts, WorkerFacts
 from fyke.storage.sql.catalog_tables import favourites, version_facts, worker_facts
 from fyke.storage.sql.dialects import driver_sql, insert_new, last_characters, storable
 from fyke.storage.sql.records import columns, many

@@ -19,15 +19,8 @@ from sqlalchemy import (
     update,
 )
 
-from fyke.domain.workers.model import (
-    SystemDefaults,
-    Version,
-    VersionState,
-    Worker,
-    WorkerOrder,
-    WorkerPage,
-)
 from fyke.errors import Conflict, WorkerNotFound
+from fyke.model.worker import SystemDefaults, Version, VersionState, Worker, WorkerOrder, WorkerPage
 from fyke.storage.sql.catalog_tables import worker_categories, worker_facts
 from fyke.storage.sql.dialects import (
     contains,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.runs.model import Outcome
+from fyke.model.run import Outcome
 from support.api import Api
 from support.dialects import Client, cli2, cli2_client
 from support.house import SCHEMA, House

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from fyke.domain.runs.model import Outcome
+from fyke.model.run import Outcome
 from support.api import Api, client, start_body
 from support.dialects import Client, cli2
 from support.house import House

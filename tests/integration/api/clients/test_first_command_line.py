@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.logs.model import NewLogEntry
-from fyke.domain.results.model import AttemptBatch, Header
-from fyke.domain.runs.model import Outcome
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch, Header
+from fyke.model.run import Outcome
 from support.api import Api
 from support.dialects import Client, cli1_client
 from support.house import House

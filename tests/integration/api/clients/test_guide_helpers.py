@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.runs.model import Outcome
+from fyke.model.run import Outcome
 from support.api import Api, client, start_body
 from support.house import House
 

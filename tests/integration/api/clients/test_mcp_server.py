@@ -15,7 +15,7 @@ import pytest
 
 from fyke import errors
 from fyke.api.errors import TABLE_V2
-from fyke.domain.runs.model import Outcome
+from fyke.model.run import Outcome
 from support.api import Api, client
 from support.dialects import mcp, mcp_client
 from support.house import House

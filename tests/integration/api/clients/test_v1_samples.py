@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from fyke.domain.runs.model import Outcome
+from fyke.model.run import Outcome
 from support.api import Api
 from support.house import House
 

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from fyke.domain.callbacks.payload import payload
-from fyke.domain.runs.model import Outcome
+from fyke.model.run import Outcome
 from support.api import Api, client
 from support.dialects import ARRAYS, Client, array_of, first_of, n8n, n8n_client
 from support.house import House

@@ -10,7 +10,7 @@ from fyke.api.documents import envelope_of
 from fyke.api.envelope import V2
 from fyke.api.v1 import answers as v1_answers
 from fyke.api.v2 import catalog_answers as answers
-from fyke.domain.workers.model import Worker
+from fyke.model.worker import Worker
 from support.api import Api, fails
 from support.house import SCHEMA, House
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.accounts.model import Role
-from fyke.domain.workers.model import Worker
+from fyke.model.account import Role
+from fyke.model.worker import Worker
 from support.api import Api, fails, start_body
 from support.house import House
 

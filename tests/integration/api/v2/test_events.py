@@ -9,11 +9,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from fyke.domain.contracts import output_topic
+from fyke.contracts import output_topic
 from fyke.domain.results.intake import Intake
-from fyke.domain.runs.model import Outcome
 from fyke.kit.clock import SystemClock
 from fyke.kit.ids import run_number
+from fyke.model.run import Outcome
 from support.api import client, fails, start_body
 from support.house import House
 from support.served import serving

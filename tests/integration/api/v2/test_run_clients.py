@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from fyke.domain.runs.model import Outcome
+from fyke.model.run import Outcome
 from support.api import Api, client
 from support.dialects import Client, array_of, cli2, cli2_client, mcp_client, n8n_client
 from support.house import House

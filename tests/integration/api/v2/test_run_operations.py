@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fyke.api.v2.run_answers import WorkerRun, WorkerRunPage
-from fyke.domain.runs.model import Outcome, RunState
+from fyke.model.run import Outcome, RunState
 from support.api import Api, client, fails
 from support.house import House
 

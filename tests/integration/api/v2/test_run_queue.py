@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.accounts.plans import Plan
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.runs.model import Origin, RunState
+from fyke.model.account import Plan
+from fyke.model.billing import Prices
+from fyke.model.run import Origin, RunState
 from support.api import Api, client, fails
 from support.house import House, open_house
 

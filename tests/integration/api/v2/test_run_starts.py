@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fyke.api.v2.run_answers import WorkerRunResult
-from fyke.domain.runs.model import Origin, Outcome, Run, RunState
 from fyke.kit.ids import is_ulid
+from fyke.model.run import Origin, Outcome, Run, RunState
 from support.api import Api, client, fails
 from support.house import House
 

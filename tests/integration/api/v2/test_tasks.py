@@ -10,9 +10,9 @@ import pytest
 
 from fyke.api.v2.run_answers import WorkerRunResult
 from fyke.api.v2.task_views import WorkerTask, WorkerTaskInput, WorkerTaskPage
-from fyke.domain.accounts.model import Role
 from fyke.errors import Forbidden
 from fyke.kit.ids import is_ulid, new_ulid
+from fyke.model.account import Role
 from support.api import Api, fails
 from support.house import House
 

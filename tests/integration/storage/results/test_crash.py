@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.results.model import Row
+from fyke.model.results import Row
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
 
@@ -32,8 +32,8 @@ NONE: frozenset[str] = frozenset()
 # Imports take longer than what is tested, so a parent that has done them forks the victims.
 PARENT = """
 import asyncio, os, random, sys
-from fyke.domain.logs.model import NewLogEntry
-from fyke.domain.results.model import AttemptBatch, PushedRow
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.results.store import open_results
 
 async def commit_for_ever(url, run):

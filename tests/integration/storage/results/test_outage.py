@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.results.model import AttemptBatch, PushedRow
 from fyke.errors import Unavailable
+from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
 from support.postgres import PostgresServer

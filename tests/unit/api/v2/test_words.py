@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.api.v2.words import FILTERS, status
-from fyke.domain.runs.model import RunState
+from fyke.model.run import RunState
 from support import records
 
 END = 1_000_000

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fyke.console.audit_words import act_names
-from fyke.domain.accounts.acts import MOST_ADDRESS, Act, act_of
-from fyke.domain.accounts.model import Caller
+from fyke.domain.accounts.acts import MOST_ADDRESS, act_of
+from fyke.model.account import Caller
+from fyke.model.audit import Act
 
 PAGE = Path(__file__).parents[4] / "docs" / "reference" / "api.md"
 

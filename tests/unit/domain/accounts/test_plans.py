@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.accounts.plans import Plan, full, plan_named
+from fyke.domain.accounts.plans import full, plan_named
 from fyke.errors import InvalidRequest
+from fyke.model.account import Plan
 
 
 def test_how_many_runs_each_plan_lets_be_under_way() -> None:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.accounts.model import Role
 from fyke.domain.accounts.rights import require_editor, require_operator
 from fyke.errors import Forbidden
+from fyke.model.account import Role
 from support.memory import MemoryStorage, add_account, caller_of
 
 

@@ -6,7 +6,6 @@ from decimal import Decimal
 import pytest
 
 from fyke.domain.accounts.keys import digest, generate
-from fyke.domain.accounts.model import Account, Caller, Role, User
 from fyke.domain.accounts.service import Accounts
 from fyke.errors import (
     Conflict,
@@ -21,6 +20,7 @@ from fyke.errors import (
 )
 from fyke.kit.clock import ManualClock
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Account, Caller, Role, User
 from support.memory import MemoryStorage, add_account, caller_of
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ import pytest
 
 from fyke.domain.alerts import fields
 from fyke.domain.alerts.fields import is_empty, look
-from fyke.domain.alerts.model import FieldFacts
+from fyke.model.alert import FieldFacts
 from support.memory import MemoryResults
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fyke.domain.alerts.judge import Facts, duration, judge
-from fyke.domain.alerts.model import FieldFacts, Past, Rule, RuleKind, Spent
-from fyke.domain.runs.model import Run, RunState
+from fyke.model.alert import FieldFacts, Past, Rule, RuleKind, Spent
+from fyke.model.run import Run, RunState
 from support import records
 from support.alerts import a_rule
 

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.billing.cost_lines import Metered, cost_lines
-from fyke.domain.billing.pricing import Prices, charge
-from fyke.domain.runs.model import RunLimits
+from fyke.domain.billing.pricing import charge
+from fyke.model.billing import Prices
+from fyke.model.run import RunLimits
 
 LIMITS = RunLimits(0.5, 1024, 60, 0, 0)
 PRICES = Prices(Decimal("0.20"), Decimal("0.05"), Decimal("2.00"))

@@ -6,16 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.billing.pricing import (
-    Hold,
-    Prices,
-    charge,
-    format_balance,
-    format_usage,
-    hold,
-    most,
-)
-from fyke.domain.runs.model import Bound, RunLimits
+from fyke.domain.billing.pricing import Hold, charge, format_balance, format_usage, hold, most
+from fyke.model.billing import Prices
+from fyke.model.run import Bound, RunLimits
 
 FREE = Prices()
 HOUR = 3_600_000

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.accounts.model import Account
 from fyke.domain.billing.caps import current_month
 from fyke.domain.billing.days import local_day, number_of
-from fyke.domain.billing.model import EntryKind, LedgerEntry, UsageKey, UsageSums
-from fyke.domain.billing.pricing import Hold, Prices
+from fyke.domain.billing.pricing import Hold
 from fyke.domain.billing.service import place_hold, settle
-from fyke.domain.runs.model import Bound, Run, RunLimits
 from fyke.errors import CapReached, InsufficientBalance, InsufficientTraffic, Refused, UserMissing
 from fyke.kit.clock import ManualClock
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Account
+from fyke.model.billing import EntryKind, LedgerEntry, Prices, UsageKey, UsageSums
+from fyke.model.run import Bound, Run, RunLimits
 from support.examples import examples
 from support.memory import MemoryStorage, a_run, add_account
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.domain.callbacks.model import DeliveryKind, DeliveryState, Receiver
+from fyke.contracts import OUTBOX
 from fyke.domain.callbacks.outbox import SUPERSEDED
 from fyke.domain.callbacks.receivers import DISABLED
-from fyke.domain.contracts import OUTBOX
-from fyke.domain.runs.model import Origin
+from fyke.model.callback import DeliveryKind, DeliveryState, Receiver
+from fyke.model.run import Origin
 from support.callbacks import HOOK, RECEIVER, Post
 
 pytestmark = pytest.mark.anyio

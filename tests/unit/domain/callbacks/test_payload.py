@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fyke.domain.callbacks.payload import MAX_MESSAGE, payload
-from fyke.domain.runs.model import RunState
+from fyke.model.run import RunState
 from support import records
 
 

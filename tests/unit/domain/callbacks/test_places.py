@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.callbacks.model import Standing
 from fyke.domain.callbacks.places import free_places, take_place
+from fyke.model.callback import Standing
 
 GOOD, NEW, FAILING = Standing.GOOD, Standing.NEW, Standing.FAILING
 

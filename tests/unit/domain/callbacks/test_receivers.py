@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fyke.domain.callbacks.model import Receiver
 from fyke.domain.callbacks.receivers import DISABLE_AFTER_MS, after_try, enabled
+from fyke.model.callback import Receiver
 
 T = 1_700_000_000_000
 FRESH = Receiver("a", "https://a.example:443")

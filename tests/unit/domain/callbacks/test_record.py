@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.domain.callbacks.model import DeliveryKind, DeliveryState, Receiver, Try
 from fyke.domain.callbacks.receivers import DISABLED
 from fyke.domain.callbacks.record import CROWDED_MS, release
 from fyke.domain.callbacks.schedule import JITTER, WAITS
+from fyke.model.callback import DeliveryKind, DeliveryState, Receiver, Try
 from support.callbacks import CLAIM_MS, RECEIVER, Post
 
 pytestmark = pytest.mark.anyio

@@ -6,18 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.domain.accounts.model import Role
-from fyke.domain.callbacks.model import (
-    DeliveryFilter,
-    DeliveryKind,
-    DeliveryState,
-    Receiver,
-    Try,
-)
+from fyke.contracts import OUTBOX
 from fyke.domain.callbacks.receivers import DISABLED
 from fyke.domain.callbacks.service import Callbacks
-from fyke.domain.contracts import OUTBOX
 from fyke.errors import DeliveryNotFound, Forbidden, InvalidRequest, NotFound, Refused, RunNotFound
+from fyke.model.account import Role
+from fyke.model.callback import DeliveryFilter, DeliveryKind, DeliveryState, Receiver, Try
 from support.callbacks import RECEIVER, Post
 
 pytestmark = pytest.mark.anyio

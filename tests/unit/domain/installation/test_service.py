@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.accounts.plans import Plan
-from fyke.domain.billing.pricing import Prices
-from fyke.domain.contracts import RunnerInfo
-from fyke.domain.health import Check, Disk, Health, Level
+from fyke.contracts import RunnerInfo
+from fyke.domain.health import Health
 from fyke.domain.installation import service
-from fyke.domain.installation.model import Card, TimerLine
 from fyke.domain.installation.service import DAY_MS, Installation
-from fyke.domain.runs.model import RunState
 from fyke.errors import Forbidden, InvalidRequest, NotFound, Unavailable
 from fyke.kit.clock import ManualClock
+from fyke.model.account import Plan
+from fyke.model.billing import Prices
+from fyke.model.health import Check, Disk, Level
+from fyke.model.installation import Card, TimerLine
+from fyke.model.run import RunState
 from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import SqlStorage, open_storage
 from support import records

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.logs import reading
-from fyke.domain.logs.model import LogEntry, LogFilter
 from fyke.domain.logs.reading import LogPage, LogPlace, LogReading
 from fyke.errors import InvalidFields, NotFound, RunNotFound
 from fyke.kit.ids import new_ulid
+from fyke.model.log import LogEntry, LogFilter
 from support.memory import MemoryResults, MemoryStorage, a_run, add_account, caller_of
 
 pytestmark = pytest.mark.anyio

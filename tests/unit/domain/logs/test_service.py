@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.logs.model import LogEntry
 from fyke.domain.logs.service import RunLogs
 from fyke.errors import RunNotFound
 from fyke.kit.ids import new_ulid
+from fyke.model.log import LogEntry
 from support.memory import MemoryResults, MemoryStorage, a_run, add_account, caller_of
 
 pytestmark = pytest.mark.anyio

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from fyke.domain.logs import system
-from fyke.domain.logs.model import LogType, NewLogEntry
+from fyke.model.log import LogType, NewLogEntry
 
 NUMBER = "28596067108978688"
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.logs.model import LogEntry
 from fyke.domain.logs.text import clean, log_file, render
+from fyke.model.log import LogEntry
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from fyke.domain.results.headers import data_id, headers_from_rows, with_id
-from fyke.domain.results.model import Header, Row
+from fyke.model.results import Header, Row
 
 
 def row(data: bytes, position: int = 1) -> Row:

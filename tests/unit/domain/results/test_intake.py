@@ -7,12 +7,12 @@ import json
 
 import pytest
 
-from fyke.domain.logs.model import LogType
 from fyke.domain.results import caps, commit, intake, rows, waiting
 from fyke.domain.results.caps import RunLimits
-from fyke.domain.results.model import Header
 from fyke.domain.results.rows import RowRefused
 from fyke.errors import StaleLease, Unavailable
+from fyke.model.log import LogType
+from fyke.model.results import Header
 from support.held_results import HeldResults, running, turns
 
 pytestmark = pytest.mark.anyio

@@ -7,13 +7,13 @@ import json
 
 import pytest
 
-from fyke.domain.logs.model import LogType
 from fyke.domain.results import intake
 from fyke.domain.results.caps import LINE_CUT, LOG_LINE_BYTES, cut_line
-from fyke.domain.results.model import UPSERT_KEY, UPSERT_VALUE, AttemptBatch, Header
 from fyke.domain.results.withholding import masked_line
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import StaleLease
+from fyke.model.log import LogType
+from fyke.model.results import UPSERT_KEY, UPSERT_VALUE, AttemptBatch, Header
 from support.held_results import HeldResults, running
 
 pytestmark = pytest.mark.anyio

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.results import rows
-from fyke.domain.results.model import MAX_ROW_BYTES, PushedRow
 from fyke.domain.results.rows import RowRefused, decode_row
+from fyke.model.results import MAX_ROW_BYTES, PushedRow
 from support.examples import examples
 
 

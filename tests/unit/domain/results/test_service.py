@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from fyke.domain.results.model import Header
 from fyke.domain.results.service import RunResults
 from fyke.errors import RunNotFound
 from fyke.kit.ids import new_ulid
+from fyke.model.results import Header
 from support.memory import (
     MemoryResults,
     MemoryStorage,

@@ -7,18 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.billing.pricing import Prices, charge
-from fyke.domain.runs.estimate import (
-    MOST,
-    NEEDED,
-    Basis,
-    Estimate,
-    PastRun,
-    Spread,
-    basis,
-    estimate,
-)
-from fyke.domain.runs.model import RunLimits
+from fyke.domain.billing.pricing import charge
+from fyke.domain.runs.estimate import MOST, NEEDED, Basis, Estimate, Spread, basis, estimate
+from fyke.model.billing import Prices
+from fyke.model.run import PastRun, RunLimits
 
 PRICES = Prices(Decimal("0.36"), Decimal("0.05"), Decimal("0.8"))
 DEVICE = RunLimits(0.5, 2048, 1800, 0, 0)

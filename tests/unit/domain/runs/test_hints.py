@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.domain.contracts import SiteTraffic
+from fyke.contracts import SiteTraffic
 from fyke.domain.runs.hints import hint
-from fyke.domain.runs.model import Outcome, Run, RunState
 from fyke.domain.runs.sites import Barred, Site
+from fyke.model.run import Outcome, Run, RunState
 from support.memory import a_run
 
 

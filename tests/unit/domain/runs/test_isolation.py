@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.contracts import RunnerInfo
+from fyke.contracts import RunnerInfo
 from fyke.domain.runs.isolation import refusal, refusal_of_builds
 from support.memory import a_version, a_worker
 

@@ -16,8 +16,8 @@ from fyke.domain.runs.lifecycle import (
     SubtaskEnded,
     advance,
 )
-from fyke.domain.runs.model import Outcome, RunState
 from fyke.errors import RunNotAbortable
+from fyke.model.run import Outcome, RunState
 
 GOOD = SubtaskEnded(0, 1, Outcome.SUCCEEDED, "")
 BAD = SubtaskEnded(0, 0, Outcome.EXIT_CODE, "The Worker exited with code 3")

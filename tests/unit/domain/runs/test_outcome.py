@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.runs.model import Outcome
-from fyke.domain.runs.outcome import SENTENCES, millionths, sentence
+from fyke.domain.billing.pricing import millionths
+from fyke.domain.runs.outcome import SENTENCES, sentence
+from fyke.model.run import Outcome
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from fyke.domain.runs.sample import MOST, Span, due
+from fyke.domain.runs.sample import MOST, due
+from fyke.model.run import Span
 
 
 def test_points_are_a_second_apart_then_further() -> None:

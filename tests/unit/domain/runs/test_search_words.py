@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.runs.model import Origin, Outcome, RunState
-from fyke.domain.runs.search import Place, RunSearch, place_of
+from fyke.domain.runs.search import place_of
 from fyke.domain.runs.search_words import SearchWords, moment, search_of
 from fyke.errors import InvalidFields, InvalidRequest
+from fyke.model.run import Origin, Outcome, RunState
+from fyke.model.run_list import Place, RunSearch
 from support.memory import MemoryStorage, a_worker, add_account, caller_of
 
 ID = "01KJXSR49GEMBEZZ5FZDPVNBWK"

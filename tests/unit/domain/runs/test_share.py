@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.runs.share import Share, share_id_in, token_of
+from fyke.domain.runs.share import share_id_in, token_of
 from fyke.kit.ids import new_ulid
+from fyke.model.run import Share
 
 MASTER = bytes(range(32))
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.schedules.decide import LATE_MS, MOST_COUNTED, decide
-from fyke.domain.schedules.model import Kind, Plan
 from fyke.domain.schedules.times import first_after, zone
+from fyke.model.schedule import Kind, Plan
 
 MINUTE, DAY = 60_000, 86_400_000
 EVERY_MINUTE = Plan(Kind.CRON, cron="* * * * *")

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fyke.domain.schedules.model import Kind, Plan
 from fyke.domain.schedules.rules import (
     OWN_NAMES,
     check_complete,
@@ -13,6 +12,7 @@ from fyke.domain.schedules.rules import (
     only_its_own,
 )
 from fyke.errors import InvalidRequest
+from fyke.model.schedule import Kind, Plan
 
 NOW = 1_767_225_600_000
 

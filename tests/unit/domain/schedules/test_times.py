@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fyke.domain.schedules.model import Kind, Plan
 from fyke.domain.schedules.times import first_after, times_after, zone, zone_names
+from fyke.model.schedule import Kind, Plan
 
 MINUTE = 60_000
 DAY = 86_400_000

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from fyke.domain.results.rows import decode_row
 from fyke.domain.secrets.masking import Masker
-from fyke.domain.secrets.rules import check_value
 from fyke.domain.secrets.spellings import MOST_LINES, spellings
+from fyke.domain.workers.secret_rules import check_value
 from fyke.errors import InvalidFields
 
 VALUES = ['p@ss w/ö"rd\\x&<', "hunter2!", "a" * 6, "123456", "user=ada; id='7'", "päss wörd 🔑"]

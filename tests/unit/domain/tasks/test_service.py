@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from fyke.domain.accounts.model import Caller, Role
 from fyke.domain.tasks.service import Tasks
-from fyke.domain.workers.model import Version, Worker
 from fyke.errors import Forbidden, InvalidRequest, TaskNotFound, WorkerNotFound
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Caller, Role
+from fyke.model.worker import Version, Worker
 from support.memory import MemoryStorage, a_version, a_worker, add_account, caller_of
 
 pytestmark = pytest.mark.anyio

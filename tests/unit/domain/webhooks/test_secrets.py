@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from fyke.domain.webhooks.model import OLD_SECRET_MS
 from fyke.domain.webhooks.secrets import secret_of, signing_secrets
+from fyke.model.webhook import OLD_SECRET_MS
 from support.alerts import an_endpoint
 
 MASTER = bytes(range(32))

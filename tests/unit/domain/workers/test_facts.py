@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.runs.model import Outcome
-from fyke.domain.workers.facts import BAD, GOOD, RECENT, WorkerFacts, verdict
+from fyke.domain.workers.facts import BAD, RECENT, verdict
+from fyke.model.run import Outcome
+from fyke.model.worker import GOOD, WorkerFacts
 
 SILENT = {"aborted", "traffic_cap", "charge_cap", "worker_deleted", "isolation_refused",
           "runner_lost", "internal"}  # fmt: skip

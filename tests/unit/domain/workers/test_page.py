@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.workers.model import WorkerPage
 from fyke.domain.workers.page import MAX_CATEGORY, PageWish
 from fyke.errors import InvalidFields
+from fyke.model.worker import WorkerPage
 
 THERE = WorkerPage("Prices", "All of them", (7,), "https://a.example/i.png")
 SOUND = [

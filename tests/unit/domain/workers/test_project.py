@@ -9,7 +9,6 @@ import pytest
 
 from fyke.domain.workers.archive import open_archive, pack
 from fyke.domain.workers.elf import ARCHITECTURE
-from fyke.domain.workers.model import Finding, Language
 from fyke.domain.workers.project import (
     ProjectReader,
     check_folder,
@@ -20,6 +19,7 @@ from fyke.domain.workers.project import (
     syntax_problem,
 )
 from fyke.errors import InvalidRequest
+from fyke.model.worker import Finding, Language
 
 SCHEMA = '{"description": "", "properties": []}'
 SDK = {"sdk.py": "", "sdk_pb2.py": "", "sdk_pb2_grpc.py": ""}

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.accounts.model import Account, Caller, Role
+from fyke.contracts import Blobs, Storage
 from fyke.domain.catalog.service import Catalog
-from fyke.domain.contracts import Blobs, Storage
 from fyke.domain.workers.bundles import bundle_name
-from fyke.domain.workers.model import Language, VersionState
 from fyke.domain.workers.page import PageWish
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, InvalidRequest, VersionUnavailable, WorkerNotFound
 from fyke.kit.clock import ManualClock
 from fyke.kit.ids import new_ulid
+from fyke.model.account import Account, Caller, Role
+from fyke.model.worker import Language, VersionState
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import open_storage

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from fyke.domain.billing.model import EntryKind
-from fyke.domain.contracts import Room
+from fyke.contracts import Room
+from fyke.model.billing import EntryKind
 from fyke.storage.sql.check import check
 from fyke.storage.sql.dialects import for_writing, make_engine
 from fyke.storage.sql.schema import migrate

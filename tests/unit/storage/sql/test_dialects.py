@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from fyke.domain.runs.model import Outcome
 from fyke.errors import InvalidRequest
+from fyke.model.run import Outcome
 from fyke.storage.sql.dialects import (
     for_reading,
     for_writing,

@@ -20,7 +20,7 @@ from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from fyke.domain.results.export.values import Number, Value, read_row
-from fyke.domain.results.model import Header, Row
+from fyke.model.results import Header, Row
 
 XLSX_ROWS = 1_048_576
 XLS_ROWS = 65_536

@@ -14,8 +14,8 @@ from contextlib import aclosing
 import msgspec
 
 from fyke.domain.results.export.formats import ExportFormat
-from fyke.domain.results.model import Header, Row
 from fyke.errors import InvalidRequest
+from fyke.model.results import Header, Row
 
 Walk = Callable[[], AsyncGenerator[list[Row], None]]  # each call begins at the first row
 

@@ -9,18 +9,12 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable
 
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.values import Number, Value, read_row, text_of
-from fyke.domain.results.model import Header, Row
-
-# What begins a formula, also in its full-width forms, also behind blanks and quotes; and the
-# control characters with which a spreadsheet may begin a new cell.
-_FORMULA = re.compile(
-    "[\\s\"'\\x00\\ufeff\\u200b]*[=+\\-@\uff1d\uff0b\uff0d\uff20\u2212]|[\t\r\n\x00]"
-)
+from fyke.kit.sheets import guarded
+from fyke.model.results import Header, Row
 
 
 class CsvWriter:
@@ -48,11 +42,6 @@ class CsvWriter:
 
     def tail(self) -> bytes:
         return b""
-
-
-def guarded(text: str) -> str:
-    """Return the text so that no spreadsheet takes it for a formula."""
-    return "'" + text if _FORMULA.match(text) else text
 
 
 def _safe_text(value: Value) -> str:

@@ -25,8 +25,8 @@ from fyke.domain.results.export.lines import JsonLinesWriter, JsonWriter
 from fyke.domain.results.export.markup import HtmlWriter, XmlWriter
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.rss import RssWriter
-from fyke.domain.results.model import Header, Row
 from fyke.errors import InvalidRequest, Unavailable
+from fyke.model.results import Header, Row
 
 _BLOCK = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

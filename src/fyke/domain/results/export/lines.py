@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from fyke.domain.results.export.meta import ExportMeta
-from fyke.domain.results.model import Header, Row
+from fyke.model.results import Header, Row
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 

@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.values import Value, read_row, text_of, without_forbidden
-from fyke.domain.results.model import Header, Row
+from fyke.model.results import Header, Row
 
 XML_HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _NAME = re.compile(r"(?!xml)[A-Za-z_][A-Za-z0-9_.-]*", re.IGNORECASE)

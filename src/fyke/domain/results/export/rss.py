@@ -15,7 +15,7 @@ from fyke.domain.results.export.markup import XML_HEAD, xml_text
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.values import Value, read_row, text_of, without_forbidden
 from fyke.domain.results.headers import data_id
-from fyke.domain.results.model import Header, Row
+from fyke.model.results import Header, Row
 
 _TITLES = ("title", "name", "headline")
 _LINKS = ("link", "url", "href")

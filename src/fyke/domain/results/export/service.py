@@ -15,8 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from fyke import __version__
-from fyke.domain.accounts.model import Caller
-from fyke.domain.contracts import Storage, Transaction
+from fyke.contracts import Storage, Transaction
 from fyke.domain.results.export.books import (
     CELL_CHARACTERS,
     XLS_MAX_BYTES,
@@ -26,11 +25,12 @@ from fyke.domain.results.export.books import (
 from fyke.domain.results.export.columns import check_number, choose_columns
 from fyke.domain.results.export.formats import ExportFormat, format_named, write
 from fyke.domain.results.export.meta import ExportMeta
-from fyke.domain.results.model import Header, RunTotals
 from fyke.domain.results.query.model import PLAIN, Query
 from fyke.domain.results.service import RunResults, RunRows
 from fyke.errors import InvalidRequest
 from fyke.kit.clock import Clock
+from fyke.model.account import Caller
+from fyke.model.results import Header, RunTotals
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from fyke.domain.results.model import Row
 from fyke.domain.results.query.matching import Matcher, matcher_of
 from fyke.domain.results.query.model import Choice, Sort
 from fyke.domain.results.query.ordering import sort_key
 from fyke.domain.results.query.picker import Picker
 from fyke.domain.results.query.sorter import Sorter
 from fyke.errors import Unavailable
+from fyke.model.results import Row
 
 MAX_KEPT = 4_000_000  # positions over all orders: 16 MB
 FRESH_SECONDS = 10.0

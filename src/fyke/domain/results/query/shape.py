@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from fyke.domain.results.headers import headers_from_rows
-from fyke.domain.results.model import Header, Row
 from fyke.domain.results.query.model import Form
 from fyke.domain.results.query.picker import Picker, members_of
+from fyke.model.results import Header, Row
 
 _encode = msgspec.json.Encoder().encode
 _EMPTY = frozenset((b"null", b'""', b"[]", b"{}"))

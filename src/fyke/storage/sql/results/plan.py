@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from fyke.domain.logs.model import LogType, NewLogEntry
-from fyke.domain.results.model import AttemptBatch, PushedRow
+from fyke.model.log import LogType, NewLogEntry
+from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.dialects import storable
 from fyke.storage.sql.results.merge import digest, merge
 from fyke.storage.sql.results.tables import LAST_POSITION, first_key

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from fyke.domain.logs.model import LogEntry, LogFilter, LogLine, LogType
-from fyke.domain.results.model import Header, Row, RunTotals
+from fyke.model.log import LogEntry, LogFilter, LogLine, LogType
+from fyke.model.results import Header, Row, RunTotals
 from fyke.storage.sql.dialects import storable
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.hidden import HiddenPositions, start_of

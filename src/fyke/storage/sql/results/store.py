@@ -17,10 +17,10 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import Engine
 
-from fyke.domain.logs.model import LogEntry, LogFilter, LogLine
-from fyke.domain.results.model import AttemptBatch, Header, Row, RunTotals
 from fyke.errors import Unavailable
 from fyke.kit import backoff
+from fyke.model.log import LogEntry, LogFilter, LogLine
+from fyke.model.results import AttemptBatch, Header, Row, RunTotals
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import delete, read, write
 from fyke.storage.sql.results.drivers import Again, Driver, InDoubt, connect

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from fyke.domain.results.model import AttemptBatch
+from fyke.model.results import AttemptBatch
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.plan import Plan, RunState, StoredRow, upsert_marks
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.results.export.delimited import CsvWriter, guarded
+from fyke.domain.results.export.delimited import CsvWriter
 from fyke.domain.results.export.meta import ExportMeta
+from fyke.kit.sheets import guarded
 from support.exports import exported, headers, in_pages, keys_of, rows_of
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ import pytest
 from fyke.domain.results.export import formats
 from fyke.domain.results.export.formats import FORMATS, file_name, format_named, write
 from fyke.domain.results.export.meta import ExportMeta
-from fyke.domain.results.model import Row
 from fyke.errors import InvalidRequest, Unavailable
+from fyke.model.results import Row
 from support.exports import RUN, exported, headers, in_pages, rows_of
 
 pytestmark = pytest.mark.anyio

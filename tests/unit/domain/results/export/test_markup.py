@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.results.export.markup import xml_text
-from fyke.domain.results.model import Header
+from fyke.model.results import Header
 from support.exports import exported, headers, rows_of
 
 pytestmark = pytest.mark.anyio

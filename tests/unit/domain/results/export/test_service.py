@@ -9,12 +9,12 @@ import pytest
 from fyke.domain.results.export import service
 from fyke.domain.results.export.formats import FORMATS
 from fyke.domain.results.export.service import Exports
-from fyke.domain.results.model import Header
 from fyke.domain.results.query.model import query_of
 from fyke.domain.results.service import RunResults
-from fyke.domain.runs.model import RunState
 from fyke.errors import InvalidRequest, RunNotFound
 from fyke.kit.ids import new_ulid
+from fyke.model.results import Header
+from fyke.model.run import RunState
 from support.memory import (
     MemoryResults,
     MemoryStorage,

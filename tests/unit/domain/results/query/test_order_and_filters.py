@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.results.model import Row
 from fyke.domain.results.query.matching import matcher_of
 from fyke.domain.results.query.model import OPERATORS, Choice, Filter, Sort
 from fyke.domain.results.query.orders import _Builder
 from fyke.domain.results.query.sorter import Sorter
+from fyke.model.results import Row
 from support import oracle
 from support.examples import examples
 from support.exports import dump, rows_of

@@ -12,8 +12,8 @@ import pytest
 from fyke.domain.results.query import orders
 from fyke.domain.results.query.model import PLAIN, Query, query_of
 from fyke.domain.results.service import ResultPage, RunResults
-from fyke.domain.runs.model import RunState
 from fyke.errors import InvalidFields, RunNotFound
+from fyke.model.run import RunState
 from support.memory import (
     MemoryResults,
     MemoryStorage,

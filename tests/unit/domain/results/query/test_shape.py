@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.results.model import Header
 from fyke.domain.results.query.model import Form
 from fyke.domain.results.query.shape import Shape
+from fyke.model.results import Header
 from support.exports import dump, rows_of
 
 

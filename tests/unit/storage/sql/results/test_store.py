@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.logs.model import NewLogEntry
-from fyke.domain.results.model import AttemptBatch, PushedRow, RunTotals
 from fyke.errors import Unavailable
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch, PushedRow, RunTotals
 from fyke.storage.sql.results.delete import next_step
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.migrate import migrate_results

@@ -1,0 +1,169 @@
+"""Where attempts go, the walls around one, and its way out to the web."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from fyke.contracts.run_stores import Lease, Room
+from fyke.model.worker import Version
+
+
+class Engine(Protocol):
+    """Decides where and when attempts go."""
+
+    lease_seconds: float  # how long a lease holds without renewal
+
+    async def take(self, runner_id: str, room: Room, *, idle: bool) -> list[Lease]:
+        """Lease what fits; an empty list when nothing does. An ``idle`` runner also gets one
+        attempt that is larger than its whole room, since nobody else would ever take it."""
+        ...
+
+
+class Isolation(StrEnum):
+    """full: everything runs. no-limits: the operator's own Workers. none: nothing."""
+
+    FULL = "full"
+    NO_LIMITS = "no-limits"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class IsolationReport:
+    """The level that holds, one sentence why, and every check with its finding."""
+
+    level: Isolation
+    reason: str
+    checks: tuple[tuple[str, bool, str], ...]  # (name, passed, what was seen)
+
+
+class EnvironmentFailed(Exception):
+    """The dependencies could not be installed; ``log`` is what the installer said."""
+
+    def __init__(self, message: str, log: str) -> None:
+        super().__init__(message)
+        self.log = log
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A built set of dependencies, shared and read-only. ``path`` is mounted at ``/env``
+    (Python) or ``/node_modules`` (Node.js); None when the language needs none.
+    """
+
+    path: Path | None
+    log: str
+
+
+class Environments(Protocol):
+    """Builds an environment once per content and keeps it."""
+
+    async def ensure(
+        self, version: Version, bundle: Path, account_id: str, builds_allowed: bool
+    ) -> Environment:
+        """Raise ``EnvironmentFailed``. ``bundle`` is the unpacked project, ``account_id`` whose
+        Worker it is, ``builds_allowed`` whether the packages may run code while they are
+        installed, should the version ask for it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BoxLimits:
+    """Hard limits of one box. Sizes in bytes."""
+
+    cpus: float
+    memory: int
+    processes: int = 128
+    open_files: int = 1024
+    file_size: int = 2 * 2**30
+    tmp_size: int = 64 * 2**20
+    work_size: int = 2 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class BoxSpec:
+    """What to put inside the walls."""
+
+    name: str  # the attempt's id; also names its work folder and its cgroup
+    version: Version
+    bundle: Path
+    environment: Environment
+    limits: BoxLimits
+
+
+@dataclass(frozen=True, slots=True)
+class BoxExit:
+    """How the Worker's main process ended. ``signal`` is 0 when it exited by itself."""
+
+    code: int
+    signal: int
+    out_of_memory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BoxUsage:
+    cpu_ms: int = 0
+    memory_peak: int = 0
+    work_bytes: int = 0
+    memory: int = 0  # now
+
+
+class SandboxFault(Exception):
+    """The sandbox itself failed: ours, never the Worker's."""
+
+
+class Box(Protocol):
+    """The walls around one attempt, with a trusted process of ours waiting inside."""
+
+    @property
+    def listeners(self) -> dict[str, socket.socket]:
+        """``sdk``, ``proxy``, ``proxy6000``, ``cdp`` and, where it can be had, ``cdp80``: listening
+        sockets inside the box's own network namespace. The socket is the identity of the attempt.
+        The receiver owns and closes them.
+        """
+        ...
+
+    async def launch(self, env: dict[str, str]) -> None:
+        """Turn the waiting process into the Worker. No code of its author ran before."""
+        ...
+
+    def output(self) -> AsyncIterator[tuple[str, bytes]]:
+        """(``stdout`` or ``stderr``, some bytes) until both are closed. Must be drained."""
+        ...
+
+    async def apply_cpu_limit(self) -> None:
+        """The cpu quota, after the boot grace."""
+        ...
+
+    async def wait(self) -> BoxExit: ...
+    async def usage(self) -> BoxUsage: ...
+    async def terminate(self) -> None:
+        """Ask the Worker to end (SIGTERM)."""
+        ...
+
+    async def kill(self) -> None:
+        """End everything inside, at once."""
+        ...
+
+    async def close(self) -> None:
+        """Kill what is left, remove cgroup and work folder. Safe to repeat."""
+        ...
+
+
+class Sandbox(Protocol):
+    async def probe(self) -> IsolationReport:
+        """Put up a real box and see which walls hold."""
+        ...
+
+    async def open(self, spec: BoxSpec) -> Box:
+        """Raise ``SandboxFault``."""
+        ...
+
+    async def sweep(self, living: frozenset[str]) -> list[str]:
+        """Remove processes, cgroups and folders of boxes not named; return their names."""
+        ...

@@ -1,0 +1,110 @@
+"""The caps of an account, as its owner or the operator sets them, and where its month stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from fyke.contracts import Storage, Transaction
+from fyke.domain.accounts.audit import record_for
+from fyke.domain.accounts.rights import require_editor, require_operator, require_owner
+from fyke.domain.billing.caps import Month, current_month
+from fyke.domain.billing.pricing import millionths
+from fyke.errors import InvalidRequest, NotFound, UserMissing
+from fyke.model.account import Account, Caller
+from fyke.model.audit import Act
+from fyke.model.billing import MICROS, Prices
+
+_MOST = 10**18  # micros: far above use, far below 64 bits
+_SETTING = "Changing the caps of an account"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An account with its caps, and its present month. ``priced``: whether anything costs money,
+    without which caps mean nothing.
+    """
+
+    account: Account
+    month: Month
+    priced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CapChange:
+    """US dollars; 0 = no cap, None = as it is."""
+
+    run: Decimal | None = None
+    month: Decimal | None = None
+
+
+class Spending:
+    """The caps of every account."""
+
+    def __init__(self, storage: Storage, prices: Prices) -> None:
+        self._storage = storage
+        self._priced = prices.any()
+
+    async def standing(self, caller: Caller) -> Standing:
+        """That of the caller's own account."""
+        return await self._storage.read(lambda tx: self._standing(tx, _own(tx, caller)))
+
+    async def change(
+        self, caller: Caller, wanted: CapChange, *, account: str | None = None
+    ) -> Standing:
+        """Change the caps of the caller's own account, or (operator only) of the one named.
+
+        They hold from the next start on, and for what is under way at its next report. Raises
+        ``Forbidden``, ``NotFound``, and ``InvalidRequest`` for an amount that is negative or finer
+        than a millionth.
+        """
+        if account is None:
+            require_owner(caller, _SETTING)
+        else:
+            require_operator(caller, "Changing the caps of other accounts")
+            require_editor(caller, _SETTING)
+        run, month = _micros("run_cap", wanted.run), _micros("month_cap", wanted.month)
+
+        def work(tx: Transaction) -> Standing:
+            found = _own(tx, caller) if account is None else _named(tx, account)
+            before = tx.accounts.lock(found.id) or found
+            new_run = before.run_cap_micros if run is None else run
+            new_month = before.month_cap_micros if month is None else month
+            tx.accounts.set_caps(before.id, run_cap_micros=new_run, month_cap_micros=new_month)
+            what = f"run_cap {_words(new_run)}, month_cap {_words(new_month)}"
+            record_for(tx, before.id, caller, Act.CAPS, before.name, what)
+            return self._standing(tx, tx.accounts.get(before.id) or before)
+
+        return await self._storage.write(work)
+
+    def _standing(self, tx: Transaction, account: Account) -> Standing:
+        return Standing(account, current_month(tx, account), self._priced)
+
+
+def _own(tx: Transaction, caller: Caller) -> Account:
+    account = tx.accounts.get(caller.account_id)
+    if account is None:
+        raise UserMissing
+    return account
+
+
+def _named(tx: Transaction, name: str) -> Account:
+    account = tx.accounts.by_name(name)
+    if account is None:
+        raise NotFound(f'There is no account named "{name[:60]}"')
+    return account
+
+
+def _micros(field: str, amount: Decimal | None) -> int | None:
+    if amount is None:
+        return None
+    micros = amount * MICROS if amount.is_finite() else Decimal(-1)
+    if micros < 0 or micros > _MOST or micros != int(micros):
+        raise InvalidRequest(
+            f"{field} must be 0 (no cap) or a number of US dollars, not finer than a millionth"
+        )
+    return int(micros)
+
+
+def _words(micros: int) -> str:
+    return f"{millionths(micros)} USD" if micros else "none"

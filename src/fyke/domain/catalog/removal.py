@@ -1,0 +1,75 @@
+"""Deleting a worker.
+
+Nothing starts of it from then on, and its name is free for another worker. Its bundles, past runs,
+rows and logs stay; the secrets that accounts keep for it do not. What is running goes on to its own
+end; a run that has not begun ends, and says why.
+"""
+
+from __future__ import annotations
+
+from fyke.contracts import Storage, Transaction
+from fyke.domain.accounts.audit import record
+from fyke.domain.accounts.rights import require_editor
+from fyke.domain.runs.lifecycle import LimitReached
+from fyke.domain.runs.outcome import sentence
+from fyke.domain.runs.transitions import Rules, apply
+from fyke.domain.workers.lookup import find_own_worker
+from fyke.errors import WorkerNotFound
+from fyke.kit.ids import is_ulid
+from fyke.model.account import Caller
+from fyke.model.audit import Act
+from fyke.model.run import Outcome, RunState
+from fyke.model.worker import Worker
+
+# Ended in one transaction; many more would keep others from writing for too long.
+_AT_ONCE = 100
+
+
+class WorkerRemoval:
+    """Deleting the workers of an account."""
+
+    def __init__(self, storage: Storage, rules: Rules) -> None:
+        self._storage = storage
+        self._rules = rules
+
+    async def delete(self, caller: Caller, ref: str) -> int:
+        """Delete the caller's worker; return how many of its runs ended without having begun.
+
+        Asked again by the worker's id it finishes what a crash interrupted, and is a success.
+        Raise ``Forbidden`` for a worker of somebody else, ``WorkerNotFound``.
+        """
+        require_editor(caller, "Deleting workers")
+        worker = await self._storage.write(lambda tx: _mark(tx, caller, ref.strip()))
+        await self._storage.write(lambda tx: tx.workers.free_name(worker.id))
+        await self._storage.write(lambda tx: tx.secrets.remove_of_worker(worker.id))
+        ended, more = 0, True
+        while more:
+            more, count = await self._storage.write(lambda tx: self._end_some(tx, worker.id))
+            ended += count
+        return ended
+
+    def _end_some(self, tx: Transaction, worker_id: str) -> tuple[bool, int]:
+        """End runs that have not begun; return whether there may be more, and how many ended."""
+        run_ids = tx.runs.not_begun(worker_id, _AT_ONCE)
+        return bool(run_ids), sum(self._end(tx, run_id) for run_id in run_ids)
+
+    def _end(self, tx: Transaction, run_id: str) -> bool:
+        """False when a runner or an abort was faster."""
+        run = tx.runs.lock(run_id)
+        if run is None or run.state is not RunState.READY:
+            return False
+        if any(attempt.outcome is None for attempt in tx.runs.attempts(run_id)):
+            return False
+        reason = LimitReached(0, Outcome.WORKER_DELETED, sentence(Outcome.WORKER_DELETED))
+        return apply(tx, self._rules, run, reason, "deletion") is not None
+
+
+def _mark(tx: Transaction, caller: Caller, ref: str) -> Worker:
+    gone = tx.workers.get(ref) if is_ulid(ref) else None
+    if gone is not None and gone.deleted_at and gone.account_id == caller.account_id:
+        return gone
+    worker = find_own_worker(tx, caller, ref, "delete it")
+    if not tx.workers.mark_deleted(worker.id, tx.now):
+        raise WorkerNotFound
+    record(tx, caller, Act.WORKER_DELETED, f"{worker.owner}/{worker.name}", worker.id)
+    return worker

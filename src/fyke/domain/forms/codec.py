@@ -1,0 +1,145 @@
+"""A field's value as a form carries it, without loss, and back.
+
+Three things make it lossless. A value that its control cannot show is carried as JSON under the
+suffix ``json``. A value that the control shows, but would not give back as it was (null as an empty
+line, a list in an order of its own), is carried beside it under ``was``: a control that comes back
+just as it was shown means just that value. And rows of a table are fields within a field, named
+``ROW.COLUMN``. Text under ``paste`` is more rows, as a spreadsheet copies them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fyke.domain.forms.controls import READ, SHOW, UNIT, Posted, Read, first, read_json_text
+from fyke.domain.forms.jsonview import BadJson, read_json
+from fyke.domain.forms.model import ABSENT, Field, FieldError, Kind, dump, pretty, same
+from fyke.domain.forms.rows import MAX_ROWS, SHOWN_ROWS, cell_name, cells_of, rows_of
+from fyke.domain.forms.tables import pasted
+from fyke.errors import InvalidRequest
+
+JSON, WAS, PASTE = "json", "was", "paste"
+_ABSENT = "-"
+
+
+def encode(field: Field, value: Any) -> Posted:
+    """Return what the field's control sends for a value."""
+    shown = _show(field, value)
+    if shown is None:
+        return {JSON: [pretty(value)]}
+    back = _read(field, shown)
+    if back.problems or not same(back.value, value):
+        return {**shown, WAS: [_ABSENT if value is ABSENT else dump(value)]}
+    return shown
+
+
+def decode(field: Field, posted: Posted) -> Read:
+    """Return what a control, or whoever speaks like one, has sent."""
+    posted = {suffix: [t.replace("\r\n", "\n") for t in texts] for suffix, texts in posted.items()}
+    if JSON in posted:
+        return read_json_text(field, first(posted, JSON))
+    was = posted.pop(WAS, None)
+    if was:
+        kept = _kept(field, was[0], posted)
+        if kept is not None:
+            return kept
+    return _read(field, posted)
+
+
+def _kept(field: Field, was: str, posted: Posted) -> Read | None:
+    """The value that was shown, if the control has come back as it was shown."""
+    try:
+        value = ABSENT if was == _ABSENT else read_json(was)
+    except BadJson:
+        return None
+    shown = _show(field, value)
+    return Read(value) if shown is not None and _said(shown) == _said(posted) else None
+
+
+def _said(posted: Posted) -> Posted:
+    """What was said, leaving out what says nothing, and the hints that only help to show it."""
+    said = {suffix: [text for text in texts if text] for suffix, texts in posted.items()}
+    return {s: t for s, t in said.items() if t and s != UNIT and not s.endswith(f":{UNIT}")}
+
+
+def _show(field: Field, value: Any) -> Posted | None:
+    if value is ABSENT or value is None:
+        return {}
+    if field.kind is Kind.TABLE:
+        return _show_table(field, value)
+    return SHOW[field.kind](field, value)
+
+
+def _read(field: Field, posted: Posted) -> Read:
+    return (
+        _read_table(field, posted) if field.kind is Kind.TABLE else READ[field.kind](field, posted)
+    )
+
+
+# --- rows ------------------------------------------------------------------------------------
+
+
+def _show_table(field: Field, value: Any) -> Posted | None:
+    columns = {column.name: column for column in field.columns}
+    if not isinstance(value, list) or len(value) > SHOWN_ROWS:
+        return None
+    shown: Posted = {}
+    for row, item in enumerate(value):
+        if not isinstance(item, dict) or not item.keys() <= columns.keys():
+            return None
+        for name, column in columns.items():
+            cell = encode(column, item.get(name, ABSENT))
+            if JSON in cell:
+                return None
+            shown |= {cell_name(row, name, suffix): texts for suffix, texts in cell.items()}
+    return shown
+
+
+def _read_table(field: Field, posted: Posted) -> Read:
+    values: list[dict[str, Any]] = []
+    problems: list[FieldError] = []
+    paste = first(posted, PASTE)
+    if paste.strip():
+        try:
+            posted = {**posted, **cells_of(field, pasted(paste), after=MAX_ROWS).cells}
+        except InvalidRequest as error:
+            message = f'field "{field.name}": {error.message.replace("the file", "the paste")}'
+            problems.append(FieldError(f"custom.{field.name}", message))
+    for cells in rows_of(field, posted):
+        row, wrong = _read_row(field, cells, len(values) + 1)
+        if any(not _blank(value) for value in row.values()):
+            values.append(row)
+            problems += wrong
+    if len(values) > MAX_ROWS:
+        rule = f"must have at most {MAX_ROWS:,} rows; give the rest as JSON or in another run"
+        problems = [FieldError(f"custom.{field.name}", f'field "{field.name}" {rule}')]
+    return Read(values, tuple(problems))
+
+
+def _blank(value: Any) -> bool:
+    return value is None or value is False or value in ("", [])
+
+
+def _read_row(
+    field: Field, cells: dict[str, Posted], number: int
+) -> tuple[dict[str, Any], list[FieldError]]:
+    row: dict[str, Any] = {}
+    problems: list[FieldError] = []
+    for column in field.columns:
+        read = decode(column, cells.get(column.name, {}))
+        if read.value is not ABSENT:
+            row[column.name] = read.value
+        rules = [_after_name(problem, column) for problem in read.problems]
+        if not rules and column.required and (read.value is ABSENT or read.value in (None, "", [])):
+            rules = ["is required; fill it in or take the row out"]
+        problems += [_cell_error(field, number, column, rule) for rule in rules]
+    return row, problems
+
+
+def _after_name(problem: FieldError, column: Field) -> str:
+    return problem.message.removeprefix(f'field "{column.name}" ')
+
+
+def _cell_error(field: Field, number: int, column: Field, rule: str) -> FieldError:
+    message = f'field "{field.name}", row {number}, "{column.title}" {rule}'
+    return FieldError(f"custom.{field.name}", message, row=number, column=column.name)

@@ -1,0 +1,298 @@
+"""One field as what its control sends, and back.
+
+A control sends ``Posted``: texts by a suffix, ``""`` for the value itself. ``show`` says what a
+control of this kind sends for a value, None when it cannot show it; ``read`` is the way back.
+Both know only the control; what they cannot carry is the work of ``codec``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fyke.domain.forms import choices, dates
+from fyke.domain.forms.jsonview import BadJson, read_json
+from fyke.domain.forms.model import ABSENT, Field, FieldError, Kind, dump, pretty
+from fyke.domain.forms.numbers import NotANumber, read_number, within
+
+Posted = dict[str, list[str]]
+ORDER = "order"
+KEY = "key"
+AMOUNT, UNIT = "amount", "unit"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a control gave: a value, and what is wrong with it. A value that cannot be understood
+    stays as it was typed.
+    """
+
+    value: Any
+    problems: tuple[FieldError, ...] = ()
+
+
+def first(posted: Mapping[str, list[str]], suffix: str = "") -> str:
+    """Return the text under a suffix, ``""`` without one."""
+    return next(iter(posted.get(suffix, ())), "")
+
+
+def _wrong(field: Field, rule: str, **place: Any) -> tuple[FieldError, ...]:
+    return (FieldError(f"custom.{field.name}", f'field "{field.name}" {rule}', **place),)
+
+
+def one_line(value: object) -> bool:
+    """Tell whether a one-line control brings the text back as it was."""
+    return carries(value) and "\n" not in str(value)
+
+
+def carries(value: object) -> bool:
+    """Tell whether a form brings the text back as it was."""
+    if not isinstance(value, str) or "\r" in value or "\0" in value:
+        return False
+    return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _empty(field: Field) -> Any:
+    """A text that was emptied: of a field that has a default it says "none", else nothing."""
+    return "" if isinstance(field.default, str) and field.default else ABSENT
+
+
+# --- text and numbers ------------------------------------------------------------------------
+
+
+def _show_line(field: Field, value: Any) -> Posted | None:
+    return {"": [value]} if one_line(value) else None
+
+
+def _show_text(field: Field, value: Any) -> Posted | None:
+    return {"": [value]} if carries(value) else None
+
+
+def _read_text(field: Field, posted: Posted) -> Read:
+    return Read(first(posted) or _empty(field))
+
+
+def _show_number(field: Field, value: Any) -> Posted | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"": [dump(value)]}
+    if not one_line(value) or not value.strip():
+        return None
+    try:
+        read_number(value, whole=field.type == "integer")
+    except NotANumber:
+        return {"": [value]}  # it was typed so, and is no number: show it where it can be mended
+    return None
+
+
+def _read_number(field: Field, posted: Posted) -> Read:
+    text = first(posted)
+    if not text.strip():
+        return Read(ABSENT)
+    try:
+        number = read_number(text, whole=field.type == "integer")
+    except NotANumber as rule:
+        return Read(text, _wrong(field, str(rule)))
+    broken = within(number, field.minimum, field.maximum)
+    return Read(number, _wrong(field, broken) if broken else ())
+
+
+# --- choices ---------------------------------------------------------------------------------
+
+
+def _show_choice(field: Field, value: Any) -> Posted | None:
+    return {"": [choices.token_of(value)]} if carries(choices.token_of(value)) else None
+
+
+def _read_choice(field: Field, posted: Posted) -> Read:
+    text = first(posted)
+    if not text:
+        return Read(ABSENT)
+    known = choices.index(field.options)
+    if text in known:
+        return Read(known[text])
+    return Read(choices.value_of(text), _undeclared(field, text))
+
+
+def _undeclared(field: Field, text: str) -> tuple[FieldError, ...]:
+    return _wrong(field, f'has no option "{text[:80]}"; choose one of the list')
+
+
+def _show_choices(field: Field, value: Any) -> Posted | None:
+    if not isinstance(value, list):
+        return None
+    tokens = [choices.token_of(item) for item in value]
+    if len(set(tokens)) < len(tokens) or not all(map(carries, tokens)):
+        return None
+    return {"": tokens, ORDER: [dump(tokens)]}
+
+
+def _read_choices(field: Field, posted: Posted) -> Read:
+    ticked = dict.fromkeys(text for text in posted.get("", ()) if text)
+    hint = order_of(first(posted, ORDER))
+    declared = dict.fromkeys(option.token for option in field.options)
+    known = choices.index(field.options)
+    wanted = [text for text in hint if text in ticked]
+    wanted += [text for text in declared if text in ticked and text not in hint]
+    wanted += [text for text in ticked if text not in hint and text not in declared]
+    values: list[Any] = []
+    problems: list[FieldError] = []
+    for text in dict.fromkeys(wanted):
+        values.append(known[text] if text in known else choices.value_of(text))
+        if text not in known:
+            problems.extend(_undeclared(field, text))
+    return Read(values, tuple(problems))
+
+
+def order_of(text: str) -> dict[str, None]:
+    """Return the tokens of a hint about the order of choice, none of any other text."""
+    try:
+        tokens = read_json(text) if text else []
+    except BadJson:
+        tokens = []
+    listed = tokens if isinstance(tokens, list) else []
+    return dict.fromkeys(token for token in listed if isinstance(token, str))
+
+
+# --- switch and date -------------------------------------------------------------------------
+
+
+def _show_switch(field: Field, value: Any) -> Posted | None:
+    return ({"": ["true"]} if value else {}) if isinstance(value, bool) else None
+
+
+def _read_switch(field: Field, posted: Posted) -> Read:
+    return Read(first(posted).strip().lower() in ("true", "on", "1"))
+
+
+def _show_date(field: Field, value: Any) -> Posted | None:
+    rule = field.date
+    if rule is None or not one_line(value) or not value:
+        return None
+    if rule.control == "text":
+        return {"": [value]}
+    span = dates.read_span(value) if rule.relative else None
+    if span:
+        return {AMOUNT: [span[0]], UNIT: [span[1]]}
+    parts = _date_parts(value, rule)
+    return {"": [dates.write_control(parts, rule.control)]} if parts else None
+
+
+def _read_date(field: Field, posted: Posted) -> Read:
+    rule, text = field.date, first(posted)
+    amount, unit = first(posted, AMOUNT), first(posted, UNIT)
+    if rule is None or rule.control == "text":
+        return Read(text or _empty(field))
+    if amount.strip() and rule.relative:
+        return _read_span(field, text, amount.strip(), unit)
+    if not text.strip():
+        return Read(_empty(field))
+    parts = dates.read_control(text.strip(), rule.control) or _date_parts(text.strip(), rule)
+    if parts is None:
+        return Read(text, _wrong(field, f"must be a date such as {_sample(rule)}"))
+    return Read(dates.write(parts, rule.sent))
+
+
+def _read_span(field: Field, date: str, amount: str, unit: str) -> Read:
+    unit = unit or "days"
+    if date.strip():
+        return Read(f"{amount} {unit}", _wrong(field, "has both a date and a span; empty one"))
+    if not (amount.isascii() and amount.isdecimal()) or len(amount) > 9 or unit not in dates.UNITS:
+        rule = "must be a whole number of minutes, hours, days, weeks, months or years"
+        return Read(f"{amount} {unit}", _wrong(field, rule))
+    return Read(f"{amount} {unit}")
+
+
+def _date_parts(text: str, rule: dates.DateRule) -> dates.Parts | None:
+    """The parts of a date in the format that is sent, that is shown, or of the standard."""
+    for known in (rule.sent, rule.shown):
+        parts = dates.parse(text, known)
+        if parts is not None and "year" in parts:
+            return parts
+    return dates.read_control(text, rule.control) or dates.parse(text, dates.DEFAULT)
+
+
+def _sample(rule: dates.DateRule) -> str:
+    parts = {"year": 2026, "month": 12, "day": 31, "hour": 18, "minute": 30}
+    return dates.write(parts, rule.shown)
+
+
+# --- lists and JSON --------------------------------------------------------------------------
+
+
+def _show_list(field: Field, value: Any) -> Posted | None:
+    if not isinstance(value, list):
+        return None
+    key = _shared_key(value) if value else field.item_key
+    if key is None:
+        return None
+    lines = [item[key] for item in value] if key else value
+    if not all(one_line(line) and line for line in lines):
+        return None
+    return {"": ["\n".join(lines)], KEY: [key]}
+
+
+def _shared_key(items: list[Any]) -> str | None:
+    """The one key of all items, ``""`` when they are plain text, None when they are neither."""
+    if all(isinstance(item, str) for item in items):
+        return ""
+    head = items[0]
+    key = next(iter(head), "") if isinstance(head, dict) else ""
+    alike = all(isinstance(item, dict) and len(item) == 1 and key in item for item in items)
+    return key if key and alike and one_line(key) else None
+
+
+def _read_list(field: Field, posted: Posted) -> Read:
+    key = first(posted, KEY) if KEY in posted else field.item_key
+    lines = [line for text in posted.get("", ()) for line in text.split("\n") if line]
+    return Read([{key: line} for line in lines] if key else lines)
+
+
+def _show_json(field: Field, value: Any) -> Posted | None:
+    return {"": [pretty(value)]}
+
+
+def _read_json(field: Field, posted: Posted) -> Read:
+    return read_json_text(field, first(posted))
+
+
+def read_json_text(field: Field, text: str) -> Read:
+    """Read a field that is given as JSON."""
+    if not text.strip():
+        return Read(ABSENT)
+    try:
+        return Read(read_json(text))
+    except BadJson as bad:
+        rule = f"is not valid JSON: {bad}"
+        return Read(text, _wrong(field, rule, line=bad.line, line_column=bad.column))
+
+
+Show = Callable[[Field, Any], Posted | None]
+Reader = Callable[[Field, Posted], Read]
+
+SHOW: dict[Kind, Show] = {
+    Kind.LINE: _show_line,
+    Kind.TEXT: _show_text,
+    Kind.NUMBER: _show_number,
+    Kind.SELECT: _show_choice,
+    Kind.RADIO: _show_choice,
+    Kind.MULTISELECT: _show_choices,
+    Kind.CHECKBOXES: _show_choices,
+    Kind.SWITCH: _show_switch,
+    Kind.DATE: _show_date,
+    Kind.LIST: _show_list,
+    Kind.JSON: _show_json,
+}
+READ: dict[Kind, Reader] = {
+    Kind.LINE: _read_text,
+    Kind.TEXT: _read_text,
+    Kind.NUMBER: _read_number,
+    Kind.SELECT: _read_choice,
+    Kind.RADIO: _read_choice,
+    Kind.MULTISELECT: _read_choices,
+    Kind.CHECKBOXES: _read_choices,
+    Kind.SWITCH: _read_switch,
+    Kind.DATE: _read_date,
+    Kind.LIST: _read_list,
+    Kind.JSON: _read_json,
+}

@@ -1,0 +1,197 @@
+"""From the text of a schema to the sections and fields of a form. Never fails.
+
+A schema that cannot be read gives a form without fields that says why. An editor that is unknown,
+or that cannot make the type that the Worker wants, is replaced by one that can, with a note for the
+developer; so every field sends what a run is checked for.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from fyke.domain.forms.choices import read_options
+from fyke.domain.forms.dates import rule_of
+from fyke.domain.forms.model import ABSENT, CHOICES, Field, Form, Kind, Section
+from fyke.domain.workers import jsontext
+from fyke.domain.workers.input_schema import (
+    InputSchema,
+    is_number,
+    param_name,
+    parse,
+    text_of,
+    type_of,
+)
+from fyke.errors import InvalidRequest
+
+MAX_FIELDS = 300
+MAX_COLUMNS = 50
+_NO_SCHEMA = InputSchema((), "", (), (), "")
+
+_KINDS = {
+    "input": Kind.LINE,
+    "textarea": Kind.TEXT,
+    "number": Kind.NUMBER,
+    "select": Kind.SELECT,
+    "radio": Kind.RADIO,
+    "checkbox": Kind.CHECKBOXES,
+    "switch": Kind.SWITCH,
+    "datepicker": Kind.DATE,
+    "requestList": Kind.LIST,
+    "stringList": Kind.LIST,
+    "requestListSource": Kind.TABLE,
+    "json": Kind.JSON,
+}
+_TYPES: dict[Kind, frozenset[str]] = {
+    Kind.LINE: frozenset({"string", ""}),
+    Kind.TEXT: frozenset({"string", ""}),
+    Kind.NUMBER: frozenset({"integer", "number"}),
+    Kind.SWITCH: frozenset({"boolean"}),
+    Kind.DATE: frozenset({"string", ""}),
+    Kind.LIST: frozenset({"array"}),
+    Kind.TABLE: frozenset({"array"}),
+    Kind.JSON: frozenset({"object", "array", ""}),
+    Kind.SELECT: frozenset({"string", "integer", "number", "boolean", ""}),
+    Kind.RADIO: frozenset({"string", "integer", "number", "boolean", ""}),
+    Kind.MULTISELECT: frozenset({"array", ""}),
+    Kind.CHECKBOXES: frozenset({"array", ""}),
+}
+_BY_TYPE = {
+    "integer": Kind.NUMBER,
+    "number": Kind.NUMBER,
+    "boolean": Kind.SWITCH,
+    "array": Kind.LIST,
+    "object": Kind.JSON,
+}
+_CELLS = frozenset(Kind) - {Kind.LIST, Kind.TABLE, Kind.JSON}
+
+Item = dict[str, Any]
+
+
+@lru_cache(maxsize=64)
+def describe(schema_text: str) -> Form:
+    """Return the form of an ``input_schema.json``."""
+    try:
+        schema = parse(schema_text)
+    except InvalidRequest as error:
+        reason = "; ".join(error.details) or error.message
+        return Form("", (), _NO_SCHEMA, broken=reason)
+    items = jsontext.loads(schema_text)["properties"]
+    shown = items[:MAX_FIELDS]
+    notes: tuple[str, ...] = ()
+    if len(shown) < len(items):
+        notes = (f"only the first {MAX_FIELDS} of {len(items)} fields are shown; the JSON has all",)
+    sections = _sections(shown)
+    fields = {field.name: field for section in sections for field in section.fields}
+    return Form(schema.description, sections, schema, notes=notes, fields=fields)
+
+
+def _sections(items: list[Item]) -> tuple[Section, ...]:
+    """A property with a caption begins a group; the same caption again goes on with it."""
+    groups: list[tuple[str, str, list[Field]]] = [("", "", [])]
+    for item in items:
+        caption = text_of(item.get("sectionCaption")).strip()
+        words = text_of(item.get("sectionDescription")).strip()
+        if caption and caption != groups[-1][0]:
+            groups.append((caption, words, []))
+        elif words and not groups[-1][1]:
+            groups[-1] = (groups[-1][0], words, groups[-1][2])
+        groups[-1][2].append(field_of(item))
+    return tuple(
+        Section(caption, words, tuple(fields)) for caption, words, fields in groups if fields
+    )
+
+
+def field_of(item: Item, name: str = "", *, cell: bool = False) -> Field:
+    """Return one property, or with ``cell`` one entry of a ``param_list``."""
+    name = name or item["name"]
+    editor, type_ = text_of(item.get("editor")), type_of(item)
+    kind, notes = _kind(item, editor, type_, cell=cell)
+    default = item.get("default", ABSENT)
+    columns = () if cell or kind is not Kind.TABLE else _columns(item)
+    if kind is Kind.TABLE and not columns:
+        kind = Kind.JSON
+        notes = (*notes, "it needs a param_list that names the columns, so it is shown as JSON")
+    return Field(
+        name=name,
+        title=text_of(item.get("title")).strip() or name,
+        description=text_of(item.get("description")).strip(),
+        type=type_ or ("array" if cell and kind is Kind.CHECKBOXES else ""),
+        editor=editor,
+        kind=kind,
+        required=item.get("required") is True,
+        default=default,
+        options=read_options(item.get("options")),
+        minimum=_bound(item.get("minimum")),
+        maximum=_bound(item.get("maximum")),
+        unit=text_of(item.get("unit")).strip()[:40],
+        date=rule_of(item) if kind is Kind.DATE else None,
+        columns=columns,
+        item_key=_item_key(editor, default),
+        notes=notes,
+    )
+
+
+def _bound(value: object) -> float | None:
+    return value if is_number(value) else None
+
+
+def _columns(item: Item) -> tuple[Field, ...]:
+    raw = item.get("param_list")
+    columns: dict[str, Field] = {}
+    for param in (raw if isinstance(raw, list) else [])[:MAX_COLUMNS]:
+        name = param_name(param)
+        if name:
+            columns.setdefault(name, field_of(param, name, cell=True))
+    return tuple(columns.values())
+
+
+def _kind(item: Item, editor: str, type_: str, *, cell: bool) -> tuple[Kind, tuple[str, ...]]:
+    wanted = _KINDS.get(editor)
+    if wanted is Kind.SELECT and (item.get("multiple") is True or type_ == "array"):
+        wanted = Kind.MULTISELECT
+    if editor == "input" and type_ in ("integer", "number"):
+        wanted = Kind.NUMBER
+    if wanted is None and cell and not editor:
+        return _by_type(item, type_, cell=cell), ()
+    if wanted is not None and not _misfit(wanted, item, type_, cell=cell):
+        return wanted, ()
+    shown = _by_type(item, type_, cell=cell)
+    return shown, (_note(editor, wanted, type_, shown, item),)
+
+
+def _misfit(kind: Kind, item: Item, type_: str, *, cell: bool) -> bool:
+    if kind in CHOICES and not read_options(item.get("options")):
+        return True
+    return type_ not in _TYPES[kind] or (cell and kind not in _CELLS)
+
+
+def _by_type(item: Item, type_: str, *, cell: bool) -> Kind:
+    if read_options(item.get("options")) and type_ not in ("object", "boolean"):
+        return Kind.MULTISELECT if type_ == "array" else Kind.SELECT
+    kind = _BY_TYPE.get(type_)
+    if kind is None:
+        plain = type_ == "string" or isinstance(item.get("default", ""), str)
+        kind = Kind.LINE if plain or cell else Kind.JSON
+    if kind is Kind.LIST and text_of(item.get("editor")) == "json":
+        return Kind.JSON
+    return Kind.LINE if cell and kind not in _CELLS else kind
+
+
+def _note(editor: str, wanted: Kind | None, type_: str, shown: Kind, item: Item) -> str:
+    instead = f"it is shown as {shown.value}"
+    if not editor:
+        return f"no editor is given; {instead}, by its type"
+    if wanted is None:
+        return f'the editor "{editor[:40]}" is unknown; {instead}, by its type'
+    if wanted in CHOICES and not read_options(item.get("options")):
+        return f"the editor {editor} has no options to choose from; {instead}"
+    return f"the editor {editor} does not make the type {type_ or 'that is wanted'}; {instead}"
+
+
+def _item_key(editor: str, default: object) -> str:
+    """The key of a list's items, from its default, else as its editor's items usually have."""
+    if isinstance(default, list) and default:
+        first = default[0]
+        return next(iter(first)) if isinstance(first, dict) and len(first) == 1 else ""
+    return "url" if editor == "requestList" else ""

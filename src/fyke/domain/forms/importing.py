@@ -1,0 +1,117 @@
+"""Filling a list of the form from a file, or from what was copied out of a spreadsheet.
+
+Rows that come so go the way of rows that were typed: the same rules, with the line of the file in
+every fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fyke.domain.forms.codec import decode
+from fyke.domain.forms.model import Field, FieldError, Kind
+from fyke.domain.forms.rows import cells_of
+from fyke.domain.forms.tables import MAX_BYTES, Table, pasted, read_text_file, refuse
+from fyke.domain.forms.workbook import read_workbook
+from fyke.errors import InvalidFields
+
+_WORKBOOK = b"PK\x03\x04"
+_OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which column of a file to take, by its number from 1 or its title; ``""``: the first, or the
+    one that is called like the field. ``sheet`` of a workbook; ``""``: the first.
+    """
+
+    column: str = ""
+    sheet: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The value for the field, and what is wrong with it. ``header``: the first row was titles."""
+
+    value: list[Any]
+    header: bool
+    errors: tuple[FieldError, ...] = ()
+
+
+def read_file(name: str, data: bytes, sheet: str = "") -> Table:
+    """Return the cells of a CSV, TXT or XLSX file, told apart by content, then by name.
+
+    Raise ``InvalidRequest`` with the line and the way out.
+    """
+    if not data:
+        raise refuse("is empty; choose one with at least one line")
+    if len(data) > MAX_BYTES:
+        raise refuse(f"has more than {MAX_BYTES // 2**20} MiB; split it, or save it as CSV")
+    if data.startswith(_WORKBOOK):
+        return read_workbook(data, sheet)
+    if data.startswith(_OLD_WORKBOOK):
+        raise refuse("is a workbook of the old kind (XLS); save it as XLSX or CSV")
+    return read_text_file(data, delimited=name.lower().endswith(".csv"))
+
+
+def import_file(field: Field, name: str, data: bytes, choice: Choice) -> Imported:
+    """Return the file as a value of the field. Raise ``InvalidRequest``, ``InvalidFields``."""
+    return import_table(field, read_file(name, data, choice.sheet), choice.column)
+
+
+def import_text(field: Field, text: str) -> Imported:
+    """Return pasted lines as a value of the field."""
+    return import_table(field, pasted(text), "")
+
+
+def import_table(field: Field, table: Table, column: str) -> Imported:
+    """Return the cells as a value of a list or of a table of the form."""
+    if field.kind is Kind.LIST:
+        return _import_list(field, table, column)
+    if field.kind is Kind.TABLE:
+        return _import_rows(field, table)
+    raise InvalidFields(f'field "{field.name}" is no list; only lists are filled from a file')
+
+
+def _import_list(field: Field, table: Table, column: str) -> Imported:
+    titles = [cell.strip() for cell in table.rows[0]] if table.rows else []
+    index, header = _column(field, titles, column)
+    rows = table.rows[1:] if header else table.rows
+    cells = [row[index].replace("\r\n", "\n") for row in rows if index < len(row)]
+    lines = [cell for cell in cells if cell.strip()]
+    if not lines and table.rows:
+        raise InvalidFields(f"column: the file has nothing in column {index + 1}; choose another")
+    return Imported([{field.item_key: x} for x in lines] if field.item_key else lines, header)
+
+
+def _column(field: Field, titles: list[str], wanted: str) -> tuple[int, bool]:
+    """The index of the column, and whether the first row holds titles."""
+    names = {name.casefold() for name in (field.name, field.title, field.item_key) if name}
+    known = next((n for n, title in enumerate(titles) if title.casefold() in names), None)
+    wanted = wanted.strip()
+    if not wanted:
+        return (0, False) if known is None else (known, True)
+    for n, title in enumerate(titles):
+        if title.casefold() == wanted.casefold():
+            return n, True
+    if wanted.isdecimal() and 0 < int(wanted) <= max(len(titles), 1):
+        return int(wanted) - 1, known is not None
+    there = ", ".join(title for title in titles if title)[:200]
+    raise InvalidFields(f'column: the file has no column "{wanted[:80]}"; its titles are: {there}')
+
+
+def _import_rows(field: Field, table: Table) -> Imported:
+    found = cells_of(field, table)
+    read = decode(field, found.cells)
+    errors = tuple(_with_line(error, found.lines) for error in read.problems)
+    return Imported(read.value, found.header, errors)
+
+
+def _with_line(error: FieldError, lines: list[int]) -> FieldError:
+    if not 0 < error.row <= len(lines):
+        return error
+    line = lines[error.row - 1]
+    return replace(
+        error, message=error.message.replace(f"row {error.row}", f"line {line}"), line=line
+    )

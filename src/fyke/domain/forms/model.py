@@ -1,0 +1,131 @@
+"""What a form is made of: fields, their kinds, their options, and what went wrong with them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import Any, Final
+
+from fyke.domain.forms.dates import DateRule
+from fyke.domain.workers.input_schema import InputSchema
+
+
+class Absent(Enum):
+    """The value of a field that the input does not have; null is a value of its own."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+
+
+class Kind(StrEnum):
+    """The control that shows a field."""
+
+    LINE = "line"
+    TEXT = "text"
+    NUMBER = "number"
+    SELECT = "select"
+    MULTISELECT = "multiselect"
+    RADIO = "radio"
+    CHECKBOXES = "checkboxes"
+    SWITCH = "switch"
+    DATE = "date"
+    LIST = "list"
+    TABLE = "table"
+    JSON = "json"
+
+
+MANY = frozenset({Kind.MULTISELECT, Kind.CHECKBOXES})
+CHOICES = frozenset({Kind.SELECT, Kind.RADIO}) | MANY
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice. ``token`` is what its control sends; the value has its type from the schema."""
+
+    label: str
+    value: Any
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One property, or one column of a list of rows, ready to be shown.
+
+    ``item_key`` is the key of the items of a list of one-key objects, ``""`` for plain text.
+    ``notes`` are for the Worker's developer: what of the schema could not be shown as it says.
+    """
+
+    name: str
+    title: str
+    description: str
+    type: str
+    editor: str
+    kind: Kind
+    required: bool = False
+    default: Any = ABSENT
+    options: tuple[Option, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str = ""
+    date: DateRule | None = None
+    columns: tuple[Field, ...] = ()
+    item_key: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Fields under one caption; the caption is ``""`` for those ahead of the first one."""
+
+    caption: str
+    description: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A schema as a form. ``broken`` says why there are no fields: then only JSON can be given."""
+
+    description: str
+    sections: tuple[Section, ...]
+    schema: InputSchema
+    broken: str = ""
+    notes: tuple[str, ...] = ()
+    fields: dict[str, Field] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One problem: where, which rule, and the way out, as one sentence.
+
+    ``path`` is ``custom.NAME``, ``system.NAME`` or ``""`` for the input as a whole. ``row`` is
+    1-based, 0 = none; ``column`` names a cell of the row. ``line`` and ``line_column`` are places
+    in a JSON text, 1-based, 0 = unknown.
+    """
+
+    path: str
+    message: str
+    row: int = 0
+    column: str = ""
+    line: int = 0
+    line_column: int = 0
+
+
+def dump(value: Any) -> str:
+    """Return compact JSON that keeps every character and digit."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def pretty(value: Any) -> str:
+    """Return JSON for people: indented, with all characters as they are."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two values are the same JSON: 1, 1.0 and true all differ."""
+    if one is ABSENT or other is ABSENT:
+        return one is other
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

@@ -1,0 +1,208 @@
+"""The one way to a run's input, from wherever it comes.
+
+A form, the text of the JSON view, the body of a request, a saved task, the input of a past run, a
+snippet: each is a ``Raw`` of its kind, and all give the same ``Normalised``. What the original
+platform takes as it is, is taken as it is: nothing is filled in, trimmed, sorted or rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from fyke.domain.forms.codec import decode
+from fyke.domain.forms.jsonview import BadJson, read_json
+from fyke.domain.forms.model import ABSENT, Field, FieldError, Form, Kind
+from fyke.domain.forms.pairs import Pairs, Sent, shown, sort
+from fyke.domain.forms.pairs import pairs as sent_pairs
+from fyke.domain.forms.system import check_system, read_system
+from fyke.domain.workers.input_values import problems
+from fyke.domain.workers.jsontext import Lines
+from fyke.domain.workers.parameters import parts
+from fyke.errors import InvalidRequest
+from fyke.model.worker import SystemDefaults
+
+MAX_PAIRS = 100_000
+_MAX_LINES_TEXT = 500_000  # in longer texts the lines of errors are not looked for
+
+
+@dataclass(frozen=True, slots=True)
+class FormPairs:
+    """What a form has sent, in order."""
+
+    pairs: Iterable[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class JsonText:
+    """The text of the JSON view: the Worker's own object, or the whole with ``parameters``.
+
+    ``system`` goes with it unless the text brings its own.
+    """
+
+    text: str
+    system: Iterable[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A decoded ``input``: of a request's body, a saved task, a past run."""
+
+    value: object
+
+
+Raw = FormPairs | JsonText | Given
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """The input, and all that is wrong with it; without errors it can be started.
+
+    With errors, ``custom`` holds what could be read, and texts as they were typed.
+    """
+
+    system: dict[str, Any]
+    custom: dict[str, Any]
+    errors: tuple[FieldError, ...] = ()
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """The ``input`` of a start."""
+        return {"parameters": {"system": self.system, "custom": self.custom}}
+
+
+def normalise(form: Form, raw: Raw, defaults: SystemDefaults | None = None) -> Normalised:
+    """Return the input that ``raw`` means. Never raises: what is wrong is in ``errors``."""
+    if isinstance(raw, FormPairs):
+        found = _from_form(form, raw)
+    elif isinstance(raw, JsonText):
+        found = _from_text(form, raw)
+    else:
+        found = _from_value(raw.value)
+    return _checked(form, found, raw, defaults or SystemDefaults())
+
+
+def to_pairs(form: Form, value: Normalised) -> Pairs:
+    """Return what the form sends when it shows this input: the inverse of ``normalise``."""
+    return sent_pairs(shown(form, value.custom, value.system))
+
+
+def start_value(form: Form) -> dict[str, Any]:
+    """Return the custom input of a form that nobody has touched: the defaults, and of controls
+    that always say something what they say when they are empty.
+    """
+    values: dict[str, Any] = {}
+    for name, field in form.fields.items():
+        value = field.default if field.default is not ABSENT else _untouched(field)
+        if value is not ABSENT:
+            values[name] = value
+    return values
+
+
+def _untouched(field: Field) -> Any:
+    return decode(field, {}).value if field.kind is not Kind.JSON else ABSENT
+
+
+def _from_form(form: Form, raw: FormPairs) -> Normalised:
+    pairs = list(raw.pairs)
+    if len(pairs) > MAX_PAIRS:
+        message = f"the form has more than {MAX_PAIRS:,} values; give the input as JSON"
+        return Normalised({}, {}, (FieldError("", message),))
+    sent = sort(pairs)
+    custom: dict[str, Any] = {}
+    errors: list[FieldError] = []
+    for name, field in form.fields.items():
+        read = decode(field, sent.custom.get(name, {}))
+        if read.value is not ABSENT:
+            custom[name] = read.value
+        errors += read.problems
+    rest, wrong = _rest(sent.custom_rest)
+    system, broken = _system(sent)
+    return Normalised(system, {**custom, **rest}, (*errors, *wrong, *broken))
+
+
+def _system(sent: Sent) -> tuple[dict[str, Any], list[FieldError]]:
+    system, errors = read_system(sent.system)
+    rest, wrong = _rest(sent.system_rest)
+    return {**system, **rest}, errors + wrong
+
+
+def _rest(text: str) -> tuple[dict[str, Any], list[FieldError]]:
+    """What the form does not show and carries along."""
+    try:
+        value = read_json(text) if text.strip() else {}
+    except BadJson as bad:
+        return {}, [FieldError("", f"the values that are not shown are no valid JSON: {bad}")]
+    if not isinstance(value, dict):
+        return {}, [FieldError("", "the values that are not shown must be a JSON object")]
+    return value, []
+
+
+def _from_text(form: Form, raw: JsonText) -> Normalised:
+    system, broken = _system(sort(raw.system))
+    if not raw.text.strip():
+        message = "the JSON is empty; write {} for an input without values"
+        return Normalised(system, {}, (FieldError("", message), *broken))
+    try:
+        value = read_json(raw.text)
+    except BadJson as bad:
+        error = FieldError("", f"the JSON is not valid: {bad}", 0, "", bad.line, bad.column)
+        return Normalised(system, {}, (error, *broken))
+    if not isinstance(value, dict):
+        message = 'the input must be a JSON object; write it in braces, as in {"field": 1}'
+        return Normalised(system, {}, (FieldError("", message), *broken))
+    if is_whole(form, value):
+        whole = _from_value(value)
+        return whole if whole.system else Normalised(system, whole.custom, (*whole.errors, *broken))
+    return Normalised(system, value, tuple(broken))
+
+
+def is_whole(form: Form, value: dict[str, Any]) -> bool:
+    """Tell whether an object is the ``input`` of a start and not the Worker's own object."""
+    inner = value.get("parameters")
+    return (
+        len(value) == 1
+        and "parameters" not in form.fields
+        and isinstance(inner, dict)
+        and "custom" in inner
+        and inner.keys() <= {"system", "custom"}
+    )
+
+
+def _from_value(value: object) -> Normalised:
+    try:
+        system, custom = parts(value)
+    except InvalidRequest as error:
+        return Normalised({}, {}, (FieldError("", error.message),))
+    return Normalised(system, custom)
+
+
+def _checked(form: Form, found: Normalised, raw: Raw, defaults: SystemDefaults) -> Normalised:
+    errors = list(found.errors)
+    if any(not error.path for error in errors) and not found.custom:
+        return found
+    known = {error.path for error in errors}
+    lines = _Places(form, raw)
+    for name, rule in problems(form.schema, found.custom):
+        if f"custom.{name}" not in known:
+            errors.append(FieldError(f"custom.{name}", rule, line=lines.of(name)))
+    for error in check_system(found.system, defaults):
+        if error.path not in known:
+            errors.append(error)
+    return Normalised(found.system, found.custom, tuple(errors))
+
+
+class _Places:
+    """The lines of fields in the text of the JSON view; 0 everywhere else."""
+
+    def __init__(self, form: Form, raw: Raw) -> None:
+        self._lines: Lines | None = None
+        self._head: tuple[str, ...] = ()
+        if isinstance(raw, JsonText) and len(raw.text) <= _MAX_LINES_TEXT:
+            self._lines = Lines(raw.text, depth=4)
+            whole = is_whole(form, read_json(raw.text))
+            self._head = ("parameters", "custom") if whole else ()
+
+    def of(self, name: str) -> int:
+        return self._lines.of(*self._head, name) if self._lines else 0

@@ -1,0 +1,87 @@
+"""What starting an input would mean: into how many subtasks it splits, what it may cost, and what
+stands in its way at the moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fyke.domain.billing.caps import Month
+from fyke.domain.billing.pricing import charge, hold
+from fyke.domain.forms.model import Form
+from fyke.domain.forms.normalise import Normalised
+from fyke.domain.runs.split import split
+from fyke.domain.workers.parameters import read_input
+from fyke.errors import InvalidRequest
+from fyke.model.account import Account
+from fyke.model.billing import Prices
+from fyke.model.run import Bound, RunLimits
+from fyke.model.worker import SystemDefaults
+
+_HOUR_MS = 3_600_000
+_GB = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The input as it would be carried out. ``subtasks`` is 0 when ``problem`` says why not."""
+
+    subtasks: int
+    problem: str = ""
+    limits: RunLimits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Money in millionths of a US dollar. Without prices all of it is 0 and ``priced`` is false.
+
+    ``hour`` is what an hour of one subtask costs, ``gigabyte`` a GB of traffic; ``most`` bounds the
+    whole run, None when nothing does, and ``bound`` says what that comes from. ``missing`` is what
+    the balance lacks for the hold. ``spent``: nothing is left of the account's month.
+    """
+
+    priced: bool = False
+    hour: int = 0
+    gigabyte: int = 0
+    most: int | None = 0
+    missing: int = 0
+    bound: Bound = Bound.MOST
+    spent: bool = False
+
+
+def plan(form: Form, value: Normalised, defaults: SystemDefaults, most_subtasks: int) -> Plan:
+    """Return how an input without errors would be carried out."""
+    if value.errors:
+        return Plan(0, "the input has faults")
+    try:
+        limits = read_input(value.input, defaults).limits
+        parts = split(form.schema, value.custom, limit=most_subtasks)
+    except InvalidRequest as error:
+        return Plan(0, error.message)
+    return Plan(len(parts), limits=limits)
+
+
+def quote(prices: Prices, found: Plan, account: Account, month: Month | None = None) -> Quote:
+    """Return what a plan may cost the account; ``month`` when it has a cap on that."""
+    limits = found.limits
+    if not prices.any() or limits is None:
+        return Quote(priced=prices.any())
+    available = account.balance_micros - account.held_micros
+    held = hold(
+        prices,
+        limits,
+        subtasks=found.subtasks,
+        available=available,
+        run_cap=account.run_cap_micros,
+        month_left=month.left if month else None,
+    )
+    free = replace(prices, cpu_hour=prices.cpu_hour * 0, memory_gb_hour=prices.memory_gb_hour * 0)
+    return Quote(
+        priced=True,
+        hour=charge(prices, limits, milliseconds=_HOUR_MS, traffic_bytes=0),
+        gigabyte=charge(free, limits, milliseconds=0, traffic_bytes=_GB),
+        most=None if held.bound is Bound.BALANCE else held.micros,
+        missing=max(0, held.micros - available),
+        bound=held.bound,
+        spent=month is not None and month.left <= 0,
+    )

@@ -1,0 +1,79 @@
+"""The run options of a form: the members of ``system``, with the rules of every start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fyke.domain.forms.choices import token_of
+from fyke.domain.forms.codec import decode
+from fyke.domain.forms.controls import Posted
+from fyke.domain.forms.model import ABSENT, Field, FieldError, Kind, Option
+from fyke.domain.workers.parameters import DEVICES, read_input
+from fyke.errors import InvalidRequest
+from fyke.model.worker import SystemDefaults
+
+
+def _number(name: str, title: str, description: str, unit: str) -> Field:
+    return Field(name, title, description, "number", "number", Kind.NUMBER, unit=unit)
+
+
+def _memory() -> Field:
+    sizes = tuple(
+        Option(f"{size:,} MB, {cpus:g} cpu", size, token_of(size)) for size, cpus in DEVICES.items()
+    )
+    text = "Memory of each subtask; the share of a cpu goes with it."
+    return Field("memory", "Memory", text, "integer", "select", Kind.SELECT, options=sizes)
+
+
+FIELDS: dict[str, Field] = {
+    each.name: each
+    for each in (
+        _memory(),
+        _number(
+            "execute_limit_time_seconds",
+            "Timeout",
+            "A subtask that takes longer is ended and counts as failed.",
+            "seconds",
+        ),
+        _number(
+            "max_total_charge", "Most to spend", "The run ends when it has cost so much.", "USD"
+        ),
+        _number(
+            "max_total_traffic", "Most traffic", "The run ends when it has moved so much.", "MB"
+        ),
+        Field(
+            "proxy_region",
+            "Region",
+            "Two capital letters such as US: where requests seem to come from.",
+            "string",
+            "input",
+            Kind.LINE,
+        ),
+    )
+}
+
+
+def read_system(sent: dict[str, Posted]) -> tuple[dict[str, Any], list[FieldError]]:
+    """Return the options that a form has sent, and what could not be read."""
+    values: dict[str, Any] = {}
+    problems: list[FieldError] = []
+    for name, field in FIELDS.items():
+        read = decode(field, sent.get(name, {}))
+        if read.value is not ABSENT:
+            values[name] = read.value
+        problems += [
+            FieldError(f"system.{name}", error.message.replace("field ", "option ", 1))
+            for error in read.problems
+        ]
+    return values, problems
+
+
+def check_system(system: dict[str, Any], defaults: SystemDefaults) -> list[FieldError]:
+    """Return one error for each option that a start would refuse."""
+    problems = []
+    for name, value in system.items():
+        try:
+            read_input({"parameters": {"system": {name: value}, "custom": {}}}, defaults)
+        except InvalidRequest as error:
+            problems.append(FieldError(f"system.{name}", error.message))
+    return problems

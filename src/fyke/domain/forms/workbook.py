@@ -1,0 +1,252 @@
+"""The first sheet of an XLSX file, or the one of a name, as text.
+
+Read with the standard library, because of all that a workbook may hold only the cells are wanted:
+a ZIP whose parts are inflated up to a limit and no further, and XML of which a document type or
+an entity is refused. Formulas are never worked out; their last values are in the file.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from xml.parsers import expat
+
+from fyke.domain.forms.tables import MAX_COLUMNS, Table, bounded, refuse
+
+MAX_PARTS = 2000
+MAX_PART = 60 * 2**20  # bytes of one part, inflated
+MAX_STRINGS = 500_000
+_STEP = 2**16
+_CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
+_DATE_IDS = frozenset({*range(14, 23), *range(45, 48)})
+_QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
+_DAY_ZERO = datetime(
+    1899, 12, 30
+)  # what spreadsheets count days from, with their leap year of 1900
+
+Attributes = dict[str, str]
+Start = Callable[[str, Attributes], None]
+End = Callable[[str, str], None]
+
+
+def read_workbook(data: bytes, sheet: str = "") -> Table:
+    """Return the cells. Raise ``InvalidRequest``."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return _Workbook(archive).table(sheet)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, OSError):
+        raise refuse("is damaged or no XLSX workbook; save it again as XLSX or as CSV") from None
+
+
+class _Workbook:
+    """The parts of a workbook that are needed to read a sheet."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self._names = frozenset(archive.namelist())
+        if len(self._names) > MAX_PARTS:
+            raise refuse(f"has more than {MAX_PARTS:,} parts; save the sheet alone as XLSX or CSV")
+
+    def table(self, wanted: str) -> Table:
+        sheets = self._sheets()
+        if not sheets:
+            raise refuse("has no sheet; save it again as XLSX or as CSV")
+        name = wanted or next(iter(sheets))
+        if name not in sheets:
+            known = ", ".join(list(sheets)[:10])
+            raise refuse(f'has no sheet "{name[:80]}"; there are: {known}')
+        reader = _SheetReader(self._strings(), self._dates())
+        self._parse(sheets[name], reader.start, reader.end)
+        return bounded(reader.rows())
+
+    def _sheets(self) -> dict[str, str]:
+        """The path of each sheet by its name, in order."""
+        targets: dict[str, str] = {}
+        sheets: dict[str, str] = {}
+
+        def relation(tag: str, found: Attributes) -> None:
+            if tag == "Relationship":
+                target = found.get("Target", "")
+                path = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+                targets[found.get("Id", "")] = path
+
+        def entry(tag: str, found: Attributes) -> None:
+            path = targets.get(found.get("id", ""), "")
+            if tag == "sheet" and path in self._names:
+                sheets.setdefault(found.get("name", ""), path)
+
+        self._parse("xl/_rels/workbook.xml.rels", relation)
+        self._parse("xl/workbook.xml", entry)
+        return sheets
+
+    def _strings(self) -> list[str]:
+        strings: list[str] = []
+        pieces: list[str] = []
+
+        def end(tag: str, text: str) -> None:
+            if tag == "t":
+                pieces.append(text)
+            elif tag == "si":
+                strings.append("".join(pieces))
+                pieces.clear()
+                if len(strings) > MAX_STRINGS:
+                    raise refuse(f"has more than {MAX_STRINGS:,} texts; split it")
+
+        self._parse("xl/sharedStrings.xml", None, end, optional=True)
+        return strings
+
+    def _dates(self) -> list[bool]:
+        """Of each style of cells whether it shows a number as a date."""
+        formats: dict[str, bool] = {}
+        styles: list[bool] = []
+        inside = [False]
+
+        def start(tag: str, found: Attributes) -> None:
+            if tag == "numFmt":
+                code = _QUOTED.sub("", found.get("formatCode", "")).lower()
+                formats[found.get("numFmtId", "")] = bool(re.search("[ymdh]", code))
+            elif tag == "cellXfs":
+                inside[0] = True
+            elif tag == "xf" and inside[0]:
+                number = found.get("numFmtId", "0")
+                known = number.isdecimal() and int(number) in _DATE_IDS
+                styles.append(formats.get(number, known))
+
+        def end(tag: str, text: str) -> None:
+            inside[0] = inside[0] and tag != "cellXfs"
+
+        self._parse("xl/styles.xml", start, end, optional=True)
+        return styles
+
+    def _parse(
+        self, path: str, start: Start | None = None, end: End | None = None, optional: bool = False
+    ) -> None:
+        """Hand elements on by their names without prefixes, texts with the end of their element."""
+        if path not in self._names:
+            if optional:
+                return
+            raise refuse("is no XLSX workbook; save it again as XLSX or as CSV")
+        parser: Any = expat.ParserCreate(namespace_separator=" ")
+        parser.buffer_text = True
+        text: list[str] = []
+
+        def opened(tag: str, found: Attributes) -> None:
+            text.clear()
+            if start is not None:
+                start(_local(tag), {_local(name): value for name, value in found.items()})
+
+        def closed(tag: str) -> None:
+            if end is not None:
+                end(_local(tag), "".join(text))
+            text.clear()
+
+        parser.StartElementHandler = opened
+        parser.EndElementHandler = closed
+        parser.CharacterDataHandler = text.append
+        parser.StartDoctypeDeclHandler = _no_doctype
+        parser.EntityDeclHandler = _no_doctype
+        try:
+            for piece in self._inflated(path):
+                parser.Parse(piece, False)
+            parser.Parse(b"", True)
+        except expat.ExpatError as error:
+            raise refuse(f"is damaged: {path} is no XML ({error}); save it again") from None
+
+    def _inflated(self, path: str) -> Iterator[bytes]:
+        left = MAX_PART
+        with self._archive.open(path) as part:
+            while piece := part.read(_STEP):
+                left -= len(piece)
+                if left < 0:
+                    size = MAX_PART // 2**20
+                    raise refuse(f"holds more than {size} MiB in one part; save the sheet as CSV")
+                yield piece
+
+
+def _local(name: str) -> str:
+    return name.rpartition(" ")[2]
+
+
+def _no_doctype(*_: object) -> None:
+    raise refuse("holds a document type or an entity, which no workbook needs; save it again")
+
+
+class _SheetReader:
+    """Collects the cells of a sheet."""
+
+    def __init__(self, strings: list[str], dates: list[bool]) -> None:
+        self._strings = strings
+        self._dates = dates
+        self._rows: dict[int, dict[int, str]] = {}
+        self._row = 0
+        self._column = 0
+        self._type = ""
+        self._style = ""
+        self._value: list[str] = []
+        self._read = 0
+
+    def start(self, tag: str, found: Attributes) -> None:
+        if tag == "row":
+            number = found.get("r", "")
+            self._row = int(number) if number.isdecimal() else self._row + 1
+            self._column = 0
+        elif tag == "c":
+            place = _CELL.fullmatch(found.get("r", ""))
+            self._column = _column_number(place[1]) if place else self._column + 1
+            self._type, self._style = found.get("t", "n"), found.get("s", "")
+            self._value.clear()
+
+    def end(self, tag: str, text: str) -> None:
+        if tag in ("v", "t"):
+            self._value.append(text)
+        elif tag == "c" and self._value:
+            if self._column > MAX_COLUMNS:
+                rule = f"more than {MAX_COLUMNS} columns; leave out those not needed"
+                raise refuse(rule, self._row)
+            shown = self._shown("".join(self._value))
+            self._rows.setdefault(self._row, {})[self._column] = shown
+            self._bound(len(shown))
+
+    def _bound(self, size: int) -> None:
+        self._read += size
+        if self._read > MAX_PART:
+            raise refuse("holds too much text; save the columns that are needed as CSV")
+
+    def _shown(self, value: str) -> str:
+        if self._type == "s":
+            known = value.isdecimal() and int(value) < len(self._strings)
+            return self._strings[int(value)] if known else ""
+        if self._type == "b":
+            return "true" if value == "1" else "false"
+        if self._type == "n" and self._style.isdecimal():
+            style = int(self._style)
+            if style < len(self._dates) and self._dates[style]:
+                return _date(value)
+        return value
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        for number in sorted(self._rows):
+            cells = self._rows[number]
+            yield number, [cells.get(column, "") for column in range(1, max(cells) + 1)]
+
+
+def _column_number(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - 64
+    return number
+
+
+def _date(value: str) -> str:
+    """A spreadsheet's day number as a date, with the time when there is one."""
+    try:
+        moment = _DAY_ZERO + timedelta(days=float(value))
+    except (ValueError, OverflowError):
+        return value
+    moment = (moment + timedelta(milliseconds=500)).replace(microsecond=0)
+    return moment.date().isoformat() if moment.time() == datetime.min.time() else str(moment)

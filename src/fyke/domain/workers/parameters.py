@@ -1,0 +1,201 @@
+"""Reading the ``input`` of a start: device, limits, region, and the Worker's own object.
+
+Liberal where the contract is: every member of ``system`` may be missing, numbers may come as
+text, a flat object without ``parameters`` is the Worker's own input.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from fyke.errors import InvalidRequest
+from fyke.model.billing import MICROS
+from fyke.model.run import RunLimits
+from fyke.model.worker import SystemDefaults
+
+DEVICES: dict[int, float] = {512: 0.125, 1024: 0.25, 2048: 0.5, 4096: 1, 8192: 2, 16384: 4}
+MAX_CPUS = 64.0
+MAX_SECONDS = 7 * 24 * 3600
+_REGION = re.compile(r"[A-Z]{2}")
+_TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class RunInput:
+    """A start's input, taken apart. ``custom`` goes to the Worker unchanged."""
+
+    limits: RunLimits
+    region: str
+    egress_allow: tuple[str, ...]
+    custom: dict[str, Any]
+
+
+def cpus_for(memory_mb: int) -> float:
+    """The share of a core that goes with a memory size of the device table."""
+    return DEVICES[memory_mb]
+
+
+def read_input(raw: object, defaults: SystemDefaults) -> RunInput:
+    """Take the ``input`` object of a start apart; raise ``InvalidRequest`` naming the field."""
+    system, custom = parts(raw)
+    memory = _memory(system, defaults)
+    return RunInput(
+        limits=RunLimits(
+            cpus=_cpus(system, memory),
+            memory_mb=memory,
+            timeout_s=_timeout(system, defaults),
+            max_charge_micros=_money(system, "max_total_charge", defaults.max_charge_micros),
+            max_traffic_bytes=_megabytes(system, "max_total_traffic", defaults.max_traffic_bytes),
+        ),
+        region=_region(system, custom),
+        egress_allow=_egress_allow(system),
+        custom=custom,
+    )
+
+
+def parts(raw: object) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return ``system`` and ``custom`` of an ``input``; raise ``InvalidRequest``."""
+    if not isinstance(raw, dict):
+        raise InvalidRequest(
+            'input must be an object such as {"parameters":{"system":{},"custom":{}}}'
+        )
+    parameters = raw.get("parameters")
+    if parameters is None:
+        if not raw:
+            raise InvalidRequest("input.parameters is required: put the Worker's input in custom")
+        return {}, raw
+    if not isinstance(parameters, dict):
+        raise InvalidRequest("input.parameters must be an object with system and custom")
+    system = parameters.get("system")
+    if system is None:
+        system = {}
+    if not isinstance(system, dict):
+        raise InvalidRequest("input.parameters.system must be an object")
+    custom = parameters.get("custom")
+    if custom is None:
+        raise InvalidRequest("input.parameters.custom is required: send {} when there is no input")
+    if not isinstance(custom, dict):
+        raise InvalidRequest("custom parameters must contain a single JSON object")
+    return system, custom
+
+
+def _number(value: object, field: str) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise InvalidRequest(f"input.parameters.system.{field} must be a number")
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        raise InvalidRequest(f"input.parameters.system.{field} must be a number") from None
+    if not number.is_finite():
+        raise InvalidRequest(f"input.parameters.system.{field} must be a finite number")
+    return number
+
+
+def _given(system: dict[str, Any], *names: str) -> object:
+    for name in names:
+        value = system.get(name)
+        if value is not None and value != "":
+            return value
+    return None
+
+
+def _memory(system: dict[str, Any], defaults: SystemDefaults) -> int:
+    value = _given(system, "memory", "memory_bytes")
+    if value is None:
+        return defaults.memory_mb
+    number = _number(value, "memory")
+    if number <= 0:
+        raise InvalidRequest("input.parameters.system.memory must be a positive number of MB")
+    for size in DEVICES:
+        if number <= size:
+            return size
+    raise InvalidRequest(
+        f"input.parameters.system.memory must be at most {max(DEVICES)} MB; "
+        f"sizes are {', '.join(map(str, DEVICES))}"
+    )
+
+
+def _cpus(system: dict[str, Any], memory_mb: int) -> float:
+    value = _given(system, "cpus")
+    if value is None:
+        return cpus_for(memory_mb)
+    cpus = float(_number(value, "cpus"))
+    if cpus == 0:
+        return cpus_for(memory_mb)
+    if cpus < 0 or cpus > MAX_CPUS or math.isnan(cpus):
+        raise InvalidRequest(
+            f"input.parameters.system.cpus must be above 0 and at most {MAX_CPUS:g} cores"
+        )
+    return cpus
+
+
+def _timeout(system: dict[str, Any], defaults: SystemDefaults) -> int:
+    value = _given(system, "execute_limit_time_seconds")
+    if value is None:
+        return defaults.timeout_s
+    seconds = _number(value, "execute_limit_time_seconds")
+    if seconds <= 0:
+        return defaults.timeout_s
+    if seconds > MAX_SECONDS:
+        raise InvalidRequest(
+            "input.parameters.system.execute_limit_time_seconds must be at most "
+            f"{MAX_SECONDS} (seven days)"
+        )
+    return max(1, int(seconds))
+
+
+def _cap(system: dict[str, Any], field: str) -> Decimal | None:
+    value = _given(system, field)
+    if value is None:
+        return None
+    number = _number(value, field)
+    if number < 0 or number > 10**12:
+        raise InvalidRequest(
+            f"input.parameters.system.{field} must be 0 (no limit) or a positive number "
+            "of at most 10^12"
+        )
+    return number
+
+
+def _money(system: dict[str, Any], field: str, default: int) -> int:
+    cap = _cap(system, field)
+    # A cap below the smallest unit still is a cap: never round it to "no limit".
+    return default if cap is None else math.ceil(cap * MICROS)
+
+
+def _megabytes(system: dict[str, Any], field: str, default: int) -> int:
+    cap = _cap(system, field)
+    return default if cap is None else math.ceil(cap * 1_000_000)
+
+
+def _region(system: dict[str, Any], custom: dict[str, Any]) -> str:
+    value = _given(system, "proxy_region")
+    if value is None:
+        # An older client puts it beside the Worker's own fields; only a real code counts there.
+        value = custom.get("proxy_region")
+        if not isinstance(value, str) or not _REGION.fullmatch(value):
+            return ""
+    if not isinstance(value, str) or not _REGION.fullmatch(value):
+        raise InvalidRequest(
+            "input.parameters.system.proxy_region must be two capital letters such as US"
+        )
+    return value
+
+
+def _egress_allow(system: dict[str, Any]) -> tuple[str, ...]:
+    value = system.get("egress_allow")
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InvalidRequest('input.parameters.system.egress_allow must be a list of "host:port"')
+    for item in value:
+        match = _TARGET.fullmatch(item)
+        if not match or not 0 < int(match[2]) < 65536:
+            raise InvalidRequest(
+                f'input.parameters.system.egress_allow: "{item[:80]}" must have the form host:port'
+            )
+    return tuple(value)

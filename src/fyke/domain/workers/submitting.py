@@ -1,0 +1,87 @@
+"""Letting everybody have a version, inside a transaction: at once, or by way of a review.
+
+A worker is public from its first approved version on, never before, so that its flag says what
+holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fyke.contracts import Transaction
+from fyke.kit.ids import new_ulid
+from fyke.model.submission import Submission, SubmissionState
+from fyke.model.worker import Finding, Version, VersionState, Worker
+
+
+def share(
+    tx: Transaction,
+    worker: Worker,
+    version: Version,
+    *,
+    required: bool,
+    note: str = "",
+) -> Submission | None:
+    """Let others see and run ``version``; return what waits for a reviewer, None when it is done.
+
+    Unless a review is ``required`` all versions of the worker are approved by this; with it, only
+    one that has the content of an approved one.
+    """
+    if not required:
+        for other in tx.workers.versions(worker.id):
+            if not other.approved and other.state is not VersionState.DRAFT:
+                tx.workers.approve(worker.id, other.number)
+        version = replace(version, approved=True)
+    elif not version.approved and _known_content(tx, worker, version):
+        tx.workers.approve(worker.id, version.number)
+        version = replace(version, approved=True)
+    if version.approved:
+        take_back(tx, worker.id, SubmissionState.REPLACED)
+        if not worker.public:
+            tx.workers.update(worker.id, worker.page, public=True)
+        return None
+    return _submit(tx, worker, version, note)
+
+
+def _known_content(tx: Transaction, worker: Worker, version: Version) -> bool:
+    known = tx.workers.versions(worker.id)
+    return any(other.approved and other.digest == version.digest for other in known)
+
+
+def _submit(tx: Transaction, worker: Worker, version: Version, note: str) -> Submission:
+    waiting = tx.submissions.waiting_of(worker.id)
+    if waiting is not None and waiting.version == version.number:
+        return waiting
+    take_back(tx, worker.id, SubmissionState.REPLACED)
+    submission = Submission(
+        id=new_ulid(),
+        account_id=worker.account_id,
+        worker_id=worker.id,
+        version=version.number,
+        state=SubmissionState.WAITING,
+        note=note,
+        created_at=tx.now,
+    )
+    tx.submissions.add(submission)
+    return submission
+
+
+def waiting_finding(submission: Submission) -> Finding:
+    """What a publisher is told about a version that waits."""
+    return Finding(
+        severity="warning",
+        code="review_waiting",
+        file="",
+        line=0,
+        message=f"version {submission.version} waits for a review; until it is approved only "
+        "your account can see and run it",
+        remedy="nothing to do: the operator approves it, or returns it with a note",
+    )
+
+
+def take_back(tx: Transaction, worker_id: str, state: SubmissionState) -> bool:
+    """End what waits of the worker without a decision; False when nothing did."""
+    waiting = tx.submissions.waiting_of(worker_id)
+    if waiting is None:
+        return False
+    return tx.submissions.end(replace(waiting, state=state, decided_at=tx.now))

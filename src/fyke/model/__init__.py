@@ -1,0 +1,1 @@
+"""The records of every concept: plain values, no I/O. Imports ``fyke.kit`` only."""

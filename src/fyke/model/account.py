@@ -1,0 +1,125 @@
+"""Accounts, users, keys, and who is asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """Kinds of operations. None of them includes another."""
+
+    READ = "read"
+    RUN = "run"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+ALL_SCOPES = frozenset(Scope)
+
+
+class Plan(StrEnum):
+    """The plans there are, smallest first."""
+
+    FREE = "free"
+    STARTER = "starter"
+    PRO = "pro"
+    BUSINESS = "business"
+    UNLIMITED = "unlimited"
+
+    @property
+    def most(self) -> int | None:
+        """Runs that may be under way at once, None for as many as the machines carry."""
+        return _MOST[self]
+
+
+_MOST: dict[Plan, int | None] = {
+    Plan.FREE: 2,
+    Plan.STARTER: 5,
+    Plan.PRO: 10,
+    Plan.BUSINESS: 50,
+    Plan.UNLIMITED: None,
+}
+
+
+KEY_PREFIX = "scraper_api_"
+
+
+class Role(StrEnum):
+    """What a user may do inside one account."""
+
+    OWNER = "owner"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A tenant. ``operator`` is true for the one account that runs this installation.
+
+    Money is in millionths of a US dollar, traffic in bytes, times in milliseconds.
+    """
+
+    id: str
+    name: str
+    operator: bool
+    balance_micros: int
+    held_micros: int
+    traffic_bytes: int
+    traffic_expires_at: int
+    created_at: int
+    time_zone: str = "UTC"  # of schedules that name none of their own; an IANA name
+    plan: Plan = Plan.UNLIMITED
+    run_cap_micros: int = 0  # what one run may cost at most, 0 = no cap; see billing/caps.py
+    month_cap_micros: int = 0  # what may be spent in a calendar month, 0 = no cap
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person with a role in one account; ``password_hash`` is empty until one is set."""
+
+    id: str
+    account_id: str
+    name: str
+    role: Role
+    disabled: bool
+    password_hash: str = field(repr=False)
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key as stored: only its SHA-256 is kept; ``prefix`` tells people which is which."""
+
+    id: str
+    account_id: str
+    user_id: str
+    name: str
+    prefix: str
+    digest: str
+    created_at: int
+    expires_at: int  # 0 = never
+    revoked_at: int  # 0 = not
+    last_used_at: int
+    rate_limit: int = 0  # requests a second, 0 = as the installation says
+    scopes: frozenset[Scope] = ALL_SCOPES
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking: the account that pays and owns, and whether it operates the installation.
+
+    They come with a key or with a session. ``address`` is where from, when an act is to be noted.
+    """
+
+    account_id: str
+    account_name: str
+    operator: bool
+    user_id: str
+    key_id: str
+    role: Role = Role.OWNER
+    rate_limit: int = 0  # of the key, see ``ApiKey``
+    scopes: frozenset[Scope] = ALL_SCOPES  # a session may do whatever its user may
+    user_name: str = ""
+    session_id: str = ""
+    address: str = ""

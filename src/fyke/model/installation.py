@@ -1,0 +1,140 @@
+"""The installation in figures and words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fyke.model.account import Plan
+from fyke.model.billing import Prices
+
+MOST_COUNTED = 100_000  # runs that a look at retention counts
+
+
+class Card(StrEnum):
+    """What health is looked at by itself, so that one that hangs holds up no other."""
+
+    DATABASE = "database"
+    DISK = "disk"
+    RUNNERS = "runners"
+    EGRESS = "egress"
+    PROXIES = "proxies"
+    TIMERS = "timers"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """A plan, how many runs it allows at once (None = as many as fit), and who is on it."""
+
+    plan: Plan
+    most: int | None
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What the settings say about money and plans."""
+
+    prices: Prices
+    default_plan: Plan
+    rate_limit: int  # requests a second of a key, 0 = no limit
+    max_subtasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Where the runs of a region go out. ``code`` is ``*`` for those that none is named for, and
+    ``address`` is without user and password.
+    """
+
+    code: str
+    address: str
+    error: str  # why it cannot be used, else empty
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """How runs reach the web: proxies by region, and what is allowed although it is private."""
+
+    regions: Sequence[Region]
+    default_region: str
+    allowed: Sequence[str]  # for Workers
+    callbacks_allowed: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One part of what is stored. ``complete`` is False when there was more than could be counted
+    in the time for it, so that it is at least so much.
+    """
+
+    name: str
+    what: str  # in words
+    bytes: int
+    files: int
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StorageReport:
+    """Sizes in bytes; ``measured_at`` in ms."""
+
+    measured_at: int
+    parts: Sequence[Stored]
+    free: int
+    total: int
+    floor: int  # below this no run is taken
+    runs: int = 0
+
+    @property
+    def used(self) -> int:
+        return sum(part.bytes for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What would be removed with ``days``; 0 days keep everything.
+
+    ``runs`` is counted up to ``MOST_COUNTED``; ``oldest_at`` and ``newest_at`` (ms) are the ends of
+    the first and the last of them.
+    """
+
+    setting: int
+    days: int
+    runs: int
+    oldest_at: int
+    newest_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of the installation and its version, with what there is to say about it."""
+
+    name: str
+    version: str  # "" = not there
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingLine:
+    """A setting as it was read, secrets masked, and who set it."""
+
+    name: str
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerLine:
+    """Something that this server does again and again. Times in ms, 0 = never.
+
+    ``busy_since`` is when the present pass began; ``failures`` in a row, and why the last one was.
+    """
+
+    name: str
+    busy_since: int
+    done_at: int
+    failed_at: int
+    failures: int
+    error: str

@@ -1,0 +1,62 @@
+"""Headers, rows, and the batch that is committed at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fyke.model.log import NewLogEntry
+
+ROW_ID = "__coreclaw_data_id__"
+UPSERT_KEY = "__coreclaw_upsert_key__"
+UPSERT_VALUE = "__coreclaw_upsert_value__"
+
+MAX_ROW_BYTES = 8 * 2**20
+MAX_RUN_ROWS = 1_000_000
+MAX_RUN_ROW_BYTES = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One column as a Worker or its output schema declared it."""
+
+    label: str
+    key: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stored row. ``position`` is 1-based and without gaps within its run."""
+
+    run_id: str
+    position: int
+    attempt_id: str
+    data: bytes  # one JSON object, UTF-8, numbers digit for digit as they came
+
+
+@dataclass(frozen=True, slots=True)
+class PushedRow:
+    """A row as it came, decoded: canonical JSON, and the upsert marker when it carried one."""
+
+    data: bytes
+    upsert_key: str = ""
+    upsert_value: str = ""
+
+
+@dataclass(slots=True)
+class AttemptBatch:
+    """All that one attempt wants committed in this flush. All of it or none is stored."""
+
+    run_id: str
+    attempt_id: str
+    rows: list[PushedRow] = field(default_factory=list)
+    headers: list[Header] | None = None  # replaces what this attempt declared before
+    log: list[NewLogEntry] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RunTotals:
+    """What a run holds now: visible rows and bytes over all its attempts."""
+
+    rows: int
+    row_bytes: int

@@ -1,0 +1,105 @@
+"""An upload: a project on its way in, with what was found in it so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fyke.model.worker import Finding
+
+
+class UploadSource(StrEnum):
+    """Where the project comes from."""
+
+    ZIP = "zip"
+    GIT = "git"
+
+
+class UploadState(StrEnum):
+    """How far it is."""
+
+    QUEUED = "queued"
+    WORKING = "working"
+    READY = "ready"  # it may be published
+    FAULTY = "faulty"  # the findings say what to mend
+    FAILED = "failed"  # it could not be fetched or read; the last step says why
+    PUBLISHED = "published"
+
+    @property
+    def moving(self) -> bool:
+        """Whether it goes on by itself."""
+        return self in (UploadState.QUEUED, UploadState.WORKING)
+
+
+class StepState(StrEnum):
+    """What came of one check."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PASSED = "passed"
+    WARNED = "warned"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One check of an upload. ``note`` is a short sentence for people."""
+
+    name: str
+    state: StepState = StepState.WAITING
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GitSource:
+    """A repository: its https address, a branch, tag or commit, and the folder of the project.
+
+    An empty ``ref`` is the branch that the repository names itself, an empty ``folder`` its root.
+    """
+
+    url: str
+    ref: str = ""
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Times in ms since the epoch. What is not known yet is empty.
+
+    ``working_until``: until then somebody is at it; afterwards whoever looks at it goes on.
+    """
+
+    id: str
+    account_id: str
+    source: UploadSource
+    state: UploadState
+    label: str  # file name or address, for people
+    git_url: str
+    git_ref: str
+    git_folder: str
+    git_commit: str
+    size: int  # bytes of the archive
+    steps: tuple[Step, ...]
+    findings: tuple[Finding, ...]
+    digest: str
+    language: str
+    title: str
+    description: str
+    input_schema: str
+    output_schema: str
+    worker_id: str  # of the worker that it was published or tried out as
+    version: str
+    test_run_id: str
+    working_until: int
+    created_at: int
+    updated_at: int
+    egress: tuple[str, ...] | None = None  # as in ``Version``, once it is ready
+    builds: bool = False
+
+    @property
+    def git(self) -> GitSource:
+        return GitSource(self.git_url, self.git_ref, self.git_folder)
+
+    def step(self, name: str) -> Step | None:
+        return next((step for step in self.steps if step.name == name), None)

@@ -1,0 +1,55 @@
+"""Sessions, one-time links and preferences of users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Purpose(StrEnum):
+    """What a one-time link is for. Each of them sets the password of one user."""
+
+    SETUP = "setup"  # the first password of the installation's owner
+    INVITE = "invite"
+    RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One browser that is signed in as ``user_id``; only the SHA-256 of its token is kept.
+
+    Times are milliseconds since the epoch. ``seen_at`` is exact to a minute.
+    """
+
+    id: str
+    user_id: str
+    digest: str
+    created_at: int
+    seen_at: int
+    expires_at: int  # at the latest; without use it ends before that
+    ended_at: int  # 0 = not signed out
+    agent: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class OneTimeLink:
+    """A link that sets a password, once; only the SHA-256 of its token is kept."""
+
+    digest: str
+    purpose: Purpose
+    user_id: str
+    created_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """How one user wants to see the console. An empty text leaves the choice to the browser."""
+
+    language: str = ""
+    theme: str = "system"
+    time_zone: str = ""
+    snippets: str = ""  # the language of code samples
+    views: Mapping[str, str] = field(default_factory=dict)  # of a page by name: its query

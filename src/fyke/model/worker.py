@@ -1,0 +1,175 @@
+"""Workers, versions and bundles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+GOOD = "+"  # how a run that succeeded is noted, see ``WorkerFacts.recent``
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """Runs of all accounts that have ended. ``runs`` also has those that say nothing about the
+    worker; ``recent`` holds a ``+`` or ``-`` for each of the last ones that do, newest last.
+    """
+
+    worker_id: str = ""
+    runs: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    last_ok_at: int = 0  # ms, 0 = never
+    recent: str = ""
+
+    @property
+    def judged(self) -> int:
+        """How many runs the success rate stands on, at most ``RECENT``."""
+        return len(self.recent)
+
+    @property
+    def success_rate(self) -> float | None:
+        """Share of the recent runs that succeeded, 0 to 1; None before the first."""
+        return self.recent.count(GOOD) / self.judged if self.judged else None
+
+
+NO_FACTS = WorkerFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFacts:
+    """What was seen of a version when it was published. ``size`` is bytes of the bundle."""
+
+    size: int
+    findings: tuple[Finding, ...] = ()
+
+
+class Language(StrEnum):
+    """The languages a Worker may be written in."""
+
+    PYTHON = "python"
+    NODE = "node"
+    GO = "go"
+
+
+class VersionState(StrEnum):
+    """Which versions may run: published ones, and a draft by its number, for its own account.
+
+    A deprecated one runs for those who name it, and is the latest only while no other is there.
+    Nothing starts of a withdrawn one.
+    """
+
+    DRAFT = "draft"  # made to try an upload out; never the newest
+    PUBLISHED = "published"
+    DEPRECATED = "deprecated"
+    WITHDRAWN = "withdrawn"
+
+
+class WorkerOrder(StrEnum):
+    """How a list of the catalog is sorted."""
+
+    USED = "used"  # most runs first, those of all accounts
+    NEW = "new"  # latest first
+    NAME = "name"  # by title
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPage:
+    """How a worker presents itself. Unlike its versions this may change at any time."""
+
+    title: str
+    description: str
+    categories: tuple[int, ...] = ()
+    icon: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A script as published. ``(owner name, name)`` is unique; its path is ``owner/name``."""
+
+    id: str
+    account_id: str
+    owner: str
+    name: str
+    title: str
+    description: str
+    public: bool
+    created_at: int
+    latest: str  # number of the newest published version, "" before the first
+    categories: tuple[int, ...] = ()
+    icon: str = ""  # address of a picture, "" when there is none
+    deleted_at: int = 0  # ms; then only its past runs still lead to it
+    latest_approved: str = ""  # number of the newest published version that others may run
+    builds_allowed: bool = False  # by the operator; see ``Version.builds``
+
+    @property
+    def path(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def page(self) -> WorkerPage:
+        """What its page shows."""
+        return WorkerPage(self.title, self.description, self.categories, self.icon)
+
+
+@dataclass(frozen=True, slots=True)
+class SystemDefaults:
+    """What a run of a version gets when the start does not say otherwise."""
+
+    memory_mb: int = 512
+    timeout_s: int = 1800
+    max_charge_micros: int = 0
+    max_traffic_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One immutable, content-addressed bundle of a worker, with its schemas as JSON text."""
+
+    id: str
+    worker_id: str
+    number: str
+    digest: str  # sha256 of the normalised bundle; also names its blob
+    language: Language
+    state: VersionState
+    input_schema: str
+    output_schema: str  # "" when the project has none
+    readme: str
+    requirements: str  # content of the dependency file, "" when there is none
+    defaults: SystemDefaults
+    created_at: int
+    notice: str = ""  # why it is deprecated or withdrawn, for those who use it
+    approved: bool = True  # whether others than its own account may see and run it
+    egress: tuple[str, ...] | None = None  # the only domains it may reach; None = every public one
+    builds: bool = False  # its dependencies run code when installed, if the worker may
+    secrets: tuple[str, ...] = ()  # names of those that whoever runs it should set
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One remark of the checker: where, which rule, and what to do about it."""
+
+    severity: str  # "error" or "warning"
+    code: str
+    file: str
+    line: int  # 1-based, 0 when it concerns the whole file
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A Worker project as read from a folder or an archive, checked and ready to publish."""
+
+    language: Language
+    bundle: bytes  # the normalised ZIP
+    digest: str
+    input_schema: str
+    output_schema: str
+    readme: str
+    requirements: str
+    title: str
+    description: str
+    findings: list[Finding] = field(default_factory=list)
+    egress: tuple[str, ...] | None = None  # as in ``Version``
+    builds: bool = False
+    secrets: tuple[str, ...] = ()

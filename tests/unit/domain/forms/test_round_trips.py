@@ -1,0 +1,160 @@
+"""Every way of an input, there and back: it never changes what nobody changed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fyke.domain.forms.describe import describe
+from fyke.domain.forms.model import pretty, same
+from fyke.domain.forms.normalise import (
+    FormPairs,
+    Given,
+    JsonText,
+    Normalised,
+    normalise,
+    start_value,
+    to_pairs,
+)
+from fyke.domain.forms.pairs import sort
+from fyke.domain.workers.input_schema import parse
+from fyke.domain.workers.input_values import validate_input
+from fyke.domain.workers.parameters import parts
+from fyke.errors import InvalidRequest
+from support.form_schemas import TEXTS, trials
+
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+a_share = settings(max_examples=40, deadline=None, suppress_health_check=_SLOW)
+all_of_them = settings(max_examples=3000, deadline=None, suppress_health_check=_SLOW)
+
+SYSTEMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "memory": st.sampled_from([512, 1024, "512", 700, None, 0.5, "x"]),
+        "execute_limit_time_seconds": st.sampled_from([0, 60, 60.5, "60", None]),
+        "max_total_charge": st.sampled_from([0, 0.1, "0.10", -1]),
+        "proxy_region": st.sampled_from(["US", "", "us", None]),
+        "cpus": st.sampled_from([0.5, "1"]),
+        "egress_allow": st.just(["10.0.0.1:80"]),
+    },
+)
+
+
+def _browser(pairs: list[tuple[str, str]]) -> FormPairs:
+    """As a browser sends it: line ends as CRLF, and no half of a pair, which no form can hold."""
+    for _, text in pairs:
+        text.encode()
+        assert "\0" not in text
+        assert "\r" not in text
+    return FormPairs([(name, text.replace("\n", "\r\n")) for name, text in pairs])
+
+
+def _valid(schema: str, custom: dict[str, Any]) -> bool:
+    try:
+        validate_input(parse(schema), custom)
+    except InvalidRequest:
+        return False
+    return True
+
+
+def _value_form_value(schema: str, custom: dict[str, Any], system: dict[str, Any]) -> None:
+    form = describe(schema)
+    back = normalise(form, _browser(to_pairs(form, Normalised(system, custom))))
+    assert same(back.custom, custom)
+    assert same(back.system, system)
+    blamed = {error.path for error in back.errors if not error.path.startswith("system.")}
+    if _valid(schema, custom):
+        assert not blamed
+
+
+def _form_value_form(schema: str, custom: dict[str, Any]) -> None:
+    form = describe(schema)
+    typed = to_pairs(form, Normalised({}, custom))
+    once = normalise(form, FormPairs(typed))
+    again = to_pairs(form, once)
+    assert sort(again).custom == sort(typed).custom
+    assert same(normalise(form, FormPairs(again)).custom, once.custom)
+
+
+def _json_form_json(schema: str, custom: dict[str, Any]) -> None:
+    form = describe(schema)
+    read = normalise(form, JsonText(pretty(custom)))
+    assert same(read.custom, custom) or set(custom) == {"parameters"}
+    back = normalise(form, _browser(to_pairs(form, read)))
+    assert same(json.loads(pretty(back.custom)), read.custom)
+
+
+def _given(schema: str, custom: dict[str, Any], system: dict[str, Any]) -> None:
+    whole = {"parameters": {"system": system, "custom": custom}}
+    read = normalise(describe(schema), Given(whole))
+    assert (read.system, read.custom) == parts(whole)
+    assert json.dumps(read.custom) == json.dumps(custom)  # not even the order is another one
+    assert _valid(schema, custom) == (not [e for e in read.errors if e.path[:6] == "custom"])
+
+
+@a_share
+@given(trials(), SYSTEMS)
+def test_a_value_comes_back_from_its_form(trial: tuple[str, Any], system: dict[str, Any]) -> None:
+    _value_form_value(*trial, system)
+
+
+@a_share
+@given(trials())
+def test_a_form_comes_back_from_its_value(trial: tuple[str, Any]) -> None:
+    _form_value_form(*trial)
+
+
+@a_share
+@given(trials())
+def test_json_comes_back_from_its_form(trial: tuple[str, Any]) -> None:
+    _json_form_json(*trial)
+
+
+@a_share
+@given(trials(), SYSTEMS)
+def test_what_is_given_stays_as_it_is(trial: tuple[str, Any], system: dict[str, Any]) -> None:
+    _given(*trial, system)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@all_of_them
+@given(trials(), SYSTEMS)
+def test_all_ways_of_thousands_of_inputs(trial: tuple[str, Any], system: dict[str, Any]) -> None:
+    _value_form_value(*trial, system)
+    _form_value_form(*trial)
+    _json_form_json(*trial)
+    _given(*trial, system)
+
+
+@a_share
+@given(trials())
+def test_the_start_value_is_what_its_form_sends(trial: tuple[str, Any]) -> None:
+    form = describe(trial[0])
+    value = start_value(form)
+    back = normalise(form, _browser(to_pairs(form, Normalised({}, value))))
+    assert same(back.custom, value)
+
+
+@a_share
+@given(trials(), st.lists(st.tuples(TEXTS, TEXTS), max_size=5), st.data())
+def test_no_text_in_any_control_is_too_much(
+    trial: tuple[str, Any], more: list[tuple[str, str]], data: st.DataObject
+) -> None:
+    """Whatever is typed gives a value that is JSON, and errors that name fields of the form."""
+    form = describe(trial[0])
+    pairs = [
+        (name, data.draw(TEXTS) if data.draw(st.booleans()) else text)
+        for name, text in to_pairs(form, Normalised({}, trial[1]))
+    ]
+    read = normalise(form, FormPairs([*pairs, *more]))
+    json.dumps(read.input, allow_nan=False)
+    for error in read.errors:
+        part, _, name = error.path.partition(".")
+        assert part in ("", "custom", "system")
+        assert part != "custom" or name in form.fields
+        assert error.message

@@ -1,0 +1,103 @@
+"""Reading the input of a start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fyke.domain.workers.parameters import DEVICES, read_input
+from fyke.errors import InvalidRequest
+from fyke.model.worker import SystemDefaults
+
+DEFAULTS = SystemDefaults()
+
+
+def read(system: dict[str, Any] | None = None, custom: Any = None) -> Any:
+    parameters: dict[str, Any] = {"custom": {} if custom is None else custom}
+    if system is not None:
+        parameters["system"] = system
+    return read_input({"parameters": parameters}, DEFAULTS)
+
+
+def test_everything_in_system_may_be_missing() -> None:
+    wanted = read()
+    assert wanted.limits.memory_mb == 512
+    assert wanted.limits.cpus == 0.125
+    assert wanted.limits.timeout_s == 1800
+    assert wanted.limits.max_charge_micros == wanted.limits.max_traffic_bytes == 0
+    assert wanted.region == ""
+
+
+@pytest.mark.parametrize(("memory", "cpus"), DEVICES.items())
+def test_the_device_table(memory: int, cpus: float) -> None:
+    limits = read({"memory": memory}).limits
+    assert (limits.memory_mb, limits.cpus) == (memory, cpus)
+
+
+@pytest.mark.parametrize(
+    ("given", "size"), [(1, 512), (513, 1024), ("2048", 2048), (700.0, 1024), (16384, 16384)]
+)
+def test_memory_is_rounded_up_to_a_size(given: object, size: int) -> None:
+    assert read({"memory": given}).limits.memory_mb == size
+    assert read({"memory_bytes": given}).limits.memory_mb == size
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "0", None])
+def test_no_time_limit_means_the_default(seconds: object) -> None:
+    assert read({"execute_limit_time_seconds": seconds}).limits.timeout_s == 1800
+
+
+def test_caps_are_exact_and_never_round_to_no_limit() -> None:
+    limits = read({"max_total_charge": "0.0000001", "max_total_traffic": 1.5}).limits
+    assert limits.max_charge_micros == 1
+    assert limits.max_traffic_bytes == 1_500_000
+
+
+@pytest.mark.parametrize(
+    ("system", "named"),
+    [
+        ({"max_total_charge": -1}, "max_total_charge"),
+        ({"max_total_traffic": "NaN"}, "max_total_traffic"),
+        ({"max_total_traffic": float("inf")}, "max_total_traffic"),
+        ({"max_total_charge": 1e308}, "max_total_charge"),
+        ({"cpus": -0.5}, "cpus"),
+        ({"cpus": "many"}, "cpus"),
+        ({"cpus": True}, "cpus"),
+        ({"memory": 99999}, "memory"),
+        ({"memory": -1}, "memory"),
+        ({"proxy_region": "usa"}, "proxy_region"),
+        ({"egress_allow": "127.0.0.1:80"}, "egress_allow"),
+        ({"egress_allow": ["127.0.0.1"]}, "egress_allow"),
+        ({"egress_allow": ["127.0.0.1:70000"]}, "egress_allow"),
+    ],
+)
+def test_a_bad_member_is_named(system: dict[str, Any], named: str) -> None:
+    with pytest.raises(InvalidRequest, match=named):
+        read(system)
+
+
+def test_a_flat_object_is_the_workers_own_input() -> None:
+    assert read_input({"url": "x"}, DEFAULTS).custom == {"url": "x"}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [None, [], "text", {}, {"parameters": []}, {"parameters": {}}, {"parameters": {"custom": 3}}],
+)
+def test_what_is_not_an_input_is_refused(raw: object) -> None:
+    with pytest.raises(InvalidRequest):
+        read_input(raw, DEFAULTS)
+
+
+def test_a_region_in_custom_counts_when_it_is_one() -> None:
+    assert read(custom={"proxy_region": "DE"}).region == "DE"
+    assert read(custom={"proxy_region": "anything"}).region == ""
+    assert read({"proxy_region": "FR"}, {"proxy_region": "DE"}).region == "FR"
+
+
+def test_egress_targets_are_kept() -> None:
+    assert read({"egress_allow": ["127.0.0.1:8080", "[::1]:80"]}).egress_allow == (
+        "127.0.0.1:8080",
+        "[::1]:80",
+    )

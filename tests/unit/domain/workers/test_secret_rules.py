@@ -1,0 +1,70 @@
+"""Names and values of secrets: what is taken, what is refused and how it is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.workers.secret_rules import MOST_VALUE, check_name, check_value
+from fyke.errors import InvalidFields
+from fyke.sandbox.box import BASE_ENVIRONMENT
+
+MEANT = """
+PATH HOME LANG LC_ALL TMPDIR TMP TZ USER SHELL ENV IFS LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT
+PYTHONPATH PYTHONSTARTUP PYTHON PYTHONUNBUFFERED NODE_OPTIONS NODE_PATH NPM_CONFIG_PREFIX
+GOPROXY GODEBUG GOMAXPROCS GOFLAGS GO_TESTS PROXY_AUTH PROXY_DOMAIN HTTP_PROXY HTTPS_PROXY
+ALL_PROXY FTP_PROXY NO_PROXY CHROMEWS CHROMEHTTP CHROME_PATH FYKE_HOME GRPC_PROXY_EXP
+SSL_CERT_FILE SSLKEYLOGFILE CORECLAW_TOKEN CORESDK_HOST CAFESDK_HOST BASH_ENV BASHOPTS PERL5OPT
+RUBYOPT JAVA_TOOL_OPTIONS GLIBC_TUNABLES GCONV_PATH OPENSSL_CONF REQUESTS_CA_BUNDLE
+CURL_CA_BUNDLE GIT_SSH_COMMAND MALLOC_CHECK_ PUPPETEER_EXECUTABLE_PATH HOSTALIASES RES_OPTIONS
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["A", "LOGIN", "SHOP_LOGIN", "K2", "GOOGLE_API_KEY", "GOOD", "MY_PATH", "A" * 64]
+)
+def test_names_that_are_taken(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "login", "Login", "1A", "_A", "A-B", "A B", "A\n", "Ä", "A=B", "A" * 65, "A\0", "$A"],
+)
+def test_names_that_break_the_rule(name: str) -> None:
+    with pytest.raises(InvalidFields, match="1 to 64 characters"):
+        check_name(name)
+
+
+@pytest.mark.parametrize("name", MEANT.split())
+def test_names_that_mean_something(name: str) -> None:
+    with pytest.raises(InvalidFields, match="put a word of your own before it"):
+        check_name(name)
+
+
+def test_nothing_that_a_box_has_anyway_can_be_a_secret() -> None:
+    for name in (*BASE_ENVIRONMENT, "PATH", "PROXY_DOMAIN", "PROXY_AUTH", "ChromeWs", "ChromeHttp"):
+        with pytest.raises(InvalidFields):
+            check_name(name)
+
+
+@pytest.mark.parametrize("value", ["sixsix", "ünïcöd", "with\nlines", "x" * MOST_VALUE])
+def test_values_that_are_taken(value: str) -> None:
+    assert check_value(value) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("", "at least 6"),
+        ("tiny5", "could not be masked"),
+        ("     tiny5      ", "could not be masked"),
+        ("nul\0inside", "NUL"),
+        ("x" * (MOST_VALUE + 1), "16,385 bytes"),
+        ("ü" * (MOST_VALUE // 2 + 1), "16,386 bytes"),
+        ("half \ud800 a pair", "Unicode"),
+    ],
+)
+def test_values_that_are_refused_and_not_repeated(value: str, words: str) -> None:
+    with pytest.raises(InvalidFields, match=words) as refused:
+        check_value(value)
+    assert not value.strip() or value.strip() not in refused.value.message
