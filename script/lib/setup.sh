@@ -33,7 +33,7 @@ and then run this again."
   DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# want_packages WHAT-FOR COMMAND=PACKAGE...: the same, but go on without them where that asks somebody.
+# want_packages WHAT-FOR COMMAND=PACKAGE...: the same, but without root continue without them.
 want_packages() {
   local use=$1 item
   shift

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Refuses words that the project does not use, and class names that several classes share.
+
+Without a path: checks the areas that are clean already, and the class names. With paths: lists what
+is found there, as ``file:line: word -> what to write instead``. The exit status is 1 when anything
+is found. Words in backticks are left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePath
+
+sys.path.insert(0, str(Path(__file__).parent))
+import class_names
+from prose import CODE, is_read, names, sentences
+from word_list import CLASS, FILE, NAME, PROSE, RULES, Rule
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = (
+    *("bench", "contributing", "docs", "examples", "proto"),
+    *("script", "sdk", "src", "tests", "workers"),
+)
+
+# Folders and files that contain none of the words; add yours when --count says 0, one a line.
+CLEAN: tuple[str, ...] = (
+    "CONTRIBUTING.md",
+    "examples/java",
+    "script/lib",
+    "src/fyke/engine",
+    "src/fyke/telemetry",
+)
+
+# What others wrote or a program made, and this check itself.
+SKIPPED = re.compile(
+    r"(^|/)(vendor|swagger_ui|lucide|node_modules|__pycache__|\.[^/]+)(/|$)|_pb2(_grpc)?\.pyi?$"
+    r"|^script/lib/(word_list|words)\.py$|^tests/unit/script/test_words\.py$"
+)
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_SENTENCE_END = re.compile(r"[.!?:]\s|\n[ \t]*\n|\n[ \t]*(?:[-*|#]|\d+\.)")
+_SENTENCES = re.compile(f"[^{CODE}]{{3,}}")
+_RULES = {
+    scope: [rule for rule in RULES if scope in rule.scopes] for scope in (CLASS, FILE, NAME, PROSE)
+}
+_ANY = {
+    scope: re.compile("|".join(rule.pattern.pattern for rule in rules))
+    for scope, rules in _RULES.items()
+}
+_MARKS = re.compile(r"[\"'#*/\\]+")
+_NAME = re.compile(r"[A-Za-z_]\w*(?:-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``path`` is relative to the root."""
+
+    path: str
+    line: int
+    word: str
+    instead: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.word} -> {self.instead}"
+
+
+def words_of(name: str) -> str:
+    """Return the words of a name in any of the usual spellings, in lower case."""
+    return " ".join(part.lower() for part in _PARTS.findall(name))
+
+
+def check_text(path: str, text: str) -> Iterator[Finding]:
+    """Yield what is refused in the file ``path``, whose content is ``text``."""
+    file = PurePath(path)
+    # A folder is named once, by the file that makes it a package.
+    named = file.parent.name if file.name == "__init__.py" else file.name.partition(".")[0]
+    yield from _check_name(path, 1, named.removeprefix("test_"), FILE)
+    if _ANY[PROSE].search(_MARKS.sub(" ", text.lower())):  # reading it costs more than this
+        shown = sentences(file, text)
+        for found in _SENTENCES.finditer(shown):
+            if _ANY[PROSE].search(lower := _lower(found[0])):
+                line = shown.count("\n", 0, found.start()) + 1
+                yield from _check_sentences(path, line, lower)
+    if any(_rules_of(name, scope) for name in set(_NAME.findall(text)) for scope in (CLASS, NAME)):
+        for line, name, is_class in sorted(set(names(file, text))):
+            scope = CLASS if is_class else PROSE if name.startswith("test_") else NAME
+            yield from _check_name(path, line, name, scope)
+
+
+def _lower(text: str) -> str:
+    lower = text.lower()
+    return lower if len(lower) == len(text) else text
+
+
+def _check_sentences(path: str, line: int, text: str) -> Iterator[Finding]:
+    for rule in _RULES[PROSE]:
+        for found in rule.pattern.finditer(text):
+            around = _around(text, *found.span())
+            if rule.applies_in(path) and not (rule.exempt and rule.exempt.search(around)):
+                at = line + text.count("\n", 0, found.start())
+                yield Finding(path, at, " ".join(found[0].split()), rule.instead)
+
+
+@cache
+def _rules_of(name: str, scope: str) -> list[Rule]:
+    split = words_of(name)
+    if not _ANY[scope].search(split):
+        return []
+    return [
+        rule
+        for rule in _RULES[scope]
+        if rule.pattern.search(split) and not (rule.exempt and rule.exempt.search(split))
+    ]
+
+
+def _check_name(path: str, line: int, name: str, scope: str) -> Iterator[Finding]:
+    for rule in _rules_of(name, scope):
+        if rule.applies_in(path):
+            yield Finding(path, line, name, rule.instead)
+            return
+
+
+def _around(text: str, first: int, end: int) -> str:
+    """Return the sentence that contains ``text[first:end]``."""
+    begin = 0
+    for found in _SENTENCE_END.finditer(text, 0, first):
+        begin = found.end()
+    stop = _SENTENCE_END.search(text, end)
+    return text[begin : stop.start() if stop else len(text)]
+
+
+def files(root: Path, below: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the files of the project below some paths, relative to ``root``."""
+    for each in below or (*FOLDERS, *sorted(path.name for path in root.glob("*.md"))):
+        start = root / each
+        if start.is_file():
+            if not SKIPPED.search(each):
+                yield each
+            continue
+        for folder, folders, there in os.walk(start):
+            at = Path(folder).relative_to(root).as_posix()
+            folders[:] = sorted(name for name in folders if not SKIPPED.search(f"{at}/{name}"))
+            for name in sorted(there):
+                if not SKIPPED.search(f"{at}/{name}"):
+                    yield f"{at}/{name}"
+
+
+def check(root: Path, below: tuple[str, ...] = ()) -> Iterator[Finding]:
+    """Yield what is refused in the files below some paths, or in all."""
+    for path in files(root, below):
+        try:
+            text = (root / path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # a picture or an archive
+        if is_read(PurePath(path), text):
+            yield from check_text(path, text)
+
+
+def area_of(path: str) -> str:
+    """Return the part of the project that is counted together."""
+    depth = 4 if path.startswith("src/fyke/domain/") else 3 if path.startswith("src/") else 2
+    return "/".join(PurePath(path).parts[:-1][:depth]) or path
+
+
+def _relative(given: list[str]) -> tuple[str, ...]:
+    """Return paths that are relative to the current folder relative to the root; () for all."""
+    found = []
+    for each in given:
+        path = Path(each).resolve()
+        if not path.is_relative_to(ROOT) or not path.exists():
+            raise SystemExit(f"words.py: {each}: no such file or folder of the project")
+        found.append(path.relative_to(ROOT).as_posix())
+    return () if "." in found else tuple(found)
+
+
+def _print_counts(below: tuple[str, ...]) -> None:
+    counts = Counter(area_of(finding.path) for finding in check(ROOT, below))
+    areas = dict.fromkeys(map(area_of, files(ROOT, below)))
+    for area in sorted(areas):
+        print(f"{counts[area]:6} {area}")
+    print(f"{counts.total():6} in all")
+
+
+def _print_classes() -> None:
+    found = class_names.shared(ROOT)
+    for name, places in found.items():
+        print(f"{name}: {class_names.REASONS.get(name, 'no reason')}")
+        for place in places:
+            print(f"    {place}")
+    print(f"{len(found)} names of {sum(map(len, found.values()))} classes")
+
+
+def _lint() -> Iterator[str]:
+    for area in CLEAN:
+        if not (ROOT / area).exists():
+            yield f"{area}: is gone; change CLEAN in script/lib/words.py"
+    yield from map(str, check(ROOT, tuple(area for area in CLEAN if (ROOT / area).exists())))
+    found = class_names.shared(ROOT)
+    yield from class_names.faults(found, class_names.REASONS, class_names.WITHOUT_REASON)
+
+
+def main() -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--count", action="store_true", help="how many there are in each folder")
+    parser.add_argument("--classes", action="store_true", help="the shared class names")
+    parser.add_argument("paths", nargs="*", metavar="PATH")
+    given = parser.parse_args()
+    below = _relative(given.paths)
+    if given.classes:
+        _print_classes()
+        return 0
+    if given.count:
+        _print_counts(below)
+        return 0
+    faults = list(map(str, check(ROOT, below))) if given.paths else list(_lint())
+    for fault in faults:
+        print(fault)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
