@@ -32,7 +32,7 @@ sys.path.insert(
 from boxes import SPAWNERS, Site, version  # type: ignore[import-not-found]
 from boxes import site as site_of  # type: ignore[import-not-found]
 
-from fyke.contracts import BoxLimits, BoxSpec, Environment
+from fyke.contracts import Environment, SandboxLimits, SandboxSpec
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language
 
@@ -76,12 +76,12 @@ async def first_byte(box) -> None:
 
 async def boxed(site: Site, bundle: Path):
     """A box whose program has said its first byte, and the milliseconds of both parts."""
-    spec = BoxSpec(
+    spec = SandboxSpec(
         name=new_ulid(),
         version=version(Language.PYTHON),
         bundle=bundle,
         environment=Environment(None, ""),
-        limits=BoxLimits(cpus=1.0, memory=256 * 2**20),
+        limits=SandboxLimits(cpus=1.0, memory=256 * 2**20),
     )
     began = time.perf_counter()
     box = await site.sandbox.open(spec)

@@ -22,10 +22,10 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from fyke.contracts import Pass
+from fyke.contracts import EgressGrant
 from fyke.egress.client import EgressClient
-from fyke.egress.guard import GuardRules
 from fyke.egress.process import serve_egress
+from fyke.egress.throttle import ThrottleRules
 from fyke.kit.addresses import AddressRules
 
 ATTEMPT, SECRET = "bench", "secret"
@@ -52,7 +52,7 @@ def serve_origin(port_to: Connection) -> None:
 
 def serve_proxy(path: Path, loop: str, guard: bool) -> None:
     """With a guard too mild to hold anything up, since its cost is what is asked for."""
-    rules = GuardRules(rate=1e6, connections=100_000) if guard else None
+    rules = ThrottleRules(rate=1e6, connections=100_000) if guard else None
     work = serve_egress(path, AddressRules(["127.0.0.0/8"]), {}, guard=rules)
     if loop == "uvloop":
         import uvloop
@@ -130,7 +130,7 @@ async def open_attempt(path: Path) -> tuple[EgressClient, int]:
     client = EgressClient(path, patience=30)
     await client.start()
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    await client.open([listener], Pass(ATTEMPT, SECRET, ""))
+    await client.open([listener], EgressGrant(ATTEMPT, SECRET, ""))
     port = listener.getsockname()[1]
     listener.close()
     return client, port

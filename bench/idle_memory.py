@@ -35,7 +35,7 @@ def memory(pid: int) -> tuple[float, float]:
 def name_of(command: list[str]) -> str:
     if "--role" in command:
         return command[command.index("--role") + 1]
-    return "launcher" if "fyke.sandbox.launcher" in command else "supervisor"
+    return "launcher" if "fyke.sandbox.process.launcher" in command else "supervisor"
 
 
 def report(running, when: str) -> None:

@@ -16,8 +16,8 @@ import random
 import time
 from collections.abc import Callable
 
+from fyke.domain.results.redaction import masked_row
 from fyke.domain.results.rows import decode_row
-from fyke.domain.results.withholding import masked_row
 from fyke.domain.secrets.masking import Masker
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789"

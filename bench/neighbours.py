@@ -16,7 +16,7 @@ import time
 
 from common import arguments, head, line
 
-from fyke.contracts import Box
+from fyke.contracts import Sandbox
 from integration.sandbox.boxes import MIB, SPAWNERS, Site, site
 
 QUIET = """
@@ -77,7 +77,7 @@ async def quiet(place: Site) -> float:
     return float(out) * 1000
 
 
-async def hog(place: Site, code: str) -> tuple[Box, asyncio.Task[None]]:
+async def hog(place: Site, code: str) -> tuple[Sandbox, asyncio.Task[None]]:
     box = await place.open(READY + code, cpus=CPUS, memory=MEMORY)
     await box.launch({})
     reading = asyncio.create_task(_swallow(box))
@@ -85,7 +85,7 @@ async def hog(place: Site, code: str) -> tuple[Box, asyncio.Task[None]]:
     return box, reading
 
 
-async def _swallow(box: Box) -> None:
+async def _swallow(box: Sandbox) -> None:
     async for _ in box.output():
         pass
 

@@ -171,7 +171,7 @@ class Settings(BaseSettings):
         return self.home / "run"
 
     @property
-    def doorbell_dir(self) -> Path:
+    def signals_dir(self) -> Path:
         """One datagram socket per listening process."""
         return self.run_dir / "bell"
 

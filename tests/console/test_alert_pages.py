@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.alerts.watch import AlertWatch
+from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.model.run import Outcome
 from support.alerts import a_run
 from support.house import House
@@ -15,7 +15,7 @@ RULES = "/alerts/rules"
 
 
 async def looked(house: House) -> None:
-    await AlertWatch(house.storage, house.results).work_off()
+    await AlertMonitor(house.storage, house.results).work_off()
 
 
 async def test_an_example_is_one_button_away(house: House, owner: Visitor) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from fyke.console.page import PUBLIC, Page
+from fyke.console.page import PUBLIC, ConsolePage
 from fyke.console.view import CONTENT_POLICY
 from support.estate import records
 from support.house import House
@@ -49,19 +49,19 @@ ENCODINGS: Mapping[str, tuple[bytes, str]] = {
 }
 
 
-def unsafe(house: House) -> list[Page]:
+def unsafe(house: House) -> list[ConsolePage]:
     found = [page for page in house.app().state.console.pages if page.unsafe]
     assert len(found) > 10
     return found
 
 
-def address(page: Page) -> str:
+def address(page: ConsolePage) -> str:
     """The page's path with something in the place of each parameter."""
     return re.sub(r"\{[^}]+\}", "x", page.path)
 
 
 async def sent(
-    visitor: Visitor, page: Page, headers: Mapping[str, str], encoding: str = "form"
+    visitor: Visitor, page: ConsolePage, headers: Mapping[str, str], encoding: str = "form"
 ) -> httpx2.Response:
     content, kind = ENCODINGS[encoding]
     named = {"accept": "text/html", **({"content-type": kind} if kind else {}), **headers}

@@ -83,7 +83,7 @@ async def test_an_answer_that_is_too_long_is_cut(house: House, owner: Visitor) -
         "body": json.dumps({"input": {"urls": [{"url": "https://example.org/"}]}}),
     }
     await owner.post("/docs/runWorker/try", form, status=200)
-    await house.carry_out([{"text": "x" * 100_000}], log=["done"])
+    await house.execute([{"text": "x" * 100_000}], log=["done"])
     page = await owner.get("/docs/streamWorkerRun")
     run = page.value("path.runId")
     tried = await owner.post("/docs/streamWorkerRun/try", {"path.runId": run}, status=200)

@@ -44,7 +44,7 @@ def start(server: Served, worker: Any) -> str:
 def clear(server: Served) -> None:
     """End and forget every run."""
     house = server.house
-    server.do(house.carry_out([]))
+    server.do(house.execute([]))
     listed = server.do(house.services.runs.list(house.owner, RunFilter(), offset=0, limit=100))
     for view in listed[1]:
         server.do(house.services.runs.delete(house.owner, view.run.id))
@@ -55,7 +55,7 @@ def test_the_list_follows_the_filters_and_the_box_keeps_the_focus(
 ) -> None:
     clear(server)
     start(server, worker)
-    server.do(server.house.carry_out([], Outcome.EXIT_CODE, "KeyError: 'price'"))
+    server.do(server.house.execute([], Outcome.EXIT_CODE, "KeyError: 'price'"))
     start(server, worker)
     with tab(browser, server.base_url, token) as (page, watch):
         page.goto("/runs")
@@ -180,7 +180,7 @@ def test_usage_prints_without_what_is_to_be_pressed(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:
     start(server, worker)
-    server.do(server.house.carry_out([{"n": 1}]))
+    server.do(server.house.execute([{"n": 1}]))
     with tab(browser, server.base_url, token) as (page, _):
         page.goto("/usage")
         expect(page.locator("#ledger .empty, #ledger table")).to_be_visible()

@@ -39,9 +39,9 @@ async def test_where_nothing_is_three_ways_to_begin_are_shown(owner: Visitor) ->
 async def test_the_cards_tell_what_there_is(house: House, owner: Visitor) -> None:
     first, second = await house.publish("first"), await house.publish("second")
     await start(house, first)
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     failed = await start(house, second)
-    await house.carry_out([], Outcome.TIMEOUT, "Timeout: <b>slow</b>")
+    await house.execute([], Outcome.TIMEOUT, "Timeout: <b>slow</b>")
     await start(house, first)
     await house.begin()
     waits = await start(house, first)

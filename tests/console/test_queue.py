@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.queue.following import QueueFollowing
+from fyke.domain.queue.stream import QueueStream
 from fyke.domain.runs.service import StartRequest
 from fyke.model.billing import Prices
 from fyke.model.run import Origin
@@ -103,7 +103,7 @@ async def test_without_balance_an_item_waits_and_leads_to_the_usage(poor: House)
 
 async def test_what_leaves_the_queue_is_told_to_who_looks_at_it(house: House) -> None:
     first, second = await hold(house, await house.publish(), 2)
-    following: QueueFollowing = house.services.queue_following
+    following: QueueStream = house.services.queue_following
     told = following.follow(house.owner)
     news = await anext(told)
     assert news.board is not None and news.board.held == 2 and not news.gone
@@ -119,7 +119,7 @@ async def test_what_leaves_the_queue_is_told_to_who_looks_at_it(house: House) ->
 async def test_what_left_before_the_stream_began_is_told_too(house: House) -> None:
     first, second = await hold(house, await house.publish(), 2)
     await house.services.queue.activate(house.owner, [first])
-    following: QueueFollowing = house.services.queue_following
+    following: QueueStream = house.services.queue_following
     news = await anext(following.follow(house.owner, shown=[int(first), int(second)]))
     assert news.held_moved and [item.number for item in news.gone] == [int(first)]
     unchanged = await anext(following.follow(house.owner, shown=[int(second)]))

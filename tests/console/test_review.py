@@ -84,7 +84,7 @@ async def test_a_sample_run_is_started_and_its_state_shown(house: House, owner: 
     sent = form_of(page) | {"json_text": '{"urls": [{"url": "https://a.example/"}]}'}
     started = await owner.post(f"{address}/sample", sent | {"do": "start"})
     assert started.location.startswith("/runs/")
-    await house.carry_out([{"a": 1}])
+    await house.execute([{"a": 1}])
     page = await owner.get(address)
     assert page.one("//section[.//h2='Sample run']//a[contains(@href,'/runs/')]") is not None
     assert "Succeeded" in page.text

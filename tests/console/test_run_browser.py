@@ -11,12 +11,12 @@ from playwright.sync_api import Browser, Locator, LocatorAssertions, Page, Route
 from playwright.sync_api import expect as expect_within
 
 from fyke.console.pages import run_live
-from fyke.contracts import Lease, SiteTraffic, Usage
-from fyke.domain.runs.attempts import Report
+from fyke.contracts import AttemptUsage, Lease, SiteTraffic
+from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
-from fyke.model.run import Origin, Sample
+from fyke.model.run import Origin, UsageSample
 from support.browser import tab
 from support.pages import sign_in
 from support.restarts import Restarts, restarts
@@ -215,12 +215,14 @@ def test_the_curve_and_the_sites_go_on_while_the_run_does(
         def work(tx: Any) -> None:
             for n in seconds:
                 mega = n * 2**20
-                tx.samples.add(Sample(run, tx.now + n * 1000, n * 500, 9 * mega, mega, n))
+                tx.samples.add(UsageSample(run, tx.now + n * 1000, n * 500, 9 * mega, mega, n))
 
         stage.server.do(house.storage.write(work))
         sites = tuple(SiteTraffic(f"{n}.example", requests=n) for n in range(1, seconds[-1] + 1))
         stage.server.do(
-            house.attempts.report([Report(stage.lease.attempt, Usage(), sites)], 60_000)
+            house.attempts.report(
+                [AttemptReport(stage.lease.attempt, AttemptUsage(), sites)], 60_000
+            )
         )
         stage.say(1)
 

@@ -47,7 +47,7 @@ async def test_filters_are_in_the_address_and_come_back_from_it(
     """Elsewhere they are forgotten on the way to another page and back."""
     reader, other = await house.publish(), await house.publish("other")
     [failed] = await started(house, reader)
-    await house.carry_out([], Outcome.EXIT_CODE, "KeyError: title")
+    await house.execute([], Outcome.EXIT_CODE, "KeyError: title")
     await started(house, other)
     # as a browser sends the whole form: what is empty leaves the address
     sent = "/runs?error=keyerr&state=failed&worker=owner%2Freader&from=2020-01-31&until=&version="
@@ -74,7 +74,7 @@ async def test_filters_are_asked_of_everything_and_not_of_one_page(
     """Elsewhere a filter searched only what the browser had loaded."""
     worker = await house.publish()
     [oldest] = await started(house, worker)
-    await house.carry_out([], Outcome.TIMEOUT, "Timeout: needle")
+    await house.execute([], Outcome.TIMEOUT, "Timeout: needle")
     await started(house, worker, 55)
     first = await owner.get("/runs")
     assert oldest not in listed(first) and len(listed(first)) == 50
@@ -148,7 +148,7 @@ async def test_without_any_run_the_way_to_the_store_is_shown(owner: Visitor) -> 
 async def test_durations_are_for_people_and_exact_on_request(house: House, owner: Visitor) -> None:
     """Elsewhere they were in seconds only."""
     [run] = await started(house, await house.publish())
-    await house.carry_out([])
+    await house.execute([])
 
     def work(tx: Any) -> None:
         from dataclasses import replace
@@ -185,7 +185,7 @@ async def test_columns_are_chosen_in_the_address(house: House, owner: Visitor) -
 
 async def test_an_error_is_hinted_at_in_the_list(house: House, owner: Visitor) -> None:
     [run] = await started(house, await house.publish())
-    await house.carry_out([], Outcome.EXIT_CODE, HOSTILE * 20)
+    await house.execute([], Outcome.EXIT_CODE, HOSTILE * 20)
     hint = (await owner.get("/runs")).one(f"//*[@id='r-{run}-state']/p")
     assert hint.get("title") == HOSTILE * 20 and len(hint.text) <= 160
 
@@ -193,7 +193,7 @@ async def test_an_error_is_hinted_at_in_the_list(house: House, owner: Visitor) -
 async def test_the_list_is_exported_with_its_filters(house: House, owner: Visitor) -> None:
     worker = await house.publish()
     [failed] = await started(house, worker)
-    await house.carry_out([], Outcome.TIMEOUT, "Timeout")
+    await house.execute([], Outcome.TIMEOUT, "Timeout")
     await started(house, worker)
     page = await owner.get("/runs?state=failed&col=task")
     [link] = page.all("//a[@download]/@href")
@@ -228,7 +228,7 @@ async def test_many_runs_are_acted_on_after_a_question(house: House, owner: Visi
 async def test_each_run_that_is_left_as_it_was_says_why(house: House, owner: Visitor) -> None:
     worker = await house.publish()
     [done] = await started(house, worker)
-    await house.carry_out([])
+    await house.execute([])
     [waits] = await started(house, worker)
     answer = await owner.post(
         "/runs/bulk", {"action": "delete", "run": [done, waits], "confirmed": "1"}, status=200
@@ -241,7 +241,7 @@ async def test_each_run_that_is_left_as_it_was_says_why(house: House, owner: Vis
 async def test_all_that_match_can_be_meant(house: House, owner: Visitor) -> None:
     worker = await house.publish()
     await started(house, worker, 2)
-    await house.carry_out([], Outcome.TIMEOUT, "Timeout")
+    await house.execute([], Outcome.TIMEOUT, "Timeout")
     [waits] = await started(house, worker)
     form = {"action": "delete", "all_matching": "on", "query": "state=failed"}
     asked = await owner.post("/runs/bulk", form, status=200)
@@ -277,9 +277,9 @@ async def test_a_search_that_gave_up_says_how_far_it_looked(
 ) -> None:
     worker = await house.publish()
     [oldest] = await started(house, worker)
-    await house.carry_out([], Outcome.TIMEOUT, "Timeout: needle")
+    await house.execute([], Outcome.TIMEOUT, "Timeout: needle")
     await started(house, worker, 4)
-    await house.carry_out([], Outcome.TIMEOUT, "Timeout")
+    await house.execute([], Outcome.TIMEOUT, "Timeout")
     monkeypatch.setattr("fyke.storage.sql.run_lists.ERRORS_LOOKED_AT", 2)
     page, steps = await owner.get("/runs?error=needle"), 0
     while oldest not in listed(page):

@@ -31,14 +31,14 @@ async def started(house: House, **options: object) -> str:
 
 async def finished(house: House, rows: list[object], **more: object) -> str:
     run = await started(house)
-    await house.carry_out(rows, **more)  # type: ignore[arg-type]  # by name
+    await house.execute(rows, **more)  # type: ignore[arg-type]  # by name
     return run
 
 
 async def test_every_tab_of_every_kind_of_run_opens(house: House, owner: Visitor) -> None:
     ended = await finished(house, [{"n": 1, "t": "<script>x</script>"}], log=["a", "b"])
     failed = await started(house)
-    await house.carry_out([], Outcome.EXIT_CODE, "The Worker exited with code 3", log=["c"])
+    await house.execute([], Outcome.EXIT_CODE, "The Worker exited with code 3", log=["c"])
     waiting = await started(house)
     for run in (ended, failed, waiting):
         for tab in TABS:
@@ -274,7 +274,7 @@ async def test_subtasks_events_and_input_say_what_was_and_what_came(
         house.owner,
         StartRequest(worker.id, None, body, "https://hooks.example/told", Origin.API_V2),
     )
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     parts = await owner.get(f"/runs/{run.id}/subtasks")
     assert "2 subtasks" in parts.text and "https://b.example" in parts.text
     events = await owner.get(f"/runs/{run.id}/events")

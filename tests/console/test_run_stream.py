@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from fyke.console.pages import run_live
-from fyke.contracts import Lease, SiteTraffic, Usage
-from fyke.domain.runs.attempts import Report
+from fyke.contracts import AttemptUsage, Lease, SiteTraffic
+from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
@@ -148,7 +148,9 @@ def test_sites_come_while_the_run_goes_on_in_the_chosen_order(
     first = next(one for one in messages if 'hx-target="#traffic"' in one)
     assert "No site yet" in first
     sites = (SiteTraffic("b.example", 1, 2, 3), SiteTraffic("a.example", refused=2))
-    stage.server.do(house.attempts.report([Report(lease.attempt, Usage(), sites)], 60_000))
+    stage.server.do(
+        house.attempts.report([AttemptReport(lease.attempt, AttemptUsage(), sites)], 60_000)
+    )
     stage.say(lease, "two")
     told = next(one for one in messages if "b.example" in one)
     assert told.index("a.example") < told.index("b.example")
@@ -163,7 +165,9 @@ def test_the_usage_comes_while_the_run_goes_on(
     monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
     run, lease = stage.begin()
     house = stage.server.house
-    report = Report(lease.attempt, Usage(traffic_bytes=5_000_000, cpu_ms=1200, memory_bytes=7))
+    report = AttemptReport(
+        lease.attempt, AttemptUsage(traffic_bytes=5_000_000, cpu_ms=1200, memory_bytes=7)
+    )
     stage.server.do(house.attempts.report([report], 60_000))
     stage.say(lease, "one")
     messages = stage.messages(f"/runs/{run}/live?tab=usage")

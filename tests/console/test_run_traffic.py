@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from fyke.contracts import SiteTraffic, Usage
-from fyke.domain.runs.attempts import Report
+from fyke.contracts import AttemptUsage, SiteTraffic
+from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
 from fyke.model.run import Origin
 from support.house import SCHEMA, House
@@ -32,7 +32,7 @@ async def working(house: House, egress: list[str] | None) -> str:
     request = StartRequest(worker.id, None, body, "", Origin.WEB)
     run = await house.services.runs.start(house.owner, request)
     [lease] = await house.begin()
-    await house.attempts.report([Report(lease.attempt, Usage(), SITES)], 60_000)
+    await house.attempts.report([AttemptReport(lease.attempt, AttemptUsage(), SITES)], 60_000)
     return run.id
 
 
@@ -88,5 +88,5 @@ async def test_a_run_without_sites_says_so(house: House, owner: Visitor) -> None
     request = StartRequest(worker.id, None, body, "", Origin.WEB)
     run = await house.services.runs.start(house.owner, request)
     assert "No site yet" in (await owner.get(f"/runs/{run.id}/traffic")).text
-    await house.carry_out([])
+    await house.execute([])
     assert "It had to do with no site" in (await owner.get(f"/runs/{run.id}/traffic")).text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fyke.domain.runs.service import StartRequest
-from fyke.domain.workers.page import PageWish
+from fyke.domain.workers.page import PageChange
 from fyke.model.run import Origin, Outcome
 from support.house import House
 from support.pages import Page, Visitor, visitor
@@ -25,7 +25,7 @@ async def fill(house: House) -> None:
     workers = house.services.workers
     for name, category in (("maps", 5), ("places", 5), ("jobs", 7)):
         worker = await house.publish(name, caller=house.other)
-        page = PageWish(f"The {name}", f"Reads {name}.", (category,))
+        page = PageChange(f"The {name}", f"Reads {name}.", (category,))
         await workers.change_page(house.other, worker.id, page)
     await house.publish("secret", caller=house.other, public=False)
 
@@ -34,7 +34,7 @@ async def run(house: House, name: str, outcome: Outcome, caller: object = None) 
     who = caller or house.owner
     request = StartRequest(f"other/{name}", None, INPUT, "", Origin.WEB)
     await house.services.runs.start(who, request)  # type: ignore[arg-type]  # a Caller either way
-    await house.carry_out([{"a": 1}], outcome)
+    await house.execute([{"a": 1}], outcome)
 
 
 async def test_workers_are_found_by_words_and_category(house: House, owner: Visitor) -> None:

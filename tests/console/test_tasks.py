@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.schedules.change import Change
+from fyke.domain.schedules.editing import ScheduleEdit
 from fyke.domain.tasks.service import TaskEdit
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
 from fyke.model.run import Outcome
-from fyke.model.schedule import Kind, Schedule
+from fyke.model.schedule import Schedule, ScheduleKind
 from fyke.model.task import Task
 from support.house import House
 from support.pages import Page, Visitor, visitor
@@ -27,7 +27,9 @@ async def a_task(house: House, title: str = "Prices", **more: Any) -> Task:
 
 
 async def scheduled(house: House, title: str = "Prices") -> Task:
-    return await a_task(house, title, schedule=Change(enabled=True, kind=Kind.DAILY, time="09:30"))
+    return await a_task(
+        house, title, schedule=ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="09:30")
+    )
 
 
 def fields(page: Page) -> dict[str, str]:
@@ -61,7 +63,7 @@ async def test_the_list_shows_schedule_next_run_and_last_result(
     action = page.one("//form[contains(@action,'/run')]").get("action")
     started = await owner.post(action)
     assert started.location.startswith("/runs/")
-    await house.carry_out([{"a": 1}], Outcome.EXIT_CODE, "broke")
+    await house.execute([{"a": 1}], Outcome.EXIT_CODE, "broke")
     page = await owner.get("/tasks")
     assert "Failed" in page.text
     assert started.location in page.raw
@@ -226,7 +228,7 @@ async def test_two_who_change_a_schedule(house: House, owner: Visitor) -> None:
     address = f"/tasks/{task.id}/schedule"
     old = page_revision(await owner.get(address))
     await house.services.schedules.put(
-        house.owner, task.id, Change(enabled=True, kind=Kind.DAILY, time="11:00")
+        house.owner, task.id, ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="11:00")
     )
     page = await owner.post(address, SCHEDULE | {"revision": old}, status=409)
     assert "It is saved as: every day at 11:00" in page.text

@@ -131,7 +131,7 @@ async def test_a_test_run_is_started_from_the_form(house: House, other: Visitor)
     sent = form_of(page) | {"json_text": '{"urls": [{"url": "https://a.example/"}]}'}
     started = await other.post(f"{address}/test", sent | {"do": "start"})
     assert started.location.startswith("/runs/")
-    await house.carry_out([{"price": 1}])
+    await house.execute([{"price": 1}])
     page = await other.get(address)
     assert "Last test run" in page.text and "Succeeded" in page.text
     assert (await house.services.workers.own_page(house.other, "", offset=0, limit=5))[1][

@@ -40,7 +40,7 @@ async def spend(house: House, number: int = 1) -> list[str]:
         wanted = {"parameters": {"system": {}, "custom": {"urls": [{"url": "https://a.example"}]}}}
         request = StartRequest(worker.id, None, wanted, "", Origin.WEB)
         made.append((await house.services.runs.start(house.owner, request)).id)
-        await house.carry_out([{"n": 1}], Outcome.SUCCEEDED)
+        await house.execute([{"n": 1}], Outcome.SUCCEEDED)
     return made
 
 

@@ -81,7 +81,7 @@ async def test_output_fields_tell_schema_and_rows_apart(house: House, owner: Vis
     page = await owner.get("/w/owner/reader/output")
     assert page.all("//tbody/tr[1]/td[5]")[0].text_content() == "not run yet"
     await start(house, worker.id)
-    await house.carry_out([{"url": "a", "extra": 1}], headers=[Header("A", "url", "text")])
+    await house.execute([{"url": "a", "extra": 1}], headers=[Header("A", "url", "text")])
     page = await owner.get("/w/owner/reader/output")
     rows = [
         tuple(cell.text_content().strip() for cell in row.iter("td"))
@@ -122,7 +122,7 @@ async def test_runs_tasks_and_schedules_are_listed(house: House, owner: Visitor)
     assert "No saved inputs" in (await owner.get("/w/owner/reader/tasks")).text
     assert "No schedules" in (await owner.get("/w/owner/reader/schedules")).text
     run_id = await start(house, worker.id)
-    await house.carry_out([{"a": 1}], Outcome.EXIT_CODE, "<b>it broke</b>")
+    await house.execute([{"a": 1}], Outcome.EXIT_CODE, "<b>it broke</b>")
     page = await owner.get("/w/owner/reader/runs")
     row = page.one("//tbody/tr")
     assert "Failed" in row.text_content() and "<b>it broke</b>" in row.text_content()

@@ -78,6 +78,6 @@ class State:
 @pytest.fixture
 async def state(state_url: str) -> AsyncIterator[State]:
     rings: list[str] = []
-    storage = open_storage(state_url, durable=True, ring=rings.append, hiding=HIDING)
+    storage = open_storage(state_url, durable=True, notify=rings.append, hiding=HIDING)
     yield State(state_url, storage, rings)
     await storage.close()

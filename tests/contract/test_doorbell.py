@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from fyke.storage.doorbell.datagram import DatagramDoorbell
-from fyke.storage.doorbell.postgres import PostgresDoorbell
+from fyke.storage.signals.datagram import DatagramSignals
+from fyke.storage.signals.postgres import PostgresSignals
 
 pytestmark = pytest.mark.anyio
 
@@ -26,8 +26,8 @@ Make = Callable[[], Any]
 RING_FROM_ELSEWHERE = """
 import sys
 from pathlib import Path
-from fyke.storage.doorbell.datagram import DatagramDoorbell
-from fyke.storage.doorbell.postgres import PostgresDoorbell
+from fyke.storage.signals.datagram import DatagramDoorbell
+from fyke.storage.signals.postgres import PostgresDoorbell
 kind, where, topic = sys.argv[1:]
 bell = DatagramDoorbell(Path(where)) if kind == "datagram" else PostgresDoorbell(where)
 bell.ring(topic)
@@ -40,13 +40,13 @@ class Place:
 
     def __init__(self, kind: str, where: str) -> None:
         self.kind, self.where = kind, where
-        self.made: list[DatagramDoorbell | PostgresDoorbell] = []
+        self.made: list[DatagramSignals | PostgresSignals] = []
 
-    def bell(self) -> DatagramDoorbell | PostgresDoorbell:
+    def bell(self) -> DatagramSignals | PostgresSignals:
         made = (
-            DatagramDoorbell(Path(self.where))
+            DatagramSignals(Path(self.where))
             if self.kind == "datagram"
-            else PostgresDoorbell(self.where)
+            else PostgresSignals(self.where)
         )
         self.made.append(made)
         return made
@@ -72,7 +72,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 async def test_a_ring_is_heard_by_the_same_process(place: Place) -> None:
     bell = place.bell()
     async with bell.listen() as ear:
-        bell.ring("work")
+        bell.notify("work")
         assert await ear.wait(WORK, LONG) == "work"
 
 
@@ -85,7 +85,7 @@ async def test_a_ring_is_heard_by_another_process(place: Place) -> None:
 async def test_every_listener_hears(place: Place) -> None:
     one, two = place.bell(), place.bell()
     async with one.listen() as first, one.listen() as second, two.listen() as third:
-        two.ring("work")
+        two.notify("work")
         heard = [await ear.wait(WORK, LONG) for ear in (first, second, third)]
     assert heard == ["work"] * 3
 
@@ -102,8 +102,8 @@ async def test_a_ring_between_two_waits_is_not_lost(place: Place) -> None:
     bell = place.bell()
     async with bell.listen() as ear:
         assert await ear.wait(STOP, SOON) is None
-        bell.ring("work")
-        bell.ring("stop")
+        bell.notify("work")
+        bell.notify("stop")
         assert await ear.wait(STOP, LONG) == "stop"
         assert await ear.wait(WORK, LONG) == "work"
 
@@ -111,7 +111,7 @@ async def test_a_ring_between_two_waits_is_not_lost(place: Place) -> None:
 async def test_other_topics_do_not_wake(place: Place) -> None:
     bell = place.bell()
     async with bell.listen() as ear:
-        bell.ring("outbox")
+        bell.notify("outbox")
         assert await ear.wait(WORK, SOON) is None
 
 
@@ -119,8 +119,8 @@ async def test_a_thousand_rings_count_once(place: Place) -> None:
     bell = place.bell()
     async with bell.listen() as ear:
         for _ in range(1000):
-            bell.ring("work")
-        bell.ring("last")
+            bell.notify("work")
+        bell.notify("last")
         assert await ear.wait(frozenset({"last"}), LONG) == "last"
         assert await ear.wait(WORK, LONG) == "work"
         repeated = 0
@@ -135,7 +135,7 @@ async def test_a_thousand_different_topics_all_arrive(place: Place) -> None:
     topics = frozenset(f"run:{n}" for n in range(1000))
     async with bell.listen() as ear:
         for topic in sorted(topics):
-            bell.ring(topic)
+            bell.notify(topic)
         heard = {await ear.wait(topics, LONG) for _ in topics}
     assert heard == topics
 
@@ -144,7 +144,7 @@ async def test_ringing_from_any_thread(place: Place) -> None:
     bell = place.bell()
     topics = frozenset(f"t{n}" for n in range(8))
     async with bell.listen() as ear:
-        threads = [threading.Thread(target=bell.ring, args=(topic,)) for topic in topics]
+        threads = [threading.Thread(target=bell.notify, args=(topic,)) for topic in topics]
         for thread in threads:
             thread.start()
         assert {await ear.wait(topics, LONG) for _ in topics} == topics
@@ -156,16 +156,16 @@ async def test_ringing_from_any_thread(place: Place) -> None:
 async def test_odd_topics_never_fail_the_caller(place: Place, topic: str) -> None:
     bell = place.bell()
     async with bell.listen() as ear:
-        bell.ring(topic)
-        bell.ring("work")
+        bell.notify(topic)
+        bell.notify("work")
         assert await ear.wait(WORK, LONG) == "work"
 
 
 async def test_ringing_without_listeners_and_after_close_is_harmless(place: Place) -> None:
     bell = place.bell()
-    bell.ring("work")
+    bell.notify("work")
     bell.close()
-    bell.ring("work")
+    bell.notify("work")
     bell.close()
     async with place.bell().listen() as ear:
         assert await ear.wait(WORK, 0) is None
@@ -184,5 +184,5 @@ async def test_two_thousand_waiters_each_hear_their_own_run(place: Place) -> Non
     while len(ready) < len(waiters):
         await asyncio.sleep(0.001)
     for number in range(2000):
-        bell.ring(f"run:{number}")
+        bell.notify(f"run:{number}")
     assert await asyncio.gather(*waiters) == [f"run:{number}" for number in range(2000)]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Egress, Pass, SiteTraffic, Traffic
-from fyke.egress.guard import GuardRules
+from fyke.contracts import Egress, EgressGrant, SiteTraffic, Traffic
 from fyke.egress.local import LocalEgress
+from fyke.egress.throttle import ThrottleRules
 from support.egress import (
     ATTEMPT,
     SECRET,
@@ -29,7 +29,7 @@ from support.egress import (
 )
 
 pytestmark = pytest.mark.anyio
-GUARD = GuardRules(first_pause=20)
+GUARD = ThrottleRules(first_pause=20)
 
 
 async def tired(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -52,9 +52,9 @@ async def egress(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             yield client
 
 
-def grant(*ports: int, limit: int | None = None, attempt: str = ATTEMPT) -> Pass:
+def grant(*ports: int, limit: int | None = None, attempt: str = ATTEMPT) -> EgressGrant:
     allow = tuple(f"127.0.0.1:{port}" for port in ports)
-    return Pass(attempt, SECRET, "", allow, limit)
+    return EgressGrant(attempt, SECRET, "", allow, limit)
 
 
 async def test_bytes_flow_and_are_counted_both_ways(egress: Egress) -> None:
@@ -75,7 +75,7 @@ async def test_the_same_counters_by_site(egress: Egress) -> None:
     async with Origin(downloads(1000)) as origin:
         proxy = listener()
         allow = tuple(f"{host}:{origin.port}" for host in ("127.0.0.1", "localhost"))
-        await egress.open([proxy], Pass(ATTEMPT, SECRET, "", allow))
+        await egress.open([proxy], EgressGrant(ATTEMPT, SECRET, "", allow))
         assert egress.sites(ATTEMPT) == ()
         for host, code in [("LOCALHOST", 0), ("127.0.0.1", 0), ("localhost.", 0), ("10.0.0.1", 2)]:
             got, reader, writer = await socks(port_of(proxy), host, origin.port)
@@ -100,7 +100,7 @@ async def test_only_declared_domains_are_reached(egress: Egress) -> None:
         proxy = listener()
         allow = tuple(f"{host}:{origin.port}" for host in ("127.0.0.1", "localhost", "a.localhost"))
         declared = (f"*.localhost:{origin.port}",)
-        await egress.open([proxy], Pass(ATTEMPT, SECRET, "", allow, domains=declared))
+        await egress.open([proxy], EgressGrant(ATTEMPT, SECRET, "", allow, domains=declared))
         code, _, writer = await socks(port_of(proxy), "A.LocalHost.", origin.port)
         assert code == 0
         writer.close()
@@ -210,7 +210,9 @@ async def test_credentials_of_another_attempt_open_nothing(egress: Egress) -> No
     async with Origin(echo) as origin:
         mine, other = listener(), listener()
         await egress.open([mine], grant(origin.port))
-        await egress.open([other], Pass("01OTHER", "another", "", (f"127.0.0.1:{origin.port}",)))
+        await egress.open(
+            [other], EgressGrant("01OTHER", "another", "", (f"127.0.0.1:{origin.port}",))
+        )
         reader, writer = await connect(port_of(other))
         writer.write(b"\x05\x01\x02\x01\x09" + ATTEMPT.encode() + bytes([22]) + SECRET.encode())
         assert await reader.read() == b"\x05\x02\x01\x01"
@@ -247,13 +249,13 @@ async def test_no_browser_says_so_and_reports_once(egress: Egress) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        Pass("", SECRET, ""),
-        Pass(ATTEMPT, "", ""),
-        Pass(ATTEMPT, SECRET, "", ("no port",)),
-        Pass(ATTEMPT, SECRET, "", domains=("a*.example",)),
+        EgressGrant("", SECRET, ""),
+        EgressGrant(ATTEMPT, "", ""),
+        EgressGrant(ATTEMPT, SECRET, "", ("no port",)),
+        EgressGrant(ATTEMPT, SECRET, "", domains=("a*.example",)),
     ],
 )
-async def test_a_malformed_pass_is_refused(egress: Egress, bad: Pass) -> None:
+async def test_a_malformed_pass_is_refused(egress: Egress, bad: EgressGrant) -> None:
     with pytest.raises(ValueError):
         await egress.open([listener()], bad)
     assert egress.traffic(bad.attempt_id) == Traffic()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Answer
+from fyke.contracts import ReceiverResponse
 from fyke.kit.mail_servers import MailServer, parse_server
 from fyke.notify.mail import SmtpMailer, compose
-from fyke.notify.ways import NO_MAIL, Ways
+from fyke.notify.router import NO_MAIL, NotifierRouter
 from support.authority import make_authority, server_context, trusting_context
 from support.mail_servers import MailBox, mailing
 
@@ -40,7 +40,7 @@ def at(box: MailBox, scheme: str = "smtp", login: str = "") -> MailServer:
 async def test_a_mail_says_what_the_alert_says() -> None:
     async with mailing(MailBox()) as box:
         with closing(SmtpMailer(at(box), SENDER, "https://fyke.example/")) as mailer:
-            assert await mailer.post(TO, TOLD, HEADERS) == Answer(250)
+            assert await mailer.post(TO, TOLD, HEADERS) == ReceiverResponse(250)
     [(sender, to, text)] = box.messages
     assert (sender, to) == ("fyke@example.org", ["ada@example.org"])
     message = email.message_from_bytes(text, policy=email.policy.default)
@@ -62,16 +62,16 @@ async def test_a_password_is_sent_with_tls_only(authority: Path) -> None:
     assert (box.logins, box.messages) == ([], [])
     async with mailing(MailBox("fyke", "p@ss", starttls=server_context(authority))) as box:
         with closing(SmtpMailer(at(box, login=login), SENDER, context=trust)) as mailer:
-            assert await mailer.post(TO, TOLD, HEADERS) == Answer(250)
+            assert await mailer.post(TO, TOLD, HEADERS) == ReceiverResponse(250)
     assert (box.logins, box.secured) == ([True], [True])
     async with mailing(MailBox("fyke", "p@ss"), server_context(authority)) as box:
         with closing(SmtpMailer(at(box, "smtps", login), SENDER, context=trust)) as mailer:
-            assert await mailer.post(TO, TOLD, HEADERS) == Answer(250)
+            assert await mailer.post(TO, TOLD, HEADERS) == ReceiverResponse(250)
         with closing(SmtpMailer(at(box, "smtps", "fyke:x@"), SENDER, context=trust)) as mailer:
             wrong = await mailer.post(TO, TOLD, HEADERS)
         with closing(SmtpMailer(at(box, "smtps", login), SENDER)) as stranger:
             untrusted = await stranger.post(TO, TOLD, HEADERS)
-    assert wrong == Answer(535, reply="wrong user or password")
+    assert wrong == ReceiverResponse(535, reply="wrong user or password")
     assert untrusted.status == 0 and "certificate" in untrusted.error.lower()
     assert (box.logins, box.secured) == ([True, False], [True])
 
@@ -80,10 +80,10 @@ async def test_what_the_server_refuses_is_told_with_its_words() -> None:
     async with mailing(MailBox(refused=("ada@example.org",))) as box:
         with closing(SmtpMailer(at(box), SENDER)) as mailer:
             answer = await mailer.post(TO, TOLD, HEADERS)
-            assert answer == Answer(550, reply="nobody of this name")
+            assert answer == ReceiverResponse(550, reply="nobody of this name")
             box.refused, box.full = (), True
             answer = await mailer.post(TO, TOLD, HEADERS)
-            assert answer == Answer(452, reply="no room; come back later")
+            assert answer == ReceiverResponse(452, reply="no room; come back later")
     with closing(SmtpMailer(parse_server("smtp://127.0.0.1:1024"), SENDER)) as mailer:
         answer = await mailer.post(TO, TOLD, HEADERS)
     assert answer.status == 0 and answer.error.startswith("mail server: ")
@@ -98,14 +98,18 @@ def test_nothing_in_an_alert_breaks_out_of_a_header() -> None:
 
 async def test_each_message_goes_its_way() -> None:
     class Web:
-        async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
-            return Answer(204)
+        async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
+            return ReceiverResponse(204)
 
-    assert await Ways(Web(), None).post("https://a.example/", b"", {}) == Answer(204)
-    assert await Ways(Web(), None).post(TO, b"", {}) == Answer(0, NO_MAIL)
+    assert await NotifierRouter(Web(), None).post(
+        "https://a.example/", b"", {}
+    ) == ReceiverResponse(204)
+    assert await NotifierRouter(Web(), None).post(TO, b"", {}) == ReceiverResponse(0, NO_MAIL)
     async with mailing(MailBox()) as box:
         with closing(SmtpMailer(at(box), SENDER)) as mailer:
-            assert await Ways(Web(), mailer).post(TO, TOLD, HEADERS) == Answer(250)
+            assert await NotifierRouter(Web(), mailer).post(TO, TOLD, HEADERS) == ReceiverResponse(
+                250
+            )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Answer, Notifier
+from fyke.contracts import Notifier, ReceiverResponse
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 from fyke.notify import http
@@ -84,7 +84,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_request_is_whole_and_plain(notifier: Notifier) -> None:
     async with Receiver(OK) as receiver:
         answer = await notifier.post(receiver.url(), b'{"a":1}', {"webhook-id": "msg_1"})
-    assert answer == Answer(200, reply="ok")
+    assert answer == ReceiverResponse(200, reply="ok")
     (request,) = receiver.requests
     head, _, body = request.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
@@ -98,7 +98,7 @@ async def test_the_request_is_whole_and_plain(notifier: Notifier) -> None:
 @pytest.mark.parametrize("status", [200, 201, 204, 400, 404, 410, 429, 500, 503])
 async def test_the_status_is_told(notifier: Notifier, status: int) -> None:
     async with Receiver(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode()) as receiver:
-        assert await notifier.post(receiver.url(), b"{}", {}) == Answer(status)
+        assert await notifier.post(receiver.url(), b"{}", {}) == ReceiverResponse(status)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -108,13 +108,13 @@ async def test_redirects_are_not_followed(notifier: Notifier, status: int) -> No
         reply += f'\r\n<meta http-equiv="refresh" content="0; url={trap.url()}">'
         async with Receiver(reply.encode()) as receiver:
             answer = await notifier.post(receiver.url(), b"{}", {})
-            assert answer == Answer(status, reply=reply.partition("\r\n\r\n")[2])
+            assert answer == ReceiverResponse(status, reply=reply.partition("\r\n\r\n")[2])
         assert trap.connections == 0
 
 
 async def test_early_hints_are_passed_over(notifier: Notifier) -> None:
     async with Receiver(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + OK) as r:
-        assert await notifier.post(r.url(), b"{}", {}) == Answer(200, reply="ok")
+        assert await notifier.post(r.url(), b"{}", {}) == ReceiverResponse(200, reply="ok")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ async def test_two_at_once_and_ten_a_second() -> None:
         answers = await asyncio.gather(
             *(notifier.post(receiver.url(), b"{}", {}) for _ in range(25))
         )
-    assert all(answer == Answer(200, reply="ok") for answer in answers)
+    assert all(answer == ReceiverResponse(200, reply="ok") for answer in answers)
     assert receiver.most <= 2
     times = receiver.times
     for first in range(len(times)):
@@ -227,7 +227,7 @@ async def test_a_crowded_host_does_not_use_up_tries(monkeypatch: pytest.MonkeyPa
     async with Receiver(forever) as hanging, Receiver(OK) as healthy:
         stuck = [asyncio.create_task(notifier.post(hanging.url(), b"{}", {})) for _ in range(20)]
         await asyncio.sleep(0.05)
-        assert await notifier.post(healthy.url(), b"{}", {}) == Answer(200, reply="ok")
+        assert await notifier.post(healthy.url(), b"{}", {}) == ReceiverResponse(200, reply="ok")
         answers = await asyncio.gather(*stuck)
     assert hanging.connections <= 4
     assert sum(answer.sent for answer in answers) == hanging.connections
@@ -328,7 +328,7 @@ async def test_tls_keeps_the_name(authority: Path) -> None:
     notifier = tls_notifier(authority / "ca.pem")
     async with Receiver(OK, server_context(authority, seen)) as receiver:
         url = receiver.url("https", "hooks.example")
-        assert await notifier.post(url, b"{}", {}) == Answer(200, reply="ok")
+        assert await notifier.post(url, b"{}", {}) == ReceiverResponse(200, reply="ok")
         assert seen == ["hooks.example"]
         assert f"Host: hooks.example:{receiver.port}\r\n".encode() in receiver.requests[0]
     notifier.close()

@@ -13,7 +13,7 @@ from fyke.contracts import Transaction
 from fyke.domain.accounts.sessions import NewSession
 from fyke.errors import Conflict, LinkSpent, Refused
 from fyke.model.account import Role, Scope
-from fyke.model.audit import Act, NewAudit
+from fyke.model.audit import AuditAction, NewAudit
 from fyke.model.user import OneTimeLink, Preferences, Purpose, Session
 from support import records
 from support.door import PASSWORD, Door, open_door
@@ -207,7 +207,7 @@ async def test_preferences_are_kept_whole(state: State) -> None:
 async def test_the_log_is_read_backwards_and_forgotten_from_its_end(state: State) -> None:
     def add(tx: Transaction) -> None:
         for number, account in enumerate("aabab"):
-            action = Act.PLAN if number % 2 else Act.ROLE
+            action = AuditAction.PLAN if number % 2 else AuditAction.ROLE
             tx.audit.add(NewAudit(account, "u", "ada", "k", "", "::1", action, f"t{number}", "\0"))
 
     await state.write(add)
@@ -221,7 +221,7 @@ async def test_the_log_is_read_backwards_and_forgotten_from_its_end(state: State
     assert [entry.target for entry in newest] == ["t3", "t1", "t0"]
     assert newest[0].detail == "\ufffd" and newest[0].at > 1_700_000_000_000
     assert [entry.target for entry in await page("a", newest[0].seq, 1)] == ["t1"]
-    assert [entry.target for entry in await page("a", action=Act.ROLE)] == ["t0"]
+    assert [entry.target for entry in await page("a", action=AuditAction.ROLE)] == ["t0"]
     assert await state.write(lambda tx: tx.audit.remove_before(newest[0].at, 9)) == 0
     assert await state.write(lambda tx: tx.audit.remove_before(newest[0].at + 1, 2)) == 2
     assert [entry.target for entry in await page("a")] == ["t3"]
@@ -237,4 +237,4 @@ async def test_what_failed_is_not_in_the_log(door: Door) -> None:
     with pytest.raises(Conflict):
         await door.accounts.add_account(door.owner, "ada")
     acts = [entry.action for entry in await door.audit.page(door.owner)]
-    assert acts == [Act.PASSWORD, Act.INVITE]
+    assert acts == [AuditAction.PASSWORD, AuditAction.INVITE]

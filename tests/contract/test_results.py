@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.results.query.model import query_of
-from fyke.domain.results.query.orders import Wanted
+from fyke.domain.results.query.orders import OrderRequest
 from fyke.domain.results.service import RunResults
 from fyke.model.log import LogFilter, NewLogEntry
 from fyke.model.results import AttemptBatch, Header, PushedRow, Row, RunTotals
@@ -629,7 +629,7 @@ async def test_sorted_rows_have_one_order_on_every_database(
     reading = RunResults(MemoryStorage(), results, tmp_path)
     for filters in ((), ("v:ge:9", "v:ne:true"), ("v:contains:1",)):
         choice = query_of(sort=sort, filters=filters).choice
-        order = await reading._orders.get(Wanted("A", RUN, NONE, choice, True))
+        order = await reading._orders.get(OrderRequest("A", RUN, NONE, choice, True))
         kept = [
             row
             for row in rows

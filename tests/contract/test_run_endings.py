@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import OUTBOX, STOP, Lease, Room, SiteTraffic, Transaction, Usage
-from fyke.domain.runs.attempts import Attempts, Report
+from fyke.contracts import OUTBOX, STOP, AttemptUsage, Capacity, Lease, SiteTraffic, Transaction
+from fyke.domain.runs.attempts import AttemptReport, Attempts
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import RunNotAbortable, StaleLease
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.results import AttemptBatch, PushedRow
-from fyke.model.run import Bound, Outcome, Run, RunLimits, RunState
+from fyke.model.run import Outcome, Run, RunLimits, RunState, SpendingBound
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
 from fyke.storage.sql.storage import open_storage
@@ -28,7 +28,7 @@ from support.records import entry, seed, seed_run
 
 pytestmark = pytest.mark.anyio
 
-ROOM = Room(cpus=100, memory_mb=10**6, slots=100)
+ROOM = Capacity(cpus=100, memory_mb=10**6, slots=100)
 FREE = Rules(Prices(), HIDING, 1000, "")
 CALLBACK = "https://example.com/hook"
 
@@ -69,7 +69,7 @@ class Stage:
 
     async def end(self, lease: Lease, outcome: Outcome = Outcome.SUCCEEDED, **usage: int) -> Any:
         return await self.attempts.ended(
-            lease.attempt, outcome, outcome.value, Usage(**usage), actor="test"
+            lease.attempt, outcome, outcome.value, AttemptUsage(**usage), actor="test"
         )
 
     async def abort(self, run: Run) -> Run | None:
@@ -116,7 +116,7 @@ async def stage(state_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
     url = f"sqlite:///{tmp_path / 'rows.db'}" if state_url.startswith("sqlite") else state_url
     migrate_results(url)
     made = Stage(None, open_results(url, durable=False))
-    made.storage = open_storage(state_url, durable=False, ring=made.rings.append, hiding=HIDING)
+    made.storage = open_storage(state_url, durable=False, notify=made.rings.append, hiding=HIDING)
     yield made
     await made.storage.close()
     await made.results.close()
@@ -203,7 +203,7 @@ async def test_an_abort_stops_what_runs_and_ends_what_waits(stage: Stage) -> Non
     def seeded(tx: Transaction) -> tuple[Run, list[Lease]]:
         owner, worker = seed(tx)
         run = seed_run(tx, owner, worker, 3, callback_url=CALLBACK)
-        return run, tx.runs.lease("r1", Room(100, 10**6, 1), tx.now + 60_000)
+        return run, tx.runs.lease("r1", Capacity(100, 10**6, 1), tx.now + 60_000)
 
     run, [lease] = await stage.storage.write(seeded)
     await stage.results.open_attempt(run.id, lease.attempt.id)
@@ -211,7 +211,7 @@ async def test_an_abort_stops_what_runs_and_ends_what_waits(stage: Stage) -> Non
     assert moved is not None
     assert moved.state is RunState.ABORTING
     assert STOP in stage.rings
-    orders = await stage.attempts.report([Report(lease.attempt, Usage())], 15_000)
+    orders = await stage.attempts.report([AttemptReport(lease.attempt, AttemptUsage())], 15_000)
     assert orders.stop[lease.attempt.id][0] is Outcome.ABORTED
     await stage.end(lease, Outcome.ABORTED)
     now = await stage.check_ended_once(run)
@@ -234,7 +234,7 @@ async def test_a_runner_that_was_given_up_can_change_nothing(stage: Stage) -> No
     run, [lease] = await stage.start()
     await stage.push(lease, 2)
     await stage.storage.write(
-        lambda tx: tx.runs.renew(lease.attempt.id, lease.attempt.token, tx.now - 1, Usage(7))
+        lambda tx: tx.runs.renew(lease.attempt.id, lease.attempt.token, tx.now - 1, AttemptUsage(7))
     )
     assert await stage.attempts.end_lost() == 1
     now = await stage.check_ended_once(run)
@@ -245,7 +245,7 @@ async def test_a_runner_that_was_given_up_can_change_nothing(stage: Stage) -> No
     assert await stage.end(lease) is None
     with pytest.raises(StaleLease):
         await stage.attempts.started(lease.attempt)
-    orders = await stage.attempts.report([Report(lease.attempt, Usage(99))], 15_000)
+    orders = await stage.attempts.report([AttemptReport(lease.attempt, AttemptUsage(99))], 15_000)
     assert orders.lost == {lease.attempt.id}
     assert await stage.check_ended_once(run) == now
 
@@ -253,9 +253,9 @@ async def test_a_runner_that_was_given_up_can_change_nothing(stage: Stage) -> No
 async def test_a_traffic_cap_of_the_run_counts_all_its_attempts(stage: Stage) -> None:
     limits = RunLimits(0.125, 512, 1800, 0, 1_000)
     run, leases = await stage.start(2, limits=limits)
-    reports = [Report(lease.attempt, Usage(traffic_bytes=499)) for lease in leases]
+    reports = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=499)) for lease in leases]
     assert not (await stage.attempts.report(reports, 15_000)).stop
-    reports = [Report(lease.attempt, Usage(traffic_bytes=501)) for lease in leases]
+    reports = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=501)) for lease in leases]
     orders = await stage.attempts.report(reports, 15_000)
     assert {outcome for outcome, _ in orders.stop.values()} == {Outcome.TRAFFIC_CAP}
     assert len(orders.stop) == 2
@@ -269,10 +269,10 @@ async def test_a_traffic_cap_of_the_run_counts_all_its_attempts(stage: Stage) ->
 async def test_a_charge_cap_stops_the_run(stage: Stage) -> None:
     stage.rules = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
     limits = RunLimits(0.125, 512, 1800, 2_000_000, 0)
-    run, [lease] = await stage.start(limits=limits, hold_micros=2_000_000, bound=Bound.RUN)
-    under = [Report(lease.attempt, Usage(traffic_bytes=1_900_000_000))]
+    run, [lease] = await stage.start(limits=limits, hold_micros=2_000_000, bound=SpendingBound.RUN)
+    under = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=1_900_000_000))]
     assert not (await stage.attempts.report(under, 15_000)).stop
-    over = [Report(lease.attempt, Usage(traffic_bytes=2_100_000_000))]
+    over = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=2_100_000_000))]
     orders = await stage.attempts.report(over, 15_000)
     assert orders.stop[lease.attempt.id][0] is Outcome.CHARGE_CAP
     await stage.end(lease, Outcome.CHARGE_CAP, traffic_bytes=2_100_000_000)
@@ -286,7 +286,7 @@ async def test_a_report_says_when_the_charge_will_have_used_up_what_is_held(stag
     stage.rules = Rules(Prices(cpu_hour=Decimal(3600)), HIDING, 1000, "")  # a dollar a second
     limits = RunLimits(1, 512, 1800, 0, 0)
     run, leases = await stage.start(2, limits=limits, hold_micros=600_000_000)
-    reports = [Report(lease.attempt, Usage()) for lease in leases]
+    reports = [AttemptReport(lease.attempt, AttemptUsage()) for lease in leases]
     orders = await stage.attempts.report(reports, 15_000)
     assert orders.again_ms is not None
     assert 200_000 < orders.again_ms <= 300_000  # two of them, so half as long
@@ -305,7 +305,7 @@ async def test_a_report_says_when_the_charge_will_have_used_up_what_is_held(stag
         )
     )
     free, [lease] = await stage.start(limits=limits)
-    orders = await stage.attempts.report([Report(lease.attempt, Usage())], 15_000)
+    orders = await stage.attempts.report([AttemptReport(lease.attempt, AttemptUsage())], 15_000)
     assert (free.hold_micros, orders.again_ms, orders.stop) == (0, None, {})
 
 
@@ -313,7 +313,7 @@ async def test_a_run_that_began_when_nothing_cost_anything_costs_nothing(stage: 
     run, [lease] = await stage.start()
     stage.rules = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
     orders = await stage.attempts.report(
-        [Report(lease.attempt, Usage(traffic_bytes=10**12))], 15_000
+        [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=10**12))], 15_000
     )
     assert orders.stop == {}
     await stage.end(lease, traffic_bytes=10**12, cpu_ms=5, memory_mb_ms=77)
@@ -331,10 +331,12 @@ async def test_only_who_holds_the_lease_leaves_points_of_the_curve(stage: Stage)
         )
 
     stale = replace(lease.attempt, token=lease.attempt.token + 1)
-    assert (await stage.attempts.report([Report(stale, Usage(cpu_ms=99))], 15_000)).lost
+    assert (
+        await stage.attempts.report([AttemptReport(stale, AttemptUsage(cpu_ms=99))], 15_000)
+    ).lost
     assert await points() == []
-    await stage.attempts.report([Report(lease.attempt, Usage(cpu_ms=5))], 15_000)
-    await stage.attempts.report([Report(lease.attempt, Usage(cpu_ms=6))], 15_000)
+    await stage.attempts.report([AttemptReport(lease.attempt, AttemptUsage(cpu_ms=5))], 15_000)
+    await stage.attempts.report([AttemptReport(lease.attempt, AttemptUsage(cpu_ms=6))], 15_000)
     assert await points() == [5]  # the next one is not due yet
     await stage.end(lease, cpu_ms=7)
     assert await points() == [5, 7]  # the end is a point whenever it comes
@@ -357,23 +359,29 @@ async def test_each_attempt_counts_once_in_the_sites_of_its_run(stage: Stage) ->
     run, (first, second) = await stage.start(parts=2)
     told = (SiteTraffic("a.example", requests=1, bytes_down=10),)
     last = (SiteTraffic("a.example", requests=2, bytes_down=30), SiteTraffic("b.example", 1))
-    reports = [Report(lease.attempt, Usage(), told) for lease in (first, second)]
+    reports = [AttemptReport(lease.attempt, AttemptUsage(), told) for lease in (first, second)]
     await stage.attempts.report(reports, 60_000)
-    await stage.attempts.report([Report(first.attempt, Usage())], 60_000)  # nothing new
+    await stage.attempts.report(
+        [AttemptReport(first.attempt, AttemptUsage())], 60_000
+    )  # nothing new
     stale = replace(first.attempt, token=first.attempt.token + 1)
-    orders = await stage.attempts.report([Report(stale, Usage(), last)], 60_000)
+    orders = await stage.attempts.report([AttemptReport(stale, AttemptUsage(), last)], 60_000)
     assert orders.lost == {first.attempt.id}
     assert await sites_of(stage, run) == ([], [told, told])
 
     for _ in range(2):  # whoever tells it again changes nothing
         await stage.attempts.ended(
-            first.attempt, Outcome.SUCCEEDED, "", Usage(), actor="test", sites=last
+            first.attempt, Outcome.SUCCEEDED, "", AttemptUsage(), actor="test", sites=last
         )
     assert await sites_of(stage, run) == ([*last], [told])
-    await stage.attempts.ended(second.attempt, Outcome.RUNNER_LOST, "", Usage(), actor="timers")
+    await stage.attempts.ended(
+        second.attempt, Outcome.RUNNER_LOST, "", AttemptUsage(), actor="timers"
+    )
     both = SiteTraffic("a.example", requests=3, bytes_down=40)
     assert await sites_of(stage, run) == ([both, last[1]], [])
-    late = await stage.attempts.report([Report(second.attempt, Usage(), last)], 60_000)
+    late = await stage.attempts.report(
+        [AttemptReport(second.attempt, AttemptUsage(), last)], 60_000
+    )
     assert late.lost == {second.attempt.id}
     assert await sites_of(stage, run) == ([both, last[1]], [])
 
@@ -383,7 +391,7 @@ async def test_a_run_has_a_bounded_number_of_sites(stage: Stage) -> None:
     for n, lease in enumerate(leases):
         many = tuple(SiteTraffic(f"{n}-{k}.example", requests=1) for k in range(150))
         await stage.attempts.ended(
-            lease.attempt, Outcome.SUCCEEDED, "", Usage(), actor="test", sites=many
+            lease.attempt, Outcome.SUCCEEDED, "", AttemptUsage(), actor="test", sites=many
         )
     found, _ = await sites_of(stage, run)
     assert len(found) == 201

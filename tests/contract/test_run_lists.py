@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from fyke.contracts import Transaction
 from fyke.model.run import Origin, Outcome, Run, RunState
-from fyke.model.run_list import Place, RunSearch
+from fyke.model.run_list import ListCursor, RunSearch
 from fyke.storage.sql import run_lists
 from support import records
 
@@ -94,13 +94,15 @@ def some_search(dice: random.Random, workers: list[str], runs: list[Run]) -> Run
     return RunSearch(**{n: members[n] for n in dice.sample(list(members), dice.randint(0, 4))})
 
 
-def newest_first(runs: Iterable[Run]) -> list[Place]:
-    return sorted((Place(run.created_at, run.id) for run in runs), reverse=True)
+def newest_first(runs: Iterable[Run]) -> list[ListCursor]:
+    return sorted((ListCursor(run.created_at, run.id) for run in runs), reverse=True)
 
 
-async def walk_all(state: State, owner: str, search: RunSearch, newer: bool = False) -> list[Place]:
-    found: list[Place] = []
-    start: Place | None = None
+async def walk_all(
+    state: State, owner: str, search: RunSearch, newer: bool = False
+) -> list[ListCursor]:
+    found: list[ListCursor] = []
+    start: ListCursor | None = None
     while True:
         step = await state.read(
             lambda tx, at=start: tx.run_lists.walk(owner, search, at, limit=7, newer=newer)
@@ -211,7 +213,7 @@ async def test_no_walk_reads_a_whole_table(state: State) -> None:
             version="1.0.0", outcomes=(Outcome.TIMEOUT,), worker_id=workers[0], run_id="01"
         ),
     }
-    place = Place(records.START + 20, "01")
+    place = ListCursor(records.START + 20, "01")
     with state.storage.engine.connect() as connection:
         if connection.dialect.name != "sqlite":
             connection.exec_driver_sql("SET enable_seqscan = off")  # so small a table tempts it

@@ -19,10 +19,17 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.contracts import BoxLimits, BoxSpec, BoxUsage, Environment, Isolation, SandboxFault
+from fyke.contracts import (
+    Environment,
+    Isolation,
+    SandboxFault,
+    SandboxLimits,
+    SandboxSpec,
+    SandboxUsage,
+)
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language
-from fyke.sandbox.box import GO_PROGRAM
+from fyke.sandbox.isolated import GO_PROGRAM
 from integration.sandbox.boxes import MIB, ROOT, SPAWNERS, Site, drain, line, site, version
 
 pytestmark = [
@@ -318,7 +325,7 @@ time.sleep(600)
     await box.close()
     after = await box.usage()
     assert after.cpu_ms >= used.cpu_ms
-    assert after != BoxUsage()
+    assert after != SandboxUsage()
 
 
 async def test_close_removes_all_and_may_be_repeated(place: Site) -> None:
@@ -360,13 +367,13 @@ async def test_names_are_plain_words(place: Site, name: str) -> None:
         await place.sandbox.open(replace(_spec(place), name=name))
 
 
-def _spec(place: Site) -> BoxSpec:
-    return BoxSpec(
+def _spec(place: Site) -> SandboxSpec:
+    return SandboxSpec(
         new_ulid(),
         version(Language.PYTHON),
         place.bundle({"main.py": "pass"}),
         Environment(None, ""),
-        BoxLimits(cpus=1.0, memory=64 * MIB),
+        SandboxLimits(cpus=1.0, memory=64 * MIB),
     )
 
 

@@ -13,14 +13,22 @@ from typing import Any
 import pytest
 
 from fyke.contracts import Transaction, run_topic
-from fyke.domain.schedules.change import Change, change_schedule
+from fyke.domain.schedules.editing import ScheduleEdit, change_schedule
 from fyke.domain.schedules.firing import KEEP_MS, Firing
 from fyke.domain.schedules.rules import OWN_NAMES
 from fyke.errors import TaskNotFound, Unavailable, VersionUnavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller
 from fyke.model.run import Origin, Run, RunState
-from fyke.model.schedule import Fire, FireState, Kind, Late, Overlap, Plan, Schedule
+from fyke.model.schedule import (
+    Fire,
+    FireState,
+    LatePolicy,
+    OverlapPolicy,
+    Schedule,
+    ScheduleKind,
+    ScheduleSpec,
+)
 from fyke.model.task import Task
 from fyke.storage.sql.storage import SqlStorage, open_storage
 from support import records
@@ -29,7 +37,7 @@ pytestmark = pytest.mark.anyio
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 START = 1_767_225_600_000  # 2026-01-01 00:00 UTC
-EVERY_MINUTE = Change(enabled=True, kind=Kind.CRON, cron="* * * * *")
+EVERY_MINUTE = ScheduleEdit(enabled=True, kind=ScheduleKind.CRON, cron="* * * * *")
 
 
 @dataclass
@@ -97,12 +105,12 @@ class Place:
 
     def add_server(self) -> None:
         storage = open_storage(
-            self.url, durable=False, ring=str, hiding=frozenset(), clock=self.clock.now_ms
+            self.url, durable=False, notify=str, hiding=frozenset(), clock=self.clock.now_ms
         )
         starts = Starts(storage)
         self.servers.append(Server(storage, starts, Firing(storage, starts, self.clock)))
 
-    async def schedule(self, change: Change) -> Schedule:
+    async def schedule(self, change: ScheduleEdit) -> Schedule:
         def work(tx: Transaction) -> Schedule:
             change_schedule(tx, self.task, change, OWN_NAMES)
             found = tx.schedules.get(self.task.id)
@@ -162,11 +170,19 @@ async def place(state_url: str) -> AsyncIterator[Place]:
 
 
 async def test_what_is_put_is_read_back(place: Place) -> None:
-    plan = Plan(Kind.MONTHLY, time="09:30", day=31, time_zone="Europe/Berlin")
+    plan = ScheduleSpec(ScheduleKind.MONTHLY, time="09:30", day=31, time_zone="Europe/Berlin")
     made = await place.schedule(
-        Change(True, Kind.MONTHLY, "09:30", 5, 31, time_zone="Europe/Berlin", overlap=Overlap.SKIP)
+        ScheduleEdit(
+            True,
+            ScheduleKind.MONTHLY,
+            "09:30",
+            5,
+            31,
+            time_zone="Europe/Berlin",
+            overlap=OverlapPolicy.SKIP,
+        )
     )
-    assert (made.plan, made.overlap, made.enabled) == (plan, Overlap.SKIP, True)
+    assert (made.plan, made.overlap, made.enabled) == (plan, OverlapPolicy.SKIP, True)
     assert await place.storage.read(lambda tx: tx.schedules.of_tasks([place.task.id, "x"])) == {
         place.task.id: made
     }
@@ -195,7 +211,7 @@ async def test_a_time_that_has_come_starts_a_run_and_moves_the_schedule_on(place
 
 
 async def test_the_latest_missed_time_within_an_hour_is_made_up_for(place: Place) -> None:
-    await place.schedule(Change(enabled=True, kind=Kind.CRON, cron="0 * * * *"))
+    await place.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.CRON, cron="0 * * * *"))
     place.at(START + 5 * HOUR + 20 * MINUTE)
     await place.firing.work_off()
     fires = await place.fires()
@@ -206,7 +222,7 @@ async def test_the_latest_missed_time_within_an_hour_is_made_up_for(place: Place
 
 
 async def test_what_was_missed_by_more_than_an_hour_is_only_counted(place: Place) -> None:
-    await place.schedule(Change(enabled=True, kind=Kind.DAILY, time="06:00"))
+    await place.schedule(ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="06:00"))
     place.at(START + 3 * DAY)
     await place.firing.work_off()
     schedule = await place.now()
@@ -215,7 +231,9 @@ async def test_what_was_missed_by_more_than_an_hour_is_only_counted(place: Place
 
 
 async def test_a_schedule_that_fires_once_is_off_afterwards(place: Place) -> None:
-    await place.schedule(Change(enabled=True, kind=Kind.ONCE, date="2026-01-01", time="00:01"))
+    await place.schedule(
+        ScheduleEdit(enabled=True, kind=ScheduleKind.ONCE, date="2026-01-01", time="00:01")
+    )
     place.clock.advance(61)
     assert (await place.firing.work_off()).seconds is None
     schedule = await place.now()
@@ -278,7 +296,7 @@ async def test_one_that_fails_does_not_hold_up_the_others(place: Place) -> None:
 
 
 async def test_skip_starts_nothing_while_a_run_is_not_over(place: Place) -> None:
-    await place.schedule(replace(EVERY_MINUTE, overlap=Overlap.SKIP))
+    await place.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.SKIP))
     for _ in range(3):
         place.clock.advance(60)
         await place.firing.work_off()
@@ -300,7 +318,7 @@ async def test_allow_starts_another_run_beside(place: Place) -> None:
 
 
 async def test_queue_holds_one_run_until_the_former_is_over(place: Place) -> None:
-    await place.schedule(replace(EVERY_MINUTE, overlap=Overlap.QUEUE))
+    await place.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     for _ in range(3):
         place.clock.advance(60)
         rest = await place.firing.work_off()
@@ -321,12 +339,14 @@ async def test_a_single_time_may_wait_too_and_switching_off_ends_the_wait(place:
     place.clock.advance(60)
     await place.firing.work_off()
     [first] = await place.runs()
-    once = Change(True, Kind.ONCE, "00:02", date="2026-01-01", overlap=Overlap.QUEUE)
+    once = ScheduleEdit(
+        True, ScheduleKind.ONCE, "00:02", date="2026-01-01", overlap=OverlapPolicy.QUEUE
+    )
     await place.schedule(once)
     place.clock.advance(60)
     await place.firing.work_off()
     assert (await place.fires())[-1].state is FireState.WAITING
-    await place.schedule(Change(enabled=False))
+    await place.schedule(ScheduleEdit(enabled=False))
     assert (await place.fires())[-1].state is FireState.SKIPPED
     await place.end(first.id)
     await place.firing.work_off()
@@ -334,7 +354,7 @@ async def test_a_single_time_may_wait_too_and_switching_off_ends_the_wait(place:
 
 
 async def test_a_held_run_that_is_refused_says_why(place: Place) -> None:
-    await place.schedule(replace(EVERY_MINUTE, overlap=Overlap.QUEUE))
+    await place.schedule(replace(EVERY_MINUTE, overlap=OverlapPolicy.QUEUE))
     for _ in range(2):
         place.clock.advance(60)
         await place.firing.work_off()
@@ -364,7 +384,7 @@ async def test_a_change_in_between_takes_the_fire_back(place: Place) -> None:
 
     async def start(*given: Any, **more: Any) -> Run:
         place.servers[0].starts.start_task = original  # type: ignore[method-assign]
-        await place.schedule(Change(kind=Kind.DAILY, time="12:00"))
+        await place.schedule(ScheduleEdit(kind=ScheduleKind.DAILY, time="12:00"))
         return await original(*given, **more)
 
     place.servers[0].starts.start_task = start  # type: ignore[method-assign]
@@ -404,8 +424,8 @@ async def jumps(place: Place, count: int, seed: int) -> None:
     for _ in range(count):
         place.clock.advance(rng.choice([60, 60, 60, 3600, 86_400, -3600, -86_400, 7, -60]))
         if rng.random() < 0.3:  # planned anew by the clock of this moment
-            await place.schedule(Change(enabled=False))
-            await place.schedule(Change(enabled=True))
+            await place.schedule(ScheduleEdit(enabled=False))
+            await place.schedule(ScheduleEdit(enabled=True))
         await place.firing.work_off()
     fires = await place.fires()
     started = [f for f in fires if f.state is FireState.STARTED]
@@ -446,7 +466,7 @@ async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(place: Plac
     place.clock.advance(600)
     await place.firing.work_off()
     assert len(await place.runs()) == 3
-    again = await place.schedule(Change(enabled=True))
+    again = await place.schedule(ScheduleEdit(enabled=True))
     assert (again.enabled, again.failures, again.paused_at, again.last_error) == (True, 0, 0, "")
 
 
@@ -475,7 +495,9 @@ async def test_refused_starts_count_as_failures(place: Place) -> None:
 
 
 async def test_a_schedule_that_wants_no_late_runs_skips_what_was_missed(place: Place) -> None:
-    await place.schedule(Change(True, Kind.INTERVAL, every_s=600, late=Late.SKIP))
+    await place.schedule(
+        ScheduleEdit(True, ScheduleKind.INTERVAL, every_s=600, late=LatePolicy.SKIP)
+    )
     place.clock.advance(600 + 300)  # five minutes late
     await place.firing.work_off()
     assert await place.runs() == []
@@ -490,7 +512,10 @@ async def test_the_schedules_of_an_account_the_next_first(place: Place) -> None:
 
     def more(tx: Transaction) -> list[str]:
         found = [place.task.id]
-        for change in (Change(True, Kind.DAILY, time="09:00"), Change(False, Kind.CRON, cron="")):
+        for change in (
+            ScheduleEdit(True, ScheduleKind.DAILY, time="09:00"),
+            ScheduleEdit(False, ScheduleKind.CRON, cron=""),
+        ):
             task = records.task(place.task.account_id, place.task.worker_id)
             tx.tasks.add(task)
             change_schedule(tx, task, change, OWN_NAMES)

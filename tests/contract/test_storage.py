@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
 from fyke.contracts import Transaction
-from fyke.domain.callbacks.places import free_places
+from fyke.domain.callbacks.slots import free_slots
 from fyke.errors import Conflict, WorkerNotFound
 from fyke.model.account import Account
 from fyke.model.billing import EntryKind
@@ -39,7 +39,7 @@ async def test_an_exception_leaves_nothing_and_rings_nothing(state: State) -> No
 
     def work(tx: Transaction) -> None:
         tx.accounts.add(account)
-        tx.ring("work")
+        tx.notify("work")
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -51,7 +51,7 @@ async def test_an_exception_leaves_nothing_and_rings_nothing(state: State) -> No
 async def test_rings_leave_after_the_commit_once_per_topic_in_order(state: State) -> None:
     def work(tx: Transaction) -> list[str]:
         for topic in ("work", "stop", "work"):
-            tx.ring(topic)
+            tx.notify(topic)
         return list(state.rings)
 
     assert await state.write(work) == []
@@ -421,16 +421,16 @@ async def test_due_deliveries_are_claimed_once(state: State) -> None:
     done = records.delivery(owner, run.id, state=DeliveryState.DELIVERED, next_at=1, created_at=1)
 
     async def claimed(now: int, until: int) -> list[str]:
-        free = free_places(())
+        free = free_slots(())
         found = await state.write(lambda tx: tx.outbox.claim(now, free, until))
         return [one.delivery.id for one in found]
 
     await state.write(lambda tx: [tx.outbox.add(d) for d in (*made, done)])
-    assert await state.read(lambda tx: tx.outbox.next_due(5, free_places(()))) == 10
+    assert await state.read(lambda tx: tx.outbox.next_due(5, free_slots(()))) == 10
     assert await claimed(25, 500) == [made[1].id, made[2].id]
     assert await claimed(25, 500) == []
     assert await claimed(100, 500) == [made[0].id]
-    assert await state.read(lambda tx: tx.outbox.next_due(200, free_places(()))) == 500
+    assert await state.read(lambda tx: tx.outbox.next_due(200, free_slots(()))) == 500
     ended = replace(
         made[0], state=DeliveryState.FAILED, tries=9, last_status=410, last_error="gone"
     )
@@ -440,7 +440,7 @@ async def test_due_deliveries_are_claimed_once(state: State) -> None:
 
 
 async def test_nothing_is_due_when_nothing_is_pending(state: State) -> None:
-    assert await state.read(lambda tx: tx.outbox.next_due(0, free_places(()))) is None
+    assert await state.read(lambda tx: tx.outbox.next_due(0, free_slots(()))) is None
 
 
 # --- text -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fyke.contracts import Transaction
-from fyke.model.alert import AlertFilter, Past, RuleKind
+from fyke.model.alert import AlertFilter, PastRuns, RuleKind
 from fyke.model.billing import UsageKey, UsageSums
 from fyke.model.run import Run, RunState
 from fyke.storage.sql.alerts import ended_query, usual_query
@@ -114,7 +114,7 @@ async def test_what_is_usual(state: State) -> None:
     found = await state.read(lambda tx: tx.alerts.usual(judged, of_task=False, limit=20))
     # the newest first, none that ended later, and at the same moment those with a smaller id
     assert len(found) == 20
-    assert found[0] == Past(made[24].id, 124, 10_000)
+    assert found[0] == PastRuns(made[24].id, 124, 10_000)
     assert [past.results for past in found[:4]] == [124, 123, 7, 122]
     of_task = replace(judged, task_id="t1", finished_at=125)
     found = await state.read(lambda tx: tx.alerts.usual(of_task, of_task=True, limit=20))

@@ -9,26 +9,26 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from fyke.domain.callbacks.places import free_places
+from fyke.domain.callbacks.slots import free_slots
 from fyke.model.callback import (
     IN_FLIGHT,
     KEPT_TRIES,
     PACE_MS,
     Claim,
     Delivery,
+    DeliveryAttempt,
     DeliveryFilter,
     DeliveryKind,
     DeliveryState,
+    HostStatus,
     Receiver,
-    Standing,
-    Try,
 )
 from fyke.storage.sql.callback_tables import callback_hosts
 from support import records
 
 pytestmark = pytest.mark.anyio
 State = Any
-FREE = free_places(())
+FREE = free_slots(())
 
 
 async def a_run(state: State) -> tuple[str, str]:
@@ -104,12 +104,12 @@ async def test_failing_hosts_leave_places_to_the_others(state: State) -> None:
     owner, run = await a_run(state)
     hooks = [f"http://{name}.example:80" for name in ("bad", "good", "new")]
     await added(state, *(records.delivery(owner, run, receiver=h, next_at=1) for h in hooks))
-    await state.write(lambda tx: tx.outbox.set_standing("bad.example", Standing.FAILING))
-    await state.write(lambda tx: tx.outbox.set_standing("good.example", Standing.GOOD))
-    free = {Standing.GOOD: 1, Standing.NEW: 0, Standing.FAILING: 0}
+    await state.write(lambda tx: tx.outbox.set_standing("bad.example", HostStatus.FAILING))
+    await state.write(lambda tx: tx.outbox.set_standing("good.example", HostStatus.GOOD))
+    free = {HostStatus.GOOD: 1, HostStatus.NEW: 0, HostStatus.FAILING: 0}
     (only,) = await state.write(lambda tx: tx.outbox.claim(10, dict(free), 500))
-    assert (only.delivery.host, only.standing) == ("good.example", Standing.GOOD)
-    none = dict.fromkeys(Standing, 0)
+    assert (only.delivery.host, only.standing) == ("good.example", HostStatus.GOOD)
+    none = dict.fromkeys(HostStatus, 0)
     assert await state.read(lambda tx: tx.outbox.next_due(10, none)) is None
     assert len(await claimed(state, 10)) == 2
 
@@ -157,7 +157,7 @@ async def test_the_latest_tries_are_kept(state: State) -> None:
     owner, run = await a_run(state)
     made = records.delivery(owner, run, receiver="http://a.example:80")
     await added(state, made)
-    tries = [Try(made.id, at, 500, "", 7) for at in range(KEPT_TRIES + 5)]
+    tries = [DeliveryAttempt(made.id, at, 500, "", 7) for at in range(KEPT_TRIES + 5)]
     await state.write(lambda tx: [tx.outbox.add_try(one) for one in tries])
     found = await state.read(lambda tx: tx.outbox.tries_of([made.id, "msg_other"]))
     assert found == {made.id: tries[5:]}

@@ -117,7 +117,7 @@ async def test_concurrent_ends_are_all_counted(state: State) -> None:
         return [records.seed_run(tx, owner, ids[n % 3]) for n in range(36)]
 
     runs = await state.write(seed)
-    other = open_storage(state.url, durable=False, ring=str, hiding=frozenset())
+    other = open_storage(state.url, durable=False, notify=str, hiding=frozenset())
     work = [(run, outcomes[n // 3 % 3]) for n, run in enumerate(runs)]
     twice = [*work, *work[::4]]
     random.Random(1).shuffle(twice)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import WORK, Lease, Room, Transaction, run_topic
+from fyke.contracts import WORK, Capacity, Lease, Transaction, run_topic
 from fyke.domain.runs.admission import refuse_beyond_plan
 from fyke.domain.runs.lifecycle import AbortRequested, AttemptStarted, Event, SubtaskEnded
 from fyke.domain.runs.transitions import Rules, apply
@@ -24,7 +24,7 @@ from support import records
 
 pytestmark = pytest.mark.anyio
 State = Any
-ROOM = Room(cpus=1000, memory_mb=10**7, slots=64)
+ROOM = Capacity(cpus=1000, memory_mb=10**7, slots=64)
 
 
 def seeded(plan: Plan, parts: list[int]) -> Any:
@@ -92,14 +92,14 @@ async def test_the_next_that_does_not_fit_still_ends_the_search(state: State) ->
         records.seed_run(tx, other, its, cpus=1)
 
     await state.write(work)
-    room = Room(cpus=4, memory_mb=10**6, slots=8)
+    room = Capacity(cpus=4, memory_mb=10**6, slots=8)
     got = await state.write(lambda tx: tx.runs.lease("runner", room, 99))
     assert [item.run.limits.cpus for item in got] == [1, 1]
 
 
 async def test_a_run_goes_on_however_small_its_plan_has_become(state: State) -> None:
     owner, runs = await state.write(seeded(Plan.STARTER, [4, 4, 4, 1]))
-    few = Room(cpus=1000, memory_mb=10**7, slots=9)
+    few = Capacity(cpus=1000, memory_mb=10**7, slots=9)
     begun = await state.write(lambda tx: tx.runs.lease("runner", few, 99))
     assert names(begun) == {runs[0].id: 4, runs[1].id: 4, runs[2].id: 1}
 
@@ -113,7 +113,7 @@ async def test_a_run_goes_on_however_small_its_plan_has_become(state: State) -> 
 
 async def test_a_run_that_is_being_ended_still_takes_its_place(state: State) -> None:
     owner, runs = await state.write(seeded(Plan.FREE, [1, 1, 1]))
-    await state.write(lambda tx: tx.runs.lease("runner", Room(9, 10**6, 2), 99))
+    await state.write(lambda tx: tx.runs.lease("runner", Capacity(9, 10**6, 2), 99))
     for run, stage in zip(runs, (RunState.ABORTING, RunState.ENDING), strict=False):
         moved = replace(run, state=stage)
         await state.write(lambda tx, moved=moved: tx.runs.move(moved, RunState.READY))
@@ -152,11 +152,11 @@ async def test_two_storages_lease_at_once_and_no_plan_is_overdrawn(state: State)
         for plan, most in plans.items()
         for _ in range(2)
     }
-    other = open_storage(state.url, durable=False, ring=str, hiding=frozenset())
+    other = open_storage(state.url, durable=False, notify=str, hiding=frozenset())
 
     async def take(n: int) -> list[Lease]:
         storage = (state.storage, other)[n % 2]
-        room = Room(cpus=1000, memory_mb=10**7, slots=3 + n % 4)
+        room = Capacity(cpus=1000, memory_mb=10**7, slots=3 + n % 4)
         return list(
             await storage.write(lambda tx: tx.runs.lease(f"runner{n}", room, tx.now + 60_000))
         )
@@ -178,7 +178,7 @@ async def test_of_what_is_ahead_of_a_run_only_older_waiting_subtasks_count(state
     owner, runs = await state.write(seeded(Plan.UNLIMITED, [3, 2, 1]))
     assert await state.read(lambda tx: tx.admission.ahead(runs[2].id, 100)) == 5
     assert await state.read(lambda tx: tx.admission.ahead(runs[2].id, 4)) == 4
-    await state.write(lambda tx: tx.runs.lease("runner", Room(2, 10**6, 2), 99))
+    await state.write(lambda tx: tx.runs.lease("runner", Capacity(2, 10**6, 2), 99))
     assert await state.read(lambda tx: tx.admission.ahead(runs[2].id, 100)) == 3
     [load] = await state.read(lambda tx: tx.admission.loads())
     assert (load.runner_id, load.cpus, load.memory_mb) == ("runner", 2.0, 1024)
@@ -195,7 +195,7 @@ async def test_direct_starts_of_two_servers_pass_exactly_as_often_as_the_plan_al
         return owner, worker_id
 
     owner, worker_id = await state.write(seed)
-    other = open_storage(state.url, durable=False, ring=str, hiding=frozenset())
+    other = open_storage(state.url, durable=False, notify=str, hiding=frozenset())
 
     def start(tx: Transaction) -> None:
         refuse_beyond_plan(tx, owner)
@@ -218,7 +218,7 @@ async def test_an_item_of_the_queue_ends_once_however_many_want_it(state: State)
     owner, worker_id = await state.write(records.seed)
     item = QueueItem(records.ordered_id(), owner, worker_id, "1.0.0", "{}", "", True, "", "", 5, 0)
     number = await state.write(lambda tx: tx.queue.add(item))
-    other = open_storage(state.url, durable=False, ring=str, hiding=frozenset())
+    other = open_storage(state.url, durable=False, notify=str, hiding=frozenset())
     try:
         won = await asyncio.gather(
             *(
@@ -248,7 +248,7 @@ async def test_numbers_of_the_queue_grow_and_are_never_given_again(state: State)
     owner, worker_id = await state.write(records.seed)
     first = QueueItem(records.ordered_id(), owner, worker_id, "1.0.0", "{}", "", True, "", "", 5, 0)
     numbers = []
-    other = open_storage(state.url, durable=False, ring=str, hiding=frozenset())
+    other = open_storage(state.url, durable=False, notify=str, hiding=frozenset())
     try:
         for storage in (state.storage, other, state.storage):
             item = replace(first, id=records.ordered_id())

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Room, Transaction
-from fyke.domain.callbacks.places import free_places
+from fyke.contracts import Capacity, Transaction
+from fyke.domain.callbacks.slots import free_slots
 from fyke.errors import Unavailable
 from fyke.model.billing import EntryKind
 from fyke.model.run import Outcome, Run, RunState, SubtaskState
@@ -28,7 +28,7 @@ PROCESS = Path(__file__).parent.parent / "support" / "state_process.py"
 
 def another(state: State) -> SqlStorage:
     """A storage on the same database, as another process of ours would have it."""
-    return open_storage(state.url, durable=False, ring=str, hiding=frozenset())
+    return open_storage(state.url, durable=False, notify=str, hiding=frozenset())
 
 
 def seed_many(parts: list[int]) -> Any:
@@ -69,7 +69,9 @@ async def test_many_threads_lease_each_subtask_once(state: State) -> None:
 
     async def drain(storage: SqlStorage, runner: str) -> int:
         total = 0
-        while got := await storage.write(lambda tx: tx.runs.lease(runner, Room(2, 10_000, 9), 100)):
+        while got := await storage.write(
+            lambda tx: tx.runs.lease(runner, Capacity(2, 10_000, 9), 100)
+        ):
             total += len(got)
         return total
 
@@ -102,7 +104,7 @@ async def test_whoever_locks_a_run_sees_the_last_subtask_end(state: State) -> No
     other = another(state)
     for _ in range(15):
         [run] = await state.write(seed_many([2]))
-        await state.write(lambda tx: tx.runs.lease("r", Room(9, 9000, 9), 100))
+        await state.write(lambda tx: tx.runs.lease("r", Capacity(9, 9000, 9), 100))
 
         def finish(ordinal: int, run_id: str = run.id) -> Any:
             def work(tx: Transaction) -> int:
@@ -134,7 +136,7 @@ async def test_an_abort_and_a_lease_never_miss_each_other(state: State) -> None:
 
         alive, leases = await asyncio.gather(
             state.write(abort),
-            other.write(lambda tx: tx.runs.lease("r", Room(9, 9000, 9), 100)),
+            other.write(lambda tx: tx.runs.lease("r", Capacity(9, 9000, 9), 100)),
         )
         assert alive == len(leases)
         assert len(await state.read(lambda tx, run_id=run.id: tx.runs.attempts(run_id))) == alive
@@ -172,7 +174,7 @@ async def test_two_servers_never_claim_the_same_delivery(state: State) -> None:
     other = another(state)
 
     def claim(tx: Transaction) -> list[str]:
-        return [one.delivery.id for one in tx.outbox.claim(99, free_places((), 5), 500)]
+        return [one.delivery.id for one in tx.outbox.claim(99, free_slots((), 5), 500)]
 
     claims = await asyncio.gather(
         *((other if n % 2 else state.storage).write(claim) for n in range(12))
@@ -180,7 +182,7 @@ async def test_two_servers_never_claim_the_same_delivery(state: State) -> None:
     await other.close()
     claimed = [delivery_id for found in claims for delivery_id in found]
     assert len(claimed) == len(set(claimed))
-    rest = await state.write(lambda tx: tx.outbox.claim(99, free_places(()), 500))
+    rest = await state.write(lambda tx: tx.outbox.claim(99, free_slots(()), 500))
     assert len(claimed) + len(rest) == 30
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Room, SiteTraffic, Transaction, Usage
+from fyke.contracts import AttemptUsage, Capacity, SiteTraffic, Transaction
 from fyke.domain.runs.sample import MOST
-from fyke.model.run import Outcome, Sample, Share, Span
+from fyke.model.run import Outcome, SampleSpan, Share, UsageSample
 from support import records
 
 pytestmark = pytest.mark.anyio
 State = Any
-ROOM = Room(100, 10**6, 100)
+ROOM = Capacity(100, 10**6, 100)
 
 
 async def a_run(state: State, parts: int = 2) -> tuple[Any, list[Any]]:
@@ -29,36 +29,38 @@ async def a_run(state: State, parts: int = 2) -> tuple[Any, list[Any]]:
 
 async def test_a_point_adds_up_what_the_attempts_reported_last(state: State) -> None:
     run, (first, second) = await a_run(state)
-    usage = Usage(traffic_bytes=7, cpu_ms=20, memory_peak_bytes=900, memory_bytes=800, rows=3)
+    usage = AttemptUsage(
+        traffic_bytes=7, cpu_ms=20, memory_peak_bytes=900, memory_bytes=800, rows=3
+    )
 
-    def report(tx: Transaction) -> Sample:
+    def report(tx: Transaction) -> UsageSample:
         for lease in (first, second):
             assert tx.runs.renew(lease.attempt.id, lease.attempt.token, tx.now + 1, usage)
-        assert not tx.runs.renew(first.attempt.id, 99, tx.now + 1, Usage(10**9, 10**9))
+        assert not tx.runs.renew(first.attempt.id, 99, tx.now + 1, AttemptUsage(10**9, 10**9))
         return tx.samples.measure(run.id, 5)
 
-    assert await state.write(report) == Sample(run.id, 5, 40, 1600, 14, 6)
+    assert await state.write(report) == UsageSample(run.id, 5, 40, 1600, 14, 6)
     ended = replace(first.attempt, outcome=Outcome.SUCCEEDED, rows=4, cpu_ms=30, traffic_bytes=8)
 
-    def end(tx: Transaction) -> Sample:
+    def end(tx: Transaction) -> UsageSample:
         assert tx.runs.end_attempt(ended)
         return tx.samples.measure(run.id, 6)
 
     # what has ended holds no memory any more
-    assert await state.write(end) == Sample(run.id, 6, 50, 800, 15, 7)
+    assert await state.write(end) == UsageSample(run.id, 6, 50, 800, 15, 7)
 
 
 async def test_points_are_read_in_order_and_every_second_one_can_go(state: State) -> None:
     run, _ = await a_run(state)
-    points = [Sample(run.id, at, at, 1, 2, 3) for at in range(100, 107)]
+    points = [UsageSample(run.id, at, at, 1, 2, 3) for at in range(100, 107)]
 
-    def fill(tx: Transaction) -> Span:
-        assert tx.samples.span(run.id) == Span()
+    def fill(tx: Transaction) -> SampleSpan:
+        assert tx.samples.span(run.id) == SampleSpan()
         for point in reversed(points):
             tx.samples.add(point)
         return tx.samples.span(run.id)
 
-    assert await state.write(fill) == Span(7, 100, 106)
+    assert await state.write(fill) == SampleSpan(7, 100, 106)
     assert await state.read(lambda tx: tx.samples.of_run(run.id)) == points
     await state.write(lambda tx: tx.samples.thin(run.id))
     assert await state.read(lambda tx: tx.samples.of_run(run.id)) == points[::2]
@@ -97,7 +99,7 @@ async def test_points_and_links_go_with_their_run(state: State) -> None:
     share = Share(records.ordered_id(), run.account_id, run.id, "u", True, False, 1, 2, 0)
 
     def fill(tx: Transaction) -> None:
-        tx.samples.add(Sample(run.id, 1, 1, 1, 1, 1))
+        tx.samples.add(UsageSample(run.id, 1, 1, 1, 1, 1))
         tx.shares.add(share)
 
     await state.write(fill)

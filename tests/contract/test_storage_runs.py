@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Room, RunnerInfo, Transaction, Usage
+from fyke.contracts import AttemptUsage, Capacity, RunnerInfo, Transaction
 from fyke.model.run import Attempt, Outcome, Run, RunFilter, RunState, SubtaskState
 from fyke.storage.sql.check import check
 from fyke.storage.sql.storage import open_storage
@@ -15,7 +15,7 @@ from support import records
 
 pytestmark = pytest.mark.anyio
 State = Any
-WIDE = Room(cpus=64, memory_mb=2**20, slots=100)
+WIDE = Capacity(cpus=64, memory_mb=2**20, slots=100)
 
 
 async def seeded(state: State, parts: int = 1, /, **changes: Any) -> Run:
@@ -27,7 +27,7 @@ async def seeded(state: State, parts: int = 1, /, **changes: Any) -> Run:
     return run
 
 
-async def leased(state: State, room: Room = WIDE, runner: str = "r1", until: int = 100) -> Any:
+async def leased(state: State, room: Capacity = WIDE, runner: str = "r1", until: int = 100) -> Any:
     return await state.write(lambda tx: tx.runs.lease(runner, room, until))
 
 
@@ -222,14 +222,14 @@ async def test_leases_go_oldest_run_first_then_by_ordinal(state: State) -> None:
 @pytest.mark.parametrize(
     "room, expected",
     [
-        (Room(cpus=0.9, memory_mb=9000, slots=9), 3),
-        (Room(cpus=9, memory_mb=400, slots=9), 2),
-        (Room(cpus=9, memory_mb=9000, slots=1), 1),
-        (Room(cpus=9, memory_mb=9000, slots=0), 0),
-        (Room(cpus=0.29, memory_mb=9000, slots=9), 0),
+        (Capacity(cpus=0.9, memory_mb=9000, slots=9), 3),
+        (Capacity(cpus=9, memory_mb=400, slots=9), 2),
+        (Capacity(cpus=9, memory_mb=9000, slots=1), 1),
+        (Capacity(cpus=9, memory_mb=9000, slots=0), 0),
+        (Capacity(cpus=0.29, memory_mb=9000, slots=9), 0),
     ],
 )
-async def test_leases_honour_the_room(state: State, room: Room, expected: int) -> None:
+async def test_leases_honour_the_room(state: State, room: Capacity, expected: int) -> None:
     await seeded(state, 5, cpus=0.3, memory_mb=200)
     assert len(await leased(state, room)) == expected
 
@@ -238,9 +238,9 @@ async def test_a_large_run_is_not_passed_over(state: State) -> None:
     await seeded(state, 1, cpus=0.5)
     large = await seeded(state, 1, cpus=4)
     await seeded(state, 1, cpus=0.5)
-    assert len(await leased(state, Room(2, 10_000, 10))) == 1
-    assert await leased(state, Room(1.5, 10_000, 10)) == []
-    assert [x.run.id for x in await leased(state, Room(4, 10_000, 10))] == [large.id]
+    assert len(await leased(state, Capacity(2, 10_000, 10))) == 1
+    assert await leased(state, Capacity(1.5, 10_000, 10)) == []
+    assert [x.run.id for x in await leased(state, Capacity(4, 10_000, 10))] == [large.id]
 
 
 @pytest.mark.parametrize("blocked", [s for s in RunState if s not in ("ready", "running")])
@@ -257,7 +257,7 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
     await seeded(state)
     [lease] = await leased(state)
     attempt: Attempt = lease.attempt
-    used = Usage(traffic_bytes=2**40, cpu_ms=5, memory_peak_bytes=2**35)
+    used = AttemptUsage(traffic_bytes=2**40, cpu_ms=5, memory_peak_bytes=2**35)
 
     async def all_three(token: int) -> list[bool]:
         ended = replace(
@@ -319,9 +319,9 @@ async def test_usage_adds_up_and_hides_what_hides(state: State) -> None:
         )
     hidden = await state.read(lambda tx: tx.runs.hidden_attempts(run.id))
     assert hidden == {got[0].attempt.id, got[1].attempt.id}
-    assert await state.read(lambda tx: tx.runs.usage(run.id)) == Usage(30, 3, 14)
-    assert await state.read(lambda tx: tx.runs.usage("nothing")) == Usage()
-    keeping = open_storage(state.url, durable=False, ring=print, hiding=frozenset())
+    assert await state.read(lambda tx: tx.runs.usage(run.id)) == AttemptUsage(30, 3, 14)
+    assert await state.read(lambda tx: tx.runs.usage("nothing")) == AttemptUsage()
+    keeping = open_storage(state.url, durable=False, notify=print, hiding=frozenset())
     assert await keeping.read(lambda tx: tx.runs.hidden_attempts(run.id)) == frozenset()
     await keeping.close()
 

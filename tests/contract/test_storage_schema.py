@@ -19,7 +19,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
 
-from fyke.contracts import Room, Transaction
+from fyke.contracts import Capacity, Transaction
 from fyke.errors import Unavailable
 from fyke.model.account import Plan
 from fyke.model.run import RunFilter, RunState
@@ -250,7 +250,7 @@ async def test_what_plans_hold_is_passed_over_without_a_look_at_history(
         return [records.seed_run(tx, owner, worker_id).id for _ in range(300)]
 
     held = await state.write(hold)
-    await state.write(lambda tx: tx.runs.lease("runner", Room(9, 10**6, 2), 99))
+    await state.write(lambda tx: tx.runs.lease("runner", Capacity(9, 10**6, 2), 99))
     if analyzed:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("ANALYZE")
@@ -273,7 +273,7 @@ async def test_what_plans_hold_is_passed_over_without_a_look_at_history(
 
 async def test_a_database_that_is_down_is_unavailable(tmp_path: Path) -> None:
     for url in (f"sqlite:///{tmp_path}/none/state.db", f"postgresql://x@/y?host={tmp_path}"):
-        storage = open_storage(url, durable=True, ring=str, hiding=frozenset())
+        storage = open_storage(url, durable=True, notify=str, hiding=frozenset())
         started = time.monotonic()
         with pytest.raises(Unavailable):
             await storage.read(lambda tx: tx.accounts.all())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fyke.contracts import Transaction
-from fyke.model.run import Bound, Outcome, PastRun, RunLimits, RunState
+from fyke.model.run import Outcome, PastRun, RunLimits, RunState, SpendingBound
 from support import records
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ async def test_caps_are_written_and_read(state: State) -> None:
 
 async def test_what_bounds_a_run_and_its_sums_are_kept(state: State) -> None:
     owner, worker = await state.write(records.seed)
-    run = records.run(owner, worker, hold_micros=5, bound=Bound.MONTH)
+    run = records.run(owner, worker, hold_micros=5, bound=SpendingBound.MONTH)
     await state.write(lambda tx: tx.runs.add(run, []))
     ended = replace(
         run, state=RunState.FAILED, outcome=Outcome.CHARGE_CAP, busy_ms=1, cpu_ms=2, memory_mb_ms=3

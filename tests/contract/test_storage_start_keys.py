@@ -71,7 +71,7 @@ async def test_what_has_expired_is_removed_oldest_first_and_so_many_at_once(stat
 
 
 async def test_of_many_claims_by_two_servers_one_wins_and_all_see_it(state: State) -> None:
-    other = open_storage(state.url, durable=False, ring=str, hiding=frozenset())
+    other = open_storage(state.url, durable=False, notify=str, hiding=frozenset())
 
     def claim_as(ref: str) -> Any:
         def work(tx: Transaction) -> tuple[bool, str]:

@@ -12,7 +12,7 @@ from fyke.contracts import Transaction
 from fyke.domain.uploads.checking import first_steps
 from fyke.errors import Conflict
 from fyke.model.submission import Submission, SubmissionState
-from fyke.model.upload import Step, StepState, Upload, UploadSource, UploadState
+from fyke.model.upload import StepState, Upload, UploadSource, UploadState, UploadStep
 from fyke.model.worker import Finding, VersionState
 from support import records
 
@@ -149,7 +149,7 @@ async def test_an_upload_is_kept_with_its_steps_and_findings(state: State) -> No
     changed = replace(
         made,
         state=UploadState.FAULTY,
-        steps=(Step("code", StepState.FAILED, "x"),),
+        steps=(UploadStep("code", StepState.FAILED, "x"),),
         findings=(finding,),
         size=9,
         egress=(),

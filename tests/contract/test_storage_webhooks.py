@@ -7,16 +7,22 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.callbacks.places import free_places
+from fyke.domain.callbacks.slots import free_slots
 from fyke.errors import Conflict
-from fyke.model.callback import Delivery, DeliveryFilter, DeliveryKind, DeliveryState, Try
+from fyke.model.callback import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryFilter,
+    DeliveryKind,
+    DeliveryState,
+)
 from fyke.model.webhook import WebhookEvent
 from support import records
 from support.alerts import an_endpoint
 
 pytestmark = pytest.mark.anyio
 State = Any
-FREE = free_places(())
+FREE = free_slots(())
 
 
 async def an_account(state: State) -> tuple[str, str]:
@@ -72,7 +78,7 @@ async def test_the_latest_try_is_remembered(state: State) -> None:
     made = an_endpoint(owner)
     await state.write(lambda tx: tx.webhooks.add(made))
     for at, status, taken in ((5, 500, False), (9, 503, False), (12, 200, True)):
-        tried = Try("msg", at, status, "", 3, f"reply {at}")
+        tried = DeliveryAttempt("msg", at, status, "", 3, f"reply {at}")
         await state.write(lambda tx, t=tried, ok=taken: tx.webhooks.note_try(made.id, t, taken=ok))
         found = await state.read(lambda tx: tx.webhooks.get(made.id))
         assert (found.last_at, found.last_status, found.last_reply) == (at, status, f"reply {at}")

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from fyke.contracts import SandboxFault
-from fyke.contracts.tools import ToolKind, ToolLimits, ToolReach, ToolSpec, ToolStop
+from fyke.contracts.tools import ToolAccess, ToolKind, ToolLimits, ToolSpec, ToolStop
 from fyke.egress.local import LocalEgress
-from fyke.sandbox import processes
-from fyke.sandbox.tools import BoxedTools
+from fyke.sandbox.process import processes
+from fyke.sandbox.tools.runner import SandboxedTools
 from integration.sandbox.boxes import MIB, SPAWNERS, Site, site
 
 pytestmark = [
@@ -36,7 +36,7 @@ class Bench:
 
     def __init__(self, place: Site, egress: LocalEgress) -> None:
         self.place = place
-        self.tools = BoxedTools(place.work, place.spawner, egress)
+        self.tools = SandboxedTools(place.work, place.spawner, egress)
 
     def spec(self, code: str, *, limits: ToolLimits = LIMITS, **options: Any) -> ToolSpec:
         return ToolSpec(ToolKind.GIT, [PYTHON, "-I", "-c", code], limits, **options)
@@ -249,8 +249,8 @@ def get(*urls: str) -> str:
     return GET.format(urls=urls)
 
 
-def reach(*targets: str, allow: Sequence[str] | None = None) -> ToolReach:
-    return ToolReach(targets, tuple(targets if allow is None else allow))
+def reach(*targets: str, allow: Sequence[str] | None = None) -> ToolAccess:
+    return ToolAccess(targets, tuple(targets if allow is None else allow))
 
 
 async def test_only_its_targets_are_reached(bench: Bench) -> None:

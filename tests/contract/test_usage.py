@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fyke.contracts import Transaction
-from fyke.model.billing import EntryKind, LedgerFilter, Part, UsageKey, UsageSums
+from fyke.model.billing import EntryKind, LedgerFilter, UsageDimension, UsageKey, UsageSums
 from support import records
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ async def test_sums_are_kept_by_day_and_told_in_parts(state: State) -> None:
     for key, sums in inside:
         expected[key.day] = expected.get(key.day, UsageSums()) + sums
     assert days == expected
-    for part in Part:
+    for part in UsageDimension:
         expected = {}
         for key, sums in inside:
             ref = getattr(key, f"{part.value}_id")
@@ -57,7 +57,9 @@ async def test_what_many_add_at_once_is_all_there(state: State) -> None:
         await state.write(lambda tx: [tx.usage.add(key, UsageSums(runs=1)) for key in order])
 
     await asyncio.gather(*(add(keys[:: 1 if n % 2 else -1]) for n in range(24)))
-    found = await state.read(lambda tx: tx.usage.parts("account", 0, 99999999, Part.WORKER, 9))
+    found = await state.read(
+        lambda tx: tx.usage.parts("account", 0, 99999999, UsageDimension.WORKER, 9)
+    )
     assert {ref: sums.runs for ref, sums in found} == dict.fromkeys("abc", 24)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Room, Transaction
+from fyke.contracts import Capacity, Transaction
 from fyke.domain.catalog.removal import WorkerRemoval
 from fyke.domain.runs.outcome import HIDING, sentence
 from fyke.domain.runs.transitions import Rules
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 State = Any
 
 RULES = Rules(Prices(), HIDING, 1000, "")
-ROOM = Room(cpus=1000, memory_mb=10**7, slots=1000)
+ROOM = Capacity(cpus=1000, memory_mb=10**7, slots=1000)
 REASON = sentence(Outcome.WORKER_DELETED)
 
 

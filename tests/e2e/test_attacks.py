@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from fyke.sandbox import syscalls
+from fyke.sandbox.isolation import syscalls
 from support.booted import Booted
 from support.projects import python_project, zoo
 

@@ -23,7 +23,7 @@ from support.booted import Booted, booted
 from support.projects import python_project, zoo
 
 FAILED, SUCCEEDED, ABORTED = 4, 3, 5
-LAUNCHER = "fyke.sandbox.launcher"
+LAUNCHER = "fyke.sandbox.process.launcher"
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root has a launcher")
 PUSHED_ROWS = 400
 PUSHES_AND_SAYS = f"""

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fyke.app.folder import make_home
-from fyke.app.house import open_house
 from fyke.app.probe import ServerProbe
+from fyke.app.runtime import open_runtime
 from fyke.app.state import migrate_all
 from fyke.egress.process import serve_egress
 from fyke.kit.addresses import AddressRules
@@ -30,7 +30,7 @@ async def test_it_tells_what_is_there(tmp_path: Path, monkeypatch: pytest.Monkey
     )
     make_home(settings)
     migrate_all(settings)
-    async with open_house(settings) as house:
+    async with open_runtime(settings) as house:
         probe = ServerProbe(house, TimerBoard(), ManualClock(7))
         lines = {line.name: line for line in probe.settings()}
         assert set(lines) == set(Settings.model_fields)
@@ -55,7 +55,7 @@ async def test_the_proxy_of_the_machine_is_knocked_at(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     make_home(settings)
     migrate_all(settings)
-    async with open_house(settings) as house:
+    async with open_runtime(settings) as house:
         probe = ServerProbe(house, TimerBoard(), ManualClock())
         [check] = await probe.egress()
         assert check.level is Level.BAD and "does not answer" in check.detail

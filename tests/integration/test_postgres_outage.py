@@ -21,12 +21,12 @@ async def test_an_outage_is_answered_soon_and_forgotten_afterwards() -> None:
         url = server.new_database()
         migrate(url)
         rings: list[str] = []
-        storage = open_storage(url, durable=True, ring=rings.append, hiding=frozenset())
+        storage = open_storage(url, durable=True, notify=rings.append, hiding=frozenset())
         first = records.account()
 
         def add(tx: Transaction) -> None:
             tx.accounts.add(first)
-            tx.ring("work")
+            tx.notify("work")
 
         await storage.write(add)
         # a restart between two calls leaves dead connections in the pool; nobody notices
@@ -54,13 +54,13 @@ async def test_a_server_that_dies_inside_a_transaction_leaves_nothing_of_it() ->
         url = server.new_database()
         migrate(url)
         rings: list[str] = []
-        storage = open_storage(url, durable=True, ring=rings.append, hiding=frozenset())
+        storage = open_storage(url, durable=True, notify=rings.append, hiding=frozenset())
         tries: list[int] = []
 
         def work(tx: Transaction) -> None:
             tries.append(1)
             tx.accounts.add(records.account())
-            tx.ring("work")
+            tx.notify("work")
             if len(tries) == 1:
                 server.stop()
                 server.start()

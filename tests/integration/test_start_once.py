@@ -18,7 +18,7 @@ import httpx2
 import pytest
 
 from fyke.app.folder import make_home
-from fyke.app.house import open_house
+from fyke.app.runtime import open_runtime
 from fyke.app.server import make_runs, make_workers
 from fyke.app.state import migrate_all
 from fyke.domain.accounts.service import Accounts
@@ -89,7 +89,7 @@ async def test_one_run_and_one_hold(tmp_path: Path) -> None:
 
 async def prepared(settings: Settings) -> tuple[str, dict[str, Any]]:
     """The owner's key with money behind it, and what a start says."""
-    async with open_house(settings) as house:
+    async with open_runtime(settings) as house:
         accounts = Accounts(house.storage, SystemClock())
         _, key = await accounts.bootstrap()
         assert key is not None
@@ -137,7 +137,7 @@ async def all_posts(servers: list[Server], key: str, body: dict[str, Any]) -> li
 
 
 async def one_of_each(settings: Settings, key: str) -> None:
-    async with open_house(settings) as house:
+    async with open_runtime(settings) as house:
         owner = await Accounts(house.storage, SystemClock()).authenticate(key)
         runs, _ = await make_runs(house).list(owner, RunFilter(), offset=0, limit=10)
         entries = await house.storage.read(

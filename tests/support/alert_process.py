@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from fyke.contracts import Transaction
-from fyke.domain.alerts.watch import AlertWatch
+from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.storage.sql.results.store import open_results
 from fyke.storage.sql.storage import open_storage
 
@@ -24,7 +24,7 @@ class Fatal:
     """A storage whose user is gone in the middle of its last transaction that writes."""
 
     def __init__(self, url: str, last: int) -> None:
-        self._inner = open_storage(url, durable=True, ring=str, hiding=frozenset())
+        self._inner = open_storage(url, durable=True, notify=str, hiding=frozenset())
         self._left = last
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
@@ -47,7 +47,7 @@ class Fatal:
 
 async def main(state: str, rows: str, last: int) -> None:
     results = open_results(rows, durable=False)
-    await AlertWatch(Fatal(state, last), results).work_off()
+    await AlertMonitor(Fatal(state, last), results).work_off()
 
 
 if __name__ == "__main__":

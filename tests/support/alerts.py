@@ -86,5 +86,5 @@ async def a_run(
         worker = workers[0].id if workers else (await house.publish()).id
     wanted = StartRequest(worker, None, INPUT, "", Origin.API)
     run = await house.services.runs.start(house.owner, wanted)
-    await house.carry_out(rows, outcome, "it went wrong")
+    await house.execute(rows, outcome, "it went wrong")
     return (await house.services.runs.get(house.owner, run.id)).run

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from fyke.contracts import Answer
+from fyke.contracts import ReceiverResponse
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
@@ -26,14 +26,14 @@ class Fatal:
     def __init__(self) -> None:
         self._inner = HttpNotifier(AddressRules(["127.0.0.0/8"]))
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         answer = await self._inner.post(url, body, headers)
         os.kill(os.getpid(), signal.SIGKILL)
         return answer
 
 
 async def main(url: str) -> None:
-    storage = open_storage(url, durable=True, ring=str, hiding=frozenset())
+    storage = open_storage(url, durable=True, notify=str, hiding=frozenset())
     await CallbackTimer(storage, Fatal(), Bell(), SystemClock(), MASTER).tick()
 
 

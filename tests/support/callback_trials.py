@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from fyke.contracts import Answer, Doorbell, Notifier, Transaction
+from fyke.contracts import Notifier, ReceiverResponse, Signals, Transaction
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
-from fyke.domain.callbacks.places import free_places
+from fyke.domain.callbacks.slots import free_slots
 from fyke.kit.clock import Clock, SystemClock
 from fyke.model.run import Origin, Run, RunState
 from fyke.storage.sql.storage import SqlStorage, open_storage
@@ -39,7 +39,7 @@ class Bell:
         self._rung = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    def ring(self, topic: str) -> None:
+    def notify(self, topic: str) -> None:
         self._loop.call_soon_threadsafe(self._rung.set)
 
     @asynccontextmanager
@@ -86,7 +86,7 @@ class Office:
         """Seconds until something may go; None when only what is on its way can change that."""
 
         def look(tx: Transaction) -> float | None:
-            due = tx.outbox.next_due(tx.now, free_places(()))
+            due = tx.outbox.next_due(tx.now, free_slots(()))
             return None if due is None else max(0, due - tx.now) / 1000
 
         return await self.storage.read(look)
@@ -94,11 +94,11 @@ class Office:
 
 @asynccontextmanager
 async def open_office(
-    url: str, ring: Callable[[str], None] = str, clock: Clock | None = None
+    url: str, notify: Callable[[str], None] = str, clock: Clock | None = None
 ) -> AsyncIterator[Office]:
     """Over the prepared, empty database at ``url``; ``clock`` in place of the database's."""
     storage = open_storage(
-        url, durable=False, ring=ring, hiding=frozenset(), clock=clock.now_ms if clock else None
+        url, durable=False, notify=notify, hiding=frozenset(), clock=clock.now_ms if clock else None
     )
     office = Office(storage, clock or SystemClock())
     office.owner, office.worker = await storage.write(records.seed)
@@ -110,7 +110,7 @@ async def open_office(
 
 @asynccontextmanager
 async def delivering(
-    storage: SqlStorage, notifier: Notifier, bell: Doorbell, clock: Clock, at_once: int = 200
+    storage: SqlStorage, notifier: Notifier, bell: Signals, clock: Clock, at_once: int = 200
 ) -> AsyncIterator[None]:
     """A timer at work for the length of the block."""
     timer = CallbackTimer(storage, notifier, bell, clock, MASTER, at_once=at_once)
@@ -134,7 +134,7 @@ class Counting:
     active: int = 0
     ids: list[str] = field(default_factory=list)
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         self.count += 1
         self.active += 1
         self.ids.append(headers["webhook-id"])

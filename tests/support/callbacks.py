@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from fyke.contracts import Answer, Transaction
+from fyke.contracts import ReceiverResponse, Transaction
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
-from fyke.domain.callbacks.places import free_places
 from fyke.domain.callbacks.record import record
+from fyke.domain.callbacks.slots import free_slots
 from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller, Role
 from fyke.model.callback import Claim, Delivery, DeliveryKind, Receiver
@@ -56,7 +56,7 @@ class Post:
 
     async def claims(self) -> list[Delivery]:
         found: list[Claim] = await self.do(
-            lambda tx: tx.outbox.claim(tx.now, free_places(()), tx.now + CLAIM_MS)
+            lambda tx: tx.outbox.claim(tx.now, free_slots(()), tx.now + CLAIM_MS)
         )
         return [claim.delivery for claim in found]
 
@@ -69,7 +69,7 @@ class Post:
         self, claimed: Delivery, status: int = 200, error: str = "", *, sent: bool = True
     ) -> Delivery | None:
         at = self.clock.now_ms()
-        answer = Answer(status, error, sent)
+        answer = ReceiverResponse(status, error, sent)
         return await self.do(lambda tx: record(tx, claimed, answer, at=at, duration_ms=7))
 
     async def of_run(self, run: Run) -> dict[DeliveryKind, Delivery]:
@@ -85,7 +85,7 @@ async def open_post(url: str) -> AsyncIterator[Post]:
     """Over the prepared, empty database at ``url``."""
     clock, rings = ManualClock(records.START), list[str]()
     storage = open_storage(
-        url, durable=False, ring=rings.append, hiding=frozenset(), clock=clock.now_ms
+        url, durable=False, notify=rings.append, hiding=frozenset(), clock=clock.now_ms
     )
     post = Post(storage, clock, rings)
     post.owner, post.worker = await storage.write(records.seed)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fyke.contracts import Pass
+from fyke.contracts import EgressGrant
 from fyke.egress.local import LocalEgress
 from support.egress import (
     ATTEMPT,
@@ -90,7 +90,7 @@ async def counted(folder: Path, connections: int, seed: int, limit: int | None) 
     origin.stdin.write(b"connected\n")
     assert await origin.stdout.readline() == b"ready\n"
     capture, egress, sock = Capture("near"), LocalEgress(), listener()
-    await egress.open([sock], Pass(ATTEMPT, SECRET, "", (), limit))
+    await egress.open([sock], EgressGrant(ATTEMPT, SECRET, "", (), limit))
     dice, gate, got = random.Random(seed), asyncio.Semaphore(8), 0
 
     async def one() -> None:

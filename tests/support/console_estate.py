@@ -91,7 +91,7 @@ async def seed(house: House) -> Estate:
             ]
         )
         log = [f"fetched {SITE}/{n} in {n * 7 % 90} ms" for n in range(80)]
-        await house.carry_out(rows, outcome, message, log=log)
+        await house.execute(rows, outcome, message, log=log)
     estate.runs["running"] = await start(house, worker.id)
     for lease in await house.begin():
         await house.push(lease, [{"url": SITE, "title": "A page"}], log=["started"])

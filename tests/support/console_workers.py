@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fyke.domain.workers.page import PageWish
+from fyke.domain.workers.page import PageChange
 from support.house import House
 from support.projects import python_project
 
@@ -77,7 +77,7 @@ async def shelve(house: House) -> str:
     workers = house.services.workers
     for name, title, description, category in CROWD:
         worker = await house.publish(name, caller=house.other)
-        page = PageWish(title, description, (category,))
+        page = PageChange(title, description, (category,))
         await workers.change_page(house.other, worker.id, page)
     for n, (fields, main, more) in enumerate(_history()):
         schema = {"description": "Reads prices of shops.", "properties": fields}
@@ -86,7 +86,7 @@ async def shelve(house: House) -> str:
         worker, _, _ = await workers.publish(
             house.owner, project, name="shop-prices", title="Shop prices", public=True
         )
-    page = PageWish(
+    page = PageChange(
         description="Reads the price lists of shops: one row for each product, with the price as "
         "a number, its currency and the moment when it was seen.",
         categories=(3, 1),

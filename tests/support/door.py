@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from argon2 import PasswordHasher
 
 from fyke.domain.accounts.audit import AuditLog
-from fyke.domain.accounts.links import Links
+from fyke.domain.accounts.links import OneTimeLinks
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
@@ -46,7 +46,7 @@ class Door:
     passwords: CountingPasswords
     accounts: Accounts
     sessions: Sessions
-    links: Links
+    links: OneTimeLinks
     profiles: Profiles
     users: Users
     audit: AuditLog
@@ -84,7 +84,7 @@ async def open_door(url: str) -> AsyncIterator[Door]:
     """Over the prepared, empty database at ``url``."""
     clock = ManualClock()
     storage = open_storage(
-        url, durable=False, ring=lambda topic: None, hiding=frozenset(), clock=clock.now_ms
+        url, durable=False, notify=lambda topic: None, hiding=frozenset(), clock=clock.now_ms
     )
     passwords = CountingPasswords()
     accounts = Accounts(storage, clock)
@@ -98,7 +98,7 @@ async def open_door(url: str) -> AsyncIterator[Door]:
             passwords,
             accounts,
             sessions,
-            Links(storage, passwords, sessions),
+            OneTimeLinks(storage, passwords, sessions),
             Profiles(storage, clock, passwords, sessions),
             Users(storage, accounts, sessions),
             AuditLog(storage),

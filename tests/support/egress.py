@@ -16,8 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fyke.egress.client import EgressClient
-from fyke.egress.guard import GuardRules
 from fyke.egress.process import serve_egress
+from fyke.egress.throttle import ThrottleRules
 from fyke.kit.addresses import AddressRules
 
 SECRET = "s3cret-of-this-attempt"
@@ -135,10 +135,10 @@ async def http_connect(
 _PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path
-from fyke.egress.guard import GuardRules
+from fyke.egress.throttle import GuardRules
 from fyke.egress.process import serve_egress
 from fyke.kit.addresses import AddressRules
-from fyke.egress.guard import GuardRules
+from fyke.egress.throttle import GuardRules
 allow, upstreams, guard = json.loads(sys.argv[2])
 rules = None if guard is None else GuardRules(**guard)
 asyncio.run(serve_egress(Path(sys.argv[1]), AddressRules(allow), upstreams, guard=rules))
@@ -152,7 +152,7 @@ class EgressProcess:
         self,
         path: Path,
         allow: Iterable[str] = (),
-        guard: GuardRules | None = None,
+        guard: ThrottleRules | None = None,
         **upstreams: str,
     ) -> None:
         self.path = path
@@ -174,7 +174,7 @@ class EgressProcess:
 
 @asynccontextmanager
 async def client_and_process(
-    folder: Path, allow: Iterable[str] = (), guard: GuardRules | None = None, **upstreams: str
+    folder: Path, allow: Iterable[str] = (), guard: ThrottleRules | None = None, **upstreams: str
 ) -> AsyncIterator[tuple[EgressClient, EgressProcess]]:
     process = EgressProcess(folder / "run" / "egress.sock", allow, guard, **upstreams)
     process.start()
@@ -189,7 +189,7 @@ async def client_and_process(
 
 @asynccontextmanager
 async def client_and_task(
-    folder: Path, guard: GuardRules | None = None
+    folder: Path, guard: ThrottleRules | None = None
 ) -> AsyncIterator[EgressClient]:
     """The whole control conversation without a second process."""
     path = folder / "run" / "egress.sock"

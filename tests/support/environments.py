@@ -11,8 +11,8 @@ from typing import Any
 from fyke.contracts import Environment
 from fyke.egress.local import LocalEgress
 from fyke.model.worker import Version
-from fyke.sandbox.environment import UvEnvironments
-from fyke.sandbox.tools import BoxedTools
+from fyke.sandbox.packages.environment import UvEnvironments
+from fyke.sandbox.tools.runner import SandboxedTools
 from integration.sandbox.boxes import SPAWNERS, Site, site
 
 ACCOUNT = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -23,7 +23,7 @@ class Bench:
     """A data folder, and what installs into it."""
 
     place: Site
-    tools: BoxedTools
+    tools: SandboxedTools
 
     @property
     def root(self) -> Path:
@@ -62,6 +62,6 @@ async def bench(kind: str = SPAWNERS[0]) -> AsyncIterator[Bench]:
     async with site(kind, shelf=True) as place:
         egress = LocalEgress(own=tuple)
         try:
-            yield Bench(place, BoxedTools(place.work, place.spawner, egress))
+            yield Bench(place, SandboxedTools(place.work, place.spawner, egress))
         finally:
             await egress.stop()

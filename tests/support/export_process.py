@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from fyke.domain.results.export.formats import FORMATS  # noqa: E402
-from fyke.domain.results.export.service import Exports, Wish  # noqa: E402
+from fyke.domain.results.export.service import ExportRequest, Exports  # noqa: E402
 from fyke.domain.results.query.model import query_of  # noqa: E402
 from fyke.domain.results.service import RunResults  # noqa: E402
 from fyke.model.run import RunState  # noqa: E402
@@ -35,7 +35,7 @@ async def main(url: str, run_id: str, name: str, sort: str = "") -> None:
     with tempfile.TemporaryDirectory() as folder:
         reading = RunResults(storage, results, Path(folder))
         exports = Exports(storage, reading, storage.clock, Path(folder))
-        wish = Wish(FORMATS[name], query=query_of(sort=sort))
+        wish = ExportRequest(FORMATS[name], query=query_of(sort=sort))
         for each in (SMALL, run_id):
             run = a_run("A", id=each, state=RunState.SUCCEEDED, finished_at=1_700_000_000_000)
             storage.tx.runs.rows[each] = run
@@ -52,7 +52,7 @@ async def main(url: str, run_id: str, name: str, sort: str = "") -> None:
     )
 
 
-async def write(exports: Exports, run_id: str, wish: Wish) -> tuple[int, str]:
+async def write(exports: Exports, run_id: str, wish: ExportRequest) -> tuple[int, str]:
     digest, size = hashlib.sha256(), 0
     async for piece in await exports.begin(await exports.plan(run_id, wish)):
         digest.update(piece)

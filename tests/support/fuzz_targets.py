@@ -25,14 +25,14 @@ from fyke.domain.forms.describe import describe
 from fyke.domain.results.rows import RowRefused, decode_row
 from fyke.domain.workers import input_findings, input_schema, output_schema
 from fyke.domain.workers.archive import normalise, open_archive
+from fyke.egress.actions import Credentials, Dial, Send, Step
 from fyke.egress.handshake import start_handshake
 from fyke.egress.http import BadRequest, Body
 from fyke.egress.messages import decode_reply, decode_request, encode
-from fyke.egress.steps import Credentials, Dial, Send, Step
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
 from fyke.kit.hostports import BadHost, parse_host
-from fyke.sandbox.order import BadOrder, parse
+from fyke.sandbox.process.order import BadLaunchOrder, parse
 from fyke.sdk import frames, messages
 from fyke.sdk.frames import ProtocolError, frame
 from fyke.sdk.headers import PathReader
@@ -250,7 +250,7 @@ def order(data: bytes) -> None:
     }
     try:
         found = parse(message, home)
-    except BadOrder as error:
+    except BadLaunchOrder as error:
         assert str(error)
         return
     for folder in (found.bundle, found.environment):

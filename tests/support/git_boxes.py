@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fyke.contracts import Pass
+from fyke.contracts import EgressGrant
 from fyke.contracts.tools import ToolRun, ToolSpec
 from fyke.egress.local import LocalEgress
 from fyke.git.fetch import SystemGit
-from fyke.git.process import Bounds
+from fyke.git.process import GitLimits
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
-from fyke.sandbox.tools import BoxedTools
+from fyke.sandbox.tools.runner import SandboxedTools
 from integration.sandbox.boxes import SPAWNERS, site
 
 
@@ -33,7 +33,7 @@ class BoxesOnDemand:
         async with site(SPAWNERS[0]) as place:
             egress = LocalEgress(self._rules, resolver=self._resolver)
             try:
-                async with BoxedTools(place.work, place.spawner, egress).run(spec) as run:
+                async with SandboxedTools(place.work, place.spawner, egress).run(spec) as run:
                     self.seen.append(run.output)
                     yield run
             finally:
@@ -44,7 +44,7 @@ def boxed_git(
     rules: AddressRules,
     *,
     resolver: Resolver | None = None,
-    bounds: Bounds | None = None,
+    bounds: GitLimits | None = None,
     certificates: Path | None = None,
 ) -> SystemGit:
     """``close`` it at the end."""
@@ -66,7 +66,7 @@ class WithoutWalls:
         assert spec.reach is not None
         egress = LocalEgress(self._rules, resolver=self._resolver)
         listener = socket.create_server(("127.0.0.1", 0))
-        grant = Pass("TOOL-1", "secret", "", domains=spec.reach.domains, guarded=False)
+        grant = EgressGrant("TOOL-1", "secret", "", domains=spec.reach.domains, guarded=False)
         with tempfile.TemporaryDirectory() as folder:
             for name, text in spec.files.items():
                 Path(folder, name).write_text(text)

@@ -8,9 +8,9 @@ from typing import Any
 import hpack
 
 from fyke.sdk import frames
-from fyke.sdk.connection import Connection
+from fyke.sdk.connection import SdkConnection
 from fyke.sdk.frames import frame
-from fyke.sdk.http2 import Server
+from fyke.sdk.http2 import SdkServer
 
 START = frames.PREFACE + frames.settings({})
 HEADER = hpack.Encoder().encode([(b":path", b"/x")], huffman=False)
@@ -69,9 +69,9 @@ async def echo(path: str, message: bytes) -> bytes:
     return message
 
 
-def connect() -> tuple[Connection, Wire, Server]:
-    server = Server(asyncio.get_running_loop(), echo)
-    connection, wire = Connection(server), Wire()
+def connect() -> tuple[SdkConnection, Wire, SdkServer]:
+    server = SdkServer(asyncio.get_running_loop(), echo)
+    connection, wire = SdkConnection(server), Wire()
     connection.connection_made(wire)
     return connection, wire, server
 

@@ -12,7 +12,7 @@ from typing import Any
 from fyke.domain.alerts.rules import RuleFields
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.webhooks.rules import EndpointFields
-from fyke.domain.workers.page import PageWish
+from fyke.domain.workers.page import PageChange
 from fyke.errors import FykeError
 from fyke.model.results import Header
 from fyke.model.run import Origin, Outcome
@@ -70,8 +70,8 @@ async def _worker(house: House, found: Hostile, number: int, text: str) -> None:
     )
     found.taken.update(("readme", "changelog", "label", "option", "column", "file content"))
     worker = published[0]
-    await found.put("title", workers.change_page(house.owner, worker.id, PageWish(title=short)))
-    wish = PageWish(description=text)
+    await found.put("title", workers.change_page(house.owner, worker.id, PageChange(title=short)))
+    wish = PageChange(description=text)
     await found.put("description", workers.change_page(house.owner, worker.id, wish))
     files = {"more.txt": "x", f"{text.replace('/', '_')[:80]}.txt": text}
     again = project(text, **files)
@@ -80,7 +80,7 @@ async def _worker(house: House, found: Hostile, number: int, text: str) -> None:
     )
     await found.put("reason", workers.deprecate(house.owner, worker.id, "v1.0.1", short))
     run = await _started(house, worker.id, text)
-    await house.carry_out(
+    await house.execute(
         [{"f": text, text: text, "in": {text: [text]}}], Outcome.EXIT_CODE, text, log=[text]
     )
     found.taken.update(("error", "input"))
@@ -142,7 +142,7 @@ async def _run(house: House, found: Hostile, texts: Sequence[str]) -> None:
     )
     rows: list[dict[str, Any]] = [{"f": text, text: text, "in": {text: [text]}} for text in texts]
     headers = [Header(text, text, "text") for text in texts]
-    await house.carry_out(rows, headers=headers, log=texts)
+    await house.execute(rows, headers=headers, log=texts)
     found.taken.update({"row": len(texts), "row key": len(texts), "log": len(texts)})
     where = f"/runs/{run.id}"
     found.packed += [

@@ -18,10 +18,10 @@ from typing import Any
 from argon2 import PasswordHasher
 
 from fyke.api.app import ApiConfig, add_pages, build_app
-from fyke.console.api_door import Api
+from fyke.console.api_client import ApiClient
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
-from fyke.contracts import Git, Lease, Room, RunnerInfo, Usage, output_topic
+from fyke.contracts import AttemptUsage, Capacity, Git, Lease, RunnerInfo, output_topic
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.health import Health
@@ -44,7 +44,7 @@ from fyke.model.run import Outcome
 from fyke.model.worker import VersionState, Worker
 from fyke.notify.http import HttpNotifier
 from fyke.storage.blobs.filesystem import FilesystemBlobs
-from fyke.storage.doorbell.datagram import DatagramDoorbell
+from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
 from fyke.storage.sql.schema import migrate
@@ -87,7 +87,7 @@ class House:
     results: SqlResults
     services: Services
     attempts: Attempts
-    bell: DatagramDoorbell
+    bell: DatagramSignals
     owner: Caller
     owner_key: str
     other: Caller
@@ -99,7 +99,7 @@ class House:
         console = build_console(
             self.services,
             ConsoleConfig(SECRET, rate_limit=0, data_folder="/srv/fyke"),
-            Api(app, app.openapi),
+            ApiClient(app, app.openapi),
         )
         add_pages(app, console)
         app.state.console = console
@@ -134,7 +134,7 @@ class House:
         await self.storage.write(work)
 
     async def lease(self) -> list[Lease]:
-        room = Room(cpus=1000, memory_mb=10**7, slots=1000)
+        room = Capacity(cpus=1000, memory_mb=10**7, slots=1000)
 
         def work(tx: Any) -> list[Lease]:
             taken: list[Lease] = tx.runs.lease(RUNNER, room, tx.now + 60_000)
@@ -169,16 +169,16 @@ class House:
             lease.run.id, lease.attempt.id, [PushedRow(d) for d in data], headers, lines
         )
         assert await self.results.commit([batch]) == [True]
-        self.bell.ring(output_topic(lease.run.id))
+        self.bell.notify(output_topic(lease.run.id))
 
     async def end(
         self, lease: Lease, outcome: Outcome = Outcome.SUCCEEDED, message: str = ""
     ) -> None:
         await self.attempts.ended(
-            lease.attempt, outcome, message, Usage(traffic_bytes=2048), actor="runner"
+            lease.attempt, outcome, message, AttemptUsage(traffic_bytes=2048), actor="runner"
         )
 
-    async def carry_out(
+    async def execute(
         self,
         rows: Sequence[dict[str, Any] | bytes] = (),
         outcome: Outcome = Outcome.SUCCEEDED,
@@ -209,9 +209,9 @@ async def open_house(
     """
     for name in ("state.db", "rows.db"):
         shutil.copy(templates / name, folder / name)
-    bell = DatagramDoorbell(folder / "bell")
+    bell = DatagramSignals(folder / "bell")
     state_url = state_url or f"sqlite:///{folder / 'state.db'}"
-    storage = open_storage(state_url, durable=False, ring=bell.ring, hiding=HIDING)
+    storage = open_storage(state_url, durable=False, notify=bell.notify, hiding=HIDING)
     results = open_results(f"sqlite:///{folder / 'rows.db'}", durable=False)
     rules = Rules(
         prices=prices or Prices(Decimal(0), Decimal(0), Decimal(0), False),
@@ -232,7 +232,7 @@ async def open_house(
             blobs=blobs,
             workers=workers,
             runs=runs,
-            doorbell=bell,
+            signals=bell,
             git=git or boxed_git(AddressRules()),
             prober=notifier,
             probe=HouseProbe(rules.prices),

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from fyke.contracts import Pass
+from fyke.contracts import EgressGrant
 from fyke.contracts.git import GitFailed
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.webhooks.rules import EndpointFields, checked
@@ -22,7 +22,7 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
 from fyke.kit.names import Resolver
 from fyke.model.upload import GitSource
-from fyke.notify.gate import HostGate
+from fyke.notify.host_limiter import HostRateLimiter
 from fyke.notify.http import HttpNotifier
 from support.closed_net import NAMES_AT, OWN, Canary
 from support.egress import (
@@ -59,13 +59,13 @@ class Ways:
         rules = AddressRules((), own_addresses())
         self._egress = LocalEgress(limits=QUICK, resolver=resolver)
         self._saved = CallbackRules(rules)
-        self._notifier = HttpNotifier(rules, resolver=resolver, gate=HostGate(1000, 1e9))
+        self._notifier = HttpNotifier(rules, resolver=resolver, gate=HostRateLimiter(1000, 1e9))
         self._git = SystemGit(WithoutWalls(rules, resolver), rules, resolver=resolver)
         self.outcomes: Counter[str] = Counter()
 
     async def start(self) -> None:
         sock = listener()
-        await self._egress.open([sock], Pass(ATTEMPT, SECRET, ""))
+        await self._egress.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
         self.proxy = port_of(sock)
 
     async def stop(self) -> None:

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 from fyke.model.account import Plan
 from fyke.model.billing import Prices
-from fyke.model.health import Check, Level
+from fyke.model.health import HealthCheck, Level
 from fyke.model.installation import (
-    Piece,
+    Component,
+    EgressReport,
     Region,
     SettingLine,
     StorageReport,
     Stored,
     Tariff,
     TimerLine,
-    WayOut,
 )
 
 MIB = 2**20
@@ -39,12 +39,12 @@ class HouseProbe:
     def tariff(self) -> Tariff:
         return Tariff(self.prices, Plan.FREE, 60, 1000)
 
-    def way_out(self) -> WayOut:
+    def way_out(self) -> EgressReport:
         regions = [
             Region("DE", "socks5h://de.proxy.example:1080", ""),
             Region("US", "", "an upstream URL needs a host and a port"),
         ]
-        return WayOut(regions, "DE", ("db.example:5432",), ())
+        return EgressReport(regions, "DE", ("db.example:5432",), ())
 
     def settings(self) -> Sequence[SettingLine]:
         return [
@@ -67,12 +67,12 @@ class HouseProbe:
         ]
         return StorageReport(1_700_000_000_000, parts, 8000 * MIB, 20_000 * MIB, 256 * MIB)
 
-    async def pieces(self) -> Sequence[Piece]:
+    async def pieces(self) -> Sequence[Component]:
         self.looks.append("pieces")
-        return [Piece("Fyke", "1.0.0"), Piece("node", "", "not there; only for Node.js")]
+        return [Component("Fyke", "1.0.0"), Component("node", "", "not there; only for Node.js")]
 
-    async def database(self) -> Sequence[Check]:
-        return [Check("database", Level.GOOD, "SQLite answers")]
+    async def database(self) -> Sequence[HealthCheck]:
+        return [HealthCheck("database", Level.GOOD, "SQLite answers")]
 
-    async def egress(self) -> Sequence[Check]:
-        return [Check("egress", Level.BAD, "the proxy does not answer", "wait")]
+    async def egress(self) -> Sequence[HealthCheck]:
+        return [HealthCheck("egress", Level.BAD, "the proxy does not answer", "wait")]

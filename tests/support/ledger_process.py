@@ -17,10 +17,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
-from fyke.contracts import Lease, Room, RunnerInfo, Transaction, Usage
+from fyke.contracts import AttemptUsage, Capacity, Lease, RunnerInfo, Transaction
 from fyke.domain.billing.days import note_credit
 from fyke.domain.billing.service import place_hold
-from fyke.domain.runs.attempts import Attempts, Report
+from fyke.domain.runs.attempts import AttemptReport, Attempts
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules, apply
@@ -38,7 +38,7 @@ T = TypeVar("T")
 PRICES = Prices(Decimal(28_800), Decimal(7), Decimal("3.17"), True)
 RULES = Rules(PRICES, HIDING, 1000, "")
 NODE = "node"
-ROOM = Room(cpus=10**6, memory_mb=10**9, slots=8)
+ROOM = Capacity(cpus=10**6, memory_mb=10**9, slots=8)
 ENDS = [Outcome.SUCCEEDED, Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.TIMEOUT, Outcome.INTERNAL]
 
 
@@ -46,7 +46,7 @@ class Fatal:
     """A storage whose user is killed around the commit of its last transaction that writes."""
 
     def __init__(self, url: str, last: int, before_commit: bool) -> None:
-        self._inner = open_storage(url, durable=False, ring=str, hiding=HIDING)
+        self._inner = open_storage(url, durable=False, notify=str, hiding=HIDING)
         self._left, self._before = last, before_commit
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
@@ -139,7 +139,7 @@ class Life:
         note_credit(tx, account.id, micros)
 
     async def _report(self, leases: list[Lease]) -> None:
-        reports = [Report(lease.attempt, self._usage()) for lease in leases]
+        reports = [AttemptReport(lease.attempt, self._usage()) for lease in leases]
         if reports and self._dice.random() < 0.7:
             await self._attempts.report(reports, 60_000)
         for lease in leases:
@@ -159,9 +159,9 @@ class Life:
         outcome = self._dice.choice(ENDS)
         await self._attempts.ended(lease.attempt, outcome, "", self._usage(), actor="test")
 
-    def _usage(self) -> Usage:
+    def _usage(self) -> AttemptUsage:
         dice = self._dice
-        return Usage(dice.randint(0, 10**8), dice.randint(0, 10**5), 10**6, 10**6, 0, 12_345)
+        return AttemptUsage(dice.randint(0, 10**8), dice.randint(0, 10**5), 10**6, 10**6, 0, 12_345)
 
 
 def _runs(tx: Transaction) -> int:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from fyke.sandbox.environment_node import refuses_addresses
+from fyke.sandbox.packages.environment_node import refuses_addresses
 
 
 def tarball(package: dict[str, Any]) -> bytes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.contracts import SiteTraffic, Usage
-from fyke.domain.runs.attempts import Report
+from fyke.contracts import AttemptUsage, SiteTraffic
+from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
-from fyke.model.run import Origin, Sample
+from fyke.model.run import Origin, UsageSample
 from support.house import House
 
 SITE = "https://example.org"
@@ -74,7 +74,9 @@ async def seed_run(house: House, worker_id: str) -> RichRun:
     lines[2] = NewLogEntry(1, number, "x" * 5000, lines[2].timestamp)
     await house.results.commit([AttemptBatch(run.id, first.attempt.id, log=lines)])
     for lease in (first, second):
-        await house.attempts.report([Report(lease.attempt, Usage(), _sites())], 60_000)
+        await house.attempts.report(
+            [AttemptReport(lease.attempt, AttemptUsage(), _sites())], 60_000
+        )
         await house.end(lease)
     await house.storage.write(lambda tx: [tx.samples.add(one) for one in _curve(run.id, tx.now)])
     _, token = await house.services.shares.make(house.owner, run.id, days=7, rows=True, log=True)
@@ -92,10 +94,10 @@ def _sites() -> tuple[SiteTraffic, ...]:
     )
 
 
-def _curve(run_id: str, now: int) -> list[Sample]:
+def _curve(run_id: str, now: int) -> list[UsageSample]:
     """Two minutes of ups and downs."""
     return [
-        Sample(
+        UsageSample(
             run_id,
             now + n * 1000,
             n * 600 + (n % 7) * 120,

@@ -13,7 +13,7 @@ from typing import Any
 
 from fyke.domain.results.intake import AttemptIntake, Intake
 from fyke.kit.clock import SystemClock
-from fyke.sdk.http2 import Server, serve
+from fyke.sdk.http2 import SdkServer, serve
 from fyke.sdk.service import SdkService
 from support.held_results import HeldResults
 
@@ -50,7 +50,7 @@ class Platform:
         self.results: Any = HeldResults()
         self.intake = Intake(self.results, SystemClock())
         self._committing: asyncio.Task[None] | None = None
-        self._servers: list[Server] = []
+        self._servers: list[SdkServer] = []
 
     async def start(self, results: Any = None) -> None:
         if results is not None:
@@ -72,7 +72,7 @@ class Platform:
         return int(listener.getsockname()[1])
 
     @property
-    def servers(self) -> list[Server]:
+    def servers(self) -> list[SdkServer]:
         return self._servers
 
     async def stop(self) -> None:

@@ -9,17 +9,17 @@ import asyncio
 import json
 import sys
 
-from fyke.contracts import Room
+from fyke.contracts import Capacity
 from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import open_storage
 
 
 async def lease_all(url: str, runner: str) -> list[tuple[str, int]]:
     """Lease three at a time until there is nothing left."""
-    storage = open_storage(url, durable=False, ring=str, hiding=frozenset())
+    storage = open_storage(url, durable=False, notify=str, hiding=frozenset())
     got: list[tuple[str, int]] = []
     while True:
-        leases = await storage.write(lambda tx: tx.runs.lease(runner, Room(3, 10_000, 9), 100))
+        leases = await storage.write(lambda tx: tx.runs.lease(runner, Capacity(3, 10_000, 9), 100))
         if not leases:
             break
         got += [(lease.run.id, lease.subtask.ordinal) for lease in leases]

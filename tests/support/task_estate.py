@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fyke.domain.schedules.change import Change
+from fyke.domain.schedules.editing import ScheduleEdit
 from fyke.domain.workers.submitting import share
 from fyke.model.run import Origin, Outcome
-from fyke.model.schedule import Kind, Overlap
+from fyke.model.schedule import OverlapPolicy, ScheduleKind
 from support.house import SCHEMA, House
 from support.projects import python_project
 
@@ -18,14 +18,23 @@ INPUT = {
     }
 }
 PLANS = (
-    ("Prices every morning", Change(enabled=True, kind=Kind.DAILY, time="07:30")),
-    ("News, on weekdays", Change(enabled=True, kind=Kind.CRON, cron="*/20 8-18 * * 1-5")),
+    ("Prices every morning", ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="07:30")),
+    (
+        "News, on weekdays",
+        ScheduleEdit(enabled=True, kind=ScheduleKind.CRON, cron="*/20 8-18 * * 1-5"),
+    ),
     (
         "The whole catalogue with all its pictures and every single description in it",
-        Change(enabled=True, kind=Kind.WEEKLY, time="22:00", weekday=6, overlap=Overlap.QUEUE),
+        ScheduleEdit(
+            enabled=True,
+            kind=ScheduleKind.WEEKLY,
+            time="22:00",
+            weekday=6,
+            overlap=OverlapPolicy.QUEUE,
+        ),
     ),
-    ("Invoices", Change(enabled=False, kind=Kind.MONTHLY, time="09:00", day=31)),
-    ("Stock", Change(enabled=True, kind=Kind.INTERVAL, every_s=3 * 3600)),
+    ("Invoices", ScheduleEdit(enabled=False, kind=ScheduleKind.MONTHLY, time="09:00", day=31)),
+    ("Stock", ScheduleEdit(enabled=True, kind=ScheduleKind.INTERVAL, every_s=3 * 3600)),
 )
 SDK = "from sdk import CoreSDK\n"
 
@@ -41,9 +50,9 @@ async def seed_tasks(house: House, worker_id: str) -> dict[str, str]:
         made.append(task.id)
     plain = await services.tasks.create(owner, worker_id, "By hand", INPUT, None)
     await services.runs.start_task(owner, made[0], "", Origin.WEB)
-    await house.carry_out([{"url": "https://example.org"}])
+    await house.execute([{"url": "https://example.org"}])
     await services.runs.start_task(owner, made[0], "", Origin.WEB)
-    await house.carry_out([], Outcome.EXIT_CODE, "the Worker ended with exit code 1")
+    await house.execute([], Outcome.EXIT_CODE, "the Worker ended with exit code 1")
 
     def pause(tx: Any) -> None:
         schedule = tx.schedules.get(made[4])

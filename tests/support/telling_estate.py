@@ -6,11 +6,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from fyke.contracts import Answer
+from fyke.contracts import ReceiverResponse
+from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.domain.alerts.rules import RuleFields
-from fyke.domain.alerts.watch import AlertWatch
-from fyke.domain.callbacks.places import free_places
 from fyke.domain.callbacks.record import record
+from fyke.domain.callbacks.slots import free_slots
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.model.alert import AlertFilter
 from fyke.model.callback import DeliveryFilter
@@ -19,8 +19,10 @@ from support.alerts import a_run
 from support.house import House
 
 NOWHERE = "http://127.0.0.1:1024"  # nobody listens there
-FULL = Answer(503, reply='{"error": "the queue behind this address is full", "retry": true}')
-TAKEN = Answer(200, reply="ok")
+FULL = ReceiverResponse(
+    503, reply='{"error": "the queue behind this address is full", "retry": true}'
+)
+TAKEN = ReceiverResponse(200, reply="ok")
 
 
 async def seed_telling(house: House) -> dict[str, str]:
@@ -47,7 +49,7 @@ async def seed_telling(house: House) -> dict[str, str]:
     )
     await a_run(house, Outcome.EXIT_CODE)
     await a_run(house, rows=[{"price": None, "name": "a"}, {"name": "b"}])
-    await AlertWatch(house.storage, house.results).work_off()
+    await AlertMonitor(house.storage, house.results).work_off()
     first = (await alerts.page(owner, AlertFilter(), offset=0, limit=1))[1][0]
     await alerts.mark_read(owner, [first.id])
     await _try_all(house)
@@ -73,7 +75,7 @@ async def _try_all(house: House) -> None:
         for number in range(4):
             # as seen a second later each time, for a host is paced
             at = tx.now + number * 1000
-            for claim in tx.outbox.claim(at, free_places(()), at + 60_000):
+            for claim in tx.outbox.claim(at, free_slots(()), at + 60_000):
                 answer = FULL if claim.delivery.event == "alert.raised" else TAKEN
                 record(tx, claim.delivery, answer, at=tx.now, duration_ms=87)
 

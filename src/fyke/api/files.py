@@ -24,7 +24,7 @@ from fyke.api.network import Visit
 from fyke.api.operations import Call, Operation
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.results.export.formats import format_named
-from fyke.domain.results.export.service import Exports, Wish
+from fyke.domain.results.export.service import ExportRequest, Exports
 from fyke.domain.results.query.model import PLAIN, Query, query_of, written
 from fyke.errors import NotFound, RunNotFound
 
@@ -155,7 +155,7 @@ class FileOperations:
         return Download(name, "text/plain; charset=utf-8", mark, account_id, make)
 
     async def _export(self, link: Link, name: str) -> Download:
-        wish = Wish(format_named(link.format), link.keys, link.query, link.safe, link.bom)
+        wish = ExportRequest(format_named(link.format), link.keys, link.query, link.safe, link.bom)
         plan = await self.exports.plan(link.run_id, wish)
         make = partial(self.exports.begin, plan)
         return Download(name, wish.format.content_type, plan.mark, plan.source.run.account_id, make)

@@ -7,8 +7,8 @@ import ipaddress
 import signal
 from urllib.parse import urlsplit
 
-from fyke.egress.guard import GuardRules
 from fyke.egress.process import serve_egress as serve_egress_process
+from fyke.egress.throttle import ThrottleRules
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
 from fyke.settings import Settings
@@ -24,11 +24,11 @@ def inside_addresses(settings: Settings) -> frozenset[str]:
         return own_addresses()
 
 
-def guard_rules(settings: Settings) -> GuardRules | None:
+def guard_rules(settings: Settings) -> ThrottleRules | None:
     """How sites are spared; None when they are not."""
     if not settings.site_guard:
         return None
-    return GuardRules(
+    return ThrottleRules(
         rate=settings.site_rate,
         connections=settings.site_connections,
         max_pause=settings.site_pause_seconds,

@@ -27,7 +27,7 @@ def make_home(settings: Settings) -> None:
         (settings.environments_dir, PERMISSIONS["shared"]),
         (settings.work_dir, PERMISSIONS["open"]),
         (settings.run_dir, PERMISSIONS["private"]),
-        (settings.doorbell_dir, PERMISSIONS["private"]),
+        (settings.signals_dir, PERMISSIONS["private"]),
         (settings.blobs_dir, PERMISSIONS["private"]),
         (settings.scratch_dir, PERMISSIONS["private"]),
     ):

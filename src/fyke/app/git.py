@@ -12,10 +12,10 @@ from fyke.egress.local import LocalEgress
 from fyke.git.fetch import SystemGit
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
-from fyke.sandbox.cgroups import NoGroups
-from fyke.sandbox.launcher_client import LauncherClient
-from fyke.sandbox.sandbox import BubblewrapSandbox
-from fyke.sandbox.spawner import DirectSpawner
+from fyke.sandbox.factory import BubblewrapSandboxes
+from fyke.sandbox.isolation.cgroups import NoGroups
+from fyke.sandbox.process.launcher_client import LauncherClient
+from fyke.sandbox.process.spawner import DirectSpawner
 from fyke.settings import Settings
 
 
@@ -37,11 +37,11 @@ async def open_git(settings: Settings) -> AsyncIterator[SystemGit]:
 
 
 @contextlib.asynccontextmanager
-async def _sandbox(settings: Settings) -> AsyncIterator[BubblewrapSandbox]:
+async def _sandbox(settings: Settings) -> AsyncIterator[BubblewrapSandboxes]:
     if settings.launcher or os.geteuid() == 0:
         client = LauncherClient(settings.launcher_socket)
         try:
-            yield BubblewrapSandbox(settings.work_dir, client)
+            yield BubblewrapSandboxes(settings.work_dir, client)
         finally:
             await client.close()
         return
@@ -50,7 +50,7 @@ async def _sandbox(settings: Settings) -> AsyncIterator[BubblewrapSandbox]:
     try:
         with contextlib.suppress(SandboxFault):
             await spawner.sweep(frozenset())  # what a server that was killed has left behind
-        yield BubblewrapSandbox(work, spawner)
+        yield BubblewrapSandboxes(work, spawner)
     finally:
         spawner.close()
 

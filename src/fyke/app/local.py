@@ -15,8 +15,8 @@ from typing import Any
 
 from fyke.app.egress import guard_rules, inside_addresses
 from fyke.app.folder import make_home
-from fyke.app.house import House, open_house
 from fyke.app.runner import make_runner, open_sandbox
+from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.server import make_runs, make_workers
 from fyke.app.state import migrate_all
 from fyke.contracts import IsolationReport
@@ -78,7 +78,7 @@ async def run_here(
     make_home(settings)
     migrate_all(settings)
     try:
-        async with open_house(settings) as house:
+        async with open_runtime(settings) as house:
             caller = await _caller(house)
             worker, _, _ = await make_workers(house).publish(caller, archive, name="local")
             await Builds(house.storage).allow(caller, worker.id, allowed=builds)
@@ -105,7 +105,7 @@ def _forget(home: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-async def _caller(house: House) -> Caller:
+async def _caller(house: Runtime) -> Caller:
     accounts = Accounts(house.storage, SystemClock())
     _, key = await accounts.bootstrap()
     if key is None:
@@ -114,7 +114,7 @@ async def _caller(house: House) -> Caller:
 
 
 @contextlib.asynccontextmanager
-async def _runner(house: House) -> AsyncIterator[asyncio.Task[None]]:
+async def _runner(house: Runtime) -> AsyncIterator[asyncio.Task[None]]:
     """A runner at work, and its proxy; both are gone afterwards."""
     settings = house.settings
     rules = AddressRules(settings.egress_allow, inside_addresses(settings))
@@ -134,7 +134,7 @@ async def _runner(house: House) -> AsyncIterator[asyncio.Task[None]]:
 
 
 async def _until_end(
-    house: House, working: asyncio.Task[None], run_id: str, told: Callable[[LogEntry], None]
+    house: Runtime, working: asyncio.Task[None], run_id: str, told: Callable[[LogEntry], None]
 ) -> None:
     position = 0
     while True:
@@ -150,7 +150,9 @@ async def _until_end(
     await _tell(house, run_id, position, told)
 
 
-async def _tell(house: House, run_id: str, position: int, told: Callable[[LogEntry], None]) -> int:
+async def _tell(
+    house: Runtime, run_id: str, position: int, told: Callable[[LogEntry], None]
+) -> int:
     while entries := await house.results.log_after(run_id, position, LOG_CHUNK):
         for entry in entries:
             told(entry)
@@ -158,7 +160,7 @@ async def _tell(house: House, run_id: str, position: int, told: Callable[[LogEnt
     return position
 
 
-async def _write(house: House, run: Run, format: str, output: Path) -> None:
+async def _write(house: Runtime, run: Run, format: str, output: Path) -> None:
     results = RunResults(house.storage, house.results)
     exports = Exports(house.storage, results, SystemClock(), house.settings.scratch_dir)
     export = await exports.open(run.id, format_named(format))

@@ -12,7 +12,7 @@ from fyke.kit.interfaces import own_addresses
 from fyke.kit.mail_servers import parse_server
 from fyke.notify.http import HttpNotifier
 from fyke.notify.mail import SmtpMailer
-from fyke.notify.ways import Ways
+from fyke.notify.router import NotifierRouter
 from fyke.settings import Settings
 
 
@@ -30,7 +30,7 @@ def open_outgoing(settings: Settings) -> Iterator[Outgoing]:
     web = HttpNotifier(AddressRules(settings.callback_allow, own_addresses()))
     mail = _mailer(settings)
     try:
-        yield Outgoing(Ways(web, mail), web)
+        yield Outgoing(NotifierRouter(web, mail), web)
     finally:
         web.close()
         if mail is not None:

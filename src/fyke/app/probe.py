@@ -9,26 +9,26 @@ from collections.abc import Sequence
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from fyke.app.components import components
 from fyke.app.configuration import in_words, origins_of, shown
-from fyke.app.house import House
 from fyke.app.measuring import measure
-from fyke.app.pieces import pieces
-from fyke.egress.channel import Stranger
-from fyke.egress.look import look
-from fyke.egress.messages import ProxySeen
+from fyke.app.runtime import Runtime
+from fyke.egress.channel import PeerRefused
+from fyke.egress.live_check import check_live
+from fyke.egress.messages import ProxyChecked
 from fyke.egress.pools import split
 from fyke.egress.upstream import Upstream
 from fyke.kit.clock import Clock
 from fyke.model.account import Plan
-from fyke.model.health import Check, Level
+from fyke.model.health import HealthCheck, Level
 from fyke.model.installation import (
-    Piece,
+    Component,
+    EgressReport,
     Region,
     SettingLine,
     StorageReport,
     Tariff,
     TimerLine,
-    WayOut,
 )
 from fyke.settings import Settings
 from fyke.timers.loop import TimerBoard
@@ -37,7 +37,7 @@ from fyke.timers.loop import TimerBoard
 class ServerProbe:
     """Implements ``contracts.InstallationProbe`` for one server."""
 
-    def __init__(self, house: House, board: TimerBoard, clock: Clock) -> None:
+    def __init__(self, house: Runtime, board: TimerBoard, clock: Clock) -> None:
         self._house = house
         self._settings = house.settings
         self._board = board
@@ -50,10 +50,10 @@ class ServerProbe:
         plan = Plan(settings.default_plan)
         return Tariff(self._house.rules.prices, plan, settings.rate_limit, settings.max_subtasks)
 
-    def way_out(self) -> WayOut:
+    def way_out(self) -> EgressReport:
         settings = self._settings
         regions = [_region(code, url) for code, url in sorted(settings.egress_upstreams.items())]
-        return WayOut(
+        return EgressReport(
             regions, settings.default_region, settings.egress_allow, settings.callback_allow
         )
 
@@ -73,13 +73,13 @@ class ServerProbe:
         now = self._clock.now_ms()
         return await asyncio.to_thread(measure, self._settings, self._house.storage.engine, now)
 
-    async def pieces(self) -> Sequence[Piece]:
-        return await asyncio.to_thread(pieces, self._settings, self._house.storage.engine)
+    async def pieces(self) -> Sequence[Component]:
+        return await asyncio.to_thread(components, self._settings, self._house.storage.engine)
 
-    async def database(self) -> Sequence[Check]:
+    async def database(self) -> Sequence[HealthCheck]:
         return [await asyncio.to_thread(_database, self._settings, self._house.storage.engine)]
 
-    async def egress(self) -> Sequence[Check]:
+    async def egress(self) -> Sequence[HealthCheck]:
         return await _egress(self._settings)
 
 
@@ -93,33 +93,33 @@ def _region(code: str, text: str) -> Region:
     return Region(code.upper(), several + ", ".join(names), "")
 
 
-def _database(settings: Settings, engine: Engine) -> Check:
+def _database(settings: Settings, engine: Engine) -> HealthCheck:
     kind = "PostgreSQL" if settings.database_url else "SQLite"
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
     except SQLAlchemyError:
         remedy = "look at the log of the server, and at the database's own"
-        return Check("database", Level.BAD, f"{kind} does not answer", remedy)
-    return Check("database", Level.GOOD, f"{kind} answers")
+        return HealthCheck("database", Level.BAD, f"{kind} does not answer", remedy)
+    return HealthCheck("database", Level.GOOD, f"{kind} answers")
 
 
-async def _egress(settings: Settings) -> list[Check]:
+async def _egress(settings: Settings) -> list[HealthCheck]:
     """The proxy of this machine, and what it knows of those of the regions that are out."""
     try:
-        seen = await look(settings.egress_socket)
-    except (OSError, Stranger) as error:
+        seen = await check_live(settings.egress_socket)
+    except (OSError, PeerRefused) as error:
         why = getattr(error, "strerror", None) or str(error) or "no answer in time"
         remedy = "runs reach nothing until it is back; fyke up starts it again by itself"
-        return [Check("egress", Level.BAD, f"the proxy does not answer: {why}", remedy)]
-    answers = Check("egress", Level.GOOD, "the proxy of this machine answers")
+        return [HealthCheck("egress", Level.BAD, f"the proxy does not answer: {why}", remedy)]
+    answers = HealthCheck("egress", Level.GOOD, "the proxy of this machine answers")
     return [answers, *(_out(one, seen) for one in seen if one.why)]
 
 
-def _out(one: ProxySeen, seen: Sequence[ProxySeen]) -> Check:
+def _out(one: ProxyChecked, seen: Sequence[ProxyChecked]) -> HealthCheck:
     """A proxy that is not used at present: bad when its region has no other."""
     others = [other for other in seen if other.region == one.region and not other.why]
     name = f"proxy {'of other regions' if one.region == '*' else one.region}"
     detail = f"{one.proxy} is out for {one.seconds:.0f} s: {one.why}"
     remedy = "it comes back by itself once it is well; look at the setting egress_upstreams"
-    return Check(name, Level.WARNING if others else Level.BAD, detail, remedy)
+    return HealthCheck(name, Level.WARNING if others else Level.BAD, detail, remedy)

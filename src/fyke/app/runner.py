@@ -11,42 +11,42 @@ from collections.abc import Iterator
 
 import structlog
 
+from fyke.app.find_links import find_links_folders
 from fyke.app.folder import master_secret
-from fyke.app.house import House, open_house
-from fyke.app.shelves import machine_shelves
+from fyke.app.runtime import Runtime, open_runtime
 from fyke.contracts import Egress, IsolationReport
-from fyke.contracts.tools import ToolBox
+from fyke.contracts.tools import ToolRunner
 from fyke.domain.results.intake import Intake
-from fyke.domain.results.rings import OutputRings
+from fyke.domain.results.output_signals import OutputSignals
 from fyke.domain.runs.attempts import Attempts
-from fyke.domain.secrets.giving import RunSecrets
+from fyke.domain.secrets.inject import RunSecrets
 from fyke.domain.secrets.sealing import Sealer
 from fyke.egress.client import EgressClient
 from fyke.engine.local import LocalEngine
 from fyke.errors import Conflict
 from fyke.kit.clock import SystemClock
 from fyke.kit.ids import new_ulid
-from fyke.runner.attempt import Tools
+from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.bundles import BundleCache
 from fyke.runner.loop import Identity, Runner
-from fyke.sandbox.environment import UvEnvironments
-from fyke.sandbox.launcher_client import LauncherClient
-from fyke.sandbox.sandbox import BubblewrapSandbox
-from fyke.sandbox.spawner import DirectSpawner
+from fyke.sandbox.factory import BubblewrapSandboxes
+from fyke.sandbox.packages.environment import UvEnvironments
+from fyke.sandbox.process.launcher_client import LauncherClient
+from fyke.sandbox.process.spawner import DirectSpawner
 from fyke.settings import Settings
 
 log = structlog.get_logger()
 
 
-def open_sandbox(settings: Settings) -> BubblewrapSandbox:
+def open_sandbox(settings: Settings) -> BubblewrapSandboxes:
     """Through the launcher where Fyke was started as root, else directly."""
     if settings.launcher:
-        return BubblewrapSandbox(settings.work_dir, LauncherClient(settings.launcher_socket))
-    spawner = DirectSpawner(settings.work_dir, shelves=machine_shelves(os.environ))
-    return BubblewrapSandbox(settings.work_dir, spawner)
+        return BubblewrapSandboxes(settings.work_dir, LauncherClient(settings.launcher_socket))
+    spawner = DirectSpawner(settings.work_dir, find_links=find_links_folders(os.environ))
+    return BubblewrapSandboxes(settings.work_dir, spawner)
 
 
-def open_environments(settings: Settings, tools: ToolBox) -> UvEnvironments:
+def open_environments(settings: Settings, tools: ToolRunner) -> UvEnvironments:
     """Dependency environments of this machine, installed by tools in boxes."""
     return UvEnvironments(
         settings.environments_dir,
@@ -92,7 +92,7 @@ def only_runner(settings: Settings) -> Iterator[None]:
 async def serve_runner(settings: Settings) -> None:
     """Attempts, SDK service, rows and logs, until SIGTERM; a second SIGTERM ends them at once."""
     with only_runner(settings):
-        async with open_house(settings) as house:
+        async with open_runtime(settings) as house:
             egress = EgressClient(settings.egress_socket)
             await egress.start()
             sandbox = open_sandbox(settings)
@@ -107,14 +107,14 @@ async def serve_runner(settings: Settings) -> None:
 
 
 def make_runner(
-    house: House, sandbox: BubblewrapSandbox, egress: Egress, report: IsolationReport
+    house: Runtime, sandbox: BubblewrapSandboxes, egress: Egress, report: IsolationReport
 ) -> Runner:
     """A runner over these parts; it is told by the egress of limits that were reached."""
     settings = house.settings
-    rings = OutputRings(house.doorbell)
+    rings = OutputSignals(house.signals)
     intake = Intake(house.results, SystemClock(), rings.stored)
     attempts = Attempts(house.storage, house.results, house.rules)
-    tools = Tools(
+    tools = AttemptDependencies(
         sandbox=sandbox,
         environments=open_environments(settings, sandbox.tools(egress)),
         egress=egress,
@@ -131,7 +131,7 @@ def make_runner(
         identity(settings),
         house.storage,
         LocalEngine(house.storage),
-        house.doorbell,
+        house.signals,
         attempts,
         intake,
         tools,

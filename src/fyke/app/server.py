@@ -16,15 +16,15 @@ from fyke.api.ratelimit import RateShare
 from fyke.app.folder import disk_shortage, master_secret
 from fyke.app.git import open_git
 from fyke.app.health import ProxyProbe, disk
-from fyke.app.house import House, open_house
 from fyke.app.outgoing import Outgoing, open_outgoing
 from fyke.app.probe import ServerProbe
-from fyke.console.api_door import Api
+from fyke.app.runtime import Runtime, open_runtime
+from fyke.console.api_client import ApiClient
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
 from fyke.contracts.git import Git
-from fyke.domain.alerts.watch import AlertWatch
-from fyke.domain.callbacks.places import AT_ONCE
+from fyke.domain.alerts.monitor import AlertMonitor
+from fyke.domain.callbacks.slots import AT_ONCE
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.categories import DEFAULT, Categories
 from fyke.domain.health import Health
@@ -56,19 +56,19 @@ from fyke.timers.uploads import UploadTimer
 
 async def serve_server(settings: Settings, listener: socket.socket) -> None:
     """Serve on ``listener`` until SIGTERM."""
-    async with open_house(settings) as house:
+    async with open_runtime(settings) as house:
         with open_outgoing(settings) as outgoing:
             async with open_git(settings) as git:
                 await _serve(house, git, outgoing, listener)
 
 
-async def _serve(house: House, git: Git, outgoing: Outgoing, listener: socket.socket) -> None:
+async def _serve(house: Runtime, git: Git, outgoing: Outgoing, listener: socket.socket) -> None:
     settings = house.settings
     spool = _spool(settings)
     share, timer_board = RateShare(), TimerBoard()
     services = build_services(_foundations(house, git, spool, outgoing, timer_board))
     app = build_app(services, _api_config(settings), share=share)
-    add_pages(app, build_console(services, _console_config(settings), Api(app, app.openapi)))
+    add_pages(app, build_console(services, _console_config(settings), ApiClient(app, app.openapi)))
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -96,12 +96,12 @@ async def _serve(house: House, git: Git, outgoing: Outgoing, listener: socket.so
 
 
 @contextlib.asynccontextmanager
-async def _among_servers(house: House, share: RateShare) -> AsyncIterator[list[Timer]]:
+async def _among_servers(house: Runtime, share: RateShare) -> AsyncIterator[list[Timer]]:
     """Take part in the rate limits of a shared database; a data folder has one server only."""
     if not house.settings.database_url:
         yield []
         return
-    timer = ServerTimer(house.storage, house.doorbell, share.counted)
+    timer = ServerTimer(house.storage, house.signals, share.counted)
     with contextlib.suppress(Unavailable):  # the first beat makes up for it
         await timer.join()
     try:
@@ -111,24 +111,24 @@ async def _among_servers(house: House, share: RateShare) -> AsyncIterator[list[T
             await timer.leave()
 
 
-def _timers(house: House, services: Services, outgoing: Outgoing) -> list[Timer]:
+def _timers(house: Runtime, services: Services, outgoing: Outgoing) -> list[Timer]:
     settings = house.settings
-    watch = AlertWatch(house.storage, house.results, mails=bool(settings.smtp_url))
+    watch = AlertMonitor(house.storage, house.results, mails=bool(settings.smtp_url))
     timers: list[Timer] = [
         LeaseTimer(Attempts(house.storage, house.results, house.rules)),
         StartKeyTimer(house.storage),
         AccessTimer(house.storage, settings.keep_days),
         CallbackHostTimer(house.storage),
-        ScheduleTimer(_firing(house, services.runs), house.doorbell, SystemClock()),
+        ScheduleTimer(_firing(house, services.runs), house.signals, SystemClock()),
         CallbackTimer(
             house.storage,
             outgoing.notifier,
-            house.doorbell,
+            house.signals,
             SystemClock(),
             master_secret(settings),
             at_once=min(AT_ONCE, _open_files() // 2),
         ),
-        AlertTimer(watch, house.doorbell, SystemClock()),
+        AlertTimer(watch, house.signals, SystemClock()),
         UploadTimer(services.uploads),
     ]
     if settings.keep_days:
@@ -136,7 +136,7 @@ def _timers(house: House, services: Services, outgoing: Outgoing) -> list[Timer]
     return timers
 
 
-def _firing(house: House, runs: Runs) -> Firing:
+def _firing(house: Runtime, runs: Runs) -> Firing:
     pause_after = house.settings.schedule_failures
     return Firing(house.storage, runs, SystemClock(), pause_after)
 
@@ -148,29 +148,29 @@ def _open_files() -> int:
     return AT_ONCE * 2 if most == resource.RLIM_INFINITY else most
 
 
-def make_workers(house: House) -> Workers:
+def make_workers(house: Runtime) -> Workers:
     review = house.settings.review == "required"
     return Workers(house.storage, house.blobs, SystemClock(), review=review)
 
 
-def make_runs(house: House) -> Runs:
+def make_runs(house: Runtime) -> Runs:
     return Runs(
         house.storage,
         house.results,
         make_workers(house),
-        house.doorbell,
+        house.signals,
         house.rules,
         _addresses(house),
         lambda: disk_shortage(house.settings),
     )
 
 
-def _addresses(house: House) -> CallbackRules:
+def _addresses(house: Runtime) -> CallbackRules:
     return CallbackRules(AddressRules(house.settings.callback_allow, own_addresses()))
 
 
 def _foundations(
-    house: House, git: Git, spool: Spool, outgoing: Outgoing, timer_board: TimerBoard
+    house: Runtime, git: Git, spool: Spool, outgoing: Outgoing, timer_board: TimerBoard
 ) -> Foundations:
     """What the services stand on in a server."""
     settings = house.settings
@@ -180,7 +180,7 @@ def _foundations(
         blobs=house.blobs,
         workers=make_workers(house),
         runs=make_runs(house),
-        doorbell=house.doorbell,
+        signals=house.signals,
         git=git,
         prober=outgoing.prober,
         probe=ServerProbe(house, timer_board, SystemClock()),
@@ -209,7 +209,7 @@ def _spool(settings: Settings) -> Spool:
     )
 
 
-def _health(house: House) -> Health:
+def _health(house: Runtime) -> Health:
     settings = house.settings
     return Health(house.storage, lambda: disk(settings), ProxyProbe(settings.egress_upstreams))
 

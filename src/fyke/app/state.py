@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fyke.app.folder import write_private
-from fyke.contracts import Doorbell, Transaction
+from fyke.contracts import Signals, Transaction
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.runs.outcome import HIDING
 from fyke.kit.clock import SystemClock
 from fyke.settings import Settings
-from fyke.storage.doorbell.datagram import DatagramDoorbell
+from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.sql.storage import SqlStorage, open_storage
 
 
@@ -71,13 +71,13 @@ async def owner_has_password(settings: Settings) -> bool:
         return await storage.read(work)
 
 
-def open_doorbell(settings: Settings) -> Doorbell:
+def open_signals(settings: Settings) -> Signals:
     """A datagram socket in the data folder, or LISTEN/NOTIFY where the state is shared."""
     if settings.database_url:
-        from fyke.storage.doorbell.postgres import PostgresDoorbell
+        from fyke.storage.signals.postgres import PostgresSignals
 
-        return PostgresDoorbell(settings.database_url)
-    return DatagramDoorbell(settings.doorbell_dir)
+        return PostgresSignals(settings.database_url)
+    return DatagramSignals(settings.signals_dir)
 
 
 def hiding(settings: Settings) -> frozenset[str]:
@@ -87,13 +87,13 @@ def hiding(settings: Settings) -> frozenset[str]:
 
 @contextlib.asynccontextmanager
 async def open_state(
-    settings: Settings, doorbell: Doorbell | None = None
+    settings: Settings, signals: Signals | None = None
 ) -> AsyncIterator[SqlStorage]:
     """The state alone, for a short job."""
     storage = open_storage(
         addresses(settings).state,
         durable=settings.durability == "disk",
-        ring=doorbell.ring if doorbell else lambda topic: None,
+        notify=signals.notify if signals else lambda topic: None,
         hiding=hiding(settings),
     )
     try:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import words
-from fyke.cli.context import Server, group, server_command
+from fyke.cli import formatting as words
+from fyke.cli.context import ServerContext, group, server_command
 
 if TYPE_CHECKING:
     from fyke.client.models import Account
@@ -19,7 +19,7 @@ Name = Annotated[str, typer.Argument(help="Name of the account.", metavar="NAME"
 
 
 @server_command(accounts, "add")
-def add(server: Server, name: Name) -> None:
+def add(server: ServerContext, name: Name) -> None:
     """Make an account with a first key, which is shown this once. For the operator.
 
     \b
@@ -38,7 +38,7 @@ def add(server: Server, name: Name) -> None:
 
 
 @server_command(accounts, "list")
-def list_accounts(server: Server) -> None:
+def list_accounts(server: ServerContext) -> None:
     """All accounts of this installation. For the operator.
 
     \b
@@ -67,7 +67,7 @@ def list_accounts(server: Server) -> None:
 
 
 @server_command(accounts, "show")
-def show(server: Server) -> None:
+def show(server: ServerContext) -> None:
     """Your own account: balance, traffic, and the secret that signs its callbacks.
 
     \b
@@ -97,7 +97,7 @@ def show(server: Server) -> None:
 
 @server_command(accounts, "zone")
 def zone(
-    server: Server,
+    server: ServerContext,
     name: Annotated[
         str, typer.Argument(help="IANA name, such as Europe/Berlin.", metavar="[ZONE]")
     ] = "",
@@ -118,7 +118,7 @@ def zone(
 
 @server_command(accounts, "plan")
 def plan(
-    server: Server,
+    server: ServerContext,
     name: Name,
     plan: Annotated[
         str, typer.Argument(help="free, starter, pro, business or unlimited.", metavar="PLAN")
@@ -139,7 +139,7 @@ def plan(
 
 @server_command(accounts, "caps")
 def caps(
-    server: Server,
+    server: ServerContext,
     run: Annotated[
         str | None, typer.Option("--run", help="US dollars that one run may cost; 0 = no cap.")
     ] = None,
@@ -182,7 +182,7 @@ def caps(
 
 @server_command(accounts, "credit")
 def credit(
-    server: Server,
+    server: ServerContext,
     name: Name,
     usd: Annotated[str, typer.Option("--usd", help="US dollars to add.", metavar="AMOUNT")] = "0",
     traffic_mb: Annotated[

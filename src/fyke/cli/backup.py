@@ -63,7 +63,7 @@ def write_backup(settings: Settings, file: IO[bytes], name: str) -> dict[str, An
     from fyke import __version__
     from fyke.app.upkeep import copied_database, schema_heads
 
-    writer = _Writer()
+    writer = _ArchiveWriter()
     with compressed(file, name, "w") as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
         writer.tar = tar
         if not settings.database_url:
@@ -100,7 +100,7 @@ def _blobs(folder: Path) -> Iterator[Path]:
             yield path
 
 
-class _Writer:
+class _ArchiveWriter:
     """Adds files to the tar and keeps the list of them."""
 
     tar: tarfile.TarFile

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import words
-from fyke.cli.context import Server, group, server_command
+from fyke.cli import formatting as words
+from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.run import RunArgument, runs
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ callbacks = group("Callbacks: what became of them, sending them again, receivers
 
 @server_command(callbacks, "list")
 def list_deliveries(
-    server: Server,
+    server: ServerContext,
     state: Annotated[
         str,
         typer.Option("--state", help="pending, delivered, failed or superseded.", metavar="STATE"),
@@ -41,7 +41,7 @@ def list_deliveries(
 
 @server_command(callbacks, "replay")
 def replay(
-    server: Server,
+    server: ServerContext,
     delivery: Annotated[str, typer.Argument(help="Id of the callback.", metavar="ID")],
 ) -> None:
     """Send a callback again, under the same id.
@@ -58,7 +58,7 @@ def replay(
 
 
 @server_command(callbacks, "receivers")
-def receivers(server: Server) -> None:
+def receivers(server: ServerContext) -> None:
     """The receivers of your callbacks, those that are switched off first.
 
     \b
@@ -86,7 +86,7 @@ def receivers(server: Server) -> None:
 
 @server_command(callbacks, "enable")
 def enable(
-    server: Server,
+    server: ServerContext,
     receiver: Annotated[
         str, typer.Argument(help="scheme://host:port, or any URL there.", metavar="RECEIVER")
     ],
@@ -105,7 +105,7 @@ def enable(
 
 
 @server_command(runs, "deliveries")
-def of_run(server: Server, run: RunArgument) -> None:
+def of_run(server: ServerContext, run: RunArgument) -> None:
     """The callbacks of a run, with every try.
 
     \b
@@ -116,7 +116,7 @@ def of_run(server: Server, run: RunArgument) -> None:
     show_deliveries(server, server.client.deliveries(run))
 
 
-def show_deliveries(server: Server, found: list[models.Delivery]) -> None:
+def show_deliveries(server: ServerContext, found: list[models.Delivery]) -> None:
     """Print deliveries, each with its tries."""
     if server.out.as_json:
         server.out.json([asdict(one) for one in found])

@@ -140,7 +140,7 @@ def _local_key(folder: Path, *, needed: bool = False) -> str:
 # --- commands that speak to it ---------------------------------------------------------------
 
 
-class Server:
+class ServerContext:
     """What a command gets that speaks to a server: the client, and a place for its output."""
 
     def __init__(self, url: str | None, key: str | None, home: str | None, as_json: bool) -> None:
@@ -171,7 +171,7 @@ _COMMON: tuple[tuple[str, Any, Any], ...] = (
 
 
 def server_command(group: typer.Typer, name: str) -> Callable[[F], F]:
-    """Register a command of ``group`` that takes a ``Server`` first and, on the command line,
+    """Register a command of ``group`` that takes a ``ServerContext`` first and, on the command line,
     ``--url``, ``--key``, ``--home`` and ``--json`` beside its own options."""
 
     def decorate(function: F) -> F:
@@ -188,7 +188,7 @@ def server_command(group: typer.Typer, name: str) -> Callable[[F], F]:
         ]
 
         def command(**given: Any) -> None:
-            server = Server(*(given.pop(name) for name, _, _ in _COMMON))
+            server = ServerContext(*(given.pop(name) for name, _, _ in _COMMON))
             try:
                 function(server, **given)
             finally:

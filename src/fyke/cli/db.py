@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import words
+from fyke.cli import formatting as words
 from fyke.cli.context import HomeOption, JsonOption, group, load_settings
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fyke.cli import words
+from fyke.cli import formatting as words
 from fyke.cli.context import HomeOption, JsonOption, Location, load_settings, locate
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from fyke.cli import words
-from fyke.cli.context import Server, group, server_command
+from fyke.cli import formatting as words
+from fyke.cli.context import ServerContext, group, server_command
 
 keys = group("API keys: make, list and end them.")
 
@@ -20,7 +20,7 @@ AccountOption = Annotated[
 
 @server_command(keys, "create")
 def create(
-    server: Server,
+    server: ServerContext,
     name: Annotated[str, typer.Argument(help="What the key is for.", metavar="NAME")],
     account: AccountOption = "",
     expires: Annotated[
@@ -61,7 +61,7 @@ def create(
 
 
 @server_command(keys, "list")
-def list_keys(server: Server, account: AccountOption = "") -> None:
+def list_keys(server: ServerContext, account: AccountOption = "") -> None:
     """The keys of your account, without their text.
 
     \b
@@ -94,7 +94,7 @@ def list_keys(server: Server, account: AccountOption = "") -> None:
 
 @server_command(keys, "revoke")
 def revoke(
-    server: Server,
+    server: ServerContext,
     name_or_id: Annotated[str, typer.Argument(help="Name or id of the key.", metavar="KEY")],
     account: AccountOption = "",
 ) -> None:

@@ -22,7 +22,7 @@ def unwritable(settings: Settings, error: OSError) -> CommandFailed:
     )
 
 
-def hold_home(settings: Settings) -> None:
+def lock_home(settings: Settings) -> None:
     """Let one ``fyke up`` at a time work in a data folder; held until this process ends."""
     descriptor = os.open(settings.run_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -32,7 +32,7 @@ def hold_home(settings: Settings) -> None:
         raise _held(settings) from None
 
 
-def refuse_if_held(settings: Settings) -> None:
+def refuse_if_locked(settings: Settings) -> None:
     """Complain when another ``fyke up`` works in the data folder, and hold nothing."""
     try:
         descriptor = os.open(settings.run_dir / "up.lock", os.O_RDWR)

@@ -101,7 +101,7 @@ def do_job(settings: Settings, job: Job, order: dict[str, Any]) -> int:
         return do(job.folder)
     import pwd
 
-    from fyke.cli.guard import guard
+    from fyke.cli.root_supervisor import supervise_as_root
 
     try:
         user = pwd.getpwnam(settings.service_user)
@@ -110,4 +110,6 @@ def do_job(settings: Settings, job: Job, order: dict[str, Any]) -> int:
             f'There is no system user "{settings.service_user}"; script/up makes it'
         ) from None
     job.hand_over(user.pw_uid, user.pw_gid)
-    return guard(settings, ["local-work", str(job.folder), "--parent", str(os.getpid())])
+    return supervise_as_root(
+        settings, ["local-work", str(job.folder), "--parent", str(os.getpid())]
+    )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import words
-from fyke.cli.context import Server, group, server_command
+from fyke.cli import formatting as words
+from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.errors import Exit
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class ItemStatus(StrEnum):
 
 @server_command(queue, "list")
 def list_items(
-    server: Server,
+    server: ServerContext,
     status: Annotated[ItemStatus | None, typer.Option("--status", help="Only these.")] = None,
     page: Annotated[int, typer.Option("--page", min=1)] = 1,
     size: Annotated[int, typer.Option("--size", min=1, max=100)] = 20,
@@ -62,7 +62,7 @@ def list_items(
 
 
 @server_command(queue, "activate")
-def activate(server: Server, refs: Refs) -> None:
+def activate(server: ServerContext, refs: Refs) -> None:
     """Start what is held; exit status 5 when some of it could not be started.
 
     \b
@@ -74,7 +74,7 @@ def activate(server: Server, refs: Refs) -> None:
 
 @server_command(queue, "release")
 def release(
-    server: Server,
+    server: ServerContext,
     refs: Refs,
     reason: Annotated[str, typer.Option("--reason", help="Why.", metavar="TEXT")] = "",
 ) -> None:
@@ -87,7 +87,7 @@ def release(
     _report(server, server.client.release(refs, reason), "released")
 
 
-def report_held(server: Server, ref: str) -> None:
+def report_waiting(server: ServerContext, ref: str) -> None:
     """Tell of a start that was put into the queue."""
     if server.out.as_json:
         server.out.json({"queue_ref": ref})
@@ -96,7 +96,7 @@ def report_held(server: Server, ref: str) -> None:
     server.out.say(f"Held in the queue; start it with: fyke queue activate {ref}")
 
 
-def _report(server: Server, results: list[QueueResult], done: str) -> None:
+def _report(server: ServerContext, results: list[QueueResult], done: str) -> None:
     if server.out.as_json:
         server.out.json([asdict(result) for result in results])
     else:

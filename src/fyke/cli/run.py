@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
+from fyke.cli import formatting as words
 from fyke.cli import run_options as options
-from fyke.cli import words
-from fyke.cli.context import Server, group, server_command
+from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import read_input
-from fyke.cli.queue import report_held
+from fyke.cli.queue import report_waiting
 from fyke.cli.run_watch import (
-    Watch,
-    Watching,
+    RunWatch,
+    WatchOptions,
     detail_data,
     log_to_data,
     report_start,
@@ -39,7 +39,7 @@ class Status(StrEnum):
 
 @server_command(runs, "start")
 def start(
-    server: Server,
+    server: ServerContext,
     worker: Annotated[str, typer.Argument(help="owner/name or slug.", metavar="WORKER")],
     input: options.InputOption = None,
     version: options.VersionOption = "",
@@ -83,15 +83,15 @@ def start(
                 "--queued starts nothing yet, so there is nothing to wait for or to follow; "
                 "leave out --wait, --follow and --timeout-seconds"
             )
-        report_held(server, server.client.hold(request))
+        report_waiting(server, server.client.hold(request))
         return
     slug = server.client.start(request)
-    report_start(server, slug, Watching(wait, follow, timeout_seconds))
+    report_start(server, slug, WatchOptions(wait, follow, timeout_seconds))
 
 
 @server_command(runs, "list")
 def list_runs(
-    server: Server,
+    server: ServerContext,
     status: Annotated[Status | None, typer.Option("--status", help="Only these.")] = None,
     worker: Annotated[str, typer.Option("--worker", help="Only of this Worker.")] = "",
     page: Annotated[int, typer.Option("--page", min=1)] = 1,
@@ -139,7 +139,7 @@ def list_runs(
 
 
 @server_command(runs, "show")
-def show(server: Server, run: RunArgument) -> None:
+def show(server: ServerContext, run: RunArgument) -> None:
     """State and figures of a run.
 
     \b
@@ -172,7 +172,7 @@ def show(server: Server, run: RunArgument) -> None:
 
 @server_command(runs, "log")
 def log(
-    server: Server,
+    server: ServerContext,
     run: RunArgument,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")
@@ -188,7 +188,7 @@ def log(
     """
     told = log_to_data(server)
     if follow:
-        detail = Watch(server, run, None, told).until_end()
+        detail = RunWatch(server, run, None, told).until_end()
         server.out.say(summary(detail))
         return
     position = 0
@@ -199,7 +199,7 @@ def log(
 
 
 @server_command(runs, "events")
-def events(server: Server, run: RunArgument) -> None:
+def events(server: ServerContext, run: RunArgument) -> None:
     """What happened to a run, in order, and what became of its callback.
 
     \b
@@ -240,7 +240,7 @@ def events(server: Server, run: RunArgument) -> None:
 
 
 @server_command(runs, "abort")
-def abort(server: Server, run: RunArgument) -> None:
+def abort(server: ServerContext, run: RunArgument) -> None:
     """Stop a run. What it has pushed so far stays.
 
     \b
@@ -256,7 +256,7 @@ def abort(server: Server, run: RunArgument) -> None:
 
 @server_command(runs, "rerun")
 def rerun(
-    server: Server,
+    server: ServerContext,
     run: RunArgument,
     callback: options.CallbackOption = "",
     wait: options.WaitOption = False,
@@ -271,11 +271,11 @@ def rerun(
       fyke run rerun 01JG... --wait
     """
     slug = server.client.rerun(run, callback)
-    report_start(server, slug, Watching(wait, follow, timeout_seconds))
+    report_start(server, slug, WatchOptions(wait, follow, timeout_seconds))
 
 
 @server_command(runs, "delete")
-def delete(server: Server, run: RunArgument) -> None:
+def delete(server: ServerContext, run: RunArgument) -> None:
     """Forget a finished run with its rows and its log.
 
     \b

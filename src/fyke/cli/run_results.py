@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fyke.cli import words
-from fyke.cli.context import Server, server_command
+from fyke.cli import formatting as words
+from fyke.cli.context import ServerContext, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import printable, to_json
 from fyke.cli.run import RunArgument, runs
@@ -28,7 +28,7 @@ CHUNK = 500
 
 @server_command(runs, "results")
 def results(
-    server: Server,
+    server: ServerContext,
     run: RunArgument,
     page: Annotated[int, typer.Option("--page", min=1)] = 1,
     size: Annotated[int, typer.Option("--size", min=1, max=1000)] = 10,
@@ -60,7 +60,7 @@ def results(
         server.out.say(f"{words.count(found.count, 'row')} in all.")
 
 
-def _all(server: Server, run: str, as_lines: bool) -> None:
+def _all(server: ServerContext, run: str, as_lines: bool) -> None:
     rows = server.client.walk_results(run)
     if as_lines:
         for row in rows:
@@ -77,7 +77,7 @@ def _all(server: Server, run: str, as_lines: bool) -> None:
         server.out.stream(keys, _pages(first, rows, keys))
 
 
-def _array(server: Server, rows: Iterator[Row]) -> None:
+def _array(server: ServerContext, rows: Iterator[Row]) -> None:
     """A JSON array, written row by row: it may be larger than the memory."""
     before = "["
     for row in rows:
@@ -115,7 +115,7 @@ def _cell(value: Any) -> str:
 
 @server_command(runs, "export")
 def export(
-    server: Server,
+    server: ServerContext,
     run: RunArgument,
     format: Annotated[
         str, typer.Option("--format", help=", ".join(FORMATS) + "; else as FILE ends.")
@@ -163,7 +163,7 @@ def _format(format: str, output: str) -> str:
     return chosen
 
 
-def _to_stdout(server: Server, link: str) -> None:
+def _to_stdout(server: ServerContext, link: str) -> None:
     """By way of a file, so that a broken connection does not look like a short export."""
     with tempfile.TemporaryDirectory(prefix="fyke-") as folder:
         path = Path(folder) / "export"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from fyke.cli import words
-from fyke.cli.context import Server, server_command
+from fyke.cli import formatting as words
+from fyke.cli.context import ServerContext, server_command
 from fyke.cli.run import RunArgument, runs
 
 WHY = {
@@ -16,7 +16,7 @@ WHY = {
 
 
 @server_command(runs, "sites")
-def sites(server: Server, run: RunArgument) -> None:
+def sites(server: ServerContext, run: RunArgument) -> None:
     """The sites that a run has had to do with: bytes, requests, failures, refusals.
 
     \b

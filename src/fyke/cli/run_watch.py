@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from fyke.cli import words
+from fyke.cli import formatting as words
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import LiveLine
 
 if TYPE_CHECKING:
-    from fyke.cli.context import Server
+    from fyke.cli.context import ServerContext
     from fyke.client.models import LogEntry, RunDetail
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ STYLES = {1: "dim", 3: "yellow", 4: "red"}
 
 
 @dataclass(frozen=True, slots=True)
-class Watching:
+class WatchOptions:
     """What was asked for beside the start. ``seconds`` is the most to wait, None for no limit."""
 
     wait: bool
@@ -39,7 +39,7 @@ class Watching:
     seconds: float | None
 
 
-def report_start(server: Server, run: str, watching: Watching) -> None:
+def report_start(server: ServerContext, run: str, watching: WatchOptions) -> None:
     """Say which run was started; wait for it when that was asked for."""
     if not watching.wait and not watching.follow:
         if server.out.as_json:
@@ -50,8 +50,8 @@ def report_start(server: Server, run: str, watching: Watching) -> None:
         return
     if not server.out.as_json:
         server.out.raw(run)
-    told = log_to_talk(server) if watching.follow else None
-    detail = Watch(server, run, watching.seconds, told).until_end()
+    told = log_to_stderr(server) if watching.follow else None
+    detail = RunWatch(server, run, watching.seconds, told).until_end()
     if server.out.as_json:
         server.out.json(detail_data(detail))
     else:
@@ -82,12 +82,12 @@ def summary(detail: RunDetail) -> str:
     return f"{detail.status_name} ({figures}){why}"
 
 
-class Watch:
+class RunWatch:
     """Polls one run until it has ended."""
 
     def __init__(
         self,
-        server: Server,
+        server: ServerContext,
         run: str,
         seconds: float | None,
         told: Callable[[LogEntry], None] | None,
@@ -198,7 +198,7 @@ def log_line(entry: LogEntry, *, short: bool) -> str:
     return f"{moment} {LEVELS.get(entry.type, 'INFO'):<5} {text}"
 
 
-def log_to_talk(server: Server) -> Callable[[LogEntry], None]:
+def log_to_stderr(server: ServerContext) -> Callable[[LogEntry], None]:
     """Lines of the log on standard error, where they do not disturb the data."""
 
     def told(entry: LogEntry) -> None:
@@ -207,7 +207,7 @@ def log_to_talk(server: Server) -> Callable[[LogEntry], None]:
     return told
 
 
-def log_to_data(server: Server) -> Callable[[LogEntry], None]:
+def log_to_data(server: ServerContext) -> Callable[[LogEntry], None]:
     """Lines of the log as the data of the command."""
     out = server.out
 

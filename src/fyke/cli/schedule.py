@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import words
-from fyke.cli.context import Server, server_command
+from fyke.cli import formatting as words
+from fyke.cli.context import ServerContext, server_command
 from fyke.cli.task import Slug, tasks
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ ZoneOption = Annotated[
 
 @server_command(tasks, "schedule")
 def schedule(
-    server: Server,
+    server: ServerContext,
     task: Slug,
     daily: DailyOption = "",
     weekly: WeeklyOption = "",
@@ -101,7 +101,7 @@ def schedule(
 
 @server_command(tasks, "next")
 def next_times(
-    server: Server,
+    server: ServerContext,
     task: Slug,
     count: Annotated[int, typer.Option("--count", min=1, max=100)] = 10,
     daily: DailyOption = "",
@@ -172,7 +172,7 @@ def _seconds(text: str) -> int:
     return int(match[1]) * _UNITS[match[2] or "s"]
 
 
-def _report(server: Server, found: Schedule) -> None:
+def _report(server: ServerContext, found: Schedule) -> None:
     if server.out.as_json:
         server.out.json(asdict(found))
         return

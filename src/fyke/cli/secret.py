@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from fyke.cli import words
-from fyke.cli.context import Server, group, server_command
+from fyke.cli import formatting as words
+from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.worker import Ref
 
@@ -22,7 +22,7 @@ MOST_READ = 2**20  # characters; the server takes far fewer, and says so better
 
 
 @server_command(secrets, "list")
-def list_secrets(server: Server, worker: Ref) -> None:
+def list_secrets(server: ServerContext, worker: Ref) -> None:
     """The secrets that your account keeps for a Worker, without their values, and which it lacks.
 
     \b
@@ -51,7 +51,7 @@ def list_secrets(server: Server, worker: Ref) -> None:
 
 
 @server_command(secrets, "set")
-def set_secret(server: Server, worker: Ref, name: Name) -> None:
+def set_secret(server: ServerContext, worker: Ref, name: Name) -> None:
     """Set a secret, or replace its value. Your account's runs of the Worker get it from now on.
 
     The value is asked for, or read from standard input to its end, without a line end there. It is
@@ -70,7 +70,7 @@ def set_secret(server: Server, worker: Ref, name: Name) -> None:
 
 
 @server_command(secrets, "delete")
-def delete_secret(server: Server, worker: Ref, name: Name) -> None:
+def delete_secret(server: ServerContext, worker: Ref, name: Name) -> None:
     """Remove a secret. What runs already keeps it until it ends.
 
     \b

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from fyke.cli.context import Server, group, server_command
+from fyke.cli.context import ServerContext, group, server_command
 
 store = group("The catalog of published Workers.")
 
 
 @server_command(store, "search")
 def search(
-    server: Server,
+    server: ServerContext,
     text: Annotated[str, typer.Argument(help="Part of a title, path or description.")],
     limit: Annotated[int, typer.Option("--limit", help="At most so many.", min=1, max=100)] = 20,
 ) -> None:

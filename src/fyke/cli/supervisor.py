@@ -29,7 +29,7 @@ IDLE_END_SECONDS = 2.0  # a runner that carries nothing has ended by then
 
 
 @dataclass(slots=True)
-class Role:
+class SupervisedRole:
     """One child process and how often it has failed in a row."""
 
     name: str
@@ -50,9 +50,9 @@ class Supervisor:
         self._environment = dict(environment)
         self._log_to = log_to
         self._roles = [
-            Role("egress"),
-            Role("runner"),
-            Role("server", ("--fd", str(listener.fileno())), (listener.fileno(),)),
+            SupervisedRole("egress"),
+            SupervisedRole("runner"),
+            SupervisedRole("server", ("--fd", str(listener.fileno())), (listener.fileno(),)),
         ]
         self._stopping = False
 
@@ -65,7 +65,7 @@ class Supervisor:
         """Names and process ids of the roles that run now."""
         return {r.name: r.process.pid for r in self._roles if r.process is not None}
 
-    async def _keep(self, role: Role) -> None:
+    async def _keep(self, role: SupervisedRole) -> None:
         loop = asyncio.get_running_loop()
         while not self._stopping:
             began = loop.time()
@@ -79,7 +79,7 @@ class Supervisor:
             log.error("role_ended", role=role.name, code=code, again_in=round(pause, 2))
             await asyncio.sleep(pause)
 
-    async def _spawn(self, role: Role) -> Process:
+    async def _spawn(self, role: SupervisedRole) -> Process:
         # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which then
         # ends the roles in order.
         return await asyncio.create_subprocess_exec(
@@ -113,7 +113,7 @@ class Supervisor:
         await asyncio.gather(*(r.keeper for r in self._roles if r.keeper), return_exceptions=True)
 
     async def _end_runner(
-        self, role: Role, seconds: float, hurry: asyncio.Event, say: Callable[[str], None]
+        self, role: SupervisedRole, seconds: float, hurry: asyncio.Event, say: Callable[[str], None]
     ) -> None:
         if role.process is None:
             return
@@ -130,7 +130,7 @@ class Supervisor:
         hurried.cancel()
         await self._end(role)
 
-    async def _end(self, role: Role) -> None:
+    async def _end(self, role: SupervisedRole) -> None:
         """SIGTERM, some seconds, SIGKILL."""
         process = role.process
         if process is None or process.returncode is not None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from fyke.cli import words
-from fyke.cli.context import Server, group, server_command
+from fyke.cli import formatting as words
+from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import read_input
 from fyke.cli.run_options import (
     CallbackOption,
@@ -18,7 +18,7 @@ from fyke.cli.run_options import (
     WaitOption,
     WaitSecondsOption,
 )
-from fyke.cli.run_watch import Watching, report_start
+from fyke.cli.run_watch import WatchOptions, report_start
 
 tasks = group("Tasks: saved inputs, to be run again and again, by hand or by a schedule.")
 
@@ -27,7 +27,7 @@ Slug = Annotated[str, typer.Argument(help="The task's slug.", metavar="TASK")]
 
 @server_command(tasks, "create")
 def create(
-    server: Server,
+    server: ServerContext,
     worker: Annotated[str, typer.Argument(help="owner/name or slug.", metavar="WORKER")],
     input: InputOption = None,
     title: Annotated[str, typer.Option("--title", help="What it is called.")] = "",
@@ -55,7 +55,7 @@ def create(
 
 @server_command(tasks, "list")
 def list_tasks(
-    server: Server,
+    server: ServerContext,
     page: Annotated[int, typer.Option("--page", min=1)] = 1,
     size: Annotated[int, typer.Option("--size", min=1, max=100)] = 20,
     keyword: Annotated[str, typer.Option("--keyword", help="Part of a title or slug.")] = "",
@@ -88,7 +88,7 @@ def list_tasks(
 
 
 @server_command(tasks, "show")
-def show(server: Server, task: Slug) -> None:
+def show(server: ServerContext, task: Slug) -> None:
     """A task with its input.
 
     \b
@@ -122,7 +122,7 @@ def show(server: Server, task: Slug) -> None:
 
 @server_command(tasks, "update")
 def update(
-    server: Server,
+    server: ServerContext,
     task: Slug,
     input: InputOption = None,
     title: Annotated[str | None, typer.Option("--title", help="A new title.")] = None,
@@ -155,7 +155,7 @@ def update(
 
 
 @server_command(tasks, "delete")
-def delete(server: Server, task: Slug) -> None:
+def delete(server: ServerContext, task: Slug) -> None:
     """Remove a task and its schedule; its runs stay.
 
     \b
@@ -171,7 +171,7 @@ def delete(server: Server, task: Slug) -> None:
 
 @server_command(tasks, "run")
 def run(
-    server: Server,
+    server: ServerContext,
     task: Slug,
     callback: CallbackOption = "",
     wait: WaitOption = False,
@@ -186,7 +186,7 @@ def run(
       fyke task run 01JG... --wait --json
     """
     slug = server.client.start_task(task, callback)
-    report_start(server, slug, Watching(wait, follow, timeout_seconds))
+    report_start(server, slug, WatchOptions(wait, follow, timeout_seconds))
 
 
 def _path(path: str) -> str:

@@ -48,9 +48,9 @@ def up(
     os.umask(0o077)  # the data folder may be passed through; what lies in it may not be read
     settings = load_settings(home=home, host=host, port=port)
     if os.geteuid() == 0:
-        from fyke.cli.guard import guard
+        from fyke.cli.root_supervisor import supervise_as_root
 
-        sys.exit(guard(settings, sys.argv[1:]))
+        sys.exit(supervise_as_root(settings, sys.argv[1:]))
     if settings.launcher:
         from fyke.cli.supervisor import die_with_parent
 
@@ -62,7 +62,7 @@ def up(
 def _get_ready(settings: Settings) -> socket.socket:
     """Data folder, port, schema, first account: in this order, each with a clear complaint."""
     from fyke.app.folder import make_home
-    from fyke.cli.listening import check_exposure, hold_home, listen, unwritable
+    from fyke.cli.listening import check_exposure, listen, lock_home, unwritable
     from fyke.telemetry.logging import configure
 
     configure("supervisor", settings.log_level)
@@ -70,7 +70,7 @@ def _get_ready(settings: Settings) -> socket.socket:
         make_home(settings)
     except OSError as error:
         raise unwritable(settings, error) from None
-    hold_home(settings)
+    lock_home(settings)
     listener = listen(settings)
     prepared = subprocess.run(
         [sys.executable, "-m", "fyke.app.prepare"], env=_role_environment(settings), check=False

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import words
-from fyke.cli.context import Server, group, server_command
+from fyke.cli import formatting as words
+from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.key import AccountOption
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Name = Annotated[str, typer.Argument(help="Name of the user.", metavar="NAME")]
 
 
 @server_command(users, "list")
-def list_users(server: Server, account: AccountOption = "") -> None:
+def list_users(server: ServerContext, account: AccountOption = "") -> None:
     """The users of your account.
 
     \b
@@ -50,7 +50,7 @@ def list_users(server: Server, account: AccountOption = "") -> None:
 
 @server_command(users, "invite")
 def invite(
-    server: Server,
+    server: ServerContext,
     name: Name,
     role: Annotated[
         str, typer.Option("--role", help="owner, member or viewer.", metavar="ROLE")
@@ -72,7 +72,7 @@ def invite(
 
 
 @server_command(users, "link")
-def link(server: Server, name: Name) -> None:
+def link(server: ServerContext, name: Name) -> None:
     """Make a new link with which a user chooses a password, once. An older link ends.
 
     \b
@@ -88,7 +88,7 @@ def link(server: Server, name: Name) -> None:
 
 @server_command(users, "role")
 def role(
-    server: Server,
+    server: ServerContext,
     name: Name,
     role: Annotated[str, typer.Argument(help="owner, member or viewer.", metavar="ROLE")],
     account: AccountOption = "",
@@ -104,7 +104,7 @@ def role(
 
 
 @server_command(users, "disable")
-def disable(server: Server, name: Name, account: AccountOption = "") -> None:
+def disable(server: ServerContext, name: Name, account: AccountOption = "") -> None:
     """Keep a user out: sessions end, keys open nothing.
 
     \b
@@ -116,7 +116,7 @@ def disable(server: Server, name: Name, account: AccountOption = "") -> None:
 
 
 @server_command(users, "enable")
-def enable(server: Server, name: Name, account: AccountOption = "") -> None:
+def enable(server: ServerContext, name: Name, account: AccountOption = "") -> None:
     """Let a disabled user in again, with the password and the keys they had.
 
     \b
@@ -128,7 +128,7 @@ def enable(server: Server, name: Name, account: AccountOption = "") -> None:
 
 
 @server_command(users, "remove")
-def remove(server: Server, name: Name, account: AccountOption = "") -> None:
+def remove(server: ServerContext, name: Name, account: AccountOption = "") -> None:
     """Remove a user for good, with sessions and keys. What they made stays.
 
     \b
@@ -142,14 +142,14 @@ def remove(server: Server, name: Name, account: AccountOption = "") -> None:
         server.out.say(f"{name} is gone, and so are the keys.")
 
 
-def _show(server: Server, user: User, sentence: str) -> None:
+def _show(server: ServerContext, user: User, sentence: str) -> None:
     if server.out.as_json:
         server.out.json(asdict(user))
     else:
         server.out.say(sentence)
 
 
-def _show_link(server: Server, link: UserLink) -> None:
+def _show_link(server: ServerContext, link: UserLink) -> None:
     server.out.raw(link.url)
     server.out.say(
         f"Hand it to {link.name}: it works once, until {words.when(link.expires_at)}, and is not "

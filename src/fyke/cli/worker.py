@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fyke.cli import words
-from fyke.cli.context import JsonOption, Server, group, server_command
+from fyke.cli import formatting as words
+from fyke.cli.context import JsonOption, ServerContext, group, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
 
@@ -95,7 +95,7 @@ def verdict(errors: int, warnings: int) -> str:
 
 @server_command(workers, "push")
 def push(
-    server: Server,
+    server: ServerContext,
     project: Annotated[
         str, typer.Argument(help="Folder, ZIP, or https address.", metavar="DIR|ZIP|URL")
     ],
@@ -150,7 +150,7 @@ def push(
 
 
 def _push_files(
-    server: Server,
+    server: ServerContext,
     project: Path,
     name: str,
     title: str,
@@ -201,7 +201,7 @@ def titled_name(archive: bytes, title: str) -> str:
 
 
 @server_command(workers, "list")
-def list_workers(server: Server) -> None:
+def list_workers(server: ServerContext) -> None:
     """Your own Workers, public and private.
 
     \b
@@ -229,7 +229,7 @@ def list_workers(server: Server) -> None:
 
 
 @server_command(workers, "show")
-def show(server: Server, worker: Ref) -> None:
+def show(server: ServerContext, worker: Ref) -> None:
     """A Worker: its newest version, its input fields and its limits.
 
     \b

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from fyke.cli import words
-from fyke.cli.context import Server, server_command
+from fyke.cli import formatting as words
+from fyke.cli.context import ServerContext, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.worker import Ref, workers
 
@@ -17,7 +17,7 @@ VersionArgument = Annotated[str, typer.Argument(help="Such as v1.0.3.", metavar=
 
 
 @server_command(workers, "versions")
-def versions(server: Server, worker: Ref) -> None:
+def versions(server: ServerContext, worker: Ref) -> None:
     """All versions of a Worker, newest first.
 
     \b
@@ -47,7 +47,7 @@ def versions(server: Server, worker: Ref) -> None:
 
 @server_command(workers, "builds")
 def builds(
-    server: Server,
+    server: ServerContext,
     worker: Ref,
     allow: Annotated[
         bool | None, typer.Option("--allow/--forbid", help="For the operator; else only shown.")
@@ -76,7 +76,7 @@ def builds(
 
 
 @server_command(workers, "withdraw")
-def withdraw(server: Server, worker: Ref, version: VersionArgument) -> None:
+def withdraw(server: ServerContext, worker: Ref, version: VersionArgument) -> None:
     """Take a version out of use. Runs of it that are on their way go on.
 
     \b
@@ -91,7 +91,7 @@ def withdraw(server: Server, worker: Ref, version: VersionArgument) -> None:
 
 
 @server_command(workers, "restore-version")
-def restore_version(server: Server, worker: Ref, version: VersionArgument) -> None:
+def restore_version(server: ServerContext, worker: Ref, version: VersionArgument) -> None:
     """Put a withdrawn version into use again.
 
     \b
@@ -107,7 +107,7 @@ def restore_version(server: Server, worker: Ref, version: VersionArgument) -> No
 
 @server_command(workers, "delete")
 def delete(
-    server: Server,
+    server: ServerContext,
     worker: Ref,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fyke.cli import formatting as words
 from fyke.cli import run_options as options
-from fyke.cli import words
-from fyke.cli.context import Server, server_command
+from fyke.cli.context import ServerContext, server_command
 from fyke.cli.worker import workers
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @server_command(workers, "estimate")
 def estimate(
-    server: Server,
+    server: ServerContext,
     worker: Annotated[str, typer.Argument(help="owner/name or id.", metavar="WORKER")],
     version: options.VersionOption = "",
     subtasks: Annotated[

@@ -14,7 +14,7 @@ from fyke.cli.output import LiveLine
 from fyke.cli.worker import describe, verdict
 
 if TYPE_CHECKING:
-    from fyke.cli.context import Server
+    from fyke.cli.context import ServerContext
     from fyke.client.models import Published
     from fyke.client.publishing import Upload
 
@@ -41,7 +41,7 @@ class GitPush:
 
 
 def push_git(
-    server: Server, wanted: GitPush, *, sleep: Callable[[float], None] = time.sleep
+    server: ServerContext, wanted: GitPush, *, sleep: Callable[[float], None] = time.sleep
 ) -> Published:
     """Have it fetched, checked and published; tell every step and every finding.
 
@@ -76,7 +76,7 @@ def _refuse(upload: Upload) -> None:
         raise CommandFailed(f"{upload.label} was not fetched: {why}")
 
 
-def _forget(server: Server, upload: str) -> None:
+def _forget(server: ServerContext, upload: str) -> None:
     from fyke.client import ClientError
 
     with contextlib.suppress(ClientError):  # it is forgotten after two weeks anyway
@@ -86,7 +86,7 @@ def _forget(server: Server, upload: str) -> None:
 class _Following:
     """Tells each step once, as it ends."""
 
-    def __init__(self, server: Server, sleep: Callable[[float], None]) -> None:
+    def __init__(self, server: ServerContext, sleep: Callable[[float], None]) -> None:
         self._server = server
         self._sleep = sleep
         self._live = LiveLine(server.out)

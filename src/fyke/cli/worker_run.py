@@ -10,8 +10,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fyke.cli import formatting as words
 from fyke.cli import run_options as options
-from fyke.cli import words
 from fyke.cli.context import HomeOption, JsonOption, load_settings
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.inputs import read_input

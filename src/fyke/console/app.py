@@ -16,15 +16,17 @@ from fyke.api.event_stream import EventStream
 from fyke.api.network import Visit, header, limiter_key
 from fyke.api.ratelimit import TokenBuckets
 from fyke.api.transport import PAGE, VISIT
-from fyke.console import cookies, faults, formats, resume
+from fyke.console import cookies, formats
+from fyke.console import error_pages as faults
+from fyke.console import sign_in_redirect as resume
 from fyke.console.cookies import Notices
-from fyke.console.crossing import refuse_foreign
-from fyke.console.forms import Form, read_form
-from fyke.console.page import Page
+from fyke.console.cross_site import refuse_foreign
+from fyke.console.forms import PostedForm, read_form
+from fyke.console.page import ConsolePage
 from fyke.console.statics import Statics
 from fyke.console.templating import make_environment
 from fyke.console.texts import choose, speak
-from fyke.console.view import Surroundings, View
+from fyke.console.view import View, ViewContext
 from fyke.domain.accounts.sessions import Sessions, SignedIn
 from fyke.errors import Forbidden, FykeError, NotFound, RateLimited, Unauthenticated
 from fyke.kit.clock import Clock, SystemClock
@@ -50,7 +52,7 @@ class Console:
     def __init__(
         self,
         sessions: Sessions,
-        pages: Sequence[Page],
+        pages: Sequence[ConsolePage],
         config: ConsoleConfig,
         statics: Statics,
         tallies: Tallies,
@@ -60,7 +62,7 @@ class Console:
         self._sessions = sessions
         self._tallies = tallies
         clock = clock or SystemClock()
-        self._around = Surroundings(
+        self._around = ViewContext(
             environment=make_environment(statics),
             notices=Notices(config.master_secret),
             clock=clock,
@@ -129,7 +131,7 @@ class Console:
             return True
         return False
 
-    def _find(self, view: View) -> Page:
+    def _find(self, view: View) -> ConsolePage:
         """The page of the request's method and path; the path's parameters go into the scope."""
         other: set[str] = set()
         for route in self._routes:
@@ -175,7 +177,7 @@ class Console:
             zone=formats.zone_named(zone_name[:64]),
             zone_name=zone_name[:64],
             theme=theme if theme in THEMES else "",
-            form=Form(),
+            form=PostedForm(),
             around=self._around,
         )
 
@@ -183,7 +185,7 @@ class Console:
 class _PageRoute(Route):
     """A page's path as Starlette's routes compile it; the endpoint is never called."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: ConsolePage) -> None:
         super().__init__(page.path, _no_endpoint, methods=[page.method])
         self.page = page
         self.path_regex, self.path_format, self.param_convertors = compile_path(page.path)

@@ -7,10 +7,10 @@ from contextlib import suppress
 from functools import partial
 
 from fyke.api.files import Links
-from fyke.console.api_door import Api
+from fyke.console.api_client import ApiClient
 from fyke.console.app import Console, ConsoleConfig
 from fyke.console.docs.prefill import Prefill
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages import (
     access,
     admin,
@@ -65,7 +65,7 @@ FILE_SECONDS = 900  # how long a link to a file that a page gives out holds
 
 
 def build_console(
-    services: Services, config: ConsoleConfig, api: Api, clock: Clock | None = None
+    services: Services, config: ConsoleConfig, api: ApiClient, clock: Clock | None = None
 ) -> Console:
     """The console over these services, and beside ``api``, which it documents."""
     statics = Statics()
@@ -79,7 +79,9 @@ def build_console(
     )
 
 
-def all_pages(services: Services, config: ConsoleConfig, statics: Statics, api: Api) -> list[Page]:
+def all_pages(
+    services: Services, config: ConsoleConfig, statics: Statics, api: ApiClient
+) -> list[ConsolePage]:
     """Every page there is. A path that is spelled out stands before one with a parameter."""
     return [
         *access.AccessPages(services.sessions).pages(),
@@ -126,7 +128,7 @@ def all_pages(services: Services, config: ConsoleConfig, statics: Statics, api: 
     ]
 
 
-def _run_pages(services: Services, config: ConsoleConfig) -> list[Page]:
+def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
     """The pages of one run, and the one that a share link opens."""
     frames = RunFrames(services.runs, services.endings, services.waiting, services.parts)
     links = Links(config.master_secret, FILE_SECONDS)
@@ -149,7 +151,7 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[Page]:
     ]
 
 
-def _task_pages(services: Services) -> list[Page]:
+def _task_pages(services: Services) -> list[ConsolePage]:
     """Tasks, their schedules, and all schedules."""
     return [
         *tasks.TaskPages(
@@ -166,7 +168,7 @@ def _task_pages(services: Services) -> list[Page]:
     ]
 
 
-def _telling_pages(services: Services) -> list[Page]:
+def _telling_pages(services: Services) -> list[ConsolePage]:
     """Who is told of what: webhooks, alerts and their rules."""
     return [
         *webhooks.WebhookPages(services.webhooks, services.callbacks).pages(),
@@ -177,7 +179,7 @@ def _telling_pages(services: Services) -> list[Page]:
     ]
 
 
-def _worker_pages(services: Services) -> list[Page]:
+def _worker_pages(services: Services) -> list[ConsolePage]:
     """All tabs of one worker."""
     frames = WorkerFrames(services.catalog)
     return [

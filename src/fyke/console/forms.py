@@ -14,7 +14,7 @@ from fyke.api.errors import Refusal
 MAX_FIELDS = 20_000
 
 
-class Form:
+class PostedForm:
     """The pairs of a form in the order sent, and its files."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Form:
         return found
 
 
-async def read_form(request: Request, limit: int) -> Form:
+async def read_form(request: Request, limit: int) -> PostedForm:
     """The form of the request, of at most ``limit`` bytes. Raise ``Refusal``."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await _body(request, limit)
@@ -60,13 +60,13 @@ async def read_form(request: Request, limit: int) -> Form:
             )
         except ValueError:
             raise Refusal(400, "the form is not readable, or has too many fields") from None
-        return Form(pairs)
+        return PostedForm(pairs)
     if kind == "multipart/form-data":
         return await _multipart(request, body)
     raise Refusal(415, "a page takes forms only; programs use the REST API")
 
 
-async def _multipart(request: Request, body: bytes) -> Form:
+async def _multipart(request: Request, body: bytes) -> PostedForm:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
@@ -83,7 +83,7 @@ async def _multipart(request: Request, body: bytes) -> Form:
         raise Refusal(400, f"the form is not readable: {error.message}") from None
     pairs = [(name, value) for name, value in data.multi_items() if isinstance(value, str)]
     files = {name: value for name, value in data.items() if not isinstance(value, str)}
-    return Form(pairs, files)
+    return PostedForm(pairs, files)
 
 
 async def _body(request: Request, limit: int) -> bytes:

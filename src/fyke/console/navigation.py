@@ -9,7 +9,7 @@ from fyke.model.account import Caller, Role
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NavigationEntry:
     """``label`` is an English message, translated when it is shown."""
 
     path: str
@@ -21,9 +21,9 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class NavigationGroup:
     label: str
-    entries: tuple[Entry, ...]
+    entries: tuple[NavigationEntry, ...]
 
 
 def _(message: str) -> str:
@@ -32,54 +32,56 @@ def _(message: str) -> str:
 
 
 GROUPS = (
-    Group(
+    NavigationGroup(
         "",
         (
-            Entry("/", _("Overview"), "layout-grid"),
-            Entry("/store", _("Store"), "store"),
-            Entry("/runs", _("Runs"), "play"),
-            Entry("/queue", _("Queue"), "hourglass"),
-            Entry("/tasks", _("Tasks"), "list-todo"),
-            Entry("/schedules", _("Schedules"), "calendar-clock"),
+            NavigationEntry("/", _("Overview"), "layout-grid"),
+            NavigationEntry("/store", _("Store"), "store"),
+            NavigationEntry("/runs", _("Runs"), "play"),
+            NavigationEntry("/queue", _("Queue"), "hourglass"),
+            NavigationEntry("/tasks", _("Tasks"), "list-todo"),
+            NavigationEntry("/schedules", _("Schedules"), "calendar-clock"),
         ),
     ),
-    Group(
+    NavigationGroup(
         _("Build"),
         (
-            Entry("/dev/workers", _("My Workers"), "package"),
-            Entry("/dev/upload", _("Upload"), "upload", editor=True),
-            Entry("/docs", _("API docs"), "book-open"),
+            NavigationEntry("/dev/workers", _("My Workers"), "package"),
+            NavigationEntry("/dev/upload", _("Upload"), "upload", editor=True),
+            NavigationEntry("/docs", _("API docs"), "book-open"),
         ),
     ),
-    Group(
+    NavigationGroup(
         _("Account"),
         (
-            Entry("/usage", _("Usage"), "chart-column"),
-            Entry("/alerts", _("Alerts"), "bell", tally="alerts"),
-            Entry("/settings/keys", _("API keys"), "key-round"),
-            Entry("/settings/webhooks", _("Webhooks"), "webhook"),
-            Entry("/settings/account", _("Settings"), "settings"),
+            NavigationEntry("/usage", _("Usage"), "chart-column"),
+            NavigationEntry("/alerts", _("Alerts"), "bell", tally="alerts"),
+            NavigationEntry("/settings/keys", _("API keys"), "key-round"),
+            NavigationEntry("/settings/webhooks", _("Webhooks"), "webhook"),
+            NavigationEntry("/settings/account", _("Settings"), "settings"),
         ),
     ),
-    Group(
+    NavigationGroup(
         _("Installation"),
         (
-            Entry("/admin/review", _("Review"), "shield-check", operator=True, tally="review"),
-            Entry("/admin", _("Admin"), "server", operator=True),
+            NavigationEntry(
+                "/admin/review", _("Review"), "shield-check", operator=True, tally="review"
+            ),
+            NavigationEntry("/admin", _("Admin"), "server", operator=True),
         ),
     ),
 )
 
 
-def groups_for(caller: Caller, pages: Collection[str]) -> Iterator[Group]:
+def groups_for(caller: Caller, pages: Collection[str]) -> Iterator[NavigationGroup]:
     """What this caller may open, of what there is."""
     for group in GROUPS:
         entries = tuple(each for each in group.entries if _open(each, caller, pages))
         if entries:
-            yield Group(group.label, entries)
+            yield NavigationGroup(group.label, entries)
 
 
-def _open(entry: Entry, caller: Caller, pages: Collection[str]) -> bool:
+def _open(entry: NavigationEntry, caller: Caller, pages: Collection[str]) -> bool:
     if entry.path not in pages or (entry.operator and not caller.operator):
         return False
     return not (entry.editor and caller.role is Role.VIEWER)

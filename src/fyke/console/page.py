@@ -39,7 +39,7 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ConsolePage:
     """What one method and path shows or does.
 
     ``area`` is the path of the entry in the side bar that it belongs to. ``operator``: only for

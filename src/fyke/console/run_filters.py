@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
-from fyke.domain.runs.search_words import SearchWords
+from fyke.domain.runs.search_terms import SearchTerms
 
 # in the order of the table; the first two are always there
 COLUMNS = (
@@ -20,14 +20,14 @@ NEWER = "newer-"  # how a cursor begins that leads to newer runs
 
 # what a field is called in the address, where that is not the member's name
 _NAMES = {"since": "from"}
-_FIELDS = tuple(field.name for field in fields(SearchWords))
+_FIELDS = tuple(field.name for field in fields(SearchTerms))
 
 
 @dataclass(frozen=True, slots=True)
 class ListAddress:
     """What the address says: the words of the search, which columns, and where in the list."""
 
-    words: SearchWords
+    words: SearchTerms
     columns: tuple[str, ...] = USUAL
     cursor: str = ""
     everything: bool = False  # asked for without any filter, also of those that are saved
@@ -68,7 +68,7 @@ def read(query: QueryParams | Mapping[str, str], chosen: Iterable[str]) -> ListA
     wanted = list(chosen)
     columns = tuple(column for column in COLUMNS if column in wanted) if wanted else USUAL
     return ListAddress(
-        words=SearchWords(**words),
+        words=SearchTerms(**words),
         columns=columns,
         cursor=query.get("cursor", "").strip(),
         everything="all" in query,

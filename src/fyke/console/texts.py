@@ -22,7 +22,7 @@ from babel.support import Translations
 
 
 @dataclass(frozen=True, slots=True)
-class Language:
+class ConsoleLanguage:
     """A language the console speaks. ``tag`` is what HTML and preferences call it."""
 
     tag: str
@@ -30,18 +30,18 @@ class Language:
     name: str  # in its own words
 
 
-ENGLISH = Language("en", "en", "English")
-LANGUAGES = (ENGLISH, Language("zh-Hans", "zh_Hans_CN", "简体中文"))
+ENGLISH = ConsoleLanguage("en", "en", "English")
+LANGUAGES = (ENGLISH, ConsoleLanguage("zh-Hans", "zh_Hans_CN", "简体中文"))
 
-_current: ContextVar[Language] = ContextVar("language", default=ENGLISH)
+_current: ContextVar[ConsoleLanguage] = ContextVar("language", default=ENGLISH)
 
 
-def language_named(tag: str) -> Language | None:
+def language_named(tag: str) -> ConsoleLanguage | None:
     """The language of this tag, None when the console does not speak it."""
     return next((each for each in LANGUAGES if each.tag == tag), None)
 
 
-def choose(preferred: str, accepted: str) -> Language:
+def choose(preferred: str, accepted: str) -> ConsoleLanguage:
     """The language for a visitor: what they chose, else what their browser asks for."""
     chosen = language_named(preferred)
     if chosen is not None:
@@ -56,7 +56,7 @@ def choose(preferred: str, accepted: str) -> Language:
 
 
 @contextmanager
-def speak(language: Language) -> Iterator[None]:
+def speak(language: ConsoleLanguage) -> Iterator[None]:
     """Within this, texts are in ``language``."""
     token = _current.set(language)
     try:
@@ -65,7 +65,7 @@ def speak(language: Language) -> Iterator[None]:
         _current.reset(token)
 
 
-def current() -> Language:
+def current() -> ConsoleLanguage:
     return _current.get()
 
 

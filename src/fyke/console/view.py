@@ -16,10 +16,10 @@ from fyke.api.errors import request_id
 from fyke.api.network import Visit
 from fyke.console import cookies, formats
 from fyke.console.cookies import Notice, Notices, Tone
-from fyke.console.forms import Form
+from fyke.console.forms import PostedForm
 from fyke.console.navigation import groups_for
 from fyke.console.templating import render, render_block
-from fyke.console.texts import Language
+from fyke.console.texts import ConsoleLanguage
 from fyke.domain.accounts.sessions import SignedIn
 from fyke.errors import MissingKey
 from fyke.kit.clock import Clock
@@ -40,7 +40,7 @@ PAGE_HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ViewContext:
     """What all views share."""
 
     environment: Environment
@@ -60,12 +60,12 @@ class View:
     request: Request
     visit: Visit
     signed_in: SignedIn | None
-    language: Language
+    language: ConsoleLanguage
     zone: tzinfo
     zone_name: str
     theme: str
-    form: Form
-    around: Surroundings
+    form: PostedForm
+    around: ViewContext
     tallies: Mapping[str, int] = field(default_factory=dict)
 
     @property

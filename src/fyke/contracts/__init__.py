@@ -4,9 +4,9 @@
 * ``Results``: rows, headers and log lines, a store of its own, because a start must never wait
   behind a stream of rows.
 * ``Blobs``: bundles by digest.
-* ``Doorbell``: waking another process by event.
+* ``Signals``: waking another process by event.
 * ``Engine``: where and when attempts go.
-* ``Environments``, ``Sandbox`` and ``Box``: the walls around one attempt.
+* ``Environments``, ``Sandboxes`` and ``Sandbox``: the walls around one attempt.
 * ``Egress``: the way out to the web for one attempt.
 * ``Notifier``: one HTTP POST to a user's server.
 
@@ -20,14 +20,9 @@ from fyke.contracts.alert_stores import AlertStore
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.callback_stores import OutboxStore, ReceiverStore, WebhookStore
 from fyke.contracts.catalog_stores import FavouriteStore, WorkerFactStore
-from fyke.contracts.delivery import Answer, Notifier, Prober, Step
-from fyke.contracts.egress import OTHER_SITES, Egress, Pass, SiteTraffic, Traffic
+from fyke.contracts.delivery import DeliveryStep, Notifier, Prober, ReceiverResponse
+from fyke.contracts.egress import OTHER_SITES, Egress, EgressGrant, SiteTraffic, Traffic
 from fyke.contracts.execution import (
-    Box,
-    BoxExit,
-    BoxLimits,
-    BoxSpec,
-    BoxUsage,
     Engine,
     Environment,
     EnvironmentFailed,
@@ -35,7 +30,12 @@ from fyke.contracts.execution import (
     Isolation,
     IsolationReport,
     Sandbox,
+    Sandboxes,
+    SandboxExit,
     SandboxFault,
+    SandboxLimits,
+    SandboxSpec,
+    SandboxUsage,
 )
 from fyke.contracts.form_stores import InputDefaultStore
 from fyke.contracts.git import Fetched, Git, GitFailed
@@ -53,15 +53,15 @@ from fyke.contracts.results import Results
 from fyke.contracts.run_page_stores import SampleStore, ShareStore, SiteStore
 from fyke.contracts.run_stores import (
     AdmissionStore,
+    AttemptUsage,
+    Capacity,
     Lease,
     QueueStore,
-    Room,
     RunnerInfo,
     RunnerLoad,
     RunStore,
     ServerStore,
     StartKeyStore,
-    Usage,
 )
 from fyke.contracts.secret_stores import SecretStore
 from fyke.contracts.signals import (
@@ -71,8 +71,8 @@ from fyke.contracts.signals import (
     SERVERS,
     STOP,
     WORK,
-    Doorbell,
-    DoorbellEar,
+    Listener,
+    Signals,
     output_topic,
     run_topic,
     upload_topic,
@@ -91,17 +91,13 @@ __all__ = [
     "AccountStore",
     "AdmissionStore",
     "AlertStore",
-    "Answer",
+    "AttemptUsage",
     "AuditStore",
     "Blobs",
-    "Box",
-    "BoxExit",
-    "BoxLimits",
-    "BoxSpec",
-    "BoxUsage",
-    "Doorbell",
-    "DoorbellEar",
+    "Capacity",
+    "DeliveryStep",
     "Egress",
+    "EgressGrant",
     "Engine",
     "Environment",
     "EnvironmentFailed",
@@ -118,38 +114,42 @@ __all__ = [
     "Lease",
     "LedgerStore",
     "LinkStore",
+    "Listener",
     "Notifier",
     "OutboxStore",
-    "Pass",
     "PreferencesStore",
     "Prober",
     "QueueStore",
+    "ReceiverResponse",
     "ReceiverStore",
     "Results",
-    "Room",
     "RunListStore",
     "RunStore",
     "RunnerInfo",
     "RunnerLoad",
     "SampleStore",
     "Sandbox",
+    "SandboxExit",
     "SandboxFault",
+    "SandboxLimits",
+    "SandboxSpec",
+    "SandboxUsage",
+    "Sandboxes",
     "ScheduleStore",
     "SecretStore",
     "ServerStore",
     "SessionStore",
     "ShareStore",
+    "Signals",
     "SiteStore",
     "SiteTraffic",
     "StartKeyStore",
-    "Step",
     "Storage",
     "SubmissionStore",
     "TaskStore",
     "Traffic",
     "Transaction",
     "UploadStore",
-    "Usage",
     "UsageStore",
     "WebhookStore",
     "WorkerFactStore",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from fyke.model.alert import Alert, AlertFilter, Check, Past, Rule
+from fyke.model.alert import Alert, AlertCheck, AlertFilter, PastRuns, Rule
 from fyke.model.run import Run
 
 
@@ -36,7 +36,7 @@ class AlertStore(Protocol):
         """Let the run be looked at; what is added first is looked at first."""
         ...
 
-    def next_check(self, now: int) -> Check | None:
+    def next_check(self, now: int) -> AlertCheck | None:
         """The oldest that may be tried."""
         ...
 
@@ -44,14 +44,14 @@ class AlertStore(Protocol):
         """When the next one may be tried; None when there is none."""
         ...
 
-    def lock_check(self, seq: int) -> Check | None:
+    def lock_check(self, seq: int) -> AlertCheck | None:
         """None when it is gone; else nobody else has it until this transaction ends."""
         ...
 
     def postpone_check(self, seq: int, tries: int, not_before: int) -> None: ...
     def drop_check(self, seq: int) -> None: ...
 
-    def usual(self, run: Run, *, of_task: bool, limit: int) -> list[Past]:
+    def usual(self, run: Run, *, of_task: bool, limit: int) -> list[PastRuns]:
         """The last succeeded runs of the account that finished before ``run``, newest first: of
         its worker, or of its task.
         """

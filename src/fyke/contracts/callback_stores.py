@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from fyke.model.callback import Claim, Delivery, DeliveryFilter, Receiver, Standing, Try
+from fyke.model.callback import (
+    Claim,
+    Delivery,
+    DeliveryAttempt,
+    DeliveryFilter,
+    HostStatus,
+    Receiver,
+)
 from fyke.model.webhook import Endpoint, WebhookEvent
 
 
@@ -13,7 +20,7 @@ class OutboxStore(Protocol):
     """Callbacks on their way, their tries, and the pace of each host."""
 
     def add(self, delivery: Delivery) -> None: ...
-    def claim(self, now: int, free: dict[Standing, int], claim_until: int) -> list[Claim]:
+    def claim(self, now: int, free: dict[HostStatus, int], claim_until: int) -> list[Claim]:
         """Take some pending deliveries that are due, at most one for each host, and hold them
         until ``claim_until``, so that no other server sends them at the same time.
 
@@ -24,7 +31,7 @@ class OutboxStore(Protocol):
         """
         ...
 
-    def next_due(self, now: int, free: dict[Standing, int]) -> int | None:
+    def next_due(self, now: int, free: dict[HostStatus, int]) -> int | None:
         """When ``claim`` would find something; None when only the end of what is on its way can
         make a difference.
         """
@@ -67,16 +74,16 @@ class OutboxStore(Protocol):
         """When each of the endpoints is tried next; those that nothing waits for are left out."""
         ...
 
-    def set_standing(self, host: str, standing: Standing) -> None: ...
+    def set_standing(self, host: str, standing: HostStatus) -> None: ...
     def forget_hosts(self, idle_since: int) -> int:
         """Remove hosts that nothing waits for and nothing was sent to since; return how many."""
         ...
 
-    def add_try(self, tried: Try) -> None:
+    def add_try(self, tried: DeliveryAttempt) -> None:
         """Keeps the latest ``KEPT_TRIES`` of each delivery."""
         ...
 
-    def tries_of(self, delivery_ids: Collection[str]) -> dict[str, list[Try]]:
+    def tries_of(self, delivery_ids: Collection[str]) -> dict[str, list[DeliveryAttempt]]:
         """By delivery, oldest first; deliveries without one are left out."""
         ...
 
@@ -129,7 +136,7 @@ class WebhookStore(Protocol):
         """Write what its owner can change; whoever does holds ``lock``. Raise ``Conflict``."""
         ...
 
-    def note_try(self, endpoint_id: str, tried: Try, *, taken: bool) -> None:
+    def note_try(self, endpoint_id: str, tried: DeliveryAttempt, *, taken: bool) -> None:
         """Remember the latest try; ``taken`` says whether the answer was a 2xx."""
         ...
 

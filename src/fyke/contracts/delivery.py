@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReceiverResponse:
     """What a callback receiver said: a status, or an error in words (then status is 0).
 
     ``sent`` is False when nothing left us because too many deliveries to this host were waiting;
@@ -21,7 +21,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DeliveryStep:
     """One step of a call: what was done, what came of it, and when it was over."""
 
     name: str  # resolve, connect, tls, send, answer
@@ -31,7 +31,7 @@ class Step:
 
 
 class Notifier(Protocol):
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         """POST once. Never follows redirects, never reaches a private address unless allowed,
         never takes longer than 15 seconds. Does not raise for what the receiver does.
         """
@@ -41,6 +41,6 @@ class Notifier(Protocol):
 class Prober(Protocol):
     async def probe(
         self, url: str, body: bytes, headers: dict[str, str]
-    ) -> tuple[Answer, list[Step]]:
+    ) -> tuple[ReceiverResponse, list[DeliveryStep]]:
         """As ``Notifier.post``, and tell the steps as far as they went."""
         ...

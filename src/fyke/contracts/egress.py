@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class EgressGrant:
     """What one attempt may do on its way out.
 
     ``domains`` are the only ones that may be reached, in the forms of ``fyke.kit.domains``; None
@@ -70,7 +70,7 @@ class Egress(Protocol):
     on_trip: Callable[[str], None]
     on_spared: Callable[[str, str], None]
 
-    async def open(self, listeners: Sequence[socket.socket], grant: Pass) -> None:
+    async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
         """Serve the listeners until closed. The caller may close its copies afterwards.
 
         Raise ``Unavailable`` when the proxy does not answer, ``ValueError`` for a malformed pass.

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from fyke.contracts.run_stores import Lease, Room
+from fyke.contracts.run_stores import Capacity, Lease
 from fyke.model.worker import Version
 
 
@@ -18,7 +18,7 @@ class Engine(Protocol):
 
     lease_seconds: float  # how long a lease holds without renewal
 
-    async def take(self, runner_id: str, room: Room, *, idle: bool) -> list[Lease]:
+    async def take(self, runner_id: str, room: Capacity, *, idle: bool) -> list[Lease]:
         """Lease what fits; an empty list when nothing does. An ``idle`` runner also gets one
         attempt that is larger than its whole room, since nobody else would ever take it."""
         ...
@@ -73,7 +73,7 @@ class Environments(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class BoxLimits:
+class SandboxLimits:
     """Hard limits of one box. Sizes in bytes."""
 
     cpus: float
@@ -86,18 +86,18 @@ class BoxLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class BoxSpec:
+class SandboxSpec:
     """What to put inside the walls."""
 
     name: str  # the attempt's id; also names its work folder and its cgroup
     version: Version
     bundle: Path
     environment: Environment
-    limits: BoxLimits
+    limits: SandboxLimits
 
 
 @dataclass(frozen=True, slots=True)
-class BoxExit:
+class SandboxExit:
     """How the Worker's main process ended. ``signal`` is 0 when it exited by itself."""
 
     code: int
@@ -106,7 +106,7 @@ class BoxExit:
 
 
 @dataclass(frozen=True, slots=True)
-class BoxUsage:
+class SandboxUsage:
     cpu_ms: int = 0
     memory_peak: int = 0
     work_bytes: int = 0
@@ -117,7 +117,7 @@ class SandboxFault(Exception):
     """The sandbox itself failed: ours, never the Worker's."""
 
 
-class Box(Protocol):
+class Sandbox(Protocol):
     """The walls around one attempt, with a trusted process of ours waiting inside."""
 
     @property
@@ -140,8 +140,8 @@ class Box(Protocol):
         """The cpu quota, after the boot grace."""
         ...
 
-    async def wait(self) -> BoxExit: ...
-    async def usage(self) -> BoxUsage: ...
+    async def wait(self) -> SandboxExit: ...
+    async def usage(self) -> SandboxUsage: ...
     async def terminate(self) -> None:
         """Ask the Worker to end (SIGTERM)."""
         ...
@@ -155,12 +155,12 @@ class Box(Protocol):
         ...
 
 
-class Sandbox(Protocol):
+class Sandboxes(Protocol):
     async def probe(self) -> IsolationReport:
         """Put up a real box and see which walls hold."""
         ...
 
-    async def open(self, spec: BoxSpec) -> Box:
+    async def open(self, spec: SandboxSpec) -> Sandbox:
         """Raise ``SandboxFault``."""
         ...
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from fyke.model.installation import Piece, SettingLine, StorageReport, Tariff, TimerLine, WayOut
+from fyke.model.installation import (
+    Component,
+    EgressReport,
+    SettingLine,
+    StorageReport,
+    Tariff,
+    TimerLine,
+)
 
 if TYPE_CHECKING:  # it asks for contracts itself
-    from fyke.model.health import Check
+    from fyke.model.health import HealthCheck
 
 
 class InstallationProbe(Protocol):
     """Looks at settings, files and helpers. Nothing of it blocks the caller's loop."""
 
     def tariff(self) -> Tariff: ...
-    def way_out(self) -> WayOut: ...
+    def way_out(self) -> EgressReport: ...
     def settings(self) -> Sequence[SettingLine]: ...
     def timers(self) -> Sequence[TimerLine]: ...
     def keep_days(self) -> int: ...
@@ -24,12 +31,12 @@ class InstallationProbe(Protocol):
         """Takes up to some seconds. Raises ``Unavailable``."""
         ...
 
-    async def pieces(self) -> Sequence[Piece]:
+    async def pieces(self) -> Sequence[Component]:
         """Programs, databases and their tables. Takes up to some seconds."""
         ...
 
-    async def database(self) -> Sequence[Check]: ...
-    async def egress(self) -> Sequence[Check]: ...
+    async def database(self) -> Sequence[HealthCheck]: ...
+    async def egress(self) -> Sequence[HealthCheck]: ...
 
 
 class InstallationStore(Protocol):

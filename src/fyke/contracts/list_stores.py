@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from fyke.model.billing import Part, UsageKey, UsageSums
+from fyke.model.billing import UsageDimension, UsageKey, UsageSums
 from fyke.model.run import RunState
-from fyke.model.run_list import Place, RunLine, RunSearch, Walked
+from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
 
 
 class RunListStore(Protocol):
@@ -17,11 +17,11 @@ class RunListStore(Protocol):
         self,
         account_id: str,
         search: RunSearch,
-        start: Place | None,
+        start: ListCursor | None,
         *,
         limit: int,
         newer: bool = False,
-    ) -> Walked:
+    ) -> ListWalk:
         """Up to ``limit`` runs behind ``start`` (None = from the end), newest first; with
         ``newer`` those that began after it, oldest first. One question looks at no more runs than
         ``LOOKED_AT`` (``ERRORS_LOOKED_AT`` when it searches in messages); ``stopped`` of the
@@ -65,7 +65,7 @@ class UsageStore(Protocol):
         ...
 
     def parts(
-        self, account_id: str, first: int, last: int, part: Part, limit: int
+        self, account_id: str, first: int, last: int, part: UsageDimension, limit: int
     ) -> list[tuple[str, UsageSums]]:
         """The sums of each worker, task or key (``""`` for what has none), the dearest first,
         then the one with most runs.

@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Protocol
 
 from fyke.contracts.egress import SiteTraffic
-from fyke.model.run import Sample, Share, Span
+from fyke.model.run import SampleSpan, Share, UsageSample
 
 
 class SampleStore(Protocol):
     """Points of the curve of what runs use. Whoever adds holds ``runs.lock``."""
 
-    def span(self, run_id: str) -> Span: ...
-    def measure(self, run_id: str, at: int) -> Sample:
+    def span(self, run_id: str) -> SampleSpan: ...
+    def measure(self, run_id: str, at: int) -> UsageSample:
         """What the attempts of the run have used, as last reported."""
         ...
 
-    def add(self, sample: Sample) -> None: ...
+    def add(self, sample: UsageSample) -> None: ...
     def thin(self, run_id: str) -> None:
         """Remove every second point, never the first."""
         ...
 
-    def of_run(self, run_id: str) -> list[Sample]:
+    def of_run(self, run_id: str) -> list[UsageSample]:
         """In order of time."""
         ...
 

@@ -21,7 +21,7 @@ from fyke.model.run import (
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Capacity:
     """What a runner can still take."""
 
     cpus: float
@@ -57,7 +57,7 @@ class RunnerInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class AttemptUsage:
     """What an attempt has used so far. ``memory_bytes`` is what it holds at the moment, ``rows``
     what it has pushed; both are for the curve and no part of a run's sums. ``memory_mb_ms`` is
     what it held over time, in MiB times milliseconds.
@@ -117,7 +117,7 @@ class RunStore(Protocol):
         """End every waiting subtask of the run; return how many."""
         ...
 
-    def lease(self, runner_id: str, room: Room, lease_until: int) -> list[Lease]:
+    def lease(self, runner_id: str, room: Capacity, lease_until: int) -> list[Lease]:
         """Take waiting subtasks of runs that are ready or running, oldest run first, then by
         ordinal, as far as the room reaches, and make an attempt for each (fresh id, token 1, the
         subtask becomes running). Two runners never get the same one. The first subtask that does
@@ -140,7 +140,7 @@ class RunStore(Protocol):
         """Living attempts whose lease has run out."""
         ...
 
-    def renew(self, attempt_id: str, token: int, lease_until: int, usage: Usage) -> bool:
+    def renew(self, attempt_id: str, token: int, lease_until: int, usage: AttemptUsage) -> bool:
         """Extend the lease and save the counters; False when the token no longer holds."""
         ...
 
@@ -156,7 +156,7 @@ class RunStore(Protocol):
         """Ids of ended attempts whose outcome hides their rows."""
         ...
 
-    def usage(self, run_id: str) -> Usage:
+    def usage(self, run_id: str) -> AttemptUsage:
         """Sums over the attempts of the run; memory is the highest."""
         ...
 

@@ -6,18 +6,18 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 
-class Doorbell(Protocol):
+class Signals(Protocol):
     """Waking by event. A ring may be lost; whoever waits also sweeps slowly."""
 
-    def ring(self, topic: str) -> None:
+    def notify(self, topic: str) -> None:
         """Never blocks, never fails the caller; callable from any thread."""
         ...
 
-    def listen(self) -> AbstractAsyncContextManager[DoorbellEar]: ...
+    def listen(self) -> AbstractAsyncContextManager[Listener]: ...
     def close(self) -> None: ...
 
 
-class DoorbellEar(Protocol):
+class Listener(Protocol):
     async def wait(self, topics: frozenset[str], timeout: float) -> str | None:
         """The next topic that was rung among ``topics`` since the last call, None after
         ``timeout`` seconds. Repeated rings of one topic count once.

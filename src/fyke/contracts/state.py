@@ -72,7 +72,7 @@ class Transaction(Protocol):
     alerts: AlertStore
     installation: InstallationStore
 
-    def ring(self, topic: str) -> None:
+    def notify(self, topic: str) -> None:
         """Ring the doorbell once the transaction has committed."""
         ...
 

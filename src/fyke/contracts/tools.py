@@ -15,7 +15,7 @@ from typing import Protocol
 
 
 class ToolKind(StrEnum):
-    """Decides what a box has beside the system's read-only folders; see ``fyke.sandbox.order``."""
+    """Decides what a box has beside the system's read-only folders; see ``fyke.sandbox.process.order``."""
 
     UV = "uv"  # uv itself at ``UV_AT``, and the folders of wheels that pip or uv are told to use
     NPM = "npm"
@@ -30,7 +30,7 @@ CACHE_AT = "/cache"
 
 
 @dataclass(frozen=True, slots=True)
-class ToolReach:
+class ToolAccess:
     """The only targets of a tool, as ``host`` or ``host:port``; every name is looked up outside.
 
     ``allow`` are those among them, as ``host:port``, that may have a private address.
@@ -74,7 +74,7 @@ class ToolSpec:
     files: Mapping[str, str] = field(default_factory=dict)
     inputs: Path | None = None
     cache: str = ""
-    reach: ToolReach | None = None
+    reach: ToolAccess | None = None
 
 
 class ToolStop(StrEnum):
@@ -105,7 +105,7 @@ class ToolRun:
     stopped: ToolStop | None = None
 
 
-class ToolBox(Protocol):
+class ToolRunner(Protocol):
     """Runs tools behind walls."""
 
     def run(self, spec: ToolSpec) -> AbstractAsyncContextManager[ToolRun]:

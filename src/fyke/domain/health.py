@@ -8,7 +8,7 @@ from fyke.contracts import Isolation, RunnerInfo, Storage
 from fyke.domain.accounts.rights import require_operator
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.model.account import Caller
-from fyke.model.health import Check, Disk, Level, ProxyReport
+from fyke.model.health import Disk, HealthCheck, Level, ProxyReport
 
 LOW_DISK = 4  # times the floor below which no run is taken
 
@@ -26,7 +26,7 @@ class Health:
         self._disk = disk
         self._proxies = proxies
 
-    async def all(self, caller: Caller) -> list[Check]:
+    async def all(self, caller: Caller) -> list[HealthCheck]:
         """Every check there is. Raises ``Forbidden``."""
         return [
             *await self.disk(caller),
@@ -34,57 +34,59 @@ class Health:
             *await self.proxies(caller),
         ]
 
-    async def disk(self, caller: Caller) -> list[Check]:
+    async def disk(self, caller: Caller) -> list[HealthCheck]:
         """Room on the disk of the data folder. Raises ``Forbidden``."""
         require_operator(caller, "Looking at the disk")
         try:
             disk = self._disk()
         except OSError as error:
             detail = f"the data folder cannot be looked at: {error.strerror or error}"
-            return [Check("disk", Level.BAD, detail, "look at it with fyke doctor")]
+            return [HealthCheck("disk", Level.BAD, detail, "look at it with fyke doctor")]
         detail = f"{_gib(disk.free)} of {_gib(disk.total)} are free"
         if disk.free < disk.floor:
             detail += f"; below {_gib(disk.floor)} no run is taken"
-            return [Check("disk", Level.BAD, detail, "free some space: delete old runs")]
+            return [HealthCheck("disk", Level.BAD, detail, "free some space: delete old runs")]
         if disk.free < disk.floor * LOW_DISK:
             detail += f"; below {_gib(disk.floor)} no run is taken"
-            return [Check("disk", Level.WARNING, detail, "free some space soon")]
-        return [Check("disk", Level.GOOD, detail)]
+            return [HealthCheck("disk", Level.WARNING, detail, "free some space soon")]
+        return [HealthCheck("disk", Level.GOOD, detail)]
 
-    async def sandboxes(self, caller: Caller) -> list[Check]:
+    async def sandboxes(self, caller: Caller) -> list[HealthCheck]:
         """The runners that are alive, and how far their sandbox holds. Raises ``Forbidden``."""
         require_operator(caller, "Looking at sandboxes")
         runners = await self._storage.read(lambda tx: tx.runs.runners(tx.now - RUNNER_SILENCE_MS))
         if not runners:
             remedy = "start one with fyke up; until then runs wait"
-            return [Check("runner", Level.BAD, "no runner is alive", remedy)]
+            return [HealthCheck("runner", Level.BAD, "no runner is alive", remedy)]
         return [_of_runner(runner) for runner in runners]
 
-    async def proxies(self, caller: Caller) -> list[Check]:
+    async def proxies(self, caller: Caller) -> list[HealthCheck]:
         """The proxies of the regions, none when there are no regions. Raises ``Forbidden``."""
         require_operator(caller, "Looking at proxies")
         return [_of_proxy(report) for report in await self._proxies()]
 
 
-def _of_runner(runner: RunnerInfo) -> Check:
+def _of_runner(runner: RunnerInfo) -> HealthCheck:
     name = f"runner {runner.node}"
     room = f"{runner.cpus:g} cores, {runner.memory_mb} MB"
     if runner.isolation == Isolation.FULL.value:
-        return Check(name, Level.GOOD, f"the sandbox holds fully; {room}")
+        return HealthCheck(name, Level.GOOD, f"the sandbox holds fully; {room}")
     why = f" ({runner.reason})" if runner.reason else ""
     if runner.isolation == Isolation.NO_LIMITS.value:
         detail = f"the sandbox has no limits on cpu and memory{why}; {room}"
-        return Check(name, Level.WARNING, detail, "only your own Workers run; see fyke doctor")
-    return Check(name, Level.BAD, f"there is no sandbox{why}; {room}", "see fyke doctor")
+        return HealthCheck(
+            name, Level.WARNING, detail, "only your own Workers run; see fyke doctor"
+        )
+    return HealthCheck(name, Level.BAD, f"there is no sandbox{why}; {room}", "see fyke doctor")
 
 
-def _of_proxy(report: ProxyReport) -> Check:
+def _of_proxy(report: ProxyReport) -> HealthCheck:
     name = f"proxy {'of other regions' if report.region == '*' else report.region}"
     if report.error:
         detail = f"{report.host} does not answer: {report.error}"
         remedy = "runs in this region reach nothing; look at the setting egress_upstreams"
-        return Check(name, Level.BAD, detail, remedy)
-    return Check(name, Level.GOOD, f"{report.host} answers in {report.milliseconds} ms")
+        return HealthCheck(name, Level.BAD, detail, remedy)
+    return HealthCheck(name, Level.GOOD, f"{report.host} answers in {report.milliseconds} ms")
 
 
 def _gib(size: int) -> str:

@@ -42,7 +42,7 @@ class LastDay:
 
 
 @dataclass(frozen=True, slots=True)
-class NextRun:
+class UpcomingRun:
     """A schedule that will fire, with its task and the worker of that."""
 
     schedule: Schedule
@@ -101,15 +101,15 @@ class Overview:
 
         return await self._storage.read(work)
 
-    async def next_runs(self, caller: Caller, most: int) -> list[NextRun]:
+    async def next_runs(self, caller: Caller, most: int) -> list[UpcomingRun]:
         """What schedules will start, the earliest first."""
 
-        def work(tx: Transaction) -> list[NextRun]:
+        def work(tx: Transaction) -> list[UpcomingRun]:
             found = []
             for schedule in tx.schedules.coming(caller.account_id, most):
                 task = tx.tasks.get(schedule.task_id)
                 if task is not None:
-                    found.append(NextRun(schedule, task, tx.workers.get(task.worker_id)))
+                    found.append(UpcomingRun(schedule, task, tx.workers.get(task.worker_id)))
             return found
 
         return await self._storage.read(work)

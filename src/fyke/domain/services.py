@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fyke.contracts import Storage
 from fyke.domain.accounts.audit import AuditLog
-from fyke.domain.accounts.links import Links
+from fyke.domain.accounts.links import OneTimeLinks
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
@@ -25,8 +25,8 @@ from fyke.domain.logs.reading import LogReading
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
-from fyke.domain.queue.following import QueueFollowing
 from fyke.domain.queue.service import RunQueue
+from fyke.domain.queue.stream import QueueStream
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
@@ -35,15 +35,15 @@ from fyke.domain.review.service import Reviews
 from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.estimates import Estimates
-from fyke.domain.runs.following import Following
-from fyke.domain.runs.list_following import ListFollowing
+from fyke.domain.runs.list_stream import ListStream
 from fyke.domain.runs.lists import RunLists
-from fyke.domain.runs.parts import RunParts
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import Shares
 from fyke.domain.runs.sites import RunSites
-from fyke.domain.runs.use import RunUses
-from fyke.domain.runs.waiting import Waiting
+from fyke.domain.runs.stream import RunStreams
+from fyke.domain.runs.subtask_reader import SubtaskReader
+from fyke.domain.runs.usage import RunUsages
+from fyke.domain.runs.waiting import WaitReasons
 from fyke.domain.schedules.calendar import ScheduleCalendar
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.secrets.service import WorkerSecrets
@@ -63,7 +63,7 @@ class Services:
 
     accounts: Accounts
     sessions: Sessions
-    links: Links
+    links: OneTimeLinks
     profiles: Profiles
     users: Users
     audit: AuditLog
@@ -85,12 +85,12 @@ class Services:
     submission_files: SubmissionFiles
     runs: Runs
     lists: RunLists
-    list_following: ListFollowing
+    list_following: ListStream
     bulk: RunBulk
-    waiting: Waiting
+    waiting: WaitReasons
     queue: RunQueue
     board: QueueBoard
-    queue_following: QueueFollowing
+    queue_following: QueueStream
     usage: UsageReports
     spending: Spending
     estimates: Estimates
@@ -104,11 +104,11 @@ class Services:
     exports: Exports
     logs: RunLogs
     log_pages: LogReading
-    uses: RunUses
+    uses: RunUsages
     run_sites: RunSites
-    parts: RunParts
+    parts: SubtaskReader
     endings: RunEndings
     shares: Shares
     spool: Spool
-    following: Following
+    following: RunStreams
     storage: Storage

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fyke.contracts import Blobs, Doorbell, Git, InstallationProbe, Prober, Results, Storage
+from fyke.contracts import Blobs, Git, InstallationProbe, Prober, Results, Signals, Storage
 from fyke.domain.accounts.audit import AuditLog
-from fyke.domain.accounts.links import Links
+from fyke.domain.accounts.links import OneTimeLinks
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
@@ -33,8 +33,8 @@ from fyke.domain.logs.reading import LogReading
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
-from fyke.domain.queue.following import QueueFollowing
 from fyke.domain.queue.service import RunQueue
+from fyke.domain.queue.stream import QueueStream
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
@@ -43,16 +43,16 @@ from fyke.domain.review.service import Reviews
 from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.estimates import Estimates
-from fyke.domain.runs.following import Following
-from fyke.domain.runs.list_following import ListFollowing
+from fyke.domain.runs.list_stream import ListStream
 from fyke.domain.runs.lists import RunLists
-from fyke.domain.runs.parts import RunParts
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import Shares
 from fyke.domain.runs.sites import RunSites
+from fyke.domain.runs.stream import RunStreams
+from fyke.domain.runs.subtask_reader import SubtaskReader
 from fyke.domain.runs.transitions import Rules
-from fyke.domain.runs.use import RunUses
-from fyke.domain.runs.waiting import Waiting
+from fyke.domain.runs.usage import RunUsages
+from fyke.domain.runs.waiting import WaitReasons
 from fyke.domain.schedules.calendar import ScheduleCalendar
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.secrets.sealing import Sealer
@@ -82,7 +82,7 @@ class Foundations:
     blobs: Blobs
     workers: Workers
     runs: Runs
-    doorbell: Doorbell
+    signals: Signals
     git: Git
     prober: Prober
     probe: InstallationProbe
@@ -107,7 +107,7 @@ def build_services(on: Foundations) -> Services:
     workers, runs = on.workers, on.runs
     rows = RunResults(storage, on.results, on.scratch)
     log_pages = LogReading(storage, on.results)
-    lists, waiting = RunLists(storage, on.results, rules), Waiting(storage)
+    lists, waiting = RunLists(storage, on.results, rules), WaitReasons(storage)
     queue = RunQueue(storage, runs, rules.prices)
     board = QueueBoard(storage, queue, waiting, lists)
     run_sites = RunSites(storage)
@@ -116,7 +116,7 @@ def build_services(on: Foundations) -> Services:
     return Services(
         accounts=accounts,
         sessions=sessions,
-        links=Links(storage, on.passwords, sessions),
+        links=OneTimeLinks(storage, on.passwords, sessions),
         profiles=Profiles(storage, clock, on.passwords, sessions),
         users=Users(storage, accounts, sessions),
         audit=AuditLog(storage),
@@ -133,17 +133,17 @@ def build_services(on: Foundations) -> Services:
         schedules=Schedules(storage),
         task_board=TaskBoard(storage),
         calendar=ScheduleCalendar(storage),
-        uploads=Uploads(storage, on.blobs, workers, runs, on.git, on.doorbell),
+        uploads=Uploads(storage, on.blobs, workers, runs, on.git, on.signals),
         reviews=Reviews(storage, runs, required=on.review),
         submission_files=SubmissionFiles(on.blobs),
         runs=runs,
         lists=lists,
-        list_following=ListFollowing(lists, on.doorbell),
+        list_following=ListStream(lists, on.signals),
         bulk=RunBulk(runs, lists),
         waiting=waiting,
         queue=queue,
         board=board,
-        queue_following=QueueFollowing(board, queue),
+        queue_following=QueueStream(board, queue),
         usage=UsageReports(storage),
         spending=Spending(storage, rules.prices),
         estimates=Estimates(storage, rules),
@@ -157,12 +157,12 @@ def build_services(on: Foundations) -> Services:
         exports=Exports(storage, rows, clock, on.scratch),
         logs=RunLogs(storage, on.results),
         log_pages=log_pages,
-        uses=RunUses(storage, rules),
+        uses=RunUsages(storage, rules),
         run_sites=run_sites,
-        parts=RunParts(storage),
+        parts=SubtaskReader(storage),
         endings=RunEndings(log_pages, run_sites),
         shares=Shares(storage, on.master_secret),
         spool=on.spool,
-        following=Following(storage, on.results, runs, on.doorbell),
+        following=RunStreams(storage, on.results, runs, on.signals),
         storage=storage,
     )

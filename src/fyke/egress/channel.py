@@ -23,7 +23,7 @@ _MAX_WAITING = 10_000
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
 
-class Stranger(Exception):
+class PeerRefused(Exception):
     """The other end runs under another uid."""
 
 
@@ -61,7 +61,7 @@ def withdraw(listener: socket.socket, path: Path) -> None:
 
 
 def connect(path: Path) -> socket.socket:
-    """Connect to a path. Raise ``OSError`` or ``Stranger``."""
+    """Connect to a path. Raise ``OSError`` or ``PeerRefused``."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         sock.setblocking(False)
@@ -74,11 +74,11 @@ def connect(path: Path) -> socket.socket:
 
 
 def check_peer(sock: socket.socket) -> None:
-    """Raise ``Stranger`` unless the kernel says that the other end has our uid."""
+    """Raise ``PeerRefused`` unless the kernel says that the other end has our uid."""
     raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, uid, _ = _CREDENTIALS.unpack(raw)
     if uid != os.geteuid():
-        raise Stranger(f"the other end of the control socket has uid {uid}")
+        raise PeerRefused(f"the other end of the control socket has uid {uid}")
 
 
 class Channel:

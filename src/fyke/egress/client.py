@@ -16,23 +16,24 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fyke.contracts import Pass, SiteTraffic, Traffic
-from fyke.egress import meter, sites
-from fyke.egress.channel import Channel, Stranger, connect
+from fyke.contracts import EgressGrant, SiteTraffic, Traffic
+from fyke.egress import meter
+from fyke.egress import site_counters as sites
+from fyke.egress.actions import Credentials
+from fyke.egress.channel import Channel, PeerRefused, connect
 from fyke.egress.messages import (
+    AnswerNoBrowser,
+    AttemptClosed,
     BrowserAsked,
-    Close,
-    Done,
-    Open,
-    RefuseBrowser,
+    CloseAttempt,
+    LimitReached,
+    OpenAttempt,
+    ProxiesChecked,
     Request,
-    Seen,
-    SiteSpared,
-    Tripped,
+    SiteThrottled,
     decode_reply,
     encode,
 )
-from fyke.egress.steps import Credentials
 from fyke.errors import Unavailable
 from fyke.kit.addresses import AddressRules
 from fyke.kit.backoff import delay
@@ -43,7 +44,7 @@ _log = logging.getLogger(__name__)
 _CLOSE_SECONDS = 5.0
 _WARN_AFTER = 8  # tries, about two seconds
 
-Notice = Tripped | SiteSpared | BrowserAsked
+Notice = LimitReached | SiteThrottled | BrowserAsked
 
 
 def _no_one(attempt_id: str) -> None:
@@ -58,7 +59,7 @@ def _not_told(attempt_id: str, why: str) -> None:
 class _Attempt:
     """What is needed to open an attempt again."""
 
-    grant: Pass
+    grant: EgressGrant
     counters: int  # descriptor of the shared memory
     cells: memoryview
     listeners: list[socket.socket]
@@ -105,9 +106,9 @@ class _Line:
 
     def _received(self, message: bytes, descriptors: list[int]) -> None:
         reply = decode_reply(message)
-        if isinstance(reply, Seen):
+        if isinstance(reply, ProxiesChecked):
             return  # a look is a connection of its own
-        if not isinstance(reply, Done):
+        if not isinstance(reply, AttemptClosed):
             self._told(reply)
             return
         future = self._pending.pop(reply.seq, None)
@@ -140,7 +141,7 @@ class EgressClient:
         self._path = socket_path
         self._patience = patience
         self._attempts: dict[str, _Attempt] = {}
-        self._books = sites.Books()
+        self._books = sites.SharedSiteCounters()
         self._line: _Line | None = None
         self._up = asyncio.Event()
         self._down = asyncio.Event()
@@ -165,7 +166,7 @@ class EgressClient:
 
     # the contract
 
-    async def open(self, listeners: Sequence[socket.socket], grant: Pass) -> None:
+    async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
         if grant.attempt_id in self._attempts:
             raise ValueError(f"attempt {grant.attempt_id} has a way out already")
         Credentials(grant.attempt_id, grant.secret)
@@ -221,7 +222,7 @@ class EgressClient:
         try:
             if self._line is not None:
                 async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._line.ask(lambda seq: Close(seq, attempt_id))
+                    await self._line.ask(lambda seq: CloseAttempt(seq, attempt_id))
         except TimeoutError:
             _log.error("the egress process did not confirm the end of attempt %s", attempt_id)
         finally:
@@ -249,7 +250,7 @@ class EgressClient:
         grant = attempt.grant
         descriptors = [attempt.counters, *(copy.fileno() for copy in attempt.listeners)]
         return await line.ask(
-            lambda seq: Open(
+            lambda seq: OpenAttempt(
                 seq,
                 grant.attempt_id,
                 grant.secret,
@@ -267,7 +268,7 @@ class EgressClient:
     async def _send_browser(
         self, line: _Line, attempt_id: str, browser: socket.socket
     ) -> str | None:
-        return await line.ask(lambda seq: RefuseBrowser(seq, attempt_id), [browser.fileno()])
+        return await line.ask(lambda seq: AnswerNoBrowser(seq, attempt_id), [browser.fileno()])
 
     # hearing
 
@@ -275,9 +276,9 @@ class EgressClient:
         attempt = self._attempts.get(notice.attempt_id)
         if attempt is None:
             return
-        if isinstance(notice, Tripped):
+        if isinstance(notice, LimitReached):
             self._tell_of_trip(attempt)
-        elif isinstance(notice, SiteSpared):
+        elif isinstance(notice, SiteThrottled):
             self.on_spared(notice.attempt_id, notice.why)
         else:
             waiting, attempt.asked = attempt.asked, []
@@ -296,7 +297,7 @@ class EgressClient:
         while True:
             try:
                 sock = connect(self._path)
-            except (OSError, Stranger) as error:
+            except (OSError, PeerRefused) as error:
                 tries += 1
                 if tries == _WARN_AFTER:
                     _log.warning("the egress process cannot be reached: %s", error)

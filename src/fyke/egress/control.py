@@ -14,35 +14,37 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from fyke.contracts import Pass
+from fyke.contracts import EgressGrant
 from fyke.egress.channel import Channel
 from fyke.egress.messages import (
+    AnswerNoBrowser,
+    AttemptClosed,
     BrowserAsked,
-    Close,
-    Done,
-    Look,
-    Open,
-    ProxySeen,
-    RefuseBrowser,
+    CheckProxies,
+    CloseAttempt,
+    LimitReached,
+    OpenAttempt,
+    ProxiesChecked,
+    ProxyChecked,
     Reply,
     Request,
-    Seen,
-    SiteSpared,
-    Tripped,
+    SiteThrottled,
     decode_request,
     encode,
 )
 from fyke.egress.meter import map_shared
 from fyke.egress.proxy import Counters, Proxy
-from fyke.egress.sites import map_sites
+from fyke.egress.site_counters import map_sites
 
 _log = logging.getLogger(__name__)
 
 
-class Session:
+class ControlSession:
     """One runner. Requests are carried out one after the other, in the order they came."""
 
-    def __init__(self, sock: socket.socket, proxy: Proxy, ended: Callable[[Session], None]) -> None:
+    def __init__(
+        self, sock: socket.socket, proxy: Proxy, ended: Callable[[ControlSession], None]
+    ) -> None:
         self._proxy = proxy
         self._ended = ended
         self._attempts: set[str] = set()
@@ -87,9 +89,9 @@ class Session:
             self._ended(self)
 
     async def _carry_out(self, request: Request, descriptors: list[int]) -> None:
-        if isinstance(request, Look):
+        if isinstance(request, CheckProxies):
             _close_all(descriptors)
-            self._tell(Seen(request.seq, self._seen()))
+            self._tell(ProxiesChecked(request.seq, self._seen()))
             return
         error = ""
         try:
@@ -98,27 +100,27 @@ class Session:
             error = str(problem) or type(problem).__name__
         finally:
             _close_all(descriptors)  # what was taken over was duplicated or removed from the list
-        self._tell(Done(request.seq, error))
+        self._tell(AttemptClosed(request.seq, error))
 
-    def _seen(self) -> tuple[ProxySeen, ...]:
+    def _seen(self) -> tuple[ProxyChecked, ...]:
         return tuple(
-            ProxySeen(state.region, state.proxy, state.why, round(state.seconds, 1))
+            ProxyChecked(state.region, state.proxy, state.why, round(state.seconds, 1))
             for state in self._proxy.proxies
         )
 
     def _action(
-        self, request: Open | RefuseBrowser | Close, descriptors: list[int]
+        self, request: OpenAttempt | AnswerNoBrowser | CloseAttempt, descriptors: list[int]
     ) -> Awaitable[None]:
-        if isinstance(request, Open):
+        if isinstance(request, OpenAttempt):
             return self._open(request, descriptors)
-        if isinstance(request, RefuseBrowser):
+        if isinstance(request, AnswerNoBrowser):
             return self._refuse_browser(request, descriptors)
         return self._close_attempt(request)
 
-    async def _open(self, request: Open, descriptors: list[int]) -> None:
+    async def _open(self, request: OpenAttempt, descriptors: list[int]) -> None:
         if len(descriptors) < 2:
             raise ValueError("opening an attempt needs its counters and at least one listener")
-        grant = Pass(
+        grant = EgressGrant(
             request.attempt_id,
             request.secret,
             request.region,
@@ -135,9 +137,9 @@ class Session:
             await self._proxy.open(
                 listeners,
                 grant,
-                lambda: self._tell(Tripped(grant.attempt_id)),
+                lambda: self._tell(LimitReached(grant.attempt_id)),
                 counters,
-                lambda why: self._tell(SiteSpared(grant.attempt_id, why)),
+                lambda why: self._tell(SiteThrottled(grant.attempt_id, why)),
             )
         except BaseException:
             for listener in listeners:
@@ -145,7 +147,7 @@ class Session:
             raise
         self._attempts.add(grant.attempt_id)
 
-    async def _refuse_browser(self, request: RefuseBrowser, descriptors: list[int]) -> None:
+    async def _refuse_browser(self, request: AnswerNoBrowser, descriptors: list[int]) -> None:
         if len(descriptors) != 1 or request.attempt_id not in self._attempts:
             raise ValueError("refusing the browser needs one listener and an open attempt")
         listener = _adopt(descriptors[0])
@@ -158,7 +160,7 @@ class Session:
             listener.close()
             raise
 
-    async def _close_attempt(self, request: Close) -> None:
+    async def _close_attempt(self, request: CloseAttempt) -> None:
         if request.attempt_id in self._attempts:
             self._attempts.discard(request.attempt_id)
             self._proxy.close(request.attempt_id, final=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from fyke.egress.actions import Credentials, Handshake
 from fyke.egress.http import HttpHandshake
 from fyke.egress.socks import VERSION, SocksHandshake
-from fyke.egress.steps import Credentials, Handshake
 
 
 def start_handshake(first: bytes, credentials: Credentials) -> Handshake:

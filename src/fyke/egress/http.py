@@ -12,7 +12,7 @@ import binascii
 import re
 from urllib.parse import urlsplit
 
-from fyke.egress.steps import MAX_HEAD, Connected, Credentials, Dial, HangUp, Refusal, Step
+from fyke.egress.actions import MAX_HEAD, Connected, Credentials, Dial, HangUp, ProxyRefusal, Step
 from fyke.kit.hostports import split_host_port
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -80,10 +80,10 @@ class HttpHandshake:
         early, _ = self.outgoing(self._buffer)
         return Connected(self._to_client, self._to_target + early)
 
-    def refused(self, refusal: Refusal, reason: str) -> bytes:
-        if refusal is Refusal.SPARED:
+    def refused(self, refusal: ProxyRefusal, reason: str) -> bytes:
+        if refusal is ProxyRefusal.SPARED:
             return _answer(503, reason, f"Retry-After: {RETRY_SECONDS}")
-        status = {Refusal.FORBIDDEN: 403, Refusal.TIMED_OUT: 504}.get(refusal, 502)
+        status = {ProxyRefusal.FORBIDDEN: 403, ProxyRefusal.TIMED_OUT: 504}.get(refusal, 502)
         return _answer(status, reason)
 
     def outgoing(self, data: bytes) -> tuple[bytes, bool]:

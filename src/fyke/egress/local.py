@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from fyke.contracts import Pass, SiteTraffic, Traffic
-from fyke.egress.guard import GuardRules
+from fyke.contracts import EgressGrant, SiteTraffic, Traffic
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
-from fyke.egress.sites import Books
+from fyke.egress.site_counters import SharedSiteCounters
+from fyke.egress.throttle import ThrottleRules
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
 from fyke.kit.names import Resolver
@@ -34,7 +34,7 @@ class LocalEgress:
         resolver: Resolver | None = None,
         own: Callable[[], Iterable[str]] = own_addresses,
         limits: ProxyLimits | None = None,
-        guard: GuardRules | None = None,
+        guard: ThrottleRules | None = None,
         on_trip: Callable[[str], None] = _no_one,
     ) -> None:
         self._proxy = Proxy(
@@ -45,11 +45,11 @@ class LocalEgress:
             limits=limits,
             guard=guard,
         )
-        self._books = Books()
+        self._books = SharedSiteCounters()
         self.on_trip = on_trip
         self.on_spared: Callable[[str, str], None] = _not_told
 
-    async def open(self, listeners: Sequence[socket.socket], grant: Pass) -> None:
+    async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
         copies = [listener.dup() for listener in listeners]
         try:
             counters = await self._proxy.open(

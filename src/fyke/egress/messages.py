@@ -1,9 +1,9 @@
 """What runner and egress process say to each other, one JSON object per packet.
 
-Requests carry a ``seq``; each is answered by exactly one ``Done`` (``Seen`` for a ``Look``) with
+Requests carry a ``seq``; each is answered by exactly one ``AttemptClosed`` (``ProxiesChecked`` for a ``CheckProxies``) with
 the same number. Sockets
-and the shared counters travel beside the packet as descriptors: for ``Open`` the counters first,
-then the listeners; for ``RefuseBrowser`` the one listener.
+and the shared counters travel beside the packet as descriptors: for ``OpenAttempt`` the counters first,
+then the listeners; for ``AnswerNoBrowser`` the one listener.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Open(msgspec.Struct, frozen=True, tag="open"):
+class OpenAttempt(msgspec.Struct, frozen=True, tag="open"):
     """Serve an attempt; the counters already in the shared memory are gone on with."""
 
     seq: int
@@ -26,25 +26,25 @@ class Open(msgspec.Struct, frozen=True, tag="open"):
     passwordless: bool
 
 
-class RefuseBrowser(msgspec.Struct, frozen=True, tag="refuse_browser"):
+class AnswerNoBrowser(msgspec.Struct, frozen=True, tag="refuse_browser"):
     seq: int
     attempt_id: str
 
 
-class Close(msgspec.Struct, frozen=True, tag="close"):
-    """Cut everything of an attempt; once ``Done`` comes the shared counters are final."""
+class CloseAttempt(msgspec.Struct, frozen=True, tag="close"):
+    """Cut everything of an attempt; once ``AttemptClosed`` comes the shared counters are final."""
 
     seq: int
     attempt_id: str
 
 
-class Look(msgspec.Struct, frozen=True, tag="look"):
-    """Ask how the regions' proxies are; the one request that is answered by ``Seen``."""
+class CheckProxies(msgspec.Struct, frozen=True, tag="look"):
+    """Ask how the regions' proxies are; the one request that is answered by ``ProxiesChecked``."""
 
     seq: int
 
 
-class ProxySeen(msgspec.Struct, frozen=True):
+class ProxyChecked(msgspec.Struct, frozen=True):
     """One proxy of a region; ``why`` is empty while it works, ``seconds`` how long it has not."""
 
     region: str
@@ -53,25 +53,25 @@ class ProxySeen(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class Seen(msgspec.Struct, frozen=True, tag="seen"):
+class ProxiesChecked(msgspec.Struct, frozen=True, tag="seen"):
     seq: int
-    proxies: tuple[ProxySeen, ...]
+    proxies: tuple[ProxyChecked, ...]
 
 
-class Done(msgspec.Struct, frozen=True, tag="done"):
+class AttemptClosed(msgspec.Struct, frozen=True, tag="done"):
     """The answer to a request; ``error`` is empty when it was done."""
 
     seq: int
     error: str = ""
 
 
-class Tripped(msgspec.Struct, frozen=True, tag="tripped"):
+class LimitReached(msgspec.Struct, frozen=True, tag="tripped"):
     """The attempt's limit is reached; sent at once."""
 
     attempt_id: str
 
 
-class SiteSpared(msgspec.Struct, frozen=True, tag="site_spared"):
+class SiteThrottled(msgspec.Struct, frozen=True, tag="site_spared"):
     """A connection of the attempt was refused to spare a site; once for each of the first ten."""
 
     attempt_id: str
@@ -84,8 +84,8 @@ class BrowserAsked(msgspec.Struct, frozen=True, tag="browser_asked"):
     attempt_id: str
 
 
-Request = Open | RefuseBrowser | Close | Look
-Reply = Done | Tripped | SiteSpared | BrowserAsked | Seen
+Request = OpenAttempt | AnswerNoBrowser | CloseAttempt | CheckProxies
+Reply = AttemptClosed | LimitReached | SiteThrottled | BrowserAsked | ProxiesChecked
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode

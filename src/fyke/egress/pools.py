@@ -41,7 +41,7 @@ def split(text: str) -> tuple[str, list[str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class PoolSession:
     """What a sticky choice is keyed by: the run, or what a Worker chose within it."""
 
     key: str
@@ -104,7 +104,9 @@ class Pool:
             for one in self._members
         ]
 
-    async def connect(self, host: str, port: int, session: Session) -> tuple[socket.socket, bytes]:
+    async def connect(
+        self, host: str, port: int, session: PoolSession
+    ) -> tuple[socket.socket, bytes]:
         """Connect through the first proxy that works; return what the target has said already.
 
         Raise ``UpstreamFailed``. How long the target may take is up to the caller.
@@ -124,7 +126,7 @@ class Pool:
             if member.checking is not None:
                 member.checking.cancel()
 
-    def _in_order(self, session: Session) -> list[_Member]:
+    def _in_order(self, session: PoolSession) -> list[_Member]:
         """Those that work, the one to take first."""
         well = [member for member in self._members if not member.why]
         if not self.rotating or session.chosen:
@@ -133,7 +135,7 @@ class Pool:
         at = self._turn % len(well) if well else 0
         return well[at:] + well[:at]
 
-    def _word(self, session: Session) -> str:
+    def _word(self, session: PoolSession) -> str:
         """What ``{session}`` in a user name becomes: letters and digits only."""
         if self.rotating and not session.chosen:
             return secrets.token_hex(8)

@@ -12,11 +12,11 @@ import resource
 from collections.abc import Mapping
 from pathlib import Path
 
-from fyke.egress.channel import Stranger, check_peer, listen, withdraw
-from fyke.egress.control import Session
-from fyke.egress.guard import GuardRules
+from fyke.egress.channel import PeerRefused, check_peer, listen, withdraw
+from fyke.egress.control import ControlSession
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
+from fyke.egress.throttle import ThrottleRules
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 
@@ -30,7 +30,7 @@ async def serve_egress(
     *,
     resolver: Resolver | None = None,
     limits: ProxyLimits | None = None,
-    guard: GuardRules | None = None,
+    guard: ThrottleRules | None = None,
     ready: asyncio.Event | None = None,
 ) -> None:
     """Serve runners at ``socket_path`` until cancelled; ``ready`` is set once it listens.
@@ -42,7 +42,7 @@ async def serve_egress(
     _raise_open_files()
     proxy = Proxy(rules, upstreams, resolver=resolver, limits=limits, guard=guard)
     listener = listen(socket_path)
-    sessions: set[Session] = set()
+    sessions: set[ControlSession] = set()
     loop = asyncio.get_running_loop()
     try:
         if ready is not None:
@@ -51,12 +51,12 @@ async def serve_egress(
             sock, _ = await loop.sock_accept(listener)
             try:
                 check_peer(sock)
-            except Stranger as error:
+            except PeerRefused as error:
                 _log.error("%s; refused", error)
                 sock.close()
                 continue
             sock.setblocking(False)
-            sessions.add(Session(sock, proxy, sessions.discard))
+            sessions.add(ControlSession(sock, proxy, sessions.discard))
     finally:
         withdraw(listener, socket_path)
         for session in list(sessions):

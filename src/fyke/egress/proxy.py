@@ -7,17 +7,17 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fyke.contracts import Pass, Traffic
-from fyke.egress.gate import Gate
-from fyke.egress.guard import Guard, GuardRules
+from fyke.contracts import EgressGrant, Traffic
+from fyke.egress.actions import Credentials
+from fyke.egress.attempt_proxy import AttemptProxy
+from fyke.egress.dialer import Dialer
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.meter import CELLS, Cells, Meter
 from fyke.egress.no_browser import NoBrowser
 from fyke.egress.pools import Pools, ProxyState
-from fyke.egress.reach import Reach
 from fyke.egress.rules import LookupPace, TargetRules
-from fyke.egress.sites import SiteBook
-from fyke.egress.steps import Credentials
+from fyke.egress.site_counters import SiteCounters
+from fyke.egress.throttle import SiteThrottle, ThrottleRules
 from fyke.kit.addresses import AddressRules
 from fyke.kit.domains import Domains
 from fyke.kit.interfaces import own_addresses
@@ -35,7 +35,7 @@ class Counters:
     """What one attempt used: in all, and by site."""
 
     cells: Cells = field(default_factory=lambda: [0] * CELLS)
-    book: SiteBook = field(default_factory=SiteBook)
+    book: SiteCounters = field(default_factory=SiteCounters)
 
 
 class Proxy:
@@ -55,22 +55,22 @@ class Proxy:
         resolver: Resolver | None = None,
         own: Callable[[], Iterable[str]] = own_addresses,
         limits: ProxyLimits | None = None,
-        guard: GuardRules | None = None,
+        guard: ThrottleRules | None = None,
     ) -> None:
-        self._guard = None if guard is None else Guard(guard)
+        self._guard = None if guard is None else SiteThrottle(guard)
         self._rules = rules
         self._resolver = resolver or Resolver()
         self._pools = Pools(upstreams, self._resolver)
         self._own = own
         self._limits = limits or ProxyLimits()
-        self._gates: dict[str, Gate] = {}
+        self._gates: dict[str, AttemptProxy] = {}
         self._browsers: dict[str, list[NoBrowser]] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
     async def open(
         self,
         listeners: Sequence[socket.socket],
-        grant: Pass,
+        grant: EgressGrant,
         on_trip: Callable[[], None],
         counters: Counters | None = None,
         on_spared: Callable[[str], None] = _no_one,
@@ -120,7 +120,7 @@ class Proxy:
         return gate is not None and gate.meter.tripped
 
     def close(self, attempt_id: str, *, final: bool) -> Traffic:
-        """Cut everything of the attempt; see ``Gate.stop`` for ``final``."""
+        """Cut everything of the attempt; see ``AttemptProxy.stop`` for ``final``."""
         for browser in self._browsers.pop(attempt_id, []):
             browser.stop(final=final)
         gate = self._gates.pop(attempt_id, None)
@@ -141,21 +141,21 @@ class Proxy:
 
     def _make_gate(
         self,
-        grant: Pass,
+        grant: EgressGrant,
         on_trip: Callable[[], None],
         on_spared: Callable[[str], None],
         counters: Counters,
-    ) -> Gate:
+    ) -> AttemptProxy:
         limits = self._limits
         addresses = self._rules.extended(grant.allow, self._own())
         pace = LookupPace(limits.lookups_per_second, limits.lookup_burst)
         domains = None if grant.domains is None else Domains(grant.domains)
         rules = TargetRules(addresses, self._resolver, pace, domains)
-        return Gate(
+        return AttemptProxy(
             Credentials(grant.attempt_id, grant.secret, passwordless=grant.passwordless),
             Meter(grant.limit_bytes, counters.cells),
             counters.book,
-            Reach(rules, self._pools.of_region(grant.region), limits.connect_seconds),
+            Dialer(rules, self._pools.of_region(grant.region), limits.connect_seconds),
             limits,
             on_trip,
             on_spared,

@@ -14,7 +14,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from fyke.egress.steps import Refusal
+from fyke.egress.actions import ProxyRefusal
 from fyke.kit.addresses import AddressRules, unwrap
 from fyke.kit.domains import Domains
 from fyke.kit.hostports import Address, BadHost, Host, is_localhost, parse_host
@@ -29,7 +29,7 @@ OPEN_QUESTIONS = 8  # look-ups of one attempt at once
 class TargetRefused(Exception):
     """The target is not reached; ``reason`` is one line for the client."""
 
-    def __init__(self, refusal: Refusal, reason: str) -> None:
+    def __init__(self, refusal: ProxyRefusal, reason: str) -> None:
         super().__init__(reason)
         self.refusal = refusal
         self.reason = reason
@@ -82,19 +82,19 @@ class TargetRules:
         try:
             parsed = parse_host(host)
         except BadHost as error:
-            raise TargetRefused(Refusal.FORBIDDEN, str(error)) from error
+            raise TargetRefused(ProxyRefusal.FORBIDDEN, str(error)) from error
         if not 1 <= port <= 65535:
-            raise TargetRefused(Refusal.FORBIDDEN, "the port must be from 1 to 65535")
+            raise TargetRefused(ProxyRefusal.FORBIDDEN, "the port must be from 1 to 65535")
         return Target(parsed if isinstance(parsed, str) else unwrap(parsed), port)
 
     def admit(self, target: Target) -> None:
         """Check what can be told without asking anybody. Raise ``TargetRefused``."""
         host, port = target.host, target.port
         if port in MAIL_PORTS and not self._opened(host, port):
-            raise TargetRefused(Refusal.FORBIDDEN, f"port {port} is for mail and closed here")
+            raise TargetRefused(ProxyRefusal.FORBIDDEN, f"port {port} is for mail and closed here")
         if self._domains is not None and not self._domains.covers(host, port):
             raise TargetRefused(
-                Refusal.FORBIDDEN,
+                ProxyRefusal.FORBIDDEN,
                 f"{host} port {port} is not among the domains that this version declares",
             )
 
@@ -107,7 +107,7 @@ class TargetRules:
         good = self._addresses.select(target.host, answers, target.port)
         if not good:
             raise TargetRefused(
-                Refusal.FORBIDDEN,
+                ProxyRefusal.FORBIDDEN,
                 f"{target.host} port {target.port} is not on the public internet; "
                 "FYKE_EGRESS_ALLOW can exempt it",
             )
@@ -123,7 +123,7 @@ class TargetRules:
             return None
         local = is_localhost(host) or "." not in host or host.endswith(LOCAL_SUFFIXES)
         if local and not self._addresses.check_name(host, target.port):
-            raise TargetRefused(Refusal.FORBIDDEN, f"{host} is a local name")
+            raise TargetRefused(ProxyRefusal.FORBIDDEN, f"{host} is a local name")
         return host
 
     async def _answers(self, host: Host) -> tuple[str | Address, ...]:
@@ -133,11 +133,11 @@ class TargetRules:
         if known:
             return known
         if known is None and not self._pace.admit():
-            raise TargetRefused(Refusal.UNRESOLVABLE, "too many name look-ups, slow down")
+            raise TargetRefused(ProxyRefusal.UNRESOLVABLE, "too many name look-ups, slow down")
         try:
             return await self._resolver.resolve(host, self._questions)
         except Unresolvable as error:
-            raise TargetRefused(Refusal.UNRESOLVABLE, str(error)) from error
+            raise TargetRefused(ProxyRefusal.UNRESOLVABLE, str(error)) from error
 
     def _opened(self, host: Host, port: int) -> bool:
         if isinstance(host, str):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
 
-from fyke.egress.steps import Connected, Credentials, Dial, HangUp, Refusal, Send, Step
+from fyke.egress.actions import Connected, Credentials, Dial, HangUp, ProxyRefusal, Send, Step
 
 VERSION = 5
 _METHOD_PASSWORD = 2
@@ -18,14 +18,14 @@ _IPV4, _NAME, _IPV6 = 1, 3, 4
 
 _GENERAL_FAILURE, _NOT_ALLOWED, _BAD_COMMAND, _BAD_ADDRESS_TYPE = 1, 2, 7, 8
 _CODES = {
-    Refusal.FORBIDDEN: _NOT_ALLOWED,
-    Refusal.UNRESOLVABLE: 4,
-    Refusal.CONNECTION_REFUSED: 5,
-    Refusal.NETWORK_UNREACHABLE: 3,
-    Refusal.HOST_UNREACHABLE: 4,
-    Refusal.TIMED_OUT: 4,
-    Refusal.SPARED: _GENERAL_FAILURE,
-    Refusal.UPSTREAM_FAILED: _GENERAL_FAILURE,
+    ProxyRefusal.FORBIDDEN: _NOT_ALLOWED,
+    ProxyRefusal.UNRESOLVABLE: 4,
+    ProxyRefusal.CONNECTION_REFUSED: 5,
+    ProxyRefusal.NETWORK_UNREACHABLE: 3,
+    ProxyRefusal.HOST_UNREACHABLE: 4,
+    ProxyRefusal.TIMED_OUT: 4,
+    ProxyRefusal.SPARED: _GENERAL_FAILURE,
+    ProxyRefusal.UPSTREAM_FAILED: _GENERAL_FAILURE,
 }
 
 
@@ -55,7 +55,7 @@ class SocksHandshake:
     def connected(self) -> Connected:
         return Connected(to_client=_reply(0), to_target=self._buffer)
 
-    def refused(self, refusal: Refusal, reason: str) -> bytes:
+    def refused(self, refusal: ProxyRefusal, reason: str) -> bytes:
         return _reply(_CODES[refusal])
 
     def outgoing(self, data: bytes) -> tuple[bytes, bool]:

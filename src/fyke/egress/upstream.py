@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
-from fyke.egress.upstream_talk import (
+from fyke.egress.upstream_handshake import (
     UpstreamDown,
     UpstreamFailed,
     http_connect,

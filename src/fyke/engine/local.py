@@ -6,10 +6,10 @@ is no broker to lose anything in.
 
 from __future__ import annotations
 
-from fyke.contracts import Lease, Room, Storage, Transaction
+from fyke.contracts import Capacity, Lease, Storage, Transaction
 
 LEASE_SECONDS = 15.0
-_UNBOUNDED = Room(cpus=1e9, memory_mb=2**40, slots=1)
+_UNBOUNDED = Capacity(cpus=1e9, memory_mb=2**40, slots=1)
 
 
 class LocalEngine:
@@ -19,7 +19,7 @@ class LocalEngine:
         self._storage = storage
         self.lease_seconds = lease_seconds
 
-    async def take(self, runner_id: str, room: Room, *, idle: bool) -> list[Lease]:
+    async def take(self, runner_id: str, room: Capacity, *, idle: bool) -> list[Lease]:
         """Lease what fits. An idle runner also takes one attempt that is larger than all its
         room: slow is better than never."""
 

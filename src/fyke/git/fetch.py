@@ -25,21 +25,21 @@ import structlog
 
 from fyke.contracts import SandboxFault
 from fyke.contracts.git import Fetched, GitFailed
-from fyke.contracts.tools import ToolBox, ToolRun, ToolStop
+from fyke.contracts.tools import ToolRun, ToolRunner, ToolStop
 from fyke.domain.workers.archive import MAX_ENTRIES
 from fyke.errors import InvalidRequest
 from fyke.git.address import Repository, checked_folder, checked_ref, repository
+from fyke.git.messages import explain, inside
 from fyke.git.process import (
     LISTING,
     MAX_FILES_BYTES,
     MAX_LIST,
     OBJECTS,
     PATH,
-    Bounds,
-    Wanted,
+    GitLimits,
+    GitRequest,
     spec,
 )
-from fyke.git.words import explained, inside
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver, Unresolvable
 from fyke.model.upload import GitSource
@@ -74,17 +74,17 @@ class SystemGit:
 
     def __init__(
         self,
-        tools: ToolBox,
+        tools: ToolRunner,
         addresses: AddressRules,
         *,
         resolver: Resolver | None = None,
-        bounds: Bounds | None = None,
+        bounds: GitLimits | None = None,
         certificates: Path | None = None,
     ) -> None:
         self._tools = tools
         self._addresses = addresses
         self._resolver = resolver or Resolver(keep=0, threads=4)
-        self._bounds = bounds or Bounds()
+        self._bounds = bounds or GitLimits()
         self._certificates = certificates
 
     def close(self) -> None:
@@ -107,7 +107,7 @@ class SystemGit:
         return ""
 
     async def fetch(self, source: GitSource, said: Sayer) -> Fetched:
-        wanted = Wanted(repository(source.url), checked_ref(source), checked_folder(source))
+        wanted = GitRequest(repository(source.url), checked_ref(source), checked_folder(source))
         missing = await self.missing()
         program = shutil.which("git", path=PATH)
         if missing or program is None:
@@ -138,7 +138,7 @@ class SystemGit:
         if not self._addresses.select(where.host, answers, where.port):
             raise GitFailed(inside(where))
 
-    def _commit(self, run: ToolRun, wanted: Wanted) -> str:
+    def _commit(self, run: ToolRun, wanted: GitRequest) -> str:
         """The commit that was fetched. Raise ``GitFailed`` or ``InvalidRequest``."""
         if run.stopped is not None:
             raise GitFailed(self._why(run.stopped))
@@ -161,7 +161,7 @@ class SystemGit:
             )
         if step == "cat-file":
             raise GitFailed("the repository is damaged: not every file of it can be read")
-        raise GitFailed(explained(words, wanted))
+        raise GitFailed(explain(words, wanted))
 
     def _why(self, stopped: ToolStop) -> str:
         if stopped is ToolStop.TIME:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 
-from fyke.contracts.tools import WORK_AT, ToolKind, ToolLimits, ToolReach, ToolSpec
+from fyke.contracts.tools import WORK_AT, ToolAccess, ToolKind, ToolLimits, ToolSpec
 from fyke.git.address import Repository
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -59,7 +59,7 @@ _ENVIRONMENT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class GitLimits:
     """What one fetch may use: seconds, and bytes that come from the host."""
 
     seconds: float = 120.0
@@ -67,7 +67,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class GitRequest:
     """What is to be fetched; all of it is checked already."""
 
     where: Repository
@@ -75,7 +75,7 @@ class Wanted:
     folder: str
 
 
-def spec(program: str, wanted: Wanted, bounds: Bounds, certificates: str = "") -> ToolSpec:
+def spec(program: str, wanted: GitRequest, bounds: GitLimits, certificates: str = "") -> ToolSpec:
     """The order for the box. ``certificates`` are the authorities to trust, the system's when
     empty. Nothing else of this machine is given along.
     """
@@ -104,5 +104,5 @@ def spec(program: str, wanted: Wanted, bounds: Bounds, certificates: str = "") -
         ),
         env=_ENVIRONMENT,
         files=files | {_ASK: json.dumps(ask)},
-        reach=ToolReach((wanted.where.target,)),
+        reach=ToolAccess((wanted.where.target,)),
     )

@@ -73,7 +73,7 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class AlertCheck:
     """A run that has ended and was not looked at yet. ``tries`` that failed, and when the next
     one may be.
     """
@@ -86,7 +86,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastRuns:
     """An earlier run, as far as it matters for what is usual."""
 
     run_id: str

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Act(StrEnum):
+class AuditAction(StrEnum):
     """What can be done, as the log names it."""
 
     SIGN_IN = "session.start"
@@ -66,7 +66,7 @@ class NewAudit:
     key_id: str
     session_id: str
     address: str
-    action: Act
+    action: AuditAction
     target: str
     detail: str = ""
 
@@ -83,6 +83,6 @@ class AuditEntry:
     key_id: str
     session_id: str
     address: str
-    action: Act
+    action: AuditAction
     target: str
     detail: str

@@ -44,7 +44,7 @@ class LedgerFilter:
     until: int = 0
 
 
-class Part(StrEnum):
+class UsageDimension(StrEnum):
     """By what usage is split up."""
 
     WORKER = "worker"

@@ -32,7 +32,7 @@ class DeliveryKind(StrEnum):
     ALERT = "alert"
 
 
-class Standing(StrEnum):
+class HostStatus(StrEnum):
     """How the last try at a host went; says how many places it may take (``places.py``)."""
 
     GOOD = "good"
@@ -78,11 +78,11 @@ class Claim:
     """A delivery that is ours to send, and the standing of its host when we took it."""
 
     delivery: Delivery
-    standing: Standing
+    standing: HostStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class DeliveryAttempt:
     """One try at a delivery. ``status`` is 0 when no answer came, then ``error`` says why."""
 
     delivery_id: str

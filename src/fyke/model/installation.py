@@ -12,7 +12,7 @@ from fyke.model.billing import Prices
 MOST_COUNTED = 100_000  # runs that a look at retention counts
 
 
-class Card(StrEnum):
+class SettingGroup(StrEnum):
     """What health is looked at by itself, so that one that hangs holds up no other."""
 
     DATABASE = "database"
@@ -54,7 +54,7 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
-class WayOut:
+class EgressReport:
     """How runs reach the web: proxies by region, and what is allowed although it is private."""
 
     regions: Sequence[Region]
@@ -108,7 +108,7 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Component:
     """A part of the installation and its version, with what there is to say about it."""
 
     name: str

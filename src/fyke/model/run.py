@@ -62,7 +62,7 @@ class Origin(StrEnum):
     TEST = "test"  # a trial of a version that is not published
 
 
-class Bound(StrEnum):
+class SpendingBound(StrEnum):
     """What the charge of a run ends at, where it costs money: what was held for it, and why."""
 
     MOST = "most"  # the most that it can use: its time limit, its cap on traffic
@@ -113,7 +113,7 @@ class Run:
     started_at: int
     finished_at: int
     summary: str = ""  # the input in one line, see ``summary.py``
-    bound: Bound = Bound.MOST  # what ``hold_micros`` comes from
+    bound: SpendingBound = SpendingBound.MOST  # what ``hold_micros`` comes from
     busy_ms: int = 0  # its attempts' time, cpu and memory in all, once it has ended
     cpu_ms: int = 0
     memory_mb_ms: int = 0  # MiB times milliseconds
@@ -212,7 +212,7 @@ class PastRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class UsageSample:
     """What a run had used at a moment. ``memory_bytes`` is what its attempts held then; the other
     figures are sums since its start, of all its attempts.
     """
@@ -226,7 +226,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class SampleSpan:
     """The points that there are: how many, and when the first and the last were taken."""
 
     count: int = 0

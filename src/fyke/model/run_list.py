@@ -33,7 +33,7 @@ class RunSearch:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class ListCursor:
     """Where a walk goes on: behind this run, on the way that it came."""
 
     created_at: int  # ms
@@ -77,10 +77,10 @@ class RunLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
+class ListWalk:
     """What a walk found, in its direction. ``stopped`` is where it gave up looking because that
     was enough for one question; None when it found what was wanted, or came to the end.
     """
 
-    places: list[Place]
-    stopped: Place | None = None
+    places: list[ListCursor]
+    stopped: ListCursor | None = None

@@ -8,7 +8,7 @@ from enum import StrEnum
 DEFAULT_ZONE = "UTC"
 
 
-class Kind(StrEnum):
+class ScheduleKind(StrEnum):
     """The forms of a rule. The first four are those of API v2."""
 
     DAILY = "daily"
@@ -19,7 +19,7 @@ class Kind(StrEnum):
     INTERVAL = "interval"
 
 
-class Overlap(StrEnum):
+class OverlapPolicy(StrEnum):
     """What happens when a time comes while a run of the same task is not over."""
 
     SKIP = "skip"  # no run for this time
@@ -27,7 +27,7 @@ class Overlap(StrEnum):
     ALLOW = "allow"  # both run
 
 
-class Late(StrEnum):
+class LatePolicy(StrEnum):
     """What happens to a time for which nobody was there, once somebody is there again."""
 
     START = "start"  # a run follows for the latest one, if it is no more than an hour ago
@@ -45,10 +45,10 @@ class FireState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ScheduleSpec:
     """When to fire. What a kind does not use is empty: 0 or ``""``."""
 
-    kind: Kind
+    kind: ScheduleKind
     time: str = ""  # HH:MM: daily, weekly, monthly, once
     weekday: int = 0  # 1 (Monday) to 7: weekly
     day: int = 0  # 1 to 31: monthly; a day that a month lacks is its last
@@ -68,8 +68,8 @@ class Schedule:
 
     task_id: str
     account_id: str
-    plan: Plan
-    overlap: Overlap
+    plan: ScheduleSpec
+    overlap: OverlapPolicy
     enabled: bool
     anchor_at: int  # from where an interval counts
     next_at: int  # the next planned time, 0 while it is off or when there is none
@@ -79,7 +79,7 @@ class Schedule:
     revision: int
     created_at: int
     updated_at: int
-    late: Late = Late.START
+    late: LatePolicy = LatePolicy.START
     failures: int = 0  # starts that were refused and runs that failed, one after the other
     paused_at: int = 0  # when so many failures in a row switched it off, 0 = they have not
 

@@ -35,7 +35,7 @@ class SecretView:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredSecret:
     """What an account keeps for a worker, by name; ``named`` are those that a version of it says
     it needs.
     """

@@ -43,7 +43,7 @@ class StepState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class UploadStep:
     """One check of an upload. ``note`` is a short sentence for people."""
 
     name: str
@@ -80,7 +80,7 @@ class Upload:
     git_folder: str
     git_commit: str
     size: int  # bytes of the archive
-    steps: tuple[Step, ...]
+    steps: tuple[UploadStep, ...]
     findings: tuple[Finding, ...]
     digest: str
     language: str
@@ -101,5 +101,5 @@ class Upload:
     def git(self) -> GitSource:
         return GitSource(self.git_url, self.git_ref, self.git_folder)
 
-    def step(self, name: str) -> Step | None:
+    def step(self, name: str) -> UploadStep | None:
         return next((step for step in self.steps if step.name == name), None)

@@ -16,13 +16,13 @@ import re
 import ssl
 from contextlib import suppress
 
-from fyke.contracts import Answer, Step
+from fyke.contracts import DeliveryStep, ReceiverResponse
 from fyke.domain.callbacks.url import CallbackRules, CallbackUrl
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver, Unresolvable
-from fyke.notify.gate import HostGate
-from fyke.notify.reply import KEPT_BYTES, beginning
+from fyke.notify.host_limiter import HostRateLimiter
+from fyke.notify.response import KEPT_BYTES, response_start
 from fyke.notify.trace import Trace
 
 TOTAL_SECONDS = 15.0
@@ -54,44 +54,46 @@ class HttpNotifier:
         *,
         resolver: Resolver | None = None,
         context: ssl.SSLContext | None = None,
-        gate: HostGate | None = None,
+        gate: HostRateLimiter | None = None,
     ) -> None:
         self._addresses = addresses
         self._rules = CallbackRules(addresses)
         self._resolver = resolver or Resolver(keep=0)
         self._context = context or ssl.create_default_context()
-        self._gate = gate or HostGate()
+        self._gate = gate or HostRateLimiter()
 
     def close(self) -> None:
         """Give up the resolver's threads."""
         self._resolver.close()
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         return await self._send(url, body, headers, Trace())
 
     async def probe(
         self, url: str, body: bytes, headers: dict[str, str]
-    ) -> tuple[Answer, list[Step]]:
+    ) -> tuple[ReceiverResponse, list[DeliveryStep]]:
         trace = Trace()
         answer = await self._send(url, body, headers, trace)
         if answer.error:
             trace.fail(answer.error)
         return answer, trace.steps
 
-    async def _send(self, url: str, body: bytes, headers: dict[str, str], trace: Trace) -> Answer:
+    async def _send(
+        self, url: str, body: bytes, headers: dict[str, str], trace: Trace
+    ) -> ReceiverResponse:
         try:
             parts = self._rules.check(url)
             request = _request(parts, body, headers)
             async with asyncio.timeout(TOTAL_SECONDS):
                 return await self._deliver(parts, request, trace)
         except InvalidRequest as error:
-            return Answer(0, error.message)
+            return ReceiverResponse(0, error.message)
         except _Failed as error:
-            return Answer(0, str(error))
+            return ReceiverResponse(0, str(error))
         except TimeoutError:
-            return Answer(0, f"no answer within {TOTAL_SECONDS:.0f} s")
+            return ReceiverResponse(0, f"no answer within {TOTAL_SECONDS:.0f} s")
 
-    async def _deliver(self, parts: CallbackUrl, request: bytes, trace: Trace) -> Answer:
+    async def _deliver(self, parts: CallbackUrl, request: bytes, trace: Trace) -> ReceiverResponse:
         addresses = await self._resolve(parts)
         trace.done("resolve", ", ".join(addresses))
         keys = [(str(parts.host), parts.port), (addresses[0], parts.port)]
@@ -103,7 +105,7 @@ class HttpNotifier:
         except TimeoutError:
             if entered:
                 raise
-            return Answer(0, "too many callbacks to this host are waiting", sent=False)
+            return ReceiverResponse(0, "too many callbacks to this host are waiting", sent=False)
 
     async def _resolve(self, parts: CallbackUrl) -> list[str]:
         if isinstance(parts.host, str):
@@ -122,7 +124,7 @@ class HttpNotifier:
 
     async def _exchange(
         self, parts: CallbackUrl, addresses: list[str], request: bytes, trace: Trace
-    ) -> Answer:
+    ) -> ReceiverResponse:
         reader, writer = await self._connect(parts, addresses, trace)
         try:
             writer.write(request)
@@ -133,7 +135,7 @@ class HttpNotifier:
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(DRAIN_SECONDS):
                     await _drain(reader, rest)
-            return Answer(status, reply=beginning(head, bytes(rest)))
+            return ReceiverResponse(status, reply=response_start(head, bytes(rest)))
         except (OSError, asyncio.IncompleteReadError) as error:
             raise _Failed("the connection broke before an answer came") from error
         finally:

@@ -16,7 +16,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import Any
 
-from fyke.contracts import Answer
+from fyke.contracts import ReceiverResponse
 from fyke.domain.callbacks.url import MAIL
 from fyke.kit.mail_servers import MailServer
 
@@ -49,7 +49,7 @@ class SmtpMailer:
         """Give up the threads; a message that is on its way is not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         message = compose(
             self._sender,
             url.removeprefix(MAIL),
@@ -60,19 +60,19 @@ class SmtpMailer:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._send, message)
 
-    def _send(self, message: EmailMessage) -> Answer:
+    def _send(self, message: EmailMessage) -> ReceiverResponse:
         try:
             with self._connection() as connection:
                 self._secure(connection)
                 connection.send_message(message)
         except smtplib.SMTPRecipientsRefused as error:
             code, text = next(iter(error.recipients.values()))
-            return Answer(code, reply=_text(text))
+            return ReceiverResponse(code, reply=_text(text))
         except smtplib.SMTPResponseException as error:
-            return Answer(error.smtp_code, reply=_text(error.smtp_error))
+            return ReceiverResponse(error.smtp_code, reply=_text(error.smtp_error))
         except (OSError, smtplib.SMTPException, ValueError) as error:
-            return Answer(0, f"mail server: {_reason(error)}")
-        return Answer(250)
+            return ReceiverResponse(0, f"mail server: {_reason(error)}")
+        return ReceiverResponse(250)
 
     def _connection(self) -> smtplib.SMTP:
         where, port = self._server.host, self._server.port

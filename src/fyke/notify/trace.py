@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from fyke.contracts import Step
+from fyke.contracts import DeliveryStep
 
 # what is done next after each step, and so what failed when no more came
 _NEXT = {"": "resolve", "resolve": "connect", "connect": "send", "send": "answer"}
@@ -15,16 +15,18 @@ class Trace:
 
     def __init__(self) -> None:
         self._started = time.monotonic()
-        self.steps: list[Step] = []
+        self.steps: list[DeliveryStep] = []
 
     def done(self, name: str, detail: str) -> None:
         """``name`` is over, and ``detail`` is what came of it."""
-        self.steps.append(Step(name, detail, self._elapsed()))
+        self.steps.append(DeliveryStep(name, detail, self._elapsed()))
 
     def fail(self, reason: str) -> None:
         """What would have come next failed."""
         last = self.steps[-1].name if self.steps else ""
-        self.steps.append(Step(_NEXT.get(last, "answer"), reason, self._elapsed(), ok=False))
+        self.steps.append(
+            DeliveryStep(_NEXT.get(last, "answer"), reason, self._elapsed(), ok=False)
+        )
 
     def _elapsed(self) -> int:
         return round((time.monotonic() - self._started) * 1000)

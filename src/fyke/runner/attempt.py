@@ -15,39 +15,39 @@ from dataclasses import dataclass, replace
 import structlog
 
 from fyke.contracts import (
-    Box,
-    BoxLimits,
-    BoxSpec,
-    BoxUsage,
+    AttemptUsage,
     Egress,
+    EgressGrant,
     EnvironmentFailed,
     Environments,
     Isolation,
     IsolationReport,
     Lease,
-    Pass,
     Sandbox,
+    Sandboxes,
     SandboxFault,
+    SandboxLimits,
+    SandboxSpec,
+    SandboxUsage,
     SiteTraffic,
     Traffic,
-    Usage,
 )
 from fyke.domain.billing.pricing import millionths
 from fyke.domain.logs import system
 from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.results.intake import AttemptIntake, Intake
-from fyke.domain.runs.attempts import Attempts, Report
+from fyke.domain.runs.attempts import AttemptReport, Attempts
 from fyke.domain.runs.outcome import sentence
-from fyke.domain.secrets.giving import NOT_SET, UNREADABLE, RunSecrets
+from fyke.domain.secrets.inject import NOT_SET, UNREADABLE, RunSecrets
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import StaleLease
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.run import Outcome, Run
 from fyke.model.worker import Version, Worker
 from fyke.runner.bundles import BundleCache
-from fyke.runner.ends import End, Refused, Stop, in_time
+from fyke.runner.endings import AttemptEnd, StartRefused, Stop, in_time
 from fyke.runner.site_reports import SiteReports
-from fyke.runner.watch import Watch
+from fyke.runner.watch import ProcessWatch
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
 from fyke.sdk.service import SdkService
@@ -58,10 +58,10 @@ NO_BROWSER = "The Worker asked for a browser (ChromeWs or ChromeHttp); this Fyke
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class AttemptDependencies:
     """What carrying out needs from the house; the same for every attempt."""
 
-    sandbox: Sandbox
+    sandbox: Sandboxes
     environments: Environments
     egress: Egress
     intake: Intake
@@ -74,11 +74,16 @@ class Tools:
     regions: frozenset[str]  # regions that have an upstream
 
 
-class Carrier:
+class AttemptRunner:
     """Carries out one attempt, from the lease to the end of its subtask."""
 
     def __init__(
-        self, lease: Lease, worker: Worker, version: Version, operator: bool, tools: Tools
+        self,
+        lease: Lease,
+        worker: Worker,
+        version: Version,
+        operator: bool,
+        tools: AttemptDependencies,
     ) -> None:
         self.lease = lease
         self.attempt = lease.attempt
@@ -87,7 +92,7 @@ class Carrier:
         self._operator = operator  # whether the worker is the operator's own
         self._tools = tools
         self._stop = Stop()
-        self._watch: Watch | None = None  # from the launch on
+        self._watch: ProcessWatch | None = None  # from the launch on
         self._masker: Masker | None = None  # of the secrets that the Worker was given
         self._site_reports = SiteReports(self._sites)
         self._final_traffic: Traffic | None = None
@@ -96,11 +101,11 @@ class Carrier:
 
     # --- seen by the runner -------------------------------------------------------------
 
-    def report(self) -> Report:
+    def report(self) -> AttemptReport:
         """The counters of this moment; those by site only when they have changed, and seldom."""
-        return Report(self.attempt, self._usage(), self._site_reports.due(time.monotonic()))
+        return AttemptReport(self.attempt, self._usage(), self._site_reports.due(time.monotonic()))
 
-    def reported(self, report: Report) -> None:
+    def reported(self, report: AttemptReport) -> None:
         """It was stored."""
         self._site_reports.told(report.sites)
 
@@ -119,7 +124,7 @@ class Carrier:
         if self._intake is not None:
             self._note(self._intake, f"A connection was refused: {why}.")
 
-    async def carry_out(self) -> Run | None:
+    async def execute(self) -> Run | None:
         """Do all of it; return the run as it is afterwards, None when the lease was lost.
 
         Never raises for what the Worker does; a fault of ours ends the attempt as such.
@@ -133,20 +138,20 @@ class Carrier:
         self._intake = intake
         try:
             end = await self._prepare_and_run(intake)
-        except Refused as refused:
+        except StartRefused as refused:
             end = refused.end
         except StaleLease:
             log.warning("attempt_lost", attempt=self.attempt.id)
-            end = End(Outcome.RUNNER_LOST, sentence(Outcome.RUNNER_LOST))
+            end = AttemptEnd(Outcome.RUNNER_LOST, sentence(Outcome.RUNNER_LOST))
         except Exception as error:
             # Whatever it was, it was ours: the attempt ends as such, and its room is free again.
             log.exception("attempt_fault", attempt=self.attempt.id)
-            end = End(Outcome.INTERNAL, sentence(Outcome.INTERNAL, detail=str(error)))
+            end = AttemptEnd(Outcome.INTERNAL, sentence(Outcome.INTERNAL, detail=str(error)))
         return await self._finish(intake, end)
 
     # --- the steps ----------------------------------------------------------------------
 
-    async def _prepare_and_run(self, intake: AttemptIntake) -> End:
+    async def _prepare_and_run(self, intake: AttemptIntake) -> AttemptEnd:
         _say(intake, system.preparing(self.attempt.number, 0))
         self._check_isolation(intake)
         bundle = await self._tools.bundles.ensure(self._version)
@@ -162,14 +167,14 @@ class Carrier:
             begin = sentence(Outcome.INSTALL_FAILED, detail="")  # some say it themselves
             detail = str(failed).removeprefix(begin)
             message = sentence(Outcome.INSTALL_FAILED, detail=detail)
-            raise Refused(End(Outcome.INSTALL_FAILED, message)) from failed
+            raise StartRefused(AttemptEnd(Outcome.INSTALL_FAILED, message)) from failed
         limits = self.lease.run.limits
-        spec = BoxSpec(
+        spec = SandboxSpec(
             name=self.attempt.id,
             version=self._version,
             bundle=bundle,
             environment=environment,
-            limits=BoxLimits(
+            limits=SandboxLimits(
                 cpus=limits.cpus,
                 memory=limits.memory_mb * 2**20,
                 work_size=self._tools.work_bytes,
@@ -181,14 +186,16 @@ class Carrier:
         finally:
             await self._take_down(box)
 
-    async def _take_down(self, box: Box) -> None:
+    async def _take_down(self, box: Sandbox) -> None:
         """What cannot be taken down is swept at the next start; the run has ended all the same."""
         try:
             await in_time("taking the sandbox down", box.close())
         except SandboxFault as error:
             log.error("box_left_behind", attempt=self.attempt.id, error=str(error))
 
-    async def _in_box(self, intake: AttemptIntake, box: Box, limits: BoxLimits) -> End:
+    async def _in_box(
+        self, intake: AttemptIntake, box: Sandbox, limits: SandboxLimits
+    ) -> AttemptEnd:
         secret = secrets.token_urlsafe(24)
         try:
             await self._open_egress(intake, box, secret)
@@ -197,8 +204,8 @@ class Carrier:
             self._final_traffic = await self._tools.egress.close(self.attempt.id)
 
     async def _serve_and_run(
-        self, intake: AttemptIntake, box: Box, limits: BoxLimits, secret: str
-    ) -> End:
+        self, intake: AttemptIntake, box: Sandbox, limits: SandboxLimits, secret: str
+    ) -> AttemptEnd:
         service = SdkService(intake, self.lease.subtask.input_json.encode())
         sdk = await serve(box.listeners["sdk"], service.handle)
         try:
@@ -207,17 +214,17 @@ class Carrier:
             await self._tools.attempts.started(self.attempt)
             _say(intake, system.running(self.attempt.number, 0))
             own = await self._own_secrets(intake)
-            self._watch = Watch(box, intake, self.lease.run.limits, limits, self._stop)
+            self._watch = ProcessWatch(box, intake, self.lease.run.limits, limits, self._stop)
             await box.launch(own | self._worker_env(secret))
             return await self._watch.until_end()
         finally:
             await sdk.close()
 
-    async def _open_egress(self, intake: AttemptIntake, box: Box, secret: str) -> None:
+    async def _open_egress(self, intake: AttemptIntake, box: Sandbox, secret: str) -> None:
         run = self.lease.run
         if run.region and run.region not in self._tools.regions and "*" not in self._tools.regions:
             self._note(intake, f"proxy_region {run.region} has no upstream; going out directly.")
-        grant = Pass(
+        grant = EgressGrant(
             attempt_id=self.attempt.id,
             secret=secret,
             region=run.region,
@@ -266,8 +273,10 @@ class Carrier:
             self._note(intake, f"FYKE_UNSAFE is set and a wall is missing: {report.reason}")
             return
         detail = f'the sandbox here is at level "{report.level}": {report.reason}'
-        raise Refused(
-            End(Outcome.ISOLATION_REFUSED, sentence(Outcome.ISOLATION_REFUSED, detail=detail))
+        raise StartRefused(
+            AttemptEnd(
+                Outcome.ISOLATION_REFUSED, sentence(Outcome.ISOLATION_REFUSED, detail=detail)
+            )
         )
 
     # --- the end ------------------------------------------------------------------------
@@ -275,7 +284,7 @@ class Carrier:
     def _note(self, intake: AttemptIntake, text: str) -> None:
         _say(intake, system.warning(self.attempt.number, text, 0))
 
-    async def _finish(self, intake: AttemptIntake, end: End) -> Run | None:
+    async def _finish(self, intake: AttemptIntake, end: AttemptEnd) -> Run | None:
         message = intake.masked(end.message)
         if end.outcome is Outcome.SUCCEEDED:
             _say(intake, system.completed(self.attempt.number, 0))
@@ -328,10 +337,10 @@ class Carrier:
             return sites
         return tuple(replace(site, domain=self._masker.host(site.domain)) for site in sites)
 
-    def _usage(self) -> Usage:
+    def _usage(self) -> AttemptUsage:
         traffic = self._final_traffic or self._tools.egress.traffic(self.attempt.id)
-        box = self._watch.usage if self._watch else BoxUsage()
-        return Usage(
+        box = self._watch.usage if self._watch else SandboxUsage()
+        return AttemptUsage(
             traffic_bytes=traffic.total,
             cpu_ms=box.cpu_ms,
             memory_peak_bytes=box.memory_peak,

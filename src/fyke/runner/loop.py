@@ -14,15 +14,15 @@ import structlog
 from fyke.contracts import (
     STOP,
     WORK,
-    Doorbell,
-    DoorbellEar,
+    AttemptUsage,
+    Capacity,
     Engine,
     Lease,
-    Room,
+    Listener,
     RunnerInfo,
+    Signals,
     Storage,
     Transaction,
-    Usage,
 )
 from fyke.domain.logs import system
 from fyke.domain.results.intake import Intake
@@ -32,7 +32,7 @@ from fyke.errors import FykeError
 from fyke.kit.ids import run_number
 from fyke.model.run import Outcome, Run
 from fyke.model.worker import Version, Worker
-from fyke.runner.attempt import Carrier, Tools
+from fyke.runner.attempt import AttemptDependencies, AttemptRunner
 
 log = structlog.get_logger()
 
@@ -60,19 +60,19 @@ class Runner:
         identity: Identity,
         storage: Storage,
         engine: Engine,
-        doorbell: Doorbell,
+        signals: Signals,
         attempts: Attempts,
         intake: Intake,
-        tools: Tools,
+        tools: AttemptDependencies,
     ) -> None:
         self._identity = identity
         self._storage = storage
         self._engine = engine
-        self._doorbell = doorbell
+        self._signals = signals
         self._attempts = attempts
         self._intake = intake
         self._tools = tools
-        self._carriers: dict[str, Carrier] = {}
+        self._carriers: dict[str, AttemptRunner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
         self._room_made = asyncio.Event()
@@ -86,12 +86,12 @@ class Runner:
         committing = asyncio.create_task(self._intake.run())
         reporting = asyncio.create_task(self._report_for_ever())
         try:
-            async with self._doorbell.listen() as ear:
-                rung = asyncio.create_task(ear.wait(frozenset({WORK, STOP}), SWEEP_SECONDS))
+            async with self._signals.listen() as ear:
+                notified = asyncio.create_task(ear.wait(frozenset({WORK, STOP}), SWEEP_SECONDS))
                 while not self._draining.is_set():
                     await self._fill_room()
-                    rung = await self._wait_for_something(ear, rung, committing)
-                rung.cancel()
+                    notified = await self._wait_for_something(ear, notified, committing)
+                notified.cancel()
             while self._tasks:
                 await asyncio.wait({*self._tasks, committing}, return_when=asyncio.FIRST_COMPLETED)
                 _still_committing(committing)
@@ -160,25 +160,25 @@ class Runner:
 
     async def _wait_for_something(
         self,
-        ear: DoorbellEar,
-        rung: asyncio.Task[str | None],
+        ear: Listener,
+        notified: asyncio.Task[str | None],
         committing: asyncio.Task[None],
     ) -> asyncio.Task[str | None]:
         """Wait for a ring or for room; return the task that listens from now on."""
         room = asyncio.create_task(self._room_made.wait())
-        await asyncio.wait({rung, room, committing}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({notified, room, committing}, return_when=asyncio.FIRST_COMPLETED)
         room.cancel()
         _still_committing(committing)
         self._room_made.clear()
-        if not rung.done():
-            return rung
-        if rung.result() == STOP:
+        if not notified.done():
+            return notified
+        if notified.result() == STOP:
             await self._report_safely()
         return asyncio.create_task(ear.wait(frozenset({WORK, STOP}), SWEEP_SECONDS))
 
-    def _room(self) -> Room:
+    def _room(self) -> Capacity:
         used = [c.lease.run.limits for c in self._carriers.values()]
-        return Room(
+        return Capacity(
             cpus=self._identity.cpus - sum(limits.cpus for limits in used),
             memory_mb=self._identity.memory_mb - sum(limits.memory_mb for limits in used),
             slots=self._identity.slots - len(used),
@@ -213,19 +213,19 @@ class Runner:
                 lease.attempt,
                 Outcome.INTERNAL,
                 sentence(Outcome.INTERNAL, detail="the version of this run no longer exists"),
-                Usage(),
+                AttemptUsage(),
                 actor=f"runner {self._identity.id}",
             )
             return
-        carrier = Carrier(lease, worker, version, own, self._tools)
+        carrier = AttemptRunner(lease, worker, version, own, self._tools)
         self._carriers[lease.attempt.id] = carrier
         task = asyncio.create_task(self._carry_out(carrier))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry_out(self, carrier: Carrier) -> None:
+    async def _carry_out(self, carrier: AttemptRunner) -> None:
         try:
-            run = await carrier.carry_out()
+            run = await carrier.execute()
             if run is not None and run.state.terminal:
                 await self._say_all_completed(run)
         except Exception:

@@ -9,12 +9,12 @@ from collections import deque
 
 import structlog
 
-from fyke.contracts import Box, BoxExit, BoxLimits, BoxUsage, SandboxFault
+from fyke.contracts import Sandbox, SandboxExit, SandboxFault, SandboxLimits, SandboxUsage
 from fyke.domain.results.intake import AttemptIntake
 from fyke.domain.runs.outcome import sentence
 from fyke.model.log import LogType
 from fyke.model.run import Outcome, RunLimits
-from fyke.runner.ends import End, Stop, in_time
+from fyke.runner.endings import AttemptEnd, Stop, in_time
 from fyke.runner.metering import MemoryMeter
 from fyke.runner.output import OutputLines, last_words
 
@@ -29,15 +29,15 @@ QUICK_LOOK_SECONDS = 0.2  # where its disk may be full before the next one
 LAST_LINES = 60
 
 
-class Watch:
+class ProcessWatch:
     """Over one launched box. ``usage`` is what it was seen to use last."""
 
     def __init__(
         self,
-        box: Box,
+        box: Sandbox,
         intake: AttemptIntake,
         run_limits: RunLimits,
-        box_limits: BoxLimits,
+        box_limits: SandboxLimits,
         stop: Stop,
     ) -> None:
         self._box = box
@@ -48,7 +48,7 @@ class Watch:
         self._disk_full = asyncio.Event()
         self._memory = MemoryMeter(time.monotonic())
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
-        self.usage = BoxUsage()
+        self.usage = SandboxUsage()
 
     @property
     def last_lines(self) -> list[str]:
@@ -60,7 +60,7 @@ class Watch:
         """Memory over time so far."""
         return self._memory.mb_ms
 
-    async def until_end(self) -> End:
+    async def until_end(self) -> AttemptEnd:
         """Return why it ended, with the output read and everything measured."""
         exited = asyncio.create_task(self._box.wait())
         stopped = asyncio.create_task(self._stop.asked())
@@ -87,7 +87,7 @@ class Watch:
                 task.cancel()
             await asyncio.gather(stopped, output, exited, *helpers, return_exceptions=True)
 
-    async def _stop_ladder(self, exited: asyncio.Task[BoxExit]) -> None:
+    async def _stop_ladder(self, exited: asyncio.Task[SandboxExit]) -> None:
         """SIGTERM, five seconds, then everything at once. The output is read all the while.
 
         Who has filled the disk gets no time to go on filling it.
@@ -105,18 +105,20 @@ class Watch:
         if not exited.done():
             raise SandboxFault("the sandbox did not end after SIGKILL")
 
-    def _end_of(self, exit: BoxExit) -> End:
+    def _end_of(self, exit: SandboxExit) -> AttemptEnd:
         words = last_words(self.last_lines)
         if exit.out_of_memory and (exit.code or exit.signal):
             memory = self._run_limits.memory_mb
-            return End(Outcome.OUT_OF_MEMORY, sentence(Outcome.OUT_OF_MEMORY, memory_mb=memory))
+            return AttemptEnd(
+                Outcome.OUT_OF_MEMORY, sentence(Outcome.OUT_OF_MEMORY, memory_mb=memory)
+            )
         if exit.signal:
             text = sentence(Outcome.SIGNAL, signal=exit.signal, last_words=words)
-            return End(Outcome.SIGNAL, text)
+            return AttemptEnd(Outcome.SIGNAL, text)
         if exit.code:
             text = sentence(Outcome.EXIT_CODE, code=exit.code, last_words=words)
-            return End(Outcome.EXIT_CODE, text)
-        return End(Outcome.SUCCEEDED)
+            return AttemptEnd(Outcome.EXIT_CODE, text)
+        return AttemptEnd(Outcome.SUCCEEDED)
 
     async def _pump(self) -> None:
         """Every line the Worker prints goes to the log: stdout as info, stderr as a warning."""

@@ -37,7 +37,7 @@ from fyke.sdk.sender import Sender
 from fyke.sdk.status import Internal, ResourceExhausted, RpcError, Unimplemented
 
 if TYPE_CHECKING:
-    from fyke.sdk.http2 import Server
+    from fyke.sdk.http2 import SdkServer
 
 Handler = Callable[[str, bytes], Awaitable[bytes]]
 
@@ -57,7 +57,7 @@ _GREETING = frames.settings(
 ) + frames.window_update(0, RECEIVE_WINDOW - DEFAULT_WINDOW)
 
 
-class Stream:
+class SdkStream:
     """A call: its request while it comes in, and whether anybody still waits for the reply."""
 
     __slots__ = ("body", "granted", "id", "need", "open", "path", "running", "window")
@@ -73,10 +73,10 @@ class Stream:
         self.running = False
 
 
-class Connection(asyncio.Protocol):
-    """Made by ``Server`` for every connection it accepts."""
+class SdkConnection(asyncio.Protocol):
+    """Made by ``SdkServer`` for every connection it accepts."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: SdkServer) -> None:
         self._server = server
         self._pace = server.pace
         self._input = b""
@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._settled = False  # whether the client's first SETTINGS have come
         self._block: tuple[int, int, bytearray] | None = None  # stream, flags, header block
         self._paths = PathReader()
-        self._streams: dict[int, Stream] = {}
+        self._streams: dict[int, SdkStream] = {}
         self._last_stream = 0
         self._window = RECEIVE_WINDOW
         self._next_work: asyncio.Handle | None = None
@@ -264,7 +264,7 @@ class Connection(asyncio.Protocol):
             self._pace.useless()
             self._sender.put(frames.reset(id, frames.REFUSED_STREAM))
             return
-        stream = Stream(id, path)
+        stream = SdkStream(id, path)
         self._streams[id] = stream
         self._sender.open(id)
         if flags & END_STREAM:
@@ -301,7 +301,7 @@ class Connection(asyncio.Protocol):
         if flags & END_STREAM:
             self._request_complete(stream)
 
-    def _without_padding(self, stream: Stream, flags: int, payload: bytes) -> bytes:
+    def _without_padding(self, stream: SdkStream, flags: int, payload: bytes) -> bytes:
         """Padding is no part of the message, so it must not use up the message's window."""
         self._pace.useless(0.1)
         content = frames.unpadded(flags, payload)
@@ -321,7 +321,7 @@ class Connection(asyncio.Protocol):
             self._sender.put(frames.window_update(0, RECEIVE_WINDOW - self._window))
             self._window = RECEIVE_WINDOW
 
-    def _read_length(self, stream: Stream) -> bool:
+    def _read_length(self, stream: SdkStream) -> bool:
         """The length is known: refuse the message, or let in what the first window does not."""
         stream.need = 5 + int.from_bytes(stream.body[1:5], "big")
         if stream.need > 5 + MAX_MESSAGE_BYTES:
@@ -333,7 +333,7 @@ class Connection(asyncio.Protocol):
             self._server.admission.request(stream.need, lambda: self._grant(stream))
         return True
 
-    def _grant(self, stream: Stream) -> bool:
+    def _grant(self, stream: SdkStream) -> bool:
         if not stream.open:
             return False
         stream.granted = stream.need
@@ -341,7 +341,7 @@ class Connection(asyncio.Protocol):
         self._sender.put(frames.window_update(stream.id, stream.need))
         return True
 
-    def _request_complete(self, stream: Stream) -> None:
+    def _request_complete(self, stream: SdkStream) -> None:
         body = stream.body
         if stream.need != len(body):
             self._fail(stream, Internal("The request is not one whole gRPC message."))
@@ -356,7 +356,7 @@ class Connection(asyncio.Protocol):
 
     # --- replies ------------------------------------------------------------------------
 
-    async def _call(self, stream: Stream, message: bytes) -> None:
+    async def _call(self, stream: SdkStream, message: bytes) -> None:
         try:
             reply = await self._server.handler(stream.path, message)
         except RpcError as error:
@@ -370,7 +370,7 @@ class Connection(asyncio.Protocol):
         else:
             self._handled(stream, reply, None)
 
-    def _handled(self, stream: Stream, reply: bytes | None, error: RpcError | None) -> None:
+    def _handled(self, stream: SdkStream, reply: bytes | None, error: RpcError | None) -> None:
         stream.running = False
         if not stream.open:  # reset by the client, or the connection is gone: of no use to anybody
             self._release(stream)
@@ -383,7 +383,7 @@ class Connection(asyncio.Protocol):
             except ProtocolError as refused:
                 self._end(refused.code, refused.reason)
 
-    def _fail(self, stream: Stream, error: RpcError) -> None:
+    def _fail(self, stream: SdkStream, error: RpcError) -> None:
         self._sender.error(stream.id, error.status, error.message)
 
     def _reply_sent(self, id: int) -> None:
@@ -391,7 +391,7 @@ class Connection(asyncio.Protocol):
         if stream is not None:
             self._close(stream)
 
-    def _close(self, stream: Stream) -> None:
+    def _close(self, stream: SdkStream) -> None:
         """The stream is over for the client; a handler that still runs holds its place."""
         stream.open = False
         stream.body = bytearray()
@@ -400,7 +400,7 @@ class Connection(asyncio.Protocol):
         if not stream.running:
             self._release(stream)
 
-    def _release(self, stream: Stream) -> None:
+    def _release(self, stream: SdkStream) -> None:
         if stream.granted:
             self._server.admission.release(stream.granted)
             stream.granted = 0
@@ -464,14 +464,14 @@ class Connection(asyncio.Protocol):
         raise ProtocolError(PROTOCOL_ERROR, "a client cannot push")
 
 
-_CONTROL: dict[int, Callable[[Connection, int, int, bytes], None]] = {
-    frames.CONTINUATION: Connection._on_continuation,
-    frames.PING: Connection._on_ping,
-    frames.PRIORITY: Connection._on_priority,
-    frames.PUSH_PROMISE: Connection._on_push_promise,
-    frames.RST_STREAM: Connection._on_reset,
-    frames.SETTINGS: Connection._on_settings,
-    frames.WINDOW_UPDATE: Connection._on_window_update,
+_CONTROL: dict[int, Callable[[SdkConnection, int, int, bytes], None]] = {
+    frames.CONTINUATION: SdkConnection._on_continuation,
+    frames.PING: SdkConnection._on_ping,
+    frames.PRIORITY: SdkConnection._on_priority,
+    frames.PUSH_PROMISE: SdkConnection._on_push_promise,
+    frames.RST_STREAM: SdkConnection._on_reset,
+    frames.SETTINGS: SdkConnection._on_settings,
+    frames.WINDOW_UPDATE: SdkConnection._on_window_update,
 }
 
 

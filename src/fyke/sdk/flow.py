@@ -60,17 +60,17 @@ class Admission:
                 self._used -= size
 
 
-class Neighbours:
+class ConnectionGroup:
     """Who speaks on one event loop: whether an attempt is alone there."""
 
-    _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Neighbours] = WeakKeyDictionary()
+    _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, ConnectionGroup] = WeakKeyDictionary()
 
     def __init__(self) -> None:
         self._latest: object = None
         self._changed_at = 0.0
 
     @classmethod
-    def of(cls, loop: asyncio.AbstractEventLoop) -> Neighbours:
+    def of(cls, loop: asyncio.AbstractEventLoop) -> ConnectionGroup:
         return cls._of_loops.setdefault(loop, cls())
 
     def heard(self, who: object, now: float) -> None:
@@ -90,7 +90,7 @@ class Pace:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._neighbours = Neighbours.of(loop)
+        self._neighbours = ConnectionGroup.of(loop)
         self._mark = object()
         self._debt = 0.0  # seconds of work that the share has not paid for yet
         self._paid_at = time.perf_counter()

@@ -12,16 +12,16 @@ import socket
 from collections.abc import Coroutine
 from typing import Any
 
-from fyke.sdk.connection import Connection, Handler, start_task
+from fyke.sdk.connection import Handler, SdkConnection, start_task
 from fyke.sdk.flow import Admission, Pace
 
 MAX_CONNECTIONS = 32
 MAX_OPEN_STREAMS = 2000  # over all connections of the attempt
 
-__all__ = ["Handler", "Server", "serve"]
+__all__ = ["Handler", "SdkServer", "serve"]
 
 
-class Server:
+class SdkServer:
     """The service of one attempt: its connections, and what they share."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, handler: Handler) -> None:
@@ -29,14 +29,14 @@ class Server:
         self.handler = handler
         self.pace = Pace(loop)
         self.admission = Admission()
-        self._connections: set[Connection] = set()
+        self._connections: set[SdkConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_streams = 0
         self._listening: asyncio.Server | None = None
 
     async def listen(self, listener: socket.socket) -> None:
         self._listening = await self.loop.create_server(
-            lambda: Connection(self), sock=listener, backlog=MAX_CONNECTIONS
+            lambda: SdkConnection(self), sock=listener, backlog=MAX_CONNECTIONS
         )
 
     async def close(self) -> None:
@@ -53,14 +53,14 @@ class Server:
 
     # --- for the connections ------------------------------------------------------------
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: SdkConnection) -> bool:
         """Whether there is room for one more connection."""
         if len(self._connections) >= MAX_CONNECTIONS:
             return False
         self._connections.add(connection)
         return True
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: SdkConnection) -> None:
         self._connections.discard(connection)
 
     def open_stream(self) -> bool:
@@ -83,11 +83,11 @@ class Server:
             task.add_done_callback(self._tasks.discard)
 
 
-async def serve(listener: socket.socket, handler: Handler) -> Server:
+async def serve(listener: socket.socket, handler: Handler) -> SdkServer:
     """Answer on the socket until ``close``. The handler gets the path and the message of every
     call and returns the reply, or raises one of ``fyke.sdk.status``.
     """
     listener.setblocking(False)
-    server = Server(asyncio.get_running_loop(), handler)
+    server = SdkServer(asyncio.get_running_loop(), handler)
     await server.listen(listener)
     return server

@@ -18,7 +18,7 @@ UNREAD_BYTES = 256 * 2**20  # replies that a client asked for and does not take
 BURST_BYTES = 256 * 1024
 
 
-class Reply:
+class CallReply:
     """A reply that did not fit at once. The message is shared, never copied, until it is sent."""
 
     __slots__ = ("_at", "_message", "_prefix", "left", "stream")
@@ -55,7 +55,7 @@ class Sender:
         self._sent = sent
         self._out: list[bytes] = []
         self._flush_due = False
-        self._pending: deque[Reply] = deque()
+        self._pending: deque[CallReply] = deque()
         self._pending_bytes = 0
         self._window = frames.DEFAULT_WINDOW
         self._stream_windows: dict[int, int] = {}
@@ -100,7 +100,7 @@ class Sender:
         if self._pending_bytes > UNREAD_BYTES:
             raise ProtocolError(frames.ENHANCE_YOUR_CALM, "too many unread replies")
         self.put(frames.reply_start(stream))
-        self._pending.append(Reply(stream, message))
+        self._pending.append(CallReply(stream, message))
 
     def error(self, stream: int, status: int, message: str) -> None:
         self.put(frames.error_reply(stream, status, message))
@@ -160,7 +160,7 @@ class Sender:
         if budget <= 0 and self._pending:
             self._flush_soon()
 
-    def _send_some(self, reply: Reply, budget: int) -> int:
+    def _send_some(self, reply: CallReply, budget: int) -> int:
         """Send of this reply what fits; return how many bytes that were."""
         before = reply.left
         while reply.left and before - reply.left < budget:

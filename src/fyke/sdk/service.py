@@ -19,7 +19,7 @@ from fyke.model.log import LogType
 from fyke.model.results import Header
 from fyke.sdk import messages
 from fyke.sdk.messages import MalformedMessage
-from fyke.sdk.status import InvalidArgument, Unavailable, Unimplemented
+from fyke.sdk.status import InvalidArgument, ServiceUnavailable, Unimplemented
 
 PACKAGES = ("coresdk", "cafesdk")
 REFUSED = 1
@@ -61,7 +61,7 @@ class SdkService:
         except (RowRefused, StaleLease) as error:
             return messages.write_response(REFUSED, error.message)
         except StoreUnavailable as error:
-            raise Unavailable(error.message) from None
+            raise ServiceUnavailable(error.message) from None
         except FykeError as error:
             return messages.write_response(REFUSED, error.message)
 

@@ -37,7 +37,7 @@ class Internal(RpcError):
     status = 13
 
 
-class Unavailable(RpcError):
+class ServiceUnavailable(RpcError):
     """Not now; nothing was changed."""
 
     status = 14

@@ -30,7 +30,7 @@ _UNSEEN = ("C", "Zl", "Zp")  # control, format (those that turn the direction), 
 
 
 @dataclass(frozen=True, slots=True)
-class Language:
+class SnippetLanguage:
     """A language: ``id`` is also the name of its template."""
 
     id: str
@@ -38,13 +38,13 @@ class Language:
     file: str  # what a file of it may be called
 
 
-LANGUAGES: tuple[Language, ...] = (
-    Language("curl", "curl", "start.sh"),
-    Language("python", "Python", "start.py"),
-    Language("node", "Node.js", "start.mjs"),
-    Language("java", "Java", "Start.java"),
-    Language("php", "PHP", "start.php"),
-    Language("go", "Go", "start.go"),
+LANGUAGES: tuple[SnippetLanguage, ...] = (
+    SnippetLanguage("curl", "curl", "start.sh"),
+    SnippetLanguage("python", "Python", "start.py"),
+    SnippetLanguage("node", "Node.js", "start.mjs"),
+    SnippetLanguage("java", "Java", "Start.java"),
+    SnippetLanguage("php", "PHP", "start.php"),
+    SnippetLanguage("go", "Go", "start.go"),
 )
 IDS = tuple(each.id for each in LANGUAGES)
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import structlog
 
-from fyke.contracts import ALERTS, Doorbell
-from fyke.domain.alerts.watch import AlertWatch
+from fyke.contracts import ALERTS, Signals
+from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.kit.clock import Clock
-from fyke.timers.bell import BellTimer
+from fyke.timers.signals import SignalTimer
 
 log = structlog.get_logger()
 
 
-class AlertTimer(BellTimer):
+class AlertTimer(SignalTimer):
     """Each run that ended is looked at once, in order."""
 
-    def __init__(self, watch: AlertWatch, doorbell: Doorbell, clock: Clock) -> None:
-        super().__init__(doorbell, clock)
+    def __init__(self, watch: AlertMonitor, signals: Signals, clock: Clock) -> None:
+        super().__init__(signals, clock)
         self._watch = watch
 
     async def work_off(self) -> tuple[float | None, frozenset[str]]:

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 import structlog
 
-from fyke.contracts import OUTBOX, Doorbell, DoorbellEar, Notifier, Storage, Transaction
-from fyke.domain.callbacks.places import AT_ONCE, free_places
+from fyke.contracts import OUTBOX, Listener, Notifier, Signals, Storage, Transaction
 from fyke.domain.callbacks.record import record, release
 from fyke.domain.callbacks.signing import headers, secret_for
+from fyke.domain.callbacks.slots import AT_ONCE, free_slots
 from fyke.domain.webhooks.secrets import signing_secrets
 from fyke.kit.clock import Clock
-from fyke.model.callback import Claim, Delivery, Standing
+from fyke.model.callback import Claim, Delivery, HostStatus
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ STALE_SECONDS = 30.0  # a claim this old is not sent any more: it may lapse on t
 LONGEST_SLEEP = 30.0
 SHORTEST_SLEEP = 0.01  # another server may be about to commit what it has claimed
 
-Sending = dict[asyncio.Task[None], Standing]
+Sending = dict[asyncio.Task[None], HostStatus]
 
 
 class CallbackTimer:
@@ -41,14 +41,14 @@ class CallbackTimer:
         self,
         storage: Storage,
         notifier: Notifier,
-        doorbell: Doorbell,
+        signals: Signals,
         clock: Clock,
         master_secret: bytes,
         at_once: int = AT_ONCE,
     ) -> None:
         self._storage = storage
         self._notifier = notifier
-        self._doorbell = doorbell
+        self._signals = signals
         self._clock = clock
         self._master = master_secret
         self._at_once = at_once
@@ -57,7 +57,7 @@ class CallbackTimer:
         """Deliver until cancelled. Listens before it looks, so that no ring is lost between."""
         sending: Sending = {}
         try:
-            async with self._doorbell.listen() as ear:
+            async with self._signals.listen() as ear:
                 while True:
                     await self._take_due(sending)
                     await self._rest(ear, sending)
@@ -73,28 +73,28 @@ class CallbackTimer:
         """Start what is due. A receiver that hangs holds its own place, and nobody else's."""
         while await self._seconds_to_next(sending) == 0:
             since = self._clock.monotonic()
-            claims = await self._claim(free_places(sending.values(), self._at_once))
+            claims = await self._claim(free_slots(sending.values(), self._at_once))
             if not claims:
                 return
             for claim in claims:
                 sending[asyncio.create_task(self._deliver(claim, since))] = claim.standing
 
-    async def _claim(self, free: dict[Standing, int]) -> list[Claim]:
+    async def _claim(self, free: dict[HostStatus, int]) -> list[Claim]:
         return await self._storage.write(
             lambda tx: tx.outbox.claim(tx.now, free, tx.now + CLAIM_MS)
         )
 
-    async def _rest(self, ear: DoorbellEar, sending: Sending) -> None:
+    async def _rest(self, ear: Listener, sending: Sending) -> None:
         """Wait for the bell, for the next delivery that may go, or for one that is done."""
         pause = max(SHORTEST_SLEEP, await self._seconds_to_next(sending))
-        rung = asyncio.create_task(ear.wait(frozenset({OUTBOX}), pause))
-        await asyncio.wait({rung, *sending}, return_when=asyncio.FIRST_COMPLETED)
-        rung.cancel()
-        await asyncio.gather(rung, return_exceptions=True)
+        notified = asyncio.create_task(ear.wait(frozenset({OUTBOX}), pause))
+        await asyncio.wait({notified, *sending}, return_when=asyncio.FIRST_COMPLETED)
+        notified.cancel()
+        await asyncio.gather(notified, return_exceptions=True)
 
     async def _seconds_to_next(self, sending: Sending) -> float:
         """How long there is nothing to claim, at most ``LONGEST_SLEEP``."""
-        free = free_places(sending.values(), self._at_once)
+        free = free_slots(sending.values(), self._at_once)
 
         def work(tx: Transaction) -> float:
             due = tx.outbox.next_due(tx.now, free)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from fyke.contracts import SCHEDULES, Doorbell
+from fyke.contracts import SCHEDULES, Signals
 from fyke.domain.schedules.firing import Firing
 from fyke.kit.clock import Clock
-from fyke.timers.bell import BellTimer
+from fyke.timers.signals import SignalTimer
 
 
-class ScheduleTimer(BellTimer):
+class ScheduleTimer(SignalTimer):
     """A change of a schedule rings, and so does the end of a run that one waits for."""
 
-    def __init__(self, firing: Firing, doorbell: Doorbell, clock: Clock) -> None:
-        super().__init__(doorbell, clock)
+    def __init__(self, firing: Firing, signals: Signals, clock: Clock) -> None:
+        super().__init__(signals, clock)
         self._firing = firing
 
     async def work_off(self) -> tuple[float | None, frozenset[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fyke.contracts import SERVERS, Doorbell, Storage, Transaction
+from fyke.contracts import SERVERS, Signals, Storage, Transaction
 from fyke.kit.ids import new_ulid
 
 BEAT_SECONDS = 5.0
@@ -20,41 +20,39 @@ class ServerTimer:
 
     seconds = 0.0
 
-    def __init__(
-        self, storage: Storage, doorbell: Doorbell, counted: Callable[[int], None]
-    ) -> None:
+    def __init__(self, storage: Storage, signals: Signals, counted: Callable[[int], None]) -> None:
         self._storage = storage
-        self._doorbell = doorbell
+        self._signals = signals
         self._counted = counted
         self._id = new_ulid()
 
     async def join(self) -> None:
         """Be counted, and count, before the first request is answered."""
-        await self._beat(ring=True)
+        await self._beat(notify=True)
 
     async def leave(self) -> None:
         """Let the others have what was this server's share."""
 
         def work(tx: Transaction) -> None:
             tx.servers.drop(self._id)
-            tx.ring(SERVERS)
+            tx.notify(SERVERS)
 
         await self._storage.write(work)
 
     async def tick(self) -> None:
         """Beat until cancelled, at once when a server has come or gone."""
-        async with self._doorbell.listen() as ear:
+        async with self._signals.listen() as ear:
             while True:
-                await self._beat(ring=False)
+                await self._beat(notify=False)
                 await ear.wait(frozenset({SERVERS}), BEAT_SECONDS)
 
-    async def _beat(self, *, ring: bool) -> None:
+    async def _beat(self, *, notify: bool) -> None:
         def work(tx: Transaction) -> int:
             since = tx.now - SILENCE_MS
             tx.servers.drop_silent(since)
             tx.servers.beat(self._id, tx.now)
-            if ring:
-                tx.ring(SERVERS)
+            if notify:
+                tx.notify(SERVERS)
             return tx.servers.living(since)
 
         self._counted(await self._storage.write(work))

@@ -19,7 +19,7 @@ from fyke.errors import (
     UserMissing,
 )
 from fyke.model.account import Role
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.user import Purpose
 from fyke.timers.access import AccessTimer
 from support.door import AWAY, HOME, PASSWORD, Door
@@ -342,14 +342,18 @@ async def test_who_tried_stands_in_the_log_of_the_account_without_what_was_typed
     for name in ("owner", "my secret password"):
         with pytest.raises(SignInFailed):
             await door.enter(name, "guess", AWAY)
-    unknown, known, *_ = await door.audit.page(door.owner, action=Act.SIGN_IN_FAILED)
+    unknown, known, *_ = await door.audit.page(door.owner, action=AuditAction.SIGN_IN_FAILED)
     assert (unknown.target, known.target) == ("", "owner")
     assert (known.user_name, known.address) == ("", AWAY)
     assert "secret" not in repr(unknown)
     caller = await door.caller(await door.enter("owner", PASSWORD, AWAY))
     await door.accounts.create_key(replace(caller, address=AWAY), "mine")
     entry = (await door.audit.page(door.owner))[0]
-    assert (entry.action, entry.target, entry.user_name) == (Act.KEY_CREATED, "mine", "owner")
+    assert (entry.action, entry.target, entry.user_name) == (
+        AuditAction.KEY_CREATED,
+        "mine",
+        "owner",
+    )
     assert (entry.session_id, entry.key_id, entry.address) == (caller.session_id, "", AWAY)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from fyke.domain.alerts.monitor import MOST_TRIES, AlertMonitor
 from fyke.domain.alerts.rules import RuleFields
-from fyke.domain.alerts.watch import MOST_TRIES, AlertWatch
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.model.alert import Alert, AlertFilter
 from fyke.model.callback import DeliveryFilter
@@ -32,7 +32,7 @@ FAILED = RuleFields("Failed", "failed")
 async def found(house: House, *, look: bool = True, **wanted: Any) -> list[Alert]:
     """The owner's alerts, oldest first, after a look at all that wait."""
     if look:
-        assert await AlertWatch(house.storage, house.results, mails=True).work_off() is None
+        assert await AlertMonitor(house.storage, house.results, mails=True).work_off() is None
     _, alerts = await house.services.alerts.page(
         house.owner, AlertFilter(**wanted), offset=0, limit=500
     )
@@ -156,7 +156,7 @@ async def test_a_run_that_cannot_be_looked_at_does_not_hold_up_the_others(
         return await page(run_id, *args, **more)
 
     monkeypatch.setattr(house.results, "page", fails)
-    watch = AlertWatch(house.storage, house.results)
+    watch = AlertMonitor(house.storage, house.results)
     pause = await watch.work_off()
     assert pause is not None and 0 < pause <= 30
     assert [one.run_id for one in await found(house, look=False)] == [fine.id]
@@ -236,6 +236,6 @@ async def test_several_servers_at_once_tell_each_once(either: House) -> None:
     await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price"))
     ended = [(await a_run(either, Outcome.EXIT_CODE)).id for _ in range(6)]
     ended += [(await a_run(either, rows=[{}])).id for _ in range(2)]
-    watches = [AlertWatch(either.storage, either.results) for _ in range(3)]
+    watches = [AlertMonitor(either.storage, either.results) for _ in range(3)]
     await asyncio.gather(*(watch.work_off() for watch in watches))
     assert [one.run_id for one in await found(either)] == ended

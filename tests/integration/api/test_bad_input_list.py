@@ -54,7 +54,7 @@ async def place(house: House, api: Api) -> Place:
     body = {"worker_id": worker.id, "title": "Daily", "input": WRAPPED, "version": "latest"}
     task = (await api.ok("/api/v2/worker-tasks", body))["slug"]
     run = (await api.ok(f"/api/v2/workers/{worker.id}/runs", {"input": WRAPPED}))["run_slug"]
-    await house.carry_out([{"n": n} for n in range(ROWS)])
+    await house.execute([{"n": n} for n in range(ROWS)])
     return Place(house, api, worker, task, run)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own.builds import BuildsAllowed
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from support.api import Api, fails
 from support.house import SCHEMA, House
 from support.projects import python_project
@@ -70,7 +70,10 @@ async def test_only_the_operator_allows_builds_and_both_logs_say_so(house: House
         assert worker.builds_allowed is allowed
     for caller in (house.owner, house.other):
         acts = await house.services.audit.page(caller)
-        assert [a.action for a in acts[:2]] == [Act.BUILDS_FORBIDDEN, Act.BUILDS_ALLOWED]
+        assert [a.action for a in acts[:2]] == [
+            AuditAction.BUILDS_FORBIDDEN,
+            AuditAction.BUILDS_ALLOWED,
+        ]
         assert {a.target for a in acts[:2]} == {"other/prices"}
 
     fails(await api.send("PUT", at, json={"allowed": "maybe"}), 400, 4000, "allowed")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Answer
+from fyke.contracts import ReceiverResponse
 from fyke.domain.callbacks.receivers import DISABLED
 from fyke.kit.clock import ManualClock
 from fyke.model.run import Outcome
@@ -35,14 +35,14 @@ class Post:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes, dict[str, str]]] = []
-        self.answers: list[Answer] = []
+        self.answers: list[ReceiverResponse] = []
         self.changed = asyncio.Condition()
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         async with self.changed:
             self.sent.append((url, body, headers))
             self.changed.notify_all()
-        return self.answers.pop(0) if self.answers else Answer(200)
+        return self.answers.pop(0) if self.answers else ReceiverResponse(200)
 
 
 class Scene:
@@ -63,7 +63,7 @@ class Scene:
 
     async def ended(self, url: str = HOOK, version: int = 1) -> str:
         run = await self.run(url, version)
-        await self.house.carry_out()
+        await self.house.execute()
         return run
 
     async def log(self, query: str = "", **more: Any) -> Any:
@@ -134,7 +134,7 @@ async def test_the_log_of_a_run_tells_every_try(scene: Scene) -> None:
     run = await scene.ended()
     [waiting] = await scene.of_run(run)
     assert waiting == item(run, waiting["id"])
-    scene.post.answers = [Answer(0, "cannot connect: refused"), Answer(503)]
+    scene.post.answers = [ReceiverResponse(0, "cannot connect: refused"), ReceiverResponse(503)]
     await scene.tried(1)
     scene.clock.advance(6)
     await scene.tried(2)
@@ -160,7 +160,7 @@ async def test_the_log_of_the_account_is_filtered_and_paged(scene: Scene) -> Non
     for url in (HOOK, "http://hooks.example:8080/y", "https://other.example/z"):
         runs.append(await scene.ended(url))
         scene.clock.advance(1)
-    scene.post.answers = [Answer(410)]
+    scene.post.answers = [ReceiverResponse(410)]
     await scene.tried(2)  # one for each host
     scene.clock.advance(1)
     await scene.tried(3)
@@ -193,7 +193,7 @@ async def test_the_log_of_the_account_is_filtered_and_paged(scene: Scene) -> Non
 
 async def test_a_replay_is_sent_under_the_same_id_at_a_fresh_time(scene: Scene) -> None:
     run = await scene.ended()
-    scene.post.answers = [Answer(410)]
+    scene.post.answers = [ReceiverResponse(410)]
     await scene.tried(1)
     [gone] = await scene.of_run(run)
     assert (gone["state"], gone["ended_at"]) == ("failed", 1_700_000_000)
@@ -233,7 +233,7 @@ async def test_what_is_on_its_way_is_not_replayed(scene: Scene) -> None:
 async def test_five_days_of_failures_switch_a_receiver_off_until_it_is_enabled(
     scene: Scene,
 ) -> None:
-    scene.post.answers = [Answer(500)] * 2
+    scene.post.answers = [ReceiverResponse(500)] * 2
     first = await scene.ended()
     await scene.tried(1)
     scene.clock.advance(5 * DAY)
@@ -276,7 +276,7 @@ async def test_five_days_of_failures_switch_a_receiver_off_until_it_is_enabled(
 
 
 async def test_a_success_in_between_begins_the_five_days_anew(scene: Scene) -> None:
-    scene.post.answers = [Answer(500), Answer(200), Answer(500)]
+    scene.post.answers = [ReceiverResponse(500), ReceiverResponse(200), ReceiverResponse(500)]
     await scene.ended()
     await scene.tried(1)
     scene.clock.advance(4 * DAY)
@@ -327,7 +327,7 @@ async def test_a_run_of_v1_tells_only_of_its_end(scene: Scene) -> None:
 async def test_a_running_call_that_failed_is_superseded_by_the_end(scene: Scene) -> None:
     run = await scene.run(version=2)
     [lease] = await scene.house.begin()
-    scene.post.answers = [Answer(500)]
+    scene.post.answers = [ReceiverResponse(500)]
     await scene.tried(1)
     scene.clock.advance(1)
     await scene.house.end(lease, Outcome.EXIT_CODE, "it broke")

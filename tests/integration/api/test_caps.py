@@ -13,12 +13,12 @@ import pytest
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own import usage_answers as answers
-from fyke.contracts import Usage
+from fyke.contracts import AttemptUsage
 from fyke.domain.accounts.spending import CapChange
-from fyke.domain.runs.attempts import Report
+from fyke.domain.runs.attempts import AttemptReport
 from fyke.errors import Forbidden
 from fyke.model.account import Role
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.billing import Prices
 from support.api import Api, client, fails, start_body
 from support.house import House, open_house
@@ -67,7 +67,7 @@ async def test_an_account_has_no_caps_until_its_owner_sets_some(priced: House, t
         fails(await till.send("PUT", CAPS, json={"run_cap": wrong}), 400, 4000, "run_cap")
     cleared = await change(till, run_cap=0, month_cap=0)
     assert (cleared["run_cap"], cleared["month_cap"]) == ("0", "0")
-    log = await priced.services.audit.page(priced.owner, action=Act.CAPS.value)
+    log = await priced.services.audit.page(priced.owner, action=AuditAction.CAPS.value)
     assert [entry.detail for entry in log][-1] == "run_cap 2.5 USD, month_cap none"
 
 
@@ -91,7 +91,7 @@ async def test_only_owners_and_the_operator_set_caps(priced: House, till: Api) -
 async def use(house: House, traffic: int) -> dict[str, Any]:
     """What the runner is told when every attempt that lives has used so many bytes."""
     living = await house.storage.read(lambda tx: tx.runs.living_attempts())
-    reports = [Report(attempt, Usage(traffic_bytes=traffic)) for attempt in living]
+    reports = [AttemptReport(attempt, AttemptUsage(traffic_bytes=traffic)) for attempt in living]
     return dict((await house.attempts.report(reports, 15_000)).stop)
 
 

@@ -30,7 +30,7 @@ async def test_the_catalog_is_browsed_with_figures(house: House, api: Api) -> No
     worker = await house.publish("reader")
     for outcome in (Outcome.SUCCEEDED, Outcome.TIMEOUT, Outcome.RUNNER_LOST):
         await api.ok("/api/v1/scraper/run", start_body(worker.id))
-        await house.carry_out([{"a": 1}], outcome)
+        await house.execute([{"a": 1}], outcome)
     found = reads_as(answers.CatalogList, await api.get("/api/fyke/catalog"))
     first = found["list"][0]
     assert (first["path"], first["runs"], first["judged"]) == ("owner/reader", 3, 2)

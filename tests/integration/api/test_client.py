@@ -80,7 +80,7 @@ def test_a_run_from_start_to_file(
     run = fyke.start(RunRequest(worker, CUSTOM, {"memory": 512}))
     assert fyke.run(run).status_name == "ready"
     rows = [{"n": n, "big": 2**100} for n in range(1200)]
-    server.do(server.house.carry_out(rows, log=["hello"]))
+    server.do(server.house.execute(rows, log=["hello"]))
     detail = fyke.wait(run, 10)
     assert (detail.status, detail.results, detail.ended) == (3, 1200, True)
     assert fyke.runs(status=3, worker=worker).list[0] == detail
@@ -114,7 +114,7 @@ def test_rerun_abort_and_waiting_in_vain(fyke: FykeClient, worker: str) -> None:
 
 
 def test_sync_mode(server: Served, fyke: FykeClient, worker: str) -> None:
-    async def carry_out() -> None:
+    async def execute() -> None:
         import asyncio
 
         while not (leases := await server.house.begin()):
@@ -122,7 +122,7 @@ def test_sync_mode(server: Served, fyke: FykeClient, worker: str) -> None:
         await server.house.push(leases[0], [{"n": 1}])
         await server.house.end(leases[0])
 
-    runner = threading.Thread(target=lambda: server.do(carry_out()))
+    runner = threading.Thread(target=lambda: server.do(execute()))
     runner.start()
     result = fyke.start_and_wait(RunRequest(worker, CUSTOM), page_size=5)
     runner.join()

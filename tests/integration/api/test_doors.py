@@ -195,7 +195,7 @@ async def test_the_hot_reads_equal_the_declared_operations_byte_for_byte(
     from fastapi.routing import APIRoute
     from starlette.routing import Route
 
-    await house.carry_out([{"n": 1}, {"n": 2}])
+    await house.execute([{"n": 1}, {"n": 2}])
     bodies = [
         {"run_slug": run_slug},
         {"run_slug": run_slug, "page_index": 2, "page_size": 1},

@@ -53,7 +53,7 @@ def a_run(server: Served, rows: Any = ROWS, *, ended: bool = True) -> str:
     worker = server.do(server.house.publish())
     run = str(call(server, "/api/v1/scraper/run", start_body(worker.id))["run_slug"])
     if ended:
-        server.do(server.house.carry_out(rows, log=[f"line {n}" for n in range(500)]))
+        server.do(server.house.execute(rows, log=[f"line {n}" for n in range(500)]))
     else:
 
         async def begin() -> None:

@@ -39,7 +39,7 @@ async def _fetch(api: Api, url: str) -> Any:
 async def test_every_format_downloads_without_a_key(
     house: House, api: Api, run_slug: str, format: str | None
 ) -> None:
-    await house.carry_out(ROWS)
+    await house.execute(ROWS)
     url = await _link(api, run_slug, format=format)
     name = (format or "csv").strip().lower()
     parts = urlsplit(url)
@@ -55,7 +55,7 @@ async def test_every_format_downloads_without_a_key(
 
 
 async def test_csv_and_json_hold_the_rows(house: House, api: Api, run_slug: str) -> None:
-    await house.carry_out(ROWS)
+    await house.execute(ROWS)
     table = await _fetch(api, await _link(api, run_slug, format="csv"))
     lines = list(csv.DictReader(io.StringIO(table.text)))
     assert [line["title"] for line in lines] == [row["title"] for row in ROWS]
@@ -78,7 +78,7 @@ async def test_csv_and_json_hold_the_rows(house: House, api: Api, run_slug: str)
 async def test_filter_keys(
     house: House, api: Api, run_slug: str, keys: Any, columns: list[str]
 ) -> None:
-    await house.carry_out(ROWS)
+    await house.execute(ROWS)
     text = (await _fetch(api, await _link(api, run_slug, filter_keys=keys))).text
     assert text.splitlines()[0].split(",") == columns
 
@@ -99,14 +99,14 @@ async def test_bad_exports_are_refused(api: Api, run_slug: str, fields: dict[str
 
 
 async def test_a_safe_csv_guards_formulas(house: House, api: Api, run_slug: str) -> None:
-    await house.carry_out(ROWS[:1])
+    await house.execute(ROWS[:1])
     text = (await _fetch(api, await _link(api, run_slug, safe=True, bom="true"))).content
     assert text.startswith(b"\xef\xbb\xbf")
     assert b"'+1" in text
 
 
 async def test_the_whole_log_is_a_text_file(house: House, api: Api, run_slug: str) -> None:
-    await house.carry_out(log=[f"line {n}\x1b[31m" for n in range(500)])
+    await house.execute(log=[f"line {n}\x1b[31m" for n in range(500)])
     data = await api.ok("/api/v1/run/last/log", {"run_slug": run_slug})
     assert len(data["list"]) == 200
     answer = await _fetch(api, data["all_logs_url"])
@@ -116,7 +116,7 @@ async def test_the_whole_log_is_a_text_file(house: House, api: Api, run_slug: st
 
 
 async def test_a_link_dies_with_its_run(house: House, api: Api, run_slug: str) -> None:
-    await house.carry_out(ROWS)
+    await house.execute(ROWS)
     url = await _link(api, run_slug)
     log = (await api.ok("/api/v1/run/last/log", {"run_slug": run_slug}))["all_logs_url"]
     assert (await _fetch(api, url)).status_code == 200
@@ -176,7 +176,7 @@ def _mutations(token: str, count: int) -> list[str]:
 async def test_no_mutated_link_is_accepted(
     house: House, api: Api, run_slug: str, count: int
 ) -> None:
-    await house.carry_out(ROWS[:1])
+    await house.execute(ROWS[:1])
     url = await _link(api, run_slug)
     token, _, name = urlsplit(url).path.removeprefix("/files/").partition("/")
     accepted = [

@@ -51,7 +51,7 @@ async def furnish(server: Served) -> dict[str, list[str]]:
     runs = []
     for _ in range(2):
         run = await house.services.runs.start_task(house.owner, task.id, "", Origin.API)
-        await house.carry_out([{"url": "https://a.example", "title": "A"}], log=["read"])
+        await house.execute([{"url": "https://a.example", "title": "A"}], log=["read"])
         runs.append(run.id)
     return {
         "workers": [worker.id, worker.path, f"{worker.path}x"],
@@ -64,7 +64,7 @@ async def keep_running(house: House) -> None:
     """Carry out whatever is started, so that nothing that waits for an end waits in vain."""
     while True:
         await house.beat()
-        await house.carry_out([{"url": "https://a.example", "title": "A"}], log=["read"])
+        await house.execute([{"url": "https://a.example", "title": "A"}], log=["read"])
         await asyncio.sleep(0.5)
 
 

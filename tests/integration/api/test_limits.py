@@ -19,7 +19,7 @@ from fyke.contracts import RunnerInfo
 from fyke.domain.accounts.service import Accounts
 from fyke.kit.clock import ManualClock, SystemClock
 from fyke.model.account import Plan
-from fyke.storage.doorbell.postgres import PostgresDoorbell
+from fyke.storage.signals.postgres import PostgresSignals
 from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import SqlStorage, open_storage
 from fyke.timers.servers import ServerTimer
@@ -100,8 +100,8 @@ async def test_only_the_operator_grants_more_than_the_server_does(house: House) 
 
 @asynccontextmanager
 async def a_server(url: str) -> AsyncIterator[tuple[SqlStorage, ServerTimer, RateShare]]:
-    bell = PostgresDoorbell(url)
-    storage = open_storage(url, durable=False, ring=bell.ring, hiding=frozenset())
+    bell = PostgresSignals(url)
+    storage = open_storage(url, durable=False, notify=bell.notify, hiding=frozenset())
     share = RateShare()
     try:
         yield storage, ServerTimer(storage, bell, share.counted), share

@@ -125,7 +125,7 @@ async def test_keys(house: House, api: Api) -> None:
 async def test_behind_a_run(house: House, api: Api, run_slug: str) -> None:
     path = f"/api/fyke/runs/{run_slug}"
     fails(await api.send("DELETE", path), 400, 4000, "abort it first")
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     events = reads_as(answers.EventList, await api.get(f"{path}/events"))["list"]
     assert events[0]["kind"] == "Accepted"
     assert events[-1]["after"] == "succeeded"
@@ -141,7 +141,7 @@ async def test_a_callback_waits_in_the_outbox(house: House, api: Api) -> None:
     worker = await house.publish()
     body = start_body(worker.id, callback_url="https://hooks.example/x")
     run = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
-    await house.carry_out()
+    await house.execute()
     found = reads_as(DeliveryList, await api.get(f"/api/fyke/runs/{run}/deliveries"))["list"]
     assert [(d["url"], d["state"], d["tries"]) for d in found] == [
         ("https://hooks.example/x", "pending", 0)

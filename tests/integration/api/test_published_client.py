@@ -31,14 +31,14 @@ INPUT = {"parameters": {"system": {"memory": 512}, "custom": {"urls": ["https://
 
 def test_an_async_run_and_its_rows(server: Served, coreclaw: CoreClawClient) -> None:
     data = coreclaw.scraper("owner/reader").run(input=INPUT, version="v1.0.1")
-    server.do(server.house.carry_out([{"n": n} for n in range(25)]))
+    server.do(server.house.execute([{"n": n} for n in range(25)]))
     page = coreclaw.run(data["run_slug"]).list_results(limit=10, offset=20)
     assert page["count"] == 25
     assert [row["n"] for row in page["list"]] == [20, 21, 22, 23, 24]
 
 
 def test_a_sync_run(server: Served, coreclaw: CoreClawClient) -> None:
-    async def carry_out() -> None:
+    async def execute() -> None:
         import asyncio
 
         while not (leases := await server.house.begin()):
@@ -46,7 +46,7 @@ def test_a_sync_run(server: Served, coreclaw: CoreClawClient) -> None:
         await server.house.push(leases[0], [{"n": 1}, {"n": 2}])
         await server.house.end(leases[0])
 
-    runner = threading.Thread(target=lambda: server.do(carry_out()))
+    runner = threading.Thread(target=lambda: server.do(execute()))
     runner.start()
     data = coreclaw.scraper("owner/reader").run(input=INPUT, wait_for_finish=True, limit=1)
     runner.join()

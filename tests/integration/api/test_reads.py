@@ -122,7 +122,7 @@ async def test_a_runs_detail_has_thirteen_fields_in_a_safe_order(
     waiting = answer.json()["data"]
     assert len(waiting) == 13
     assert (waiting["started_at"], waiting["finished_at"], waiting["duration"]) == (0, 0, 0)
-    await house.carry_out([{"a": 1}])
+    await house.execute([{"a": 1}])
     done = await api.ok(DETAIL, {"run_slug": run_slug})
     assert (done["status"], done["results"], done["traffic"]) == (3, 1, 4096)
     assert done["duration"] == done["finished_at"] - done["started_at"]
@@ -139,7 +139,7 @@ async def test_a_running_run_shows_rows_so_far(house: House, api: Api, run_slug:
 
 
 async def test_a_failed_run_says_why(house: House, api: Api, run_slug: str) -> None:
-    await house.carry_out([{"a": 1}], Outcome.EXIT_CODE, "The Worker exited with code 3")
+    await house.execute([{"a": 1}], Outcome.EXIT_CODE, "The Worker exited with code 3")
     failed = await api.ok(DETAIL, {"run_slug": run_slug})
     assert (failed["status"], failed["results"]) == (4, 0)
     assert "code 3" in failed["err_msg"]
@@ -156,7 +156,7 @@ async def test_abort_of_a_waiting_run_is_immediate_and_repeatable(api: Api, run_
 async def test_a_finished_run_cannot_be_aborted(
     house: House, api: Api, run_slug: str, outcome: Outcome
 ) -> None:
-    await house.carry_out(outcome=outcome)
+    await house.execute(outcome=outcome)
     answer = await api.post("/api/v1/scraper/abort", {"run_slug": run_slug})
     fails(answer, 400, 70002, "Run abort failed")
 
@@ -228,7 +228,7 @@ async def test_a_status_outside_the_table_is_refused(api: Api, status: Any) -> N
 
 async def test_rows_keep_their_bytes_and_get_an_id(house: House, api: Api, run_slug: str) -> None:
     rows = [b'{"n":12345678901234567890123,"f":1.50,"u":"\xc3\xa9"}', b"{}"]
-    await house.carry_out(rows, headers=[Header("N", "n", "integer")])
+    await house.execute(rows, headers=[Header("N", "n", "integer")])
     answer = await api.http.post(
         ROWS, json={"run_slug": run_slug}, headers={"api-key": house.owner_key}
     )
@@ -258,7 +258,7 @@ async def test_rows_keep_their_bytes_and_get_an_id(house: House, api: Api, run_s
 async def test_results_are_paged(
     house: House, api: Api, run_slug: str, fields: dict[str, Any], numbers: list[int]
 ) -> None:
-    await house.carry_out([{"n": n} for n in range(12)])
+    await house.execute([{"n": n} for n in range(12)])
     data = await api.ok(ROWS, {"run_slug": run_slug, **fields})
     assert data["count"] == 12
     assert [row["n"] for row in data["list"]] == numbers
@@ -276,7 +276,7 @@ async def test_rows_show_while_the_run_is_running(house: House, api: Api, run_sl
 
 
 async def test_the_log_shows_its_last_lines(house: House, api: Api, run_slug: str) -> None:
-    await house.carry_out([{"n": 1}], log=["first", "two\nlines \x1b[31m"])
+    await house.execute([{"n": 1}], log=["first", "two\nlines \x1b[31m"])
     answer = await api.post("/api/v1/run/last/log", {"run_slug": run_slug})
     reads_as(answers.LogTail, answer)
     data = answer.json()["data"]

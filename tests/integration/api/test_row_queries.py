@@ -32,7 +32,7 @@ async def v2(api: Api, run: str, path: str = "", **wanted: Any) -> Any:
 
 @pytest.fixture
 async def run(house: House, run_slug: str) -> str:
-    await house.carry_out(ROWS)
+    await house.execute(ROWS)
     return run_slug
 
 
@@ -145,7 +145,7 @@ async def test_an_export_takes_the_same(api: Api, run: str, version: int) -> Non
 
 async def test_columns_of_an_export_follow_the_form(api: Api, house: House, run_slug: str) -> None:
     headers = [Header("Title", "title", "text"), Header("Seller", "seller", "object")]
-    await house.carry_out(ROWS, headers=headers)
+    await house.execute(ROWS, headers=headers)
     wanted = {"format": "csv", "flatten": True, "fields": "price,seller", "sort": "title"}
     data = await api.ok("/api/v1/run/result/export", {"run_slug": run_slug, **wanted})
     text = (await api.send("GET", data["download_url"], key=None)).text
@@ -161,7 +161,7 @@ async def test_a_query_too_long_for_a_link_is_refused(api: Api, run: str) -> Non
 async def test_xls_says_its_limits_and_refuses_what_is_too_wide(
     house: House, api: Api, run_slug: str
 ) -> None:
-    await house.carry_out([{f"c{n}": n for n in range(257)}])
+    await house.execute([{f"c{n}": n for n in range(257)}])
     body = {"run_slug": run_slug, "format": "xls"}
     fails(await api.post("/api/v1/run/result/export", body), 400, 4000, "256 columns")
     narrow = await api.ok("/api/v1/run/result/export", {**body, "filter_keys": ["c1", "c2"]})

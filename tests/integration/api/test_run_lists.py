@@ -68,9 +68,9 @@ async def test_a_run_is_listed_with_its_figures_and_parameters(house: House, api
 async def test_every_filter_is_answered_by_the_server(house: House, api: Api) -> None:
     reader, other = await house.publish(), await house.publish("other")
     [failed] = await started(house, api, reader)
-    await house.carry_out([], Outcome.EXIT_CODE, "The Worker exited with code 1: KeyError 'title'")
+    await house.execute([], Outcome.EXIT_CODE, "The Worker exited with code 1: KeyError 'title'")
     [done] = await started(house, api, other)
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     [waits] = await started(house, api, reader)
     cases: list[tuple[dict[str, Any], list[str]]] = [
         ({}, [waits, done, failed]),
@@ -133,7 +133,7 @@ async def test_pages_by_number_and_by_cursor_are_the_same_walk(house: House, api
 async def test_the_whole_list_is_a_csv_without_formulas(house: House, api: Api) -> None:
     worker = await house.publish()
     failed = await started(house, api, worker, 2)
-    await house.carry_out([], Outcome.EXIT_CODE, '=cmd|"/c calc"!A1, with "quotes"')
+    await house.execute([], Outcome.EXIT_CODE, '=cmd|"/c calc"!A1, with "quotes"')
     answer = await api.get(f"{RUNS}/export", params={"state": "failed"})
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert 'filename="runs.csv"' in answer.headers["content-disposition"]
@@ -156,7 +156,7 @@ async def act(api: Api, action: str, **body: Any) -> dict[str, Any]:
 async def test_each_run_has_an_answer_of_its_own(house: House, api: Api) -> None:
     worker = await house.publish()
     [done] = await started(house, api, worker)
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     first, second = await started(house, api, worker, 2)
     found = await act(api, "abort", runs=[first, done, NOWHERE, second, first])
     assert [(i["slug"], i["code"]) for i in found["list"]] == [
@@ -187,7 +187,7 @@ async def test_runs_are_rerun_once_for_one_key(house: House, api: Api) -> None:
 async def test_all_that_match_are_meant_and_nothing_else(house: House, api: Api) -> None:
     worker = await house.publish()
     failed = await started(house, api, worker, 3)
-    await house.carry_out([], Outcome.EXIT_CODE, "The Worker exited with code 1")
+    await house.execute([], Outcome.EXIT_CODE, "The Worker exited with code 1")
     waits = await started(house, api, worker, 2)
     found = await act(api, "abort", all_matching=True, worker=worker.id)
     assert [i["slug"] for i in found["list"]] == waits and found["done"] == 2

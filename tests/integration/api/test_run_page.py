@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Usage
-from fyke.domain.runs.attempts import Report
+from fyke.contracts import AttemptUsage
+from fyke.domain.runs.attempts import AttemptReport
 from fyke.model.billing import Prices
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
@@ -51,7 +51,7 @@ async def test_a_failed_run_tells_its_cause_and_the_next_step(
 
 
 async def test_the_log_is_read_from_any_place(api: Api, house: House, run_slug: str) -> None:
-    await house.carry_out([{"n": 1}], log=[f"line {n}" for n in range(1, 31)])
+    await house.execute([{"n": 1}], log=[f"line {n}" for n in range(1, 31)])
     path = f"/api/fyke/runs/{run_slug}/log/page"
 
     async def positions(**asked: object) -> list[int]:
@@ -102,9 +102,9 @@ async def test_use_is_a_curve_and_lines_that_add_up(tmp_path: Path, templates: P
             started = await api.ok("/api/v1/scraper/run", start_body(worker.id))
             run = started["run_slug"]
             leases = await house.begin()
-            used = Usage(12_345_678, 900, 5 * 2**20, 4 * 2**20, 3)
-            stale = Report(leases[1].attempt, Usage(1, 1, 1, 1, 1))
-            reports = [Report(leases[0].attempt, used), stale]
+            used = AttemptUsage(12_345_678, 900, 5 * 2**20, 4 * 2**20, 3)
+            stale = AttemptReport(leases[1].attempt, AttemptUsage(1, 1, 1, 1, 1))
+            reports = [AttemptReport(leases[0].attempt, used), stale]
             await house.attempts.report(reports, 15_000)
             path = f"/api/fyke/runs/{run}/usage"
             during = await data(api, path)
@@ -128,7 +128,7 @@ async def test_use_is_a_curve_and_lines_that_add_up(tmp_path: Path, templates: P
 async def test_subtasks_tell_their_input_and_attempts(
     api: Api, house: House, run_slug: str
 ) -> None:
-    await house.carry_out([{"n": 1}], Outcome.TIMEOUT, "too long")
+    await house.execute([{"n": 1}], Outcome.TIMEOUT, "too long")
     found = await data(api, f"/api/fyke/runs/{run_slug}/subtasks", params={"limit": 1, "offset": 1})
     assert found["count"] == 2
     [second] = found["list"]  # type: ignore[misc]  # a list

@@ -7,8 +7,8 @@ import json
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own.run_sites import SiteList
-from fyke.contracts import SiteTraffic, Usage
-from fyke.domain.runs.attempts import Report
+from fyke.contracts import AttemptUsage, SiteTraffic
+from fyke.domain.runs.attempts import AttemptReport
 from fyke.model.run import Outcome
 from support.api import Api, fails, start_body
 from support.house import SCHEMA, House
@@ -27,7 +27,9 @@ async def test_sites_are_shown_as_reported_and_summed_at_the_end(house: House, a
     wanted = SiteTraffic("www.a.example", requests=2, bytes_up=10, bytes_down=200, failures=1)
     barred = SiteTraffic("b.example", refused=3)
     private = SiteTraffic("10.0.0.1", refused=1)
-    await house.attempts.report([Report(first.attempt, Usage(), (wanted, barred))], 60_000)
+    await house.attempts.report(
+        [AttemptReport(first.attempt, AttemptUsage(), (wanted, barred))], 60_000
+    )
     answer = await api.get(at)
     envelope_of(SiteList, V1).model_validate_json(answer.content)
     shown = answer.json()["data"]["list"]
@@ -40,10 +42,10 @@ async def test_sites_are_shown_as_reported_and_summed_at_the_end(house: House, a
     ]
 
     await house.attempts.ended(
-        first.attempt, Outcome.SUCCEEDED, "", Usage(), actor="test", sites=(wanted, private)
+        first.attempt, Outcome.SUCCEEDED, "", AttemptUsage(), actor="test", sites=(wanted, private)
     )
     await house.attempts.ended(
-        second.attempt, Outcome.SUCCEEDED, "", Usage(), actor="test", sites=(wanted,)
+        second.attempt, Outcome.SUCCEEDED, "", AttemptUsage(), actor="test", sites=(wanted,)
     )
     shown = (await api.get(at)).json()["data"]["list"]
     assert [(one["domain"], one["requests"], one["why"]) for one in shown] == [

@@ -15,7 +15,7 @@ from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own.secrets import SecretItem, SecretList
 from fyke.domain.runs.service import StartRequest
-from fyke.domain.secrets.giving import USED_EVERY_MS, Given, RunSecrets
+from fyke.domain.secrets.inject import USED_EVERY_MS, InjectedSecrets, RunSecrets
 from fyke.domain.secrets.sealing import Sealer
 from fyke.errors import NotFound, Refused, WorkerNotFound
 from fyke.kit.clock import ManualClock, SystemClock
@@ -36,7 +36,7 @@ def giving(house: House, master: bytes = SECRET, clock: Any = None) -> RunSecret
     return RunSecrets(house.storage, Sealer(master), clock or SystemClock())
 
 
-async def given_to(house: House, caller: Caller, worker_id: str, **more: Any) -> Given:
+async def given_to(house: House, caller: Caller, worker_id: str, **more: Any) -> InjectedSecrets:
     """What a run of the worker by this account gets."""
     run = await house.services.runs.start(caller, _start(worker_id))
     return await giving(house, **more).of(run)
@@ -146,7 +146,7 @@ async def test_a_run_gets_those_of_its_account_for_its_worker_and_no_others(hous
             for name in ("LOGIN", f"ONLY_{account}_{worker}".upper())
         }
     third = await house.publish("third")
-    assert (await given_to(house, house.owner, third.id)) == Given()
+    assert (await given_to(house, house.owner, third.id)) == InjectedSecrets()
     await house.services.secrets.remove(house.owner, workers["other"].id, "LOGIN")
     given = await given_to(house, house.owner, workers["other"].id)
     assert list(given.environment) == ["ONLY_OWNER_OTHER"]

@@ -101,7 +101,7 @@ async def test_a_retry_in_sync_mode_waits_on_the_same_run(house: House, api: Api
     starts = [asyncio.create_task(api.ok(RUN, body, headers=KEY)) for _ in range(2)]
     while not await runs_of(house):
         await asyncio.sleep(0.01)
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     first, second = await asyncio.gather(*starts)
     assert first["run_slug"] == second["run_slug"]
     assert first["status"] == second["status"] == 3
@@ -112,7 +112,7 @@ async def test_a_retry_in_sync_mode_waits_on_the_same_run(house: House, api: Api
 async def test_a_deleted_run_is_not_quietly_started_again(house: House, api: Api) -> None:
     worker = await house.publish()
     slug = (await api.ok(RUN, start_body(worker.id), headers=KEY))["run_slug"]
-    await house.carry_out()
+    await house.execute()
     await api.send("DELETE", f"/api/fyke/runs/{slug}")
     answer = await api.post(RUN, start_body(worker.id), headers=KEY)
     fails(answer, 409, 4000, "Idempotency-Key", "deleted")

@@ -185,7 +185,7 @@ async def test_a_sync_start_waits_for_the_rows(house: House, api: Api) -> None:
         lambda tx: tx.runs.page(house.owner.account_id, _all(), offset=0, limit=1)[1]
     ):
         await asyncio.sleep(0)
-    await house.carry_out([{"n": 1}, {"n": 2}, {"n": 3}])
+    await house.execute([{"n": 1}, {"n": 2}, {"n": 3}])
     data = await asked
     assert (data["run_status"], data["status"], data["error_message"]) == ("completed", 3, "")
     assert data["result_message"] == ""
@@ -220,7 +220,7 @@ async def test_when_the_wait_is_over_the_run_goes_on(house: House) -> None:
         data = await api.ok(RUN, start_body(worker.id, is_async=False))
         assert (data["run_status"], data["status"]) == ("running", 1)
         assert data["execution_end_timestamp"] == 0
-        await house.carry_out([{"n": 1}])
+        await house.execute([{"n": 1}])
         detail = await api.ok("/api/v1/run/detail", {"run_slug": data["run_slug"]})
         assert detail["status"] == 3
 

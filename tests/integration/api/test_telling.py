@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.alerts.watch import AlertWatch
+from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.model.run import Outcome
 from support.alerts import a_run
 from support.api import Api, fails
@@ -90,7 +90,7 @@ async def test_a_rule_finds_and_its_alert_is_read(house: House, api: Api) -> Non
     rule = await api.ok(RULES, rules["example"])
     assert (rule["kind"], rule["enabled"], rule["worker"]) == ("failed", True, "")
     run = await a_run(house, Outcome.EXIT_CODE)
-    await AlertWatch(house.storage, house.results).work_off()
+    await AlertMonitor(house.storage, house.results).work_off()
     page = await ask(api, ALERTS, unread=1)
     [alert] = page["list"]
     assert (page["count"], page["unread"], alert["rule_id"]) == (1, 1, rule["id"])

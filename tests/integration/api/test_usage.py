@@ -59,7 +59,7 @@ async def some_life(house: House, api: Api, number: int) -> None:
         if dice.random() < 0.2:
             await credit(house, f"{dice.randint(1, 999)}.{dice.randint(0, 999999):06d}")
         outcome = dice.choice([Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.TIMEOUT])
-        await house.carry_out([{"n": 1}] * dice.randint(0, 3), outcome)
+        await house.execute([{"n": 1}] * dice.randint(0, 3), outcome)
 
 
 async def test_the_sums_are_those_of_the_ledger_exactly(priced: House, till: Api) -> None:
@@ -95,10 +95,10 @@ async def test_further_parts_are_summed_up(priced: House, till: Api) -> None:
     await some_life(priced, till, 6)
     usage, caller = priced.services.usage, priced.owner
     period = await usage.period(caller)
-    from fyke.model.billing import Part
+    from fyke.model.billing import UsageDimension
 
-    whole = await usage.split(caller, period, Part.KEY)
-    short = await usage.split(caller, period, Part.KEY, most=1)
+    whole = await usage.split(caller, period, UsageDimension.KEY)
+    short = await usage.split(caller, period, UsageDimension.KEY, most=1)
     assert short.others and short.parts == whole.parts[:1]
     rest = whole.parts[1].sums
     for one in whole.parts[2:]:
@@ -179,7 +179,7 @@ async def test_an_overview_counts_what_there_is(house: House, api: Api) -> None:
     first, second = await house.publish("first"), await house.publish("second")
     for worker, outcome in ((first, Outcome.SUCCEEDED), (second, Outcome.TIMEOUT)):
         await api.ok("/api/v1/scraper/run", start_body(worker.id))
-        await house.carry_out([], outcome)
+        await house.execute([], outcome)
     await api.ok("/api/v1/scraper/run", start_body(first.id))
     await house.begin()
     await api.ok("/api/v1/scraper/run", start_body(second.id))

@@ -29,7 +29,7 @@ def detail(run: str) -> str:
 async def test_a_wait_is_over_when_the_run_is(house: House, api: Api, run_slug: str) -> None:
     waiting = [asyncio.create_task(api.get(f"{detail(run_slug)}?wait=60")) for _ in range(5)]
     async with asyncio.timeout(FOREVER):
-        await house.carry_out([{"n": 1}])
+        await house.execute([{"n": 1}])
         answers = [await task for task in waiting]
     assert {answer.json()["data"]["status"] for answer in answers} == {"succeeded"}
 
@@ -41,7 +41,7 @@ async def test_a_wait_that_is_over_shows_the_run_as_it_is(api: Api, run_slug: st
 
 
 async def test_an_ended_run_is_not_waited_for(house: House, api: Api, run_slug: str) -> None:
-    await house.carry_out()
+    await house.execute()
     async with asyncio.timeout(10):
         for path in (detail(run_slug), "/api/v2/worker-runs/last"):
             answer = await api.get(f"{path}?wait=60")
@@ -165,7 +165,7 @@ async def test_clients_that_leave_a_wait_or_a_stream_leave_nothing(
 async def test_what_has_not_changed_is_not_sent_again(
     house: House, api: Api, run_slug: str
 ) -> None:
-    await house.carry_out([{"n": 1}, {"n": 2}])
+    await house.execute([{"n": 1}, {"n": 2}])
     worker = (await api.get(detail(run_slug))).json()["data"]["scraper_slug"]
     for path in (
         detail(run_slug),
@@ -191,7 +191,7 @@ async def test_what_has_not_changed_is_not_sent_again(
 async def test_the_tag_changes_with_the_data(house: House, api: Api, run_slug: str) -> None:
     ready = await api.get(detail(run_slug))
     empty = await api.get(f"{detail(run_slug)}/result")
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     for path, before in ((detail(run_slug), ready), (f"{detail(run_slug)}/result", empty)):
         after = await api.get(path, headers={"if-none-match": before.headers["etag"]})
         assert after.status_code == 200

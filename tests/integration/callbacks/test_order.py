@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from fyke.contracts import Answer, Transaction
+from fyke.contracts import ReceiverResponse, Transaction
 from fyke.model.callback import DeliveryFilter, DeliveryKind, DeliveryState
 from fyke.model.run import Run
 from fyke.notify.http import HttpNotifier
@@ -28,7 +28,7 @@ class Unreliable:
     chance: random.Random
     heard: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         if url.startswith("http://127."):
             return await self.http.post(url, body, headers)
         told = json.loads(body)
@@ -36,7 +36,7 @@ class Unreliable:
         self.heard[f"{url} comes"].append(told["run_status"])
         await asyncio.sleep(self.chance.random() ** 3 * 0.1)
         self.heard[f"{url} answered"].append(told["run_status"])
-        return Answer(self.chance.choices([200, 500, 302, 0], [70, 15, 5, 10])[0])
+        return ReceiverResponse(self.chance.choices([200, 500, 302, 0], [70, 15, 5, 10])[0])
 
 
 class Skipping(Bell):
@@ -71,11 +71,11 @@ async def trial(
         urls.append(receiver.url(f"/real-{n}"))
     bell, unreliable = Skipping(clock), Unreliable(http, chance)
     bell.notifier = Counting(unreliable)
-    async with open_office(url, bell.ring, clock) as office:
+    async with open_office(url, bell.notify, clock) as office:
         bell.office = office
         runs = await office.runs(urls)
         async with delivering(office.storage, bell.notifier, bell, clock):
-            await carry_out(office, runs, chance, clock, unreliable.heard)
+            await execute(office, runs, chance, clock, unreliable.heard)
             bell.may_skip.set()
             async with asyncio.timeout(90):
                 while await unfinished(office):
@@ -101,7 +101,7 @@ async def trial(
     assert superseded > total / 100
 
 
-async def carry_out(
+async def execute(
     office: Office,
     runs: list[Run],
     chance: random.Random,

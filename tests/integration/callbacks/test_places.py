@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from fyke.domain.callbacks.places import AT_ONCE
+from fyke.domain.callbacks.slots import AT_ONCE
 from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
 from support.callback_trials import Bell, Counting, delivering, open_office
@@ -59,7 +59,7 @@ async def trial(
     url: str, http: HttpNotifier, *, hanging: int, healthy: int, every: float, at_once: int
 ) -> None:
     bell, notifier = Bell(), Counting(http)
-    async with street() as there, open_office(url, bell.ring) as office:
+    async with street() as there, open_office(url, bell.notify) as office:
         # two calls each, as many as go to one host at once
         stuck = await office.runs([there.url(n, "/hangs") for n in range(hanging)] * 2)
         good = await office.runs([there.url(hanging, f"/healthy-{n}") for n in range(healthy)])

@@ -19,7 +19,7 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.model.callback import DeliveryFilter, DeliveryState
 from fyke.notify.http import HttpNotifier
-from fyke.storage.doorbell.postgres import PostgresDoorbell
+from fyke.storage.signals.postgres import PostgresSignals
 from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import open_storage
 from support.callback_trials import (
@@ -58,7 +58,7 @@ async def test_who_is_killed_before_it_notes_the_answer_leaves_a_copy_under_the_
         assert len(receiver.wait("/x", 1, 0)) == 1
         bell = Bell()
         storage = open_storage(
-            sqlite_url, durable=False, ring=bell.ring, hiding=frozenset(), clock=clock.now_ms
+            sqlite_url, durable=False, notify=bell.notify, hiding=frozenset(), clock=clock.now_ms
         )
         [claimed] = await storage.read(lambda tx: tx.outbox.of_run(run.id))
         assert (claimed.state, claimed.tries) == (DeliveryState.PENDING, 0)
@@ -96,9 +96,9 @@ async def two_servers(url: str, total: int) -> None:
     with listening() as receiver:
         notifiers = [HttpNotifier(AddressRules(["127.0.0.0/8"])) for _ in range(2)]
         counting = [Counting(notifier) for notifier in notifiers]
-        bells = [PostgresDoorbell(url) for _ in range(2)]
-        async with open_office(url, bells[0].ring) as office:
-            other = open_storage(url, durable=False, ring=bells[1].ring, hiding=frozenset())
+        bells = [PostgresSignals(url) for _ in range(2)]
+        async with open_office(url, bells[0].notify) as office:
+            other = open_storage(url, durable=False, notify=bells[1].notify, hiding=frozenset())
             clock = SystemClock()
             runs = await office.runs([receiver.url("/x")] * total)
             async with (

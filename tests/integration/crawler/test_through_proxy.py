@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Pass
+from fyke.contracts import EgressGrant
 from support.crawled_site import Site
 from support.crawler import Ran, crawl
 from support.egress import ATTEMPT, SECRET, client_and_process, listener, port_of
@@ -21,7 +21,7 @@ async def crawl_through(
     """The run, and the bytes that the proxy counted."""
     async with client_and_process(folder) as (egress, _):
         proxy = listener()
-        await egress.open([proxy], Pass(ATTEMPT, SECRET, "", allow, None))
+        await egress.open([proxy], EgressGrant(ATTEMPT, SECRET, "", allow, None))
         environ = {
             "PROXY_DOMAIN": f"127.0.0.1:{port_of(proxy)}",
             "PROXY_AUTH": f"{ATTEMPT}:{SECRET}",

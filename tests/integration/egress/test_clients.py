@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Pass, SiteTraffic, Traffic
+from fyke.contracts import EgressGrant, SiteTraffic, Traffic
 from fyke.egress.local import LocalEgress
 from fyke.kit.names import Resolver
 from fyke.model.worker import Language
@@ -60,7 +60,7 @@ class World:
         """Where the sandbox takes environments from."""
         return self._place.home / "cache"
 
-    async def carry_out(
+    async def execute(
         self,
         files: dict[str, str | bytes],
         language: Language,
@@ -84,7 +84,7 @@ class World:
         sdk = await serve(box.listeners["sdk"], answer)
         try:
             doors = [box.listeners["proxy"], box.listeners["proxy6000"]]
-            await egress.open(doors, Pass(attempt, SECRET, "", allow))
+            await egress.open(doors, EgressGrant(attempt, SECRET, "", allow))
             for browser in ("cdp", "cdp80"):
                 if browser in box.listeners:
                     listener = box.listeners[browser]
@@ -194,7 +194,7 @@ def python(libraries: str = "") -> dict[str, str | bytes]:
 
 
 async def test_python_and_curl(world: World) -> None:
-    told = await world.carry_out(python(), Language.PYTHON)
+    told = await world.execute(python(), Language.PYTHON)
     ways = len(told.said) // 2
     assert ways in (1, 7)  # curl may be missing on the machine
     assert_all_went_well(told, ways, ways)
@@ -208,7 +208,7 @@ async def test_python_libraries_and_grpc(world: World) -> None:
     packages = environment_of(
         world.environments / "python", ["requests", "httpx", "httpx2", "grpcio"]
     )
-    told = await world.carry_out(python(LIBRARIES), Language.PYTHON, packages)
+    told = await world.execute(python(LIBRARIES), Language.PYTHON, packages)
     ways = (len(told.said) - 2) // 2
     assert ways >= 8
     assert_all_went_well(told, ways, ways)
@@ -233,7 +233,7 @@ print(json.dumps(said))
 
 @pytest.mark.skipif(not ROOT, reason="only root can have port 80 of a box listened at")
 async def test_the_browser_s_old_names_say_that_there_is_none(world: World) -> None:
-    told = await world.carry_out({"main.py": BROWSER}, Language.PYTHON)
+    told = await world.execute({"main.py": BROWSER}, Language.PYTHON)
     assert len(told.said) == 3
     assert set(told.said.values()) == {"503 this Fyke has no browser\n"}
     assert told.browser_asked
@@ -316,7 +316,7 @@ def without_refusal(told: Told) -> Told:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 async def test_node(world: World) -> None:
-    told = await world.carry_out(node(), Language.NODE)
+    told = await world.execute(node(), Language.NODE)
     assert_all_went_well(without_refusal(told), 2, 2)
 
 
@@ -332,7 +332,7 @@ async def test_node_libraries_and_grpc(world: World, axios: str) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
     modules = folder / "node_modules"
     subprocess.run(["chmod", "-R", "a+rX", str(modules)], check=True)
-    told = await world.carry_out(node(NODE_LIBRARIES), Language.NODE, modules)
+    told = await world.execute(node(NODE_LIBRARIES), Language.NODE, modules)
     assert len(told.said) == 4 + 2 + 10 + 2
     assert_all_went_well(without_refusal(told), 7, 7)
     assert told.sdk_calls == ["/test.Sdk/Call"] * 2
@@ -392,5 +392,5 @@ async def test_go(world: World, tmp_path: Path) -> None:
     settings = os.environ | {"CGO_ENABLED": "0", "GO111MODULE": "off"}
     subprocess.run(command, cwd=tmp_path, env=settings, check=True, capture_output=True)
     files: dict[str, str | bytes] = {"main": (tmp_path / "main").read_bytes()}
-    told = await world.carry_out(files, Language.GO)
+    told = await world.execute(files, Language.GO)
     assert_all_went_well(told, 3, 3)

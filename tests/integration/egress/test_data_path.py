@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fyke.contracts import Pass, Traffic
+from fyke.contracts import EgressGrant, Traffic
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.local import LocalEgress
 from support.egress import (
@@ -53,7 +53,7 @@ class Door:
 async def open_door(limit: int | None = None, limits: ProxyLimits | None = None) -> Door:
     egress = LocalEgress(limits=limits)
     sock = listener()
-    await egress.open([sock], Pass(ATTEMPT, SECRET, "", LOOPBACK, limit))
+    await egress.open([sock], EgressGrant(ATTEMPT, SECRET, "", LOOPBACK, limit))
     port = port_of(sock)
     sock.close()
     return Door(egress, port)
@@ -375,7 +375,7 @@ async def test_a_client_that_does_not_read_stops_the_target() -> None:
 async def test_one_attempt_cannot_use_what_another_was_given() -> None:
     door = await open_door()
     other = listener()
-    await door.egress.open([other], replace(Pass("01B", "another secret", ""), allow=()))
+    await door.egress.open([other], replace(EgressGrant("01B", "another secret", ""), allow=()))
     async with Origin(echo) as origin:
         code, _, writer = await socks(
             port_of(other), "127.0.0.1", origin.port, "01B", "another secret"
@@ -391,7 +391,7 @@ async def test_replayed_credentials_open_nothing_after_the_end(replays: int) -> 
     """The listener of another attempt, the same secret, after the end: refused every time."""
     door = await open_door()
     other = listener()
-    await door.egress.open([other], Pass("01B", "another secret", "", LOOPBACK))
+    await door.egress.open([other], EgressGrant("01B", "another secret", "", LOOPBACK))
     await door.egress.close(ATTEMPT)
     async with Origin(echo) as origin:
         for _ in range(replays):

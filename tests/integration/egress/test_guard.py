@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fyke.contracts import Pass
-from fyke.egress.guard import GuardRules
+from fyke.contracts import EgressGrant
 from fyke.egress.local import LocalEgress
+from fyke.egress.throttle import ThrottleRules
 from support.egress import (
     SECRET,
     Handler,
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 async def door(egress: LocalEgress, name: str, *, guarded: bool = True) -> int:
     """The proxy's port of one run's attempt."""
     sock = listener()
-    grant = Pass(name, SECRET, "", ("127.0.0.0/8",), session=name, guarded=guarded)
+    grant = EgressGrant(name, SECRET, "", ("127.0.0.0/8",), session=name, guarded=guarded)
     await egress.open([sock], grant)
     return port_of(sock)
 
@@ -70,7 +70,7 @@ async def fetch(proxy: int, name: str, port: int, way: str) -> bytes:
 @pytest.mark.parametrize("way", ["http", "socks"])
 @pytest.mark.parametrize("status", [b"429 Too Many Requests", b"503 Service Unavailable"])
 async def test_a_site_that_asks_for_a_rest_gets_one_from_all_runs(way: str, status: bytes) -> None:
-    egress = LocalEgress(guard=GuardRules(first_pause=0.3))
+    egress = LocalEgress(guard=ThrottleRules(first_pause=0.3))
     words = b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n"
     pieces = [words[at : at + 1] for at in range(20)]
     async with Origin(answers(*pieces, words[20:])) as tired:
@@ -83,7 +83,7 @@ async def test_a_site_that_asks_for_a_rest_gets_one_from_all_runs(way: str, stat
 
 
 async def test_another_site_is_not_waited_for() -> None:
-    egress = LocalEgress(guard=GuardRules(first_pause=20))
+    egress = LocalEgress(guard=ThrottleRules(first_pause=20))
     told: list[tuple[str, str]] = []
     egress.on_spared = lambda attempt, why: told.append((attempt, why))
     async with (
@@ -92,7 +92,7 @@ async def test_another_site_is_not_waited_for() -> None:
     ):
         sock = listener()
         allow = ("127.0.0.0/8", f"localhost:{other.port}")
-        await egress.open([sock], Pass("run", SECRET, "", allow, session="run"))
+        await egress.open([sock], EgressGrant("run", SECRET, "", allow, session="run"))
         await fetch(port_of(sock), "run", tired.port, "http")
         refused = await fetch(port_of(sock), "run", tired.port, "http")
         assert refused.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 5\r\n" in refused
@@ -114,7 +114,7 @@ async def test_another_site_is_not_waited_for() -> None:
 
 
 async def test_connections_at_once_are_bounded_over_all_runs_and_each_run_has_its_share() -> None:
-    egress = LocalEgress(guard=GuardRules(connections=6, share=2, patience=0.05))
+    egress = LocalEgress(guard=ThrottleRules(connections=6, share=2, patience=0.05))
     async with Origin(answers()) as origin:
         one, two = await door(egress, "one"), await door(egress, "two")
         target = f"127.0.0.1:{origin.port}"
@@ -138,7 +138,7 @@ async def test_connections_at_once_are_bounded_over_all_runs_and_each_run_has_it
 
 
 async def test_what_was_given_leave_is_not_held_up() -> None:
-    egress = LocalEgress(guard=GuardRules(first_pause=20))
+    egress = LocalEgress(guard=ThrottleRules(first_pause=20))
     async with Origin(answers(b"HTTP/1.1 429 Slow\r\n\r\n")) as tired:
         free = await door(egress, "free", guarded=False)
         for _ in range(3):
@@ -150,7 +150,7 @@ async def test_what_was_given_leave_is_not_held_up() -> None:
 
 async def passed_on(pieces: list[bytes], way: str) -> bytes:
     """What comes to a client when a site says these pieces."""
-    egress = LocalEgress(guard=GuardRules())
+    egress = LocalEgress(guard=ThrottleRules())
     async with Origin(answers(*pieces)) as origin:
         try:
             return await fetch(await door(egress, "one"), "one", origin.port, way)

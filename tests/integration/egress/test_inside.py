@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from fyke.contracts import Pass
+from fyke.contracts import EgressGrant
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
@@ -63,7 +63,7 @@ class Canary:
 async def proxy() -> AsyncIterator[int]:
     egress = LocalEgress(resolver=Resolver(lambda name: INSIDE.get(name, ())))
     sock = listener()
-    await egress.open([sock], Pass(ATTEMPT, SECRET, ""))
+    await egress.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
     yield port_of(sock)
     await egress.stop()
 
@@ -175,7 +175,7 @@ async def test_a_rebinding_name_is_dialled_as_it_was_judged(rounds: int) -> None
         resolver=Resolver(flipping, keep=0, keep_failure=0),
     )
     sock = listener()
-    await egress.open([sock], Pass(ATTEMPT, SECRET, ""))
+    await egress.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
     gate = egress._proxy._gates[ATTEMPT]
     gate.reach.rules._pace._rate = 1e9
     codes = []
@@ -197,7 +197,7 @@ async def test_redirect_chains_are_judged_at_every_hop(proxy: int) -> None:
     async with Canary() as canary, Origin(echo) as origin:
         egress = LocalEgress(AddressRules([f"127.0.0.1:{origin.port}"]))
         sock = listener()
-        await egress.open([sock], Pass(ATTEMPT, SECRET, ""))
+        await egress.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
         for hop in range(50):
             good = hop % 2 == 0
             port = origin.port if good else canary.port

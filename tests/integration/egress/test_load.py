@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Pass
+from fyke.contracts import EgressGrant
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
@@ -59,7 +59,7 @@ async def test_stalled_links_cost_bounded_memory(tmp_path: Path, links: int) -> 
         Origin(downloads(5_000_000)) as origin,
     ):
         sock = listener()
-        await client.open([sock], Pass(ATTEMPT, SECRET, ""))
+        await client.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
         assert process.process is not None
         writers = [await stalled(port_of(sock), origin.port) for _ in range(links)]
         before = -1
@@ -87,7 +87,7 @@ async def test_random_limits_are_never_passed(runs: int) -> None:
         limit = dice.randrange(1, 300_000)
         attempt = f"01RUN{number}"
         sock = listener()
-        await egress.open([sock], Pass(attempt, SECRET, "", LOOPBACK, limit))
+        await egress.open([sock], EgressGrant(attempt, SECRET, "", LOOPBACK, limit))
 
         async def link() -> None:
             try:
@@ -146,7 +146,7 @@ async def test_endless_and_dripping_sites_cost_bounded_memory(tmp_path: Path, li
         Origin(dripping) as drip,
     ):
         sock = listener()
-        await client.open([sock], Pass(ATTEMPT, SECRET, ""))
+        await client.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
         assert process.process is not None
         writers = []
         for number in range(links):
@@ -178,7 +178,7 @@ async def test_names_that_nobody_answers_stall_no_other_run() -> None:
     ports = {}
     for attempt in ("slow", "quick"):
         sock = listener()
-        await egress.open([sock], Pass(attempt, SECRET, "", session=attempt))
+        await egress.open([sock], EgressGrant(attempt, SECRET, "", session=attempt))
         ports[attempt] = port_of(sock)
     async with Origin(downloads(100)) as origin:
         writers = []

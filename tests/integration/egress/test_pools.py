@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Pass, Traffic
+from fyke.contracts import EgressGrant, Traffic
 from fyke.egress import pools
+from fyke.egress.live_check import check_live
 from fyke.egress.local import LocalEgress
-from fyke.egress.look import look
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 from integration.egress.test_upstream import Upstream, greet
@@ -42,7 +42,7 @@ async def proxies(count: int) -> AsyncIterator[list[Upstream]]:
 
 async def opened(egress: LocalEgress, run: str) -> int:
     sock = listener()
-    await egress.open([sock], Pass(run, SECRET, "us", session=f"the run of {run}"))
+    await egress.open([sock], EgressGrant(run, SECRET, "us", session=f"the run of {run}"))
     return port_of(sock)
 
 
@@ -223,8 +223,8 @@ async def test_health_sees_which_proxies_are_out(tmp_path: Path) -> None:
         ) as (client, process),
     ):
         sock = listener()
-        await client.open([sock], Pass("run", SECRET, "US", session="x"))
-        seen = await look(process.path)
+        await client.open([sock], EgressGrant("run", SECRET, "US", session="x"))
+        seen = await check_live(process.path)
         assert Counter(bool(one.why) for one in seen) == {False: 2}
         assert {one.proxy for one in seen} == {
             "socks5://127.0.0.1:1",
@@ -233,5 +233,5 @@ async def test_health_sees_which_proxies_are_out(tmp_path: Path) -> None:
         for number in range(8):
             _, _, writer = await socks(port_of(sock), "8.8.8.8", 80, f"run-session-{number}")
             writer.close()
-        [out] = [one for one in await look(process.path) if one.proxy.endswith(":1")]
+        [out] = [one for one in await check_live(process.path) if one.proxy.endswith(":1")]
         assert out.region == "US" and "refused" in out.why

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Pass, SiteTraffic, Traffic
+from fyke.contracts import EgressGrant, SiteTraffic, Traffic
 from fyke.egress import channel
 from fyke.egress.client import EgressClient
 from fyke.egress.process import serve_egress
@@ -55,7 +55,7 @@ async def test_killed_and_started_again_counters_and_limit_hold(tmp_path: Path) 
     async with client_and_process(tmp_path, LOOPBACK) as (client, process), Origin(echo) as origin:
         client.on_trip = tripped.append
         sock, browser = listener(), listener()
-        await client.open([sock], Pass(ATTEMPT, SECRET, "", (), 1_000_000))
+        await client.open([sock], EgressGrant(ATTEMPT, SECRET, "", (), 1_000_000))
         await client.refuse_browser(ATTEMPT, browser, lambda: asked.append(1))
         await move(port_of(sock), origin.port, 200_000)
         for count in range(3):
@@ -96,7 +96,7 @@ async def test_a_kill_in_the_middle_of_a_download_loses_no_count(tmp_path: Path)
         Origin(downloads(500_000_000)) as origin,
     ):
         sock = listener()
-        await client.open([sock], Pass(ATTEMPT, SECRET, ""))
+        await client.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
         _, reader, writer = await socks(port_of(sock), "127.0.0.1", origin.port)
         writer.write(b"go\n")
         got = len(await reader.readexactly(5_000_000))
@@ -114,7 +114,7 @@ async def test_a_kill_in_the_middle_of_a_download_loses_no_count(tmp_path: Path)
 async def test_close_while_the_process_is_dead(tmp_path: Path) -> None:
     async with client_and_process(tmp_path, LOOPBACK) as (client, process), Origin(echo) as origin:
         sock = listener()
-        await client.open([sock], Pass(ATTEMPT, SECRET, ""))
+        await client.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
         await move(port_of(sock), origin.port, 10)
         process.kill()
         assert await client.close(ATTEMPT) == Traffic(10, 10, 1, 0)
@@ -122,7 +122,7 @@ async def test_close_while_the_process_is_dead(tmp_path: Path) -> None:
             await connect(port_of(sock))
         process.start()
         again = listener()
-        await client.open([again], Pass(ATTEMPT, SECRET, ""))
+        await client.open([again], EgressGrant(ATTEMPT, SECRET, ""))
         assert client.traffic(ATTEMPT) == Traffic()
 
 
@@ -130,7 +130,7 @@ async def test_open_waits_for_a_process_that_is_not_there_yet(tmp_path: Path) ->
     process = EgressProcess(tmp_path / "run" / "egress.sock", LOOPBACK)
     client = EgressClient(process.path, patience=30)
     await client.start()
-    opening = asyncio.create_task(client.open([listener()], Pass(ATTEMPT, SECRET, "")))
+    opening = asyncio.create_task(client.open([listener()], EgressGrant(ATTEMPT, SECRET, "")))
     await asyncio.sleep(0.05)
     assert not opening.done()
     process.start()
@@ -144,7 +144,7 @@ async def test_open_gives_up_in_words(tmp_path: Path) -> None:
     await client.start()
     sock = listener()
     with pytest.raises(Unavailable, match="does not answer"):
-        await client.open([sock], Pass(ATTEMPT, SECRET, ""))
+        await client.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
     reader_side = socket.create_connection(sock.getsockname())  # the caller's copy still listens
     reader_side.close()
     assert client.traffic(ATTEMPT) == Traffic()
@@ -173,7 +173,7 @@ asyncio.run(main())
 async def test_when_the_runner_dies_all_its_attempts_are_closed(tmp_path: Path) -> None:
     async with client_and_process(tmp_path, LOOPBACK) as (client, process), Origin(echo) as origin:
         mine = listener()
-        await client.open([mine], Pass(ATTEMPT, SECRET, ""))
+        await client.open([mine], EgressGrant(ATTEMPT, SECRET, ""))
         runner = await asyncio.create_subprocess_exec(
             sys.executable, "-c", _RUNNER, str(process.path),
             stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
@@ -202,7 +202,7 @@ async def test_when_the_runner_dies_all_its_attempts_are_closed(tmp_path: Path) 
 
 async def test_the_socket_is_ours_alone(tmp_path: Path) -> None:
     async with client_and_process(tmp_path) as (client, process):
-        await client.open([listener()], Pass(ATTEMPT, SECRET, ""))
+        await client.open([listener()], EgressGrant(ATTEMPT, SECRET, ""))
         assert stat.S_IMODE(process.path.stat().st_mode) == 0o600
         assert stat.S_IMODE(process.path.parent.stat().st_mode) == 0o700
         rival = EgressProcess(process.path)
@@ -241,20 +241,20 @@ async def test_another_uid_is_turned_away(tmp_path: Path) -> None:
 )
 async def test_malformed_messages_end_the_connection_only(tmp_path: Path, message: bytes) -> None:
     async with client_and_process(tmp_path) as (client, process):
-        await client.open([listener()], Pass(ATTEMPT, SECRET, ""))
+        await client.open([listener()], EgressGrant(ATTEMPT, SECRET, ""))
         loop = asyncio.get_running_loop()
         rude = channel.connect(process.path)
         await loop.sock_sendall(rude, message)
         async with asyncio.timeout(10):
             assert await loop.sock_recv(rude, 100) == b""
         rude.close()
-        await client.open([listener()], Pass("01OTHER", SECRET, ""))  # still serving
+        await client.open([listener()], EgressGrant("01OTHER", SECRET, ""))  # still serving
         assert await client.close("01OTHER") == Traffic()
 
 
 async def test_requests_without_their_descriptors_are_answered(tmp_path: Path) -> None:
     async with client_and_process(tmp_path) as (client, process):
-        await client.open([listener()], Pass(ATTEMPT, SECRET, ""))
+        await client.open([listener()], EgressGrant(ATTEMPT, SECRET, ""))
         loop = asyncio.get_running_loop()
         other = channel.connect(process.path)
         for seq, request in enumerate(

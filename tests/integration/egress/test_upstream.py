@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fyke.contracts import Pass, Traffic
+from fyke.contracts import EgressGrant, Traffic
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules
@@ -123,7 +123,7 @@ async def opened(url: str, region: str = "us", **options: object) -> tuple[Local
         limits=ProxyLimits(connect_seconds=0.5),
     )
     sock = listener()
-    await egress.open([sock], Pass(ATTEMPT, SECRET, region))
+    await egress.open([sock], EgressGrant(ATTEMPT, SECRET, region))
     return egress, port_of(sock)
 
 

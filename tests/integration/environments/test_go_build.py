@@ -18,7 +18,7 @@ from fyke.domain.workers import starter_go
 from fyke.domain.workers.elf import inspect_program
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language, Version
-from fyke.sandbox import environment_go
+from fyke.sandbox.packages import environment_go
 from support.environments import Bench, bench
 from support.go_modules import NAME, VERSION, module_proxy
 from support.memory import a_version

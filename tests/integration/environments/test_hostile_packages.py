@@ -22,7 +22,8 @@ import pytest
 
 from fyke.contracts import Environment, EnvironmentFailed
 from fyke.model.worker import Language
-from fyke.sandbox import processes, sealing
+from fyke.sandbox.packages import sealing
+from fyke.sandbox.process import processes
 from support import hostile_packages as hostile
 from support import npm_registry, package_index
 from support.environments import ACCOUNT, Bench, Installing, bench
@@ -118,7 +119,7 @@ class Trial:
         wanted = replace(version, requirements="clean==1.0\n", worker_id="other")
         made = await self.installing().ensure(wanted, self.clean, account)
         assert made.path is not None
-        seen = sealing.look(made.path)
+        seen = sealing.read_tree(made.path)
         shutil.rmtree(made.path.parent)
         return seen
 

@@ -13,7 +13,7 @@ import pytest
 
 from fyke.contracts import EnvironmentFailed
 from fyke.model.worker import Language, Version
-from fyke.sandbox.environment_node import refuses_addresses
+from fyke.sandbox.packages.environment_node import refuses_addresses
 from support.environments import Installing, bench
 from support.memory import a_version
 from support.npm_registry import Registry, old_npm, served

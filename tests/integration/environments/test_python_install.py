@@ -16,7 +16,7 @@ import pytest
 
 from fyke.contracts import Environment, EnvironmentFailed
 from fyke.model.worker import Language, Version
-from fyke.sandbox.environment import LOG, SEAL
+from fyke.sandbox.packages.environment import LOG, SEAL
 from support.environments import Bench, Installing, bench
 from support.memory import a_version
 from support.wheels import make_shelf, make_wheel

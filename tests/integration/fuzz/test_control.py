@@ -11,18 +11,26 @@ import socket
 
 import pytest
 
-from fyke.egress import meter, sites
+from fyke.egress import meter
+from fyke.egress import site_counters as sites
 from fyke.egress.channel import MAX_DESCRIPTORS
-from fyke.egress.control import Session
-from fyke.egress.messages import Done, Look, Open, Seen, decode_reply, encode
+from fyke.egress.control import ControlSession
+from fyke.egress.messages import (
+    AttemptClosed,
+    CheckProxies,
+    OpenAttempt,
+    ProxiesChecked,
+    decode_reply,
+    encode,
+)
 from fyke.egress.proxy import Proxy
 from fyke.kit.addresses import AddressRules
 from support.egress import listener, until
 
 pytestmark = pytest.mark.anyio
 
-OPEN = json.loads(encode(Open(1, "A", "s", "", (), None, None, "", False, False)))
-LOOK = json.loads(encode(Look(4)))
+OPEN = json.loads(encode(OpenAttempt(1, "A", "s", "", (), None, None, "", False, False)))
+LOOK = json.loads(encode(CheckProxies(4)))
 CLOSE = {"type": "close", "seq": 2, "attempt_id": "A"}
 BROWSER = {"type": "refuse_browser", "seq": 3, "attempt_id": "A"}
 VALUES = (None, "", "A", "B" * 3000, -1, 2**70, 1e308, [], ["127.0.0.0/8"], ["x" * 50], {}, "\0")
@@ -66,7 +74,7 @@ class Runner:
         for sock in (self._sock, theirs):
             sock.setblocking(False)
         self.ended = asyncio.Event()
-        self.session = Session(theirs, proxy, lambda _: self.ended.set())
+        self.session = ControlSession(theirs, proxy, lambda _: self.ended.set())
 
     async def say(self, data: bytes, given: list[int]) -> bool:
         """Whether it was answered; False when the other side hung up."""
@@ -74,7 +82,7 @@ class Runner:
         socket.send_fds(self._sock, [data], given)
         async with asyncio.timeout(10):
             while answer := await loop.sock_recv(self._sock, 65_536):
-                if isinstance(decode_reply(answer), Done | Seen):
+                if isinstance(decode_reply(answer), AttemptClosed | ProxiesChecked):
                     return True
         return False
 

@@ -26,11 +26,11 @@ from fyke.domain.workers.project import read_project
 from fyke.egress.local import LocalEgress
 from fyke.errors import InvalidRequest
 from fyke.git.fetch import SystemGit
-from fyke.git.process import Bounds
+from fyke.git.process import GitLimits
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 from fyke.model.upload import GitSource
-from fyke.sandbox.tools import BoxedTools
+from fyke.sandbox.tools.runner import SandboxedTools
 from integration.sandbox.boxes import SPAWNERS, Site, site
 from support.git_server import git_server
 from support.hostile_repositories import repositories
@@ -88,7 +88,7 @@ class Watched:
 
     def __init__(self, place: Site, rules: AddressRules, resolver: Resolver | None) -> None:
         self.egress = LocalEgress(rules, resolver=resolver)
-        self._tools = BoxedTools(place.work, place.spawner, self.egress)
+        self._tools = SandboxedTools(place.work, place.spawner, self.egress)
         self.boxes = 0
         self.ran: list[str] = []
 
@@ -106,7 +106,7 @@ async def watched(
 ) -> AsyncIterator[tuple[SystemGit, Watched]]:
     async with site(SPAWNERS[0]) as place:
         tools = Watched(place, rules, resolver)
-        bounds = Bounds(seconds=60, folder=20 * 2**20)
+        bounds = GitLimits(seconds=60, folder=20 * 2**20)
         git = SystemGit(tools, rules, resolver=resolver, bounds=bounds, certificates=certificates)
         try:
             yield git, tools

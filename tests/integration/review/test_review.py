@@ -177,7 +177,7 @@ async def test_the_reviewer_tries_it_out_and_sees_what_came_of_it(house: House) 
     assert (await services.workers.find(house.owner, made.id)).id == made.id
     run = await services.reviews.sample(house.owner, submission, INPUT)
     assert (run.account_id, run.origin) == (house.owner.account_id, Origin.TEST)
-    await house.carry_out([{"a": 1}])
+    await house.execute([{"a": 1}])
     view = await services.reviews.get(house.owner, submission)
     assert view.submission.sample_run_id == run.id
     assert view.sample_state is not None and view.sample_state.value == "succeeded"

@@ -113,7 +113,7 @@ async def test_a_trial_run_is_of_a_draft_that_only_its_account_sees(house: House
     upload = await finished(house, await services.uploads.add_zip(house.other, GOOD, "p.zip"))
     run = await services.uploads.try_out(house.other, upload.id, INPUT, "prices")
     assert (run.origin, run.version) == (Origin.TEST, "v1.0.1")
-    await house.carry_out([{"title": "x"}])
+    await house.execute([{"title": "x"}])
     kept = await services.uploads.get(house.other, upload.id)
     assert (kept.test_run_id, kept.state) == (run.id, UploadState.READY)
     worker = await services.workers.find(house.other, "other/prices")

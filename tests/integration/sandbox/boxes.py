@@ -14,16 +14,16 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fyke.app.shelves import machine_shelves
-from fyke.contracts import Box, BoxExit, BoxLimits, BoxSpec, Environment
+from fyke.app.find_links import find_links_folders
+from fyke.contracts import Environment, Sandbox, SandboxExit, SandboxLimits, SandboxSpec
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language, SystemDefaults, Version, VersionState
-from fyke.sandbox.cgroup_files import Groups
-from fyke.sandbox.cgroup_v1 import GroupsV1
-from fyke.sandbox.cgroups import NoGroups
-from fyke.sandbox.launcher_client import LauncherClient
-from fyke.sandbox.sandbox import BubblewrapSandbox
-from fyke.sandbox.spawner import DirectSpawner, Spawner
+from fyke.sandbox.factory import BubblewrapSandboxes
+from fyke.sandbox.isolation.cgroup_files import ControlGroups
+from fyke.sandbox.isolation.cgroup_v1 import GroupsV1
+from fyke.sandbox.isolation.cgroups import NoGroups
+from fyke.sandbox.process.launcher_client import LauncherClient
+from fyke.sandbox.process.spawner import DirectSpawner, Spawner
 
 PLAIN_UID = 12345
 SERVICE_UID = 12346
@@ -41,10 +41,10 @@ class Site:
     """One data folder and the sandbox on it."""
 
     home: Path
-    sandbox: BubblewrapSandbox
+    sandbox: BubblewrapSandboxes
     spawner: Spawner
     launcher: subprocess.Popen[bytes] | None = None
-    boxes: list[Box] = field(default_factory=list)
+    boxes: list[Sandbox] = field(default_factory=list)
 
     @property
     def work(self) -> Path:
@@ -69,21 +69,21 @@ class Site:
         name: str = "",
         environment: Path | None = None,
         **limits: float,
-    ) -> Box:
+    ) -> Sandbox:
         """A box with these files; a text is ``main.py``."""
         given = {"main.py": files} if isinstance(files, str) else files
-        spec = BoxSpec(
+        spec = SandboxSpec(
             name=name or new_ulid(),
             version=version(language),
             bundle=self.bundle(dict(given)),
             environment=Environment(environment, ""),
-            limits=BoxLimits(**({"cpus": 1.0, "memory": 256 * MIB} | limits)),  # type: ignore[arg-type]
+            limits=SandboxLimits(**({"cpus": 1.0, "memory": 256 * MIB} | limits)),  # type: ignore[arg-type]
         )
         box = await self.sandbox.open(spec)
         self.boxes.append(box)
         return box
 
-    async def run(self, code: str, **options: float) -> tuple[str, str, BoxExit]:
+    async def run(self, code: str, **options: float) -> tuple[str, str, SandboxExit]:
         """Run a Python Worker to its end: (stdout, stderr, exit)."""
         box = await self.open(code, **options)
         await box.launch({})
@@ -114,14 +114,14 @@ def version(language: Language) -> Version:
     )
 
 
-async def drain(box: Box) -> tuple[str, str]:
+async def drain(box: Sandbox) -> tuple[str, str]:
     said = {"stdout": b"", "stderr": b""}
     async for stream, data in box.output():
         said[stream] += data
     return said["stdout"].decode(), said["stderr"].decode()
 
 
-async def line(box: Box, seconds: float = 20) -> str:
+async def line(box: Sandbox, seconds: float = 20) -> str:
     """The first line of output."""
     said = b""
     async with asyncio.timeout(seconds):
@@ -145,7 +145,7 @@ def data_folder() -> Iterator[Path]:
         shutil.rmtree(home)
 
 
-def handed_groups() -> Groups:
+def handed_groups() -> ControlGroups:
     """The groups that a test run by root gave to this plain user, if any."""
     named = os.environ.get(GROUPS_VARIABLE, "")
     if not named:
@@ -161,17 +161,17 @@ async def site(kind: str, *, shelf: bool = False) -> AsyncIterator[Site]:
     ``shelf``: tools may read the machine's folders of wheels, and one that is made in it.
     """
     with data_folder() as home:
-        shelves = [home / "shelf", *machine_shelves(os.environ)] if shelf else []
-        for folder in shelves[:1]:
+        find_links = [home / "shelf", *find_links_folders(os.environ)] if shelf else []
+        for folder in find_links[:1]:
             folder.mkdir(mode=0o755)
         if kind == "launcher":
-            async with launched(home, shelves) as place:
+            async with launched(home, find_links) as place:
                 yield place
                 await _leave(place)
             return
         groups = handed_groups() if kind == "direct" else NoGroups("left out by the test")
-        spawner = DirectSpawner(home / "work", groups, shelves)
-        place = Site(home, BubblewrapSandbox(home / "work", spawner), spawner)
+        spawner = DirectSpawner(home / "work", groups, find_links)
+        place = Site(home, BubblewrapSandboxes(home / "work", spawner), spawner)
         yield place
         await _leave(place)
         spawner.close()
@@ -187,15 +187,15 @@ async def _leave(place: Site) -> None:
 
 @asynccontextmanager
 async def launched(
-    home: Path, shelves: Sequence[Path] = (), prefix: Sequence[str] = ()
+    home: Path, find_links: Sequence[Path] = (), prefix: Sequence[str] = ()
 ) -> AsyncIterator[Site]:
     """A launcher of root, and a client that connected as the service's user. ``prefix`` are words
     of a program that becomes the launcher.
     """
-    with launcher(home, shelves, prefix) as process:
+    with launcher(home, find_links, prefix) as process:
         client = await connect(home)
         try:
-            yield Site(home, BubblewrapSandbox(home / "work", client), client, process)
+            yield Site(home, BubblewrapSandboxes(home / "work", client), client, process)
         finally:
             await client.close()
 
@@ -214,17 +214,17 @@ async def connect(home: Path, uid: int = SERVICE_UID) -> LauncherClient:
 
 @contextmanager
 def launcher(
-    home: Path, shelves: Sequence[Path] = (), prefix: Sequence[str] = ()
+    home: Path, find_links: Sequence[Path] = (), prefix: Sequence[str] = ()
 ) -> Iterator[subprocess.Popen[bytes]]:
     code = (
-        "import os,sys;from pathlib import Path;from fyke.sandbox.launcher import serve;"
+        "import os,sys;from pathlib import Path;from fyke.sandbox.process.launcher import serve;"
         "home=Path(sys.argv[1]);"
         "serve(home/'run'/'launcher.sock',home,*map(int,sys.argv[2:6]),"
         "lambda:os.write(1,b'ready'),[Path(a) for a in sys.argv[6:]])"
     )
     numbers = (SERVICE_UID, SERVICE_UID, UID_BASE, UID_COUNT)
     process = subprocess.Popen(
-        [*prefix, sys.executable, "-c", code, str(home), *map(str, (*numbers, *shelves))],
+        [*prefix, sys.executable, "-c", code, str(home), *map(str, (*numbers, *find_links))],
         stdout=subprocess.PIPE,
         env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": "/usr/bin"},
     )

@@ -18,7 +18,8 @@ import pytest
 
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language
-from fyke.sandbox import processes, syscalls
+from fyke.sandbox.isolation import syscalls
+from fyke.sandbox.process import processes
 from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, line, site
 from zoo.herds import built
 

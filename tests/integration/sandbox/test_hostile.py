@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Box
+from fyke.contracts import Sandbox
 from fyke.kit.ids import new_ulid
-from fyke.sandbox import processes
-from fyke.sandbox.cell import HIDDEN_LOOKS
+from fyke.sandbox.process import processes
+from fyke.sandbox.process.sandbox_process import HIDDEN_LOOKS
 from integration.sandbox.boxes import MIB, ROOT, SPAWNERS, Site, drain, line, site
 
 pytestmark = [
@@ -61,7 +61,7 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
         yield made
 
 
-async def ends(box: Box, name: str, place: Site) -> float:
+async def ends(box: Sandbox, name: str, place: Site) -> float:
     """Close the box; nothing of it may be left. Returns the seconds it took."""
     begun = time.monotonic()
     await box.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import BoxExit
+from fyke.contracts import SandboxExit
 from fyke.domain.workers import go_build
 from fyke.model.worker import Language
 from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, site
@@ -34,7 +34,7 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
 
 async def run_node(
     place: Site, files: dict[str, str | bytes], environment: Path | None = None, memory: int = 512
-) -> tuple[str, str, BoxExit]:
+) -> tuple[str, str, SandboxExit]:
     box = await place.open(
         files, language=Language.NODE, environment=environment, memory=memory * MIB
     )

@@ -21,13 +21,13 @@ import pytest
 
 from fyke.contracts import Isolation, SandboxFault
 from fyke.kit.ids import new_ulid
-from fyke.sandbox import processes
-from fyke.sandbox.cgroups import detect
-from fyke.sandbox.launcher import Launcher, serve
-from fyke.sandbox.launcher_client import LauncherClient, LauncherGone
-from fyke.sandbox.order import BadOrder
-from fyke.sandbox.sandbox import BubblewrapSandbox
-from fyke.sandbox.spawner import DirectSpawner
+from fyke.sandbox.factory import BubblewrapSandboxes
+from fyke.sandbox.isolation.cgroups import detect
+from fyke.sandbox.process import processes
+from fyke.sandbox.process.launcher import Launcher, serve
+from fyke.sandbox.process.launcher_client import LauncherClient, LauncherGone
+from fyke.sandbox.process.order import BadLaunchOrder
+from fyke.sandbox.process.spawner import DirectSpawner
 from integration.sandbox.boxes import (
     MIB,
     ROOT,
@@ -247,13 +247,13 @@ def test_root_never_spawns_directly(tmp_path: Path) -> None:
 def test_users_with_an_account_are_skipped(tmp_path: Path) -> None:
     known = next(entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid > 1)
     keeper = Launcher(tmp_path, (SERVICE_UID, SERVICE_UID), range(known, known + 1))
-    with pytest.raises(BadOrder, match="widen the range"):
+    with pytest.raises(BadLaunchOrder, match="widen the range"):
         keeper.take_user("A")
     keeper = Launcher(tmp_path, (SERVICE_UID, SERVICE_UID), range(UID_BASE, UID_BASE + 2))
     assert keeper.take_user("A") != keeper.take_user("B")
-    with pytest.raises(BadOrder, match="already"):
+    with pytest.raises(BadLaunchOrder, match="already"):
         keeper.take_user("A")
-    with pytest.raises(BadOrder, match="widen the range"):
+    with pytest.raises(BadLaunchOrder, match="widen the range"):
         keeper.take_user("C")
     keeper.free_user("A")
     assert keeper.take_user("C") == UID_BASE
@@ -307,7 +307,7 @@ async def test_boxes_die_when_the_client_is_killed(place: Site) -> None:
     name = new_ulid()
     code = (
         "import asyncio,json,sys;from pathlib import Path;"
-        "from fyke.sandbox.launcher_client import LauncherClient\n"
+        "from fyke.sandbox.process.launcher_client import LauncherClient\n"
         "async def main():\n"
         " c=LauncherClient(Path(sys.argv[1]));await c.ask('open',**json.loads(sys.argv[2]))\n"
         " print('open',flush=True);await asyncio.sleep(600)\n"
@@ -351,7 +351,7 @@ async def test_nothing_survives_a_killed_launcher(place: Site) -> None:
         assert os.listdir(place.work) == []
         assert detect(place.work).names() == []
         client = await connect(place.home)
-        again = Site(place.home, BubblewrapSandbox(place.work, client), client)
+        again = Site(place.home, BubblewrapSandboxes(place.work, client), client)
         out, _, ended = await again.run("print('back')")
         assert (out, ended.code) == ("back\n", 0)
         await again.boxes[0].close()
@@ -383,7 +383,7 @@ async def test_it_can_be_run_as_a_program_and_ends_with_its_parent() -> None:
     with data_folder() as home:
         path = home / "run" / "launcher.sock"
         arguments = [
-            *(sys.executable, "-m", "fyke.sandbox.launcher", "--socket", str(path)),
+            *(sys.executable, "-m", "fyke.sandbox.process.launcher", "--socket", str(path)),
             *("--home", str(home), "--uid", str(SERVICE_UID), "--gid", str(SERVICE_UID)),
             *("--uid-base", str(UID_BASE), "--uid-count", "4"),
         ]
@@ -400,7 +400,7 @@ async def test_it_can_be_run_as_a_program_and_ends_with_its_parent() -> None:
         pid = int(await asyncio.to_thread(parent.stdout.readline))
         await until(path.exists, 20)
         client = await connect(home)
-        names = await running(Site(home, BubblewrapSandbox(home / "work", client), client))
+        names = await running(Site(home, BubblewrapSandboxes(home / "work", client), client))
         assert boxes_of(names)
         parent.kill()
         parent.wait()

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from fyke.contracts import Isolation, IsolationReport
-from fyke.sandbox import bubblewrap, inspection, plumbing, seccomp, syscalls
-from fyke.sandbox.box import WalledBox
-from fyke.sandbox.cgroups import NoGroups
-from fyke.sandbox.sandbox import BubblewrapSandbox
-from fyke.sandbox.spawner import DirectSpawner
+from fyke.sandbox.factory import BubblewrapSandboxes
+from fyke.sandbox.isolated import IsolatedSandbox
+from fyke.sandbox.isolation import bubblewrap, inspection, seccomp, syscalls
+from fyke.sandbox.isolation.cgroups import NoGroups
+from fyke.sandbox.process import process_io as plumbing
+from fyke.sandbox.process.spawner import DirectSpawner
 from integration.sandbox.boxes import ROOT, Site, data_folder
 
 pytestmark = [
@@ -34,7 +35,7 @@ Options = list[str]
 async def place() -> AsyncIterator[Site]:
     with data_folder() as home:
         spawner = DirectSpawner(home / "work", NoGroups("left out by the test"))
-        yield Site(home, BubblewrapSandbox(home / "work", spawner), spawner)
+        yield Site(home, BubblewrapSandboxes(home / "work", spawner), spawner)
         spawner.close()
 
 
@@ -195,13 +196,13 @@ async def test_a_name_server_is_noticed(place: Site, monkeypatch: pytest.MonkeyP
 
 
 async def test_core_files_are_noticed(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = WalledBox.process_limits
+    whole = IsolatedSandbox.process_limits
     own = str(int(resource.RLIMIT_CORE))
 
-    def without_core(box: WalledBox) -> list[tuple[str, str]]:
+    def without_core(box: IsolatedSandbox) -> list[tuple[str, str]]:
         return [each for each in whole(box) if not each[1].startswith(f"{own}=")]
 
-    monkeypatch.setattr(WalledBox, "process_limits", without_core)
+    monkeypatch.setattr(IsolatedSandbox, "process_limits", without_core)
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     noticed, report = await failed(place)
     if most == 0:  # this machine forbids them to everybody

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fyke.sandbox import syscalls
+from fyke.sandbox.isolation import syscalls
 from integration.sandbox.boxes import SPAWNERS, Site, drain, site
-from unit.sandbox.test_seccomp import run
+from unit.sandbox.isolation.test_seccomp import run
 
 pytestmark = [
     pytest.mark.anyio,

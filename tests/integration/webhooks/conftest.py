@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.domain.alerts.watch import AlertWatch
+from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
@@ -35,7 +35,7 @@ async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
 async def working(house: House) -> AsyncIterator[House]:
     """The timers of callbacks and alerts at work."""
     notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))
-    watch = AlertWatch(house.storage, house.results)
+    watch = AlertMonitor(house.storage, house.results)
     timers = [
         CallbackTimer(house.storage, notifier, house.bell, SystemClock(), SECRET, at_once=50),
         AlertTimer(watch, house.bell, SystemClock()),

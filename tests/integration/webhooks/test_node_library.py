@@ -35,7 +35,7 @@ async def delivered(url: str) -> tuple[str, str, Received]:
     migrate(url)
     notifier, bell = HttpNotifier(AddressRules(["127.0.0.0/8"])), Bell()
     with listening() as receiver:
-        async with open_office(url, bell.ring) as office:
+        async with open_office(url, bell.notify) as office:
             [run] = await office.runs([receiver.url("/x")])
             async with delivering(office.storage, notifier, bell, SystemClock()):
                 await office.end(run)

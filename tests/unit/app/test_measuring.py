@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fyke.app.components import ask
 from fyke.app.measuring import folder_size, measure
-from fyke.app.pieces import ask
 from fyke.errors import Unavailable
 from fyke.settings import Settings
 from fyke.storage.sql.dialects import make_engine

@@ -57,7 +57,7 @@ def test_help_loads_nothing_heavy() -> None:
         "from fyke.cli.main import app\n"
         "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
         "heavy = {'httpx2', 'sqlalchemy', 'alembic', 'fastapi', 'uvicorn', 'rich.table',\n"
-        "         'msgspec', 'fyke.settings', 'fyke.client', 'fyke.app.house', 'fyke.domain'}\n"
+        "         'msgspec', 'fyke.settings', 'fyke.client', 'fyke.app.runtime', 'fyke.domain'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
     done = subprocess.run(

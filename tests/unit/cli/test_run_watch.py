@@ -10,7 +10,7 @@ import pytest
 
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
-from fyke.cli.run_watch import LAST_WORDS, Watch, log_line, summary
+from fyke.cli.run_watch import LAST_WORDS, RunWatch, log_line, summary
 from fyke.client import ApiError, Unreachable
 from fyke.client.models import LogEntry, RunDetail
 
@@ -58,10 +58,10 @@ class Server:
 
 def watch(
     client: Client, seconds: float | None = None, told: Callable[[LogEntry], None] | None = None
-) -> tuple[Watch, Clock]:
+) -> tuple[RunWatch, Clock]:
     clock = Clock()
     server: Any = Server(client)
-    return Watch(server, "R1", seconds, told, clock=lambda: clock.now, sleep=clock.sleep), clock
+    return RunWatch(server, "R1", seconds, told, clock=lambda: clock.now, sleep=clock.sleep), clock
 
 
 def test_it_returns_the_end() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
 from fyke.console.run_filters import COLUMNS, USUAL, ListAddress, read
-from fyke.domain.runs.search_words import SearchWords
+from fyke.domain.runs.search_terms import SearchTerms
 
 
 def read_back(path: str) -> ListAddress:
@@ -19,10 +19,10 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zs"]), m
 
 
 @given(
-    st.builds(SearchWords, **dict.fromkeys(SearchWords.__dataclass_fields__, WORDS.map(str.strip))),
+    st.builds(SearchTerms, **dict.fromkeys(SearchTerms.__dataclass_fields__, WORDS.map(str.strip))),
     st.sets(st.sampled_from(COLUMNS)),
 )
-def test_an_address_is_read_back_as_it_was_written(words: SearchWords, columns: set[str]) -> None:
+def test_an_address_is_read_back_as_it_was_written(words: SearchTerms, columns: set[str]) -> None:
     chosen = tuple(column for column in COLUMNS if column in columns)
     written = ListAddress(words, chosen)
     found = read_back(written.path("5-cursor"))
@@ -31,9 +31,9 @@ def test_an_address_is_read_back_as_it_was_written(words: SearchWords, columns: 
 
 
 def test_what_is_usual_is_not_in_the_address() -> None:
-    assert ListAddress(SearchWords()).path() == "/runs"
-    assert ListAddress(SearchWords(), everything=True).path() == "/runs?all=1"
-    assert ListAddress(SearchWords(since="2026-11-01")).path() == "/runs?from=2026-11-01"
-    assert ListAddress(SearchWords(state="failed"), ("task",)).search() == "state=failed"
+    assert ListAddress(SearchTerms()).path() == "/runs"
+    assert ListAddress(SearchTerms(), everything=True).path() == "/runs?all=1"
+    assert ListAddress(SearchTerms(since="2026-11-01")).path() == "/runs?from=2026-11-01"
+    assert ListAddress(SearchTerms(state="failed"), ("task",)).search() == "state=failed"
     assert read_back("/runs?col=nonsense").columns == ()
     assert read_back("/runs").columns == USUAL

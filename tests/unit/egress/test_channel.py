@@ -127,6 +127,6 @@ async def test_a_left_over_socket_file_is_replaced_but_a_living_one_is_not(tmp_p
 async def test_a_stranger_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     listener = channel.listen(tmp_path / "x.sock")
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
-    with pytest.raises(channel.Stranger, match="uid"):
+    with pytest.raises(channel.PeerRefused, match="uid"):
         channel.connect(tmp_path / "x.sock")
     listener.close()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fyke.egress.actions import MAX_HEAD, Credentials, Dial, HangUp, ProxyRefusal, Step
 from fyke.egress.http import Body, HttpHandshake
-from fyke.egress.steps import MAX_HEAD, Credentials, Dial, HangUp, Refusal, Step
 from support.egress import ATTEMPT, SECRET, basic
 
 CREDENTIALS = Credentials(ATTEMPT, SECRET)
@@ -179,10 +179,10 @@ def test_the_head_has_a_limit() -> None:
 
 @pytest.mark.parametrize(
     ("refusal", "code"),
-    [(Refusal.FORBIDDEN, 403), (Refusal.UNRESOLVABLE, 502), (Refusal.TIMED_OUT, 504),
-     (Refusal.CONNECTION_REFUSED, 502)],
+    [(ProxyRefusal.FORBIDDEN, 403), (ProxyRefusal.UNRESOLVABLE, 502), (ProxyRefusal.TIMED_OUT, 504),
+     (ProxyRefusal.CONNECTION_REFUSED, 502)],
 )  # fmt: skip
-def test_refusals_say_one_line(refusal: Refusal, code: int) -> None:
+def test_refusals_say_one_line(refusal: ProxyRefusal, code: int) -> None:
     answer = HttpHandshake(CREDENTIALS).refused(refusal, "why not")
     assert answer.startswith(f"HTTP/1.1 {code} ".encode())
     assert answer.endswith(b"\r\n\r\nwhy not\n")

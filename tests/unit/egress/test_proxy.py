@@ -7,9 +7,9 @@ import logging
 
 import pytest
 
-from fyke.contracts import Pass, Traffic
+from fyke.contracts import EgressGrant, Traffic
+from fyke.egress.dialer import Dialer
 from fyke.egress.proxy import Proxy
-from fyke.egress.reach import Reach
 from fyke.kit.addresses import AddressRules
 from support.egress import ATTEMPT, SECRET, listener, port_of, socks
 
@@ -21,9 +21,9 @@ async def test_a_listener_that_cannot_be_served_opens_nothing() -> None:
     good, dead = listener(), listener()
     dead.close()
     with pytest.raises((OSError, ValueError)):
-        await proxy.open([good, dead], Pass(ATTEMPT, SECRET, ""), lambda: None)
+        await proxy.open([good, dead], EgressGrant(ATTEMPT, SECRET, ""), lambda: None)
     assert proxy.traffic(ATTEMPT) == Traffic() and not proxy.tripped(ATTEMPT)
-    await proxy.open([listener()], Pass(ATTEMPT, SECRET, ""), lambda: None)
+    await proxy.open([listener()], EgressGrant(ATTEMPT, SECRET, ""), lambda: None)
     await proxy.stop()
     assert proxy.close(ATTEMPT, final=True) == Traffic()
 
@@ -34,10 +34,10 @@ async def test_a_fault_of_ours_is_logged_and_ends_one_link_only(
     async def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(Reach, "connect", broken)
+    monkeypatch.setattr(Dialer, "connect", broken)
     proxy = Proxy(AddressRules(), {})
     sock = listener()
-    await proxy.open([sock], Pass(ATTEMPT, SECRET, ""), lambda: None)
+    await proxy.open([sock], EgressGrant(ATTEMPT, SECRET, ""), lambda: None)
     with caplog.at_level(logging.ERROR):
         code, _, writer = await socks(port_of(sock), "public.example", 80)
     assert code == 4
@@ -56,10 +56,10 @@ async def test_closing_while_a_dial_is_under_way(monkeypatch: pytest.MonkeyPatch
         finally:
             cancelled.set()
 
-    monkeypatch.setattr(Reach, "connect", endless)
+    monkeypatch.setattr(Dialer, "connect", endless)
     proxy = Proxy(AddressRules(), {})
     sock = listener()
-    await proxy.open([sock], Pass(ATTEMPT, SECRET, ""), lambda: None)
+    await proxy.open([sock], EgressGrant(ATTEMPT, SECRET, ""), lambda: None)
     asking = asyncio.create_task(socks(port_of(sock), "public.example", 80))
     await dialing.wait()
     proxy.close(ATTEMPT, final=True)

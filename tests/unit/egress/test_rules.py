@@ -6,8 +6,8 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from fyke.egress.actions import ProxyRefusal
 from fyke.egress.rules import LookupPace, Target, TargetRefused, TargetRules
-from fyke.egress.steps import Refusal
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 
@@ -25,7 +25,7 @@ def rules(*allow: str, pace: LookupPace | None = None) -> TargetRules:
     return TargetRules(AddressRules(allow), resolver, pace or LookupPace())
 
 
-def refusal(error: pytest.ExceptionInfo[TargetRefused]) -> Refusal:
+def refusal(error: pytest.ExceptionInfo[TargetRefused]) -> ProxyRefusal:
     return error.value.refusal
 
 
@@ -41,7 +41,7 @@ def test_mail_ports_are_closed_unless_opened(port: int) -> None:
 def test_bad_forms_are_forbidden(host: bytes, port: int) -> None:
     with pytest.raises(TargetRefused) as error:
         rules().parse(host, port)
-    assert refusal(error) is Refusal.FORBIDDEN
+    assert refusal(error) is ProxyRefusal.FORBIDDEN
     assert "\n" not in error.value.reason
 
 
@@ -55,13 +55,13 @@ async def test_public_names_give_a_few_addresses() -> None:
 async def test_names_that_lead_inside(name: str) -> None:
     with pytest.raises(TargetRefused) as error:
         await rules().addresses(Target(name, 80))
-    assert refusal(error) is Refusal.FORBIDDEN
+    assert refusal(error) is ProxyRefusal.FORBIDDEN
 
 
 async def test_unknown_names() -> None:
     with pytest.raises(TargetRefused) as error:
         await rules().addresses(Target("none.example", 80))
-    assert refusal(error) is Refusal.UNRESOLVABLE
+    assert refusal(error) is ProxyRefusal.UNRESOLVABLE
 
 
 async def test_lookups_are_paced_but_not_repeats() -> None:

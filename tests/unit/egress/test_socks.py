@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fyke.egress.actions import Credentials, Dial, HangUp, ProxyRefusal, Send, Step
 from fyke.egress.handshake import start_handshake
 from fyke.egress.socks import SocksHandshake
-from fyke.egress.steps import Credentials, Dial, HangUp, Refusal, Send, Step
 from support.egress import ATTEMPT, SECRET, socks_hello, socks_request
 
 CREDENTIALS = Credentials(ATTEMPT, SECRET)
@@ -88,11 +88,11 @@ def test_an_empty_name_and_wrong_versions() -> None:
 
 @pytest.mark.parametrize(
     ("refusal", "code"),
-    [(Refusal.FORBIDDEN, 2), (Refusal.UNRESOLVABLE, 4), (Refusal.CONNECTION_REFUSED, 5),
-     (Refusal.NETWORK_UNREACHABLE, 3), (Refusal.HOST_UNREACHABLE, 4), (Refusal.TIMED_OUT, 4),
-     (Refusal.UPSTREAM_FAILED, 1)],
+    [(ProxyRefusal.FORBIDDEN, 2), (ProxyRefusal.UNRESOLVABLE, 4), (ProxyRefusal.CONNECTION_REFUSED, 5),
+     (ProxyRefusal.NETWORK_UNREACHABLE, 3), (ProxyRefusal.HOST_UNREACHABLE, 4), (ProxyRefusal.TIMED_OUT, 4),
+     (ProxyRefusal.UPSTREAM_FAILED, 1)],
 )  # fmt: skip
-def test_refusals(refusal: Refusal, code: int) -> None:
+def test_refusals(refusal: ProxyRefusal, code: int) -> None:
     reply = SocksHandshake(CREDENTIALS).refused(refusal, "words")
     assert reply == bytes((5, code, 0, 1, 0, 0, 0, 0, 0, 0))
 

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from fyke.egress.pools import Pool, Pools, Session
-from fyke.egress.steps import Credentials
+from fyke.egress.actions import Credentials
+from fyke.egress.pools import Pool, Pools, PoolSession
 from fyke.egress.upstream import Upstream
 from fyke.kit.names import Resolver
 
@@ -19,7 +19,7 @@ def pool(text: str) -> Pool:
     return Pool.parse("US", text, RESOLVER)
 
 
-def first(one: Pool, session: Session) -> str:
+def first(one: Pool, session: PoolSession) -> str:
     return one._in_order(session)[0].upstream.host
 
 
@@ -51,34 +51,34 @@ def test_malformed_settings_name_the_region_and_no_password(region: str, text: s
 
 def test_sticky_runs_are_spread_and_each_stays_where_it_is() -> None:
     one = pool(THREE)
-    chosen = {f"run {number}": first(one, Session(f"run {number}")) for number in range(300)}
-    assert all(first(one, Session(run)) == host for run, host in chosen.items())
+    chosen = {f"run {number}": first(one, PoolSession(f"run {number}")) for number in range(300)}
+    assert all(first(one, PoolSession(run)) == host for run, host in chosen.items())
     assert min(Counter(chosen.values()).values()) > 60
     lost = next(member for member in one._members if member.upstream.host == "b.example")
     lost.why = "gone"
-    moved = {run: first(one, Session(run)) for run in chosen}
+    moved = {run: first(one, PoolSession(run)) for run in chosen}
     assert {run for run in chosen if moved[run] != chosen[run]} == {
         run for run, host in chosen.items() if host == "b.example"
     }
     lost.why = ""
-    assert {run: first(one, Session(run)) for run in chosen} == chosen
+    assert {run: first(one, PoolSession(run)) for run in chosen} == chosen
 
 
 def test_rotating_takes_the_next_but_a_chosen_session_stays() -> None:
     one = pool("rotating " + THREE)
-    turns = [first(one, Session("run")) for _ in range(6)]
+    turns = [first(one, PoolSession("run")) for _ in range(6)]
     assert turns[:3] == turns[3:] and len(set(turns)) == 3
-    assert len({first(one, Session("run/cart", chosen=True)) for _ in range(6)}) == 1
+    assert len({first(one, PoolSession("run/cart", chosen=True)) for _ in range(6)}) == 1
 
 
 def test_the_word_for_a_session_is_the_same_for_one_run_only() -> None:
     sticky, rotating = pool(THREE), pool("rotating " + THREE)
-    assert sticky._word(Session("run")) == sticky._word(Session("run"))
-    assert sticky._word(Session("run")) != sticky._word(Session("other"))
-    assert rotating._word(Session("run")) != rotating._word(Session("run"))
-    chosen = Session("run/x", chosen=True)
+    assert sticky._word(PoolSession("run")) == sticky._word(PoolSession("run"))
+    assert sticky._word(PoolSession("run")) != sticky._word(PoolSession("other"))
+    assert rotating._word(PoolSession("run")) != rotating._word(PoolSession("run"))
+    chosen = PoolSession("run/x", chosen=True)
     assert rotating._word(chosen) == rotating._word(chosen) == sticky._word(chosen)
-    assert sticky._word(Session("run")).isalnum()
+    assert sticky._word(PoolSession("run")).isalnum()
 
 
 @pytest.mark.parametrize(

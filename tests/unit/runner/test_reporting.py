@@ -9,12 +9,12 @@ from typing import Any, cast
 import pytest
 
 from fyke.contracts import SandboxFault
-from fyke.domain.runs.attempts import Orders
+from fyke.domain.runs.attempts import RunnerOrders
 from fyke.errors import Unavailable
 from fyke.model.run import Outcome
 from fyke.runner import loop
-from fyke.runner.attempt import Carrier
-from fyke.runner.ends import End
+from fyke.runner.attempt import AttemptRunner
+from fyke.runner.endings import AttemptEnd
 from fyke.runner.loop import Runner
 
 pytestmark = pytest.mark.anyio
@@ -45,12 +45,12 @@ class Flaky:
             raise Unavailable("the disk is full")
 
 
-def carrier(**tools: Any) -> Carrier:
+def carrier(**tools: Any) -> AttemptRunner:
     lease = SimpleNamespace(
         attempt=SimpleNamespace(id="A", number="1", runner_id="R"), run=SimpleNamespace(id="X")
     )
     egress = SimpleNamespace(traffic=lambda _id: SimpleNamespace(total=0), sites=lambda _id: ())
-    return Carrier(
+    return AttemptRunner(
         cast(Any, lease),
         cast(Any, None),
         cast(Any, None),
@@ -61,7 +61,7 @@ def carrier(**tools: Any) -> Carrier:
 
 async def test_a_success_is_told_again_until_the_state_takes_it() -> None:
     attempts = Flaky()
-    await carrier(attempts=attempts)._finish(cast(Any, Silent()), End(Outcome.SUCCEEDED))
+    await carrier(attempts=attempts)._finish(cast(Any, Silent()), AttemptEnd(Outcome.SUCCEEDED))
     assert attempts.outcomes == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
 
 
@@ -122,7 +122,7 @@ async def test_a_box_that_cannot_be_taken_down_does_not_change_the_end() -> None
             closed.append(True)
             raise SandboxFault("busy")
 
-    carrier = object.__new__(Carrier)
+    carrier = object.__new__(AttemptRunner)
     carrier.attempt = cast(Any, SimpleNamespace(id="a"))
     await carrier._take_down(cast(Any, Stuck()))
     assert closed == [True]
@@ -135,11 +135,11 @@ async def test_the_next_report_comes_when_a_charge_will_have_reached_its_cap(
     times: list[float] = []
     twice = asyncio.Event()
 
-    async def report(*_args: Any) -> Orders:
+    async def report(*_args: Any) -> RunnerOrders:
         times.append(asyncio.get_running_loop().time())
         if len(times) == 2:
             twice.set()
-        return Orders({}, frozenset(), again_ms=50)
+        return RunnerOrders({}, frozenset(), again_ms=50)
 
     none = cast(Any, None)
     attempts = cast(Any, SimpleNamespace(report=report))

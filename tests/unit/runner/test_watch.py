@@ -8,16 +8,16 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.contracts import BoxExit, BoxLimits, BoxUsage
+from fyke.contracts import SandboxExit, SandboxLimits, SandboxUsage
 from fyke.model.run import Outcome, RunLimits
 from fyke.runner import watch
-from fyke.runner.ends import Stop
-from fyke.runner.watch import Watch
+from fyke.runner.endings import Stop
+from fyke.runner.watch import ProcessWatch
 
 pytestmark = pytest.mark.anyio
 
 LIMITS = RunLimits(1.0, 512, 60, 0, 0)
-ROOM = BoxLimits(cpus=1.0, memory=2**29, work_size=1000)
+ROOM = SandboxLimits(cpus=1.0, memory=2**29, work_size=1000)
 
 
 class Silent:
@@ -42,7 +42,7 @@ class Silent:
 class Scripted:
     """A box that ends when it is told to, as it is told to."""
 
-    def __init__(self, exit: BoxExit, *, stubborn: bool = False, used: int = 0) -> None:
+    def __init__(self, exit: SandboxExit, *, stubborn: bool = False, used: int = 0) -> None:
         self._exit = exit
         self._stubborn = stubborn
         self._used = used
@@ -53,7 +53,7 @@ class Scripted:
     def end(self) -> None:
         self._over.set()
 
-    async def wait(self) -> BoxExit:
+    async def wait(self) -> SandboxExit:
         await self._over.wait()
         return self._exit
 
@@ -61,8 +61,8 @@ class Scripted:
         yield "stderr", b"ValueError: no price\n"
         await self._over.wait()
 
-    async def usage(self) -> BoxUsage:
-        return BoxUsage(cpu_ms=5, memory_peak=7, work_bytes=self._used)
+    async def usage(self) -> SandboxUsage:
+        return SandboxUsage(cpu_ms=5, memory_peak=7, work_bytes=self._used)
 
     async def apply_cpu_limit(self) -> None:
         self.limited.set()
@@ -77,8 +77,8 @@ class Scripted:
         self.end()
 
 
-def watching(box: Scripted, stop: Stop | None = None) -> Watch:
-    return Watch(cast(Any, box), cast(Any, Silent()), LIMITS, ROOM, stop or Stop())
+def watching(box: Scripted, stop: Stop | None = None) -> ProcessWatch:
+    return ProcessWatch(cast(Any, box), cast(Any, Silent()), LIMITS, ROOM, stop or Stop())
 
 
 async def test_a_worker_that_never_calls_leaves_no_task_behind(
@@ -100,13 +100,13 @@ async def test_a_worker_that_never_calls_leaves_no_task_behind(
 @pytest.mark.parametrize(
     ("exit", "outcome", "words"),
     [
-        (BoxExit(0, 0, False), Outcome.SUCCEEDED, ""),
-        (BoxExit(3, 0, False), Outcome.EXIT_CODE, "code 3: ValueError: no price"),
-        (BoxExit(139, 11, False), Outcome.SIGNAL, "signal 11"),
-        (BoxExit(137, 9, True), Outcome.OUT_OF_MEMORY, "512 MB"),
+        (SandboxExit(0, 0, False), Outcome.SUCCEEDED, ""),
+        (SandboxExit(3, 0, False), Outcome.EXIT_CODE, "code 3: ValueError: no price"),
+        (SandboxExit(139, 11, False), Outcome.SIGNAL, "signal 11"),
+        (SandboxExit(137, 9, True), Outcome.OUT_OF_MEMORY, "512 MB"),
     ],
 )
-async def test_its_own_ends(exit: BoxExit, outcome: Outcome, words: str) -> None:
+async def test_its_own_ends(exit: SandboxExit, outcome: Outcome, words: str) -> None:
     box = Scripted(exit)
     asyncio.get_running_loop().call_soon(box.end)
     over = watching(box)
@@ -119,7 +119,7 @@ async def test_its_own_ends(exit: BoxExit, outcome: Outcome, words: str) -> None
 
 async def test_who_does_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "TERM_GRACE_SECONDS", 0.01)
-    stop, box = Stop(), Scripted(BoxExit(137, 9, False), stubborn=True)
+    stop, box = Stop(), Scripted(SandboxExit(137, 9, False), stubborn=True)
     stop.ask(Outcome.ABORTED, "asked for")
     end = await watching(box, stop).until_end()
     assert (end.outcome, end.message) == (Outcome.ABORTED, "asked for")
@@ -130,7 +130,7 @@ async def test_who_goes_over_the_disk_is_killed_without_grace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(watch, "QUICK_LOOK_SECONDS", 0.01)
-    box = Scripted(BoxExit(137, 9, False), stubborn=True, used=1001)
+    box = Scripted(SandboxExit(137, 9, False), stubborn=True, used=1001)
     async with asyncio.timeout(4):  # its grace would be five seconds
         end = await watching(box).until_end()
     assert end.outcome is Outcome.DISK_CAP

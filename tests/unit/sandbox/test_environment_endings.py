@@ -13,13 +13,13 @@ import pytest
 
 from fyke.contracts import EnvironmentFailed
 from fyke.contracts.tools import ToolKind, ToolRun, ToolSpec, ToolStop
-from fyke.sandbox.environment import UvEnvironments
-from fyke.sandbox.package_client import Client
-from fyke.sandbox.package_desk import Limits, PackageDesk, Terms
+from fyke.sandbox.packages.environment import UvEnvironments
+from fyke.sandbox.packages.installer import InstallLimits, InstallTerms, PackageInstaller
+from fyke.sandbox.packages.package_client import PackageClient
 
 pytestmark = pytest.mark.anyio
 
-CLIENT = Client({"TOLD": "1"}, {".config/x": "y"}, ())
+CLIENT = PackageClient({"TOLD": "1"}, {".config/x": "y"}, ())
 
 
 @dataclass
@@ -35,9 +35,9 @@ class Ended:
         yield self.run_
 
 
-async def install(box: Ended, *, builds: bool = False, client: Client = CLIENT) -> ToolRun:
-    desk = PackageDesk(box, Limits(7, 1000))
-    terms = Terms("01ARZ3", builds)
+async def install(box: Ended, *, builds: bool = False, client: PackageClient = CLIENT) -> ToolRun:
+    desk = PackageInstaller(box, InstallLimits(7, 1000))
+    terms = InstallTerms("01ARZ3", builds)
     async with desk.install(
         ToolKind.UV, terms, client, lambda one: one.url, ["tool"], {"in": "x"}, {"MORE": "2"}
     ) as run:
@@ -87,7 +87,7 @@ async def test_a_full_disk_outside_is_said(tmp_path: Path, number: int) -> None:
         inputs = ("x",)
         locked = True
 
-        async def install(self, building: Path, content: Path, terms: Terms) -> str:
+        async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
             assert building.is_dir()
             raise OSError(number, os.strerror(number))
 
@@ -99,5 +99,5 @@ async def test_a_full_disk_outside_is_said(tmp_path: Path, number: int) -> None:
     with pytest.raises(
         EnvironmentFailed if full else OSError, match="disk is full" if full else None
     ):
-        await environments._build("k", Full(), Terms("A", builds=False), "w")
+        await environments._build("k", Full(), InstallTerms("A", builds=False), "w")
     assert list(root.iterdir()) == []

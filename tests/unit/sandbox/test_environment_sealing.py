@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.sandbox import sealing
+from fyke.sandbox.packages import sealing
 
 MOST = 10**6
 
@@ -40,7 +40,7 @@ def test_what_is_taken_is_plain_and_read_only(tree: Path) -> None:
         "pkg/deep/tool": "0o555",
     }
     assert (made.files, made.size) == (4, 2)
-    assert sealing.look(tree) == made
+    assert sealing.read_tree(tree) == made
 
 
 def test_folders_that_were_closed_are_opened(tree: Path) -> None:
@@ -98,7 +98,7 @@ def test_too_much_is_not_taken(tree: Path, tmp_path: Path, monkeypatch: pytest.M
 def test_names_of_bytes_are_known_again(tree: Path) -> None:
     (tree / os.fsdecode(b"\xff\xfe")).write_text("x")
     sealing.check(tree, MOST)
-    assert sealing.seal(tree) == sealing.look(tree)
+    assert sealing.seal(tree) == sealing.read_tree(tree)
 
 
 def test_names_and_contents_cannot_stand_for_each_other(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from fyke.sandbox.npm_settings import NPMRC, asking_environment, read_npm
-from fyke.sandbox.package_client import CA_FILE, NETRC_FILE, Client
-from fyke.sandbox.pip_settings import pip_settings
-from fyke.sandbox.uv_settings import read_uv, shelves
+from fyke.sandbox.packages.npm_settings import NPMRC, asking_environment, read_npm
+from fyke.sandbox.packages.package_client import CA_FILE, NETRC_FILE, PackageClient
+from fyke.sandbox.packages.pip_settings import pip_settings
+from fyke.sandbox.packages.uv_settings import find_links, read_uv
 
 DEFAULT = "https://default.invalid/simple"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nx\n"
@@ -24,11 +24,11 @@ def write(file: Path, text: str) -> Path:
     return file
 
 
-def uv(environ: dict[str, str]) -> Client:
+def uv(environ: dict[str, str]) -> PackageClient:
     return read_uv({"HOME": "/nonexistent", "XDG_CONFIG_DIRS": "/nonexistent"} | environ, DEFAULT)
 
 
-def urls(client: Client) -> list[str]:
+def urls(client: PackageClient) -> list[str]:
     return [registry.url for registry in client.registries]
 
 
@@ -82,7 +82,7 @@ def test_pip_settings_are_translated(tmp_path: Path) -> None:
     assert client.env["UV_INSECURE_HOST"] == "index"
     assert urls(client) == ["https://a", "https://b", "https://index/simple"]
     environ = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/nonexistent"}
-    assert shelves(environ) == [Path("/one"), Path("/two")]
+    assert find_links(environ) == [Path("/one"), Path("/two")]
 
 
 def test_the_more_personal_pip_setting_wins(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_files_of_uv_become_variables(tmp_path: Path) -> None:
     assert client.env["UV_EXCLUDE_NEWER"] == "2026-01-01"
     assert client.env["UV_INDEX"] == "https://more/simple corp=https://corp/simple"
     assert urls(client) == ["https://more/simple", "https://corp/simple", "https://other/simple"]
-    assert shelves(environ) == [Path("/shelf")]
+    assert find_links(environ) == [Path("/shelf")]
     assert urls(uv(environ | {"UV_NO_CONFIG": "1"})) == [DEFAULT]
     named = write(tmp_path / "named.toml", 'index-url = "https://named/"')
     assert urls(uv(environ | {"UV_CONFIG_FILE": str(named)})) == ["https://named/"]
@@ -214,7 +214,7 @@ def test_offline(value: str, offline: bool) -> None:
 # --- npm
 
 
-def npm(tmp_path: Path, rc: str = "", **settings: Any) -> Client:
+def npm(tmp_path: Path, rc: str = "", **settings: Any) -> PackageClient:
     file = write(tmp_path / ".npmrc", rc)
     known = {"registry": "https://r.invalid/", "userconfig": str(file), "strict-ssl": True}
     told = json.loads(json.dumps(known | settings))

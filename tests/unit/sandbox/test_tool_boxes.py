@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from fyke.sandbox import tool_caches
-from fyke.sandbox.folders import NotGiven, give
-from fyke.sandbox.order import Order
-from fyke.sandbox.tool_caches import ToolCaches
-from fyke.sandbox.tool_output import MAX_TEXT, BoundedText, ToolOutput
-from fyke.sandbox.tool_places import ToolPlaces, fit_shelves
+from fyke.sandbox.process.folders import OwnershipFailed, give_ownership
+from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.tools import caches as tool_caches
+from fyke.sandbox.tools.caches import ToolCaches
+from fyke.sandbox.tools.output import MAX_TEXT, BoundedText, ToolOutput
+from fyke.sandbox.tools.places import ToolPaths, fit_find_links
 
 ROOT = os.geteuid() == 0
 
@@ -120,8 +120,8 @@ def test_what_nobody_used_for_a_month_is_removed(caches: ToolCaches) -> None:
 def test_giving_stops_at_a_depth(tmp_path: Path) -> None:
     tmp_path.joinpath(*["d"] * 80).mkdir(parents=True)
     top = os.open(tmp_path, os.O_RDONLY)
-    with pytest.raises(NotGiven, match="in each other"):
-        give(top, 31_000, 31_000)
+    with pytest.raises(OwnershipFailed, match="in each other"):
+        give_ownership(top, 31_000, 31_000)
     os.close(top)
 
 
@@ -129,20 +129,20 @@ def test_giving_stops_at_a_depth(tmp_path: Path) -> None:
     "path", ["/", "/etc", "/etc/ssl", "/root/x", "/proc/1", "/work/x", "relative", "/opt/../etc"]
 )
 def test_places_that_are_never_mounted(path: str) -> None:
-    assert fit_shelves([Path(path), Path("/opt/wheels")]) == (Path("/opt/wheels"),)
+    assert fit_find_links([Path(path), Path("/opt/wheels")]) == (Path("/opt/wheels"),)
 
 
 def test_only_uv_brings_something_along(tmp_path: Path) -> None:
     shelf = tmp_path / "shelf"
     shelf.mkdir()
-    places = ToolPlaces.at(tmp_path, [shelf, shelf, tmp_path / "none"])
-    order = Order("A", "uv", None, None, 1, 2**26, 8, 2**20, 2**20)
+    places = ToolPaths.at(tmp_path, [shelf, shelf, tmp_path / "none"])
+    order = LaunchOrder("A", "uv", None, None, 1, 2**26, 8, 2**20, 2**20)
     uv, *rest = places.extras_of(order)
     assert uv[1] == "/run/fyke/uv" and uv[0].is_file()
     # root mounts nothing that not everybody can read, and the folder of a test is closed
     assert rest == ([] if ROOT else [(shelf, str(shelf))])
     for kind in ("npm", "git", "go-build", "python"):
-        other = Order("A", kind, None, None, 1, 2**26, 8, 2**20, 2**20)
+        other = LaunchOrder("A", kind, None, None, 1, 2**26, 8, 2**20, 2**20)
         assert places.extras_of(other) == ()
     places.caches.close()
 

@@ -48,7 +48,7 @@ async def test_a_refusal_is_a_code_with_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "raised"), [(Unavailable("full"), status.Unavailable), (Conflict("no"), None)]
+    ("error", "raised"), [(Unavailable("full"), status.ServiceUnavailable), (Conflict("no"), None)]
 )
 async def test_errors_of_the_store(error: Exception, raised: type[Exception] | None) -> None:
     results = HeldResults()

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Answer
-from fyke.domain.callbacks.places import free_places
+from fyke.contracts import ReceiverResponse
+from fyke.domain.callbacks.slots import free_slots
 from fyke.model.callback import HOST_KEPT_MS, DeliveryKind, DeliveryState
 from fyke.storage.sql.schema import migrate
 from fyke.timers.callback_hosts import CallbackHostTimer
@@ -38,11 +38,11 @@ class Notifier:
         self.sent: list[str] = []
         self.fails = False
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         self.sent.append(headers["webhook-id"])
         if self.fails:
             raise OSError("a fault")
-        return Answer(200)
+        return ReceiverResponse(200)
 
 
 @asynccontextmanager
@@ -68,7 +68,7 @@ async def test_a_claim_that_waited_too_long_is_given_back_and_not_sent(post: Pos
     run = await post.run()
     await post.end(run)
     claims: list[Any] = await post.do(
-        lambda tx: tx.outbox.claim(tx.now, free_places(()), tx.now + 60_000)
+        lambda tx: tx.outbox.claim(tx.now, free_slots(()), tx.now + 60_000)
     )
     notifier = Notifier()
     timer = CallbackTimer(post.storage, notifier, Bell(), post.clock, MASTER)
@@ -98,7 +98,7 @@ async def test_a_fault_of_ours_leaves_the_timer_at_work(post: Post) -> None:
         await until(sent)
         notifier.fails = False
         await post.end(second)
-        timer._doorbell.ring("outbox")
+        timer._signals.notify("outbox")
         await until(delivered)
     left = (await post.of_run(first))[TERMINAL]
     assert (left.state, left.tries) == (DeliveryState.PENDING, 0)

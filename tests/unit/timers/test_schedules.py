@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from fyke.contracts import SCHEDULES
-from fyke.domain.schedules.firing import Rest
+from fyke.domain.schedules.firing import RemainingFires
 from fyke.kit.clock import ManualClock
-from fyke.timers.bell import LONGEST_SLEEP, TIDY_SECONDS
 from fyke.timers.schedules import ScheduleTimer
+from fyke.timers.signals import LONGEST_SLEEP, TIDY_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -22,12 +22,12 @@ class Enough(Exception):
 class Firing:
     """Says how long to rest, one answer after the other."""
 
-    def __init__(self, clock: ManualClock, *rests: Rest) -> None:
+    def __init__(self, clock: ManualClock, *rests: RemainingFires) -> None:
         self.clock = clock
         self.rests = list(rests)
         self.done: list[str] = []
 
-    async def work_off(self) -> Rest:
+    async def work_off(self) -> RemainingFires:
         self.done.append("work")
         if not self.rests:
             raise Enough
@@ -54,7 +54,7 @@ class Bell:
         await asyncio.sleep(0)
 
 
-async def run(*rests: Rest) -> tuple[Firing, Bell]:
+async def run(*rests: RemainingFires) -> tuple[Firing, Bell]:
     clock = ManualClock()
     firing, bell = Firing(clock, *rests), Bell(clock)
     timer = ScheduleTimer(firing, bell, clock)  # type: ignore[arg-type]
@@ -65,7 +65,9 @@ async def run(*rests: Rest) -> tuple[Firing, Bell]:
 
 async def test_it_sleeps_until_the_next_time_and_never_for_long() -> None:
     _, bell = await run(
-        Rest(1.5, frozenset()), Rest(3600, frozenset()), Rest(None, frozenset({"run:a"}))
+        RemainingFires(1.5, frozenset()),
+        RemainingFires(3600, frozenset()),
+        RemainingFires(None, frozenset({"run:a"})),
     )
     assert bell.waits == [
         (frozenset({SCHEDULES}), 1.5),
@@ -76,5 +78,5 @@ async def test_it_sleeps_until_the_next_time_and_never_for_long() -> None:
 
 async def test_it_tidies_at_once_and_then_every_hour() -> None:
     passes = int(TIDY_SECONDS / LONGEST_SLEEP)
-    firing, _ = await run(*[Rest(None, frozenset())] * (passes + 1))
+    firing, _ = await run(*[RemainingFires(None, frozenset())] * (passes + 1))
     assert firing.done.count("tidy") == 2 and firing.done[:2] == ["work", "tidy"]

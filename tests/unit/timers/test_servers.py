@@ -47,7 +47,7 @@ class Beats:
     def drop_silent(self, since: int) -> None:
         self.at = {server: at for server, at in self.at.items() if at >= since}
 
-    def ring(self, topic: str) -> None:
+    def notify(self, topic: str) -> None:
         self.rings.append(topic)
 
     async def write(self, work: Callable[[Any], T]) -> T:

@@ -12,7 +12,7 @@ from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import answers
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.accounts.keys import NewKey
 from fyke.domain.accounts.scopes import read_scopes, scope_text
 from fyke.domain.accounts.service import Accounts

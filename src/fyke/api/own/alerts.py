@@ -22,8 +22,8 @@ from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import alert_answers as answers
 from fyke.api.own.name_lists import WireNames
-from fyke.api.v1.words import seconds
-from fyke.domain.alerts.preview import Preview
+from fyke.api.v1.vocabulary import seconds
+from fyke.domain.alerts.preview import RulePreview
 from fyke.domain.alerts.rules import EXAMPLE, RuleFields
 from fyke.domain.alerts.service import Alerts, RuleView
 from fyke.domain.billing.pricing import format_usage
@@ -284,7 +284,7 @@ def _rule(view: RuleView) -> dict[str, Any]:
     }
 
 
-def _preview(found: Preview) -> dict[str, Any]:
+def _preview(found: RulePreview) -> dict[str, Any]:
     return {
         "runs": found.runs,
         "count": len(found.fired),

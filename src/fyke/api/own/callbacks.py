@@ -12,10 +12,10 @@ from fyke.api.envelope import encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import callback_answers as answers
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.callbacks.service import Callbacks, LoggedDelivery
 from fyke.errors import Forbidden, InvalidRequest, Refused, RunNotFound
-from fyke.model.callback import DeliveryFilter, DeliveryState, Receiver, Try
+from fyke.model.callback import DeliveryAttempt, DeliveryFilter, DeliveryState, Receiver
 
 STATES = tuple(state.value for state in DeliveryState)
 
@@ -185,7 +185,7 @@ def _delivery(logged: LoggedDelivery) -> dict[str, Any]:
     }
 
 
-def _try(tried: Try) -> dict[str, Any]:
+def _try(tried: DeliveryAttempt) -> dict[str, Any]:
     return {
         "timestamp": tried.at,
         "status": tried.status,

@@ -13,7 +13,7 @@ from fyke.api.envelope import encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import usage_answers as answers
-from fyke.domain.accounts.spending import CapChange, Spending, Standing
+from fyke.domain.accounts.spending import CapChange, Spending, SpendingStatus
 from fyke.domain.billing.pricing import millionths
 from fyke.errors import Forbidden
 
@@ -89,7 +89,7 @@ def _change(wanted: CapFields) -> CapChange:
     )
 
 
-def _report(found: Standing) -> dict[str, Any]:
+def _report(found: SpendingStatus) -> dict[str, Any]:
     month = found.month
     return {
         "run_cap": millionths(found.account.run_cap_micros),

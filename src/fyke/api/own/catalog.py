@@ -12,10 +12,10 @@ from fyke.api.envelope import encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import worker_answers as answers
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.catalog.output_fields import OutputFields
-from fyke.domain.catalog.service import Catalog, CatalogEntry, CatalogPage, CatalogQuery
-from fyke.domain.workers.page import MAX_CATEGORIES, MAX_CATEGORY, PageWish
+from fyke.domain.catalog.service import Catalog, CatalogEntry, CatalogListing, CatalogQuery
+from fyke.domain.workers.page import MAX_CATEGORIES, MAX_CATEGORY, PageChange
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, VersionUnavailable, WorkerNotFound
 from fyke.model.worker import WorkerOrder
@@ -189,7 +189,7 @@ class CatalogOperations:
         return encode(_entry(await self.catalog.mark(call.caller, wanted.slug, favourite=False)))
 
     async def change(self, call: Call, wanted: PageFields) -> bytes:
-        wish = PageWish(wanted.title, wanted.description, wanted.categories, wanted.icon)
+        wish = PageChange(wanted.title, wanted.description, wanted.categories, wanted.icon)
         worker = await self.workers.change_page(call.caller, wanted.slug, wish)
         return encode(_entry(await self.catalog.entry(call.caller, worker.id)))
 
@@ -210,7 +210,7 @@ class CatalogOperations:
         return encode({"list": columns, "run_slug": found.run_id, "problem": found.problem})
 
 
-def _page(page: CatalogPage, wanted: CatalogFields) -> dict[str, Any]:
+def _page(page: CatalogListing, wanted: CatalogFields) -> dict[str, Any]:
     return {
         "list": [_entry(entry) for entry in page.entries],
         "count": page.total,

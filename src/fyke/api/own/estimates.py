@@ -12,9 +12,9 @@ from fyke.api.envelope import encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Operation
 from fyke.api.own import worker_answers as answers
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.runs.estimate import NEEDED, Spread
-from fyke.domain.runs.estimates import Estimates, Outline
+from fyke.domain.runs.estimates import EstimateRequest, Estimates
 from fyke.errors import UnknownVersion, VersionUnavailable, WorkerNotFound
 from fyke.kit.sheets import exact_usd
 
@@ -66,7 +66,7 @@ class EstimateOperations:
         return encode(_report(found))
 
 
-def _report(found: Outline) -> dict[str, Any]:
+def _report(found: EstimateRequest) -> dict[str, Any]:
     runs, made = found.basis.runs, found.estimate
     return {
         "version": found.version.number,

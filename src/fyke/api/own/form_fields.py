@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from fyke.api.decode import Wire, WireName, WireText, wrong
-from fyke.domain.forms.normalise import FormPairs, Given, JsonText, Raw
+from fyke.domain.forms.normalise import FormPairs, GivenInput, JsonText, Raw
 from fyke.errors import InvalidFields
 
 
@@ -75,7 +75,7 @@ class InputBody(FormRef):
         """What was given. Raise ``InvalidFields`` unless it is exactly one."""
         found: list[Raw] = []
         if self.input is not None:
-            found.append(Given(self.input))
+            found.append(GivenInput(self.input))
         if self.form is not None:
             found.append(FormPairs(self.form))
         if self.json_text is not None:

@@ -13,10 +13,10 @@ from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Operation
 from fyke.api.own import form_answers as answers
 from fyke.api.own.form_fields import BeginningRef, FormRef, ImportRef, InputBody, SnippetBody
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.billing.pricing import format_usage
-from fyke.domain.forms.importing import Choice
-from fyke.domain.forms.model import ABSENT, Field, FieldError
+from fyke.domain.forms.importing import ImportChoice
+from fyke.domain.forms.model import ABSENT, FieldError, FormField
 from fyke.domain.forms.pairs import control
 from fyke.domain.forms.service import Checked, FormView, RunForms
 from fyke.domain.forms.tables import MAX_BYTES
@@ -201,7 +201,7 @@ class FormOperations:
     async def import_file(self, call: Call, wanted: ImportRef) -> bytes:
         data = await read_body(call.request, MAX_BYTES + 1)
         view = await self.forms.open(call.caller, wanted.slug, wanted.version)
-        choice = Choice(wanted.column, wanted.sheet)
+        choice = ImportChoice(wanted.column, wanted.sheet)
         field, found = await self.forms.import_file(view, wanted.field, wanted.name, data, choice)
         return encode(
             {
@@ -268,7 +268,7 @@ def _form(view: FormView) -> dict[str, Any]:
     }
 
 
-def _field(field: Field, name: str = "") -> dict[str, Any]:
+def _field(field: FormField, name: str = "") -> dict[str, Any]:
     date = field.date
     return {
         "name": field.name,

@@ -13,10 +13,10 @@ from fyke.api.envelope import encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Handler, Nothing, Operation
 from fyke.api.own import installation_answers as answers
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.installation.service import Installation
 from fyke.errors import Forbidden
-from fyke.model.installation import Card
+from fyke.model.installation import SettingGroup
 
 PATH = "/api/fyke/installation"
 
@@ -30,7 +30,7 @@ class RetentionFields(Wire):
 
 
 class CardRef(Wire):
-    card: WireName = Field(description=f"one of {', '.join(Card)}")
+    card: WireName = Field(description=f"one of {', '.join(SettingGroup)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import people_answers as answers
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.accounts.audit import AuditLog
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.sessions import Sessions

@@ -9,12 +9,12 @@ from fyke.api.envelope import encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import usage_answers as answers
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.health import Health
-from fyke.domain.overview import NextRun, Overview
+from fyke.domain.overview import Overview, UpcomingRun
 from fyke.domain.queue.board import QueueBoard
 from fyke.errors import Forbidden
-from fyke.model.health import Check
+from fyke.model.health import HealthCheck
 
 NEXT_RUNS = 5
 RECENT_WORKERS = 6
@@ -81,7 +81,7 @@ class OverviewOperations:
         return encode({"list": [_check(one) for one in await self.health.all(call.caller)]})
 
 
-def _next(found: NextRun) -> dict[str, Any]:
+def _next(found: UpcomingRun) -> dict[str, Any]:
     return {
         "task_slug": found.task.id,
         "task": found.task.title,
@@ -90,7 +90,7 @@ def _next(found: NextRun) -> dict[str, Any]:
     }
 
 
-def _check(check: Check) -> dict[str, Any]:
+def _check(check: HealthCheck) -> dict[str, Any]:
     return {
         "name": check.name,
         "level": check.level.value,

@@ -13,7 +13,7 @@ from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Operation
 from fyke.api.own import review_answers as answers
 from fyke.api.run_input import RunInput
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.review.service import Reviews, SubmissionView
 from fyke.errors import Conflict, Forbidden, VersionUnavailable, WorkerNotFound
 from fyke.model.submission import Submission

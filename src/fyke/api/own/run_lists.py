@@ -14,13 +14,13 @@ from fyke.api.envelope import encode
 from fyke.api.errors import TABLE, table_of
 from fyke.api.operations import Call, Operation
 from fyke.api.own import run_list_answers as answers
-from fyke.api.v1.words import ORIGIN, seconds
+from fyke.api.v1.vocabulary import ORIGIN, seconds
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.runs.bulk import MOST_MATCHED, MOST_NAMED, BulkAction, BulkAnswer, RunBulk
 from fyke.domain.runs.list_export import csv_of
-from fyke.domain.runs.lists import MOST_ROWS, RunLists, RunPage, RunRow
+from fyke.domain.runs.lists import MOST_ROWS, RunListPage, RunLists, RunRow
 from fyke.domain.runs.search import place_of
-from fyke.domain.runs.search_words import STATE_WORDS, SearchWords
+from fyke.domain.runs.search_terms import STATE_WORDS, SearchTerms
 from fyke.errors import Forbidden, InvalidRequest
 from fyke.model.run import Origin
 from fyke.model.run_list import RunSearch
@@ -43,9 +43,9 @@ class SearchFields(Wire):
     error: WireText = Field("", description="a part of the error message")
     run: WireText = Field("", description="id of a run, or how it begins")
 
-    def words(self) -> SearchWords:
-        names = SearchWords.__dataclass_fields__
-        return SearchWords(**{name: getattr(self, name) for name in names})
+    def words(self) -> SearchTerms:
+        names = SearchTerms.__dataclass_fields__
+        return SearchTerms(**{name: getattr(self, name) for name in names})
 
 
 class RunListFields(SearchFields):
@@ -171,7 +171,7 @@ def read_cursor(text: str) -> tuple[bool, Any]:
 NEWER = "newer-"  # how the cursor begins that leads to newer runs
 
 
-def _page(page: RunPage, size: int) -> dict[str, Any]:
+def _page(page: RunListPage, size: int) -> dict[str, Any]:
     return {
         "list": [_item(row) for row in page.rows],
         "count": page.total,

@@ -13,7 +13,7 @@ from fyke.api.envelope import encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Operation
 from fyke.api.own.catalog import WorkerRef
-from fyke.api.v1.words import megabytes, usd
+from fyke.api.v1.vocabulary import megabytes, usd
 from fyke.domain.workers.run_options import NAMES, DefaultRunOptions
 from fyke.errors import Forbidden, WorkerNotFound
 from fyke.model.worker import SystemDefaults

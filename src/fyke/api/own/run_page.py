@@ -13,15 +13,15 @@ from fyke.api.errors import TABLE
 from fyke.api.network import Visit
 from fyke.api.operations import Call, Operation
 from fyke.api.own import run_page_answers as answers
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.billing.cost_lines import CostLine
 from fyke.domain.billing.pricing import format_usage
-from fyke.domain.logs.reading import MOST_LINES, LogPlace, LogReading
-from fyke.domain.runs.endings import Ending, RunEndings
-from fyke.domain.runs.parts import MOST_PARTS, Part, RunParts
+from fyke.domain.logs.reading import MOST_LINES, LogPosition, LogReading
+from fyke.domain.runs.endings import RunEnding, RunEndings
 from fyke.domain.runs.service import Runs, RunView
 from fyke.domain.runs.sharing import Shares
-from fyke.domain.runs.use import RunUse, RunUses
+from fyke.domain.runs.subtask_reader import MOST_PARTS, SubtaskReader, SubtaskView
+from fyke.domain.runs.usage import RunUsage, RunUsages
 from fyke.errors import InvalidFields, NotFound, Refused, RunNotFound
 from fyke.model.billing import gb_seconds
 from fyke.model.log import LogFilter, LogLine, LogType
@@ -65,8 +65,8 @@ class ShareRef(Wire):
 class RunPageOperations:
     runs: Runs
     logs: LogReading
-    uses: RunUses
-    parts: RunParts
+    uses: RunUsages
+    parts: SubtaskReader
     endings: RunEndings
     shares: Shares
 
@@ -175,7 +175,7 @@ class RunPageOperations:
         page = await self.logs.page(
             call.caller,
             wanted.slug,
-            LogPlace(_given(wanted.after), _given(wanted.before)),
+            LogPosition(_given(wanted.after), _given(wanted.before)),
             LogFilter(wanted.level, wanted.search),
             limit=wanted.limit,
         )
@@ -250,7 +250,7 @@ def _given(position: int) -> int | None:
     return position if position >= 0 else None
 
 
-def _summary(view: RunView, ending: Ending) -> dict[str, Any]:
+def _summary(view: RunView, ending: RunEnding) -> dict[str, Any]:
     run, hint = view.run, ending.hint
     state = RunState.RUNNING if run.state is RunState.ENDING else run.state
     return {
@@ -282,7 +282,7 @@ def _line(line: LogLine) -> dict[str, Any]:
     }
 
 
-def _use(use: RunUse) -> dict[str, Any]:
+def _use(use: RunUsage) -> dict[str, Any]:
     return {
         "cpu_ms": use.cpu_ms,
         "memory_gb_seconds": gb_seconds(use.memory_mb_ms),
@@ -317,7 +317,7 @@ def _dollars(micros: int) -> str:
     return f"{micros // 1_000_000}.{micros % 1_000_000:06d}"
 
 
-def _part(part: Part) -> dict[str, Any]:
+def _part(part: SubtaskView) -> dict[str, Any]:
     subtask = part.subtask
     return {
         "ordinal": subtask.ordinal,

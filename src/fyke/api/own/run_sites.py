@@ -12,7 +12,7 @@ from fyke.api.envelope import encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Operation
 from fyke.api.own.run_page import RunRef
-from fyke.domain.runs.sites import RunSites, Site
+from fyke.domain.runs.sites import RunSites, SiteUsage
 from fyke.errors import RunNotFound
 
 
@@ -66,5 +66,5 @@ class RunSiteOperations:
         return encode({"list": [_site(site) for site in found.sites], "egress": found.declared})
 
 
-def _site(site: Site) -> dict[str, Any]:
+def _site(site: SiteUsage) -> dict[str, Any]:
     return asdict(site.traffic) | {"why": site.barred.value if site.barred else ""}

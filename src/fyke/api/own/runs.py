@@ -10,12 +10,12 @@ from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import answers
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.contracts import RunnerInfo
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.runs.service import Runs
-from fyke.domain.runs.waiting import Waiting, WaitReason
+from fyke.domain.runs.waiting import WaitReason, WaitReasons
 from fyke.errors import Forbidden, Refused, RunNotFound
 from fyke.model.log import LogEntry
 from fyke.model.run import RunEvent
@@ -37,7 +37,7 @@ class RunOperations:
     runs: Runs
     overview: Overview
     logs: RunLogs
-    waiting: Waiting
+    waiting: WaitReasons
 
     def operations(self) -> list[Operation[Any]]:
         return [*self._of_one(), *self._of_waiting(), self._of_runners()]

@@ -13,12 +13,12 @@ from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Operation
 from fyke.api.own import schedule_answers as answers
-from fyke.api.v1.words import seconds
-from fyke.domain.schedules.change import Change
+from fyke.api.v1.vocabulary import seconds
+from fyke.domain.schedules.editing import ScheduleEdit
 from fyke.domain.schedules.service import Schedules, ScheduleView
 from fyke.domain.schedules.times import zone
 from fyke.errors import Conflict, Forbidden, InvalidRequest, TaskNotFound
-from fyke.model.schedule import Fire, Kind, Late, Overlap, Plan
+from fyke.model.schedule import Fire, LatePolicy, OverlapPolicy, ScheduleKind, ScheduleSpec
 
 PATH = "/api/fyke/tasks/{slug}/schedule"
 
@@ -170,7 +170,7 @@ class ScheduleOperations:
 
     async def put(self, call: Call, wanted: NewSchedule) -> bytes:
         plan = _plan(wanted)
-        change = Change(
+        change = ScheduleEdit(
             enabled=wanted.enabled,
             kind=plan.kind,
             time=plan.time,
@@ -229,13 +229,13 @@ class ScheduleOperations:
         return encode({"time_zone": account.time_zone})
 
 
-def _plan(wanted: PlanFields) -> Plan:
+def _plan(wanted: PlanFields) -> ScheduleSpec:
     word = wanted.kind.strip().lower()
     try:
-        kind = Kind(word)
+        kind = ScheduleKind(word)
     except ValueError:
-        raise InvalidRequest(f"kind must be one of {', '.join(Kind)}") from None
-    return Plan(
+        raise InvalidRequest(f"kind must be one of {', '.join(ScheduleKind)}") from None
+    return ScheduleSpec(
         kind=kind,
         time=wanted.time.strip(),
         weekday=wanted.weekday,
@@ -247,18 +247,18 @@ def _plan(wanted: PlanFields) -> Plan:
     )
 
 
-def _overlap(word: str) -> Overlap:
+def _overlap(word: str) -> OverlapPolicy:
     try:
-        return Overlap(word.strip().lower())
+        return OverlapPolicy(word.strip().lower())
     except ValueError:
-        raise InvalidRequest(f"overlap must be one of {', '.join(Overlap)}") from None
+        raise InvalidRequest(f"overlap must be one of {', '.join(OverlapPolicy)}") from None
 
 
-def _late(word: str) -> Late:
+def _late(word: str) -> LatePolicy:
     try:
-        return Late(word.strip().lower())
+        return LatePolicy(word.strip().lower())
     except ValueError:
-        raise InvalidRequest(f"late must be one of {', '.join(Late)}") from None
+        raise InvalidRequest(f"late must be one of {', '.join(LatePolicy)}") from None
 
 
 def _schedule(view: ScheduleView) -> dict[str, Any]:

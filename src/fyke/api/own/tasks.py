@@ -16,8 +16,8 @@ from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Operation
 from fyke.api.own import task_answers as answers
 from fyke.api.run_input import RunInput
-from fyke.api.v1.words import seconds
-from fyke.domain.schedules.calendar import Month, ScheduleCalendar, ScheduleLine
+from fyke.api.v1.vocabulary import seconds
+from fyke.domain.schedules.calendar import CalendarMonth, ScheduleCalendar, ScheduleLine
 from fyke.domain.schedules.times import zone
 from fyke.domain.tasks.board import TaskBoard, TaskCheck, TaskLine
 from fyke.domain.tasks.service import TaskEdit, Tasks
@@ -236,7 +236,7 @@ def _schedule(line: ScheduleLine) -> dict[str, Any]:
     }
 
 
-def _month(month: Month) -> dict[str, Any]:
+def _month(month: CalendarMonth) -> dict[str, Any]:
     tz = zone(month.time_zone)
     return {
         "month": f"{month.year:04}-{month.month:02}",

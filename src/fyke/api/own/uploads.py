@@ -15,7 +15,7 @@ from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import review_answers as answers
 from fyke.api.run_input import RunInput
 from fyke.api.uploads import FORM_TYPE, UploadedArchive, read_form
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.uploads.service import Uploads
 from fyke.errors import Forbidden, Refused
 from fyke.model.upload import GitSource, Upload

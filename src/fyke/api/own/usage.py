@@ -14,14 +14,14 @@ from fyke.api.decode import PageSize20, Wire, WireBool, WireText
 from fyke.api.envelope import encode
 from fyke.api.operations import Call, Operation
 from fyke.api.own import usage_answers as answers
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.billing.days import MOST_DAYS
 from fyke.domain.billing.pricing import format_balance
-from fyke.domain.billing.usage import MOST_ENTRIES, Step, UsageReports, UsageView
+from fyke.domain.billing.usage import MOST_ENTRIES, UsageReports, UsageStep, UsageView
 from fyke.errors import InvalidRequest
 from fyke.kit.sheets import exact_usd
 from fyke.model.account import Caller
-from fyke.model.billing import LedgerEntry, LedgerFilter, Part, UsageSums, gb_seconds
+from fyke.model.billing import LedgerEntry, LedgerFilter, UsageDimension, UsageSums, gb_seconds
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
 
@@ -110,12 +110,12 @@ class UsageOperations:
         ]
 
     async def view(self, call: Call, wanted: UsageFields) -> bytes:
-        step = _word("by", wanted.by, Step)
+        step = _word("by", wanted.by, UsageStep)
         period = await self.usage.period(call.caller, wanted.since, wanted.until)
         return encode(_report(await self.usage.view(call.caller, period, step)))
 
     async def split(self, call: Call, wanted: SplitFields) -> bytes:
-        part = _word("by", wanted.by, Part)
+        part = _word("by", wanted.by, UsageDimension)
         period = await self.usage.period(call.caller, wanted.since, wanted.until)
         found = await self.usage.split(call.caller, period, part)
         parts = [{"slug": one.ref, "name": one.name} | _sums(one.sums) for one in found.parts]

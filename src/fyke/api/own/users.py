@@ -10,9 +10,9 @@ from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Operation
 from fyke.api.own import people_answers as answers
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.accounts.links import NewLink
-from fyke.domain.accounts.users import UserItem, Users
+from fyke.domain.accounts.users import UserEntry, Users
 from fyke.errors import Conflict, Forbidden, Refused
 from fyke.model.account import User
 
@@ -148,7 +148,7 @@ def _user(user: User) -> dict[str, Any]:
     }
 
 
-def _item(item: UserItem) -> dict[str, Any]:
+def _item(item: UserEntry) -> dict[str, Any]:
     return {
         "id": item.user.id,
         "name": item.user.name,

@@ -13,7 +13,7 @@ from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Operation
 from fyke.api.own import worker_answers as answers
 from fyke.api.own.catalog import WorkerRef
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.workers.history import Changelog, VersionComparison, VersionEntry, VersionHistory
 from fyke.domain.workers.schema_changes import SchemaChange
 from fyke.domain.workers.service import Workers

@@ -13,9 +13,9 @@ from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import webhook_answers as answers
 from fyke.api.own.name_lists import WireNames
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.webhooks.rules import EndpointFields
-from fyke.domain.webhooks.service import EndpointView, NewEndpoint, Trial, Webhooks
+from fyke.domain.webhooks.service import EndpointTest, EndpointView, NewEndpoint, Webhooks
 from fyke.errors import Conflict, Forbidden, Refused
 from fyke.model.webhook import WebhookEvent
 
@@ -194,7 +194,7 @@ def _new(made: NewEndpoint) -> dict[str, Any]:
     return {"id": made.endpoint.id, "name": made.endpoint.name, "secret": made.secret}
 
 
-def _trial(trial: Trial) -> dict[str, Any]:
+def _trial(trial: EndpointTest) -> dict[str, Any]:
     return {
         "taken": trial.taken,
         "message_id": trial.message_id,

@@ -10,7 +10,7 @@ from fyke.api.envelope import encode
 from fyke.api.errors import TABLE
 from fyke.api.operations import Call, Nothing, Operation
 from fyke.api.own import answers
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.catalog.removal import WorkerRemoval
 from fyke.domain.overview import Overview
 from fyke.errors import Forbidden, WorkerNotFound

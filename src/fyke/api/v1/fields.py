@@ -23,7 +23,7 @@ from fyke.api.decode import (
 )
 from fyke.api.querying import RowCursor, RowQuery
 from fyke.api.run_input import RunInput
-from fyke.api.v1.words import STATUS_NAMES
+from fyke.api.v1.vocabulary import STATUS_NAMES
 from fyke.errors import InvalidRequest
 
 _PAGE = AliasChoices("page_index", "page", "offset")

@@ -10,7 +10,8 @@ from fyke.api.errors import TABLE
 from fyke.api.files import LOG, Links
 from fyke.api.operations import Call, Operation
 from fyke.api.shared import SharedReads
-from fyke.api.v1 import answers, fields, views, words
+from fyke.api.v1 import answers, fields, views
+from fyke.api.v1 import vocabulary as words
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from fyke.api.envelope import encode
-from fyke.api.v1.words import ORIGIN, megabytes, seconds, usd
+from fyke.api.v1.vocabulary import ORIGIN, megabytes, seconds, usd
 from fyke.domain.billing.pricing import format_balance, format_usage
 from fyke.domain.callbacks.payload import NUMBERS
 from fyke.domain.results.headers import with_id

@@ -10,7 +10,7 @@ from pydantic import Field
 from fyke.api.documents import Answer
 from fyke.api.envelope import encode
 from fyke.api.operations import Call, Nothing, Operation
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.billing.pricing import format_balance
 

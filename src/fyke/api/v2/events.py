@@ -28,8 +28,8 @@ from fyke.api.operations import Call, Operation
 from fyke.api.v2.fields import RunRef
 from fyke.api.v2.run_views import run_object
 from fyke.domain.results.headers import with_id
-from fyke.domain.runs.following import Following, Kinds, News, Place
 from fyke.domain.runs.service import Runs
+from fyke.domain.runs.stream import RunStreams, RunUpdate, StreamCursor, StreamFilter
 from fyke.errors import InvalidFields, RateLimited, RunNotFound, Unauthenticated
 from fyke.model.results import Row
 from fyke.model.run import RunState
@@ -70,7 +70,7 @@ _SAMPLE = 'event: log\nid: 1.0.running\ndata: {"list":[{"position":1,"content":"
 @dataclass(frozen=True, slots=True)
 class EventOperations:
     runs: Runs
-    following: Following
+    following: RunStreams
     accounts: Authenticator
     open: Counter[str] = field(default_factory=Counter)  # key to its streams
 
@@ -113,7 +113,7 @@ class EventOperations:
             del self.open[key]
 
     async def _events(
-        self, call: Call, wanted: StreamRef, place: Place
+        self, call: Call, wanted: StreamRef, place: StreamCursor
     ) -> AsyncGenerator[bytes, None]:
         """Ends with the run, when the run is deleted, and when the key opens nothing any more."""
         key_text = credential(call.request.scope) or ""
@@ -145,23 +145,23 @@ class EventOperations:
         return True
 
 
-def _chosen(kinds: list[str]) -> Kinds:
-    return Kinds(state="status" in kinds, log="log" in kinds, rows="rows" in kinds)
+def _chosen(kinds: list[str]) -> StreamFilter:
+    return StreamFilter(state="status" in kinds, log="log" in kinds, rows="rows" in kinds)
 
 
-def _place(text: str) -> Place | None:
+def _place(text: str) -> StreamCursor | None:
     """The place that an event's id names; None when that was the end. Raises ``InvalidFields``."""
     if not text:
-        return Place()
+        return StreamCursor()
     found = _PLACE.fullmatch(text.strip())
     if found is not None and found[3] == END:
         return None
     if found is None or found[3] not in _STATES:
         raise InvalidFields("Last-Event-ID must be the id of an event of this stream")
-    return Place(int(found[1]), int(found[2]), _STATES[found[3]])
+    return StreamCursor(int(found[1]), int(found[2]), _STATES[found[3]])
 
 
-def _message(news: News) -> bytes | None:
+def _message(news: RunUpdate) -> bytes | None:
     state = END if news.ended else (news.place.state or "-")
     place = f"{news.place.log}.{news.place.row}.{state}"
     if news.view is not None:

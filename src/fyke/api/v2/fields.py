@@ -25,7 +25,7 @@ from fyke.api.decode import (
 )
 from fyke.api.querying import RowCursor, RowQuery
 from fyke.api.run_input import RunInput
-from fyke.api.v2.words import FILTERS, NUMBER_FILTERS
+from fyke.api.v2.vocabulary import FILTERS, NUMBER_FILTERS
 from fyke.domain.results.export.formats import FORMATS
 
 DEFAULT_FORMAT = "csv"

@@ -17,8 +17,8 @@ from fyke.api.v2.catalog import tilde_path
 from fyke.api.v2.catalog_answers import WorkerPath
 from fyke.api.v2.fields import Page, RunBody, WorkerRef, page
 from fyke.api.v2.starts import start_request
-from fyke.api.v2.words import seconds
-from fyke.domain.queue.service import MOST_AT_ONCE, Listed, Result, RunQueue
+from fyke.api.v2.vocabulary import seconds
+from fyke.domain.queue.service import MOST_AT_ONCE, ItemResult, ListedItem, RunQueue
 from fyke.errors import Forbidden, Refused, RunRefused, VersionUnavailable, WorkerNotFound
 
 WAITING = "waiting"
@@ -255,7 +255,7 @@ def _word(waiting: bool) -> str:
     return WAITING if waiting else INACTIVE
 
 
-def _item(listed: Listed) -> dict[str, Any]:
+def _item(listed: ListedItem) -> dict[str, Any]:
     item, worker = listed.item, listed.worker
     return {
         "queue_ref": str(item.number),
@@ -272,11 +272,11 @@ def _item(listed: Listed) -> dict[str, Any]:
     }
 
 
-def _results(results: list[Result]) -> bytes:
+def _results(results: list[ItemResult]) -> bytes:
     return encode({"results": [_result(result) for result in results]})
 
 
-def _result(result: Result) -> dict[str, Any]:
+def _result(result: ItemResult) -> dict[str, Any]:
     told: dict[str, Any] = {"queue_ref": result.ref, "success": not result.error}
     if result.error:
         told["error"] = result.error

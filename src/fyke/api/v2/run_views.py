@@ -11,7 +11,7 @@ import msgspec
 
 from fyke.api.envelope import encode
 from fyke.api.v1.views import result_page
-from fyke.api.v2.words import ORIGIN, seconds, status
+from fyke.api.v2.vocabulary import ORIGIN, seconds, status
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.results.service import ResultPage
 from fyke.domain.runs.service import RunView

@@ -20,7 +20,7 @@ from fyke.api.v1.views import log_line
 from fyke.api.v2 import run_answers, run_views
 from fyke.api.v2.fields import Moment, Page, Status, page
 from fyke.api.v2.run_scopes import Names, RunScopes, in_all_scopes
-from fyke.api.v2.words import FILTERS
+from fyke.api.v2.vocabulary import FILTERS
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers

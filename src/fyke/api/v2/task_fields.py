@@ -11,12 +11,17 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from fyke.api.decode import Wire, WireName, WireObject, WireText, to_integer, to_text, wrong
 from fyke.api.v2.fields import Page, StartBody
-from fyke.domain.schedules.change import Change
+from fyke.domain.schedules.editing import ScheduleEdit
 from fyke.domain.schedules.rules import Names
-from fyke.model.schedule import Kind
+from fyke.model.schedule import ScheduleKind
 
 # The numbers of the kinds; 0 = none of these.
-KINDS: dict[int, Kind] = {1: Kind.DAILY, 2: Kind.WEEKLY, 3: Kind.MONTHLY, 4: Kind.ONCE}
+KINDS: dict[int, ScheduleKind] = {
+    1: ScheduleKind.DAILY,
+    2: ScheduleKind.WEEKLY,
+    3: ScheduleKind.MONTHLY,
+    4: ScheduleKind.ONCE,
+}
 
 # How errors of the domain name what the caller has sent.
 NAMES: Names = {
@@ -110,12 +115,12 @@ class ScheduleMembers(Wire):
     )
     schedule_once_date: Date | None = Field(None, description="once: YYYY-MM-DD")
 
-    def change(self) -> Change | None:
+    def change(self) -> ScheduleEdit | None:
         """What is wanted of the schedule, None when nothing is said about it."""
         if not self.model_fields_set & ScheduleMembers.model_fields.keys():
             return None
         enabled = self.schedule_enabled
-        return Change(
+        return ScheduleEdit(
             enabled=None if enabled is None else enabled == 1,
             kind=KINDS.get(self.schedule_type or 0),
             time=self.schedule_time,

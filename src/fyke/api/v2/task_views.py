@@ -8,7 +8,7 @@ from pydantic import Field
 
 from fyke.api.documents import Answer
 from fyke.api.v1.answers import Ulid, Whole
-from fyke.api.v1.words import seconds
+from fyke.api.v1.vocabulary import seconds
 from fyke.api.v2.run_answers import Seconds
 from fyke.api.v2.task_fields import KINDS
 from fyke.domain.tasks.service import TaskView

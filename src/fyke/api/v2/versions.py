@@ -23,7 +23,7 @@ from fyke.domain.workers.page import (
     MAX_DESCRIPTION,
     MAX_ICON,
     MAX_TITLE,
-    PageWish,
+    PageChange,
 )
 from fyke.domain.workers.service import Workers
 from fyke.errors import Conflict, Forbidden, VersionUnavailable, WorkerNotFound
@@ -86,8 +86,8 @@ class PageForm(Wire):
     icon: Icon = Field(None, description="http or https URL of a picture")
 
     @property
-    def page(self) -> PageWish:
-        return PageWish(self.title, self.description, self.categories, self.icon)
+    def page(self) -> PageChange:
+        return PageChange(self.title, self.description, self.categories, self.icon)
 
 
 class NewVersion(PageForm):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fyke.console.docs.reference import Answer, Field, OperationPage, Reference
+from fyke.console.docs.reference import OperationPage, Reference, ReferenceAnswer, ReferenceField
 
 VERSIONS = {"v2": "API v2", "": "This server's own API", "v1": "API v1"}
 
@@ -52,7 +52,7 @@ def _operation(page: OperationPage, origin: str) -> Iterator[str]:
         yield from _answer(answer)
 
 
-def _answer(answer: Answer) -> Iterator[str]:
+def _answer(answer: ReferenceAnswer) -> Iterator[str]:
     yield from (f"### {answer.status}", "", answer.text, "")
     if answer.fields:
         yield from (*_table(answer.fields), "")
@@ -62,7 +62,7 @@ def _answer(answer: Answer) -> Iterator[str]:
         yield from ("```json", example.text, "```", "")
 
 
-def _table(fields: Sequence[Field], *, places: bool = False) -> Iterator[str]:
+def _table(fields: Sequence[ReferenceField], *, places: bool = False) -> Iterator[str]:
     if not fields:
         return
     yield "| field | in | type | required | |" if places else "| field | type | required | |"

@@ -26,7 +26,7 @@ _SHOWN_HEADERS = ("content-type", "content-disposition", "x-request-id", "rateli
 
 
 @dataclass(slots=True)
-class Trial:
+class PlaygroundCall:
     """What came back. ``cut`` says that only its beginning is here."""
 
     status: int = 0
@@ -41,7 +41,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PlaygroundRequest:
     """What was filled in: parameters by (place, name), and the body's text."""
 
     parameters: dict[tuple[str, str], str]
@@ -49,12 +49,12 @@ class Wish:
 
 
 async def attempt(
-    api: ASGIApp, page: OperationPage, wish: Wish, caller: Caller, host: str
-) -> Trial:
+    api: ASGIApp, page: OperationPage, wish: PlaygroundRequest, caller: Caller, host: str
+) -> PlaygroundCall:
     """Send it and return the answer. Raise ``InvalidRequest`` for what cannot be sent."""
     if len(wish.body.encode()) > MAX_BODY:
         raise InvalidRequest(f"body: at most {MAX_BODY} bytes can be sent from here")
-    trial, done = Trial(), asyncio.Event()
+    trial, done = PlaygroundCall(), asyncio.Event()
     started = perf_counter()
     try:
         async with asyncio.timeout(SECONDS):
@@ -65,7 +65,9 @@ async def attempt(
     return trial
 
 
-async def _call(api: ASGIApp, scope: Scope, body: bytes, trial: Trial, done: asyncio.Event) -> None:
+async def _call(
+    api: ASGIApp, scope: Scope, body: bytes, trial: PlaygroundCall, done: asyncio.Event
+) -> None:
     """Run the application until it has answered, or has said more than is shown."""
     sent = False
 
@@ -93,7 +95,7 @@ async def _call(api: ASGIApp, scope: Scope, body: bytes, trial: Trial, done: asy
     await api(scope, receive, send)
 
 
-def _scope(page: OperationPage, wish: Wish, caller: Caller, host: str) -> Scope:
+def _scope(page: OperationPage, wish: PlaygroundRequest, caller: Caller, host: str) -> Scope:
     path, query = page.path, []
     headers = [(b"host", host.encode("latin-1")), (b"accept", b"*/*")]
     for each in page.parameters:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fyke.api.docs.samples import BY_NAME
-from fyke.console.docs.reference import Field, OperationPage
+from fyke.console.docs.reference import OperationPage, ReferenceField
 from fyke.contracts import Storage, Transaction
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.input_schema import type_of
@@ -19,7 +19,7 @@ from fyke.model.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class OwnObjects:
     """What the reader has; an empty text leaves the sample."""
 
     worker_id: str = ""
@@ -36,7 +36,7 @@ class Prefill:
         self._storage = storage
         self._catalog = catalog
 
-    async def own(self, caller: Caller) -> Own:
+    async def own(self, caller: Caller) -> OwnObjects:
         """The account's newest worker (else the catalog's), run and task."""
         _, workers = await self._catalog.page(caller, "", offset=0, limit=1)
         return await self._storage.read(
@@ -44,11 +44,11 @@ class Prefill:
         )
 
 
-def _own(tx: Transaction, caller: Caller, worker: Worker | None) -> Own:
+def _own(tx: Transaction, caller: Caller, worker: Worker | None) -> OwnObjects:
     _, runs = tx.runs.page(caller.account_id, RunFilter(), offset=0, limit=1)
     _, tasks = tx.tasks.of_account(caller.account_id, offset=0, limit=1)
     version = tx.workers.version(worker.id, worker.latest) if worker else None
-    return Own(
+    return OwnObjects(
         worker_id=worker.id if worker else "",
         worker_path=f"{worker.owner}~{worker.name}" if worker else "",
         input=first_input(version.input_schema) if version else None,
@@ -80,7 +80,7 @@ def first_input(schema_text: str) -> dict[str, Any]:
     return found
 
 
-def filled(page: OperationPage, own: Own) -> OperationPage:
+def filled(page: OperationPage, own: OwnObjects) -> OperationPage:
     """The page with the reader's own names in parameters and body."""
     swaps = {
         BY_NAME["workerId"]: own.worker_path,
@@ -92,7 +92,7 @@ def filled(page: OperationPage, own: Own) -> OperationPage:
     return replace(page, parameters=parameters, body=_body(page.body, swaps, own.input))
 
 
-def _parameter(field: Field, swaps: Mapping[str, str]) -> Field:
+def _parameter(field: ReferenceField, swaps: Mapping[str, str]) -> ReferenceField:
     if field.place != "path" and not field.required:
         return replace(field, example="")  # what may be left out is left out
     return replace(field, example=swaps.get(field.example) or field.example)

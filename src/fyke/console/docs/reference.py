@@ -20,7 +20,7 @@ Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class ReferenceField:
     """One parameter, or one field of a body. ``name`` is the whole way to it: ``input.custom``."""
 
     name: str
@@ -40,13 +40,13 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReferenceAnswer:
     """What comes back with one status."""
 
     status: str
     text: str
     media: str
-    fields: tuple[Field, ...]
+    fields: tuple[ReferenceField, ...]
     examples: tuple[Example, ...]
 
 
@@ -62,11 +62,11 @@ class OperationPage:
     summary: str
     text: str
     open: bool  # needs no key
-    parameters: tuple[Field, ...]
+    parameters: tuple[ReferenceField, ...]
     body_media: str
-    body_fields: tuple[Field, ...]
+    body_fields: tuple[ReferenceField, ...]
     body: str
-    answers: tuple[Answer, ...]
+    answers: tuple[ReferenceAnswer, ...]
 
     @property
     def playable(self) -> bool:
@@ -75,7 +75,7 @@ class OperationPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ReferenceGroup:
     """The operations of one tag in one version."""
 
     version: str
@@ -90,7 +90,7 @@ class Reference:
 
     title: str
     text: str
-    groups: tuple[Group, ...]
+    groups: tuple[ReferenceGroup, ...]
     by_id: Mapping[str, OperationPage]
 
 
@@ -106,7 +106,7 @@ def read(document: Mapping[str, Any]) -> Reference:
         for tag in document.get("tags", ()):
             own = tuple(p for p in pages if p.version == version and p.tag == tag["name"])
             if own:
-                groups.append(Group(version, tag["name"], tag["description"], own))
+                groups.append(ReferenceGroup(version, tag["name"], tag["description"], own))
     info = document["info"]
     return Reference(
         info["title"], info.get("description", ""), tuple(groups), {p.id: p for p in pages}
@@ -137,10 +137,10 @@ def _operation(
     )
 
 
-def _parameter(parameter: Mapping[str, Any], schemas: Schema) -> Field:
+def _parameter(parameter: Mapping[str, Any], schemas: Schema) -> ReferenceField:
     schema = _resolved(parameter["schema"], schemas)
     example = parameter.get("example", "")
-    return Field(
+    return ReferenceField(
         parameter["name"],
         parameter["in"],
         type_of(schema, schemas),
@@ -150,14 +150,14 @@ def _parameter(parameter: Mapping[str, Any], schemas: Schema) -> Field:
     )
 
 
-def _answer(status: str, answer: Mapping[str, Any], schemas: Schema) -> Answer:
+def _answer(status: str, answer: Mapping[str, Any], schemas: Schema) -> ReferenceAnswer:
     media, body = _first(answer.get("content", {}))
     named = body.get("examples", {}).items()
     examples = [Example(name, _text(each["value"])) for name, each in named]
     if "example" in body:
         examples.append(Example("", _text(body["example"])))
     schema = body.get("schema", {}) if status.startswith("2") else {}
-    return Answer(
+    return ReferenceAnswer(
         status,
         answer.get("description", ""),
         media,
@@ -168,13 +168,15 @@ def _answer(status: str, answer: Mapping[str, Any], schemas: Schema) -> Answer:
 
 def _fields(
     schema: Schema, schemas: Schema, place: str, prefix: str = "", deep: int = 0
-) -> Iterator[Field]:
+) -> Iterator[ReferenceField]:
     """Every field of an object, those of objects and lists inside it right behind it."""
     schema = _resolved(schema, schemas)
     needed = set(schema.get("required", ()))
     for name, described in schema.get("properties", {}).items():
         inner = _resolved(described, schemas)
-        yield Field(prefix + name, place, type_of(inner, schemas), name in needed, _says(inner, ""))
+        yield ReferenceField(
+            prefix + name, place, type_of(inner, schemas), name in needed, _says(inner, "")
+        )
         if deep < _DEEP:
             below, mark = _inside(inner, schemas)
             yield from _fields(below, schemas, place, f"{prefix}{name}{mark}.", deep + 1)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from fyke.api.errors import table_of
-from fyke.console import cookies, resume
-from fyke.console.page import Page
+from fyke.console import cookies
+from fyke.console import sign_in_redirect as resume
+from fyke.console.page import ConsolePage
 from fyke.console.view import View, own_address
 from fyke.domain.accounts.sessions import Sessions
 from fyke.errors import RateLimited, Unauthenticated
@@ -20,11 +21,11 @@ HELD_FORM_BYTES = 12 * 2**20  # a whole run form may be held while its sender si
 class AccessPages:
     sessions: Sessions
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", "/login", self.show),
-            Page("POST", "/login", self.sign_in, form_bytes=HELD_FORM_BYTES),
-            Page("POST", "/logout", self.sign_out),
+            ConsolePage("GET", "/login", self.show),
+            ConsolePage("POST", "/login", self.sign_in, form_bytes=HELD_FORM_BYTES),
+            ConsolePage("POST", "/logout", self.sign_out),
         ]
 
     async def show(self, view: View) -> Response:
@@ -41,9 +42,9 @@ class AccessPages:
         except (Unauthenticated, RateLimited) as error:
             status = table_of("/api/v2/").row(error).status
             return self._form(view, status=status, fault=error.message, name=name)
-        path, pairs = resume.held_by(view)
+        path, pairs = resume.pending_request_of(view)
         if path:
-            response = resume.go_on(view, path, pairs)
+            response = resume.resume(view, path, pairs)
         else:
             response = view.go(own_address(view.form.get("next", "/")))
         cookies.set_session(response, view.visit, new.token)
@@ -59,7 +60,7 @@ class AccessPages:
     def _form(
         self, view: View, *, status: int = 200, fault: str = "", name: str = "", next: str = ""
     ) -> Response:
-        path, pairs = resume.held_by(view)
+        path, pairs = resume.pending_request_of(view)
         return view.page(
             "access/login.html",
             status=status,

@@ -11,7 +11,7 @@ import structlog
 from starlette.responses import Response
 
 from fyke.console.amounts import dollars, no_dollars
-from fyke.console.page import Handler, Page
+from fyke.console.page import ConsolePage, Handler
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
@@ -20,13 +20,13 @@ from fyke.domain.accounts.spending import CapChange, Spending
 from fyke.domain.installation.service import Installation
 from fyke.errors import Conflict, InvalidRequest, NotFound
 from fyke.model.account import Plan
-from fyke.model.health import Check, Level
-from fyke.model.installation import Card, Retention
+from fyke.model.health import HealthCheck, Level
+from fyke.model.installation import Retention, SettingGroup
 
 AREA = "/admin"
 PATIENCE = 0.15  # seconds that the page waits for its cards; a later one loads by itself
 SMALL = 2**16
-_CARDS = tuple(card.value for card in Card)
+_CARDS = tuple(card.value for card in SettingGroup)
 
 log = structlog.get_logger("fyke.console")
 
@@ -37,7 +37,7 @@ class AdminPages:
     accounts: Accounts
     spending: Spending
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
             self._page("GET", "", self.health),
             self._page("GET", "/health/{card}", self.card),
@@ -53,8 +53,8 @@ class AdminPages:
             self._page("GET", "/settings", self.settings),
         ]
 
-    def _page(self, method: str, path: str, handler: Handler) -> Page:
-        return Page(
+    def _page(self, method: str, path: str, handler: Handler) -> ConsolePage:
+        return ConsolePage(
             method,
             AREA + path,
             handler,
@@ -69,7 +69,7 @@ class AdminPages:
         """Cards that are there soon stand in the page; the others load by themselves."""
         tasks = {name: asyncio.ensure_future(self._checks(view, name)) for name in _CARDS}
         await asyncio.wait(tasks.values(), timeout=PATIENCE)
-        cards: dict[str, list[Check] | None] = {}
+        cards: dict[str, list[HealthCheck] | None] = {}
         for name, task in tasks.items():
             cards[name] = task.result() if task.done() else None
             task.cancel()
@@ -84,12 +84,12 @@ class AdminPages:
             return view.part("admin/card.html", "card", name=name, checks=checks)
         return view.page("admin/one.html", area=AREA, name=name, checks=checks)
 
-    async def _checks(self, view: View, name: str) -> list[Check]:
+    async def _checks(self, view: View, name: str) -> list[HealthCheck]:
         try:
             return await self.installation.card(view.caller, name)
         except Exception:
             log.exception("card failed", card=name)
-            return [Check(name, Level.BAD, _("Something went wrong here."))]
+            return [HealthCheck(name, Level.BAD, _("Something went wrong here."))]
 
     # --- accounts --------------------------------------------------------------------------
 

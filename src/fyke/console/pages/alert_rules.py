@@ -9,11 +9,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.alerts.preview import Preview
+from fyke.domain.alerts.preview import RulePreview
 from fyke.domain.alerts.rules import EXAMPLE, RuleFields
 from fyke.domain.alerts.service import Alerts, RuleView
 from fyke.domain.overview import Overview
@@ -40,17 +40,17 @@ class AlertRulePages:
     tasks: Tasks
     overview: Overview
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         one = f"{RULES}/{{id}}"
         return [
-            Page("GET", RULES, self.list, area=AREA),
-            Page("GET", f"{RULES}/new", self.new, area=AREA),
-            Page("POST", f"{RULES}/new", self.create, area=AREA, form_bytes=SMALL),
-            Page("POST", f"{RULES}/example", self.example, area=AREA, form_bytes=SMALL),
-            Page("GET", one, self.edit, area=AREA),
-            Page("POST", one, self.change, area=AREA, form_bytes=SMALL),
-            Page("POST", f"{one}/switch", self.switch, area=AREA, form_bytes=SMALL),
-            Page("POST", f"{one}/delete", self.delete, area=AREA, form_bytes=SMALL),
+            ConsolePage("GET", RULES, self.list, area=AREA),
+            ConsolePage("GET", f"{RULES}/new", self.new, area=AREA),
+            ConsolePage("POST", f"{RULES}/new", self.create, area=AREA, form_bytes=SMALL),
+            ConsolePage("POST", f"{RULES}/example", self.example, area=AREA, form_bytes=SMALL),
+            ConsolePage("GET", one, self.edit, area=AREA),
+            ConsolePage("POST", one, self.change, area=AREA, form_bytes=SMALL),
+            ConsolePage("POST", f"{one}/switch", self.switch, area=AREA, form_bytes=SMALL),
+            ConsolePage("POST", f"{one}/delete", self.delete, area=AREA, form_bytes=SMALL),
         ]
 
     async def list(self, view: View) -> Response:
@@ -133,7 +133,7 @@ class AlertRulePages:
         faults: Mapping[str, str] | None = None,
         *,
         rule: Rule | None = None,
-        looked: Preview | None = None,
+        looked: RulePreview | None = None,
     ) -> Response:
         _count, tasks = await self.tasks.list(view.caller, offset=0, limit=MOST_TASKS)
         return view.page(

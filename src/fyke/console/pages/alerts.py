@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext
 from fyke.console.view import View
@@ -22,10 +22,10 @@ PAGE_SIZE = 30
 class AlertPages:
     alerts: Alerts
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", AREA, self.list, area=AREA),
-            Page("POST", f"{AREA}/read", self.read, area=AREA, form_bytes=2**18),
+            ConsolePage("GET", AREA, self.list, area=AREA),
+            ConsolePage("POST", f"{AREA}/read", self.read, area=AREA, form_bytes=2**18),
         ]
 
     async def list(self, view: View) -> Response:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.statics import Statics
 from fyke.console.view import View
 
@@ -15,10 +15,10 @@ from fyke.console.view import View
 class AssetPages:
     statics: Statics
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", "/static/{digest}/{path:path}", self.file, part=True),
-            Page("GET", "/favicon.ico", self.favicon, part=True),
+            ConsolePage("GET", "/static/{digest}/{path:path}", self.file, part=True),
+            ConsolePage("GET", "/favicon.ico", self.favicon, part=True),
         ]
 
     async def file(self, view: View) -> Response:

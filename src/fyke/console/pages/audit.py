@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from fyke.console.audit_words import act_names
-from fyke.console.page import Page
+from fyke.console.audit_labels import audit_action_labels
+from fyke.console.page import ConsolePage
 from fyke.console.settings_tabs import AREA, tabs_for
 from fyke.console.view import View
 from fyke.domain.accounts.audit import AuditLog
@@ -23,11 +23,11 @@ class AuditPages:
     audit: AuditLog
     accounts: Accounts
 
-    def pages(self) -> list[Page]:
-        return [Page("GET", PATH, self.list, area=AREA)]
+    def pages(self) -> list[ConsolePage]:
+        return [ConsolePage("GET", PATH, self.list, area=AREA)]
 
     async def list(self, view: View) -> Response:
-        names = act_names()
+        names = audit_action_labels()
         action = view.query.get("action", "")
         action = action if action in names else ""
         before = _number(view.query.get("before", ""))

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from fyke.console.api_door import Api
+from fyke.console.api_client import ApiClient
 from fyke.console.docs import plain
-from fyke.console.docs.playground import Trial, Wish, attempt
-from fyke.console.docs.prefill import Own, Prefill, filled
+from fyke.console.docs.playground import PlaygroundCall, PlaygroundRequest, attempt
+from fyke.console.docs.prefill import OwnObjects, Prefill, filled
 from fyke.console.docs.reference import OperationPage, Reference, read
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.view import View
 from fyke.errors import FykeError, InvalidRequest, NotFound
 
@@ -25,17 +25,17 @@ AREA = "/docs"
 class DocsPages:
     """``api`` is the application that is documented, and tried."""
 
-    api: Api
+    api: ApiClient
     prefill: Prefill
     _reference: Reference | None = None
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", "/docs", self.index, area=AREA),
-            Page("GET", "/llms.txt", self.llms, part=True),
-            Page("GET", "/docs/{page}.md", self.markdown, part=True),
-            Page("GET", "/docs/{page}", self.show, area=AREA),
-            Page("POST", "/docs/{page}/try", self.attempt, area=AREA, form_bytes=2 * 2**20),
+            ConsolePage("GET", "/docs", self.index, area=AREA),
+            ConsolePage("GET", "/llms.txt", self.llms, part=True),
+            ConsolePage("GET", "/docs/{page}.md", self.markdown, part=True),
+            ConsolePage("GET", "/docs/{page}", self.show, area=AREA),
+            ConsolePage("POST", "/docs/{page}/try", self.attempt, area=AREA, form_bytes=2 * 2**20),
         ]
 
     async def index(self, view: View) -> Response:
@@ -53,11 +53,11 @@ class DocsPages:
     async def show(self, view: View) -> Response:
         page = filled(await self._find(view.param("page")), await self._own(view))
         values = {(each.place, each.name): each.example for each in page.parameters}
-        return await self._page(view, page, Wish(values, page.body))
+        return await self._page(view, page, PlaygroundRequest(values, page.body))
 
     async def attempt(self, view: View) -> Response:
         page = await self._find(view.param("page"))
-        wish = Wish(
+        wish = PlaygroundRequest(
             {
                 (each.place, each.name): view.form.get(f"{each.place}.{each.name}")
                 for each in page.parameters
@@ -77,9 +77,9 @@ class DocsPages:
         self,
         view: View,
         page: OperationPage,
-        wish: Wish,
+        wish: PlaygroundRequest,
         *,
-        trial: Trial | None = None,
+        trial: PlaygroundCall | None = None,
         fault: str = "",
     ) -> Response:
         return view.page_or_part(
@@ -96,13 +96,13 @@ class DocsPages:
             curl=plain.curl(page, view.visit.origin),
         )
 
-    async def _own(self, view: View) -> Own:
+    async def _own(self, view: View) -> OwnObjects:
         if view.signed_in is None:
-            return Own()
+            return OwnObjects()
         try:
             return await self.prefill.own(view.caller)
         except FykeError:
-            return Own()  # the samples do as well, the page must open
+            return OwnObjects()  # the samples do as well, the page must open
 
     async def _find(self, name: str) -> OperationPage:
         page = (await self._read()).by_id.get(name)
@@ -123,7 +123,7 @@ def _markdown(text: str) -> Response:
     return Response(text, media_type="text/markdown", headers={"cache-control": "no-cache"})
 
 
-def _pretty(trial: Trial) -> str:
+def _pretty(trial: PlaygroundCall) -> str:
     """JSON with line breaks when it is whole JSON, else as it came."""
     try:
         return json.dumps(json.loads(trial.body), ensure_ascii=False, indent=2)

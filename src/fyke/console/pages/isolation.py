@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.admin import AREA
 from fyke.console.view import View
 from fyke.domain.overview import Overview
@@ -16,8 +16,8 @@ from fyke.domain.overview import Overview
 class IsolationPages:
     overview: Overview
 
-    def pages(self) -> list[Page]:
-        return [Page("GET", f"{AREA}/isolation", self.show, area=AREA, operator=True)]
+    def pages(self) -> list[ConsolePage]:
+        return [ConsolePage("GET", f"{AREA}/isolation", self.show, area=AREA, operator=True)]
 
     async def show(self, view: View) -> Response:
         runners = await self.overview.runners(view.caller)

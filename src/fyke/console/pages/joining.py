@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from fyke.console import cookies
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
 from fyke.console.view import View
-from fyke.domain.accounts.links import Links, OpenLink
+from fyke.domain.accounts.links import OneTimeLinks, OpenLink
 from fyke.errors import InvalidRequest, LinkSpent, RateLimited
 from fyke.model.user import Purpose
 
@@ -22,17 +22,17 @@ _MOST_TOKEN = 200
 class JoiningPages:
     """``data_folder`` is shown to whoever sets this installation up."""
 
-    links: Links
+    links: OneTimeLinks
     data_folder: str
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [page for purpose in Purpose for page in self._of(purpose)]
 
-    def _of(self, purpose: Purpose) -> list[Page]:
+    def _of(self, purpose: Purpose) -> list[ConsolePage]:
         path = f"/{purpose.value}"
         return [
-            Page("GET", path, self._show(purpose)),
-            Page("POST", path, self._use(purpose), form_bytes=2**16),
+            ConsolePage("GET", path, self._show(purpose)),
+            ConsolePage("POST", path, self._use(purpose), form_bytes=2**16),
         ]
 
     def _show(self, purpose: Purpose) -> Callable[[View], Awaitable[Response]]:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.view import View
 
 
 @dataclass(frozen=True, slots=True)
 class KeyboardPages:
-    def pages(self) -> list[Page]:
-        return [Page("GET", "/help/keys", self.show)]
+    def pages(self) -> list[ConsolePage]:
+        return [ConsolePage("GET", "/help/keys", self.show)]
 
     async def show(self, view: View) -> Response:
         return view.page("help/keys.html")

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
@@ -33,12 +33,12 @@ class KeyPages:
     accounts: Accounts
     users: Users
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", AREA, self.list, area=AREA),
-            Page("GET", f"{AREA}/new", self.new, area=AREA),
-            Page("POST", f"{AREA}/new", self.create, area=AREA, form_bytes=2**16),
-            Page("POST", f"{AREA}/{{id}}/revoke", self.revoke, area=AREA, form_bytes=2**16),
+            ConsolePage("GET", AREA, self.list, area=AREA),
+            ConsolePage("GET", f"{AREA}/new", self.new, area=AREA),
+            ConsolePage("POST", f"{AREA}/new", self.create, area=AREA, form_bytes=2**16),
+            ConsolePage("POST", f"{AREA}/{{id}}/revoke", self.revoke, area=AREA, form_bytes=2**16),
         ]
 
     async def list(self, view: View) -> Response:

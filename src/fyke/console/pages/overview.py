@@ -13,16 +13,16 @@ from starlette.responses import Response
 
 from fyke.console import formats
 from fyke.console.charts import chart_of
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.billing.usage import Step, UsageReports
+from fyke.domain.billing.usage import UsageReports, UsageStep
 from fyke.domain.health import Health
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
 from fyke.domain.runs.lists import RunLists
-from fyke.domain.runs.search_words import ACTIVE, STATE_WORDS
-from fyke.domain.runs.waiting import Waiting
+from fyke.domain.runs.search_terms import ACTIVE, STATE_WORDS
+from fyke.domain.runs.waiting import WaitReasons
 from fyke.errors import FykeError, NotFound
 from fyke.model.run import RunState
 from fyke.model.run_list import RunSearch
@@ -39,15 +39,15 @@ log = structlog.get_logger("fyke.console")
 class OverviewPages:
     overview: Overview
     board: QueueBoard
-    waiting: Waiting
+    waiting: WaitReasons
     lists: RunLists
     usage: UsageReports
     health: Health
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", "/", self.show, area=AREA),
-            Page("GET", "/overview/{card}", self.card, area=AREA),
+            ConsolePage("GET", "/", self.show, area=AREA),
+            ConsolePage("GET", "/overview/{card}", self.card, area=AREA),
         ]
 
     async def show(self, view: View) -> Response:
@@ -123,7 +123,7 @@ class OverviewPages:
 
     async def _usage(self, view: View) -> dict[str, Any]:
         period = await self.usage.period(view.caller)
-        found = await self.usage.view(view.caller, period, Step.DAY)
+        found = await self.usage.view(view.caller, period, UsageStep.DAY)
         by_cost = found.total.usage_micros > 0
         points = [
             (

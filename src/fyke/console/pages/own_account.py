@@ -11,7 +11,7 @@ from fyke.console import cookies
 from fyke.console.agents import browser_name
 from fyke.console.amounts import dollars, no_dollars
 from fyke.console.formats import plain_dollars
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
 from fyke.console.settings_tabs import AREA, tabs_for
 from fyke.console.texts import LANGUAGES
@@ -36,22 +36,22 @@ class OwnAccountPages:
     schedules: Schedules
     spending: Spending
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", PATH, self.show, area=AREA),
-            Page("POST", f"{PATH}/preferences", self.prefer, area=AREA),
-            Page("POST", f"{PATH}/views/forget", self.forget_view, area=AREA),
-            Page(
+            ConsolePage("GET", PATH, self.show, area=AREA),
+            ConsolePage("POST", f"{PATH}/preferences", self.prefer, area=AREA),
+            ConsolePage("POST", f"{PATH}/views/forget", self.forget_view, area=AREA),
+            ConsolePage(
                 "POST",
                 f"{PATH}/password",
                 self.change_password,
                 area=AREA,
                 withheld=frozenset({"old", "new"}),
             ),
-            Page("POST", f"{PATH}/time-zone", self.set_zone, area=AREA),
-            Page("POST", f"{PATH}/caps", self.set_caps, area=AREA),
-            Page("POST", f"{PATH}/sessions/others/end", self.end_others, area=AREA),
-            Page("POST", f"{PATH}/sessions/{{id}}/end", self.end, area=AREA),
+            ConsolePage("POST", f"{PATH}/time-zone", self.set_zone, area=AREA),
+            ConsolePage("POST", f"{PATH}/caps", self.set_caps, area=AREA),
+            ConsolePage("POST", f"{PATH}/sessions/others/end", self.end_others, area=AREA),
+            ConsolePage("POST", f"{PATH}/sessions/{{id}}/end", self.end, area=AREA),
         ]
 
     async def show(self, view: View) -> Response:

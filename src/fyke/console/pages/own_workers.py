@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from fyke.console.catalog_words import TEMPLATES
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext
 from fyke.console.view import View
@@ -27,10 +27,10 @@ class OwnWorkerPages:
     workers: Workers
     catalog: Catalog
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", AREA, self.list, area=AREA),
-            Page("GET", "/dev/templates/{name}.zip", self.template, area=AREA, part=True),
+            ConsolePage("GET", AREA, self.list, area=AREA),
+            ConsolePage("GET", "/dev/templates/{name}.zip", self.template, area=AREA, part=True),
         ]
 
     async def list(self, view: View) -> Response:

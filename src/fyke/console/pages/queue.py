@@ -13,13 +13,13 @@ from starlette.responses import Response
 from fyke.api.event_stream import EventStream
 from fyke.api.network import header
 from fyke.console import live
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext, speak
 from fyke.console.view import View
-from fyke.domain.queue.board import PAGE, Board, QueueBoard
-from fyke.domain.queue.following import QueueFollowing
-from fyke.domain.queue.service import MOST_AT_ONCE, Result, RunQueue
+from fyke.domain.queue.board import PAGE, QueueBoard, QueueBoardView
+from fyke.domain.queue.service import MOST_AT_ONCE, ItemResult, RunQueue
+from fyke.domain.queue.stream import QueueStream
 from fyke.domain.runs.search import place_of
 
 AREA = "/queue"
@@ -50,14 +50,14 @@ class QueueAddress:
 class QueuePages:
     queue: RunQueue
     board: QueueBoard
-    following: QueueFollowing
+    following: QueueStream
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", AREA, self.show, area=AREA),
-            Page("GET", "/queue/live", self.live, area=AREA, part=True),
-            Page("POST", "/queue/activate", self.activate, area=AREA),
-            Page("POST", "/queue/release", self.release, area=AREA),
+            ConsolePage("GET", AREA, self.show, area=AREA),
+            ConsolePage("GET", "/queue/live", self.live, area=AREA, part=True),
+            ConsolePage("POST", "/queue/activate", self.activate, area=AREA),
+            ConsolePage("POST", "/queue/release", self.release, area=AREA),
         ]
 
     async def show(self, view: View) -> Response:
@@ -65,7 +65,7 @@ class QueuePages:
         board = await self._look(view, address)
         return view.page_or_part("queue/page.html", "board", **_values(view, address, board))
 
-    async def _look(self, view: View, address: QueueAddress) -> Board:
+    async def _look(self, view: View, address: QueueAddress) -> QueueBoardView:
         start = place_of(address.after) if address.after else None
         return await self.board.look(
             view.caller, start=start, number=address.page, oldest_first=address.oldest_first
@@ -100,19 +100,19 @@ class QueuePages:
         return EventStream(source(), lambda: None)
 
     async def activate(self, view: View) -> Response:
-        async def act(refs: list[str]) -> list[Result]:
+        async def act(refs: list[str]) -> list[ItemResult]:
             return await self.queue.activate(view.caller, refs)
 
         return await self._act(view, act, "activated")
 
     async def release(self, view: View) -> Response:
-        async def act(refs: list[str]) -> list[Result]:
+        async def act(refs: list[str]) -> list[ItemResult]:
             return await self.queue.release(view.caller, refs, "")
 
         return await self._act(view, act, "released")
 
     async def _act(
-        self, view: View, act: Callable[[list[str]], Awaitable[list[Result]]], done: str
+        self, view: View, act: Callable[[list[str]], Awaitable[list[ItemResult]]], done: str
     ) -> Response:
         refs = list(dict.fromkeys(view.form.all("item")))[:MOST_AT_ONCE]
         if not refs:
@@ -129,7 +129,7 @@ class QueuePages:
         )
 
 
-def _values(view: View, address: QueueAddress, board: Board) -> dict[str, Any]:
+def _values(view: View, address: QueueAddress, board: QueueBoardView) -> dict[str, Any]:
     return {
         "area": AREA,
         "address": address,
@@ -150,7 +150,7 @@ def _read(view: View) -> QueueAddress:
     )
 
 
-def place_in(board: Board) -> str:
+def place_in(board: QueueBoardView) -> str:
     """The held items that are shown: what a stream goes on from; 0 when there is none."""
     return "-".join(str(listed.item.number) for listed in board.items) or "0"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.runform import plain
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
@@ -26,13 +26,13 @@ class ReviewPages:
     history: VersionHistory
     files: SubmissionFiles
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         one = f"{AREA}/{{id}}"
         return [
-            Page("GET", AREA, self.list, area=AREA, operator=True),
-            Page("GET", one, self.show, area=AREA, operator=True),
-            Page("POST", f"{one}/decide", self.decide, area=AREA, operator=True),
-            Page(
+            ConsolePage("GET", AREA, self.list, area=AREA, operator=True),
+            ConsolePage("GET", one, self.show, area=AREA, operator=True),
+            ConsolePage("POST", f"{one}/decide", self.decide, area=AREA, operator=True),
+            ConsolePage(
                 "POST",
                 f"{one}/sample",
                 self.sample,

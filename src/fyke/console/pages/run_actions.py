@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.callbacks.service import Callbacks
-from fyke.domain.runs.again import input_of
+from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import MOST_DAYS, Shares
 from fyke.domain.tasks.service import Tasks
@@ -29,17 +29,17 @@ class RunActionPages:
     callbacks: Callbacks
     shares: Shares
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         at = "/runs/{id}"
         return [
-            Page("POST", f"{at}/abort", self.abort, area=AREA),
-            Page("POST", f"{at}/rerun", self.rerun, area=AREA),
-            Page("POST", f"{at}/task", self.save_task, area=AREA),
-            Page("POST", f"{at}/delete", self.delete, area=AREA),
-            Page("POST", f"{at}/deliveries/{{delivery}}/replay", self.replay, area=AREA),
-            Page("GET", f"{at}/share", self.show_shares, area=AREA),
-            Page("POST", f"{at}/share", self.share, area=AREA),
-            Page("POST", f"{at}/share/{{share}}/revoke", self.revoke, area=AREA),
+            ConsolePage("POST", f"{at}/abort", self.abort, area=AREA),
+            ConsolePage("POST", f"{at}/rerun", self.rerun, area=AREA),
+            ConsolePage("POST", f"{at}/task", self.save_task, area=AREA),
+            ConsolePage("POST", f"{at}/delete", self.delete, area=AREA),
+            ConsolePage("POST", f"{at}/deliveries/{{delivery}}/replay", self.replay, area=AREA),
+            ConsolePage("GET", f"{at}/share", self.show_shares, area=AREA),
+            ConsolePage("POST", f"{at}/share", self.share, area=AREA),
+            ConsolePage("POST", f"{at}/share/{{share}}/revoke", self.revoke, area=AREA),
         ]
 
     async def abort(self, view: View) -> Response:
@@ -54,7 +54,7 @@ class RunActionPages:
         found = await self.runs.get(view.caller, view.param("id"))
         title = view.form.get("title").strip() or found.worker.title or found.worker.name
         task = await self.tasks.create(
-            view.caller, found.worker.id, title, input_of(found.run), found.run.version
+            view.caller, found.worker.id, title, rerun_input(found.run), found.run.version
         )
         return view.go(f"/tasks/{task.id}", _("Saved as a task."))
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.view import View
 from fyke.domain.callbacks.service import Callbacks
-from fyke.domain.runs.again import input_of
-from fyke.domain.runs.parts import RunParts
+from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.service import Runs
-from fyke.domain.runs.use import RunUses
+from fyke.domain.runs.subtask_reader import SubtaskReader
+from fyke.domain.runs.usage import RunUsages
 
 PARTS = 50
 INPUT_CHARS = 200_000
@@ -23,22 +23,22 @@ INPUT_CHARS = 200_000
 class RunDetailPages:
     frames: RunFrames
     runs: Runs
-    uses: RunUses
-    parts: RunParts
+    uses: RunUsages
+    parts: SubtaskReader
     callbacks: Callbacks
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         at = "/runs/{id}"
         return [
-            Page("GET", f"{at}/input", self.input, area=AREA),
-            Page("GET", f"{at}/usage", self.usage, area=AREA),
-            Page("GET", f"{at}/subtasks", self.subtasks, area=AREA),
-            Page("GET", f"{at}/events", self.events, area=AREA),
+            ConsolePage("GET", f"{at}/input", self.input, area=AREA),
+            ConsolePage("GET", f"{at}/usage", self.usage, area=AREA),
+            ConsolePage("GET", f"{at}/subtasks", self.subtasks, area=AREA),
+            ConsolePage("GET", f"{at}/events", self.events, area=AREA),
         ]
 
     async def input(self, view: View) -> Response:
         frame = await self.frames.of(view, "/input", "tab=other")
-        whole = input_of(frame.view.run)["parameters"]
+        whole = rerun_input(frame.view.run)["parameters"]
         return view.page(
             "run/input.html",
             frame=frame,

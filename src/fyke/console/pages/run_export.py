@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from fyke.api.exporting import MAX_KEYS_CHARS
 from fyke.api.files import EXPORT, Links
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages import run_rows
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.view import View
@@ -30,10 +30,10 @@ class RunExportPages:
     links: Links
     seconds: int  # that a link holds
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", "/runs/{id}/export", self.ask, area=AREA),
-            Page("GET", "/runs/{id}/export/file", self.file, area=AREA),
+            ConsolePage("GET", "/runs/{id}/export", self.ask, area=AREA),
+            ConsolePage("GET", "/runs/{id}/export/file", self.file, area=AREA),
         ]
 
     async def ask(self, view: View) -> Response:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.runs.endings import Ending, RunEndings
-from fyke.domain.runs.parts import RunParts
+from fyke.domain.runs.endings import RunEnding, RunEndings
 from fyke.domain.runs.service import Runs, RunView
-from fyke.domain.runs.waiting import Waiting, WaitReason
+from fyke.domain.runs.subtask_reader import SubtaskReader
+from fyke.domain.runs.waiting import WaitReason, WaitReasons
 from fyke.model.run import Outcome, RunState
 
 AREA = "/runs"
@@ -22,7 +22,7 @@ class RunFrame:
     """``live``: the address of the page's stream, empty when nothing can come any more."""
 
     view: RunView
-    ending: Ending
+    ending: RunEnding
     waits: WaitReason | None
     node: str
     current: str
@@ -77,8 +77,8 @@ class RunFrame:
 class RunFrames:
     runs: Runs
     endings: RunEndings
-    waiting: Waiting
-    parts: RunParts
+    waiting: WaitReasons
+    parts: SubtaskReader
 
     async def of(self, view: View, tab: str = "", live: str = "") -> RunFrame:
         """The frame of the run that the path names. ``live``: the query of the stream, empty

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from fyke.api.csv_files import csv_file
 from fyke.api.event_stream import EventStream
 from fyke.console import live, run_filters
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.run_filters import NEWER, ListAddress
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext, speak
@@ -20,8 +20,8 @@ from fyke.console.view import View
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.runs.bulk import MOST_MATCHED, BulkAction, BulkAnswer, RunBulk
 from fyke.domain.runs.list_export import csv_of
-from fyke.domain.runs.list_following import ListFollowing
-from fyke.domain.runs.lists import RunLists, RunPage
+from fyke.domain.runs.list_stream import ListStream
+from fyke.domain.runs.lists import RunListPage, RunLists
 from fyke.domain.runs.search import place_of
 from fyke.errors import InvalidFields, InvalidRequest
 from fyke.model.run import Origin
@@ -36,17 +36,17 @@ STREAM_NEWS = 60  # after so many the browser comes back, and is asked for its s
 @dataclass(frozen=True, slots=True)
 class RunListPages:
     lists: RunLists
-    following: ListFollowing
+    following: ListStream
     bulk: RunBulk
     profiles: Profiles
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", "/runs", self.show, area=AREA),
-            Page("GET", "/runs/live", self.live, area=AREA, part=True),
-            Page("GET", "/runs/export", self.export, area=AREA, part=True),
-            Page("POST", "/runs/default", self.save_default, area=AREA),
-            Page("POST", "/runs/bulk", self.act, area=AREA),
+            ConsolePage("GET", "/runs", self.show, area=AREA),
+            ConsolePage("GET", "/runs/live", self.live, area=AREA, part=True),
+            ConsolePage("GET", "/runs/export", self.export, area=AREA, part=True),
+            ConsolePage("POST", "/runs/default", self.save_default, area=AREA),
+            ConsolePage("POST", "/runs/bulk", self.act, area=AREA),
         ]
 
     # --- looking ---------------------------------------------------------------------------
@@ -83,7 +83,7 @@ class RunListPages:
             response.headers["hx-push-url"] = address.path(address.cursor)
         return response
 
-    async def _page(self, view: View, address: ListAddress) -> RunPage:
+    async def _page(self, view: View, address: ListAddress) -> RunListPage:
         search = await self.lists.search(view.caller, address.words, view.zone_name)
         if not address.cursor:
             return await self.lists.page(view.caller, search, size=SIZE)
@@ -188,11 +188,11 @@ class RunListPages:
         )
 
 
-def _open_ids(page: RunPage) -> list[str]:
+def _open_ids(page: RunListPage) -> list[str]:
     return [row.line.id for row in page.rows if not row.line.state.terminal]
 
 
-def _top(page: RunPage | None, address: ListAddress) -> str:
+def _top(page: RunListPage | None, address: ListAddress) -> str:
     """The newest run of the first page; new ones are told of there only."""
     if page is None or page.previous is not None or address.cursor or not page.rows:
         return ""

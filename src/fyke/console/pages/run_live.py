@@ -20,17 +20,17 @@ from starlette.responses import Response
 from fyke.api.event_stream import EventStream
 from fyke.api.network import header
 from fyke.console import live
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.pages.run_log import LogAddress, read
-from fyke.console.pages.run_traffic import Order, Shown
+from fyke.console.pages.run_traffic import ShownSite, SiteOrder
 from fyke.console.texts import speak
 from fyke.console.view import View
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import CUT, LogReading
-from fyke.domain.runs.following import Following, Kinds, News, Place
 from fyke.domain.runs.sites import RunSites
-from fyke.domain.runs.use import RunUses
+from fyke.domain.runs.stream import RunStreams, RunUpdate, StreamCursor, StreamFilter
+from fyke.domain.runs.usage import RunUsages
 from fyke.errors import RateLimited, RunNotFound
 from fyke.model.log import LogEntry, LogLine
 from fyke.model.run import RunState
@@ -49,14 +49,14 @@ _STATES = {"-": None} | {state.value: state for state in RunState}
 @dataclass(frozen=True, slots=True)
 class RunLivePages:
     frames: RunFrames
-    following: Following
+    following: RunStreams
     reading: LogReading
-    uses: RunUses
+    uses: RunUsages
     sites: RunSites
     open: dict[str, int] = field(default_factory=dict)
 
-    def pages(self) -> list[Page]:
-        return [Page("GET", "/runs/{id}/live", self.live, area=AREA, part=True)]
+    def pages(self) -> list[ConsolePage]:
+        return [ConsolePage("GET", "/runs/{id}/live", self.live, area=AREA, part=True)]
 
     async def live(self, view: View) -> Response:
         frame = await self.frames.of(view)
@@ -77,14 +77,14 @@ class RunLivePages:
         return EventStream(stream.messages(place), closed)
 
 
-def _place(view: View) -> Place:
+def _place(view: View) -> StreamCursor:
     """Where the browser is: at what it was sent last, or where its page ended."""
     text = header(view.request.scope, b"last-event-id") or ""
     found = _PLACE.fullmatch(text)
     if found is not None and found[2] in _STATES:
-        return Place(int(found[1]), 0, _STATES[found[2]])
+        return StreamCursor(int(found[1]), 0, _STATES[found[2]])
     given = view.query.get("place", "")
-    return Place(int(given) if given.isdecimal() and len(given) < 10 else 0)
+    return StreamCursor(int(given) if given.isdecimal() and len(given) < 10 else 0)
 
 
 class _Stream:
@@ -101,9 +101,9 @@ class _Stream:
         self._figures_at = self._use_at = 0.0
         self._told = monotonic()
 
-    async def messages(self, place: Place) -> AsyncGenerator[bytes, None]:
+    async def messages(self, place: StreamCursor) -> AsyncGenerator[bytes, None]:
         until = monotonic() + STREAM_SECONDS
-        at: Place | None = place
+        at: StreamCursor | None = place
         while at is not None and monotonic() < until:
             at, gap = await self._skipped(at)
             if gap:
@@ -116,12 +116,12 @@ class _Stream:
                     at = behind
 
     async def _followed(
-        self, place: Place, until: float
-    ) -> AsyncGenerator[tuple[Place | None, bytes], None]:
+        self, place: StreamCursor, until: float
+    ) -> AsyncGenerator[tuple[StreamCursor | None, bytes], None]:
         """Messages with the place behind each; ends when too much is left out, with the place to
         go on from, and with None at the end of all.
         """
-        kinds = Kinds(state=True, log=self._tab == "log", rows=False)
+        kinds = StreamFilter(state=True, log=self._tab == "log", rows=False)
         caller = self._view.caller
         async with self._around.following.follow(caller, self._run_id, place, kinds) as follower:
             while monotonic() < until:
@@ -146,26 +146,26 @@ class _Stream:
                 await asyncio.sleep(max(0.0, live.BATCH_SECONDS - (monotonic() - began)))
         yield None, live.comment()
 
-    async def _behind(self, place: Place) -> bool:
+    async def _behind(self, place: StreamCursor) -> bool:
         count = await self._around.reading.count_of(self._run_id)
         return count - place.log > MOST_BEHIND
 
-    async def _skipped(self, place: Place) -> tuple[Place, str]:
+    async def _skipped(self, place: StreamCursor) -> tuple[StreamCursor, str]:
         """A reader that is too far behind goes on near the end; the mark says what was left out."""
         if self._tab != "log" or not await self._behind(place):
             return place, ""
         count = await self._around.reading.count_of(self._run_id)
         reached = count - live.MAX_LINES
         html = self._part("gap", first=place.log + 1, last=reached, address=self._address)
-        return Place(reached, 0, place.state), live.partial("#log-lines", "beforeend", html)
+        return StreamCursor(reached, 0, place.state), live.partial("#log-lines", "beforeend", html)
 
-    async def _unless_gone(self, news: News) -> str | None:
+    async def _unless_gone(self, news: RunUpdate) -> str | None:
         try:
             return await self._html(news)
         except RunNotFound:  # deleted since the news came
             return None
 
-    async def _html(self, news: News) -> str:
+    async def _html(self, news: RunUpdate) -> str:
         html = ""
         if news.log:
             html += self._lines(news.log)
@@ -193,7 +193,7 @@ class _Stream:
     async def _traffic(self) -> str:
         frame = await self._around.frames.of(self._view)
         found = await self._around.sites.of_run(self._view.caller, self._run_id)
-        shown = Shown(found, Order.read(self._view.query))
+        shown = ShownSite(found, SiteOrder.read(self._view.query))
         text = self._text("run/traffic.html", "traffic", frame=frame, shown=shown)
         return live.partial("#traffic", "outerHTML", text)
 
@@ -242,5 +242,5 @@ class _Stream:
         with speak(self._view.language):
             return self._view.text_of(template, block, **values)
 
-    def _message(self, html: str, place: Place) -> bytes:
+    def _message(self, html: str, place: StreamCursor) -> bytes:
         return live.message(html, f"{place.log}.{place.state.value if place.state else '-'}")

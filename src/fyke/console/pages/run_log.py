@@ -10,11 +10,11 @@ from starlette.datastructures import QueryParams
 from starlette.responses import RedirectResponse, Response
 
 from fyke.api.files import LOG, Links
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.view import View
 from fyke.domain.logs import ansi
-from fyke.domain.logs.reading import MOST_TEXT, LogPage, LogPlace, LogReading
+from fyke.domain.logs.reading import MOST_TEXT, LogPage, LogPosition, LogReading
 from fyke.domain.logs.service import RunLogs
 from fyke.errors import NotFound
 from fyke.model.log import LogFilter, LogType
@@ -40,10 +40,10 @@ class LogAddress:
         return LogFilter(self.level, self.search)
 
     @property
-    def place(self) -> LogPlace:
+    def place(self) -> LogPosition:
         if self.line:
-            return LogPlace(after=max(0, self.line - AROUND))
-        return LogPlace(self.after, self.before)
+            return LogPosition(after=max(0, self.line - AROUND))
+        return LogPosition(self.after, self.before)
 
     @property
     def at_end(self) -> bool:
@@ -88,13 +88,13 @@ class RunLogPages:
     logs: RunLogs
     links: Links
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         at = "/runs/{id}/log"
         return [
-            Page("GET", at, self.show, area=AREA),
-            Page("GET", f"{at}/download", self.download, area=AREA, part=True),
-            Page("GET", f"{at}/{{position}}", self.line, area=AREA),
-            Page("GET", f"{at}/{{position}}/text", self.line_text, area=AREA, part=True),
+            ConsolePage("GET", at, self.show, area=AREA),
+            ConsolePage("GET", f"{at}/download", self.download, area=AREA, part=True),
+            ConsolePage("GET", f"{at}/{{position}}", self.line, area=AREA),
+            ConsolePage("GET", f"{at}/{{position}}/text", self.line_text, area=AREA, part=True),
         ]
 
     async def show(self, view: View) -> Response:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages import run_rows
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.view import View
 from fyke.domain.logs import ansi
-from fyke.domain.logs.reading import LogPlace, LogReading
+from fyke.domain.logs.reading import LogPosition, LogReading
 from fyke.domain.results.query.model import OPERATORS
 from fyke.domain.results.service import RunResults
 from fyke.errors import InvalidRequest, NotFound
@@ -29,12 +29,12 @@ class RunOutputPages:
     results: RunResults
     logs: LogReading
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         at = "/runs/{id}"
         return [
-            Page("GET", at, self.show, area=AREA),
-            Page("GET", f"{at}/rows/{{position}}", self.row, area=AREA),
-            Page("GET", f"{at}/rows/{{position}}/value", self.value, area=AREA, part=True),
+            ConsolePage("GET", at, self.show, area=AREA),
+            ConsolePage("GET", f"{at}/rows/{{position}}", self.row, area=AREA),
+            ConsolePage("GET", f"{at}/rows/{{position}}/value", self.value, area=AREA, part=True),
         ]
 
     async def show(self, view: View) -> Response:
@@ -58,7 +58,7 @@ class RunOutputPages:
         lines = []
         if frame.failed:
             last = await self.logs.page_of(
-                frame.view.run.id, LogPlace(), LogFilter(), limit=LAST_LINES
+                frame.view.run.id, LogPosition(), LogFilter(), limit=LAST_LINES
             )
             lines = last.lines
         return view.page_or_part(

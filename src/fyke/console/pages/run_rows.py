@@ -112,7 +112,7 @@ def page_size(rows: int, row_bytes: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class TableCell:
     """``kind`` is text, number, flag, nested, none or absent; ``length`` that of all of it."""
 
     text: str
@@ -130,7 +130,7 @@ class Record:
     """A row as a page shows it. ``json`` is filled for the JSON form only."""
 
     position: int
-    cells: list[tuple[str, Cell]]
+    cells: list[tuple[str, TableCell]]
     more: int = 0  # fields that are not shown
     json: str = ""
     json_length: int = 0
@@ -183,16 +183,16 @@ def pretty(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _cell(values: Mapping[str, Any], key: str, chars: int) -> Cell:
+def _cell(values: Mapping[str, Any], key: str, chars: int) -> TableCell:
     if key not in values:
-        return Cell("", "absent", 0)
+        return TableCell("", "absent", 0)
     value = values[key]
     text = text_of(value)
     kind = _kind(value)
     link = ""
     if kind == "text" and text.startswith(("http://", "https://")) and len(text) <= 2_000:
         link = text if not any(c.isspace() for c in text) else ""
-    return Cell(text[:chars], kind, len(text), link)
+    return TableCell(text[:chars], kind, len(text), link)
 
 
 def _kind(value: Any) -> str:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.view import View
-from fyke.domain.runs.sites import RunSites, RunTraffic, Site
+from fyke.domain.runs.sites import RunSites, RunTraffic, SiteUsage
 
-_Key = Callable[[Site], int | str]
+_Key = Callable[[SiteUsage], int | str]
 _BY: dict[str, _Key] = {
     "site": lambda site: site.traffic.domain,
     "requests": lambda site: site.traffic.requests,
@@ -25,14 +25,14 @@ _BY: dict[str, _Key] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SiteOrder:
     """By which column the sites stand; as they come when ``by`` is empty."""
 
     by: str = ""
     falling: bool = True
 
     @classmethod
-    def read(cls, query: QueryParams) -> Order:
+    def read(cls, query: QueryParams) -> SiteOrder:
         """``sort`` is the name of a column, with a minus in front for the largest first."""
         text = query.get("sort", "")
         by = text.removeprefix("-")
@@ -49,21 +49,21 @@ class Order:
         falling = not self.falling if column == self.by else column != "site"
         return ("-" if falling else "") + column
 
-    def of(self, sites: Sequence[Site]) -> list[Site]:
+    def of(self, sites: Sequence[SiteUsage]) -> list[SiteUsage]:
         if not self.by:
             return [*sites]
         return sorted(sites, key=_BY[self.by], reverse=self.falling)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownSite:
     """What the part shows; also sent by the stream of the page."""
 
     traffic: RunTraffic
-    order: Order
+    order: SiteOrder
 
     @property
-    def sites(self) -> list[Site]:
+    def sites(self) -> list[SiteUsage]:
         return self.order.of(self.traffic.sites)
 
     @property
@@ -76,12 +76,12 @@ class RunTrafficPages:
     frames: RunFrames
     sites: RunSites
 
-    def pages(self) -> list[Page]:
-        return [Page("GET", "/runs/{id}/traffic", self.traffic, area=AREA)]
+    def pages(self) -> list[ConsolePage]:
+        return [ConsolePage("GET", "/runs/{id}/traffic", self.traffic, area=AREA)]
 
     async def traffic(self, view: View) -> Response:
-        order = Order.read(view.query)
+        order = SiteOrder.read(view.query)
         live = f"tab=traffic&sort={order.text}"
         frame = await self.frames.of(view, "/traffic", live)
         found = await self.sites.of_run(view.caller, frame.view.run.id)
-        return view.page("run/traffic.html", frame=frame, shown=Shown(found, order))
+        return view.page("run/traffic.html", frame=frame, shown=ShownSite(found, order))

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from fyke.console import formats
 from fyke.console.formats import zone_named
-from fyke.console.page import Page
-from fyke.console.pages.task_words import plan_words, weekdays
+from fyke.console.page import ConsolePage
+from fyke.console.pages.task_schedule import schedule_label, weekdays
 from fyke.console.view import View
-from fyke.domain.schedules.calendar import Planned, ScheduleCalendar
+from fyke.domain.schedules.calendar import PlannedRun, ScheduleCalendar
 from fyke.errors import InvalidRequest
 
 AREA = "/schedules"
@@ -24,10 +24,10 @@ SIZE = 50
 class SchedulePages:
     calendar: ScheduleCalendar
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", AREA, self.list, area=AREA),
-            Page("GET", f"{AREA}/month", self.month, area=AREA),
+            ConsolePage("GET", AREA, self.list, area=AREA),
+            ConsolePage("GET", f"{AREA}/month", self.month, area=AREA),
         ]
 
     async def list(self, view: View) -> Response:
@@ -45,7 +45,7 @@ class SchedulePages:
             last=offset + len(lines),
             number=number,
             more=offset + len(lines) < count,
-            plan_words=plan_words,
+            plan_words=schedule_label,
         )
 
     async def month(self, view: View) -> Response:
@@ -64,7 +64,7 @@ class SchedulePages:
             today=today,
             day_name=_day_name,
             times_text=partial(_times_text, zone_named(found.time_zone)),
-            plan_words=plan_words,
+            plan_words=schedule_label,
         )
 
 
@@ -72,7 +72,7 @@ def _day_name(day: date) -> str:
     return f"{weekdays()[day.weekday()]}, {formats.date_of(day)}"
 
 
-def _times_text(zone: tzinfo, planned: Planned, brief: bool = False) -> str:
+def _times_text(zone: tzinfo, planned: PlannedRun, brief: bool = False) -> str:
     """The times of a day in short; where there is little room only the first."""
     shown = planned.times[:1] if brief else planned.times
     words = ", ".join(datetime.fromtimestamp(at / 1000, zone).strftime("%H:%M") for at in shown)

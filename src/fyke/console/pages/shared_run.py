@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from fyke.api.files import EXPORT, LOG, Links
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages import run_log, run_rows
 from fyke.console.view import View
 from fyke.domain.logs import ansi
-from fyke.domain.logs.reading import LogPlace, LogReading
+from fyke.domain.logs.reading import LogPosition, LogReading
 from fyke.domain.results.export.formats import FORMATS, file_name
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.sharing import Shares
@@ -28,8 +28,8 @@ class SharedRunPages:
     logs: LogReading
     links: Links
 
-    def pages(self) -> list[Page]:
-        return [Page("GET", "/shared/{token}", self.show)]
+    def pages(self) -> list[ConsolePage]:
+        return [ConsolePage("GET", "/shared/{token}", self.show)]
 
     async def show(self, view: View) -> Response:
         """``part=log`` shows the log, where the link includes it."""
@@ -48,7 +48,7 @@ class SharedRunPages:
         if log:
             before = run_log.read(view.query).before
             log_page = await self.logs.page_of(
-                run.id, LogPlace(before=before), LogFilter(), limit=run_log.LINES
+                run.id, LogPosition(before=before), LogFilter(), limit=run_log.LINES
             )
         return view.page(
             "run/shared.html",

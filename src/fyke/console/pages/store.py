@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View, own_address
@@ -21,7 +21,7 @@ _LAST_PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class StoreRequest:
     """What the address asks for."""
 
     text: str = ""
@@ -56,10 +56,10 @@ class Wish:
 class StorePages:
     catalog: Catalog
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", AREA, self.list, area=AREA),
-            Page("POST", "/w/{owner}/{name}/favourite", self.mark, area=AREA),
+            ConsolePage("GET", AREA, self.list, area=AREA),
+            ConsolePage("POST", "/w/{owner}/{name}/favourite", self.mark, area=AREA),
         ]
 
     async def list(self, view: View) -> Response:
@@ -95,10 +95,10 @@ class StorePages:
         return view.go(back, said % {"title": entry.worker.title})
 
 
-def _wish(view: View) -> Wish:
+def _wish(view: View) -> StoreRequest:
     query = view.query
     order = query.get("sort", "")
-    return Wish(
+    return StoreRequest(
         text=query.get("q", ""),
         category=_number(query.get("category", ""), 2**31) or None,
         order=WorkerOrder(order) if order in [*WorkerOrder] else WorkerOrder.USED,

@@ -10,16 +10,16 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from fyke.console import formats
-from fyke.console.page import Page
-from fyke.console.pages.task_words import (
-    Typed,
+from fyke.console.page import ConsolePage
+from fyke.console.pages.task_schedule import (
+    TypedSchedule,
     change_of,
-    fault_of,
-    plan_of,
-    plan_words,
+    error_of,
+    schedule_label,
+    schedule_spec_of,
     typed_in,
     typed_of,
-    unit_words,
+    unit_labels,
     weekdays,
 )
 from fyke.console.pages.tasks import AREA, frame_values
@@ -45,16 +45,16 @@ class TaskEditPages:
     schedules: Schedules
     history: VersionHistory
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         one = f"{AREA}/{{id}}"
         return [
-            Page("GET", f"{one}/edit", self.edit, area=AREA),
-            Page("POST", f"{one}/edit", self.save, area=AREA, form_bytes=FORM_BYTES),
-            Page("POST", f"{one}/latest", self.use_latest, area=AREA),
-            Page("GET", f"{one}/schedule", self.schedule, area=AREA),
-            Page("GET", f"{one}/schedule/ahead", self.ahead, area=AREA, part=True),
-            Page("POST", f"{one}/schedule", self.save_schedule, area=AREA),
-            Page("POST", f"{one}/schedule/delete", self.delete_schedule, area=AREA),
+            ConsolePage("GET", f"{one}/edit", self.edit, area=AREA),
+            ConsolePage("POST", f"{one}/edit", self.save, area=AREA, form_bytes=FORM_BYTES),
+            ConsolePage("POST", f"{one}/latest", self.use_latest, area=AREA),
+            ConsolePage("GET", f"{one}/schedule", self.schedule, area=AREA),
+            ConsolePage("GET", f"{one}/schedule/ahead", self.ahead, area=AREA, part=True),
+            ConsolePage("POST", f"{one}/schedule", self.save_schedule, area=AREA),
+            ConsolePage("POST", f"{one}/schedule/delete", self.delete_schedule, area=AREA),
         ]
 
     # --- the task --------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class TaskEditPages:
         return view.part(
             "tasks/schedule.html",
             "ahead",
-            **await self._preview(view, view.param("id"), Typed(values)),
+            **await self._preview(view, view.param("id"), TypedSchedule(values)),
         )
 
     async def save_schedule(self, view: View) -> Response:
@@ -186,7 +186,7 @@ class TaskEditPages:
             )
         except InvalidRequest as error:
             return await self._schedule_page(
-                view, check, typed, revision, status=422, faults=fault_of(error)
+                view, check, typed, revision, status=422, faults=error_of(error)
             )
         return view.go(f"{AREA}/{check.line.task.id}", _("The schedule was saved."))
 
@@ -198,7 +198,7 @@ class TaskEditPages:
         self,
         view: View,
         check: TaskCheck,
-        typed: Typed,
+        typed: TypedSchedule,
         revision: int | None,
         *,
         status: int = 200,
@@ -214,14 +214,14 @@ class TaskEditPages:
             revision=revision,
             zones=sorted(zone_names()),
             weekdays=weekdays(),
-            units=unit_words(),
+            units=unit_labels(),
             **await self._preview(view, check.line.task.id, typed),
             **values,
         )
 
-    async def _preview(self, view: View, task_id: str, typed: Typed) -> dict[str, Any]:
+    async def _preview(self, view: View, task_id: str, typed: TypedSchedule) -> dict[str, Any]:
         try:
-            found = await self.schedules.ahead(view.caller, task_id, AHEAD, plan_of(typed))
+            found = await self.schedules.ahead(view.caller, task_id, AHEAD, schedule_spec_of(typed))
         except NotFound:
             raise
         except InvalidRequest as error:
@@ -240,4 +240,4 @@ def _revision(check: TaskCheck) -> int:
     return check.line.schedule.revision if check.line.schedule else 0
 
 
-__all__ = ["TaskEditPages", "plan_words"]
+__all__ = ["TaskEditPages", "schedule_label"]

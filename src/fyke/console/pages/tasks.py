@@ -7,8 +7,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
-from fyke.console.pages.task_words import plan_words
+from fyke.console.page import ConsolePage
+from fyke.console.pages.task_schedule import schedule_label
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.runs.lists import RunLists
@@ -34,16 +34,16 @@ class TaskPages:
     schedules: Schedules
     lists: RunLists
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         one = f"{AREA}/{{id}}"
         return [
-            Page("GET", AREA, self.list, area=AREA),
-            Page("GET", one, self.show, area=AREA),
-            Page("GET", f"{one}/history", self.history, area=AREA),
-            Page("POST", f"{one}/run", self.run, area=AREA),
-            Page("POST", f"{one}/clone", self.clone, area=AREA),
-            Page("POST", f"{one}/delete", self.delete, area=AREA),
-            Page("POST", f"{one}/switch", self.switch, area=AREA),
+            ConsolePage("GET", AREA, self.list, area=AREA),
+            ConsolePage("GET", one, self.show, area=AREA),
+            ConsolePage("GET", f"{one}/history", self.history, area=AREA),
+            ConsolePage("POST", f"{one}/run", self.run, area=AREA),
+            ConsolePage("POST", f"{one}/clone", self.clone, area=AREA),
+            ConsolePage("POST", f"{one}/delete", self.delete, area=AREA),
+            ConsolePage("POST", f"{one}/switch", self.switch, area=AREA),
         ]
 
     async def list(self, view: View) -> Response:
@@ -63,7 +63,7 @@ class TaskPages:
             last=offset + len(lines),
             number=number,
             more=offset + len(lines) < count,
-            plan_words=plan_words,
+            plan_words=schedule_label,
         )
 
     async def show(self, view: View) -> Response:
@@ -127,5 +127,5 @@ def frame_values(check: Any, tab: str) -> dict[str, Any]:
         "task": check.line.task,
         "base": base,
         "tab": base + tab,
-        "plan_words": plan_words,
+        "plan_words": schedule_label,
     }

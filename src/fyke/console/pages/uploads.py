@@ -12,7 +12,7 @@ from starlette.responses import Response
 from fyke.api.event_stream import EventStream
 from fyke.api.uploads import MAX_UPLOAD_BYTES
 from fyke.console import live
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.runform import plain
 from fyke.console.texts import gettext as _
 from fyke.console.texts import speak
@@ -38,18 +38,20 @@ class UploadPages:
     runs: Runs
     reviews: Reviews
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         one = f"{AREA}/{{id}}"
         return [
-            Page("GET", AREA, self.list, area=AREA),
-            Page("POST", f"{AREA}/zip", self.add_zip, area=AREA, form_bytes=MAX_UPLOAD_BYTES),
-            Page("POST", f"{AREA}/git", self.add_git, area=AREA),
-            Page("GET", one, self.show, area=AREA),
-            Page("GET", f"{one}/live", self.live, area=AREA, part=True),
-            Page("POST", f"{one}/again", self.again, area=AREA),
-            Page("POST", f"{one}/remove", self.remove, area=AREA),
-            Page("POST", f"{one}/publish", self.publish, area=AREA),
-            Page("POST", f"{one}/test", self.test, area=AREA, form_bytes=16 * 2**20),
+            ConsolePage("GET", AREA, self.list, area=AREA),
+            ConsolePage(
+                "POST", f"{AREA}/zip", self.add_zip, area=AREA, form_bytes=MAX_UPLOAD_BYTES
+            ),
+            ConsolePage("POST", f"{AREA}/git", self.add_git, area=AREA),
+            ConsolePage("GET", one, self.show, area=AREA),
+            ConsolePage("GET", f"{one}/live", self.live, area=AREA, part=True),
+            ConsolePage("POST", f"{one}/again", self.again, area=AREA),
+            ConsolePage("POST", f"{one}/remove", self.remove, area=AREA),
+            ConsolePage("POST", f"{one}/publish", self.publish, area=AREA),
+            ConsolePage("POST", f"{one}/test", self.test, area=AREA, form_bytes=16 * 2**20),
         ]
 
     # --- coming in -------------------------------------------------------------------------

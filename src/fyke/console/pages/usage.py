@@ -11,13 +11,13 @@ from starlette.responses import Response
 from fyke.api.csv_files import csv_file
 from fyke.console import formats
 from fyke.console.charts import Chart, chart_of
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.billing.days import MOST_DAYS, day_named, longest_from
-from fyke.domain.billing.usage import Period, Step, UsageReports, UsageView
+from fyke.domain.billing.usage import Period, UsageReports, UsageStep, UsageView
 from fyke.errors import InvalidRequest
-from fyke.model.billing import Part, UsageSums
+from fyke.model.billing import UsageDimension, UsageSums
 
 AREA = "/usage"
 LEDGER_ROWS = 25
@@ -55,11 +55,11 @@ class UsageAddress:
 class UsagePages:
     usage: UsageReports
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", "/usage", self.show, area=AREA),
-            Page("GET", "/usage/ledger", self.ledger, area=AREA),
-            Page("GET", "/usage/ledger.csv", self.export, area=AREA, part=True),
+            ConsolePage("GET", "/usage", self.show, area=AREA),
+            ConsolePage("GET", "/usage/ledger", self.ledger, area=AREA),
+            ConsolePage("GET", "/usage/ledger.csv", self.export, area=AREA, part=True),
         ]
 
     async def show(self, view: View) -> Response:
@@ -69,7 +69,11 @@ class UsagePages:
         except InvalidRequest as error:
             return await self._refused(view, address, error)
         step = _step(address, period)
-        part = Part(address.part) if address.part in set(Part) else Part.WORKER
+        part = (
+            UsageDimension(address.part)
+            if address.part in set(UsageDimension)
+            else UsageDimension.WORKER
+        )
         found = await self.usage.view(view.caller, period, step)
         show = address.show if address.show in _SHOWN else _usual(found)
         return view.page(
@@ -158,10 +162,10 @@ def _path(path: str, address: UsageAddress) -> str:
     return f"{path}?{query}" if query else path
 
 
-def _step(address: UsageAddress, period: Period) -> Step:
-    if address.by in set(Step):
-        return Step(address.by)
-    return Step.MONTH if (period.last - period.first).days > MANY_DAYS else Step.DAY
+def _step(address: UsageAddress, period: Period) -> UsageStep:
+    if address.by in set(UsageStep):
+        return UsageStep(address.by)
+    return UsageStep.MONTH if (period.last - period.first).days > MANY_DAYS else UsageStep.DAY
 
 
 def _usual(found: UsageView) -> str:
@@ -171,7 +175,7 @@ def _usual(found: UsageView) -> str:
 def _chart(found: UsageView, show: str) -> Chart:
     points = []
     for day, sums in found.bars:
-        label = formats.date_of(day) if found.step is Step.DAY else formats.month_of(day)
+        label = formats.date_of(day) if found.step is UsageStep.DAY else formats.month_of(day)
         points.append((label, _value(sums, show), _words(sums, show)))
     return chart_of(points)
 

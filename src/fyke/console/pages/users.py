@@ -8,13 +8,13 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
 from fyke.console.settings_tabs import AREA, tabs_for
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.accounts.links import NewLink
-from fyke.domain.accounts.users import UserItem, Users
+from fyke.domain.accounts.users import UserEntry, Users
 from fyke.errors import Conflict, InvalidRequest, NotFound, Refused
 from fyke.model.account import Role, User
 
@@ -25,18 +25,18 @@ PATH = "/settings/users"
 class UserPages:
     users: Users
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         one = f"{PATH}/{{name}}"
         return [
-            Page("GET", PATH, self.list, area=AREA),
-            Page("GET", f"{PATH}/invite", self.new, area=AREA),
-            Page("POST", f"{PATH}/invite", self.invite, area=AREA, form_bytes=2**16),
-            Page("GET", one, self.show, area=AREA),
-            Page("POST", f"{one}/link", self.link, area=AREA, form_bytes=2**16),
-            Page("POST", f"{one}/role", self.role, area=AREA, form_bytes=2**16),
-            Page("POST", f"{one}/disable", self.disable, area=AREA, form_bytes=2**16),
-            Page("POST", f"{one}/enable", self.enable, area=AREA, form_bytes=2**16),
-            Page("POST", f"{one}/remove", self.remove, area=AREA, form_bytes=2**16),
+            ConsolePage("GET", PATH, self.list, area=AREA),
+            ConsolePage("GET", f"{PATH}/invite", self.new, area=AREA),
+            ConsolePage("POST", f"{PATH}/invite", self.invite, area=AREA, form_bytes=2**16),
+            ConsolePage("GET", one, self.show, area=AREA),
+            ConsolePage("POST", f"{one}/link", self.link, area=AREA, form_bytes=2**16),
+            ConsolePage("POST", f"{one}/role", self.role, area=AREA, form_bytes=2**16),
+            ConsolePage("POST", f"{one}/disable", self.disable, area=AREA, form_bytes=2**16),
+            ConsolePage("POST", f"{one}/enable", self.enable, area=AREA, form_bytes=2**16),
+            ConsolePage("POST", f"{one}/remove", self.remove, area=AREA, form_bytes=2**16),
         ]
 
     async def list(self, view: View) -> Response:
@@ -111,7 +111,7 @@ class UserPages:
             manages=view.caller.role is Role.OWNER,
         )
 
-    async def _item(self, view: View) -> UserItem:
+    async def _item(self, view: View) -> UserEntry:
         for item in await self.users.list(view.caller):
             if item.user.name == view.param("name"):
                 return item

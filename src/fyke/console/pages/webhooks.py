@@ -9,13 +9,13 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.webhooks.rules import EndpointFields
-from fyke.domain.webhooks.service import Trial, Webhooks
+from fyke.domain.webhooks.service import EndpointTest, Webhooks
 from fyke.errors import Conflict, InvalidRequest, Refused
 from fyke.model.callback import DeliveryFilter, DeliveryState
 from fyke.model.webhook import WebhookEvent
@@ -32,21 +32,21 @@ class WebhookPages:
     webhooks: Webhooks
     callbacks: Callbacks
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         one = f"{AREA}/{{id}}"
         return [
-            Page("GET", AREA, self.list, area=AREA),
-            Page("GET", f"{AREA}/new", self.new, area=AREA),
-            Page("POST", f"{AREA}/new", self.create, area=AREA, form_bytes=SMALL),
-            Page("GET", one, self.show, area=AREA),
-            Page("GET", f"{one}/edit", self.edit, area=AREA),
-            Page("POST", f"{one}/edit", self.change, area=AREA, form_bytes=SMALL),
-            Page("POST", f"{one}/rotate", self.rotate, area=AREA, form_bytes=SMALL),
-            Page("POST", f"{one}/test", self.test, area=AREA, form_bytes=SMALL),
-            Page("POST", f"{one}/enable", self.enable, area=AREA, form_bytes=SMALL),
-            Page("POST", f"{one}/delete", self.delete, area=AREA, form_bytes=SMALL),
-            Page("GET", f"{one}/deliveries/{{delivery}}", self.delivery, area=AREA),
-            Page(
+            ConsolePage("GET", AREA, self.list, area=AREA),
+            ConsolePage("GET", f"{AREA}/new", self.new, area=AREA),
+            ConsolePage("POST", f"{AREA}/new", self.create, area=AREA, form_bytes=SMALL),
+            ConsolePage("GET", one, self.show, area=AREA),
+            ConsolePage("GET", f"{one}/edit", self.edit, area=AREA),
+            ConsolePage("POST", f"{one}/edit", self.change, area=AREA, form_bytes=SMALL),
+            ConsolePage("POST", f"{one}/rotate", self.rotate, area=AREA, form_bytes=SMALL),
+            ConsolePage("POST", f"{one}/test", self.test, area=AREA, form_bytes=SMALL),
+            ConsolePage("POST", f"{one}/enable", self.enable, area=AREA, form_bytes=SMALL),
+            ConsolePage("POST", f"{one}/delete", self.delete, area=AREA, form_bytes=SMALL),
+            ConsolePage("GET", f"{one}/deliveries/{{delivery}}", self.delivery, area=AREA),
+            ConsolePage(
                 "POST",
                 f"{one}/deliveries/{{delivery}}/replay",
                 self.replay,
@@ -144,7 +144,11 @@ class WebhookPages:
         return view.go(back, _("It is sent again, with tries of its own."))
 
     async def _page(
-        self, view: View, *, trial: Trial | None = None, faults: Mapping[str, str] | None = None
+        self,
+        view: View,
+        *,
+        trial: EndpointTest | None = None,
+        faults: Mapping[str, str] | None = None,
     ) -> Response:
         found = await self.webhooks.get(view.caller, view.param("id"))
         state = view.query.get("state", "")

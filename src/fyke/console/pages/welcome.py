@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.problems import WHOLE, faults_of
 from fyke.console.view import View
 from fyke.domain.accounts.service import OPERATOR_NAME
@@ -27,10 +27,10 @@ class WelcomePages:
     runs: Runs
     data_folder: str
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", "/welcome", self.show),
-            Page("POST", "/welcome", self.start, form_bytes=2**16),
+            ConsolePage("GET", "/welcome", self.show),
+            ConsolePage("POST", "/welcome", self.start, form_bytes=2**16),
         ]
 
     async def show(self, view: View) -> Response:

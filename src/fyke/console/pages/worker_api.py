@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.pages.worker_input import FORM_BYTES
-from fyke.console.runform import wish as wishes
+from fyke.console.runform import form_request as wishes
+from fyke.console.runform.form_request import FormRequest
 from fyke.console.runform.reading import begin, read_input
-from fyke.console.runform.wish import Wish
 from fyke.console.view import View
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.forms.model import pretty
-from fyke.domain.forms.normalise import Given, JsonText, Raw
+from fyke.domain.forms.normalise import GivenInput, JsonText, Raw
 from fyke.domain.forms.service import Checked, FormView, RunForms
 from fyke.errors import Forbidden, UnknownVersion, VersionUnavailable
 from fyke.model.account import Role
@@ -34,10 +34,10 @@ class WorkerApiPages:
     profiles: Profiles
     accounts: Accounts
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", _BASE, self.show),
-            Page("POST", _BASE, self.follow, form_bytes=FORM_BYTES),
+            ConsolePage("GET", _BASE, self.show),
+            ConsolePage("POST", _BASE, self.follow, form_bytes=FORM_BYTES),
         ]
 
     async def show(self, view: View) -> Response:
@@ -48,7 +48,7 @@ class WorkerApiPages:
         except _GONE as error:
             return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
         language = await self._language(view, view.query.get("language", ""))
-        given = Given(begun.value.input)
+        given = GivenInput(begun.value.input)
         version = view.query.get("version", begun.version)
         return await self._page(view, frame, given, language, version, begun.callback_url)
 
@@ -61,7 +61,7 @@ class WorkerApiPages:
         raw: Raw = _whole(wish)
         if not view.form.get("whole"):
             found = await read_input(self.forms, view.caller, frame.worker.id, wish)
-            raw = wish.raw if not found.moved else Given(found.checked.value.input)
+            raw = wish.raw if not found.moved else GivenInput(found.checked.value.input)
         return await self._page(view, frame, raw, language, wish.version, wish.callback_url)
 
     async def _language(self, view: View, wanted: str) -> str:
@@ -119,7 +119,7 @@ class WorkerApiPages:
             return True
 
 
-def _whole(wish: Wish) -> Raw:
+def _whole(wish: FormRequest) -> Raw:
     return JsonText(wish.json_text.replace("\r\n", "\n"))
 
 

@@ -12,21 +12,21 @@ from dataclasses import dataclass, replace
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
-from fyke.console.runform import wish as wishes
-from fyke.console.runform.asking import Asked, Reply, page_again
+from fyke.console.runform import form_request as wishes
+from fyke.console.runform.answering import FormAction, FormReply, page_with_errors
+from fyke.console.runform.context import FormContext, form_context_of
+from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, REDRAW
 from fyke.console.runform.reading import begin, read_input
-from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW, REDRAW
-from fyke.console.runform.work import Work, work_of
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext
 from fyke.console.view import View
-from fyke.domain.forms.importing import Choice
-from fyke.domain.forms.jsonview import BadJson, read_json
+from fyke.domain.forms.importing import ImportChoice
+from fyke.domain.forms.jsonview import JsonViewError, read_json
 from fyke.domain.forms.model import FieldError, pretty
-from fyke.domain.forms.normalise import Given
-from fyke.domain.forms.service import Beginning, Checked, FormView, RunForms
+from fyke.domain.forms.normalise import GivenInput
+from fyke.domain.forms.service import Checked, FormStart, FormView, RunForms
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.secrets.service import WorkerSecrets
 from fyke.domain.tasks.service import Tasks
@@ -47,12 +47,12 @@ class WorkerInputPages:
     tasks: Tasks
     secrets: WorkerSecrets
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         return [
-            Page("GET", _BASE, self.show),
-            Page("POST", _BASE, self.act, form_bytes=FORM_BYTES),
-            Page("POST", f"{_BASE}/outlook", self.outlook, form_bytes=FORM_BYTES, part=True),
-            Page("POST", f"{_BASE}/format", self.format, form_bytes=FORM_BYTES, part=True),
+            ConsolePage("GET", _BASE, self.show),
+            ConsolePage("POST", _BASE, self.act, form_bytes=FORM_BYTES),
+            ConsolePage("POST", f"{_BASE}/outlook", self.outlook, form_bytes=FORM_BYTES, part=True),
+            ConsolePage("POST", f"{_BASE}/format", self.format, form_bytes=FORM_BYTES, part=True),
         ]
 
     async def show(self, view: View) -> Response:
@@ -64,9 +64,9 @@ class WorkerInputPages:
             form = await self._open(view, frame, begun, number)
         except _GONE as error:
             return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
-        checked = await self.forms.check(view.caller, form, Given(begun.value.input))
+        checked = await self.forms.check(view.caller, form, GivenInput(begun.value.input))
         work = await asyncio.to_thread(
-            work_of,
+            form_context_of,
             form.form,
             checked.value,
             form.version.defaults,
@@ -82,7 +82,7 @@ class WorkerInputPages:
         return await self._page(view, frame, form, work, checked)
 
     async def _open(
-        self, view: View, frame: WorkerFrame, begun: Beginning, number: str
+        self, view: View, frame: WorkerFrame, begun: FormStart, number: str
     ) -> FormView:
         """The form of the version; for an input of before also of the newest, when its is gone."""
         try:
@@ -99,29 +99,31 @@ class WorkerInputPages:
         if wish.act == "forget":
             return await self._forget_default(view, frame)
         found = await read_input(self.forms, view.caller, frame.worker.id, wish)
-        reply = await self._do(view, Asked(frame, found.form, wish, found.checked, found.moved))
+        reply = await self._do(
+            view, FormAction(frame, found.form, wish, found.checked, found.moved)
+        )
         if isinstance(reply, Response):
             return reply
-        work = await asyncio.to_thread(page_again, reply)
+        work = await asyncio.to_thread(page_with_errors, reply)
         status = 422 if work.focus else 200
         checked = reply.asked.checked
         return await self._page(view, frame, found.form, work, checked, status=status)
 
-    async def _do(self, view: View, asked: Asked) -> Response | Reply:
+    async def _do(self, view: View, asked: FormAction) -> Response | FormReply:
         act = asked.wish.act
         if act == "default":
             await self.forms.save_default(view.caller, asked.frame.worker.id, asked.checked.value)
             text = _("This form begins with these values from now on.")
-            return Reply(asked, notice=text)
+            return FormReply(asked, notice=text)
         if act == "import":
             return await self._import(view, asked)
         if act in (FORM_VIEW, JSON_VIEW, REDRAW, "rows"):
             return _switched(asked)
         if asked.checked.value.errors:
-            return Reply(asked, refused=True)
+            return FormReply(asked, refused=True)
         return await (self._save_task if act == "task" else self._start)(view, asked)
 
-    async def _start(self, view: View, asked: Asked) -> Response | Reply:
+    async def _start(self, view: View, asked: FormAction) -> Response | FormReply:
         request = StartRequest(
             worker_ref=asked.frame.worker.id,
             version=asked.wish.version or None,
@@ -132,17 +134,17 @@ class WorkerInputPages:
         try:
             run = await self.runs.start(view.caller, request)
         except FykeError as error:
-            return Reply(asked, problem=error.message)
+            return FormReply(asked, problem=error.message)
         return view.go(f"/runs/{run.id}")
 
-    async def _save_task(self, view: View, asked: Asked) -> Response | Reply:
+    async def _save_task(self, view: View, asked: FormAction) -> Response | FormReply:
         wish, worker = asked.wish, asked.frame.worker
         try:
             task = await self.tasks.create(
                 view.caller, worker.id, wish.title, asked.checked.value.input, wish.version or None
             )
         except InvalidRequest as error:
-            return Reply(asked, task_fault=error.message)
+            return FormReply(asked, task_fault=error.message)
         there = "/tasks" in view.around.pages
         address = f"/tasks/{task.id}" if there else f"{asked.frame.base}?task={task.id}"
         return view.go(address, _("The task was saved."))
@@ -154,31 +156,31 @@ class WorkerInputPages:
             return view.go(frame.base)
         return view.go(frame.base, _("The form begins with the worker's own values again."))
 
-    async def _import(self, view: View, asked: Asked) -> Reply:
+    async def _import(self, view: View, asked: FormAction) -> FormReply:
         """Add the entries of a file to those that the list has."""
         wish, form = asked.wish, asked.form
         names = list(form.form.fields)
         place = f"x{names.index(wish.subject)}" if wish.subject in names else ""
         upload = view.form.files.get(f"file:{place}")
         if upload is None or not upload.filename:
-            return Reply(asked, more=(_about(wish.subject, _("Choose a file first.")),))
-        choice = Choice(column=view.form.get(f"column:{place}"))
+            return FormReply(asked, more=(_about(wish.subject, _("Choose a file first.")),))
+        choice = ImportChoice(column=view.form.get(f"column:{place}"))
         data = await upload.read()
         try:
             name, found = await self.forms.import_file(
                 form, wish.subject, upload.filename, data, choice
             )
         except InvalidRequest as error:
-            return Reply(asked, more=(_about(wish.subject, error.message),))
+            return FormReply(asked, more=(_about(wish.subject, error.message),))
         before = asked.checked.value.custom.get(name)
         listed = [*(before if isinstance(before, list) else []), *found.value]
         custom = {**asked.checked.value.custom, name: listed}
         again = await self.forms.check(
-            view.caller, form, Given(replace(asked.checked.value, custom=custom).input)
+            view.caller, form, GivenInput(replace(asked.checked.value, custom=custom).input)
         )
         count = len(found.value)
         notice = ngettext("%(num)s entry was added.", "%(num)s entries were added.", count)
-        return Reply(
+        return FormReply(
             replace(asked, checked=again),
             afresh=True,
             notice=notice % {"num": count},
@@ -190,7 +192,7 @@ class WorkerInputPages:
         view: View,
         frame: WorkerFrame,
         form: FormView,
-        work: Work,
+        work: FormContext,
         checked: Checked,
         *,
         status: int = 200,
@@ -238,25 +240,25 @@ class WorkerInputPages:
         """JSON that was typed, indented; or what is wrong with it. Digits stay as they are."""
         try:
             answer = {"text": pretty(read_json(view.form.get("text"))), "fault": ""}
-        except BadJson as bad:
+        except JsonViewError as bad:
             answer = {"text": "", "fault": str(bad)}
         return Response(json.dumps(answer), media_type="application/json")
 
 
-def _switched(asked: Asked) -> Reply:
+def _switched(asked: FormAction) -> FormReply:
     """The other view of the same value, or more room in a table."""
     wish = asked.wish
     if wish.act == "rows" and not wish.pasted:
         field = asked.form.form.fields.get(wish.subject)
-        return Reply(replace(asked, wish=wish.with_rows(field)) if field else asked)
-    return Reply(asked, afresh=True)
+        return FormReply(replace(asked, wish=wish.with_rows(field)) if field else asked)
+    return FormReply(asked, afresh=True)
 
 
 def _about(name: str, fault: str) -> FieldError:
     return FieldError(f"custom.{name}", fault)
 
 
-def _source(begun: Beginning, gone: str) -> str:
+def _source(begun: FormStart, gone: str) -> str:
     """Where the input comes from. ``gone``: the version that it was for, when there is no more."""
     words = {"run": _("The input of an earlier run"), "saved": _("Your own default")}
     text = words.get(begun.source, "")

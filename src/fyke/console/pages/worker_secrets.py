@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
@@ -30,12 +30,14 @@ class WorkerSecretPages:
     frames: WorkerFrames
     secrets: WorkerSecrets
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         at = f"/w/{{owner}}/{{name}}{TAB}"
         return [
-            Page("GET", at, self.show, area=AREA),
-            Page("POST", at, self.put, area=AREA, form_bytes=FORM_BYTES, withheld=VALUES),
-            Page("POST", f"{at}/{{secret}}/remove", self.remove, area=AREA, form_bytes=2**16),
+            ConsolePage("GET", at, self.show, area=AREA),
+            ConsolePage("POST", at, self.put, area=AREA, form_bytes=FORM_BYTES, withheld=VALUES),
+            ConsolePage(
+                "POST", f"{at}/{{secret}}/remove", self.remove, area=AREA, form_bytes=2**16
+            ),
         ]
 
     async def show(self, view: View) -> Response:

@@ -7,14 +7,14 @@ from decimal import Decimal
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.catalog.categories import Categories
 from fyke.domain.catalog.removal import WorkerRemoval
 from fyke.domain.review.service import Reviews
-from fyke.domain.workers.page import PageWish
+from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.parameters import DEVICES
 from fyke.domain.workers.run_options import NAMES, DefaultRunOptions
 from fyke.domain.workers.run_options import faults as faults_of_options
@@ -36,16 +36,16 @@ class WorkerSettingPages:
     categories: Categories
     run_options: DefaultRunOptions
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         at = "/w/{owner}/{name}/settings"
         return [
-            Page("GET", at, self.show, area=AREA),
-            Page("POST", at, self.save, area=AREA),
-            Page("POST", f"{at}/run-options", self.save_options, area=AREA),
-            Page("POST", f"{at}/publish", self.publish, area=AREA),
-            Page("POST", f"{at}/private", self.make_private, area=AREA),
-            Page("POST", f"{at}/take-back", self.take_back, area=AREA),
-            Page("POST", f"{at}/delete", self.delete, area=AREA),
+            ConsolePage("GET", at, self.show, area=AREA),
+            ConsolePage("POST", at, self.save, area=AREA),
+            ConsolePage("POST", f"{at}/run-options", self.save_options, area=AREA),
+            ConsolePage("POST", f"{at}/publish", self.publish, area=AREA),
+            ConsolePage("POST", f"{at}/private", self.make_private, area=AREA),
+            ConsolePage("POST", f"{at}/take-back", self.take_back, area=AREA),
+            ConsolePage("POST", f"{at}/delete", self.delete, area=AREA),
         ]
 
     async def show(self, view: View) -> Response:
@@ -64,7 +64,7 @@ class WorkerSettingPages:
         chosen = {int(each) for each in form.all("categories") if each.isdecimal()}
         title = form.get("title").strip()
         faults = {} if title else {"title": _("A Worker needs a title.")}
-        wish = PageWish(
+        wish = PageChange(
             title, form.get("description").replace("\r\n", "\n"), tuple(sorted(chosen)),
             form.get("icon").strip(),
         )  # fmt: skip

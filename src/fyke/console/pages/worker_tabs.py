@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.view import View
 from fyke.domain.catalog.output_fields import OutputFields
@@ -32,15 +32,15 @@ class WorkerTabPages:
     runs: Runs
     tasks: Tasks
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         at = "/w/{owner}/{name}"
         return [
-            Page("GET", f"{at}/readme", self.readme, area=AREA),
-            Page("GET", f"{at}/output", self.output, area=AREA),
-            Page("GET", f"{at}/runs", self.past_runs, area=AREA),
-            Page("GET", f"{at}/tasks", self.saved, area=AREA),
-            Page("GET", f"{at}/schedules", self.planned, area=AREA),
-            Page("GET", f"{at}/changelog", self.changelog, area=AREA),
+            ConsolePage("GET", f"{at}/readme", self.readme, area=AREA),
+            ConsolePage("GET", f"{at}/output", self.output, area=AREA),
+            ConsolePage("GET", f"{at}/runs", self.past_runs, area=AREA),
+            ConsolePage("GET", f"{at}/tasks", self.saved, area=AREA),
+            ConsolePage("GET", f"{at}/schedules", self.planned, area=AREA),
+            ConsolePage("GET", f"{at}/changelog", self.changelog, area=AREA),
         ]
 
     async def readme(self, view: View) -> Response:

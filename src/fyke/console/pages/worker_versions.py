@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fyke.console.page import Page
+from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.texts import gettext as _
 from fyke.console.view import View, own_address
@@ -27,17 +27,17 @@ class WorkerVersionPages:
     history: VersionHistory
     builds: Builds
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[ConsolePage]:
         at = "/w/{owner}/{name}"
         one = f"{at}/versions/{{version}}"
         return [
-            Page("GET", f"{at}/versions", self.list, area=AREA),
-            Page("GET", f"{at}/compare", self.compare, area=AREA),
-            Page("POST", f"{one}/withdraw", self.withdraw, area=AREA),
-            Page("POST", f"{one}/deprecate", self.deprecate, area=AREA),
-            Page("POST", f"{one}/restore", self.restore, area=AREA),
-            Page("POST", f"{one}/rollback", self.roll_back, area=AREA),
-            Page("POST", f"{at}/builds", self.allow_builds, area=AREA, operator=True),
+            ConsolePage("GET", f"{at}/versions", self.list, area=AREA),
+            ConsolePage("GET", f"{at}/compare", self.compare, area=AREA),
+            ConsolePage("POST", f"{one}/withdraw", self.withdraw, area=AREA),
+            ConsolePage("POST", f"{one}/deprecate", self.deprecate, area=AREA),
+            ConsolePage("POST", f"{one}/restore", self.restore, area=AREA),
+            ConsolePage("POST", f"{one}/rollback", self.roll_back, area=AREA),
+            ConsolePage("POST", f"{at}/builds", self.allow_builds, area=AREA, operator=True),
         ]
 
     async def list(self, view: View) -> Response:

@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fyke.console.runform.words import rule
+from fyke.console.runform.labels import rule
 from fyke.domain.forms import dates
 from fyke.domain.forms.choices import token_of, value_of
 from fyke.domain.forms.codec import JSON, PASTE, WAS
 from fyke.domain.forms.controls import AMOUNT, KEY, ORDER, UNIT, Posted, first, order_of
-from fyke.domain.forms.model import CHOICES, MANY, Field, FieldError, Form, Kind
+from fyke.domain.forms.model import CHOICES, MANY, ControlKind, FieldError, FormField, RunForm
 from fyke.domain.forms.pairs import SYSTEM, Sent, control
 from fyke.domain.forms.rows import cell_name, rows_of
 from fyke.domain.forms.system import FIELDS
@@ -23,7 +23,7 @@ _TEMPLATE_ROW = "__row__"  # stands for the number of a row that is added in the
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ControlChoice:
     """One option of a control."""
 
     token: str
@@ -40,14 +40,14 @@ class Control:
     by the number and the column that faults name.
     """
 
-    field: Field
+    field: FormField
     id: str
     name: str
     mode: str
     text: str = ""
     extra: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
-    choices: list[Choice] = dataclasses.field(default_factory=list)
-    picked: list[Choice] = dataclasses.field(default_factory=list)
+    choices: list[ControlChoice] = dataclasses.field(default_factory=list)
+    picked: list[ControlChoice] = dataclasses.field(default_factory=list)
     rows: list[list[Control]] = dataclasses.field(default_factory=list)
     blank: list[Control] = dataclasses.field(default_factory=list)
     faults: list[str] = dataclasses.field(default_factory=list)
@@ -74,7 +74,7 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ControlGroup:
     """A section of the form; ``open`` when there is something to mend in it."""
 
     caption: str
@@ -86,7 +86,7 @@ class Group:
 Faults = Mapping[str, list[FieldError]]
 
 
-def groups(form: Form, sent: Sent, errors: Iterable[FieldError]) -> list[Group]:
+def groups(form: RunForm, sent: Sent, errors: Iterable[FieldError]) -> list[ControlGroup]:
     """The sections with their controls as ``sent`` fills them."""
     faults = by_path(errors)
     ids = {name: f"x{number}" for number, name in enumerate(form.fields)}
@@ -98,7 +98,7 @@ def groups(form: Form, sent: Sent, errors: Iterable[FieldError]) -> list[Group]:
             for each in section.fields
         ]  # fmt: skip
         wrong = any(f"custom.{each.name}" in faults for each in section.fields)
-        found.append(Group(section.caption, section.description, controls, wrong))
+        found.append(ControlGroup(section.caption, section.description, controls, wrong))
     return found
 
 
@@ -124,7 +124,7 @@ def by_path(errors: Iterable[FieldError]) -> dict[str, list[FieldError]]:
     return found
 
 
-def ids_of(form: Form) -> dict[str, str]:
+def ids_of(form: RunForm) -> dict[str, str]:
     """The id of the control that each path of an error leads to."""
     custom = {f"custom.{name}": f"x{number}" for number, name in enumerate(form.fields)}
     system = {f"system.{name}": f"s{number}" for number, name in enumerate(FIELDS)}
@@ -132,7 +132,7 @@ def ids_of(form: Form) -> dict[str, str]:
 
 
 def _control(
-    field: Field, id: str, name: str, posted: Posted, errors: Iterable[FieldError]
+    field: FormField, id: str, name: str, posted: Posted, errors: Iterable[FieldError]
 ) -> Control:
     posted = {suffix: [t.replace("\r\n", "\n") for t in texts] for suffix, texts in posted.items()}
     made = Control(field, id, name, field.kind.value, text=first(posted))
@@ -146,36 +146,39 @@ def _control(
         made.extra[WAS] = (f"{name}:{WAS}", first(posted, WAS))
     for suffix in _helpers(field):
         made.extra[suffix] = (f"{name}:{suffix}", first(posted, suffix))
-    if field.kind is Kind.LIST and KEY not in posted:
+    if field.kind is ControlKind.LIST and KEY not in posted:
         made.extra[KEY] = (f"{name}:{KEY}", field.item_key)
     if field.kind in CHOICES:
         made.choices = _choices(field, posted)
         order = {token: n for n, token in enumerate(order_of(first(posted, ORDER)))}
         chosen = [choice for choice in made.choices if choice.chosen]
         made.picked = sorted(chosen, key=lambda choice: order.get(choice.token, len(order)))
-    if field.kind is Kind.TABLE:
+    if field.kind is ControlKind.TABLE:
         _fill_rows(made, posted, errors)
     return made
 
 
-def _helpers(field: Field) -> tuple[str, ...]:
+def _helpers(field: FormField) -> tuple[str, ...]:
     if field.kind in MANY:
         return (ORDER,)
-    if field.kind is Kind.LIST:
+    if field.kind is ControlKind.LIST:
         return (KEY,)
-    if field.kind is Kind.TABLE:
+    if field.kind is ControlKind.TABLE:
         return (PASTE,)
     return (AMOUNT, UNIT) if field.date and field.date.relative else ()
 
 
-def _choices(field: Field, posted: Posted) -> list[Choice]:
+def _choices(field: FormField, posted: Posted) -> list[ControlChoice]:
     ticked = [text for text in posted.get("", []) if text]
-    found = [Choice(option.token, option.label, option.token in ticked) for option in field.options]
+    found = [
+        ControlChoice(option.token, option.label, option.token in ticked)
+        for option in field.options
+    ]
     known = {option.token for option in field.options}
     for token in ticked:
         if token not in known:
             known.add(token)
-            found.append(Choice(token, _words(token), True, declared=False))
+            found.append(ControlChoice(token, _words(token), True, declared=False))
     return found
 
 

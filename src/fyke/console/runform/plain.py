@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 
-from fyke.console.forms import Form as SentForm
-from fyke.console.runform import wish as wishes
-from fyke.console.runform.wish import FORM_VIEW, JSON_VIEW, Wish
-from fyke.console.runform.work import Work, work_of
+from fyke.console.forms import PostedForm as SentForm
+from fyke.console.runform import form_request as wishes
+from fyke.console.runform.context import FormContext, form_context_of
+from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, FormRequest
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext
 from fyke.domain.forms.describe import describe
-from fyke.domain.forms.importing import Choice, import_file
-from fyke.domain.forms.model import FieldError, Form
-from fyke.domain.forms.normalise import Given, Normalised, normalise, start_value
-from fyke.domain.forms.pairs import sort
+from fyke.domain.forms.importing import ImportChoice, import_file
+from fyke.domain.forms.model import FieldError, RunForm
+from fyke.domain.forms.normalise import GivenInput, Normalised, normalise, start_value
+from fyke.domain.forms.pairs import group_by_field
 from fyke.errors import InvalidRequest
 from fyke.model.worker import SystemDefaults
 
@@ -39,9 +39,9 @@ class InputForm:
     """A form at one moment, for ``parts/input_form.html``."""
 
     frame: Base
-    form: Form
+    form: RunForm
     value: Normalised
-    work: Work = field(repr=False)
+    work: FormContext = field(repr=False)
 
     @property
     def input(self) -> dict[str, object]:
@@ -58,11 +58,11 @@ def begin(
 ) -> InputForm:
     """The form with an input that is there, or with what the schema begins with."""
     form = describe(schema)
-    raw = Given(given if given is not None else start_value(form))
+    raw = GivenInput(given if given is not None else start_value(form))
     value = normalise(form, raw, SystemDefaults())
     errors = () if given is None else value.errors
     view = JSON_VIEW if json_view else FORM_VIEW
-    work = work_of(form, value, SystemDefaults(), view, errors=errors)
+    work = form_context_of(form, value, SystemDefaults(), view, errors=errors)
     return InputForm(Base(address, own), form, value, work)
 
 
@@ -79,33 +79,37 @@ async def sent(schema: str, address: str, pairs: SentForm) -> tuple[InputForm, b
         return InputForm(Base(address), form, value, _as_typed(form, wish, value)), True
     unreadable = not value.custom and any(not error.path for error in value.errors)
     if wish.act in ACTS and not unreadable:
-        work = work_of(form, value, SystemDefaults(), wish.view, errors=value.errors)
+        work = form_context_of(form, value, SystemDefaults(), wish.view, errors=value.errors)
         return InputForm(Base(address), form, value, work), True
     work = _as_typed(form, wish, value)
     work.focus = bool(value.errors)
     return InputForm(Base(address), form, value, work), wish.act in ACTS
 
 
-def _as_typed(form: Form, wish: Wish, value: Normalised, more: tuple[FieldError, ...] = ()) -> Work:
-    return work_of(
+def _as_typed(
+    form: RunForm, wish: FormRequest, value: Normalised, more: tuple[FieldError, ...] = ()
+) -> FormContext:
+    return form_context_of(
         form,
         value,
         SystemDefaults(),
         wish.was_view,
-        sent=sort(wish.pairs) if wish.was_view == FORM_VIEW else None,
+        sent=group_by_field(wish.pairs) if wish.was_view == FORM_VIEW else None,
         json_text=wish.json_text.replace("\r\n", "\n"),
         errors=(*more, *value.errors),
     )
 
 
-async def _imported(form: Form, wish: Wish, value: Normalised, pairs: SentForm) -> Work:
+async def _imported(
+    form: RunForm, wish: FormRequest, value: Normalised, pairs: SentForm
+) -> FormContext:
     """The form with the entries of a file added to those that a list has."""
     names = list(form.fields)
     place = f"x{names.index(wish.subject)}" if wish.subject in names else ""
     upload = pairs.files.get(f"file:{place}")
     if upload is None or not upload.filename:
         return _refused(form, wish, value, _("Choose a file first."))
-    data, choice = await upload.read(), Choice(column=pairs.get(f"column:{place}"))
+    data, choice = await upload.read(), ImportChoice(column=pairs.get(f"column:{place}"))
     try:
         field = form.fields[wish.subject]
         found = await asyncio.to_thread(import_file, field, upload.filename, data, choice)
@@ -114,8 +118,10 @@ async def _imported(form: Form, wish: Wish, value: Normalised, pairs: SentForm) 
     before = value.custom.get(wish.subject)
     listed = [*(before if isinstance(before, list) else []), *found.value]
     more = replace(value, custom={**value.custom, wish.subject: listed})
-    again = normalise(form, Given(more.input), SystemDefaults())
-    work = work_of(form, again, SystemDefaults(), FORM_VIEW, errors=(*found.errors, *again.errors))
+    again = normalise(form, GivenInput(more.input), SystemDefaults())
+    work = form_context_of(
+        form, again, SystemDefaults(), FORM_VIEW, errors=(*found.errors, *again.errors)
+    )
     count = len(found.value)
     work.notice = ngettext("%(num)s entry was added.", "%(num)s entries were added.", count) % {
         "num": count
@@ -123,7 +129,7 @@ async def _imported(form: Form, wish: Wish, value: Normalised, pairs: SentForm) 
     return work
 
 
-def _refused(form: Form, wish: Wish, value: Normalised, fault: str) -> Work:
+def _refused(form: RunForm, wish: FormRequest, value: Normalised, fault: str) -> FormContext:
     work = _as_typed(form, wish, value, (FieldError(f"custom.{wish.subject}", fault),))
     work.focus = True
     return work

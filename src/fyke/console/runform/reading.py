@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.console.runform.wish import FORM_VIEW, Wish
+from fyke.console.runform.form_request import FORM_VIEW, FormRequest
 from fyke.console.view import View
-from fyke.domain.forms.normalise import Given
-from fyke.domain.forms.service import Beginning, Checked, FormView, RunForms
+from fyke.domain.forms.normalise import GivenInput
+from fyke.domain.forms.service import Checked, FormStart, FormView, RunForms
 from fyke.errors import UnknownVersion, VersionUnavailable
 from fyke.model.account import Caller
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FormInput:
     """The form of the chosen version, and the input. ``moved``: the controls that were sent are
     those of another version, so the form is to be drawn from the input.
     """
@@ -23,7 +23,7 @@ class Found:
     moved: bool
 
 
-async def begin(view: View, forms: RunForms, worker_id: str) -> Beginning:
+async def begin(view: View, forms: RunForms, worker_id: str) -> FormStart:
     """What the form begins with, as the address says: a run, a task, a version, or none of them.
 
     Raises ``VersionUnavailable``, ``UnknownVersion``, and ``NotFound`` for what is of others.
@@ -37,7 +37,7 @@ async def begin(view: View, forms: RunForms, worker_id: str) -> Beginning:
     )
 
 
-async def read_input(forms: RunForms, caller: Caller, ref: str, wish: Wish) -> Found:
+async def read_input(forms: RunForms, caller: Caller, ref: str, wish: FormRequest) -> FormInput:
     """What was sent, as the chosen version understands it. Of a version that is gone meanwhile the
     input is kept for the newest one. Raise ``VersionUnavailable`` when there is none.
     """
@@ -49,5 +49,5 @@ async def read_input(forms: RunForms, caller: Caller, ref: str, wish: Wish) -> F
         drawn = await forms.past_form(caller, ref, wish.drawn)
         if drawn is not None:
             value = await forms.read(drawn, wish.raw)
-            return Found(form, await forms.check(caller, form, Given(value.input)), True)
-    return Found(form, await forms.check(caller, form, wish.raw), False)
+            return FormInput(form, await forms.check(caller, form, GivenInput(value.input)), True)
+    return FormInput(form, await forms.check(caller, form, wish.raw), False)

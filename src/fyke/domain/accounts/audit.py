@@ -7,29 +7,36 @@ and not before.
 from __future__ import annotations
 
 from fyke.contracts import Storage, Transaction
-from fyke.domain.accounts.acts import act_of
+from fyke.domain.accounts.audit_actions import action_of
 from fyke.domain.accounts.rights import require_owner
 from fyke.errors import InvalidRequest
 from fyke.model.account import Caller
-from fyke.model.audit import Act, AuditEntry
+from fyke.model.audit import AuditAction, AuditEntry
 
 MOST_ENTRIES = 200
 KEEP_DAYS = 365  # where the installation does not say
 
 
-def record(tx: Transaction, caller: Caller, action: Act, target: str, detail: str = "") -> None:
+def record(
+    tx: Transaction, caller: Caller, action: AuditAction, target: str, detail: str = ""
+) -> None:
     """Note what ``caller`` does, in the log of their own account."""
-    tx.audit.add(act_of(caller, action, target, detail))
+    tx.audit.add(action_of(caller, action, target, detail))
 
 
 def record_for(
-    tx: Transaction, account_id: str, caller: Caller, action: Act, target: str, detail: str = ""
+    tx: Transaction,
+    account_id: str,
+    caller: Caller,
+    action: AuditAction,
+    target: str,
+    detail: str = "",
 ) -> None:
     """Note what ``caller`` does to an account: in its log, and in their own if that is another."""
     if account_id != caller.account_id:
         by = f"by the account {caller.account_name}"
         both = f"{detail}; {by}" if detail else by
-        tx.audit.add(act_of(caller, action, target, both, account_id=account_id))
+        tx.audit.add(action_of(caller, action, target, both, account_id=account_id))
     record(tx, caller, action, target, detail)
 
 
@@ -50,9 +57,9 @@ class AuditLog:
             raise InvalidRequest(f"limit must be 1 to {MOST_ENTRIES}")
         if before < 0:
             raise InvalidRequest("before must be the number of an entry, or 0")
-        if action and action not in set(Act):
+        if action and action not in set(AuditAction):
             raise InvalidRequest(
-                f"action: there is no act {action[:40]!r}; use one of {', '.join(Act)}"
+                f"action: there is no act {action[:40]!r}; use one of {', '.join(AuditAction)}"
             )
         return await self._storage.read(
             lambda tx: tx.audit.page(caller.account_id, before=before, limit=limit, action=action)

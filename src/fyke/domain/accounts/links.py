@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from fyke.contracts import Storage, Transaction
-from fyke.domain.accounts.acts import act_by
+from fyke.domain.accounts.audit_actions import action_by
 from fyke.domain.accounts.passwords import Passwords, check_new
-from fyke.domain.accounts.people import new_token, token_digest
 from fyke.domain.accounts.sessions import NewSession, Sessions, add_session
+from fyke.domain.accounts.tokens import new_token, token_digest
 from fyke.errors import LinkSpent
 from fyke.model.account import Role, User
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.user import OneTimeLink, Purpose
 
 HOUR_MS = 3_600_000
@@ -48,7 +48,7 @@ class OpenLink:
     expires_at: int
 
 
-class Links:
+class OneTimeLinks:
     """Shows what is behind a link, and lets each be used once; ``Users`` makes them."""
 
     def __init__(self, storage: Storage, passwords: Passwords, sessions: Sessions) -> None:
@@ -80,7 +80,9 @@ class Links:
             if user is None or user.disabled:
                 raise LinkSpent
             made = set_password(tx, user, kept, agent, address)
-            tx.audit.add(act_by(user, Act.PASSWORD, address, made.id, f"by a link: {purpose}"))
+            tx.audit.add(
+                action_by(user, AuditAction.PASSWORD, address, made.id, f"by a link: {purpose}")
+            )
             return made
 
         made = await self._storage.write(work)

@@ -19,6 +19,6 @@ def plan_named(name: str) -> Plan:
         raise InvalidRequest(f"plan: there is no plan {name[:40]!r}; use one of {names}") from None
 
 
-def full(plan: Plan) -> str:
+def plan_full_text(plan: Plan) -> str:
     """The sentence for an account that has as many runs as its plan allows."""
     return f"the plan {plan.value} allows {plan.most} runs at once, and as many are there"

@@ -8,15 +8,15 @@ from functools import cache
 from zoneinfo import available_timezones
 
 from fyke.contracts import Storage, Transaction
-from fyke.domain.accounts.acts import act_by
+from fyke.domain.accounts.audit_actions import action_by
 from fyke.domain.accounts.links import set_password
 from fyke.domain.accounts.passwords import Passwords, check_new
 from fyke.domain.accounts.sessions import NewSession, Sessions
-from fyke.domain.accounts.throttle import OF_NAME_IN_NETWORK, Tries, refuse
+from fyke.domain.accounts.throttle import OF_NAME_IN_NETWORK, SignInAttempts, refuse
 from fyke.errors import Conflict, InvalidRequest, UserMissing
 from fyke.kit.clock import Clock
 from fyke.model.account import Caller
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.user import Preferences
 
 LANGUAGES = ("en", "zh-Hans")
@@ -38,7 +38,7 @@ class Profiles:
         self._storage = storage
         self._passwords = passwords
         self._sessions = sessions
-        self._tries = Tries(OF_NAME_IN_NETWORK, clock)
+        self._tries = SignInAttempts(OF_NAME_IN_NETWORK, clock)
 
     async def preferences(self, caller: Caller) -> Preferences:
         """What the caller's user has chosen, or the defaults."""
@@ -130,7 +130,7 @@ class Profiles:
             if now_is is None or now_is.password_hash != user.password_hash:
                 raise Conflict("The password was changed at the same time; sign in again")
             made = set_password(tx, now_is, kept, agent, address)
-            tx.audit.add(act_by(now_is, Act.PASSWORD, address, made.id))
+            tx.audit.add(action_by(now_is, AuditAction.PASSWORD, address, made.id))
             return made
 
         made = await self._storage.write(work)

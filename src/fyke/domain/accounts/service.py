@@ -33,7 +33,7 @@ from fyke.errors import (
 from fyke.kit.clock import Clock
 from fyke.kit.ids import is_ulid, new_ulid
 from fyke.model.account import ALL_SCOPES, Account, ApiKey, Caller, Plan, Role, Scope, User
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.billing import MICROS, EntryKind, LedgerEntry
 
 OPERATOR_NAME = "owner"
@@ -52,7 +52,7 @@ _ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,38}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _KnownKey:
     """A key that was valid a moment ago."""
 
     caller: Caller
@@ -78,7 +78,7 @@ class Accounts:
         self._clock = clock
         self._default_plan = default_plan
         self._rate_limit = rate_limit
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _KnownKey] = {}
 
     # --- who is asking ---------------------------------------------------------------------
 
@@ -104,7 +104,7 @@ class Accounts:
         """Ask the state again from now on: a user or their role changed."""
         self._known.clear()
 
-    def _still_good(self, known: _Known) -> bool:
+    def _still_good(self, known: _KnownKey) -> bool:
         if self._clock.monotonic() >= known.until:
             return False
         return known.expires_at == 0 or self._clock.now_ms() < known.expires_at
@@ -113,7 +113,7 @@ class Accounts:
         if len(self._known) >= _CACHE_ENTRIES:
             self._known.clear()
         until = self._clock.monotonic() + CACHE_SECONDS
-        self._known[wanted] = _Known(caller, expires_at, until)
+        self._known[wanted] = _KnownKey(caller, expires_at, until)
 
     async def _touch(self, key_id: str) -> None:
         try:
@@ -162,7 +162,7 @@ class Accounts:
                 raise Conflict(f'name: the account "{name}" exists already; choose another name')
             account = _add_account(tx, name, self._default_plan, operator=False)
             user = _add_user(tx, account)
-            record_for(tx, account.id, caller, Act.ACCOUNT_CREATED, name)
+            record_for(tx, account.id, caller, AuditAction.ACCOUNT_CREATED, name)
             return account, _add_key(tx, account.id, user.id, FIRST_KEY_NAME, key)
 
         return await self._storage.write(work)
@@ -210,7 +210,7 @@ class Accounts:
             )
             note_credit(tx, account.id, micros)
             amounts = f"{usd} USD, {traffic_mb} MB"
-            record_for(tx, account.id, caller, Act.CREDITED, account.name, amounts)
+            record_for(tx, account.id, caller, AuditAction.CREDITED, account.name, amounts)
             return tx.accounts.get(account.id) or account
 
         return await self._storage.write(work)
@@ -228,8 +228,8 @@ class Accounts:
             account = _named(tx, name)
             tx.accounts.set_plan(account.id, wanted)
             change = f"{account.plan} to {wanted}"
-            record_for(tx, account.id, caller, Act.PLAN, account.name, change)
-            tx.ring(WORK)  # what the old plan has held may begin now
+            record_for(tx, account.id, caller, AuditAction.PLAN, account.name, change)
+            tx.notify(WORK)  # what the old plan has held may begin now
             return tx.accounts.get(account.id) or account
 
         return await self._storage.write(work)
@@ -270,7 +270,7 @@ class Accounts:
                     f'name: a key named "{wanted}" exists already; revoke it or choose another name'
                 )
             made = _add_key(tx, target, user_id, wanted, key, expires_at, rate_limit, scopes)
-            record_for(tx, target, caller, Act.KEY_CREATED, wanted, scope_text(scopes))
+            record_for(tx, target, caller, AuditAction.KEY_CREATED, wanted, scope_text(scopes))
             return made
 
         return await self._storage.write(work)
@@ -311,7 +311,7 @@ class Accounts:
             if caller.role is not Role.OWNER and living[0].user_id != caller.user_id:
                 raise Forbidden("Only the account's owner may revoke the keys of other users")
             tx.accounts.revoke_key(target, living[0].id, tx.now)
-            record_for(tx, target, caller, Act.KEY_REVOKED, living[0].name)
+            record_for(tx, target, caller, AuditAction.KEY_REVOKED, living[0].name)
 
         await self._storage.write(work)
         self._known.clear()

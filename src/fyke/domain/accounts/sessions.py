@@ -12,23 +12,23 @@ import hmac
 from dataclasses import dataclass, field, replace
 
 from fyke.contracts import Storage, Transaction
-from fyke.domain.accounts.acts import MOST_ADDRESS, act_by, failed_sign_in
 from fyke.domain.accounts.audit import record
+from fyke.domain.accounts.audit_actions import MOST_ADDRESS, action_by, failed_sign_in
 from fyke.domain.accounts.passwords import Passwords
-from fyke.domain.accounts.people import new_token, token_digest
 from fyke.domain.accounts.throttle import (
     OF_NAME_FROM_STRANGERS,
     OF_NAME_IN_NETWORK,
     OF_NETWORK,
-    Tries,
+    SignInAttempts,
     network_of,
     refuse,
 )
+from fyke.domain.accounts.tokens import new_token, token_digest
 from fyke.errors import NotFound, SessionEnded, SignInFailed, Unavailable, UserDisabled
 from fyke.kit.clock import Clock
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller, User
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.user import Preferences, Session
 
 DAY_MS = 86_400_000
@@ -63,7 +63,7 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _KnownSession:
     signed_in: SignedIn
     until: float
 
@@ -75,10 +75,10 @@ class Sessions:
         self._storage = storage
         self._clock = clock
         self._passwords = passwords
-        self._known: dict[str, _Known] = {}
-        self._of_network = Tries(OF_NETWORK, clock)
-        self._of_name_here = Tries(OF_NAME_IN_NETWORK, clock)
-        self._of_name_elsewhere = Tries(OF_NAME_FROM_STRANGERS, clock)
+        self._known: dict[str, _KnownSession] = {}
+        self._of_network = SignInAttempts(OF_NETWORK, clock)
+        self._of_name_here = SignInAttempts(OF_NAME_IN_NETWORK, clock)
+        self._of_name_elsewhere = SignInAttempts(OF_NAME_FROM_STRANGERS, clock)
 
     async def sign_in(self, name: str, password: str, agent: str, address: str) -> NewSession:
         """Begin a session. ``agent`` and ``address`` are shown in the list of sessions.
@@ -111,7 +111,7 @@ class Sessions:
             if renewed:
                 tx.accounts.change_user(replace(now_is, password_hash=renewed))
             made = add_session(tx, user, agent, address)
-            tx.audit.add(act_by(user, Act.SIGN_IN, address, made.id))
+            tx.audit.add(action_by(user, AuditAction.SIGN_IN, address, made.id))
             return made
 
         return await self._storage.write(work)
@@ -132,7 +132,7 @@ class Sessions:
             await self._touch(found.session_id)
         if len(self._known) >= _CACHE_ENTRIES:
             self._known.clear()
-        self._known[wanted] = _Known(found, self._clock.monotonic() + CACHE_SECONDS)
+        self._known[wanted] = _KnownSession(found, self._clock.monotonic() + CACHE_SECONDS)
         return found
 
     async def sign_out(self, token: str, address: str = "") -> None:
@@ -146,7 +146,7 @@ class Sessions:
             tx.sessions.end(session.user_id, tx.now, session_id=session.id)
             user = tx.accounts.user(session.user_id)
             if user is not None:
-                tx.audit.add(act_by(user, Act.SIGN_OUT, address, session.id))
+                tx.audit.add(action_by(user, AuditAction.SIGN_OUT, address, session.id))
 
         await self._storage.write(work)
         self.forget()
@@ -165,7 +165,7 @@ class Sessions:
         def work(tx: Transaction) -> None:
             if not tx.sessions.end(caller.user_id, tx.now, session_id=session_id or "-"):
                 raise NotFound("There is no such session any more; list the sessions to see")
-            record(tx, caller, Act.SESSIONS_REVOKED, session_id)
+            record(tx, caller, AuditAction.SESSIONS_REVOKED, session_id)
 
         await self._storage.write(work)
         self.forget()
@@ -176,7 +176,9 @@ class Sessions:
         def work(tx: Transaction) -> int:
             count = tx.sessions.end(caller.user_id, tx.now, but=session_id)
             if count:
-                record(tx, caller, Act.SESSIONS_REVOKED, caller.user_name, f"{count} others")
+                record(
+                    tx, caller, AuditAction.SESSIONS_REVOKED, caller.user_name, f"{count} others"
+                )
             return count
 
         ended = await self._storage.write(work)

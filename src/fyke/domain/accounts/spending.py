@@ -8,11 +8,11 @@ from decimal import Decimal
 from fyke.contracts import Storage, Transaction
 from fyke.domain.accounts.audit import record_for
 from fyke.domain.accounts.rights import require_editor, require_operator, require_owner
-from fyke.domain.billing.caps import Month, current_month
+from fyke.domain.billing.caps import SpendingMonth, current_month
 from fyke.domain.billing.pricing import millionths
 from fyke.errors import InvalidRequest, NotFound, UserMissing
 from fyke.model.account import Account, Caller
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.billing import MICROS, Prices
 
 _MOST = 10**18  # micros: far above use, far below 64 bits
@@ -20,13 +20,13 @@ _SETTING = "Changing the caps of an account"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SpendingStatus:
     """An account with its caps, and its present month. ``priced``: whether anything costs money,
     without which caps mean nothing.
     """
 
     account: Account
-    month: Month
+    month: SpendingMonth
     priced: bool
 
 
@@ -45,13 +45,13 @@ class Spending:
         self._storage = storage
         self._priced = prices.any()
 
-    async def standing(self, caller: Caller) -> Standing:
+    async def standing(self, caller: Caller) -> SpendingStatus:
         """That of the caller's own account."""
         return await self._storage.read(lambda tx: self._standing(tx, _own(tx, caller)))
 
     async def change(
         self, caller: Caller, wanted: CapChange, *, account: str | None = None
-    ) -> Standing:
+    ) -> SpendingStatus:
         """Change the caps of the caller's own account, or (operator only) of the one named.
 
         They hold from the next start on, and for what is under way at its next report. Raises
@@ -65,20 +65,20 @@ class Spending:
             require_editor(caller, _SETTING)
         run, month = _micros("run_cap", wanted.run), _micros("month_cap", wanted.month)
 
-        def work(tx: Transaction) -> Standing:
+        def work(tx: Transaction) -> SpendingStatus:
             found = _own(tx, caller) if account is None else _named(tx, account)
             before = tx.accounts.lock(found.id) or found
             new_run = before.run_cap_micros if run is None else run
             new_month = before.month_cap_micros if month is None else month
             tx.accounts.set_caps(before.id, run_cap_micros=new_run, month_cap_micros=new_month)
             what = f"run_cap {_words(new_run)}, month_cap {_words(new_month)}"
-            record_for(tx, before.id, caller, Act.CAPS, before.name, what)
+            record_for(tx, before.id, caller, AuditAction.CAPS, before.name, what)
             return self._standing(tx, tx.accounts.get(before.id) or before)
 
         return await self._storage.write(work)
 
-    def _standing(self, tx: Transaction, account: Account) -> Standing:
-        return Standing(account, current_month(tx, account), self._priced)
+    def _standing(self, tx: Transaction, account: Account) -> SpendingStatus:
+        return SpendingStatus(account, current_month(tx, account), self._priced)
 
 
 def _own(tx: Transaction, caller: Caller) -> Account:

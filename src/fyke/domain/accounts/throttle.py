@@ -32,7 +32,7 @@ OF_NAME_IN_NETWORK = Allowance(6, 30)
 OF_NAME_FROM_STRANGERS = Allowance(60, 10)
 
 
-class Tries:
+class SignInAttempts:
     """Tries per key under one allowance; in memory, for this process."""
 
     def __init__(self, allowance: Allowance, clock: Clock) -> None:

@@ -20,7 +20,7 @@ from fyke.domain.accounts.sessions import Sessions
 from fyke.errors import Conflict, InvalidRequest, NotFound, Refused, UserDisabled
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller, Role, User
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.user import Purpose
 
 MOST_USERS = 1000
@@ -28,7 +28,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class UserItem:
+class UserEntry:
     """A user as the list shows them; times in milliseconds, 0 = never or none."""
 
     user: User
@@ -52,10 +52,10 @@ class Users:
         self._accounts = accounts
         self._sessions = sessions
 
-    async def list(self, caller: Caller, *, account: str | None = None) -> list[UserItem]:
+    async def list(self, caller: Caller, *, account: str | None = None) -> list[UserEntry]:
         """In the order in which they came; all of an account may see who is in it."""
 
-        def work(tx: Transaction) -> list[UserItem]:
+        def work(tx: Transaction) -> list[UserEntry]:
             users = tx.accounts.users(_account_id(tx, caller, account))
             seen = tx.sessions.last_seen([user.id for user in users])
             return [_item(tx, user, seen.get(user.id, 0)) for user in users]
@@ -81,7 +81,7 @@ class Users:
                 raise Conflict(f'name: "{wanted}" is a user already; choose another name')
             user = User(new_ulid(), target, wanted, chosen, False, "", tx.now)
             tx.accounts.add_user(user)
-            record_for(tx, target, caller, Act.INVITE, wanted, f"as {chosen}")
+            record_for(tx, target, caller, AuditAction.INVITE, wanted, f"as {chosen}")
             return user, add_link(tx, user, Purpose.INVITE)
 
         return await self._storage.write(work)
@@ -100,7 +100,7 @@ class Users:
                 raise _no_user(name)
             if user.disabled:
                 raise UserDisabled(f'The user "{user.name}" is disabled; enable them first')
-            record_for(tx, user.account_id, caller, Act.LINK, user.name)
+            record_for(tx, user.account_id, caller, AuditAction.LINK, user.name)
             return add_link(tx, user, _purpose(tx, user))
 
         return await self._storage.write(work)
@@ -119,7 +119,7 @@ class Users:
                 _keep_an_owner(tx, user, "given another role")
             changed = replace(user, role=chosen)
             tx.accounts.change_user(changed)
-            _note(tx, caller, user, Act.ROLE, f"{user.role} to {chosen}")
+            _note(tx, caller, user, AuditAction.ROLE, f"{user.role} to {chosen}")
             return changed
 
         return await self._change(caller, name, account, "Changing roles", change)
@@ -136,7 +136,7 @@ class Users:
             tx.accounts.change_user(changed)
             tx.sessions.end(user.id, tx.now)
             tx.links.remove_of_user(user.id)
-            _note(tx, caller, user, Act.DISABLE)
+            _note(tx, caller, user, AuditAction.DISABLE)
             return changed
 
         return await self._change(caller, name, account, "Disabling users", change)
@@ -147,7 +147,7 @@ class Users:
         def change(tx: Transaction, user: User) -> User:
             changed = replace(user, disabled=False)
             tx.accounts.change_user(changed)
-            _note(tx, caller, user, Act.ENABLE)
+            _note(tx, caller, user, AuditAction.ENABLE)
             return changed
 
         return await self._change(caller, name, account, "Enabling users", change)
@@ -159,7 +159,7 @@ class Users:
 
         def change(tx: Transaction, user: User) -> User:
             _keep_an_owner(tx, user, "removed")
-            _note(tx, caller, user, Act.REMOVE)
+            _note(tx, caller, user, AuditAction.REMOVE)
             tx.accounts.remove_user(user.id, tx.now)
             return user
 
@@ -235,14 +235,16 @@ def _purpose(tx: Transaction, user: User) -> Purpose:
     return Purpose.SETUP if alone else Purpose.INVITE
 
 
-def _item(tx: Transaction, user: User, seen_at: int) -> UserItem:
+def _item(tx: Transaction, user: User, seen_at: int) -> UserEntry:
     link = tx.links.of_user(user.id)
     if link is None or link.expires_at <= tx.now:
-        return UserItem(user, seen_at, None, 0)
-    return UserItem(user, seen_at, link.purpose, link.expires_at)
+        return UserEntry(user, seen_at, None, 0)
+    return UserEntry(user, seen_at, link.purpose, link.expires_at)
 
 
-def _note(tx: Transaction, caller: Caller, user: User, action: Act, detail: str = "") -> None:
+def _note(
+    tx: Transaction, caller: Caller, user: User, action: AuditAction, detail: str = ""
+) -> None:
     record_for(tx, user.account_id, caller, action, user.name, detail)
 
 

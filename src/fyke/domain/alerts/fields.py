@@ -54,7 +54,7 @@ def is_empty(value: msgspec.Raw | None) -> bool:
     return text[:1] in b"[{" and not text[1:-1].strip()
 
 
-async def look(
+async def count_fields(
     results: Results,
     run_id: str,
     hidden: frozenset[str],

@@ -15,11 +15,11 @@ from fyke.model.run import Run
 from fyke.model.webhook import WebhookEvent
 
 
-def let_rules_look(tx: Transaction, run: Run) -> None:
+def queue_rule_checks(tx: Transaction, run: Run) -> None:
     """Note that ``run`` has ended, in the transaction that ends it, if any rule looks at it."""
     if tx.alerts.rules_for(run):
         tx.alerts.add_check(run)
-        tx.ring(ALERTS)
+        tx.notify(ALERTS)
 
 
 def raise_alert(tx: Transaction, rule: Rule, alert: Alert, *, mails: bool) -> bool:

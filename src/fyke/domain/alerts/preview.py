@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fyke.contracts import Results, Storage, Transaction
-from fyke.domain.alerts.fields import look
-from fyke.domain.alerts.judge import Facts, judge
+from fyke.domain.alerts.evaluate import Facts, evaluate
+from fyke.domain.alerts.fields import count_fields
+from fyke.domain.alerts.monitor import facts_of
 from fyke.domain.alerts.months import spent_in_month
-from fyke.domain.alerts.watch import facts_of
 from fyke.model.alert import FieldFacts, Rule, RuleKind
 from fyke.model.run import Run, RunState
 
@@ -17,7 +17,7 @@ PREVIEW_ROWS = 500  # of each run, when the rule looks at a field
 
 
 @dataclass(frozen=True, slots=True)
-class Fired:
+class PreviewedAlert:
     """A run of which the rule would have told, and how."""
 
     run: Run
@@ -25,7 +25,7 @@ class Fired:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class RulePreview:
     """``runs`` that were looked at, and those of which the rule would have told, newest first.
 
     A budget looks at the present month instead, and tells at most once: then ``runs`` is 0 and
@@ -33,14 +33,14 @@ class Preview:
     """
 
     runs: int
-    fired: list[Fired]
+    fired: list[PreviewedAlert]
     month: str = ""
     usd_micros: int = 0
     traffic_bytes: int = 0
     now: str = ""
 
 
-async def preview(storage: Storage, results: Results, rule: Rule) -> Preview:
+async def preview(storage: Storage, results: Results, rule: Rule) -> RulePreview:
     """Look back with ``rule``."""
     if rule.kind is RuleKind.BUDGET:
         return await storage.read(lambda tx: _budget(tx, rule))
@@ -50,17 +50,19 @@ async def preview(storage: Storage, results: Results, rule: Rule) -> Preview:
         for run in runs:
             if run.state is RunState.SUCCEEDED:
                 fields = {rule.field}
-                seen[run.id] = await look(results, run.id, hidden[run.id], fields, PREVIEW_ROWS)
+                seen[run.id] = await count_fields(
+                    results, run.id, hidden[run.id], fields, PREVIEW_ROWS
+                )
 
-    def work(tx: Transaction) -> list[Fired]:
+    def work(tx: Transaction) -> list[PreviewedAlert]:
         found = []
         for run in runs:
-            sentence = judge(rule, run, facts_of(tx, rule, run, seen.get(run.id, {})))
+            sentence = evaluate(rule, run, facts_of(tx, rule, run, seen.get(run.id, {})))
             if sentence is not None:
-                found.append(Fired(run, sentence))
+                found.append(PreviewedAlert(run, sentence))
         return found
 
-    return Preview(len(runs), await storage.read(work))
+    return RulePreview(len(runs), await storage.read(work))
 
 
 def _last(tx: Transaction, rule: Rule) -> tuple[list[Run], dict[str, frozenset[str]]]:
@@ -68,9 +70,9 @@ def _last(tx: Transaction, rule: Rule) -> tuple[list[Run], dict[str, frozenset[s
     return runs, {run.id: tx.runs.hidden_attempts(run.id) for run in runs}
 
 
-def _budget(tx: Transaction, rule: Rule) -> Preview:
+def _budget(tx: Transaction, rule: Rule) -> RulePreview:
     spent = spent_in_month(tx, rule, tx.now)
     runs = tx.alerts.last_ended(rule.account_id, rule.worker_id, rule.task_id, 1)
     # of a budget nothing but what was used matters, but a run is what is judged
-    said = judge(rule, runs[0], Facts(spent=spent)) if runs else None
-    return Preview(0, [], spent.month, spent.usd_micros, spent.traffic_bytes, said or "")
+    said = evaluate(rule, runs[0], Facts(spent=spent)) if runs else None
+    return RulePreview(0, [], spent.month, spent.usd_micros, spent.traffic_bytes, said or "")

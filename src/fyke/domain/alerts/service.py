@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from fyke.contracts import Results, Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.alerts.preview import Preview, preview
+from fyke.domain.alerts.preview import RulePreview, preview
 from fyke.domain.alerts.rules import RuleFields, checked
 from fyke.errors import InvalidRequest, NotFound, Refused
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
 from fyke.model.alert import MOST_RULES, UNREAD_MOST, Alert, AlertFilter, Rule, RuleKind
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 
 MOST_MARKED = 1000  # alerts that are marked as read by one request
 
@@ -91,7 +91,7 @@ class Alerts:
             blank = _blank(rule_id, caller, tx.now)
             rule = checked(tx, caller, wanted, blank, mails=self.mails)
             tx.alerts.add_rule(rule)
-            record(tx, caller, Act.RULE_ADDED, rule.name, rule.kind.value)
+            record(tx, caller, AuditAction.RULE_ADDED, rule.name, rule.kind.value)
             return _view(tx, rule)
 
         return await self._storage.write(work)
@@ -109,7 +109,7 @@ class Alerts:
             blank = replace(before, since=since, updated_at=tx.now)
             after = checked(tx, caller, wanted, blank, mails=self.mails)
             tx.alerts.save_rule(after)
-            record(tx, caller, Act.RULE_CHANGED, after.name, after.kind.value)
+            record(tx, caller, AuditAction.RULE_CHANGED, after.name, after.kind.value)
             return _view(tx, after)
 
         return await self._storage.write(work)
@@ -121,11 +121,11 @@ class Alerts:
         def work(tx: Transaction) -> None:
             rule = own_rule(tx, caller, rule_id, lock=True)
             tx.alerts.delete_rule(rule.id)
-            record(tx, caller, Act.RULE_REMOVED, rule.name, rule.kind.value)
+            record(tx, caller, AuditAction.RULE_REMOVED, rule.name, rule.kind.value)
 
         await self._storage.write(work)
 
-    async def preview(self, caller: Caller, wanted: RuleFields) -> Preview:
+    async def preview(self, caller: Caller, wanted: RuleFields) -> RulePreview:
         """What such a rule would have said of the last runs. Raises ``InvalidRequest``."""
 
         def work(tx: Transaction) -> Rule:

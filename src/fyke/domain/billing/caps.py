@@ -18,7 +18,7 @@ from fyke.model.account import Account
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
+class SpendingMonth:
     """A calendar month of an account in its time zone. Money in micros: ``spent`` by runs that
     have ended in it, ``held`` for those under way.
     """
@@ -40,21 +40,23 @@ class Month:
         return (self.first + timedelta(days=31)).replace(day=1)
 
 
-def month_of(tx: Transaction, account: Account) -> Month | None:
+def month_of(tx: Transaction, account: Account) -> SpendingMonth | None:
     """The present month of an account that has a cap on it, else None."""
     return current_month(tx, account) if account.month_cap_micros else None
 
 
-def current_month(tx: Transaction, account: Account) -> Month:
+def current_month(tx: Transaction, account: Account) -> SpendingMonth:
     """The present month, whether it has a cap (then 0) or not."""
     today = local_day(tx.now, account.time_zone)
     first = today.replace(day=1)
     days = tx.usage.days(account.id, number_of(first), number_of(today))
     spent = sum(sums.usage_micros for sums in days.values())
-    return Month(first, account.time_zone, account.month_cap_micros, spent, account.held_micros)
+    return SpendingMonth(
+        first, account.time_zone, account.month_cap_micros, spent, account.held_micros
+    )
 
 
-def refuse_beyond_month(month: Month) -> None:
+def refuse_beyond_month(month: SpendingMonth) -> None:
     """Raise ``CapReached`` when nothing is left of a month that has a cap."""
     if month.left > 0:
         return

@@ -21,7 +21,7 @@ _MS_PER_HOUR = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Metered:
+class MeteredUsage:
     """What one attempt is charged for: the time of its device, and its traffic."""
 
     milliseconds: int
@@ -43,7 +43,7 @@ class CostLine:
 
 
 def cost_lines(
-    prices: Prices, limits: RunLimits, attempts: Sequence[Metered], usage_micros: int
+    prices: Prices, limits: RunLimits, attempts: Sequence[MeteredUsage], usage_micros: int
 ) -> list[CostLine]:
     """Lines of which the sum is ``usage_micros``; one for each thing, also those for nothing.
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from fyke.model.billing import MICROS, Prices
-from fyke.model.run import Bound, RunLimits
+from fyke.model.run import RunLimits, SpendingBound
 
 GB = 10**9  # of traffic, in bytes; memory counts 1024 MB to the GB, as the device table does
 _MS_PER_HOUR = 3_600_000
@@ -45,7 +45,7 @@ class Hold:
     """Money to set aside for a run, and what it comes from."""
 
     micros: int
-    bound: Bound = Bound.MOST
+    bound: SpendingBound = SpendingBound.MOST
 
 
 def hold(
@@ -68,18 +68,18 @@ def hold(
     if not prices.any():
         return Hold(0)
     bounds = [
-        Hold(limits.max_charge_micros, Bound.RUN),
-        Hold(run_cap, Bound.ACCOUNT),
+        Hold(limits.max_charge_micros, SpendingBound.RUN),
+        Hold(run_cap, SpendingBound.ACCOUNT),
     ]
     bounds = [bound for bound in bounds if bound.micros]
     if month_left is not None:
-        bounds.append(Hold(max(1, month_left), Bound.MONTH))
+        bounds.append(Hold(max(1, month_left), SpendingBound.MONTH))
     worst = most(prices, limits, subtasks=subtasks)
     if worst is not None:
         bounds.append(Hold(worst))
     elif not limits.max_charge_micros:
         least = math.ceil(_time_cost(prices, limits, limits.timeout_s * 1000)) * subtasks
-        bounds.append(Hold(max(least, available, 1), Bound.BALANCE))
+        bounds.append(Hold(max(least, available, 1), SpendingBound.BALANCE))
     return min(bounds, key=lambda bound: bound.micros)
 
 

@@ -19,7 +19,7 @@ from fyke.domain.billing.days import (
 from fyke.errors import InvalidRequest, UserMissing
 from fyke.kit.sheets import csv_lines, exact_usd, guarded, iso_time
 from fyke.model.account import Account, Caller
-from fyke.model.billing import EntryKind, LedgerEntry, LedgerFilter, Part, UsageSums
+from fyke.model.billing import EntryKind, LedgerEntry, LedgerFilter, UsageDimension, UsageSums
 
 MOST_PARTS = 100  # workers, tasks or keys that are told one by one
 MOST_ENTRIES = 200  # of one page of the ledger
@@ -27,7 +27,7 @@ CHUNK = 1000  # entries at a time where all of them are wanted
 LEDGER_COLUMNS = ("id", "at", "kind", "usd", "traffic_bytes", "run", "note")
 
 
-class Step(StrEnum):
+class UsageStep(StrEnum):
     """The width of a bar."""
 
     DAY = "day"
@@ -49,13 +49,13 @@ class UsageView:
 
     account: Account
     period: Period
-    step: Step
+    step: UsageStep
     total: UsageSums
     bars: list[tuple[date, UsageSums]]
 
 
 @dataclass(frozen=True, slots=True)
-class PartSums:
+class DimensionSums:
     """The sums of one worker, task or key. ``name`` is what people call it, empty when it is gone
     or there is none (then ``ref`` is empty too).
     """
@@ -66,12 +66,12 @@ class PartSums:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class UsageSplit:
     """The parts, the dearest first; ``rest`` is what further ones come to, ``others`` says whether
     there are any.
     """
 
-    parts: list[PartSums]
+    parts: list[DimensionSums]
     rest: UsageSums
     others: bool
 
@@ -102,7 +102,7 @@ class UsageReports:
         checked_range(first, last)
         return Period(first, last, account.time_zone)
 
-    async def view(self, caller: Caller, period: Period, step: Step) -> UsageView:
+    async def view(self, caller: Caller, period: Period, step: UsageStep) -> UsageView:
         """Sums of the period, in all and bar by bar."""
         first, last = number_of(period.first), number_of(period.last)
 
@@ -116,12 +116,12 @@ class UsageReports:
         return UsageView(account, period, step, total, _bars(period, step, days))
 
     async def split(
-        self, caller: Caller, period: Period, part: Part, most: int = MOST_PARTS
-    ) -> Split:
+        self, caller: Caller, period: Period, part: UsageDimension, most: int = MOST_PARTS
+    ) -> UsageSplit:
         """The same sums, by worker, task or key."""
         first, last = number_of(period.first), number_of(period.last)
 
-        def work(tx: Transaction) -> Split:
+        def work(tx: Transaction) -> UsageSplit:
             # one more than is shown tells whether there are others
             found = tx.usage.parts(caller.account_id, first, last, part, most + 1)
             shown, rest = found[:most], UsageSums()
@@ -131,8 +131,8 @@ class UsageReports:
                 for _, sums in shown:
                     rest = rest - sums
             names = _Names(tx, caller.account_id, part)
-            parts = [PartSums(ref, names.of(ref), sums) for ref, sums in shown]
-            return Split(parts, rest, len(found) > most)
+            parts = [DimensionSums(ref, names.of(ref), sums) for ref, sums in shown]
+            return UsageSplit(parts, rest, len(found) > most)
 
         return await self._storage.read(work)
 
@@ -176,23 +176,23 @@ class UsageReports:
 class _Names:
     """What people call workers, tasks and keys."""
 
-    def __init__(self, tx: Transaction, account_id: str, part: Part) -> None:
+    def __init__(self, tx: Transaction, account_id: str, part: UsageDimension) -> None:
         self._tx = tx
         self._part = part
-        keys = tx.accounts.keys(account_id) if part is Part.KEY else []
+        keys = tx.accounts.keys(account_id) if part is UsageDimension.KEY else []
         self._keys = {key.id: key.name for key in keys}
 
     def of(self, ref: str) -> str:
         if not ref:
             return ""
         match self._part:
-            case Part.WORKER:
+            case UsageDimension.WORKER:
                 worker = self._tx.workers.get(ref)
                 return worker.path if worker else ""
-            case Part.TASK:
+            case UsageDimension.TASK:
                 task = self._tx.tasks.get(ref)
                 return task.title if task else ""
-            case Part.KEY:
+            case UsageDimension.KEY:
                 return self._keys.get(ref, "")
 
 
@@ -203,10 +203,12 @@ def _account(tx: Transaction, caller: Caller) -> Account:
     return account
 
 
-def _bars(period: Period, step: Step, days: dict[int, UsageSums]) -> list[tuple[date, UsageSums]]:
+def _bars(
+    period: Period, step: UsageStep, days: dict[int, UsageSums]
+) -> list[tuple[date, UsageSums]]:
     bars: dict[date, UsageSums] = {}
     for day in days_between(period.first, period.last):
-        start = day if step is Step.DAY else day.replace(day=1)
+        start = day if step is UsageStep.DAY else day.replace(day=1)
         bars[start] = bars.get(start, UsageSums()) + days.get(number_of(day), UsageSums())
     return list(bars.items())
 

@@ -105,4 +105,4 @@ def put(
             event=event,
         )
     )
-    tx.ring(OUTBOX)
+    tx.notify(OUTBOX)

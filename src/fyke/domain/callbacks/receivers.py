@@ -12,7 +12,7 @@ DISABLED = (
 )
 
 
-def after_try(receiver: Receiver, *, taken: bool, now: int) -> Receiver:
+def after_attempt(receiver: Receiver, *, taken: bool, now: int) -> Receiver:
     """Return the receiver after one more try; ``taken`` says whether the answer was a 2xx."""
     if taken:
         return replace(receiver, failing_since=0, disabled_at=0, last_success_at=now)

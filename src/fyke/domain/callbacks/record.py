@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fyke.contracts import Answer, Transaction
+from fyke.contracts import ReceiverResponse, Transaction
 from fyke.domain.callbacks.outbox import superseded
-from fyke.domain.callbacks.receivers import DISABLED, after_try
+from fyke.domain.callbacks.receivers import DISABLED, after_attempt
 from fyke.domain.callbacks.schedule import next_delay
 from fyke.domain.callbacks.url import receiver_of
-from fyke.model.callback import Delivery, DeliveryKind, DeliveryState, Receiver, Standing, Try
+from fyke.model.callback import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryKind,
+    DeliveryState,
+    HostStatus,
+    Receiver,
+)
 
 CROWDED_MS = 1_000
 ENDPOINT_OFF = "the webhook was switched off or removed"
@@ -17,7 +24,7 @@ GONE = 410
 
 
 def record(
-    tx: Transaction, claimed: Delivery, answer: Answer, *, at: int, duration_ms: int
+    tx: Transaction, claimed: Delivery, answer: ReceiverResponse, *, at: int, duration_ms: int
 ) -> Delivery | None:
     """Note the try that began at ``at`` and return the delivery as it is now.
 
@@ -28,7 +35,9 @@ def record(
         return None
     if not answer.sent:
         return release(tx, stored, tx.now + CROWDED_MS)
-    tried_now = Try(stored.id, at, answer.status, answer.error, duration_ms, answer.reply)
+    tried_now = DeliveryAttempt(
+        stored.id, at, answer.status, answer.error, duration_ms, answer.reply
+    )
     tx.outbox.add_try(tried_now)
     taken = 200 <= answer.status < 300
     receiver = _noted(tx, stored, taken=taken)
@@ -76,9 +85,9 @@ def release(tx: Transaction, claimed: Delivery, next_at: int) -> Delivery | None
 
 
 def _noted(tx: Transaction, tried: Delivery, *, taken: bool) -> Receiver:
-    tx.outbox.set_standing(tried.host, Standing.GOOD if taken else Standing.FAILING)
+    tx.outbox.set_standing(tried.host, HostStatus.GOOD if taken else HostStatus.FAILING)
     before = tx.receivers.lock(tried.account_id, tried.receiver)
-    after = after_try(before, taken=taken, now=tx.now)
+    after = after_attempt(before, taken=taken, now=tx.now)
     tx.receivers.save(after)
     return after
 

@@ -12,7 +12,14 @@ from fyke.domain.callbacks.record import redirect
 from fyke.domain.callbacks.url import receiver_of
 from fyke.errors import DeliveryNotFound, NotFound, Refused
 from fyke.model.account import Caller
-from fyke.model.callback import Delivery, DeliveryFilter, DeliveryKind, DeliveryState, Receiver, Try
+from fyke.model.callback import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryFilter,
+    DeliveryKind,
+    DeliveryState,
+    Receiver,
+)
 from fyke.model.webhook import Endpoint
 
 
@@ -21,7 +28,7 @@ class LoggedDelivery:
     """A delivery with its tries, oldest first."""
 
     delivery: Delivery
-    tries: list[Try]
+    tries: list[DeliveryAttempt]
 
 
 class Callbacks:
@@ -80,7 +87,7 @@ class Callbacks:
             if endpoint is not None and endpoint.url != found.url:
                 redirect(tx, endpoint.id, endpoint.url)
                 again = tx.outbox.get(again.id) or again
-            tx.ring(OUTBOX)
+            tx.notify(OUTBOX)
             return _logged(tx, [again])[0]
 
         return await self._storage.write(work)

@@ -28,7 +28,7 @@ class OutputField:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputFieldList:
+class WorkerOutputFields:
     """Declared columns first, in their order. ``run_id`` is the run that was looked at, ``""``
     when the caller's account has none of this worker or it has no rows;
     ``problem`` says why a schema is unusable.
@@ -51,7 +51,9 @@ class OutputFields:
         self._storage = storage
         self._results = results
 
-    async def of(self, caller: Caller, worker: Worker, version: Version | None) -> OutputFieldList:
+    async def of(
+        self, caller: Caller, worker: Worker, version: Version | None
+    ) -> WorkerOutputFields:
         """The columns of ``version``, next to those of the account's newest run of the worker.
         No run of somebody else is ever looked at.
         """
@@ -60,7 +62,7 @@ class OutputFields:
             lambda tx: tx.runs.newest(caller.account_id, worker.id) or ""
         )
         seen = await self._seen(caller, run_id) if run_id else []
-        return OutputFieldList(_merged(declared, seen), run_id if seen else "", problem)
+        return WorkerOutputFields(_merged(declared, seen), run_id if seen else "", problem)
 
     async def _seen(self, caller: Caller, run_id: str) -> list[Header]:
         """The columns that the first rows really have, whatever anybody declared."""

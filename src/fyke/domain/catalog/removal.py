@@ -17,7 +17,7 @@ from fyke.domain.workers.lookup import find_own_worker
 from fyke.errors import WorkerNotFound
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.run import Outcome, RunState
 from fyke.model.worker import Worker
 
@@ -71,5 +71,5 @@ def _mark(tx: Transaction, caller: Caller, ref: str) -> Worker:
     worker = find_own_worker(tx, caller, ref, "delete it")
     if not tx.workers.mark_deleted(worker.id, tx.now):
         raise WorkerNotFound
-    record(tx, caller, Act.WORKER_DELETED, f"{worker.owner}/{worker.name}", worker.id)
+    record(tx, caller, AuditAction.WORKER_DELETED, f"{worker.owner}/{worker.name}", worker.id)
     return worker

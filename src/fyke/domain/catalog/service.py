@@ -66,7 +66,7 @@ class CategoryCount:
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogPage:
+class CatalogListing:
     """One page. ``everywhere`` counts what the text finds in all categories together;
     ``proposals`` has workers with similar names when nothing is found.
     """
@@ -114,7 +114,7 @@ class Catalog:
         )
         return total, [seen_by(worker, caller) for worker in found]
 
-    async def browse(self, caller: Caller, query: CatalogQuery) -> CatalogPage:
+    async def browse(self, caller: Caller, query: CatalogQuery) -> CatalogListing:
         """One page of the catalog with figures, counts of categories, and names that are near
         when nothing is found. Raise ``InvalidRequest`` for a text that is too long.
         """
@@ -128,11 +128,11 @@ class Catalog:
             return found
         names = await self._storage.read(lambda tx: _best_known(tx, caller))
         proposed = await asyncio.to_thread(_proposals, text, names)
-        return CatalogPage(0, (), (), 0, proposed)
+        return CatalogListing(0, (), (), 0, proposed)
 
     def _browse(
         self, tx: Transaction, caller: Caller, query: CatalogQuery, text: str
-    ) -> CatalogPage:
+    ) -> CatalogListing:
         account_id = caller.account_id
         total, workers = tx.workers.search(
             text,
@@ -146,7 +146,7 @@ class Catalog:
         if query.category is not None:
             everywhere, _ = tx.workers.search(text, account_id=account_id, offset=0, limit=1)
         counts = tx.workers.categories(text, account_id=account_id)
-        return CatalogPage(
+        return CatalogListing(
             total,
             _entries(tx, caller, workers),
             [CategoryCount(n, self.categories.name(n), counts[n]) for n in self._sorted(counts)],

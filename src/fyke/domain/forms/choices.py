@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from fyke.domain.forms.jsonview import BadJson, read_json
+from fyke.domain.forms.jsonview import JsonViewError, read_json
 from fyke.domain.forms.model import Option, dump
 
 MAX_OPTIONS = 5000
@@ -78,6 +78,6 @@ def value_of(token: str) -> Any:
     """Return the value of a token that is none of the options."""
     try:
         value = read_json(token)
-    except BadJson:
+    except JsonViewError:
         return token
     return value if token_of(value) == token else token

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from fyke.domain.forms.controls import READ, SHOW, UNIT, Posted, Read, first, read_json_text
-from fyke.domain.forms.jsonview import BadJson, read_json
-from fyke.domain.forms.model import ABSENT, Field, FieldError, Kind, dump, pretty, same
+from fyke.domain.forms.jsonview import JsonViewError, read_json
+from fyke.domain.forms.model import ABSENT, ControlKind, FieldError, FormField, dump, pretty, same
 from fyke.domain.forms.rows import MAX_ROWS, SHOWN_ROWS, cell_name, cells_of, rows_of
 from fyke.domain.forms.tables import pasted
 from fyke.errors import InvalidRequest
@@ -22,7 +22,7 @@ JSON, WAS, PASTE = "json", "was", "paste"
 _ABSENT = "-"
 
 
-def encode(field: Field, value: Any) -> Posted:
+def encode(field: FormField, value: Any) -> Posted:
     """Return what the field's control sends for a value."""
     shown = _show(field, value)
     if shown is None:
@@ -33,7 +33,7 @@ def encode(field: Field, value: Any) -> Posted:
     return shown
 
 
-def decode(field: Field, posted: Posted) -> Read:
+def decode(field: FormField, posted: Posted) -> Read:
     """Return what a control, or whoever speaks like one, has sent."""
     posted = {suffix: [t.replace("\r\n", "\n") for t in texts] for suffix, texts in posted.items()}
     if JSON in posted:
@@ -46,11 +46,11 @@ def decode(field: Field, posted: Posted) -> Read:
     return _read(field, posted)
 
 
-def _kept(field: Field, was: str, posted: Posted) -> Read | None:
+def _kept(field: FormField, was: str, posted: Posted) -> Read | None:
     """The value that was shown, if the control has come back as it was shown."""
     try:
         value = ABSENT if was == _ABSENT else read_json(was)
-    except BadJson:
+    except JsonViewError:
         return None
     shown = _show(field, value)
     return Read(value) if shown is not None and _said(shown) == _said(posted) else None
@@ -62,24 +62,26 @@ def _said(posted: Posted) -> Posted:
     return {s: t for s, t in said.items() if t and s != UNIT and not s.endswith(f":{UNIT}")}
 
 
-def _show(field: Field, value: Any) -> Posted | None:
+def _show(field: FormField, value: Any) -> Posted | None:
     if value is ABSENT or value is None:
         return {}
-    if field.kind is Kind.TABLE:
+    if field.kind is ControlKind.TABLE:
         return _show_table(field, value)
     return SHOW[field.kind](field, value)
 
 
-def _read(field: Field, posted: Posted) -> Read:
+def _read(field: FormField, posted: Posted) -> Read:
     return (
-        _read_table(field, posted) if field.kind is Kind.TABLE else READ[field.kind](field, posted)
+        _read_table(field, posted)
+        if field.kind is ControlKind.TABLE
+        else READ[field.kind](field, posted)
     )
 
 
 # --- rows ------------------------------------------------------------------------------------
 
 
-def _show_table(field: Field, value: Any) -> Posted | None:
+def _show_table(field: FormField, value: Any) -> Posted | None:
     columns = {column.name: column for column in field.columns}
     if not isinstance(value, list) or len(value) > SHOWN_ROWS:
         return None
@@ -95,7 +97,7 @@ def _show_table(field: Field, value: Any) -> Posted | None:
     return shown
 
 
-def _read_table(field: Field, posted: Posted) -> Read:
+def _read_table(field: FormField, posted: Posted) -> Read:
     values: list[dict[str, Any]] = []
     problems: list[FieldError] = []
     paste = first(posted, PASTE)
@@ -121,7 +123,7 @@ def _blank(value: Any) -> bool:
 
 
 def _read_row(
-    field: Field, cells: dict[str, Posted], number: int
+    field: FormField, cells: dict[str, Posted], number: int
 ) -> tuple[dict[str, Any], list[FieldError]]:
     row: dict[str, Any] = {}
     problems: list[FieldError] = []
@@ -136,10 +138,10 @@ def _read_row(
     return row, problems
 
 
-def _after_name(problem: FieldError, column: Field) -> str:
+def _after_name(problem: FieldError, column: FormField) -> str:
     return problem.message.removeprefix(f'field "{column.name}" ')
 
 
-def _cell_error(field: Field, number: int, column: Field, rule: str) -> FieldError:
+def _cell_error(field: FormField, number: int, column: FormField, rule: str) -> FieldError:
     message = f'field "{field.name}", row {number}, "{column.title}" {rule}'
     return FieldError(f"custom.{field.name}", message, row=number, column=column.name)

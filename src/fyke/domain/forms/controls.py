@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fyke.domain.forms import choices, dates
-from fyke.domain.forms.jsonview import BadJson, read_json
-from fyke.domain.forms.model import ABSENT, Field, FieldError, Kind, dump, pretty
+from fyke.domain.forms.jsonview import JsonViewError, read_json
+from fyke.domain.forms.model import ABSENT, ControlKind, FieldError, FormField, dump, pretty
 from fyke.domain.forms.numbers import NotANumber, read_number, within
 
 Posted = dict[str, list[str]]
@@ -37,7 +37,7 @@ def first(posted: Mapping[str, list[str]], suffix: str = "") -> str:
     return next(iter(posted.get(suffix, ())), "")
 
 
-def _wrong(field: Field, rule: str, **place: Any) -> tuple[FieldError, ...]:
+def _wrong(field: FormField, rule: str, **place: Any) -> tuple[FieldError, ...]:
     return (FieldError(f"custom.{field.name}", f'field "{field.name}" {rule}', **place),)
 
 
@@ -53,7 +53,7 @@ def carries(value: object) -> bool:
     return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
 
 
-def _empty(field: Field) -> Any:
+def _empty(field: FormField) -> Any:
     """A text that was emptied: of a field that has a default it says "none", else nothing."""
     return "" if isinstance(field.default, str) and field.default else ABSENT
 
@@ -61,19 +61,19 @@ def _empty(field: Field) -> Any:
 # --- text and numbers ------------------------------------------------------------------------
 
 
-def _show_line(field: Field, value: Any) -> Posted | None:
+def _show_line(field: FormField, value: Any) -> Posted | None:
     return {"": [value]} if one_line(value) else None
 
 
-def _show_text(field: Field, value: Any) -> Posted | None:
+def _show_text(field: FormField, value: Any) -> Posted | None:
     return {"": [value]} if carries(value) else None
 
 
-def _read_text(field: Field, posted: Posted) -> Read:
+def _read_text(field: FormField, posted: Posted) -> Read:
     return Read(first(posted) or _empty(field))
 
 
-def _show_number(field: Field, value: Any) -> Posted | None:
+def _show_number(field: FormField, value: Any) -> Posted | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return {"": [dump(value)]}
     if not one_line(value) or not value.strip():
@@ -85,7 +85,7 @@ def _show_number(field: Field, value: Any) -> Posted | None:
     return None
 
 
-def _read_number(field: Field, posted: Posted) -> Read:
+def _read_number(field: FormField, posted: Posted) -> Read:
     text = first(posted)
     if not text.strip():
         return Read(ABSENT)
@@ -100,11 +100,11 @@ def _read_number(field: Field, posted: Posted) -> Read:
 # --- choices ---------------------------------------------------------------------------------
 
 
-def _show_choice(field: Field, value: Any) -> Posted | None:
+def _show_choice(field: FormField, value: Any) -> Posted | None:
     return {"": [choices.token_of(value)]} if carries(choices.token_of(value)) else None
 
 
-def _read_choice(field: Field, posted: Posted) -> Read:
+def _read_choice(field: FormField, posted: Posted) -> Read:
     text = first(posted)
     if not text:
         return Read(ABSENT)
@@ -114,11 +114,11 @@ def _read_choice(field: Field, posted: Posted) -> Read:
     return Read(choices.value_of(text), _undeclared(field, text))
 
 
-def _undeclared(field: Field, text: str) -> tuple[FieldError, ...]:
+def _undeclared(field: FormField, text: str) -> tuple[FieldError, ...]:
     return _wrong(field, f'has no option "{text[:80]}"; choose one of the list')
 
 
-def _show_choices(field: Field, value: Any) -> Posted | None:
+def _show_choices(field: FormField, value: Any) -> Posted | None:
     if not isinstance(value, list):
         return None
     tokens = [choices.token_of(item) for item in value]
@@ -127,7 +127,7 @@ def _show_choices(field: Field, value: Any) -> Posted | None:
     return {"": tokens, ORDER: [dump(tokens)]}
 
 
-def _read_choices(field: Field, posted: Posted) -> Read:
+def _read_choices(field: FormField, posted: Posted) -> Read:
     ticked = dict.fromkeys(text for text in posted.get("", ()) if text)
     hint = order_of(first(posted, ORDER))
     declared = dict.fromkeys(option.token for option in field.options)
@@ -148,7 +148,7 @@ def order_of(text: str) -> dict[str, None]:
     """Return the tokens of a hint about the order of choice, none of any other text."""
     try:
         tokens = read_json(text) if text else []
-    except BadJson:
+    except JsonViewError:
         tokens = []
     listed = tokens if isinstance(tokens, list) else []
     return dict.fromkeys(token for token in listed if isinstance(token, str))
@@ -157,15 +157,15 @@ def order_of(text: str) -> dict[str, None]:
 # --- switch and date -------------------------------------------------------------------------
 
 
-def _show_switch(field: Field, value: Any) -> Posted | None:
+def _show_switch(field: FormField, value: Any) -> Posted | None:
     return ({"": ["true"]} if value else {}) if isinstance(value, bool) else None
 
 
-def _read_switch(field: Field, posted: Posted) -> Read:
+def _read_switch(field: FormField, posted: Posted) -> Read:
     return Read(first(posted).strip().lower() in ("true", "on", "1"))
 
 
-def _show_date(field: Field, value: Any) -> Posted | None:
+def _show_date(field: FormField, value: Any) -> Posted | None:
     rule = field.date
     if rule is None or not one_line(value) or not value:
         return None
@@ -178,7 +178,7 @@ def _show_date(field: Field, value: Any) -> Posted | None:
     return {"": [dates.write_control(parts, rule.control)]} if parts else None
 
 
-def _read_date(field: Field, posted: Posted) -> Read:
+def _read_date(field: FormField, posted: Posted) -> Read:
     rule, text = field.date, first(posted)
     amount, unit = first(posted, AMOUNT), first(posted, UNIT)
     if rule is None or rule.control == "text":
@@ -193,7 +193,7 @@ def _read_date(field: Field, posted: Posted) -> Read:
     return Read(dates.write(parts, rule.sent))
 
 
-def _read_span(field: Field, date: str, amount: str, unit: str) -> Read:
+def _read_span(field: FormField, date: str, amount: str, unit: str) -> Read:
     unit = unit or "days"
     if date.strip():
         return Read(f"{amount} {unit}", _wrong(field, "has both a date and a span; empty one"))
@@ -220,7 +220,7 @@ def _sample(rule: dates.DateRule) -> str:
 # --- lists and JSON --------------------------------------------------------------------------
 
 
-def _show_list(field: Field, value: Any) -> Posted | None:
+def _show_list(field: FormField, value: Any) -> Posted | None:
     if not isinstance(value, list):
         return None
     key = _shared_key(value) if value else field.item_key
@@ -242,57 +242,57 @@ def _shared_key(items: list[Any]) -> str | None:
     return key if key and alike and one_line(key) else None
 
 
-def _read_list(field: Field, posted: Posted) -> Read:
+def _read_list(field: FormField, posted: Posted) -> Read:
     key = first(posted, KEY) if KEY in posted else field.item_key
     lines = [line for text in posted.get("", ()) for line in text.split("\n") if line]
     return Read([{key: line} for line in lines] if key else lines)
 
 
-def _show_json(field: Field, value: Any) -> Posted | None:
+def _show_json(field: FormField, value: Any) -> Posted | None:
     return {"": [pretty(value)]}
 
 
-def _read_json(field: Field, posted: Posted) -> Read:
+def _read_json(field: FormField, posted: Posted) -> Read:
     return read_json_text(field, first(posted))
 
 
-def read_json_text(field: Field, text: str) -> Read:
+def read_json_text(field: FormField, text: str) -> Read:
     """Read a field that is given as JSON."""
     if not text.strip():
         return Read(ABSENT)
     try:
         return Read(read_json(text))
-    except BadJson as bad:
+    except JsonViewError as bad:
         rule = f"is not valid JSON: {bad}"
         return Read(text, _wrong(field, rule, line=bad.line, line_column=bad.column))
 
 
-Show = Callable[[Field, Any], Posted | None]
-Reader = Callable[[Field, Posted], Read]
+Show = Callable[[FormField, Any], Posted | None]
+Reader = Callable[[FormField, Posted], Read]
 
-SHOW: dict[Kind, Show] = {
-    Kind.LINE: _show_line,
-    Kind.TEXT: _show_text,
-    Kind.NUMBER: _show_number,
-    Kind.SELECT: _show_choice,
-    Kind.RADIO: _show_choice,
-    Kind.MULTISELECT: _show_choices,
-    Kind.CHECKBOXES: _show_choices,
-    Kind.SWITCH: _show_switch,
-    Kind.DATE: _show_date,
-    Kind.LIST: _show_list,
-    Kind.JSON: _show_json,
+SHOW: dict[ControlKind, Show] = {
+    ControlKind.LINE: _show_line,
+    ControlKind.TEXT: _show_text,
+    ControlKind.NUMBER: _show_number,
+    ControlKind.SELECT: _show_choice,
+    ControlKind.RADIO: _show_choice,
+    ControlKind.MULTISELECT: _show_choices,
+    ControlKind.CHECKBOXES: _show_choices,
+    ControlKind.SWITCH: _show_switch,
+    ControlKind.DATE: _show_date,
+    ControlKind.LIST: _show_list,
+    ControlKind.JSON: _show_json,
 }
-READ: dict[Kind, Reader] = {
-    Kind.LINE: _read_text,
-    Kind.TEXT: _read_text,
-    Kind.NUMBER: _read_number,
-    Kind.SELECT: _read_choice,
-    Kind.RADIO: _read_choice,
-    Kind.MULTISELECT: _read_choices,
-    Kind.CHECKBOXES: _read_choices,
-    Kind.SWITCH: _read_switch,
-    Kind.DATE: _read_date,
-    Kind.LIST: _read_list,
-    Kind.JSON: _read_json,
+READ: dict[ControlKind, Reader] = {
+    ControlKind.LINE: _read_text,
+    ControlKind.TEXT: _read_text,
+    ControlKind.NUMBER: _read_number,
+    ControlKind.SELECT: _read_choice,
+    ControlKind.RADIO: _read_choice,
+    ControlKind.MULTISELECT: _read_choices,
+    ControlKind.CHECKBOXES: _read_choices,
+    ControlKind.SWITCH: _read_switch,
+    ControlKind.DATE: _read_date,
+    ControlKind.LIST: _read_list,
+    ControlKind.JSON: _read_json,
 }

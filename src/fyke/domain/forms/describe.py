@@ -12,7 +12,7 @@ from typing import Any
 
 from fyke.domain.forms.choices import read_options
 from fyke.domain.forms.dates import rule_of
-from fyke.domain.forms.model import ABSENT, CHOICES, Field, Form, Kind, Section
+from fyke.domain.forms.model import ABSENT, CHOICES, ControlKind, FormField, RunForm, Section
 from fyke.domain.workers import jsontext
 from fyke.domain.workers.input_schema import (
     InputSchema,
@@ -29,53 +29,53 @@ MAX_COLUMNS = 50
 _NO_SCHEMA = InputSchema((), "", (), (), "")
 
 _KINDS = {
-    "input": Kind.LINE,
-    "textarea": Kind.TEXT,
-    "number": Kind.NUMBER,
-    "select": Kind.SELECT,
-    "radio": Kind.RADIO,
-    "checkbox": Kind.CHECKBOXES,
-    "switch": Kind.SWITCH,
-    "datepicker": Kind.DATE,
-    "requestList": Kind.LIST,
-    "stringList": Kind.LIST,
-    "requestListSource": Kind.TABLE,
-    "json": Kind.JSON,
+    "input": ControlKind.LINE,
+    "textarea": ControlKind.TEXT,
+    "number": ControlKind.NUMBER,
+    "select": ControlKind.SELECT,
+    "radio": ControlKind.RADIO,
+    "checkbox": ControlKind.CHECKBOXES,
+    "switch": ControlKind.SWITCH,
+    "datepicker": ControlKind.DATE,
+    "requestList": ControlKind.LIST,
+    "stringList": ControlKind.LIST,
+    "requestListSource": ControlKind.TABLE,
+    "json": ControlKind.JSON,
 }
-_TYPES: dict[Kind, frozenset[str]] = {
-    Kind.LINE: frozenset({"string", ""}),
-    Kind.TEXT: frozenset({"string", ""}),
-    Kind.NUMBER: frozenset({"integer", "number"}),
-    Kind.SWITCH: frozenset({"boolean"}),
-    Kind.DATE: frozenset({"string", ""}),
-    Kind.LIST: frozenset({"array"}),
-    Kind.TABLE: frozenset({"array"}),
-    Kind.JSON: frozenset({"object", "array", ""}),
-    Kind.SELECT: frozenset({"string", "integer", "number", "boolean", ""}),
-    Kind.RADIO: frozenset({"string", "integer", "number", "boolean", ""}),
-    Kind.MULTISELECT: frozenset({"array", ""}),
-    Kind.CHECKBOXES: frozenset({"array", ""}),
+_TYPES: dict[ControlKind, frozenset[str]] = {
+    ControlKind.LINE: frozenset({"string", ""}),
+    ControlKind.TEXT: frozenset({"string", ""}),
+    ControlKind.NUMBER: frozenset({"integer", "number"}),
+    ControlKind.SWITCH: frozenset({"boolean"}),
+    ControlKind.DATE: frozenset({"string", ""}),
+    ControlKind.LIST: frozenset({"array"}),
+    ControlKind.TABLE: frozenset({"array"}),
+    ControlKind.JSON: frozenset({"object", "array", ""}),
+    ControlKind.SELECT: frozenset({"string", "integer", "number", "boolean", ""}),
+    ControlKind.RADIO: frozenset({"string", "integer", "number", "boolean", ""}),
+    ControlKind.MULTISELECT: frozenset({"array", ""}),
+    ControlKind.CHECKBOXES: frozenset({"array", ""}),
 }
 _BY_TYPE = {
-    "integer": Kind.NUMBER,
-    "number": Kind.NUMBER,
-    "boolean": Kind.SWITCH,
-    "array": Kind.LIST,
-    "object": Kind.JSON,
+    "integer": ControlKind.NUMBER,
+    "number": ControlKind.NUMBER,
+    "boolean": ControlKind.SWITCH,
+    "array": ControlKind.LIST,
+    "object": ControlKind.JSON,
 }
-_CELLS = frozenset(Kind) - {Kind.LIST, Kind.TABLE, Kind.JSON}
+_CELLS = frozenset(ControlKind) - {ControlKind.LIST, ControlKind.TABLE, ControlKind.JSON}
 
 Item = dict[str, Any]
 
 
 @lru_cache(maxsize=64)
-def describe(schema_text: str) -> Form:
+def describe(schema_text: str) -> RunForm:
     """Return the form of an ``input_schema.json``."""
     try:
         schema = parse(schema_text)
     except InvalidRequest as error:
         reason = "; ".join(error.details) or error.message
-        return Form("", (), _NO_SCHEMA, broken=reason)
+        return RunForm("", (), _NO_SCHEMA, broken=reason)
     items = jsontext.loads(schema_text)["properties"]
     shown = items[:MAX_FIELDS]
     notes: tuple[str, ...] = ()
@@ -83,12 +83,12 @@ def describe(schema_text: str) -> Form:
         notes = (f"only the first {MAX_FIELDS} of {len(items)} fields are shown; the JSON has all",)
     sections = _sections(shown)
     fields = {field.name: field for section in sections for field in section.fields}
-    return Form(schema.description, sections, schema, notes=notes, fields=fields)
+    return RunForm(schema.description, sections, schema, notes=notes, fields=fields)
 
 
 def _sections(items: list[Item]) -> tuple[Section, ...]:
     """A property with a caption begins a group; the same caption again goes on with it."""
-    groups: list[tuple[str, str, list[Field]]] = [("", "", [])]
+    groups: list[tuple[str, str, list[FormField]]] = [("", "", [])]
     for item in items:
         caption = text_of(item.get("sectionCaption")).strip()
         words = text_of(item.get("sectionDescription")).strip()
@@ -102,21 +102,21 @@ def _sections(items: list[Item]) -> tuple[Section, ...]:
     )
 
 
-def field_of(item: Item, name: str = "", *, cell: bool = False) -> Field:
+def field_of(item: Item, name: str = "", *, cell: bool = False) -> FormField:
     """Return one property, or with ``cell`` one entry of a ``param_list``."""
     name = name or item["name"]
     editor, type_ = text_of(item.get("editor")), type_of(item)
     kind, notes = _kind(item, editor, type_, cell=cell)
     default = item.get("default", ABSENT)
-    columns = () if cell or kind is not Kind.TABLE else _columns(item)
-    if kind is Kind.TABLE and not columns:
-        kind = Kind.JSON
+    columns = () if cell or kind is not ControlKind.TABLE else _columns(item)
+    if kind is ControlKind.TABLE and not columns:
+        kind = ControlKind.JSON
         notes = (*notes, "it needs a param_list that names the columns, so it is shown as JSON")
-    return Field(
+    return FormField(
         name=name,
         title=text_of(item.get("title")).strip() or name,
         description=text_of(item.get("description")).strip(),
-        type=type_ or ("array" if cell and kind is Kind.CHECKBOXES else ""),
+        type=type_ or ("array" if cell and kind is ControlKind.CHECKBOXES else ""),
         editor=editor,
         kind=kind,
         required=item.get("required") is True,
@@ -125,7 +125,7 @@ def field_of(item: Item, name: str = "", *, cell: bool = False) -> Field:
         minimum=_bound(item.get("minimum")),
         maximum=_bound(item.get("maximum")),
         unit=text_of(item.get("unit")).strip()[:40],
-        date=rule_of(item) if kind is Kind.DATE else None,
+        date=rule_of(item) if kind is ControlKind.DATE else None,
         columns=columns,
         item_key=_item_key(editor, default),
         notes=notes,
@@ -136,9 +136,9 @@ def _bound(value: object) -> float | None:
     return value if is_number(value) else None
 
 
-def _columns(item: Item) -> tuple[Field, ...]:
+def _columns(item: Item) -> tuple[FormField, ...]:
     raw = item.get("param_list")
-    columns: dict[str, Field] = {}
+    columns: dict[str, FormField] = {}
     for param in (raw if isinstance(raw, list) else [])[:MAX_COLUMNS]:
         name = param_name(param)
         if name:
@@ -146,12 +146,14 @@ def _columns(item: Item) -> tuple[Field, ...]:
     return tuple(columns.values())
 
 
-def _kind(item: Item, editor: str, type_: str, *, cell: bool) -> tuple[Kind, tuple[str, ...]]:
+def _kind(
+    item: Item, editor: str, type_: str, *, cell: bool
+) -> tuple[ControlKind, tuple[str, ...]]:
     wanted = _KINDS.get(editor)
-    if wanted is Kind.SELECT and (item.get("multiple") is True or type_ == "array"):
-        wanted = Kind.MULTISELECT
+    if wanted is ControlKind.SELECT and (item.get("multiple") is True or type_ == "array"):
+        wanted = ControlKind.MULTISELECT
     if editor == "input" and type_ in ("integer", "number"):
-        wanted = Kind.NUMBER
+        wanted = ControlKind.NUMBER
     if wanted is None and cell and not editor:
         return _by_type(item, type_, cell=cell), ()
     if wanted is not None and not _misfit(wanted, item, type_, cell=cell):
@@ -160,25 +162,27 @@ def _kind(item: Item, editor: str, type_: str, *, cell: bool) -> tuple[Kind, tup
     return shown, (_note(editor, wanted, type_, shown, item),)
 
 
-def _misfit(kind: Kind, item: Item, type_: str, *, cell: bool) -> bool:
+def _misfit(kind: ControlKind, item: Item, type_: str, *, cell: bool) -> bool:
     if kind in CHOICES and not read_options(item.get("options")):
         return True
     return type_ not in _TYPES[kind] or (cell and kind not in _CELLS)
 
 
-def _by_type(item: Item, type_: str, *, cell: bool) -> Kind:
+def _by_type(item: Item, type_: str, *, cell: bool) -> ControlKind:
     if read_options(item.get("options")) and type_ not in ("object", "boolean"):
-        return Kind.MULTISELECT if type_ == "array" else Kind.SELECT
+        return ControlKind.MULTISELECT if type_ == "array" else ControlKind.SELECT
     kind = _BY_TYPE.get(type_)
     if kind is None:
         plain = type_ == "string" or isinstance(item.get("default", ""), str)
-        kind = Kind.LINE if plain or cell else Kind.JSON
-    if kind is Kind.LIST and text_of(item.get("editor")) == "json":
-        return Kind.JSON
-    return Kind.LINE if cell and kind not in _CELLS else kind
+        kind = ControlKind.LINE if plain or cell else ControlKind.JSON
+    if kind is ControlKind.LIST and text_of(item.get("editor")) == "json":
+        return ControlKind.JSON
+    return ControlKind.LINE if cell and kind not in _CELLS else kind
 
 
-def _note(editor: str, wanted: Kind | None, type_: str, shown: Kind, item: Item) -> str:
+def _note(
+    editor: str, wanted: ControlKind | None, type_: str, shown: ControlKind, item: Item
+) -> str:
     instead = f"it is shown as {shown.value}"
     if not editor:
         return f"no editor is given; {instead}, by its type"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fyke.domain.forms.codec import decode
-from fyke.domain.forms.model import Field, FieldError, Kind
+from fyke.domain.forms.model import ControlKind, FieldError, FormField
 from fyke.domain.forms.rows import cells_of
 from fyke.domain.forms.tables import MAX_BYTES, Table, pasted, read_text_file, refuse
 from fyke.domain.forms.workbook import read_workbook
@@ -21,7 +21,7 @@ _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ImportChoice:
     """Which column of a file to take, by its number from 1 or its title; ``""``: the first, or the
     one that is called like the field. ``sheet`` of a workbook; ``""``: the first.
     """
@@ -55,26 +55,26 @@ def read_file(name: str, data: bytes, sheet: str = "") -> Table:
     return read_text_file(data, delimited=name.lower().endswith(".csv"))
 
 
-def import_file(field: Field, name: str, data: bytes, choice: Choice) -> Imported:
+def import_file(field: FormField, name: str, data: bytes, choice: ImportChoice) -> Imported:
     """Return the file as a value of the field. Raise ``InvalidRequest``, ``InvalidFields``."""
     return import_table(field, read_file(name, data, choice.sheet), choice.column)
 
 
-def import_text(field: Field, text: str) -> Imported:
+def import_text(field: FormField, text: str) -> Imported:
     """Return pasted lines as a value of the field."""
     return import_table(field, pasted(text), "")
 
 
-def import_table(field: Field, table: Table, column: str) -> Imported:
+def import_table(field: FormField, table: Table, column: str) -> Imported:
     """Return the cells as a value of a list or of a table of the form."""
-    if field.kind is Kind.LIST:
+    if field.kind is ControlKind.LIST:
         return _import_list(field, table, column)
-    if field.kind is Kind.TABLE:
+    if field.kind is ControlKind.TABLE:
         return _import_rows(field, table)
     raise InvalidFields(f'field "{field.name}" is no list; only lists are filled from a file')
 
 
-def _import_list(field: Field, table: Table, column: str) -> Imported:
+def _import_list(field: FormField, table: Table, column: str) -> Imported:
     titles = [cell.strip() for cell in table.rows[0]] if table.rows else []
     index, header = _column(field, titles, column)
     rows = table.rows[1:] if header else table.rows
@@ -85,7 +85,7 @@ def _import_list(field: Field, table: Table, column: str) -> Imported:
     return Imported([{field.item_key: x} for x in lines] if field.item_key else lines, header)
 
 
-def _column(field: Field, titles: list[str], wanted: str) -> tuple[int, bool]:
+def _column(field: FormField, titles: list[str], wanted: str) -> tuple[int, bool]:
     """The index of the column, and whether the first row holds titles."""
     names = {name.casefold() for name in (field.name, field.title, field.item_key) if name}
     known = next((n for n, title in enumerate(titles) if title.casefold() in names), None)
@@ -101,7 +101,7 @@ def _column(field: Field, titles: list[str], wanted: str) -> tuple[int, bool]:
     raise InvalidFields(f'column: the file has no column "{wanted[:80]}"; its titles are: {there}')
 
 
-def _import_rows(field: Field, table: Table) -> Imported:
+def _import_rows(field: FormField, table: Table) -> Imported:
     found = cells_of(field, table)
     read = decode(field, found.cells)
     errors = tuple(_with_line(error, found.lines) for error in read.problems)

@@ -27,7 +27,7 @@ _HINTS = {
 }
 
 
-class BadJson(ValueError):
+class JsonViewError(ValueError):
     """The text is no JSON that can be used; places are 1-based, 0 = unknown."""
 
     def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
@@ -37,9 +37,9 @@ class BadJson(ValueError):
 
 
 def read_json(text: str) -> Any:
-    """Return the value, integers with all their digits. Raise ``BadJson``."""
+    """Return the value, integers with all their digits. Raise ``JsonViewError``."""
     if len(text) > MAX_TEXT:
-        raise BadJson(f"the JSON must have at most {MAX_TEXT:,} characters; shorten it")
+        raise JsonViewError(f"the JSON must have at most {MAX_TEXT:,} characters; shorten it")
     text = text.removeprefix("\ufeff")
     try:
         value = json.loads(
@@ -50,13 +50,13 @@ def read_json(text: str) -> Any:
         )
     except json.JSONDecodeError as error:
         hint = _HINTS.get(error.msg, error.msg)
-        raise BadJson(
+        raise JsonViewError(
             f"line {error.lineno}, column {error.colno}: {hint}", error.lineno, error.colno
         ) from None
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:
-        raise BadJson(str(error)) from None
+        raise JsonViewError(str(error)) from None
     _check(value)
     return value
 
@@ -85,8 +85,8 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _too_deep() -> BadJson:
-    return BadJson(f"the JSON is nested deeper than {MAX_DEPTH} levels; make it flatter")
+def _too_deep() -> JsonViewError:
+    return JsonViewError(f"the JSON is nested deeper than {MAX_DEPTH} levels; make it flatter")
 
 
 def _check(value: Any) -> None:
@@ -112,4 +112,6 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise BadJson("a \\u escape is one half of a pair; write the character itself") from None
+        raise JsonViewError(
+            "a \\u escape is one half of a pair; write the character itself"
+        ) from None

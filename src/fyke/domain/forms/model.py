@@ -20,7 +20,7 @@ class Absent(Enum):
 ABSENT: Final = Absent.ABSENT
 
 
-class Kind(StrEnum):
+class ControlKind(StrEnum):
     """The control that shows a field."""
 
     LINE = "line"
@@ -37,8 +37,8 @@ class Kind(StrEnum):
     JSON = "json"
 
 
-MANY = frozenset({Kind.MULTISELECT, Kind.CHECKBOXES})
-CHOICES = frozenset({Kind.SELECT, Kind.RADIO}) | MANY
+MANY = frozenset({ControlKind.MULTISELECT, ControlKind.CHECKBOXES})
+CHOICES = frozenset({ControlKind.SELECT, ControlKind.RADIO}) | MANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FormField:
     """One property, or one column of a list of rows, ready to be shown.
 
     ``item_key`` is the key of the items of a list of one-key objects, ``""`` for plain text.
@@ -63,7 +63,7 @@ class Field:
     description: str
     type: str
     editor: str
-    kind: Kind
+    kind: ControlKind
     required: bool = False
     default: Any = ABSENT
     options: tuple[Option, ...] = ()
@@ -71,7 +71,7 @@ class Field:
     maximum: float | None = None
     unit: str = ""
     date: DateRule | None = None
-    columns: tuple[Field, ...] = ()
+    columns: tuple[FormField, ...] = ()
     item_key: str = ""
     notes: tuple[str, ...] = ()
 
@@ -82,11 +82,11 @@ class Section:
 
     caption: str
     description: str
-    fields: tuple[Field, ...]
+    fields: tuple[FormField, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class RunForm:
     """A schema as a form. ``broken`` says why there are no fields: then only JSON can be given."""
 
     description: str
@@ -94,7 +94,7 @@ class Form:
     schema: InputSchema
     broken: str = ""
     notes: tuple[str, ...] = ()
-    fields: dict[str, Field] = field(default_factory=dict)
+    fields: dict[str, FormField] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fyke.domain.forms.codec import decode
-from fyke.domain.forms.jsonview import BadJson, read_json
-from fyke.domain.forms.model import ABSENT, Field, FieldError, Form, Kind
-from fyke.domain.forms.pairs import Pairs, Sent, shown, sort
+from fyke.domain.forms.jsonview import JsonViewError, read_json
+from fyke.domain.forms.model import ABSENT, ControlKind, FieldError, FormField, RunForm
+from fyke.domain.forms.pairs import Pairs, Sent, group_by_field, shown
 from fyke.domain.forms.pairs import pairs as sent_pairs
 from fyke.domain.forms.system import check_system, read_system
 from fyke.domain.workers.input_values import problems
@@ -46,13 +46,13 @@ class JsonText:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenInput:
     """A decoded ``input``: of a request's body, a saved task, a past run."""
 
     value: object
 
 
-Raw = FormPairs | JsonText | Given
+Raw = FormPairs | JsonText | GivenInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Normalised:
         return {"parameters": {"system": self.system, "custom": self.custom}}
 
 
-def normalise(form: Form, raw: Raw, defaults: SystemDefaults | None = None) -> Normalised:
+def normalise(form: RunForm, raw: Raw, defaults: SystemDefaults | None = None) -> Normalised:
     """Return the input that ``raw`` means. Never raises: what is wrong is in ``errors``."""
     if isinstance(raw, FormPairs):
         found = _from_form(form, raw)
@@ -83,12 +83,12 @@ def normalise(form: Form, raw: Raw, defaults: SystemDefaults | None = None) -> N
     return _checked(form, found, raw, defaults or SystemDefaults())
 
 
-def to_pairs(form: Form, value: Normalised) -> Pairs:
+def to_pairs(form: RunForm, value: Normalised) -> Pairs:
     """Return what the form sends when it shows this input: the inverse of ``normalise``."""
     return sent_pairs(shown(form, value.custom, value.system))
 
 
-def start_value(form: Form) -> dict[str, Any]:
+def start_value(form: RunForm) -> dict[str, Any]:
     """Return the custom input of a form that nobody has touched: the defaults, and of controls
     that always say something what they say when they are empty.
     """
@@ -100,16 +100,16 @@ def start_value(form: Form) -> dict[str, Any]:
     return values
 
 
-def _untouched(field: Field) -> Any:
-    return decode(field, {}).value if field.kind is not Kind.JSON else ABSENT
+def _untouched(field: FormField) -> Any:
+    return decode(field, {}).value if field.kind is not ControlKind.JSON else ABSENT
 
 
-def _from_form(form: Form, raw: FormPairs) -> Normalised:
+def _from_form(form: RunForm, raw: FormPairs) -> Normalised:
     pairs = list(raw.pairs)
     if len(pairs) > MAX_PAIRS:
         message = f"the form has more than {MAX_PAIRS:,} values; give the input as JSON"
         return Normalised({}, {}, (FieldError("", message),))
-    sent = sort(pairs)
+    sent = group_by_field(pairs)
     custom: dict[str, Any] = {}
     errors: list[FieldError] = []
     for name, field in form.fields.items():
@@ -132,21 +132,21 @@ def _rest(text: str) -> tuple[dict[str, Any], list[FieldError]]:
     """What the form does not show and carries along."""
     try:
         value = read_json(text) if text.strip() else {}
-    except BadJson as bad:
+    except JsonViewError as bad:
         return {}, [FieldError("", f"the values that are not shown are no valid JSON: {bad}")]
     if not isinstance(value, dict):
         return {}, [FieldError("", "the values that are not shown must be a JSON object")]
     return value, []
 
 
-def _from_text(form: Form, raw: JsonText) -> Normalised:
-    system, broken = _system(sort(raw.system))
+def _from_text(form: RunForm, raw: JsonText) -> Normalised:
+    system, broken = _system(group_by_field(raw.system))
     if not raw.text.strip():
         message = "the JSON is empty; write {} for an input without values"
         return Normalised(system, {}, (FieldError("", message), *broken))
     try:
         value = read_json(raw.text)
-    except BadJson as bad:
+    except JsonViewError as bad:
         error = FieldError("", f"the JSON is not valid: {bad}", 0, "", bad.line, bad.column)
         return Normalised(system, {}, (error, *broken))
     if not isinstance(value, dict):
@@ -158,7 +158,7 @@ def _from_text(form: Form, raw: JsonText) -> Normalised:
     return Normalised(system, value, tuple(broken))
 
 
-def is_whole(form: Form, value: dict[str, Any]) -> bool:
+def is_whole(form: RunForm, value: dict[str, Any]) -> bool:
     """Tell whether an object is the ``input`` of a start and not the Worker's own object."""
     inner = value.get("parameters")
     return (
@@ -178,12 +178,12 @@ def _from_value(value: object) -> Normalised:
     return Normalised(system, custom)
 
 
-def _checked(form: Form, found: Normalised, raw: Raw, defaults: SystemDefaults) -> Normalised:
+def _checked(form: RunForm, found: Normalised, raw: Raw, defaults: SystemDefaults) -> Normalised:
     errors = list(found.errors)
     if any(not error.path for error in errors) and not found.custom:
         return found
     known = {error.path for error in errors}
-    lines = _Places(form, raw)
+    lines = _Positions(form, raw)
     for name, rule in problems(form.schema, found.custom):
         if f"custom.{name}" not in known:
             errors.append(FieldError(f"custom.{name}", rule, line=lines.of(name)))
@@ -193,10 +193,10 @@ def _checked(form: Form, found: Normalised, raw: Raw, defaults: SystemDefaults) 
     return Normalised(found.system, found.custom, tuple(errors))
 
 
-class _Places:
+class _Positions:
     """The lines of fields in the text of the JSON view; 0 everywhere else."""
 
-    def __init__(self, form: Form, raw: Raw) -> None:
+    def __init__(self, form: RunForm, raw: Raw) -> None:
         self._lines: Lines | None = None
         self._head: tuple[str, ...] = ()
         if isinstance(raw, JsonText) and len(raw.text) <= _MAX_LINES_TEXT:

@@ -14,7 +14,7 @@ from typing import Any
 
 from fyke.domain.forms.codec import encode
 from fyke.domain.forms.controls import Posted
-from fyke.domain.forms.model import ABSENT, Form, dump
+from fyke.domain.forms.model import ABSENT, RunForm, dump
 from fyke.domain.forms.rows import quoted, unquoted
 from fyke.domain.forms.system import FIELDS
 
@@ -38,7 +38,7 @@ def control(name: str, suffix: str = "", part: str = CUSTOM) -> str:
     return f"{part}:{quoted(name)}" + (f":{suffix}" if suffix else "")
 
 
-def sort(pairs: Iterable[tuple[str, str]]) -> Sent:
+def group_by_field(pairs: Iterable[tuple[str, str]]) -> Sent:
     """Return the pairs by field; those of other forms on the page are left out."""
     sent = Sent()
     for name, text in pairs:
@@ -57,7 +57,7 @@ def sort(pairs: Iterable[tuple[str, str]]) -> Sent:
     return sent
 
 
-def shown(form: Form, custom: dict[str, Any], system: dict[str, Any]) -> Sent:
+def shown(form: RunForm, custom: dict[str, Any], system: dict[str, Any]) -> Sent:
     """Return an input as its form shows it."""
     sent = Sent()
     for name, each in form.fields.items():

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fyke.domain.billing.caps import Month
+from fyke.domain.billing.caps import SpendingMonth
 from fyke.domain.billing.pricing import charge, hold
-from fyke.domain.forms.model import Form
+from fyke.domain.forms.model import RunForm
 from fyke.domain.forms.normalise import Normalised
 from fyke.domain.runs.split import split
 from fyke.domain.workers.parameters import read_input
 from fyke.errors import InvalidRequest
 from fyke.model.account import Account
 from fyke.model.billing import Prices
-from fyke.model.run import Bound, RunLimits
+from fyke.model.run import RunLimits, SpendingBound
 from fyke.model.worker import SystemDefaults
 
 _HOUR_MS = 3_600_000
@@ -23,7 +23,7 @@ _GB = 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SplitPreview:
     """The input as it would be carried out. ``subtasks`` is 0 when ``problem`` says why not."""
 
     subtasks: int
@@ -45,23 +45,27 @@ class Quote:
     gigabyte: int = 0
     most: int | None = 0
     missing: int = 0
-    bound: Bound = Bound.MOST
+    bound: SpendingBound = SpendingBound.MOST
     spent: bool = False
 
 
-def plan(form: Form, value: Normalised, defaults: SystemDefaults, most_subtasks: int) -> Plan:
+def split_preview(
+    form: RunForm, value: Normalised, defaults: SystemDefaults, most_subtasks: int
+) -> SplitPreview:
     """Return how an input without errors would be carried out."""
     if value.errors:
-        return Plan(0, "the input has faults")
+        return SplitPreview(0, "the input has faults")
     try:
         limits = read_input(value.input, defaults).limits
         parts = split(form.schema, value.custom, limit=most_subtasks)
     except InvalidRequest as error:
-        return Plan(0, error.message)
-    return Plan(len(parts), limits=limits)
+        return SplitPreview(0, error.message)
+    return SplitPreview(len(parts), limits=limits)
 
 
-def quote(prices: Prices, found: Plan, account: Account, month: Month | None = None) -> Quote:
+def quote(
+    prices: Prices, found: SplitPreview, account: Account, month: SpendingMonth | None = None
+) -> Quote:
     """Return what a plan may cost the account; ``month`` when it has a cap on that."""
     limits = found.limits
     if not prices.any() or limits is None:
@@ -80,7 +84,7 @@ def quote(prices: Prices, found: Plan, account: Account, month: Month | None = N
         priced=True,
         hour=charge(prices, limits, milliseconds=_HOUR_MS, traffic_bytes=0),
         gigabyte=charge(free, limits, milliseconds=0, traffic_bytes=_GB),
-        most=None if held.bound is Bound.BALANCE else held.micros,
+        most=None if held.bound is SpendingBound.BALANCE else held.micros,
         missing=max(0, held.micros - available),
         bound=held.bound,
         spent=month is not None and month.left <= 0,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from fyke.domain.forms.controls import Posted
-from fyke.domain.forms.model import Field
+from fyke.domain.forms.model import FormField
 from fyke.domain.forms.tables import Table
 
 MAX_ROWS = 10_000
@@ -31,7 +31,7 @@ def cell_name(row: int | str, column: str, suffix: str = "") -> str:
     return f"{row}.{quoted(column)}" + (f":{suffix}" if suffix else "")
 
 
-def rows_of(field: Field, posted: Posted) -> list[dict[str, Posted]]:
+def rows_of(field: FormField, posted: Posted) -> list[dict[str, Posted]]:
     """Return the rows that were sent, each as its cells by the name of their column."""
     rows: dict[int, dict[str, Posted]] = {}
     names = {column.name for column in field.columns}
@@ -53,7 +53,7 @@ class Cells:
     header: bool
 
 
-def cells_of(field: Field, table: Table, *, after: int = 0) -> Cells:
+def cells_of(field: FormField, table: Table, *, after: int = 0) -> Cells:
     """Return the rows of a table, numbered from ``after`` on.
 
     When the first row has the name or title of a column it is titles, and says which column is
@@ -76,7 +76,7 @@ def cells_of(field: Field, table: Table, *, after: int = 0) -> Cells:
     return found
 
 
-def _titled(field: Field, head: list[str]) -> list[int | None] | None:
+def _titled(field: FormField, head: list[str]) -> list[int | None] | None:
     """For each column of the field its place in the file, None when the first row is no titles."""
     titles = {cell.strip().casefold(): n for n, cell in reversed(list(enumerate(head)))}
     places = [

@@ -11,17 +11,17 @@ from typing import TypeVar
 from fyke.contracts import Storage, Transaction
 from fyke.domain.access import own_task
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.billing.caps import Month, month_of
+from fyke.domain.billing.caps import SpendingMonth, month_of
 from fyke.domain.forms.describe import describe
-from fyke.domain.forms.importing import Choice, Imported, import_file
-from fyke.domain.forms.model import Form, Kind, dump
+from fyke.domain.forms.importing import ImportChoice, Imported, import_file
+from fyke.domain.forms.model import ControlKind, RunForm, dump
 from fyke.domain.forms.normalise import Normalised, Raw, normalise, start_value
-from fyke.domain.forms.quote import Plan, Quote, plan, quote
+from fyke.domain.forms.quote import Quote, SplitPreview, quote, split_preview
 from fyke.domain.runs.admission import beyond_plan
-from fyke.domain.runs.again import input_of
 from fyke.domain.runs.estimate import Basis, Estimate, estimate
 from fyke.domain.runs.estimates import basis_of
 from fyke.domain.runs.isolation import refusal_of_builds, refusal_of_runners
+from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.summary import summary_of_text
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.workers.lookup import find_version, find_worker, owns
@@ -48,12 +48,12 @@ class FormView:
 
     worker: Worker
     version: Version
-    form: Form
+    form: RunForm
     numbers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class FormStart:
     """What a form begins with. ``source`` is ``run``, ``task``, ``saved`` or ``schema``; ``ref``
     the id of the run or task; ``version`` ``""`` for the newest.
     """
@@ -78,14 +78,14 @@ class Recent:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class StartOutlook:
     """What starting would mean now. ``waits`` says what it would wait for, in words, or ``""``;
     ``most_runs`` is 0 without a limit. ``estimate``: what it will probably take by earlier runs,
     None while there are too few of them or the input has faults. ``refused`` says why a run would
     not be carried out at all, or ``""``.
     """
 
-    plan: Plan
+    plan: SplitPreview
     quote: Quote
     account_plan: AccountPlan
     waits: str
@@ -104,7 +104,7 @@ class Checked:
     """An input by way of ``normalise``, and what starting it would mean."""
 
     value: Normalised
-    outlook: Outlook
+    outlook: StartOutlook
 
 
 class RunForms:
@@ -129,7 +129,7 @@ class RunForms:
         made = None
         if found.limits is not None:
             made = estimate(prices, standing.basis, found.limits, subtasks=found.subtasks)
-        outlook = Outlook(
+        outlook = StartOutlook(
             plan=found,
             quote=quote(prices, found, account, standing.month),
             account_plan=account.plan,
@@ -141,12 +141,12 @@ class RunForms:
         )
         return Checked(value, outlook)
 
-    async def past_form(self, caller: Caller, ref: str, number: str) -> Form | None:
+    async def past_form(self, caller: Caller, ref: str, number: str) -> RunForm | None:
         """The form of any version that the caller could once see, also a withdrawn one, to read
         what was filled in while it was there.
         """
 
-        def work(tx: Transaction) -> Form | None:
+        def work(tx: Transaction) -> RunForm | None:
             worker = find_worker(tx, caller, ref)
             version = tx.workers.version(worker.id, number)
             seen = version is not None and (owns(worker, caller) or version.approved)
@@ -154,25 +154,25 @@ class RunForms:
 
         return await self._read(work)
 
-    async def read(self, form: Form, raw: Raw) -> Normalised:
+    async def read(self, form: RunForm, raw: Raw) -> Normalised:
         """The input that ``raw`` means in a form, with what is wrong with it."""
         return await asyncio.to_thread(normalise, form, raw)
 
-    def _plan(self, view: FormView, raw: Raw) -> tuple[Normalised, Plan]:
+    def _plan(self, view: FormView, raw: Raw) -> tuple[Normalised, SplitPreview]:
         defaults = view.version.defaults
         value = normalise(view.form, raw, defaults)
-        return value, plan(view.form, value, defaults, self._rules.max_subtasks)
+        return value, split_preview(view.form, value, defaults, self._rules.max_subtasks)
 
     async def begin(
         self, caller: Caller, ref: str, *, from_run: str = "", task: str = "", version: str = ""
-    ) -> Beginning:
+    ) -> FormStart:
         """What the form of a worker begins with: the input of a run, of a task, the caller's own
         default, or what the schema of ``version`` says.
 
         Raises ``RunNotFound``, ``TaskNotFound``, ``InvalidRequest`` for those of another worker.
         """
 
-        def work(tx: Transaction) -> Beginning:
+        def work(tx: Transaction) -> FormStart:
             worker = find_worker(tx, caller, ref)
             if from_run:
                 return _from_run(tx, caller, worker, from_run)
@@ -180,14 +180,14 @@ class RunForms:
                 return _from_task(tx, caller, worker, task)
             saved = tx.input_defaults.get(caller.user_id, worker.id)
             if saved is not None:
-                return Beginning(_taken_apart(json.loads(saved)), "saved")
-            return Beginning(Normalised({}, {}), "schema")
+                return FormStart(_taken_apart(json.loads(saved)), "saved")
+            return FormStart(Normalised({}, {}), "schema")
 
         found = await self._read(work)
         if found.source != "schema":
             return found
         untouched = start_value((await self.open(caller, ref, version)).form)
-        return Beginning(Normalised({}, untouched), "schema")
+        return FormStart(Normalised({}, untouched), "schema")
 
     async def recent(self, caller: Caller, ref: str) -> list[Recent]:
         """The inputs of the account's last runs of the worker, newest first."""
@@ -231,13 +231,17 @@ class RunForms:
         await self._storage.write(work)
 
     async def import_file(
-        self, view: FormView, field: str, name: str, data: bytes, choice: Choice
+        self, view: FormView, field: str, name: str, data: bytes, choice: ImportChoice
     ) -> tuple[str, Imported]:
         """The name of the field, and a file as its value; without a name the form's only list.
 
         Raises ``InvalidRequest``, ``InvalidFields``.
         """
-        lists = [each for each in view.form.fields.values() if each.kind in (Kind.LIST, Kind.TABLE)]
+        lists = [
+            each
+            for each in view.form.fields.values()
+            if each.kind in (ControlKind.LIST, ControlKind.TABLE)
+        ]
         found = lists[0] if not field and len(lists) == 1 else view.form.fields.get(field)
         if found is None:
             known = ", ".join(each.name for each in lists)[:300] or "none"
@@ -261,38 +265,38 @@ def _open(tx: Transaction, caller: Caller, ref: str, number: str | None) -> Form
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class _AccountState:
     """How the caller's account stands before a start."""
 
     account: Account
     waits: str
-    month: Month | None
+    month: SpendingMonth | None
     basis: Basis
     refused: str
 
 
-def _standing(tx: Transaction, caller: Caller, view: FormView) -> _Standing:
+def _standing(tx: Transaction, caller: Caller, view: FormView) -> _AccountState:
     account = tx.accounts.get(caller.account_id)
     if account is None:
         raise UserMissing
     past = basis_of(tx, account.id, view.worker.id, view.version.number)
     refused = refusal_of_runners(tx, view.worker) or refusal_of_builds(view.worker, view.version)
-    return _Standing(account, beyond_plan(tx, account.id), month_of(tx, account), past, refused)
+    return _AccountState(account, beyond_plan(tx, account.id), month_of(tx, account), past, refused)
 
 
-def _from_run(tx: Transaction, caller: Caller, worker: Worker, run_id: str) -> Beginning:
+def _from_run(tx: Transaction, caller: Caller, worker: Worker, run_id: str) -> FormStart:
     run = tx.runs.get(run_id) if is_ulid(run_id) else None
     if run is None or run.account_id != caller.account_id:
         raise RunNotFound
     if run.worker_id != worker.id:
         raise InvalidRequest("from_run: this run is of another worker; open its own worker's form")
     value = _without_defaults(tx, run)
-    return Beginning(value, "run", run.id, "", run.version, run.callback_url)
+    return FormStart(value, "run", run.id, "", run.version, run.callback_url)
 
 
 def _without_defaults(tx: Transaction, run: Run) -> Normalised:
     """The input of a run, without the options that its version gives by itself."""
-    value = _taken_apart(input_of(run))
+    value = _taken_apart(rerun_input(run))
     version = tx.workers.version(run.worker_id, run.version)
     defaults = version.defaults if version else SystemDefaults()
     wanted = read_input(value.input, defaults).limits
@@ -304,12 +308,12 @@ def _without_defaults(tx: Transaction, run: Run) -> Normalised:
     return value
 
 
-def _from_task(tx: Transaction, caller: Caller, worker: Worker, task_id: str) -> Beginning:
+def _from_task(tx: Transaction, caller: Caller, worker: Worker, task_id: str) -> FormStart:
     task = own_task(tx, caller, task_id)
     if task.worker_id != worker.id:
         raise InvalidRequest("task: this task is of another worker; open its own worker's form")
     value = _taken_apart(json.loads(task.input_json))
-    return Beginning(value, "task", task.id, task.title, task.version)
+    return FormStart(value, "task", task.id, task.title, task.version)
 
 
 def _taken_apart(saved: object) -> Normalised:

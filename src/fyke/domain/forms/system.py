@@ -7,25 +7,27 @@ from typing import Any
 from fyke.domain.forms.choices import token_of
 from fyke.domain.forms.codec import decode
 from fyke.domain.forms.controls import Posted
-from fyke.domain.forms.model import ABSENT, Field, FieldError, Kind, Option
+from fyke.domain.forms.model import ABSENT, ControlKind, FieldError, FormField, Option
 from fyke.domain.workers.parameters import DEVICES, read_input
 from fyke.errors import InvalidRequest
 from fyke.model.worker import SystemDefaults
 
 
-def _number(name: str, title: str, description: str, unit: str) -> Field:
-    return Field(name, title, description, "number", "number", Kind.NUMBER, unit=unit)
+def _number(name: str, title: str, description: str, unit: str) -> FormField:
+    return FormField(name, title, description, "number", "number", ControlKind.NUMBER, unit=unit)
 
 
-def _memory() -> Field:
+def _memory() -> FormField:
     sizes = tuple(
         Option(f"{size:,} MB, {cpus:g} cpu", size, token_of(size)) for size, cpus in DEVICES.items()
     )
     text = "Memory of each subtask; the share of a cpu goes with it."
-    return Field("memory", "Memory", text, "integer", "select", Kind.SELECT, options=sizes)
+    return FormField(
+        "memory", "Memory", text, "integer", "select", ControlKind.SELECT, options=sizes
+    )
 
 
-FIELDS: dict[str, Field] = {
+FIELDS: dict[str, FormField] = {
     each.name: each
     for each in (
         _memory(),
@@ -41,13 +43,13 @@ FIELDS: dict[str, Field] = {
         _number(
             "max_total_traffic", "Most traffic", "The run ends when it has moved so much.", "MB"
         ),
-        Field(
+        FormField(
             "proxy_region",
             "Region",
             "Two capital letters such as US: where requests seem to come from.",
             "string",
             "input",
-            Kind.LINE,
+            ControlKind.LINE,
         ),
     )
 }

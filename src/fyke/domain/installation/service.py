@@ -15,18 +15,18 @@ from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.errors import FykeError, InvalidRequest, NotFound
 from fyke.kit.clock import Clock
 from fyke.model.account import Caller, Plan
-from fyke.model.health import Check, Level
+from fyke.model.health import HealthCheck, Level
 from fyke.model.installation import (
     MOST_COUNTED,
-    Card,
-    Piece,
+    Component,
+    EgressReport,
     PlanLine,
     Retention,
+    SettingGroup,
     SettingLine,
     StorageReport,
     Tariff,
     TimerLine,
-    WayOut,
 )
 
 CARD_SECONDS = 3.0  # then a card says that it got no answer
@@ -39,7 +39,7 @@ DAY_MS = 24 * 3600 * 1000
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
+class RetentionView(Generic[T]):
     """What was found out counts for a while, and several who ask at once share one look."""
 
     def __init__(self, look: Callable[[], Awaitable[T]], seconds: float, clock: Clock) -> None:
@@ -69,8 +69,8 @@ class Installation:
         self._probe = probe
         self._health = health
         self._clock = clock
-        self._stored = Kept(probe.storage, STORAGE_SECONDS, clock)
-        self._pieces = Kept(probe.pieces, PIECES_SECONDS, clock)
+        self._stored = RetentionView(probe.storage, STORAGE_SECONDS, clock)
+        self._pieces = RetentionView(probe.pieces, PIECES_SECONDS, clock)
 
     async def plans(self, caller: Caller) -> list[PlanLine]:
         """Every plan, smallest first."""
@@ -84,7 +84,7 @@ class Installation:
         require_operator(caller, "Reading prices")
         return self._probe.tariff()
 
-    def way_out(self, caller: Caller) -> WayOut:
+    def way_out(self, caller: Caller) -> EgressReport:
         """Proxies and regions as the settings say."""
         require_operator(caller, "Reading proxies")
         return self._probe.way_out()
@@ -119,17 +119,17 @@ class Installation:
 
         return await self._storage.read(work)
 
-    async def versions(self, caller: Caller) -> list[Piece]:
+    async def versions(self, caller: Caller) -> list[Component]:
         """The product and what it stands on, and the sandbox of each runner."""
         require_operator(caller, "Reading versions")
         runners = await self._storage.read(_alive)
         sandboxes = [
-            Piece(f"sandbox of {runner.node}", runner.isolation, runner.reason)
+            Component(f"sandbox of {runner.node}", runner.isolation, runner.reason)
             for runner in runners
         ]
         return [*await self._pieces.get(), *sandboxes]
 
-    async def card(self, caller: Caller, name: str) -> list[Check]:
+    async def card(self, caller: Caller, name: str) -> list[HealthCheck]:
         """How one part is doing; one that does not answer in time is bad, and says so.
 
         Raises ``NotFound`` for what is no card.
@@ -140,42 +140,46 @@ class Installation:
             async with asyncio.timeout(CARD_SECONDS):
                 return await self._card(caller, card)
         except TimeoutError:
-            return [Check(card.value, Level.BAD, f"no answer within {CARD_SECONDS:g} s")]
+            return [HealthCheck(card.value, Level.BAD, f"no answer within {CARD_SECONDS:g} s")]
         except FykeError as error:
-            return [Check(card.value, Level.BAD, error.message)]
+            return [HealthCheck(card.value, Level.BAD, error.message)]
 
-    async def _card(self, caller: Caller, card: Card) -> list[Check]:
+    async def _card(self, caller: Caller, card: SettingGroup) -> list[HealthCheck]:
         match card:
-            case Card.DATABASE:
+            case SettingGroup.DATABASE:
                 return list(await self._probe.database())
-            case Card.DISK:
+            case SettingGroup.DISK:
                 return await self._health.disk(caller)
-            case Card.RUNNERS:
+            case SettingGroup.RUNNERS:
                 return await self._health.sandboxes(caller)
-            case Card.EGRESS:
+            case SettingGroup.EGRESS:
                 return list(await self._probe.egress())
-            case Card.PROXIES:
+            case SettingGroup.PROXIES:
                 return await self._health.proxies(caller)
-            case Card.TIMERS:
+            case SettingGroup.TIMERS:
                 now = self._clock.now_ms()
                 return [_of_timer(line, now) for line in self._probe.timers()]
 
 
-def _card(name: str) -> Card:
+def _card(name: str) -> SettingGroup:
     try:
-        return Card(name.strip().lower())
+        return SettingGroup(name.strip().lower())
     except ValueError:
-        raise NotFound(f"There is no card {name[:40]!r}; use one of {', '.join(Card)}") from None
+        raise NotFound(
+            f"There is no card {name[:40]!r}; use one of {', '.join(SettingGroup)}"
+        ) from None
 
 
-def _of_timer(line: TimerLine, now: int) -> Check:
+def _of_timer(line: TimerLine, now: int) -> HealthCheck:
     if not line.failures:
         detail = "at work" if line.busy_since else "well"
-        return Check(line.name, Level.GOOD, detail)
+        return HealthCheck(line.name, Level.GOOD, detail)
     times = "once" if line.failures == 1 else f"{line.failures} times in a row"
     bad = not line.done_at or now - line.done_at > LATE_MS
     level = Level.BAD if bad else Level.WARNING
-    return Check(line.name, level, f"failed {times}: {line.error}", "see the log of the server")
+    return HealthCheck(
+        line.name, level, f"failed {times}: {line.error}", "see the log of the server"
+    )
 
 
 def _alive(tx: Transaction) -> list[RunnerInfo]:

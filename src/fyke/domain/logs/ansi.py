@@ -37,7 +37,7 @@ _USER = re.compile(r"https?://[^/?#]*@", re.IGNORECASE)  # names another host th
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class StyledSpan:
     """A stretch of text of one look. ``classes`` are names out of a fixed list. ``href`` is empty,
     or the same as ``text``.
     """
@@ -48,7 +48,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _AnsiState:
     colour: str = ""
     ground: str = ""
     bold: bool = False
@@ -64,12 +64,12 @@ class _Look:
         return tuple(name for name in found if name)
 
 
-_PLAIN = _Look()
+_PLAIN = _AnsiState()
 
 
-def spans(text: str) -> list[Span]:
+def spans(text: str) -> list[StyledSpan]:
     """The text in stretches, without control characters but tab and newline."""
-    found: list[Span] = []
+    found: list[StyledSpan] = []
     look, begin = _PLAIN, 0
     for match in _SEQUENCE.finditer(text):
         _add(found, text[begin : match.start()], look)
@@ -85,9 +85,9 @@ def plain(text: str) -> str:
     return clean(_SEQUENCE.sub("", text))
 
 
-def linked(text: str) -> list[Span]:
+def linked(text: str) -> list[StyledSpan]:
     """Text without sequences, with the addresses in it as links."""
-    found: list[Span] = []
+    found: list[StyledSpan] = []
     begin = 0
     for match in _LINK.finditer(text):
         if len(match[0]) > MOST_LINK or _USER.match(match[0]):
@@ -96,15 +96,15 @@ def linked(text: str) -> list[Span]:
         if address.endswith("//"):
             continue
         if match.start() > begin:
-            found.append(Span(text[begin : match.start()]))
-        found.append(Span(address, href=address))
+            found.append(StyledSpan(text[begin : match.start()]))
+        found.append(StyledSpan(address, href=address))
         begin = match.start() + len(address)
     if begin < len(text):
-        found.append(Span(text[begin:]))
+        found.append(StyledSpan(text[begin:]))
     return found
 
 
-def _add(found: list[Span], text: str, look: _Look) -> None:
+def _add(found: list[StyledSpan], text: str, look: _AnsiState) -> None:
     text = clean(text)
     if not text:
         return
@@ -122,7 +122,7 @@ def _trimmed(address: str) -> str:
     return address
 
 
-def _after(look: _Look, params: str) -> _Look:
+def _after(look: _AnsiState, params: str) -> _AnsiState:
     """The look that a sequence of the kind "select graphic rendition" leads to."""
     codes = [int(part) if part.isdecimal() and len(part) < 4 else 0 for part in _parts(params)]
     while codes:
@@ -139,7 +139,7 @@ def _parts(params: str) -> list[str]:
     return params.replace(":", ";").split(";")[:64]
 
 
-def _simple(look: _Look, code: int) -> _Look:
+def _simple(look: _AnsiState, code: int) -> _AnsiState:
     if code == 0:
         return _PLAIN
     if code in _SWITCHES:

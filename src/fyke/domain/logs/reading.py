@@ -39,7 +39,7 @@ class LogPage:
 
 
 @dataclass(frozen=True, slots=True)
-class LogPlace:
+class LogPosition:
     """Where to look: behind ``after``, or before ``before``, or with neither at the end."""
 
     after: int | None = None
@@ -57,7 +57,7 @@ class LogReading:
         self,
         caller: Caller,
         run_id: str,
-        place: LogPlace = LogPlace(),
+        place: LogPosition = LogPosition(),
         wanted: LogFilter = LogFilter(),  # noqa: B008 - frozen
         *,
         limit: int = MOST_LINES,
@@ -70,7 +70,7 @@ class LogReading:
     async def page_of(
         self,
         run_id: str,
-        place: LogPlace,
+        place: LogPosition,
         wanted: LogFilter,
         *,
         limit: int = MOST_LINES,
@@ -81,7 +81,7 @@ class LogReading:
             raise InvalidFields(f"search must have at most {MOST_TEXT} characters")
         limit = min(max(limit, 1), MOST_LINES)
         count = await self._results.log_count(run_id)
-        look = _Look(self._results, run_id, wanted, limit, cut)
+        look = _LogScan(self._results, run_id, wanted, limit, cut)
         if place.after is not None:
             return await look.forward(min(max(place.after, 0), count), count)
         before = count + 1 if place.before is None else min(max(place.before, 1), count + 1)
@@ -106,7 +106,7 @@ class LogReading:
         raise NotFound(f"The log of this run has no line {position}")
 
 
-class _Look:
+class _LogScan:
     """One look, in steps of which each is one statement."""
 
     def __init__(

@@ -7,13 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fyke.contracts import Storage, Transaction
-from fyke.domain.queue.service import Listed, RunQueue
+from fyke.domain.queue.service import ListedItem, RunQueue
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.lists import RunLists, RunRow
-from fyke.domain.runs.waiting import Waiting, WaitReason
+from fyke.domain.runs.waiting import WaitReason, WaitReasons
 from fyke.model.account import Caller
 from fyke.model.run import RunState
-from fyke.model.run_list import Place
+from fyke.model.run_list import ListCursor
 
 PAGE = 50
 
@@ -43,22 +43,22 @@ class WaitingRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class QueueBoardView:
     """``next`` is where the runs that wait go on, None at the end."""
 
     slots: Slots
     waiting: int
     runs: list[WaitingRow]
-    next: Place | None
+    next: ListCursor | None
     held: int
-    items: list[Listed]
+    items: list[ListedItem]
 
 
 class QueueBoard:
     """What waits in the caller's account."""
 
     def __init__(
-        self, storage: Storage, queue: RunQueue, waiting: Waiting, lists: RunLists
+        self, storage: Storage, queue: RunQueue, waiting: WaitReasons, lists: RunLists
     ) -> None:
         self._storage = storage
         self._queue = queue
@@ -69,11 +69,11 @@ class QueueBoard:
         self,
         caller: Caller,
         *,
-        start: Place | None = None,
+        start: ListCursor | None = None,
         number: int = 1,
         oldest_first: bool = False,
         size: int = PAGE,
-    ) -> Board:
+    ) -> QueueBoardView:
         """Runs that wait behind ``start``, in the order in which they begin, and the page
         ``number`` of what is held.
         """
@@ -91,7 +91,7 @@ class QueueBoard:
             for position, reason in enumerate(reasons, 1)
             if reason.run_id in rows
         ]
-        return Board(slots, waiting, runs, following, held, items)
+        return QueueBoardView(slots, waiting, runs, following, held, items)
 
     async def slots(self, caller: Caller) -> Slots:
         slots, _ = await self._storage.read(lambda tx: _counts(tx, caller))

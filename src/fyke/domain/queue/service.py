@@ -20,7 +20,7 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import needed
 from fyke.domain.runs.admission import beyond_plan
 from fyke.domain.runs.service import Runs, StartRequest
-from fyke.domain.runs.start_keys import Started, claim, gone, known
+from fyke.domain.runs.start_keys import StartKind, claim, known, start_is_gone
 from fyke.domain.runs.summary import summary_of_start
 from fyke.domain.workers.lookup import refuse_deleted
 from fyke.errors import (
@@ -37,7 +37,7 @@ from fyke.errors import (
 )
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.billing import Prices
 from fyke.model.queue import QueueItem
 from fyke.model.run import Origin, Run
@@ -64,7 +64,7 @@ class NotWaiting(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ItemResult:
     """What became of one item that was named. ``error`` is empty when it worked."""
 
     ref: str
@@ -73,7 +73,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedItem:
     """An item with its worker, and why it waits now."""
 
     item: QueueItem
@@ -123,7 +123,7 @@ class RunQueue:
         self, tx: Transaction, caller: Caller, request: StartRequest, run: Run, item: QueueItem
     ) -> QueueItem:
         key = request.key
-        earlier = claim(tx, caller, key, Started.QUEUE_ITEM, item.id) if key else None
+        earlier = claim(tx, caller, key, StartKind.QUEUE_ITEM, item.id) if key else None
         if earlier is not None:
             return _still_there(tx, earlier)
         refuse_deleted(tx, item.worker_id)
@@ -134,7 +134,7 @@ class RunQueue:
                 "activate or release some of them"
             )
         dated = replace(item, reason=self._too_poor(tx, run), created_at=tx.now)
-        record(tx, caller, Act.RUN_QUEUED, item.id)
+        record(tx, caller, AuditAction.RUN_QUEUED, item.id)
         return replace(dated, number=tx.queue.add(dated))
 
     def _too_poor(self, tx: Transaction, run: Run) -> str:
@@ -155,18 +155,19 @@ class RunQueue:
         offset: int,
         limit: int,
         oldest_first: bool = False,
-    ) -> tuple[int, list[Listed]]:
+    ) -> tuple[int, list[ListedItem]]:
         """Total count and one page, newest first unless asked otherwise; ``waiting`` None means
         all.
         """
 
-        def work(tx: Transaction) -> tuple[int, list[Listed]]:
+        def work(tx: Transaction) -> tuple[int, list[ListedItem]]:
             count, items = tx.queue.page(
                 caller.account_id, waiting, offset=offset, limit=limit, oldest_first=oldest_first
             )
             full = beyond_plan(tx, caller.account_id) if any(i.waiting for i in items) else ""
             return count, [
-                Listed(item, tx.workers.get(item.worker_id), _reason(item, full)) for item in items
+                ListedItem(item, tx.workers.get(item.worker_id), _reason(item, full))
+                for item in items
             ]
 
         return await self._storage.read(work)
@@ -180,17 +181,17 @@ class RunQueue:
 
         return await self._storage.read(work)
 
-    async def activate(self, caller: Caller, refs: list[str]) -> list[Result]:
+    async def activate(self, caller: Caller, refs: list[str]) -> list[ItemResult]:
         """Start each item by its own; a result for each ref, in order."""
         require_editor(caller, "Starting runs")
         return [await self._activate(caller, ref) for ref in refs]
 
-    async def _activate(self, caller: Caller, ref: str) -> Result:
+    async def _activate(self, caller: Caller, ref: str) -> ItemResult:
         item = await self._storage.read(lambda tx: _own(tx, caller, ref))
         if item is None:
-            return Result(ref, UNKNOWN)
+            return ItemResult(ref, UNKNOWN)
         if not item.waiting:
-            return Result(ref, NOT_WAITING)
+            return ItemResult(ref, NOT_WAITING)
 
         def settle(tx: Transaction, run: Run) -> None:
             if not tx.queue.end(item.id, tx.now, f"activated as run {run.id}", run.id):
@@ -207,12 +208,12 @@ class RunQueue:
         try:
             run = await self._runs.start(caller, request)
         except NotWaiting:
-            return Result(ref, NOT_WAITING)
+            return ItemResult(ref, NOT_WAITING)
         except (*_PASSING, *_LASTING) as error:
             return await self._failed(item, ref, error)
-        return Result(ref, run_id=run.id)
+        return ItemResult(ref, run_id=run.id)
 
-    async def _failed(self, item: QueueItem, ref: str, error: FykeError) -> Result:
+    async def _failed(self, item: QueueItem, ref: str, error: FykeError) -> ItemResult:
         def work(tx: Transaction) -> bool:
             if isinstance(error, _LASTING):
                 return tx.queue.end(item.id, tx.now, error.message)
@@ -221,25 +222,25 @@ class RunQueue:
             return tx.queue.explain(item.id, error.message)
 
         still = await self._storage.write(work)
-        return Result(ref, error.message if still else NOT_WAITING)
+        return ItemResult(ref, error.message if still else NOT_WAITING)
 
-    async def release(self, caller: Caller, refs: list[str], reason: str) -> list[Result]:
+    async def release(self, caller: Caller, refs: list[str], reason: str) -> list[ItemResult]:
         """Let each item go, for good; a result for each ref, in order."""
         require_editor(caller, "Releasing queued runs")
         text = f"released: {reason}" if reason else "released"
 
-        def work(tx: Transaction) -> list[Result]:
+        def work(tx: Transaction) -> list[ItemResult]:
             return [_release(tx, caller, ref, text) for ref in refs]
 
         return await self._storage.write(work)
 
 
-def _release(tx: Transaction, caller: Caller, ref: str, text: str) -> Result:
+def _release(tx: Transaction, caller: Caller, ref: str, text: str) -> ItemResult:
     item = _own(tx, caller, ref)
     if item is None:
-        return Result(ref, UNKNOWN)
+        return ItemResult(ref, UNKNOWN)
     ended = tx.queue.end(item.id, tx.now, text)
-    return Result(ref, "" if ended else NOT_WAITING)
+    return ItemResult(ref, "" if ended else NOT_WAITING)
 
 
 def _own(tx: Transaction, caller: Caller, ref: str) -> QueueItem | None:
@@ -252,14 +253,14 @@ def _own(tx: Transaction, caller: Caller, ref: str) -> QueueItem | None:
 def _earlier(tx: Transaction, caller: Caller, request: StartRequest) -> QueueItem | None:
     if request.key is None:
         return None
-    ref = known(tx, caller, request.key, Started.QUEUE_ITEM)
+    ref = known(tx, caller, request.key, StartKind.QUEUE_ITEM)
     return None if ref is None else _still_there(tx, ref)
 
 
 def _still_there(tx: Transaction, ref: str) -> QueueItem:
     item = tx.queue.get(ref)
     if item is None:
-        raise gone()
+        raise start_is_gone()
     return item
 
 

@@ -20,7 +20,7 @@ LOG_FULL = "SYSTEM: The log of this run has reached its limit of 10 MiB; further
 
 
 @dataclass(frozen=True, slots=True)
-class RunLimits:
+class OutputLimits:
     """Caps of one run: number of rows, and bytes of all its rows together."""
 
     rows: int = MAX_RUN_ROWS
@@ -30,7 +30,7 @@ class RunLimits:
 class RunCaps:
     """The counters of one run."""
 
-    def __init__(self, limits: RunLimits, stored: RunTotals) -> None:
+    def __init__(self, limits: OutputLimits, stored: RunTotals) -> None:
         self._limits = limits
         self._rows = stored.rows
         self._bytes = stored.row_bytes

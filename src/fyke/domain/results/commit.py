@@ -17,7 +17,7 @@ from typing import TypeVar
 import structlog
 
 from fyke.contracts import Results
-from fyke.domain.results.waiting import Part, WaitingQueue
+from fyke.domain.results.waiting import PendingBatch, WaitingQueue
 from fyke.errors import StaleLease, Unavailable
 from fyke.kit.backoff import delay
 
@@ -44,7 +44,7 @@ class GroupCommit:
         self._wake = asyncio.Event()
         self.hold = asyncio.Lock()
 
-    def ring(self, queue: WaitingQueue) -> None:
+    def notify(self, queue: WaitingQueue) -> None:
         """Something waits in this queue."""
         if queue is not self._latest:
             self._changed_at = time.monotonic() if self._latest else -ALONE_SECONDS
@@ -79,9 +79,9 @@ class GroupCommit:
             for part in parts:
                 part.queue.settle()
 
-    def _take_parts(self) -> list[Part]:
+    def _take_parts(self) -> list[PendingBatch]:
         """One turn for each, as far as a flush reaches; who is left over comes first next time."""
-        parts: list[Part] = []
+        parts: list[PendingBatch] = []
         again: list[WaitingQueue] = []
         alone = time.monotonic() - self._changed_at > ALONE_SECONDS
         size = 0
@@ -97,7 +97,7 @@ class GroupCommit:
         self._ready.extend(again)
         return parts
 
-    async def _commit(self, parts: list[Part]) -> None:
+    async def _commit(self, parts: list[PendingBatch]) -> None:
         """Commit, and wait out a store that is away: nothing is acknowledged before it is back."""
         attempt = 0
         while parts := [part for part in parts if not _given_up(part)]:
@@ -117,7 +117,7 @@ class GroupCommit:
                         self._stored(part.batch.run_id)
                 return
 
-    async def _one_by_one(self, parts: list[Part], error: Exception) -> None:
+    async def _one_by_one(self, parts: list[PendingBatch], error: Exception) -> None:
         """One part of the flush broke it: the others must not pay for that."""
         if len(parts) == 1:
             log.error("batch_failed", attempt=parts[0].batch.attempt_id, error=repr(error))
@@ -127,13 +127,13 @@ class GroupCommit:
             await self._commit([part])
 
 
-def _given_up(part: Part) -> bool:
+def _given_up(part: PendingBatch) -> bool:
     if part.queue.discarded:
         part.refuse(_ended())
     return part.queue.discarded
 
 
-def _answer(parts: list[Part], taken: list[bool]) -> None:
+def _answer(parts: list[PendingBatch], taken: list[bool]) -> None:
     for part, stored in zip(parts, taken, strict=True):
         if stored:
             part.accept()

@@ -13,11 +13,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from fyke.contracts import Results
-from fyke.domain.results.caps import LOG_FULL, RunCaps, RunLimits, cut_line
+from fyke.domain.results.caps import LOG_FULL, OutputLimits, RunCaps, cut_line
 from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
+from fyke.domain.results.redaction import masked_headers, masked_line, masked_row
 from fyke.domain.results.rows import DecodedRow, RowRefused, decode_row
 from fyke.domain.results.waiting import LOG_LINES_A_TURN, WaitingQueue
-from fyke.domain.results.withholding import masked_headers, masked_line, masked_row
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease
 from fyke.kit.clock import Clock
@@ -96,7 +96,7 @@ class AttemptIntake:
             if self._caps.first_warning(warning):
                 self.log(LogType.WARN, warning)
         stored = self.queue.put_row(row)
-        self._intake.group.ring(self.queue)
+        self._intake.group.notify(self.queue)
         try:
             await stored
         except FykeError:
@@ -137,7 +137,7 @@ class AttemptIntake:
         if self.masker is not None:
             headers = masked_headers(self.masker, headers)
         stored = self.queue.put_headers(headers)
-        self._intake.group.ring(self.queue)
+        self._intake.group.notify(self.queue)
         await stored
 
     def log(self, type: int, content: str, *, system: bool = False) -> None:
@@ -180,7 +180,7 @@ class AttemptIntake:
             self._linger.cancel()
             self._linger = None
         if not self.queue.empty:
-            self._intake.group.ring(self.queue)
+            self._intake.group.notify(self.queue)
 
     async def log_room(self) -> None:
         """Wait until the queue of log lines is short again, at most a second: then a Worker that
@@ -260,20 +260,20 @@ class Intake:
         run_id: str,
         attempt_id: str,
         group: str,
-        limits: RunLimits | None = None,
+        limits: OutputLimits | None = None,
         on_row_cap: Callable[[str], None] | None = None,
     ) -> AttemptIntake:
         """Begin to take for an attempt. ``group`` is what its log lines carry; ``on_row_cap`` is
         called once with the limit in words when the run is full, for every open attempt of it.
         """
         await retry_while_unavailable(lambda: self.results.open_attempt(run_id, attempt_id))
-        caps = await self._caps_of(run_id, limits or RunLimits())
+        caps = await self._caps_of(run_id, limits or OutputLimits())
         queue = WaitingQueue(run_id, attempt_id)
         attempt = AttemptIntake(self, queue, group, caps, on_row_cap)
         self._open[attempt_id] = attempt
         return attempt
 
-    async def _caps_of(self, run_id: str, limits: RunLimits) -> RunCaps:
+    async def _caps_of(self, run_id: str, limits: OutputLimits) -> RunCaps:
         """The counters that all attempts of a run share; a run seen before is still known."""
         if run_id not in self._caps:
             stored = await retry_while_unavailable(lambda: self.results.totals(run_id, frozenset()))

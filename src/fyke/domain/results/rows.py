@@ -89,7 +89,7 @@ class DecodedRow:
 
 
 @dataclass(slots=True)
-class _Value:
+class _RowValue:
     """Valid JSON text of one value, with what was repaired to make it so."""
 
     text: bytes
@@ -113,7 +113,7 @@ def decode_row(pushed: bytes) -> DecodedRow:
     return _object_row(value.fields, value.warnings)
 
 
-def _parse(text: bytes) -> _Value | None:
+def _parse(text: bytes) -> _RowValue | None:
     """Parse one JSON value; None when it is none. Size and depth are checked here."""
     warnings: list[str] = []
     if len(text) > MAX_ROW_BYTES and not _may_hold_json(text):
@@ -142,7 +142,7 @@ def _may_hold_json(text: bytes) -> bool:
     return text.lstrip()[:1] == b'"'
 
 
-def _parse_valid(text: bytes, warnings: list[str]) -> _Value:
+def _parse_valid(text: bytes, warnings: list[str]) -> _RowValue:
     try:
         fields = _decode_fields(text) if text.lstrip()[:1] == b"{" else None
         plain = bytes(_decode_raw(text)).strip() if fields is None else text
@@ -152,15 +152,15 @@ def _parse_valid(text: bytes, warnings: list[str]) -> _Value:
     if not _numbers_readable(plain):
         plain = _large_numbers_as_text(plain, warnings)
         fields = _decode_fields(plain) if fields is not None else None
-    return _Value(plain if fields is not None else _compact(plain), fields, warnings)
+    return _RowValue(plain if fields is not None else _compact(plain), fields, warnings)
 
 
-def _decode_once_more(outer: _Value) -> _Value:
+def _decode_once_more(outer: _RowValue) -> _RowValue:
     """The value inside a JSON string, or the string itself when it holds no JSON."""
     text = _decode_text(outer.text).encode()
     inner = _parse(text)
     if inner is not None:
-        return _Value(inner.text, inner.fields, outer.warnings + inner.warnings)
+        return _RowValue(inner.text, inner.fields, outer.warnings + inner.warnings)
     if len(text) > MAX_ROW_BYTES:
         raise _too_large(len(text))
     return outer

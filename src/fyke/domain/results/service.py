@@ -18,8 +18,8 @@ from fyke.domain.access import existing_run, own_run
 from fyke.domain.results.headers import headers_from_rows
 from fyke.domain.results.query import cursor as cursors
 from fyke.domain.results.query.cursor import Cursor
-from fyke.domain.results.query.model import PLAIN, START, Choice, Query
-from fyke.domain.results.query.orders import Order, Orders, Wanted
+from fyke.domain.results.query.model import PLAIN, START, FieldSelection, Query
+from fyke.domain.results.query.orders import OrderRequest, RowOrder, RowOrders
 from fyke.domain.results.query.shape import Shape
 from fyke.domain.workers import output_schema
 from fyke.errors import InvalidFields, InvalidRequest
@@ -67,7 +67,7 @@ class RunResults:
     def __init__(self, storage: Storage, results: Results, scratch: Path | None = None) -> None:
         self._storage = storage
         self._results = results
-        self._orders = Orders(self.walk, scratch)
+        self._orders = RowOrders(self.walk, scratch)
 
     async def page(
         self,
@@ -183,7 +183,7 @@ class RunResults:
         return await asyncio.to_thread(lambda: shape.headers(declared, shape.rows(sample)))
 
     async def _part(
-        self, source: RunRows, choice: Choice, index: int, size: int, at: Cursor | None
+        self, source: RunRows, choice: FieldSelection, index: int, size: int, at: Cursor | None
     ) -> tuple[int, list[Row], Cursor | None]:
         """Number of all chosen rows, the rows of one page, and where the next page begins."""
         if choice.plain and at is not None:
@@ -219,9 +219,9 @@ class RunResults:
             return count, rows, None
         return count, rows, Cursor(rows[-1].position if rows else at.position)
 
-    async def _order(self, source: RunRows, choice: Choice, bound: int = 0) -> Order:
+    async def _order(self, source: RunRows, choice: FieldSelection, bound: int = 0) -> RowOrder:
         run = source.run
-        wanted = Wanted(
+        wanted = OrderRequest(
             run.account_id, run.id, source.hidden, choice, run.state.terminal and not bound, bound
         )
         return await self._orders.get(wanted)
@@ -267,7 +267,7 @@ class RunResults:
             limit = _next_limit(rows, limit)
 
 
-def _after(order: Order, at: Cursor) -> int:
+def _after(order: RowOrder, at: Cursor) -> int:
     """Where an order goes on after the row that the walk met last. Rows that were hidden in the
     meantime may have moved it."""
     offset = min(at.offset, len(order.positions))

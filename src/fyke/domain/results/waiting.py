@@ -20,7 +20,7 @@ Stored = asyncio.Future[None]
 
 
 @dataclass(slots=True)
-class Part:
+class PendingBatch:
     """The share of one attempt in a flush."""
 
     queue: WaitingQueue
@@ -94,12 +94,12 @@ class WaitingQueue:
     def put_log(self, entry: NewLogEntry) -> None:
         self._log.append(entry)
 
-    def take_turn(self, *, alone: bool = True) -> Part:
+    def take_turn(self, *, alone: bool = True) -> PendingBatch:
         """A bounded share of what waits; it counts as under way until ``settle``."""
         rows = ROWS_A_TURN if alone else ROWS_IN_COMPANY
         size = ROW_BYTES_A_TURN if alone else ROW_BYTES_IN_COMPANY
         self._flushing = True
-        part = Part(self, AttemptBatch(self.run_id, self.attempt_id))
+        part = PendingBatch(self, AttemptBatch(self.run_id, self.attempt_id))
         while self._rows and len(part.batch.rows) < rows and part.size < size:
             part.add(*self._rows.popleft())
         self._take_rest(part, LOG_LINES_A_TURN)
@@ -108,14 +108,14 @@ class WaitingQueue:
     def discard(self, error: Exception) -> None:
         """Refuse what waits, and drop what is being retried."""
         self.discarded = True
-        part = Part(self, AttemptBatch(self.run_id, self.attempt_id))
+        part = PendingBatch(self, AttemptBatch(self.run_id, self.attempt_id))
         while self._rows:
             part.add(*self._rows.popleft())
         self._take_rest(part, len(self._log))
         part.refuse(error)
         self._settled.set()
 
-    def _take_rest(self, part: Part, lines: int) -> None:
+    def _take_rest(self, part: PendingBatch, lines: int) -> None:
         part.batch.headers = self._headers
         part.stored += self._headers_stored
         self._headers = None

@@ -16,7 +16,7 @@ from fyke.domain.workers.submitting import share, take_back
 from fyke.errors import Conflict, InvalidFields, NotFound, VersionUnavailable
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.run import Origin, Run, RunState
 from fyke.model.submission import Submission, SubmissionState
 from fyke.model.worker import Finding, Version, VersionState, Worker
@@ -26,7 +26,7 @@ _PUBLISHING = "Publishing for everybody"
 _REVIEWING = "Reviewing"
 
 
-class Starter(Protocol):
+class ReviewStarter(Protocol):
     """What a review needs of the runs service."""
 
     async def start(self, caller: Caller, request: StartRequest) -> Run: ...
@@ -61,7 +61,7 @@ class DecidedAlready(Conflict):
 class Reviews:
     """Asking for a review, and deciding. ``required`` is the rule of the installation."""
 
-    def __init__(self, storage: Storage, runs: Starter, *, required: bool = True) -> None:
+    def __init__(self, storage: Storage, runs: ReviewStarter, *, required: bool = True) -> None:
         self._storage = storage
         self._runs = runs
         self._required = required
@@ -91,7 +91,9 @@ class Reviews:
                     f"Worker version unavailable: {version.number} is a draft; publish it first"
                 )
             asked = share(tx, worker, version, required=self.needed_by(caller), note=note.strip())
-            record(tx, caller, Act.PUBLISHED, worker.path, f"{version.number} for everybody")
+            record(
+                tx, caller, AuditAction.PUBLISHED, worker.path, f"{version.number} for everybody"
+            )
             return asked
 
         return await self._storage.write(work)
@@ -103,7 +105,7 @@ class Reviews:
         def work(tx: Transaction) -> None:
             worker = find_own_worker(tx, caller, ref, "make it private")
             make_private(tx, worker)
-            record(tx, caller, Act.WORKER_CHANGED, worker.path, "private")
+            record(tx, caller, AuditAction.WORKER_CHANGED, worker.path, "private")
 
         await self._storage.write(work)
 
@@ -204,7 +206,9 @@ class Reviews:
                 raise DecidedAlready(_seen(tx, caller, submission_id).submission)
             effect(tx, view)
             what = f"{view.version.number} {state.value}"
-            record_for(tx, view.worker.account_id, caller, Act.REVIEWED, view.worker.path, what)
+            record_for(
+                tx, view.worker.account_id, caller, AuditAction.REVIEWED, view.worker.path, what
+            )
             return ended
 
         return await self._storage.write(work)

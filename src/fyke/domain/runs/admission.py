@@ -28,7 +28,7 @@ def refuse_beyond_plan(tx: Transaction, account_id: str) -> None:
     most = account.plan.most
     if most is not None and tx.admission.open(account_id, most) >= most:
         raise PlanLimitReached(
-            f"Plan limit reached: {plans.full(account.plan)}; "
+            f"Plan limit reached: {plans.plan_full_text(account.plan)}; "
             "wait until one of them has ended, or hold the run in the run queue",
             retry_after=RETRY_SECONDS,
         )
@@ -40,7 +40,7 @@ def beyond_plan(tx: Transaction, account_id: str) -> str:
     most = account.plan.most
     if most is None or tx.admission.open(account_id, most) < most:
         return ""
-    return plans.full(account.plan)
+    return plans.plan_full_text(account.plan)
 
 
 def _account(tx: Transaction, account_id: str) -> Account:

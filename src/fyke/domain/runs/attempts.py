@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fyke.contracts import Results, SiteTraffic, Storage, Transaction, Usage
+from fyke.contracts import AttemptUsage, Results, SiteTraffic, Storage, Transaction
 from fyke.domain.billing.pricing import millionths
 from fyke.domain.runs.charge_caps import charge_cap_reached, until_used_up
 from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
@@ -24,16 +24,16 @@ STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class AttemptReport:
     """One living attempt's counters, as its runner sees them. ``sites`` None: as told before."""
 
     attempt: Attempt
-    usage: Usage
+    usage: AttemptUsage
     sites: tuple[SiteTraffic, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class RunnerOrders:
     """What a runner must do after reporting: whom to stop and why, and whom it has lost.
 
     ``again_ms``: when a charge will have used up what is held, if no traffic comes first; None when
@@ -67,10 +67,10 @@ class Attempts:
         if not await self._storage.write(work):
             raise StaleLease
 
-    async def report(self, reports: list[Report], lease_ms: int) -> Orders:
+    async def report(self, reports: list[AttemptReport], lease_ms: int) -> RunnerOrders:
         """Renew the leases, save the counters, check the caps that are for whole runs."""
 
-        def work(tx: Transaction) -> Orders:
+        def work(tx: Transaction) -> RunnerOrders:
             lost = frozenset(
                 r.attempt.id
                 for r in reports
@@ -88,7 +88,7 @@ class Attempts:
                     stop |= {r.attempt.id: reason for r in reports if r.attempt.run_id == run_id}
                 elif run is not None and (left := until_used_up(tx, self._rules, run)) is not None:
                     again.append(left)
-            return Orders(stop, lost, min(again, default=None))
+            return RunnerOrders(stop, lost, min(again, default=None))
 
         return await self._storage.write(work)
 
@@ -129,7 +129,7 @@ class Attempts:
         attempt: Attempt,
         outcome: Outcome,
         message: str,
-        usage: Usage,
+        usage: AttemptUsage,
         *,
         actor: str,
         sites: tuple[SiteTraffic, ...] | None = None,
@@ -203,7 +203,7 @@ class Attempts:
 
         lost = await self._storage.read(find)
         for attempt in lost:
-            usage = Usage(
+            usage = AttemptUsage(
                 attempt.traffic_bytes,
                 attempt.cpu_ms,
                 attempt.memory_peak_bytes,

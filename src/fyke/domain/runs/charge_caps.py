@@ -9,15 +9,15 @@ from fyke.domain.billing.caps import month_of
 from fyke.domain.billing.pricing import charge, millionths
 from fyke.domain.runs.transitions import Rules, cost_micros
 from fyke.model.account import Account
-from fyke.model.run import Bound, Run
+from fyke.model.run import Run, SpendingBound
 
 HOUR_MS = 3_600_000
 AS_HELD = {
-    Bound.MOST: "Stopped: the {usd} USD that the run could cost at most were used up",
-    Bound.RUN: "Stopped: the cap of {usd} USD on what this run may cost was reached",
-    Bound.BALANCE: "Stopped: the {usd} USD that the account had free at the start were used up",
-    Bound.ACCOUNT: "Stopped: the account's cap of {usd} USD for one run was reached",
-    Bound.MONTH: "Stopped: the {usd} USD that were left of the account's cap for the month were "
+    SpendingBound.MOST: "Stopped: the {usd} USD that the run could cost at most were used up",
+    SpendingBound.RUN: "Stopped: the cap of {usd} USD on what this run may cost was reached",
+    SpendingBound.BALANCE: "Stopped: the {usd} USD that the account had free at the start were used up",
+    SpendingBound.ACCOUNT: "Stopped: the account's cap of {usd} USD for one run was reached",
+    SpendingBound.MONTH: "Stopped: the {usd} USD that were left of the account's cap for the month were "
     "used up",
 }
 _LOWERED_RUN = "Stopped: the account's cap for one run was lowered to {usd} USD, which was reached"

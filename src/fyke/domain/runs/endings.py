@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.domain.logs.reading import LogPlace, LogReading
+from fyke.domain.logs.reading import LogPosition, LogReading
 from fyke.domain.runs.hints import MOST_LINES, hint
 from fyke.domain.runs.service import RunView
 from fyke.domain.runs.site_hints import Hint
@@ -14,7 +14,7 @@ from fyke.model.run import RunState
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class RunEnding:
     """``hint`` is None when there is nothing to say. ``errors``: the last error lines."""
 
     hint: Hint | None
@@ -28,15 +28,15 @@ class RunEndings:
         self._logs = logs
         self._sites = sites
 
-    async def of(self, view: RunView) -> Ending:
+    async def of(self, view: RunView) -> RunEnding:
         """Log and sites are only read of a run that has ended badly or with nothing."""
         run = view.run
         if not run.state.terminal:
-            return Ending(None, [])
+            return RunEnding(None, [])
         if run.state is RunState.SUCCEEDED and view.results:
-            return Ending(hint(run, view.results, []), [])
+            return RunEnding(hint(run, view.results, []), [])
         page = await self._logs.page_of(
-            run.id, LogPlace(), LogFilter(level=LogType.ERROR), limit=MOST_LINES
+            run.id, LogPosition(), LogFilter(level=LogType.ERROR), limit=MOST_LINES
         )
         said = [line.content for line in page.lines]
-        return Ending(hint(run, view.results, said, await self._sites.seen(run)), page.lines)
+        return RunEnding(hint(run, view.results, said, await self._sites.seen(run)), page.lines)

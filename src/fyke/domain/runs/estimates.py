@@ -17,7 +17,7 @@ from fyke.model.worker import Version, Worker
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class EstimateRequest:
     """An estimate with what it goes by; ``estimate`` is None without enough runs. ``limits`` are
     those that were asked for, completed by those of the version.
     """
@@ -46,7 +46,7 @@ class Estimates:
         system: Mapping[str, object],
         *,
         subtasks: int = 0,
-    ) -> Outline:
+    ) -> EstimateRequest:
         """The estimate for a run with the options ``system``, named as in an input.
 
         Raises ``WorkerNotFound``, ``UnknownVersion``, ``VersionUnavailable``, ``InvalidRequest``.
@@ -54,14 +54,14 @@ class Estimates:
         if not 0 <= subtasks <= self._most_subtasks:
             raise InvalidRequest(f"subtasks must be 0 (as before) to {self._most_subtasks}")
 
-        def work(tx: Transaction) -> Outline:
+        def work(tx: Transaction) -> EstimateRequest:
             worker = find_worker(tx, caller, ref)
             version = find_version(tx, caller, worker.id, number)
             wanted = {"parameters": {"system": dict(system), "custom": {}}}
             limits = read_input(wanted, version.defaults).limits
             found = basis_of(tx, caller.account_id, worker.id, version.number)
             made = estimate(self._prices, found, limits, subtasks=subtasks)
-            return Outline(worker, version, limits, found, made, self._prices.any())
+            return EstimateRequest(worker, version, limits, found, made, self._prices.any())
 
         return await self._storage.read(work)
 

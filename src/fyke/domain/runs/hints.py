@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from fyke.domain.runs.site_hints import Hint, hint_of_sites
-from fyke.domain.runs.sites import Site
+from fyke.domain.runs.sites import SiteUsage
 from fyke.model.run import Outcome, Run, RunState
 
 MOST_LINES = 10  # error lines that are looked at
@@ -18,7 +18,7 @@ _MOST_CHARS = 4_000  # of each
 
 
 def hint(
-    run: Run, rows: int, error_lines: Sequence[str], sites: Sequence[Site] = ()
+    run: Run, rows: int, error_lines: Sequence[str], sites: Sequence[SiteUsage] = ()
 ) -> Hint | None:
     """What to tell about the end of ``run`` with ``rows`` visible rows; None while it is under
     way, and when there is nothing to say. ``error_lines``: the last ones of its log; ``sites``:
@@ -36,7 +36,7 @@ def hint(
 
 
 def _of_success(
-    run: Run, rows: int, error_lines: Sequence[str], sites: Sequence[Site]
+    run: Run, rows: int, error_lines: Sequence[str], sites: Sequence[SiteUsage]
 ) -> Hint | None:
     if not rows:
         return _from_traces(error_lines, sites) or _NO_ROWS
@@ -50,7 +50,7 @@ def _of_success(
     return None
 
 
-def _from_traces(lines: Sequence[str], sites: Sequence[Site]) -> Hint | None:
+def _from_traces(lines: Sequence[str], sites: Sequence[SiteUsage]) -> Hint | None:
     """What the proxy refused explains errors that look as if the site had."""
     said = _from_lines(lines)
     if said is not None and said.code not in _LIKE_REFUSED:

@@ -10,7 +10,7 @@ from fyke.model.worker import Version, Worker
 RUNNER_SILENCE_MS = 20_000  # after which a runner counts as gone
 
 
-def carries(runner: RunnerInfo, *, own: bool) -> bool:
+def can_execute(runner: RunnerInfo, *, own: bool) -> bool:
     """Whether it carries out Workers of the operator (``own``) or of others."""
     if runner.isolation == Isolation.FULL.value:
         return True
@@ -31,7 +31,7 @@ def refusal_of_runners(tx: Transaction, worker: Worker) -> str:
 
 def refusal(runners: Sequence[RunnerInfo], *, own: bool) -> str:
     """The same of these runners."""
-    if not runners or any(carries(runner, own=own) for runner in runners):
+    if not runners or any(can_execute(runner, own=own) for runner in runners):
         return ""
     first = runners[0]
     return f'the sandbox here is at level "{first.isolation}" ({first.reason}); see "fyke doctor"'

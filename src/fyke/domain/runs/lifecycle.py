@@ -79,7 +79,7 @@ class Instruction(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Transition:
     """Where the run stands after the event. ``outcome`` is None while it says nothing new."""
 
     state: RunState
@@ -88,14 +88,14 @@ class Step:
     instructions: tuple[Instruction, ...] = ()
 
 
-def advance(state: RunState, event: Event) -> Step:
+def advance(state: RunState, event: Event) -> Transition:
     """Return the step for ``event`` in ``state``.
 
     Raises ``RunNotAbortable`` for an abort of a run that has succeeded or failed.
     """
     match event:
         case AttemptStarted():
-            return _started() if state is RunState.READY else Step(state)
+            return _started() if state is RunState.READY else Transition(state)
         case SubtaskEnded():
             return _subtask_ended(state, event)
         case AbortRequested():
@@ -104,8 +104,8 @@ def advance(state: RunState, event: Event) -> Step:
             return _limit(state, event)
 
 
-def _started() -> Step:
-    return Step(RunState.RUNNING, instructions=(Instruction.MARK_STARTED,))
+def _started() -> Transition:
+    return Transition(RunState.RUNNING, instructions=(Instruction.MARK_STARTED,))
 
 
 # Where the last subtask leads when the run was being stopped already.
@@ -113,34 +113,34 @@ _STOPPED_AS = {RunState.ABORTING: RunState.ABORTED, RunState.ENDING: RunState.FA
 _LIVE = (RunState.READY, RunState.RUNNING)
 
 
-def _subtask_ended(state: RunState, event: SubtaskEnded) -> Step:
+def _subtask_ended(state: RunState, event: SubtaskEnded) -> Transition:
     if state.terminal or event.left:
-        return Step(state)
+        return Transition(state)
     if state in _STOPPED_AS:
-        return Step(_STOPPED_AS[state], instructions=(Instruction.FINISH,))
+        return Transition(_STOPPED_AS[state], instructions=(Instruction.FINISH,))
     if event.succeeded:
-        return Step(RunState.SUCCEEDED, Outcome.SUCCEEDED, "", (Instruction.FINISH,))
-    return Step(RunState.FAILED, event.outcome, event.message, (Instruction.FINISH,))
+        return Transition(RunState.SUCCEEDED, Outcome.SUCCEEDED, "", (Instruction.FINISH,))
+    return Transition(RunState.FAILED, event.outcome, event.message, (Instruction.FINISH,))
 
 
-def _abort(state: RunState, event: AbortRequested) -> Step:
+def _abort(state: RunState, event: AbortRequested) -> Transition:
     if state in (RunState.SUCCEEDED, RunState.FAILED):
         raise RunNotAbortable(f"Run abort failed: the run has already {state.value}")
     if state not in _LIVE:
-        return Step(state)
+        return Transition(state)
     message = "Aborted on request"
     if event.alive:
         todo = (Instruction.END_WAITING, Instruction.STOP_ATTEMPTS)
-        return Step(RunState.ABORTING, Outcome.ABORTED, message, todo)
+        return Transition(RunState.ABORTING, Outcome.ABORTED, message, todo)
     done = (Instruction.END_WAITING, Instruction.FINISH)
-    return Step(RunState.ABORTED, Outcome.ABORTED, message, done)
+    return Transition(RunState.ABORTED, Outcome.ABORTED, message, done)
 
 
-def _limit(state: RunState, event: LimitReached) -> Step:
+def _limit(state: RunState, event: LimitReached) -> Transition:
     if state not in _LIVE:
-        return Step(state)
+        return Transition(state)
     if event.alive:
         todo = (Instruction.END_WAITING, Instruction.STOP_ATTEMPTS)
-        return Step(RunState.ENDING, event.outcome, event.message, todo)
+        return Transition(RunState.ENDING, event.outcome, event.message, todo)
     done = (Instruction.END_WAITING, Instruction.FINISH)
-    return Step(RunState.FAILED, event.outcome, event.message, done)
+    return Transition(RunState.FAILED, event.outcome, event.message, done)

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from fyke.contracts import Results, Storage, Transaction
-from fyke.domain.runs.search_words import SearchWords, search_of
+from fyke.domain.runs.search_terms import SearchTerms, search_of
 from fyke.domain.runs.summary import summary_of_text
 from fyke.domain.runs.transitions import Rules, charged
 from fyke.errors import InvalidRequest
 from fyke.model.account import Caller
 from fyke.model.run import RunState
-from fyke.model.run_list import Place, RunLine, RunSearch, Walked
+from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
 from fyke.model.worker import Worker
 
 MOST_ROWS = 200  # of one page
@@ -49,7 +49,7 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RunPage:
+class RunListPage:
     """One page, newest first. ``total`` is how many match in all, None when that was not counted;
     it is ``at_least`` so many where counting stopped. ``next`` and ``previous`` lead to older and
     newer ones. ``looked_back_to`` (ms) says that the search stopped there, having looked at enough
@@ -59,13 +59,13 @@ class RunPage:
     rows: list[RunRow]
     total: int | None
     at_least: bool
-    next: Place | None
-    previous: Place | None
+    next: ListCursor | None
+    previous: ListCursor | None
     looked_back_to: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class FilterChoices:
     """What there is to choose from in a filter."""
 
     workers: list[Worker]
@@ -75,11 +75,11 @@ class Choices:
 class _Found:
     """Places of one page, newest first, and what the page says of the rest."""
 
-    places: list[Place]
+    places: list[ListCursor]
     total: int | None = None
     at_least: bool = False
-    next: Place | None = None
-    previous: Place | None = None
+    next: ListCursor | None = None
+    previous: ListCursor | None = None
     looked_back_to: int = 0
 
 
@@ -91,13 +91,13 @@ class RunLists:
         self._results = results
         self._rules = rules
 
-    async def search(self, caller: Caller, words: SearchWords, zone: str = "") -> RunSearch:
+    async def search(self, caller: Caller, words: SearchTerms, zone: str = "") -> RunSearch:
         """What ``words`` mean; times in ``zone``, or the account's. Raises ``InvalidFields``."""
         return await self._storage.read(
             lambda tx: search_of(tx, caller, words, zone or account_zone(tx, caller))
         )
 
-    async def choices(self, caller: Caller) -> Choices:
+    async def choices(self, caller: Caller) -> FilterChoices:
         """The workers that the account has runs of, by path."""
 
         def work(tx: Transaction) -> list[Worker]:
@@ -105,11 +105,11 @@ class RunLists:
             return [worker for worker in found if worker is not None]
 
         workers = await self._storage.read(work)
-        return Choices(sorted(workers, key=lambda worker: worker.path))
+        return FilterChoices(sorted(workers, key=lambda worker: worker.path))
 
     async def page(
         self, caller: Caller, search: RunSearch, *, number: int = 1, size: int = 50
-    ) -> RunPage:
+    ) -> RunListPage:
         """The page of this number. Raises ``InvalidRequest`` for one that lies too deep."""
         size = _checked(size)
         before = (max(1, number) - 1) * size
@@ -126,11 +126,11 @@ class RunLists:
         self,
         caller: Caller,
         search: RunSearch,
-        place: Place,
+        place: ListCursor,
         *,
         size: int = 50,
         newer: bool = False,
-    ) -> RunPage:
+    ) -> RunListPage:
         """The page behind ``place``: of older runs, or of the ``newer`` ones next to it. Where less
         than a page is newer, that is the first page.
         """
@@ -150,14 +150,14 @@ class RunLists:
     async def ids(self, caller: Caller, search: RunSearch, most: int) -> tuple[list[str], bool]:
         """Ids of up to ``most`` runs that match, newest first, and whether there may be more."""
 
-        def work(tx: Transaction) -> Walked:
+        def work(tx: Transaction) -> ListWalk:
             return tx.run_lists.walk(caller.account_id, search, None, limit=most + 1)
 
         walked = await self._storage.read(work)
         more = len(walked.places) > most or walked.stopped is not None
         return [place.run_id for place in walked.places[:most]], more
 
-    async def newer(self, caller: Caller, search: RunSearch, top: Place, most: int) -> int:
+    async def newer(self, caller: Caller, search: RunSearch, top: ListCursor, most: int) -> int:
         """How many runs that match have come since ``top``, counted up to ``most``."""
 
         def work(tx: Transaction) -> int:
@@ -168,10 +168,10 @@ class RunLists:
 
     async def all_rows(self, caller: Caller, search: RunSearch) -> AsyncIterator[list[RunRow]]:
         """All that match, newest first, some at a time, however long that takes."""
-        place: Place | None = None
+        place: ListCursor | None = None
         while True:
 
-            def work(tx: Transaction, start: Place | None = place) -> Walked:
+            def work(tx: Transaction, start: ListCursor | None = place) -> ListWalk:
                 return tx.run_lists.walk(caller.account_id, search, start, limit=CHUNK)
 
             walked = await self._storage.read(work)
@@ -183,9 +183,9 @@ class RunLists:
             if place is None:
                 return
 
-    async def _shown(self, caller: Caller, find: Callable[[Transaction], _Found]) -> RunPage:
+    async def _shown(self, caller: Caller, find: Callable[[Transaction], _Found]) -> RunListPage:
         found = await self._storage.read(find)
-        return RunPage(
+        return RunListPage(
             rows=await self._rows(caller, [place.run_id for place in found.places]),
             total=found.total,
             at_least=found.at_least,
@@ -239,7 +239,13 @@ def _numbered(
 
 
 def _beyond(
-    tx: Transaction, account_id: str, search: RunSearch, place: Place, size: int, *, newer: bool
+    tx: Transaction,
+    account_id: str,
+    search: RunSearch,
+    place: ListCursor,
+    size: int,
+    *,
+    newer: bool,
 ) -> _Found:
     total = tx.run_lists.total(account_id, search)
     walked = tx.run_lists.walk(account_id, search, place, limit=size + 1, newer=newer)

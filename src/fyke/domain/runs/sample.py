@@ -6,14 +6,14 @@ and from then on they are taken further apart.
 
 from __future__ import annotations
 
-from fyke.model.run import Span
+from fyke.model.run import SampleSpan
 
 MOST = 300
 APART_MS = 900  # a little less than the second between two reports, which come now early, now late
 _PARTS = 200  # a new point is at least this part of the whole span behind the last one
 
 
-def due(span: Span, now: int) -> bool:
+def due(span: SampleSpan, now: int) -> bool:
     """Whether it is time for another point."""
     if not span.count:
         return True

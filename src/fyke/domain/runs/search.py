@@ -10,19 +10,19 @@ from __future__ import annotations
 import re
 
 from fyke.errors import InvalidRequest
-from fyke.model.run_list import Place
+from fyke.model.run_list import ListCursor
 
 _PLACE = re.compile(r"([0-9]{1,15})-([0-9A-Z]{26})")
 _RUN_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{0,25}")
 MOST_ERROR_CHARS = 200
 
 
-def place_of(text: str) -> Place:
-    """The place that ``Place.text`` wrote. Raise ``InvalidRequest``."""
+def place_of(text: str) -> ListCursor:
+    """The place that ``ListCursor.text`` wrote. Raise ``InvalidRequest``."""
     match = _PLACE.fullmatch(text.strip())
     if not match:
         raise InvalidRequest("cursor: use next_cursor or previous_cursor of an earlier answer")
-    return Place(int(match[1]), match[2])
+    return ListCursor(int(match[1]), match[2])
 
 
 def run_id_part(text: str) -> str:

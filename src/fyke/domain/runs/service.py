@@ -8,17 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fyke.contracts import WORK, Doorbell, Results, Storage, Transaction, run_topic
+from fyke.contracts import WORK, Results, Signals, Storage, Transaction, run_topic
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import place_hold
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.runs.admission import AT_ONCE, refuse_beyond_plan
-from fyke.domain.runs.again import input_of
 from fyke.domain.runs.isolation import refusal_of_runners
 from fyke.domain.runs.lifecycle import AbortRequested
+from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.split import split
-from fyke.domain.runs.start_keys import Started, StartKey, claim, gone, known
+from fyke.domain.runs.start_keys import StartKey, StartKind, claim, known, start_is_gone
 from fyke.domain.runs.summary import summarise
 from fyke.domain.runs.transitions import Rules, apply, charged
 from fyke.domain.workers.input_schema import parse
@@ -37,7 +37,7 @@ from fyke.errors import (
 )
 from fyke.kit.ids import is_ulid, new_subtask_number, new_ulid
 from fyke.model.account import Caller
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.run import Origin, Run, RunEvent, RunFilter, RunState, Subtask, SubtaskState
 from fyke.model.worker import Version, Worker
 
@@ -86,7 +86,7 @@ class Runs:
         storage: Storage,
         results: Results,
         workers: Workers,
-        doorbell: Doorbell,
+        signals: Signals,
         rules: Rules,
         callbacks: CallbackRules,
         disk_shortage: Callable[[], str] = lambda: "",
@@ -96,7 +96,7 @@ class Runs:
         self._storage = storage
         self._results = results
         self._workers = workers
-        self._doorbell = doorbell
+        self._signals = signals
         self._rules = rules
         self._callbacks = callbacks
 
@@ -147,7 +147,7 @@ class Runs:
             return None
 
         def work(tx: Transaction) -> Run | None:
-            run_id = known(tx, caller, key, Started.RUN)
+            run_id = known(tx, caller, key, StartKind.RUN)
             return None if run_id is None else _still_there(tx, run_id)
 
         return await self._storage.read(work)
@@ -203,7 +203,7 @@ class Runs:
 
         def work(tx: Transaction) -> Run:
             key = request.key
-            earlier = claim(tx, caller, key, Started.RUN, run.id) if key else None
+            earlier = claim(tx, caller, key, StartKind.RUN, run.id) if key else None
             if earlier is not None:
                 return _still_there(tx, earlier)
             self._check_isolation(tx, worker)
@@ -219,12 +219,12 @@ class Runs:
             )
             if caller.user_id:  # a schedule has a record of its own
                 of = f"{worker.owner}/{worker.name} {run.version}"
-                record(tx, caller, Act.RUN_STARTED, run.id, of)
+                record(tx, caller, AuditAction.RUN_STARTED, run.id, of)
             if run.task_id and not tx.tasks.note_run(run.task_id, run.id):
                 raise TaskNotFound
             if request.also is not None:
                 request.also(tx, admitted)
-            tx.ring(WORK)
+            tx.notify(WORK)
             return admitted
 
         return await self._storage.write(work)
@@ -283,7 +283,7 @@ class Runs:
         request = StartRequest(
             worker_ref=source.worker_id,
             version=source.version,
-            input=input_of(source),
+            input=rerun_input(source),
             callback_url=callback_url,
             origin=origin,
             key=key,
@@ -372,7 +372,7 @@ class Runs:
                 tx, self._rules, run, AbortRequested(alive), f"account {caller.account_name}"
             )
             if moved is not None and moved.state is not run.state:
-                record(tx, caller, Act.RUN_ABORTED, run.id)
+                record(tx, caller, AuditAction.RUN_ABORTED, run.id)
             return moved
 
         for _ in range(5):
@@ -395,9 +395,9 @@ class Runs:
 
         def work(tx: Transaction) -> None:
             tx.runs.delete(run_id)
-            tx.ring(run_topic(run_id))  # whoever follows it learns that it is gone
+            tx.notify(run_topic(run_id))  # whoever follows it learns that it is gone
             if by is not None:
-                record(tx, by, Act.RUN_DELETED, run_id)
+                record(tx, by, AuditAction.RUN_DELETED, run_id)
 
         await self._storage.write(work)
 
@@ -406,7 +406,7 @@ class Runs:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         topics = frozenset({run_topic(run_id)})
-        async with self._doorbell.listen() as ear:
+        async with self._signals.listen() as ear:
             while True:
                 run = await self._storage.read(lambda tx: tx.runs.get(run_id))
                 if run is None:
@@ -420,7 +420,7 @@ class Runs:
 def _still_there(tx: Transaction, run_id: str) -> Run:
     run = tx.runs.get(run_id)
     if run is None:
-        raise gone()
+        raise start_is_gone()
     return run
 
 

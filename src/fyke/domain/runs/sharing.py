@@ -12,7 +12,7 @@ from fyke.domain.runs.share import share_id_in, token_of
 from fyke.errors import InvalidFields, NotFound, Refused
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.run import Run, Share
 
 MOST_DAYS = 365
@@ -21,7 +21,7 @@ _DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedRun:
     """What a link opens: the run, the title of its worker, and what else may be seen."""
 
     share: Share
@@ -68,7 +68,7 @@ class Shares:
                 revoked_at=0,
             )
             tx.shares.add(share)
-            record(tx, caller, Act.RUN_SHARED, run_id)
+            record(tx, caller, AuditAction.RUN_SHARED, run_id)
             return share
 
         share = await self._storage.write(work)
@@ -101,25 +101,25 @@ class Shares:
                 raise NotFound("Share link does not exist")
             tx.shares.revoke(share_id, tx.now)
             if share.valid(tx.now):
-                record(tx, caller, Act.RUN_UNSHARED, share.run_id)
+                record(tx, caller, AuditAction.RUN_UNSHARED, share.run_id)
             return share
 
         return await self._storage.write(work)
 
-    async def open(self, token: str) -> Shared:
+    async def open(self, token: str) -> SharedRun:
         """What the link leads to. Raises ``NotFound`` in the same words for every link that opens
         nothing: not ours, expired, revoked, or of a run that is gone.
         """
         share_id = share_id_in(self._master, token)
 
-        def work(tx: Transaction) -> Shared | None:
+        def work(tx: Transaction) -> SharedRun | None:
             share = tx.shares.get(share_id) if share_id else None
             run = tx.runs.get(share.run_id) if share and share.valid(tx.now) else None
             if share is None or run is None:
                 return None
             worker = tx.workers.get(run.worker_id)
             title = (worker.title or worker.name) if worker else ""
-            return Shared(share, run, title, tx.now)
+            return SharedRun(share, run, title, tx.now)
 
         found = await self._storage.read(work)
         if found is None:

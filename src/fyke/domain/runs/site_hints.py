@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fyke.domain.runs.sites import Barred, Site
+from fyke.domain.runs.sites import BlockedSite, SiteUsage
 
 NAMED = 3  # sites in a sentence
 
@@ -19,10 +19,10 @@ class Hint:
     next_step: str
 
 
-def hint_of_sites(sites: Sequence[Site]) -> Hint | None:
+def hint_of_sites(sites: Sequence[SiteUsage]) -> Hint | None:
     """None when nothing was refused that could explain a bad end."""
     reached = any(site.traffic.requests for site in sites)
-    undeclared = _names(sites, {Barred.UNDECLARED})
+    undeclared = _names(sites, {BlockedSite.UNDECLARED})
     if undeclared:
         which = "Some sites" if reached else "All sites"
         return Hint(
@@ -32,7 +32,7 @@ def hint_of_sites(sites: Sequence[Site]) -> Hint | None:
             "Its author adds them to egress in fyke.json and publishes a new version; until then "
             "give it pages of the sites that its page names",
         )
-    barred = _names(sites, {Barred.NOT_PUBLIC, Barred.RULE})
+    barred = _names(sites, {BlockedSite.NOT_PUBLIC, BlockedSite.RULE})
     if barred and not reached:
         return Hint(
             "refused_sites",
@@ -43,7 +43,7 @@ def hint_of_sites(sites: Sequence[Site]) -> Hint | None:
     return None
 
 
-def _names(sites: Sequence[Site], why: set[Barred]) -> list[str]:
+def _names(sites: Sequence[SiteUsage], why: set[BlockedSite]) -> list[str]:
     return [site.traffic.domain for site in sites if site.barred in why]
 
 

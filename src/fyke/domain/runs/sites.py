@@ -23,7 +23,7 @@ MOST_SITES = 200  # of a run that are told apart; the rest is ``OTHER_SITES``
 _NUMBERS = tuple(field.name for field in fields(SiteTraffic) if field.name != "domain")
 
 
-class Barred(StrEnum):
+class BlockedSite(StrEnum):
     """Why a site was refused, as far as its name and the version's list tell."""
 
     UNDECLARED = "undeclared"  # not among the domains that the version declares
@@ -32,11 +32,11 @@ class Barred(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class SiteUsage:
     """One line. ``barred`` is None where nothing was refused."""
 
     traffic: SiteTraffic
-    barred: Barred | None
+    barred: BlockedSite | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class RunTraffic:
 
     run: Run
     declared: tuple[str, ...] | None
-    sites: tuple[Site, ...]
+    sites: tuple[SiteUsage, ...]
 
 
 class RunSites:
@@ -60,7 +60,7 @@ class RunSites:
         """Raise ``RunNotFound``, also for another account's run."""
         return await self._storage.read(lambda tx: _traffic(tx, own_run(tx, caller, run_id)))
 
-    async def seen(self, run: Run) -> tuple[Site, ...]:
+    async def seen(self, run: Run) -> tuple[SiteUsage, ...]:
         """The same of a run that somebody has looked up already."""
         found = await self._storage.read(lambda tx: _traffic(tx, run))
         return found.sites
@@ -105,21 +105,21 @@ def _plus(one: SiteTraffic, other: SiteTraffic) -> SiteTraffic:
     return SiteTraffic(one.domain, **sums)
 
 
-def _lines(found: Iterable[SiteTraffic], declared: tuple[str, ...] | None) -> tuple[Site, ...]:
+def _lines(found: Iterable[SiteTraffic], declared: tuple[str, ...] | None) -> tuple[SiteUsage, ...]:
     entries = None if declared is None else [Domain.parse(text) for text in declared]
     order = sorted(found, key=lambda s: (-(s.bytes_up + s.bytes_down), -s.requests, s.domain))
-    return tuple(Site(site, _barred(site, entries)) for site in order)
+    return tuple(SiteUsage(site, _barred(site, entries)) for site in order)
 
 
-def _barred(site: SiteTraffic, declared: list[Domain] | None) -> Barred | None:
+def _barred(site: SiteTraffic, declared: list[Domain] | None) -> BlockedSite | None:
     if not site.refused:
         return None
     try:
         host: Host = parse_host(site.domain)
     except BadHost:
-        return Barred.RULE  # several sites together, or no name at all
+        return BlockedSite.RULE  # several sites together, or no name at all
     if not isinstance(host, str) and not ip_address(str(host)).is_global:
-        return Barred.NOT_PUBLIC
+        return BlockedSite.NOT_PUBLIC
     if declared is not None and not any(entry.covers(host, entry.port or 0) for entry in declared):
-        return Barred.UNDECLARED
-    return Barred.RULE
+        return BlockedSite.UNDECLARED
+    return BlockedSite.RULE

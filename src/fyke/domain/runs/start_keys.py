@@ -19,7 +19,7 @@ KEPT_MS = 24 * 3600 * 1000
 HEADER = "Idempotency-Key"
 
 
-class Started(StrEnum):
+class StartKind(StrEnum):
     """What a start has made."""
 
     RUN = "run"
@@ -34,7 +34,7 @@ class StartKey:
     digest: str
 
 
-def known(tx: Transaction, caller: Caller, key: StartKey, made: Started) -> str | None:
+def known(tx: Transaction, caller: Caller, key: StartKey, made: StartKind) -> str | None:
     """The id of what an earlier start with this key has made, None when there was none.
 
     Raises ``Conflict`` when it was another request.
@@ -50,7 +50,7 @@ def known(tx: Transaction, caller: Caller, key: StartKey, made: Started) -> str 
     return record.ref
 
 
-def claim(tx: Transaction, caller: Caller, key: StartKey, made: Started, ref: str) -> str | None:
+def claim(tx: Transaction, caller: Caller, key: StartKey, made: StartKind, ref: str) -> str | None:
     """Note that this transaction makes ``ref`` under the key, and return None; or return what
     ``known`` does when somebody was faster. Comes before every other write and lock of a start:
     whoever holds a key waits for the account, never the other way round.
@@ -66,6 +66,6 @@ def claim(tx: Transaction, caller: Caller, key: StartKey, made: Started, ref: st
     return None if tx.start_keys.claim(record, tx.now) else known(tx, caller, key, made)
 
 
-def gone() -> Conflict:
+def start_is_gone() -> Conflict:
     """For a key whose run has been deleted since: it must not quietly start another one."""
     return Conflict(f"The run that this {HEADER} has started was deleted; use a new key")

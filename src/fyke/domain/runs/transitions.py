@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fyke.contracts import STOP, WORK, Transaction, run_topic
-from fyke.domain.alerts.outbox import let_rules_look
+from fyke.domain.alerts.outbox import queue_rule_checks
 from fyke.domain.billing.days import note_end
 from fyke.domain.billing.pricing import charge
 from fyke.domain.billing.service import settle
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
-from fyke.domain.runs.lifecycle import Event, Instruction, Step, advance
+from fyke.domain.runs.lifecycle import Event, Instruction, Transition, advance
 from fyke.domain.runs.outcome import sentence
-from fyke.domain.webhooks.outbox import tell_of_run
+from fyke.domain.webhooks.outbox import queue_run_event
 from fyke.domain.workers.facts import verdict
 from fyke.model.billing import Prices
 from fyke.model.run import Outcome, Run, RunEvent
@@ -40,7 +40,7 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
     Raises ``RunNotAbortable`` as ``advance`` does.
     """
     step = advance(run.state, event)
-    if step == Step(run.state):
+    if step == Transition(run.state):
         return run
     moved = _with_step(tx, rules, run, step)
     if not tx.runs.move(moved, run.state):
@@ -60,7 +60,7 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
     return moved
 
 
-def _with_step(tx: Transaction, rules: Rules, run: Run, step: Step) -> Run:
+def _with_step(tx: Transaction, rules: Rules, run: Run, step: Transition) -> Run:
     outcome = step.outcome or run.outcome
     message = step.message or run.err_msg
     if step.outcome is Outcome.SUCCEEDED:
@@ -117,26 +117,26 @@ def charged(tx: Transaction, rules: Rules, run: Run) -> int:
     return min(cost_micros(tx, rules, run), run.hold_micros)
 
 
-def _carry_out(tx: Transaction, rules: Rules, run: Run, step: Step) -> None:
+def _carry_out(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:
     for instruction in step.instructions:
         if instruction is Instruction.END_WAITING:
             outcome = step.outcome or Outcome.ABORTED
             tx.runs.end_waiting_subtasks(run.id, outcome, step.message or sentence(Outcome.ABORTED))
         elif instruction is Instruction.STOP_ATTEMPTS:
-            tx.ring(STOP)
+            tx.notify(STOP)
         elif instruction is Instruction.MARK_STARTED:
             if rules.running_callbacks:
                 enqueue_running(tx, run)
-            tell_of_run(tx, run)
-            tx.ring(run_topic(run.id))
+            queue_run_event(tx, run)
+            tx.notify(run_topic(run.id))
         elif instruction is Instruction.FINISH:
             settle(tx, rules.prices, run)
             note_end(tx, run)
             tx.worker_facts.note_end(run.worker_id, verdict(run.outcome), tx.now)
             enqueue_terminal(tx, run)
-            tell_of_run(tx, run)
-            let_rules_look(tx, run)
-            tx.ring(run_topic(run.id))
+            queue_run_event(tx, run)
+            queue_rule_checks(tx, run)
+            tx.notify(run_topic(run.id))
             _let_others_begin(tx, run)
 
 
@@ -144,4 +144,4 @@ def _let_others_begin(tx: Transaction, run: Run) -> None:
     """Wake the runners when the end of ``run`` makes room under its account's plan."""
     account = tx.accounts.get(run.account_id)
     if account is not None and account.plan.most is not None:
-        tx.ring(WORK)
+        tx.notify(WORK)

@@ -11,7 +11,7 @@ from fyke.domain.accounts import plans
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.model.account import Caller
 from fyke.model.run import Run, RunState
-from fyke.model.run_list import Place, RunSearch
+from fyke.model.run_list import ListCursor, RunSearch
 
 MOST_AHEAD = 1000  # subtasks are counted up to here
 MOST_LISTED = 100  # runs of one answer
@@ -26,7 +26,7 @@ class WaitReason:
     text: str = ""
 
 
-class Waiting:
+class WaitReasons:
     """Looks at what stands between a run and its start. Changes nothing."""
 
     def __init__(self, storage: Storage) -> None:
@@ -34,7 +34,7 @@ class Waiting:
 
     async def reason(self, caller: Caller, run_id: str) -> WaitReason:
         """Raises ``RunNotFound``."""
-        return await self._storage.read(lambda tx: _Look(tx).at(own_run(tx, caller, run_id)))
+        return await self._storage.read(lambda tx: _QueueView(tx).at(own_run(tx, caller, run_id)))
 
     async def reasons(self, caller: Caller) -> list[WaitReason]:
         """Of the account's runs that have not begun, newest first, at most ``MOST_LISTED``."""
@@ -45,13 +45,13 @@ class Waiting:
         return await self._storage.read(work)
 
     async def in_order(
-        self, caller: Caller, start: Place | None = None, most: int = MOST_LISTED
-    ) -> tuple[list[WaitReason], Place | None]:
+        self, caller: Caller, start: ListCursor | None = None, most: int = MOST_LISTED
+    ) -> tuple[list[WaitReason], ListCursor | None]:
         """The same in the order in which they begin, the oldest first, behind ``start``; and where
         to go on, None at the end.
         """
 
-        def work(tx: Transaction) -> tuple[list[WaitReason], Place | None]:
+        def work(tx: Transaction) -> tuple[list[WaitReason], ListCursor | None]:
             walked = tx.run_lists.walk(
                 caller.account_id, _NOT_BEGUN, start, limit=most + 1, newer=True
             )
@@ -66,12 +66,12 @@ _NOT_BEGUN = RunSearch(states=(RunState.READY,))
 
 
 def _reasons(tx: Transaction, run_ids: list[str]) -> list[WaitReason]:
-    look = _Look(tx)
+    look = _QueueView(tx)
     found = (tx.runs.get(run_id) for run_id in run_ids)
     return [look.at(run) for run in found if run is not None]
 
 
-class _Look:
+class _QueueView:
     """One look at all that may be in the way; what is the same for every run is read once."""
 
     def __init__(self, tx: Transaction) -> None:
@@ -123,7 +123,7 @@ def _full(tx: Transaction, account_id: str) -> str:
     most = account.plan.most if account else None
     if account is None or most is None or len(tx.admission.under_way(account_id)) < most:
         return ""
-    return f"{plans.full(account.plan)}; it begins when one of them has ended"
+    return f"{plans.plan_full_text(account.plan)}; it begins when one of them has ended"
 
 
 def _room(run: Run, runners: list[RunnerInfo], taken: dict[str, RunnerLoad]) -> str:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from fyke.contracts import Storage, Transaction
-from fyke.domain.schedules.change import zone_of
+from fyke.domain.schedules.editing import zone_of
 from fyke.domain.schedules.rules import check_zone
 from fyke.domain.schedules.times import times_after, zone
 from fyke.errors import InvalidRequest, UserMissing
 from fyke.model.account import Account, Caller
-from fyke.model.schedule import Kind, Schedule
+from fyke.model.schedule import Schedule, ScheduleKind
 from fyke.model.task import Task
 from fyke.model.worker import Worker
 
@@ -33,7 +33,7 @@ class ScheduleLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedRun:
     """What one schedule does on one day: its first times (ms), and whether more follow."""
 
     line: ScheduleLine
@@ -42,21 +42,21 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class CalendarDay:
     """One day of the month with what is planned on it, by the first time."""
 
     date: date
-    planned: tuple[Planned, ...]
+    planned: tuple[PlannedRun, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
+class CalendarMonth:
     """The days of one month as ``time_zone`` counts them. ``left_out`` schedules are not shown."""
 
     year: int
     month: int
     time_zone: str
-    days: tuple[Day, ...]
+    days: tuple[CalendarDay, ...]
     left_out: int
 
 
@@ -72,7 +72,9 @@ class ScheduleCalendar:
         """Total count and one page, the next to fire first, those that are off last."""
         return await self._storage.read(lambda tx: _page(tx, caller, offset=offset, limit=limit))
 
-    async def month(self, caller: Caller, year: int, month: int, zone_name: str = "") -> Month:
+    async def month(
+        self, caller: Caller, year: int, month: int, zone_name: str = ""
+    ) -> CalendarMonth:
         """What is planned in a month from now on, as a zone counts its days, or the account's.
 
         Raise ``InvalidRequest`` for a month or a zone that there is not.
@@ -89,7 +91,7 @@ class ScheduleCalendar:
         living = [line for line in lines if line.schedule.enabled and line.schedule.next_at]
         days = await asyncio.to_thread(_days, living, year, month, name, now)
         left_out = count - len(lines) if len(living) == len(lines) else 0
-        return Month(year, month, name, days, left_out)
+        return CalendarMonth(year, month, name, days, left_out)
 
 
 def _page(
@@ -113,7 +115,9 @@ def _account(tx: Transaction, caller: Caller) -> Account:
     return account
 
 
-def _days(lines: list[ScheduleLine], year: int, month: int, name: str, now: int) -> tuple[Day, ...]:
+def _days(
+    lines: list[ScheduleLine], year: int, month: int, name: str, now: int
+) -> tuple[CalendarDay, ...]:
     tz = zone(name)
     first = date(year, month, 1)
     dates = []
@@ -124,17 +128,17 @@ def _days(lines: list[ScheduleLine], year: int, month: int, name: str, now: int)
         round(datetime(d.year, d.month, d.day, tzinfo=tz).timestamp() * 1000)
         for d in [*dates, first]
     ]
-    planned: list[list[Planned]] = [[] for _ in dates]
+    planned: list[list[PlannedRun]] = [[] for _ in dates]
     for line in lines:
         for index, found in _of_month(line, edges, now):
             planned[index].append(found)
     return tuple(
-        Day(day, tuple(sorted(there, key=lambda each: each.times[0])))
+        CalendarDay(day, tuple(sorted(there, key=lambda each: each.times[0])))
         for day, there in zip(dates, planned, strict=True)
     )
 
 
-def _of_month(line: ScheduleLine, edges: list[int], now: int) -> Iterator[tuple[int, Planned]]:
+def _of_month(line: ScheduleLine, edges: list[int], now: int) -> Iterator[tuple[int, PlannedRun]]:
     """What the schedule does on each day, by the number of the day in ``edges``."""
     schedule = line.schedule
     first, last = max(edges[0], now, schedule.next_at), edges[-1]
@@ -149,7 +153,7 @@ def _of_month(line: ScheduleLine, edges: list[int], now: int) -> Iterator[tuple[
             times.append(at)
             at = next(ahead, last)
         more = at < end
-        yield index, Planned(line, tuple(times), more)
+        yield index, PlannedRun(line, tuple(times), more)
         if more:  # the rest of the day is passed over, not walked through
             ahead = _from(line, end)
             at = next(ahead, last)
@@ -158,6 +162,6 @@ def _of_month(line: ScheduleLine, edges: list[int], now: int) -> Iterator[tuple[
 def _from(line: ScheduleLine, start: int) -> Iterator[int]:
     """The planned times from ``start`` on."""
     schedule = line.schedule
-    if schedule.plan.kind is Kind.ONCE:
+    if schedule.plan.kind is ScheduleKind.ONCE:
         return iter([schedule.next_at] if schedule.next_at >= start else [])
     return times_after(schedule.plan, zone(line.time_zone), schedule.anchor_at, start - 1)

@@ -17,14 +17,14 @@ from typing import Protocol
 import structlog
 
 from fyke.contracts import Storage, Transaction, run_topic
-from fyke.domain.schedules.change import zone_of
-from fyke.domain.schedules.decide import LATE_MS, SOON_MS, Due, decide
+from fyke.domain.schedules.due import LATE_MS, SOON_MS, Due, due_fires
+from fyke.domain.schedules.editing import zone_of
 from fyke.domain.schedules.times import zone
 from fyke.errors import FykeError, Unavailable
 from fyke.kit.clock import Clock
 from fyke.model.account import Account, Caller
 from fyke.model.run import Origin, Run, RunState
-from fyke.model.schedule import Fire, FireState, Late, Overlap, Schedule
+from fyke.model.schedule import Fire, FireState, LatePolicy, OverlapPolicy, Schedule
 
 log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ KEEP_MS = 90 * 24 * 3600 * 1000  # how long it is remembered what came of a time
 MAX_REASON = 500
 
 
-class Starter(Protocol):
+class ScheduledStarter(Protocol):
     """What firing needs of the runs service."""
 
     async def start_task(
@@ -49,16 +49,16 @@ class Starter(Protocol):
     ) -> Run: ...
 
 
-class Overtaken(Exception):
+class FireOvertaken(Exception):
     """Somebody else has worked this time off, or the schedule was changed in between."""
 
 
-class Overlapping(Exception):
+class FireOverlapping(Exception):
     """A run of the same task is not over."""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class DueItem:
     """A schedule that is due, as it was read."""
 
     schedule: Schedule
@@ -69,7 +69,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldFire:
     """A fire that waits, with what it waits for."""
 
     fire: Fire
@@ -78,7 +78,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class RemainingFires:
     """How long nothing is due, in seconds, None for ever, and what may end that sooner."""
 
     seconds: float | None
@@ -92,12 +92,12 @@ class Firing:
     """
 
     storage: Storage
-    runs: Starter
+    runs: ScheduledStarter
     clock: Clock
     pause_after: int = 0  # failures in a row, 0 = it goes on whatever happens
     _not_before: dict[str, float] = field(default_factory=dict)  # by task, monotonic
 
-    async def work_off(self) -> Rest:
+    async def work_off(self) -> RemainingFires:
         """Handle all that is due now, and what has been waiting for another run."""
         while True:
             due = [i for i in await self.storage.read(_due) if self._may_try(i.schedule.task_id)]
@@ -133,57 +133,57 @@ class Firing:
             else:
                 log.warning("schedule_postponed", task=task_id, reason=error.message)
 
-    async def _rest(self, held: list[Held]) -> Rest:
+    async def _rest(self, held: list[HeldFire]) -> RemainingFires:
         next_due, now = await self.storage.read(lambda tx: (tx.schedules.next_due(), tx.now))
         topics = frozenset(run_topic(one.open_run) for one in held if one.open_run)
         if next_due is None:
-            return Rest(None, topics)
+            return RemainingFires(None, topics)
         seconds = (next_due - now) / 1000
         if seconds <= 0:  # put off for a moment, see _not_before
             seconds = AGAIN_SECONDS
-        return Rest(seconds, topics)
+        return RemainingFires(seconds, topics)
 
     # --- a time has come -------------------------------------------------------------------
 
-    async def _fire(self, item: Item) -> None:
+    async def _fire(self, item: DueItem) -> None:
         schedule = item.schedule
         tz = zone(zone_of(schedule, item.account))
         # may look at many times after a long absence, so not in the loop
         due = await asyncio.to_thread(
-            decide,
+            due_fires,
             schedule.plan,
             tz,
             schedule.anchor_at,
             schedule.next_at,
             item.now,
-            LATE_MS if schedule.late is Late.START else SOON_MS,
+            LATE_MS if schedule.late is LatePolicy.START else SOON_MS,
         )
         if self.pause_after and item.failures >= self.pause_after:
             await self._pause(item, due)
         elif not due.fire_at:
             await self._note(schedule, due)
-        elif item.open_run and schedule.overlap is not Overlap.ALLOW:
+        elif item.open_run and schedule.overlap is not OverlapPolicy.ALLOW:
             await self._overlapped(schedule, due, item.open_run)
         else:
             await self._start(item, due)
 
-    async def _start(self, item: Item, due: Due) -> None:
+    async def _start(self, item: DueItem, due: Due) -> None:
         schedule = item.schedule
 
         def also(tx: Transaction, run: Run) -> None:
-            if schedule.overlap is not Overlap.ALLOW:
+            if schedule.overlap is not OverlapPolicy.ALLOW:
                 _refuse_overlap(tx, schedule.task_id, run)
             if not _advance(tx, replace(schedule, failures=item.failures), due, started=True):
-                raise Overtaken
+                raise FireOvertaken
             fire = _fire(schedule, due.fire_at, FireState.STARTED, tx.now, run_id=run.id)
             if not tx.schedules.add_fire(fire):
-                raise Overtaken
+                raise FireOvertaken
 
         try:
             run = await self._start_task(item.account, schedule.task_id, also)
-        except Overtaken:
+        except FireOvertaken:
             await self._note(schedule, due)  # of a time that has its record: it only moves on
-        except Overlapping as error:
+        except FireOverlapping as error:
             await self._overlapped(schedule, due, str(error))
         except Unavailable:
             raise
@@ -199,7 +199,7 @@ class Firing:
         caller = Caller(account.id, account.name, account.operator, user_id="", key_id="")
         return await self.runs.start_task(caller, task_id, "", Origin.SCHEDULE, also=also)
 
-    async def _pause(self, item: Item, due: Due) -> None:
+    async def _pause(self, item: DueItem, due: Due) -> None:
         """Switch it off instead of starting the next run that would fail."""
         reason = _paused(item.failures, item.schedule.last_error)
 
@@ -214,7 +214,7 @@ class Firing:
         log.warning("schedule_paused", task=item.schedule.task_id, failures=item.failures)
 
     async def _overlapped(self, schedule: Schedule, due: Due, open_run: str) -> None:
-        if schedule.overlap is Overlap.QUEUE:
+        if schedule.overlap is OverlapPolicy.QUEUE:
             reason = f"waits for the end of the run {open_run}"
             await self._note(schedule, due, FireState.WAITING, reason)
         else:
@@ -251,19 +251,19 @@ class Firing:
 
     # --- the former run is over ------------------------------------------------------------
 
-    async def _release(self, held: Held) -> None:
+    async def _release(self, held: HeldFire) -> None:
         fire = held.fire
 
         def also(tx: Transaction, run: Run) -> None:
             _refuse_overlap(tx, fire.task_id, run)
             started = replace(fire, state=FireState.STARTED, run_id=run.id, reason="", at=tx.now)
             if not tx.schedules.settle(started):
-                raise Overtaken
+                raise FireOvertaken
             _remember(tx, fire.task_id, fired_at=fire.planned_at, error="")
 
         try:
             await self._start_task(held.account, fire.task_id, also)
-        except (Overtaken, Overlapping):
+        except (FireOvertaken, FireOverlapping):
             return  # started elsewhere, or it goes on waiting
         except Unavailable:
             raise
@@ -279,14 +279,14 @@ class Firing:
         await self.storage.write(work)
 
 
-def _due(tx: Transaction) -> list[Item]:
+def _due(tx: Transaction) -> list[DueItem]:
     found = []
     for schedule in tx.schedules.due(tx.now, AT_ONCE):
         account = tx.accounts.get(schedule.account_id)
         if account is not None:
             open_run = tx.runs.open_of_task(schedule.task_id)
             failures = _failures(tx, schedule)
-            found.append(Item(schedule, account, open_run, tx.now, failures))
+            found.append(DueItem(schedule, account, open_run, tx.now, failures))
     return found
 
 
@@ -299,22 +299,22 @@ def _failures(tx: Transaction, schedule: Schedule) -> int:
     return schedule.failures + 1 if run.state is RunState.FAILED else 0
 
 
-def _held(tx: Transaction) -> list[Held]:
+def _held(tx: Transaction) -> list[HeldFire]:
     found = []
     for fire in tx.schedules.waiting(MOST_HELD):
         schedule = tx.schedules.get(fire.task_id)
         account = tx.accounts.get(schedule.account_id) if schedule else None
         if account is not None:
             open_run = tx.runs.open_of_task(fire.task_id)
-            found.append(Held(fire, account, open_run))
+            found.append(HeldFire(fire, account, open_run))
     return found
 
 
 def _refuse_overlap(tx: Transaction, task_id: str, run: Run) -> None:
-    """Raise ``Overlapping`` when another run than the new one is not over."""
+    """Raise ``FireOverlapping`` when another run than the new one is not over."""
     other = tx.runs.open_of_task(task_id, other_than=run.id)
     if other is not None:
-        raise Overlapping(other)
+        raise FireOverlapping(other)
 
 
 def _advance(

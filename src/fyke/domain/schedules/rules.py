@@ -11,7 +11,7 @@ from cronsim import CronSim, CronSimError
 
 from fyke.domain.schedules.times import first_after, zone, zone_names
 from fyke.errors import InvalidRequest
-from fyke.model.schedule import Kind, Plan
+from fyke.model.schedule import ScheduleKind, ScheduleSpec
 
 SHORTEST_S = 60
 LONGEST_S = 366 * 24 * 3600
@@ -21,13 +21,13 @@ _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 # What each kind uses, in the order in which people think of it.
-MEMBERS: dict[Kind, tuple[str, ...]] = {
-    Kind.DAILY: ("time",),
-    Kind.WEEKLY: ("weekday", "time"),
-    Kind.MONTHLY: ("day", "time"),
-    Kind.ONCE: ("date", "time"),
-    Kind.CRON: ("cron",),
-    Kind.INTERVAL: ("every_s",),
+MEMBERS: dict[ScheduleKind, tuple[str, ...]] = {
+    ScheduleKind.DAILY: ("time",),
+    ScheduleKind.WEEKLY: ("weekday", "time"),
+    ScheduleKind.MONTHLY: ("day", "time"),
+    ScheduleKind.ONCE: ("date", "time"),
+    ScheduleKind.CRON: ("cron",),
+    ScheduleKind.INTERVAL: ("every_s",),
 }
 _ALL = sorted({name for names in MEMBERS.values() for name in names})
 
@@ -38,14 +38,14 @@ OWN_NAMES: Names = {name: name for name in ("kind", "enabled", "time_zone", *_AL
 }
 
 
-def only_its_own(plan: Plan) -> Plan:
+def only_its_own(plan: ScheduleSpec) -> ScheduleSpec:
     """The plan without the members that its kind does not use."""
-    empty = Plan(plan.kind)
+    empty = ScheduleSpec(plan.kind)
     others = {n: getattr(empty, n) for n in _ALL if n not in MEMBERS[plan.kind]}
     return replace(plan, **others)
 
 
-def check_complete(plan: Plan, names: Names) -> None:
+def check_complete(plan: ScheduleSpec, names: Names) -> None:
     """Raise ``InvalidRequest`` naming the first member that is needed and missing."""
     for name in MEMBERS[plan.kind]:
         if not getattr(plan, name):
@@ -55,7 +55,7 @@ def check_complete(plan: Plan, names: Names) -> None:
             )
 
 
-def check_members(plan: Plan, names: Names) -> None:
+def check_members(plan: ScheduleSpec, names: Names) -> None:
     """Raise ``InvalidRequest`` naming the first member that is given and breaks its rule."""
     check_zone(plan.time_zone, names["time_zone"])
     for name in MEMBERS[plan.kind]:
@@ -73,12 +73,12 @@ def check_zone(name: str, field: str) -> None:
         )
 
 
-def first_time(plan: Plan, zone_name: str, anchor_at: int, now: int, names: Names) -> int:
+def first_time(plan: ScheduleSpec, zone_name: str, anchor_at: int, now: int, names: Names) -> int:
     """The first planned time after ``now``; raise ``InvalidRequest`` when there is none."""
     found = first_after(plan, zone(zone_name), anchor_at, now)
     if found:
         return found
-    if plan.kind is Kind.ONCE:
+    if plan.kind is ScheduleKind.ONCE:
         raise InvalidRequest(
             f"{names['date']} and {names['time']} are in the past: {plan.date} {plan.time} "
             f"({zone_name}) is over; choose a later moment"

@@ -9,7 +9,7 @@ from fyke.contracts import SCHEDULES, Storage, Transaction
 from fyke.domain.access import own_task, own_task_to_change
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.schedules.change import Change, change_schedule, zone_of
+from fyke.domain.schedules.editing import ScheduleEdit, change_schedule, zone_of
 from fyke.domain.schedules.rules import (
     OWN_NAMES,
     check_complete,
@@ -21,8 +21,8 @@ from fyke.domain.schedules.rules import (
 from fyke.domain.schedules.times import first_after, times_after, zone
 from fyke.errors import Conflict, InvalidRequest, NotFound, UserMissing
 from fyke.model.account import Account, Caller
-from fyke.model.audit import Act
-from fyke.model.schedule import DEFAULT_ZONE, Fire, Plan, Schedule
+from fyke.model.audit import AuditAction
+from fyke.model.schedule import DEFAULT_ZONE, Fire, Schedule, ScheduleSpec
 
 MOST_TIMES = 100
 
@@ -36,7 +36,7 @@ class ScheduleView:
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class UpcomingTimes:
     """Planned times to come, in ms, and the zone in which they are meant."""
 
     time_zone: str
@@ -73,7 +73,7 @@ class Schedules:
         return await self._storage.read(work)
 
     async def put(
-        self, caller: Caller, task_id: str, wanted: Change, *, revision: int | None = None
+        self, caller: Caller, task_id: str, wanted: ScheduleEdit, *, revision: int | None = None
     ) -> ScheduleView:
         """Set the schedule of a task as ``wanted`` says, whatever it was before; with a
         ``revision`` only if it is still at that one (0 = there was none).
@@ -108,7 +108,7 @@ class Schedules:
             task = own_task(tx, caller, task_id)
             if tx.schedules.get(task.id) is None:
                 raise NotFound
-            change_schedule(tx, task, Change(enabled=on), OWN_NAMES)
+            change_schedule(tx, task, ScheduleEdit(enabled=on), OWN_NAMES)
             made = tx.schedules.get(task.id)
             if made is None:
                 raise NotFound
@@ -126,7 +126,9 @@ class Schedules:
 
         await self._storage.write(work)
 
-    async def ahead(self, caller: Caller, task_id: str, count: int, plan: Plan | None) -> Ahead:
+    async def ahead(
+        self, caller: Caller, task_id: str, count: int, plan: ScheduleSpec | None
+    ) -> UpcomingTimes:
         """The next ``count`` times of a task's schedule, or of ``plan`` if it had that one.
 
         A schedule that is off is looked at as if it were switched on now.
@@ -145,15 +147,15 @@ class Schedules:
             check_members(wanted, OWN_NAMES)
             check_complete(wanted, OWN_NAMES)
             first_time(wanted, name, now, now, OWN_NAMES)
-            return Ahead(name, _ahead(wanted, name, now, now, count))
+            return UpcomingTimes(name, _ahead(wanted, name, now, now, count))
         if schedule is None:
             raise NotFound
         name = zone_of(schedule, account)
         if not schedule.enabled:
             check_complete(schedule.plan, OWN_NAMES)
-            return Ahead(name, _ahead(schedule.plan, name, now, now, count))
+            return UpcomingTimes(name, _ahead(schedule.plan, name, now, now, count))
         following = _ahead(schedule.plan, name, schedule.anchor_at, schedule.next_at, count - 1)
-        return Ahead(name, [schedule.next_at, *following])
+        return UpcomingTimes(name, [schedule.next_at, *following])
 
     async def fires(
         self, caller: Caller, task_id: str, *, offset: int, limit: int
@@ -182,10 +184,12 @@ class Schedules:
             account = _account(tx, caller)
             if account.time_zone != name:
                 tx.accounts.set_time_zone(account.id, name)
-                record(tx, caller, Act.SETTINGS, "time_zone", f"{account.time_zone} to {name}")
+                record(
+                    tx, caller, AuditAction.SETTINGS, "time_zone", f"{account.time_zone} to {name}"
+                )
                 for schedule in tx.schedules.in_account_zone(account.id):
                     tx.schedules.put(_in_zone(schedule, name, tx.now))
-                tx.ring(SCHEDULES)
+                tx.notify(SCHEDULES)
             return replace(account, time_zone=name)
 
         return await self._storage.write(work)
@@ -206,7 +210,7 @@ def _account(tx: Transaction, caller: Caller) -> Account:
     return account
 
 
-def _ahead(plan: Plan, name: str, anchor_at: int, after: int, count: int) -> list[int]:
+def _ahead(plan: ScheduleSpec, name: str, anchor_at: int, after: int, count: int) -> list[int]:
     return list(islice(times_after(plan, zone(name), anchor_at, after), count))
 
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim
 
-from fyke.model.schedule import Kind, Plan
+from fyke.model.schedule import ScheduleKind, ScheduleSpec
 
 SECOND = 1000
 _BACK_MS = 3 * 3_600_000  # more than any clock is set back
@@ -38,12 +38,12 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def times_after(plan: Plan, tz: ZoneInfo, anchor_at: int, after: int) -> Iterator[int]:
+def times_after(plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, after: int) -> Iterator[int]:
     """The planned times behind ``after``, in order, without end unless the rule has one.
 
     ``anchor_at`` is from where an interval counts.
     """
-    if plan.kind is Kind.INTERVAL:
+    if plan.kind is ScheduleKind.INTERVAL:
         yield from _intervals(plan.every_s * SECOND, anchor_at, after)
         return
     start = _local(after, tz)
@@ -55,7 +55,7 @@ def times_after(plan: Plan, tz: ZoneInfo, anchor_at: int, after: int) -> Iterato
             yield moment
 
 
-def first_after(plan: Plan, tz: ZoneInfo, anchor_at: int, after: int) -> int:
+def first_after(plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, after: int) -> int:
     """The first planned time behind ``after``, 0 when there is none."""
     return next(times_after(plan, tz, anchor_at, after), 0)
 
@@ -67,9 +67,9 @@ def _intervals(step: int, anchor_at: int, after: int) -> Iterator[int]:
         moment += step
 
 
-def _real(plan: Plan) -> bool:
+def _real(plan: ScheduleSpec) -> bool:
     """Whether the rule follows real time over a change of clocks."""
-    if plan.kind is not Kind.CRON:
+    if plan.kind is not ScheduleKind.CRON:
         return False
     minute, hour = plan.cron.split()[:2]
     return minute.startswith("*") or hour.startswith("*")
@@ -78,9 +78,9 @@ def _real(plan: Plan) -> bool:
 # --- what the clock on the wall shows -------------------------------------------------------
 
 
-def _wall_times(plan: Plan, start: datetime) -> Iterator[datetime]:
+def _wall_times(plan: ScheduleSpec, start: datetime) -> Iterator[datetime]:
     """Naive times of the rule, in order, from about ``start`` on."""
-    if plan.kind is Kind.CRON:
+    if plan.kind is ScheduleKind.CRON:
         for moment in CronSim(plan.cron, start):
             if moment.year > _LAST_YEAR:
                 return
@@ -91,13 +91,13 @@ def _wall_times(plan: Plan, start: datetime) -> Iterator[datetime]:
         yield datetime(day.year, day.month, day.day, hour, minute)
 
 
-def _days(plan: Plan, start: date) -> Iterator[date]:
-    if plan.kind is Kind.ONCE:
+def _days(plan: ScheduleSpec, start: date) -> Iterator[date]:
+    if plan.kind is ScheduleKind.ONCE:
         yield date.fromisoformat(plan.date)
-    elif plan.kind is Kind.MONTHLY:
+    elif plan.kind is ScheduleKind.MONTHLY:
         yield from _month_days(plan.day, start)
     else:
-        weekly = plan.kind is Kind.WEEKLY
+        weekly = plan.kind is ScheduleKind.WEEKLY
         ahead = (plan.weekday - start.isoweekday()) % 7 if weekly else 0
         day = start + timedelta(days=ahead)
         while day.year <= _LAST_YEAR:

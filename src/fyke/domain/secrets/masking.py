@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from fyke.domain.secrets.spellings import spellings
+from fyke.domain.secrets.encodings import encodings
 
 _decode = msgspec.json.Decoder().decode
 _decode_text = msgspec.json.Decoder(str).decode
@@ -36,7 +36,7 @@ class Masker:
         marks = {
             spelling: _mark(name, spelling)
             for name, value in values.items()
-            for spelling in spellings(value)
+            for spelling in encodings(value)
         }
         # the longest first: one value may stand in another
         self._marks = tuple(sorted(marks.items(), key=lambda each: (-len(each[0]), each[0])))

@@ -22,7 +22,7 @@ _ID_LABEL = b"fyke worker secrets: id of the key, version 1"
 _NONCE_BYTES = 12
 
 
-class CannotOpen(Exception):
+class UnsealError(Exception):
     """Sealed with another key, moved, or changed since."""
 
 
@@ -49,7 +49,7 @@ class Sealer:
         return base64.b64encode(nonce + sealed).decode()
 
     def open(self, place: tuple[str, str, str], sealed: str) -> str:
-        """Return the value. Raise ``CannotOpen``."""
+        """Return the value. Raise ``UnsealError``."""
         from cryptography.exceptions import InvalidTag
 
         try:
@@ -57,7 +57,7 @@ class Sealer:
             opened = self._cipher().decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _bound(place))
             return opened.decode()
         except (InvalidTag, ValueError) as error:
-            raise CannotOpen(f"{place[2]} does not open") from error
+            raise UnsealError(f"{place[2]} does not open") from error
 
     # ``cryptography`` takes longer to import than most commands take, and most processes never
     # see a secret: so it is imported where it is used.

@@ -7,15 +7,15 @@ from __future__ import annotations
 from fyke.contracts import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.secrets.access import kept_worker
-from fyke.domain.secrets.giving import place_of
-from fyke.domain.secrets.sealing import CannotOpen, Sealer
+from fyke.domain.secrets.inject import secret_location
+from fyke.domain.secrets.lookup import worker_with_secrets
+from fyke.domain.secrets.sealing import Sealer, UnsealError
 from fyke.domain.workers.lookup import find_worker, seen_by
 from fyke.domain.workers.secret_rules import MOST_SECRETS, check_name, check_value
 from fyke.errors import NotFound, Refused
 from fyke.model.account import Caller
-from fyke.model.audit import Act
-from fyke.model.secret import Kept, SealedSecret, SecretView
+from fyke.model.audit import AuditAction
+from fyke.model.secret import SealedSecret, SecretView, StoredSecret
 from fyke.model.worker import Worker
 
 
@@ -26,19 +26,19 @@ class WorkerSecrets:
         self._storage = storage
         self._sealer = sealer
 
-    async def look(self, caller: Caller, ref: str, number: str = "") -> Kept:
+    async def look(self, caller: Caller, ref: str, number: str = "") -> StoredSecret:
         """What the caller's account keeps for a worker, and what a version of it needs: the newest
         one without a number. Raise ``WorkerNotFound``.
         """
 
         def work(tx: Transaction) -> tuple[list[SealedSecret], tuple[str, ...]]:
-            worker = seen_by(kept_worker(tx, caller, ref), caller)
+            worker = seen_by(worker_with_secrets(tx, caller, ref), caller)
             version = tx.workers.version(worker.id, number or worker.latest)
             kept = tx.secrets.of(caller.account_id, worker.id)
             return kept, version.secrets if version else ()
 
         kept, named = await self._storage.read(work)
-        return Kept(tuple(self._view(one) for one in kept), named)
+        return StoredSecret(tuple(self._view(one) for one in kept), named)
 
     async def put(self, caller: Caller, ref: str, name: str, value: str) -> SecretView:
         """Set a secret, or replace its value. Runs that start their Worker from now on get it.
@@ -71,7 +71,7 @@ class WorkerSecrets:
                 set_at=tx.now,
             )
             tx.secrets.put(secret)
-            record(tx, caller, Act.SECRET_SET, _target(its), _detail(name, name in kept))
+            record(tx, caller, AuditAction.SECRET_SET, _target(its), _detail(name, name in kept))
             return secret
 
         return self._view(await self._storage.write(work))
@@ -84,10 +84,10 @@ class WorkerSecrets:
         require_editor(caller, "Removing secrets")
 
         def work(tx: Transaction) -> None:
-            worker = kept_worker(tx, caller, ref)
+            worker = worker_with_secrets(tx, caller, ref)
             if not tx.secrets.remove(caller.account_id, worker.id, name):
                 raise NotFound("Secret does not exist")
-            record(tx, caller, Act.SECRET_REMOVED, _target(worker), name)
+            record(tx, caller, AuditAction.SECRET_REMOVED, _target(worker), name)
 
         await self._storage.write(work)
 
@@ -104,8 +104,8 @@ class WorkerSecrets:
         if secret.key_id != self._sealer.key_id:
             return False
         try:
-            self._sealer.open(place_of(secret), secret.sealed)
-        except CannotOpen:
+            self._sealer.open(secret_location(secret), secret.sealed)
+        except UnsealError:
             return False
         return True
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from fyke.contracts import Storage, Transaction
 from fyke.domain.access import own_task, own_task_to_change
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.schedules.change import Change, change_schedule, copied
+from fyke.domain.schedules.editing import ScheduleEdit, change_schedule, copied
 from fyke.domain.schedules.rules import OWN_NAMES, Names
 from fyke.errors import Conflict, InvalidRequest, TaskNotFound
 from fyke.kit.ids import new_ulid
@@ -86,7 +86,7 @@ class Tasks:
         version: str | None,
         *,
         description: str = "",
-        schedule: Change | None = None,
+        schedule: ScheduleEdit | None = None,
         names: Names = OWN_NAMES,
     ) -> Task:
         """Save an input for a worker that the caller can see, with a schedule where one is given.
@@ -158,7 +158,7 @@ class Tasks:
         *,
         title: str | None = None,
         description: str | None = None,
-        schedule: Change | None = None,
+        schedule: ScheduleEdit | None = None,
         names: Names = OWN_NAMES,
     ) -> None:
         """Change what is given, keep what is not.

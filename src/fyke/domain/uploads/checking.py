@@ -16,7 +16,7 @@ from fyke.domain.workers.archive import Archive, open_archive
 from fyke.domain.workers.project import ProjectReader, made_project
 from fyke.domain.workers.schema_report import ERROR
 from fyke.errors import FykeError, InvalidRequest
-from fyke.model.upload import Step, StepState, Upload, UploadSource, UploadState
+from fyke.model.upload import StepState, Upload, UploadSource, UploadState, UploadStep
 from fyke.model.worker import Finding, Language
 
 FETCH, UNPACK = "fetch", "archive"
@@ -25,10 +25,10 @@ CHECKS = ("entry", "schemas", "readme", "declared", "dependencies", "sdk", "code
 Teller = Callable[[Upload], Awaitable[None]]
 
 
-def first_steps(source: UploadSource) -> tuple[Step, ...]:
+def first_steps(source: UploadSource) -> tuple[UploadStep, ...]:
     """What will be done with an upload, in order."""
     names = (FETCH, UNPACK, *CHECKS) if source is UploadSource.GIT else (UNPACK, *CHECKS)
-    return tuple(map(Step, names))
+    return tuple(map(UploadStep, names))
 
 
 def with_step(upload: Upload, name: str, state: StepState, note: str = "") -> Upload:

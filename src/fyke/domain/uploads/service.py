@@ -14,9 +14,9 @@ from functools import partial
 
 import structlog
 
-from fyke.contracts import Blobs, Doorbell, Git, GitFailed, Storage, Transaction, upload_topic
+from fyke.contracts import Blobs, Git, GitFailed, Signals, Storage, Transaction, upload_topic
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.review.service import Starter
+from fyke.domain.review.service import ReviewStarter
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.uploads.checking import FETCH, UNPACK, Checking, failed, first_steps, with_step
 from fyke.domain.workers.archive import MAX_PACKED
@@ -56,16 +56,16 @@ class Uploads:
         storage: Storage,
         blobs: Blobs,
         workers: Workers,
-        runs: Starter,
+        runs: ReviewStarter,
         git: Git,
-        doorbell: Doorbell,
+        signals: Signals,
     ) -> None:
         self._storage = storage
         self._blobs = blobs
         self._workers = workers
         self._runs = runs
         self._git = git
-        self._doorbell = doorbell
+        self._signals = signals
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._working: dict[str, asyncio.Task[None]] = {}
 
@@ -134,7 +134,7 @@ class Uploads:
                 updated_at=tx.now,
             )
             tx.uploads.update(fresh)
-            tx.ring(upload_topic(upload.id))
+            tx.notify(upload_topic(upload.id))
             return fresh
 
         upload = await self._storage.write(work)
@@ -173,7 +173,7 @@ class Uploads:
 
     async def follow(self, caller: Caller, upload_id: str) -> AsyncIterator[Upload]:
         """The upload as it is, and again after every change, until it no longer moves."""
-        async with self._doorbell.listen() as ear:
+        async with self._signals.listen() as ear:
             seen: Upload | None = None
             while True:
                 upload = await self.get(caller, upload_id)
@@ -190,7 +190,7 @@ class Uploads:
 
         def work(tx: Transaction) -> None:
             tx.uploads.delete(_own(tx, caller, upload_id).id)
-            tx.ring(upload_topic(upload_id))
+            tx.notify(upload_topic(upload_id))
 
         await self._storage.write(work)
         await self._drop(upload_id)
@@ -369,7 +369,7 @@ class _Work:
             dated = replace(upload, updated_at=tx.now, working_until=until)
             if not tx.uploads.update(dated):
                 raise _Gone
-            tx.ring(upload_topic(upload.id))
+            tx.notify(upload_topic(upload.id))
             return dated
 
         self._upload = await self._storage.write(work)

@@ -12,7 +12,7 @@ from fyke.model.run import Run
 from fyke.model.webhook import Endpoint
 
 
-def tell_of_run(tx: Transaction, run: Run) -> None:
+def queue_run_event(tx: Transaction, run: Run) -> None:
     """Tell every endpoint that asked for it that ``run`` has begun or ended."""
     event = event_of(run)
     endpoints = tx.webhooks.listening(run.account_id, event)

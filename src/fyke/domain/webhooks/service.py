@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fyke.contracts import OUTBOX, Answer, Prober, Step, Storage, Transaction
+from fyke.contracts import OUTBOX, DeliveryStep, Prober, ReceiverResponse, Storage, Transaction
 from fyke.domain.access import own_endpoint
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
@@ -18,7 +18,7 @@ from fyke.errors import InvalidRequest, Refused
 from fyke.kit.clock import Clock
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.callback import Receiver
 from fyke.model.webhook import MOST_ENDPOINTS, OLD_SECRET_MS, Endpoint, WebhookEvent
 
@@ -48,13 +48,13 @@ class NewEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class EndpointTest:
     """What came of a test call: what was sent, the answer, and each step with its time."""
 
     message_id: str
     body: str
-    answer: Answer
-    steps: list[Step]
+    answer: ReceiverResponse
+    steps: list[DeliveryStep]
     duration_ms: int
 
     @property
@@ -119,7 +119,7 @@ class Webhooks:
                 updated_at=tx.now,
             )
             tx.webhooks.add(endpoint)
-            record(tx, caller, Act.WEBHOOK_ADDED, endpoint.name, endpoint.url)
+            record(tx, caller, AuditAction.WEBHOOK_ADDED, endpoint.name, endpoint.url)
             return endpoint
 
         endpoint = await self._storage.write(work)
@@ -146,12 +146,12 @@ class Webhooks:
                 updated_at=tx.now,
             )
             tx.webhooks.save(after)
-            record(tx, caller, Act.WEBHOOK_CHANGED, after.name, after.url)
+            record(tx, caller, AuditAction.WEBHOOK_CHANGED, after.name, after.url)
             if not after.enabled:
                 tx.outbox.fail_pending_of(after.id, ENDPOINT_OFF, tx.now)
             elif after.url != before.url:
                 redirect(tx, after.id, after.url)
-                tx.ring(OUTBOX)
+                tx.notify(OUTBOX)
             return _views(tx, [after])[0]
 
         return await self._storage.write(work)
@@ -174,7 +174,7 @@ class Webhooks:
                 updated_at=tx.now,
             )
             tx.webhooks.save(after)
-            record(tx, caller, Act.WEBHOOK_SECRET, after.name)
+            record(tx, caller, AuditAction.WEBHOOK_SECRET, after.name)
             return after
 
         endpoint = await self._storage.write(work)
@@ -192,11 +192,11 @@ class Webhooks:
                 raise InvalidRequest(f"confirm: type the name of the webhook, {endpoint.name!r}")
             tx.outbox.fail_pending_of(endpoint.id, ENDPOINT_OFF, tx.now)
             tx.webhooks.delete(endpoint.id)
-            record(tx, caller, Act.WEBHOOK_REMOVED, endpoint.name)
+            record(tx, caller, AuditAction.WEBHOOK_REMOVED, endpoint.name)
 
         await self._storage.write(work)
 
-    async def test(self, caller: Caller, endpoint_id: str) -> Trial:
+    async def test(self, caller: Caller, endpoint_id: str) -> EndpointTest:
         """Send a signed test message now, whether it is on or off, and tell what happened. It is
         not tried again and stands in no log. Raises ``NotFound``, ``Forbidden``.
         """
@@ -208,7 +208,7 @@ class Webhooks:
         signed = headers(secrets, message_id, now // 1000, body.encode())
         answer, steps = await self._prober.probe(endpoint.url, body.encode(), signed)
         took = round((self._clock.monotonic() - started) * 1000)
-        return Trial(message_id, body, answer, steps, took)
+        return EndpointTest(message_id, body, answer, steps, took)
 
 
 def _events(fields: EndpointFields) -> tuple[WebhookEvent, ...]:

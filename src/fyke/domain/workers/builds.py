@@ -13,7 +13,7 @@ from fyke.domain.accounts.audit import record_for
 from fyke.domain.accounts.rights import require_editor, require_operator
 from fyke.domain.workers.lookup import find_any_worker, find_own_worker
 from fyke.model.account import Caller
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.worker import Version, Worker
 
 _ALLOWING = "Allowing builds"
@@ -46,7 +46,7 @@ class Builds:
         def work(tx: Transaction) -> Worker:
             worker = find_any_worker(tx, ref)
             tx.workers.allow_builds(worker.id, allowed=allowed)
-            act = Act.BUILDS_ALLOWED if allowed else Act.BUILDS_FORBIDDEN
+            act = AuditAction.BUILDS_ALLOWED if allowed else AuditAction.BUILDS_FORBIDDEN
             record_for(tx, worker.account_id, caller, act, f"{worker.owner}/{worker.name}")
             return replace(worker, builds_allowed=allowed)
 

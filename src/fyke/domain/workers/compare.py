@@ -43,7 +43,7 @@ class LineChange(StrEnum):
     GAP = "gap"
 
 
-class Hidden(StrEnum):
+class OmittedFile(StrEnum):
     """Why the lines of a file are not shown, or not all of them."""
 
     NO = ""
@@ -74,7 +74,7 @@ class FileDiff:
     size_before: int
     size_after: int
     lines: tuple[DiffLine, ...] = ()
-    hidden: Hidden = Hidden.NO
+    hidden: OmittedFile = OmittedFile.NO
 
     @property
     def added(self) -> int:
@@ -140,36 +140,36 @@ def _diff(path: str, old: ProjectFile | None, new: ProjectFile | None, budget: _
         change = FileChange.ADDED if old is None else FileChange.REMOVED
     sizes = old.size if old else 0, new.size if new else 0
     if old and new and _same_content(old, new):
-        return FileDiff(path, change, *sizes, hidden=Hidden.MODE)
+        return FileDiff(path, change, *sizes, hidden=OmittedFile.MODE)
     texts = _text(old), _text(new)
-    hidden = next((text for text in texts if isinstance(text, Hidden)), None)
+    hidden = next((text for text in texts if isinstance(text, OmittedFile)), None)
     if hidden is not None:
         return FileDiff(path, change, *sizes, hidden=hidden)
     if budget.lines <= 0:
-        return FileDiff(path, change, *sizes, hidden=Hidden.CUT)
-    lines = diff_lines(*(text for text in texts if not isinstance(text, Hidden)))
+        return FileDiff(path, change, *sizes, hidden=OmittedFile.CUT)
+    lines = diff_lines(*(text for text in texts if not isinstance(text, OmittedFile)))
     shown = lines[: budget.lines]
     budget.lines -= len(shown)
-    cut = Hidden.CUT if len(shown) < len(lines) else Hidden.NO
+    cut = OmittedFile.CUT if len(shown) < len(lines) else OmittedFile.NO
     return FileDiff(path, change, *sizes, lines=tuple(shown), hidden=cut)
 
 
-def _text(file: ProjectFile | None) -> list[str] | Hidden:
+def _text(file: ProjectFile | None) -> list[str] | OmittedFile:
     """The lines of a text file, or why they are not looked at."""
     if file is None:
         return []
     if file.size > MAX_TEXT:
-        return Hidden.LARGE
+        return OmittedFile.LARGE
     data = file.read(file.size)
     if b"\0" in data:
-        return Hidden.BINARY
+        return OmittedFile.BINARY
     try:
         lines = data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError:
-        return Hidden.BINARY
+        return OmittedFile.BINARY
     if lines[-1] == "":
         lines.pop()
-    return lines if len(lines) <= MAX_LINES else Hidden.LARGE
+    return lines if len(lines) <= MAX_LINES else OmittedFile.LARGE
 
 
 def diff_lines(old: Sequence[str], new: Sequence[str]) -> list[DiffLine]:

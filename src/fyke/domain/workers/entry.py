@@ -22,24 +22,24 @@ Has = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class EntryPoint:
     """``file`` is its path in the project."""
 
     language: Language
     file: str
 
 
-def find(has: Has, package: Callable[[], str]) -> list[Entry]:
+def find(has: Has, package: Callable[[], str]) -> list[EntryPoint]:
     """Every entry that a project could be started by: one is right, none or several are not.
 
     ``has`` tells whether the project has a file, ``package`` reads its package.json ("" = none).
     Other names count only when there is none of the usual ones.
     """
-    found = [Entry(language, name) for name, language in ENTRIES.items() if has(name)]
+    found = [EntryPoint(language, name) for name, language in ENTRIES.items() if has(name)]
     if not found and has(go_build.SOURCE):
-        return [Entry(Language.GO, go_build.SOURCE)]
+        return [EntryPoint(Language.GO, go_build.SOURCE)]
     if not found and (name := node_entry(has, package)):
-        return [Entry(Language.NODE, name)]
+        return [EntryPoint(Language.NODE, name)]
     return found
 
 

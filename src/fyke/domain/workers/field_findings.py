@@ -14,7 +14,7 @@ from fyke.domain.workers.input_schema import (
     type_of,
 )
 from fyke.domain.workers.input_values import matches
-from fyke.domain.workers.schema_report import Report
+from fyke.domain.workers.schema_report import SchemaReport
 
 Path = tuple[str | int, ...]
 Item = dict[str, Any]
@@ -44,7 +44,7 @@ _LIMITER = re.compile(
 )
 
 
-def check_field(item: Item, path: Path, report: Report) -> None:
+def check_field(item: Item, path: Path, report: SchemaReport) -> None:
     """Note every finding about one property that has a name."""
     _check_basics(item, path, report)
     _check_kind(item, path, report)
@@ -58,7 +58,7 @@ def check_field(item: Item, path: Path, report: Report) -> None:
         _check_default(item, path, report)
 
 
-def _check_basics(item: Item, path: Path, report: Report) -> None:
+def _check_basics(item: Item, path: Path, report: SchemaReport) -> None:
     name = item["name"]
     if not _NAME.fullmatch(name):
         message = f'the name "{name}" may be refused by clients'
@@ -79,7 +79,7 @@ def _check_basics(item: Item, path: Path, report: Report) -> None:
         report.add("input_required_missing_default", path, message, remedy)
 
 
-def _check_kind(item: Item, path: Path, report: Report) -> None:
+def _check_kind(item: Item, path: Path, report: SchemaReport) -> None:
     name, kind, editor = item["name"], item.get("type"), item.get("editor")
     if kind is not None and kind not in TYPES:
         message, remedy = f'"{name}": unknown type {kind!r}', f"use one of {', '.join(TYPES)}"
@@ -98,7 +98,7 @@ def _check_kind(item: Item, path: Path, report: Report) -> None:
         report.add("input_editor_type_mismatch", (*path, "editor"), message, remedy)
 
 
-def _check_choices(item: Item, path: Path, report: Report) -> None:
+def _check_choices(item: Item, path: Path, report: SchemaReport) -> None:
     name, editor, options = item["name"], text_of(item.get("editor")), item.get("options")
     if editor in _SELECTORS and (not isinstance(options, list) or not options):
         message = f'"{name}" has no options to choose from'
@@ -121,7 +121,7 @@ def _check_choices(item: Item, path: Path, report: Report) -> None:
         report.add("input_select_multiple_editor_mismatch", at, message, remedy)
 
 
-def _check_section(item: Item, path: Path, report: Report) -> None:
+def _check_section(item: Item, path: Path, report: SchemaReport) -> None:
     for key in ("sectionCaption", "sectionDescription"):
         value = item.get(key)
         if value is not None and (not isinstance(value, str) or not value.strip()):
@@ -129,7 +129,7 @@ def _check_section(item: Item, path: Path, report: Report) -> None:
             report.add("input_section_metadata_invalid", (*path, key), message, remedy)
 
 
-def check_bounds(item: Item, path: Path, prefix: str, report: Report) -> None:
+def check_bounds(item: Item, path: Path, prefix: str, report: SchemaReport) -> None:
     """Note bounds that are no numbers, cross each other, or stand at a field without numbers."""
     name = item.get("name") or item.get("param")
     minimum, maximum = item.get("minimum"), item.get("maximum")
@@ -145,7 +145,7 @@ def check_bounds(item: Item, path: Path, prefix: str, report: Report) -> None:
         report.add(code, (*path, "minimum"), message, remedy)
 
 
-def _check_limiter_name(item: Item, path: Path, report: Report) -> None:
+def _check_limiter_name(item: Item, path: Path, report: SchemaReport) -> None:
     name = item["name"]
     numeric = type_of(item) in ("integer", "number")
     if numeric and name != "max_results" and _LIMITER.fullmatch(name):
@@ -155,7 +155,7 @@ def _check_limiter_name(item: Item, path: Path, report: Report) -> None:
         report.add("input_max_results_naming_convention", at, message, remedy)
 
 
-def _check_params(item: Item, path: Path, report: Report) -> None:
+def _check_params(item: Item, path: Path, report: SchemaReport) -> None:
     params, at = item.get("param_list"), (*path, "param_list")
     if not isinstance(params, list) or not params:
         message = f'"{item["name"]}" needs a param_list that says what its rows hold'
@@ -167,7 +167,7 @@ def _check_params(item: Item, path: Path, report: Report) -> None:
         _check_param(param, (*at, index), seen, report)
 
 
-def _check_param(param: object, path: Path, seen: set[str], report: Report) -> None:
+def _check_param(param: object, path: Path, seen: set[str], report: SchemaReport) -> None:
     name = param_name(param)
     if not isinstance(param, dict) or not name:
         message = "an entry of param_list needs a name in param"
@@ -194,7 +194,7 @@ def _check_param(param: object, path: Path, seen: set[str], report: Report) -> N
     check_bounds(param, path, "input_param", report)
 
 
-def _check_default(item: Item, path: Path, report: Report) -> None:
+def _check_default(item: Item, path: Path, report: SchemaReport) -> None:
     name, kind, default = item["name"], type_of(item), item["default"]
     at = (*path, "default")
     if not matches(kind, default):
@@ -212,7 +212,7 @@ def _check_default(item: Item, path: Path, report: Report) -> None:
             report.add("input_default_bound_mismatch", at, message, "correct default or bounds")
 
 
-def _check_default_list(item: Item, default: list[Any], path: Path, report: Report) -> None:
+def _check_default_list(item: Item, default: list[Any], path: Path, report: SchemaReport) -> None:
     name, editor = item["name"], item.get("editor")
     for index, entry in enumerate(default[:_MAX_ENTRIES]):
         nested = isinstance(entry, list) or entry is None
@@ -224,7 +224,7 @@ def _check_default_list(item: Item, default: list[Any], path: Path, report: Repo
             _check_default_params(item, entry, (*path, index), report)
 
 
-def _check_default_params(item: Item, entry: Item, path: Path, report: Report) -> None:
+def _check_default_params(item: Item, entry: Item, path: Path, report: SchemaReport) -> None:
     params = item.get("param_list")
     for param in params if isinstance(params, list) else []:
         name = param_name(param)
@@ -241,7 +241,7 @@ def _check_default_params(item: Item, entry: Item, path: Path, report: Report) -
             report.add("input_default_param_type_mismatch", at, message, remedy)
 
 
-def _check_default_choice(item: Item, default: object, path: Path, report: Report) -> None:
+def _check_default_choice(item: Item, default: object, path: Path, report: SchemaReport) -> None:
     options = item.get("options")
     if text_of(item.get("editor")) not in _SELECTORS or not isinstance(options, list):
         return

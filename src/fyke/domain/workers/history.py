@@ -48,7 +48,7 @@ class VersionComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class HistoryStep:
     """One version with what it changed in the schemas; ``first`` when there is none before it."""
 
     version: Version
@@ -64,7 +64,7 @@ class Changelog:
 
     worker: Worker
     text: str
-    steps: tuple[Step, ...]
+    steps: tuple[HistoryStep, ...]
 
 
 class VersionHistory:
@@ -108,7 +108,7 @@ class VersionHistory:
         told = [v for v in found if v.state is not VersionState.DRAFT]
         earlier: Sequence[Version | None] = [*told[1:], None]
         steps = tuple(
-            Step(v, _changes(e, v) if e else (), first=e is None)
+            HistoryStep(v, _changes(e, v) if e else (), first=e is None)
             for v, e in list(zip(told, earlier, strict=True))[:MAX_STEPS]
         )
         latest = next((v for v in found if v.number == worker.latest), None)

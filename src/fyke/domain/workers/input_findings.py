@@ -13,7 +13,7 @@ from typing import Any
 from fyke.domain.workers import jsontext
 from fyke.domain.workers.field_findings import check_field
 from fyke.domain.workers.input_schema import FILE, NOT_JSON, is_number, names, type_of
-from fyke.domain.workers.schema_report import ERROR, Report
+from fyke.domain.workers.schema_report import ERROR, SchemaReport
 from fyke.model.worker import Finding
 
 BLOCKING = frozenset(
@@ -41,7 +41,7 @@ def check(text: str) -> list[Finding]:
         remedy = "correct the JSON at this line; an editor with JSON support shows the place"
         code = "input_schema_root_invalid"
         return [Finding(ERROR, code, FILE, error.line, message, remedy)]
-    report = Report(FILE, text, BLOCKING)
+    report = SchemaReport(FILE, text, BLOCKING)
     if isinstance(document, dict):
         _check_root(document, report)
     else:
@@ -50,7 +50,7 @@ def check(text: str) -> list[Finding]:
     return report.finish()
 
 
-def _check_root(document: dict[str, Any], report: Report) -> None:
+def _check_root(document: dict[str, Any], report: SchemaReport) -> None:
     for key in document.keys() - _ROOT_KEYS:
         remedy = f"remove it or spell it as one of {', '.join(sorted(_ROOT_KEYS))}"
         report.add("input_schema_unknown_root_key", (key,), f'the key "{key}" is ignored', remedy)
@@ -67,7 +67,7 @@ def _check_root(document: dict[str, Any], report: Report) -> None:
         _check_concurrency(document["concurrency"], by_name, report)
 
 
-def _check_properties(properties: list[Any], report: Report) -> Properties:
+def _check_properties(properties: list[Any], report: SchemaReport) -> Properties:
     by_name: Properties = {}
     for index, item in enumerate(properties):
         path = ("properties", index)
@@ -93,7 +93,7 @@ def _check_properties(properties: list[Any], report: Report) -> Properties:
     return by_name
 
 
-def _check_legacy(b: object, by_name: Properties, report: Report) -> None:
+def _check_legacy(b: object, by_name: Properties, report: SchemaReport) -> None:
     path, remedy = ("b",), "name one array property, or remove b"
     if not isinstance(b, str):
         report.add("input_schema_b_invalid", path, "b must be the name of a property", remedy)
@@ -105,7 +105,7 @@ def _check_legacy(b: object, by_name: Properties, report: Report) -> None:
         report.add("input_schema_b_not_array", path, message, remedy)
 
 
-def _check_concurrency(value: object, by_name: Properties, report: Report) -> None:
+def _check_concurrency(value: object, by_name: Properties, report: SchemaReport) -> None:
     path = ("concurrency",)
     if not isinstance(value, dict):
         message, remedy = "concurrency must be an object", 'write {"fields": ["..."]}'
@@ -118,7 +118,7 @@ def _check_concurrency(value: object, by_name: Properties, report: Report) -> No
         _check_limits(value["limits"], fields, report)
 
 
-def _check_split_fields(value: object, by_name: Properties, report: Report) -> None:
+def _check_split_fields(value: object, by_name: Properties, report: SchemaReport) -> None:
     path = ("concurrency", "fields")
     if not names(value):
         message = "concurrency fields must have at least one field"
@@ -139,7 +139,7 @@ def _check_split_fields(value: object, by_name: Properties, report: Report) -> N
             report.add(code, at, message, "declare the property with type array")
 
 
-def _check_remove_fields(value: object, fields: frozenset[str], report: Report) -> None:
+def _check_remove_fields(value: object, fields: frozenset[str], report: SchemaReport) -> None:
     path = ("concurrency", "remove_fields")
     if value is None:
         return
@@ -159,7 +159,7 @@ def _check_remove_fields(value: object, fields: frozenset[str], report: Report) 
             report.add(code, at, message, "add it to fields or remove it here")
 
 
-def _check_limits(value: object, fields: frozenset[str], report: Report) -> None:
+def _check_limits(value: object, fields: frozenset[str], report: SchemaReport) -> None:
     code, path = "input_schema_concurrency_limits_invalid", ("concurrency", "limits")
     if not isinstance(value, list):
         report.add(code, path, "concurrency.limits must be an array", "write [] or remove it")

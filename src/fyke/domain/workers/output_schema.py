@@ -10,7 +10,7 @@ from typing import Any
 
 from fyke.domain.workers import jsontext
 from fyke.domain.workers.input_schema import TYPES, text_of
-from fyke.domain.workers.schema_report import ERROR, Report
+from fyke.domain.workers.schema_report import ERROR, SchemaReport
 from fyke.errors import InvalidRequest
 from fyke.model.results import Header
 from fyke.model.worker import Finding
@@ -55,7 +55,7 @@ def check(text: str) -> list[Finding]:
         message = f"{FILE} is not a valid json: {error}"
         remedy = "correct the JSON at this line, or remove the file"
         return [Finding(ERROR, code, FILE, error.line, message, remedy)]
-    report = Report(FILE, text, BLOCKING)
+    report = SchemaReport(FILE, text, BLOCKING)
     if isinstance(document, list):
         seen: set[str] = set()
         for index, column in enumerate(document):
@@ -70,7 +70,7 @@ def _name(column: Any) -> str:
     return text_of(column.get("name")).strip() if isinstance(column, dict) else ""
 
 
-def _check_column(column: object, index: int, seen: set[str], report: Report) -> None:
+def _check_column(column: object, index: int, seen: set[str], report: SchemaReport) -> None:
     if not isinstance(column, dict):
         message, remedy = f"column {index} must be an object", 'write {"name": ..., "type": ...}'
         report.add("output_column_invalid", (index,), message, remedy)

@@ -18,7 +18,7 @@ MAX_NOTICE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class PageWish:
+class PageChange:
     """What a publisher says about the page; None = nothing, it stays or comes from the project."""
 
     title: str | None = None
@@ -46,7 +46,7 @@ class PageWish:
 
     def instead_of(self, page: WorkerPage) -> WorkerPage:
         """Return the page when this is all of it: what was not said is empty."""
-        return PageWish(
+        return PageChange(
             self.title, self.description or "", self.categories or (), self.icon or ""
         ).over(page)
 

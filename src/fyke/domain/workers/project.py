@@ -24,8 +24,8 @@ from fyke.domain.workers import (
     output_schema,
     project_file,
     requirements,
-    sdk_use,
 )
+from fyke.domain.workers import sdk_usage as sdk_use
 from fyke.domain.workers.archive import Archive, normalise, open_archive, pack
 from fyke.domain.workers.elf import ARCHITECTURE, inspect_program
 from fyke.domain.workers.input_schema import FILE as INPUT_SCHEMA

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fyke.domain.workers import jsontext
-from fyke.domain.workers.schema_report import ERROR, Report
+from fyke.domain.workers.schema_report import ERROR, SchemaReport
 from fyke.domain.workers.secret_rules import MOST_SECRETS, check_name
 from fyke.errors import InvalidFields
 from fyke.kit.domains import MAX_DOMAINS, Domain
@@ -55,7 +55,7 @@ def read(text: str) -> tuple[Declared, list[Finding]]:
         return Declared(), [
             Finding(ERROR, "project_file_root_invalid", FILE, error.line, message, remedy)
         ]
-    report = Report(FILE, text, _BLOCKING)
+    report = SchemaReport(FILE, text, _BLOCKING)
     if not isinstance(document, dict):
         message = f"the root of {FILE} must be an object"
         report.add("project_file_root_invalid", (), message, f"write {_EXAMPLE}")
@@ -90,7 +90,7 @@ def checked_domain(text: str) -> str:
     return str(domain)
 
 
-def _egress(document: dict[str, object], report: Report) -> tuple[str, ...] | None:
+def _egress(document: dict[str, object], report: SchemaReport) -> tuple[str, ...] | None:
     if EGRESS not in document:
         return None
     wanted = document[EGRESS]
@@ -105,7 +105,7 @@ def _egress(document: dict[str, object], report: Report) -> tuple[str, ...] | No
     return tuple(found)
 
 
-def _add_domain(found: dict[str, None], index: int, text: object, report: Report) -> None:
+def _add_domain(found: dict[str, None], index: int, text: object, report: SchemaReport) -> None:
     path, field = (EGRESS, index), f"{EGRESS}[{index}]"
     if not isinstance(text, str):
         message, remedy = f"{field} must be a text", 'write a domain such as "example.com"'
@@ -122,7 +122,7 @@ def _add_domain(found: dict[str, None], index: int, text: object, report: Report
     found[domain] = None
 
 
-def _secrets(document: dict[str, object], report: Report) -> tuple[str, ...]:
+def _secrets(document: dict[str, object], report: SchemaReport) -> tuple[str, ...]:
     wanted = document.get(SECRETS, [])
     if not isinstance(wanted, list) or len(wanted) > MOST_SECRETS:
         message = f"{SECRETS} must be a list of at most {MOST_SECRETS} names"
@@ -139,7 +139,7 @@ def _secrets(document: dict[str, object], report: Report) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _builds(document: dict[str, object], report: Report) -> bool:
+def _builds(document: dict[str, object], report: SchemaReport) -> bool:
     wanted = document.get(INSTALL, WHEELS)
     if wanted not in (WHEELS, BUILD):
         message = f'{INSTALL} must be "{WHEELS}" or "{BUILD}"'

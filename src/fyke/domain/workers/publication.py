@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from fyke.contracts import Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.workers.naming import next_number
-from fyke.domain.workers.page import PageWish
+from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.submitting import share, take_back
 from fyke.errors import WorkerNotFound
 from fyke.kit.clock import Clock
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.submission import Submission, SubmissionState
 from fyke.model.worker import (
     Project,
@@ -28,7 +28,7 @@ from fyke.model.worker import (
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PublishRequest:
     """Where a project is to be published, and what was said about its worker.
 
     ``worker_id`` is that of a worker which must exist; else the caller's worker ``name``, which
@@ -37,7 +37,7 @@ class Wish:
 
     name: str
     worker_id: str = ""
-    page: PageWish = field(default_factory=PageWish)
+    page: PageChange = field(default_factory=PageChange)
     public: bool | None = None
     note: str = ""  # for the reviewer
 
@@ -52,7 +52,7 @@ class Published:
 
 
 def publication(
-    caller: Caller, project: Project, wish: Wish, clock: Clock, *, review: bool
+    caller: Caller, project: Project, wish: PublishRequest, clock: Clock, *, review: bool
 ) -> Callable[[Transaction], Published]:
     """Return the transaction that writes the worker and its next version.
 
@@ -81,7 +81,7 @@ def publication(
 
 
 def drafting(
-    caller: Caller, project: Project, wish: Wish, clock: Clock
+    caller: Caller, project: Project, wish: PublishRequest, clock: Clock
 ) -> Callable[[Transaction], Published]:
     """Return the transaction that writes the project as a draft, to be tried out by its owner.
 
@@ -114,7 +114,13 @@ def make_private(tx: Transaction, worker: Worker) -> None:
 
 
 def _written(
-    tx: Transaction, caller: Caller, project: Project, wish: Wish, clock: Clock, *, free: bool
+    tx: Transaction,
+    caller: Caller,
+    project: Project,
+    wish: PublishRequest,
+    clock: Clock,
+    *,
+    free: bool,
 ) -> tuple[Worker, Version]:
     worker = _target(tx, caller, wish)
     if worker is None:
@@ -129,13 +135,13 @@ def _written(
     known = tx.workers.versions(worker.id)
     if known and known[0].state is VersionState.DRAFT and known[0].digest == project.digest:
         tx.workers.set_version_state(worker.id, known[0].number, VersionState.PUBLISHED)
-        record(tx, caller, Act.PUBLISHED, f"{worker.owner}/{worker.name}", known[0].number)
+        record(tx, caller, AuditAction.PUBLISHED, f"{worker.owner}/{worker.name}", known[0].number)
         return worker, replace(known[0], state=VersionState.PUBLISHED)
     number = next_number([version.number for version in known])
     version = _new_version(worker, project, number, clock.now_ms(), known)
     version = replace(version, approved=free)
     _add(tx, version, project)
-    record(tx, caller, Act.PUBLISHED, f"{worker.owner}/{worker.name}", number)
+    record(tx, caller, AuditAction.PUBLISHED, f"{worker.owner}/{worker.name}", number)
     return worker, version
 
 
@@ -145,7 +151,7 @@ def _add(tx: Transaction, version: Version, project: Project) -> None:
     tx.worker_facts.add_version(version.id, seen)
 
 
-def _target(tx: Transaction, caller: Caller, wish: Wish) -> Worker | None:
+def _target(tx: Transaction, caller: Caller, wish: PublishRequest) -> Worker | None:
     if not wish.worker_id:
         return tx.workers.by_path(caller.account_name, wish.name)
     worker = tx.workers.get(wish.worker_id)
@@ -154,7 +160,7 @@ def _target(tx: Transaction, caller: Caller, wish: Wish) -> Worker | None:
     return worker
 
 
-def _new_worker(caller: Caller, project: Project, wish: Wish, now: int) -> Worker:
+def _new_worker(caller: Caller, project: Project, wish: PublishRequest, now: int) -> Worker:
     suggested = WorkerPage(project.title or wish.name, project.description)
     blank = Worker(
         id=new_ulid(),
@@ -170,7 +176,7 @@ def _new_worker(caller: Caller, project: Project, wish: Wish, now: int) -> Worke
     return with_page(blank, wish.page.over(suggested))
 
 
-def _changed(worker: Worker, project: Project, wish: Wish) -> Worker:
+def _changed(worker: Worker, project: Project, wish: PublishRequest) -> Worker:
     suggested = replace(
         worker.page,
         title=project.title or worker.title,

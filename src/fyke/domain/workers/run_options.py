@@ -15,7 +15,7 @@ from fyke.domain.workers.lookup import find_own_worker
 from fyke.domain.workers.parameters import read_input
 from fyke.errors import InvalidFields, InvalidRequest
 from fyke.model.account import Caller
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.worker import SystemDefaults
 
 NAMES = ("memory", "execute_limit_time_seconds", "max_total_charge", "max_total_traffic")
@@ -56,7 +56,13 @@ class DefaultRunOptions:
         def work(tx: Transaction) -> SystemDefaults:
             worker = find_own_worker(tx, caller, ref, "change its default run options")
             tx.workers.set_defaults(worker.id, defaults)
-            record(tx, caller, Act.WORKER_CHANGED, f"{worker.owner}/{worker.name}", "run options")
+            record(
+                tx,
+                caller,
+                AuditAction.WORKER_CHANGED,
+                f"{worker.owner}/{worker.name}",
+                "run options",
+            )
             return defaults
 
         return await self._storage.write(work)

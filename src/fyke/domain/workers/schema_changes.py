@@ -19,7 +19,7 @@ from fyke.domain.workers.input_schema import type_of
 _SHOWN = 80  # characters of a value that is quoted
 
 
-class Side(StrEnum):
+class SchemaSide(StrEnum):
     """Which of the two schemas a field belongs to."""
 
     INPUT = "input"
@@ -43,7 +43,7 @@ class ChangeKind(StrEnum):
 class SchemaChange:
     """One change of one field; ``before`` and ``after`` are shown values, ``""`` for none."""
 
-    side: Side
+    side: SchemaSide
     kind: ChangeKind
     field: str
     before: str = ""
@@ -52,7 +52,7 @@ class SchemaChange:
     @property
     def breaking(self) -> bool:
         """Whether what was saved or programmed for the earlier version may no longer fit."""
-        if self.side is Side.OUTPUT:
+        if self.side is SchemaSide.OUTPUT:
             return self.kind in (ChangeKind.REMOVED, ChangeKind.TYPE)
         if self.kind is ChangeKind.ADDED:
             return self.after.endswith(REQUIRED)
@@ -66,7 +66,7 @@ class SchemaChange:
     @property
     def text(self) -> str:
         """The change as one sentence."""
-        what = f"{'Input field' if self.side is Side.INPUT else 'Column'} {self.field}"
+        what = f"{'Input field' if self.side is SchemaSide.INPUT else 'Column'} {self.field}"
         was = f"from {self.before or 'nothing'} to {self.after or 'nothing'}"
         return {
             ChangeKind.ADDED: f"{what} was added ({self.after})",
@@ -86,8 +86,8 @@ REQUIRED = ", required"
 def schema_changes(before: tuple[str, str], after: tuple[str, str]) -> tuple[SchemaChange, ...]:
     """Return the changes between two pairs of input and output schema, inputs first."""
     found = [
-        *_of_fields(Side.INPUT, _inputs(before[0]), _inputs(after[0])),
-        *_of_fields(Side.OUTPUT, _columns(before[1]), _columns(after[1])),
+        *_of_fields(SchemaSide.INPUT, _inputs(before[0]), _inputs(after[0])),
+        *_of_fields(SchemaSide.OUTPUT, _columns(before[1]), _columns(after[1])),
     ]
     return tuple(found)
 
@@ -102,7 +102,7 @@ class _Field:
 
 
 def _of_fields(
-    side: Side, before: dict[str, _Field], after: dict[str, _Field]
+    side: SchemaSide, before: dict[str, _Field], after: dict[str, _Field]
 ) -> Iterator[SchemaChange]:
     for name, old in before.items():
         if name not in after:
@@ -115,7 +115,7 @@ def _of_fields(
             yield SchemaChange(side, ChangeKind.ADDED, name, after=shown)
 
 
-def _of_field(side: Side, name: str, old: _Field, new: _Field) -> Iterator[SchemaChange]:
+def _of_field(side: SchemaSide, name: str, old: _Field, new: _Field) -> Iterator[SchemaChange]:
     if old.type != new.type:
         yield SchemaChange(side, ChangeKind.TYPE, name, old.type, new.type)
     if old.required != new.required:

@@ -17,7 +17,7 @@ def shortened(message: str) -> str:
     return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 3] + "..."
 
 
-class Report:
+class SchemaReport:
     """Collects the findings about one JSON file."""
 
     def __init__(self, file: str, text: str, blocking: frozenset[str]) -> None:

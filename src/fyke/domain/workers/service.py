@@ -25,23 +25,29 @@ from fyke.domain.workers.lookup import (
     unknown_version,
 )
 from fyke.domain.workers.naming import checked_name, name_from_title, split_path
-from fyke.domain.workers.page import PageWish, checked_notice
+from fyke.domain.workers.page import PageChange, checked_notice
 from fyke.domain.workers.project import read_project
-from fyke.domain.workers.publication import Published, Wish, drafting, publication, with_page
+from fyke.domain.workers.publication import (
+    Published,
+    PublishRequest,
+    drafting,
+    publication,
+    with_page,
+)
 from fyke.domain.workers.submitting import waiting_finding
 from fyke.errors import Conflict, InvalidRequest, VersionUnavailable
 from fyke.kit.clock import Clock
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
-from fyke.model.audit import Act
+from fyke.model.audit import AuditAction
 from fyke.model.worker import Finding, Version, VersionState, Worker
 
 T = TypeVar("T")
 
 _ACTS = {
-    VersionState.WITHDRAWN: Act.WITHDRAWN,
-    VersionState.DEPRECATED: Act.DEPRECATED,
-    VersionState.PUBLISHED: Act.RESTORED,
+    VersionState.WITHDRAWN: AuditAction.WITHDRAWN,
+    VersionState.DEPRECATED: AuditAction.DEPRECATED,
+    VersionState.PUBLISHED: AuditAction.RESTORED,
 }
 _TRIES = 5  # of a publication that meets another one of the same worker
 
@@ -76,8 +82,10 @@ class Workers:
         one that the title gives. Otherwise as ``publish_at``. ``note`` is for the reviewer.
         """
         given = checked_name(name) if name else ""
-        page = PageWish(title=title, description=description)
-        return await self._publish(caller, data, Wish(given, page=page, public=public, note=note))
+        page = PageChange(title=title, description=description)
+        return await self._publish(
+            caller, data, PublishRequest(given, page=page, public=public, note=note)
+        )
 
     async def draft(self, caller: Caller, data: bytes, *, name: str = "") -> Published:
         """Write the ZIP ``data`` as a draft of the caller's worker ``name``, for a trial run of
@@ -85,12 +93,12 @@ class Workers:
         """
         require_editor(caller, "Uploading workers")
         project = await asyncio.to_thread(read_project, data)
-        wish = Wish(checked_name(name) if name else name_from_title(project.title))
+        wish = PublishRequest(checked_name(name) if name else name_from_title(project.title))
         await self._blobs.put(bundle_name(project.digest), project.bundle)
         return await self._write(drafting(caller, project, wish, self._clock))
 
     async def publish_at(
-        self, caller: Caller, ref: str, data: bytes, page: PageWish, *, public: bool | None = None
+        self, caller: Caller, ref: str, data: bytes, page: PageChange, *, public: bool | None = None
     ) -> tuple[Worker, Version, list[Finding]]:
         """Publish the ZIP ``data`` as the next version of the caller's worker ``ref``.
 
@@ -101,17 +109,19 @@ class Workers:
         """
         return await self._publish(caller, data, await self._aim(caller, ref, page, public))
 
-    async def _aim(self, caller: Caller, ref: str, page: PageWish, public: bool | None) -> Wish:
+    async def _aim(
+        self, caller: Caller, ref: str, page: PageChange, public: bool | None
+    ) -> PublishRequest:
         owner, name = ("", "") if is_ulid(ref.strip()) else split_path(ref)
         if owner == caller.account_name:
-            return Wish(checked_name(name), page=page, public=public)
+            return PublishRequest(checked_name(name), page=page, public=public)
         found = await self._storage.read(
             lambda tx: find_own_worker(tx, caller, ref, "publish versions of it")
         )
-        return Wish(found.name, found.id, page, public)
+        return PublishRequest(found.name, found.id, page, public)
 
     async def _publish(
-        self, caller: Caller, data: bytes, wish: Wish
+        self, caller: Caller, data: bytes, wish: PublishRequest
     ) -> tuple[Worker, Version, list[Finding]]:
         require_editor(caller, "Publishing workers")
         wish.page.check()
@@ -134,7 +144,7 @@ class Workers:
         return await self._storage.write(work)
 
     async def replace_page(
-        self, caller: Caller, ref: str, number: str, page: PageWish, data: bytes = b""
+        self, caller: Caller, ref: str, number: str, page: PageChange, data: bytes = b""
     ) -> Worker:
         """Let the worker's page say ``page`` and nothing else, by way of one of its versions.
 
@@ -156,7 +166,7 @@ class Workers:
                 )
             changed = with_page(worker, page.instead_of(worker.page))
             tx.workers.update(worker.id, changed.page, public=worker.public)
-            record(tx, caller, Act.WORKER_CHANGED, f"{worker.owner}/{worker.name}")
+            record(tx, caller, AuditAction.WORKER_CHANGED, f"{worker.owner}/{worker.name}")
             return changed
 
         return await self._storage.write(work)
@@ -224,10 +234,10 @@ class Workers:
 
         worker, version = await self._storage.read(look)
         data = await self._bundles.data(version)
-        page = PageWish(worker.title, worker.description, worker.categories, worker.icon)
-        return await self._publish(caller, data, Wish(worker.name, worker.id, page))
+        page = PageChange(worker.title, worker.description, worker.categories, worker.icon)
+        return await self._publish(caller, data, PublishRequest(worker.name, worker.id, page))
 
-    async def change_page(self, caller: Caller, ref: str, page: PageWish) -> Worker:
+    async def change_page(self, caller: Caller, ref: str, page: PageChange) -> Worker:
         """Let the worker's page say what ``page`` says; what it leaves out stays.
 
         Raise ``InvalidFields``, ``Forbidden``, ``WorkerNotFound``.
@@ -239,7 +249,7 @@ class Workers:
             worker = find_own_worker(tx, caller, ref, "change its page")
             changed = with_page(worker, page.over(worker.page))
             tx.workers.update(worker.id, changed.page, public=worker.public)
-            record(tx, caller, Act.WORKER_CHANGED, f"{worker.owner}/{worker.name}")
+            record(tx, caller, AuditAction.WORKER_CHANGED, f"{worker.owner}/{worker.name}")
             return changed
 
         return await self._storage.write(work)

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, and_, delete, or_, select, update
 from fyke.domain.accounts.scopes import scope_text
 from fyke.errors import Conflict
 from fyke.model.account import Account, ApiKey, Plan, User
-from fyke.storage.sql.dialects import fetch_one, insert_new, locking, storable
-from fyke.storage.sql.records import columns, many, one, record, took_place
+from fyke.storage.sql.dialects import fetch_one, insert_new, locking, to_storable_text
+from fyke.storage.sql.records import columns, many, one, record, was_applied
 from fyke.storage.sql.tables import accounts, api_keys, users
 
 _BY_ID = "SELECT * FROM accounts WHERE id = ?"
@@ -27,7 +27,7 @@ class SqlAccounts:
 
     def add(self, account: Account) -> None:
         done = self._db.execute(insert_new(self._db, accounts), columns(account))
-        if not took_place(done):
+        if not was_applied(done):
             raise Conflict(self._why_taken(account))
 
     def _why_taken(self, account: Account) -> str:
@@ -42,7 +42,7 @@ class SqlAccounts:
         return self._get(_BY_ID + locking(self._db, "FOR NO KEY UPDATE"), account_id)
 
     def _get(self, statement: str, account_id: str) -> Account | None:
-        row = fetch_one(self._db, statement, (storable(account_id),))
+        row = fetch_one(self._db, statement, (to_storable_text(account_id),))
         return None if row is None else record(row, Account)
 
     def by_name(self, name: str) -> Account | None:
@@ -69,12 +69,12 @@ class SqlAccounts:
 
     def add_user(self, user: User) -> None:
         done = self._db.execute(insert_new(self._db, users), columns(user))
-        if not took_place(done):
+        if not was_applied(done):
             raise Conflict(f"The user name {user.name!r} is taken; choose another one")
 
     def user(self, user_id: str) -> User | None:
         # asked once per request, hence straight to the driver
-        row = fetch_one(self._db, _USER_BY_ID, (storable(user_id),))
+        row = fetch_one(self._db, _USER_BY_ID, (to_storable_text(user_id),))
         return None if row is None else record(row, User)
 
     def user_by_name(self, name: str) -> User | None:
@@ -86,14 +86,14 @@ class SqlAccounts:
             "disabled": user.disabled,
             "password_hash": user.password_hash,
         }
-        return took_place(
+        return was_applied(
             self._db.execute(update(users).where(users.c.id == user.id).values(values))
         )
 
     def remove_user(self, user_id: str, at: int) -> bool:
         own = and_(api_keys.c.user_id == user_id, api_keys.c.revoked_at == 0)
         self._db.execute(update(api_keys).where(own).values(revoked_at=at))
-        return took_place(self._db.execute(delete(users).where(users.c.id == user_id)))
+        return was_applied(self._db.execute(delete(users).where(users.c.id == user_id)))
 
     def users(self, account_id: str) -> list[User]:
         query = select(users).where(users.c.account_id == account_id)
@@ -103,12 +103,12 @@ class SqlAccounts:
         """Raise ``Conflict`` when the id or the digest exists."""
         values = {**columns(key), "scopes": scope_text(key.scopes)}
         done = self._db.execute(insert_new(self._db, api_keys), values)
-        if not took_place(done):
+        if not was_applied(done):
             raise Conflict("This API key exists already; make a new one")
 
     def key_by_digest(self, digest: str) -> ApiKey | None:
         # asked once per request, hence straight to the driver
-        row = fetch_one(self._db, _BY_DIGEST, (storable(digest),))
+        row = fetch_one(self._db, _BY_DIGEST, (to_storable_text(digest),))
         return None if row is None else _key(row)
 
     def keys(self, account_id: str) -> list[ApiKey]:
@@ -122,7 +122,7 @@ class SqlAccounts:
         """
         living = and_(api_keys.c.account_id == account_id, api_keys.c.revoked_at == 0)
         named = or_(api_keys.c.id == key_id, api_keys.c.name == key_id)
-        return took_place(
+        return was_applied(
             self._db.execute(update(api_keys).where(living, named).values(revoked_at=at))
         )
 

@@ -22,11 +22,11 @@ from sqlalchemy import (
     update,
 )
 
-from fyke.model.alert import Alert, AlertFilter, Check, Past, Rule
-from fyke.model.billing import Part
+from fyke.model.alert import Alert, AlertCheck, AlertFilter, PastRuns, Rule
+from fyke.model.billing import UsageDimension
 from fyke.model.run import TERMINAL_STATES, Run, RunState
 from fyke.storage.sql.dialects import insert_new
-from fyke.storage.sql.records import columns, many, one, record, took_place
+from fyke.storage.sql.records import columns, many, one, record, was_applied
 from fyke.storage.sql.run_rows import run_of
 from fyke.storage.sql.tables import runs
 from fyke.storage.sql.usage import IN_ALL
@@ -93,17 +93,17 @@ class SqlAlerts:
         values = {"run_id": run.id, "account_id": run.account_id, "tries": 0, "not_before": 0}
         self._db.execute(insert(alert_checks), values)
 
-    def next_check(self, now: int) -> Check | None:
+    def next_check(self, now: int) -> AlertCheck | None:
         query = select(alert_checks).where(alert_checks.c.not_before <= now)
-        return one(self._db.execute(query.order_by(alert_checks.c.seq).limit(1)), Check)
+        return one(self._db.execute(query.order_by(alert_checks.c.seq).limit(1)), AlertCheck)
 
     def next_check_at(self) -> int | None:
         # what waits is short: each is dropped as soon as it was looked at
         return self._db.execute(select(func.min(alert_checks.c.not_before))).scalar()
 
-    def lock_check(self, seq: int) -> Check | None:
+    def lock_check(self, seq: int) -> AlertCheck | None:
         query = select(alert_checks).where(alert_checks.c.seq == seq).with_for_update()
-        return one(self._db.execute(query), Check)
+        return one(self._db.execute(query), AlertCheck)
 
     def postpone_check(self, seq: int, tries: int, not_before: int) -> None:
         change = update(alert_checks).where(alert_checks.c.seq == seq)
@@ -112,10 +112,10 @@ class SqlAlerts:
     def drop_check(self, seq: int) -> None:
         self._db.execute(delete(alert_checks).where(alert_checks.c.seq == seq))
 
-    def usual(self, run: Run, *, of_task: bool, limit: int) -> list[Past]:
+    def usual(self, run: Run, *, of_task: bool, limit: int) -> list[PastRuns]:
         found = self._db.execute(usual_query(run, of_task=of_task, limit=limit))
         return [
-            Past(str(name), int(results), max(0, finished - started))
+            PastRuns(str(name), int(results), max(0, finished - started))
             for name, results, started, finished in found
         ]
 
@@ -125,9 +125,9 @@ class SqlAlerts:
 
     def used(self, rule: Rule, first: int, last: int) -> tuple[int, int]:
         if rule.task_id:
-            part, ref = Part.TASK.value, rule.task_id
+            part, ref = UsageDimension.TASK.value, rule.task_id
         elif rule.worker_id:
-            part, ref = Part.WORKER.value, rule.worker_id
+            part, ref = UsageDimension.WORKER.value, rule.worker_id
         else:
             part, ref = IN_ALL, ""
         usd, traffic = func.sum(usage_days.c.usage_micros), func.sum(usage_days.c.traffic_bytes)
@@ -142,12 +142,12 @@ class SqlAlerts:
 
     def claim_month(self, rule_id: str, month: str) -> bool:
         values = {"rule_id": rule_id, "month": month}
-        return took_place(self._db.execute(insert_new(self._db, alert_budgets), values))
+        return was_applied(self._db.execute(insert_new(self._db, alert_budgets), values))
 
     # --- alerts ----------------------------------------------------------------------------
 
     def add_alert(self, alert: Alert) -> bool:
-        return took_place(self._db.execute(insert_new(self._db, alerts), columns(alert)))
+        return was_applied(self._db.execute(insert_new(self._db, alerts), columns(alert)))
 
     def alert(self, alert_id: str) -> Alert | None:
         return one(self._db.execute(select(alerts).where(alerts.c.id == alert_id)), Alert)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select, text, update
 
-from fyke.contracts import Usage
+from fyke.contracts import AttemptUsage
 from fyke.model.run import Attempt
-from fyke.storage.sql.dialects import driver_sql, storable
-from fyke.storage.sql.records import columns, many, one, took_place
+from fyke.storage.sql.dialects import driver_sql, to_storable_text
+from fyke.storage.sql.records import columns, many, one, was_applied
 from fyke.storage.sql.tables import attempts
 
 _LIVING = text("outcome IS NULL")
@@ -53,17 +53,17 @@ class AttemptTable:
         query = select(attempts).where(_LIVING, attempts.c.lease_until < now)
         return many(self._db.execute(query.order_by(attempts.c.lease_until)), Attempt)
 
-    def renew(self, attempt_id: str, token: int, lease_until: int, usage: Usage) -> bool:
+    def renew(self, attempt_id: str, token: int, lease_until: int, usage: AttemptUsage) -> bool:
         counters = usage.traffic_bytes, usage.cpu_ms, usage.memory_peak_bytes
         now = usage.memory_mb_ms, usage.memory_bytes, usage.rows
-        values = (lease_until, *counters, *now, storable(attempt_id), token)
-        return took_place(self._db.exec_driver_sql(driver_sql(self._db, _RENEW), values))
+        values = (lease_until, *counters, *now, to_storable_text(attempt_id), token)
+        return was_applied(self._db.exec_driver_sql(driver_sql(self._db, _RENEW), values))
 
     def start_attempt(self, attempt_id: str, token: int, at: int) -> bool:
         change = update(attempts).where(
             attempts.c.id == attempt_id, attempts.c.token == token, _LIVING
         )
-        return took_place(self._db.execute(change.values(started_at=at)))
+        return was_applied(self._db.execute(change.values(started_at=at)))
 
     def end_attempt(self, attempt: Attempt) -> bool:
         """``finished_at`` is written too; ``started_at`` only by ``start_attempt``."""
@@ -72,7 +72,7 @@ class AttemptTable:
             attempts.c.id == attempt.id, attempts.c.token == attempt.token, _LIVING
         )
         ending = {name: values[name] for name in (*_ENDING, "finished_at")}
-        return took_place(self._db.execute(change.values(**ending)))
+        return was_applied(self._db.execute(change.values(**ending)))
 
     def hidden_attempts(self, run_id: str) -> frozenset[str]:
         if not self._hiding:
@@ -82,7 +82,7 @@ class AttemptTable:
         )
         return frozenset(self._db.execute(query).scalars())
 
-    def usage(self, run_id: str) -> Usage:
+    def usage(self, run_id: str) -> AttemptUsage:
         query = select(
             func.coalesce(func.sum(attempts.c.traffic_bytes), 0),
             func.coalesce(func.sum(attempts.c.cpu_ms), 0),
@@ -90,4 +90,4 @@ class AttemptTable:
             func.coalesce(func.sum(attempts.c.memory_mb_ms), 0),
         ).where(attempts.c.run_id == run_id)
         traffic, cpu, peak, memory = self._db.execute(query).one()
-        return Usage(int(traffic), int(cpu), int(peak), memory_mb_ms=int(memory))
+        return AttemptUsage(int(traffic), int(cpu), int(peak), memory_mb_ms=int(memory))

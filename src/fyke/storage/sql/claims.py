@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, select, update
 
-from fyke.domain.callbacks.places import take_place
-from fyke.model.callback import IN_FLIGHT, PACE_MS, Claim, Delivery, Standing
+from fyke.domain.callbacks.slots import take_slot
+from fyke.model.callback import IN_FLIGHT, PACE_MS, Claim, Delivery, HostStatus
 from fyke.storage.sql.callback_tables import callback_hosts
 from fyke.storage.sql.dialects import insert_new
-from fyke.storage.sql.records import one, took_place
+from fyke.storage.sql.records import one, was_applied
 from fyke.storage.sql.tables import deliveries
 
 MOST_CLAIMS = 32  # in one transaction, so that it stays short
@@ -40,7 +40,7 @@ _FREE = ~and_(
 class _Host:
     name: str
     ready_at: int  # when its earliest delivery is due and its pace allows it
-    standing: Standing
+    standing: HostStatus
     known: bool  # False when its row was removed while a delivery was being added
 
 
@@ -49,18 +49,18 @@ class Claims:
 
     _db: Connection
 
-    def claim(self, now: int, free: dict[Standing, int], claim_until: int) -> list[Claim]:
+    def claim(self, now: int, free: dict[HostStatus, int], claim_until: int) -> list[Claim]:
         left = dict(free)
         ready = [
             host
             for host in sorted(self._hosts(now), key=lambda host: host.ready_at)
-            if host.ready_at <= now and take_place(left, host.standing)
+            if host.ready_at <= now and take_slot(left, host.standing)
         ]
         chosen = sorted(ready[:MOST_CLAIMS], key=lambda host: host.name)
         found = [(host, self._claim_one(host, now, claim_until)) for host in chosen]
         return [Claim(delivery, host.standing) for host, delivery in found if delivery is not None]
 
-    def next_due(self, now: int, free: dict[Standing, int]) -> int | None:
+    def next_due(self, now: int, free: dict[HostStatus, int]) -> int | None:
         ready = (host.ready_at for host in self._hosts(now) if free[host.standing] > 0)
         return min(ready, default=None)
 
@@ -79,7 +79,7 @@ class Claims:
         for host, due_at, next_at, standing in self._db.execute(query):
             if busy.get(host, 0) < IN_FLIGHT:
                 ready_at, known = max(due_at, next_at or 0), standing is not None
-                yield _Host(host, ready_at, Standing(standing or Standing.NEW), known)
+                yield _Host(host, ready_at, HostStatus(standing or HostStatus.NEW), known)
 
     def _on_their_way(self, now: int, *hosts: str) -> dict[str, int]:
         query = select(deliveries.c.host, func.count()).where(
@@ -91,7 +91,7 @@ class Claims:
         return {str(host): int(count) for host, count in found}
 
     def _know(self, host: str) -> None:
-        fresh = {"host": host, "next_at": 0, "standing": Standing.NEW.value}
+        fresh = {"host": host, "next_at": 0, "standing": HostStatus.NEW.value}
         self._db.execute(insert_new(self._db, callback_hosts), fresh)
 
     def _claim_one(self, ready: _Host, now: int, claim_until: int) -> Delivery | None:
@@ -125,7 +125,7 @@ class Claims:
         turn = update(callback_hosts).where(
             callback_hosts.c.host == host, callback_hosts.c.next_at <= now
         )
-        return took_place(self._db.execute(turn.values(next_at=now + PACE_MS)))
+        return was_applied(self._db.execute(turn.values(next_at=now + PACE_MS)))
 
 
 def _due(host: str, now: int) -> tuple[ColumnElement[bool], ...]:

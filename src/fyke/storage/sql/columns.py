@@ -1,7 +1,7 @@
 """What the tables of the state are made of: columns alike on both databases, and partial indexes.
 
 Times are milliseconds and money is millionths of a US dollar, both BIGINT. Ids are TEXT. Text
-sorts by bytes on both databases, and passes through ``storable`` on its way in.
+sorts by bytes on both databases, and passes through ``to_storable_text`` on its way in.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 
-from fyke.storage.sql.dialects import storable
+from fyke.storage.sql.dialects import to_storable_text
 
 VERSION_TABLE = "state_version"  # where Alembic notes the version of these tables
 
@@ -44,7 +44,7 @@ class StorableText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else storable(value)
+        return None if value is None else to_storable_text(value)
 
 
 # SQLite gives out row numbers only for a column that is exactly INTEGER

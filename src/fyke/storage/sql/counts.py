@@ -13,7 +13,7 @@ from collections import Counter
 from sqlalchemy import Connection, func, select
 
 from fyke.model.run import RunFilter
-from fyke.storage.sql.dialects import driver_sql, storable
+from fyke.storage.sql.dialects import driver_sql, to_storable_text
 from fyke.storage.sql.tables import run_counts
 
 _ADD = (
@@ -30,7 +30,7 @@ class RunCounts:
         self._changes: Counter[tuple[str, str, str]] = Counter()
 
     def add(self, account_id: str, worker_id: str, state: str, n: int) -> None:
-        self._changes[storable(account_id), storable(worker_id), str(state)] += n
+        self._changes[to_storable_text(account_id), to_storable_text(worker_id), str(state)] += n
 
     def flush(self) -> None:
         """Write what has changed; called once before the commit."""

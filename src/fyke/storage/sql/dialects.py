@@ -11,7 +11,7 @@ errors mean is in ``failures.py``.
 * ``migration_lock``: one migration at a time, over processes and machines.
 * ``insert_new``, ``upsert``, ``locking``, ``contains``: clauses that are spelled differently.
 * ``driver_sql``, ``fetch_one``: for the few statements that are hot.
-* ``storable``: the one rule for text that PostgreSQL cannot hold.
+* ``to_storable_text``: the one rule for text that PostgreSQL cannot hold.
 
 The standard library's sqlite3 starts and ends transactions by itself unless told not to.
 We tell it (``isolation_level=None``) and emit BEGIN from SQLAlchemy's ``begin`` event.
@@ -292,7 +292,7 @@ def fetch_one(
 def contains(connection: Connection, column: ColumnElement[str], part: str) -> ColumnElement[bool]:
     """Return "``column`` holds ``part``", letter for letter, without wildcards."""
     name = "instr" if is_sqlite(connection) else "strpos"
-    found: Function[int] = getattr(func, name)(column, storable(part))
+    found: Function[int] = getattr(func, name)(column, to_storable_text(part))
     return found > 0
 
 
@@ -329,7 +329,7 @@ def migration_lock(engine: Engine, name: str = "state") -> Iterator[None]:
             connection.exec_driver_sql(f"SET lock_timeout = '{BUSY_SECONDS}s'")
 
 
-def storable(text: str) -> str:
+def to_storable_text(text: str) -> str:
     """Return the text with U+0000 and lone surrogates replaced by U+FFFD.
 
     PostgreSQL refuses U+0000 in text, and neither database's driver can encode a surrogate.

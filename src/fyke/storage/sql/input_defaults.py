@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, delete, select
 
 from fyke.storage.sql.dialects import upsert
 from fyke.storage.sql.form_tables import input_defaults
-from fyke.storage.sql.records import took_place
+from fyke.storage.sql.records import was_applied
 
 
 class SqlInputDefaults:
@@ -29,7 +29,7 @@ class SqlInputDefaults:
         self._db.execute(upsert(self._db, input_defaults, values, key=("user_id", "worker_id")))
 
     def remove(self, user_id: str, worker_id: str) -> bool:
-        return took_place(self._db.execute(delete(input_defaults).where(*_of(user_id, worker_id))))
+        return was_applied(self._db.execute(delete(input_defaults).where(*_of(user_id, worker_id))))
 
 
 def _of(user_id: str, worker_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -22,11 +22,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, text, tuple_, update
 
-from fyke.contracts import Lease, Room
+from fyke.contracts import Capacity, Lease
 from fyke.kit.ids import new_ulid
 from fyke.model.run import Attempt, Subtask, SubtaskState
 from fyke.storage.sql.dialects import driver_sql, is_sqlite
-from fyke.storage.sql.plan_room import PlanRoom, Waiting
+from fyke.storage.sql.plan_room import PlanCapacity, WaitingSubtask
 from fyke.storage.sql.records import columns, record
 from fyke.storage.sql.run_rows import runs_by_id
 from fyke.storage.sql.tables import attempts, runs, subtasks
@@ -53,18 +53,18 @@ QUEUE_PAST_FULL = (
 )
 
 
-class _RoomLeft:
+class _CapacityLeft:
     """Counts down while subtasks are fitted in."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Capacity) -> None:
         self.cpus = room.cpus
         self.memory_mb = room.memory_mb
         self.slots = room.slots
 
-    def copy(self) -> _RoomLeft:
-        return _RoomLeft(Room(self.cpus, self.memory_mb, self.slots))
+    def copy(self) -> _CapacityLeft:
+        return _CapacityLeft(Capacity(self.cpus, self.memory_mb, self.slots))
 
-    def take(self, waiting: Waiting) -> bool:
+    def take(self, waiting: WaitingSubtask) -> bool:
         """Use up the room for one attempt; False when it does not fit."""
         fits = (
             self.slots > 0
@@ -107,11 +107,11 @@ class LeaseTable:
 
     _db: Connection
 
-    def lease(self, runner_id: str, room: Room, lease_until: int) -> list[Lease]:
-        left = _RoomLeft(room)
-        plans = PlanRoom(self._db)
+    def lease(self, runner_id: str, room: Capacity, lease_until: int) -> list[Lease]:
+        left = _CapacityLeft(room)
+        plans = PlanCapacity(self._db)
         passed: list[str] = []  # runs whose waiting subtasks are all in other hands
-        taken: list[Waiting] = []
+        taken: list[WaitingSubtask] = []
         while left.slots > 0:
             limit = left.slots
             full = plans.full
@@ -130,14 +130,16 @@ class LeaseTable:
                 break  # the next one does not fit, or there is none
         return self._make_attempts(runner_id, lease_until, taken) if taken else []
 
-    def _queue(self, limit: int, passed: list[str], plans: PlanRoom) -> list[Waiting]:
+    def _queue(self, limit: int, passed: list[str], plans: PlanCapacity) -> list[WaitingSubtask]:
         full = plans.full
         begun = plans.begun_of(full)
         statement = queue_query(self._db, limit, len(passed), len(full), len(begun))
         found = self._db.exec_driver_sql(statement, (*full, *begun, *passed))
-        return [Waiting(*row) for row in found]
+        return [WaitingSubtask(*row) for row in found]
 
-    def _claim(self, planned: list[Waiting], left: _RoomLeft, plans: PlanRoom) -> list[Waiting]:
+    def _claim(
+        self, planned: list[WaitingSubtask], left: _CapacityLeft, plans: PlanCapacity
+    ) -> list[WaitingSubtask]:
         """Mark as running what can be had of the plan's runs, and count the room down."""
         if not is_sqlite(self._db):
             planned = plans.confirm(self._lock(planned))
@@ -160,7 +162,7 @@ class LeaseTable:
             plans.take(got)
         return got
 
-    def _lock(self, planned: list[Waiting]) -> list[Waiting]:
+    def _lock(self, planned: list[WaitingSubtask]) -> list[WaitingSubtask]:
         """Steps 2 and 3 above: at most as many as planned, of the same runs, in order."""
         of_run = {item.run_id: item for item in planned}
         shared = (
@@ -182,7 +184,7 @@ class LeaseTable:
         return [replace(of_run[row.run_id], ordinal=row.ordinal) for row in self._db.execute(free)]
 
     def _make_attempts(
-        self, runner_id: str, lease_until: int, taken: Sequence[Waiting]
+        self, runner_id: str, lease_until: int, taken: Sequence[WaitingSubtask]
     ) -> list[Lease]:
         run_of = runs_by_id(self._db, {item.run_id for item in taken})
         subtask_of = self._subtasks_by_key([(item.run_id, item.ordinal) for item in taken])
@@ -200,7 +202,7 @@ class LeaseTable:
         return {(subtask.run_id, subtask.ordinal): subtask for subtask in found}
 
 
-def _fitting(waiting: list[Waiting], left: _RoomLeft) -> list[Waiting]:
+def _fitting(waiting: list[WaitingSubtask], left: _CapacityLeft) -> list[WaitingSubtask]:
     """Return the head of the queue up to the first that does not fit: were it passed over,
     small ones behind it could keep it waiting for ever.
     """

@@ -22,11 +22,11 @@ from sqlalchemy import (
 from fyke.model.callback import (
     KEPT_TRIES,
     Delivery,
+    DeliveryAttempt,
     DeliveryFilter,
     DeliveryKind,
     DeliveryState,
-    Standing,
-    Try,
+    HostStatus,
     host_of,
 )
 from fyke.storage.sql.callback_tables import callback_hosts, delivery_tries
@@ -123,7 +123,7 @@ class SqlOutbox(Claims):
         )
         return {str(name): int(at) for name, at in self._db.execute(query)}
 
-    def set_standing(self, host: str, standing: Standing) -> None:
+    def set_standing(self, host: str, standing: HostStatus) -> None:
         statement = update(callback_hosts).where(
             callback_hosts.c.host == host, callback_hosts.c.standing != standing.value
         )
@@ -134,18 +134,18 @@ class SqlOutbox(Claims):
         old = delete(callback_hosts).where(callback_hosts.c.next_at < idle_since, ~waiting)
         return self._db.execute(old).rowcount
 
-    def add_try(self, tried: Try) -> None:
+    def add_try(self, tried: DeliveryAttempt) -> None:
         self._db.execute(insert(delivery_tries), columns(tried))
         mine = delivery_tries.c.delivery_id == tried.delivery_id
         last = select(delivery_tries.c.seq).where(mine).order_by(delivery_tries.c.seq.desc())
         too_old = last.offset(KEPT_TRIES).limit(1).scalar_subquery()
         self._db.execute(delete(delivery_tries).where(mine, delivery_tries.c.seq <= too_old))
 
-    def tries_of(self, delivery_ids: Collection[str]) -> dict[str, list[Try]]:
+    def tries_of(self, delivery_ids: Collection[str]) -> dict[str, list[DeliveryAttempt]]:
         query = select(delivery_tries).where(delivery_tries.c.delivery_id.in_(delivery_ids))
-        found: dict[str, list[Try]] = defaultdict(list)
+        found: dict[str, list[DeliveryAttempt]] = defaultdict(list)
         for row in self._db.execute(query.order_by(delivery_tries.c.seq)).mappings():
-            tried = record(row, Try)
+            tried = record(row, DeliveryAttempt)
             found[tried.delivery_id].append(tried)
         return dict(found)
 

@@ -8,9 +8,9 @@ from collections.abc import Collection
 from sqlalchemy import Connection, and_, delete, func, select, update
 
 from fyke.model.user import OneTimeLink, Preferences, Purpose, Session
-from fyke.storage.sql.dialects import fetch_one, storable, upsert
+from fyke.storage.sql.dialects import fetch_one, to_storable_text, upsert
 from fyke.storage.sql.people_tables import one_time_links, preferences, sessions
-from fyke.storage.sql.records import columns, many, one, record, took_place
+from fyke.storage.sql.records import columns, many, one, record, was_applied
 
 _BY_DIGEST = "SELECT * FROM sessions WHERE digest = ?"
 _PREFERENCES = "SELECT * FROM preferences WHERE user_id = ?"
@@ -27,7 +27,7 @@ class SqlSessions:
 
     def by_digest(self, digest: str) -> Session | None:
         # asked for every page, hence straight to the driver
-        row = fetch_one(self._db, _BY_DIGEST, (storable(digest),))
+        row = fetch_one(self._db, _BY_DIGEST, (to_storable_text(digest),))
         return None if row is None else record(row, Session)
 
     def of_user(self, user_id: str) -> list[Session]:
@@ -95,7 +95,7 @@ class SqlLinks:
         )
         # whoever deletes the row has it: on PostgreSQL the second one waits here and finds none
         gone = self._db.execute(delete(one_time_links).where(valid))
-        return found if took_place(gone) else None
+        return found if was_applied(gone) else None
 
     def remove_of_user(self, user_id: str) -> None:
         self._db.execute(delete(one_time_links).where(one_time_links.c.user_id == user_id))
@@ -113,7 +113,7 @@ class SqlPreferences:
         self._db = connection
 
     def get(self, user_id: str) -> Preferences:
-        row = fetch_one(self._db, _PREFERENCES, (storable(user_id),))
+        row = fetch_one(self._db, _PREFERENCES, (to_storable_text(user_id),))
         if row is None:
             return Preferences()
         return record({**row, "views": json.loads(row["views"])}, Preferences)

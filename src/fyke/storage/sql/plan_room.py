@@ -31,7 +31,7 @@ UNDER_WAY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingSubtask:
     """A waiting subtask and what is needed to place it."""
 
     run_id: str
@@ -42,10 +42,10 @@ class Waiting:
     running: bool  # its run is: plans do not hold up what has begun
 
 
-Item = TypeVar("Item", bound=Waiting)
+Item = TypeVar("Item", bound=WaitingSubtask)
 
 
-class PlanRoom:
+class PlanCapacity:
     """Counts down what accounts with a limited plan may begin. One per transaction."""
 
     def __init__(self, connection: Connection) -> None:
@@ -84,11 +84,11 @@ class PlanRoom:
             self._learn(limited, fresh=True)
         return self.permit(items)
 
-    def take(self, items: Iterable[Waiting]) -> None:
+    def take(self, items: Iterable[WaitingSubtask]) -> None:
         """Note what this transaction has begun: it has no attempts yet that a count would find."""
         self._taken |= {item.run_id: item.account_id for item in items}
 
-    def _grant(self, item: Waiting) -> bool:
+    def _grant(self, item: WaitingSubtask) -> bool:
         left = self._left.get(item.account_id)
         if left is None or item.run_id in self._begun:
             return True

@@ -15,7 +15,7 @@ from sqlalchemy import (
 
 from fyke.model.queue import QueueItem
 from fyke.storage.sql.queue_tables import queue_items
-from fyke.storage.sql.records import columns, many, one, took_place
+from fyke.storage.sql.records import columns, many, one, was_applied
 
 # literal, because a partial index is used only where the database sees its condition
 _ENDED = queue_items.c.ended_at > literal_column("0")
@@ -71,7 +71,7 @@ class SqlQueue:
 
     def _change(self, item_id: str, **values: object) -> bool:
         still = update(queue_items).where(queue_items.c.id == item_id, queue_items.c.waiting)
-        return took_place(self._db.execute(still.values(**values)))
+        return was_applied(self._db.execute(still.values(**values)))
 
     def forget(self, before: int, limit: int) -> int:
         old = (

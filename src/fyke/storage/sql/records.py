@@ -38,6 +38,6 @@ def many(result: Result[Any], model: type[T]) -> list[T]:
     return [record(row, model) for row in result.mappings()]
 
 
-def took_place(result: CursorResult[Any]) -> bool:
+def was_applied(result: CursorResult[Any]) -> bool:
     """Tell whether a guarded write found its row."""
     return result.rowcount > 0

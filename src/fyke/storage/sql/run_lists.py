@@ -20,9 +20,9 @@ from sqlalchemy import Connection, case, func, literal_column, select, text
 
 from fyke.domain.runs.summary import MOST_INPUT_CHARS
 from fyke.model.run import RunFilter, RunState
-from fyke.model.run_list import Place, RunLine, RunSearch, Walked
+from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
 from fyke.storage.sql.counts import RunCounts
-from fyke.storage.sql.dialects import is_sqlite, storable
+from fyke.storage.sql.dialects import is_sqlite, to_storable_text
 from fyke.storage.sql.records import record
 from fyke.storage.sql.tables import run_counts, runs
 
@@ -49,7 +49,7 @@ _LINE = [_INPUT if field.name == "input_json" else runs.c[field.name] for field 
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _Direction:
     """One index to walk along, with conditions that its entries meet by themselves (``own``) and
     those that have to be looked at (``other``).
     """
@@ -72,27 +72,27 @@ class SqlRunLists:
         self,
         account_id: str,
         search: RunSearch,
-        start: Place | None,
+        start: ListCursor | None,
         *,
         limit: int,
         newer: bool = False,
-    ) -> Walked:
+    ) -> ListWalk:
         query = _Query(self._db, account_id, search, start, newer=newer)
         ways = query.ways()
         stopped = None
         if any(way.other for way in ways):
             stopped = self._horizon(account_id, query, ways[0])
         found = self._db.execute(text(query.places(ways, stopped)), query.values | {"most": limit})
-        places = [Place(int(at), run_id) for at, run_id in found]
-        return Walked(places, None if len(places) == limit else stopped)
+        places = [ListCursor(int(at), run_id) for at, run_id in found]
+        return ListWalk(places, None if len(places) == limit else stopped)
 
-    def _horizon(self, account_id: str, query: _Query, way: _Way) -> Place | None:
+    def _horizon(self, account_id: str, query: _Query, way: _Direction) -> ListCursor | None:
         """The last run that is looked at, None when all of them can be."""
         most = ERRORS_LOOKED_AT if way.index == _BY_ERROR else LOOKED_AT
         if self._counts.total(account_id, RunFilter()) <= most:
             return None
         row = self._db.execute(text(query.horizon(way)), query.values | {"skip": most - 1}).first()
-        return None if row is None else Place(int(row[0]), row[1])
+        return None if row is None else ListCursor(int(row[0]), row[1])
 
     def total(self, account_id: str, search: RunSearch) -> int | None:
         if search.filters - _COUNTED:
@@ -106,7 +106,9 @@ class SqlRunLists:
         if not run_ids:
             return {}
         # whose they are is looked at here: a database might begin with all runs of the account
-        query = select(*_LINE).where(runs.c.id.in_([storable(run_id) for run_id in run_ids]))
+        query = select(*_LINE).where(
+            runs.c.id.in_([to_storable_text(run_id) for run_id in run_ids])
+        )
         found = self._db.execute(query).mappings()
         return {row["id"]: record(row, RunLine) for row in found if row["account_id"] == account_id}
 
@@ -157,7 +159,7 @@ class _Query:
         connection: Connection,
         account_id: str,
         search: RunSearch,
-        start: Place | None,
+        start: ListCursor | None,
         *,
         newer: bool,
     ) -> None:
@@ -169,7 +171,10 @@ class _Query:
         self._range = ["account_id = :account"]
         if start is not None:
             self._range.append(f"(created_at, id) {self._beyond} (:start_at, :start_id)")
-            self.values |= {"start_at": start.created_at, "start_id": storable(start.run_id)}
+            self.values |= {
+                "start_at": start.created_at,
+                "start_id": to_storable_text(start.run_id),
+            }
         if search.created_from:
             self._range.append("created_at >= :created_from")
             self.values["created_from"] = search.created_from
@@ -177,22 +182,22 @@ class _Query:
             self._range.append("created_at < :created_until")
             self.values["created_until"] = search.created_until
 
-    def ways(self) -> list[_Way]:
+    def ways(self) -> list[_Direction]:
         asked = self._search.filters - _TIMES
         if len(self._search.run_id) == ID_CHARS:
             self.values["whole_id"] = self._search.run_id
-            return [_Way(_BY_ID, ["id = :whole_id"], self._others())]
+            return [_Direction(_BY_ID, ["id = :whole_id"], self._others())]
         if "error" in asked:
-            return [_Way(_BY_ERROR, ["err_msg <> ''"], self._others())]
+            return [_Direction(_BY_ERROR, ["err_msg <> ''"], self._others())]
         if asked == {"states"}:
             # no index gives the order over several states, so each one's newest are merged
             states = dict.fromkeys(self._search.states)
-            return [_Way(_BY_STATE, self._one_of("state", (s,), f"s{s}"), []) for s in states]
+            return [_Direction(_BY_STATE, self._one_of("state", (s,), f"s{s}"), []) for s in states]
         if asked == {"worker_id"}:
-            return [_Way(_BY_WORKER, self._equals("worker_id"), [])]
+            return [_Direction(_BY_WORKER, self._equals("worker_id"), [])]
         if asked == {"task_id"}:
-            return [_Way(_BY_TASK, ["task_id <> ''", *self._equals("task_id")], [])]
-        return [_Way(_NEWEST, [], self._others())]
+            return [_Direction(_BY_TASK, ["task_id <> ''", *self._equals("task_id")], [])]
+        return [_Direction(_NEWEST, [], self._others())]
 
     def _others(self) -> list[str]:
         search = self._search
@@ -208,7 +213,7 @@ class _Query:
         if search.error:
             place = "instr" if self._sqlite else "strpos"
             found.append(f"{place}(lower(err_msg), lower(:error)) > 0")
-            self.values["error"] = storable(search.error)
+            self.values["error"] = to_storable_text(search.error)
         return found
 
     def _one_of(self, column: str, values: Collection[str], name: str) -> list[str]:
@@ -222,13 +227,13 @@ class _Query:
         value = getattr(self._search, column)
         if not value:
             return []
-        self.values[column] = storable(value)
+        self.values[column] = to_storable_text(value)
         return [f"{column} = :{column}"]
 
-    def horizon(self, way: _Way) -> str:
+    def horizon(self, way: _Direction) -> str:
         return f"{self._select(way.index, way.own)} LIMIT 1 OFFSET :skip"
 
-    def places(self, ways: list[_Way], stopped: Place | None) -> str:
+    def places(self, ways: list[_Direction], stopped: ListCursor | None) -> str:
         inside = []
         if stopped is not None:
             inside = [f"(created_at, id) {self._within} (:stop_at, :stop_id)"]

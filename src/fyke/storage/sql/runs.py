@@ -33,9 +33,9 @@ from fyke.model.run import (
 )
 from fyke.storage.sql.attempts import AttemptTable
 from fyke.storage.sql.counts import RunCounts
-from fyke.storage.sql.dialects import fetch_one, locking, storable
+from fyke.storage.sql.dialects import fetch_one, locking, to_storable_text
 from fyke.storage.sql.leases import LeaseTable
-from fyke.storage.sql.records import columns, many, took_place
+from fyke.storage.sql.records import columns, many, was_applied
 from fyke.storage.sql.run_rows import run_columns, run_of
 from fyke.storage.sql.runners import RunnerTable
 from fyke.storage.sql.subtasks import SubtaskTable
@@ -77,7 +77,7 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         return self._get(_BY_ID + locking(self._db, "FOR NO KEY UPDATE"), run_id)
 
     def _get(self, statement: str, run_id: str) -> Run | None:
-        row = fetch_one(self._db, statement, (storable(run_id),))
+        row = fetch_one(self._db, statement, (to_storable_text(run_id),))
         return None if row is None else run_of(row)
 
     def open_of_task(self, task_id: str, other_than: str = "") -> str | None:
@@ -107,7 +107,7 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         values = run_columns(run)
         guard = runs.c.id == run.id, runs.c.state == str(expected)
         change = update(runs).where(*guard).values({name: values[name] for name in _MUTABLE})
-        moved = took_place(self._db.execute(change))
+        moved = was_applied(self._db.execute(change))
         if moved:
             self._counts.add(run.account_id, run.worker_id, expected, -1)
             self._counts.add(run.account_id, run.worker_id, run.state, 1)

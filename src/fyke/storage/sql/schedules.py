@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, literal_column, select, update
 
-from fyke.model.schedule import Fire, Plan, Schedule
+from fyke.model.schedule import Fire, Schedule, ScheduleSpec
 from fyke.storage.sql.dialects import insert_new, upsert
-from fyke.storage.sql.records import columns, many, one, record, took_place
+from fyke.storage.sql.records import columns, many, one, record, was_applied
 from fyke.storage.sql.schedule_tables import schedule_fires, schedules
 
-_PLAN = tuple(field.name for field in fields(Plan))
+_PLAN = tuple(field.name for field in fields(ScheduleSpec))
 _OUTCOME = (
     "enabled",
     "next_at",
@@ -70,7 +70,7 @@ class SqlSchedules:
 
     def delete(self, task_id: str) -> bool:
         gone = delete(schedules).where(schedules.c.task_id == task_id)
-        return took_place(self._db.execute(gone))
+        return was_applied(self._db.execute(gone))
 
     def due(self, now: int, limit: int) -> list[Schedule]:
         query = (
@@ -99,10 +99,10 @@ class SqlSchedules:
             schedules.c.revision == before.revision,
         )
         values = {name: getattr(after, name) for name in _OUTCOME}
-        return took_place(self._db.execute(update(schedules).where(*as_it_was).values(**values)))
+        return was_applied(self._db.execute(update(schedules).where(*as_it_was).values(**values)))
 
     def add_fire(self, fire: Fire) -> bool:
-        return took_place(self._db.execute(insert_new(self._db, schedule_fires), columns(fire)))
+        return was_applied(self._db.execute(insert_new(self._db, schedule_fires), columns(fire)))
 
     def fires(self, task_id: str, *, offset: int, limit: int) -> tuple[int, list[Fire]]:
         mine = schedule_fires.c.task_id == task_id
@@ -142,7 +142,7 @@ class SqlSchedules:
         )
         values = {name: columns(fire)[name] for name in ("state", "run_id", "reason", "at")}
         done = self._db.execute(update(schedule_fires).where(*it).values(**values))
-        return took_place(done)
+        return was_applied(done)
 
     def forget_fires(self, before: int) -> int:
         old = schedule_fires.c.at < before

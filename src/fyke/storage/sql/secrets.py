@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from fyke.model.secret import SealedSecret
 from fyke.storage.sql.dialects import upsert
-from fyke.storage.sql.records import columns, many, took_place
+from fyke.storage.sql.records import columns, many, was_applied
 from fyke.storage.sql.secret_tables import worker_secrets as secrets
 
 _KEY = ("account_id", "worker_id", "name")
@@ -29,7 +29,7 @@ class SqlSecrets:
 
     def remove(self, account_id: str, worker_id: str, name: str) -> bool:
         mine = (*_of(account_id, worker_id), secrets.c.name == name)
-        return took_place(self._db.execute(delete(secrets).where(*mine)))
+        return was_applied(self._db.execute(delete(secrets).where(*mine)))
 
     def remove_of_worker(self, worker_id: str) -> None:
         self._db.execute(delete(secrets).where(secrets.c.worker_id == worker_id))

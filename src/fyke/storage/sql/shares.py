@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, insert, select, update
 
 from fyke.model.run import Share
-from fyke.storage.sql.records import columns, many, one, took_place
+from fyke.storage.sql.records import columns, many, one, was_applied
 from fyke.storage.sql.run_page_tables import run_shares
 
 
@@ -28,4 +28,4 @@ class SqlShares:
 
     def revoke(self, share_id: str, at: int) -> bool:
         valid = update(run_shares).where(run_shares.c.id == share_id, run_shares.c.revoked_at == 0)
-        return took_place(self._db.execute(valid.values(revoked_at=at)))
+        return was_applied(self._db.execute(valid.values(revoked_at=at)))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select, tuple_, update
 
 from fyke.model.run import StartRecord
 from fyke.storage.sql.dialects import insert_new
-from fyke.storage.sql.records import columns, one, took_place
+from fyke.storage.sql.records import columns, one, was_applied
 from fyke.storage.sql.start_key_tables import start_keys
 
 
@@ -25,7 +25,7 @@ class SqlStartKeys:
 
     def claim(self, record: StartRecord, now: int) -> bool:
         """The insert waits for another one of the same key; what follows sees its commit."""
-        if took_place(self._db.execute(insert_new(self._db, start_keys), columns(record))):
+        if was_applied(self._db.execute(insert_new(self._db, start_keys), columns(record))):
             return True
         statement = (
             update(start_keys)
@@ -37,7 +37,7 @@ class SqlStartKeys:
                 expires_at=record.expires_at,
             )
         )
-        return took_place(self._db.execute(statement))
+        return was_applied(self._db.execute(statement))
 
     def remove_expired(self, now: int, limit: int) -> int:
         name = tuple_(start_keys.c.account_id, start_keys.c.key)

@@ -39,7 +39,7 @@ LONG_SECONDS = 10
 class SqlStorage:
     """``contracts.Storage`` over SQLAlchemy.
 
-    ``ring`` is called from a thread, once per topic, after the commit. ``hiding`` are the
+    ``notify`` is called from a thread, once per topic, after the commit. ``hiding`` are the
     outcomes of attempts whose rows are not shown. ``clock`` replaces the database's clock.
     """
 
@@ -50,7 +50,7 @@ class SqlStorage:
         *,
         writers: int,
         readers: int,
-        ring: Callable[[str], None],
+        notify: Callable[[str], None],
         hiding: frozenset[str],
         clock: Callable[[], int] | None = None,
     ) -> None:
@@ -60,7 +60,7 @@ class SqlStorage:
         self._reading = for_reading(reading)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="state-write")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="state-read")
-        self._ring = ring
+        self._ring = notify
         self._hiding = hiding
         self._clock = clock
 
@@ -147,7 +147,7 @@ def open_storage(
     url: str,
     *,
     durable: bool,
-    ring: Callable[[str], None],
+    notify: Callable[[str], None],
     hiding: frozenset[str],
     clock: Callable[[], int] | None = None,
 ) -> SqlStorage:
@@ -167,7 +167,7 @@ def open_storage(
         reading,
         writers=writers,
         readers=READERS,
-        ring=ring,
+        notify=notify,
         hiding=hiding,
         clock=clock,
     )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, literal_column, select, update
 from fyke.errors import Conflict
 from fyke.model.submission import Submission, SubmissionState
 from fyke.storage.sql.dialects import insert_new
-from fyke.storage.sql.records import columns, many, one, took_place
+from fyke.storage.sql.records import columns, many, one, was_applied
 from fyke.storage.sql.submission_tables import submissions
 
 # as literal text, because a partial index is used only where the database sees its condition
@@ -24,7 +24,7 @@ class SqlSubmissions:
 
     def add(self, submission: Submission) -> None:
         done = self._db.execute(insert_new(self._db, submissions), columns(submission))
-        if not took_place(done):
+        if not was_applied(done):
             raise Conflict("another version of this worker was submitted at the same moment")
 
     def get(self, submission_id: str) -> Submission | None:
@@ -64,7 +64,7 @@ class SqlSubmissions:
     def end(self, ended: Submission) -> bool:
         values = {n: columns(ended)[n] for n in ("state", "decided_at", "decided_by", "reply")}
         change = update(submissions).where(submissions.c.id == ended.id, _WAITING)
-        return took_place(self._db.execute(change.values(**values)))
+        return was_applied(self._db.execute(change.values(**values)))
 
     def note_sample(self, submission_id: str, run_id: str) -> None:
         change = update(submissions).where(submissions.c.id == submission_id)

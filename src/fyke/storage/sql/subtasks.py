@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, select, text, update
 
 from fyke.model.run import Outcome, Subtask, SubtaskState
-from fyke.storage.sql.dialects import driver_sql, locking, storable
-from fyke.storage.sql.records import many, took_place
+from fyke.storage.sql.dialects import driver_sql, locking, to_storable_text
+from fyke.storage.sql.records import many, was_applied
 from fyke.storage.sql.tables import subtasks
 
 # as literal text, because a partial index is used only where the database sees its condition
@@ -34,7 +34,7 @@ class SubtaskTable:
         change = update(subtasks).where(
             subtasks.c.run_id == run_id, subtasks.c.ordinal == ordinal, living
         )
-        return took_place(self._db.execute(change.values(**_ending(outcome, err_msg))))
+        return was_applied(self._db.execute(change.values(**_ending(outcome, err_msg))))
 
     def end_waiting_subtasks(self, run_id: str, outcome: Outcome, err_msg: str) -> int:
         self._hold_run(run_id)
@@ -46,7 +46,7 @@ class SubtaskTable:
         lock = locking(self._db, "FOR NO KEY UPDATE")
         if lock:
             statement = driver_sql(self._db, "SELECT 1 FROM runs WHERE id = ?") + lock
-            self._db.exec_driver_sql(statement, (storable(run_id),))
+            self._db.exec_driver_sql(statement, (to_storable_text(run_id),))
 
 
 def _ending(outcome: Outcome, err_msg: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 
 from fyke.model.task import Task
 from fyke.storage.sql.dialects import contains
-from fyke.storage.sql.records import columns, many, one, took_place
+from fyke.storage.sql.records import columns, many, one, was_applied
 from fyke.storage.sql.tables import tasks
 
 _CHANGED = (
@@ -65,12 +65,12 @@ class SqlTasks:
     def update(self, task: Task) -> bool:
         values = {name: v for name, v in _values(task).items() if name in _CHANGED}
         done = self._db.execute(update(tasks).where(tasks.c.id == task.id).values(**values))
-        return took_place(done)
+        return was_applied(done)
 
     def note_run(self, task_id: str, run_id: str) -> bool:
         counted = {"run_times": tasks.c.run_times + 1, "last_run_id": run_id}
         done = self._db.execute(update(tasks).where(tasks.c.id == task_id).values(**counted))
-        return took_place(done)
+        return was_applied(done)
 
     def delete(self, task_id: str) -> None:
         self._db.execute(delete(tasks).where(tasks.c.id == task_id))

@@ -131,7 +131,7 @@ class SqlTransaction:
             self._now = self._clock() if self._clock else now_ms(self._db)
         return self._now
 
-    def ring(self, topic: str) -> None:
+    def notify(self, topic: str) -> None:
         self._rings[topic] = None
 
     def finish(self) -> tuple[str, ...]:

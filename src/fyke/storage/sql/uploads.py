@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from fyke.model.upload import Upload, UploadState
-from fyke.storage.sql.records import columns, record, took_place
+from fyke.storage.sql.records import columns, record, was_applied
 from fyke.storage.sql.submission_tables import uploads
 
 _FIXED = frozenset({"id", "account_id", "source", "created_at"})
@@ -58,17 +58,17 @@ class SqlUploads:
             uploads.c.working_until < now,
         )
         taken = {"working_until": until, "state": UploadState.WORKING.value}
-        if not took_place(self._db.execute(change.values(**taken))):
+        if not was_applied(self._db.execute(change.values(**taken))):
             return None
         return self.get(upload_id)
 
     def update(self, upload: Upload) -> bool:
         values = {name: value for name, value in _values(upload).items() if name not in _FIXED}
         change = update(uploads).where(uploads.c.id == upload.id)
-        return took_place(self._db.execute(change.values(**values)))
+        return was_applied(self._db.execute(change.values(**values)))
 
     def delete(self, upload_id: str) -> bool:
-        return took_place(self._db.execute(delete(uploads).where(uploads.c.id == upload_id)))
+        return was_applied(self._db.execute(delete(uploads).where(uploads.c.id == upload_id)))
 
     def older_than(self, at: int, limit: int) -> list[Upload]:
         query = select(uploads).where(uploads.c.created_at < at)

@@ -11,8 +11,8 @@ from dataclasses import fields
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from fyke.model.billing import Part, UsageKey, UsageSums
-from fyke.storage.sql.dialects import driver_sql, storable
+from fyke.model.billing import UsageDimension, UsageKey, UsageSums
+from fyke.storage.sql.dialects import driver_sql, to_storable_text
 from fyke.storage.sql.usage_tables import usage_days
 
 IN_ALL = ""  # the part of the rows that hold a whole day
@@ -61,7 +61,7 @@ class SqlUsage:
         return {int(day): UsageSums(*sums) for day, *sums in self._db.execute(query)}
 
     def parts(
-        self, account_id: str, first: int, last: int, part: Part, limit: int
+        self, account_id: str, first: int, last: int, part: UsageDimension, limit: int
     ) -> list[tuple[str, UsageSums]]:
         self.flush()
         query = (
@@ -79,11 +79,11 @@ class SqlUsage:
 
 
 def _rows(key: UsageKey) -> Iterator[_Row]:
-    account = storable(key.account_id)
+    account = to_storable_text(key.account_id)
     yield account, IN_ALL, key.day, ""
-    yield account, Part.WORKER.value, key.day, storable(key.worker_id)
-    yield account, Part.TASK.value, key.day, storable(key.task_id)
-    yield account, Part.KEY.value, key.day, storable(key.key_id)
+    yield account, UsageDimension.WORKER.value, key.day, to_storable_text(key.worker_id)
+    yield account, UsageDimension.TASK.value, key.day, to_storable_text(key.task_id)
+    yield account, UsageDimension.KEY.value, key.day, to_storable_text(key.key_id)
 
 
 def _of(account_id: str, part: str, first: int, last: int) -> tuple[ColumnElement[bool], ...]:

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, case, delete, exists, select, update
 
 from fyke.errors import Conflict
-from fyke.model.callback import Try
+from fyke.model.callback import DeliveryAttempt
 from fyke.model.webhook import Endpoint, WebhookEvent
 from fyke.storage.sql.dialects import insert_new
-from fyke.storage.sql.records import columns, record, took_place
+from fyke.storage.sql.records import columns, record, was_applied
 from fyke.storage.sql.webhook_tables import webhook_endpoints as endpoints
 
 _TRIED = ("last_at", "last_status", "last_error", "last_reply", "failing_since")
@@ -27,7 +27,7 @@ class SqlWebhooks:
 
     def add(self, endpoint: Endpoint) -> None:
         added = self._db.execute(insert_new(self._db, endpoints), _columns(endpoint))
-        if not took_place(added):
+        if not was_applied(added):
             raise _name_taken(endpoint)
 
     def get(self, endpoint_id: str) -> Endpoint | None:
@@ -60,10 +60,10 @@ class SqlWebhooks:
             other.c.id != endpoint.id,
         )
         change = update(endpoints).where(endpoints.c.id == endpoint.id, ~taken)
-        if not took_place(self._db.execute(change.values(**values))):
+        if not was_applied(self._db.execute(change.values(**values))):
             raise _name_taken(endpoint)
 
-    def note_try(self, endpoint_id: str, tried: Try, *, taken: bool) -> None:
+    def note_try(self, endpoint_id: str, tried: DeliveryAttempt, *, taken: bool) -> None:
         since = endpoints.c.failing_since
         values = {
             "last_at": tried.at,
@@ -76,7 +76,7 @@ class SqlWebhooks:
         self._db.execute(known.values(**values))
 
     def delete(self, endpoint_id: str) -> bool:
-        return took_place(self._db.execute(delete(endpoints).where(endpoints.c.id == endpoint_id)))
+        return was_applied(self._db.execute(delete(endpoints).where(endpoints.c.id == endpoint_id)))
 
 
 def _endpoint(row: Mapping[Any, Any]) -> Endpoint:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, insert, select
 from fyke.domain.workers.facts import BAD, RECENT
 from fyke.model.worker import GOOD, Finding, VersionFacts, WorkerFacts
 from fyke.storage.sql.catalog_tables import favourites, version_facts, worker_facts
-from fyke.storage.sql.dialects import driver_sql, insert_new, last_characters, storable
+from fyke.storage.sql.dialects import driver_sql, insert_new, last_characters, to_storable_text
 from fyke.storage.sql.records import columns, many
 from fyke.storage.sql.tables import versions
 
@@ -40,7 +40,7 @@ class SqlWorkerFacts:
         self._ends: dict[str, list[tuple[str, int]]] = {}
 
     def note_end(self, worker_id: str, verdict: str, at: int) -> None:
-        self._ends.setdefault(storable(worker_id), []).append((verdict, at))
+        self._ends.setdefault(to_storable_text(worker_id), []).append((verdict, at))
 
     def flush(self) -> None:
         """Write what was noted; called once before the commit."""

@@ -28,9 +28,9 @@ from fyke.storage.sql.dialects import (
     fetch_one,
     insert_new,
     locking,
-    storable,
+    to_storable_text,
 )
-from fyke.storage.sql.records import columns, record, took_place
+from fyke.storage.sql.records import columns, record, was_applied
 from fyke.storage.sql.tables import versions, workers
 
 _BY_ID = "SELECT * FROM workers WHERE id = ?"
@@ -92,13 +92,13 @@ class SqlWorkers:
         text = search_text(worker.id, worker.path, worker.title, worker.description)
         values = columns(worker) | {"search_text": text}
         values["categories"] = json.dumps(worker.categories)
-        if not took_place(self._db.execute(insert_new(self._db, workers), values)):
+        if not was_applied(self._db.execute(insert_new(self._db, workers), values)):
             raise Conflict(f"There is a worker {worker.path!r} already; choose another name")
         self._add_categories(worker.id, worker.categories)
 
     def get(self, worker_id: str) -> Worker | None:
         # asked with every look at a run, hence straight to the driver
-        row = fetch_one(self._db, _BY_ID, (storable(worker_id),))
+        row = fetch_one(self._db, _BY_ID, (to_storable_text(worker_id),))
         return None if row is None else _worker(row)
 
     def by_path(self, owner: str, name: str) -> Worker | None:
@@ -126,7 +126,7 @@ class SqlWorkers:
 
     def mark_deleted(self, worker_id: str, at: int) -> bool:
         change = update(workers).where(workers.c.id == worker_id, _LIVING)
-        return took_place(self._db.execute(change.values(deleted_at=at)))
+        return was_applied(self._db.execute(change.values(deleted_at=at)))
 
     def free_name(self, worker_id: str) -> None:
         # On PostgreSQL a change of a key column waits for whoever holds a reference to this row
@@ -215,7 +215,7 @@ class SqlWorkers:
         values["egress"] = None if version.egress is None else json.dumps(version.egress)
         values["secrets"] = json.dumps(version.secrets)
         values["seq"] = self._db.execute(last).scalar_one() + 1
-        if not took_place(self._db.execute(insert_new(self._db, versions), values)):
+        if not was_applied(self._db.execute(insert_new(self._db, versions), values)):
             raise Conflict(
                 f"Version {version.number!r} exists already, and versions never change; "
                 "raise the number"
@@ -224,7 +224,9 @@ class SqlWorkers:
 
     def version(self, worker_id: str, number: str) -> Version | None:
         # asked with every page of rows and every start
-        row = fetch_one(self._db, _BY_NUMBER, (storable(worker_id), storable(number)))
+        row = fetch_one(
+            self._db, _BY_NUMBER, (to_storable_text(worker_id), to_storable_text(number))
+        )
         return None if row is None else _version(row)
 
     def versions(self, worker_id: str) -> list[Version]:
@@ -257,7 +259,7 @@ class SqlWorkers:
         """One publication at a time per worker: the latest follows from all its versions."""
         statement = driver_sql(self._db, "SELECT id FROM workers WHERE id = ? AND deleted_at = 0")
         statement += locking(self._db, "FOR NO KEY UPDATE")
-        if self._db.exec_driver_sql(statement, (storable(worker_id),)).first() is None:
+        if self._db.exec_driver_sql(statement, (to_storable_text(worker_id),)).first() is None:
             raise WorkerNotFound()
 
     def _set_latest(self, worker_id: str) -> None:

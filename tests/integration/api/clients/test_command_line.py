@@ -90,7 +90,7 @@ async def test_its_second_page_is_the_first_again(house: House, api: Api) -> Non
     await house.publish()
     cli = cli2_client(api.http, house.owner_key)
     run = (await cli.post(f"{WORKER}/runs", {"input": WRAPPED}))["run_slug"]
-    await house.carry_out([{"n": n} for n in range(30)])
+    await house.execute([{"n": n} for n in range(30)])
     path = f"/api/v2/worker-runs/{run}/result"
     first, second, third = [await cli.get(f"{path}?offset={n}&limit=20") for n in (0, 1, 2)]
     assert first == second
@@ -118,7 +118,7 @@ async def test_its_polling_ends_with_every_run(house: House, api: Api, outcome: 
     path = f"/api/v2/worker-runs/{run}"
     terminal = {"succeeded", "failed", "aborting"}
     assert (await cli.get(path))["status"].lower() not in terminal
-    await house.carry_out([], outcome)
+    await house.execute([], outcome)
     assert (await cli.get(path))["status"].lower() in terminal
 
 
@@ -126,7 +126,7 @@ async def test_it_exports_in_eight_formats(house: House, api: Api) -> None:
     await house.publish()
     cli = cli2_client(api.http, house.owner_key)
     run = (await cli.post(f"{WORKER}/runs", {"input": WRAPPED}))["run_slug"]
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     for name in FORMATS:
         path = f"/api/v2/worker-runs/{run}/result/export?format={name}"
         file = await api.http.get((await cli.get(path))["download_url"])
@@ -156,7 +156,7 @@ async def test_it_makes_lists_shows_and_runs_a_task(house: House, api: Api) -> N
     shown = await cli.get(f"{TASKS}/{task}")
     assert (shown["title"], shown["schedule_enabled"]) == ("Weekly", 0)
     run = (await cli.post(f"{TASKS}/{task}/runs", {"is_async": True}))["run_slug"]
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     assert (await cli.get(f"/api/v2/worker-runs/{run}"))["status"] == "succeeded"
     await cli("DELETE", f"{TASKS}/{task}")
     with pytest.raises(AssertionError, match=r"^60001 task does not exist"):

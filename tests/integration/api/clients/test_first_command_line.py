@@ -113,7 +113,7 @@ async def test_it_exports_in_its_two_formats_and_downloads_without_a_header(
     worker = await house.publish()
     cli = cli1_client(api.http, house.owner_key)
     run = await start(cli, worker.id)
-    await house.carry_out([{"n": 1}, {"n": 2}])
+    await house.execute([{"n": 1}, {"n": 2}])
     for name, expected in (("csv", "n 1 2"), ("json", '[ {"n":1}, {"n":2} ]')):
         body = {"run_slug": run, "filter_keys": [], "format": name}
         url = (await cli.post("/api/v1/run/result/export", body))["download_url"]
@@ -182,7 +182,7 @@ async def test_it_may_run_by_path_and_wait_for_the_rows(house: House, api: Api) 
     await house.publish()
     cli = cli1_client(api.http, house.owner_key)
     assert await start(cli, "owner/reader")
-    await house.carry_out([])
+    await house.execute([])
     body = {"scraper_slug": "owner/reader", "version": "v1.0.1", "input": INPUT, "is_async": False}
     asked = asyncio.create_task(cli.post("/api/v1/scraper/run", body))
     while not (leases := await house.begin()):

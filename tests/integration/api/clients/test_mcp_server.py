@@ -148,7 +148,7 @@ async def test_pages_are_numbers_of_pages_and_zero_is_the_first(house: House, ap
     await house.publish()
     server = mcp_client(api.http, house)
     run = (await server.post(f"{PATH}/runs", RUN_BODY))["run_slug"]
-    await house.carry_out([{"n": n} for n in range(7)])
+    await house.execute([{"n": n} for n in range(7)])
     path = f"/api/v2/worker-runs/{run}/result"
     zero, one, two = [await server.get(f"{path}?offset={n}&limit=5") for n in (0, 1, 2)]
     assert zero == one
@@ -177,7 +177,7 @@ async def test_a_task_runs_with_the_body_of_a_run(house: House, api: Api) -> Non
     task = (await server.post("/api/v2/worker-tasks", saved))["slug"]
     body = {"is_async": True, "offset": 1, "limit": 20}
     run = (await server.post(f"/api/v2/worker-tasks/{task}/runs", body))["run_slug"]
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     assert (await server.get(f"/api/v2/worker-runs/{run}"))["status"] == "succeeded"
     assert await server("DELETE", f"/api/v2/worker-tasks/{task}") is None
     with pytest.raises(AssertionError, match=r"^\[60001\]"):

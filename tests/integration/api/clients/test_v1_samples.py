@@ -240,7 +240,7 @@ async def test_a_sample_stops_at_every_end_and_is_told_what_is_wrong(
 ) -> None:
     await house.publish()
     run = await caller.start("owner/reader")
-    await house.carry_out([], Outcome.EXIT_CODE, 'It said "status":3, and left')
+    await house.execute([], Outcome.EXIT_CODE, 'It said "status":3, and left')
     assert await caller.status(run) == 4  # whatever the reason says
     aborted = await caller.start("owner/reader")
     await caller.post("/api/v1/scraper/abort", {"run_slug": aborted})

@@ -124,7 +124,7 @@ async def test_the_task_picker_and_a_run_of_what_was_picked(house: House, api: A
     task = first_of(found, "worker_task_id", "task_id", "slug", "id")
     assert (task, found["title"]) == (made, "Daily")
     run = (await node.post(f"/api/v2/worker-tasks/{task}/runs", {"is_async": True}))["run_slug"]
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     [listed] = array_of(await node.get("/api/v2/worker-runs?offset=1&limit=100"))
     assert first_of(listed, "run_id", "run_slug", "id") == run
 
@@ -188,7 +188,7 @@ async def test_the_workflows_fetch_a_file_without_a_key(house: House, api: Api) 
     await house.publish()
     node = n8n_client(api.http, house.owner_key)
     run = (await node.post(f"{PATH}/runs", {"input": INPUT}))["run_slug"]
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     for path in ("last/export", f"{run}/result/export"):
         for name, begins in (("xlsx", b"PK"), ("csv", b"n"), ("json", b"[")):
             link = await node.get(f"/api/v2/worker-runs/{path}?format={name}")

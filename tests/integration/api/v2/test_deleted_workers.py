@@ -24,7 +24,7 @@ async def delete(api: Api, ref: str, **more: Any) -> Any:
 
 async def finished_run(house: House, api: Api, worker: Worker) -> str:
     run = await api.ok("/api/v1/scraper/run", start_body(worker.id))
-    await house.carry_out([{"n": 1}], log=["hello"])
+    await house.execute([{"n": 1}], log=["hello"])
     return str(run["run_slug"])
 
 

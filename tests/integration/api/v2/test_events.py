@@ -26,7 +26,7 @@ FOREVER = 30
 @pytest.fixture(autouse=True)
 def no_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in for a runner says nothing about the whole run after its end."""
-    monkeypatch.setattr("fyke.domain.runs.following.LAST_LINE_MS", 0)
+    monkeypatch.setattr("fyke.domain.runs.stream.LAST_LINE_MS", 0)
 
 
 async def started(house: House) -> str:
@@ -72,7 +72,7 @@ async def test_a_run_is_told_from_its_beginning_to_its_end(house: House) -> None
 async def test_the_line_that_is_written_after_the_end_comes_before_it(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fyke.domain.runs.following.LAST_LINE_MS", 60_000)
+    monkeypatch.setattr("fyke.domain.runs.stream.LAST_LINE_MS", 60_000)
     run = await started(house)
     leases = await house.begin()
     await house.push(leases[0], [], log=["one"])
@@ -86,7 +86,7 @@ async def test_the_line_that_is_written_after_the_end_comes_before_it(
         assert not reading.done()
         created = leases[0].run.created_at
         await Intake(
-            house.results, SystemClock(), lambda run: house.bell.ring(output_topic(run))
+            house.results, SystemClock(), lambda run: house.bell.notify(output_topic(run))
         ).say(run, run_number(created), "All subtasks have completed execution!")
         await reading
     assert [event.kind for event in reader.events] == ["status", "log", "log", "end"]
@@ -94,7 +94,7 @@ async def test_the_line_that_is_written_after_the_end_comes_before_it(
 
 async def test_an_ended_run_is_told_at_once_and_then_there_is_no_more(house: House) -> None:
     run = await started(house)
-    await house.carry_out(numbered(1, 450), log=[f"line {n}" for n in range(450)])
+    await house.execute(numbered(1, 450), log=[f"line {n}" for n in range(450)])
     async with serving(house) as url, asyncio.timeout(FOREVER):
         reader = StreamReader(url, house.owner_key, run)
         await reader.read()
@@ -145,7 +145,7 @@ async def test_dropped_connections_and_restarted_servers_lose_and_double_nothing
 
 async def test_only_what_was_asked_for_comes(house: House) -> None:
     run = await started(house)
-    await house.carry_out(numbered(1, 2), log=["one"])
+    await house.execute(numbered(1, 2), log=["one"])
     async with serving(house) as url, asyncio.timeout(FOREVER):
         for kinds in ("status", "log", "rows", "rows, status"):
             reader = StreamReader(url, house.owner_key, run)
@@ -178,7 +178,7 @@ async def test_a_deleted_run_ends_its_streams_without_an_end(house: House) -> No
         while not reader.events:
             await asyncio.sleep(0.005)
         await house.services.runs.forget(run)
-        house.bell.ring(f"run:{run}")
+        house.bell.notify(f"run:{run}")
         await reading
         assert not reader.of("end")
 
@@ -257,6 +257,6 @@ async def test_a_key_that_is_revoked_ends_its_streams(
         while not reader.events:
             await asyncio.sleep(0.005)
         await house.services.accounts.revoke_key(house.owner, "reader")
-        house.bell.ring(f"run:{run}")
+        house.bell.notify(f"run:{run}")
         await reading
         assert not reader.of("end")

@@ -224,7 +224,7 @@ class Scene:
     async def set_up(self) -> None:
         self.named["workerId"] = (await self.house.publish()).id
         await self.start()
-        await self.house.carry_out([{"n": 1}, {"n": 2}], log=["one", "two"])
+        await self.house.execute([{"n": 1}, {"n": 2}], log=["one", "two"])
 
     async def start(self) -> None:
         path = f"/api/v2/workers/{self.named['workerId']}/runs"

@@ -34,7 +34,7 @@ async def test_the_command_line_starts_polls_pages_exports_logs_and_reruns(
     body = {"input": {"parameters": {"custom": CUSTOM}}, "version": "v1.0.1", "is_async": True}
     run = (await cli.post("/api/v2/workers/owner~reader/runs", body))["run_slug"]
     assert (await cli.get(f"/api/v2/worker-runs/{run}"))["status"].lower() == "ready"
-    await house.carry_out([{"a": n} for n in range(3)], log=["hello"])
+    await house.execute([{"a": n} for n in range(3)], log=["hello"])
     detail = await cli.get(f"/api/v2/worker-runs/{run}")
     assert detail["status"].lower() in {"succeeded", "failed", "aborting"}
     # its page 1 is offset 0, and its last runs have no worker in their path
@@ -83,7 +83,7 @@ async def test_the_mcp_server_runs_verifies_and_searches_a_log(house: House, api
     }
     started = await mcp.post(f"/api/v2/workers/{worker}/runs", body)
     run = started.get("run_slug") or started.get("slug")
-    await house.carry_out([{"url": "https://a.example", "title": "A"}], log=["found it", "no"])
+    await house.execute([{"url": "https://a.example", "title": "A"}], log=["found it", "no"])
     detail = await mcp.get(f"/api/v2/worker-runs/{run}")
     assert (detail["status"], type(detail["err_msg"])) == ("succeeded", str)
     rows = await mcp.get(f"/api/v2/worker-runs/{run}/result?offset=1&limit=5")
@@ -126,7 +126,7 @@ async def test_the_workflow_node_runs_waits_and_returns_all(house: House, api: A
     worker = quote("owner/reader".replace("/", "~"), safe="")
     body = {"input": {"parameters": {"custom": CUSTOM}}, "is_async": True}
     run = (await n8n.post(f"/api/v2/workers/{worker}/runs", body))["run_slug"]
-    await house.carry_out([{"n": n} for n in range(230)])
+    await house.execute([{"n": n} for n in range(230)])
     detail = await n8n.get(f"/api/v2/worker-runs/{run}")
     assert detail.get("run_status", detail["status"]) in ("succeeded", "failed", "aborted")
     everything: list[Any] = []
@@ -148,7 +148,7 @@ async def test_the_workflow_node_picks_a_run_and_reads_why_it_failed(
     await house.publish()
     n8n = n8n_client(api.http, house.owner_key)
     run = (await n8n.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM}))["run_slug"]
-    await house.carry_out([], Outcome.TIMEOUT, "Timeout: too long", log=["stopped here"])
+    await house.execute([], Outcome.TIMEOUT, "Timeout: too long", log=["stopped here"])
     [picked] = array_of(await n8n.get("/api/v2/worker-runs?offset=1&limit=100"))
     assert next(picked[n] for n in ("run_id", "run_slug", "id") if n in picked) == run
     assert next(picked[n] for n in ("run_status", "status") if n in picked) == "failed"
@@ -165,7 +165,7 @@ async def test_the_workflow_node_takes_a_sync_answer_as_final_or_polls_on(house:
         body = {"input": CUSTOM, "is_async": False, "offset": 1, "limit": 20}
         data = await n8n.post("/api/v2/workers/owner~reader/runs", body)
         assert data["run_status"] not in ("succeeded", "failed", "aborted")
-        await house.carry_out([])
+        await house.execute([])
         detail = await n8n.get(f"/api/v2/worker-runs/{data['run_slug']}")
         assert detail["status"] == "succeeded"
 
@@ -198,7 +198,7 @@ async def test_the_samples_start_poll_and_read(house: House, api: Api) -> None:
     path = f"/api/v2/worker-runs/{match[1]}"
     status = re.compile(r'"status"\s*:\s*"([^"]+)"')
     assert status.findall(await text("GET", path))[0] in ("ready", "running")
-    await house.carry_out([{"a": 1}])
+    await house.execute([{"a": 1}])
     detail = await text("GET", path)
     assert status.findall(detail)[0] == "succeeded"
     assert json.loads(detail)["request_id"]
@@ -215,7 +215,7 @@ async def test_every_last_operation_works_after_one_run(house: House, api: Api) 
     headers = {"authorization": f"Bearer {house.owner_key}"}
     run = Client(api.http, headers, cli2)
     first = (await run.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM}))["run_slug"]
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     for base in ("/api/v2/worker-runs/last", "/api/v2/workers/owner~reader/runs/last"):
         assert (await run.get(base))["status"] == "succeeded"
         assert (await run.get(f"{base}/log"))["all_logs_url"]
@@ -224,7 +224,7 @@ async def test_every_last_operation_works_after_one_run(house: House, api: Api) 
         ended = await api.http.request("POST", f"{base}/abort", headers=headers)
         assert (ended.status_code, ended.json()["code"]) == (400, 70002)
         assert (await run.post(f"{base}/rerun", {}))["run_slug"] != first
-        await house.carry_out([{"n": 1}])
+        await house.execute([{"n": 1}])
 
 
 async def test_after_an_abort_the_lifecycle_audit_sees_a_word_that_it_knows(

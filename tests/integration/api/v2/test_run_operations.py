@@ -53,7 +53,7 @@ async def finished(house: House, api: Api) -> tuple[str, str]:
     """A worker, and a run of it that has succeeded with two rows and a log."""
     worker = await house.publish()
     run = await start(api)
-    await house.carry_out([{"a": 1}, {"a": 2}], log=["one", "two"])
+    await house.execute([{"a": 1}, {"a": 2}], log=["one", "two"])
     return worker.id, run
 
 
@@ -96,7 +96,7 @@ async def test_status_is_a_string_and_the_first_of_its_name(house: House, api: A
 async def test_a_failed_run_says_why_in_its_detail_and_in_the_list(house: House, api: Api) -> None:
     await house.publish()
     run = await start(api)
-    await house.carry_out([], Outcome.EXIT_CODE, "The Worker exited with code 3")
+    await house.execute([], Outcome.EXIT_CODE, "The Worker exited with code 3")
     detail = await data(api, f"{RUNS}/{run}")
     assert (detail["status"], detail["err_msg"]) == ("failed", "The Worker exited with code 3")
     assert (await data(api, RUNS))["list"] == [detail]
@@ -184,9 +184,9 @@ async def test_the_list_is_filtered_by_status_and_worker(house: House, api: Api)
     await house.publish()
     other = await house.publish("other")
     done = await start(api)
-    await house.carry_out([])
+    await house.execute([])
     failed = await start(api, other.id)
-    await house.carry_out([], Outcome.TIMEOUT, "Timeout")
+    await house.execute([], Outcome.TIMEOUT, "Timeout")
     gone = await start(api)
     await api.post(f"{RUNS}/{gone}/abort")
     stopping = await start(api)
@@ -285,7 +285,7 @@ async def test_a_run_that_has_ended_cannot_be_aborted(house: House, api: Api) ->
     await house.publish()
     for outcome, word in ((Outcome.SUCCEEDED, "succeeded"), (Outcome.TIMEOUT, "failed")):
         run = await start(api)
-        await house.carry_out([], outcome)
+        await house.execute([], outcome)
         for path in (f"{RUNS}/{run}", f"{RUNS}/last", "/api/v2/workers/runs/last"):
             body = fails(await api.post(f"{path}/abort"), 400, 70002)
             assert body["message"] == f"run operation failed: the run has already {word}"

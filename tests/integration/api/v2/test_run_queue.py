@@ -207,7 +207,7 @@ async def test_a_full_plan_leaves_an_item_waiting_until_there_is_room(
     assert "the plan free allows 2 runs at once" in done["results"][2]["error"]
     [item] = (await items(api, status="waiting"))["list"]
     assert item["reason"].startswith("waits for activation; the plan free allows 2 runs")
-    await house.carry_out()
+    await house.execute()
     [item] = (await items(api, status="waiting"))["list"]
     assert item["reason"] == "waits for activation"
     done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": refs})

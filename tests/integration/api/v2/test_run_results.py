@@ -27,7 +27,7 @@ async def run(house: House, api: Api) -> str:
     """The newest run, with 25 rows and two columns that its Worker named."""
     await house.publish()
     answer = await api.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM})
-    await house.carry_out(ROWS, headers=HEADERS)
+    await house.execute(ROWS, headers=HEADERS)
     return str(answer.json()["data"]["run_slug"])
 
 

@@ -188,7 +188,7 @@ async def test_a_sync_start_answers_with_the_union_of_both_forms(house: House, a
 async def test_a_sync_rerun_answers_the_same_way(house: House, api: Api, place: str) -> None:
     worker = await house.publish()
     first = (await api.post(START, {"input": CUSTOM})).json()["data"]["run_slug"]
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     path = {
         "run": f"{RUNS}/{first}/rerun",
         "last": f"{RUNS}/last/rerun",
@@ -214,7 +214,7 @@ async def test_when_the_wait_is_over_the_run_is_told_as_running_and_goes_on(hous
         assert (data["run_status"], data["is_finished"]) == ("running", False)
         assert (data["execution_start_timestamp"], data["execution_end_timestamp"]) == (0, 0)
         WorkerRunResult.model_validate(data)
-        await house.carry_out([{"n": 1}])
+        await house.execute([{"n": 1}])
         detail = (await api.get(f"{RUNS}/{data['run_slug']}")).json()["data"]
         assert detail["status"] == "succeeded"
 
@@ -323,7 +323,7 @@ async def test_a_rerun_of_a_deleted_worker_is_refused_and_its_runs_can_be_read(
 ) -> None:
     worker = await house.publish()
     run = (await api.post(START, {"input": CUSTOM})).json()["data"]["run_slug"]
-    await house.carry_out([{"n": 1}])
+    await house.execute([{"n": 1}])
     await house.storage.write(lambda tx: tx.workers.mark_deleted(worker.id, tx.now))
     for path in (f"{RUNS}/{run}", f"{RUNS}/last", f"/api/v2/workers/{worker.id}/runs/last"):
         fails(await api.post(f"{path}/rerun"), 404, 50001, "worker does not exist")

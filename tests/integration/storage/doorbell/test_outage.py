@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fyke.storage.doorbell.datagram import DatagramDoorbell
-from fyke.storage.doorbell.postgres import CHANNEL, PostgresDoorbell
+from fyke.storage.signals.datagram import DatagramSignals
+from fyke.storage.signals.postgres import CHANNEL, PostgresSignals
 from support.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ WORK = frozenset({"work"})
 LISTENER = """
 import asyncio, sys
 from pathlib import Path
-from fyke.storage.doorbell.datagram import DatagramDoorbell
+from fyke.storage.signals.datagram import DatagramDoorbell
 
 async def main():
     async with DatagramDoorbell(Path(sys.argv[1])).listen() as ear:
@@ -43,10 +43,10 @@ async def listening_backends(postgres: PostgresServer) -> int:
 async def test_both_connections_come_back_after_the_server_cut_them(
     postgres: PostgresServer, postgres_url: str
 ) -> None:
-    bell = PostgresDoorbell(postgres_url)
+    bell = PostgresSignals(postgres_url)
     async with bell.listen() as ear:
         for _ in range(3):
-            bell.ring("work")
+            bell.notify("work")
             assert await ear.wait(WORK, 10) == "work"
             with postgres.admin() as connection:
                 connection.execute(
@@ -59,11 +59,11 @@ async def test_both_connections_come_back_after_the_server_cut_them(
 
 
 async def test_ringing_never_waits_for_a_database_that_is_away(tmp_path: Path) -> None:
-    bell = PostgresDoorbell(f"postgresql://nobody@/none?host={tmp_path}")
+    bell = PostgresSignals(f"postgresql://nobody@/none?host={tmp_path}")
     loop = asyncio.get_running_loop()
     start = loop.time()
     for number in range(10_000):
-        bell.ring(f"run:{number}")
+        bell.notify(f"run:{number}")
     assert loop.time() - start < 2
     assert len(bell._outbox._kept) <= 4096
     bell.close()
@@ -81,9 +81,9 @@ async def test_a_listener_killed_with_9_is_cleared_away(tmp_path: Path) -> None:
     child.wait(30)
     child.stdout.close()
     assert socket.exists()
-    bell = DatagramDoorbell(folder)
+    bell = DatagramSignals(folder)
     async with bell.listen() as ear:
-        bell.ring("work")
+        bell.notify("work")
         assert await ear.wait(WORK, 10) == "work"
     assert not socket.exists()
     bell.close()

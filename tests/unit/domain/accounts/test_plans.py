@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.accounts.plans import full, plan_named
+from fyke.domain.accounts.plans import plan_full_text, plan_named
 from fyke.errors import InvalidRequest
 from fyke.model.account import Plan
 
@@ -32,4 +32,4 @@ def test_an_unknown_plan_is_refused_with_those_there_are(name: str) -> None:
 
 
 def test_a_full_plan_says_how_many_it_allows() -> None:
-    assert full(Plan.FREE) == "the plan free allows 2 runs at once, and as many are there"
+    assert plan_full_text(Plan.FREE) == "the plan free allows 2 runs at once, and as many are there"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.accounts import throttle
-from fyke.domain.accounts.throttle import Allowance, Tries, network_of, refuse
+from fyke.domain.accounts.throttle import Allowance, SignInAttempts, network_of, refuse
 from fyke.kit.clock import ManualClock
 
 
 def test_some_are_free_and_then_one_at_a_time() -> None:
     clock = ManualClock()
-    tries = Tries(Allowance(3, 10), clock)
+    tries = SignInAttempts(Allowance(3, 10), clock)
     for _ in range(3):
         assert tries.wait("a") == 0
         tries.take("a")
@@ -31,7 +31,7 @@ def test_some_are_free_and_then_one_at_a_time() -> None:
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "_REMEMBERED", 5)
-    tries = Tries(Allowance(1, 10), ManualClock())
+    tries = SignInAttempts(Allowance(1, 10), ManualClock())
     for number in range(20):
         tries.take(str(number))
     assert [key for key in map(str, range(20)) if tries.wait(key)] == ["15", "16", "17", "18", "19"]

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fyke.domain.alerts import fields
-from fyke.domain.alerts.fields import is_empty, look
+from fyke.domain.alerts.fields import count_fields, is_empty
 from fyke.model.alert import FieldFacts
 from support.memory import MemoryResults
 
@@ -32,20 +32,20 @@ async def test_every_row_of_a_small_run_is_looked_at() -> None:
     results = MemoryResults()
     rows = [{"price": 1, "name": "a"}, {"price": None, "name": ""}, {"name": "b"}, {"price": [1]}]
     results.push("r", *(json.dumps(row).encode() for row in rows))
-    found = await look(results, "r", NONE, {"price", "name", "absent"})
+    found = await count_fields(results, "r", NONE, {"price", "name", "absent"})
     assert found == {
         "price": FieldFacts(4, 2, 4),
         "name": FieldFacts(4, 2, 4),
         "absent": FieldFacts(4, 4, 4),
     }
-    assert await look(results, "none", NONE, {"price"}) == {"price": FieldFacts(0, 0, 0)}
+    assert await count_fields(results, "none", NONE, {"price"}) == {"price": FieldFacts(0, 0, 0)}
 
 
 async def test_hidden_rows_do_not_count() -> None:
     results = MemoryResults()
     results.push("r", b'{"price":1}', attempt_id="kept")
     results.push("r", b"{}", attempt_id="failed")
-    found = await look(results, "r", frozenset({"failed"}), {"price"})
+    found = await count_fields(results, "r", frozenset({"failed"}), {"price"})
     assert found["price"] == FieldFacts(1, 0, 1)
 
 
@@ -54,7 +54,7 @@ async def test_a_large_run_is_looked_at_evenly() -> None:
     # the second half lacks the field: rows from the front alone would show nothing
     rows = [{"price": 1} if number < 5000 else {} for number in range(10_000)]
     results.push("r", *(json.dumps(row).encode() for row in rows))
-    facts = (await look(results, "r", NONE, {"price"}, most=400))["price"]
+    facts = (await count_fields(results, "r", NONE, {"price"}, most=400))["price"]
     assert (facts.looked_at, facts.missing, facts.rows) == (400, 200, 10_000)
 
 
@@ -62,7 +62,7 @@ async def test_large_rows_end_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fields, "MOST_BYTES", 100_000)
     results = MemoryResults()
     results.push("r", *(json.dumps({"text": "x" * 10_000}).encode() for _ in range(200)))
-    facts = (await look(results, "r", NONE, {"text"}))["text"]
+    facts = (await count_fields(results, "r", NONE, {"text"}))["text"]
     assert 10 <= facts.looked_at <= 10 + fields.FIRST_CHUNK
     assert (facts.missing, facts.rows) == (0, 200)
 
@@ -70,4 +70,4 @@ async def test_large_rows_end_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_is_no_object_lacks_the_field() -> None:
     results = MemoryResults()
     results.push("r", b"{broken", b'{"price":1}')
-    assert (await look(results, "r", NONE, {"price"}))["price"] == FieldFacts(2, 1, 2)
+    assert (await count_fields(results, "r", NONE, {"price"}))["price"] == FieldFacts(2, 1, 2)

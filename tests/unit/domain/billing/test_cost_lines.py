@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.billing.cost_lines import Metered, cost_lines
+from fyke.domain.billing.cost_lines import MeteredUsage, cost_lines
 from fyke.domain.billing.pricing import charge
 from fyke.model.billing import Prices
 from fyke.model.run import RunLimits
@@ -14,11 +14,13 @@ LIMITS = RunLimits(0.5, 1024, 60, 0, 0)
 PRICES = Prices(Decimal("0.20"), Decimal("0.05"), Decimal("2.00"))
 
 price = st.decimals("0", "9", places=4)
-attempt = st.builds(Metered, st.integers(0, 10**8), st.integers(0, 10**12))
+attempt = st.builds(MeteredUsage, st.integers(0, 10**8), st.integers(0, 10**12))
 
 
 def test_each_line_says_what_of_and_how_much() -> None:
-    cpu, memory, traffic = cost_lines(PRICES, LIMITS, [Metered(3_600_000, 500_000_000)], 1_150_000)
+    cpu, memory, traffic = cost_lines(
+        PRICES, LIMITS, [MeteredUsage(3_600_000, 500_000_000)], 1_150_000
+    )
     assert (cpu.quantity, cpu.unit, cpu.price, cpu.micros) == (
         Decimal("0.5"), "core-hours", Decimal("0.20"), 100_000,
     )  # fmt: skip
@@ -28,7 +30,7 @@ def test_each_line_says_what_of_and_how_much() -> None:
 
 @given(price, price, price, st.lists(attempt, max_size=30))
 def test_lines_add_up_to_what_was_charged(
-    cpu: Decimal, memory: Decimal, traffic: Decimal, attempts: list[Metered]
+    cpu: Decimal, memory: Decimal, traffic: Decimal, attempts: list[MeteredUsage]
 ) -> None:
     prices = Prices(cpu, memory, traffic)
     usage = sum(
@@ -42,7 +44,7 @@ def test_lines_add_up_to_what_was_charged(
 
 
 def test_what_was_paid_by_prices_that_are_gone_is_a_line_of_its_own() -> None:
-    lines = cost_lines(Prices(), LIMITS, [Metered(1000, 5)], 77)
+    lines = cost_lines(Prices(), LIMITS, [MeteredUsage(1000, 5)], 77)
     assert [(line.kind, line.micros) for line in lines] == [
         ("cpu", 0), ("memory", 0), ("traffic", 0), ("other", 77),
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fyke.domain.billing.pricing import Hold, charge, format_balance, format_usage, hold, most
 from fyke.model.billing import Prices
-from fyke.model.run import Bound, RunLimits
+from fyke.model.run import RunLimits, SpendingBound
 
 FREE = Prices()
 HOUR = 3_600_000
@@ -60,7 +60,7 @@ def test_a_hold_is_what_every_subtask_can_cost_up_to_its_timeout():
 def test_the_cap_on_the_charge_bounds_the_hold():
     prices = Prices(cpu_hour=Decimal("0.36"))
     assert hold(prices, limits(seconds=10, usd=2500), subtasks=3, available=0) == Hold(
-        2500, Bound.RUN
+        2500, SpendingBound.RUN
     )
 
 
@@ -72,26 +72,26 @@ def test_capped_traffic_is_part_of_the_hold():
 def test_priced_traffic_without_a_cap_holds_the_cap_on_the_charge_or_all_there_is():
     prices = Prices(cpu_hour=Decimal("0.36"), traffic_gb=Decimal(1))
     capped = hold(prices, limits(seconds=1, usd=10**7), subtasks=1, available=5)
-    assert capped == Hold(10**7, Bound.RUN)
+    assert capped == Hold(10**7, SpendingBound.RUN)
     one = limits(seconds=1)
     all_there_is = hold(prices, one, subtasks=1, available=5_000_000)
-    assert all_there_is == Hold(5_000_000, Bound.BALANCE)
-    assert hold(prices, one, subtasks=1, available=50) == Hold(100, Bound.BALANCE)
+    assert all_there_is == Hold(5_000_000, SpendingBound.BALANCE)
+    assert hold(prices, one, subtasks=1, available=50) == Hold(100, SpendingBound.BALANCE)
     nothing = hold(Prices(traffic_gb=Decimal(1)), limits(), subtasks=1, available=-3)
-    assert nothing == Hold(1, Bound.BALANCE)
+    assert nothing == Hold(1, SpendingBound.BALANCE)
 
 
 @pytest.mark.parametrize(
     ("usd", "run_cap", "month_left", "expected"),
     [
         (0, 0, None, Hold(1000)),
-        (0, 1000, 1000, Hold(1000, Bound.ACCOUNT)),
+        (0, 1000, 1000, Hold(1000, SpendingBound.ACCOUNT)),
         (0, 1001, 1001, Hold(1000)),
-        (300, 200, 100, Hold(100, Bound.MONTH)),
-        (300, 200, 250, Hold(200, Bound.ACCOUNT)),
-        (100, 100, 100, Hold(100, Bound.RUN)),
-        (0, 0, 0, Hold(1, Bound.MONTH)),
-        (0, 0, -5, Hold(1, Bound.MONTH)),
+        (300, 200, 100, Hold(100, SpendingBound.MONTH)),
+        (300, 200, 250, Hold(200, SpendingBound.ACCOUNT)),
+        (100, 100, 100, Hold(100, SpendingBound.RUN)),
+        (0, 0, 0, Hold(1, SpendingBound.MONTH)),
+        (0, 0, -5, Hold(1, SpendingBound.MONTH)),
     ],
 )
 def test_the_narrowest_cap_bounds_the_hold(
@@ -112,9 +112,9 @@ def test_the_narrowest_cap_bounds_the_hold(
 def test_a_cap_of_the_account_bounds_what_nothing_else_does():
     prices = Prices(traffic_gb=Decimal(1))
     rich = hold(prices, limits(), subtasks=1, available=10**9, run_cap=10**6)
-    assert rich == Hold(10**6, Bound.ACCOUNT)
+    assert rich == Hold(10**6, SpendingBound.ACCOUNT)
     poor = hold(prices, limits(), subtasks=1, available=10**5, run_cap=10**6, month_left=10**7)
-    assert poor == Hold(10**5, Bound.BALANCE)
+    assert poor == Hold(10**5, SpendingBound.BALANCE)
 
 
 price = st.decimals(0, 100, places=6)
@@ -161,13 +161,13 @@ def test_a_hold_is_within_every_cap_and_says_which_one_it_is(
     if not prices.any():
         assert found == Hold(0)
         return
-    assert found.micros >= (0 if found.bound is Bound.MOST else 1)
-    for bound, value in ((Bound.RUN, usd), (Bound.ACCOUNT, cap)):
+    assert found.micros >= (0 if found.bound is SpendingBound.MOST else 1)
+    for bound, value in ((SpendingBound.RUN, usd), (SpendingBound.ACCOUNT, cap)):
         assert not value or found.micros <= value
         assert found.bound is not bound or found.micros == value
     if left is not None:
         assert found.micros <= max(1, left)
-    if found.bound is Bound.MOST:
+    if found.bound is SpendingBound.MOST:
         assert found.micros == most(prices, device, subtasks=3)
 
 

@@ -16,7 +16,7 @@ from fyke.kit.clock import ManualClock
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Account
 from fyke.model.billing import EntryKind, LedgerEntry, Prices, UsageKey, UsageSums
-from fyke.model.run import Bound, Run, RunLimits
+from fyke.model.run import Run, RunLimits, SpendingBound
 from support.examples import examples
 from support.memory import MemoryStorage, a_run, add_account
 
@@ -89,9 +89,9 @@ def test_a_month_with_a_cap_is_spent_and_set_aside_up_to_it_and_no_further():
     spend(storage, account, 5_000_000, days_ago=40)  # another month
     spend(storage, account, 1_000_000)
     first = started(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
-    assert (first.hold_micros, first.bound) == (2_000_000, Bound.MOST)
+    assert (first.hold_micros, first.bound) == (2_000_000, SpendingBound.MOST)
     second = started(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
-    assert (second.hold_micros, second.bound) == (500_000, Bound.MONTH)
+    assert (second.hold_micros, second.bound) == (500_000, SpendingBound.MONTH)
     with pytest.raises(CapReached) as refused:
         place_hold(storage.tx, PRICED, a_run(account.id, limits=HOUR))
     said = refused.value.message
@@ -100,7 +100,7 @@ def test_a_month_with_a_cap_is_spent_and_set_aside_up_to_it_and_no_further():
     settle(storage.tx, PRICED, replace(first, usage_micros=900_000))
     spend(storage, account, 900_000)
     third = started(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=2))
-    assert (third.hold_micros, third.bound) == (1_100_000, Bound.MONTH)
+    assert (third.hold_micros, third.bound) == (1_100_000, SpendingBound.MONTH)
 
 
 def test_the_month_is_that_of_the_accounts_time_zone():
@@ -119,7 +119,7 @@ def test_a_cap_for_one_run_bounds_what_it_holds():
     storage = MemoryStorage()
     account = add_account(storage, balance_micros=10**7, run_cap_micros=300_000)
     run = started(storage, PRICED, a_run(account.id, limits=HOUR))
-    assert (run.hold_micros, run.bound) == (300_000, Bound.ACCOUNT)
+    assert (run.hold_micros, run.bound) == (300_000, SpendingBound.ACCOUNT)
 
 
 def test_caps_mean_nothing_where_nothing_costs_anything():

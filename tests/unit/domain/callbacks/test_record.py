@@ -9,7 +9,7 @@ import pytest
 from fyke.domain.callbacks.receivers import DISABLED
 from fyke.domain.callbacks.record import CROWDED_MS, release
 from fyke.domain.callbacks.schedule import JITTER, WAITS
-from fyke.model.callback import DeliveryKind, DeliveryState, Receiver, Try
+from fyke.model.callback import DeliveryAttempt, DeliveryKind, DeliveryState, Receiver
 from support.callbacks import CLAIM_MS, RECEIVER, Post
 
 pytestmark = pytest.mark.anyio
@@ -95,7 +95,7 @@ async def test_who_comes_after_the_claim_has_lapsed_and_was_taken_is_not_heard(
     assert done is not None
     assert done.state is DeliveryState.DELIVERED
     tries = await post.storage.read(lambda tx: tx.outbox.tries_of([late.id]))
-    assert tries == {late.id: [Try(late.id, post.clock.now_ms(), 200, "", 7)]}
+    assert tries == {late.id: [DeliveryAttempt(late.id, post.clock.now_ms(), 200, "", 7)]}
 
 
 async def test_a_claim_that_is_given_back_may_be_taken_again(post: Post) -> None:

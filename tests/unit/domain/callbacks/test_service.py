@@ -11,7 +11,13 @@ from fyke.domain.callbacks.receivers import DISABLED
 from fyke.domain.callbacks.service import Callbacks
 from fyke.errors import DeliveryNotFound, Forbidden, InvalidRequest, NotFound, Refused, RunNotFound
 from fyke.model.account import Role
-from fyke.model.callback import DeliveryFilter, DeliveryKind, DeliveryState, Receiver, Try
+from fyke.model.callback import (
+    DeliveryAttempt,
+    DeliveryFilter,
+    DeliveryKind,
+    DeliveryState,
+    Receiver,
+)
 from support.callbacks import RECEIVER, Post
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +35,10 @@ async def test_callbacks_are_shown_with_their_tries_and_to_their_owner_only(post
     at = post.clock.now_ms()
     tried = await post.tried(await post.claim(), 500)
     [logged] = await callbacks.of_run(post.caller, run.id)
-    assert (logged.delivery, logged.tries) == (tried, [Try(logged.delivery.id, at, 500, "", 7)])
+    assert (logged.delivery, logged.tries) == (
+        tried,
+        [DeliveryAttempt(logged.delivery.id, at, 500, "", 7)],
+    )
     everything = DeliveryFilter()
     assert await callbacks.page(post.caller, everything, offset=0, limit=5) == (1, [logged])
     stranger = replace(post.caller, account_id="other")

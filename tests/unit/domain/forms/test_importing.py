@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from fyke.domain.forms import workbook
 from fyke.domain.forms.describe import describe
-from fyke.domain.forms.importing import Choice, import_file
-from fyke.domain.forms.model import Field
+from fyke.domain.forms.importing import ImportChoice, import_file
+from fyke.domain.forms.model import FormField
 from fyke.domain.forms.tables import MAX_BYTES, MAX_ROWS
 from fyke.domain.forms.workbook import read_workbook
 from fyke.errors import FykeError
 
 
-def field(**more: Any) -> Field:
+def field(**more: Any) -> FormField:
     item = {"name": "urls", "editor": "requestList", "type": "array", **more}
     return describe(json.dumps({"properties": [item]})).fields["urls"]
 
@@ -39,8 +39,8 @@ ROWS = field(
 PLAIN = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1, max_size=20)
 
 
-def read(name: str, data: bytes, to: Field | None = None, **choice: str) -> Any:
-    found = import_file(to or field(), name, data, Choice(**choice))
+def read(name: str, data: bytes, to: FormField | None = None, **choice: str) -> Any:
+    found = import_file(to or field(), name, data, ImportChoice(**choice))
     assert not found.errors, found.errors
     return found.value
 
@@ -88,7 +88,7 @@ def test_the_rows_of_a_file_go_by_their_titles() -> None:
 
 
 def test_a_fault_in_a_file_names_its_line() -> None:
-    found = import_file(ROWS, "x.csv", b"url,depth\na,1\n\n,2\nc,1x\n", Choice())
+    found = import_file(ROWS, "x.csv", b"url,depth\na,1\n\n,2\nc,1x\n", ImportChoice())
     assert [(e.line, e.column) for e in found.errors] == [(4, "url"), (5, "depth")]
     assert 'line 5, "Depth" must be a whole number' in found.errors[1].message
 
@@ -157,7 +157,7 @@ BOMB = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]><sst><si><t>&a;</
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_says_where_and_why(name: str, data: bytes, words: str) -> None:
     with pytest.raises(FykeError) as refused:
-        import_file(field(), name, data, Choice())
+        import_file(field(), name, data, ImportChoice())
     assert words in refused.value.message
 
 
@@ -166,7 +166,7 @@ def test_no_part_is_inflated_beyond_its_limit(monkeypatch: pytest.MonkeyPatch) -
     data = parts(sharedStrings_xml=b" " * (2**20 + 1))
     assert len(data) < 20_000
     with pytest.raises(FykeError, match="more than 1 MiB in one part"):
-        import_file(field(), "x.xlsx", data, Choice())
+        import_file(field(), "x.xlsx", data, ImportChoice())
 
 
 @pytest.mark.parametrize(
@@ -179,10 +179,10 @@ def test_no_part_is_inflated_beyond_its_limit(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_a_column_or_sheet_that_is_not_there(choice: dict[str, str], words: str) -> None:
     with pytest.raises(FykeError) as refused:
-        import_file(field(), "x.xlsx", book(["url"], ["a"]), Choice(**choice))
+        import_file(field(), "x.xlsx", book(["url"], ["a"]), ImportChoice(**choice))
     assert words in refused.value.message
 
 
 def test_only_lists_are_filled_from_files() -> None:
     with pytest.raises(FykeError, match="is no list"):
-        import_file(field(editor="textarea", type="string"), "x.txt", b"a", Choice())
+        import_file(field(editor="textarea", type="string"), "x.txt", b"a", ImportChoice())

@@ -13,14 +13,14 @@ from fyke.domain.forms.describe import describe
 from fyke.domain.forms.model import pretty, same
 from fyke.domain.forms.normalise import (
     FormPairs,
-    Given,
+    GivenInput,
     JsonText,
     Normalised,
     normalise,
     start_value,
     to_pairs,
 )
-from fyke.domain.forms.pairs import sort
+from fyke.domain.forms.pairs import group_by_field
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import validate_input
 from fyke.domain.workers.parameters import parts
@@ -76,7 +76,7 @@ def _form_value_form(schema: str, custom: dict[str, Any]) -> None:
     typed = to_pairs(form, Normalised({}, custom))
     once = normalise(form, FormPairs(typed))
     again = to_pairs(form, once)
-    assert sort(again).custom == sort(typed).custom
+    assert group_by_field(again).custom == group_by_field(typed).custom
     assert same(normalise(form, FormPairs(again)).custom, once.custom)
 
 
@@ -90,7 +90,7 @@ def _json_form_json(schema: str, custom: dict[str, Any]) -> None:
 
 def _given(schema: str, custom: dict[str, Any], system: dict[str, Any]) -> None:
     whole = {"parameters": {"system": system, "custom": custom}}
-    read = normalise(describe(schema), Given(whole))
+    read = normalise(describe(schema), GivenInput(whole))
     assert (read.system, read.custom) == parts(whole)
     assert json.dumps(read.custom) == json.dumps(custom)  # not even the order is another one
     assert _valid(schema, custom) == (not [e for e in read.errors if e.path[:6] == "custom"])

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from fyke.domain.forms.describe import MAX_FIELDS, describe
-from fyke.domain.forms.model import Form, Kind
+from fyke.domain.forms.model import ControlKind, RunForm
 from fyke.domain.forms.normalise import (
     FormPairs,
-    Given,
+    GivenInput,
     JsonText,
     Normalised,
     normalise,
@@ -21,7 +21,7 @@ from fyke.domain.forms.normalise import (
 from fyke.model.worker import SystemDefaults
 
 
-def form(*properties: dict[str, Any], **root: Any) -> Form:
+def form(*properties: dict[str, Any], **root: Any) -> RunForm:
     return describe(json.dumps({"properties": list(properties), **root}))
 
 
@@ -29,17 +29,17 @@ def item(editor: str, type: str, **more: Any) -> dict[str, Any]:
     return {"name": "x", "editor": editor, "type": type, **more}
 
 
-def sent(made: Form, *pairs: tuple[str, str]) -> Normalised:
+def sent(made: RunForm, *pairs: tuple[str, str]) -> Normalised:
     return normalise(made, FormPairs(pairs))
 
 
-def typed(made: Form, text: str) -> Any:
+def typed(made: RunForm, text: str) -> Any:
     read = sent(made, ("f:x", text))
     assert not read.errors, read.errors
     return read.custom.get("x", "absent")
 
 
-def fault(made: Form, *pairs: tuple[str, str]) -> str:
+def fault(made: RunForm, *pairs: tuple[str, str]) -> str:
     read = sent(made, *pairs)
     (error,) = read.errors
     return error.message
@@ -314,7 +314,7 @@ def test_options_of_the_run_have_the_rules_of_every_start() -> None:
     assert "no option" in errors["system.memory"]
     assert "without commas" in errors["system.max_total_charge"]
     assert "two capital letters" in errors["system.proxy_region"]
-    given = normalise(made, Given({"parameters": {"system": {"cpus": -1}, "custom": {}}}))
+    given = normalise(made, GivenInput({"parameters": {"system": {"cpus": -1}, "custom": {}}}))
     assert [e.path for e in given.errors] == ["system.cpus"]
 
 
@@ -325,7 +325,7 @@ def test_required_fields_that_are_empty_are_named() -> None:
 
 def test_what_is_not_an_input_is_told_apart() -> None:
     for value in (None, [], "x", {}, {"parameters": 1}, {"parameters": {"custom": []}}):
-        (error,) = normalise(form(), Given(value), SystemDefaults()).errors
+        (error,) = normalise(form(), GivenInput(value), SystemDefaults()).errors
         assert error.path == ""
 
 
@@ -347,24 +347,24 @@ def test_groups_begin_where_the_caption_stands() -> None:
 @pytest.mark.parametrize(
     ("editor", "type", "more", "kind"),
     [
-        ("input", "string", {}, Kind.LINE),
-        ("input", "integer", {}, Kind.NUMBER),
-        ("textarea", "string", {}, Kind.TEXT),
-        ("number", "number", {}, Kind.NUMBER),
-        ("select", "string", {"options": COLOURS}, Kind.SELECT),
-        ("select", "string", {"options": COLOURS, "multiple": True}, Kind.MULTISELECT),
-        ("radio", "integer", {"options": SIZES}, Kind.RADIO),
-        ("checkbox", "array", {"options": COLOURS}, Kind.CHECKBOXES),
-        ("switch", "boolean", {}, Kind.SWITCH),
-        ("datepicker", "string", {}, Kind.DATE),
-        ("requestList", "array", {}, Kind.LIST),
-        ("stringList", "array", {}, Kind.LIST),
-        ("requestListSource", "array", {"param_list": [{"param": "a"}]}, Kind.TABLE),
-        ("json", "object", {}, Kind.JSON),
+        ("input", "string", {}, ControlKind.LINE),
+        ("input", "integer", {}, ControlKind.NUMBER),
+        ("textarea", "string", {}, ControlKind.TEXT),
+        ("number", "number", {}, ControlKind.NUMBER),
+        ("select", "string", {"options": COLOURS}, ControlKind.SELECT),
+        ("select", "string", {"options": COLOURS, "multiple": True}, ControlKind.MULTISELECT),
+        ("radio", "integer", {"options": SIZES}, ControlKind.RADIO),
+        ("checkbox", "array", {"options": COLOURS}, ControlKind.CHECKBOXES),
+        ("switch", "boolean", {}, ControlKind.SWITCH),
+        ("datepicker", "string", {}, ControlKind.DATE),
+        ("requestList", "array", {}, ControlKind.LIST),
+        ("stringList", "array", {}, ControlKind.LIST),
+        ("requestListSource", "array", {"param_list": [{"param": "a"}]}, ControlKind.TABLE),
+        ("json", "object", {}, ControlKind.JSON),
     ],
 )
 def test_every_editor_has_its_control(
-    editor: str, type: str, more: dict[str, Any], kind: Kind
+    editor: str, type: str, more: dict[str, Any], kind: ControlKind
 ) -> None:
     field = form(item(editor, type, **more)).fields["x"]
     assert field.kind is kind
@@ -374,19 +374,19 @@ def test_every_editor_has_its_control(
 @pytest.mark.parametrize(
     ("editor", "type", "kind", "words"),
     [
-        ("text", "string", Kind.LINE, 'the editor "text" is unknown'),
-        ("text", "array", Kind.LIST, "is unknown"),
-        ("text", "object", Kind.JSON, "is unknown"),
-        ("", "boolean", Kind.SWITCH, "no editor is given"),
-        ("select", "string", Kind.LINE, "has no options"),
-        ("textarea", "array", Kind.LIST, "does not make the type array"),
-        ("switch", "string", Kind.LINE, "does not make the type string"),
-        ("requestListSource", "array", Kind.JSON, "needs a param_list"),
-        ("json", "string", Kind.LINE, "does not make"),
+        ("text", "string", ControlKind.LINE, 'the editor "text" is unknown'),
+        ("text", "array", ControlKind.LIST, "is unknown"),
+        ("text", "object", ControlKind.JSON, "is unknown"),
+        ("", "boolean", ControlKind.SWITCH, "no editor is given"),
+        ("select", "string", ControlKind.LINE, "has no options"),
+        ("textarea", "array", ControlKind.LIST, "does not make the type array"),
+        ("switch", "string", ControlKind.LINE, "does not make the type string"),
+        ("requestListSource", "array", ControlKind.JSON, "needs a param_list"),
+        ("json", "string", ControlKind.LINE, "does not make"),
     ],
 )
 def test_what_does_not_fit_falls_back_by_its_type(
-    editor: str, type: str, kind: Kind, words: str
+    editor: str, type: str, kind: ControlKind, words: str
 ) -> None:
     field = form(item(editor, type)).fields["x"]
     assert field.kind is kind

@@ -17,8 +17,8 @@ from fyke.errors import Forbidden, InvalidRequest, NotFound, Unavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.account import Plan
 from fyke.model.billing import Prices
-from fyke.model.health import Check, Disk, Level
-from fyke.model.installation import Card, TimerLine
+from fyke.model.health import Disk, HealthCheck, Level
+from fyke.model.installation import SettingGroup, TimerLine
 from fyke.model.run import RunState
 from fyke.storage.sql.schema import migrate
 from fyke.storage.sql.storage import SqlStorage, open_storage
@@ -49,7 +49,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     url = f"sqlite:///{tmp_path / 'state.db'}"
     migrate(url)
     clock = ManualClock(records.START)
-    storage = open_storage(url, durable=False, ring=str, hiding=frozenset(), clock=clock.now_ms)
+    storage = open_storage(url, durable=False, notify=str, hiding=frozenset(), clock=clock.now_ms)
     scene = Scene(storage, clock)
     await storage.write(lambda tx: tx.accounts.add(scene.operator))
     yield scene
@@ -142,7 +142,7 @@ async def test_a_card_that_hangs_says_so_in_time(
     [check] = await scene.installation.card(scene.boss, "proxies")
     assert (check.level, check.detail) == (Level.BAD, "no answer within 0.05 s")
 
-    async def down() -> list[Check]:
+    async def down() -> list[HealthCheck]:
         raise Unavailable("The database does not answer")
 
     monkeypatch.setattr(scene.probe, "database", down)
@@ -150,7 +150,7 @@ async def test_a_card_that_hangs_says_so_in_time(
     assert (check.level, check.detail) == (Level.BAD, "The database does not answer")
     with pytest.raises(NotFound, match="There is no card 'nothing'; use one of database, disk"):
         await scene.installation.card(scene.boss, "nothing")
-    for card in set(Card) - {Card.PROXIES}:
+    for card in set(SettingGroup) - {SettingGroup.PROXIES}:
         assert await scene.installation.card(scene.boss, card)
 
 

@@ -7,24 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.logs.ansi import CLASSES, MOST_LINK, Span, linked, plain, spans
+from fyke.domain.logs.ansi import CLASSES, MOST_LINK, StyledSpan, linked, plain, spans
 
 
 def test_text_without_sequences_is_one_stretch() -> None:
-    assert spans("just words\n\tand more") == [Span("just words\n\tand more")]
+    assert spans("just words\n\tand more") == [StyledSpan("just words\n\tand more")]
     assert spans("") == []
 
 
 def test_colours_and_weights_become_names() -> None:
     found = spans("a\x1b[31;1mred\x1b[0m b\x1b[92;44mon\x1b[39;49mc\x1b[3;4md\x1b[23me")
     assert found == [
-        Span("a"),
-        Span("red", ("ansi-red", "ansi-bold")),
-        Span(" b"),
-        Span("on", ("ansi-bright-green", "ansi-on-blue")),
-        Span("c"),
-        Span("d", ("ansi-italic", "ansi-underline")),
-        Span("e", ("ansi-underline",)),
+        StyledSpan("a"),
+        StyledSpan("red", ("ansi-red", "ansi-bold")),
+        StyledSpan(" b"),
+        StyledSpan("on", ("ansi-bright-green", "ansi-on-blue")),
+        StyledSpan("c"),
+        StyledSpan("d", ("ansi-italic", "ansi-underline")),
+        StyledSpan("e", ("ansi-underline",)),
     ]
 
 
@@ -41,7 +41,7 @@ def test_colours_and_weights_become_names() -> None:
     ],
 )
 def test_every_colour_is_one_of_sixteen(params: str, name: str) -> None:
-    assert spans(f"\x1b[{params}mx") == [Span("x", (name,))]
+    assert spans(f"\x1b[{params}mx") == [StyledSpan("x", (name,))]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_everything_else_is_dropped(sequence: str) -> None:
 
 @pytest.mark.parametrize("end", ["\x1b[31", "\x1b]0;never ends", "\x1b", "\x9b3", "\x1bPx"])
 def test_a_sequence_that_was_cut_off_leaves_nothing(end: str) -> None:
-    assert spans("word" + end) == [Span("word")]
+    assert spans("word" + end) == [StyledSpan("word")]
 
 
 def test_addresses_are_links_to_what_they_show() -> None:
@@ -86,14 +86,14 @@ def test_addresses_are_links_to_what_they_show() -> None:
     ],
 )
 def test_what_is_no_plain_address_is_no_link(text: str) -> None:
-    assert linked(text) == [Span(text)]
+    assert linked(text) == [StyledSpan(text)]
 
 
 def test_a_colour_within_an_address_parts_it() -> None:
     found = spans("\x1b[32mhttps://a.example/\x1b[0mpath")
     assert found == [
-        Span("https://a.example/", ("ansi-green",), "https://a.example/"),
-        Span("path"),
+        StyledSpan("https://a.example/", ("ansi-green",), "https://a.example/"),
+        StyledSpan("path"),
     ]
 
 

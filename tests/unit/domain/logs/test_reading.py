@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.logs import reading
-from fyke.domain.logs.reading import LogPage, LogPlace, LogReading
+from fyke.domain.logs.reading import LogPage, LogPosition, LogReading
 from fyke.errors import InvalidFields, NotFound, RunNotFound
 from fyke.kit.ids import new_ulid
 from fyke.model.log import LogEntry, LogFilter
@@ -29,7 +29,7 @@ class Place:
         self.caller = caller_of(account)
 
     async def page(self, limit: int = 5, **more: object) -> LogPage:
-        place = LogPlace(more.pop("after", None), more.pop("before", None))  # type: ignore[arg-type]  # by name
+        place = LogPosition(more.pop("after", None), more.pop("before", None))  # type: ignore[arg-type]  # by name
         wanted = LogFilter(**more)  # type: ignore[arg-type]  # by name
         return await self.reading.page(self.caller, self.run.id, place, wanted, limit=limit)
 

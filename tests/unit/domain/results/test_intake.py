@@ -8,7 +8,7 @@ import json
 import pytest
 
 from fyke.domain.results import caps, commit, intake, rows, waiting
-from fyke.domain.results.caps import RunLimits
+from fyke.domain.results.caps import OutputLimits
 from fyke.domain.results.rows import RowRefused
 from fyke.errors import StaleLease, Unavailable
 from fyke.model.log import LogType
@@ -215,7 +215,7 @@ async def test_the_cap_of_rows_is_exact_over_all_attempts(results: HeldResults) 
                 "run",
                 name,
                 "",
-                RunLimits(rows=10),
+                OutputLimits(rows=10),
                 lambda limit, name=name: told.append((name, limit)),
             )
             for name in "ab"
@@ -240,7 +240,7 @@ async def test_the_cap_of_rows_is_exact_over_all_attempts(results: HeldResults) 
 async def test_the_cap_of_bytes(results: HeldResults, limit: int, words: str) -> None:
     results.stored = [("run", "z", b"x" * (limit - 30))]
     async with running(results) as taking:
-        attempt = await taking.open("run", "a", "", RunLimits(row_bytes=limit))
+        attempt = await taking.open("run", "a", "", OutputLimits(row_bytes=limit))
         await attempt.push(b'{"a":1}')
         with pytest.raises(RowRefused, match=words):
             await attempt.push(json.dumps({"a": "x" * 40}).encode())
@@ -248,7 +248,7 @@ async def test_the_cap_of_bytes(results: HeldResults, limit: int, words: str) ->
 
 async def test_upserts_do_not_fill_a_run_that_they_do_not_grow(results: HeldResults) -> None:
     async with running(results) as taking:
-        attempt = await taking.open("run", "a", "", RunLimits(rows=5))
+        attempt = await taking.open("run", "a", "", OutputLimits(rows=5))
 
         def row(value: int) -> bytes:
             return json.dumps(
@@ -267,7 +267,7 @@ async def test_upserts_do_not_fill_a_run_that_they_do_not_grow(results: HeldResu
 async def test_rows_of_earlier_attempts_count_and_refused_ones_do_not(results: HeldResults) -> None:
     results.stored = [("run", "old", b"{}")] * 3
     async with running(results) as taking:
-        first = await taking.open("run", "a", "", RunLimits(rows=5))
+        first = await taking.open("run", "a", "", OutputLimits(rows=5))
         results.closed.add("a")
         with pytest.raises(StaleLease):
             await first.push(b"1")

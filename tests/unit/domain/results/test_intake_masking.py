@@ -9,7 +9,7 @@ import pytest
 
 from fyke.domain.results import intake
 from fyke.domain.results.caps import LINE_CUT, LOG_LINE_BYTES, cut_line
-from fyke.domain.results.withholding import masked_line
+from fyke.domain.results.redaction import masked_line
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import StaleLease
 from fyke.model.log import LogType

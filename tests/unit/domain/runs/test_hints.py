@@ -6,7 +6,7 @@ import pytest
 
 from fyke.contracts import SiteTraffic
 from fyke.domain.runs.hints import hint
-from fyke.domain.runs.sites import Barred, Site
+from fyke.domain.runs.sites import BlockedSite, SiteUsage
 from fyke.model.run import Outcome, Run, RunState
 from support.memory import a_run
 
@@ -62,13 +62,13 @@ def test_a_run_of_which_parts_failed_says_how_many() -> None:
     assert (found.code, found.cause[:15]) == ("partly_failed", "2 of 5 subtasks")
 
 
-def seen(domain: str, barred: Barred | None = None, **counts: int) -> Site:
-    return Site(SiteTraffic(domain, **counts), barred)
+def seen(domain: str, barred: BlockedSite | None = None, **counts: int) -> SiteUsage:
+    return SiteUsage(SiteTraffic(domain, **counts), barred)
 
 
 def test_a_list_that_refuses_everything_is_named_before_what_looks_like_the_sites_fault() -> None:
     run = ended(Outcome.EXIT_CODE)
-    sites = [seen(f"{name}.example", Barred.UNDECLARED, refused=2) for name in "abcde"]
+    sites = [seen(f"{name}.example", BlockedSite.UNDECLARED, refused=2) for name in "abcde"]
     for lines in ([], ["ProxyError: 403 Forbidden"], ["ECONNREFUSED"]):
         found = hint(run, 0, lines, sites)
         assert found is not None and found.code == "undeclared_sites"
@@ -82,7 +82,7 @@ def test_a_list_that_refuses_everything_is_named_before_what_looks_like_the_site
 
 
 def test_sites_that_are_not_public_explain_a_run_that_reached_nothing() -> None:
-    private = seen("10.0.0.1", Barred.NOT_PUBLIC, refused=1)
+    private = seen("10.0.0.1", BlockedSite.NOT_PUBLIC, refused=1)
     found = hint(ended(Outcome.SUCCEEDED), 0, ["connection refused"], [private])
     assert found is not None and found.code == "refused_sites"
     other = hint(ended(Outcome.SUCCEEDED), 0, [], [private, seen("a.example", requests=1)])

@@ -12,8 +12,8 @@ from fyke.domain.runs.lifecycle import (
     Event,
     Instruction,
     LimitReached,
-    Step,
     SubtaskEnded,
+    Transition,
     advance,
 )
 from fyke.errors import RunNotAbortable
@@ -94,7 +94,7 @@ def test_a_run_ends_at_most_once_and_stays_as_it_ended(events: list[Event]) -> N
         except RunNotAbortable:
             continue
         if state.terminal:
-            assert step == Step(state)
+            assert step == Transition(state)
         finished += Instruction.FINISH in step.instructions
         assert step.state.terminal == (finished == 1)
         state = step.state

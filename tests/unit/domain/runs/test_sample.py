@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 from fyke.domain.runs.sample import MOST, due
-from fyke.model.run import Span
+from fyke.model.run import SampleSpan
 
 
 def test_points_are_a_second_apart_then_further() -> None:
-    assert due(Span(), 5)
-    assert not due(Span(1, 1_000, 1_000), 1_899)
-    assert due(Span(1, 1_000, 1_000), 1_900)  # a report of every second leaves one
+    assert due(SampleSpan(), 5)
+    assert not due(SampleSpan(1, 1_000, 1_000), 1_899)
+    assert due(SampleSpan(1, 1_000, 1_000), 1_900)  # a report of every second leaves one
     week = 7 * 24 * 3_600_000
-    assert not due(Span(200, 0, week), week + 60_000)
-    assert due(Span(200, 0, week), week + week // 200)
+    assert not due(SampleSpan(200, 0, week), week + 60_000)
+    assert due(SampleSpan(200, 0, week), week + week // 200)
 
 
 def test_a_run_of_any_length_has_a_bounded_number_of_points() -> None:
@@ -18,7 +18,7 @@ def test_a_run_of_any_length_has_a_bounded_number_of_points() -> None:
         times: list[int] = []
         most = 0
         for now in range(0, seconds * 1000, 1000):
-            span = Span(len(times), times[0], times[-1]) if times else Span()
+            span = SampleSpan(len(times), times[0], times[-1]) if times else SampleSpan()
             if due(span, now):
                 times.append(now)
                 if len(times) >= MOST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.contracts import OTHER_SITES, SiteTraffic
-from fyke.domain.runs.sites import MOST_SITES, Barred, _lines, summed
+from fyke.domain.runs.sites import MOST_SITES, BlockedSite, _lines, summed
 
 
 def site(domain: str, **counts: int) -> SiteTraffic:
@@ -36,17 +36,19 @@ def test_no_more_than_so_many_are_told_apart_and_nothing_is_lost() -> None:
 @pytest.mark.parametrize(
     ("domain", "declared", "why"),
     [
-        ("a.example", None, Barred.RULE),
-        ("a.example", ("b.example",), Barred.UNDECLARED),
-        ("a.example", (), Barred.UNDECLARED),
-        ("www.a.example", ("a.example:443",), Barred.RULE),
-        ("10.0.0.1", None, Barred.NOT_PUBLIC),
-        ("fd00::1", ("a.example",), Barred.NOT_PUBLIC),
-        ("8.8.8.8", ("a.example",), Barred.UNDECLARED),
-        (OTHER_SITES, ("a.example",), Barred.RULE),
+        ("a.example", None, BlockedSite.RULE),
+        ("a.example", ("b.example",), BlockedSite.UNDECLARED),
+        ("a.example", (), BlockedSite.UNDECLARED),
+        ("www.a.example", ("a.example:443",), BlockedSite.RULE),
+        ("10.0.0.1", None, BlockedSite.NOT_PUBLIC),
+        ("fd00::1", ("a.example",), BlockedSite.NOT_PUBLIC),
+        ("8.8.8.8", ("a.example",), BlockedSite.UNDECLARED),
+        (OTHER_SITES, ("a.example",), BlockedSite.RULE),
     ],
 )
-def test_why_a_site_was_refused(domain: str, declared: tuple[str, ...] | None, why: Barred) -> None:
+def test_why_a_site_was_refused(
+    domain: str, declared: tuple[str, ...] | None, why: BlockedSite
+) -> None:
     [line] = _lines([site(domain, refused=1)], declared)
     assert line.barred is why
     [line] = _lines([site(domain, requests=1)], declared)

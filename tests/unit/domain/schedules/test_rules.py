@@ -12,30 +12,32 @@ from fyke.domain.schedules.rules import (
     only_its_own,
 )
 from fyke.errors import InvalidRequest
-from fyke.model.schedule import Kind, Plan
+from fyke.model.schedule import ScheduleKind, ScheduleSpec
 
 NOW = 1_767_225_600_000
 
 
 def test_a_plan_keeps_only_what_its_kind_uses() -> None:
-    full = Plan(Kind.WEEKLY, "09:00", 3, 31, "2030-01-01", "* * * * *", 60, "Europe/Berlin")
-    assert only_its_own(full) == Plan(
-        Kind.WEEKLY, time="09:00", weekday=3, time_zone="Europe/Berlin"
+    full = ScheduleSpec(
+        ScheduleKind.WEEKLY, "09:00", 3, 31, "2030-01-01", "* * * * *", 60, "Europe/Berlin"
+    )
+    assert only_its_own(full) == ScheduleSpec(
+        ScheduleKind.WEEKLY, time="09:00", weekday=3, time_zone="Europe/Berlin"
     )
 
 
 @pytest.mark.parametrize(
     ("plan", "field"),
     [
-        (Plan(Kind.DAILY), "time"),
-        (Plan(Kind.WEEKLY, time="09:00", day=31), "weekday"),
-        (Plan(Kind.MONTHLY, time="09:00", weekday=1), "day"),
-        (Plan(Kind.ONCE, time="09:00"), "date"),
-        (Plan(Kind.CRON), "cron"),
-        (Plan(Kind.INTERVAL), "every"),
+        (ScheduleSpec(ScheduleKind.DAILY), "time"),
+        (ScheduleSpec(ScheduleKind.WEEKLY, time="09:00", day=31), "weekday"),
+        (ScheduleSpec(ScheduleKind.MONTHLY, time="09:00", weekday=1), "day"),
+        (ScheduleSpec(ScheduleKind.ONCE, time="09:00"), "date"),
+        (ScheduleSpec(ScheduleKind.CRON), "cron"),
+        (ScheduleSpec(ScheduleKind.INTERVAL), "every"),
     ],
 )
-def test_what_is_missing_is_named(plan: Plan, field: str) -> None:
+def test_what_is_missing_is_named(plan: ScheduleSpec, field: str) -> None:
     with pytest.raises(InvalidRequest, match=f"^{field} is required"):
         check_complete(plan, OWN_NAMES)
 
@@ -43,20 +45,20 @@ def test_what_is_missing_is_named(plan: Plan, field: str) -> None:
 @pytest.mark.parametrize("every", [1, 59, 366 * 86_400 + 1, -60])
 def test_an_interval_has_bounds(every: int) -> None:
     with pytest.raises(InvalidRequest, match=r"^every must be 60 to"):
-        check_members(Plan(Kind.INTERVAL, every_s=every), OWN_NAMES)
+        check_members(ScheduleSpec(ScheduleKind.INTERVAL, every_s=every), OWN_NAMES)
 
 
 def test_a_rule_that_never_fires_is_refused() -> None:
-    never = Plan(Kind.CRON, cron="0 0 29 2 1#5,2#1")
-    check_members(Plan(Kind.CRON, cron="0 0 29 2 *"), OWN_NAMES)
-    assert first_time(Plan(Kind.CRON, cron="0 0 29 2 *"), "UTC", 0, NOW, OWN_NAMES)
+    never = ScheduleSpec(ScheduleKind.CRON, cron="0 0 29 2 1#5,2#1")
+    check_members(ScheduleSpec(ScheduleKind.CRON, cron="0 0 29 2 *"), OWN_NAMES)
+    assert first_time(ScheduleSpec(ScheduleKind.CRON, cron="0 0 29 2 *"), "UTC", 0, NOW, OWN_NAMES)
     with pytest.raises(InvalidRequest, match="cron"):
-        check_members(Plan(Kind.CRON, cron="0 0 31 4,6 *"), OWN_NAMES)
+        check_members(ScheduleSpec(ScheduleKind.CRON, cron="0 0 31 4,6 *"), OWN_NAMES)
     assert first_time(never, "UTC", 0, NOW, OWN_NAMES)  # either of the two is enough for a day
 
 
 def is_judged(text: str) -> None:
-    plan = Plan(Kind.CRON, cron=text)
+    plan = ScheduleSpec(ScheduleKind.CRON, cron=text)
     try:
         check_members(plan, OWN_NAMES)
         first_time(plan, "UTC", 0, NOW, OWN_NAMES)

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fyke.domain.schedules.times import first_after, times_after, zone, zone_names
-from fyke.model.schedule import Kind, Plan
+from fyke.model.schedule import ScheduleKind, ScheduleSpec
 
 MINUTE = 60_000
 DAY = 86_400_000
@@ -34,13 +34,13 @@ def _moment(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp()) * 1000
 
 
-def shown(plan: Plan, name: str, after: str, count: int) -> list[str]:
+def shown(plan: ScheduleSpec, name: str, after: str, count: int) -> list[str]:
     start = local(after, name) if "+" not in after else _moment(after)
     found = islice(times_after(plan, zone(name), start, start), count)
     return [datetime.fromtimestamp(t / 1000, zone(name)).strftime("%m-%d %H:%M%z") for t in found]
 
 
-def between(plan: Plan, name: str, start: int, end: int) -> list[int]:
+def between(plan: ScheduleSpec, name: str, start: int, end: int) -> list[int]:
     return list(takewhile(lambda t: t < end, times_after(plan, zone(name), start, start)))
 
 
@@ -88,11 +88,11 @@ def test_days_and_times_agree_with_the_clock_on_the_wall(
     start = local(f"{begin}T00:00", name)
     end = start + DAYS * DAY
     if weekday:
-        plan = Plan(Kind.WEEKLY, time=time, weekday=weekday)
+        plan = ScheduleSpec(ScheduleKind.WEEKLY, time=time, weekday=weekday)
     elif day:
-        plan = Plan(Kind.MONTHLY, time=time, day=day)
+        plan = ScheduleSpec(ScheduleKind.MONTHLY, time=time, day=day)
     else:
-        plan = Plan(Kind.DAILY, time=time)
+        plan = ScheduleSpec(ScheduleKind.DAILY, time=time)
 
     def fits(date: datetime) -> bool:
         last = (date + timedelta(days=1)).month != date.month
@@ -112,7 +112,7 @@ def test_a_cron_rule_with_fixed_times_agrees_with_the_clock_on_the_wall(
     place: tuple[str, str], minutes: set[int], hours: set[int]
 ) -> None:
     name, begin = place
-    plan = Plan(Kind.CRON, cron=f"{_list(minutes)} {_list(hours)} * * *")
+    plan = ScheduleSpec(ScheduleKind.CRON, cron=f"{_list(minutes)} {_list(hours)} * * *")
     start = local(f"{begin}T00:00", name)
     end = start + DAYS * DAY
     walls = {
@@ -130,8 +130,9 @@ def test_a_cron_rule_with_a_star_follows_real_time(
     place: tuple[str, str], step: int, hours: set[int] | None, week: bool
 ) -> None:
     name, begin = place
-    plan = Plan(
-        Kind.CRON, cron=f"*/{step} {_list(hours) if hours else '*'} * * {'1-5' if week else '*'}"
+    plan = ScheduleSpec(
+        ScheduleKind.CRON,
+        cron=f"*/{step} {_list(hours) if hours else '*'} * * {'1-5' if week else '*'}",
     )
     start = local(f"{begin}T00:00", name)
     end = start + DAYS * DAY
@@ -151,7 +152,7 @@ def _list(numbers: set[int]) -> str:
 
 @given(st.integers(60, 10**6), st.integers(0, 10**10), st.integers(0, 10**10))
 def test_an_interval_counts_from_its_anchor(every: int, anchor: int, after: int) -> None:
-    plan = Plan(Kind.INTERVAL, every_s=every)
+    plan = ScheduleSpec(ScheduleKind.INTERVAL, every_s=every)
     found = first_after(plan, zone("Europe/Berlin"), anchor, after)
     step = every * 1000
     assert found > after and found > anchor and (found - anchor) % step == 0
@@ -162,14 +163,14 @@ def test_an_interval_counts_from_its_anchor(every: int, anchor: int, after: int)
 
 
 def test_a_time_that_does_not_exist_is_the_first_moment_after_the_gap() -> None:
-    plan = Plan(Kind.DAILY, time="02:30")
+    plan = ScheduleSpec(ScheduleKind.DAILY, time="02:30")
     assert shown(plan, "Europe/Berlin", "2026-03-28T12:00", 2) == [
         "03-29 03:00+0200", "03-30 02:30+0200",
     ]  # fmt: skip
 
 
 def test_a_time_that_exists_twice_counts_the_first_time() -> None:
-    plan = Plan(Kind.DAILY, time="02:30")
+    plan = ScheduleSpec(ScheduleKind.DAILY, time="02:30")
     assert shown(plan, "Europe/Berlin", "2026-10-24T12:00", 2) == [
         "10-25 02:30+0200", "10-26 02:30+0100",
     ]  # fmt: skip
@@ -184,26 +185,26 @@ def test_a_time_that_exists_twice_counts_the_first_time() -> None:
 )
 def test_both_passes_are_seen_from_within(fold: int, expected: list[str]) -> None:
     within = datetime(2026, 10, 25, 2, 40, tzinfo=zone("Europe/Berlin"), fold=fold)
-    plan = Plan(Kind.CRON, cron="*/30 * * * *")
+    plan = ScheduleSpec(ScheduleKind.CRON, cron="*/30 * * * *")
     assert shown(plan, "Europe/Berlin", within.isoformat(), 3) == expected
 
 
 def test_two_times_in_one_gap_are_one() -> None:
-    plan = Plan(Kind.CRON, cron="0,30 2 * * *")
+    plan = ScheduleSpec(ScheduleKind.CRON, cron="0,30 2 * * *")
     assert shown(plan, "Europe/Berlin", "2026-03-28T12:00", 2) == [
         "03-29 03:00+0200", "03-30 02:00+0200",
     ]  # fmt: skip
 
 
 def test_a_day_that_a_month_lacks_is_its_last() -> None:
-    plan = Plan(Kind.MONTHLY, time="10:00", day=31)
+    plan = ScheduleSpec(ScheduleKind.MONTHLY, time="10:00", day=31)
     assert [t[:5] for t in shown(plan, "UTC", "2028-01-31T12:00", 4)] == [
         "02-29", "03-31", "04-30", "05-31",
     ]  # fmt: skip
 
 
 def test_once_is_once() -> None:
-    plan = Plan(Kind.ONCE, date="2026-05-01", time="08:00")
+    plan = ScheduleSpec(ScheduleKind.ONCE, date="2026-05-01", time="08:00")
     assert shown(plan, "UTC", "2026-04-01T00:00", 5) == ["05-01 08:00+0000"]
     assert shown(plan, "UTC", "2026-05-01T08:00", 5) == []
 
@@ -215,4 +216,4 @@ def test_zones_are_known_by_their_iana_name(name: str) -> None:
 
 def test_rules_end_with_the_calendar() -> None:
     late = local("9998-12-31T23:00", "UTC")
-    assert first_after(Plan(Kind.DAILY, time="09:00"), zone("UTC"), 0, late) == 0
+    assert first_after(ScheduleSpec(ScheduleKind.DAILY, time="09:00"), zone("UTC"), 0, late) == 0

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from fyke.domain.secrets.sealing import CannotOpen, Sealer
+from fyke.domain.secrets.sealing import Sealer, UnsealError
 
 PLACE = ("account", "worker", "LOGIN")
 SEALER = Sealer(b"m" * 32)
@@ -28,13 +28,13 @@ def test_it_does_not_open_in_another_place(part: int) -> None:
     sealed = SEALER.seal(PLACE, "ada:secret")
     other = list(PLACE)
     other[part] += "2"
-    with pytest.raises(CannotOpen):
+    with pytest.raises(UnsealError):
         SEALER.open((other[0], other[1], other[2]), sealed)
 
 
 def test_parts_of_a_place_do_not_run_together() -> None:
     sealed = SEALER.seal(("a", "bc", "D"), "ada:secret")
-    with pytest.raises(CannotOpen):
+    with pytest.raises(UnsealError):
         SEALER.open(("ab", "c", "D"), sealed)
 
 
@@ -42,7 +42,7 @@ def test_every_changed_bit_is_noticed() -> None:
     data = bytearray(base64.b64decode(SEALER.seal(PLACE, "ada:secret")))
     for number in range(len(data) * 8):
         data[number // 8] ^= 1 << number % 8
-        with pytest.raises(CannotOpen):
+        with pytest.raises(UnsealError):
             SEALER.open(PLACE, base64.b64encode(data).decode())
         data[number // 8] ^= 1 << number % 8
     assert SEALER.open(PLACE, base64.b64encode(data).decode()) == "ada:secret"
@@ -50,7 +50,7 @@ def test_every_changed_bit_is_noticed() -> None:
 
 @pytest.mark.parametrize("sealed", ["", "####", "AAAA", "é"])
 def test_what_was_never_sealed_does_not_open(sealed: str) -> None:
-    with pytest.raises(CannotOpen):
+    with pytest.raises(UnsealError):
         SEALER.open(PLACE, sealed)
 
 
@@ -58,7 +58,7 @@ def test_another_installation_has_another_key() -> None:
     other = Sealer(b"n" * 32)
     assert other.key_id != SEALER.key_id == Sealer(b"m" * 32).key_id
     assert len(SEALER.key_id) == 16
-    with pytest.raises(CannotOpen):
+    with pytest.raises(UnsealError):
         other.open(PLACE, SEALER.seal(PLACE, "ada:secret"))
 
 

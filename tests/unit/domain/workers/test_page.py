@@ -4,54 +4,54 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.workers.page import MAX_CATEGORY, PageWish
+from fyke.domain.workers.page import MAX_CATEGORY, PageChange
 from fyke.errors import InvalidFields
 from fyke.model.worker import WorkerPage
 
 THERE = WorkerPage("Prices", "All of them", (7,), "https://a.example/i.png")
 SOUND = [
-    PageWish(),
-    PageWish("", "", (), ""),
-    PageWish("x" * 200, "y" * 2000, tuple(range(1, 21)), "http://[2001:db8::1]:8080/i.png"),
-    PageWish(categories=(1, MAX_CATEGORY), icon="https://a.example/%C3%A4?x=1#y"),
+    PageChange(),
+    PageChange("", "", (), ""),
+    PageChange("x" * 200, "y" * 2000, tuple(range(1, 21)), "http://[2001:db8::1]:8080/i.png"),
+    PageChange(categories=(1, MAX_CATEGORY), icon="https://a.example/%C3%A4?x=1#y"),
 ]
 WRONG = [
-    (PageWish(title="x" * 201), "title"),
-    (PageWish(title="a\0b"), "title"),
-    (PageWish(description="x" * 2001), "description"),
-    (PageWish(categories=tuple(range(1, 22))), "categories"),
-    (PageWish(categories=(0,)), "categories"),
-    (PageWish(categories=(MAX_CATEGORY + 1,)), "categories"),
-    (PageWish(icon="/i.png"), "icon"),
-    (PageWish(icon="ftp://a.example/i.png"), "icon"),
-    (PageWish(icon="https:///i.png"), "icon"),
-    (PageWish(icon="https://user@a.example/i.png"), "icon"),
-    (PageWish(icon="https://a.example:99999/i.png"), "icon"),
-    (PageWish(icon="https://a.example:0/i.png"), "icon"),
-    (PageWish(icon="https://a.example/\n"), "icon"),
-    (PageWish(icon="https://a.example/" + "x" * 2000), "icon"),
+    (PageChange(title="x" * 201), "title"),
+    (PageChange(title="a\0b"), "title"),
+    (PageChange(description="x" * 2001), "description"),
+    (PageChange(categories=tuple(range(1, 22))), "categories"),
+    (PageChange(categories=(0,)), "categories"),
+    (PageChange(categories=(MAX_CATEGORY + 1,)), "categories"),
+    (PageChange(icon="/i.png"), "icon"),
+    (PageChange(icon="ftp://a.example/i.png"), "icon"),
+    (PageChange(icon="https:///i.png"), "icon"),
+    (PageChange(icon="https://user@a.example/i.png"), "icon"),
+    (PageChange(icon="https://a.example:99999/i.png"), "icon"),
+    (PageChange(icon="https://a.example:0/i.png"), "icon"),
+    (PageChange(icon="https://a.example/\n"), "icon"),
+    (PageChange(icon="https://a.example/" + "x" * 2000), "icon"),
 ]
 
 
 @pytest.mark.parametrize("wish", SOUND)
-def test_what_may_be_said(wish: PageWish) -> None:
+def test_what_may_be_said(wish: PageChange) -> None:
     wish.check()
     assert wish.over(THERE).title
 
 
 @pytest.mark.parametrize(("wish", "field"), WRONG)
-def test_what_may_not_is_named(wish: PageWish, field: str) -> None:
+def test_what_may_not_is_named(wish: PageChange, field: str) -> None:
     with pytest.raises(InvalidFields, match=f"^{field} must"):
         wish.check()
 
 
 def test_what_was_not_said_stays() -> None:
-    assert PageWish().over(THERE) == THERE
-    assert PageWish("", "", (), "").over(THERE) == WorkerPage("Prices", "", (), "")
-    said = PageWish("New", "Fresh", (9, 3, 9), "https://b.example/")
+    assert PageChange().over(THERE) == THERE
+    assert PageChange("", "", (), "").over(THERE) == WorkerPage("Prices", "", (), "")
+    said = PageChange("New", "Fresh", (9, 3, 9), "https://b.example/")
     assert said.over(THERE) == WorkerPage("New", "Fresh", (9, 3), "https://b.example/")
 
 
 def test_what_was_not_said_is_empty_when_it_is_all_of_the_page() -> None:
-    assert PageWish().instead_of(THERE) == WorkerPage("Prices", "", (), "")
-    assert PageWish("New", categories=(3,)).instead_of(THERE) == WorkerPage("New", "", (3,), "")
+    assert PageChange().instead_of(THERE) == WorkerPage("Prices", "", (), "")
+    assert PageChange("New", categories=(3,)).instead_of(THERE) == WorkerPage("New", "", (3,), "")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.workers.schema_changes import ChangeKind, SchemaChange, Side, schema_changes
+from fyke.domain.workers.schema_changes import ChangeKind, SchemaChange, SchemaSide, schema_changes
 
 
 def inputs(*fields: dict[str, Any]) -> str:
@@ -57,7 +57,7 @@ def test_columns_are_compared_too() -> None:
     before = json.dumps([{"name": "a", "type": "string"}, {"name": "b", "type": "string"}])
     after = json.dumps([{"name": "a", "type": "number"}, {"name": "c", "type": "string"}])
     found = schema_changes(("", before), ("", after))
-    assert {c.side for c in found} == {Side.OUTPUT}
+    assert {c.side for c in found} == {SchemaSide.OUTPUT}
     assert [(c.kind, c.field, c.breaking) for c in found] == [
         (ChangeKind.REMOVED, "b", True),
         (ChangeKind.TYPE, "a", True),

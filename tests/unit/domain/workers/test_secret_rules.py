@@ -6,7 +6,7 @@ import pytest
 
 from fyke.domain.workers.secret_rules import MOST_VALUE, check_name, check_value
 from fyke.errors import InvalidFields
-from fyke.sandbox.box import BASE_ENVIRONMENT
+from fyke.sandbox.isolated import BASE_ENVIRONMENT
 
 MEANT = """
 PATH HOME LANG LC_ALL TMPDIR TMP TZ USER SHELL ENV IFS LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT

@@ -12,7 +12,7 @@ import pytest
 from fyke.contracts import Blobs, Storage
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.bundles import bundle_name
-from fyke.domain.workers.page import PageWish
+from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, InvalidRequest, VersionUnavailable, WorkerNotFound
 from fyke.kit.clock import ManualClock
@@ -55,7 +55,7 @@ async def add_account(storage: Storage, name: str) -> Caller:
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     url = f"sqlite:///{tmp_path / 'state.db'}"
     migrate(url)
-    storage = open_storage(url, durable=False, ring=lambda _: None, hiding=frozenset())
+    storage = open_storage(url, durable=False, notify=lambda _: None, hiding=frozenset())
     blobs = FilesystemBlobs(tmp_path / "blobs")
     workers = Workers(storage, blobs, ManualClock())
     alice, bob = await add_account(storage, "alice"), await add_account(storage, "bob")
@@ -200,7 +200,7 @@ async def test_withdrawing(place: Place) -> None:
 
 async def test_publishing_at_a_reference(place: Place) -> None:
     worker, first, _ = await place.workers.publish_at(
-        place.alice, "alice~Quote Finder", project(), PageWish(categories=(5,)), public=True
+        place.alice, "alice~Quote Finder", project(), PageChange(categories=(5,)), public=True
     )
     assert (worker.path, worker.categories, first.number) == (
         "alice/quote-finder",
@@ -208,7 +208,7 @@ async def test_publishing_at_a_reference(place: Place) -> None:
         "v1.0.1",
     )
     same, second, _ = await place.workers.publish_at(
-        place.alice, worker.id, project("print(2)"), PageWish()
+        place.alice, worker.id, project("print(2)"), PageChange()
     )
     assert (same.id, same.public, same.categories, second.number) == (
         worker.id,
@@ -217,25 +217,25 @@ async def test_publishing_at_a_reference(place: Place) -> None:
         "v1.0.2",
     )
     with pytest.raises(Forbidden, match="publish versions"):
-        await place.workers.publish_at(place.bob, worker.id, project(), PageWish())
+        await place.workers.publish_at(place.bob, worker.id, project(), PageChange())
     for ref in ("alice~nothing", new_ulid(), "quote-finder"):
         with pytest.raises(WorkerNotFound):
-            await place.workers.publish_at(place.bob, ref, project(), PageWish())
+            await place.workers.publish_at(place.bob, ref, project(), PageChange())
     with pytest.raises(InvalidRequest, match="name"):
-        await place.workers.publish_at(place.alice, "alice~", project(), PageWish())
+        await place.workers.publish_at(place.alice, "alice~", project(), PageChange())
     viewer = replace(place.alice, role=Role.VIEWER)
     with pytest.raises(Forbidden, match="viewer"):
-        await place.workers.publish_at(viewer, worker.id, project(), PageWish())
+        await place.workers.publish_at(viewer, worker.id, project(), PageChange())
 
 
 async def test_replacing_a_page(place: Place) -> None:
     worker, _, _ = await place.workers.publish(place.alice, project(), public=True)
     changed = await place.workers.replace_page(
-        place.alice, worker.path, "v1.0.1", PageWish("New", categories=(9,)), project()
+        place.alice, worker.path, "v1.0.1", PageChange("New", categories=(9,)), project()
     )
     assert (changed.title, changed.description, changed.categories) == ("New", "", (9,))
     assert await place.workers.find(None, worker.id) == changed
-    page = PageWish("Newer")
+    page = PageChange("Newer")
     with pytest.raises(InvalidRequest, match=r"v1\.0\.1, and a version never changes"):
         await place.workers.replace_page(
             place.alice, worker.id, "v1.0.1", page, project("print(2)")

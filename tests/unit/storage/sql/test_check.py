@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from fyke.contracts import Room
+from fyke.contracts import Capacity
 from fyke.model.billing import EntryKind
 from fyke.storage.sql.check import check
 from fyke.storage.sql.dialects import for_writing, make_engine
@@ -27,7 +27,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         tx = SqlTransaction(connection, hiding=frozenset())
         owner, worker = records.seed(tx)
         records.seed_run(tx, owner, worker, 3)
-        tx.runs.lease("r", Room(2, 9000, 9), 100)
+        tx.runs.lease("r", Capacity(2, 9000, 9), 100)
         tx.ledger.append(records.entry(owner, EntryKind.CREDIT, 10, 20))
         tx.finish()
     yield made

@@ -22,7 +22,7 @@ from fyke.storage.sql.dialects import (
     now_ms,
     sqlite_file,
     sqlite_url,
-    storable,
+    to_storable_text,
 )
 
 
@@ -169,6 +169,6 @@ def test_the_migration_lock_lets_one_in_at_a_time(engine: Engine) -> None:
     ],
 )
 def test_storable(given: str, expected: str) -> None:
-    found = storable(given)
+    found = to_storable_text(given)
     assert found == expected
     assert type(found) is str

@@ -24,7 +24,7 @@ async def storage(tmp_path: Path) -> AsyncIterator[SqlStorage]:
     migrate(url)
     rings: list[str] = []
     opened = open_storage(
-        url, durable=False, ring=rings.append, hiding=frozenset(), clock=lambda: 7
+        url, durable=False, notify=rings.append, hiding=frozenset(), clock=lambda: 7
     )
     yield opened
     await opened.close()

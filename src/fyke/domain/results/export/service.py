@@ -34,7 +34,7 @@ from fyke.model.results import Header, RunTotals
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
+class ExportFile:
     """A file on its way. ``body`` must be read to its end or closed (``aclose``)."""
 
     content_type: str
@@ -42,7 +42,7 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ExportRequest:
     """What a file of a run is to be like. ``keys``: columns, all when empty. ``link``: where the
     run is shown. ``safe`` and ``bom`` are for csv."""
 
@@ -55,11 +55,11 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ExportJob:
     """A file that can be made now. ``mark`` is empty while the run may still change it."""
 
     source: RunRows
-    wish: Wish
+    wish: ExportRequest
     meta: ExportMeta
     mark: str
 
@@ -95,7 +95,7 @@ class Exports:
         if wanted.name == "xls":
             # so few columns that an ordinary run may have more, and so few rows that looking is
             # quick: refuse here and not behind the link
-            await self._columns(source, Wish(wanted, tuple(filter_keys), query))
+            await self._columns(source, ExportRequest(wanted, tuple(filter_keys), query))
         elif wanted.max_columns and not filter_keys:
             # further columns that only rows know are counted when the file is made
             check_number(wanted, len(await self._results.headers_for(source, query)))
@@ -110,12 +110,12 @@ class Exports:
         safe: bool = False,
         bom: bool = False,
         link: str = "",
-    ) -> Export:
+    ) -> ExportFile:
         """``plan`` and ``begin`` in one, of all rows."""
-        wish = Wish(format, tuple(filter_keys), safe=safe, bom=bom, link=link)
-        return Export(format.content_type, await self.begin(await self.plan(run_id, wish)))
+        wish = ExportRequest(format, tuple(filter_keys), safe=safe, bom=bom, link=link)
+        return ExportFile(format.content_type, await self.begin(await self.plan(run_id, wish)))
 
-    async def plan(self, run_id: str, wish: Wish) -> Plan:
+    async def plan(self, run_id: str, wish: ExportRequest) -> ExportJob:
         """Look at the run, for whoever shows a signed link. Raises ``RunNotFound`` and
         ``InvalidRequest``."""
         source = await self._results.source_of(run_id)
@@ -132,16 +132,16 @@ class Exports:
         if source.run.state.terminal:
             totals = await self._results.totals(source)
             mark = _mark(source, wish, meta, totals)
-        return Plan(source, wish, meta, mark)
+        return ExportJob(source, wish, meta, mark)
 
-    async def begin(self, plan: Plan) -> AsyncGenerator[bytes, None]:
+    async def begin(self, plan: ExportJob) -> AsyncGenerator[bytes, None]:
         """The file, from its first byte; to be read to its end or closed. Raises
         ``InvalidRequest`` when the format cannot hold so many columns."""
         columns = await self._columns(plan.source, plan.wish)
         pages = self._results.walk_chosen(plan.source, plan.wish.query)
         return write(plan.wish.format, columns, pages, plan.meta, scratch=self._scratch)
 
-    async def _columns(self, source: RunRows, wish: Wish) -> list[Header] | None:
+    async def _columns(self, source: RunRows, wish: ExportRequest) -> list[Header] | None:
         headers = await self._results.headers_for(source, wish.query)
         query = wish.query
         if not query.choice.filters:
@@ -190,7 +190,7 @@ def _sheets(rows: int, sheet_rows: int) -> str:
     return f"{count} sheet{'s' if count > 1 else ''}"
 
 
-def _mark(source: RunRows, wish: Wish, meta: ExportMeta, totals: RunTotals) -> str:
+def _mark(source: RunRows, wish: ExportRequest, meta: ExportMeta, totals: RunTotals) -> str:
     """A digest of all that the bytes of the file depend on, fit for a file name and an ETag."""
     depends = (
         __version__,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fyke.domain.results.query.model import Choice
+from fyke.domain.results.query.model import FieldSelection
 from fyke.errors import InvalidFields
 
 _Parts = tuple[bytes, int, int, int]
@@ -34,13 +34,13 @@ class Cursor:
     bound: int = 0
 
 
-def encode(cursor: Cursor, run_id: str, choice: Choice) -> str:
+def encode(cursor: Cursor, run_id: str, choice: FieldSelection) -> str:
     """The text of a cursor: letters, digits, ``-`` and ``_``."""
     parts = (_mark(run_id, choice), cursor.position, cursor.offset, cursor.bound)
     return base64.urlsafe_b64encode(_encode(parts)).decode().rstrip("=")
 
 
-def decode(text: str, run_id: str, choice: Choice) -> Cursor:
+def decode(text: str, run_id: str, choice: FieldSelection) -> Cursor:
     """Read it back. Raises ``InvalidFields``, also for the cursor of another run or order."""
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -57,6 +57,6 @@ def decode(text: str, run_id: str, choice: Choice) -> Cursor:
     return Cursor(*numbers)
 
 
-def _mark(run_id: str, choice: Choice) -> bytes:
+def _mark(run_id: str, choice: FieldSelection) -> bytes:
     shown = repr((run_id, choice)).encode("utf-8", "backslashreplace")
     return hashlib.sha256(shown).digest()[:_MARK_BYTES]

@@ -38,7 +38,7 @@ def matcher_of(filters: Sequence[Filter]) -> Matcher:
     return matches
 
 
-class _Value:
+class _MatchedValue:
     """A filter's value in each of the forms in which it may be compared."""
 
     def __init__(self, written: str) -> None:
@@ -90,7 +90,7 @@ def _test(wanted: Filter) -> Test:
     if wanted.operator == "exists":
         there = wanted.value == "true"
         return lambda token: (token is not None) == there
-    value = _Value(wanted.value)
+    value = _MatchedValue(wanted.value)
     if wanted.operator == "eq":
         return lambda token: token is not None and value.equals(token)
     if wanted.operator == "ne":

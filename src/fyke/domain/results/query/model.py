@@ -42,7 +42,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FieldSelection:
     """Which rows, and in which order."""
 
     sort: Sort | None = None
@@ -55,7 +55,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class RowForm:
     """What becomes of each row; see ``shape``."""
 
     fields: tuple[str, ...] = ()
@@ -72,8 +72,8 @@ class Form:
 class Query:
     """Both together."""
 
-    choice: Choice = Choice()
-    form: Form = Form()
+    choice: FieldSelection = FieldSelection()
+    form: RowForm = RowForm()
 
     @property
     def plain(self) -> bool:
@@ -101,7 +101,7 @@ def query_of(
     if len(filters) > MAX_FILTERS:
         raise InvalidFields(f"filter may be given at most {MAX_FILTERS} times; give fewer")
     found = tuple(filter_of(text) for text in filters if text.strip())
-    return Query(Choice(sort_of(sort), found), Form(names, clean, flatten))
+    return Query(FieldSelection(sort_of(sort), found), RowForm(names, clean, flatten))
 
 
 def written(query: Query) -> dict[str, Any]:

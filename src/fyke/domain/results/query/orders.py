@@ -20,7 +20,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from fyke.domain.results.query.matching import Matcher, matcher_of
-from fyke.domain.results.query.model import Choice, Sort
+from fyke.domain.results.query.model import FieldSelection, Sort
 from fyke.domain.results.query.ordering import sort_key
 from fyke.domain.results.query.picker import Picker
 from fyke.domain.results.query.sorter import Sorter
@@ -35,39 +35,39 @@ Walk = Callable[[str, frozenset[str]], AsyncGenerator[list[Row], None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class OrderRequest:
     """``bound``: the last position to look at, 0 for all there are. ``ended``: none will follow."""
 
     account_id: str
     run_id: str
     hidden: frozenset[str]
-    choice: Choice
+    choice: FieldSelection
     ended: bool
     bound: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RowOrder:
     """Positions of the chosen rows in order, of all rows up to the position ``bound``."""
 
     positions: array[int]
     bound: int
 
 
-class Orders:
+class RowOrders:
     """Works out orders, one at a time for each account, and keeps those used last."""
 
     def __init__(self, walk: Walk, scratch: Path | None, *, limit: int = MAX_KEPT) -> None:
         self._walk = walk
         self._scratch = scratch
         self._limit = limit
-        self._kept: OrderedDict[Wanted, tuple[Order, float]] = OrderedDict()
+        self._kept: OrderedDict[OrderRequest, tuple[RowOrder, float]] = OrderedDict()
         self._count = 0
-        self._making: dict[Wanted, asyncio.Task[Order]] = {}
+        self._making: dict[OrderRequest, asyncio.Task[RowOrder]] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._accounts: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def get(self, wanted: Wanted) -> Order:
+    async def get(self, wanted: OrderRequest) -> RowOrder:
         """The order, from a reading that everybody who wants the same shares. Raises
         ``Unavailable``, also when the disk has no room to sort."""
         known = self._known(wanted)
@@ -80,7 +80,7 @@ class Orders:
             task.add_done_callback(lambda done: self._made(wanted, done))
         return await asyncio.shield(task)
 
-    def _known(self, wanted: Wanted) -> Order | None:
+    def _known(self, wanted: OrderRequest) -> RowOrder | None:
         found = self._kept.get(wanted)
         if found is None:
             return None
@@ -90,7 +90,7 @@ class Orders:
         self._kept.move_to_end(wanted)
         return order
 
-    def _made(self, wanted: Wanted, task: asyncio.Task[Order]) -> None:
+    def _made(self, wanted: OrderRequest, task: asyncio.Task[RowOrder]) -> None:
         del self._making[wanted]
         if task.cancelled() or task.exception() is not None:
             return
@@ -100,7 +100,7 @@ class Orders:
             # a walk that begins now comes back and names where it ended
             self._keep(_bounded(wanted, order.bound), order)
 
-    def _keep(self, wanted: Wanted, order: Order) -> None:
+    def _keep(self, wanted: OrderRequest, order: RowOrder) -> None:
         old = self._kept.pop(wanted, None)
         self._count += len(order.positions) - (len(old[0].positions) if old else 0)
         self._kept[wanted] = (order, time.monotonic())
@@ -108,7 +108,7 @@ class Orders:
             _, (gone, _) = self._kept.popitem(last=False)
             self._count -= len(gone.positions)
 
-    async def _make(self, wanted: Wanted) -> Order:
+    async def _make(self, wanted: OrderRequest) -> RowOrder:
         lock = self._accounts.setdefault(wanted.account_id, asyncio.Lock())
         async with lock, self._turns:
             builder = _Builder(wanted.choice, wanted.bound, self._scratch)
@@ -119,16 +119,16 @@ class Orders:
             finally:
                 await asyncio.to_thread(builder.close)
 
-    async def _build(self, wanted: Wanted, builder: _Builder) -> Order:
+    async def _build(self, wanted: OrderRequest, builder: _Builder) -> RowOrder:
         async with aclosing(self._walk(wanted.run_id, wanted.hidden)) as pages:
             async for rows in pages:
                 if await asyncio.to_thread(builder.take, rows):
                     break
-        return Order(await asyncio.to_thread(builder.positions), builder.seen)
+        return RowOrder(await asyncio.to_thread(builder.positions), builder.seen)
 
 
-def _bounded(wanted: Wanted, bound: int) -> Wanted:
-    return Wanted(
+def _bounded(wanted: OrderRequest, bound: int) -> OrderRequest:
+    return OrderRequest(
         wanted.account_id, wanted.run_id, wanted.hidden, wanted.choice, wanted.ended, bound
     )
 
@@ -136,7 +136,7 @@ def _bounded(wanted: Wanted, bound: int) -> Wanted:
 class _Builder:
     """Takes the rows of a run in order of position and keeps the positions of those wanted."""
 
-    def __init__(self, choice: Choice, bound: int, scratch: Path | None) -> None:
+    def __init__(self, choice: FieldSelection, bound: int, scratch: Path | None) -> None:
         self.seen = 0
         self._bound = bound
         self._matches: Matcher | None = matcher_of(choice.filters) if choice.filters else None

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from fyke.domain.results.headers import headers_from_rows
-from fyke.domain.results.query.model import Form
+from fyke.domain.results.query.model import RowForm
 from fyke.domain.results.query.picker import Picker, members_of
 from fyke.model.results import Header, Row
 
@@ -29,7 +29,7 @@ _Members = Mapping[str, Any]  # msgspec.Raw, bytes of JSON, or such a mapping ag
 class Shape:
     """Gives rows the form that was asked for."""
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: RowForm) -> None:
         self._form = form
         self._pick = Picker(form.fields) if form.fields else None
 
@@ -115,7 +115,7 @@ def _raw(members: _Members) -> dict[str, Any]:
 class _Walk:
     """One row on its way through ``flatten`` and ``clean``."""
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: RowForm) -> None:
         self._clean = form.clean
         self._flatten = form.flatten
         self._room = _NAMES_BYTES
@@ -138,7 +138,7 @@ class _Walk:
                 found[name] = value
             else:
                 kept: dict[str, Any] = {}
-                _Walk(Form(clean=True))._add(inner, "", kept)
+                _Walk(RowForm(clean=True))._add(inner, "", kept)
                 if kept:
                     found[name] = kept
 

@@ -4,7 +4,7 @@ Statements are written once with ``?``; no statement has a question mark or perc
 otherwise. Connections come from the engine of ``dialects``, which sets them up, and are then
 owned by one thread. What a driver's error means for us is decided here as well:
 
-* ``Again``: nothing was stored and the same work may simply be run again.
+* ``RetryWrite``: nothing was stored and the same work may simply be run again.
 * ``InDoubt``: the connection was lost while committing; ``settle`` finds out what happened.
 * ``Unavailable``: disk full, I/O error, database away. Nothing was stored.
 """
@@ -27,7 +27,7 @@ Params = Sequence[Any]
 _WAL_BYTES_KEPT = 64 * 2**20
 
 
-class Again(Exception):
+class RetryWrite(Exception):
     """Nothing was stored; run the same work once more."""
 
 

@@ -1,6 +1,6 @@
 """What one commit will write, worked out without a database.
 
-``Plan`` is filled batch by batch in order. It hands out positions, merges upserts (also those of
+``CommitPlan`` is filled batch by batch in order. It hands out positions, merges upserts (also those of
 a row that the same commit has just brought), and adds up what changes in the sums of attempts.
 """
 
@@ -13,7 +13,7 @@ import msgspec
 
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.results import AttemptBatch, PushedRow
-from fyke.storage.sql.dialects import storable
+from fyke.storage.sql.dialects import to_storable_text
 from fyke.storage.sql.results.merge import digest, merge
 from fyke.storage.sql.results.tables import LAST_POSITION, first_key
 
@@ -21,7 +21,7 @@ _TYPES = frozenset(int(kind) for kind in LogType)
 
 
 @dataclass(slots=True)
-class RunState:
+class RowState:
     """A run's counters, locked by the transaction."""
 
     number: int
@@ -47,7 +47,7 @@ class Growth:
 
 
 @dataclass(slots=True)
-class Plan:
+class CommitPlan:
     """Everything to write, in the shape the statements take it."""
 
     rows: list[tuple[int, int, bytes]] = field(default_factory=list)
@@ -56,13 +56,13 @@ class Plan:
     log: list[tuple[int, int, str, str, int]] = field(default_factory=list)
     headers: dict[int, bytes] = field(default_factory=dict)
     growth: dict[int, Growth] = field(default_factory=dict)
-    runs: dict[int, RunState] = field(default_factory=dict)
+    runs: dict[int, RowState] = field(default_factory=dict)
     _fresh: dict[int, int] = field(default_factory=dict)  # row id to index in ``rows``
 
     def add(
         self,
         batch: AttemptBatch,
-        run: RunState,
+        run: RowState,
         attempt: int,
         known: dict[tuple[int, bytes], StoredRow],
     ) -> None:
@@ -77,7 +77,7 @@ class Plan:
         if batch.log:
             self._log(batch.log, run)
 
-    def _append(self, rows: list[bytes], run: RunState, attempt: int) -> None:
+    def _append(self, rows: list[bytes], run: RowState, attempt: int) -> None:
         start = first_key(run.number) + run.rows + 1
         self.rows += [(row_id, attempt, data) for row_id, data in enumerate(rows, start)]
         run.rows += len(rows)
@@ -88,7 +88,7 @@ class Plan:
     def _upsert(
         self,
         rows: list[PushedRow],
-        run: RunState,
+        run: RowState,
         attempt: int,
         known: dict[tuple[int, bytes], StoredRow],
     ) -> None:
@@ -117,10 +117,16 @@ class Plan:
         else:
             self.rows[index] = (stored.row_id, stored.attempt, merged)
 
-    def _log(self, entries: list[NewLogEntry], run: RunState) -> None:
+    def _log(self, entries: list[NewLogEntry], run: RowState) -> None:
         start = first_key(run.number) + run.log_entries + 1
         self.log += [
-            (key, entry.type, storable(entry.group), storable(entry.content), entry.timestamp)
+            (
+                key,
+                entry.type,
+                to_storable_text(entry.group),
+                to_storable_text(entry.content),
+                entry.timestamp,
+            )
             for key, entry in enumerate(entries, start)
         ]
         run.log_entries += len(entries)
@@ -129,7 +135,7 @@ class Plan:
         return self.growth.setdefault(attempt, Growth())
 
 
-def upsert_marks(batches: Iterable[tuple[AttemptBatch, RunState]]) -> dict[int, list[bytes]]:
+def upsert_marks(batches: Iterable[tuple[AttemptBatch, RowState]]) -> dict[int, list[bytes]]:
     """Run number to the digests its upserts will ask for."""
     marks: dict[int, dict[bytes, None]] = {}
     for batch, run in batches:
@@ -154,7 +160,11 @@ def check(batch: AttemptBatch) -> None:
 def _header_json(batch: AttemptBatch) -> bytes:
     return msgspec.json.encode(
         [
-            [storable(header.label), storable(header.key), storable(header.format)]
+            [
+                to_storable_text(header.label),
+                to_storable_text(header.key),
+                to_storable_text(header.format),
+            ]
             for header in batch.headers or ()
         ]
     )

@@ -12,7 +12,7 @@ from psycopg import errors
 from sqlalchemy import Engine
 
 from fyke.errors import Unavailable
-from fyke.storage.sql.results.drivers import Again, InDoubt, Params, insert_statement
+from fyke.storage.sql.results.drivers import InDoubt, Params, RetryWrite, insert_statement
 
 _COPY_FROM = 8  # from this many rows on a COPY is quicker than pipelined INSERTs
 _SETTLE = "SELECT pg_xact_status(%s::xid8)"
@@ -110,10 +110,10 @@ class PostgresDriver:
 
     def translate(self, error: BaseException) -> BaseException:
         if isinstance(error, errors.SerializationFailure | errors.DeadlockDetected):
-            return Again()
+            return RetryWrite()
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             if self._connection.closed:
-                return Again()  # gone stale, or the server restarted: a fresh one will tell
+                return RetryWrite()  # gone stale, or the server restarted: a fresh one will tell
             return Unavailable(f"The results store cannot be used: {error}")
         return error
 

@@ -9,7 +9,7 @@ import msgspec
 
 from fyke.model.log import LogEntry, LogFilter, LogLine, LogType
 from fyke.model.results import Header, Row, RunTotals
-from fyke.storage.sql.dialects import storable
+from fyke.storage.sql.dialects import to_storable_text
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.hidden import HiddenPositions, start_of
 from fyke.storage.sql.results.tables import LAST_POSITION, key, position_of
@@ -169,7 +169,7 @@ def _log_conditions(driver: Driver, wanted: LogFilter) -> tuple[str, list[Any]]:
         values.append(wanted.level)
     if wanted.text:
         conditions += f"AND {driver.like('content')} "
-        values.append("%" + storable(wanted.text).translate(_ESCAPED) + "%")
+        values.append("%" + to_storable_text(wanted.text).translate(_ESCAPED) + "%")
     return conditions, values
 
 

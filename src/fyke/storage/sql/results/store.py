@@ -23,7 +23,7 @@ from fyke.model.log import LogEntry, LogFilter, LogLine
 from fyke.model.results import AttemptBatch, Header, Row, RunTotals
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import delete, read, write
-from fyke.storage.sql.results.drivers import Again, Driver, InDoubt, connect
+from fyke.storage.sql.results.drivers import Driver, InDoubt, RetryWrite, connect
 from fyke.storage.sql.results.hidden import HiddenPositions
 from fyke.storage.sql.results.plan import check
 
@@ -177,7 +177,7 @@ class _Writer:
         for _ in range(_TRIES):
             try:
                 return self._once(work)
-            except Again as exc:
+            except RetryWrite as exc:
                 reason = exc.__cause__ or exc
         raise Unavailable(f"The results store cannot be used: {reason}") from reason
 
@@ -192,7 +192,7 @@ class _Writer:
             self.close()
             if self._settle(doubt.transaction):
                 return result
-            raise Again from doubt
+            raise RetryWrite from doubt
         except BaseException as exc:
             self._recover(driver)
             meaning = driver.translate(exc)
@@ -250,7 +250,7 @@ class _Readers:
                 if meaning is exc:
                     raise
                 self._give_up(driver)
-                if not isinstance(meaning, Again):
+                if not isinstance(meaning, RetryWrite):
                     raise meaning from exc
                 reason = exc
         raise Unavailable(f"The results store cannot be read: {reason}") from reason

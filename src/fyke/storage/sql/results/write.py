@@ -12,7 +12,7 @@ from typing import Any
 
 from fyke.model.results import AttemptBatch
 from fyke.storage.sql.results.drivers import Driver
-from fyke.storage.sql.results.plan import Plan, RunState, StoredRow, upsert_marks
+from fyke.storage.sql.results.plan import CommitPlan, RowState, StoredRow, upsert_marks
 
 _ASK_AT_ONCE = 500
 
@@ -47,7 +47,7 @@ _CLOSE_ATTEMPT = """
     RETURNING rows
 """
 
-Admission = tuple[int, RunState]  # the attempt's number, its run
+Admission = tuple[int, RowState]  # the attempt's number, its run
 _Query = tuple[str, Sequence[Any]]
 
 
@@ -67,7 +67,7 @@ def commit(driver: Driver, batches: Sequence[AttemptBatch]) -> list[bool]:
     if not taken:
         return answers
     known = _find(driver, upsert_marks((batch, run) for batch, _, run in taken))
-    plan = Plan()
+    plan = CommitPlan()
     for batch, attempt, run in taken:
         plan.add(batch, run, attempt, known)
     _apply(driver, plan)
@@ -76,12 +76,12 @@ def commit(driver: Driver, batches: Sequence[AttemptBatch]) -> list[bool]:
 
 def _admit(driver: Driver, batches: Sequence[AttemptBatch]) -> dict[str, dict[str, Admission]]:
     """The fence: run id to its open attempts, locked against being closed until the commit."""
-    runs: dict[int, RunState] = {}
+    runs: dict[int, RowState] = {}
     admitted: dict[str, dict[str, Admission]] = {}
     locks, fences = _fence_queries(driver, batches)
     for found in driver.queries(*locks, *fences)[len(locks) :]:
         for attempt_id, attempt, run_id, number, rows, log_entries in found:
-            run = runs.setdefault(number, RunState(number, rows, log_entries))
+            run = runs.setdefault(number, RowState(number, rows, log_entries))
             admitted.setdefault(run_id, {})[attempt_id] = (attempt, run)
     return admitted
 
@@ -117,7 +117,7 @@ def _find(driver: Driver, wanted: dict[int, list[bytes]]) -> dict[tuple[int, byt
     return found
 
 
-def _apply(driver: Driver, plan: Plan) -> None:
+def _apply(driver: Driver, plan: CommitPlan) -> None:
     inserts: list[tuple[str, dict[str, str], Sequence[Any]]] = [
         ("results_rows", _ROWS, plan.rows),
         ("results_upserts", _UPSERTS, plan.upserts),

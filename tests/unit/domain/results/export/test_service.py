@@ -154,7 +154,7 @@ async def test_sheets_are_announced(monkeypatch):
 
 async def test_the_mark_is_that_of_the_bytes():
     place = Place()
-    wish = service.Wish(FORMATS["csv"])
+    wish = service.ExportRequest(FORMATS["csv"])
     assert (await place.exports.plan(place.run.id, wish)).mark == ""
     place.storage.tx.runs.rows[place.run.id] = replace(
         place.run, state=RunState.SUCCEEDED, finished_at=5

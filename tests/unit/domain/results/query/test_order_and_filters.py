@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.results.query.matching import matcher_of
-from fyke.domain.results.query.model import OPERATORS, Choice, Filter, Sort
+from fyke.domain.results.query.model import OPERATORS, FieldSelection, Filter, Sort
 from fyke.domain.results.query.orders import _Builder
 from fyke.domain.results.query.sorter import Sorter
 from fyke.model.results import Row
@@ -104,7 +104,7 @@ def test_rows_of_the_oracle_are_what_it_reads() -> None:
     assert oracle.text(oracle.load(b'{"a":[1.50,1e2,"x"]}')) == b'{"a":[1.50,1e2,"x"]}'
 
 
-def positions(rows: list[Row], choice: Choice, scratch: Path | None = None) -> list[int]:
+def positions(rows: list[Row], choice: FieldSelection, scratch: Path | None = None) -> list[int]:
     builder = _Builder(choice, 0, scratch)
     try:
         builder.take(rows)
@@ -117,7 +117,7 @@ def positions(rows: list[Row], choice: Choice, scratch: Path | None = None) -> l
 @given(st.lists(ROW, min_size=1, max_size=12), FIELD, st.booleans())
 def test_the_order_is_that_of_the_oracle(values: list[dict], field: str, descending: bool) -> None:
     rows = rows_of(*(oracle.text(value) for value in values))
-    found = positions(rows, Choice(Sort(field, descending)))
+    found = positions(rows, FieldSelection(Sort(field, descending)))
     assert found == oracle.ordered(rows, field, descending=descending)
 
 
@@ -140,11 +140,13 @@ def test_all_filters_must_be_met() -> None:
 @pytest.mark.parametrize("number", ["1e-99999999999999999999", "1e-" + "9" * 5000, "0e99999"])
 def test_numbers_too_small_for_any_reader_have_a_place(number: str) -> None:
     rows = rows_of(b'{"n":-1}', b'{"n":%s}' % number.encode(), b'{"n":1}')
-    assert positions(rows, Choice(Sort("n"))) == [1, 2, 3]
+    assert positions(rows, FieldSelection(Sort("n"))) == [1, 2, 3]
 
 
 def test_keys_written_with_escapes_are_found() -> None:
-    assert positions(rows_of(b'{"pri\\u0063e":2}', b'{"price":1}'), Choice(Sort("price"))) == [2, 1]
+    assert positions(
+        rows_of(b'{"pri\\u0063e":2}', b'{"price":1}'), FieldSelection(Sort("price"))
+    ) == [2, 1]
 
 
 @pytest.mark.parametrize("descending", [False, True])

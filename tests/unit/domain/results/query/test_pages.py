@@ -154,10 +154,10 @@ async def test_an_order_of_a_running_run_is_renewed(monkeypatch: pytest.MonkeyPa
 
 async def test_orders_are_kept_within_a_bound() -> None:
     place = Place(30)
-    kept = orders.Orders(place.results.walk, None, limit=65)
+    kept = orders.RowOrders(place.results.walk, None, limit=65)
     for field in ("i", "m", "x", "i"):
         choice = query_of(sort=field).choice
-        wanted = orders.Wanted("A", place.run.id, frozenset(), choice, True)
+        wanted = orders.OrderRequest("A", place.run.id, frozenset(), choice, True)
         assert len((await kept.get(wanted)).positions) == 30
     assert sum(len(order.positions) for order, _ in kept._kept.values()) == 60
 

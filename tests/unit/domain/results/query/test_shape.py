@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.results.query.model import Form
+from fyke.domain.results.query.model import RowForm
 from fyke.domain.results.query.shape import Shape
 from fyke.model.results import Header
 from support.exports import dump, rows_of
 
 
 def shaped(data: bytes, *fields: str, clean: bool = False, flatten: bool = False) -> str:
-    return Shape(Form(fields, clean, flatten)).apply(data).decode()
+    return Shape(RowForm(fields, clean, flatten)).apply(data).decode()
 
 
 ROW = b'{"a":{"b":1.50,"c":{"d":"x"}},"e":[{"f":1}],"g":"","h":null,"a.z":7}'
@@ -52,8 +52,8 @@ def test_clean_drops_what_is_empty_at_any_depth_of_objects() -> None:
 
 def test_clean_leaves_out_rows_without_anything() -> None:
     rows = rows_of({"a": None}, {"a": 1}, {})
-    assert [row.position for row in Shape(Form(clean=True)).rows(rows)] == [2]
-    assert [row.position for row in Shape(Form(("b",))).rows(rows)] == [1, 2, 3]
+    assert [row.position for row in Shape(RowForm(clean=True)).rows(rows)] == [2]
+    assert [row.position for row in Shape(RowForm(("b",))).rows(rows)] == [1, 2, 3]
 
 
 def test_names_cannot_make_a_row_grow_without_bound() -> None:
@@ -85,7 +85,7 @@ def test_clean_is_what_a_few_lines_of_python_say(value: dict[str, Any]) -> None:
     assert json.loads(shaped(dump(value), clean=True)) == cleaned(value)
 
 
-def names(form: Form, declared: list[str], *rows: dict[str, Any]) -> list[str]:
+def names(form: RowForm, declared: list[str], *rows: dict[str, Any]) -> list[str]:
     shape = Shape(form)
     given = [Header(key.upper(), key, "text") for key in declared]
     return [h.key for h in shape.headers(given, shape.rows(rows_of(*rows)))]
@@ -93,13 +93,13 @@ def names(form: Form, declared: list[str], *rows: dict[str, Any]) -> list[str]:
 
 def test_headers_follow_the_form() -> None:
     row = {"a": {"b": 1, "c": 2}, "d": 3}
-    assert names(Form(("d", "a.b")), ["a", "d"]) == ["d", "a"]
-    assert names(Form(("d", "a.b", "x"), flatten=True), ["a", "d"], row) == ["d", "a.b", "x"]
-    assert names(Form(flatten=True), ["a", "d"], row) == ["a.b", "a.c", "d"]
-    assert names(Form(flatten=True), ["a", "d"], row, {"a": 1}) == ["a", "a.b", "a.c", "d"]
-    assert names(Form(clean=True), ["a", "d"], row) == ["a", "d"]
+    assert names(RowForm(("d", "a.b")), ["a", "d"]) == ["d", "a"]
+    assert names(RowForm(("d", "a.b", "x"), flatten=True), ["a", "d"], row) == ["d", "a.b", "x"]
+    assert names(RowForm(flatten=True), ["a", "d"], row) == ["a.b", "a.c", "d"]
+    assert names(RowForm(flatten=True), ["a", "d"], row, {"a": 1}) == ["a", "a.b", "a.c", "d"]
+    assert names(RowForm(clean=True), ["a", "d"], row) == ["a", "d"]
 
 
 def test_a_declared_header_keeps_its_label_and_format() -> None:
     declared = [Header("Price", "price", "number")]
-    assert Shape(Form(("price",))).headers(declared, []) == declared
+    assert Shape(RowForm(("price",))).headers(declared, []) == declared

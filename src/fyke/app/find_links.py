@@ -1,0 +1,13 @@
+"""The folders of wheels that the package clients of this machine are told to use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from fyke.sandbox.packages.uv_settings import find_links
+
+
+def find_links_folders(environ: Mapping[str, str]) -> list[Path]:
+    """As pip and uv read them from their settings, in this environment."""
+    return find_links(environ)

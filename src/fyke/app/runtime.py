@@ -1,0 +1,64 @@
+"""What server and runner both stand on: state, results, blobs, doorbell, rules."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from fyke.app.state import addresses, hiding, open_signals, open_state
+from fyke.contracts import Results, Signals
+from fyke.domain.runs.transitions import Rules
+from fyke.model.billing import Prices
+from fyke.settings import Settings
+from fyke.storage.blobs.filesystem import FilesystemBlobs
+from fyke.storage.sql.results.store import open_results
+from fyke.storage.sql.storage import SqlStorage
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What server and runner both stand on."""
+
+    settings: Settings
+    storage: SqlStorage
+    results: Results
+    blobs: FilesystemBlobs
+    signals: Signals
+    rules: Rules
+
+
+@contextlib.asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Open state, results, blobs and doorbell, and close them again."""
+    signals = open_signals(settings)
+    async with open_state(settings, signals) as storage:
+        results = open_results(addresses(settings).results, durable=settings.durability == "disk")
+        try:
+            yield Runtime(
+                settings=settings,
+                storage=storage,
+                results=results,
+                blobs=FilesystemBlobs(settings.blobs_dir),
+                signals=signals,
+                rules=rules(settings),
+            )
+        finally:
+            await results.close()
+            signals.close()
+
+
+def rules(settings: Settings) -> Rules:
+    """The installation's rules for runs, as plain values."""
+    return Rules(
+        prices=Prices(
+            cpu_hour=settings.price_cpu_hour,
+            memory_gb_hour=settings.price_memory_gb_hour,
+            traffic_gb=settings.price_traffic_gb,
+            traffic_quota=settings.traffic_quota,
+        ),
+        hiding=hiding(settings),
+        max_subtasks=settings.max_subtasks,
+        default_region=settings.default_region,
+        running_callbacks=settings.callback_running,
+    )

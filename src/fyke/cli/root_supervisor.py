@@ -1,0 +1,192 @@
+"""Started as root: give the data folder to the service user, start the launcher, drop root.
+
+The guard itself opens no network connection and reads nothing that comes from one. It lives as
+long as the platform, restarts the launcher when it dies, and ends it with the platform.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from fyke.app.find_links import find_links_folders
+from fyke.cli.errors import CommandFailed
+from fyke.cli.listening import refuse_if_locked, unwritable
+from fyke.settings import Settings
+
+LAUNCHER_READY_SECONDS = 10.0
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def supervise_as_root(settings: Settings, arguments: list[str]) -> int:
+    """Run ``fyke ARGUMENTS`` as the service user beside a launcher; return its exit status."""
+    user = _service_user(settings)
+    _check_program_is_readable()
+    try:
+        _own_home(settings, user)
+    except OSError as error:
+        raise unwritable(settings, error) from None
+    with _as_user(user):
+        refuse_if_locked(
+            settings
+        )  # or our launcher would take the place of the one that is at work
+    launcher = _start_launcher(settings, user)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "fyke.cli.main", *arguments],
+        user=user.pw_uid,
+        group=user.pw_gid,
+        extra_groups=[],
+        cwd="/",
+        env=_environment(settings, user),
+    )
+    _pass_signals_on(child)
+    try:
+        while child.poll() is None:
+            if launcher.poll() is not None:
+                print("fyke: the launcher ended; starting it again", file=sys.stderr)
+                launcher = _start_launcher(settings, user)
+            _sleep_until_one_ends({child.pid, launcher.pid})
+        return child.returncode if child.returncode >= 0 else 128 - child.returncode
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            child.wait(60)
+        launcher.terminate()
+        launcher.wait(10)
+
+
+def _sleep_until_one_ends(ours: set[int]) -> None:
+    """As the first process of a container we are also given orphans; those are buried here, or
+    the next sleep would end at once, and the next.
+    """
+    ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+    if ended is not None and ended.si_pid not in ours:
+        os.waitpid(ended.si_pid, 0)
+
+
+def _service_user(settings: Settings) -> pwd.struct_passwd:
+    try:
+        user = pwd.getpwnam(settings.service_user)
+    except KeyError:
+        raise CommandFailed(
+            f'There is no system user "{settings.service_user}". Make one with\n'
+            f"  useradd --system --user-group --shell /usr/sbin/nologin {settings.service_user}\n"
+            "or name another with FYKE_SERVICE_USER."
+        ) from None
+    if user.pw_uid == 0:
+        raise CommandFailed("FYKE_SERVICE_USER must not be root")
+    return user
+
+
+def _check_program_is_readable() -> None:
+    """A user who has dropped root cannot enter root's home; say so before anything fails."""
+    for path in (Path(sys.executable), Path(__file__)):
+        for folder in path.resolve().parents:
+            if not folder.stat().st_mode & 0o001:
+                raise CommandFailed(
+                    f"As root, Fyke must be installed where other users may read it; {folder} "
+                    "is closed to them. script/up installs it to /opt/fyke."
+                )
+
+
+def _own_home(settings: Settings, user: pwd.struct_passwd) -> None:
+    """The data folder belongs to the service user; its parents must let it through."""
+    home = settings.home
+    for folder in reversed(home.absolute().parents):
+        if not folder.exists():
+            folder.mkdir()
+            folder.chmod(0o755)  # our umask would close it to the user who must pass it
+    home.mkdir(exist_ok=True)
+    for folder in home.absolute().parents:
+        if not folder.stat().st_mode & 0o001:
+            raise CommandFailed(
+                f"The data folder {home} lies below {folder}, which the user "
+                f"{user.pw_name} may not pass. Choose another one with --home."
+            )
+    if home.stat().st_uid != user.pw_uid:
+        os.chown(home, user.pw_uid, user.pw_gid)
+    home.chmod(0o711)
+
+
+@contextlib.contextmanager
+def _as_user(user: pwd.struct_passwd) -> Iterator[None]:
+    """Work in the service user's own folder with that user's rights: a name in it may be a link
+    to anything by now, and root would follow it and give the target away.
+    """
+    os.setegid(user.pw_gid)
+    os.seteuid(user.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+def _start_launcher(settings: Settings, user: pwd.struct_passwd) -> subprocess.Popen[bytes]:
+    environment = _environment(settings, user)
+    with _as_user(user):
+        find_links = find_links_folders(environment)
+        settings.run_dir.mkdir(mode=0o700, exist_ok=True)
+        settings.run_dir.chmod(0o700)
+        settings.launcher_socket.unlink(missing_ok=True)
+    launcher = subprocess.Popen(
+        [
+            sys.executable,
+            "-I",
+            "-m",
+            "fyke.sandbox.process.launcher",
+            "--socket",
+            str(settings.launcher_socket),
+            "--home",
+            str(settings.home),
+            "--uid",
+            str(user.pw_uid),
+            "--gid",
+            str(user.pw_gid),
+            "--uid-base",
+            str(settings.attempt_uid_base),
+            "--uid-count",
+            str(settings.attempt_uids),
+            *(word for shelf in find_links for word in ("--shelf", str(shelf))),
+        ],
+        env={"PATH": _PATH, "LANG": "C.UTF-8"},
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + LAUNCHER_READY_SECONDS
+    while not settings.launcher_socket.exists():
+        if launcher.poll() is not None or time.monotonic() > deadline:
+            raise CommandFailed("The launcher did not start; see the lines above")
+        time.sleep(0.02)
+    return launcher
+
+
+def _environment(settings: Settings, user: pwd.struct_passwd) -> dict[str, str]:
+    keep = {
+        k: v for k, v in os.environ.items() if k not in ("HOME", "USER", "LOGNAME", "SUDO_USER")
+    }
+    return {
+        **keep,
+        "HOME": str(settings.home),
+        "USER": user.pw_name,
+        "FYKE_HOME": str(settings.home),
+        "FYKE_LAUNCHER": "1",
+    }
+
+
+def _pass_signals_on(child: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C reaches the child by the terminal already; what is sent to us alone is passed on."""
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        child.send_signal(signal.SIGTERM)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, forward)

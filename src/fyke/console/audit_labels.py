@@ -1,0 +1,54 @@
+"""What the audit log calls each act, in the visitor's language."""
+
+from __future__ import annotations
+
+from fyke.console.texts import gettext as _
+from fyke.model.audit import AuditAction
+
+
+def audit_action_labels() -> dict[str, str]:
+    """Act to words, in the order of the filter."""
+    return {
+        AuditAction.SIGN_IN: _("Signed in"),
+        AuditAction.SIGN_IN_FAILED: _("Failed to sign in"),
+        AuditAction.SIGN_OUT: _("Signed out"),
+        AuditAction.SESSIONS_REVOKED: _("Ended sessions"),
+        AuditAction.PASSWORD: _("Set a password"),
+        AuditAction.LINK: _("Made a link for a user"),
+        AuditAction.INVITE: _("Invited a user"),
+        AuditAction.ROLE: _("Changed a role"),
+        AuditAction.DISABLE: _("Disabled a user"),
+        AuditAction.ENABLE: _("Enabled a user"),
+        AuditAction.REMOVE: _("Removed a user"),
+        AuditAction.KEY_CREATED: _("Created a key"),
+        AuditAction.KEY_REVOKED: _("Revoked a key"),
+        AuditAction.RUN_STARTED: _("Started a run"),
+        AuditAction.RUN_QUEUED: _("Put a run into the queue"),
+        AuditAction.RUN_ABORTED: _("Aborted a run"),
+        AuditAction.RUN_DELETED: _("Deleted a run"),
+        AuditAction.RUN_SHARED: _("Shared a run"),
+        AuditAction.RUN_UNSHARED: _("Revoked the link to a run"),
+        AuditAction.PUBLISHED: _("Published a version"),
+        AuditAction.WITHDRAWN: _("Withdrew a version"),
+        AuditAction.DEPRECATED: _("Deprecated a version"),
+        AuditAction.RESTORED: _("Restored a version"),
+        AuditAction.WORKER_CHANGED: _("Changed a Worker's page"),
+        AuditAction.WORKER_DELETED: _("Deleted a Worker"),
+        AuditAction.SECRET_SET: _("Set a secret of a Worker"),
+        AuditAction.SECRET_REMOVED: _("Removed a secret of a Worker"),
+        AuditAction.REVIEWED: _("Decided about a version"),
+        AuditAction.BUILDS_ALLOWED: _("Allowed builds of a Worker"),
+        AuditAction.BUILDS_FORBIDDEN: _("Forbade builds of a Worker"),
+        AuditAction.ACCOUNT_CREATED: _("Created an account"),
+        AuditAction.CREDITED: _("Credited an account"),
+        AuditAction.PLAN: _("Changed a plan"),
+        AuditAction.CAPS: _("Changed caps on spending"),
+        AuditAction.SETTINGS: _("Changed a setting"),
+        AuditAction.WEBHOOK_ADDED: _("Added a webhook"),
+        AuditAction.WEBHOOK_CHANGED: _("Changed a webhook"),
+        AuditAction.WEBHOOK_SECRET: _("Made a new secret for a webhook"),
+        AuditAction.WEBHOOK_REMOVED: _("Removed a webhook"),
+        AuditAction.RULE_ADDED: _("Added an alert rule"),
+        AuditAction.RULE_CHANGED: _("Changed an alert rule"),
+        AuditAction.RULE_REMOVED: _("Removed an alert rule"),
+    }

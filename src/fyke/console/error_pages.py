@@ -1,0 +1,113 @@
+"""Errors as pages: what happened, what to do, and the request's id for the log.
+
+The status is the one that API v2 gives the same error; the sentence is the domain's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.responses import Response
+
+from fyke import errors
+from fyke.api.errors import Refusal, request_id, table_of
+from fyke.console.texts import gettext as _
+
+if TYPE_CHECKING:
+    from fyke.console.view import View
+
+log = structlog.get_logger("fyke.console")
+
+_TABLE = table_of("/api/v2/")
+
+
+@dataclass(frozen=True, slots=True)
+class PageError:
+    """What a page of an error says."""
+
+    status: int
+    title: str
+    text: str
+    way_out: str
+    retry_after: int = 0
+    again: bool = False  # whether the same request may go better in a moment
+
+
+def page_error_of(error: Exception) -> PageError:
+    """The page's content for an error; one that is none of ours is told as our own fault."""
+    if isinstance(error, Refusal):
+        return PageError(error.status, _title(error.status), error.text, _way_out(error.status))
+    if not isinstance(error, errors.FykeError):
+        return PageError(500, _title(500), "", _way_out(500))
+    status = 403 if isinstance(error, errors.Forbidden) else _TABLE.row(error).status
+    silent = status >= 500 or type(error) is errors.NotFound
+    return PageError(
+        status,
+        _title(status),
+        "" if silent else error.message,
+        _way_out(status),
+        getattr(error, "retry_after", 0) or 0,
+    )
+
+
+def respond(view: View, error: Exception) -> Response:
+    """The page, or the panel when only a part was asked for."""
+    fault = page_error_of(error)
+    if fault.status >= 500:
+        key = getattr(error, "key", type(error).__name__)
+        log.error("page failed", key=key, request_id=request_id(view.request), exc_info=error)
+    safe = view.request.method in ("GET", "HEAD")
+    if safe and (fault.status >= 500 or fault.status == 429):
+        fault = replace(fault, again=True)
+    if fault.status == 503 and (view.wants_part or not fault.again):
+        fault = replace(fault, way_out=_way_out(429))  # only a page can come again by itself
+    headers = {"retry-after": str(fault.retry_after)} if fault.retry_after else {}
+    if view.request.headers.get("hx-request") == "true" and not safe:
+        # what was typed stays as it is; the note stands beside it
+        headers |= {"hx-retarget": "#notices", "hx-reswap": "innerHTML"}
+        return view.part(
+            "faults/page.html",
+            "panel",
+            status=fault.status,
+            headers=headers,
+            fault=fault,
+            beside=True,
+        )
+    if view.wants_part:
+        return view.part(
+            "faults/page.html", "panel", status=fault.status, headers=headers, fault=fault
+        )
+    return view.page("faults/page.html", status=fault.status, headers=headers, fault=fault)
+
+
+def _title(status: int) -> str:
+    titles = {
+        400: _("This cannot be done as it stands"),
+        401: _("Sign in first"),
+        403: _("You may not do this"),
+        404: _("There is nothing here"),
+        405: _("This address takes no such request"),
+        409: _("Somebody was faster"),
+        413: _("That is too much at once"),
+        422: _("Something is not filled in rightly"),
+        429: _("Too many requests"),
+        503: _("Fyke is busy or starting"),
+    }
+    return titles.get(status, _("Something went wrong on our side"))
+
+
+def _way_out(status: int) -> str:
+    ways = {
+        400: _("Go back, change what the message names, and try again."),
+        403: _("Ask an owner of the account for a role that may."),
+        404: _("It may have been deleted, or it belongs to another account."),
+        409: _("Load the page again to see how things stand now."),
+        413: _("Send less, or use the REST API for large inputs."),
+        429: _("Wait a moment and try again."),
+        503: _("This page tries again by itself."),
+    }
+    if status >= 500 and status != 503:
+        return _("Try again. If it stays, look for the request's id in the log of the server.")
+    return ways.get(status, _("Go back, change what the message names, and try again."))

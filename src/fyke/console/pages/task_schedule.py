@@ -1,0 +1,165 @@
+"""Schedules in words and in fields: what the pages of tasks and schedules say of a plan."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from fyke.console.forms import PostedForm
+from fyke.console.texts import gettext as _
+from fyke.domain.schedules.editing import ScheduleEdit
+from fyke.errors import InvalidFields, InvalidRequest
+from fyke.model.schedule import LatePolicy, OverlapPolicy, Schedule, ScheduleKind, ScheduleSpec
+
+FIELDS = (
+    "kind", "time", "weekday", "day", "date", "cron", "every", "time_zone", "overlap", "late",
+)  # fmt: skip
+UNITS = {"minutes": 60, "hours": 3600, "days": 86_400, "seconds": 1}
+_NOTHING = dict.fromkeys((*FIELDS, "unit"), "")
+_FIRST_WORD = re.compile(r"[a-z_]+")
+
+
+def weekdays() -> list[str]:
+    """Monday first."""
+    return [
+        _("Monday"),
+        _("Tuesday"),
+        _("Wednesday"),
+        _("Thursday"),
+        _("Friday"),
+        _("Saturday"),
+        _("Sunday"),
+    ]
+
+
+def schedule_label(plan: ScheduleSpec) -> str:
+    """A plan as one would say it."""
+    values = {"time": plan.time, "day": plan.day, "date": plan.date, "cron": plan.cron}
+    match plan.kind:
+        case ScheduleKind.DAILY:
+            return _("every day at %(time)s") % values
+        case ScheduleKind.WEEKLY:
+            name = weekdays()[plan.weekday - 1] if plan.weekday else "?"
+            return _("every %(weekday)s at %(time)s") % {**values, "weekday": name}
+        case ScheduleKind.MONTHLY:
+            return _("on day %(day)s of each month at %(time)s") % values
+        case ScheduleKind.ONCE:
+            return _("once, on %(date)s at %(time)s") % values
+        case ScheduleKind.CRON:
+            return _("cron %(cron)s") % values
+    count, unit = every_in(plan.every_s)
+    return _("every %(count)s %(unit)s") % {"count": count, "unit": unit_labels()[unit]}
+
+
+def unit_labels() -> dict[str, str]:
+    return {
+        "minutes": _("minutes"),
+        "hours": _("hours"),
+        "days": _("days"),
+        "seconds": _("seconds"),
+    }
+
+
+def every_in(seconds: int) -> tuple[int, str]:
+    """An interval in the largest unit that it is a whole number of."""
+    for unit in ("days", "hours", "minutes"):
+        if seconds and seconds % UNITS[unit] == 0:
+            return seconds // UNITS[unit], unit
+    return seconds, "seconds" if seconds else "hours"
+
+
+@dataclass(frozen=True, slots=True)
+class TypedSchedule:
+    """What somebody typed into the schedule's form, as typed."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    enabled: bool = True
+
+
+def typed_of(schedule: Schedule | None) -> TypedSchedule:
+    """What the form begins with."""
+    if schedule is None:
+        values = {"kind": "daily", "time": "09:00", "weekday": "1", "day": "1", "unit": "hours"}
+        return TypedSchedule({**_NOTHING, **values, "overlap": "skip", "late": "start"})
+    plan = schedule.plan
+    count, unit = every_in(plan.every_s)
+    return TypedSchedule(
+        {
+            "kind": plan.kind.value,
+            "time": plan.time or "09:00",
+            "weekday": str(plan.weekday or 1),
+            "day": str(plan.day or 1),
+            "date": plan.date,
+            "cron": plan.cron,
+            "every": str(count or ""),
+            "unit": unit,
+            "time_zone": plan.time_zone,
+            "overlap": schedule.overlap.value,
+            "late": schedule.late.value,
+        },
+        schedule.enabled,
+    )
+
+
+def typed_in(form: PostedForm) -> TypedSchedule:
+    """What was sent."""
+    return TypedSchedule({name: form.get(name) for name in (*FIELDS, "unit")}, form.on("enabled"))
+
+
+def schedule_spec_of(typed: TypedSchedule) -> ScheduleSpec:
+    """The plan that was typed. Raise ``InvalidFields`` whose message begins with the field."""
+    values = typed.values
+    unit = UNITS.get(values.get("unit", ""), 1)
+    return ScheduleSpec(
+        kind=ScheduleKind(_one_of("kind", values.get("kind", ""), ScheduleKind)),
+        time=values.get("time", "").strip()[:5],
+        weekday=_number("weekday", values),
+        day=_number("day", values),
+        date=values.get("date", "").strip(),
+        cron=" ".join(values.get("cron", "").split()),
+        every_s=_number("every", values) * unit,
+        time_zone=values.get("time_zone", "").strip(),
+    )
+
+
+def change_of(typed: TypedSchedule) -> ScheduleEdit:
+    """The whole schedule that was typed. Raise as ``schedule_spec_of``."""
+    plan = schedule_spec_of(typed)
+    return ScheduleEdit(
+        enabled=typed.enabled,
+        kind=plan.kind,
+        time=plan.time,
+        weekday=plan.weekday,
+        day=plan.day,
+        date=plan.date,
+        cron=plan.cron,
+        every_s=plan.every_s,
+        time_zone=plan.time_zone,
+        overlap=OverlapPolicy(_one_of("overlap", typed.values.get("overlap", ""), OverlapPolicy)),
+        late=LatePolicy(_one_of("late", typed.values.get("late", ""), LatePolicy)),
+    )
+
+
+def error_of(error: InvalidRequest) -> dict[str, str]:
+    """The error at the field that it names."""
+    found = _FIRST_WORD.match(error.message)
+    name = found[0] if found and found[0] in FIELDS else "kind"
+    return {name: error.message}
+
+
+def _one_of(
+    name: str, text: str, kind: type[ScheduleKind] | type[OverlapPolicy] | type[LatePolicy]
+) -> str:
+    known = [each.value for each in kind]
+    if text not in known:
+        raise InvalidFields(f"{name} must be one of {', '.join(known)}")
+    return text
+
+
+def _number(name: str, values: dict[str, str]) -> int:
+    text = values.get(name, "").strip()
+    if not text:
+        return 0
+    if not text.isdecimal() or len(text) > 9:
+        raise InvalidFields(f"{name} must be a whole number")
+    return int(text)

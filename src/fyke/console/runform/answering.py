@@ -1,0 +1,77 @@
+"""The page of a form once more, after something was asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fyke.console.pages.worker_frame import WorkerFrame
+from fyke.console.runform.context import FormContext, form_context_of
+from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, REDRAW, FormRequest
+from fyke.domain.forms.model import FieldError
+from fyke.domain.forms.pairs import group_by_field
+from fyke.domain.forms.service import Checked, FormView
+
+# where the focus goes on with, because what was pressed has been replaced
+_LAND = {FORM_VIEW: "view", JSON_VIEW: "view", REDRAW: "version"}
+
+
+@dataclass(frozen=True, slots=True)
+class FormAction:
+    """What was asked, and the input that came with it."""
+
+    frame: WorkerFrame
+    form: FormView
+    wish: FormRequest
+    checked: Checked
+    moved: bool = False  # the controls that were sent are those of another version
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether nothing could be made of a JSON text: then there is no other view of it."""
+        value = self.checked.value
+        return not value.custom and any(not error.path for error in value.errors)
+
+
+@dataclass(frozen=True, slots=True)
+class FormReply:
+    """What the page is to say. ``afresh`` shows the value that was understood, in the view that is
+    wanted; otherwise all stays as it was typed. ``refused``: the faults are why nothing was done.
+    """
+
+    asked: FormAction
+    afresh: bool = False
+    refused: bool = False
+    problem: str = ""
+    task_fault: str = ""
+    notice: str = ""
+    more: tuple[FieldError, ...] = ()
+
+
+def page_with_errors(reply: FormReply) -> FormContext:
+    """The form with everything that was typed, and the answer."""
+    asked, wish = reply.asked, reply.asked.wish
+    value = asked.checked.value
+    afresh = (reply.afresh or asked.moved) and not asked.unreadable
+    typed = not afresh
+    errors = reply.more if reply.notice else (*reply.more, *value.errors)
+    work = form_context_of(
+        asked.form.form,
+        value,
+        asked.form.version.defaults,
+        wish.view if afresh else wish.was_view,
+        sent=group_by_field(wish.pairs) if typed and wish.was_view == FORM_VIEW else None,
+        json_text=wish.json_text.replace("\r\n", "\n") if typed else "",
+        errors=errors,
+    )
+    work.version = wish.version if wish.version in asked.form.numbers else ""
+    work.callback_url, work.task_title = wish.callback_url, wish.title
+    work.problem, work.task_fault, work.notice = reply.problem, reply.task_fault, reply.notice
+    work.callback_fault = reply.problem if reply.problem.startswith("callback_url") else ""
+    work.options_open = work.options_open or bool(work.callback_fault)
+    stuck = reply.afresh and asked.unreadable and wish.was_view == JSON_VIEW
+    refused = bool(reply.refused or reply.problem or reply.task_fault or reply.more)
+    work.focus = refused or stuck
+    if not work.focus:
+        work.land = "notice" if reply.notice else _LAND.get(wish.act, "")
+    work.options_open = work.options_open or work.land == "version"
+    return work

@@ -1,0 +1,135 @@
+"""The form of a worker at one moment: everything that its template shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from fyke.console import formats
+from fyke.console.runform.controls import Control, ControlGroup, groups, ids_of, options
+from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, MORE_ROWS
+from fyke.console.runform.labels import named
+from fyke.console.texts import gettext as _
+from fyke.domain.forms.codec import encode
+from fyke.domain.forms.model import ABSENT, ControlKind, FieldError, RunForm, pretty
+from fyke.domain.forms.normalise import Normalised
+from fyke.domain.forms.pairs import Sent, shown
+from fyke.domain.forms.rows import SHOWN_ROWS, rows_of
+from fyke.domain.forms.system import FIELDS
+from fyke.domain.workers.parameters import read_input
+from fyke.errors import InvalidRequest
+from fyke.model.run import RunLimits
+from fyke.model.worker import SystemDefaults
+
+
+@dataclass(slots=True)
+class FormContext:
+    """``errors``: the id of a control, or ``""``, and the sentence. ``focus``: whether they are the
+    answer to what somebody did, and so take the focus.
+    """
+
+    view: str
+    groups: list[ControlGroup] = dataclasses.field(default_factory=list)
+    options: list[Control] = dataclasses.field(default_factory=list)
+    errors: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    rest: str = ""
+    system_rest: str = ""
+    json_text: str = ""
+    json_wrong: bool = False
+    version: str = ""
+    callback_url: str = ""
+    callback_fault: str = ""
+    task_title: str = ""
+    task_fault: str = ""
+    has_default: bool = False
+    source: str = ""
+    notice: str = ""
+    problem: str = ""
+    focus: bool = False
+    land: str = ""  # what takes the focus else: view, version or notice
+    pristine: bool = False  # nobody has touched it yet
+    options_open: bool = False
+    options_line: str = ""
+
+
+def form_context_of(
+    form: RunForm,
+    value: Normalised,
+    defaults: SystemDefaults,
+    view: str = FORM_VIEW,
+    *,
+    sent: Sent | None = None,
+    json_text: str = "",
+    errors: Iterable[FieldError] = (),
+) -> FormContext:
+    """The page's form for an input. ``sent`` and ``json_text`` are what was typed, and are shown as
+    they are; without them the input is shown.
+    """
+    errors = list(errors)
+    seen = _small(form, sent, value) if sent else shown(form, value.custom, value.system)
+    made = FormContext(JSON_VIEW if form.broken else view)
+    made.options = options(seen, errors)
+    made.system_rest = seen.system_rest
+    made.options_open = any(error.path.startswith("system.") for error in errors)
+    made.options_line = _options_line(value.system, defaults)
+    if made.view == JSON_VIEW:
+        made.json_text = json_text or pretty(value.custom)
+        made.json_wrong = any(not error.path.startswith("system.") for error in errors)
+    else:
+        made.groups = groups(form, seen, errors)
+        made.rest = seen.custom_rest
+    cells = {c.field.name: c.cells for group in made.groups for c in group.controls}
+    made.errors = [_linked(form, made.view, error, cells) for error in errors]
+    return made
+
+
+def _small(form: RunForm, sent: Sent, value: Normalised) -> Sent:
+    """What was typed, with tables that are too large to draw as the value that they mean."""
+    for name, posted in sent.custom.items():
+        each = form.fields.get(name)
+        if (
+            each
+            and each.kind is ControlKind.TABLE
+            and len(rows_of(each, posted)) > SHOWN_ROWS + MORE_ROWS
+        ):
+            sent.custom[name] = encode(each, value.custom.get(name, ABSENT))
+    return sent
+
+
+def _linked(
+    form: RunForm, view: str, error: FieldError, cells: dict[str, dict[tuple[int, str], str]]
+) -> tuple[str, str]:
+    """The id of what an error is about, and the error."""
+    if view == JSON_VIEW and not error.path.startswith("system."):
+        place = _("Line %(line)s: ") % {"line": error.line} if error.line else ""
+        known = error.message.startswith(("the JSON is not valid", "line "))
+        return "json", error.message if known else place + error.message
+    name = error.path.removeprefix("custom.")
+    target = cells.get(name, {}).get((error.row, error.column), "")
+    field = form.fields.get(name) if error.path.startswith("custom.") else None
+    option = FIELDS.get(error.path.removeprefix("system."))
+    title = field.title if field else option.title if option else ""
+    columns = {c.name: c.title for c in field.columns} if field else {}
+    column = columns.get(error.column, error.column)
+    return target or ids_of(form).get(error.path, ""), named(error, title, column)
+
+
+def _options_line(system: dict[str, Any], defaults: SystemDefaults) -> str:
+    """The run options in one line, for while they are closed."""
+    try:
+        wanted = read_input({"parameters": {"system": system, "custom": {}}}, defaults)
+    except InvalidRequest:
+        return _("something here needs another look")
+    return " · ".join(_words(wanted.limits, wanted.region))
+
+
+def _words(limits: RunLimits, region: str) -> Iterable[str]:
+    yield _("%(size)s MB") % {"size": limits.memory_mb}
+    yield formats.duration(limits.timeout_s * 1000)
+    if limits.max_charge_micros:
+        yield _("at most %(price)s") % {"price": formats.money(limits.max_charge_micros)}
+    if limits.max_traffic_bytes:
+        yield _("at most %(size)s") % {"size": formats.size(limits.max_traffic_bytes)}
+    yield region or _("any region")

@@ -1,0 +1,59 @@
+"""What the audit log holds: who did what, when, to what, and from where."""
+
+from __future__ import annotations
+
+from fyke.model.account import Caller, User
+from fyke.model.audit import AuditAction, NewAudit
+
+MOST_ADDRESS = 64  # characters
+
+
+def action_of(
+    caller: Caller, action: AuditAction, target: str, detail: str = "", *, account_id: str = ""
+) -> NewAudit:
+    """What ``caller`` does, for the log of their account, or of the one that it is done to."""
+    return NewAudit(
+        account_id=account_id or caller.account_id,
+        user_id=caller.user_id,
+        user_name=caller.user_name,
+        key_id=caller.key_id,
+        session_id=caller.session_id,
+        address=caller.address,
+        action=action,
+        target=target[:200],
+        detail=detail[:500],
+    )
+
+
+def action_by(
+    user: User, action: AuditAction, address: str, session_id: str = "", detail: str = ""
+) -> NewAudit:
+    """What ``user`` does at the door, where there is no caller yet."""
+    return NewAudit(
+        account_id=user.account_id,
+        user_id=user.id,
+        user_name=user.name,
+        key_id="",
+        session_id=session_id,
+        address=address[:MOST_ADDRESS],
+        action=action,
+        target=user.name,
+        detail=detail,
+    )
+
+
+def failed_sign_in(account_id: str, address: str, user: User | None) -> NewAudit:
+    """Somebody unknown tried to be ``user``. A name that nobody has is left out: it may well be a
+    password.
+    """
+    return NewAudit(
+        account_id=account_id,
+        user_id="",
+        user_name="",
+        key_id="",
+        session_id="",
+        address=address[:MOST_ADDRESS],
+        action=AuditAction.SIGN_IN_FAILED,
+        target=user.name if user else "",
+        detail="" if user else "no user has this name",
+    )

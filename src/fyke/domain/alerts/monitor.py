@@ -1,0 +1,168 @@
+"""Looking at runs that have ended: each once, in their order, also when a server is killed.
+
+What waits is written with the end of the run. It is taken away in the transaction that writes what
+came of it, so a server that dies in between leaves it for the next one; of two servers that look
+at the same run one finds it taken. Rows are read outside of any transaction, because that may
+take seconds; when the rules were changed meanwhile, the run is looked at again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from fyke.contracts import Results, Storage, Transaction
+from fyke.domain.alerts.evaluate import USUAL_KINDS, Facts, evaluate
+from fyke.domain.alerts.fields import count_fields
+from fyke.domain.alerts.months import spent_in_month
+from fyke.domain.alerts.outbox import raise_alert
+from fyke.errors import Unavailable
+from fyke.kit.ids import new_ulid
+from fyke.model.alert import KEPT_MS, USUAL_RUNS, Alert, AlertCheck, FieldFacts, Rule, RuleKind
+from fyke.model.run import Run, RunState
+
+log = structlog.get_logger()
+
+MOST_TRIES = 5  # of a run that cannot be looked at, before it is let go
+AGAIN_MS = 30_000
+FORGET_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A run that waits, and what looks at it."""
+
+    check: AlertCheck
+    run: Run
+    rules: list[Rule]
+    hidden: frozenset[str]
+
+
+class AlertMonitor:
+    """Works off runs that have ended. ``mails``: whether rules may send mail."""
+
+    def __init__(self, storage: Storage, results: Results, *, mails: bool = False) -> None:
+        self._storage = storage
+        self._results = results
+        self._mails = mails
+
+    async def work_off(self) -> float | None:
+        """Look at all that wait; return seconds until one may be tried again, None when none is
+        left. Raises ``Unavailable``.
+        """
+        while (case := await self._storage.read(_next)) is not None:
+            if isinstance(case, AlertCheck):
+                await self._drop(case)
+                continue
+            try:
+                await self._look_at(case)
+            except Unavailable:
+                raise
+            except Exception:
+                log.exception("alert_check_failed", run=case.run.id)
+                await self._postpone(case.check)
+        return await self._storage.read(_pause)
+
+    async def forget_old(self) -> int:
+        """Remove alerts that are listed no more; return how many."""
+        return await self._storage.write(
+            lambda tx: tx.alerts.forget_alerts(tx.now - KEPT_MS, FORGET_BATCH)
+        )
+
+    async def _look_at(self, case: _Case) -> None:
+        fields = await self._fields(case)
+
+        def work(tx: Transaction) -> list[Alert]:
+            if tx.alerts.lock_check(case.check.seq) is None:
+                return []  # another server was faster, or the run was deleted
+            if _rules(tx, case.run) != case.rules:
+                return []  # it still waits, and is looked at with the rules as they are now
+            tx.alerts.drop_check(case.check.seq)
+            return _judged(tx, case, fields, mails=self._mails)
+
+        for alert in await self._storage.write(work):
+            log.info("alert", rule=alert.rule_id, run=alert.run_id, kind=alert.kind.value)
+
+    async def _fields(self, case: _Case) -> Mapping[str, FieldFacts]:
+        wanted = {rule.field for rule in case.rules if rule.kind is RuleKind.MISSING_FIELD}
+        if not wanted or case.run.state is not RunState.SUCCEEDED:
+            return {}
+        return await count_fields(self._results, case.run.id, case.hidden, wanted)
+
+    async def _drop(self, check: AlertCheck) -> None:
+        await self._storage.write(lambda tx: tx.alerts.drop_check(check.seq))
+
+    async def _postpone(self, check: AlertCheck) -> None:
+        def work(tx: Transaction) -> None:
+            if check.tries + 1 >= MOST_TRIES:
+                tx.alerts.drop_check(check.seq)
+            else:
+                tx.alerts.postpone_check(check.seq, check.tries + 1, tx.now + AGAIN_MS)
+
+        await self._storage.write(work)
+
+
+def facts_of(tx: Transaction, rule: Rule, run: Run, fields: Mapping[str, FieldFacts]) -> Facts:
+    """What ``rule`` needs to know to judge ``run``."""
+    if rule.kind in USUAL_KINDS:
+        return Facts(usual=tx.alerts.usual(run, of_task=bool(rule.task_id), limit=USUAL_RUNS))
+    if rule.kind is RuleKind.MISSING_FIELD:
+        return Facts(field=fields.get(rule.field))
+    if rule.kind is RuleKind.BUDGET:
+        return Facts(spent=spent_in_month(tx, rule, run.finished_at))
+    return Facts()
+
+
+def _next(tx: Transaction) -> _Case | AlertCheck | None:
+    """The next run with its rules; a bare ``AlertCheck`` when nothing looks at it any more."""
+    check = tx.alerts.next_check(tx.now)
+    if check is None:
+        return None
+    run = tx.runs.get(check.run_id)
+    rules = _rules(tx, run) if run is not None else []
+    if run is None or not rules:
+        return check
+    return _Case(check, run, rules, tx.runs.hidden_attempts(run.id))
+
+
+def _rules(tx: Transaction, run: Run) -> list[Rule]:
+    return [rule for rule in tx.alerts.rules_for(run) if rule.since <= run.finished_at]
+
+
+def _judged(
+    tx: Transaction, case: _Case, fields: Mapping[str, FieldFacts], *, mails: bool
+) -> list[Alert]:
+    found = []
+    for rule in case.rules:
+        facts = facts_of(tx, rule, case.run, fields)
+        sentence = evaluate(rule, case.run, facts)
+        if sentence is None:
+            continue
+        if facts.spent is not None and not tx.alerts.claim_month(rule.id, facts.spent.month):
+            continue  # of a month a budget tells once
+        alert = _alert(rule, case.run, sentence, tx.now)
+        if raise_alert(tx, rule, alert, mails=mails):
+            found.append(alert)
+    return found
+
+
+def _alert(rule: Rule, run: Run, sentence: str, now: int) -> Alert:
+    return Alert(
+        id=new_ulid(),
+        account_id=rule.account_id,
+        rule_id=rule.id,
+        rule_name=rule.name,
+        kind=rule.kind,
+        run_id=run.id,
+        worker_id=run.worker_id,
+        task_id=run.task_id,
+        sentence=sentence,
+        at=now,
+    )
+
+
+def _pause(tx: Transaction) -> float | None:
+    at = tx.alerts.next_check_at()
+    return None if at is None else max(0, at - tx.now) / 1000

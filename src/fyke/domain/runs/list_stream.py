@@ -1,0 +1,71 @@
+"""A list that keeps up: what changes in the runs that somebody looks at, and how many have come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from fyke.contracts import Signals, output_topic, run_topic
+from fyke.domain.runs.lists import RunLists, RunRow
+from fyke.model.account import Caller
+from fyke.model.run_list import ListCursor, RunSearch
+
+BUSY_SWEEP = 2.0  # seconds; while something runs its figures grow without any ring
+QUIET_SWEEP = 5.0
+TOGETHER = 0.3  # what comes within so many seconds is told at once
+MOST_NEW = 99
+
+
+@dataclass(frozen=True, slots=True)
+class ListUpdate:
+    """Rows that are no longer as they were told, ids that are gone, and how many newer runs match
+    (up to ``MOST_NEW``). Nothing of it changed: it has been quiet for a while.
+    """
+
+    rows: list[RunRow]
+    gone: list[str]
+    fresh: int
+
+
+class ListStream:
+    """Follows lists of runs, each for its reader."""
+
+    def __init__(self, lists: RunLists, signals: Signals) -> None:
+        self._lists = lists
+        self._signals = signals
+
+    async def follow(
+        self, caller: Caller, search: RunSearch, run_ids: Sequence[str], top: ListCursor | None
+    ) -> AsyncIterator[ListUpdate]:
+        """News without end. ``run_ids`` are those that were not over yet; ``top`` is the newest
+        run of the list, None when new ones are not of interest.
+        """
+        told: dict[str, tuple[object, ...]] = {}
+        open_ids = list(dict.fromkeys(run_ids))
+        async with self._signals.listen() as ear:
+            while True:
+                rows = await self._lists.rows(caller, open_ids)
+                fresh = await self._lists.newer(caller, search, top, MOST_NEW) if top else 0
+                changed = [row for row in rows if told.get(row.line.id) != _figures(row)]
+                told |= {row.line.id: _figures(row) for row in rows}
+                found = {row.line.id for row in rows}
+                gone = [run_id for run_id in open_ids if run_id not in found]
+                yield ListUpdate(changed, gone, fresh)
+                open_ids = [row.line.id for row in rows if not row.line.state.terminal]
+                topics = frozenset(
+                    topic for ref in open_ids for topic in (run_topic(ref), output_topic(ref))
+                )
+                await ear.wait(topics, BUSY_SWEEP if open_ids else QUIET_SWEEP)
+                await asyncio.sleep(TOGETHER)
+
+
+def _figures(row: RunRow) -> tuple[object, ...]:
+    return (
+        row.line.state,
+        row.line.err_msg,
+        row.results,
+        row.usage_micros,
+        row.traffic_bytes,
+        row.duration_ms // 1000,
+    )

@@ -1,0 +1,25 @@
+"""The input of a run as another start would give it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fyke.model.run import Run
+
+
+def rerun_input(run: Run) -> dict[str, Any]:
+    """Return the whole ``input``: the Worker's own object, and every limit that the run had."""
+    limits = run.limits
+    system: dict[str, Any] = {
+        "cpus": limits.cpus,
+        "memory": limits.memory_mb,
+        "execute_limit_time_seconds": limits.timeout_s,
+        "max_total_charge": limits.max_charge_micros / 1e6,
+        "max_total_traffic": limits.max_traffic_bytes / 1e6,
+    }
+    if run.region:
+        system["proxy_region"] = run.region
+    if run.egress_allow:
+        system["egress_allow"] = list(run.egress_allow)
+    return {"parameters": {"system": system, "custom": json.loads(run.input_json)}}

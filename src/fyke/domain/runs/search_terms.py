@@ -1,0 +1,174 @@
+"""From the words of a form or a query to a search; every word that is wrong is told at once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from fyke.contracts import Transaction
+from fyke.domain.billing.days import starts_at, zone_of
+from fyke.domain.runs.search import error_part, run_id_part
+from fyke.domain.workers.lookup import find_past_worker
+from fyke.errors import InvalidFields, InvalidRequest, WorkerNotFound
+from fyke.kit.ids import is_ulid
+from fyke.model.account import Caller
+from fyke.model.run import Origin, Outcome, RunState
+from fyke.model.run_list import RunSearch
+
+ACTIVE = "active"
+# What people call states: stopping at a limit is an inner matter, until it is over a run runs.
+STATE_WORDS: dict[str, tuple[RunState, ...]] = {
+    "ready": (RunState.READY,),
+    "running": (RunState.RUNNING, RunState.ENDING),
+    "aborting": (RunState.ABORTING,),
+    "succeeded": (RunState.SUCCEEDED,),
+    "failed": (RunState.FAILED,),
+    "aborted": (RunState.ABORTED,),
+    ACTIVE: (RunState.READY, RunState.RUNNING, RunState.ENDING, RunState.ABORTING),
+}
+_LAST_MS = 10**14  # of what can be asked for: the year 5138
+_Word = TypeVar("_Word", bound=StrEnum)
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTerms:
+    """A search as it is typed. ``state``, ``outcome`` and ``origin`` may be several words with
+    commas between; ``worker`` is an id or a path, ``task`` an id. ``since`` and ``until`` are Unix
+    seconds, a day (``2026-11-24``, that of ``until`` is meant with all of its hours) or a day and a
+    time (``2026-11-24T09:30``) in ``zone``.
+    """
+
+    state: str = ""
+    outcome: str = ""
+    worker: str = ""
+    task: str = ""
+    origin: str = ""
+    version: str = ""
+    since: str = ""
+    until: str = ""
+    error: str = ""
+    run: str = ""
+
+
+def search_of(
+    tx: Transaction, caller: Caller, words: SearchTerms, zone: str, *, since_name: str = "from"
+) -> RunSearch:
+    """The search that is meant. Raise ``InvalidFields`` with a sentence for each wrong word, which
+    begins with the name of its field.
+    """
+    problems: list[str] = []
+
+    def read(how: Callable[[], _Read], otherwise: _Read) -> _Read:
+        try:
+            return how()
+        except InvalidRequest as error:
+            problems.append(error.message)
+            return otherwise
+
+    search = RunSearch(
+        states=read(lambda: _states(words.state), ()),
+        outcomes=read(lambda: _words("outcome", words.outcome, Outcome), ()),
+        worker_id=read(lambda: _worker(tx, caller, words.worker), ""),
+        task_id=read(lambda: _task(words.task), ""),
+        origins=read(lambda: _words("origin", words.origin, Origin), ()),
+        version=words.version.strip()[:200],
+        created_from=read(lambda: moment(words.since, since_name, zone), 0),
+        created_until=read(lambda: moment(words.until, "until", zone, whole_day=True), 0),
+        error=read(lambda: error_part(words.error), ""),
+        run_id=read(lambda: run_id_part(words.run), ""),
+    )
+    if 0 < search.created_until <= search.created_from:
+        problems.append(f"until: must be later than {since_name}")
+    if problems:
+        raise InvalidFields("; ".join(problems), details=problems)
+    return search
+
+
+def _states(text: str) -> tuple[RunState, ...]:
+    found: dict[RunState, None] = {}
+    for word in _split(text):
+        if word not in STATE_WORDS:
+            raise InvalidRequest(
+                f"state: there is no state {word[:40]!r}; use {', '.join(STATE_WORDS)}"
+            )
+        found |= dict.fromkeys(STATE_WORDS[word])
+    return tuple(found)
+
+
+def _words(field: str, text: str, kind: type[_Word]) -> tuple[_Word, ...]:
+    found: dict[_Word, None] = {}
+    for word in _split(text):
+        try:
+            found[kind(word)] = None
+        except ValueError:
+            raise InvalidRequest(
+                f"{field}: there is no {field} {word[:40]!r}; use {', '.join(kind)}"
+            ) from None
+    return tuple(found)
+
+
+def _split(text: str) -> list[str]:
+    return [word for part in text.split(",") if (word := part.strip().lower())]
+
+
+def _worker(tx: Transaction, caller: Caller, text: str) -> str:
+    """Also one that is not to be seen any more, as long as the account has runs of it."""
+    ref = text.strip()
+    if not ref:
+        return ""
+    used = tx.run_lists.workers(caller.account_id)
+    if ref in used:
+        return ref
+    with contextlib.suppress(WorkerNotFound):
+        return find_past_worker(tx, caller, ref).id
+    past = (tx.workers.get(worker_id) for worker_id in used)
+    named = (worker.id for worker in past if worker and worker.path == ref.replace("~", "/", 1))
+    found = next(named, "")
+    if not found:
+        raise InvalidRequest(
+            "worker: there is no such worker; use its id, or its path such as acme/prices"
+        )
+    return found
+
+
+def _task(text: str) -> str:
+    ref = text.strip()
+    if ref and not is_ulid(ref):
+        raise InvalidRequest("task: must be the id of a task, 26 characters")
+    return ref
+
+
+def moment(text: str, field: str, zone: str, *, whole_day: bool = False) -> int:
+    """The moment (ms) that was typed, 0 for nothing; of a day its beginning, or with ``whole_day``
+    its end. Raise ``InvalidRequest``.
+    """
+    typed = text.strip()
+    if not typed:
+        return 0
+    try:
+        found = _moment(typed, zone, whole_day=whole_day)
+    except (ValueError, OverflowError):
+        found = -1
+    if not 0 < found <= _LAST_MS:
+        raise InvalidRequest(
+            f"{field}: {typed[:30]!r} is no time; write a day as 2026-11-24, with a time as "
+            "2026-11-24T09:30, or Unix seconds"
+        )
+    return found
+
+
+def _moment(typed: str, zone: str, *, whole_day: bool) -> int:
+    if typed.isascii() and typed.isdigit() and len(typed) != 8:  # 20261124 is a day
+        return int(typed[:15]) * 1000
+    if len(typed) in (8, 10):
+        day = date.fromisoformat(typed)
+        return starts_at(day + timedelta(days=1) if whole_day else day, zone)
+    at = datetime.fromisoformat(typed)
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=zone_of(zone))
+    return round(at.timestamp() * 1000)

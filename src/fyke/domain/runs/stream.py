@@ -1,0 +1,199 @@
+"""Following a run: its state, its log and its rows as they come, from any place on.
+
+A place names the last log line and the last row that were read, and the state that was told.
+Positions only rise and are read in order, so whoever goes on from a place misses nothing and gets
+nothing twice, whatever became of the connection or of the server in between.
+
+A piece of news is bounded in lines and bytes and read only when it is asked for: whoever reads
+slowly makes the next read late, and no memory grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from fyke.contracts import (
+    Listener,
+    Results,
+    Signals,
+    Storage,
+    Transaction,
+    output_topic,
+    run_topic,
+)
+from fyke.domain.access import own_run
+from fyke.domain.runs.service import Runs, RunView
+from fyke.errors import RunNotFound
+from fyke.kit.ids import run_number
+from fyke.model.account import Caller
+from fyke.model.log import LogEntry
+from fyke.model.results import Row
+from fyke.model.run import Run, RunState
+
+SWEEP = 5.0  # a ring that was lost costs no more than this, in seconds
+PIECE_LINES = 200
+PIECE_BYTES = 2**20
+FIRST_ROWS = 16
+# The line about the whole run is written just after its end. A run that ended earlier has it, or
+# will never get it.
+LAST_LINE_MS = 3_000
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCursor:
+    """How far somebody has read: 0 and None before the first."""
+
+    log: int = 0
+    row: int = 0
+    state: RunState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFilter:
+    """What of a run is to be told."""
+
+    state: bool = True
+    log: bool = True
+    rows: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RunUpdate:
+    """What came, and the place behind it: a state with the run's figures, some lines, some rows,
+    the end, or nothing at all, which says that it has been quiet for a while.
+    """
+
+    place: StreamCursor
+    view: RunView | None = None
+    log: tuple[LogEntry, ...] = ()
+    rows: tuple[Row, ...] = ()
+    ended: bool = False
+
+
+class RunStreams:
+    """Follows the runs of all accounts, each for its own."""
+
+    def __init__(self, storage: Storage, results: Results, runs: Runs, signals: Signals) -> None:
+        self._storage = storage
+        self._results = results
+        self._runs = runs
+        self._signals = signals
+
+    @asynccontextmanager
+    async def follow(
+        self, caller: Caller, run_id: str, place: StreamCursor, kinds: StreamFilter
+    ) -> AsyncIterator[RunStream]:
+        """Whoever follows holds a coroutine and an ear, and asks the follower for the next news."""
+        async with self._signals.listen() as ear:
+            yield RunStream(
+                self._storage, self._results, self._runs, ear, caller, run_id, place, kinds
+            )
+
+
+class RunStream:
+    """One reader of one run."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        results: Results,
+        runs: Runs,
+        ear: Listener,
+        caller: Caller,
+        run_id: str,
+        place: StreamCursor,
+        kinds: StreamFilter,
+    ) -> None:
+        self._storage = storage
+        self._results = results
+        self._runs = runs
+        self._ear = ear
+        self._caller = caller
+        self._run_id = run_id
+        self._place = place
+        self._kinds = kinds
+        self._topics = frozenset({run_topic(run_id), output_topic(run_id)})
+        self._rows_first = False
+        self._row_limit = FIRST_ROWS
+        self._said_all = False
+
+    async def next(self) -> RunUpdate | None:
+        """The next news, None when the run is gone, or never was the caller's. After the end
+        there is nothing to ask for.
+        """
+        try:
+            run, hidden, now = await self._look()
+            if self._kinds.state and _told(run.state) is not self._place.state:
+                return await self._state()
+            news = await self._output(run, hidden)
+            if news is not None:
+                return news
+            if run.state.terminal and self._complete(run, now):
+                view = await self._runs.get(self._caller, self._run_id)
+                return RunUpdate(self._place, view=view, ended=True)
+        except RunNotFound:
+            return None
+        await self._ear.wait(self._topics, 1.0 if run.state.terminal else SWEEP)
+        return RunUpdate(self._place)
+
+    async def _look(self) -> tuple[Run, frozenset[str], int]:
+        """State before output: all that was stored before an end that is seen here is read."""
+
+        def work(tx: Transaction) -> tuple[Run, frozenset[str], int]:
+            run = own_run(tx, self._caller, self._run_id)
+            return run, tx.runs.hidden_attempts(self._run_id), tx.now
+
+        return await self._storage.read(work)
+
+    async def _state(self) -> RunUpdate:
+        view = await self._runs.get(self._caller, self._run_id)
+        self._place = replace(self._place, state=_told(view.run.state))
+        return RunUpdate(self._place, view=view)
+
+    async def _output(self, run: Run, hidden: frozenset[str]) -> RunUpdate | None:
+        """Lines and rows take turns, so that a flood of one does not hold up the other."""
+        rows_first, self._rows_first = self._rows_first, not self._rows_first
+        if rows_first:
+            return await self._rows(hidden) or await self._log(run)
+        return await self._log(run) or await self._rows(hidden)
+
+    async def _log(self, run: Run) -> RunUpdate | None:
+        if not self._kinds.log:
+            return None
+        entries = await self._results.log_after(self._run_id, self._place.log, PIECE_LINES)
+        if not entries:
+            return None
+        self._said_all = entries[-1].group == run_number(run.created_at)
+        self._place = replace(self._place, log=entries[-1].position)
+        return RunUpdate(self._place, log=tuple(entries))
+
+    async def _rows(self, hidden: frozenset[str]) -> RunUpdate | None:
+        if not self._kinds.rows:
+            return None
+        rows = await self._results.rows_after(
+            self._run_id, hidden, position=self._place.row, limit=self._row_limit
+        )
+        if not rows:
+            return None
+        self._row_limit = _next_limit(rows, self._row_limit)
+        self._place = replace(self._place, row=rows[-1].position)
+        return RunUpdate(self._place, rows=tuple(rows))
+
+    def _complete(self, run: Run, now: int) -> bool:
+        """Whether nothing more can come of a run that has ended and whose output was read."""
+        if not self._kinds.log or self._said_all or self._place.log == 0:
+            return True
+        return now - run.finished_at >= LAST_LINE_MS
+
+
+def _told(state: RunState) -> RunState:
+    """Stopping at a limit is an inner matter: outside, such a run is running until it has ended."""
+    return RunState.RUNNING if state is RunState.ENDING else state
+
+
+def _next_limit(rows: list[Row], limit: int) -> int:
+    """Follow the size of the rows: shrink at once, grow by doubling."""
+    average = max(1, sum(len(row.data) for row in rows) // len(rows))
+    return max(1, min(PIECE_BYTES // average, limit * 2, PIECE_LINES))

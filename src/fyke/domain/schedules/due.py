@@ -1,0 +1,78 @@
+"""What is to be done with a schedule whose time has come. Pure.
+
+Of the times that have passed, the latest is made up for if it is no more than an hour ago, or a
+minute where the schedule wants no late runs; all others were missed, and are counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from fyke.domain.schedules.times import SECOND, first_after, times_after
+from fyke.model.schedule import ScheduleKind, ScheduleSpec
+
+LATE_MS = 3_600_000
+SOON_MS = 60_000  # as late as a time may be and still be on time
+MOST_COUNTED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """``fire_at`` is the planned time to start a run for, 0 for none; ``missed`` is how many times
+    before it passed by, ``first_missed`` the first of them; ``next_at`` is 0 when none follows.
+    """
+
+    fire_at: int
+    missed: int
+    first_missed: int
+    next_at: int
+
+
+def due_fires(
+    plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, next_at: int, now: int, late_ms: int = LATE_MS
+) -> Due:
+    """What to do at ``now`` with a schedule that was to fire at ``next_at``, which has come.
+
+    Counting ends at ``MOST_COUNTED``: a schedule of every minute after ten weeks of absence.
+    """
+    recent, following = _recent(plan, tz, anchor_at, next_at, now, late_ms)
+    until = recent[0] if recent else now + 1
+    missed = _count(plan, tz, anchor_at, next_at, until) + max(0, len(recent) - 1)
+    return Due(
+        fire_at=recent[-1] if recent else 0,
+        missed=min(missed, MOST_COUNTED),
+        first_missed=next_at if missed else 0,
+        next_at=following,
+    )
+
+
+def _recent(
+    plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, next_at: int, now: int, late_ms: int
+) -> tuple[list[int], int]:
+    """The planned times that may be made up for, and the first one that is still to come."""
+    oldest = now - late_ms
+    if next_at >= oldest:
+        recent, after = [next_at], next_at
+    else:
+        recent, after = [], oldest - 1
+    for moment in times_after(plan, tz, anchor_at, after):
+        if moment > now:
+            return recent, moment
+        recent.append(moment)
+    return recent, 0
+
+
+def _count(plan: ScheduleSpec, tz: ZoneInfo, anchor_at: int, next_at: int, until: int) -> int:
+    """How many planned times there are from ``next_at`` on and before ``until``."""
+    if next_at >= until:
+        return 0
+    if plan.kind is ScheduleKind.INTERVAL:
+        following = first_after(plan, tz, anchor_at, next_at)
+        return 1 + max(0, -((following - until) // (plan.every_s * SECOND)))
+    count = 1
+    for moment in times_after(plan, tz, anchor_at, next_at):
+        if moment >= until or count >= MOST_COUNTED:
+            break
+        count += 1
+    return count

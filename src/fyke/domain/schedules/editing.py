@@ -1,0 +1,151 @@
+"""Changing a schedule inside a transaction: what is given is laid over what is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fyke.contracts import SCHEDULES, Transaction
+from fyke.domain.schedules.rules import (
+    Names,
+    check_complete,
+    check_members,
+    first_time,
+    only_its_own,
+)
+from fyke.errors import InvalidRequest, UserMissing
+from fyke.model.account import Account
+from fyke.model.schedule import (
+    DEFAULT_ZONE,
+    FireState,
+    LatePolicy,
+    OverlapPolicy,
+    Schedule,
+    ScheduleKind,
+    ScheduleSpec,
+)
+from fyke.model.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleEdit:
+    """What is wanted of a schedule; None keeps what is there. An empty value takes a member out."""
+
+    enabled: bool | None = None
+    kind: ScheduleKind | None = None
+    time: str | None = None
+    weekday: int | None = None
+    day: int | None = None
+    date: str | None = None
+    cron: str | None = None
+    every_s: int | None = None
+    time_zone: str | None = None
+    overlap: OverlapPolicy | None = None
+    late: LatePolicy | None = None
+
+
+_MEMBERS = ("time", "weekday", "day", "date", "cron", "every_s", "time_zone")
+
+
+def change_schedule(tx: Transaction, task: Task, wanted: ScheduleEdit, names: Names) -> None:
+    """Lay ``wanted`` over the schedule of ``task``.
+
+    Without a kind, now or earlier, there is no schedule to make, and the other members mean
+    nothing. While it is off it may be incomplete; members that are there must be right even so.
+    Raises ``InvalidRequest`` for a schedule that cannot be honoured.
+    """
+    before = tx.schedules.lock(task.id)
+    kind = wanted.kind or (before.plan.kind if before else None)
+    if kind is None:
+        if wanted.enabled:
+            raise InvalidRequest(
+                f"{names['kind']} is required when {names['enabled']} is on: say how often it is "
+                "to fire"
+            )
+        return
+    plan = _plan(before.plan if before else ScheduleSpec(kind), kind, wanted)
+    check_members(plan, names)
+    account = tx.accounts.get(task.account_id)
+    if account is None:
+        raise UserMissing
+    base = before or _new(tx, task, plan)
+    after = replace(
+        base,
+        plan=plan,
+        overlap=wanted.overlap or base.overlap,
+        late=wanted.late or base.late,
+        enabled=base.enabled if wanted.enabled is None else wanted.enabled,
+        revision=base.revision + 1,
+        updated_at=tx.now,
+    )
+    tx.schedules.put(_planned(tx, before, after, account, names))
+    if not after.enabled:
+        _release_waiting(tx, task)
+    tx.notify(SCHEDULES)
+
+
+def _release_waiting(tx: Transaction, task: Task) -> None:
+    waiting = tx.schedules.waiting_of(task.id)
+    if waiting is not None:
+        reason = "switched off while it waited"
+        state = FireState.SKIPPED
+        tx.schedules.settle(replace(waiting, state=state, reason=reason, at=tx.now))
+
+
+def _plan(before: ScheduleSpec, kind: ScheduleKind, wanted: ScheduleEdit) -> ScheduleSpec:
+    given = {n: getattr(wanted, n) for n in _MEMBERS if getattr(wanted, n) is not None}
+    return only_its_own(replace(before, kind=kind, **given))
+
+
+def _new(tx: Transaction, task: Task, plan: ScheduleSpec) -> Schedule:
+    return Schedule(
+        task_id=task.id,
+        account_id=task.account_id,
+        plan=plan,
+        overlap=OverlapPolicy.ALLOW,
+        enabled=False,
+        anchor_at=0,
+        next_at=0,
+        missed=0,
+        last_error="",
+        last_fired_at=0,
+        revision=0,
+        created_at=tx.now,
+        updated_at=tx.now,
+    )
+
+
+def _planned(
+    tx: Transaction, before: Schedule | None, after: Schedule, account: Account, names: Names
+) -> Schedule:
+    """``after`` with its next time. One that goes on as it was keeps it, also if it is due."""
+    if not after.enabled:
+        return replace(after, next_at=0)
+    if before is not None and before.enabled and before.plan == after.plan:
+        return after
+    check_complete(after.plan, names)
+    started = replace(after, anchor_at=tx.now, last_error="", failures=0, paused_at=0)
+    zone = zone_of(started, account)
+    return replace(started, next_at=first_time(started.plan, zone, tx.now, tx.now, names))
+
+
+def copied(schedule: Schedule, task_id: str, now: int) -> Schedule:
+    """The schedule for another task, switched off, without a past."""
+    return replace(
+        schedule,
+        task_id=task_id,
+        enabled=False,
+        next_at=0,
+        missed=0,
+        last_error="",
+        last_fired_at=0,
+        revision=0,
+        created_at=now,
+        updated_at=now,
+        failures=0,
+        paused_at=0,
+    )
+
+
+def zone_of(schedule: Schedule, account: Account) -> str:
+    """The name of the zone in which the schedule's times are meant."""
+    return schedule.plan.time_zone or account.time_zone or DEFAULT_ZONE

@@ -1,0 +1,79 @@
+"""Giving a run its secrets: opened at the last moment, for one attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fyke.contracts import Storage, Transaction
+from fyke.domain.secrets.masking import Masker
+from fyke.domain.secrets.sealing import Sealer, UnsealError
+from fyke.kit.clock import Clock
+from fyke.model.run import Run
+from fyke.model.secret import SealedSecret
+
+USED_EVERY_MS = 60_000  # a run of many subtasks does not write for each of them
+
+UNREADABLE = (
+    "The secret {name} was sealed with a key that this installation does not have (its secret.key "
+    "was replaced, or not restored), so the Worker starts without it. Set it again."
+)
+NOT_SET = (
+    "This version says that it needs the secret {name}, which your account has not set for it. "
+    "Set it on the Worker's page, or with fyke secret set."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InjectedSecrets:
+    """What one attempt gets. ``masker`` is None when there is nothing to mask; ``lacking`` are the
+    names of those that could not be opened.
+    """
+
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
+    masker: Masker | None = None
+    lacking: tuple[str, ...] = ()
+
+
+class RunSecrets:
+    """Opens the secrets that a run's own account keeps for the run's own worker, and no others."""
+
+    def __init__(self, storage: Storage, sealer: Sealer, clock: Clock) -> None:
+        self._storage = storage
+        self._sealer = sealer
+        self._clock = clock
+
+    async def of(self, run: Run) -> InjectedSecrets:
+        """What an attempt of ``run`` gets now."""
+        account, worker = run.account_id, run.worker_id
+        kept = await self._storage.read(lambda tx: tx.secrets.of(account, worker))
+        if not kept:
+            return InjectedSecrets()
+        values, lacking = self._open(kept)
+        await self._note_use([one for one in kept if one.name in values])
+        return InjectedSecrets(values, Masker(values) if values else None, tuple(lacking))
+
+    def _open(self, kept: list[SealedSecret]) -> tuple[dict[str, str], list[str]]:
+        values, lacking = {}, []
+        for one in kept:
+            try:
+                values[one.name] = self._sealer.open(secret_location(one), one.sealed)
+            except UnsealError:
+                lacking.append(one.name)
+        return values, lacking
+
+    async def _note_use(self, given: list[SealedSecret]) -> None:
+        since = self._clock.now_ms() - USED_EVERY_MS
+        names = [one.name for one in given if one.used_at < since]
+        if not names:
+            return
+        account, worker = given[0].account_id, given[0].worker_id
+
+        def work(tx: Transaction) -> None:
+            tx.secrets.used(account, worker, names, tx.now)
+
+        await self._storage.write(work)
+
+
+def secret_location(secret: SealedSecret) -> tuple[str, str, str]:
+    """What a value is bound to."""
+    return secret.account_id, secret.worker_id, secret.name

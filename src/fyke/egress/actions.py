@@ -1,0 +1,116 @@
+"""What a handshake asks its surroundings to do, and how refusals are named.
+
+A handshake gets bytes and answers with steps. Once it has asked to dial, it keeps what the client
+sends and waits for ``connected`` or ``refused``.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+_SESSION = re.compile(rb"[-;]session[-=]([A-Za-z0-9_.]{1,64})(?=[-;]|$)")
+MAX_HEAD = 64 * 1024  # bytes a client may send before it has asked for a target
+
+
+class ProxyRefusal(Enum):
+    """Why a target is not reached."""
+
+    FORBIDDEN = "forbidden"  # by our rules
+    UNRESOLVABLE = "unresolvable"
+    CONNECTION_REFUSED = "connection refused"
+    NETWORK_UNREACHABLE = "network unreachable"
+    HOST_UNREACHABLE = "host unreachable"
+    TIMED_OUT = "timed out"
+    SPARED = "the site is being spared"
+    UPSTREAM_FAILED = "the proxy of this region failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Bytes for the client; the conversation goes on."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Last bytes for the client, then the connection ends. ``denied``: by our rules."""
+
+    data: bytes
+    denied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """The client wants this target; the host is as the client wrote it, unchecked."""
+
+    host: bytes
+    port: int
+
+
+Step = Send | HangUp | Dial
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What to send to each side once the target answers, before anything else flows."""
+
+    to_client: bytes
+    to_target: bytes
+
+
+class Handshake(Protocol):
+    """One protocol's conversation up to the target. ``session`` is what the client chose by an
+    option of its user name, empty when it did not.
+    """
+
+    session: str
+
+    def feed(self, data: bytes) -> list[Step]:
+        """Take bytes of the client; after ``HangUp`` or ``Dial`` no further steps come."""
+        ...
+
+    def connected(self) -> Connected: ...
+
+    def refused(self, refusal: ProxyRefusal, reason: str) -> bytes:
+        """The protocol's words for a target that is not reached; ``reason`` is one line."""
+        ...
+
+    def outgoing(self, data: bytes) -> tuple[bytes, bool]:
+        """What of the client's later bytes may go to the target, and whether there was more
+        than belongs there, which ends the connection.
+        """
+        ...
+
+
+class Credentials:
+    """Name and secret of one attempt. The name may carry options behind ``-`` or ``;``, as
+    clients of commercial proxies write them; ``session`` is heeded, the others are ignored.
+    Compared in constant time. ``passwordless``: HTTP needs neither, since the socket says who asks;
+    old clients of package registries do not know how to give them.
+    """
+
+    __slots__ = ("_name", "_secret", "passwordless")
+
+    def __init__(self, attempt_id: str, secret: str, *, passwordless: bool = False) -> None:
+        if not attempt_id or not secret:
+            raise ValueError("a pass needs an attempt id and a secret that are not empty")
+        self._name = attempt_id.encode()
+        self._secret = secret.encode()
+        self.passwordless = passwordless
+
+    def admit(self, name: bytes, secret: bytes) -> bool:
+        rest = name[len(self._name) :]
+        plain = not rest or rest[:1] in (b"-", b";")
+        same_name = hmac.compare_digest(name[: len(self._name)], self._name)
+        same_secret = hmac.compare_digest(secret, self._secret)
+        return plain and same_name and same_secret
+
+    def session(self, name: bytes) -> str:
+        """The word behind ``-session-`` or ``;session=`` in an admitted name, else nothing."""
+        found = _SESSION.search(name, len(self._name))
+        return found[1].decode() if found else ""

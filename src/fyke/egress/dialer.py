@@ -1,0 +1,84 @@
+"""From a wished target to a connection: judge, resolve once, dial exactly what was judged."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fyke.egress.actions import ProxyRefusal
+from fyke.egress.pools import Pool, PoolSession
+from fyke.egress.rules import Target, TargetRefused, TargetRules
+from fyke.egress.upstream import UpstreamFailed
+
+_BY_ERRNO = {
+    errno.ECONNREFUSED: ProxyRefusal.CONNECTION_REFUSED,
+    errno.ENETUNREACH: ProxyRefusal.NETWORK_UNREACHABLE,
+    errno.EHOSTUNREACH: ProxyRefusal.HOST_UNREACHABLE,
+    errno.ETIMEDOUT: ProxyRefusal.TIMED_OUT,
+}
+
+ProtocolFactory = Callable[[bytes], asyncio.BaseProtocol]  # given what the target said already
+
+
+@dataclass(frozen=True, slots=True)
+class Dialer:
+    """How one attempt reaches its targets: directly, or through its region's proxy."""
+
+    rules: TargetRules
+    pool: Pool | None
+    seconds: float
+
+    async def connect(
+        self, target: Target, session: PoolSession, protocol: ProtocolFactory
+    ) -> None:
+        """Connect to an admitted target and hand the connection to a protocol.
+
+        Raise ``TargetRefused``.
+        """
+        hosts = await self._hosts(target)
+        try:
+            async with asyncio.timeout(self.seconds):
+                await self._first_of(hosts, target, session, protocol)
+        except TimeoutError as error:
+            raise _refused(ProxyRefusal.TIMED_OUT, target) from error
+
+    async def _hosts(self, target: Target) -> list[str]:
+        if self.pool is not None and self.pool.resolves:
+            name = self.rules.remote_name(target)
+            if name is not None:
+                return [name]
+        return await self.rules.addresses(target)
+
+    async def _first_of(
+        self, hosts: list[str], target: Target, session: PoolSession, protocol: ProtocolFactory
+    ) -> None:
+        """Try the addresses in order, each with its share of the time."""
+        refusal = ProxyRefusal.HOST_UNREACHABLE
+        for host in hosts:
+            try:
+                async with asyncio.timeout(self.seconds / len(hosts)):
+                    await self._one(host, target.port, session, protocol)
+                return
+            except UpstreamFailed as error:
+                raise TargetRefused(ProxyRefusal.UPSTREAM_FAILED, str(error)) from error
+            except TimeoutError:
+                refusal = ProxyRefusal.TIMED_OUT
+            except OSError as error:
+                refusal = _BY_ERRNO.get(error.errno or 0, ProxyRefusal.HOST_UNREACHABLE)
+        raise _refused(refusal, target)
+
+    async def _one(
+        self, host: str, port: int, session: PoolSession, protocol: ProtocolFactory
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        if self.pool is None:
+            await loop.create_connection(lambda: protocol(b""), host, port)
+            return
+        sock, early = await self.pool.connect(host, port, session)
+        await loop.create_connection(lambda: protocol(early), sock=sock)
+
+
+def _refused(refusal: ProxyRefusal, target: Target) -> TargetRefused:
+    return TargetRefused(refusal, f"{target.host} port {target.port}: {refusal.value}")

@@ -1,0 +1,31 @@
+"""A look at the egress process from outside, for health: whether it answers, and its proxies."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from fyke.egress.channel import MAX_MESSAGE, connect
+from fyke.egress.messages import CheckProxies, ProxiesChecked, ProxyChecked, decode_reply, encode
+
+SECONDS = 3.0
+
+
+async def check_live(path: Path) -> tuple[ProxyChecked, ...]:
+    """The regions' proxies as the process at this socket knows them.
+
+    Raise ``OSError`` (``TimeoutError`` too) or ``Stranger`` when it does not answer.
+    """
+    sock = connect(path)
+    try:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(SECONDS):
+            await loop.sock_sendall(sock, encode(CheckProxies(1)))
+            reply = decode_reply(await loop.sock_recv(sock, MAX_MESSAGE))
+    except msgspec.MsgspecError as error:
+        raise ConnectionError("the egress process gave no proper answer") from error
+    finally:
+        sock.close()
+    return reply.proxies if isinstance(reply, ProxiesChecked) else ()

@@ -1,0 +1,132 @@
+"""What one attempt had to do with each site: a book of rows beside its counters.
+
+The book lies in the same shared memory as the counters (``meter``), and for the same reason: the
+runner reads it without asking, and it outlives an egress process that dies. A row is a name and
+five numbers; the name's length is written last, so that a reader never sees half a name.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from fyke.contracts import OTHER_SITES, SiteTraffic
+from fyke.egress import meter
+
+MAX_SITES = 200
+_NAME_SIZE = 256  # a length and at most 253 bytes
+_NUMBERS = 5
+_ROW_SIZE = _NAME_SIZE + 8 * _NUMBERS
+BOOK_SIZE = (MAX_SITES + 1) * _ROW_SIZE  # the last row is for all others
+SHARED_SIZE = meter.SHARED_SIZE + BOOK_SIZE
+_REMEMBERED = 256
+
+REQUESTS, FAILURES, REFUSED = 2, 3, 4  # behind meter.UP and meter.DOWN
+
+
+@dataclass(frozen=True, slots=True)
+class CountedSite:
+    """One row: ``cells`` are bytes up, bytes down, requests, failures, refusals."""
+
+    cells: memoryview
+
+    def connected(self) -> None:
+        self.cells[REQUESTS] += 1
+
+    def failed(self) -> None:
+        self.cells[FAILURES] += 1
+
+    def refused(self) -> None:
+        self.cells[REFUSED] += 1
+
+
+class SiteCounters:
+    """All rows of an attempt. ``memory`` holds ``BOOK_SIZE`` bytes to go on with."""
+
+    def __init__(self, memory: memoryview | None = None) -> None:
+        self._bytes = memoryview(bytearray(BOOK_SIZE)) if memory is None else memory
+        self._numbers = self._bytes.cast("Q")
+        self._rows: dict[str, CountedSite] = {}
+        for row in range(MAX_SITES):
+            name = self._name(row)
+            if not name:
+                break
+            self._rows[name] = self._site(row)
+        self.others = self._site(MAX_SITES)
+
+    def of(self, host: str) -> CountedSite:
+        """The row of a checked host; ``others`` when the book is full."""
+        site = self._rows.get(host)
+        if site is not None:
+            return site
+        row = len(self._rows)
+        if row == MAX_SITES:
+            return self.others
+        self._rows[host] = site = self._site(row)
+        raw, start = host.encode(), row * _ROW_SIZE
+        self._bytes[start + 1 : start + 1 + len(raw)] = raw
+        self._bytes[start] = len(raw)
+        return site
+
+    def read(self) -> tuple[SiteTraffic, ...]:
+        """All rows as the contract shows them, those that another process wrote included."""
+        found: list[SiteTraffic] = []
+        for row in range(MAX_SITES):
+            name = self._name(row)
+            if not name:
+                break
+            found.append(_shown(name, self._site(row)))
+        if any(self.others.cells):
+            found.append(_shown(OTHER_SITES, self.others))
+        return tuple(found)
+
+    def _name(self, row: int) -> str:
+        start = row * _ROW_SIZE
+        return bytes(self._bytes[start + 1 : start + 1 + self._bytes[start]]).decode()
+
+    def _site(self, row: int) -> CountedSite:
+        start = (row * _ROW_SIZE + _NAME_SIZE) // 8
+        return CountedSite(self._numbers[start : start + _NUMBERS])
+
+
+def map_sites(descriptor: int) -> SiteCounters:
+    """Return the book behind a descriptor. Raise ``ValueError`` when the memory is too small."""
+    if os.fstat(descriptor).st_size < SHARED_SIZE:
+        raise ValueError("the counters' memory is too small")
+    memory = memoryview(mmap.mmap(descriptor, SHARED_SIZE))
+    return SiteCounters(memory[meter.SHARED_SIZE : SHARED_SIZE])
+
+
+class SharedSiteCounters:
+    """The books of open attempts, and what stood in those of the last ones that ended."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, SiteCounters] = {}
+        self._ended: OrderedDict[str, tuple[SiteTraffic, ...]] = OrderedDict()
+
+    def add(self, attempt_id: str, book: SiteCounters) -> None:
+        self._open[attempt_id] = book
+
+    def read(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
+        book = self._open.get(attempt_id)
+        return book.read() if book is not None else self._ended.get(attempt_id, ())
+
+    def drop(self, attempt_id: str) -> None:
+        """Forget an attempt that was never opened."""
+        self._open.pop(attempt_id, None)
+
+    def end(self, attempt_id: str) -> None:
+        """The numbers are final: keep them, and let go of the memory."""
+        book = self._open.pop(attempt_id, None)
+        if book is None:
+            return
+        self._ended[attempt_id] = book.read()
+        while len(self._ended) > _REMEMBERED:
+            self._ended.popitem(last=False)
+
+
+def _shown(name: str, site: CountedSite) -> SiteTraffic:
+    up, down, requests, failures, refused = site.cells
+    return SiteTraffic(name, requests, up, down, failures, refused)

@@ -1,0 +1,30 @@
+"""How the answer of a receiver begins, as text that can be shown."""
+
+from __future__ import annotations
+
+import re
+
+KEPT_BYTES = 2048
+KEPT_CHARACTERS = 1000
+_CHUNKED = re.compile(rb"^transfer-encoding:.*\bchunked\b", re.IGNORECASE | re.MULTILINE)
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]{0,200}\r\n")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def response_start(head: bytes, body: bytes) -> str:
+    """The first ``KEPT_CHARACTERS`` of ``body``; what is no UTF-8 or no text becomes U+FFFD."""
+    data = _joined(body) if _CHUNKED.search(head) else body
+    text = data[:KEPT_BYTES].decode("utf-8", "replace")[:KEPT_CHARACTERS]
+    return _CONTROL.sub("\ufffd", text.replace("\r\n", "\n")).strip()
+
+
+def _joined(body: bytes) -> bytes:
+    """What chunks carry, as far as they came."""
+    found, at = b"", 0
+    while (size := _SIZE.match(body, at)) and len(found) < KEPT_BYTES:
+        length = int(size[1], 16)
+        if not length:
+            break
+        found += body[size.end() : size.end() + length]
+        at = size.end() + length + 2
+    return found

@@ -1,0 +1,23 @@
+"""Which way a message goes: to an address on the web, or by mail."""
+
+from __future__ import annotations
+
+from fyke.contracts import Notifier, ReceiverResponse
+from fyke.domain.callbacks.url import MAIL
+
+NO_MAIL = "this installation has no mail server; its operator can set FYKE_SMTP_URL"
+
+
+class NotifierRouter:
+    """Implements ``contracts.Notifier`` over one for each way; ``mail`` None = there is none."""
+
+    def __init__(self, web: Notifier, mail: Notifier | None) -> None:
+        self._web = web
+        self._mail = mail
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
+        if not url.startswith(MAIL):
+            return await self._web.post(url, body, headers)
+        if self._mail is None:
+            return ReceiverResponse(0, NO_MAIL)
+        return await self._mail.post(url, body, headers)

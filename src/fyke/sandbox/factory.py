@@ -1,0 +1,61 @@
+"""``BubblewrapSandboxes``: boxes by the order, and a look at which walls hold on this machine."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from fyke.contracts import Egress, IsolationReport, Sandbox, SandboxFault, SandboxSpec
+from fyke.sandbox.isolated import IsolatedSandbox
+from fyke.sandbox.isolation import inspection
+from fyke.sandbox.process.order import BadLaunchOrder, LaunchOrder, check_name
+from fyke.sandbox.process.process_io import SandboxStartFailed
+from fyke.sandbox.process.spawner import Spawner
+from fyke.sandbox.tools.runner import SandboxedTools
+
+LEAST_ROOM = 64 * 2**20  # on the disk of the work folders, or a Worker could not even unpack
+
+
+class BubblewrapSandboxes:
+    """Implements ``Sandbox`` over whichever spawner fits the rights of this process."""
+
+    def __init__(self, work_dir: Path, spawner: Spawner) -> None:
+        """``work_dir`` is where the spawner makes the work folders; its free space is watched."""
+        self._work_dir = work_dir
+        self._spawner = spawner
+
+    def tools(self, egress: Egress) -> SandboxedTools:
+        """Boxes of the same spawner for our own tools, which go out through ``egress``."""
+        return SandboxedTools(self._work_dir, self._spawner, egress)
+
+    async def open(self, spec: SandboxSpec) -> Sandbox:
+        limits = spec.limits
+        try:
+            order = LaunchOrder(
+                name=check_name(spec.name),
+                kind=spec.version.language.value,
+                bundle=spec.bundle,
+                environment=spec.environment.path,
+                cpus=limits.cpus,
+                memory=limits.memory,
+                processes=limits.processes,
+                tmp_size=limits.tmp_size,
+                work_size=limits.work_size,
+            )
+        except BadLaunchOrder as error:
+            raise SandboxFault(str(error)) from error
+        free = shutil.disk_usage(self._work_dir).free
+        if free < LEAST_ROOM:
+            raise SandboxFault(
+                f"{free} bytes are free in {self._work_dir}, a box needs {LEAST_ROOM}: make room"
+            )
+        return IsolatedSandbox(await self._spawner.start(order), order, limits)
+
+    async def sweep(self, living: frozenset[str]) -> list[str]:
+        try:
+            return await self._spawner.sweep(living)
+        except SandboxStartFailed as error:
+            raise SandboxFault(str(error)) from error
+
+    async def probe(self) -> IsolationReport:
+        return await inspection.inspect(self._spawner)

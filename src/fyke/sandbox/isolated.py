@@ -1,0 +1,258 @@
+"""``Box``: one attempt's walls as the runner handles them, the same for both spawners."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import resource
+import socket
+from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
+from typing import TypeVar
+
+from fyke.contracts import SandboxExit, SandboxFault, SandboxLimits, SandboxUsage
+from fyke.contracts.tools import WORK_AT
+from fyke.domain.workers import entry
+from fyke.sandbox.isolation.bubblewrap import INTERPRETER, NODE_WAY_OUT_AT, PROBE_AT
+from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.process.process_io import SandboxStartFailed
+from fyke.sandbox.process.spawner import SpawnedSandbox
+
+LISTENER_NAMES = ("sdk", "proxy", "cdp", "proxy6000", "cdp80")
+CHUNK = 65536
+HIGHEST_SIGNAL = 64
+OWN_COUNT_SINCE = (5, 14)  # Linux counts processes per user namespace
+
+GO_PROGRAM = f"{WORK_AT}/main"
+
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+BASE_ENVIRONMENT = {
+    "HOME": WORK_AT,
+    "LANG": "C.UTF-8",
+    "TMPDIR": "/tmp",  # noqa: S108 - inside the box
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+T = TypeVar("T")
+
+
+class IsolatedSandbox:
+    """Implements ``Box``.
+
+    ``listeners`` has ``sdk`` (port 20086), ``proxy`` (1080), ``cdp`` (9222) and ``proxy6000``
+    (6000): a second door to the proxy, at the port that published Workers have in their code. Where
+    root puts up the boxes it has ``cdp80`` as well, another such door.
+    """
+
+    def __init__(self, held: SpawnedSandbox, order: LaunchOrder, limits: SandboxLimits) -> None:
+        self._held = held
+        self._order = order
+        self._limits = limits
+        self._listeners = dict(zip(LISTENER_NAMES, held.ends.listeners, strict=False))
+        self._streams = {held.ends.stdout: "stdout", held.ends.stderr: "stderr"}
+        self._closed = False
+        self._draining = False
+        for listener in self._listeners.values():
+            listener.setblocking(False)
+        held.ends.control.setblocking(False)
+        for descriptor in self._streams:
+            os.set_blocking(descriptor, False)
+
+    @property
+    def listeners(self) -> dict[str, socket.socket]:
+        return self._listeners
+
+    async def launch(self, env: dict[str, str]) -> None:
+        """Returns when the Worker's program is running. Raise ``SandboxFault`` when the work
+        folder cannot be prepared; a program that cannot be executed ends with 126 or 127.
+        """
+        await self.give_job(self._job(env))
+
+    async def give_job(self, job: list[tuple[str, str]]) -> None:
+        """As ``launch``, for any job that the shim understands."""
+        control = self._held.ends.control
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_sendall(control, _encode(job))
+            words = await loop.sock_recv(control, 4096)
+        except OSError as error:
+            raise SandboxFault(f"the box ended before its Worker was launched: {error}") from error
+        finally:
+            control.close()
+        if words:
+            raise SandboxFault(words.decode(errors="replace"))
+
+    def _job(self, env: dict[str, str]) -> list[tuple[str, str]]:
+        order = self._order
+        entries = _environment(order) | env
+        job = [("e", f"{name}={value}") for name, value in entries.items()]
+        job += self.process_limits()
+        if order.bundle is not None:
+            job.append(("c", ""))
+        if order.kind == "go" and order.environment is None:
+            job.append(("x", GO_PROGRAM))  # archives made on other systems lose the mode
+        return job + [("a", argument) for argument in _command(order)]
+
+    def process_limits(self) -> list[tuple[str, str]]:
+        """The limits that the shim sets on itself, as a part of a job."""
+        limits: dict[int, int] = {
+            resource.RLIMIT_CORE: 0,
+            resource.RLIMIT_NOFILE: self._limits.open_files,
+            resource.RLIMIT_FSIZE: self._limits.file_size,
+        }
+        if "pids" not in self._held.holds and _counts_per_namespace():
+            limits[resource.RLIMIT_NPROC] = self._limits.processes
+        return [("r", f"{number}={value}") for number, value in limits.items()]
+
+    async def output(self) -> AsyncIterator[tuple[str, bytes]]:
+        self._draining = True
+        try:
+            while self._streams:
+                for descriptor in await _readable(list(self._streams)):
+                    try:
+                        data = os.read(descriptor, CHUNK)
+                    except BlockingIOError:
+                        continue
+                    if data:
+                        yield self._streams[descriptor], data
+                    else:
+                        self._close_stream(descriptor)
+        finally:
+            self._draining = False
+            if self._closed:
+                self._close_streams()
+
+    async def apply_cpu_limit(self) -> None:
+        await _ours(self._held.limit_cpu())
+
+    async def wait(self) -> SandboxExit:
+        """A status above 128 is read as a signal; a program that itself exits with 128 + n
+        looks the same, as it does to a shell.
+        """
+        ended = await _ours(self._held.wait())
+        signal = ended.status - 128
+        return SandboxExit(
+            code=ended.status,
+            signal=signal if 0 < signal <= HIGHEST_SIGNAL else 0,
+            out_of_memory=ended.out_of_memory,
+        )
+
+    async def usage(self) -> SandboxUsage:
+        seen = await _ours(self._held.usage())
+        return SandboxUsage(seen.cpu_ms, seen.memory_peak, seen.work_bytes, seen.memory)
+
+    async def terminate(self) -> None:
+        await _ours(self._held.terminate())
+
+    async def kill(self) -> None:
+        await _ours(self._held.kill())
+
+    async def release(self) -> str:
+        """End a tool and make its work folder ours to read. A text says why that is not done:
+        the folder is too large or too deep.
+        """
+        return await _ours(self._held.release())
+
+    async def close(self) -> None:
+        """The listeners stay open: their receiver owns them."""
+        try:
+            await _ours(self._held.close())
+        finally:
+            self._close_ends()
+
+    def _close_ends(self) -> None:
+        """Also when the walls could not be taken down: descriptors are ours either way."""
+        if self._closed:
+            return
+        self._closed = True
+        self._held.ends.control.close()
+        if not self._draining:  # else whoever reads sees the end and closes
+            self._close_streams()
+
+    def _close_streams(self) -> None:
+        for descriptor in list(self._streams):
+            self._close_stream(descriptor)
+
+    def _close_stream(self, descriptor: int) -> None:
+        del self._streams[descriptor]
+        os.close(descriptor)
+
+
+async def _ours(step: Awaitable[T]) -> T:
+    try:
+        return await step
+    except SandboxStartFailed as error:
+        raise SandboxFault(str(error)) from error
+
+
+def _environment(order: LaunchOrder) -> dict[str, str]:
+    own = order.kind == "python" and order.environment is not None
+    path = {"PATH": f"/env/bin:{SYSTEM_PATH}" if own else SYSTEM_PATH}
+    node = {"NODE_OPTIONS": _node_options(order)} if order.kind == "node" else {}
+    return BASE_ENVIRONMENT | path | node
+
+
+def _node_options(order: LaunchOrder) -> str:
+    """Node sees no limit inside a box and would let its heap grow to a share of the machine's
+    memory, where no cgroup stops it faster than the walls can look: so it is told.
+    """
+    return f"--require={NODE_WAY_OUT_AT} --max-old-space-size={order.memory >> 20}"
+
+
+def _command(order: LaunchOrder) -> list[str]:
+    if order.kind == "node":
+        return ["/usr/bin/node", _node_entry(order.bundle)]
+    if order.kind == "go":
+        return [GO_PROGRAM if order.environment is None else "/env/main"]
+    if order.kind == "probe":
+        return [INTERPRETER, "-I", "-B", PROBE_AT]
+    return [INTERPRETER if order.environment is None else "/env/bin/python", "main.py"]
+
+
+def _node_entry(bundle: Path | None) -> str:
+    if bundle is None:
+        return entry.NODE_ENTRY
+    package = bundle / entry.PACKAGE
+    found = entry.node_entry(
+        lambda name: (bundle / name).is_file(),
+        lambda: package.read_bytes()[: entry.MAX_PACKAGE].decode("utf-8-sig", "replace"),
+    )
+    return found or entry.NODE_ENTRY
+
+
+def _encode(job: list[tuple[str, str]]) -> bytes:
+    """A length of four bytes, then NUL-separated items. Raise ``ValueError`` for a NUL inside."""
+    for kind, text in job:
+        if "\0" in text:
+            raise ValueError(f"a NUL character in {kind}:{text!r:.80}")
+    body = os.fsencode("\0".join(f"{kind}:{text}" for kind, text in job))
+    return len(body).to_bytes(4, "big") + body
+
+
+def _counts_per_namespace() -> bool:
+    major, minor = platform.release().split(".")[:2]
+    return (int(major), int("".join(c for c in minor if c.isdigit()))) >= OWN_COUNT_SINCE
+
+
+async def _readable(descriptors: list[int]) -> list[int]:
+    """Those that can be read from now, or have ended; waits for at least one."""
+    loop = asyncio.get_running_loop()
+    ready: list[int] = []
+    some: asyncio.Future[None] = loop.create_future()
+
+    def note(descriptor: int) -> None:
+        ready.append(descriptor)
+        loop.remove_reader(descriptor)
+        if not some.done():
+            some.set_result(None)
+
+    for descriptor in descriptors:
+        loop.add_reader(descriptor, note, descriptor)
+    try:
+        await some
+    finally:
+        for descriptor in descriptors:
+            loop.remove_reader(descriptor)
+    return ready

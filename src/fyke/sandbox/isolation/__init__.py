@@ -1,0 +1,1 @@
+"""The isolation of one sandbox: namespaces, system calls, limits, and the checks of all three."""

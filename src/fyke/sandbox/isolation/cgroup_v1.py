@@ -1,0 +1,108 @@
+"""Control groups v1: a tree for each controller, writable by root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fyke.sandbox.isolation.cgroup_files import (
+    PERIOD_US,
+    ControlGroup,
+    ControlGroups,
+    field,
+    get,
+    kill_each,
+    number,
+    pids,
+    put,
+    quota,
+    remove,
+    subfolders,
+)
+
+SHARES = 1024  # of a group that nobody has weighed: what one core is worth
+LEAST_SHARES = 2
+
+
+def detect_v1(own: dict[str, Path], parent: str, reasons: list[str]) -> ControlGroups | None:
+    bases = {name: path / parent for name, path in own.items()}
+    try:
+        for base in bases.values():
+            base.mkdir(exist_ok=True)
+            remove(base)  # made again with the first box, so that looking leaves nothing behind
+    except OSError as error:
+        reasons.append(f"control groups v1: {error.filename} cannot be made ({error.strerror})")
+        return None
+    return GroupsV1(bases)
+
+
+class GroupsV1:
+    kind = "v1"
+    reason = ""
+
+    def __init__(self, bases: dict[str, Path]) -> None:
+        self._bases = bases
+
+    def create(self, name: str, memory: int, processes: int) -> ControlGroup:
+        paths = {controller: base / name for controller, base in self._bases.items()}
+        for path in dict.fromkeys(paths.values()):  # controllers may share one folder
+            path.mkdir(parents=True)
+        took = {
+            "cpu": put(paths["cpu"] / "cpu.cfs_period_us", str(PERIOD_US)),
+            "memory": put(paths["memory"] / "memory.limit_in_bytes", str(memory)),
+            "pids": put(paths["pids"] / "pids.max", str(processes)),
+        }
+        put(paths["memory"] / "memory.memsw.limit_in_bytes", str(memory))
+        return GroupV1(paths, frozenset(name for name, ok in took.items() if ok))
+
+    def find(self, name: str) -> ControlGroup:
+        return GroupV1({c: base / name for c, base in self._bases.items()}, frozenset())
+
+    def names(self) -> list[str]:
+        return sorted(set().union(*map(subfolders, self._bases.values())))
+
+    def close(self) -> None:
+        for base in self._bases.values():
+            remove(base)
+
+
+@dataclass(slots=True)
+class GroupV1:
+    """v1 ends only the largest process when memory runs out, so somebody has to watch."""
+
+    paths: dict[str, Path]
+    holds: frozenset[str]
+    ends_as_one: bool = False
+
+    def add(self, pid: int) -> None:
+        for path in dict.fromkeys(self.paths.values()):
+            (path / "cgroup.procs").write_text(str(pid))
+
+    def limit_cpu(self, cpus: float | None) -> None:
+        most = -1 if cpus is None else quota(cpus)
+        put(self.paths["cpu"] / "cpu.cfs_quota_us", str(most))
+        share = 1 if cpus is None else cpus
+        put(self.paths["cpu"] / "cpu.shares", str(max(LEAST_SHARES, int(SHARES * share))))
+
+    def out_of_memory(self) -> bool:
+        return field(get(self.paths["memory"] / "memory.oom_control"), "oom_kill") > 0
+
+    def cpu_ms(self) -> int:
+        path = self.paths.get("cpuacct")
+        return 0 if path is None else number(get(path / "cpuacct.usage")) // 1_000_000
+
+    def memory_peak(self) -> int:
+        return number(get(self.paths["memory"] / "memory.max_usage_in_bytes"))
+
+    def memory_now(self) -> int:
+        return number(get(self.paths["memory"] / "memory.usage_in_bytes"))
+
+    def processes(self) -> list[int]:
+        return pids(self.paths["pids"])
+
+    def kill(self) -> None:
+        kill_each(self.processes())
+
+    def remove(self) -> bool:
+        left = [path for path in dict.fromkeys(self.paths.values()) if not remove(path)]
+        return not left

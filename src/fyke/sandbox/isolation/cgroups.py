@@ -1,0 +1,126 @@
+"""Hard limits through control groups, whichever kind this machine gives us.
+
+The ladder: a writable part of the v2 tree (delegated by the service manager), else the v1 trees
+when they are writable (root), else nothing, and then the box falls back on what a process can
+limit itself. Everything is done by writing files; a library would add nothing to that.
+
+All boxes of one installation lie under one group named after its work folder, so that clearing
+up leftovers never touches the boxes of another installation on the same machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fyke.sandbox.isolation.cgroup_files import WANTED, ControlGroup, ControlGroups
+from fyke.sandbox.isolation.cgroup_v1 import detect_v1
+from fyke.sandbox.isolation.cgroup_v2 import detect_v2
+
+ALL_HOLD = frozenset(WANTED)
+
+
+def detect(scope: Path, proc: Path = Path("/proc/self")) -> ControlGroups:
+    """Find the best kind that works here. ``scope`` is the work folder of this installation."""
+    parent = "fyke-" + hashlib.sha256(os.fsencode(scope.absolute())).hexdigest()[:12]
+    mounts = _mounts((proc / "mountinfo").read_text())
+    places = _places((proc / "cgroup").read_text())
+    reasons: list[str] = []
+    if "" in mounts and "" in places:
+        found = detect_v2(_join(mounts[""], places[""]), parent, reasons)
+        if found is not None:
+            return found
+    if all(name in mounts and name in places for name in WANTED):
+        found_v1 = detect_v1(
+            {c: _join(mounts[c], places[c]) for c in (*WANTED, "cpuacct") if c in mounts},
+            parent,
+            reasons,
+        )
+        if found_v1 is not None:
+            return found_v1
+    return NoGroups("; ".join(reasons) or "no control group file system is mounted")
+
+
+def _mounts(mountinfo: str) -> dict[str, tuple[Path, str]]:
+    """Controller (``""`` for v2) to where it is mounted and which part of the tree that shows."""
+    found: dict[str, tuple[Path, str]] = {}
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        root, point = left.split()[3:5]
+        kind, _, options = right.split(" ", 2)
+        if kind == "cgroup2":
+            found[""] = (Path(point), root)
+        elif kind == "cgroup":
+            for controller in options.split()[-1].split(","):
+                found[controller] = (Path(point), root)
+    return found
+
+
+def _places(cgroup: str) -> dict[str, str]:
+    """Controller (``""`` for v2) to the path of this process in that tree."""
+    found: dict[str, str] = {}
+    for line in cgroup.splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            found[controller] = path
+    return found
+
+
+def _join(mount: tuple[Path, str], path: str) -> Path:
+    point, root = mount
+    inside = path[len(root) :] if root != "/" and path.startswith(root) else path
+    return point / inside.strip("/")
+
+
+class NoGroups:
+    kind = "none"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def create(self, name: str, memory: int, processes: int) -> ControlGroup:
+        return NoGroup()
+
+    def find(self, name: str) -> ControlGroup:
+        return NoGroup()
+
+    def names(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        return None
+
+
+@dataclass(slots=True)
+class NoGroup:
+    holds: frozenset[str] = frozenset()
+    ends_as_one: bool = False
+
+    def add(self, pid: int) -> None:
+        return None
+
+    def limit_cpu(self, cpus: float | None) -> None:
+        return None
+
+    def out_of_memory(self) -> bool:
+        return False
+
+    def cpu_ms(self) -> int:
+        return 0
+
+    def memory_peak(self) -> int:
+        return 0
+
+    def memory_now(self) -> int:
+        return 0
+
+    def processes(self) -> list[int]:
+        return []
+
+    def kill(self) -> None:
+        return None
+
+    def remove(self) -> bool:
+        return True

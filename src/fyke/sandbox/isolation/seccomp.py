@@ -1,0 +1,172 @@
+"""The seccomp filter of a box, as bytes for ``bwrap --seccomp FD``, in pure Python.
+
+An allow-list: a deny-list would let through every call that is newer than itself. The program
+walks the call numbers in ascending order, one comparison for each stretch of numbers with the
+same verdict. Length costs nothing: the kernel remembers the verdict of every number whose rule
+does not look at arguments.
+
+Rules that look at arguments:
+
+* ``clone`` with any flag that makes a namespace: EPERM. ``clone3`` keeps its flags in memory, out
+  of a filter's sight: ENOSYS, upon which C libraries and Go fall back to ``clone``.
+* ``fallocate``, and the ``ioctl`` numbers that do the same: not supported here (EOPNOTSUPP), upon
+  which C libraries write zeros instead. It takes terabytes of disk within milliseconds, before
+  anybody who measures the work folder could see it.
+* ``ioctl`` TIOCSTI and TIOCLINUX, which type into a terminal: EPERM.
+* ``socket`` and ``socketpair``: Unix, IPv4 and IPv6 with the protocols TCP and UDP, and route
+  netlink (Node.js and Go list interfaces with it). Everything else does not exist. VSOCK matters
+  most: no network namespace confines it. IPv6 stays because gRPC connects by dual-stack sockets.
+
+A call by the rules of another architecture ends the process; the x32 numbers do not exist.
+"""
+
+from __future__ import annotations
+
+import platform
+import struct
+
+from fyke.sandbox.isolation import syscalls
+
+EPERM = 1
+ENOSYS = 38
+EOPNOTSUPP = 95
+EAFNOSUPPORT = 97
+EPROTONOSUPPORT = 93
+
+RETURN_ALLOW = 0x7FFF0000
+RETURN_ERRNO = 0x00050000
+RETURN_KILL = 0x80000000
+
+AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+X32_BIT = 0x40000000
+
+# offsets into what the kernel shows to a filter; only the low half of an argument is looked at,
+# because the kernel itself takes these arguments as 32-bit numbers
+NUMBER = 0
+ARCHITECTURE = 4
+ARGUMENT = (16, 24, 32, 40, 48, 56)
+
+LOAD = 0x20
+JUMP_EQUAL = 0x15
+JUMP_AT_LEAST = 0x35
+JUMP_ANY_BIT = 0x45
+RETURN = 0x06
+
+CLONE_NEW_ANY = 0x7E020000
+TIOCSTI = 0x5412
+TIOCLINUX = 0x541C
+RESERVE_SPACE = (0x40305828, 0x4030582A, 0x40305839)  # FS_IOC_RESVSP, RESVSP64, ZERO_RANGE
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
+PROTOCOLS = (0, 6, 17)  # the default, TCP, UDP
+NETLINK_ROUTE = 0
+
+Instruction = tuple[int, int, int, int]  # operation, jump if true, jump if false, operand
+ALLOW: Instruction = (RETURN, 0, 0, RETURN_ALLOW)
+
+
+def program(machine: str | None = None) -> bytes:
+    """Return the filter for ``machine`` (``x86_64`` or ``aarch64``, default: this machine's).
+
+    Raise ``ValueError`` for a machine whose call numbers are not known here.
+    """
+    name = machine or platform.machine()
+    if name not in AUDIT_ARCH:
+        raise ValueError(f"no system call table for {name}: Fyke runs on x86_64 and aarch64")
+    steps = [*_prologue(name), *_checked(name), *_walk(_verdicts(name))]
+    return b"".join(struct.pack("=HBBI", *step) for step in steps)
+
+
+def _fail(errno: int) -> Instruction:
+    return (RETURN, 0, 0, RETURN_ERRNO | errno)
+
+
+def _prologue(machine: str) -> list[Instruction]:
+    steps: list[Instruction] = [
+        (LOAD, 0, 0, ARCHITECTURE),
+        (JUMP_EQUAL, 1, 0, AUDIT_ARCH[machine]),
+        (RETURN, 0, 0, RETURN_KILL),
+        (LOAD, 0, 0, NUMBER),
+    ]
+    if machine == "x86_64":
+        steps += [(JUMP_AT_LEAST, 0, 1, X32_BIT), _fail(ENOSYS)]
+    return steps
+
+
+def _checked(machine: str) -> list[Instruction]:
+    """Each block stands behind one comparison that skips it whole, and ends in a verdict."""
+    blocks = {
+        "clone": _clone(),
+        "clone3": [_fail(ENOSYS)],
+        "fallocate": [_fail(EOPNOTSUPP)],
+        "ioctl": _ioctl(),
+        "socket": _socket(),
+        "socketpair": _socket(),
+    }
+    steps: list[Instruction] = []
+    for name, number in syscalls.checked(machine).items():
+        block = blocks[name]
+        steps += [(JUMP_EQUAL, 0, len(block), number), *block]
+    return steps
+
+
+def _clone() -> list[Instruction]:
+    return [
+        (LOAD, 0, 0, ARGUMENT[0]),
+        (JUMP_ANY_BIT, 0, 1, CLONE_NEW_ANY),
+        _fail(EPERM),
+        ALLOW,
+    ]
+
+
+def _ioctl() -> list[Instruction]:
+    reserve, reserve_64, zero = RESERVE_SPACE
+    return [
+        (LOAD, 0, 0, ARGUMENT[1]),
+        (JUMP_EQUAL, 5, 0, TIOCSTI),
+        (JUMP_EQUAL, 4, 0, TIOCLINUX),
+        (JUMP_EQUAL, 2, 0, reserve),
+        (JUMP_EQUAL, 1, 0, reserve_64),
+        (JUMP_EQUAL, 0, 2, zero),
+        _fail(EOPNOTSUPP),
+        _fail(EPERM),
+        ALLOW,
+    ]
+
+
+def _socket() -> list[Instruction]:
+    return [
+        (LOAD, 0, 0, ARGUMENT[0]),
+        (JUMP_EQUAL, 0, 1, AF_UNIX),
+        ALLOW,
+        (JUMP_EQUAL, 5, 0, AF_INET),
+        (JUMP_EQUAL, 4, 0, AF_INET6),
+        (JUMP_EQUAL, 0, 2, AF_NETLINK),
+        (LOAD, 0, 0, ARGUMENT[2]),
+        (JUMP_EQUAL, 4, 0, NETLINK_ROUTE),
+        _fail(EAFNOSUPPORT),
+        (LOAD, 0, 0, ARGUMENT[2]),
+        (JUMP_EQUAL, 1, 0, PROTOCOLS[0]),
+        (JUMP_EQUAL, 0, 1, PROTOCOLS[1]),
+        ALLOW,
+        (JUMP_EQUAL, 0, 1, PROTOCOLS[2]),
+        ALLOW,
+        _fail(EPROTONOSUPPORT),
+    ]
+
+
+def _verdicts(machine: str) -> dict[int, Instruction]:
+    verdicts = dict.fromkeys(syscalls.allowed(machine).values(), ALLOW)
+    verdicts |= dict.fromkeys(syscalls.denied(machine).values(), _fail(EPERM))
+    return verdicts
+
+
+def _walk(verdicts: dict[int, Instruction]) -> list[Instruction]:
+    """One comparison for each stretch of numbers that share a verdict; gaps do not exist."""
+    steps: list[Instruction] = []
+    current = verdicts.get(0, _fail(ENOSYS))
+    for number in range(1, max(verdicts) + 2):
+        verdict = verdicts.get(number, _fail(ENOSYS))
+        if verdict != current:
+            steps += [(JUMP_AT_LEAST, 1, 0, number), current]
+            current = verdict
+    return [*steps, current]

@@ -1,0 +1,1 @@
+"""Installing the packages of Workers, in sandboxes."""

@@ -1,0 +1,154 @@
+"""Go programs that a project brings only as source: built in a box of their own.
+
+The compiler runs nothing that it reads: without cgo no other program takes part, nothing is
+generated, and no toolchain is fetched. The box is there for what nobody has thought of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fyke.contracts import EnvironmentFailed
+from fyke.contracts.tools import CACHE_AT, INPUTS_AT, WORK_AT, ToolKind
+from fyke.domain.workers import go_build
+from fyke.domain.workers.elf import inspect_program
+from fyke.model.worker import Version
+from fyke.sandbox.packages import sealing
+from fyke.sandbox.packages.go_settings import ASKED, asking_environment, read_go
+from fyke.sandbox.packages.installer import SYSTEM_PATH, InstallTerms, PackageInstaller, ask
+from fyke.sandbox.packages.package_client import PackageClient, Registry
+
+FAILED = "The program could not be built"
+
+_PATH = f"{SYSTEM_PATH}:/usr/local/go/bin:/usr/lib/go/bin"  # all of it is there inside too
+_MAX_MODULE = 2**20
+_OUT = "out"
+_SCRIPT = f'mkdir {WORK_AT}/{_OUT} && cd {INPUTS_AT} && exec "$@"'
+_FOLDERS = {
+    "GOCACHE": f"{CACHE_AT}/build",
+    "GOMODCACHE": f"{CACHE_AT}/modules",
+    "GOPATH": f"{WORK_AT}/.go",
+    "GOFLAGS": "-modcacherw",  # else the cache could not be emptied
+}
+
+
+class GoInstaller:
+    """Turns projects without a program into recipes; knows Go and how it is set up."""
+
+    def __init__(self, desk: PackageInstaller, environ: Mapping[str, str]) -> None:
+        self.desk = desk
+        self._environ = environ
+        self._version = ""
+
+    async def recipe(self, version: Version, bundle: Path) -> GoRecipe | None:
+        """None where the project brings its program. Raise ``EnvironmentFailed``."""
+        if (bundle / go_build.PROGRAM).is_file():
+            return None
+        return GoRecipe(self, await self._go_version(), version.digest, bundle)
+
+    async def _go_version(self) -> str:
+        if not self._version:
+            code, said = await ask([self.program(), "version"], {"GOTOOLCHAIN": "local"})
+            if code:
+                raise EnvironmentFailed(f"{FAILED}: Go does not tell its version", said)
+            self._version = said.strip()
+        return self._version
+
+    def program(self) -> str:
+        """Where Go is. Raise ``EnvironmentFailed``."""
+        program = shutil.which("go", path=_PATH)
+        if program is None:
+            raise EnvironmentFailed(
+                f"{FAILED}: Go is not installed on this machine. Build the program before it is "
+                f"published: {go_build.BY_HAND}",
+                "",
+            )
+        return program
+
+    async def client(self) -> PackageClient:
+        """What Go is told; most of it, it says itself."""
+        env = asking_environment(self._environ) | {"GOTOOLCHAIN": "local"}
+        code, said = await ask([self.program(), "env", "-json", *ASKED], env)
+        try:
+            settings = json.loads(said) if code == 0 else None
+        except ValueError:
+            settings = None
+        if not isinstance(settings, dict):
+            raise EnvironmentFailed(f"{FAILED}: Go does not tell its configuration", said)
+        return await asyncio.to_thread(read_go, self._environ, settings)
+
+
+class GoRecipe:
+    """The program of one project. Its source and go.sum decide every byte of it."""
+
+    locked = True
+
+    def __init__(self, installer: GoInstaller, go: str, digest: str, bundle: Path) -> None:
+        self._installer = installer
+        self._bundle = bundle
+        self.inputs: Sequence[str] = ("go", go, digest, *go_build.ARGUMENTS)
+
+    async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
+        """Build in a box and take the program."""
+        client = await self._client()
+        command, variables = go_build.command(f"{WORK_AT}/{_OUT}/{go_build.PROGRAM}")
+        line = ["/bin/sh", "-c", _SCRIPT, "sh", self._installer.program(), *command[1:]]
+        desk, env = self._installer.desk, _FOLDERS | variables
+        async with desk.install(
+            ToolKind.GO_BUILD, terms, client, _page, line, {}, env, inputs=self._bundle
+        ) as run:
+            if run.code:
+                raise EnvironmentFailed(f"{FAILED}: {_explain(run.output, run.code)}", run.output)
+            await asyncio.to_thread(self._take, run.work / _OUT, content, run.output)
+            return run.output
+
+    async def _client(self) -> PackageClient:
+        """Offline where no module is asked for: then no registry has to be looked for."""
+        client = await self._installer.client()
+        if await asyncio.to_thread(_needs_modules, self._bundle):
+            _refuse_loopback(client)
+            return client
+        return PackageClient(env=client.env, files=client.files, registries=(), offline=True)
+
+    def _take(self, out: Path, content: Path, said: str) -> None:
+        self._installer.desk.check_tree(out, said)
+        program = out / go_build.PROGRAM
+        with program.open("rb") as file:
+            problem, is_dynamic = inspect_program(file.read(64 * 1024))
+        if problem or is_dynamic:
+            raise EnvironmentFailed(f"{FAILED}: {problem or 'it needs shared libraries'}", said)
+        sealing.take(out, content)
+
+
+def _refuse_loopback(client: PackageClient) -> None:
+    """Go asks no proxy for what it takes for its own machine, and inside a box that is the box."""
+    for host in (registry.host for registry in client.registries):
+        if host == "localhost" or host == "::1" or host.startswith("127."):
+            raise EnvironmentFailed(
+                f"{FAILED}: GOPROXY of this machine names {host}, which Go looks for inside the "
+                "sandbox. Give it another name of the machine, such as its host name",
+                "",
+            )
+
+
+def _needs_modules(bundle: Path) -> bool:
+    if (bundle / "vendor" / "modules.txt").is_file():
+        return False
+    text = (bundle / go_build.MODULE).read_bytes()[:_MAX_MODULE].decode("utf-8", "replace")
+    return re.search(r"^\s*(require|replace)\b", text, re.MULTILINE) is not None
+
+
+def _page(registry: Registry) -> str:
+    """The page of a module that the platform itself knows; a proxy keeps its files beside it."""
+    return f"{registry.url.rstrip('/')}/google.golang.org/grpc/@v/list"
+
+
+def _explain(said: str, code: int) -> str:
+    lines = [line.strip() for line in said.splitlines()]
+    useful = [line for line in lines if line and not line.startswith(("#", "go: downloading"))]
+    return " ".join(useful[:6])[:500] or f"go ended with code {code}"

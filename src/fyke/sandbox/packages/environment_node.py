@@ -1,0 +1,287 @@
+"""Node.js environments: npm installs what ``package.json`` asks for, inside a box of its own.
+
+npm sees a cleaned copy of the project's two files: no scripts, no workspaces, and a lock file
+without addresses, so that every package comes from the registry that npm is configured for, with
+the hashes of the lock file still holding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import shutil
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fyke.contracts import EnvironmentFailed
+from fyke.contracts.tools import CACHE_AT, ToolKind
+from fyke.domain.workers.requirements import BadRequirement, check_registry_version, parse_package
+from fyke.sandbox.packages import sealing
+from fyke.sandbox.packages.installer import FAILED, SYSTEM_PATH, InstallTerms, PackageInstaller, ask
+from fyke.sandbox.packages.npm_settings import asking_environment, read_npm
+from fyke.sandbox.packages.package_client import PackageClient, Registry
+
+BASE_SET = {"@grpc/grpc-js": "^1.13.4", "google-protobuf": "^4.0.0"}
+
+_MAX_PACKAGE = 512 * 1024
+_MAX_LOCK = 8 * 2**20
+_LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
+_DEPENDENCIES = ("dependencies", "optionalDependencies", "peerDependencies")
+_PLACE = re.compile(r"(/?node_modules/(@[A-Za-z0-9_~-][\w.~-]*/)?[A-Za-z0-9_~-][\w.~-]*)+")
+_SETTINGS = {
+    "npm_config_git": "/bin/false",
+    "npm_config_allow_git": "none",
+    "npm_config_allow_remote": "none",
+    "npm_config_allow_file": "none",
+    "npm_config_allow_directory": "none",
+}
+_HEADERS = Path("/usr/include/node")  # of the Node.js that boxes have
+
+SAFE_NPM = 11
+
+Document = dict[str, Any]
+
+
+def refuses_addresses(npm_version: str) -> bool:
+    """Whether this npm honours the settings that keep it to the registry."""
+    major = npm_version.partition(".")[0]
+    return major.isdigit() and int(major) >= SAFE_NPM
+
+
+class NodeInstaller:
+    """Turns a project's ``package.json`` into recipes; knows npm and how it is set up."""
+
+    def __init__(self, desk: PackageInstaller, environ: Mapping[str, str]) -> None:
+        self.desk = desk
+        self._environ = environ
+        self._version = ""
+        self._settings: Document | None = None
+
+    async def recipe(self, bundle: Path) -> NodeRecipe:
+        """Raise ``EnvironmentFailed`` for what is not honoured."""
+        try:
+            package, lock = await asyncio.to_thread(read_documents, bundle)
+        except BadRequirement as error:
+            raise EnvironmentFailed(f"{FAILED}: {error}", str(error)) from None
+        return NodeRecipe(self, await self._node_version(), package, lock)
+
+    async def _node_version(self) -> str:
+        if not self._version:
+            node = shutil.which("node", path=SYSTEM_PATH)
+            code, said = (1, "") if node is None else await ask([node, "--version"], {})
+            if code:
+                message = f"{FAILED}: Node.js is not installed on this machine"
+                raise EnvironmentFailed(message, said)
+            self._version = f"{said.strip()} {os.uname().sysname} {os.uname().machine}"
+        return self._version
+
+    async def check_npm(self, npm: str) -> None:
+        """Without a lock file npm asks for whatever address a package's own metadata names; only
+        newer ones can be told not to.
+        """
+        _, said = await ask([npm, "--version"], {})
+        version = said.strip()
+        if not refuses_addresses(version):
+            raise EnvironmentFailed(
+                f"{FAILED}: npm {version[:20]} cannot be kept from fetching addresses that a "
+                "package names. Add a package-lock.json (npm install --package-lock-only), or "
+                f"have npm {SAFE_NPM} or newer installed here",
+                "",
+            )
+
+    async def client(self, npm: str) -> PackageClient:
+        """What npm is told; most of it, it says itself."""
+        if self._settings is None:
+            env = asking_environment(self._environ)
+            _, said = await ask([npm, "config", "list", "--json"], env)
+            try:
+                self._settings = json.loads(said)
+            except ValueError:
+                message = f"{FAILED}: npm does not tell its configuration"
+                raise EnvironmentFailed(message, said) from None
+        return await asyncio.to_thread(read_npm, self._environ, self._settings or {})
+
+
+class NodeRecipe:
+    """The packages of one ``package.json``, with or without a lock file."""
+
+    def __init__(
+        self, installer: NodeInstaller, version: str, package: Document, lock: Document | None
+    ) -> None:
+        self._installer = installer
+        self._package = json.dumps(package, sort_keys=True)
+        asked = {name for section in _DEPENDENCIES for name in package.get(section) or {}}
+        self._own = not asked <= set(BASE_SET)
+        self._lock = "" if lock is None else json.dumps(lock, sort_keys=True)
+        plain = lock is None and package.get("dependencies") == BASE_SET and set(package) <= _PLAIN
+        self.locked = plain or (lock is not None and _has_all_hashes(lock))
+        self.inputs: Sequence[str] = ("node", version, self._package, self._lock)
+
+    async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
+        """Install in a box and take what it left."""
+        npm = shutil.which("npm", path=SYSTEM_PATH)
+        if npm is None:
+            raise EnvironmentFailed(f"{FAILED}: npm is not installed on this machine", "")
+        if not self._lock and self._own:
+            await self._installer.check_npm(npm)
+        files = {"out/package.json": self._package}
+        if self._lock:
+            files["out/package-lock.json"] = self._lock
+        command = ["/bin/sh", "-c", self._script(npm, terms.builds)]
+        env = dict(_SETTINGS)
+        if terms.builds:
+            env |= _build_settings()
+        client = await self._installer.client(npm)
+        desk = self._installer.desk
+        async with desk.install(ToolKind.NPM, terms, client, _page, command, files, env) as run:
+            if run.code:
+                message = f"{FAILED}: {_explain(run.output, run.code)}"
+                raise EnvironmentFailed(message, run.output)
+            await asyncio.to_thread(self._take, run.work / "out", content, run.output)
+            return run.output
+
+    def _script(self, npm: str, builds: bool) -> str:
+        command = [
+            npm, "ci" if self._lock else "install", "--omit=dev",
+            "--no-audit", "--no-fund", "--no-update-notifier", "--no-progress", "--color=false",
+            "--cache", f"{CACHE_AT}/npm",
+            *([] if builds else ["--ignore-scripts", "--no-bin-links"]),
+        ]  # fmt: skip
+        # the links are for scripts while they run; nothing that is taken is a link
+        clean = "find node_modules -type d -name .bin -prune -exec rm -rf {} +" if builds else ":"
+        return f"cd out\nmkdir -p node_modules\n{shlex.join(command)} || exit $?\n{clean}"
+
+    def _take(self, out: Path, content: Path, log: str) -> None:
+        modules = out / "node_modules"
+        self._installer.desk.check_tree(modules, log, within=out)
+        sealing.take(modules, content)
+
+
+_PLAIN = {"name", "version", "private", "dependencies"}
+
+
+def _build_settings() -> dict[str, str]:
+    settings = {"npm_config_dangerously_allow_all_scripts": "true"}
+    if _HEADERS.is_dir():  # else a build would ask a site for them, which is no registry
+        settings["npm_config_nodedir"] = str(_HEADERS.parent.parent)
+    return settings
+
+
+def _has_all_hashes(lock: Document) -> bool:
+    """Whether the lock file tells every byte that is installed."""
+    return all(entry.get("integrity") for place, entry in lock["packages"].items() if place)
+
+
+def _page(registry: Registry) -> str:
+    """The page of a package of the platform's own."""
+    return f"{registry.url.rstrip('/')}/google-protobuf"
+
+
+def read_documents(bundle: Path) -> tuple[Document, Document | None]:
+    """Return the cleaned ``package.json`` and lock file. Raise ``BadRequirement``."""
+    text = _read(bundle / "package.json", _MAX_PACKAGE) or "{}"
+    parse_package(text)
+    source: Document = json.loads(text)
+    lock = _lock(bundle)
+    package: Document = {"name": "worker", "version": "1.0.0", "private": True}
+    sections = (*_DEPENDENCIES, "devDependencies") if lock is not None else _DEPENDENCIES
+    for section in sections:
+        if source.get(section):
+            package[section] = source[section]
+            _check_versions(source[section])
+    if source.get("overrides"):
+        _check_overrides(source["overrides"])
+        package["overrides"] = source["overrides"]
+    if lock is None:
+        package["dependencies"] = BASE_SET | (package.get("dependencies") or {})
+    return package, lock
+
+
+def _read(path: Path, limit: int) -> str | None:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        data = file.read(limit + 1)
+        if len(data) > limit or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise _bad(path.name, f"larger than {limit:,} bytes", "shorten it")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _bad(path.name, "not UTF-8", "save it as UTF-8") from None
+
+
+def _lock(bundle: Path) -> Document | None:
+    """Return the lock file without addresses; one of the oldest form counts as none."""
+    for name in _LOCKS:
+        text = _read(bundle / name, _MAX_LOCK)
+        if text is not None:
+            break
+    else:
+        return None
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _bad(name, f"no valid JSON ({error})", "run npm install again") from None
+    packages = document.get("packages") if isinstance(document, dict) else None
+    if not isinstance(packages, dict):
+        return None
+    clean = {place: _locked_package(name, place, entry) for place, entry in packages.items()}
+    clean[""] = clean.get("", {}) | {"name": "worker", "version": "1.0.0"}
+    return {
+        "name": "worker",
+        "version": "1.0.0",
+        "lockfileVersion": 3,
+        "requires": True,
+        "packages": clean,
+    }
+
+
+def _locked_package(file: str, place: str, entry: object) -> Document:
+    if not isinstance(entry, dict) or entry.get("link"):
+        raise _bad(file, f"{place[:80]!r} is a link", "depend on packages of the registry")
+    if place and not _PLACE.fullmatch(place):
+        raise _bad(file, f"{place[:80]!r} lies outside node_modules", "run npm install again")
+    resolved = entry.get("resolved")
+    if isinstance(resolved, str) and not resolved.startswith(("https://", "http://")):
+        raise _bad(file, f"{place[:80]!r} comes from {resolved[:60]!r}", "use the registry")
+    if place:
+        check_registry_version(place, entry.get("version", ""))
+    for section in (*_DEPENDENCIES, "devDependencies"):
+        if entry.get(section):
+            _check_versions(entry[section])
+    dropped = ("resolved", "hasInstallScript", "workspaces")
+    return {key: value for key, value in entry.items() if key not in dropped}
+
+
+def _check_versions(section: object) -> None:
+    if not isinstance(section, dict):
+        raise _bad("package.json", "dependencies must be an object", 'write {"name": "version"}')
+    for name, version in section.items():
+        check_registry_version(name, version)
+
+
+def _check_overrides(value: object) -> None:
+    waiting = [("overrides", value)]
+    while waiting:
+        name, item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.items())
+        elif not (isinstance(item, str) and re.fullmatch(r"\$[\w@/.-]+", item)):
+            check_registry_version(name, item)
+
+
+def _explain(log: str, code: int) -> str:
+    lines = [re.sub(r"^npm (ERR!|error)\s*", "", line).strip() for line in log.splitlines()]
+    useful = [line for line in lines if line and "complete log of this run" not in line]
+    return " ".join(useful[:6])[:500] or f"npm ended with code {code}"
+
+
+def _bad(file: str, rule: str, remedy: str) -> BadRequirement:
+    return BadRequirement(0, rule, remedy, file)

@@ -1,0 +1,211 @@
+"""Python environments: uv installs for the interpreter that boxes have, inside a box of its own.
+
+The virtual environment is laid out by hand, outside, around what uv put into a plain folder: the
+interpreter that uv asks is the bare one of the system, never one that already sees the new
+packages. A package may carry ``.pth`` files, which run code in every interpreter that starts with
+them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from fyke.contracts import EnvironmentFailed
+from fyke.contracts.tools import CACHE_AT, UV_AT, WORK_AT, ToolKind
+from fyke.domain.workers.requirements import BadRequirement, Requirement, parse
+from fyke.sandbox.packages import sealing
+from fyke.sandbox.packages.installer import FAILED, InstallTerms, PackageInstaller, ask
+from fyke.sandbox.packages.package_client import PackageClient, Registry
+from fyke.sandbox.packages.uv_settings import read_uv
+
+BASE_SET = (Requirement("protobuf", "protobuf>=6.31.1"), Requirement("grpcio", "grpcio>=1.80.0"))
+MOUNTED_AT = "/env"
+
+_PROBE = (
+    "import platform, sys, sysconfig; "
+    "print(platform.python_implementation(), '.'.join(map(str, sys.version_info[:3])), "
+    "sysconfig.get_platform())"
+)
+_DEFAULT_INDEX = re.compile(r"by\s+default:\s*<(https?://[^>\s]+)>")
+_WHEELS_ONLY = "only packages with a ready-made wheel for this platform are installed"
+_WAY_OUT = f"{_WHEELS_ONLY}, unless fyke.json says install: build and the operator allows it"
+_SHEBANG = re.compile(rb"#![^\n]*python[^\n]*\n")
+_NOISE = re.compile("[\u00d7\u2500-\u257f\u25b6\\s]+")  # the frame that uv draws
+_OUT = f"{WORK_AT}/out"
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """The interpreter of the boxes as it describes itself."""
+
+    implementation: str
+    version: str  # major.minor.micro
+    platform: str
+
+    @property
+    def folder(self) -> str:
+        """Where its packages lie inside an environment."""
+        major, minor = self.version.split(".")[:2]
+        return f"lib/python{major}.{minor}/site-packages"
+
+
+class PythonInstaller:
+    """Turns requirements into recipes; knows uv and the interpreter."""
+
+    def __init__(self, desk: PackageInstaller, environ: Mapping[str, str], python: str) -> None:
+        self.desk = desk
+        self.python = python
+        self._environ = environ
+        self._known: Interpreter | None = None
+        self._default: str | None = None
+
+    async def recipe(self, requirements: str) -> PythonRecipe:
+        """Raise ``EnvironmentFailed`` for lines that are not honoured."""
+        try:
+            wanted = parse(requirements)
+        except BadRequirement as error:
+            raise EnvironmentFailed(f"{FAILED}: {error}", str(error)) from None
+        return PythonRecipe(self, await self._interpreter(), wanted)
+
+    async def _interpreter(self) -> Interpreter:
+        if self._known is None:
+            code, said = await ask([self.python, "-I", "-S", "-c", _PROBE], {})
+            words = said.split()
+            if code or len(words) != 3:
+                message = f"{FAILED}: {self.python} does not run on this machine"
+                raise EnvironmentFailed(message, said)
+            self._known = Interpreter(*words)
+        return self._known
+
+    async def client(self) -> PackageClient:
+        """What uv is told; the index that it has without being told, it says itself."""
+        if self._default is None:
+            _, said = await ask([find_uv_bin(), "pip", "install", "--help"], {"NO_COLOR": "1"})
+            found = _DEFAULT_INDEX.search(said)
+            self._default = found[1] if found else ""
+        return await asyncio.to_thread(read_uv, self._environ, self._default)
+
+
+class PythonRecipe:
+    """The packages of one set of requirements for one interpreter."""
+
+    def __init__(
+        self, installer: PythonInstaller, interpreter: Interpreter, wanted: Sequence[Requirement]
+    ) -> None:
+        self._installer = installer
+        self._interpreter = interpreter
+        named = {requirement.name for requirement in wanted}
+        base = [one for one in BASE_SET if one.name not in named]
+        self._lines = sorted({requirement.text for requirement in (*wanted, *base)})
+        hashed = all("--hash=" in requirement.text for requirement in wanted)
+        self._complete = bool(wanted) and hashed and not base
+        self.locked = not wanted or self._complete
+        self.inputs: Sequence[str] = (
+            "python",
+            interpreter.implementation,
+            interpreter.version,
+            interpreter.platform,
+            *self._lines,
+        )
+
+    async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
+        """Install in a box, take what it left, and lay a virtual environment around it."""
+        files = {"requirements.txt": "".join(f"{line}\n" for line in self._lines)}
+        client = await self._installer.client()
+        desk = self._installer.desk
+        command = ["/bin/sh", "-c", self._script_for(self._installer.python, builds=terms.builds)]
+        async with desk.install(
+            ToolKind.UV, terms, client, _page, command, files, {"PYTHONDONTWRITEBYTECODE": "1"}
+        ) as run:
+            if run.code:
+                raise EnvironmentFailed(_explain(run.output, run.code, terms.builds), run.output)
+            await asyncio.to_thread(self._take, run.work / "out", content, run.output)
+            return run.output
+
+    def _script_for(self, python: str, *, builds: bool) -> str:
+        """Install, then write bytecode without importing a thing: no site, no user, no current
+        folder. Files that do not compile are ordinary (templates, other versions).
+        """
+        command = [
+            UV_AT, "pip", "install",
+            "--python", python, "--no-python-downloads",
+            "--target", _OUT, "--requirements", "requirements.txt",
+            "--no-compile-bytecode", "--no-sources", "--link-mode", "copy",
+            "--cache-dir", f"{CACHE_AT}/uv", "--no-progress", "--color", "never",
+            *([] if builds else ["--no-build"]),
+            *(["--require-hashes"] if self._complete else []),
+        ]  # fmt: skip
+        compiling = [
+            python, "-I", "-S", "-m", "compileall", "-q", "-o", "0",
+            "-s", _OUT, "-p", f"{MOUNTED_AT}/{self._interpreter.folder}",
+            "--invalidation-mode", "unchecked-hash", _OUT,
+        ]  # fmt: skip
+        # of a package that runs code, nothing runs beside what it has left
+        return f"{shlex.join(command)} || exit $?\n{shlex.join(compiling)} >/dev/null 2>&1\nexit 0"
+
+    def _take(self, out: Path, content: Path, log: str) -> None:
+        self._installer.desk.check_tree(out, log)
+        site = content / self._interpreter.folder
+        site.parent.mkdir(parents=True)
+        sealing.take(out, site)
+        if (site / ".lock").is_file():  # uv's own, in a folder that it was pointed at
+            (site / ".lock").unlink()
+        self._lay_out(content)
+        _move_scripts(site / "bin", content / "bin")
+
+    def _lay_out(self, content: Path) -> None:
+        (content / "bin").mkdir()
+        major = self._interpreter.version.split(".")[0]
+        for name in ("python", f"python{major}"):
+            (content / "bin" / name).symlink_to(self._installer.python)
+        lines = (
+            f"home = {Path(self._installer.python).parent}",
+            "include-system-site-packages = false",
+            f"version = {self._interpreter.version}",
+        )
+        (content / "pyvenv.cfg").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+def _page(registry: Registry) -> str:
+    """The page of a package of the platform's own."""
+    return f"{registry.url.rstrip('/')}/{BASE_SET[0].name}/"
+
+
+def _explain(log: str, code: int, builds: bool) -> str:
+    reason = f"{FAILED}: {explain(log) or f'uv ended with code {code}'}"
+    return reason if builds else f"{reason} ({_WAY_OUT})"
+
+
+def explain(log: str) -> str:
+    """Return what uv gave as its reason, as one line of at most 500 characters."""
+    lines = [_NOISE.sub(" ", line).strip() for line in log.splitlines()]
+    start = next(
+        (n for n, line in enumerate(lines) if line.startswith(("No solution", "error:", "Failed"))),
+        None,
+    )
+    chosen = lines[-4:] if start is None else lines[start:]
+    return " ".join(line for line in chosen if line)[:500]
+
+
+def _move_scripts(source: Path, target: Path) -> None:
+    """Move console scripts to where ``PATH`` finds them, and name the interpreter as mounted."""
+    if not source.is_dir() or (source / "__init__.py").exists():
+        return
+    for path in sorted(source.iterdir()):
+        if not path.is_file() or os.path.lexists(target / path.name):
+            continue
+        content = path.read_bytes()
+        first = _SHEBANG.match(content)
+        if first is not None:
+            content = f"#!{MOUNTED_AT}/bin/python\n".encode() + content[first.end() :]
+        (target / path.name).write_bytes(content)
+        (target / path.name).chmod(0o755)
+        path.unlink()

@@ -1,0 +1,65 @@
+"""What Go is told where modules come from, as the administrator of the machine has told it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from fyke.sandbox.packages.package_client import (
+    NETRC_FILE,
+    PackageClient,
+    Registry,
+    certificates,
+    is_web,
+    netrc_for,
+    outer_proxy,
+)
+
+ASKED = ("GOPROXY", "GOSUMDB", "GONOSUMDB")
+
+
+def asking_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables with which Go is asked for its settings, which may lie in a file of its own."""
+    names = ("HOME", "XDG_CONFIG_HOME", "GOENV", "GOPRIVATE", *ASKED)
+    return {name: environ[name] for name in names if name in environ}
+
+
+def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageClient:
+    """``settings`` is what ``go env -json`` says. Of its proxies those count that can be asked
+    through the way out: none that is a folder, and no version control in place of one.
+    """
+    proxies = [each for each in re.split("[,|]", settings.get("GOPROXY", "")) if is_web(each)]
+    sums, address = _sums(settings.get("GOSUMDB", ""))
+    urls = list(dict.fromkeys([*proxies, *([address] if proxies and address else [])]))
+    registries = tuple(map(Registry, urls))
+    tls, files = certificates(environ)
+    netrc = netrc_for(environ, [registry.host for registry in registries])
+    env = tls | {
+        "GOENV": "off",
+        "GOPROXY": ",".join(proxies) or "off",
+        "GOSUMDB": sums,
+        "GONOSUMDB": settings.get("GONOSUMDB", ""),
+        "GONOPROXY": "none",
+        "GOVCS": "*:off",
+        "GOTELEMETRY": "off",
+    }
+    if netrc:
+        files[NETRC_FILE] = netrc
+        env["NETRC"] = f"/work/{NETRC_FILE}"
+    return PackageClient(
+        env=env,
+        files=files,
+        registries=registries,
+        proxy=outer_proxy(environ, registries),
+        offline=not proxies,
+    )
+
+
+def _sums(setting: str) -> tuple[str, str]:
+    """The database of checksums as Go is told it, and its address; both may be "" for none."""
+    words = setting.split()
+    if not words or words[0] == "off":
+        return "off", ""
+    address = words[1] if len(words) > 1 else f"https://{words[0].partition('+')[0]}"
+    return (setting, address) if is_web(address) and urlsplit(address).hostname else ("off", "")

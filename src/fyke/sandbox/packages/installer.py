@@ -1,0 +1,182 @@
+"""Running a package client in a box of its own, and saying in words how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fyke.contracts import EnvironmentFailed
+from fyke.contracts.tools import ToolKind, ToolLimits, ToolRun, ToolRunner, ToolSpec, ToolStop
+from fyke.sandbox.packages import sealing
+from fyke.sandbox.packages.package_client import PackageClient
+from fyke.sandbox.packages.registries import PageOf, Registries
+
+FAILED = "The dependencies could not be installed"
+DISK_FULL = f"{FAILED}: the disk is full; make room on this machine, then run it again"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MEMORY = 3 * 2**30
+PROCESSES = 256
+SPARE = 3  # room for downloads and what is unpacked, in units of the result
+NO_ROOM = ("No space left on device", "ENOSPC", "Disk quota exceeded")
+
+NO_ROOM_NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+_ASK_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class InstallTerms:
+    """For whom something is installed, and whether packages may run code meanwhile."""
+
+    account_id: str
+    builds: bool
+
+    def cache(self, client: str) -> str:
+        """The download cache of this account. What runs code never writes where the same account
+        is served without: its next environment may be one that others share.
+        """
+        return f"{self.account_id.upper()}-{client}{'-BUILDS' if self.builds else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class InstallLimits:
+    """Seconds for one installer, and bytes of its result."""
+
+    seconds: float
+    max_bytes: int
+
+
+class PackageInstaller:
+    """Where package clients are run. ``upstream``: whether the way out leads through a proxy of
+    the operator's for every target.
+    """
+
+    def __init__(
+        self, tools: ToolRunner, limits: InstallLimits, *, region: str = "", upstream: bool = False
+    ) -> None:
+        self._tools = tools
+        self.limits = limits
+        self._upstream = upstream
+        self._registries = Registries(tools, region)
+
+    @asynccontextmanager
+    async def install(
+        self,
+        kind: ToolKind,
+        terms: InstallTerms,
+        client: PackageClient,
+        page_of: PageOf,
+        command: Sequence[str],
+        files: Mapping[str, str],
+        env: Mapping[str, str],
+        inputs: Path | None = None,
+    ) -> AsyncIterator[ToolRun]:
+        """Run an installer and hold what it left. Raise ``EnvironmentFailed``, but not for the
+        code that it ended with. ``inputs``: a folder that it reads.
+        """
+        self._check(terms, client)
+        limits = self.limits
+        begun = asyncio.get_running_loop().time()
+        reach = await self._registries.reach(client, page_of, limits.seconds)
+        left = limits.seconds - (asyncio.get_running_loop().time() - begun)
+        spec = ToolSpec(
+            kind,
+            command,
+            ToolLimits(
+                seconds=max(left, 0.01),
+                cpus=_cpus(terms.builds),
+                memory=MEMORY,
+                processes=PROCESSES,
+                work_size=limits.max_bytes * SPARE,
+                traffic=limits.max_bytes * SPARE,
+            ),
+            env=dict(client.env) | dict(env),
+            files=dict(client.files) | dict(files),
+            inputs=inputs,
+            cache=terms.cache(kind.value.upper()),
+            reach=reach,
+        )
+        async with self._tools.run(spec) as run:
+            if run.stopped is not None:
+                raise EnvironmentFailed(f"{FAILED}{self._why(run.stopped)}", run.output)
+            if run.code and any(word in run.output for word in NO_ROOM):
+                raise EnvironmentFailed(DISK_FULL, run.output)
+            yield run
+
+    def _check(self, terms: InstallTerms, client: PackageClient) -> None:
+        if terms.builds and client.secrets:
+            raise EnvironmentFailed(
+                f"{FAILED}: packages that run code while they are installed would see the "
+                f"credentials of {', '.join(client.secrets[:3])}. Leave install: build out of "
+                "fyke.json, or let the machine use a registry that asks for none",
+                "",
+            )
+        if client.proxy and not self._upstream and not client.offline:
+            raise EnvironmentFailed(
+                f"{FAILED}: {client.proxy} of this machine names a proxy for package clients. "
+                "They run in a sandbox and go out as Workers do: name that proxy in "
+                'FYKE_EGRESS_UPSTREAMS (for "*"), or take the registry out of it with NO_PROXY',
+                "",
+            )
+
+    def _why(self, stopped: ToolStop) -> str:
+        seconds, most = self.limits.seconds, self.limits.max_bytes
+        return {
+            ToolStop.TIME: f" within {seconds:g} seconds; ask for fewer packages or pin their "
+            "versions",
+            ToolStop.SIZE: f": they take more than {most:,} bytes, which is all that is allowed; "
+            "ask for fewer or smaller packages",
+            ToolStop.MEMORY: f": the installer took more than {MEMORY:,} bytes of memory",
+            ToolStop.TRAFFIC: ": they are more to download than is allowed; ask for fewer packages",
+        }[stopped]
+
+    def check_tree(self, folder: Path, log: str, within: Path | None = None) -> None:
+        """Raise ``EnvironmentFailed`` for a result that is not taken. ``within`` is the folder
+        that it lies in, when that is not ours either.
+        """
+        try:
+            if within is not None:
+                sealing.open_folder(within)
+            sealing.check(folder, self.limits.max_bytes)
+        except (sealing.BadTree, OSError) as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM_NUMBERS:
+                raise
+            raise EnvironmentFailed(f"{FAILED}: {error}", log) from None
+
+
+def _cpus(builds: bool) -> float:
+    """A compiler must not take the machine from the Workers."""
+    every = float(os.cpu_count() or 1)
+    return max(1.0, every / 2) if builds else every
+
+
+async def ask(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[int, str]:
+    """What a program of the machine says of itself: its exit code and standard output.
+
+    It is run outside of any box, with nothing of a stranger's in reach.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd="/",
+        env={"PATH": SYSTEM_PATH, "HOME": "/nonexistent", **env},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(_ASK_SECONDS):
+            out, _ = await process.communicate()
+            return process.returncode or 0, out.decode("utf-8", "replace")
+    except TimeoutError:
+        return -1, ""
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

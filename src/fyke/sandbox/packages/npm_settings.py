@@ -1,0 +1,147 @@
+"""What npm is told: asked from npm itself, and its credentials read where npm keeps them."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fyke.sandbox.packages.package_client import (
+    CA_FILE,
+    CONFIG,
+    SEEN_INSIDE,
+    PackageClient,
+    Registry,
+    basic,
+    certificates,
+    expanded,
+    is_web,
+    outer_proxy,
+    read_text,
+)
+
+NPMRC = f"{CONFIG}/npmrc"
+PASSED = frozenset(
+    [
+        "registry",
+        "userconfig",
+        "globalconfig",
+        "cafile",
+        "ca",
+        "proxy",
+        "https_proxy",
+        "noproxy",
+        "strict_ssl",
+        "offline",
+    ]
+)
+
+_LOGIN = re.compile(
+    r"\s*(//[^\s=]+?:(?:_authToken|_auth|username|_password))\s*=\s*(.*?)\s*$", re.MULTILINE
+)
+
+
+def asking_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables with which npm is asked for its settings."""
+    env = {"HOME": environ.get("HOME", "/nonexistent")}
+    for name, value in environ.items():
+        if not name.lower().startswith("npm_config_"):
+            continue
+        word = name.lower().removeprefix("npm_config_")
+        if word.replace("-", "_") in PASSED:
+            env[f"npm_config_{word.replace('-', '_')}"] = value
+        elif word.endswith(":registry"):
+            env[f"npm_config_{word}"] = value
+    return env
+
+
+def read_npm(environ: Mapping[str, str], settings: Mapping[str, Any]) -> PackageClient:
+    """``settings`` is what ``npm config list --json`` says."""
+    scoped = {
+        key: str(value)
+        for key, value in settings.items()
+        if re.fullmatch(r"@[\w.~-]+:registry", key) and is_web(str(value))
+    }
+    default = str(settings.get("registry") or "")
+    urls = [url for url in dict.fromkeys([default, *scoped.values()]) if is_web(url)]
+    logins = _logins(environ, settings, urls)
+    lines = [f"{key}={value}" for key, value in ({"registry": default} | scoped).items() if value]
+    lines += [f"{key}={value}" for key, value in logins.items()]
+    if settings.get("strict-ssl") is False:
+        lines.append("strict-ssl=false")
+    tls, files = certificates(environ)
+    cafile, content = _authority(settings)
+    if content:
+        files[CA_FILE] = files.get(CA_FILE, "") + content
+    if cafile:
+        lines.append(f"cafile={cafile}")
+    registries = tuple(Registry(url, _headers(url, logins)) for url in urls)
+    secrets = [f"the registry {urlsplit(url).hostname}" for url in urls if basic(url)]
+    if logins:
+        secrets.append("npm's configuration")
+    proxied = [key for key in ("https-proxy", "proxy") if settings.get(key)]
+    return PackageClient(
+        env=tls
+        | {
+            "npm_config_userconfig": f"/work/{NPMRC}",
+            "npm_config_globalconfig": f"/work/{NPMRC}-none",
+        },
+        files=files | {NPMRC: "".join(f"{line}\n" for line in lines)},
+        registries=registries,
+        secrets=tuple(secrets),
+        proxy=proxied[0] if proxied else outer_proxy(environ, registries),
+        offline=settings.get("offline") is True,
+    )
+
+
+def _logins(
+    environ: Mapping[str, str], settings: Mapping[str, Any], urls: list[str]
+) -> dict[str, str]:
+    """Npm's credentials for these registries; npm itself does not tell them."""
+    found: dict[str, str] = {}
+    for key in ("globalconfig", "userconfig"):
+        for name, value in _LOGIN.findall(
+            read_text(Path(str(settings.get(key) or "/nonexistent")))
+        ):
+            place = name.rpartition(":")[0].rstrip("/")
+            if any(_place(url).startswith(place) for url in urls):
+                found[name] = expanded(value.strip("\"'"), environ)
+    return found
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"//{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _authority(settings: Mapping[str, Any]) -> tuple[str, str]:
+    """Where npm finds the authorities inside, and the content when it is not there already."""
+    cafile, inline = str(settings.get("cafile") or ""), settings.get("ca")
+    content = "\n".join(map(str, inline)) if isinstance(inline, list) else str(inline or "")
+    if cafile.startswith(SEEN_INSIDE) and not content:
+        return cafile, ""
+    content += "\n" + read_text(Path(cafile)) if cafile else ""
+    return (f"/work/{CA_FILE}", content) if content.strip() else ("", "")
+
+
+def _headers(url: str, logins: Mapping[str, str]) -> dict[str, str]:
+    for name, value in logins.items():
+        place, _, kind = name.rpartition(":")
+        if not _place(url).startswith(place.rstrip("/")):
+            continue
+        if kind == "_authToken":
+            return {"Authorization": f"Bearer {value}"}
+        if kind == "_auth":
+            return {"Authorization": f"Basic {value}"}
+        password = logins.get(f"{place}:_password", "")
+        user = logins.get(f"{place}:username", "")
+        try:
+            plain = base64.b64decode(password).decode("utf-8", "replace")
+        except ValueError:
+            return {}
+        token = base64.b64encode(f"{user}:{plain}".encode()).decode()
+        return {"Authorization": f"Basic {token}"}
+    return {}

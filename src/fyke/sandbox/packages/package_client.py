@@ -1,0 +1,146 @@
+"""What a package client is told, as the administrator of the machine has told it.
+
+The client runs inside a box, where none of the administrator's files are. So what it needs to
+know is worked out here, outside, and given as variables and as the content of files.
+"""
+
+from __future__ import annotations
+
+import netrc
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+CONFIG = ".config"  # in the work folder of the box
+CA_FILE, NETRC_FILE = f"{CONFIG}/ca.pem", f"{CONFIG}/netrc"
+SEEN_INSIDE = ("/etc/ssl/certs/", "/etc/pki/tls/certs/", "/etc/pki/ca-trust/", "/usr/")
+MAX_FILE = 4 * 2**20
+
+_PORTS = {"http": 80, "https": 443}
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Where packages come from. ``headers`` are what a request to it needs."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        parts = urlsplit(self.url)
+        return parts.port or _PORTS[parts.scheme]
+
+
+@dataclass(frozen=True, slots=True)
+class PackageClient:
+    """``secrets`` says in words where credentials stand among it all; empty is nowhere.
+
+    ``proxy`` names a setting by which the client would go out through a proxy; "" is none.
+    """
+
+    env: Mapping[str, str]
+    files: Mapping[str, str]
+    registries: tuple[Registry, ...]
+    secrets: tuple[str, ...] = ()
+    proxy: str = ""
+    offline: bool = False
+
+
+def is_web(url: str) -> bool:
+    """Whether it is a web address that can be parsed."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in _PORTS and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
+def basic(url: str) -> tuple[str, str] | None:
+    """User and password of a URL, None when it has none."""
+    parts = urlsplit(url)
+    if parts.username is None and parts.password is None:
+        return None
+    return unquote(parts.username or ""), unquote(parts.password or "")
+
+
+def read_text(path: Path) -> str:
+    """The content of a file of the administrator's, "" when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE).decode("utf-8", "replace").replace("\0", "")
+    except OSError:
+        return ""
+
+
+def certificates(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Variables and files by which the administrator's authorities are known inside too."""
+    texts: list[str] = []
+    for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"):
+        path = environ.get(name, "")
+        if path.startswith(SEEN_INSIDE):
+            continue
+        if path:
+            texts.append(read_text(Path(path)))
+    for folder in filter(None, environ.get("SSL_CERT_DIR", "").split(":")):
+        if not folder.startswith(SEEN_INSIDE) and Path(folder).is_dir():
+            texts += [read_text(file) for file in sorted(Path(folder).iterdir())]
+    env = {
+        name: environ[name]
+        for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
+        if environ.get(name, "").startswith(SEEN_INSIDE)
+    }
+    found = "".join(text for text in texts if "-----BEGIN CERTIFICATE-----" in text)
+    if not found:
+        return env, {}
+    named = f"/work/{CA_FILE}"
+    return env | {"SSL_CERT_FILE": named, "NODE_EXTRA_CA_CERTS": named}, {CA_FILE: found}
+
+
+def netrc_for(environ: Mapping[str, str], hosts: Iterable[str]) -> str:
+    """Those lines of the administrator's netrc that are for these hosts."""
+    path = Path(environ.get("NETRC") or Path(environ.get("HOME", "/nonexistent"), ".netrc"))
+    try:
+        entries = netrc.netrc(str(path)).hosts
+    except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
+        return ""
+    lines = [
+        f"machine {host} login {entries[host][0]} password {entries[host][2]}\n"
+        for host in dict.fromkeys(hosts)
+        if host in entries
+    ]
+    return "".join(lines)
+
+
+def outer_proxy(environ: Mapping[str, str], registries: Iterable[Registry]) -> str:
+    """The variable by which a client would be led to one of these through a proxy, or ""."""
+    given = {name: value for name, value in environ.items() if name.lower() in _PROXIES and value}
+    no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    for registry in registries:
+        scheme = urlsplit(registry.url).scheme
+        for name in given:
+            meant = name.lower() in (f"{scheme}_proxy", "all_proxy")
+            if meant and not _excepted(registry.host, no_proxy):
+                return name
+    return ""
+
+
+def _excepted(host: str, no_proxy: str) -> bool:
+    """Whether ``no_proxy`` names the host, or a domain above it."""
+    for word in no_proxy.lower().split(","):
+        name = word.strip().lstrip(".")
+        if name == "*" or (name and (host == name or host.endswith(f".{name}"))):
+            return True
+    return False
+
+
+def expanded(text: str, environ: Mapping[str, str]) -> str:
+    """``${NAME}`` as the client itself would read it."""
+    return re.sub(r"\$\{(\w+)\}", lambda found: environ.get(found[1], found[0]), text)

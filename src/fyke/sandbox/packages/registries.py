@@ -1,0 +1,163 @@
+"""Where a package client may go: to the registries that it is configured for, and nowhere else.
+
+A registry's pages lead to files that may lie on another host. Which that is, is asked from the
+registry itself: its page of a package of the platform's own says it, whose links no author of a
+Worker, and no stranger who publishes a package, can choose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from importlib import resources
+from ipaddress import ip_address
+from typing import Any
+
+from fyke.contracts.tools import ToolAccess, ToolKind, ToolLimits, ToolRunner, ToolSpec
+from fyke.kit.addresses import AddressRules
+from fyke.kit.hostports import Host, parse_host
+from fyke.kit.interfaces import own_addresses
+from fyke.sandbox.packages.package_client import PackageClient, Registry
+
+KNOWN_SECONDS = 3600.0
+_LIMITS = ToolLimits(seconds=60, memory=512 * 2**20, work_size=64 * 2**20)
+_PYTHON = "/usr/bin/python3"
+
+PageOf = Callable[[Registry], str]
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryLocation:
+    """A host and a port, in one spelling."""
+
+    host: Host
+    port: int
+
+    def __str__(self) -> str:
+        host = str(self.host)
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+class Registries:
+    """Knows the reach of each package client. ``region`` is the one whose proxy leads out."""
+
+    def __init__(self, tools: ToolRunner, region: str) -> None:
+        self._tools = tools
+        self._region = region
+        self._known: dict[str, tuple[float, list[RegistryLocation]]] = {}
+
+    async def reach(
+        self, client: PackageClient, page_of: PageOf, seconds: float
+    ) -> ToolAccess | None:
+        """The only targets of this client; None when it is told to stay offline. At most so many
+        seconds are taken for asking.
+        """
+        if client.offline or not client.registries:
+            return None
+        own = {place: registry for registry in client.registries if (place := _place(registry))}
+        await self._learn(client, page_of, seconds)
+        domains, allow = list(own), await _inside(own)
+        for place, registry in own.items():
+            for other in self._known.get(registry.url, (0.0, []))[1]:
+                if other in domains:
+                    continue
+                domains.append(other)
+                if await _same_inside(place, other):
+                    allow.append(other)
+        return ToolAccess(tuple(map(str, domains)), tuple(map(str, allow)), self._region)
+
+    async def _learn(self, client: PackageClient, page_of: PageOf, seconds: float) -> None:
+        now = time.monotonic()
+        unknown = [
+            registry
+            for registry in client.registries
+            if self._known.get(registry.url, (-KNOWN_SECONDS, []))[0] <= now - KNOWN_SECONDS
+        ]
+        if not unknown:
+            return
+        own = {place: registry for registry in unknown if (place := _place(registry))}
+        reach = ToolAccess(tuple(map(str, own)), tuple(map(str, await _inside(own))), self._region)
+        asked = [{"url": page_of(one), "headers": dict(one.headers)} for one in unknown]
+        answers = await self._ask(client, reach, asked, seconds)
+        for registry, found in zip(unknown, answers, strict=False):
+            if found is not None:
+                self._known[registry.url] = (now, _places(found))
+
+    async def _ask(
+        self, client: PackageClient, reach: ToolAccess, asked: list[dict[str, Any]], seconds: float
+    ) -> list[Any]:
+        """Nothing when it cannot be asked: the installer will then say why, in its own words."""
+        source = resources.files(__package__).joinpath("registry_probe.py").read_text("utf-8")
+        tls = {
+            name: value
+            for name, value in client.env.items()
+            if name in ("SSL_CERT_FILE", "SSL_CERT_DIR")
+        }
+        spec = ToolSpec(
+            ToolKind.NPM,  # the kind with nothing beside the system
+            [_PYTHON, "-I", "-B", "scout.py", "ask.json"],
+            replace(_LIMITS, seconds=min(seconds, _LIMITS.seconds)),
+            env=tls,
+            files=dict(client.files) | {"scout.py": source, "ask.json": json.dumps(asked)},
+            reach=reach,
+        )
+        async with self._tools.run(spec) as run:
+            try:
+                answers = json.loads(run.stdout) if run.code == 0 and not run.stopped else []
+            except ValueError:
+                return []
+        return answers if isinstance(answers, list) else []
+
+
+def _place(registry: Registry) -> RegistryLocation | None:
+    try:
+        return RegistryLocation(parse_host(registry.host), registry.port)
+    except ValueError:
+        return None
+
+
+def _places(found: object) -> list[RegistryLocation]:
+    """What a registry named, as far as it can be a target at all."""
+    places: list[RegistryLocation] = []
+    for entry in found if isinstance(found, list) else []:
+        try:
+            _, host, port = entry
+            place = RegistryLocation(parse_host(str(host)), int(port))
+        except (TypeError, ValueError):
+            continue
+        if 1 <= place.port <= 65535 and place not in places:
+            places.append(place)
+    return places[:20]
+
+
+async def _inside(places: Iterable[RegistryLocation]) -> list[RegistryLocation]:
+    """Those that the administrator's own word leads to although they are not public."""
+    rules = AddressRules((), own_addresses())
+    return [
+        place
+        for place in places
+        if (answers := await _addresses(place.host))
+        and not rules.select(place.host, answers, place.port)
+    ]
+
+
+async def _same_inside(registry: RegistryLocation, other: RegistryLocation) -> bool:
+    """Whether a place that is not public is where its registry is: no page may name another."""
+    if not await _inside([other]):
+        return False
+    theirs = set(await _addresses(other.host))
+    return bool(theirs) and theirs <= set(await _addresses(registry.host))
+
+
+async def _addresses(host: Host) -> list[str]:
+    if not isinstance(host, str):
+        return [str(host)]
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return [str(ip_address(str(entry[4][0]).partition("%")[0])) for entry in found]

@@ -1,0 +1,147 @@
+"""Taking over what an installer made, and knowing it again.
+
+Only files and folders are taken. What is taken gets plain modes, and a digest over every path and
+every byte, which is stored beside it and looked at again before another Worker gets it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+MAX_FILES = 300_000
+MAX_DEPTH = 60
+MAX_PATH = 2000  # characters, below the folder
+BLOCK = 512
+
+
+class BadTree(Exception):
+    """The tree is not taken; the message is for the author of the Worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What a sealed tree is known by."""
+
+    digest: str
+    files: int
+    size: int  # bytes
+
+
+def check(folder: Path, max_bytes: int) -> None:
+    """Raise ``BadTree`` for anything but files and folders, or for too much of them.
+
+    The folder is ours and nothing else runs in it; folders that are closed are opened.
+    """
+    files = size = 0
+    open_folder(folder)
+    stack = [(folder, 0, "")]
+    while stack:
+        above, depth, name = stack.pop()
+        if depth > MAX_DEPTH or len(name) > MAX_PATH:
+            raise BadTree("a package holds folders that are too deep; leave it out")
+        for entry in os.scandir(above):
+            state = entry.stat(follow_symlinks=False)
+            files += 1
+            if stat.S_ISDIR(state.st_mode):
+                path = Path(entry.path)
+                path.chmod(0o755)
+                stack.append((path, depth + 1, f"{name}/{entry.name}"))
+            elif not stat.S_ISREG(state.st_mode):
+                shown = entry.name.encode("utf-8", "replace").decode()
+                raise BadTree(f"a package holds the link or device {shown!r}; leave it out")
+            size += max(state.st_blocks * BLOCK, state.st_size)
+            if size > max_bytes:
+                raise BadTree(
+                    f"they take more than {max_bytes:,} bytes, which is all that is allowed; "
+                    "ask for fewer or smaller packages"
+                )
+            if files > MAX_FILES:
+                raise BadTree(
+                    f"they are more than {MAX_FILES:,} files; ask for fewer or smaller packages"
+                )
+
+
+def open_folder(folder: Path) -> None:
+    """Open a folder that is ours to look into. Raise ``BadTree`` when it is none."""
+    try:
+        mode = folder.lstat().st_mode
+    except FileNotFoundError:
+        raise BadTree("the installer left nothing") from None
+    if not stat.S_ISDIR(mode):
+        raise BadTree("a package put something else in the place of a folder; leave it out")
+    folder.chmod(0o755)
+
+
+def take(source: Path, target: Path) -> None:
+    """Move a checked tree. Its files stay what they are where both lie on one file system."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copytree(source, target, symlinks=True)
+
+
+def seal(folder: Path) -> Seal:
+    """Let everybody read, nobody write, and return what it is known by from now on."""
+    folder.chmod(0o755)
+    for path, state in _walk(folder):
+        if stat.S_ISDIR(state.st_mode):
+            path.chmod(0o755)
+        elif stat.S_ISREG(state.st_mode):
+            path.chmod(0o555 if state.st_mode & 0o111 else 0o444)
+    return read_tree(folder)
+
+
+def read_tree(folder: Path) -> Seal:
+    """The seal that the tree deserves as it is now."""
+    total, files, size = hashlib.sha256(), 0, 0
+    for path, state in _walk(folder):
+        name = os.fsencode(path.relative_to(folder))
+        if stat.S_ISDIR(state.st_mode):
+            kind, content = b"d", b""
+        elif stat.S_ISREG(state.st_mode):
+            kind = b"x" if state.st_mode & 0o111 else b"f"
+            with path.open("rb", buffering=0) as file:
+                content = hashlib.file_digest(file, "sha256").digest()
+            size += state.st_size
+        else:
+            kind, content = b"l", os.fsencode(path.readlink())
+        files += 1
+        for part in (kind, name, content):
+            total.update(len(part).to_bytes(8, "big") + part)
+    return Seal(total.hexdigest(), files, size)
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Everything below, in an order that does not depend on the file system."""
+    pending = [folder]
+    while pending:
+        above = pending.pop()
+        for entry in sorted(os.scandir(above), key=lambda one: os.fsencode(one.name)):
+            state = entry.stat(follow_symlinks=False)
+            yield Path(entry.path), state
+            if stat.S_ISDIR(state.st_mode):
+                pending.append(Path(entry.path))
+
+
+def write(file: Path, made: Seal) -> None:
+    """Store a seal."""
+    file.write_text(json.dumps(asdict(made)), "utf-8")
+    file.chmod(0o444)
+
+
+def read(file: Path) -> Seal | None:
+    """The stored seal; None when there is none that can be read."""
+    try:
+        return Seal(**json.loads(file.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None

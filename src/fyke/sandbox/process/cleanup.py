@@ -1,0 +1,44 @@
+"""Clearing away what a crash left behind: processes first, then control groups, then folders."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+
+from fyke.sandbox.isolation.cgroup_files import ControlGroups
+from fyke.sandbox.process import processes
+from fyke.sandbox.process.folders import WorkFolders
+from fyke.sandbox.process.process_io import SandboxStartFailed
+from fyke.sandbox.process.sandbox_process import END_SECONDS, remove_group
+
+
+async def remove_leftovers(
+    folders: WorkFolders, groups: ControlGroups, keep: frozenset[str]
+) -> list[str]:
+    """Remove every box whose name is not in ``keep``; return the names, sorted."""
+    names = frozenset(folders.names()) | frozenset(groups.names())
+    over = names - keep
+    if not over:
+        return []
+    await _end_processes(over)
+    for name in sorted(over):
+        group = groups.find(name)
+        group.kill()
+        await remove_group(group)
+        await asyncio.to_thread(folders.remove, name)
+    return sorted(over)
+
+
+async def _end_processes(names: frozenset[str]) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + END_SECONDS
+    while found := await asyncio.to_thread(processes.with_work_folders, names):
+        if loop.time() > deadline:
+            raise SandboxStartFailed(f"processes of ended boxes do not end: {found}")
+        for pids in found.values():
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0.005)

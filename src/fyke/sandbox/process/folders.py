@@ -1,0 +1,274 @@
+"""Work folders: made, measured and removed without ever following what a Worker left in them.
+
+Everything is relative to an open descriptor and refuses links, so that no name that a Worker
+makes, and no folder that it swaps while we look, leads outside. Trees may be deeper than a path
+can be long and hold folders that their owner made unreadable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import secrets
+import stat
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+BLOCK = 512  # the unit of st_blocks, whatever the file system
+ENTRY_BYTES = 4096  # what a file weighs at least: empty ones use up the disk as well
+DEEPEST = 64
+MOST_ENTRIES = 1_000_000  # of a tree that changes its owner
+FEW = 32  # names that are removed sooner than threads for them are there
+REMOVERS = 16  # how many names are removed at once
+BATCH = 512
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class WorkFolders:
+    """The folders of living boxes, one each, below ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.root = root
+        self._fd = os.open(root, _FOLDER)
+        if os.geteuid() == 0:  # a folder of somebody else's could be swapped under us
+            os.fchown(self._fd, 0, 0)
+        os.fchmod(self._fd, 0o711)
+
+    def create(self, name: str, uid: int | None) -> Path:
+        """Make the folder, for that user alone. Raise ``FileExistsError``."""
+        os.mkdir(name, 0o700, dir_fd=self._fd)
+        if uid is not None:
+            folder = os.open(name, _FOLDER, dir_fd=self._fd)
+            try:
+                os.fchown(folder, uid, uid)
+            finally:
+                os.close(folder)
+        return self.root / name
+
+    def names(self) -> list[str]:
+        """What is there, living or left over."""
+        with os.scandir(self._fd) as entries:
+            return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False))
+
+    def measure(self, name: str, limit: int) -> int:
+        """Bytes on disk, as far as they matter: the walk ends once ``limit`` is passed.
+
+        A folder that is too deep or closed to us counts as passing it, because a Worker that
+        hides its files there would otherwise be without a limit.
+        """
+        try:
+            top = os.open(name, _FOLDER, dir_fd=self._fd)
+        except FileNotFoundError:
+            return 0
+        except PermissionError:
+            return limit + 1
+        try:
+            return measure_tree(top, limit)
+        finally:
+            os.close(top)
+
+    def give(self, name: str, owner: int, group: int) -> None:
+        """Make the folder of a dead box somebody else's. Raise ``OwnershipFailed``."""
+        top = os.open(name, _FOLDER, dir_fd=self._fd)
+        try:
+            give_ownership(top, owner, group)
+        finally:
+            os.close(top)
+
+    def make_inside(self, name: str, inner: str, uid: int | None) -> Path:
+        """Make a subfolder for the same user, before anything runs in the folder."""
+        top = os.open(name, _FOLDER, dir_fd=self._fd)
+        try:
+            os.mkdir(inner, 0o700, dir_fd=top)
+            if uid is not None:
+                os.chown(inner, uid, uid, dir_fd=top, follow_symlinks=False)
+        finally:
+            os.close(top)
+        return self.root / name / inner
+
+    @property
+    def device(self) -> int:
+        """The number of the file system that the folders lie on."""
+        return os.fstat(self._fd).st_dev
+
+    def remove(self, name: str) -> None:
+        """Remove the folder with all that is in it. Only once its processes are dead."""
+        try:
+            os.chmod(name, 0o700, dir_fd=self._fd)  # its owner may have closed it even to itself
+            top = os.open(name, _FOLDER, dir_fd=self._fd)
+        except FileNotFoundError:
+            return
+        try:
+            empty(top)
+        finally:
+            os.close(top)
+        os.rmdir(name, dir_fd=self._fd)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class OwnershipFailed(Exception):
+    """A tree is not made somebody else's: it is too large, too deep, or not one user's alone."""
+
+
+def give_ownership(top: int, owner: int, group: int) -> None:
+    """Make a tree, whose processes are all dead, somebody else's. Raise ``OwnershipFailed``.
+
+    Only for root. Links are given themselves; set-id bits end with the owner. What is in it must
+    belong to whom the folder itself belongs to: a second name of somebody else's file must not
+    change the owner of that file.
+    """
+    users = (os.fstat(top).st_uid, owner)
+    os.fchown(top, owner, group)
+    os.fchmod(top, 0o700)
+    seen = 0
+    stack = [os.dup(top)]
+    pending: list[list[str]] = [os.listdir(top)]
+    try:
+        while stack:
+            if not pending[-1]:
+                os.close(stack.pop())
+                pending.pop()
+                continue
+            folder, name = stack[-1], pending[-1].pop()
+            seen += 1
+            if seen > MOST_ENTRIES:
+                raise OwnershipFailed(f"more than {MOST_ENTRIES:,} files and folders")
+            info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if info.st_uid not in users:
+                raise OwnershipFailed(f"something of user {info.st_uid} in it")
+            os.chown(name, owner, group, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISDIR(info.st_mode):
+                if len(stack) >= DEEPEST:
+                    raise OwnershipFailed(f"more than {DEEPEST} folders in each other")
+                child = os.open(name, _FOLDER, dir_fd=folder)
+                stack.append(child)
+                pending.append(os.listdir(child))  # noqa: PTH208
+    finally:
+        for folder in stack:
+            os.close(folder)
+
+
+def measure_tree(top: int, limit: int) -> int:
+    total = 0
+    stack = [(os.dup(top), iter(os.listdir(top)))]
+    try:
+        while stack:
+            folder, names = stack[-1]
+            name = next(names, None)
+            if name is None:
+                os.close(stack.pop()[0])
+                continue
+            with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                total += max(info.st_blocks * BLOCK, ENTRY_BYTES)
+                if total > limit:
+                    return total
+                if stat.S_ISDIR(info.st_mode):
+                    if len(stack) >= DEEPEST:
+                        return limit + 1
+                    child = _open_below(folder, name)
+                    if child is None:
+                        return limit + 1
+                    stack.append((child, iter(os.listdir(child))))  # noqa: PTH208
+        return total
+    except PermissionError:  # it may be listed, but not looked into
+        return limit + 1
+    finally:
+        for folder, _ in stack:
+            os.close(folder)
+
+
+def _open_below(folder: int, name: str) -> int | None:
+    """The subfolder; None when it is closed to us. A name swapped meanwhile is simply gone."""
+    try:
+        return os.open(name, _FOLDER, dir_fd=folder)
+    except PermissionError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise FileNotFoundError(name) from error
+        raise
+
+
+def empty(top: int) -> None:
+    """Remove everything below ``top`` with two open folders, however deep the tree is.
+
+    A folder that is not empty is moved up to the top and dealt with there, so no step ever goes
+    more than one level down. Removing happens by many at once: where the disk is told of every
+    block that becomes free, one removal waits for milliseconds, and a Worker may have made
+    hundreds of thousands.
+    """
+    fresh = _fresh_names()
+    with ThreadPoolExecutor(REMOVERS) as pool:
+        while names := os.listdir(top):
+            pending = deque(names)
+            emptied: list[str] = []
+            while pending:
+                name = pending.popleft()
+                if _is_folder(top, name):
+                    pending += _clear_folder(pool, top, name, fresh)
+                emptied.append(name)
+                if len(emptied) >= BATCH or not pending:
+                    _remove_all(pool, top, emptied)
+                    emptied = []
+
+
+def _clear_folder(pool: ThreadPoolExecutor, top: int, name: str, fresh: Iterator[str]) -> list[str]:
+    """Leave the folder ``name`` empty; return what its subfolders are called in ``top`` now."""
+    os.chmod(name, 0o700, dir_fd=top)
+    folder = os.open(name, _FOLDER, dir_fd=top)
+    try:
+        files: list[str] = []
+        raised: list[str] = []
+        for entry in os.listdir(folder):  # noqa: PTH208
+            if _is_folder(folder, entry):
+                raised.append(_raise_subfolder(folder, top, entry, fresh))
+            else:
+                files.append(entry)
+        _remove_all(pool, folder, files)
+        return raised
+    finally:
+        os.close(folder)
+
+
+def _raise_subfolder(folder: int, top: int, name: str, fresh: Iterator[str]) -> str:
+    os.chmod(name, 0o700, dir_fd=folder)  # moving a folder writes to it
+    moved = next(fresh)
+    os.rename(name, moved, src_dir_fd=folder, dst_dir_fd=top)
+    return moved
+
+
+def _fresh_names() -> Iterator[str]:
+    """Names that no Worker can have taken: a folder moved onto an empty one would replace it."""
+    token = secrets.token_hex(16)
+    return (f".moved-{token}-{number}" for number in itertools.count(1))
+
+
+def _remove_all(pool: ThreadPoolExecutor, folder: int, names: list[str]) -> None:
+    """Files, and folders that are empty."""
+
+    def remove(name: str) -> None:
+        if _is_folder(folder, name):
+            os.rmdir(name, dir_fd=folder)
+        else:
+            os.unlink(name, dir_fd=folder)
+
+    for at in range(0, len(names), BATCH):
+        batch = names[at : at + BATCH]
+        if len(batch) < FEW:
+            for name in batch:
+                remove(name)
+        else:
+            list(pool.map(remove, batch))
+
+
+def _is_folder(folder: int, name: str) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)

@@ -1,0 +1,359 @@
+"""The launcher: the one program of an installation that keeps root, to give each box a user.
+
+It makes work folders and control groups, spawns every box as a user that nobody else has, and
+hands the box's sockets and pipes to its client. It parses no network traffic and opens no
+database. Its client, the runner, has dropped root; whatever the runner says is checked here
+(``order.parse``), and the launcher itself decides what bubblewrap is told.
+
+One message is one packet of JSON on a Unix socket: ``{"id", "op", ...}`` is answered by
+``{"id", "result"}`` or ``{"id", "error"}``. Only the service's user is let in. A box belongs to
+the connection that opened it: when that ends, its boxes are killed and removed. When the launcher
+ends, however it ends, the kernel ends its boxes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import pwd
+import resource
+import signal
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fyke.sandbox.isolation.cgroups import detect
+from fyke.sandbox.process import cleanup as leftovers
+from fyke.sandbox.process.folders import WorkFolders
+from fyke.sandbox.process.order import BadLaunchOrder, check_name, parse
+from fyke.sandbox.process.process_io import SandboxStartFailed
+from fyke.sandbox.process.sandbox_process import ProcessUsage, SandboxProcess, close_pipes
+from fyke.sandbox.tools.places import ToolPaths
+
+PACKET = 65536
+BACKLOG = 16
+PR_SET_PDEATHSIG = 1
+Message = dict[str, Any]
+Answer = tuple[Any, list[int]]  # the result, and descriptors that go with it
+
+
+def serve(
+    socket_path: Path,
+    data_folder: Path,
+    service_uid: int,
+    service_gid: int,
+    uid_base: int,
+    uid_count: int,
+    ready: Callable[[], object],
+    find_links: Sequence[Path] = (),
+) -> None:
+    """Serve until SIGTERM or SIGINT. ``ready`` is called once clients can connect.
+
+    ``find_links`` are the folders of wheels that tools may read.
+    Boxes get the users ``uid_base`` to ``uid_base + uid_count - 1``, but none that has an account.
+    Raise ``ValueError`` for a range that holds user 0 or the service's own.
+    """
+    users = range(uid_base, uid_base + uid_count)
+    if uid_base < 1 or service_uid in users:
+        raise ValueError(
+            f"users {uid_base} to {users.stop - 1} for boxes: must hold neither 0 nor the "
+            f"service's own user {service_uid}; choose another range"
+        )
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    launcher = Launcher(data_folder.absolute(), (service_uid, service_gid), users, find_links)
+    asyncio.run(launcher.run(socket_path, ready))
+
+
+class Launcher:
+    """All boxes of one data folder, and who they belong to."""
+
+    def __init__(
+        self,
+        data_folder: Path,
+        service: tuple[int, int],
+        users: range,
+        find_links: Sequence[Path] = (),
+    ) -> None:
+        self.data_folder = data_folder
+        self.folders = WorkFolders(data_folder / "work")
+        self.groups = detect(data_folder / "work")
+        self.cells: dict[str, SandboxProcess] = {}
+        self.places = ToolPaths.at(data_folder, find_links)
+        self.service = service
+        self._users = users
+        self._taken: dict[str, int] = {}
+        self._clients: set[LauncherPeer] = set()
+
+    async def run(self, socket_path: Path, ready: Callable[[], object]) -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await leftovers.remove_leftovers(self.folders, self.groups, frozenset())
+        await asyncio.to_thread(self.places.caches.clear)
+        with _listen(socket_path) as server:
+            loop.add_reader(server, self._accept, server)
+            ready()
+            await stop.wait()
+            loop.remove_reader(server)
+        await asyncio.gather(*[client.leave() for client in list(self._clients)])
+        self.groups.close()
+
+    def _accept(self, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = server.accept()
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            _, uid, gid = struct.unpack("3i", credentials)
+            if (uid, gid) != self.service:
+                connection.close()
+                return
+            connection.setblocking(False)
+            self._clients.add(LauncherPeer(self, connection))
+
+    def forget(self, client: LauncherPeer) -> None:
+        self._clients.discard(client)
+
+    def take_user(self, name: str) -> int:
+        """A user that has no account and no living box. Raise ``BadLaunchOrder``."""
+        if name in self._taken:
+            raise BadLaunchOrder(f"name {name}: there is such a box already")
+        taken = set(self._taken.values())
+        for uid in self._users:
+            if uid not in taken and not _has_account(uid):
+                self._taken[name] = uid
+                return uid
+        raise BadLaunchOrder(f"all {len(self._users)} users for boxes are taken; widen the range")
+
+    def free_user(self, name: str) -> None:
+        self._taken.pop(name, None)
+
+    def busy(self) -> frozenset[str]:
+        """Names of boxes that live or are being put up."""
+        return frozenset(self._taken)
+
+
+class LauncherPeer:
+    """One connection and the boxes that belong to it."""
+
+    def __init__(self, launcher: Launcher, connection: socket.socket) -> None:
+        self._launcher = launcher
+        self._connection = connection
+        self._own: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gone = False
+        self._leaving: asyncio.Task[None] | None = None
+        self._operations: dict[str, Callable[[Message], Awaitable[Answer]]] = {
+            "open": self._open,
+            "wait": self._wait,
+            "usage": self._usage,
+            "cpu": self._cpu,
+            "look": self._look,
+            "terminate": self._terminate,
+            "kill": self._kill,
+            "release": self._release,
+            "close": self._close,
+            "sweep": self._sweep,
+            "limits": self._limits,
+        }
+        asyncio.get_running_loop().add_reader(connection, self._receive)
+
+    def _receive(self) -> None:
+        try:
+            packet = self._connection.recv(PACKET)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet = b""
+        if packet:
+            self._do(self._answer(packet))
+        else:
+            self._do(self.leave())
+
+    def _do(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def leave(self) -> None:
+        """The other side has ended, or we do: nothing of it stays. Whoever calls sees the end."""
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._leave())
+        await asyncio.shield(self._leaving)
+
+    async def _leave(self) -> None:
+        self._gone = True
+        asyncio.get_running_loop().remove_reader(self._connection)
+        self._connection.close()
+        await asyncio.gather(*map(self._end, list(self._own)), return_exceptions=True)
+        self._launcher.forget(self)
+
+    async def _answer(self, packet: bytes) -> None:
+        number: Any = None
+        descriptors: list[int] = []
+        try:
+            message = json.loads(packet)
+            number, operation = message["id"], self._operations[message["op"]]
+            result, descriptors = await operation(message)
+            answer = {"id": number, "result": result}
+        except (BadLaunchOrder, SandboxStartFailed, OSError) as error:
+            answer = {"id": number, "error": str(error)}
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            answer = {"id": number, "error": f"not understood: {error!r:.200}"}
+        self._send(json.dumps(answer).encode(), descriptors)
+
+    def _send(self, packet: bytes, descriptors: list[int]) -> None:
+        try:
+            if not self._gone:
+                socket.send_fds(self._connection, [packet], descriptors)
+        except OSError:  # it does not read, or is gone: then it has no use for its boxes either
+            self._do(self.leave())
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _cell(self, message: Message) -> SandboxProcess:
+        name = check_name(message.get("name"))
+        if name not in self._own or name not in self._launcher.cells:
+            raise BadLaunchOrder(f"name {name}: there is no such box of yours")
+        return self._launcher.cells[name]
+
+    async def _open(self, message: Message) -> Answer:
+        launcher = self._launcher
+        order = parse(message, launcher.data_folder)
+        uid = launcher.take_user(order.name)
+        try:
+            cell = await SandboxProcess.start(
+                order, launcher.folders, launcher.groups, uid, launcher.places
+            )
+        except BaseException:
+            launcher.free_user(order.name)
+            raise
+        launcher.cells[order.name] = cell
+        self._own.add(order.name)
+        if self._gone:
+            close_pipes(cell.ends)
+            await self._end(order.name)
+            raise SandboxStartFailed("the client left")
+        ends = cell.ends
+        descriptors = [ends.control.detach(), *(s.detach() for s in ends.listeners)]
+        descriptors += [ends.stdout, ends.stderr]
+        return {"user": cell.user, "holds": sorted(cell.holds)}, descriptors
+
+    async def _wait(self, message: Message) -> Answer:
+        ended = await self._cell(message).wait()
+        return [ended.status, ended.out_of_memory], []
+
+    async def _usage(self, message: Message) -> Answer:
+        used = await self._cell(message).usage()
+        return _figures(used), []
+
+    async def _cpu(self, message: Message) -> Answer:
+        await self._cell(message).limit_cpu()
+        return None, []
+
+    async def _look(self, message: Message) -> Answer:
+        return (await self._cell(message).look()).to_message(), []
+
+    async def _terminate(self, message: Message) -> Answer:
+        await self._cell(message).terminate()
+        return None, []
+
+    async def _kill(self, message: Message) -> Answer:
+        await self._cell(message).kill()
+        return None, []
+
+    async def _release(self, message: Message) -> Answer:
+        cell = self._cell(message)
+        if not cell.order.is_tool:
+            raise BadLaunchOrder(
+                f"name {cell.order.name}: only the work folder of a tool is given away"
+            )
+        return await cell.release(self._launcher.service), []
+
+    async def _close(self, message: Message) -> Answer:
+        cell = self._cell(message)
+        await self._end(cell.order.name)
+        used, ended = await cell.usage(), await cell.wait()
+        return {"usage": _figures(used), "exit": [ended.status, ended.out_of_memory]}, []
+
+    async def _end(self, name: str) -> None:
+        launcher = self._launcher
+        cell = launcher.cells.get(name)
+        if cell is not None:
+            await cell.close()
+            launcher.cells.pop(name, None)
+            launcher.free_user(name)
+        self._own.discard(name)
+
+    async def _sweep(self, message: Message) -> Answer:
+        living = frozenset(map(check_name, message["living"]))
+        launcher = self._launcher
+        keep = living | launcher.busy()
+        return await leftovers.remove_leftovers(launcher.folders, launcher.groups, keep), []
+
+    async def _limits(self, message: Message) -> Answer:
+        return [self._launcher.groups.kind, self._launcher.groups.reason], []
+
+
+def _listen(path: Path) -> socket.socket:
+    """Everybody may knock, because changing the owner of a path in somebody else's folder can be
+    turned against root; who is let in is decided by the credentials that the kernel vouches for.
+    """
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server.setblocking(False)
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    before = os.umask(0)
+    try:
+        server.bind(os.fspath(fresh))
+    finally:
+        os.umask(before)
+    server.listen(BACKLOG)
+    fresh.replace(path)  # whoever sees the path can connect
+    return server
+
+
+def _figures(used: ProcessUsage) -> list[int]:
+    """In the order of the record's members, as the client reads them."""
+    return [used.cpu_ms, used.memory_peak, used.work_bytes, used.memory]
+
+
+def _has_account(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """``python -I -m fyke.sandbox.process.launcher``: serve, and end together with the parent."""
+    parser = argparse.ArgumentParser(prog="fyke.sandbox.process.launcher", description=main.__doc__)
+    parser.add_argument("--socket", type=Path, required=True)
+    parser.add_argument("--home", type=Path, required=True, help="the data folder")
+    for name in ("--uid", "--gid", "--uid-base", "--uid-count"):
+        parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--shelf", type=Path, action="append", default=[], dest="find_links")
+    given = parser.parse_args(arguments)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    serve(
+        given.socket,
+        given.home,
+        given.uid,
+        given.gid,
+        given.uid_base,
+        given.uid_count,
+        lambda: None,
+        given.find_links,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+"""``LauncherClient``: the spawner of a process that has dropped root.
+
+The connection is made on first use, and again after the launcher was restarted. When it breaks,
+every box of ours is dead: either the launcher saw us leave and killed them, or it died itself and
+the kernel did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+from fyke.contracts import SandboxFault
+from fyke.sandbox.isolation.host_inspection import HostView
+from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.process.sandbox_process import LISTENERS, ProcessExit, ProcessPipes, ProcessUsage
+from fyke.sandbox.process.spawner import SpawnedSandbox
+
+PACKET = 65536
+RETRY_SECONDS = 0.1
+DESCRIPTORS = LISTENERS + 3
+
+
+class LauncherGone(SandboxFault):
+    """The connection broke; the boxes that were opened over it are dead."""
+
+
+class LauncherClient:
+    """Implements ``Spawner`` over the launcher's socket."""
+
+    def __init__(self, socket_path: Path, *, patience: float = 15.0) -> None:
+        """``patience`` is how many seconds a launcher that is being started again may take."""
+        self._path = socket_path
+        self._patience = patience
+        self._connection: socket.socket | None = None
+        self._connecting = asyncio.Lock()
+        self._session = 0  # which connection this is; a box knows the one it was opened over
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[tuple[Any, list[int]]]] = {}
+
+    async def connect(self) -> None:
+        """Connect unless connected, waiting for a launcher that is being started again.
+
+        Raise ``SandboxFault`` when none answers in time.
+        """
+        async with self._connecting:
+            if self._connection is not None:
+                return
+            loop = asyncio.get_running_loop()
+            deadline = loop.time() + self._patience
+            while True:
+                try:
+                    connection = await self._dial()
+                    break
+                except OSError as error:
+                    if loop.time() >= deadline:
+                        raise SandboxFault(f"no launcher at {self._path}: {error}") from error
+                    await asyncio.sleep(RETRY_SECONDS)
+            self._connection = connection
+            self._session += 1
+            loop.add_reader(connection, self._receive, connection)
+
+    async def _dial(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(connection, os.fspath(self._path))
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+    async def close(self) -> None:
+        """Leave; the launcher ends what is still open."""
+        self._lose("the connection was closed")
+
+    async def start(self, order: LaunchOrder) -> SpawnedSandbox:
+        result, numbers = await self.ask("open", **order.to_message())
+        control, *listeners, out, err = numbers
+        ends = ProcessPipes(
+            socket.socket(fileno=control), [socket.socket(fileno=n) for n in listeners], out, err
+        )
+        session = SandboxLine(self, self._session, order.name)
+        return RemoteSandboxProcess(session, ends, result["user"], frozenset(result["holds"]))
+
+    def alive(self, session: int) -> bool:
+        """Whether that connection still stands, and so the boxes that were opened over it."""
+        return self._connection is not None and self._session == session
+
+    async def limits(self) -> tuple[str, str]:
+        (kind, reason), _ = await self.ask("limits")
+        return kind, reason
+
+    async def sweep(self, living: frozenset[str]) -> list[str]:
+        names, _ = await self.ask("sweep", living=sorted(living))
+        return list(names)
+
+    async def ask(self, operation: str, **fields: Any) -> tuple[Any, list[int]]:
+        """One request and its answer. Raise ``SandboxFault``."""
+        await self.connect()
+        number = next(self._numbers)
+        answer: asyncio.Future[tuple[Any, list[int]]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        packet = json.dumps({"id": number, "op": operation, **fields}).encode()
+        try:
+            self._send(packet)
+            return await answer
+        except asyncio.CancelledError:
+            if operation == "open":
+                answer = asyncio.get_running_loop().create_future()
+                answer.add_done_callback(lambda late: self._discard(late, fields["name"]))
+                self._waiting[number] = answer
+            raise
+        finally:
+            if answer.done():
+                self._waiting.pop(number, None)
+
+    def _send(self, packet: bytes) -> None:
+        if self._connection is None or len(packet) > PACKET:
+            raise SandboxFault("the request cannot be sent to the launcher")
+        try:
+            self._connection.send(packet)
+        except OSError as error:
+            self._lose(f"the launcher does not listen: {error}")
+
+    def _discard(self, late: asyncio.Future[tuple[Any, list[int]]], name: str) -> None:
+        """A box came that nobody waits for any more."""
+        if late.cancelled() or late.exception() is not None:
+            return
+        for number in late.result()[1]:
+            os.close(number)
+        with contextlib.suppress(SandboxFault):
+            self._send(
+                json.dumps({"id": next(self._numbers), "op": "close", "name": name}).encode()
+            )
+
+    def _receive(self, connection: socket.socket) -> None:
+        space = socket.CMSG_SPACE(DESCRIPTORS * 4)
+        try:
+            packet, ancillary, _, _ = connection.recvmsg(PACKET, space, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet, ancillary = b"", []
+        if not packet:
+            self._lose("the launcher has ended")
+            return
+        numbers = [
+            number
+            for _, kind, content in ancillary
+            if kind == socket.SCM_RIGHTS
+            for (number,) in struct.iter_unpack("i", content)
+        ]
+        self._settle(json.loads(packet), numbers)
+
+    def _settle(self, message: dict[str, Any], numbers: list[int]) -> None:
+        answer = self._waiting.pop(message["id"], None)
+        if answer is None or answer.done():
+            for number in numbers:
+                os.close(number)
+        elif "error" in message:
+            answer.set_exception(SandboxFault(message["error"]))
+        else:
+            answer.set_result((message["result"], numbers))
+
+    def _lose(self, why: str) -> None:
+        if self._connection is not None:
+            asyncio.get_running_loop().remove_reader(self._connection)
+            self._connection.close()
+            self._connection = None
+        waiting, self._waiting = self._waiting, {}
+        for answer in waiting.values():
+            if not answer.done():
+                answer.set_exception(LauncherGone(why))
+
+
+class SandboxLine:
+    """Requests about one box, over the connection that it was opened over or not at all."""
+
+    def __init__(self, client: LauncherClient, session: int, name: str) -> None:
+        self._client = client
+        self._session = session
+        self._name = name
+
+    async def ask(self, operation: str) -> Any:
+        if not self._client.alive(self._session):
+            raise LauncherGone("the launcher has ended, and its boxes with it")
+        result, _ = await self._client.ask(operation, name=self._name)
+        return result
+
+
+class RemoteSandboxProcess:
+    """A box that the launcher holds for us."""
+
+    def __init__(
+        self, line: SandboxLine, ends: ProcessPipes, user: int, holds: frozenset[str]
+    ) -> None:
+        self.ends = ends
+        self.user = user
+        self.holds = holds
+        self._line = line
+        self._exit: ProcessExit | None = None
+        self._usage: ProcessUsage | None = None  # the last one, once closed
+        self._waiting: asyncio.Task[ProcessExit] | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    async def wait(self) -> ProcessExit:
+        if self._exit is not None:
+            return self._exit
+        if self._waiting is None:
+            self._waiting = asyncio.create_task(self._ask_exit())
+        return await asyncio.shield(self._waiting)
+
+    async def _ask_exit(self) -> ProcessExit:
+        status, out_of_memory = await self._line.ask("wait")
+        self._exit = ProcessExit(status, out_of_memory)
+        return self._exit
+
+    async def usage(self) -> ProcessUsage:
+        if self._usage is not None:
+            return self._usage
+        return ProcessUsage(*await self._line.ask("usage"))
+
+    async def limit_cpu(self) -> None:
+        await self._line.ask("cpu")
+
+    async def look(self) -> HostView:
+        return HostView.of_message(await self._line.ask("look"))
+
+    async def terminate(self) -> None:
+        if self._closing is None:
+            await self._line.ask("terminate")
+
+    async def kill(self) -> None:
+        if self._closing is None:
+            await self._line.ask("kill")
+
+    async def release(self) -> str:
+        return str(await self._line.ask("release"))
+
+    async def close(self) -> None:
+        """Also when the launcher is gone: then there is nothing left to close."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        try:
+            last = await self._line.ask("close")
+        except LauncherGone:
+            self._usage = self._usage or ProcessUsage()
+            return
+        self._usage = ProcessUsage(*last["usage"])
+        self._exit = ProcessExit(*last["exit"])

@@ -1,0 +1,154 @@
+"""What is to be put inside the walls, in the few words that cross to the launcher.
+
+The launcher runs as root and its client does not, so every field is checked here, on the side
+that acts. Only the standard library, so that the launcher stays small.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TOOL_KINDS = ("uv", "npm", "git", "go-build")  # one of our own tools; see ``tools.py``
+KINDS = ("python", "node", "go", "probe", *TOOL_KINDS)
+NAME = re.compile(r"[A-Z0-9-]{1,64}")
+MOUNTABLE = "cache"  # the folder of the data folder that bundles and environments live in
+
+MEMORY = (4 * 2**20, 2**46)
+PROCESSES = (1, 2**20)
+SIZE = (2**20, 2**46)
+CPUS = (0.01, 4096.0)
+
+
+class BadLaunchOrder(ValueError):
+    """A field breaks a rule; the message names the field, the rule and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchOrder:
+    """One box to put up. Sizes in bytes; ``environment`` is None when there is none.
+
+    ``cache`` names the folder of a tool that is writable beside its work folder; "" is none that
+    stays.
+    """
+
+    name: str
+    kind: str
+    bundle: Path | None
+    environment: Path | None
+    cpus: float
+    memory: int
+    processes: int
+    tmp_size: int
+    work_size: int
+    cache: str = ""
+
+    @property
+    def is_tool(self) -> bool:
+        return self.kind in TOOL_KINDS
+
+    def to_message(self) -> dict[str, Any]:
+        """The form that ``parse`` reads."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "bundle": None if self.bundle is None else str(self.bundle),
+            "environment": None if self.environment is None else str(self.environment),
+            "cpus": self.cpus,
+            "memory": self.memory,
+            "processes": self.processes,
+            "tmp_size": self.tmp_size,
+            "work_size": self.work_size,
+            "cache": self.cache,
+        }
+
+
+def check_name(name: object) -> str:
+    """A name becomes a folder and a cgroup, so it can only be one plain word."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise BadLaunchOrder(
+            f"name {name!r:.80}: must be 1 to 64 characters out of A-Z, 0-9 and the hyphen"
+        )
+    return name
+
+
+def parse(message: dict[str, Any], data_folder: Path) -> LaunchOrder:
+    """Read an order that came from another process. Raise ``BadLaunchOrder``."""
+    kind = message.get("kind")
+    if kind not in KINDS:
+        raise BadLaunchOrder(f"kind {kind!r:.80}: must be one of {', '.join(KINDS)}")
+    bundle = _folder(message, "bundle", data_folder)
+    if kind not in TOOL_KINDS and (bundle is None) != (kind == "probe"):
+        raise BadLaunchOrder("bundle: every kind but the probe needs one, and the probe takes none")
+    environment = _folder(message, "environment", data_folder)
+    if kind in TOOL_KINDS and environment is not None:
+        raise BadLaunchOrder("environment: a tool takes none")
+    return LaunchOrder(
+        name=check_name(message.get("name")),
+        kind=kind,
+        bundle=bundle,
+        environment=environment,
+        cpus=_cpus(message.get("cpus")),
+        memory=_whole(message, "memory", MEMORY),
+        processes=_whole(message, "processes", PROCESSES),
+        tmp_size=_whole(message, "tmp_size", SIZE),
+        work_size=_whole(message, "work_size", SIZE),
+        cache=parse_cache(message.get("cache", ""), kind),
+    )
+
+
+def parse_cache(name: object, kind: str) -> str:
+    """A name below a folder that the acting side has made; never a path."""
+    if name == "":
+        return ""
+    if kind not in TOOL_KINDS:
+        raise BadLaunchOrder("cache: only a tool takes one")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise BadLaunchOrder(
+            f"cache {name!r:.80}: must be 1 to 64 characters out of A-Z, 0-9 and the hyphen"
+        )
+    return name
+
+
+def _whole(message: dict[str, Any], field: str, bounds: tuple[int, int]) -> int:
+    value = message.get(field)
+    low, high = bounds
+    if type(value) is not int or not low <= value <= high:
+        raise BadLaunchOrder(f"{field} {value!r:.80}: must be a whole number from {low} to {high}")
+    return value
+
+
+def _cpus(value: object) -> float:
+    low, high = CPUS
+    if type(value) not in (int, float) or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type,operator]
+        raise BadLaunchOrder(f"cpus {value!r:.80}: must be a number from {low} to {high}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _folder(message: dict[str, Any], field: str, data_folder: Path) -> Path | None:
+    """A folder inside of the data folder's cache, named without a link or a step back.
+
+    Links are looked for, so that an honest mistake is named. Against a client that swaps a folder
+    for a link after this check stands another wall: the mount is made with the rights of the
+    box's own user, who can open only what everybody can, and it is read-only.
+    """
+    value = message.get(field)
+    if value is None:
+        return None
+    root = data_folder / MOUNTABLE
+    if not isinstance(value, str) or "\0" in value or not Path(value).is_absolute():
+        raise BadLaunchOrder(f"{field} {value!r:.80}: must be an absolute path below {root}")
+    path = Path(value)
+    if ".." in path.parts or root not in path.parents:
+        raise BadLaunchOrder(f"{field} {value!r:.80}: must lie below {root}")
+    for part in (path, *path.parents):
+        if part == data_folder:
+            break
+        if part.is_symlink():
+            raise BadLaunchOrder(f"{field} {value!r:.80}: {part} is a link; name the folder itself")
+    if not path.is_dir():
+        raise BadLaunchOrder(f"{field} {value!r:.80}: there is no such folder")
+    return path

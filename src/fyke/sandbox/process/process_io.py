@@ -1,0 +1,108 @@
+"""Starting bubblewrap and hearing from it: descriptors, credentials, the end of a process.
+
+Everything is by event. A process is held by a descriptor, never by a number that somebody else
+could get after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+import subprocess
+
+from fyke.sandbox.isolation import bubblewrap, seccomp
+
+
+class SandboxStartFailed(Exception):
+    """The box could not be put up or taken down; the message says what was seen."""
+
+
+def popen(
+    layout: bubblewrap.Layout, control: socket.socket, out: int, err: int, uid: int | None
+) -> subprocess.Popen[bytes]:
+    """Start bubblewrap with an empty environment and its options out of sight."""
+    passed: list[int] = []
+
+    def data(content: bytes) -> int:
+        passed.append(_memory_file(content))
+        return passed[-1]
+
+    try:
+        options = bubblewrap.arguments(layout, data, data(seccomp.program()))
+        listed = data(b"".join(os.fsencode(option) + b"\0" for option in options))
+        return subprocess.Popen(
+            [
+                *(bubblewrap.PROGRAM, "--args", str(listed), "--"),
+                *bubblewrap.command(control.fileno()),
+            ],
+            pass_fds=[*passed, control.fileno()],
+            env={},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            user=uid,
+            group=uid,
+            extra_groups=None if uid is None else [],
+        )
+    finally:
+        for number in passed:
+            os.close(number)
+
+
+def _memory_file(content: bytes) -> int:
+    number = os.memfd_create("fyke", os.MFD_CLOEXEC)
+    os.write(number, content)
+    os.lseek(number, 0, os.SEEK_SET)
+    return number
+
+
+def receive(control: socket.socket) -> tuple[list[int], tuple[int, int, int] | None]:
+    """Descriptors and the sender's (pid, uid, gid), as the kernel vouches for them."""
+    numbers: list[int] = []
+    credentials = None
+    _, ancillary, _, _ = control.recvmsg(64, 256, socket.MSG_CMSG_CLOEXEC)
+    for _, kind, content in ancillary:
+        if kind == socket.SCM_RIGHTS:
+            numbers += [number for (number,) in struct.iter_unpack("i", content)]
+        elif kind == socket.SCM_CREDENTIALS:
+            credentials = struct.unpack("3i", content)
+    return numbers, credentials
+
+
+def resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def watch_exit(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
+    """The exit status, by event: a descriptor of a process becomes readable when it ends."""
+    loop = asyncio.get_running_loop()
+    exited: asyncio.Future[int] = loop.create_future()
+    descriptor = os.pidfd_open(process.pid)
+
+    def ended() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        status = process.wait()
+        if not exited.done():
+            exited.set_result(status)
+
+    loop.add_reader(descriptor, ended)
+    return exited
+
+
+async def ended(descriptor: int, timeout: float) -> None:
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+    copy = os.dup(descriptor)
+    loop.add_reader(copy, resolve, over)
+    try:
+        await asyncio.wait_for(over, timeout)
+    except TimeoutError as error:
+        raise SandboxStartFailed(f"the box did not end within {timeout:.0f} s") from error
+    finally:
+        loop.remove_reader(copy)
+        os.close(copy)

@@ -1,0 +1,165 @@
+"""Looking at processes through /proc, for machines without control groups and for leftovers."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+MOST_HELD = 200_000  # descriptors and mappings of one box that are looked at
+_TICK_MS = 1000 // os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class TreeUsage:
+    """Sums over a process and all its descendants. Reaped children count for the time."""
+
+    cpu_ms: int
+    memory: int
+    pids: tuple[int, ...]
+
+
+def parent(pid: int) -> int:
+    """The parent's pid. Raise ``ProcessLookupError`` when the process is gone."""
+    return int(_stat(pid)[1])
+
+
+def tree_usage(root: int) -> TreeUsage:
+    """What ``root`` and everything below it use now."""
+    stats: dict[int, list[str]] = {}
+    children: dict[int, list[int]] = {}
+    for pid in _all():
+        try:
+            stats[pid] = _stat(pid)
+        except ProcessLookupError:
+            continue
+        children.setdefault(int(stats[pid][1]), []).append(pid)
+    cpu = memory = 0
+    members: list[int] = []
+    pending = [root] if root in stats else []
+    while pending:
+        pid = pending.pop()
+        fields = stats[pid]
+        cpu += sum(int(fields[at]) for at in (11, 12, 13, 14))
+        memory += int(fields[21])
+        members.append(pid)
+        pending += children.get(pid, [])
+    return TreeUsage(cpu * _TICK_MS, memory * _PAGE, tuple(members))
+
+
+@dataclass(frozen=True, slots=True)
+class UnnamedMemory:
+    """``size`` is the bytes of files without a name, ``in_flight`` the number of descriptors that
+    lie in sockets, where nobody sees what they are of.
+    """
+
+    size: int
+    in_flight: int
+
+
+def unnamed_memory(pids: Iterable[int], device: int, limit: int) -> UnnamedMemory:
+    """Files without a name on that file system that these processes hold: by descriptors, of each
+    thread, because threads may have tables of their own, and by what is mapped.
+
+    They take up the disk and no walk through folders finds them. Stops once ``limit`` is passed.
+    More held than anybody looks through counts as passing it.
+    """
+    seen: set[int] = set()
+    size = in_flight = looked = 0
+    for folder in _folders_of_held(pids):
+        for name, info in _held(folder):
+            looked += 1
+            if looked > MOST_HELD:
+                return UnnamedMemory(limit + 1, in_flight)
+            if info.st_ino in seen:
+                continue
+            if stat.S_ISSOCK(info.st_mode):
+                seen.add(info.st_ino)
+                in_flight += _in_flight(folder, name)
+            elif stat.S_ISREG(info.st_mode) and info.st_dev == device and not info.st_nlink:
+                seen.add(info.st_ino)
+                size += info.st_blocks * 512
+        if size > limit:
+            break
+    return UnnamedMemory(size, in_flight)
+
+
+def _folders_of_held(pids: Iterable[int]) -> Iterator[str]:
+    for pid in pids:
+        yield f"{PROC}/{pid}/map_files"  # as far as we may look: that takes root
+        try:
+            tasks = os.listdir(f"{PROC}/{pid}/task")  # noqa: PTH208 - names alone
+        except OSError:
+            continue
+        for task in tasks:
+            yield f"{PROC}/{pid}/task/{task}/fd"
+
+
+def _held(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Plain strings and one open folder: there may be a hundred thousand of them."""
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        for name in os.listdir(opened):  # noqa: PTH208 - names alone
+            try:
+                info = os.stat(name, dir_fd=opened)
+            except PermissionError:
+                return  # what is mapped is for root to look at
+            except OSError:
+                continue  # closed meanwhile
+            yield name, info
+    except OSError:
+        return  # the process has ended meanwhile
+    finally:
+        os.close(opened)
+
+
+def _in_flight(folder: str, name: str) -> int:
+    """How many descriptors wait in the queue of a Unix socket, as newer kernels tell."""
+    try:
+        text = Path(f"{folder}info/{name}").read_text()
+    except OSError:
+        return 0
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key == "scm_fds":
+            return int(value)
+    return 0
+
+
+def with_work_folders(names: frozenset[str]) -> dict[str, list[int]]:
+    """Processes whose /work is a folder of one of these names: boxes, seen from outside.
+
+    Box names are unique, so the last part of the mounted path is enough to know one by.
+    """
+    found: dict[str, list[int]] = {}
+    for pid in _all():
+        try:
+            text = (PROC / str(pid) / "mountinfo").read_text()
+        except OSError:
+            continue
+        for line in text.splitlines():
+            root, point = line.split()[3:5]
+            name = root.rsplit("/", 1)[-1]
+            if point == "/work" and name in names:
+                found.setdefault(name, []).append(pid)
+    return found
+
+
+def _all() -> list[int]:
+    return [int(entry) for entry in os.listdir(PROC) if entry.isdigit()]  # noqa: PTH208 - names alone
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields behind the name, which may itself hold blanks and brackets: state is first."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text()
+    except OSError as error:
+        raise ProcessLookupError(pid) from error
+    return text[text.rindex(")") + 2 :].split()

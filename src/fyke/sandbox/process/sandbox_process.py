@@ -1,0 +1,391 @@
+"""One living box, as the process that spawned it sees it.
+
+The same code runs inside the runner of a plain user and inside the launcher of root. It imports
+only the standard library and the pure parts of this package.
+
+How a box ends: process 1 of its namespace is killed, and with it the kernel kills everything
+inside, fork bombs and daemons included; that process counts as ended only when all others have.
+A box whose cpu is limited would die slowly, so the limit is lifted first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from fyke.sandbox.isolation import bubblewrap
+from fyke.sandbox.isolation import host_inspection as outside
+from fyke.sandbox.isolation.cgroup_files import ControlGroup, ControlGroups
+from fyke.sandbox.isolation.host_inspection import HostView
+from fyke.sandbox.process import low_port, processes
+from fyke.sandbox.process import process_io as plumbing
+from fyke.sandbox.process.folders import OwnershipFailed, WorkFolders
+from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.process.process_io import SandboxStartFailed
+from fyke.sandbox.tools.caches import TakenCache, ToolCaches
+from fyke.sandbox.tools.places import ToolPaths
+
+START_SECONDS = 20.0
+GRACE_SECONDS = 2.0  # for bubblewrap to report after process 1 was killed
+END_SECONDS = 10.0
+MEMORY_WATCH_SECONDS = 0.5
+SOFT_WATCH_SECONDS = 0.2  # where the limit itself is only a watch
+LISTENERS = 4  # of the shim
+BROWSER_PORT = 80
+# A descriptor that lies in a socket hides its file from everybody. Programs that pass some do so at
+# once; where some lie at every look, one a second, files are being hidden.
+HIDDEN_LOOKS = 5
+OWN_PROCESSES = 1  # process 1 of the namespace counts towards the limit
+PASSING_CACHE = ".cache"  # of a tool that has no cache that stays; in its work folder
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessUsage:
+    """Milliseconds and bytes."""
+
+    cpu_ms: int = 0
+    memory_peak: int = 0
+    work_bytes: int = 0
+    memory: int = 0  # now
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessExit:
+    """``status`` as bubblewrap reports it: 128 and more is a signal."""
+
+    status: int
+    out_of_memory: bool
+
+
+@dataclass(slots=True)
+class ProcessPipes:
+    """Our ends of a fresh box. Whoever receives them closes them."""
+
+    control: socket.socket
+    listeners: list[socket.socket]
+    stdout: int
+    stderr: int
+
+
+class SandboxProcess:
+    """A box that was started; ``ends`` are for the one who will feed and drain it."""
+
+    def __init__(self, order: LaunchOrder, folders: WorkFolders, group: ControlGroup) -> None:
+        self.order = order
+        self.ends: ProcessPipes
+        self.user = -1  # the user that the inside runs as, as the machine sees it
+        self.group = group
+        self._folders = folders
+        self._process: subprocess.Popen[bytes]
+        self._main: int  # descriptors of processes
+        self._first: int
+        self._pids: tuple[int, int]  # of the same, for looking only: a number may pass to others
+        self._exited: asyncio.Future[int]
+        self._watcher: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._soft_peak = 0
+        self._soft_cpu = 0
+        self._memory_passed = False
+        self._final = ProcessUsage()
+        self._cache: TakenCache | None = None
+        self._hidden_looks = 0
+
+    # --- start
+
+    @classmethod
+    async def start(
+        cls,
+        order: LaunchOrder,
+        folders: WorkFolders,
+        groups: ControlGroups,
+        uid: int | None,
+        places: ToolPaths,
+    ) -> SandboxProcess:
+        """Put up the walls and wait for the shim. ``uid`` is the user to become, for root.
+
+        Raise ``SandboxStartFailed``; nothing is left behind then.
+        """
+        if (os.geteuid() if uid is None else uid) == 0:
+            raise SandboxStartFailed(
+                "a box never runs as user 0: its files under /proc/sys would be open"
+            )
+        try:
+            work = folders.create(order.name, uid)
+        except OSError as error:
+            raise SandboxStartFailed(f"cannot make the work folder: {error}") from error
+        try:
+            group = groups.create(order.name, order.memory, order.processes + OWN_PROCESSES)
+        except OSError as error:
+            folders.remove(order.name)
+            raise SandboxStartFailed(f"cannot make the control group: {error}") from error
+        cell = cls(order, folders, group)
+        try:
+            layout = await asyncio.to_thread(cell._lay_out, work, uid, places)
+            await cell._spawn(layout, uid)
+        except BaseException:
+            await cell._undo()
+            raise
+        return cell
+
+    def _lay_out(self, work: Path, uid: int | None, places: ToolPaths) -> bubblewrap.Layout:
+        order = self.order
+        cache: Path | None = None
+        extras: tuple[tuple[Path, str], ...] = ()
+        if order.is_tool:
+            try:
+                self._cache = places.cache_of(order, uid)
+                if self._cache is not None:
+                    cache = self._cache.path
+                else:
+                    cache = self._folders.make_inside(order.name, PASSING_CACHE, uid)
+                extras = places.extras_of(order)
+            except OSError as error:
+                raise SandboxStartFailed(f"cannot make the folders of a tool: {error}") from error
+        return bubblewrap.Layout(
+            order.kind, work, order.bundle, order.environment, order.tmp_size, cache, extras
+        )
+
+    async def _spawn(self, layout: bubblewrap.Layout, uid: int | None) -> None:
+        # in the thread of the loop, because the box dies with the thread that made it
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        ours.setblocking(False)
+        out, err = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+        self.ends = ProcessPipes(ours, [], out[0], err[0])
+        try:
+            self._process = plumbing.popen(layout, theirs, out[1], err[1], uid)
+        except (OSError, ValueError) as error:
+            raise SandboxStartFailed(f"cannot start {bubblewrap.PROGRAM}: {error}") from error
+        finally:
+            theirs.close()
+            os.close(out[1])
+            os.close(err[1])
+        self._exited = plumbing.watch_exit(self._process)
+        pid = await self._receive_ready()
+        first = processes.parent(pid)
+        self._main, self._first = os.pidfd_open(pid), os.pidfd_open(first)
+        self._pids = (first, pid)
+        if uid is not None:
+            self._listen_below(pid)
+        for member in (first, pid):
+            self.group.add(member)
+        if not self.group.ends_as_one:
+            self._watcher = asyncio.create_task(self._watch_memory())
+
+    def _listen_below(self, pid: int) -> None:
+        """One more listener, for root; a box does without where it is not allowed."""
+        with contextlib.suppress(OSError):
+            self.ends.listeners.append(low_port.listen_in(pid, BROWSER_PORT))
+
+    async def _receive_ready(self) -> int:
+        """Take the listeners; return the shim's pid as the kernel translated it for us."""
+        loop = asyncio.get_running_loop()
+        readable: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self.ends.control, plumbing.resolve, readable)
+        try:
+            await asyncio.wait_for(readable, START_SECONDS)
+        except TimeoutError as error:
+            raise SandboxStartFailed(
+                f"the box was not ready within {START_SECONDS:.0f} s"
+            ) from error
+        finally:
+            loop.remove_reader(self.ends.control)
+        numbers, credentials = plumbing.receive(self.ends.control)
+        self.ends.listeners = [socket.socket(fileno=number) for number in numbers]
+        if len(numbers) != LISTENERS or credentials is None:
+            raise SandboxStartFailed(f"the box did not start: {await self._last_words()}")
+        pid, self.user, _ = credentials
+        return pid
+
+    async def _last_words(self) -> str:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._exited), GRACE_SECONDS)
+        os.set_blocking(self.ends.stderr, False)
+        with contextlib.suppress(BlockingIOError):
+            words = os.read(self.ends.stderr, 4096).decode(errors="replace").strip()
+            return words or f"{bubblewrap.PROGRAM} ended without a word"
+        return "no word on its error output"
+
+    async def _undo(self) -> None:
+        if hasattr(self, "ends"):
+            close_pipes(self.ends)
+        for name in ("_main", "_first"):
+            if hasattr(self, name):
+                os.close(getattr(self, name))
+        if hasattr(self, "_exited"):
+            self._process.kill()
+            await self._exited
+        await self._clear_away()
+
+    # --- life
+
+    async def wait(self) -> ProcessExit:
+        """Until the Worker's main process has ended."""
+        status = await asyncio.shield(self._exited)
+        passed = self._memory_passed or self.group.out_of_memory()
+        return ProcessExit(128 - status if status < 0 else status, passed)
+
+    @property
+    def holds(self) -> frozenset[str]:
+        """Which of cpu, memory and pids are limited by the kernel."""
+        return self.group.holds
+
+    async def limit_cpu(self) -> None:
+        self.group.limit_cpu(self.order.cpus)
+
+    async def look(self) -> HostView:
+        """What only the outside sees. Raise ``SandboxStartFailed`` for any box but that of the inspector:
+        no process of ours goes where a Worker lives.
+        """
+        if self.order.kind != "probe" or self._exited.done():
+            raise SandboxStartFailed("only a living box of the inspector is looked into")
+        try:
+            return await asyncio.to_thread(
+                outside.inspect_host, *self._pids, self.group.processes()
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise SandboxStartFailed(f"the box cannot be looked into: {error}") from error
+
+    async def terminate(self) -> None:
+        """SIGTERM to the Worker's main process."""
+        if self._closing is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._main, signal.SIGTERM)
+
+    async def usage(self) -> ProcessUsage:
+        """The figures so far; after the end, the last ones."""
+        if self._closing is not None:
+            return self._final
+        work = await asyncio.to_thread(self._work_bytes)
+        group = self.group
+        if group.holds:
+            return ProcessUsage(group.cpu_ms(), group.memory_peak(), work, group.memory_now())
+        memory = self._look_at_tree()
+        return ProcessUsage(self._soft_cpu, self._soft_peak, work, memory)
+
+    def _work_bytes(self) -> int:
+        """What has a name in the work folder, and what is held without one. What is hidden counts
+        as more than the limit.
+        """
+        limit = self.order.work_size
+        named = self._folders.measure(self.order.name, limit)
+        if self._cache is not None:
+            named += self._cache.measure(limit)
+        pids = self.group.processes() or self._tree().pids
+        hidden = processes.unnamed_memory(pids, self._folders.device, limit)
+        self._hidden_looks = self._hidden_looks + 1 if hidden.in_flight else 0
+        if self._hidden_looks >= HIDDEN_LOOKS:
+            return limit + 1
+        return named + hidden.size
+
+    def _tree(self) -> processes.TreeUsage:
+        """Nothing once the box has ended: its pid may belong to somebody else by now."""
+        if self._exited.done():
+            return processes.TreeUsage(0, 0, ())
+        return processes.tree_usage(self._process.pid)
+
+    async def _watch_memory(self) -> None:
+        """End the whole box when it ran out of memory, where the kernel does not do so."""
+        while not self._exited.done():
+            if self.group.holds:
+                await asyncio.sleep(MEMORY_WATCH_SECONDS)
+                self._memory_passed = self.group.out_of_memory()
+            else:
+                await asyncio.sleep(SOFT_WATCH_SECONDS)
+                self._memory_passed = self._look_at_tree() > self.order.memory
+            if self._memory_passed:
+                self._shoot()
+                return
+
+    def _look_at_tree(self) -> int:
+        seen = self._tree()
+        self._soft_peak = max(self._soft_peak, seen.memory)
+        self._soft_cpu = max(self._soft_cpu, seen.cpu_ms)
+        return seen.memory
+
+    # --- end
+
+    async def kill(self) -> None:
+        """End everything inside and wait until it has. Safe to repeat."""
+        if self._closing is not None and self._closing.done():
+            return
+        self._shoot()
+        await plumbing.ended(self._first, END_SECONDS)
+        try:
+            await asyncio.wait_for(asyncio.shield(self._exited), GRACE_SECONDS)
+        except TimeoutError:
+            self._process.kill()
+            await self._exited
+
+    def _shoot(self) -> None:
+        self.group.limit_cpu(None)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._first, signal.SIGKILL)
+        self.group.kill()
+
+    async def release(self, owner: tuple[int, int] | None) -> str:
+        """End a tool, and give its work folder to the one who asked for it: user and group, None
+        when we are the one. A text says that it is too large for that. Raise ``SandboxStartFailed``.
+        """
+        await self.kill()
+        try:
+            if owner is not None:
+                await asyncio.to_thread(self._folders.give, self.order.name, *owner)
+        except OwnershipFailed as error:
+            return str(error)
+        except OSError as error:
+            raise SandboxStartFailed(f"the work folder cannot be handed over: {error}") from error
+        return ""
+
+    async def close(self) -> None:
+        """Kill what is left; remove cgroup and folder. Safe to repeat, also at the same time."""
+        if self._closing is None:
+            self._final = await self.usage()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        await self.kill()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        self._memory_passed = self._memory_passed or self.group.out_of_memory()
+        await self._clear_away()
+        os.close(self._main)
+        os.close(self._first)
+
+    async def _clear_away(self) -> None:
+        await remove_group(self.group)
+        if self._cache is not None:
+            ToolCaches.leave(self._cache)
+            self._cache = None
+        await asyncio.to_thread(self._folders.remove, self.order.name)
+
+
+async def remove_group(group: ControlGroup) -> None:
+    """Remove it; its last process may take a moment to leave. Raise ``SandboxStartFailed`` after 10 s."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + END_SECONDS
+    while not group.remove():
+        if loop.time() > deadline:
+            raise SandboxStartFailed(
+                f"processes {group.processes()} do not leave their control group"
+            )
+        group.kill()
+        await asyncio.sleep(0.005)
+
+
+def close_pipes(ends: ProcessPipes) -> None:
+    """Close our ends of a box that will not be used."""
+    ends.control.close()
+    for listener in ends.listeners:
+        listener.close()
+    os.close(ends.stdout)
+    os.close(ends.stderr)

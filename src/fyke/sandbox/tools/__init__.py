@@ -1,0 +1,1 @@
+"""Running our own tools (uv, npm, go, git) in sandboxes."""

@@ -1,0 +1,103 @@
+"""Folders that tools find again: what was downloaded for one account, in one way.
+
+Each has one user at a time, and belongs to nobody else's box meanwhile. As everything that boxes
+write to, it is only ever touched below an open descriptor, and no link in it is followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from fyke.sandbox.process.folders import OwnershipFailed, empty, give_ownership, measure_tree
+
+MOST_BYTES = 4 * 2**30  # a cache that has grown beyond is begun anew
+KEPT_SECONDS = 30 * 86_400.0
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class TakenCache:
+    """A cache in use, held by the lock on ``descriptor``."""
+
+    path: Path
+    descriptor: int
+
+    def measure(self, limit: int) -> int:
+        """Bytes on disk; the walk ends once ``limit`` is passed."""
+        return measure_tree(self.descriptor, limit)
+
+
+class ToolCaches:
+    """The caches below ``root``, one folder each."""
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.root = root
+        self._fd = os.open(root, _FOLDER)
+        if os.geteuid() == 0:
+            os.fchown(self._fd, 0, 0)
+        os.fchmod(self._fd, 0o711)
+
+    def take(self, name: str, uid: int | None) -> TakenCache | None:
+        """The cache, for that user alone; None while somebody else has it."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=self._fd)
+        folder = os.open(name, _FOLDER, dir_fd=self._fd)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(folder)
+            return None
+        except BaseException:
+            os.close(folder)
+            raise
+        try:
+            self._make_fit(folder, uid)
+        except BaseException:
+            os.close(folder)
+            raise
+        return TakenCache(self.root / name, folder)
+
+    def _make_fit(self, folder: int, uid: int | None) -> None:
+        os.fchmod(folder, 0o700)  # its last user may have closed it
+        if measure_tree(folder, MOST_BYTES) > MOST_BYTES:
+            empty(folder)
+        if uid is not None and os.fstat(folder).st_uid != uid:
+            try:
+                give_ownership(folder, uid, uid)
+            except OwnershipFailed:
+                empty(folder)
+                give_ownership(folder, uid, uid)
+        os.utime(folder)
+
+    @staticmethod
+    def leave(cache: TakenCache) -> None:
+        """Give it up; once its processes are dead."""
+        os.close(cache.descriptor)
+
+    def clear(self) -> list[str]:
+        """Remove the caches that nothing has used for a month; return their names."""
+        oldest = time.time() - KEPT_SECONDS
+        gone: list[str] = []
+        for name in sorted(os.listdir(self._fd)):  # noqa: PTH208 - below a descriptor
+            if os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mtime > oldest:
+                continue
+            taken = self.take(name, None)
+            if taken is None:
+                continue
+            try:
+                empty(taken.descriptor)
+                os.rmdir(name, dir_fd=self._fd)
+            finally:
+                self.leave(taken)
+            gone.append(name)
+        return gone
+
+    def close(self) -> None:
+        os.close(self._fd)

@@ -1,0 +1,226 @@
+"""A doorbell between processes of one machine: datagram sockets in one folder.
+
+Every process that listens binds one socket with a name of its own; a ring sends the topic to
+every socket in the folder. The folder (0700) is the permission. The kernel queues only a few
+datagrams per socket, so a topic that finds a queue full is kept, once, and sent by a helper
+thread as soon as there is room: a burst is coalesced instead of lost.
+
+The life of a socket file: it is bound under a hidden name and then renamed, so that nobody finds
+it before it can receive; it is removed by its owner, or by the first ring that meets a dead one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import select
+import socket
+import threading
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from fyke.storage.signals.listeners import MAX_TOPICS, Listeners, TopicListener
+
+_LONGEST_PATH = 107  # bytes, without the closing zero (sockaddr_un)
+_SUFFIX = ".bell"
+_DEAD = (ConnectionRefusedError, FileNotFoundError)
+MAX_TOPIC_BYTES = 1024
+
+log = structlog.get_logger(__name__)
+
+
+class DatagramSignals:
+    """``Doorbell`` over the folder ``folder``. ``close`` removes this process's own socket."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        self._folder = _Folder(folder)
+        self._ears = Listeners()
+        self._outbox = _DatagramOutbox(self._folder)
+        self._inbox: _DatagramInbox | None = None
+        self._lock = threading.Lock()
+
+    def notify(self, topic: str) -> None:
+        data = topic.encode("utf-8", "replace")
+        if not 0 < len(data) <= MAX_TOPIC_BYTES:
+            log.warning("doorbell topic refused", topic=topic[:80], bytes=len(data))
+            return
+        try:
+            self._outbox.send(data)
+        except Exception as exc:  # a lost ring is repaired by a sweep; a failed caller is not
+            log.warning("doorbell ring lost", topic=topic, error=str(exc))
+
+    def listen(self) -> AbstractAsyncContextManager[TopicListener]:
+        return self._listen()
+
+    @asynccontextmanager
+    async def _listen(self) -> AsyncIterator[TopicListener]:
+        with self._lock:
+            if self._inbox is None:
+                self._inbox = _DatagramInbox(self._folder, self._ears)
+        async with self._ears.listen() as ear:
+            yield ear
+
+    def close(self) -> None:
+        """Stop hearing and ringing; safe to repeat."""
+        with self._lock:
+            inbox, self._inbox = self._inbox, None
+        if inbox is not None:
+            inbox.close()
+        self._outbox.close()
+        self._folder.close()
+
+
+class _Folder:
+    """Addresses of sockets in a folder, whatever the length of its path.
+
+    An address holds 107 bytes. A longer folder is reached through this process's own
+    descriptor of it, ``/proc/self/fd/N``, which the kernel resolves like any other path.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._prefix = str(path)
+        self._descriptor = -1
+        if len(os.fsencode(self._prefix)) + 1 + 40 > _LONGEST_PATH:
+            self._descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._prefix = f"/proc/self/fd/{self._descriptor}"
+            if not Path(self._prefix).is_dir():
+                raise OSError(
+                    f"the path of the folder {path} is longer than a socket address allows "
+                    f"({_LONGEST_PATH} bytes) and /proc is not mounted; use a shorter data folder"
+                )
+
+    def address(self, name: str) -> str:
+        return f"{self._prefix}/{name}"
+
+    def names(self) -> list[str]:
+        with os.scandir(self.path) as entries:
+            return [entry.name for entry in entries if entry.name.endswith(_SUFFIX)]
+
+    def remove(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class _DatagramInbox:
+    """The socket of this process, and a thread that reads it even while the event loop is busy."""
+
+    def __init__(self, folder: _Folder, ears: Listeners) -> None:
+        self._folder = folder
+        self._ears = ears
+        self._name = f"{os.getpid()}-{secrets.token_hex(6)}{_SUFFIX}"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        hidden = f".{self._name}.new"
+        self._socket.bind(folder.address(hidden))
+        (folder.path / hidden).rename(folder.path / self._name)
+        self._stop_in, self._stop_out = os.pipe2(os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._read, name="doorbell-in", daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        poll.register(self._stop_in, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if self._stop_in in ready:
+                return
+            self._ears.deliver(self._drain())
+
+    def _drain(self) -> list[str]:
+        topics: dict[str, None] = {}
+        with contextlib.suppress(BlockingIOError):
+            while len(topics) < 64:
+                topics[self._socket.recv(MAX_TOPIC_BYTES).decode("utf-8", "replace")] = None
+        return list(topics)
+
+    def close(self) -> None:
+        self._folder.remove(self._name)
+        os.write(self._stop_out, b"x")
+        self._thread.join()
+        self._socket.close()
+        os.close(self._stop_in)
+        os.close(self._stop_out)
+
+
+class _DatagramOutbox:
+    """Sends at once where there is room, and keeps the rest for a helper thread."""
+
+    def __init__(self, folder: _Folder) -> None:
+        self._folder = folder
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._changed = threading.Condition()
+        self._kept: dict[str, dict[bytes, None]] = {}  # socket name to topics, in order
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def send(self, data: bytes) -> None:
+        for name in self._folder.names():
+            if self._socket.fileno() < 0:
+                return
+            if not self._try(name, data):
+                self._keep(name, data)
+
+    def _try(self, name: str, data: bytes) -> bool:
+        """False when the receiver's queue is full; a dead receiver counts as done."""
+        try:
+            self._socket.sendto(data, self._folder.address(name))
+        except BlockingIOError:
+            return False
+        except _DEAD:
+            self._folder.remove(name)
+        return True
+
+    def _keep(self, name: str, data: bytes) -> None:
+        with self._changed:
+            topics = self._kept.setdefault(name, {})
+            if len(topics) < MAX_TOPICS:
+                topics[data] = None
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._flush, name="doorbell", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def _flush(self) -> None:
+        """Thread: bring what was kept to its receivers, each at its own pace."""
+        pause = 0.0
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._kept or self._closed)
+                if pause:
+                    self._changed.wait_for(lambda: self._closed, timeout=pause)
+                if self._closed:
+                    return
+                kept, self._kept = self._kept, {}
+            moved = False
+            for name, topics in kept.items():
+                moved |= self._flush_one(name, list(topics))
+            pause = 0.001 if moved else min(0.1, 2 * pause or 0.001)
+
+    def _flush_one(self, name: str, topics: list[bytes]) -> bool:
+        for number, data in enumerate(topics):
+            if not self._try(name, data):
+                with self._changed:
+                    self._kept[name] = dict.fromkeys(topics[number:]) | self._kept.get(name, {})
+                return number > 0
+        return True
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+        self._socket.close()

@@ -1,0 +1,201 @@
+"""A doorbell between machines: LISTEN and NOTIFY on one channel, the topic as the payload.
+
+It has connections of its own in threads of its own, so that a ring never waits for the database
+and never shares the fate of somebody's transaction. Rings that gather while one is on its way
+leave together; while the database is away the newest ones are kept up to a limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import threading
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any
+
+import psycopg
+import structlog
+
+from fyke.kit import backoff
+from fyke.storage.signals.listeners import Listeners, TopicListener
+
+CHANNEL = "fyke_doorbell"
+MAX_TOPIC_BYTES = 1024  # the server takes fewer than 8000 bytes
+MAX_KEPT = 4096
+_BATCH = 256
+_NOTIFY = "SELECT pg_notify(%s, topic) FROM unnest(%s::text[]) AS topic"
+# A peer that vanished without a word is noticed within half a minute.
+_ALIVE: dict[str, Any] = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+
+log = structlog.get_logger(__name__)
+
+
+class PostgresSignals:
+    """``Doorbell`` over the database at ``url`` (``postgresql://...``, driver suffix or not)."""
+
+    def __init__(self, url: str) -> None:
+        self._conninfo = url.replace("postgresql+psycopg://", "postgresql://", 1)
+        self._ears = Listeners()
+        self._outbox = _ChannelOutbox(self._conninfo)
+        self._inbox: _ChannelInbox | None = None
+        self._lock = threading.Lock()
+
+    def notify(self, topic: str) -> None:
+        clean = topic.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+        if not 0 < len(clean.encode()) <= MAX_TOPIC_BYTES:
+            log.warning("doorbell topic refused", topic=topic[:80], length=len(topic))
+            return
+        self._outbox.put(clean)
+
+    def listen(self) -> AbstractAsyncContextManager[TopicListener]:
+        """The first listener waits until the database confirms, at most five seconds."""
+        return self._listen()
+
+    @asynccontextmanager
+    async def _listen(self) -> AsyncIterator[TopicListener]:
+        with self._lock:
+            if self._inbox is None:
+                self._inbox = _ChannelInbox(self._conninfo, self._ears)
+            inbox = self._inbox
+        async with self._ears.listen() as ear:
+            if not inbox.listening.is_set():
+                await asyncio.to_thread(inbox.listening.wait, 5.0)
+            yield ear
+
+    def close(self) -> None:
+        """Stop hearing and ringing; safe to repeat."""
+        with self._lock:
+            inbox, self._inbox = self._inbox, None
+        if inbox is not None:
+            inbox.close()
+        self._outbox.close()
+
+
+def _connect(conninfo: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(conninfo, autocommit=True, connect_timeout=5, **_ALIVE)
+
+
+class _ChannelOutbox:
+    """Bounded queue and the thread that notifies."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._changed = threading.Condition()
+        self._kept: dict[str, None] = {}
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def put(self, topic: str) -> None:
+        with self._changed:
+            if self._closed:
+                return
+            self._kept[topic] = None
+            if len(self._kept) > MAX_KEPT:
+                del self._kept[next(iter(self._kept))]
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def _run(self) -> None:
+        connection: psycopg.Connection[Any] | None = None
+        failures = 0
+        while topics := self._next():
+            try:
+                connection = connection or _connect(self._conninfo)
+                connection.execute(_NOTIFY, (CHANNEL, topics))
+                failures = 0
+            except psycopg.Error as exc:
+                if connection is not None:
+                    connection.close()
+                connection = None
+                failures += 1
+                self._put_back(topics)
+                if failures > 1:  # the first failure is often just a connection gone stale
+                    log.warning("doorbell cannot notify", error=str(exc), failures=failures)
+                    self._pause(backoff.delay(failures - 1, base=0.1, cap=2.0))
+        if connection is not None:
+            connection.close()
+
+    def _next(self) -> list[str]:
+        """The next topics to send; an empty list once closed and nothing is left."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._kept or self._closed)
+            topics = list(self._kept)[:_BATCH]
+            for topic in topics:
+                del self._kept[topic]
+            return topics
+
+    def _put_back(self, topics: list[str]) -> None:
+        with self._changed:
+            if not self._closed:
+                self._kept = dict.fromkeys(topics) | self._kept
+
+    def _pause(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, timeout=seconds)
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(timeout=5.0)
+
+
+class _ChannelInbox:
+    """The thread that listens; it comes back by itself when the database does."""
+
+    def __init__(self, conninfo: str, ears: Listeners) -> None:
+        self._conninfo = conninfo
+        self._ears = ears
+        self.listening = threading.Event()
+        self._stop_in, self._stop_out = os.pipe2(os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._run, name="doorbell-in", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                with _connect(self._conninfo) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    failures = 0
+                    self.listening.set()
+                    if self._hear(connection):
+                        return
+            except psycopg.Error as exc:
+                self.listening.clear()
+                failures += 1
+                log.warning("doorbell cannot listen", error=str(exc), failures=failures)
+                if self._stopped_within(backoff.delay(failures, base=0.1, cap=2.0)):
+                    return
+
+    def _hear(self, connection: psycopg.Connection[Any]) -> bool:
+        """Deliver what arrives. True when told to stop; raises when the connection is lost."""
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        poll.register(self._stop_in, select.POLLIN)
+        while True:
+            self._ears.deliver([notice.payload for notice in connection.notifies(timeout=0)])
+            if self._stop_in in {descriptor for descriptor, _ in poll.poll()}:
+                return True
+
+    def _stopped_within(self, seconds: float) -> bool:
+        poll = select.poll()
+        poll.register(self._stop_in, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def close(self) -> None:
+        with suppress(OSError):
+            os.write(self._stop_out, b"x")
+        self._thread.join(timeout=6.0)
+        if not self._thread.is_alive():
+            os.close(self._stop_in)
+            os.close(self._stop_out)

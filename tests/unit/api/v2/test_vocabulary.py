@@ -1,0 +1,53 @@
+"""The words of v2 for where a run stands."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.api.v2.vocabulary import FILTERS, status
+from fyke.model.run import RunState
+from support import records
+
+END = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        (RunState.READY, "ready"),
+        (RunState.RUNNING, "running"),
+        (RunState.ENDING, "running"),
+        (RunState.ABORTING, "aborting"),
+        (RunState.SUCCEEDED, "succeeded"),
+        (RunState.FAILED, "failed"),
+    ],
+)
+def test_every_state_has_a_word_that_no_time_changes(state: RunState, word: str) -> None:
+    run = records.run("a", "w", state=state, finished_at=END)
+    assert {status(run, END + later, 30_000) for later in (0, 29_999, 10**9)} == {word}
+
+
+@pytest.mark.parametrize(
+    ("later", "grace", "word"),
+    [
+        (0, 30_000, "aborting"),
+        (29_999, 30_000, "aborting"),
+        (30_000, 30_000, "aborted"),
+        (10**9, 30_000, "aborted"),
+        (0, 0, "aborted"),
+        (-5, 0, "aborting"),  # a clock that was set back
+    ],
+)
+def test_aborting_becomes_aborted_when_the_grace_has_passed(
+    later: int, grace: int, word: str
+) -> None:
+    run = records.run("a", "w", state=RunState.ABORTED, finished_at=END)
+    assert status(run, END + later, grace) == word
+
+
+def test_every_state_is_found_by_the_filter_of_its_word() -> None:
+    for state in RunState:
+        run = records.run("a", "w", state=state, finished_at=END)
+        for now in (END, END + 60_000):
+            assert state in FILTERS[status(run, now, 30_000)]
+    assert FILTERS["aborting"] == FILTERS["aborted"]

@@ -1,0 +1,76 @@
+"""What root does in folders that belong to somebody else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fyke.app.folder import make_home
+from fyke.cli import root_supervisor as guard
+from fyke.settings import Settings
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="the guard runs as root only")
+USER = pwd.struct_passwd(("somebody", "x", 12_346, 12_346, "", "/", ""))
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users may pass."""
+    folder = Path(tempfile.mkdtemp(prefix="fyke-guard-"))
+    folder.chmod(0o711)
+    before = os.umask(0o077)
+    yield folder
+    os.umask(before)
+    shutil.rmtree(folder)
+
+
+@ROOT_ONLY
+def test_a_link_in_place_of_the_run_folder_gives_nothing_away(open_folder: Path) -> None:
+    home, victim = open_folder / "home", open_folder / "victim"
+    home.mkdir()
+    victim.mkdir()
+    os.chown(home, USER.pw_uid, USER.pw_gid)
+    (home / "run").symlink_to(victim)
+    with pytest.raises(PermissionError):
+        guard._start_launcher(Settings(home=home), USER)
+    assert (victim.stat().st_uid, victim.stat().st_mode & 0o777) == (0, 0o700)
+    assert list(victim.iterdir()) == []
+    assert os.geteuid() == 0
+
+
+@ROOT_ONLY
+def test_missing_folders_above_the_data_folder_let_the_user_through(open_folder: Path) -> None:
+    home = open_folder / "a" / "b" / "home"
+    guard._own_home(Settings(home=home), USER)
+    assert home.stat().st_uid == USER.pw_uid
+    assert home.parent.stat().st_mode & 0o777 == 0o755
+
+
+def test_projects_in_the_cache_cannot_be_listed_by_others(open_folder: Path) -> None:
+    settings = Settings(home=open_folder / "home")
+    make_home(settings)
+    for folder in (settings.home / "cache", settings.bundles_dir):
+        assert folder.stat().st_mode & 0o777 == 0o711
+
+
+def test_an_adopted_orphan_is_buried() -> None:
+    orphan = subprocess.Popen([sys.executable, "-c", ""])
+    guard._sleep_until_one_ends({-1})
+    with contextlib.suppress(ChildProcessError):
+        pytest.fail(f"still there: {os.waitpid(orphan.pid, os.WNOHANG)}")
+
+
+@pytest.mark.parametrize(("parent", "status"), [("os.getppid()", 0), ("1", 1)])
+def test_a_child_knows_its_parent_by_number(parent: str, status: int) -> None:
+    code = f"import os; from fyke.cli.supervisor import die_with_parent as d; d({parent})"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert ended.returncode == status, ended.stderr

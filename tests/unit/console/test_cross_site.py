@@ -1,0 +1,51 @@
+"""Which unsafe requests come from a page of ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.console.cross_site import refuse_foreign
+from fyke.errors import Forbidden
+
+OWN = "http://127.0.0.1:8100"
+
+
+def scope(**headers: str) -> dict[str, object]:
+    found = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http", "headers": found}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec_fetch_site": "same-origin"},
+        {"origin": OWN},
+        {"sec_fetch_site": "same-origin", "origin": OWN},
+        {"origin": "https://127.0.0.1:8100"},  # TLS ends in front of us
+    ],
+)
+def test_a_page_of_ours_may(headers: dict[str, str]) -> None:
+    assert refuse_foreign(scope(**headers), OWN) is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+        {"sec_fetch_site": "none"},
+        {"sec_fetch_site": ""},
+        {"origin": "null"},
+        {"origin": ""},
+        {"origin": "http://127.0.0.1"},
+        {"origin": "http://127.0.0.1:8101"},
+        {"origin": "http://evil.example"},
+        {"origin": "http://127.0.0.1:8100.evil.example"},
+        {"origin": "http://user@127.0.0.1:8100"},
+        {"sec_fetch_site": "same-origin", "origin": "null"},
+    ],
+)
+def test_nobody_else_may(headers: dict[str, str]) -> None:
+    with pytest.raises(Forbidden):
+        refuse_foreign(scope(**headers), OWN)

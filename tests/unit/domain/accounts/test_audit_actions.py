@@ -1,0 +1,31 @@
+"""Each act of the audit log has a name on the page of the API and words in the console."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fyke.console.audit_labels import audit_action_labels
+from fyke.domain.accounts.audit_actions import MOST_ADDRESS, action_of
+from fyke.model.account import Caller
+from fyke.model.audit import AuditAction
+
+PAGE = Path(__file__).parents[4] / "docs" / "reference" / "api.md"
+
+
+def test_the_page_of_the_api_names_every_act() -> None:
+    section = PAGE.read_text(encoding="utf-8").partition("### `GET /api/fyke/audit`")[2]
+    section = section.partition("\n### ")[0]
+    assert [act for act in AuditAction if f"`{act}`" not in section] == []
+
+
+def test_the_console_has_words_for_every_act() -> None:
+    assert set(audit_action_labels()) == set(AuditAction)
+    assert len(set(audit_action_labels().values())) == len(AuditAction)
+
+
+def test_what_is_noted_is_bounded() -> None:
+    caller = Caller("a", "acme", False, "u", "k", user_name="ada", address="::1")
+    entry = action_of(caller, AuditAction.RUN_STARTED, "t" * 9999, "d" * 9999)
+    assert (len(entry.target), len(entry.detail)) == (200, 500)
+    assert (entry.user_name, entry.key_id, entry.address) == ("ada", "k", "::1")
+    assert len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%eth0") <= MOST_ADDRESS

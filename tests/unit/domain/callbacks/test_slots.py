@@ -1,0 +1,48 @@
+"""Who may take the last places."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.callbacks.slots import free_slots, take_slot
+from fyke.model.callback import HostStatus
+
+GOOD, NEW, FAILING = HostStatus.GOOD, HostStatus.NEW, HostStatus.FAILING
+
+
+def left(good: int, new: int, failing: int) -> dict[HostStatus, int]:
+    return {GOOD: good, NEW: new, FAILING: failing}
+
+
+@pytest.mark.parametrize(
+    ("taken", "free"),
+    [
+        ([], left(20, 18, 10)),
+        ([GOOD] * 5, left(15, 15, 10)),
+        ([GOOD] * 20, left(0, 0, 0)),
+        ([FAILING] * 10, left(10, 8, 0)),
+        ([NEW] * 18, left(2, 0, 0)),
+        ([FAILING] * 10 + [NEW] * 8, left(2, 0, 0)),
+        ([FAILING] * 10 + [NEW] * 8 + [GOOD] * 2, left(0, 0, 0)),
+        ([NEW] * 30, left(0, 0, 0)),  # as after a change of the number
+    ],
+)
+def test_what_is_left_when_so_many_are_taken(
+    taken: list[HostStatus], free: dict[HostStatus, int]
+) -> None:
+    assert free_slots(taken, 20) == free
+
+
+def test_taking_a_place_counts_as_if_it_had_been_taken_before() -> None:
+    free, taken = free_slots([], 20), []
+    for standing in [FAILING] * 11 + [NEW] * 9 + [GOOD] * 3:
+        if take_slot(free, standing):
+            taken.append(standing)
+        assert free == free_slots(taken, 20), taken
+    assert [taken.count(standing) for standing in (FAILING, NEW, GOOD)] == [10, 8, 2]
+
+
+def test_good_receivers_may_take_all() -> None:
+    free = free_slots([], 20)
+    assert all(take_slot(free, GOOD) for _ in range(20))
+    assert not any(take_slot(free, standing) for standing in HostStatus)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fyke.domain.runs.search import place_of
+from fyke.domain.runs.search_terms import SearchTerms, moment, search_of
+from fyke.errors import InvalidFields, InvalidRequest
+from fyke.model.run import Origin, Outcome, RunState
+from fyke.model.run_list import ListCursor, RunSearch
+from support.memory import MemoryStorage, a_worker, add_account, caller_of
+
+ID = "01KJXSR49GEMBEZZ5FZDPVNBWK"
+DAY = 86_400_000
+# somebody else's that was public once, and of which there are runs
+GONE = a_worker("01OTHER", name="once")
+
+
+def understood(zone: str = "UTC", **words: str) -> RunSearch:
+    storage = MemoryStorage()
+    account = add_account(storage)
+    worker = a_worker(account.id, id=ID)
+    tx: Any = storage.tx
+    tx.workers.rows[worker.id] = worker
+    tx.run_lists = SimpleNamespace(workers=lambda account_id: [GONE.id])
+    tx.workers.rows[GONE.id] = GONE
+    tx.workers.by_path = lambda owner, name: worker if name == worker.name else None
+    return search_of(tx, caller_of(account), SearchTerms(**words), zone)
+
+
+def test_nothing_typed_is_everything() -> None:
+    assert understood() == RunSearch()
+    assert understood(state=" , ", error="  ", run=" ") == RunSearch()
+
+
+def test_words_become_a_search() -> None:
+    found = understood(
+        state="failed, Running",
+        outcome="timeout",
+        worker="acme/prices",
+        task=ID,
+        origin="web,schedule",
+        version="v1.0.2",
+        since="2026-11-01",
+        until="2026-11-24",
+        error=" KeyError ",
+        run="01kjx",
+    )
+    assert found == RunSearch(
+        states=(RunState.FAILED, RunState.RUNNING, RunState.ENDING),
+        outcomes=(Outcome.TIMEOUT,),
+        worker_id=ID,
+        task_id=ID,
+        origins=(Origin.WEB, Origin.SCHEDULE),
+        version="v1.0.2",
+        created_from=1_793_491_200_000,
+        created_until=1_793_491_200_000 + 24 * DAY,
+        error="KeyError",
+        run_id="01KJX",
+    )
+
+
+def test_a_worker_that_is_not_to_be_seen_any_more_is_found_by_its_runs() -> None:
+    assert understood(worker=GONE.id).worker_id == GONE.id
+    assert understood(worker="acme~once").worker_id == GONE.id
+    with pytest.raises(InvalidFields, match="worker: there is no such worker"):
+        understood(worker="01KJXSR49GEMBEZZ5FZDPVNBWZ")
+
+
+def test_active_is_all_that_is_not_over() -> None:
+    states = understood(state="active,ready").states
+    assert set(states) == {state for state in RunState if not state.terminal}
+    assert len(states) == 4
+
+
+def test_every_wrong_word_is_told_at_once_and_names_its_field() -> None:
+    with pytest.raises(InvalidFields) as caught:
+        understood(
+            state="done", outcome="bad", worker="acme/absent", task="x", origin="mail",
+            since="yesterday", until="2026-13-01", error="e" * 201, run="O",
+        )  # fmt: skip
+    fields = [sentence.partition(":")[0] for sentence in caught.value.details]
+    assert fields == [
+        "state", "outcome", "worker", "task", "origin", "from", "until", "error", "run",
+    ]  # fmt: skip
+    assert "use ready, running" in caught.value.details[0]
+    with pytest.raises(InvalidFields, match="until: must be later than from"):
+        understood(since="2026-11-24", until="2026-11-23")
+
+
+@pytest.mark.parametrize(
+    ("typed", "zone", "expected"),
+    [
+        ("1793491200", "UTC", 1_793_491_200_000),
+        ("2026-11-01", "UTC", 1_793_491_200_000),
+        ("20261101", "UTC", 1_793_491_200_000),
+        ("2026-11-01", "Asia/Kathmandu", 1_793_491_200_000 - (5 * 60 + 45) * 60_000),
+        ("2026-11-01T02:30", "UTC", 1_793_491_200_000 + 150 * 60_000),
+        ("2026-11-01T02:30+02:00", "Asia/Tokyo", 1_793_491_200_000 + 30 * 60_000),
+        # the day on which Berlin has 25 hours
+        ("2026-10-25", "Europe/Berlin", 1_792_879_200_000),
+        ("2026-10-26", "Europe/Berlin", 1_792_879_200_000 + 25 * 3_600_000),
+        ("2026-11-01", "No/Where", 1_793_491_200_000),
+    ],
+)
+def test_times_are_read_in_the_zone(typed: str, zone: str, expected: int) -> None:
+    assert moment(typed, "from", zone) == expected
+
+
+@pytest.mark.parametrize(
+    "typed", ["0", "9" * 15, "-5", "24.11.2026", "2026-11-24T25:00", "9999-12-31T"]
+)
+def test_what_is_no_time_is_refused(typed: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"until: .* is no time; write a day as"):
+        moment(typed, "until", "UTC", whole_day=True)
+
+
+def test_a_place_is_read_back() -> None:
+    place = ListCursor(1_700_000_000_000, ID)
+    assert place_of(place.text()) == place
+    for broken in ("", "12", f"x-{ID}", f"5-{ID}x", f"{'9' * 16}-{ID}"):
+        with pytest.raises(InvalidRequest, match="cursor: use next_cursor"):
+            place_of(broken)

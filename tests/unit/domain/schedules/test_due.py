@@ -1,0 +1,133 @@
+"""Thirty days of a schedule of every minute, with a server that comes and goes, against an oracle
+that holds the whole list of times in its hands.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fyke.domain.schedules.due import LATE_MS, MOST_COUNTED, due_fires
+from fyke.domain.schedules.times import first_after, zone
+from fyke.model.schedule import ScheduleKind, ScheduleSpec
+
+MINUTE, DAY = 60_000, 86_400_000
+EVERY_MINUTE = ScheduleSpec(ScheduleKind.CRON, cron="* * * * *")
+
+# thirty days that hold a change of clocks, both kinds, in zones of both hemispheres
+MONTHS = [
+    ("Europe/Berlin", "2026-03-10"),
+    ("Europe/Berlin", "2026-10-10"),
+    ("Australia/Lord_Howe", "2026-03-20"),
+    ("Australia/Lord_Howe", "2026-09-20"),
+    ("America/Santiago", "2026-03-20"),
+    ("America/Santiago", "2026-08-25"),
+]
+PLANS = [
+    EVERY_MINUTE,
+    ScheduleSpec(ScheduleKind.CRON, cron="*/7 0-3 * * *"),
+    ScheduleSpec(ScheduleKind.CRON, cron="15,45 2 * * *"),
+    ScheduleSpec(ScheduleKind.DAILY, time="02:30"),
+    ScheduleSpec(ScheduleKind.INTERVAL, every_s=90),
+]
+
+
+def looks(rng: random.Random, start: int, end: int) -> list[int]:
+    """When somebody is there to look: mostly on time, sometimes away for minutes or for days."""
+    moments, now = [], start
+    while now < end:
+        away = rng.random()
+        now += rng.randrange(1, MINUTE)
+        if away < 0.002:
+            now += rng.randrange(2 * DAY)
+        elif away < 0.01:
+            now += rng.randrange(2 * LATE_MS)
+        moments.append(now)
+    return moments
+
+
+def all_times(plan: ScheduleSpec, name: str, anchor: int, end: int) -> list[int]:
+    """Minute by minute, by what the clock on the wall shows; intervals by counting."""
+    from unit.domain.schedules.test_times import oracle_of_walls
+
+    if plan.kind is ScheduleKind.INTERVAL:
+        return list(range(anchor + plan.every_s * 1000, end, plan.every_s * 1000))
+    tz = zone(name)
+    shown = [
+        (t, datetime.fromtimestamp(t / 1000, tz).replace(tzinfo=None, fold=0))
+        for t in range(anchor + MINUTE, end, MINUTE)
+    ]
+    if plan.cron == "* * * * *":
+        return [t for t, _ in shown]
+    if plan.cron.startswith("*/7"):
+        return [t for t, wall in shown if wall.minute % 7 == 0 and wall.hour <= 3]
+    minutes = (30,) if plan.kind is ScheduleKind.DAILY else (15, 45)
+    walls = {wall.replace(hour=2, minute=minute) for _, wall in shown for minute in minutes}
+    return oracle_of_walls(name, anchor, end, walls)
+
+
+def thirty_days(plan: ScheduleSpec, name: str, begin: str, seed: int) -> None:
+    tz = zone(name)
+    start = int(datetime.fromisoformat(begin).replace(tzinfo=tz).timestamp()) * 1000
+    end = start + 30 * DAY
+    moments = looks(random.Random(seed), start, end)
+    # what happens
+    fired, missed, next_at = [], 0, first_after(plan, tz, start, start)
+    for now in moments:
+        if next_at <= now:
+            due = due_fires(plan, tz, start, next_at, now)
+            fired += [due.fire_at] if due.fire_at else []
+            missed += due.missed
+            assert due.next_at > now and (due.first_missed == next_at) == (due.missed > 0)
+            next_at = due.next_at
+    # what should
+    times, at = all_times(plan, name, start, moments[-1] + 1), 0
+    expected, passed = [], 0
+    for now in moments:
+        due_now = []
+        while at < len(times) and times[at] <= now:
+            due_now.append(times[at])
+            at += 1
+        if due_now and now - due_now[-1] <= LATE_MS:
+            expected.append(due_now.pop())
+        passed += len(due_now)
+    assert (fired, missed) == (expected, passed)
+
+
+@pytest.mark.parametrize(("name", "begin"), MONTHS[:2])
+def test_thirty_days_with_a_server_that_comes_and_goes(name: str, begin: str) -> None:
+    thirty_days(EVERY_MINUTE, name, begin, seed=7)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.cron or plan.kind.value)
+@pytest.mark.parametrize(("name", "begin"), MONTHS)
+def test_thirty_days_with_many_servers_that_come_and_go(
+    plan: ScheduleSpec, name: str, begin: str
+) -> None:
+    for seed in range(5):
+        thirty_days(plan, name, begin, seed)
+
+
+@given(st.integers(0, 10 * DAY), st.integers(0, DAY), st.integers(60, 7200))
+def test_intervals_are_counted_without_looking_at_each(away: int, first: int, every: int) -> None:
+    plan, step = ScheduleSpec(ScheduleKind.INTERVAL, every_s=every), every * 1000
+    next_at = first + step
+    now = next_at + away
+    due = due_fires(plan, zone("UTC"), first, next_at, now)
+    times = list(range(next_at, now + 1, step))
+    late = now - times[-1] > LATE_MS
+    assert due.fire_at == (0 if late else times[-1])
+    assert due.missed == len(times) - (not late)
+    assert due.next_at == times[-1] + step
+
+
+def test_counting_ends_somewhere() -> None:
+    year = 365 * DAY
+    due = due_fires(EVERY_MINUTE, zone("UTC"), 0, MINUTE, year + 1)
+    assert (due.missed, due.fire_at, due.next_at) == (MOST_COUNTED, year, year + MINUTE)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from fyke.git.address import repository
+from fyke.git.messages import explain
+from fyke.git.process import GitRequest
+
+WANTED = GitRequest(repository("https://git.example:8443/a/b"), "main", "")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("fatal: unable to access 'x': CONNECT tunnel failed, response 403", "FYKE_GIT_ALLOW"),
+        ("fatal: Received HTTP code 403 from proxy after CONNECT", "git.example is not on the"),
+        ("fatal: CONNECT tunnel failed, response 502", "the host does not answer"),
+        ("fatal: couldn't find remote ref main", "no branch, tag or commit 'main'"),
+        ("fatal: repository 'x' not found", "no repository at this address"),
+        ("The requested URL returned error: 403", "no repository at this address"),
+        ("error: object " + "a" * 40 + ": hasDotgit: contains '.git'", "hasDotgit: contains"),
+        ("fatal: index-pack failed", "the repository is damaged"),
+        ("fatal: something new\x1b[31m", "git could not fetch it: fatal: something new[31m"),
+        ("", "git could not fetch it: no reason"),
+    ],
+)
+def test_what_git_says_is_told_in_plain_words(said: str, words: str) -> None:
+    assert words in explain(said, WANTED)
+
+
+def test_a_short_commit_is_hinted_at() -> None:
+    short = GitRequest(WANTED.where, "abc1234", "")
+    assert "all 40 characters" in explain("fatal: couldn't find remote ref abc1234", short)
+
+
+def test_the_way_out_is_told_host_and_port() -> None:
+    assert WANTED.where.target == "git.example:8443"
+    assert repository("https://git.example/a").target == "git.example:443"
+    assert repository("https://git.example/a").authority == "git.example"
+    assert repository("https://[2001:db8::1]:8443/a").target == "[2001:db8::1]:8443"

@@ -1,0 +1,99 @@
+"""The argument list: what must stand in it, and in which order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fyke.sandbox.isolation import bubblewrap
+from fyke.sandbox.isolation.bubblewrap import Layout, arguments, command
+
+
+def build(kind: str = "python", environment: Path | None = None) -> tuple[list[str], list[bytes]]:
+    files: list[bytes] = []
+
+    def data(content: bytes) -> int:
+        files.append(content)
+        return 100 + len(files)
+
+    bundle = None if kind == "probe" else Path("/data/cache/bundles/b")
+    layout = Layout(kind, Path("/data/work/A"), bundle, environment, 64 * 2**20)
+    return arguments(layout, data, 99), files
+
+
+def has(options: list[str], *words: str) -> bool:
+    return any(tuple(options[at : at + len(words)]) == words for at in range(len(options)))
+
+
+def test_every_wall_stands() -> None:
+    options, _ = build()
+    for kind in ("user", "pid", "net", "ipc", "uts"):
+        assert f"--unshare-{kind}" in options
+    for words in (
+        ("--disable-userns", "--assert-userns-disabled"),
+        ("--cap-drop", "ALL"),
+        ("--uid", "1000", "--gid", "1000"),
+        ("--die-with-parent", "--new-session"),
+        ("--clearenv",),
+        ("--seccomp", "99"),
+        ("--size", str(64 * 2**20), "--tmpfs", "/tmp"),
+        ("--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"),
+        ("--remount-ro", "/dev", "--remount-ro", "/"),
+    ):
+        assert has(options, *words), words
+
+
+def test_only_the_work_folder_is_writable() -> None:
+    options, _ = build(environment=Path("/data/cache/environments/e"))
+    binds = [at for at, word in enumerate(options) if word in ("--bind", "--dev-bind")]
+    assert [options[at : at + 3] for at in binds] == [["--bind", "/data/work/A", "/work"]]
+
+
+def test_the_root_becomes_read_only_last() -> None:
+    options, _ = build()
+    after = options[options.index("/", options.index("--remount-ro")) :]
+    assert not any(word.startswith(("--bind", "--tmpfs", "--dir")) for word in after)
+
+
+def test_private_keys_and_name_servers_stay_outside() -> None:
+    options, files = build()
+    for path in ("/etc", "/etc/ssl", "/etc/resolv.conf", "/home", "/root", "/var", "/sys", "/run"):
+        assert not has(options, "--ro-bind", path), path
+        assert not has(options, "--ro-bind-try", path), path
+    assert b"" in files  # resolv.conf
+
+
+def test_addresses_of_published_workers_are_mapped() -> None:
+    rows = [row.split() for row in bubblewrap.HOSTS.splitlines()]
+    names = {name for row in rows for name in row[1:]}
+    assert {row[0] for row in rows} == {"127.0.0.1"}
+    for site in ("coreclaw", "cafescraper"):
+        assert {f"chrome-ws-inner.{site}.com", f"proxy-inner.{site}.com"} <= names
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [("python", "/env"), ("node", "/node_modules"), ("go", "/env"), ("probe", None)],
+)
+def test_where_dependencies_go(kind: str, target: str | None) -> None:
+    options, _ = build(kind, Path("/data/cache/environments/e"))
+    assert has(options, "--ro-bind", "/data/cache/environments/e") is (target is not None)
+    if target is not None:
+        assert has(options, "--ro-bind", "/data/cache/environments/e", target)
+
+
+def test_the_probe_brings_its_inspector_and_no_bundle() -> None:
+    options, files = build("probe")
+    assert "/bundle" not in options
+    assert has(options, "--ro-bind-data", str(100 + _at(files, b"Looks at the walls")))
+    assert bubblewrap.PROBE_AT in options
+
+
+def _at(files: list[bytes], text: bytes) -> int:
+    return next(number for number, content in enumerate(files, 1) if text in content)
+
+
+def test_the_command_is_the_shim_on_the_machines_python() -> None:
+    words = ["/usr/bin/python3", "-I", "-B", "-S", "/run/fyke/shim.py", "5"]
+    assert command(5) == words

@@ -1,0 +1,52 @@
+"""Looking at a process of ours from outside; a real box is looked at by the sandbox's tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from fyke.sandbox.isolation import host_inspection as outside
+from fyke.sandbox.isolation.host_inspection import HostView
+
+SLEEPER = "import sys; print('up', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def sleeper() -> Iterator[int]:
+    with subprocess.Popen(
+        [sys.executable, "-I", "-c", SLEEPER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"WORD": "seen"},
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
+        process.terminate()
+
+
+def test_what_a_process_gives_away_is_seen(sleeper: int) -> None:
+    seen = outside.inspect_host(sleeper, sleeper, [sleeper, os.getpid()])
+    assert seen.environment == len(b"WORD=seen\0")
+    assert seen.words == (sys.executable, "-I", "-c", SLEEPER)
+    assert seen.grouped
+    assert not outside.inspect_host(sleeper, sleeper, []).grouped
+
+
+def test_what_is_not_in_a_box_does_not_count_as_closed(sleeper: int) -> None:
+    """Nobody enters the user namespace that he is in already."""
+    assert outside.inspect_host(sleeper, sleeper, []).nesting == "setns: EINVAL"
+
+
+def test_a_process_that_is_gone_is_an_error() -> None:
+    with pytest.raises(OSError):
+        outside.inspect_host(2**22 + 1, 2**22 + 1, [])
+
+
+def test_it_crosses_to_the_launchers_client_unchanged() -> None:
+    seen = HostView(3, ("a", "b"), "ENOSPC", True)
+    assert HostView.of_message(seen.to_message() | {"words": ["a", "b"]}) == seen

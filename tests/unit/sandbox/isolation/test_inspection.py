@@ -1,0 +1,185 @@
+"""How what was seen becomes a level and a sentence; the looking itself needs a real box."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.contracts import Isolation
+from fyke.sandbox.isolation import bubblewrap, inspection, inspector
+from fyke.sandbox.isolation import checks as walls
+from fyke.sandbox.isolation.cgroups import ALL_HOLD
+from fyke.sandbox.isolation.checks import Check
+from fyke.sandbox.isolation.host_inspection import HostView
+from unit.sandbox.isolation.test_seccomp import run as verdict
+
+OURS = {kind: f"{kind}:[1]" for kind in inspector.NAMESPACES}
+TMP_SIZE = 64 * 2**20
+GOOD: dict[str, Any] = {
+    "uid": 1000,
+    "namespaces": {kind: f"{kind}:[2]" for kind in OURS},
+    "host_name": "worker",
+    "session": 1,
+    "terminal": "ENXIO",
+    "seccomp": "2",
+    "no_new_privs": "1",
+    "capabilities": ["0" * 16] * 5,
+    "calls": {name: walls.EXPECTED.get(name, "EPERM") for name in walls.samples("x86_64")},
+    "typing": "EPERM",
+    "interfaces": ["lo"],
+    "canary": "ECONNREFUSED",
+    "resolver": "",
+    "processes": [1, 2],
+    "first_process": "ENOENT",
+    "first_process_shows": [],
+    "writable": [],
+    "root": ["usr", "lib", "bin", "etc", "proc", "dev", "tmp", "run", "work"],
+    "mounts": [
+        ("/", ["ro", "nosuid", "nodev"]),
+        ("/work", ["rw", "nosuid", "nodev"]),
+        ("/dev", ["ro", "nosuid", "nodev"]),
+        ("/dev/null", ["rw", "nosuid"]),
+    ],
+    "sizes": {"/tmp": TMP_SIZE, "/dev/shm": bubblewrap.DEV_SHM_BYTES},
+    "descriptors": {"0": "/dev/null", "1": "pipe:[1]", "2": "pipe:[2]"},
+    "environment": ["PATH", "HOME", "FYKE_CALLS"],
+    "core": 0,
+}
+OUTSIDE = HostView(0, ("/usr/bin/bwrap", "--args", "9", "--", "/usr/bin/python3"), "ENOSPC", True)
+
+
+def judged(seen: dict[str, Any], outside: HostView = OUTSIDE, user: int = 30_000) -> list[Check]:
+    return walls.evaluate(GOOD | seen, outside, user, OURS, TMP_SIZE)
+
+
+def failed(**seen: Any) -> list[str]:
+    return [name for name, passed, _ in judged(seen) if not passed]
+
+
+def test_all_walls_hold() -> None:
+    assert failed() == []
+    assert len(judged({})) >= 30
+
+
+def calls(**answers: str) -> dict[str, Any]:
+    return {"calls": GOOD["calls"] | answers}
+
+
+@pytest.mark.parametrize(
+    ("seen", "wall"),
+    [
+        ({"uid": 0}, "user namespace"),
+        ({"seccomp": "0"}, "seccomp"),
+        ({"seccomp": "1"}, "seccomp"),
+        *[
+            (calls(**{name: "EFAULT"}), "seccomp")
+            for name in walls.samples("x86_64")
+            if name != "vsock"
+        ],
+        *[
+            (calls(**{name: "done"}), "seccomp")
+            for name in ("unshare", "clone of a user namespace")
+        ],
+        ({"typing": "ENOTTY"}, "seccomp"),
+        (calls(vsock="done"), "vsock"),
+        (calls(vsock="EPERM"), "vsock"),
+        ({"interfaces": ["lo", "eth0"]}, "network"),
+        ({"canary": "connected"}, "network"),
+        ({"resolver": "nameserver 192.0.2.1"}, "no name server"),
+        ({"processes": list(range(1, 90))}, "proc"),
+        ({"first_process": "opened"}, "process 1"),
+        ({"first_process_shows": ["environ"]}, "process 1"),
+        ({"capabilities": ["0" * 16] * 4 + ["000001ffffffffff"]}, "capabilities"),
+        ({"no_new_privs": "0"}, "no new privileges"),
+        ({"writable": ["/dev"]}, "read-only system"),
+        ({"mounts": [("/usr", ["rw", "nosuid", "nodev"])]}, "read-only system"),
+        ({"mounts": [("/usr", ["ro", "nodev"])]}, "no set-id"),
+        ({"mounts": [("/usr", ["ro", "nosuid"])]}, "no devices"),
+        ({"root": [*GOOD["root"], "home"]}, "files of the machine"),
+        ({"sizes": GOOD["sizes"] | {"/tmp": 2**40}}, "memory file systems"),
+        ({"sizes": GOOD["sizes"] | {"/dev/shm": 0}}, "memory file systems"),
+        ({"session": 0}, "session"),
+        ({"terminal": "opened"}, "session"),
+        ({"host_name": "db-1.example"}, "host name"),
+        ({"descriptors": GOOD["descriptors"] | {"0": "/dev/pts/1"}}, "descriptors"),
+        ({"descriptors": GOOD["descriptors"] | {"7": "socket:[9]"}}, "descriptors"),
+        ({"environment": ["PATH", "AWS_SECRET_ACCESS_KEY"]}, "environment"),
+        ({"core": -1}, "core files"),
+    ],
+)
+def test_each_wall_is_judged(seen: dict[str, Any], wall: str) -> None:
+    assert failed(**seen) == [wall]
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_a_shared_namespace_is_no_wall(kind: str) -> None:
+    [name] = failed(namespaces=GOOD["namespaces"] | {kind: OURS[kind]})
+    assert "namespace" in name
+
+
+@pytest.mark.parametrize(
+    ("outside", "wall"),
+    [
+        (replace(OUTSIDE, nesting="done"), "nested user namespaces"),
+        (replace(OUTSIDE, nesting="EPERM"), "nested user namespaces"),
+        (replace(OUTSIDE, nesting="setns: EINVAL"), "nested user namespaces"),
+        (replace(OUTSIDE, environment=812), "environment of process 1"),
+        (replace(OUTSIDE, words=("/usr/bin/bwrap", "--bind", "/srv")), "options out of sight"),
+        (replace(OUTSIDE, words=("/usr/bin/bwrap", "--args", "9", "--x")), "options out of sight"),
+    ],
+)
+def test_each_wall_that_is_seen_from_outside_is_judged(outside: HostView, wall: str) -> None:
+    assert [name for name, passed, _ in judged({}, outside) if not passed] == [wall]
+
+
+def test_user_0_outside_is_no_wall() -> None:
+    assert [n for n, passed, _ in judged({}, user=0) if not passed] == ["unprivileged user"]
+
+
+def test_every_sample_has_an_answer_of_the_filter() -> None:
+    assert set(walls.EXPECTED) <= set(walls.samples("x86_64"))
+    for machine in ("x86_64", "aarch64"):
+        for name, (number, arguments) in walls.samples(machine).items():
+            expected = walls.EXPECTED.get(name, "EPERM")
+            given = [value % 2**64 for value in arguments]
+            assert verdict(machine, number, *given) == getattr(errno, expected), name
+
+
+def test_levels() -> None:
+    full = inspection._report([*judged({}), inspection._limits(ALL_HOLD, "v2", "")])
+    assert (full.level, full.reason) == (Isolation.FULL, "all walls and limits hold")
+    soft = inspection._report([*judged({}), inspection._limits(frozenset({"pids"}), "v2", "")])
+    assert soft.level is Isolation.NO_LIMITS
+    assert "no hard limit for cpu, memory" in soft.reason
+    broken = inspection._report([*judged({"uid": 0}), ("limits", False, "")])
+    assert broken.level is Isolation.NONE
+    assert broken.reason.startswith("user namespace")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("kernel/apparmor_restrict_unprivileged_userns", "1", "bwrap-userns-restrict"),
+        ("user/max_user_namespaces", "0", "user.max_user_namespaces"),
+        ("kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
+    ],
+)
+def test_what_forbids_a_box_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, words: str
+) -> None:
+    (tmp_path / setting).parent.mkdir()
+    (tmp_path / setting).write_text(value + "\n")
+    monkeypatch.setattr(inspection, "SETTINGS", tmp_path)
+    said = inspection._why_no_box("bwrap: setting up uid map: Permission denied")
+    assert said.startswith("bwrap: setting up uid map")
+    assert words in said
+
+
+def test_a_masked_proc_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "SETTINGS", tmp_path)
+    assert "systempaths=unconfined" in inspection._why_no_box("Can't mount proc on /newroot/proc")
+    assert inspection._why_no_box("out of memory") == "out of memory"

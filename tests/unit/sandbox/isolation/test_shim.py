@@ -1,0 +1,103 @@
+"""The parts of the shim that need no walls: reading the job, copying the bundle."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from fyke.sandbox.isolated import _encode
+from fyke.sandbox.isolation import shim
+
+
+def send(data: bytes, *, close: bool = True) -> list[tuple[str, str]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for at in range(0, len(data), 7):
+            ours.sendall(data[at : at + 7])
+        if close:
+            ours.shutdown(socket.SHUT_WR)
+        return shim.read_job(theirs)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        [("a", "/usr/bin/python3"), ("a", "main.py"), ("e", "A=b=c\n:d"), ("c", "")],
+        [("e", "X=\u00e4\u4e2d\U0001f600")],
+        [("e", "RAW=\udcff")],
+        [("e", "LONG=" + "x" * 200_000)],
+    ],
+)
+def test_a_job_crosses_whole(job: list[tuple[str, str]]) -> None:
+    if len(job[0][1]) > 100_000:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            sender = threading.Thread(target=ours.sendall, args=(_encode(job),))
+            sender.start()
+            assert shim.read_job(theirs) == job
+            sender.join()
+        return
+    assert send(_encode(job), close=False) == job
+
+
+def test_a_job_that_never_comes_is_empty() -> None:
+    assert send(b"") == []
+    assert send(_encode([("a", "/x")])[:-1]) == []
+
+
+def test_a_nul_cannot_be_sent() -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        _encode([("e", "A=\0")])
+
+
+def test_the_copy_has_its_own_bytes_and_plain_modes(tmp_path: Path) -> None:
+    source, target = tmp_path / "s", tmp_path / "t"
+    (source / "a" / "b").mkdir(parents=True)
+    (source / "a" / "b" / "big").write_bytes(os.urandom(3_000_000))
+    (source / "empty").touch(mode=0o400)
+    (source / "tool").write_text("x")
+    (source / "tool").chmod(0o4711)
+    (source / "link").symlink_to("/etc/passwd")
+    os.mkfifo(source / "fifo")
+    os.link(source / "tool", source / "twin")
+    target.mkdir()
+    before = os.umask(0o022)
+    try:
+        shim.copy_tree(str(source), str(target))
+    finally:
+        os.umask(before)
+    names = sorted(str(path.relative_to(target)) for path in target.rglob("*"))
+    assert names == ["a", "a/b", "a/b/big", "empty", "tool", "twin"]
+    assert (target / "a/b/big").read_bytes() == (source / "a/b/big").read_bytes()
+    modes = {name: oct((target / name).stat().st_mode & 0o7777) for name in ("empty", "tool", "a")}
+    assert modes == {"empty": "0o644", "tool": "0o755", "a": "0o755"}
+    assert {(target / name).stat().st_nlink for name in ("tool", "twin", "empty")} == {1}
+
+
+def test_it_imports_nothing_slow() -> None:
+    """Each of these would add milliseconds to every start."""
+    code = (
+        "import sys; sys.argv=['x']; import runpy; before=set(sys.modules)\n"
+        f"import importlib.util as u; s=u.spec_from_file_location('shim',{shim.__file__!r})\n"
+        "m=u.module_from_spec(s); seen=set(sys.modules); s.loader.exec_module(m)\n"
+        "n=sorted(set(sys.modules)-seen); import json; print(json.dumps(n))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert set(json.loads(said)) <= {
+        "__future__",
+        "_socket",
+        "_signal",
+        "os",
+        "stat",
+        "posixpath",
+        "genericpath",
+    }

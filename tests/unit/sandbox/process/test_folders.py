@@ -1,0 +1,115 @@
+"""Work folders against hostile trees, without any box."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fyke.sandbox.process.folders import DEEPEST, ENTRY_BYTES, WorkFolders
+
+LIMIT = 2**30
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Iterator[WorkFolders]:
+    made = WorkFolders(tmp_path / "work")
+    yield made
+    made.close()
+
+
+def test_create_is_private_and_once(folders: WorkFolders) -> None:
+    path = folders.create("A", None)
+    assert path == folders.root / "A"
+    assert path.stat().st_mode & 0o777 == 0o700
+    assert folders.root.stat().st_mode & 0o777 == 0o711
+    with pytest.raises(FileExistsError):
+        folders.create("A", None)
+    assert folders.names() == ["A"]
+
+
+def test_measure_counts_blocks_and_entries(folders: WorkFolders) -> None:
+    path = folders.create("A", None)
+    assert folders.measure("A", LIMIT) == 0
+    (path / "data").write_bytes(bytes(100_000))
+    (path / "empty").touch()
+    (path / "d").mkdir()
+    (path / "d" / "link").symlink_to("/usr")
+    seen = folders.measure("A", LIMIT)
+    assert 100_000 + 3 * ENTRY_BYTES <= seen < 200_000
+    assert folders.measure("MISSING", LIMIT) == 0
+
+
+def test_a_sparse_file_counts_what_it_takes(folders: WorkFolders) -> None:
+    with (folders.create("A", None) / "sparse").open("wb") as file:
+        file.truncate(10**12)
+    assert folders.measure("A", LIMIT) == ENTRY_BYTES
+
+
+def test_measure_stops_once_the_limit_is_passed(folders: WorkFolders) -> None:
+    path = folders.create("A", None)
+    for number in range(500):
+        (path / str(number)).touch()
+    assert folders.measure("A", 10 * ENTRY_BYTES) == 11 * ENTRY_BYTES
+
+
+def test_too_deep_counts_as_too_much(folders: WorkFolders) -> None:
+    path = folders.create("A", None)
+    for _ in range(DEEPEST - 1):
+        path = path / "d"
+        path.mkdir()
+    assert folders.measure("A", LIMIT) < LIMIT
+    (path / "d").mkdir()
+    assert folders.measure("A", LIMIT) > LIMIT
+
+
+def test_remove_follows_no_link(folders: WorkFolders, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("x")
+    path = folders.create("A", None)
+    (path / "up").symlink_to(tmp_path)
+    (path / "d").mkdir()
+    (path / "d" / "up").symlink_to(tmp_path)
+    (path / "d" / "file").symlink_to(tmp_path / "precious")
+    folders.remove("A")
+    assert folders.names() == []
+    assert (tmp_path / "precious").read_text() == "x"
+    folders.remove("A")  # again, and nothing happens
+
+
+def test_remove_a_folder_that_is_a_link(folders: WorkFolders, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (folders.root / "A").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError):
+        folders.remove("A")
+    assert (tmp_path / "precious").is_dir()
+
+
+def test_remove_very_deep_and_closed_trees(folders: WorkFolders) -> None:
+    top = folders.create("A", None)
+    here = os.open(top, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    closed = top / "closed"
+    (closed / "inner").mkdir(parents=True)
+    (closed / "inner" / "file").touch()
+    (closed / "inner").chmod(0)
+    closed.chmod(0)
+    top.chmod(0)
+    folders.remove("A")
+    assert folders.names() == []
+
+
+def test_measure_opens_no_more_than_it_closes(folders: WorkFolders) -> None:
+    path = folders.create("A", None)
+    for number in range(20):
+        (path / str(number) / "x" / "y").mkdir(parents=True)
+    before = len(os.listdir("/proc/self/fd"))
+    for limit in (LIMIT, 3 * ENTRY_BYTES, ENTRY_BYTES):
+        folders.measure("A", limit)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,77 @@
+"""Looking at processes through /proc."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fyke.sandbox.process import processes
+
+
+def test_parent() -> None:
+    assert processes.parent(os.getpid()) == os.getppid()
+    with pytest.raises(ProcessLookupError):
+        processes.parent(2**22 + 1)
+
+
+def test_a_tree_counts_its_descendants() -> None:
+    code = (
+        "import subprocess,sys\n"
+        "c='block=bytearray(30<<20);import sys;print(1,flush=True);sys.stdin.read()'\n"
+        "p=subprocess.Popen([sys.executable,'-c',c]);p.wait()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as tree:
+        assert tree.stdout is not None
+        assert tree.stdin is not None
+        assert tree.stdout.readline() == b"1\n"
+        used = processes.tree_usage(tree.pid)
+        assert 30 * 2**20 < used.memory < 200 * 2**20
+        assert used.cpu_ms >= 0
+        tree.stdin.close()
+    assert processes.tree_usage(tree.pid) == processes.TreeUsage(0, 0, ())
+
+
+def test_files_without_a_name_are_found(tmp_path: Path) -> None:
+    device = tmp_path.stat().st_dev
+    with (tmp_path / "gone").open("wb") as file, (tmp_path / "named").open("wb") as other:
+        for each in (file, other):
+            each.write(bytes(100_000))
+            each.flush()
+            os.fsync(each.fileno())
+        (tmp_path / "gone").unlink()
+        twice = os.dup(file.fileno())
+        seen = processes.unnamed_memory([os.getpid()], device, 2**30).size
+        os.close(twice)
+        assert 100_000 <= seen < 150_000
+        assert processes.unnamed_memory([os.getpid()], device + 1, 2**30).size == 0
+    assert processes.unnamed_memory([os.getpid(), 2**22 + 1], device, 2**30).size == 0
+
+
+def test_more_than_anybody_looks_through_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes.unnamed_memory([os.getpid()], 0, 2**30).size == 0
+    monkeypatch.setattr(processes, "MOST_HELD", 3)
+    assert processes.unnamed_memory([os.getpid()], 0, 2**30).size > 2**30
+
+
+def test_descriptors_that_lie_in_sockets_are_counted() -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        before = processes.unnamed_memory([os.getpid()], 0, 2**30).in_flight
+        for _ in range(3):
+            socket.send_fds(left, [b"x"], [0, 0])
+        assert processes.unnamed_memory([os.getpid()], 0, 2**30).in_flight == before + 6
+        for _ in range(3):
+            for number in socket.recv_fds(right, 1, 8)[1]:
+                os.close(number)
+        assert processes.unnamed_memory([os.getpid()], 0, 2**30).in_flight == before
+
+
+def test_no_box_no_process() -> None:
+    assert processes.with_work_folders(frozenset({"NONE"})) == {}

@@ -1,0 +1,39 @@
+"""A box whose walls cannot be taken down still gives up its descriptors."""
+
+from __future__ import annotations
+
+import os
+import socket
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fyke.contracts import SandboxFault, SandboxLimits
+from fyke.sandbox.isolated import IsolatedSandbox
+from fyke.sandbox.process.process_io import SandboxStartFailed
+from fyke.sandbox.process.sandbox_process import ProcessPipes
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_close_gives_up_its_ends_although_the_walls_stay() -> None:
+    control, other = socket.socketpair()
+    listeners = [socket.socket() for _ in range(4)]
+    (out, out_in), (err, err_in) = os.pipe(), os.pipe()
+
+    async def close() -> None:
+        raise SandboxStartFailed("the box did not end")
+
+    held = SimpleNamespace(ends=ProcessPipes(control, listeners, out, err), close=close)
+    box = IsolatedSandbox(cast(Any, held), cast(Any, None), SandboxLimits(1, 2**20, 2**20))
+    with pytest.raises(SandboxFault):
+        await box.close()
+    assert control.fileno() == -1
+    for descriptor in (out, err):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+    for rest in (out_in, err_in):
+        os.close(rest)
+    for end in (other, *listeners):
+        end.close()
