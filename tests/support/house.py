@@ -30,8 +30,7 @@ from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.transitions import Rules
-from fyke.domain.services import Services
-from fyke.domain.wiring import Foundations, build_services
+from fyke.domain.services import Foundations, Services
 from fyke.domain.workers.service import Workers
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
@@ -225,7 +224,7 @@ async def open_house(
     runs = Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(())))
     spool = Spool(folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900)
     notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))
-    services = build_services(
+    services = Services(
         Foundations(
             storage=storage,
             results=results,

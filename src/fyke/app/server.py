@@ -32,8 +32,7 @@ from fyke.domain.results.export.spool import Spool
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.service import Runs
 from fyke.domain.schedules.firing import Firing
-from fyke.domain.services import Services
-from fyke.domain.wiring import Foundations, build_services
+from fyke.domain.services import Foundations, Services
 from fyke.domain.workers.service import Workers
 from fyke.errors import Unavailable
 from fyke.kit.addresses import AddressRules
@@ -66,7 +65,7 @@ async def _serve(house: Runtime, git: Git, outgoing: Outgoing, listener: socket.
     settings = house.settings
     spool = _spool(settings)
     share, timer_board = RateShare(), TimerBoard()
-    services = build_services(_foundations(house, git, spool, outgoing, timer_board))
+    services = Services(_foundations(house, git, spool, outgoing, timer_board))
     app = build_app(services, _api_config(settings), share=share)
     add_pages(app, build_console(services, _console_config(settings), ApiClient(app, app.openapi)))
     config = uvicorn.Config(

@@ -171,8 +171,8 @@ _COMMON: tuple[tuple[str, Any, Any], ...] = (
 
 
 def server_command(group: typer.Typer, name: str) -> Callable[[F], F]:
-    """Register a command of ``group`` that takes a ``ServerContext`` first and, on the command line,
-    ``--url``, ``--key``, ``--home`` and ``--json`` beside its own options."""
+    """Register a command of ``group`` that takes a ``ServerContext`` first and, on the command
+    line, ``--url``, ``--key``, ``--home`` and ``--json`` beside its own options."""
 
     def decorate(function: F) -> F:
         signature = inspect.signature(function, eval_str=True)

@@ -15,7 +15,9 @@ from typing import Protocol
 
 
 class ToolKind(StrEnum):
-    """Decides what a box has beside the system's read-only folders; see ``fyke.sandbox.process.order``."""
+    """What a sandbox mounts beside the system's read-only folders, see
+    ``fyke.sandbox.process.order``.
+    """
 
     UV = "uv"  # uv itself at ``UV_AT``, and the folders of wheels that pip or uv are told to use
     NPM = "npm"

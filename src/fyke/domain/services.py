@@ -1,12 +1,17 @@
-"""All services of the domain, as the entrances of a server need them: built once, handed around."""
+"""All services of the domain and how they depend on each other, for the server and its tests.
+
+The composition root passes ``Foundations``: contracts (see ``fyke.contracts``) and plain values.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from fyke.contracts import Storage
+from fyke.contracts import Blobs, Git, InstallationProbe, Prober, Results, Signals, Storage
 from fyke.domain.accounts.audit import AuditLog
 from fyke.domain.accounts.links import OneTimeLinks
+from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
@@ -15,6 +20,8 @@ from fyke.domain.accounts.users import Users
 from fyke.domain.alerts.service import Alerts
 from fyke.domain.billing.usage import UsageReports
 from fyke.domain.callbacks.service import Callbacks
+from fyke.domain.callbacks.url import CallbackRules
+from fyke.domain.catalog.categories import Categories
 from fyke.domain.catalog.output_fields import OutputFields
 from fyke.domain.catalog.removal import WorkerRemoval
 from fyke.domain.catalog.service import Catalog
@@ -42,10 +49,12 @@ from fyke.domain.runs.sharing import Shares
 from fyke.domain.runs.sites import RunSites
 from fyke.domain.runs.stream import RunStreams
 from fyke.domain.runs.subtask_reader import SubtaskReader
+from fyke.domain.runs.transitions import Rules
 from fyke.domain.runs.usage import RunUsages
 from fyke.domain.runs.waiting import WaitReasons
 from fyke.domain.schedules.calendar import ScheduleCalendar
 from fyke.domain.schedules.service import Schedules
+from fyke.domain.secrets.sealing import Sealer
 from fyke.domain.secrets.service import WorkerSecrets
 from fyke.domain.tasks.board import TaskBoard
 from fyke.domain.tasks.service import Tasks
@@ -55,60 +64,96 @@ from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.run_options import DefaultRunOptions
 from fyke.domain.workers.service import Workers
+from fyke.kit.clock import Clock
+from fyke.model.account import Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """What REST API and console speak to."""
+class Foundations:
+    """What all services stand on. ``scratch`` is a folder for what does not fit into memory;
+    ``hooks`` says which addresses webhooks may go to; ``mails``: whether alerts can be sent as
+    mail; ``review``: whether versions of others than the operator wait for one.
+    """
 
-    accounts: Accounts
-    sessions: Sessions
-    links: OneTimeLinks
-    profiles: Profiles
-    users: Users
-    audit: AuditLog
-    workers: Workers
-    removal: WorkerRemoval
-    run_options: DefaultRunOptions
-    builds: Builds
-    secrets: WorkerSecrets
-    forms: RunForms
-    history: VersionHistory
-    output_fields: OutputFields
-    catalog: Catalog
-    tasks: Tasks
-    schedules: Schedules
-    task_board: TaskBoard
-    calendar: ScheduleCalendar
-    uploads: Uploads
-    reviews: Reviews
-    submission_files: SubmissionFiles
-    runs: Runs
-    lists: RunLists
-    list_following: ListStream
-    bulk: RunBulk
-    waiting: WaitReasons
-    queue: RunQueue
-    board: QueueBoard
-    queue_following: QueueStream
-    usage: UsageReports
-    spending: Spending
-    estimates: Estimates
-    overview: Overview
-    health: Health
-    callbacks: Callbacks
-    webhooks: Webhooks
-    alerts: Alerts
-    installation: Installation
-    results: RunResults
-    exports: Exports
-    logs: RunLogs
-    log_pages: LogReading
-    uses: RunUsages
-    run_sites: RunSites
-    parts: SubtaskReader
-    endings: RunEndings
-    shares: Shares
-    spool: Spool
-    following: RunStreams
     storage: Storage
+    results: Results
+    blobs: Blobs
+    workers: Workers
+    runs: Runs
+    signals: Signals
+    git: Git
+    prober: Prober
+    probe: InstallationProbe
+    health: Health
+    spool: Spool
+    rules: Rules
+    clock: Clock
+    master_secret: bytes
+    scratch: Path
+    hooks: CallbackRules
+    passwords: Passwords = field(default_factory=Passwords)
+    categories: Categories = field(default_factory=Categories)
+    default_plan: Plan = Plan.FREE
+    rate_limit: int = 0
+    review: bool = True
+    mails: bool = False
+
+
+class Services:
+    """What REST API and console call; built once."""
+
+    def __init__(self, on: Foundations) -> None:  # noqa: PLR0915 - one line for each service
+        storage, rules, clock = on.storage, on.rules, on.clock
+        self.storage = storage
+        self.workers = on.workers
+        self.runs = on.runs
+        self.accounts = Accounts(
+            storage, clock, default_plan=on.default_plan, rate_limit=on.rate_limit
+        )
+        self.sessions = Sessions(storage, clock, on.passwords)
+        self.results = RunResults(storage, on.results, on.scratch)
+        self.log_pages = LogReading(storage, on.results)
+        self.lists = RunLists(storage, on.results, rules)
+        self.waiting = WaitReasons(storage)
+        self.queue = RunQueue(storage, on.runs, rules.prices)
+        self.board = QueueBoard(storage, self.queue, self.waiting, self.lists)
+        self.run_sites = RunSites(storage)
+        self.links = OneTimeLinks(storage, on.passwords, self.sessions)
+        self.profiles = Profiles(storage, clock, on.passwords, self.sessions)
+        self.users = Users(storage, self.accounts, self.sessions)
+        self.audit = AuditLog(storage)
+        self.removal = WorkerRemoval(storage, rules)
+        self.run_options = DefaultRunOptions(storage)
+        self.builds = Builds(storage)
+        self.secrets = WorkerSecrets(storage, Sealer(on.master_secret))
+        self.forms = RunForms(storage, rules)
+        self.history = VersionHistory(storage, on.blobs)
+        self.output_fields = OutputFields(storage, self.results)
+        self.catalog = Catalog(storage, on.categories, priced=rules.prices.any())
+        self.tasks = Tasks(storage, self.workers)
+        self.schedules = Schedules(storage)
+        self.task_board = TaskBoard(storage)
+        self.calendar = ScheduleCalendar(storage)
+        self.uploads = Uploads(storage, on.blobs, self.workers, self.runs, on.git, on.signals)
+        self.reviews = Reviews(storage, self.runs, required=on.review)
+        self.submission_files = SubmissionFiles(on.blobs)
+        self.list_following = ListStream(self.lists, on.signals)
+        self.bulk = RunBulk(self.runs, self.lists)
+        self.queue_following = QueueStream(self.board, self.queue)
+        self.usage = UsageReports(storage)
+        self.spending = Spending(storage, rules.prices)
+        self.estimates = Estimates(storage, rules)
+        self.overview = Overview(storage)
+        self.health = on.health
+        self.callbacks = Callbacks(storage)
+        self.webhooks = Webhooks(storage, on.hooks, on.prober, clock, on.master_secret)
+        self.alerts = Alerts(storage, on.results, mails=on.mails)
+        self.installation = Installation(storage, on.probe, on.health, clock)
+        self.exports = Exports(storage, self.results, clock, on.scratch)
+        self.logs = RunLogs(storage, on.results)
+        self.uses = RunUsages(storage, rules)
+        self.parts = SubtaskReader(storage)
+        self.endings = RunEndings(self.log_pages, self.run_sites)
+        self.shares = Shares(storage, on.master_secret)
+        self.spool = on.spool
+        self.following = RunStreams(storage, on.results, self.runs, on.signals)

@@ -1,9 +1,9 @@
-"""What runner and egress process say to each other, one JSON object per packet.
+"""The messages between runner and egress process, one JSON object per packet.
 
-Requests carry a ``seq``; each is answered by exactly one ``AttemptClosed`` (``ProxiesChecked`` for a ``CheckProxies``) with
-the same number. Sockets
-and the shared counters travel beside the packet as descriptors: for ``OpenAttempt`` the counters first,
-then the listeners; for ``AnswerNoBrowser`` the one listener.
+Requests carry a ``seq``; each is answered by exactly one ``AttemptClosed`` (``ProxiesChecked`` for
+a ``CheckProxies``) with the same number. Sockets and the shared counters travel beside the packet
+as descriptors: for ``OpenAttempt`` the counters first, then the listeners; for
+``AnswerNoBrowser`` the one listener.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The data path: the one file that moves the users' bytes.
 
-Each accepted connection is a ``ProxiedConnection`` of two sides. Three things were learned the hard way and
-must stay as they are:
+Each accepted connection is a ``ProxiedConnection`` of two sides. Three details are deliberate:
 
 * The "connected" reply leaves in the target's ``connection_made``. Later would let a server that
   speaks first (SMTP, SSH, HTTP/2) overtake it.

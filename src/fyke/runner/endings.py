@@ -48,7 +48,7 @@ class Stop:
         await self._asked.wait()
 
     async def unless(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for ``work``, but give it up when the end is asked for. Raise ``StartRefused`` then."""
+        """Wait for ``work``; raise ``StartRefused`` when the end is requested before."""
         task = asyncio.ensure_future(work)
         stopped = asyncio.create_task(self.asked())
         try:

@@ -88,10 +88,16 @@ def test_an_empty_name_and_wrong_versions() -> None:
 
 @pytest.mark.parametrize(
     ("refusal", "code"),
-    [(ProxyRefusal.FORBIDDEN, 2), (ProxyRefusal.UNRESOLVABLE, 4), (ProxyRefusal.CONNECTION_REFUSED, 5),
-     (ProxyRefusal.NETWORK_UNREACHABLE, 3), (ProxyRefusal.HOST_UNREACHABLE, 4), (ProxyRefusal.TIMED_OUT, 4),
-     (ProxyRefusal.UPSTREAM_FAILED, 1)],
-)  # fmt: skip
+    [
+        (ProxyRefusal.FORBIDDEN, 2),
+        (ProxyRefusal.UNRESOLVABLE, 4),
+        (ProxyRefusal.CONNECTION_REFUSED, 5),
+        (ProxyRefusal.NETWORK_UNREACHABLE, 3),
+        (ProxyRefusal.HOST_UNREACHABLE, 4),
+        (ProxyRefusal.TIMED_OUT, 4),
+        (ProxyRefusal.UPSTREAM_FAILED, 1),
+    ],
+)
 def test_refusals(refusal: ProxyRefusal, code: int) -> None:
     reply = SocksHandshake(CREDENTIALS).refused(refusal, "words")
     assert reply == bytes((5, code, 0, 1, 0, 0, 0, 0, 0, 0))

@@ -15,10 +15,11 @@ HOUR_MS = 3_600_000
 AS_HELD = {
     SpendingBound.MOST: "Stopped: the {usd} USD that the run could cost at most were used up",
     SpendingBound.RUN: "Stopped: the cap of {usd} USD on what this run may cost was reached",
-    SpendingBound.BALANCE: "Stopped: the {usd} USD that the account had free at the start were used up",
+    SpendingBound.BALANCE: "Stopped: the {usd} USD that the account had free at the start "
+    "were used up",
     SpendingBound.ACCOUNT: "Stopped: the account's cap of {usd} USD for one run was reached",
-    SpendingBound.MONTH: "Stopped: the {usd} USD that were left of the account's cap for the month were "
-    "used up",
+    SpendingBound.MONTH: "Stopped: the {usd} USD that were left of the account's cap for the month "
+    "were used up",
 }
 _LOWERED_RUN = "Stopped: the account's cap for one run was lowered to {usd} USD, which was reached"
 _LOWERED_MONTH = (

@@ -240,8 +240,8 @@ class SandboxProcess:
         self.group.limit_cpu(self.order.cpus)
 
     async def look(self) -> HostView:
-        """What only the outside sees. Raise ``SandboxStartFailed`` for any box but that of the inspector:
-        no process of ours goes where a Worker lives.
+        """What only the host sees. Raise ``SandboxStartFailed`` for any sandbox but the
+        inspector's: no process of ours enters the namespaces of a Worker.
         """
         if self.order.kind != "probe" or self._exited.done():
             raise SandboxStartFailed("only a living box of the inspector is looked into")
@@ -331,8 +331,8 @@ class SandboxProcess:
         self.group.kill()
 
     async def release(self, owner: tuple[int, int] | None) -> str:
-        """End a tool, and give its work folder to the one who asked for it: user and group, None
-        when we are the one. A text says that it is too large for that. Raise ``SandboxStartFailed``.
+        """End a tool and give its work folder to ``owner`` (user and group, None for ourselves).
+        Return a text when the folder is too large for that. Raise ``SandboxStartFailed``.
         """
         await self.kill()
         try:
@@ -370,7 +370,7 @@ class SandboxProcess:
 
 
 async def remove_group(group: ControlGroup) -> None:
-    """Remove it; its last process may take a moment to leave. Raise ``SandboxStartFailed`` after 10 s."""
+    """Remove it once its last process has left. Raise ``SandboxStartFailed`` after 10 s."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + END_SECONDS
     while not group.remove():

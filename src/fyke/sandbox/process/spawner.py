@@ -1,7 +1,7 @@
 """Who makes the processes: this process itself, or the launcher of root on its behalf.
 
-``Spawner`` and ``SpawnedSandbox`` are the seam between the two. ``DirectSpawner`` is for a plain user, who
-may make user namespaces but has no rights to give away; ``LauncherClient`` speaks to the launcher.
+``Spawner`` and ``SpawnedSandbox`` are the interface of both. ``DirectSpawner`` is for a plain user,
+who may make user namespaces but has no rights to give away; ``LauncherClient`` calls the launcher.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fyke.sandbox.tools.places import ToolPaths
 
 
 class SpawnedSandbox(Protocol):
-    """A living box, wherever it was spawned. Methods raise ``SandboxStartFailed`` or ``SandboxFault``."""
+    """A running sandbox. Methods raise ``SandboxStartFailed`` or ``SandboxFault``."""
 
     ends: ProcessPipes
     user: int
@@ -43,7 +43,7 @@ class SpawnedSandbox(Protocol):
     async def terminate(self) -> None: ...
     async def kill(self) -> None: ...
     async def release(self) -> str:
-        """End a tool and make its work folder ours to read. Only for tools; see ``SandboxProcess``."""
+        """End a tool and make its work folder ours to read, see ``SandboxProcess``."""
         ...
 
     async def close(self) -> None: ...

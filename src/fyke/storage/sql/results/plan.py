@@ -1,7 +1,7 @@
 """What one commit will write, worked out without a database.
 
-``CommitPlan`` is filled batch by batch in order. It hands out positions, merges upserts (also those of
-a row that the same commit has just brought), and adds up what changes in the sums of attempts.
+``CommitPlan`` is filled batch by batch in order. It assigns positions, merges upserts (also
+those of a row from the same commit), and adds up what changes in the sums of attempts.
 """
 
 from __future__ import annotations
