@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fyke import __version__, errors
 from fyke.api.auth import Gate
-from fyke.api.docs.document import Documents
+from fyke.api.docs.document import COMPLETE, Documents
 from fyke.api.docs.operations import DocsOperations
 from fyke.api.downloads import Downloads
 from fyke.api.errors import Refusal, on_fyke_error, on_http_exception, on_refusal
@@ -141,7 +141,7 @@ def build_app(
         *DocsOperations(documents).operations(),
     ]
     mount(app, operations, gate)
-    app.openapi = documents.of  # type: ignore[method-assign]  # what asks FastAPI gets ours
+    app.openapi = partial(documents.of, COMPLETE)  # type: ignore[method-assign]
     return app
 
 

@@ -124,6 +124,35 @@ async def test_every_reference_leads_somewhere_and_every_component_is_used(
     assert used == set((await api.http.get(path)).json()["components"]["schemas"])
 
 
+@pytest.mark.parametrize("path", DOCUMENTS)
+async def test_an_importer_is_not_led_to_send_one_key_with_every_start(
+    house: House, api: Api, path: str
+) -> None:
+    """Postman and Swagger UI fill optional headers in: each start would be the first one again."""
+    served = (await api.http.get(path)).text
+    assert "idempotency-key" not in served.lower()
+    starting = [
+        operation["operationId"]
+        for _, _, operation in operations_of(house.app().openapi())
+        if any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
+    ]
+    assert len(starting) >= 9, "the complete document still describes the header"
+
+
+async def test_the_collection_offers_the_key_of_a_start_switched_off(api: Api) -> None:
+    collection = (await api.http.get("/docs/api/postman.json")).json()
+    headers = [
+        header
+        for folder in collection["item"]
+        for group in folder["item"]
+        for item in group["item"]
+        for header in item["request"]["header"]
+        if header["key"] == "Idempotency-Key"
+    ]
+    assert len(headers) >= 9
+    assert all(header["disabled"] for header in headers)
+
+
 async def test_each_version_has_a_document_of_its_own(api: Api) -> None:
     whole, v1, v2 = [(await api.http.get(path)).json() for path in DOCUMENTS]
     assert len(list(operations_of(v1))) == 13

@@ -3,6 +3,9 @@
 FastAPI writes the schemas of what was declared; this adds what it cannot know: which keys open an
 operation, what its tag is about, the headers of every answer, and an example of each body. It is
 made when somebody asks for the first time, for it takes a second that no start should pay for.
+
+``Idempotency-Key`` is only in the ``COMPLETE`` document. Importers send optional headers with one
+constant value, so every start after the first would be answered with the first run.
 """
 
 from __future__ import annotations
@@ -18,11 +21,13 @@ from fyke.api.docs.examples import Examples
 from fyke.api.docs.tags import TAGS
 from fyke.api.documents import CODES, failures
 from fyke.api.envelope import V2_PREFIX, dialect_of
+from fyke.domain.runs.start_keys import HEADER
 
 Document = dict[str, Any]
 
 _JSON = "application/json"
 WHOLE, V1, V2 = "", "v1", "v2"
+COMPLETE = "complete"  # the whole document with the headers that importers must not send
 
 _V1_PUBLIC = frozenset({"/api/store", "/api/scraper", "/api/proxy/region"})
 _SCHEMES = {
@@ -83,14 +88,21 @@ class Documents:
     def of(self, version: str = WHOLE) -> Document:
         """The document of ``version``; not to be changed."""
         if version not in self._made:
-            self._made[version] = self._whole() if version == WHOLE else self._part(version)
+            self._made[version] = self._make(version)
         return self._made[version]
 
     def at(self, version: str, origin: str) -> Document:
         """The document as it is for whoever reached the server at ``origin``."""
         return {**self.of(version), "servers": _servers(origin)}
 
-    def _whole(self) -> Document:
+    def _make(self, version: str) -> Document:
+        if version == COMPLETE:
+            return self._complete()
+        if version == WHOLE:
+            return _without_start_keys(self.of(COMPLETE))
+        return self._part(version)
+
+    def _complete(self) -> Document:
         document = get_openapi(
             title=self._title,
             version=self._version,
@@ -140,6 +152,21 @@ def operations_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Docum
     for path, item in document["paths"].items():
         for method, operation in item.items():
             yield path, method, operation
+
+
+def _without_start_keys(document: Document) -> Document:
+    """``document`` without the parameter ``Idempotency-Key``; the rest is shared, not copied."""
+    paths = {
+        path: {method: _without_start_key(operation) for method, operation in item.items()}
+        for path, item in document["paths"].items()
+    }
+    return {**document, "paths": paths}
+
+
+def _without_start_key(operation: Document) -> Document:
+    left = [each for each in operation.get("parameters", ()) if each["name"] != HEADER]
+    rest = {key: value for key, value in operation.items() if key != "parameters"}
+    return rest | {"parameters": left} if left else rest
 
 
 def _servers(origin: str) -> list[Document]:

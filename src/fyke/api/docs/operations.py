@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from fyke.api.decode import Wire, WireText
 from fyke.api.docs.content import REVALIDATE, Content
-from fyke.api.docs.document import V1, V2, WHOLE, Documents
+from fyke.api.docs.document import COMPLETE, V1, V2, WHOLE, Documents
 from fyke.api.docs.postman import collection
 from fyke.api.docs.swagger import SwaggerPage
 from fyke.api.documents import Media
@@ -113,7 +113,7 @@ class DocsOperations:
         return await self._kept[place].answer(call.request, REVALIDATE)
 
     def _collection(self, _name: str, origin: str) -> Mapping[str, Any]:
-        return collection(self._documents.at(WHOLE, origin))
+        return collection(self._documents.at(COMPLETE, origin))
 
     async def _postman(self, call: Call, _wanted: Nothing) -> Response:
         return await self._answer(call, "postman", self._collection)
