@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fyke.api.documents import SAMPLE_ULID
 from fyke.model.run import RunFilter
 from support.api import Api, fails, start_body
 from support.house import House
@@ -69,6 +70,30 @@ async def test_what_cannot_be_a_key_is_refused(house: House, api: Api, text: Any
     path = f"/api/v2/workers/{worker.id}/runs"
     fails(await api.post(path, body_v2(), headers=headers), 422, 11000, "1 to 255 printable")
     assert await runs_of(house) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<string>", "<uuid>", "string", "String", "{{key}}", "${KEY}", "$KEY", SAMPLE_ULID],
+)
+async def test_a_placeholder_of_a_generator_is_no_key(house: House, api: Api, text: str) -> None:
+    worker = await house.publish()
+    headers = {"idempotency-key": text}
+    answer = await api.post(RUN, start_body(worker.id), headers=headers)
+    fails(answer, 400, 4000, "Idempotency-Key", "placeholder", "leave the header out")
+    path = f"/api/v2/workers/{worker.id}/runs"
+    fails(await api.post(path, body_v2(), headers=headers), 422, 11000, "placeholder")
+    assert await runs_of(house) == 0
+
+
+@pytest.mark.parametrize("text", ["strings", "a<string>", "string 1", "{key}", "$5", "order $KEY"])
+async def test_a_key_that_only_contains_a_placeholder_is_one(
+    house: House, api: Api, text: str
+) -> None:
+    worker = await house.publish()
+    headers = {"idempotency-key": text}
+    first = await api.ok(RUN, start_body(worker.id), headers=headers)
+    assert await api.ok(RUN, start_body(worker.id), headers=headers) == first
 
 
 async def test_a_key_of_255_characters_is_one(house: House, api: Api) -> None:

@@ -58,7 +58,11 @@ def test_a_request_has_its_path_its_parameters_and_its_body() -> None:
         {"key": "limit", "value": "20", "disabled": True},
         {"key": "search", "value": "x"},
     ]
-    assert request["header"][0] == {"key": "Idempotency-Key", "value": "k", "disabled": True}
+    assert request["header"][0] == {
+        "key": "Idempotency-Key",
+        "value": "{{$guid}}",
+        "disabled": True,
+    }
     assert request["body"]["raw"] == '{\n  "a": null\n}'
 
 

@@ -12,8 +12,10 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from fyke.api.docs.document import V1, V2, is_of, operations_of
+from fyke.domain.runs.start_keys import HEADER
 
 _FORMAT = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
+_NEW_EACH_TIME = {HEADER: "{{$guid}}"}  # Postman makes a value for each request
 _VERSIONS = {V2: "API v2", V1: "API v1", "": "This server"}
 
 Object = dict[str, Any]
@@ -108,7 +110,7 @@ def _located(parameters: Any, place: str) -> list[Mapping[str, Any]]:
 
 
 def _pair(parameter: Mapping[str, Any]) -> Object:
-    value = parameter["example"]
+    value = _NEW_EACH_TIME.get(parameter["name"], parameter["example"])
     pair: Object = {
         "key": parameter["name"],
         "value": value if isinstance(value, str) else json.dumps(value),
