@@ -32,7 +32,7 @@ from fyke.api.scopes import scopes_of
 from fyke.api.start_keys import DESCRIBED, start_key
 from fyke.api.transport import VISIT
 from fyke.domain.accounts.rights import require_scope
-from fyke.domain.runs.start_keys import HEADER, StartKey
+from fyke.domain.runs.start_keys import HEADER, REPLAYED, StartKey
 from fyke.errors import Conflict, InvalidKey
 from fyke.model.account import Caller
 from fyke.model.account import Scope as KeyScope
@@ -184,6 +184,8 @@ class Operation(Generic[Fields]):
         if isinstance(body, Response):
             return body
         answer = JsonBytes(dialect_of(self.path).success(body, request_id(request)))
+        if key is not None and key.replayed:
+            answer.headers[REPLAYED] = "true"
         return etags.validate(request, body, answer) if self.validated else answer
 
 

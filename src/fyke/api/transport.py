@@ -37,7 +37,8 @@ _FOR_OTHER_SITES = (
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
-        b"x-request-id, retry-after, etag, ratelimit, ratelimit-policy, content-disposition",
+        b"x-request-id, retry-after, etag, ratelimit, ratelimit-policy, content-disposition, "
+        b"idempotency-replayed",
     ),
 )
 _EVERY_ANSWER = (

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.anyio
 
 RUN = "/api/v1/scraper/run"
 KEY = {"idempotency-key": "order 66"}
+REPLAYED = "idempotency-replayed"
 NO_RUN = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 
 
@@ -170,4 +171,58 @@ async def test_a_key_may_be_used_again_after_a_day(
     worker = await house.publish()
     monkeypatch.setattr("fyke.domain.runs.start_keys.KEPT_MS", 0)
     first = await api.ok(RUN, start_body(worker.id), headers=KEY)
-    assert await api.ok(RUN, start_body(worker.id), headers=KEY) != first
+    again = await api.post(RUN, start_body(worker.id), headers=KEY)
+    assert again.json()["data"] != first
+    assert REPLAYED not in again.headers
+
+
+async def test_a_repeated_answer_says_that_nothing_was_started(house: House, api: Api) -> None:
+    worker = await house.publish()
+    slug = (await api.ok(RUN, start_body(worker.id)))["run_slug"]
+    task = await house.services.tasks.create(
+        house.owner, worker.id, "Daily", start_body("")["input"], version=None
+    )
+    for path, body in [
+        (RUN, start_body(worker.id)),
+        ("/api/v1/rerun", {"run_slug": slug}),
+        ("/api/v1/task/run", {"task_slug": task.id}),
+        (f"/api/v2/workers/{worker.id}/runs", body_v2()),
+        (f"/api/v2/workers/{worker.id}/queued-runs", body_v2()),
+        (f"/api/v2/worker-runs/{slug}/rerun", {}),
+        (f"/api/v2/worker-tasks/{task.id}/runs", {}),
+        ("/api/fyke/runs/bulk", {"action": "rerun", "runs": [slug]}),
+    ]:
+        headers = {"idempotency-key": path}
+        first, again = [await api.post(path, body, headers=headers) for _ in range(2)]
+        assert (first.status_code, again.status_code) == (200, 200), (path, first.text)
+        assert first.json()["data"] == again.json()["data"], path
+        assert REPLAYED not in first.headers, path
+        assert again.headers[REPLAYED] == "true", path
+        assert REPLAYED not in (await api.post(path, body)).headers, path
+    other = await api.post(RUN, start_body(worker.id, is_async=False), headers={
+        "idempotency-key": RUN
+    })  # fmt: skip
+    assert (other.status_code, REPLAYED in other.headers) == (409, False)
+
+
+async def test_of_starts_at_once_all_but_one_say_that_they_are_repeats(
+    house: House, api: Api
+) -> None:
+    worker = await house.publish()
+    starts = [api.post(RUN, start_body(worker.id), headers=KEY) for _ in range(20)]
+    answers = await asyncio.gather(*starts)
+    assert sum(REPLAYED in answer.headers for answer in answers) == 19
+
+
+async def test_many_reruns_are_a_repeat_when_all_of_them_are(house: House, api: Api) -> None:
+    worker = await house.publish()
+    path, more = "/api/fyke/runs/bulk", {"headers": KEY}
+    slugs = [(await api.ok(RUN, start_body(worker.id)))["run_slug"] for _ in range(2)]
+    body = {"action": "rerun", "runs": slugs}
+    refused = await api.post(path, {"action": "rerun", "runs": [NO_RUN]}, **more)
+    assert REPLAYED not in refused.headers, "nothing was started, and nothing had been"
+    await api.ok(path, body, **more)
+    assert (await api.post(path, body, **more)).headers[REPLAYED] == "true"
+    slugs.append((await api.ok(RUN, start_body(worker.id)))["run_slug"])
+    other = await api.post(path, {"action": "rerun", "runs": slugs}, **more)
+    assert (other.json()["data"]["done"], REPLAYED in other.headers) == (1, False)

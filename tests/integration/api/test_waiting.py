@@ -220,4 +220,4 @@ async def test_a_browser_on_another_site_may_use_all_of_it(api: Api) -> None:
     assert {"idempotency-key", "if-none-match", "last-event-id"} <= set(allowed)
     answer = await api.get("/api/v2/users/account")
     exposed = answer.headers["access-control-expose-headers"].split(", ")
-    assert {"etag", "retry-after", "ratelimit"} <= set(exposed)
+    assert {"etag", "retry-after", "ratelimit", "idempotency-replayed"} <= set(exposed)

@@ -22,7 +22,14 @@ from fyke.model.account import Caller
 MAX_BODY = 2**20
 SHOWN_BYTES = 64 * 1024
 SECONDS = 20.0
-_SHOWN_HEADERS = ("content-type", "content-disposition", "x-request-id", "ratelimit", "etag")
+_SHOWN_HEADERS = (
+    "content-type",
+    "content-disposition",
+    "idempotency-replayed",
+    "x-request-id",
+    "ratelimit",
+    "etag",
+)
 
 
 @dataclass(slots=True)

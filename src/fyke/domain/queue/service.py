@@ -100,6 +100,8 @@ class RunQueue:
         """
         require_editor(caller, "Queueing runs")
         earlier = await self._storage.read(lambda tx: _earlier(tx, caller, request))
+        if request.key is not None:
+            request.key.replayed = earlier is not None
         if earlier is not None:
             return earlier
         run, _, _ = await self._runs.prepare(caller, request)
@@ -117,7 +119,10 @@ class RunQueue:
             created_at=0,
             ended_at=0,
         )
-        return await self._storage.write(lambda tx: self._add(tx, caller, request, run, item))
+        added = await self._storage.write(lambda tx: self._add(tx, caller, request, run, item))
+        if request.key is not None:
+            request.key.replayed = added.id != item.id
+        return added
 
     def _add(
         self, tx: Transaction, caller: Caller, request: StartRequest, run: Run, item: QueueItem

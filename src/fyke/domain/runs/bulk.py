@@ -132,17 +132,22 @@ class RunBulk:
         key: StartKey | None,
     ) -> list[BulkResult]:
         results: list[BulkResult] = []
+        repeated: list[bool] = []  # for each new run: whether an earlier request had started it
         down: Unavailable | None = None
         for run_id in run_ids:
             if down is not None:  # what is down for one is down for the next: do not wait for each
                 results.append(BulkResult(run_id, down))
                 continue
+            own = _key_of(key, run_id) if key else None
             try:
-                new = await self._one(caller, action, run_id, origin, callback_url, key)
+                new = await self._one(caller, action, run_id, origin, callback_url, own)
                 results.append(BulkResult(run_id, new_run_id=new))
+                repeated += [own.replayed] if own else []
             except FykeError as error:
                 results.append(BulkResult(run_id, error))
                 down = error if isinstance(error, Unavailable) else None
+        if key is not None:
+            key.replayed = bool(repeated) and all(repeated)
         return results
 
     async def _one(
@@ -162,8 +167,7 @@ class RunBulk:
                 await self._runs.delete(caller, run_id)
                 return ""
             case BulkAction.RERUN:
-                own = _key_of(key, run_id) if key else None
-                run = await self._runs.rerun(caller, run_id, callback_url, origin, key=own)
+                run = await self._runs.rerun(caller, run_id, callback_url, origin, key=key)
                 return run.id
 
 

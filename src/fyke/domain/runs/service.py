@@ -150,7 +150,9 @@ class Runs:
             run_id = known(tx, caller, key, StartKind.RUN)
             return None if run_id is None else _still_there(tx, run_id)
 
-        return await self._storage.read(work)
+        earlier = await self._storage.read(work)
+        key.replayed = earlier is not None
+        return earlier
 
     def _new_run(
         self,
@@ -227,7 +229,10 @@ class Runs:
             tx.notify(WORK)
             return admitted
 
-        return await self._storage.write(work)
+        started = await self._storage.write(work)
+        if request.key is not None:
+            request.key.replayed = started.id != run.id
+        return started
 
     def _check_isolation(self, tx: Transaction, worker: Worker) -> None:
         """Refuse at once what no runner alive would carry out; without any, the run waits."""

@@ -17,6 +17,7 @@ from fyke.model.run import StartRecord
 
 KEPT_MS = 24 * 3600 * 1000
 HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"  # the header of an answer about an earlier start
 
 
 class StartKind(StrEnum):
@@ -26,12 +27,15 @@ class StartKind(StrEnum):
     QUEUE_ITEM = "queue_item"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StartKey:
-    """``text`` is the caller's; ``digest`` tells one request from another."""
+    """``text`` is the caller's; ``digest`` tells one request from another. ``replayed`` is set by
+    the start that carries the key: it found an earlier one and made nothing new.
+    """
 
     text: str
     digest: str
+    replayed: bool = False
 
 
 def known(tx: Transaction, caller: Caller, key: StartKey, made: StartKind) -> str | None:
