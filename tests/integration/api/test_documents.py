@@ -92,6 +92,18 @@ def _used(document: Object) -> set[str]:
     return {tag for _, _, operation in operations_of(document) for tag in operation["tags"]}
 
 
+async def test_an_importer_of_v1_asks_for_the_header_api_key(api: Api) -> None:
+    """Postman takes the first scheme of an operation, and the guide of v1 names ``api-key``."""
+    document = (await api.http.get("/api/v1/openapi.json")).json()
+    first = {
+        next(name for way in operation["security"] for name in way)
+        for _, _, operation in operations_of(document)
+        if operation["security"]
+    }
+    assert first == {"apiKey"}
+    assert document["components"]["securitySchemes"]["apiKey"]["name"] == "api-key"
+
+
 async def test_every_error_shows_each_of_its_codes(document: Object) -> None:
     for path, method, operation in operations_of(document):
         for status, answer in operation["responses"].items():

@@ -128,9 +128,10 @@ class Documents:
         return document
 
     def _security(self, path: str, method: str) -> list[Document]:
-        ways: list[Document] = [{"bearer": []}, {"apiKey": []}]
+        # Importers set up the first one: in v1 the published documents know api-key alone.
+        ways: list[Document] = [{"apiKey": []}, {"bearer": []}]
         if path.startswith(V2_PREFIX):
-            ways.append({"token": []})
+            ways = [{"bearer": []}, {"apiKey": []}, {"token": []}]
         if (method.upper(), path) not in self._public:
             return ways
         # A key may be sent to these, and shows more; the others do not look at it at all.
