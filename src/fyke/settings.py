@@ -93,6 +93,7 @@ class Settings(BaseSettings):
     git_allow: CommaList = ()
 
     review: Literal["required", "off"] = "required"
+    schema_by_slug: bool = True
     schedule_failures: int = Field(default=10, ge=0)
 
     smtp_url: str = ""

@@ -201,6 +201,7 @@ async def open_house(
     max_subtasks: int = 1000,
     state_url: str = "",
     review: bool = False,
+    schema_by_slug: bool = True,
     git: Git | None = None,
 ) -> AsyncIterator[House]:
     """``state_url`` is a database that has its tables, instead of a new one in ``folder``.
@@ -245,6 +246,7 @@ async def open_house(
             # as slow as real ones are, hashes would take minutes of a suite
             passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
             review=review,
+            schema_by_slug=schema_by_slug,
             mails=True,
         )
     )

@@ -198,7 +198,7 @@ def _grace(config: ApiConfig) -> int:
 def _of_v1(
     services: Services, config: ApiConfig, clock: Clock, links: Links
 ) -> Iterator[Operation[Any]]:
-    yield from catalog.CatalogOperations(services.catalog, services.workers).operations()
+    yield from catalog.CatalogOperations(services.catalog, services.descriptions).operations()
     yield from starts.StartOperations(
         services.runs,
         services.workers,
@@ -221,7 +221,9 @@ def _of_v2(
 ) -> Iterator[Operation[Any]]:
     scopes = RunScopes(services.runs, services.workers)
     yield from v2_account.AccountOperations(services.accounts).operations()
-    yield from v2_catalog.CatalogOperations(services.catalog, services.workers).operations()
+    yield from v2_catalog.CatalogOperations(
+        services.catalog, services.workers, services.descriptions
+    ).operations()
     yield from v2_versions.VersionOperations(services.workers).operations()
     yield from v2_starts.StartOperations(services.runs, scopes, start_answers).operations()
     yield from v2_runs.RunOperations(

@@ -103,7 +103,8 @@ TABLE_V2: dict[type[errors.FykeError], WireError] = {
 }
 
 # These say nothing about themselves to whoever caused them: an id of another account must look
-# exactly like one that never was, and an inner fault is for the log only.
+# exactly like one that never was, and an inner fault is for the log only. Details of theirs are
+# advice that is the same whatever the reason was.
 _SILENT = (errors.NotFound, errors.Unauthenticated, errors.StaleLease)
 
 
@@ -147,9 +148,11 @@ class ErrorTable:
         """The response that tells a client of ``error``."""
         row = self.row(error)
         headers = _headers(error)
-        if row is self.internal or isinstance(error, _SILENT):
+        if row is self.internal:
             return self._response(row, row.text, request_id, headers=headers)
         details = error.details
+        if isinstance(error, _SILENT):
+            return self._response(row, row.text, request_id, details, headers)
         invalid = isinstance(error, errors.InvalidRequest)
         if not details and invalid and error.message != error.default:
             details = [error.message]

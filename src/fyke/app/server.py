@@ -194,6 +194,7 @@ def _foundations(
         default_plan=Plan(settings.default_plan),
         rate_limit=settings.rate_limit,
         review=settings.review == "required",
+        schema_by_slug=settings.schema_by_slug,
         mails=bool(settings.smtp_url),
     )
 

@@ -61,6 +61,7 @@ from fyke.domain.tasks.service import Tasks
 from fyke.domain.uploads.service import Uploads
 from fyke.domain.webhooks.service import Webhooks
 from fyke.domain.workers.builds import Builds
+from fyke.domain.workers.description import WorkerDescriptions
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.run_options import DefaultRunOptions
 from fyke.domain.workers.service import Workers
@@ -72,7 +73,8 @@ from fyke.model.account import Plan
 class Foundations:
     """What all services stand on. ``scratch`` is a folder for what does not fit into memory;
     ``hooks`` says which addresses webhooks may go to; ``mails``: whether alerts can be sent as
-    mail; ``review``: whether versions of others than the operator wait for one.
+    mail; ``review``: whether versions of others than the operator wait for one;
+    ``schema_by_slug``: whether a slug opens the schema of a private worker without a key.
     """
 
     storage: Storage
@@ -96,6 +98,7 @@ class Foundations:
     default_plan: Plan = Plan.FREE
     rate_limit: int = 0
     review: bool = True
+    schema_by_slug: bool = True
     mails: bool = False
 
 
@@ -122,6 +125,7 @@ class Services:
         self.profiles = Profiles(storage, clock, on.passwords, self.sessions)
         self.users = Users(storage, self.accounts, self.sessions)
         self.audit = AuditLog(storage)
+        self.descriptions = WorkerDescriptions(storage, by_slug=on.schema_by_slug)
         self.removal = WorkerRemoval(storage, rules)
         self.run_options = DefaultRunOptions(storage)
         self.builds = Builds(storage)

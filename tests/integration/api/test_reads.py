@@ -87,10 +87,10 @@ async def test_a_workers_contract_is_public(house: House, api: Api, form: str, n
 
 async def test_a_private_worker_shows_to_its_account_only(house: House, api: Api) -> None:
     worker = await house.publish(public=False)
-    path = f"/api/scraper?slug={worker.id}"
-    assert (await api.get(path)).status_code == 200
+    assert (await api.get(f"/api/scraper?slug={worker.id}")).status_code == 200
+    fails(await api.get(f"/api/scraper?slug={worker.id}", key=house.other_key), 404, 50001)
     for key in (None, house.other_key, "scraper_api_nonsense"):
-        fails(await api.get(path, key=key), 404, 50001)
+        fails(await api.get("/api/scraper?slug=owner/reader", key=key), 404, 50001)
         found = await api.get("/api/store?search=reader", key=key)
         assert found.json()["data"]["scraper"] == []
     fails(await api.get("/api/scraper", key=None), 400, 4000, "slug is required")

@@ -105,8 +105,8 @@ async def test_sharing_without_a_review(house: House, api: Api) -> None:
     worker = await house.publish("secret", public=False)
     path = f"/api/fyke/workers/{worker.id}"
     assert await data(await api.post(f"{path}/share")) == {"public": True, "submission_id": ""}
-    assert (await api.get(f"/api/scraper?slug={worker.id}", key=None)).status_code == 200
+    assert (await api.get("/api/scraper?slug=owner/secret", key=None)).status_code == 200
     assert await data(await api.post(f"{path}/unshare")) is None
-    assert (await api.get(f"/api/scraper?slug={worker.id}", key=None)).status_code == 404
+    assert (await api.get("/api/scraper?slug=owner/secret", key=None)).status_code == 404
     assert await data(await api.get(f"{path}/submissions")) == {"list": []}
     fails(await api.send("DELETE", f"{path}/submissions/waiting"), 404, 4040)

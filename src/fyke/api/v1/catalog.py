@@ -11,7 +11,7 @@ from fyke.api.operations import Call, Operation
 from fyke.api.v1 import answers, fields, views
 from fyke.api.v1.regions import REGIONS
 from fyke.domain.catalog.service import Catalog
-from fyke.domain.workers.service import Workers
+from fyke.domain.workers.description import WorkerDescriptions
 from fyke.errors import VersionUnavailable, WorkerNotFound
 
 REGION_LIST = encode({"list": [{"code": code, "name": name} for code, name in REGIONS.items()]})
@@ -20,7 +20,7 @@ REGION_LIST = encode({"list": [{"code": code, "name": name} for code, name in RE
 @dataclass(frozen=True, slots=True)
 class CatalogOperations:
     catalog: Catalog
-    workers: Workers
+    descriptions: WorkerDescriptions
 
     def operations(self) -> list[Operation[Any]]:
         return [
@@ -63,9 +63,8 @@ class CatalogOperations:
         return encode({"scraper": [views.store_worker(worker) for worker in found]})
 
     async def detail(self, call: Call, wanted: fields.WorkerRef) -> bytes:
-        worker = await self.workers.find(call.known_caller, wanted.slug)
-        version = await self.workers.version(call.known_caller, worker)
-        return encode(views.worker_detail(worker, version))
+        found = await self.descriptions.newest(call.known_caller, wanted.slug)
+        return encode(views.worker_detail(found))
 
     async def regions(self, _call: Call, _wanted: fields.RegionList) -> bytes:
         return REGION_LIST

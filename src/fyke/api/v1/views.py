@@ -13,12 +13,12 @@ from fyke.domain.callbacks.payload import NUMBERS
 from fyke.domain.results.headers import with_id
 from fyke.domain.results.service import ResultPage
 from fyke.domain.runs.service import RunView
-from fyke.domain.workers.jsontext import loads
+from fyke.domain.workers.description import WorkerDescription
 from fyke.domain.workers.parameters import DEVICES
 from fyke.model.account import Account
 from fyke.model.log import LogEntry
 from fyke.model.run import Run
-from fyke.model.worker import Version, Worker
+from fyke.model.worker import Worker
 
 
 def store_worker(worker: Worker) -> dict[str, Any]:
@@ -32,8 +32,9 @@ def store_worker(worker: Worker) -> dict[str, Any]:
     }
 
 
-def worker_detail(worker: Worker, version: Version) -> dict[str, Any]:
+def worker_detail(found: WorkerDescription) -> dict[str, Any]:
     """The newest version with what a start needs to know."""
+    worker, version = found.worker, found.version
     defaults = version.defaults
     memory = defaults.memory_mb
     system = {
@@ -47,7 +48,7 @@ def worker_detail(worker: Worker, version: Version) -> dict[str, Any]:
     return {
         "version": version.number,
         "readme": version.readme,
-        "parameters": {"system": system, "custom": loads(version.input_schema)},
+        "parameters": {"system": system, "custom": found.schema},
         "slug": worker.id,
         "title": worker.title,
         "username": worker.owner,

@@ -18,10 +18,10 @@ from fyke.api.v1.views import worker_detail
 from fyke.api.v2 import catalog_answers as answers
 from fyke.api.v2.fields import Page, WorkerRef, page
 from fyke.domain.catalog.service import Catalog
-from fyke.domain.workers.jsontext import loads
+from fyke.domain.workers.description import WorkerDescriptions
 from fyke.domain.workers.service import Workers
 from fyke.errors import VersionUnavailable, WorkerNotFound
-from fyke.model.worker import Version, Worker
+from fyke.model.worker import Worker
 
 
 class WorkerSearch(Page):
@@ -32,6 +32,7 @@ class WorkerSearch(Page):
 class CatalogOperations:
     catalog: Catalog
     workers: Workers
+    descriptions: WorkerDescriptions
 
     def operations(self) -> list[Operation[Any]]:
         return [*self._lists(), *self._of_one_worker()]
@@ -130,22 +131,18 @@ class CatalogOperations:
         return _page(wanted, count, found)
 
     async def detail(self, call: Call, wanted: WorkerRef) -> bytes:
-        worker, version = await self._newest(call, wanted)
-        detail = worker_detail(worker, version)
+        found = await self.descriptions.newest(call.known_caller, wanted.worker_id)
+        detail = worker_detail(found)
         detail["parameters"]["system"]["proxy_region"] = ""
-        return encode(catalog_worker(worker) | detail)
+        return encode(catalog_worker(found.worker) | detail)
 
     async def input_schema(self, call: Call, wanted: WorkerRef) -> bytes:
-        _, version = await self._newest(call, wanted)
-        schema = loads(version.input_schema)
+        found = await self.descriptions.newest(call.known_caller, wanted.worker_id)
+        schema = found.schema
         return encode({"input_schema": schema, "properties": schema.get("properties", [])})
 
-    async def _newest(self, call: Call, wanted: WorkerRef) -> tuple[Worker, Version]:
-        worker = await self.workers.find(call.known_caller, wanted.worker_id)
-        return worker, await self.workers.version(call.known_caller, worker)
-
     async def internal(self, call: Call, wanted: WorkerRef) -> bytes:
-        worker = await self.workers.find(call.known_caller, wanted.worker_id)
+        worker = await self.descriptions.page(call.known_caller, wanted.worker_id)
         more = {
             "version": worker.latest,
             "categories": worker.categories,

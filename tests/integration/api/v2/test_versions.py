@@ -59,7 +59,8 @@ async def test_an_unknown_name_of_ones_own_becomes_a_worker(house: House, api: A
         "categories": [56, 7],
         "icon": ICON,
     }
-    fails(await api.get(f"{WORKERS}/{slug}/internal", key=None), 404, 50001)  # private at first
+    by_name = f"{WORKERS}/owner~prices/internal"
+    fails(await api.get(by_name, key=None), 404, 50001)  # private at first
 
 
 async def test_the_next_version_and_the_same_again(house: House, api: Api) -> None:

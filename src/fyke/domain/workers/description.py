@@ -1,0 +1,95 @@
+"""What a worker takes and how it presents itself, for the operations that need no key.
+
+Clients of the original ask for both without a key, right after publishing. A private worker is
+therefore shown to a request that names its slug, of which 80 bits are random; by its name it does
+not exist. What is shown then has no README, none of the limits that its owner has set, and no
+value of a secret field. A setting closes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fyke.contracts import Storage, Transaction
+from fyke.domain.workers.jsontext import loads
+from fyke.domain.workers.lookup import find_any_worker, find_version, find_worker
+from fyke.domain.workers.secret_fields import without_secret_defaults
+from fyke.errors import VersionUnavailable, WorkerNotFound
+from fyke.kit.ids import is_ulid
+from fyke.model.account import Caller
+from fyke.model.worker import SystemDefaults, Version, Worker
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDescription:
+    """A worker, its newest version, and the input schema of that as it may be shown."""
+
+    worker: Worker
+    version: Version
+    schema: dict[str, Any]
+
+
+class WorkerDescriptions:
+    """Workers as the caller may see them; the caller is None without a valid key."""
+
+    def __init__(self, storage: Storage, *, by_slug: bool = True) -> None:
+        """``by_slug``: whether its slug shows a private worker to a request without a key."""
+        self._storage = storage
+        self._by_slug = by_slug
+
+    async def page(self, caller: Caller | None, ref: str) -> Worker:
+        """The worker with its page. Raise ``WorkerNotFound``."""
+        worker, _ = await self._storage.read(lambda tx: self._find(tx, caller, ref))
+        return worker
+
+    async def newest(self, caller: Caller | None, ref: str) -> WorkerDescription:
+        """The worker with its newest version. Raise ``WorkerNotFound``, and
+        ``VersionUnavailable`` when none is published.
+        """
+
+        def work(tx: Transaction) -> tuple[Worker, Version, bool]:
+            worker, private = self._find(tx, caller, ref)
+            if not private:
+                return worker, find_version(tx, caller, worker.id, None), False
+            version = tx.workers.version(worker.id, worker.latest) if worker.latest else None
+            if version is None:
+                raise VersionUnavailable("Worker version unavailable: no version is published")
+            return worker, version, True
+
+        worker, version, private = await self._storage.read(work)
+        return _private(worker, version) if private else _whole(worker, version)
+
+    def _find(self, tx: Transaction, caller: Caller | None, ref: str) -> tuple[Worker, bool]:
+        """The worker, and whether it is one that only its slug has opened."""
+        try:
+            return find_worker(tx, caller, ref), False
+        except WorkerNotFound:
+            if caller is not None:
+                raise
+        if self._by_slug and is_ulid(ref.strip()):
+            try:
+                return find_any_worker(tx, ref), True
+            except WorkerNotFound:
+                pass  # answered below in the same words as a private one
+        raise WorkerNotFound(details=[self._hint])
+
+    @property
+    def _hint(self) -> str:
+        """What to do about a 404 without a key; the same whether the worker exists or not."""
+        more = ", or ask for it by its slug" if self._by_slug else ""
+        return f"If this Worker is private, send an API key of its account{more}"
+
+
+def _whole(worker: Worker, version: Version) -> WorkerDescription:
+    return WorkerDescription(worker, version, loads(version.input_schema))
+
+
+def _private(worker: Worker, version: Version) -> WorkerDescription:
+    """The description that a slug alone opens; limits are those of the platform."""
+    shown = replace(version, readme="", defaults=SystemDefaults())
+    schema = without_secret_defaults(loads(version.input_schema), version.secrets)
+    rules = schema.get("concurrency")
+    if isinstance(rules, dict):
+        schema["concurrency"] = {key: each for key, each in rules.items() if key != "limits"}
+    return WorkerDescription(worker, shown, schema)

@@ -1,0 +1,181 @@
+"""A private Worker and requests without a key: closed by name, its schema and page open by slug."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.api.v1 import answers
+from fyke.model.worker import Worker
+from support.api import Api, client, fails, start_body
+from support.house import House, open_house
+from support.projects import python_project
+
+pytestmark = pytest.mark.anyio
+
+NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
+README = "# Prices\n\nSigns in as ada with the shared account.\n"
+BAD_KEY = "scraper_api_" + "0" * 26
+SCHEMA: dict[str, Any] = {
+    "description": "Prices of a shop",
+    "concurrency": {"fields": ["shops"], "limits": {"shops": 3}},
+    "properties": [
+        {"name": "shops", "type": "array", "editor": "stringList", "default": ["north"]},
+        {"name": "password", "type": "string", "editor": "input", "default": "hunter2"},
+        {"name": "shop_login", "type": "string", "editor": "input", "default": "ada"},
+        {"name": "big", "type": "integer", "editor": "number", "default": 12345678901234567890},
+    ],
+}
+
+
+async def publish(house: House) -> Worker:
+    data = python_project("print(1)\n", schema=SCHEMA, **{"README.md": README})
+    worker, _, _ = await house.services.workers.publish(house.owner, data, name="prices")
+    assert not worker.public
+    await house.services.run_options.change(
+        house.owner,
+        worker.id,
+        {"memory": 4096, "execute_limit_time_seconds": 77, "max_total_charge": 3},
+    )
+    return worker
+
+
+async def test_the_slug_opens_the_schema(house: House, api: Api) -> None:
+    worker = await publish(house)
+    for key in (None, BAD_KEY):
+        detail = await api.get(f"/api/scraper?slug={worker.id}", key=key)
+        assert detail.status_code == 200, detail.text
+        answers.WorkerDetail.model_validate(detail.json()["data"], strict=True)
+        found = detail.json()["data"]
+        assert (found["slug"], found["name"]) == (worker.id, "prices")
+        assert found["version"] == "v1.0.1"
+        names = [each["name"] for each in found["parameters"]["custom"]["properties"]]
+        assert names == ["shops", "password", "shop_login", "big"]
+        schema = await api.get(f"/api/v2/workers/{worker.id}/input-schema", key=key)
+        assert schema.json()["data"]["input_schema"] == found["parameters"]["custom"]
+        page = await api.get(f"/api/v2/workers/{worker.id}/internal", key=key)
+        assert page.json()["data"]["path"] == "owner~prices"
+
+
+async def test_a_slug_opens_no_secret_no_readme_and_no_limit(house: House, api: Api) -> None:
+    worker = await publish(house)
+    paths = [
+        f"/api/scraper?slug={worker.id}",
+        f"/api/v2/workers/{worker.id}/input-schema",
+        f"/api/v2/workers/{worker.id}/internal",
+    ]
+    for path in paths:
+        text = (await api.get(path, key=None)).text
+        for hidden in ("hunter2", '"ada"', "Signs in", '"limits"', "main.py"):
+            assert hidden not in text, (path, hidden)
+    found = (await api.get(paths[0], key=None)).json()["data"]
+    custom = found["parameters"]["custom"]
+    assert custom["concurrency"] == {"fields": ["shops"]}
+    assert custom["properties"][0]["default"] == ["north"]
+    assert custom["properties"][3]["default"] == 12345678901234567890
+    assert found["readme"] == ""
+    mine = (await api.get(paths[0])).json()["data"]
+    assert mine["readme"] == README
+    assert mine["parameters"]["custom"] == SCHEMA
+    assert mine["parameters"]["system"] != found["parameters"]["system"]
+    assert found["parameters"]["system"] == {
+        "cpus": 0.125,
+        "memory": 512,
+        "memory_bytes": 512,
+        "max_total_charge": 0,
+        "max_total_traffic": 0,
+        "execute_limit_time_seconds": 1800,
+    }
+
+
+async def test_a_name_stays_closed_and_the_404_says_what_would_help(house: House, api: Api) -> None:
+    await publish(house)
+    for v1, v2 in (("owner/prices", "owner~prices"), ("owner/nothing", "owner~nothing")):
+        for path, message in (
+            (f"/api/scraper?slug={v1}", "Worker does not exist"),
+            (f"/api/v2/workers/{v2}/input-schema", "worker does not exist"),
+            (f"/api/v2/workers/{v2}/internal", "worker does not exist"),
+        ):
+            body = fails(await api.get(path, key=None), 404, 50001)
+            assert body["message"] == message
+            assert body["details"] == [
+                "If this Worker is private, send an API key of its account, or ask for it by its "
+                "slug"
+            ]
+
+
+async def test_a_slug_opens_nothing_else(house: House, api: Api) -> None:
+    worker = await publish(house)
+    for key in (None, BAD_KEY):
+        answer = await api.get(f"/api/v2/workers/{worker.id}", key=key)
+        assert answer.status_code == 401
+        answer = await api.post("/api/v1/scraper/run", start_body(worker.id), key=key)
+        assert answer.status_code == 401
+        found = await api.get(f"/api/store?search={worker.id}", key=key)
+        assert found.json()["data"]["scraper"] == []
+    key = house.other_key
+    fails(await api.post("/api/v1/scraper/run", start_body(worker.id), key=key), 404, 50001)
+    body = fails(await api.get(f"/api/scraper?slug={worker.id}", key=key), 404, 50001)
+    assert "details" not in body, "who sends a key sees what that account may use"
+
+
+async def test_a_deleted_worker_and_one_without_a_version_are_open_to_nobody(
+    house: House, api: Api
+) -> None:
+    worker = await publish(house)
+    await house.withdraw(worker, "v1.0.1")
+    path = f"/api/scraper?slug={worker.id}"
+    fails(await api.get(path, key=None), 400, 50003, "no version is published")
+    await house.services.removal.delete(house.owner, worker.id)
+    gone = fails(await api.get(path, key=None), 404, 50001)
+    assert gone == fails(await api.get(f"/api/scraper?slug={NOWHERE}", key=None), 404, 50001)
+
+
+async def test_the_setting_closes_it(tmp_path: Path, templates: Path) -> None:
+    async with (
+        open_house(tmp_path, templates, schema_by_slug=False) as house,
+        client(house.app()) as http,
+    ):
+        api = Api(http, house.owner_key)
+        worker = await publish(house)
+        for path in (
+            f"/api/scraper?slug={worker.id}",
+            f"/api/v2/workers/{worker.id}/input-schema",
+            f"/api/v2/workers/{worker.id}/internal",
+        ):
+            body = fails(await api.get(path, key=None), 404, 50001)
+            assert body["details"] == ["If this Worker is private, send an API key of its account"]
+            assert (await api.get(path)).status_code == 200
+
+
+async def test_a_shared_run_does_not_show_the_slug(house: House, api: Api) -> None:
+    """Whoever has the link of a run must not get at the schema by it."""
+    worker = await publish(house)
+    body = {"scraper_slug": worker.id, "input": {"parameters": {"custom": {"shops": ["a"]}}}}
+    slug = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
+    await house.carry_out([{"n": 1}], log=["read a page"])
+    made = await house.services.shares.make(house.owner, slug, days=1, rows=True, log=True)
+    path = f"/shared/{made[1]}"
+    seen = []
+    for page in (path, f"{path}?part=log"):
+        answer = await api.http.get(page, headers={"accept": "text/html"})
+        assert answer.status_code == 200
+        seen.append(answer.text)
+        for name in ("csv", "json", "xlsx", "log"):
+            for link in _files(answer.text, f".{name}"):
+                file = await api.http.get(link)
+                assert file.status_code == 200
+                seen.append(file.text + str(file.headers))
+    assert len(seen) >= 6
+    for text in seen:
+        assert worker.id not in text
+
+
+def _files(text: str, ending: str) -> list[str]:
+    """The links of a page to files of this ending."""
+    from lxml import html
+
+    found: list[str] = html.fromstring(text).xpath("//a/@href")
+    return [link for link in found if link.partition("?")[0].endswith(ending)]
