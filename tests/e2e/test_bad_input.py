@@ -357,18 +357,16 @@ def test_links_carry_the_public_name_and_end_in_time(strict: Booted) -> None:
 
 
 def test_a_run_of_another_account_looks_like_none(platform: Booted) -> None:
-    made = platform.call("/api/fyke/accounts", {"name": "stranger"})
+    other = platform.new_account("stranger")
     run = platform.start_run(platform.push(zoo("upserts"), "links"))
     platform.ended(run)
     for path in ("run/detail", "run/result/list", "run/result/export", "run/last/log",
                  "scraper/abort"):  # fmt: skip
-        answer = platform.raw(
-            f"/api/v1/{path}", {"run_slug": run, "format": "csv"}, key=made["key"]["key"]
-        )
+        answer = platform.raw(f"/api/v1/{path}", {"run_slug": run, "format": "csv"}, key=other)
         assert (answer.status_code, answer.json()["code"]) == (404, 70001), path
     private = platform.raw(
         "/api/v1/scraper/run",
         {"scraper_slug": platform.push(zoo("upserts"), "links"), "input": {"x": 1}},
-        key=made["key"]["key"],
+        key=other,
     )
     assert (private.status_code, private.json()["code"]) == (404, 50001)

@@ -183,8 +183,7 @@ def test_the_signature_holds_for_any_library_and_for_this_body_only(
 
 
 def test_another_account_signs_with_another_secret(platform: Booted, receiver: Receiver) -> None:
-    made = platform.call("/api/fyke/accounts", {"name": "callback-guest"})
-    key = made["key"]["key"]
+    key = platform.new_account("callback-guest")
     # the operator's Worker, because that of a guest needs a machine with every wall
     slug = platform.push(zoo("upserts"), "callback-public-upserts", public=True)
     body = {

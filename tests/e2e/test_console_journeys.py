@@ -21,7 +21,7 @@ from support.booted import Booted
 from support.browser import Watch, chromium, tab
 from support.hands import HANDS, Hand
 from support.projects import python_project
-from support.twins import any_booted
+from support.twins import TwinBooted, any_booted
 
 PASSWORD = "corn flower blue"
 ROWS = 6
@@ -98,10 +98,14 @@ class Visit:
 
 
 def sign_in(home: Booted, page: Page, hand: Hand) -> None:
-    """The first visit sets the password by the link of ``fyke up``, the others sign in."""
-    told = re.search(r"http://\S+/setup\?token=\S+", home.log.read_text())
+    """The first visit sets the password by the link of ``fyke up``, the others sign in.
+
+    The link names the first server; it is opened at the platform's address, as all pages are.
+    """
+    told = re.search(r"(http://[^/\s]+)(/setup\?token=\S+)", home.log.read_text())
     assert told, home.tail()
-    page.goto(told[0])
+    assert told[1] == (home.each[0] if isinstance(home, TwinBooted) else home.url)
+    page.goto(told[2])
     password = page.locator("input[name=password]")
     if page.get_by_role("heading", name="Set up Fyke").count() == 0:
         page.goto("/login")

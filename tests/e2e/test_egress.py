@@ -267,7 +267,7 @@ def test_a_version_reaches_what_it_declares_and_each_site_is_told(
 
 def test_only_the_operator_may_exempt(world: World, site: CountingSite) -> None:
     platform = world.platform
-    key = platform.call("/api/fyke/accounts", {"name": "egress-guest"})["key"]["key"]
+    key = platform.new_account("egress-guest")
     system = {"egress_allow": [site.target]}
     body = {
         "scraper_slug": world.fetches,

@@ -105,7 +105,7 @@ def test_a_timeout_ends_everything_that_a_worker_has_started(plain: Booted) -> N
 
 
 def test_a_worker_of_another_account_is_refused_at_the_start(plain: Booted) -> None:
-    key = plain.call("/api/fyke/accounts", {"name": "guest"})["key"]["key"]
+    key = plain.new_account("guest")
     slug = plain.push(zoo("upserts"), "plain-guest", public=True, key=key)
     body = {"scraper_slug": slug, "input": {"parameters": {"custom": {}}}}
     for who in (key, plain.key):  # it is whose Worker that counts, not who starts it

@@ -155,7 +155,7 @@ def _environment(pid: int) -> bytes:
 def test_runs_of_another_account_and_of_another_worker_do_not_get_them(
     platform: Booted, worker: str
 ) -> None:
-    other = platform.call("/api/fyke/accounts", {"name": "stranger"})["key"]["key"]
+    other = platform.new_account("stranger")
     body = {"scraper_slug": worker, "input": {"parameters": {"system": {}, "custom": {}}}}
     theirs = platform.call("/api/v1/scraper/run", body, key=other)["run_slug"]
     named = {"fyke.json": '{"secrets": ["LOGIN"]}'}

@@ -115,8 +115,7 @@ def test_one_key_starts_one_run_whoever_is_asked(twins: TwinBooted, quick: str) 
 
 
 def test_a_plan_holds_over_both(twins: TwinBooted) -> None:
-    made = data(twins, "POST", "/api/fyke/accounts", {"name": "small"})
-    key = made["key"]["key"]
+    key = twins.new_account("small")
     slug = twins.push(zoo("pushes_for_ever"), "twin-own", key=key)
     path = f"/api/v2/workers/{slug}/runs"
     found = at_once(lambda _: send(twins, "POST", path, {"input": {}}, **{"api-key": key}), 12)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import sqlite3
@@ -175,6 +176,12 @@ class Booted:
         else:
             kwargs["json"] = {} if body is None else body
         return httpx2.post(f"{self.url}{path}", headers=headers, timeout=timeout, **kwargs)
+
+    def new_account(self, name: str) -> str:
+        """Create an account and return its key. The name gets a random suffix, because a platform
+        is shared by files that do not know each other's names."""
+        body = {"name": f"{name}-{secrets.token_hex(4)}"}
+        return str(self.call("/api/fyke/accounts", body)["key"]["key"])
 
     def push(
         self, archive: bytes, name: str, *, public: bool = False, key: str | None = None

@@ -95,6 +95,7 @@ async def _worker(house: House, found: Hostile, number: int, text: str) -> None:
 
 
 def project(text: str, **files: str) -> bytes:
+    """A project whose words are the text; without NUL in README and CHANGELOG, which refuse it."""
     field = {
         "name": "f", "title": text, "description": text, "type": "string", "editor": "select",
         "options": [{"label": text, "value": text}], "sectionCaption": text,
@@ -102,7 +103,8 @@ def project(text: str, **files: str) -> bytes:
     }  # fmt: skip
     free = {"name": "g", "title": text, "type": "string", "editor": "textarea", "default": text}
     schema = {"description": text, "properties": [field, free]}
-    words = {"README.md": text, "CHANGELOG.md": text, "notes.txt": text, **files}
+    plain = text.replace("\0", "")
+    words = {"README.md": plain, "CHANGELOG.md": plain, "notes.txt": text, **files}
     column = {"name": "f", "type": "string", "description": text, "title": text}
     return python_project("", schema=schema, output=[column], **words)
 

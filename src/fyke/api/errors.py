@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.routing import Route
 from starlette.types import Scope
 
 from fyke import errors
@@ -246,12 +247,21 @@ async def on_http_exception(request: Request, error: Exception) -> JsonBytes:
 
 
 def allowed_methods(request: Request) -> str:
-    """Every method that some route offers for the path of ``request``."""
+    """The methods that the path of ``request`` supports, for ``Allow``.
+
+    As in OpenAPI, a concrete path comes before a templated one: ``/runs/export`` is not the run
+    whose id is ``export``, so it does not have the methods of ``/runs/{id}``.
+    """
+    matching = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.path_regex.match(request.scope["path"])
+    ]
+    fewest = min((len(route.param_convertors) for route in matching), default=0)
     found: set[str] = set()
-    for route in request.app.routes:
-        regex = getattr(route, "path_regex", None)
-        if regex is not None and regex.match(request.scope["path"]):
-            found |= getattr(route, "methods", None) or set()
+    for route in matching:
+        if len(route.param_convertors) == fewest:
+            found |= route.methods or set()
     return ", ".join(sorted(found))
 
 

@@ -62,6 +62,12 @@ async def test_an_unknown_path_is_told_in_json(api: Api, path: str) -> None:
         ("DELETE", "/api/scraper", "GET"),
         ("PATCH", "/api/fyke/keys", "GET, POST"),
         ("OPTIONS", INFO, "POST"),
+        # a concrete path, not the templated one beside it: "export" is no run's id
+        ("PATCH", "/api/fyke/alerts/rules/preview", "POST"),
+        ("PATCH", "/api/fyke/runs/bulk", "POST"),
+        ("PATCH", "/api/fyke/runs/export", "GET"),
+        ("PATCH", "/api/fyke/runs/x", "DELETE, GET"),
+        ("PATCH", "/api/fyke/uploads/git", "POST"),
     ],
 )
 async def test_a_wrong_method_is_told_in_json(

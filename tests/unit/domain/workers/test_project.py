@@ -209,6 +209,10 @@ def test_a_cut_program_table_is_no_interpreter() -> None:
         ({"main.py": "", "input_schema.json": "[]"}, "must be an object"),
         ({"main.py": "", "input_schema.json": b"\xff"}, "byte 0 is not UTF-8"),
         ({"main.py": "", "input_schema.json": " " * 600_000}, "larger than"),
+        (
+            {"main.py": "", "input_schema.json": SCHEMA, "README.md": "a\0b"},
+            "README.md holds a NUL character",
+        ),
         ({"main.py": "\n\nx = (", "input_schema.json": SCHEMA}, "main.py:3: syntax error"),
         ({"main.py": "", "output_schema.json": "{}", "input_schema.json": SCHEMA}, "array of col"),
         (
