@@ -34,6 +34,10 @@ def number(**changes: Any) -> dict[str, Any]:
     return field(type="integer", editor="number", **({"default": 1} | changes))
 
 
+def date(**changes: Any) -> dict[str, Any]:
+    return field(type="string", editor="datepicker", **({"default": "2026-11-27"} | changes))
+
+
 def choice(**changes: Any) -> dict[str, Any]:
     options = [{"label": "X", "value": "x"}]
     return field(
@@ -96,6 +100,14 @@ CASES: list[tuple[str, Any]] = [
     (
         "input_numeric_bound_invalid",
         schema(number(minimum=5, maximum=0, default="absent", required=False)),
+    ),
+    ("input_date_format_invalid", schema(date(format="DD/MM/YYYY DD"))),
+    ("input_date_format_invalid", schema(date(valueFormat="YYYY-MD"))),
+    ("input_date_format_invalid", schema(date(format=5))),
+    ("input_date_format_invalid", schema(date(format="Y" * 101))),
+    (
+        "input_param_date_format_invalid",
+        schema(rows([{"param": "p", "title": "P", "editor": "datepicker", "format": "MMMM"}])),
     ),
     ("input_default_type_mismatch", schema(field(default="x"))),
     ("input_default_list_item_invalid", schema(field(default=[["x"]]))),
@@ -189,9 +201,19 @@ def test_fields_are_named_by_the_documented_text() -> None:
     assert "concurrency fields must have at least one field" in messages
 
 
+DATES = (
+    date(name="d1", format="DD/MM/YYYY|relative", valueFormat="YYYYMMDD"),
+    date(name="d2", format="D.M.YYYY HH:mm"),
+    date(name="d3", format="%d-%m-%Y"),
+    date(name="d4", format="relative"),
+)
+
+
 def test_sound_schemas_have_no_findings() -> None:
     multiple = choice(name="m", type="array", multiple=True, default=["x"])
-    text = json.dumps(schema(GOOD, multiple, number(name="max_results"), rows(name="r"), b="a"))
+    text = json.dumps(
+        schema(GOOD, multiple, number(name="max_results"), rows(name="r"), *DATES, b="a")
+    )
     assert check(text) == []
     limits = [{"field": "a", "max": 3, "regex": "^a+$"}]
     text = json.dumps(
