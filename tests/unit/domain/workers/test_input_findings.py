@@ -185,7 +185,6 @@ def test_errors_are_what_parse_refuses(code: str, document: Any) -> None:
         ({"field": "z", "max": 1}, "limits.field z is not in concurrency.fields"),
         ({"field": "a"}, "limits.max must be greater than 0"),
         ({"field": "a", "max": 0}, "limits.max must be greater than 0"),
-        ({"field": "a", "max": 1, "regex": "("}, "limits.regex invalid"),
         ({"field": "a", "max": 1, "regex": "x" * 2000}, "limits.regex invalid"),
         ({"field": "a", "max": 1, "regex": 5}, "limits.regex invalid"),
     ],
@@ -194,6 +193,22 @@ def test_limits(limit: Any, text: str) -> None:
     assert text in {
         finding.message for finding in check(json.dumps(split(fields=["a"], limits=[limit])))
     }
+
+
+def test_no_more_than_a_hundred_limits_are_looked_at() -> None:
+    found = check(json.dumps(split(fields=["a"], limits=[{"field": "a", "max": 0}] * 101)))
+    messages = [finding.message for finding in found]
+    assert messages.count("concurrency.limits has 101 entries, at most 100 count") == 1
+    assert messages.count("limits.max must be greater than 0") == 100
+
+
+def test_an_expression_is_not_compiled() -> None:
+    slow = "(?i)" + "[\x02-\U0010fffe]" * 198  # 0.7 s of CPU to compile
+    limits = [{"field": "a", "max": 1, "regex": f"{slow}{n:02}"} for n in range(20)]
+    text = json.dumps(split(fields=["a"], limits=limits), ensure_ascii=False)
+    began = time.process_time()
+    assert "limits.regex invalid" not in {finding.message for finding in check(text)}
+    assert time.process_time() - began < 5  # a hang, not a measure
 
 
 def test_fields_are_named_by_the_documented_text() -> None:
