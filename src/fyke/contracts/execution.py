@@ -57,6 +57,7 @@ class Environment:
 
     path: Path | None
     log: str
+    warning: str = ""  # what its users should know of how it was made
 
 
 class Environments(Protocol):

@@ -168,6 +168,8 @@ class AttemptRunner:
             detail = str(failed).removeprefix(begin)
             message = sentence(Outcome.INSTALL_FAILED, detail=detail)
             raise StartRefused(AttemptEnd(Outcome.INSTALL_FAILED, message)) from failed
+        if environment.warning:
+            self._note(intake, environment.warning)
         limits = self.lease.run.limits
         spec = SandboxSpec(
             name=self.attempt.id,
