@@ -281,7 +281,7 @@ print(s.recv(100).decode())
 async def test_addresses_in_published_workers_lead_to_the_loopback(place: Site) -> None:
     names = [
         f"{part}-inner.{site}.com"
-        for part in ("chrome-ws", "proxy")
+        for part in ("proxy", "chrome-ws", "chrome-http", "lightpanda")
         for site in ("coreclaw", "cafescraper")
     ]
     out, err, _ = await place.run(

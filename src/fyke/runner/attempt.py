@@ -54,7 +54,10 @@ from fyke.sdk.service import SdkService
 
 log = structlog.get_logger()
 
-NO_BROWSER = "The Worker asked for a browser (ChromeWs or ChromeHttp); this Fyke has no browser."
+NO_BROWSER = (
+    "The Worker asked for a browser (ChromeWs, ChromeHttp, LightpandaDomain or CamoufoxDomain); "
+    "this Fyke has no browser."
+)
 
 
 @dataclass(frozen=True, slots=True)
