@@ -281,7 +281,7 @@ print(s.recv(100).decode())
 async def test_addresses_in_published_workers_lead_to_the_loopback(place: Site) -> None:
     names = [
         f"{part}-inner.{site}.com"
-        for part in ("chrome-ws", "proxy")
+        for part in ("proxy", "chrome-ws", "chrome-http", "lightpanda")
         for site in ("coreclaw", "cafescraper")
     ]
     out, err, _ = await place.run(
@@ -333,9 +333,14 @@ async def test_close_removes_all_and_may_be_repeated(place: Site) -> None:
     await box.launch({})
     await line(box)
     assert len(os.listdir(place.work)) == 1
+    listeners = box.listeners
+    assert all(listener.fileno() >= 0 for listener in listeners.values())
     await asyncio.gather(box.close(), box.close())
     await box.close()
     assert os.listdir(place.work) == []
+    assert {name: listener.fileno() for name, listener in listeners.items()} == dict.fromkeys(
+        listeners, -1
+    )
     assert (await box.wait()).signal == signal.SIGKILL
 
 

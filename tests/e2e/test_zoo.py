@@ -291,7 +291,8 @@ def test_the_worker_sees_its_input_and_nothing_of_the_platform(platform: Booted)
     assert row["text"] == '{"big":9223372036854775808,"text":"a&b<c>"}'
     assert set(row["env"]) <= {
         "PATH", "HOME", "LANG", "TMPDIR", "PYTHONUNBUFFERED",
-        "PROXY_DOMAIN", "PROXY_AUTH", "ChromeWs", "ChromeHttp", "LC_CTYPE",
+        "PROXY_DOMAIN", "PROXY_AUTH", "LC_CTYPE",
+        "ChromeWs", "ChromeHttp", "LightpandaDomain", "CamoufoxDomain",
         "http_proxy", "https_proxy", "all_proxy", "no_proxy", "no_grpc_proxy",
         "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
     }  # fmt: skip

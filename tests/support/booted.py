@@ -138,13 +138,17 @@ class Booted:
         """Processes of sandboxes: everything below a bwrap."""
         return [pid for pid, command in self.tree().items() if "bwrap" in command[0]]
 
-    def stop(self) -> int:
-        """Ctrl-C, politely; returns the exit status."""
+    def stop(self, number: int = signal.SIGTERM, *, group: bool = False) -> int:
+        """End it by a signal to it alone, or to its process ``group`` as a terminal does for
+        Ctrl-C; returns the exit status.
+        """
         if self.process is None:
             return 0
         process, self.process = self.process, None
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+        if process.poll() is None and group:
+            os.killpg(process.pid, number)
+        elif process.poll() is None:
+            process.send_signal(number)
         try:
             return process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

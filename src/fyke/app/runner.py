@@ -25,6 +25,7 @@ from fyke.egress.client import EgressClient
 from fyke.engine.local import LocalEngine
 from fyke.errors import Conflict
 from fyke.kit.clock import SystemClock
+from fyke.kit.descriptors import raise_limit
 from fyke.kit.ids import new_ulid
 from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.bundles import BundleCache
@@ -91,6 +92,7 @@ def only_runner(settings: Settings) -> Iterator[None]:
 
 async def serve_runner(settings: Settings) -> None:
     """Attempts, SDK service, rows and logs, until SIGTERM; a second SIGTERM ends them at once."""
+    raise_limit()  # an attempt needs about a dozen descriptors
     with only_runner(settings):
         async with open_runtime(settings) as house:
             egress = EgressClient(settings.egress_socket)

@@ -37,6 +37,7 @@ from fyke.domain.workers.service import Workers
 from fyke.errors import Unavailable
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
+from fyke.kit.descriptors import raise_limit
 from fyke.kit.interfaces import own_addresses
 from fyke.model.account import Plan
 from fyke.settings import Settings
@@ -142,8 +143,7 @@ def _firing(house: Runtime, runs: Runs) -> Firing:
 
 def _open_files() -> int:
     """How many files this process may have open, after asking for as many as it may get."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    most = raise_limit()
     return AT_ONCE * 2 if most == resource.RLIM_INFINITY else most
 
 

@@ -46,6 +46,7 @@ def supervise_as_root(settings: Settings, arguments: list[str]) -> int:
         extra_groups=[],
         cwd="/",
         env=_environment(settings, user),
+        process_group=0,
     )
     _pass_signals_on(child)
     try:
@@ -160,6 +161,7 @@ def _start_launcher(settings: Settings, user: pwd.struct_passwd) -> subprocess.P
         env={"PATH": _PATH, "LANG": "C.UTF-8"},
         cwd="/",
         stdin=subprocess.DEVNULL,
+        process_group=0,  # Ctrl-C must not end it, and every box, before the Workers are drained
     )
     deadline = time.monotonic() + LAUNCHER_READY_SECONDS
     while not settings.launcher_socket.exists():
@@ -183,10 +185,10 @@ def _environment(settings: Settings, user: pwd.struct_passwd) -> dict[str, str]:
 
 
 def _pass_signals_on(child: subprocess.Popen[bytes]) -> None:
-    """Ctrl-C reaches the child by the terminal already; what is sent to us alone is passed on."""
+    """The child has a process group of its own: Ctrl-C reaches it only by us, and so only once."""
 
     def forward(number: int, frame: FrameType | None) -> None:
         child.send_signal(signal.SIGTERM)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, forward)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, forward)

@@ -45,6 +45,8 @@ def up(
 
     Examples: fyke up; fyke up --port 9000 --home ./data; fyke up --tour --once
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by a shell, for a program with "&"
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.umask(0o077)  # the data folder may be passed through; what lies in it may not be read
     settings = load_settings(home=home, host=host, port=port)
     if os.geteuid() == 0:

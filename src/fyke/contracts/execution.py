@@ -57,6 +57,7 @@ class Environment:
 
     path: Path | None
     log: str
+    warning: str = ""  # what its users should know of how it was made
 
 
 class Environments(Protocol):
@@ -124,7 +125,7 @@ class Sandbox(Protocol):
     def listeners(self) -> dict[str, socket.socket]:
         """``sdk``, ``proxy``, ``proxy6000``, ``cdp`` and, where it can be had, ``cdp80``: listening
         sockets inside the box's own network namespace. The socket is the identity of the attempt.
-        The receiver owns and closes them.
+        They close with the box.
         """
         ...
 
@@ -151,7 +152,7 @@ class Sandbox(Protocol):
         ...
 
     async def close(self) -> None:
-        """Kill what is left, remove cgroup and work folder. Safe to repeat."""
+        """Kill what is left, remove cgroup and work folder, close the listeners. Safe to repeat."""
         ...
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import resource
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
 from fyke.egress.throttle import ThrottleRules
 from fyke.kit.addresses import AddressRules
+from fyke.kit.descriptors import raise_limit
 from fyke.kit.names import Resolver
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ async def serve_egress(
     ``ValueError`` when a URL is malformed, ``OSError`` when the path is served already.
     """
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")  # a dead name server blocks less
-    _raise_open_files()
+    raise_limit()  # every link needs two descriptors
     proxy = Proxy(rules, upstreams, resolver=resolver, limits=limits, guard=guard)
     listener = listen(socket_path)
     sessions: set[ControlSession] = set()
@@ -62,10 +62,3 @@ async def serve_egress(
         for session in list(sessions):
             session.close()
         await proxy.stop()
-
-
-def _raise_open_files() -> None:
-    """Every link needs two descriptors; the default soft limit is for interactive programs."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -54,7 +54,10 @@ from fyke.sdk.service import SdkService
 
 log = structlog.get_logger()
 
-NO_BROWSER = "The Worker asked for a browser (ChromeWs or ChromeHttp); this Fyke has no browser."
+NO_BROWSER = (
+    "The Worker asked for a browser (ChromeWs, ChromeHttp, LightpandaDomain or CamoufoxDomain); "
+    "this Fyke has no browser."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,8 @@ class AttemptRunner:
             detail = str(failed).removeprefix(begin)
             message = sentence(Outcome.INSTALL_FAILED, detail=detail)
             raise StartRefused(AttemptEnd(Outcome.INSTALL_FAILED, message)) from failed
+        if environment.warning:
+            self._note(intake, environment.warning)
         limits = self.lease.run.limits
         spec = SandboxSpec(
             name=self.attempt.id,

@@ -11,8 +11,8 @@ NO_PROXY = "127.0.0.1,localhost"
 
 
 def worker_env(language: Language, attempt_id: str, secret: str) -> dict[str, str]:
-    """``PROXY_*`` and ``Chrome*`` as published Workers read them, and for Python and Go what
-    makes ordinary libraries use the proxy by themselves.
+    """The variables of proxy and browsers as published Workers read them, and for Python and Go
+    what makes ordinary libraries use the proxy by themselves.
 
     Node.js gets its defaults from a file that the sandbox loads first (``node_way_out.cjs``), not
     from variables: most versions of axios prefer them to the agent that a Worker brings, and then
@@ -23,6 +23,8 @@ def worker_env(language: Language, attempt_id: str, secret: str) -> dict[str, st
         "PROXY_AUTH": f"{attempt_id}:{secret}",
         "ChromeWs": BROWSER_ADDRESS,
         "ChromeHttp": BROWSER_ADDRESS,
+        "LightpandaDomain": BROWSER_ADDRESS,
+        "CamoufoxDomain": BROWSER_ADDRESS,
     }
     return own if language is Language.NODE else own | _for_libraries(attempt_id, secret)
 

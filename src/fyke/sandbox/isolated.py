@@ -156,7 +156,7 @@ class IsolatedSandbox:
         return await _ours(self._held.release())
 
     async def close(self) -> None:
-        """The listeners stay open: their receiver owns them."""
+        """What else has a copy of a listener serves it further."""
         try:
             await _ours(self._held.close())
         finally:
@@ -168,6 +168,8 @@ class IsolatedSandbox:
             return
         self._closed = True
         self._held.ends.control.close()
+        for listener in self._listeners.values():
+            listener.close()
         if not self._draining:  # else whoever reads sees the end and closes
             self._close_streams()
 

@@ -219,7 +219,9 @@ BROWSER = """
 import json, urllib.error, urllib.request
 
 said = {}
-for host in ("chrome-ws-inner.coreclaw.com", "chrome-ws-inner.cafescraper.com", "127.0.0.1:9222"):
+hosts = [f"{service}-inner.{site}.com" for service in ("chrome-ws", "chrome-http", "lightpanda")
+         for site in ("coreclaw", "cafescraper")]
+for host in (*hosts, "127.0.0.1:9222"):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         opener.open(f"http://{host}/", timeout=20)
@@ -234,7 +236,7 @@ print(json.dumps(said))
 @pytest.mark.skipif(not ROOT, reason="only root can have port 80 of a box listened at")
 async def test_the_browser_s_old_names_say_that_there_is_none(world: World) -> None:
     told = await world.execute({"main.py": BROWSER}, Language.PYTHON)
-    assert len(told.said) == 3
+    assert len(told.said) == 7
     assert set(told.said.values()) == {"503 this Fyke has no browser\n"}
     assert told.browser_asked
     assert told.total == Traffic()

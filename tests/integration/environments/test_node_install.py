@@ -24,6 +24,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
 ]
 
+OTHER = "01ARZ3NDEKTSV4RRFFQ69G5FAW"
 VERSION: Version = a_version("w", language=Language.NODE)
 
 
@@ -116,6 +117,59 @@ async def test_with_a_lock_file(environments: Installing, bundle: Path, registry
     assert made.path is not None
     assert (made.path / "left" / "index.js").exists()
     assert not (made.path / "google-protobuf").exists()
+
+
+@pytest.mark.skipif(OLD_NPM, reason="this npm needs a lock file")
+@pytest.mark.parametrize(
+    "asked", [{"left": "^1.0.0", "right": "1.0.0"}, {"left": "^2.0.0"}, {"deep": "1.0.0"}]
+)
+async def test_a_lock_file_out_of_step_is_completed_with_a_warning(
+    environments: Installing, bundle: Path, registry: Registry, asked: dict[str, str]
+) -> None:
+    written = lock(registry)
+    if "deep" in asked:  # which asks for a package that the lock file does not have
+        registry.add("deep", "1.0.0", dependencies={"right": "1.0.0"})
+        written["packages"][""]["dependencies"] = asked
+        written["packages"]["node_modules/deep"] = {
+            "version": "1.0.0",
+            "dependencies": {"right": "1.0.0"},
+        }
+    registry.add("right", "1.0.0")
+    if asked.get("left") == "^2.0.0":
+        registry.add("left", "2.0.0")
+    write(bundle, "package.json", {"name": "x", "dependencies": asked})
+    write(bundle, "package-lock.json", written)
+    made = await environments.ensure(VERSION, bundle)
+    assert made.path is not None
+    assert "out of step with package.json" in made.warning
+    for name in asked:
+        assert (made.path / name / "index.js").exists()
+
+    asked_before = len(registry.asked)
+    assert await environments.ensure(VERSION, bundle) == made
+    assert len(registry.asked) == asked_before, "it was tried again"
+    other = await environments.ensure(VERSION, bundle, OTHER)
+    assert other.path != made.path, "what is not locked is not shared between accounts"
+
+
+async def test_a_lock_file_in_step_has_no_warning(
+    environments: Installing, bundle: Path, registry: Registry
+) -> None:
+    write(bundle, "package.json", {"name": "x", "dependencies": {"left": "^1.0.0"}})
+    write(bundle, "package-lock.json", lock(registry))
+    made = await environments.ensure(VERSION, bundle)
+    assert made.warning == ""
+    assert await environments.ensure(VERSION, bundle, OTHER) == made
+
+
+@pytest.mark.skipif(not OLD_NPM, reason="this npm completes a lock file")
+async def test_an_old_npm_needs_a_lock_file_in_step(
+    environments: Installing, bundle: Path, registry: Registry
+) -> None:
+    write(bundle, "package.json", {"name": "x", "dependencies": {"left": "^2.0.0"}})
+    write(bundle, "package-lock.json", lock(registry))
+    with pytest.raises(EnvironmentFailed, match=r"out of step with package\.json: run npm install"):
+        await environments.ensure(VERSION, bundle)
 
 
 async def test_a_wrong_hash(environments: Installing, bundle: Path, registry: Registry) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.forms.describe import describe
+from fyke.domain.forms.normalise import Normalised, start_value, to_pairs
 from fyke.domain.workers import input_findings, input_schema, output_schema
 from fyke.domain.workers.input_values import problems
 from fyke.errors import InvalidRequest
@@ -74,6 +75,8 @@ def hostile() -> dict[str, str]:
                       param_list=[{"param": f"p{n}"} for n in range(5000)], default=[{}] * 5000),
         "sections": {"properties": [{"name": f"s{n}", "section": f"{n}"} for n in range(6000)]},
         "dates": one(editor="datepicker", default="9" * 9000, format="%" * 9000),
+        "repeated date parts": one(editor="datepicker", default="1" * 99 + "x",
+                                   format="MDHms" * 20, valueFormat="YYYY-MM-DD"),
         "bounds": one(type="number", editor="number", minimum=10**4000, maximum=-(10**4000)),
         "wrong types": {"properties": {"a": {"$ref": "#"}}, "concurrency": 5, "b": [], "x": {}},
         "legacy": one() | {"b": "b" * 100_000},
@@ -105,7 +108,8 @@ HOSTILE = hostile()
 def read(text: str) -> bool:
     """Everything that the platform does with a schema; whether it can be used."""
     findings = input_findings.check(text)
-    describe.__wrapped__(text)
+    form = describe.__wrapped__(text)
+    to_pairs(form, Normalised({}, start_value(form)))
     output_schema.check(text)
     try:
         schema = input_schema.parse(text)

@@ -155,35 +155,69 @@ async def test_who_may_see_and_do_what(house: House) -> None:
     assert await uploads.page(house.other, offset=0, limit=5) == (0, [])
 
 
+class StuckGit:
+    """Repositories that never arrive; ``began`` is set when the first is asked for."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+
+    def check(self, source: GitSource) -> None:
+        pass
+
+    async def missing(self) -> str:
+        return ""
+
+    async def fetch(self, source: GitSource, said: Callable[[str], None]) -> Fetched:
+        self.began.set()
+        await asyncio.Event().wait()
+        raise GitFailed("never")
+
+
+class QuickGit(StuckGit):
+    """Each repository is the sound project."""
+
+    async def fetch(self, source: GitSource, said: Callable[[str], None]) -> Fetched:
+        return Fetched(GOOD, "c" * 40)
+
+
+def server(house: House, tmp_path: Path, git: Any, **more: Any) -> Uploads:
+    """The uploads as another server has them."""
+    blobs, services = FilesystemBlobs(tmp_path / "blobs"), house.services
+    return Uploads(house.storage, blobs, services.workers, services.runs, git, house.bell, **more)
+
+
+async def test_uploads_of_one_account_do_not_delay_those_of_another(
+    house: House, tmp_path: Path
+) -> None:
+    git = StuckGit()
+    uploads = server(house, tmp_path, git)
+    for _ in range(3):
+        await uploads.add_git(house.other, GitSource("https://example.com/a"))
+    await git.began.wait()
+    upload = await uploads.add_zip(house.owner, GOOD, "prices.zip")
+    async with asyncio.timeout(30):
+        async for seen in uploads.follow(house.owner, upload.id):
+            last = seen
+    assert last.state is UploadState.READY
+    await uploads.close()
+
+
+async def test_checks_end_at_their_deadline(house: House, tmp_path: Path) -> None:
+    uploads = server(house, tmp_path, QuickGit(), check_seconds=0)
+    upload = await uploads.add_zip(house.other, GOOD, "prices.zip")
+    last = await finished(house, upload)
+    assert last.state is UploadState.FAILED
+    assert "the checks took more than 0 s" in last.step("archive").note  # type: ignore[union-attr]
+    await uploads.close()
+
+
 async def test_another_server_goes_on_where_one_has_ended(house: House, tmp_path: Path) -> None:
     """The first server is stopped in the middle; its claim runs out; the next one finishes."""
 
-    class Stuck:
-        def check(self, source: GitSource) -> None:
-            pass
-
-        async def missing(self) -> str:
-            return ""
-
-        async def fetch(self, source: GitSource, said: Callable[[str], None]) -> Fetched:
-            began.set()
-            await asyncio.Event().wait()
-            raise GitFailed("never")
-
-    class Quick(Stuck):
-        async def fetch(self, source: GitSource, said: Callable[[str], None]) -> Fetched:
-            return Fetched(GOOD, "c" * 40)
-
-    began = asyncio.Event()
-    services = house.services
-    blobs = FilesystemBlobs(tmp_path / "blobs")
-
-    def server(git: Any) -> Uploads:
-        return Uploads(house.storage, blobs, services.workers, services.runs, git, house.bell)
-
-    first, second = server(Stuck()), server(Quick())
+    git = StuckGit()
+    first, second = server(house, tmp_path, git), server(house, tmp_path, QuickGit())
     upload = await first.add_git(house.other, GitSource("https://example.com/a"))
-    await began.wait()
+    await git.began.wait()
     await second.get(house.other, upload.id)  # the claim still holds: nothing happens
     assert (await second.get(house.other, upload.id)).state is UploadState.WORKING
     await first.close()

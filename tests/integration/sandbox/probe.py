@@ -253,7 +253,8 @@ def inherited() -> str:
 @probe("words of the platform in our environment", "Refused")
 def platform_words() -> str:
     ours = {"PATH", "HOME", "LANG", "LC_CTYPE", "TMPDIR", "PYTHONUNBUFFERED"}
-    ours |= {"PROBE_TARGETS", "PROBE_CALLS", "PROXY_DOMAIN", "PROXY_AUTH", "ChromeWs", "ChromeHttp"}
+    ours |= {"PROBE_TARGETS", "PROBE_CALLS", "PROXY_DOMAIN", "PROXY_AUTH"}
+    ours |= {"ChromeWs", "ChromeHttp", "LightpandaDomain", "CamoufoxDomain"}
     foreign = {name for name in os.environ if not name.lower().endswith("_proxy")} - ours
     if not foreign:
         raise Refused("none")

@@ -12,6 +12,8 @@ OWN = {
     "PROXY_AUTH": "01A:secret",
     "ChromeWs": "127.0.0.1:9222",
     "ChromeHttp": "127.0.0.1:9222",
+    "LightpandaDomain": "127.0.0.1:9222",
+    "CamoufoxDomain": "127.0.0.1:9222",
 }
 
 

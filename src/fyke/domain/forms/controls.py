@@ -15,6 +15,7 @@ from fyke.domain.forms import choices, dates
 from fyke.domain.forms.jsonview import JsonViewError, read_json
 from fyke.domain.forms.model import ABSENT, ControlKind, FieldError, FormField, dump, pretty
 from fyke.domain.forms.numbers import NotANumber, read_number, within
+from fyke.domain.workers.date_formats import DEFAULT
 
 Posted = dict[str, list[str]]
 ORDER = "order"
@@ -209,7 +210,7 @@ def _date_parts(text: str, rule: dates.DateRule) -> dates.Parts | None:
         parts = dates.parse(text, known)
         if parts is not None and "year" in parts:
             return parts
-    return dates.read_control(text, rule.control) or dates.parse(text, dates.DEFAULT)
+    return dates.read_control(text, rule.control) or dates.parse(text, DEFAULT)
 
 
 def _sample(rule: dates.DateRule) -> str:

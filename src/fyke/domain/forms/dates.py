@@ -1,9 +1,6 @@
-"""Dates as a schema wants them: formats such as ``DD/MM/YYYY``, and spans such as ``7 days``.
-
-A format is made of YYYY, YY, MM, M, DD, D, HH, H, mm, m, ss, s, SSS and whatever stands between
-them; text in square brackets stands for itself. Small ``yyyy`` and ``dd``, and the letters that
-follow a percent sign elsewhere (``%Y-%m-%d``), mean the same. A format with anything else, or
-without a year, is left to plain text.
+"""Dates of the form: what is typed for a property, and what is sent for it. Formats are those of
+``date_formats``, spans such as ``7 days``. A format without a year is left to plain text, and so is
+one whose dates could be read in more than one way.
 """
 
 from __future__ import annotations
@@ -13,21 +10,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-DEFAULT = "YYYY-MM-DD"
+from fyke.domain.workers.date_formats import (
+    DEFAULT,
+    DIGITS,
+    PART,
+    RELATIVE_WORDS,
+    ambiguity,
+    literal,
+    read,
+    tokens,
+)
+
 UNITS = ("minutes", "hours", "days", "weeks", "months", "years")
 
-_TOKEN = re.compile(r"\[[^\]]*\]|YYYY|YY|MM|M|DD|D|HH|H|mm|m|ss|s|SSS|[A-Za-z]+|.", re.DOTALL)
-_PERCENT = {"%Y": "YYYY", "%y": "YY", "%m": "MM", "%d": "DD", "%H": "HH", "%M": "mm", "%S": "ss"}
-_DIGITS = {
-    "YYYY": (4, 4), "YY": (2, 2), "MM": (2, 2), "M": (1, 2), "DD": (2, 2), "D": (1, 2),
-    "HH": (2, 2), "H": (1, 2), "mm": (2, 2), "m": (1, 2), "ss": (2, 2), "s": (1, 2), "SSS": (3, 3),
-}  # fmt: skip
-_PART = {
-    "Y": "year", "M": "month", "D": "day", "H": "hour", "m": "minute", "s": "second",
-    "S": "millisecond",
-}  # fmt: skip
 _SPAN = re.compile(r"(\d{1,9}) (minute|hour|day|week|month|year)s?")
-_RELATIVE_WORDS = ("relative", "absoluteOrRelative")
+_MAX_TEXT = 200  # more than any date of a format of 100 characters has
 
 Parts = dict[str, int]
 
@@ -46,40 +43,20 @@ class DateRule:
 
 def rule_of(item: dict[str, Any]) -> DateRule:
     """Read ``format``, ``valueFormat`` and ``dateType`` of a property."""
-    shown, relative = _format(item.get("format"))
-    sent, also = _format(item.get("valueFormat"))
-    relative = relative or also or item.get("dateType") in _RELATIVE_WORDS
+    shown, relative = read(item.get("format"))
+    sent, also = read(item.get("valueFormat"))
+    relative = relative or also or item.get("dateType") in RELATIVE_WORDS
     sent = sent or shown or DEFAULT
-    return DateRule(shown or sent, sent, _control(sent), relative)
-
-
-def _format(value: object) -> tuple[str, bool]:
-    """Return a usable format, ``""`` when there is none, and whether spans are allowed."""
-    if not isinstance(value, str) or len(value) > 100:
-        return "", False
-    words = [word.strip() for word in value.split("|")]
-    formats = [word for word in words if word and word not in _RELATIVE_WORDS]
-    first = formats[0] if formats else ""
-    for percent, token in _PERCENT.items():
-        first = first.replace(percent, token)
-    return first.replace("yyyy", "YYYY").replace("dd", "DD"), len(formats) < len(words)
-
-
-def _tokens(format: str) -> list[str]:
-    return [match.group() for match in _TOKEN.finditer(format)]
-
-
-def _literal(piece: str) -> str:
-    return piece[1:-1] if piece[0] == "[" and piece[-1] == "]" else piece
+    if not shown or ambiguity(shown):
+        shown = sent
+    return DateRule(shown, sent, _control(sent), relative)
 
 
 def _control(format: str) -> str:
-    tokens = _tokens(format)
-    words = [t for t in tokens if t[0].isalpha()]
-    parts = [_PART[t[0]] for t in words if t in _DIGITS]
-    if len(parts) < len(words) or len(set(parts)) < len(parts) or "YYYY" not in words:
+    words = [token for token in tokens(format) if token[0].isalpha()]
+    if not DIGITS.keys() >= set(words) or "YYYY" not in words or ambiguity(format):
         return "text"
-    found = set(parts)
+    found = {PART[token[0]] for token in words}
     if found == {"year", "month"}:
         return "month"
     if found == {"year", "month", "day"}:
@@ -89,23 +66,34 @@ def _control(format: str) -> str:
 
 
 def parse(text: str, format: str) -> Parts | None:
-    """Return the parts of a date in this format, None when it is not one."""
-    pattern, names = "", []
-    for piece in _tokens(format):
-        if piece in _DIGITS:
-            least, most = _DIGITS[piece]
-            pattern += rf"([0-9]{{{least},{most}}})"
-            names.append(piece)
-        else:
-            pattern += re.escape(_literal(piece))
-    match = re.fullmatch(pattern, text)
-    if match is None:
+    """Return the parts of a date in this format, None when it is not one. Each part takes as many
+    digits as it may and gives none back, so the time grows with the length of the text only.
+    """
+    if len(text) > _MAX_TEXT:
         return None
     parts: Parts = {}
-    for name, digits in zip(names, match.groups(), strict=True):
-        number = int(digits) + (2000 if name == "YY" else 0)
-        parts[_PART[name[0]]] = number
-    return parts if _exists(parts) else None
+    at = 0
+    for piece in tokens(format):
+        if piece in DIGITS:
+            digits = _leading_digits(text, at, DIGITS[piece])
+            if not digits:
+                return None
+            parts[PART[piece[0]]] = int(digits) + (2000 if piece == "YY" else 0)
+            at += len(digits)
+        elif text.startswith(literal(piece), at):
+            at += len(literal(piece))
+        else:
+            return None
+    return parts if at == len(text) and _exists(parts) else None
+
+
+def _leading_digits(text: str, at: int, bounds: tuple[int, int]) -> str:
+    """The ASCII digits at this place, ``""`` when they are fewer than the lower bound."""
+    least, most = bounds
+    end = at
+    while end < min(at + most, len(text)) and text[end] in "0123456789":
+        end += 1
+    return text[at:end] if end - at >= least else ""
 
 
 def _exists(parts: Parts) -> bool:
@@ -122,14 +110,14 @@ def _exists(parts: Parts) -> bool:
 def write(parts: Parts, format: str) -> str:
     """Return the date in this format."""
     written = []
-    for piece in _tokens(format):
-        if piece in _DIGITS:
-            part = _PART[piece[0]]
+    for piece in tokens(format):
+        if piece in DIGITS:
+            part = PART[piece[0]]
             number = parts.get(part, 1 if part in ("month", "day") else 0)
             number = number % 100 if piece == "YY" else number
-            written.append(str(number).zfill(_DIGITS[piece][0]))
+            written.append(str(number).zfill(DIGITS[piece][0]))
         else:
-            written.append(_literal(piece))
+            written.append(literal(piece))
     return "".join(written)
 
 

@@ -19,6 +19,7 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.review.service import ReviewStarter
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.uploads.checking import FETCH, UNPACK, Checking, failed, first_steps, with_step
+from fyke.domain.uploads.turns import Turns
 from fyke.domain.workers.archive import MAX_PACKED
 from fyke.domain.workers.naming import checked_name, name_from_title
 from fyke.domain.workers.service import Workers
@@ -33,7 +34,8 @@ log = structlog.get_logger()
 
 CLAIM_MS = 20_000  # how long a claim holds without renewal
 RENEW_SECONDS = 5.0
-AT_ONCE = 2  # checked at the same time by one server
+AT_ONCE = 2  # checked at the same time by one server, one of an account
+CHECK_SECONDS = 120.0  # that the checks of one upload may take
 MOST = 100  # that one account may keep
 KEEP_MS = 14 * 24 * 3600 * 1000
 _UPLOADING = "Uploading workers"
@@ -59,6 +61,8 @@ class Uploads:
         runs: ReviewStarter,
         git: Git,
         signals: Signals,
+        *,
+        check_seconds: float = CHECK_SECONDS,
     ) -> None:
         self._storage = storage
         self._blobs = blobs
@@ -66,7 +70,8 @@ class Uploads:
         self._runs = runs
         self._git = git
         self._signals = signals
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._check_seconds = check_seconds
+        self._turns = Turns(AT_ONCE)
         self._working: dict[str, asyncio.Task[None]] = {}
 
     async def close(self) -> None:
@@ -138,7 +143,7 @@ class Uploads:
             return fresh
 
         upload = await self._storage.write(work)
-        self._go_on(upload.id)
+        self._go_on(upload)
         return upload
 
     async def _refuse_many(self, caller: Caller) -> None:
@@ -153,7 +158,7 @@ class Uploads:
             return dated
 
         made = await self._storage.write(work)
-        self._go_on(made.id)
+        self._go_on(made)
         return made
 
     # --- looking ---------------------------------------------------------------------------
@@ -162,7 +167,7 @@ class Uploads:
         """How far it is. Raise ``NotFound``, also for another account's."""
         upload, now = await self._storage.read(lambda tx: (_own(tx, caller, upload_id), tx.now))
         if upload.state.moving and upload.working_until < now:
-            self._go_on(upload.id)
+            self._go_on(upload)
         return upload
 
     async def page(self, caller: Caller, *, offset: int, limit: int) -> tuple[int, list[Upload]]:
@@ -289,14 +294,14 @@ class Uploads:
 
     # --- the work --------------------------------------------------------------------------
 
-    def _go_on(self, upload_id: str) -> None:
-        if upload_id not in self._working:
-            task = asyncio.create_task(self._work(upload_id))
-            self._working[upload_id] = task
-            task.add_done_callback(lambda _: self._working.pop(upload_id, None))
+    def _go_on(self, upload: Upload) -> None:
+        if upload.id not in self._working:
+            task = asyncio.create_task(self._work(upload.id, upload.account_id))
+            self._working[upload.id] = task
+            task.add_done_callback(lambda _: self._working.pop(upload.id, None))
 
-    async def _work(self, upload_id: str) -> None:
-        async with self._turns:
+    async def _work(self, upload_id: str, account_id: str) -> None:
+        async with self._turns.of(account_id):
             try:
                 upload = await self._storage.write(
                     lambda tx: tx.uploads.claim(upload_id, tx.now, tx.now + CLAIM_MS)
@@ -305,7 +310,7 @@ class Uploads:
                 return  # whoever looks at it next goes on with it
             if upload is None:
                 return
-            work = _Work(self._storage, self._blobs, self._git, upload)
+            work = _Work(self._storage, self._blobs, self._git, upload, self._check_seconds)
             try:
                 await work.do()
             except _Gone:
@@ -319,21 +324,39 @@ class Uploads:
 class _Work:
     """One upload on its way through its steps."""
 
-    def __init__(self, storage: Storage, blobs: Blobs, git: Git, upload: Upload) -> None:
+    def __init__(
+        self, storage: Storage, blobs: Blobs, git: Git, upload: Upload, check_seconds: float
+    ) -> None:
         self._storage = storage
         self._blobs = blobs
         self._git = git
         self._upload = upload
+        self._check_seconds = check_seconds
 
     async def do(self) -> None:
         renewing = asyncio.create_task(self._renew())
         try:
             data = await self._data()
             if data is not None:
-                await self._tell(await Checking(self._tell).run(self._upload, data))
+                await self._check(data)
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
+
+    async def _check(self, data: bytes) -> None:
+        """A check that runs over the deadline goes on in its thread until it reads the archive
+        again, which is closed by then.
+        """
+        try:
+            async with asyncio.timeout(self._check_seconds):
+                checked = await Checking(self._tell).run(self._upload, data)
+        except TimeoutError:
+            await self.fail(
+                f"the checks took more than {self._check_seconds:g} s; make the project smaller "
+                "or try again"
+            )
+        else:
+            await self._tell(checked)
 
     async def fail(self, why: str) -> None:
         """End it at the step that it was at."""

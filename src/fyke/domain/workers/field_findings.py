@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fyke.domain.workers import date_formats
 from fyke.domain.workers.input_schema import (
     TYPES,
     is_number,
@@ -51,6 +52,7 @@ def check_field(item: Item, path: Path, report: SchemaReport) -> None:
     _check_choices(item, path, report)
     _check_section(item, path, report)
     check_bounds(item, path, "input", report)
+    _check_dates(item, path, "input", report)
     _check_limiter_name(item, path, report)
     if item.get("editor") == "requestListSource" or item.get("param_list") is not None:
         _check_params(item, path, report)
@@ -145,6 +147,19 @@ def check_bounds(item: Item, path: Path, prefix: str, report: SchemaReport) -> N
         report.add(code, (*path, "minimum"), message, remedy)
 
 
+def _check_dates(item: Item, path: Path, prefix: str, report: SchemaReport) -> None:
+    """Note date formats that the form does not use."""
+    if item.get("editor") != "datepicker":
+        return
+    name = item.get("name") or item.get("param")
+    for key in ("format", "valueFormat"):
+        fault = date_formats.fault(item[key]) if item.get(key) is not None else ""
+        if fault:
+            message = f'"{name}": {key} {fault}, so it is not used'
+            remedy = f"write each part once, with separators, such as {date_formats.DEFAULT}"
+            report.add(f"{prefix}_date_format_invalid", (*path, key), message, remedy)
+
+
 def _check_limiter_name(item: Item, path: Path, report: SchemaReport) -> None:
     name = item["name"]
     numeric = type_of(item) in ("integer", "number")
@@ -192,6 +207,7 @@ def _check_param(param: object, path: Path, seen: set[str], report: SchemaReport
         remedy = f"use one of {', '.join(sorted(_PARAM_EDITORS))}"
         report.add("input_param_unsupported_editor", (*path, "editor"), message, remedy)
     check_bounds(param, path, "input_param", report)
+    _check_dates(param, path, "input_param", report)
 
 
 def _check_default(item: Item, path: Path, report: SchemaReport) -> None:

@@ -18,6 +18,7 @@ from fyke.model.run import RunLimits
 from fyke.model.worker import SystemDefaults
 
 DEVICES: dict[int, float] = {512: 0.125, 1024: 0.25, 2048: 0.5, 4096: 1, 8192: 2, 16384: 4}
+MIN_CPUS = 0.01  # the least that a sandbox can enforce
 MAX_CPUS = 64.0
 MAX_SECONDS = 7 * 24 * 3600
 _REGION = re.compile(r"[A-Z]{2}")
@@ -126,9 +127,10 @@ def _cpus(system: dict[str, Any], memory_mb: int) -> float:
     cpus = float(_number(value, "cpus"))
     if cpus == 0:
         return cpus_for(memory_mb)
-    if cpus < 0 or cpus > MAX_CPUS or math.isnan(cpus):
+    if not MIN_CPUS <= cpus <= MAX_CPUS:
         raise InvalidRequest(
-            f"input.parameters.system.cpus must be above 0 and at most {MAX_CPUS:g} cores"
+            f"input.parameters.system.cpus must be from {MIN_CPUS:g} to {MAX_CPUS:g} cores; "
+            "leave it out for the share that goes with the memory"
         )
     return cpus
 

@@ -31,10 +31,11 @@ OLDEST = (0, 8, 0)  # the first with --disable-userns
 INNER_ID = 1000
 DEV_SHM_BYTES = 16 * 2**20
 
-HOSTS = """127.0.0.1 localhost worker
-127.0.0.1 chrome-ws-inner.coreclaw.com proxy-inner.coreclaw.com
-127.0.0.1 chrome-ws-inner.cafescraper.com proxy-inner.cafescraper.com
-"""
+_SITES = ("coreclaw.com", "cafescraper.com")
+_SERVICES = ("proxy-inner", "chrome-ws-inner", "chrome-http-inner", "lightpanda-inner")
+HOSTS = "127.0.0.1 localhost worker\n" + "".join(
+    f"127.0.0.1 {service}.{site}\n" for site in _SITES for service in _SERVICES
+)
 ETC = {
     "passwd": f"worker:x:{INNER_ID}:{INNER_ID}::/work:/bin/sh\n",
     "group": f"worker:x:{INNER_ID}:\n",

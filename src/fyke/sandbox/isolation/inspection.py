@@ -89,8 +89,6 @@ async def _look(spawner: Spawner) -> tuple[Seen, HostView, SpawnedSandbox]:
             return await _ask(box, port), outside, held
         finally:
             await box.close()
-            for listener in box.listeners.values():
-                listener.close()
 
 
 async def _ask(box: IsolatedSandbox, port: int) -> Seen:

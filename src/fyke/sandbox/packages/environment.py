@@ -20,6 +20,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +38,7 @@ from fyke.sandbox.packages.installer import (
     FAILED,
     InstallLimits,
     InstallTerms,
+    LockOutOfStep,
     PackageInstaller,
 )
 
@@ -59,15 +61,20 @@ _NOT_ALLOWED = (
 
 class Recipe(Protocol):
     """What one version needs: ``inputs`` decides the key, ``install`` fills a folder. ``locked``
-    says whether the inputs alone decide what will be in it.
+    says whether the inputs alone decide what will be in it, ``warning`` what is not as it should
+    be. ``fallback`` is used where the lock file is out of step.
     """
 
     inputs: Sequence[str]
     locked: bool
+    warning: str
+
+    @property
+    def fallback(self) -> Recipe | None: ...
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
         """Fill ``content`` (not there yet); ``building`` is scratch room. Return what the
-        installer said. Raise ``EnvironmentFailed``.
+        installer said. Raise ``EnvironmentFailed``, ``LockOutOfStep``.
         """
         ...
 
@@ -118,14 +125,35 @@ class UvEnvironments:
         if recipe is None:
             return Environment(None, "")
         terms = InstallTerms(account_id, builds)
-        key = _key(recipe, terms)
-        found = await asyncio.to_thread(self._finished, key, version.worker_id)
+        found = await self._find(recipe, terms, version.worker_id)
         if found is not None:
             return found
+        try:
+            return await self._make(recipe, terms, version.worker_id)
+        except LockOutOfStep:
+            if recipe.fallback is None:
+                raise
+            return await self._make(recipe.fallback, terms, version.worker_id)
+
+    async def _find(
+        self, recipe: Recipe, terms: InstallTerms, worker_id: str
+    ) -> Environment | None:
+        """What is there of a recipe, or of its fallback: then the recipe was tried before."""
+        for each in (recipe, recipe.fallback):
+            if each is not None:
+                key = _key(each, terms)
+                found = await asyncio.to_thread(self._finished, key, worker_id)
+                if found is not None:
+                    return replace(found, warning=each.warning)
+        return None
+
+    async def _make(self, recipe: Recipe, terms: InstallTerms, worker_id: str) -> Environment:
+        key = _key(recipe, terms)
         self._prepare_root()
         async with self._locked(key):
-            found = await asyncio.to_thread(self._finished, key, version.worker_id)
-            return found or await self._build(key, recipe, terms, version.worker_id)
+            found = await asyncio.to_thread(self._finished, key, worker_id)
+            made = found or await self._build(key, recipe, terms, worker_id)
+        return replace(made, warning=recipe.warning)
 
     async def _recipe(self, version: Version, bundle: Path) -> Recipe | None:
         """None where the project brings along all that it needs."""

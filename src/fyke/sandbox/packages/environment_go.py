@@ -87,6 +87,8 @@ class GoRecipe:
     """The program of one project. Its source and go.sum decide every byte of it."""
 
     locked = True
+    warning = ""
+    fallback = None
 
     def __init__(self, installer: GoInstaller, go: str, digest: str, bundle: Path) -> None:
         self._installer = installer

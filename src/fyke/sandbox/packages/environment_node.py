@@ -22,7 +22,14 @@ from fyke.contracts import EnvironmentFailed
 from fyke.contracts.tools import CACHE_AT, ToolKind
 from fyke.domain.workers.requirements import BadRequirement, check_registry_version, parse_package
 from fyke.sandbox.packages import sealing
-from fyke.sandbox.packages.installer import FAILED, SYSTEM_PATH, InstallTerms, PackageInstaller, ask
+from fyke.sandbox.packages.installer import (
+    FAILED,
+    SYSTEM_PATH,
+    InstallTerms,
+    LockOutOfStep,
+    PackageInstaller,
+    ask,
+)
 from fyke.sandbox.packages.npm_settings import asking_environment, read_npm
 from fyke.sandbox.packages.package_client import PackageClient, Registry
 
@@ -43,6 +50,12 @@ _SETTINGS = {
 _HEADERS = Path("/usr/include/node")  # of the Node.js that boxes have
 
 SAFE_NPM = 11
+_OUT_OF_STEP = "`npm ci` can only install packages when"  # npm's own words
+_RUN_INSTALL = "run npm install and publish both files again"
+_RESOLVED = (
+    "The lock file is out of step with package.json, so versions that it lacks were chosen while "
+    f"the packages were installed; {_RUN_INSTALL}."
+)
 
 Document = dict[str, Any]
 
@@ -80,17 +93,16 @@ class NodeInstaller:
             self._version = f"{said.strip()} {os.uname().sysname} {os.uname().machine}"
         return self._version
 
-    async def check_npm(self, npm: str) -> None:
-        """Without a lock file npm asks for whatever address a package's own metadata names; only
-        newer ones can be told not to.
+    async def check_npm(self, npm: str, remedy: str) -> None:
+        """Without a whole lock file npm asks for whatever address a package's own metadata names;
+        only newer ones can be told not to.
         """
         _, said = await ask([npm, "--version"], {})
         version = said.strip()
         if not refuses_addresses(version):
             raise EnvironmentFailed(
                 f"{FAILED}: npm {version[:20]} cannot be kept from fetching addresses that a "
-                "package names. Add a package-lock.json (npm install --package-lock-only), or "
-                f"have npm {SAFE_NPM} or newer installed here",
+                f"package names. {remedy}, or have npm {SAFE_NPM} or newer installed here",
                 "",
             )
 
@@ -108,27 +120,41 @@ class NodeInstaller:
 
 
 class NodeRecipe:
-    """The packages of one ``package.json``, with or without a lock file."""
+    """The packages of one ``package.json``, with or without a lock file. ``resolve``: the lock
+    file is out of step, and npm chooses the versions that it lacks.
+    """
 
     def __init__(
-        self, installer: NodeInstaller, version: str, package: Document, lock: Document | None
+        self,
+        installer: NodeInstaller,
+        version: str,
+        package: Document,
+        lock: Document | None,
+        *,
+        resolve: bool = False,
     ) -> None:
         self._installer = installer
+        self._exact = lock is not None and not resolve
+        self.warning = _RESOLVED if resolve else ""
+        self.fallback = (
+            NodeRecipe(installer, version, package, lock, resolve=True) if self._exact else None
+        )
         self._package = json.dumps(package, sort_keys=True)
         asked = {name for section in _DEPENDENCIES for name in package.get(section) or {}}
         self._own = not asked <= set(BASE_SET)
         self._lock = "" if lock is None else json.dumps(lock, sort_keys=True)
         plain = lock is None and package.get("dependencies") == BASE_SET and set(package) <= _PLAIN
-        self.locked = plain or (lock is not None and _has_all_hashes(lock))
-        self.inputs: Sequence[str] = ("node", version, self._package, self._lock)
+        self.locked = plain or (lock is not None and not resolve and _has_all_hashes(lock))
+        resolved = ("resolved",) if resolve else ()
+        self.inputs: Sequence[str] = ("node", version, self._package, self._lock, *resolved)
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
         """Install in a box and take what it left."""
         npm = shutil.which("npm", path=SYSTEM_PATH)
         if npm is None:
             raise EnvironmentFailed(f"{FAILED}: npm is not installed on this machine", "")
-        if not self._lock and self._own:
-            await self._installer.check_npm(npm)
+        if not self._exact and self._own:
+            await self._installer.check_npm(npm, self._remedy())
         files = {"out/package.json": self._package}
         if self._lock:
             files["out/package-lock.json"] = self._lock
@@ -141,13 +167,19 @@ class NodeRecipe:
         async with desk.install(ToolKind.NPM, terms, client, _page, command, files, env) as run:
             if run.code:
                 message = f"{FAILED}: {_explain(run.output, run.code)}"
-                raise EnvironmentFailed(message, run.output)
+                stale = self._exact and _OUT_OF_STEP in run.output
+                raise (LockOutOfStep if stale else EnvironmentFailed)(message, run.output)
             await asyncio.to_thread(self._take, run.work / "out", content, run.output)
             return run.output
 
+    def _remedy(self) -> str:
+        if self._lock:
+            return f"The lock file is out of step with package.json: {_RUN_INSTALL}"
+        return "Add a package-lock.json (npm install --package-lock-only)"
+
     def _script(self, npm: str, builds: bool) -> str:
         command = [
-            npm, "ci" if self._lock else "install", "--omit=dev",
+            npm, "ci" if self._exact else "install", "--omit=dev",
             "--no-audit", "--no-fund", "--no-update-notifier", "--no-progress", "--color=false",
             "--cache", f"{CACHE_AT}/npm",
             *([] if builds else ["--ignore-scripts", "--no-bin-links"]),

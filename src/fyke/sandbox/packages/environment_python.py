@@ -97,6 +97,9 @@ class PythonInstaller:
 class PythonRecipe:
     """The packages of one set of requirements for one interpreter."""
 
+    warning = ""
+    fallback = None
+
     def __init__(
         self, installer: PythonInstaller, interpreter: Interpreter, wanted: Sequence[Requirement]
     ) -> None:

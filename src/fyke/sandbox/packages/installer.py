@@ -30,6 +30,10 @@ NO_ROOM_NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT})
 _ASK_SECONDS = 30.0
 
 
+class LockOutOfStep(EnvironmentFailed):
+    """A lock file does not have what the project asks for."""
+
+
 @dataclass(frozen=True, slots=True)
 class InstallTerms:
     """For whom something is installed, and whether packages may run code meanwhile."""

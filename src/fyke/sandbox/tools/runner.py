@@ -58,8 +58,6 @@ class SandboxedTools:
             yield await self._carry(box, order, spec)
         finally:
             await box.close()
-            for listener in box.listeners.values():
-                listener.close()
 
     async def _carry(self, box: IsolatedSandbox, order: LaunchOrder, spec: ToolSpec) -> ToolRun:
         for name, listener in box.listeners.items():

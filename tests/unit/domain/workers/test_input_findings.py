@@ -34,6 +34,10 @@ def number(**changes: Any) -> dict[str, Any]:
     return field(type="integer", editor="number", **({"default": 1} | changes))
 
 
+def date(**changes: Any) -> dict[str, Any]:
+    return field(type="string", editor="datepicker", **({"default": "2026-11-27"} | changes))
+
+
 def choice(**changes: Any) -> dict[str, Any]:
     options = [{"label": "X", "value": "x"}]
     return field(
@@ -96,6 +100,14 @@ CASES: list[tuple[str, Any]] = [
     (
         "input_numeric_bound_invalid",
         schema(number(minimum=5, maximum=0, default="absent", required=False)),
+    ),
+    ("input_date_format_invalid", schema(date(format="DD/MM/YYYY DD"))),
+    ("input_date_format_invalid", schema(date(valueFormat="YYYY-MD"))),
+    ("input_date_format_invalid", schema(date(format=5))),
+    ("input_date_format_invalid", schema(date(format="Y" * 101))),
+    (
+        "input_param_date_format_invalid",
+        schema(rows([{"param": "p", "title": "P", "editor": "datepicker", "format": "MMMM"}])),
     ),
     ("input_default_type_mismatch", schema(field(default="x"))),
     ("input_default_list_item_invalid", schema(field(default=[["x"]]))),
@@ -173,7 +185,6 @@ def test_errors_are_what_parse_refuses(code: str, document: Any) -> None:
         ({"field": "z", "max": 1}, "limits.field z is not in concurrency.fields"),
         ({"field": "a"}, "limits.max must be greater than 0"),
         ({"field": "a", "max": 0}, "limits.max must be greater than 0"),
-        ({"field": "a", "max": 1, "regex": "("}, "limits.regex invalid"),
         ({"field": "a", "max": 1, "regex": "x" * 2000}, "limits.regex invalid"),
         ({"field": "a", "max": 1, "regex": 5}, "limits.regex invalid"),
     ],
@@ -184,14 +195,40 @@ def test_limits(limit: Any, text: str) -> None:
     }
 
 
+def test_no_more_than_a_hundred_limits_are_looked_at() -> None:
+    found = check(json.dumps(split(fields=["a"], limits=[{"field": "a", "max": 0}] * 101)))
+    messages = [finding.message for finding in found]
+    assert messages.count("concurrency.limits has 101 entries, at most 100 count") == 1
+    assert messages.count("limits.max must be greater than 0") == 100
+
+
+def test_an_expression_is_not_compiled() -> None:
+    slow = "(?i)" + "[\x02-\U0010fffe]" * 198  # 0.7 s of CPU to compile
+    limits = [{"field": "a", "max": 1, "regex": f"{slow}{n:02}"} for n in range(20)]
+    text = json.dumps(split(fields=["a"], limits=limits), ensure_ascii=False)
+    began = time.process_time()
+    assert "limits.regex invalid" not in {finding.message for finding in check(text)}
+    assert time.process_time() - began < 5  # a hang, not a measure
+
+
 def test_fields_are_named_by_the_documented_text() -> None:
     messages = {finding.message for finding in check(json.dumps(split(fields=[" "])))}
     assert "concurrency fields must have at least one field" in messages
 
 
+DATES = (
+    date(name="d1", format="DD/MM/YYYY|relative", valueFormat="YYYYMMDD"),
+    date(name="d2", format="D.M.YYYY HH:mm"),
+    date(name="d3", format="%d-%m-%Y"),
+    date(name="d4", format="relative"),
+)
+
+
 def test_sound_schemas_have_no_findings() -> None:
     multiple = choice(name="m", type="array", multiple=True, default=["x"])
-    text = json.dumps(schema(GOOD, multiple, number(name="max_results"), rows(name="r"), b="a"))
+    text = json.dumps(
+        schema(GOOD, multiple, number(name="max_results"), rows(name="r"), *DATES, b="a")
+    )
     assert check(text) == []
     limits = [{"field": "a", "max": 3, "regex": "^a+$"}]
     text = json.dumps(

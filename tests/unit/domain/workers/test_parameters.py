@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.workers.parameters import DEVICES, read_input
+from fyke.domain.workers.parameters import DEVICES, MAX_CPUS, MIN_CPUS, read_input
 from fyke.errors import InvalidRequest
 from fyke.model.worker import SystemDefaults
+from fyke.sandbox import order
 
 DEFAULTS = SystemDefaults()
 
@@ -54,6 +55,13 @@ def test_caps_are_exact_and_never_round_to_no_limit() -> None:
     assert limits.max_traffic_bytes == 1_500_000
 
 
+def test_every_share_that_is_accepted_can_be_put_into_a_sandbox() -> None:
+    least, most = order.CPUS
+    assert least <= MIN_CPUS < MAX_CPUS <= most
+    for cpus in (MIN_CPUS, MAX_CPUS):
+        assert read({"cpus": str(cpus)}).limits.cpus == cpus
+
+
 @pytest.mark.parametrize(
     ("system", "named"),
     [
@@ -62,6 +70,9 @@ def test_caps_are_exact_and_never_round_to_no_limit() -> None:
         ({"max_total_traffic": float("inf")}, "max_total_traffic"),
         ({"max_total_charge": 1e308}, "max_total_charge"),
         ({"cpus": -0.5}, "cpus"),
+        ({"cpus": "1e-9"}, "cpus must be from 0.01 to 64"),
+        ({"cpus": 0.0099}, "cpus must be from 0.01 to 64"),
+        ({"cpus": 64.5}, "cpus must be from 0.01 to 64"),
         ({"cpus": "many"}, "cpus"),
         ({"cpus": True}, "cpus"),
         ({"memory": 99999}, "memory"),

@@ -42,7 +42,8 @@ def test_names_that_mean_something(name: str) -> None:
 
 
 def test_nothing_that_a_box_has_anyway_can_be_a_secret() -> None:
-    for name in (*BASE_ENVIRONMENT, "PATH", "PROXY_DOMAIN", "PROXY_AUTH", "ChromeWs", "ChromeHttp"):
+    browsers = ("ChromeWs", "ChromeHttp", "LightpandaDomain", "CamoufoxDomain")
+    for name in (*BASE_ENVIRONMENT, "PATH", "PROXY_DOMAIN", "PROXY_AUTH", *browsers):
         with pytest.raises(InvalidFields):
             check_name(name)
 

@@ -1,0 +1,33 @@
+"""Formats of dates: which of them are usable."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.workers.date_formats import fault
+
+
+@pytest.mark.parametrize(
+    ("format", "words"),
+    [
+        ("DD/MM/YYYY", ""),
+        ("YYYYMMDD", ""),
+        ("DDM YYYY", ""),
+        ("D.M.YYYY H:m:s", ""),
+        ("YYYY-MM-DD[T]HH:mm:ss.SSS", ""),
+        ("%Y-%m-%d|relative", ""),
+        ("relative", ""),
+        ("someday", ""),
+        ("MDHms", "has no separator after M"),
+        ("YYYY-MM-D HHm[5]", "has no separator after m"),
+        ("M[]D/YYYY", "has no separator after M"),
+        ("DMM/YYYY", "has no separator after D"),
+        ("DD MMMM YYYY", "names the month twice"),
+        ("DD/MM/YYYY D", "names the day twice"),
+        ("YY YYYY", "names the year twice"),
+        ("D" * 101, "must be text of at most 100 characters"),
+        (["YYYY"], "must be text of at most 100 characters"),
+    ],
+)
+def test_a_format_that_could_be_read_in_two_ways_is_named(format: object, words: str) -> None:
+    assert fault(format) == words
