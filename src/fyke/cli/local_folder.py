@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fyke.cli.errors import CommandFailed
+from fyke.cli.local_work import ORDER, RESULT, do
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
 
 MOST = 16
-ORDER, PROJECT, OUTPUT, RESULT = "order.json", "project.zip", "output", "result.json"
 
 
 @contextlib.contextmanager
@@ -96,8 +96,6 @@ def do_job(settings: Settings, job: Job, order: dict[str, Any]) -> int:
     text = json.dumps({**order, "home": str(settings.home), "settings": shared})
     job.write(ORDER, text.encode())
     if os.geteuid() != 0:
-        from fyke.cli.local_work import do
-
         return do(job.folder)
     import pwd
 

@@ -17,12 +17,13 @@ import typer
 
 from fyke.cli.context import load_settings
 from fyke.cli.errors import Exit, failure_of
-from fyke.cli.local_folder import ORDER, OUTPUT, PROJECT, RESULT
 from fyke.cli.run_watch import log_line
 
 if TYPE_CHECKING:
     from fyke.model.log import LogEntry
     from fyke.settings import Settings
+
+ORDER, PROJECT, OUTPUT, RESULT = "order.json", "project.zip", "output", "result.json"
 
 
 def local_work(

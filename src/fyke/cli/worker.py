@@ -11,12 +11,11 @@ import typer
 from fyke.cli import formatting as words
 from fyke.cli.context import JsonOption, ServerContext, group, server_command
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.findings import describe, verdict
 from fyke.cli.output import Output
 
 if TYPE_CHECKING:
-    from fyke.client.models import Finding as SentFinding
     from fyke.client.models import Published
-    from fyke.model.worker import Finding
 
 workers = group("Workers: write, check, run here, publish.")
 
@@ -77,20 +76,6 @@ def check(folder: Folder, as_json: JsonOption = False) -> None:
         out.say(verdict(errors, len(findings) - errors))
     if errors:
         raise typer.Exit(Exit.FAILED)
-
-
-def describe(finding: Finding | SentFinding) -> str:
-    """One line per finding, as compilers write them."""
-    where = ":".join(str(part) for part in (finding.file, finding.line) if part)
-    place = f"{where}: " if where else ""
-    return f"{place}{finding.severity}: {finding.message}; {finding.remedy} [{finding.code}]"
-
-
-def verdict(errors: int, warnings: int) -> str:
-    if not errors and not warnings:
-        return "All is well."
-    parts = [words.count(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n]
-    return " and ".join(parts) + ("; it cannot be published." if errors else ".")
 
 
 @server_command(workers, "push")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.findings import describe, verdict
 from fyke.cli.output import LiveLine
-from fyke.cli.worker import describe, verdict
 
 if TYPE_CHECKING:
     from fyke.cli.context import ServerContext

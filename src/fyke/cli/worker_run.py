@@ -59,7 +59,8 @@ def run(
       fyke worker run hello --input input.json --output rows.csv
       fyke worker run . -i '{"urls": ["http://127.0.0.1:8000/"]}' --egress-allow 127.0.0.1:8000
     """
-    from fyke.cli.local_folder import PROJECT, Job, do_job, local_folder
+    from fyke.cli.local_folder import Job, do_job, local_folder
+    from fyke.cli.local_work import PROJECT
 
     archive, _ = read_archive(project)
     custom, system = read_input(input)
@@ -99,7 +100,7 @@ def _format(output: Path | None) -> str:
 
 
 def _report(out: Output, result: dict[str, Any], job: Job, output: Path | None) -> None:
-    from fyke.cli.local_folder import OUTPUT
+    from fyke.cli.local_work import OUTPUT
 
     with job.open(OUTPUT) as rows:
         if output is not None:

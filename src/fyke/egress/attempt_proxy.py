@@ -6,19 +6,27 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from fyke.egress.actions import Credentials
 from fyke.egress.dialer import Dialer
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.meter import Meter
-from fyke.egress.protocols import ClientProtocol
-from fyke.egress.proxied_connection import ProxiedConnection
 from fyke.egress.site_counters import SiteCounters
 from fyke.egress.throttle import SiteThrottle
 
 OWN_NAMES = ("localhost", "proxy-inner.coreclaw.com", "proxy-inner.cafescraper.com")
 
 _SITES_TOLD_OF = 10
+
+
+class OpenConnection(Protocol):
+    """A connection, as far as its attempt's proxy ends it."""
+
+    quiet: int  # sweeps without a byte
+
+    def end(self, grace: float) -> None: ...
+    def abort(self) -> None: ...
 
 
 class AttemptProxy:
@@ -43,7 +51,7 @@ class AttemptProxy:
         self.limits = limits
         self.guard = guard
         self.session = session
-        self.links: set[ProxiedConnection] = set()
+        self.links: set[OpenConnection] = set()
         self.doors: set[tuple[str, int]] = set()  # what our listeners are called from inside
         self._servers: list[asyncio.Server] = []
         self._listeners: list[socket.socket] = []
@@ -57,15 +65,19 @@ class AttemptProxy:
         """Whether no byte may pass any more."""
         return self._closed or self.meter.tripped
 
-    async def listen(self, listener: socket.socket) -> None:
-        """Serve a listener; it is ours from now on."""
+    async def listen(
+        self, listener: socket.socket, connect: Callable[[AttemptProxy], asyncio.BaseProtocol]
+    ) -> None:
+        """Serve a listener, which is ours from now on. ``connect`` makes the protocol of each
+        accepted connection.
+        """
         listener.setblocking(False)
         self._listeners.append(listener)
         if listener.family == socket.AF_INET:
             address, port = listener.getsockname()
             self.doors.update((name, port) for name in (address, *OWN_NAMES))
         server = await asyncio.get_running_loop().create_server(
-            lambda: ClientProtocol(ProxiedConnection(self)), sock=listener, backlog=128
+            lambda: connect(self), sock=listener, backlog=128
         )
         self._servers.append(server)
 

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, cast
-
-if TYPE_CHECKING:  # it makes sides itself
-    from fyke.egress.proxied_connection import ProxiedConnection
+from typing import ClassVar, Protocol, cast
 
 BUFFER_SIZE, LARGE_BUFFER_SIZE = 64 * 1024, 256 * 1024
 FEW_LINKS = 32  # of all attempts together
@@ -21,10 +18,25 @@ _shared_buffer = memoryview(bytearray(LARGE_BUFFER_SIZE))
 _small_buffer = _shared_buffer[:BUFFER_SIZE]
 
 
+class ConnectionEvents(Protocol):
+    """What both ends report to; ``proxied_connection`` implements it."""
+
+    open_links: ClassVar[int]
+    client: asyncio.Transport | None
+    target: asyncio.Transport | None
+
+    def accepted(self, transport: asyncio.Transport) -> None: ...
+    def established(self, transport: asyncio.Transport) -> None: ...
+    def from_client(self, data: memoryview) -> None: ...
+    def from_target(self, data: memoryview) -> None: ...
+    def half_closed(self, other: asyncio.Transport | None) -> bool: ...
+    def lost(self, *, of_client: bool) -> None: ...
+
+
 class ProtocolSide(asyncio.BufferedProtocol):
     """One end of a link: passes what the loop reports on to the link."""
 
-    def __init__(self, link: ProxiedConnection) -> None:
+    def __init__(self, link: ConnectionEvents) -> None:
         self._link = link
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -68,7 +80,7 @@ class UpstreamProtocol(ProtocolSide):
     before the link was there.
     """
 
-    def __init__(self, link: ProxiedConnection, early: bytes) -> None:
+    def __init__(self, link: ConnectionEvents, early: bytes) -> None:
         super().__init__(link)
         self._early = early
 

@@ -21,7 +21,7 @@ from fyke.egress.actions import Dial, Handshake, HangUp, ProxyRefusal, Send
 from fyke.egress.handshake import start_handshake
 from fyke.egress.meter import DOWN, UP
 from fyke.egress.pools import PoolSession
-from fyke.egress.protocols import UpstreamProtocol, prepare
+from fyke.egress.protocols import ClientProtocol, UpstreamProtocol, prepare
 from fyke.egress.rules import TargetRefused
 from fyke.egress.throttle import SiteVisit, StatusReader, Throttled
 
@@ -309,3 +309,8 @@ class ProxiedConnection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def client_protocol(proxy: AttemptProxy) -> ClientProtocol:
+    """The protocol of a connection that has been accepted."""
+    return ClientProtocol(ProxiedConnection(proxy))

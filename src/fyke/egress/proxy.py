@@ -15,6 +15,7 @@ from fyke.egress.limits import ProxyLimits
 from fyke.egress.meter import CELLS, Cells, Meter
 from fyke.egress.no_browser import NoBrowser
 from fyke.egress.pools import Pools, ProxyState
+from fyke.egress.proxied_connection import client_protocol
 from fyke.egress.rules import LookupPace, TargetRules
 from fyke.egress.site_counters import SiteCounters
 from fyke.egress.throttle import SiteThrottle, ThrottleRules
@@ -90,7 +91,7 @@ class Proxy:
             self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         try:
             for listener in listeners:
-                await gate.listen(listener)
+                await gate.listen(listener, client_protocol)
         except BaseException:
             self.close(grant.attempt_id, final=False)
             raise

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 import structlog
 
@@ -37,9 +37,7 @@ from fyke.sdk.sender import Sender
 from fyke.sdk.status import Internal, ResourceExhausted, RpcError, Unimplemented
 
 if TYPE_CHECKING:
-    from fyke.sdk.http2 import SdkServer
-
-Handler = Callable[[str, bytes], Awaitable[bytes]]
+    from fyke.sdk.server import SdkServer
 
 SMALL_PIECE = 64  # bytes of DATA; a call has one such piece at most, its first five bytes
 MAX_STREAMS = 1000
@@ -477,20 +475,3 @@ _CONTROL: dict[int, Callable[[SdkConnection, int, int, bytes], None]] = {
 
 def _too_long(size: int) -> str:
     return f"The message has {size} bytes; the limit is {MAX_MESSAGE_BYTES} bytes (16 MiB)."
-
-
-if sys.version_info >= (3, 12):
-
-    def start_task(
-        coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
-    ) -> asyncio.Task[None]:
-        """Run at once up to the first wait: most calls never need the event loop at all."""
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-
-else:
-
-    def start_task(
-        coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
-    ) -> asyncio.Task[None]:
-        """Older Pythons start a task with the next turn of the event loop."""
-        return loop.create_task(coroutine)

@@ -9,8 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.findings import verdict
 from fyke.cli.main import app
-from fyke.cli.worker import read_archive, verdict
+from fyke.cli.worker import read_archive
 from fyke.cli.worker_new import write_project
 from fyke.domain.workers.archive import pack
 from fyke.domain.workers.project import check_folder, read_project

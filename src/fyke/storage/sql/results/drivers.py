@@ -18,10 +18,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.errors import Unavailable
-from fyke.storage.sql.dialects import is_sqlite
 
 Params = Sequence[Any]
 _WAL_BYTES_KEPT = 64 * 2**20
@@ -86,19 +84,6 @@ class Driver(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-def connect(engine: Engine, *, writes: bool) -> Driver:
-    """Open a connection of its own. Raise ``Unavailable``."""
-    driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
-    try:
-        if is_sqlite(engine):
-            return SqliteDriver(engine, writes=writes)
-        from fyke.storage.sql.results.postgres import PostgresDriver
-
-        return PostgresDriver(engine, writes=writes)
-    except (SQLAlchemyError, driver_error) as exc:
-        raise Unavailable(f"The results store cannot be reached: {_first_line(exc)}") from exc
 
 
 class SqliteDriver:
@@ -174,5 +159,5 @@ def insert_statement(table: str, types: dict[str, str]) -> str:
     return f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - our own names
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0]

@@ -23,7 +23,8 @@ from fyke.model.log import LogEntry, LogFilter, LogLine
 from fyke.model.results import AttemptBatch, Header, Row, RunTotals
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import delete, read, write
-from fyke.storage.sql.results.drivers import Driver, InDoubt, RetryWrite, connect
+from fyke.storage.sql.results.connect import connect
+from fyke.storage.sql.results.drivers import Driver, InDoubt, RetryWrite
 from fyke.storage.sql.results.hidden import HiddenPositions
 from fyke.storage.sql.results.plan import check
 

@@ -1,0 +1,25 @@
+"""Findings of a project check, as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fyke.cli import formatting as words
+
+if TYPE_CHECKING:
+    from fyke.client.models import Finding as SentFinding
+    from fyke.model.worker import Finding
+
+
+def describe(finding: Finding | SentFinding) -> str:
+    """One line per finding, as compilers write them."""
+    where = ":".join(str(part) for part in (finding.file, finding.line) if part)
+    place = f"{where}: " if where else ""
+    return f"{place}{finding.severity}: {finding.message}; {finding.remedy} [{finding.code}]"
+
+
+def verdict(errors: int, warnings: int) -> str:
+    if not errors and not warnings:
+        return "All is well."
+    parts = [words.count(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n]
+    return " and ".join(parts) + ("; it cannot be published." if errors else ".")

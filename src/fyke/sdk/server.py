@@ -1,0 +1,106 @@
+"""What the connections of one attempt share: limits, pace, open calls."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from fyke.sdk.flow import Admission, Pace
+
+Handler = Callable[[str, bytes], Awaitable[bytes]]
+
+MAX_CONNECTIONS = 32
+MAX_OPEN_STREAMS = 2000  # over all connections of the attempt
+
+
+class ServedConnection(Protocol):
+    """A connection, as its server sees it."""
+
+    transport: asyncio.Transport
+
+    def say_goodbye(self) -> None: ...
+
+
+class SdkServer:
+    """The service of one attempt: its connections, and what they share."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, handler: Handler) -> None:
+        self.loop = loop
+        self.handler = handler
+        self.pace = Pace(loop)
+        self.admission = Admission()
+        self._connections: set[ServedConnection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open_streams = 0
+        self._listening: asyncio.Server | None = None
+
+    async def listen(
+        self, listener: socket.socket, connection: Callable[[SdkServer], asyncio.Protocol]
+    ) -> None:
+        """Accept on ``listener``; ``connection`` makes the protocol of each client."""
+        self._listening = await self.loop.create_server(
+            lambda: connection(self), sock=listener, backlog=MAX_CONNECTIONS
+        )
+
+    async def close(self) -> None:
+        """Stop listening, say goodbye to every client, end the handlers. Safe to repeat."""
+        if self._listening is not None:
+            self._listening.close()
+        for connection in list(self._connections):
+            connection.say_goodbye()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in list(self._connections):
+            connection.transport.abort()
+
+    # --- for the connections ------------------------------------------------------------
+
+    def admit(self, connection: ServedConnection) -> bool:
+        """Whether there is room for one more connection."""
+        if len(self._connections) >= MAX_CONNECTIONS:
+            return False
+        self._connections.add(connection)
+        return True
+
+    def forget(self, connection: ServedConnection) -> None:
+        self._connections.discard(connection)
+
+    def open_stream(self) -> bool:
+        """Whether there is room for one more call. Calls whose client is gone count as long as
+        their handlers run.
+        """
+        if self._open_streams >= MAX_OPEN_STREAMS:
+            return False
+        self._open_streams += 1
+        return True
+
+    def close_stream(self) -> None:
+        self._open_streams -= 1
+
+    def start(self, call: Coroutine[Any, Any, None]) -> None:
+        """Run a call beside the others."""
+        task = start_task(call, self.loop)
+        if not task.done():
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+
+if sys.version_info >= (3, 12):
+
+    def start_task(
+        coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
+    ) -> asyncio.Task[None]:
+        """Run at once up to the first wait: most calls never need the event loop at all."""
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+
+else:
+
+    def start_task(
+        coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
+    ) -> asyncio.Task[None]:
+        """Older Pythons start a task with the next turn of the event loop."""
+        return loop.create_task(coroutine)
