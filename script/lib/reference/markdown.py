@@ -16,7 +16,9 @@ _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 
 def paragraphs(text: str) -> Iterator[str]:
     """Yield the paragraphs of a docstring as Markdown, wrapped."""
-    for each in re.split(r"\n\s*\n", inspect.cleandoc(text)):
+    for each in re.split(r"\n\s*\n", inspect.cleandoc(text).strip()):
+        if not each:
+            continue
         plain = _PAGE.sub(_link, " ".join(each.split()).replace("``", "`"))
         yield textwrap.fill(plain, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
