@@ -92,9 +92,9 @@ def test_keys_of_several_words_are_names() -> None:
 @pytest.mark.parametrize(
     ("path", "named"),
     [
-        ("src/fyke/app/runtime.py", ["house"]),
+        ("src/fyke/app/house.py", ["house"]),
         ("src/fyke/api/own/__init__.py", ["own"]),
-        ("src/fyke/cli/formatting.py", ["words"]),
+        ("src/fyke/cli/words.py", ["words"]),
         ("tests/unit/cli/test_guard.py", ["guard"]),
         ("src/fyke/cli/vocabulary.py", []),
         (

@@ -1,21 +1,17 @@
 """One typed settings object, built once at start and passed down.
 
 A flag wins over ``FYKE_<NAME>`` in the environment, which wins over ``config.toml`` in the data
-folder, which wins over the default. Every setting is described in ``docs/reference/settings.md``;
-a test fails when one is missing there.
+folder, which wins over the default. The settings themselves are in ``fyke.settings.groups``.
 """
 
 from __future__ import annotations
 
-import os
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -23,88 +19,38 @@ from pydantic_settings import (
 
 from fyke.kit.category_names import parse_category
 from fyke.kit.mail_servers import check_sender, parse_server
+from fyke.settings.groups import (
+    SYSTEM_HOME,
+    AccountSettings,
+    EgressSettings,
+    LogSettings,
+    MailSettings,
+    PriceSettings,
+    RunnerSettings,
+    ServerSettings,
+    StorageSettings,
+    default_home,
+)
 
-SYSTEM_HOME = Path("/var/lib/fyke")
-
-CommaList = Annotated[tuple[str, ...], NoDecode]
+__all__ = ["SYSTEM_HOME", "Settings", "default_home"]
 
 
-def default_home() -> Path:
-    """``/var/lib/fyke`` for root, ``~/.fyke`` for everybody else; ``FYKE_HOME`` wins."""
-    named = os.environ.get("FYKE_HOME")
-    if named:
-        return Path(named).expanduser()
-    return SYSTEM_HOME if os.geteuid() == 0 else Path.home() / ".fyke"
-
-
-class Settings(BaseSettings):
-    """All that can be set. Sizes say their unit in the name; times are in seconds."""
+class Settings(  # settings are listed from the last group to the first
+    LogSettings,
+    PriceSettings,
+    MailSettings,
+    EgressSettings,
+    RunnerSettings,
+    AccountSettings,
+    StorageSettings,
+    ServerSettings,
+    BaseSettings,
+):
+    """Every setting, and the places in the data folder. Names of sizes end in their unit."""
 
     model_config = SettingsConfigDict(
         env_prefix="FYKE_", extra="ignore", frozen=True, env_ignore_empty=True
     )
-
-    home: Path = Field(default_factory=default_home)
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=8100, ge=0, le=65535)
-    public_url: str = ""
-    allowed_hosts: CommaList = ()
-    trusted_proxies: CommaList = ()
-    rate_limit: int = Field(default=60, ge=0)
-    download_seconds: int = Field(default=900, ge=1)
-    download_mb: int = Field(default=4096, ge=0)
-    sync_wait_seconds: int = Field(default=300, ge=1)
-    abort_grace_seconds: int = Field(default=30, ge=0)
-    require_callback_url: bool = False
-
-    categories: CommaList = ()
-
-    default_plan: Literal["free", "starter", "pro", "business", "unlimited"] = "free"
-
-    database_url: str = ""
-    durability: Literal["disk", "process"] = "disk"
-    keep_days: int = Field(default=0, ge=0)
-
-    runner_cpus: float = Field(default=0, ge=0)
-    runner_memory_mb: int = Field(default=0, ge=0)
-    runner_slots: int = Field(default=64, ge=1)
-    attempt_uid_base: int = Field(default=30_000, ge=1)
-    attempt_uids: int = Field(default=4096, ge=1)
-    service_user: str = "fyke"
-    unsafe: bool = False
-    launcher: bool = False
-    install_seconds: int = Field(default=600, ge=1)
-    drain_seconds: int = Field(default=30, ge=0)
-    work_mb: int = Field(default=2048, ge=1)
-    disk_floor_mb: int = Field(default=256, ge=0)
-    max_subtasks: int = Field(default=1000, ge=1)
-    failed_rows: Literal["hide", "keep"] = "hide"
-
-    egress_allow: CommaList = ()
-    egress_upstreams: dict[str, str] = Field(default_factory=dict)
-    default_region: str = ""
-    site_guard: bool = True
-    site_rate: float = Field(default=50, gt=0)
-    site_connections: int = Field(default=200, ge=1)
-    site_pause_seconds: float = Field(default=30, ge=0)
-    callback_allow: CommaList = ()
-    callback_running: bool = True
-    git_allow: CommaList = ()
-
-    review: Literal["required", "off"] = "required"
-    schema_by_slug: bool = True
-    schedule_failures: int = Field(default=10, ge=0)
-
-    smtp_url: str = ""
-    mail_from: str = ""
-
-    price_cpu_hour: Decimal = Field(default=Decimal(0), ge=0)
-    price_memory_gb_hour: Decimal = Field(default=Decimal(0), ge=0)
-    price_traffic_gb: Decimal = Field(default=Decimal(0), ge=0)
-    traffic_quota: bool = False
-
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator(
         "allowed_hosts",

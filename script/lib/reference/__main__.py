@@ -1,0 +1,7 @@
+"""``script/docs``."""
+
+import sys
+
+from pages import main
+
+sys.exit(main())

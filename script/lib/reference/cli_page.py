@@ -1,0 +1,69 @@
+"""The commands, from Typer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import typer.main
+from markdown import table
+
+from fyke.cli.main import app
+
+_COMMON = ("url", "key", "home", "as_json")  # of every command that speaks to a server
+
+
+def text() -> str:
+    """The generated part of the page."""
+    return "\n".join(line for path, command in _walk() for line in _command(path, command))
+
+
+def commands() -> list[str]:
+    """Every command that is not hidden, such as ``fyke run start``."""
+    return [path for path, _ in _walk()]
+
+
+def _walk(command: Any = None, path: str = "fyke") -> Iterator[tuple[str, Any]]:
+    command = command or typer.main.get_command(app)
+    children = getattr(command, "commands", None)
+    if children is None:
+        yield path, command
+        return
+    for name, child in children.items():
+        if not child.hidden:
+            yield from _walk(child, f"{path} {name}")
+
+
+def _command(path: str, command: Any) -> Iterator[str]:
+    yield f"## {path}\n"
+    described, _, examples = inspect.cleandoc(command.help or "").partition("Examples:")
+    yield described.replace("\b", "").strip() + "\n"
+    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    options = [
+        each for each in command.params if each.param_type_name == "option" and not each.hidden
+    ]
+    speaks = {"url", "key"} <= {each.name for each in options}
+    own = [each for each in options if not (speaks and each.name in _COMMON)]
+    needed = [_names(each) for each in own if each.required]
+    words = [path, *(each.metavar or each.name.upper() for each in arguments), *needed]
+    yield f"`{' '.join([*words, '[OPTIONS]'])}`\n"
+    lines = examples.strip().splitlines()
+    shown = lines if len(lines) > 1 else examples.strip().split("; ")
+    yield "\n".join(["```sh", *(line.strip() for line in shown), "```\n"])
+    yield from table(("option", "meaning"), ((f"`{_names(each)}`", _help(each)) for each in own))
+    if speaks:
+        yield "And the options of [which server](#which-server).\n"
+
+
+def _names(option: Any) -> str:
+    names = ", ".join(option.opts)
+    if option.secondary_opts:
+        return f"{names} / {', '.join(option.secondary_opts)}"
+    return names if option.is_flag else f"{names} {option.metavar or 'VALUE'}"
+
+
+def _help(option: Any) -> str:
+    default = option.default
+    shown = "" if default in (None, "", False) or callable(default) else f" Default: {default}."
+    return ((option.help or "") + shown).strip()

@@ -1,0 +1,47 @@
+"""Writes the generated part of the reference pages; ``--check`` only lists the stale ones.
+
+A page starts with text that is written by hand; what stands below the mark is generated.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cli_page
+import settings_page
+from markdown import ROOT
+
+FOLDER = ROOT / "docs" / "reference"
+MARK = "<!-- The rest of this page is written by script/docs. Edit the source, not this page. -->\n"
+PAGES: dict[str, Callable[[], str]] = {
+    "cli.md": cli_page.text,
+    "settings.md": settings_page.text,
+}
+
+
+def renew(page: Path, generated: str) -> str:
+    """Return the text of ``page`` with ``generated`` below the mark."""
+    written, mark, _ = page.read_text(encoding="utf-8").partition(MARK)
+    if not mark:
+        raise SystemExit(f"{page}: the line that separates the generated part is missing: {MARK}")
+    return f"{written}{MARK}\n{generated.strip()}\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(prog="script/docs", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail for stale pages")
+    check = parser.parse_args(arguments).check
+    stale = []
+    for name, generate in PAGES.items():
+        page = FOLDER / name
+        text = renew(page, generate())
+        if text != page.read_text(encoding="utf-8"):
+            stale.append(f"docs/reference/{name}")
+            if not check:
+                page.write_text(text, encoding="utf-8")
+    for each in stale:
+        print(f"{each} is stale: run script/docs" if check else f"{each} was written")
+    return 1 if stale and check else 0

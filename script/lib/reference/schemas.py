@@ -1,0 +1,165 @@
+"""JSON Schemas of an OpenAPI document as words and tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from markdown import table
+
+Schema = dict[str, Any]
+REFERENCE = "#/components/schemas/"
+_NO_LIMIT = 10**12  # numbers that only keep a value storable
+_GENERAL_LENGTH = 100_000  # characters; the limit of every text, on the page of common rules
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """``name`` is the path from the outermost object, such as ``list[].slug``."""
+
+    name: str
+    schema: Schema
+    required: bool
+
+
+class Shapes:
+    """The component schemas of a document, and which of them need a section of their own."""
+
+    def __init__(self, components: Schema) -> None:
+        self._schemas: Schema = components.get("schemas", {})
+        self._uses: Counter[str] = Counter()
+
+    def count(self, schema: Schema) -> None:
+        """Count the shapes that ``schema`` refers to, also through one another."""
+        for name in _references(schema):
+            self._uses[name] += 1
+            if self._uses[name] == 1:
+                self.count(self._schemas[name])
+
+    def resolve(self, schema: Schema) -> Schema:
+        """The schema itself instead of a reference to it."""
+        name = _name(schema)
+        return self._schemas[name] if name else schema
+
+    def is_shared(self, schema: Schema) -> bool:
+        """Whether the shape is used in several places, so that it has a section."""
+        return self._uses[_name(schema)] > 1
+
+    def sections(self) -> Iterator[str]:
+        """Yield the lines of the shapes that are used in several places."""
+        for name in sorted(name for name, uses in self._uses.items() if uses > 1):
+            schema = self._schemas[name]
+            yield f"### {title(name)}\n"
+            if schema.get("description"):
+                yield f"{' '.join(schema['description'].split())}\n"
+            yield from self.members("member", schema)
+
+    def members(self, head: str, schema: Schema) -> Iterator[str]:
+        """Yield the table of the members of an object, with those of objects inside it."""
+        rows = (
+            (f"`{each.name}`", self.type_of(each.schema), _with_absence(each))
+            for each in self.walk(schema)
+        )
+        yield from table((head, "type", "meaning"), rows)
+
+    def walk(self, schema: Schema, prefix: str = "") -> Iterator[Member]:
+        """Yield the members of an object, each followed by those of the objects in it.
+
+        Objects that have a section are not entered.
+        """
+        required = schema.get("required", ())
+        for name, member in schema.get("properties", {}).items():
+            yield Member(prefix + name, member, name in required)
+            inner, step = self._inside(member)
+            if inner is not None:
+                yield from self.walk(inner, f"{prefix}{name}{step}.")
+
+    def _inside(self, member: Schema) -> tuple[Schema | None, str]:
+        """The object that is listed with the member that contains it, if any."""
+        step = ""
+        while member.get("type") == "array" and "items" in member:
+            member, step = member["items"], step + "[]"
+        choices = [each for each in _choices(member) if each.get("type") != "null"]
+        if len(choices) != 1 or self.is_shared(choices[0]):
+            return None, ""
+        inner = self.resolve(choices[0])
+        return (inner, step) if "properties" in inner else (None, "")
+
+    def type_of(self, schema: Schema) -> str:
+        """The type in words, with its limits."""
+        name = _name(schema)
+        if name:
+            return (
+                f"[{title(name)}](#{title(name).lower()})" if self.is_shared(schema) else "object"
+            )
+        if "const" in schema:
+            return f"`{schema['const']}`"
+        if "enum" in schema:
+            return ", ".join(f"`{each}`" for each in schema["enum"])
+        choices = _choices(schema)
+        if len(choices) != 1:
+            return " or ".join(dict.fromkeys(map(self.type_of, choices)))
+        return self._plain(choices[0])
+
+    def _plain(self, schema: Schema) -> str:
+        kind = schema.get("type", "any")
+        if isinstance(kind, list):
+            return " or ".join(self._plain({**schema, "type": each}) for each in kind)
+        if kind == "array":
+            return f"array of {self.type_of(schema.get('items', {}))}"
+        more = schema.get("additionalProperties")
+        if kind == "object" and isinstance(more, dict):
+            return f"map of {self.type_of(more)}"
+        return kind + _limits(schema)
+
+
+def described(schema: Schema) -> str:
+    """The description in one line, without a full stop at its end."""
+    return " ".join(schema.get("description", "").split()).rstrip(".")
+
+
+def title(name: str) -> str:
+    """The name of a component without the module that may precede it."""
+    return name.split("__")[-1] if not name.rpartition("__")[2].isdigit() else name.split("__")[-2]
+
+
+def _with_absence(member: Member) -> str:
+    meaning = described(member.schema)
+    return meaning if member.required else "; ".join(filter(None, (meaning, "may be absent")))
+
+
+def _choices(schema: Schema) -> list[Schema]:
+    return schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or [schema]
+
+
+def _name(schema: Schema) -> str:
+    return str(schema.get("$ref", "")).removeprefix(REFERENCE)
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            yield _name(schema)
+        for key, each in schema.items():
+            if key not in ("example", "examples", "default"):
+                yield from _references(each)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from _references(each)
+
+
+def _limits(schema: Schema) -> str:
+    lowest, highest = (
+        limit if limit is not None and abs(limit) < _NO_LIMIT else None
+        for limit in (schema.get("minimum"), schema.get("maximum"))
+    )
+    if lowest is not None and highest is not None:
+        return f", {lowest:,} to {highest:,}"
+    if lowest:
+        return f", at least {lowest:,}"
+    if highest is not None:
+        return f", at most {highest:,}"
+    length = schema.get("maxLength", _GENERAL_LENGTH)
+    return f", at most {length:,} characters" if length < _GENERAL_LENGTH else ""

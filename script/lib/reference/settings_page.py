@@ -1,0 +1,94 @@
+"""The settings, from ``fyke.settings.groups``."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args
+
+from annotated_types import Ge, Gt, Le
+from markdown import paragraphs
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from fyke.settings import Settings, groups
+
+_KINDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    Decimal: "decimal number",
+    Path: "path",
+    str: "text",
+}
+_HOME = "`/var/lib/fyke` for root, `~/.fyke` for other users"  # the one default that varies
+
+
+def text() -> str:
+    """The generated part of the page."""
+    bases = [base for base in reversed(Settings.__mro__) if base.__module__ == groups.__name__]
+    return "\n".join(line for group in bases for line in section(group))
+
+
+def section(group: type[BaseModel]) -> Iterator[str]:
+    """The lines of one group of settings."""
+    title, *introduction = paragraphs(group.__doc__ or "")
+    yield f"## {title.rstrip('.')}\n"
+    yield from (f"{each}\n" for each in introduction)
+    described = _docstrings(group)
+    for name, field in group.model_fields.items():
+        yield f"### `{name}`\n"
+        yield f"Type: {_type(field)}. Default: {_default(name, field)}.\n"
+        yield from (f"{each}\n" for each in paragraphs(described[name]))
+        example = (field.examples or [""])[0]
+        yield f"```sh\nFYKE_{name.upper()}={example}\n```\n"
+
+
+def _docstrings(group: type[BaseModel]) -> dict[str, str]:
+    """The string below each field. A field without one is an error."""
+    definition: Any = ast.parse(inspect.getsource(group)).body[0]
+    found: dict[str, str] = {}
+    for field, below in pairwise([*definition.body, None]):
+        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+            continue
+        name = field.target.id
+        if not isinstance(below, ast.Expr) or not isinstance(below.value, ast.Constant):
+            raise SystemExit(f"{group.__name__}.{name}: write below it what the setting does")
+        found[name] = str(below.value.value)
+    return found
+
+
+def _type(field: FieldInfo) -> str:
+    for each in field.metadata:
+        if isinstance(each, groups.Shown):
+            return each.text
+    words = [f"`{each}`" for each in get_args(field.annotation)]
+    if words:  # a Literal
+        return f"{', '.join(words[:-1])} or {words[-1]}"
+    annotation: Any = field.annotation
+    kind = _KINDS[annotation] + _bounds(field)
+    unit = next((each.text for each in field.metadata if isinstance(each, groups.Unit)), "")
+    return f"{kind}; unit: {unit}" if unit else kind
+
+
+def _bounds(field: FieldInfo) -> str:
+    limits = {type(each): each for each in field.metadata}
+    lowest, highest, above = limits.get(Ge), limits.get(Le), limits.get(Gt)
+    if lowest and highest:
+        return f" from {lowest.ge} to {highest.le}"
+    if above:
+        return f" above {above.gt}"
+    return f", at least {lowest.ge}" if lowest else ""
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if name == "home":
+        return _HOME
+    value = field.get_default(call_default_factory=True)
+    if value in ("", (), {}):
+        return "empty"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"

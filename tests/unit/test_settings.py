@@ -1,0 +1,35 @@
+"""Settings are read from the environment and from a file as the page about them shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fyke.settings import Settings
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_the_example_of_a_setting_is_accepted(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    field = Settings.model_fields[name]
+    assert field.examples, f"{name}: give it an example"
+    monkeypatch.setenv("FYKE_HOME", str(tmp_path))
+    default = field.get_default(call_default_factory=True)
+    monkeypatch.setenv(f"FYKE_{name.upper()}", field.examples[0])
+    assert getattr(Settings(), name) != default
+
+
+def test_the_example_of_a_file_is_accepted(tmp_path: Path) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    found = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    (tmp_path / "config.toml").write_text(found[1], encoding="utf-8")
+    settings = Settings(home=tmp_path)
+    assert (settings.port, settings.keep_days) == (9000, 30)
+    assert settings.trusted_proxies == ("127.0.0.1",)
+    assert list(settings.egress_upstreams) == ["US"]
