@@ -81,3 +81,13 @@ def start_body(worker: str, **more: Any) -> dict[str, Any]:
     system = {"cpus": 0.125, "memory": 512}
     parameters = {"system": system, "custom": custom}
     return {"scraper_slug": worker, "input": {"parameters": parameters}} | more
+
+
+def operations(app: Any) -> list[Any]:
+    """What every operation of the application declares of itself."""
+    return [getattr(each, "says", each) for each in app.state.operations]
+
+
+def public_routes(app: Any) -> set[tuple[str, str]]:
+    """Method and path of the operations that need no key."""
+    return {(each.method, each.path) for each in operations(app) if each.public}

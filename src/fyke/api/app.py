@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fyke import __version__, errors
+from fyke.api import serving
 from fyke.api.auth import Gate
 from fyke.api.docs.document import COMPLETE, Documents
 from fyke.api.docs.operations import DocsOperations
@@ -19,11 +20,12 @@ from fyke.api.downloads import Downloads
 from fyke.api.errors import Refusal, on_fyke_error, on_http_exception, on_refusal
 from fyke.api.exporting import ExportLinks
 from fyke.api.files import FileOperations, Links
+from fyke.api.fyke import alerts as own_alerts
+from fyke.api.fyke import secrets as own_secrets
 from fyke.api.health import HealthOperations
 from fyke.api.network import Network, header
 from fyke.api.operations import PUBLIC, Operation, described, mount
 from fyke.api.own import accounts as own_accounts
-from fyke.api.own import alerts as own_alerts
 from fyke.api.own import builds as own_builds
 from fyke.api.own import callbacks as own_callbacks
 from fyke.api.own import caps as own_caps
@@ -40,7 +42,6 @@ from fyke.api.own import run_page as own_run_page
 from fyke.api.own import run_sites as own_run_sites
 from fyke.api.own import runs as own_runs
 from fyke.api.own import schedules as own_schedules
-from fyke.api.own import secrets as own_secrets
 from fyke.api.own import tasks as own_tasks
 from fyke.api.own import uploads as own_uploads
 from fyke.api.own import usage as own_usage
@@ -49,6 +50,7 @@ from fyke.api.own import versions as own_versions
 from fyke.api.own import webhooks as own_webhooks
 from fyke.api.own import workers as own_workers
 from fyke.api.ratelimit import RateShare, TokenBuckets
+from fyke.api.serving import operations_of
 from fyke.api.transport import Transport
 from fyke.api.v1 import account, catalog, results, runs, starts
 from fyke.api.v2 import account as v2_account
@@ -133,14 +135,23 @@ def build_app(
     )
     app.add_middleware(Transport, network=network)
     gate = _gate(services, config, clock, share)
+    routes = [each for owner in _routes(services, config, clock) for each in operations_of(owner)]
+    public = PUBLIC | {(each.method, each.path) for each in routes if each.public}
     documents = Documents(
-        "Fyke", __version__, _ABOUT, routes=lambda: described(operations, gate), public=PUBLIC
+        "Fyke",
+        __version__,
+        _ABOUT,
+        routes=lambda: described(operations, gate),
+        public=public,
+        operations=routes,
     )
     operations = [
         *_operations(services, config, clock),
         *DocsOperations(documents).operations(),
     ]
+    serving.mount(app, routes, gate)
     mount(app, operations, gate)
+    app.state.operations = [*routes, *operations]
     app.openapi = partial(documents.of, COMPLETE)  # type: ignore[method-assign]
     return app
 
@@ -178,7 +189,6 @@ def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Ope
         services.runs, services.results, clock, config.sync_wait_seconds, _grace(config)
     )
     return [
-        *_of_v1(services, config, clock, links),
         *_of_v2(services, config, links, start_answers),
         *_of_workers(services),
         *_of_people(services, config),
@@ -195,25 +205,25 @@ def _grace(config: ApiConfig) -> int:
     return round(config.abort_grace_seconds * 1000)
 
 
-def _of_v1(
-    services: Services, config: ApiConfig, clock: Clock, links: Links
-) -> Iterator[Operation[Any]]:
-    yield from catalog.CatalogOperations(services.catalog, services.descriptions).operations()
-    yield from starts.StartOperations(
-        services.runs,
-        services.workers,
-        services.results,
-        clock,
-        wait_seconds=config.sync_wait_seconds,
-        require_callback_url=config.require_callback_url,
-    ).operations()
-    yield from runs.RunOperations(
-        services.runs, services.workers, services.logs, links
-    ).operations()
-    yield from results.ResultOperations(
-        services.results, ExportLinks(services.exports, links)
-    ).operations()
-    yield from account.AccountOperations(services.accounts).operations()
+def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]:
+    """What has the handlers, each with the services that they call."""
+    links = Links(config.master_secret, config.download_seconds)
+    return [
+        catalog.CatalogRoutes(services.catalog, services.descriptions),
+        starts.StartRoutes(
+            services.runs,
+            services.workers,
+            services.results,
+            clock,
+            wait_seconds=config.sync_wait_seconds,
+            require_callback_url=config.require_callback_url,
+        ),
+        runs.RunRoutes(services.runs, services.workers, services.logs, links),
+        results.ResultRoutes(services.results, ExportLinks(services.exports, links)),
+        account.AccountRoutes(services.accounts),
+        own_secrets.SecretRoutes(services.secrets),
+        own_alerts.AlertRoutes(services.alerts),
+    ]
 
 
 def _of_v2(
@@ -247,7 +257,6 @@ def _of_workers(services: Services) -> Iterator[Operation[Any]]:
     yield from own_workers.WorkerOperations(services.removal, services.overview).operations()
     yield from own_run_options.RunOptionOperations(services.run_options).operations()
     yield from own_builds.BuildOperations(services.builds).operations()
-    yield from own_secrets.SecretOperations(services.secrets).operations()
     yield from own_versions.VersionOperations(services.workers, services.history).operations()
     yield from own_catalog.CatalogOperations(
         services.catalog, services.workers, services.output_fields
@@ -299,4 +308,3 @@ def _of_telling(services: Services) -> Iterator[Operation[Any]]:
     """Callbacks, webhooks and alerts."""
     yield from own_callbacks.CallbackOperations(services.callbacks).operations()
     yield from own_webhooks.WebhookOperations(services.webhooks).operations()
-    yield from own_alerts.AlertOperations(services.alerts).operations()

@@ -15,15 +15,8 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, create_model
 
 from fyke.api.envelope import V2, Dialect
-from fyke.api.errors import (
-    INTERNAL,
-    INTERNAL_V2,
-    INVALID,
-    INVALID_V2,
-    TABLE,
-    TABLE_V2,
-    WireError,
-)
+from fyke.api.errors import INTERNAL, INTERNAL_V2, INVALID, INVALID_V2, TABLE, TABLE_V2, WireError
+from fyke.api.media import SAMPLE_ULID, RequestHeader
 from fyke.errors import (
     ExpiredKey,
     InvalidFields,
@@ -40,7 +33,6 @@ Data = TypeVar("Data")
 
 CODES = "x-codes"  # where a response keeps its codes until the document gets its examples
 MAX_DIGITS = 10**18 - 1  # what a whole number that comes as text may have
-SAMPLE_ULID = "01KJXSR49GEMBEZZ5FZDPVNBWK"
 
 # What every operation may answer, whatever it does.
 _COMMON: tuple[WireError, ...] = (
@@ -204,18 +196,6 @@ def _failure(code: int, text: str, second: bool) -> dict[str, Any]:
     if second:
         return {"code": int(code), "message": text, "request_id": SAMPLE_ULID, "details": None}
     return {"code": int(code), "message": text, "data": None}
-
-
-@dataclass(frozen=True, slots=True)
-class RequestHeader:
-    """A header that an operation reads; without a pattern any text may stand in it."""
-
-    text: str
-    pattern: str = ""
-
-    @property
-    def schema(self) -> dict[str, str]:
-        return {"type": "string"} | ({"pattern": self.pattern} if self.pattern else {})
 
 
 def request(

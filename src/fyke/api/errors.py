@@ -139,7 +139,11 @@ class ErrorTable:
 
     def row(self, error: errors.FykeError) -> WireError:
         """The table's row for ``error``."""
-        for cls in type(error).__mro__:
+        return self.row_of(type(error))
+
+    def row_of(self, kind: type[errors.FykeError]) -> WireError:
+        """The table's row for errors of ``kind``."""
+        for cls in kind.__mro__:
             row = self._rows.get(cls)
             if row is not None:
                 return row

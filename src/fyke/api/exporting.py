@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fyke.api.envelope import encode
+from msgspec import UNSET
+
+from fyke.api.call import Call
 from fyke.api.files import EXPORT, Links
-from fyke.api.operations import Call
 from fyke.domain.results.export.formats import file_name
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.query.model import PLAIN, Query, written
 from fyke.errors import InvalidRequest
+from fyke.wire.rows import Download
 
 # The keys travel in the link, and a link has to fit into a request line.
 MAX_KEYS_CHARS = 8000
@@ -32,8 +34,8 @@ class ExportLinks:
         safe: bool,
         bom: bool,
         query: Query = PLAIN,
-    ) -> bytes:
-        """The data of an answer: an absolute address for a file of the caller's run, and where the
+    ) -> Download:
+        """An absolute address for a file of the caller's run, and where the
         limits of the format matter, notes about them. ``safe`` and ``bom`` are for csv.
 
         Raises ``RunNotFound``, also for another account's run, and ``InvalidRequest`` for an
@@ -61,4 +63,4 @@ class ExportLinks:
             bom=bom,
             query=query,
         )
-        return encode({"download_url": url} | ({"notes": notes} if notes else {}))
+        return Download(url, notes or UNSET)

@@ -16,12 +16,13 @@ from typing import Any
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.responses import Response
 
+from fyke.api.call import Call
 from fyke.api.decode import Wire, WireText
 from fyke.api.documents import Media
 from fyke.api.downloads import Download, Downloads
 from fyke.api.errors import UNKNOWN_PATH
 from fyke.api.network import Visit
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.results.export.formats import format_named
 from fyke.domain.results.export.service import ExportRequest, Exports

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fyke import __version__
+from fyke.api.call import Call
 from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE
-from fyke.api.operations import Call, Nothing, Operation
+from fyke.api.operations import Nothing, Operation
 from fyke.api.own import answers
 from fyke.domain.overview import Overview
 from fyke.errors import Unavailable

@@ -24,16 +24,18 @@ from starlette.types import Receive, Scope, Send
 
 from fyke.api import documents, etags
 from fyke.api.auth import Gate
+from fyke.api.call import Call
 from fyke.api.decode import Wire, decode, parse_object, read_body, repeatable
 from fyke.api.envelope import JsonBytes, dialect_of
 from fyke.api.errors import WireError, request_id, table_of
+from fyke.api.media import RequestHeader
 from fyke.api.network import Visit
 from fyke.api.scopes import scopes_of
 from fyke.api.start_keys import DESCRIBED, start_key
 from fyke.api.transport import VISIT
 from fyke.domain.accounts.rights import require_scope
-from fyke.domain.runs.start_keys import HEADER, REPLAYED, StartKey
-from fyke.errors import Conflict, InvalidKey
+from fyke.domain.runs.start_keys import HEADER, REPLAYED
+from fyke.errors import Conflict
 from fyke.model.account import Caller
 from fyke.model.account import Scope as KeyScope
 
@@ -41,9 +43,6 @@ Fields = TypeVar("Fields", bound=Wire)
 
 PUBLIC: frozenset[tuple[str, str]] = frozenset(
     {
-        ("GET", "/api/store"),
-        ("GET", "/api/scraper"),
-        ("GET", "/api/proxy/region"),
         ("GET", "/api/v2/proxy/region"),
         ("GET", "/api/v2/store"),
         ("GET", "/api/v2/workers/{workerId:worker}/input-schema"),
@@ -64,23 +63,6 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
 
 class Nothing(Wire):
     """The fields of an operation that takes none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One admitted request, as a handler sees it. ``start_key`` is for operations that start."""
-
-    request: Request
-    visit: Visit
-    known_caller: Caller | None
-    start_key: StartKey | None = None
-
-    @property
-    def caller(self) -> Caller:
-        """The caller of an operation that is not public."""
-        if self.known_caller is None:
-            raise InvalidKey
-        return self.known_caller
 
 
 Handler = Callable[[Call, Fields], Awaitable[bytes | Response]]
@@ -139,10 +121,10 @@ class Operation(Generic[Fields]):
         return self.method in ("POST", "PUT", "PATCH") and not self.raw_body
 
     @property
-    def all_headers(self) -> Mapping[str, documents.RequestHeader]:
+    def all_headers(self) -> Mapping[str, RequestHeader]:
         """Every request header that means something here."""
         plain = {**self.headers, **(etags.IF_NONE_MATCH if self.validated else {})}
-        found = {name: documents.RequestHeader(text) for name, text in plain.items()}
+        found = {name: RequestHeader(text) for name, text in plain.items()}
         return found | {HEADER: DESCRIBED} if self.starts else found
 
     @property

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from fyke.api.decode import REPEATABLE, Wire, WireBool, WireText, to_text, wrong
 from fyke.domain.results.query.model import MAX_FIELDS, OPERATORS, PLAIN, Query, query_of
+from fyke.wire import rows
 
 MAX_QUERY_CHARS = 8000  # as long as what has to fit into a link
 
@@ -61,13 +62,9 @@ class RowCursor(Wire):
     cursor: WireText = Field("", description="`*` to begin, then `next_cursor` of the last answer")
 
 
-_NAMES = frozenset(RowQuery.model_fields)
-
-
-def query_in(wanted: RowQuery) -> Query:
+def query_in(wanted: RowQuery | rows.RowQuery) -> Query:
     """The query of a request. Raises ``InvalidFields``."""
-    given = wanted.model_fields_set
-    if not (given and given & _NAMES):
+    if not (wanted.fields or wanted.clean or wanted.flatten or wanted.sort or wanted.filter):
         return PLAIN
     return query_of(
         fields=wanted.fields,

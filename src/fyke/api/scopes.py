@@ -13,15 +13,7 @@ _RUN = frozenset({Scope.RUN})
 _WRITE = frozenset({Scope.WRITE})
 _ADMIN = frozenset({Scope.ADMIN})
 
-# version 1 reads with POST
 _READING = """
-POST /api/v1/account/info
-POST /api/v1/run/detail
-POST /api/v1/run/last/log
-POST /api/v1/run/list
-POST /api/v1/run/result/export
-POST /api/v1/run/result/list
-POST /api/fyke/alerts/rules/preview
 POST /api/fyke/workers/{slug}/normalise
 POST /api/fyke/workers/{slug}/import
 POST /api/fyke/workers/{slug}/snippet
@@ -29,10 +21,6 @@ POST /api/fyke/workers/{slug}/snippet
 
 # starting, repeating and ending runs, also by way of the queue
 _RUNNING = """
-POST /api/v1/rerun
-POST /api/v1/scraper/abort
-POST /api/v1/scraper/run
-POST /api/v1/task/run
 POST /api/v2/run-queue/items/activate
 POST /api/v2/run-queue/items/release
 POST /api/v2/run-queue/items/{queueId}/release
@@ -86,10 +74,6 @@ POST /api/fyke/runs/{slug}/shares
 DELETE /api/fyke/shares/{id}
 POST /api/fyke/deliveries/{id}/replay
 POST /api/fyke/receivers/enable
-POST /api/fyke/alerts/read
-POST /api/fyke/alerts/rules
-PUT /api/fyke/alerts/rules/{id}
-DELETE /api/fyke/alerts/rules/{id}
 PUT /api/fyke/favourites/{slug}
 DELETE /api/fyke/favourites/{slug}
 PUT /api/fyke/preferences
@@ -140,9 +124,6 @@ DELETE /api/fyke/webhooks/{id}
 POST /api/fyke/webhooks/{id}/rotate
 POST /api/fyke/webhooks/{id}/test
 PUT /api/fyke/workers/{slug}/builds
-GET /api/fyke/workers/{slug}/secrets
-PUT /api/fyke/workers/{slug}/secrets/{name}
-DELETE /api/fyke/workers/{slug}/secrets/{name}
 """
 
 LISTED: dict[str, frozenset[Scope]] = {

@@ -7,7 +7,7 @@ import re
 
 from starlette.requests import Request
 
-from fyke.api.documents import SAMPLE_ULID, RequestHeader
+from fyke.api.media import SAMPLE_ULID, RequestHeader
 from fyke.api.network import header
 from fyke.domain.runs.start_keys import HEADER, StartKey
 from fyke.errors import InvalidFields

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fyke.cli import formatting as words
 from fyke.cli.context import ServerContext, group, server_command
+from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
     from fyke.client.models import Account
@@ -165,7 +165,7 @@ def caps(
     else:
         found = server.client.change_caps(run, month, account)
     if server.out.as_json:
-        server.out.json(asdict(found))
+        server.out.json(data_of(found))
         return
     server.out.fields(
         [
@@ -220,6 +220,6 @@ def _plan(account: Account) -> str:
 
 def _data(account: Account) -> dict[str, object]:
     """The account as the API gives it, without the secret."""
-    data = asdict(account)
+    data: dict[str, object] = data_of(account)
     del data["webhook_secret"]
     return data

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fyke.cli import formatting as words
 from fyke.cli.context import ServerContext, group, server_command
+from fyke.cli.output import data_of
 from fyke.cli.run import RunArgument, runs
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def replay(
     """
     again = server.client.replay_delivery(delivery)
     if server.out.as_json:
-        server.out.json(asdict(again))
+        server.out.json(data_of(again))
         return
     server.out.say(f"The callback {again.id} is on its way to {again.url} again.")
 
@@ -68,7 +68,7 @@ def receivers(server: ServerContext) -> None:
     """
     found = server.client.receivers()
     if server.out.as_json:
-        server.out.json([asdict(one) for one in found])
+        server.out.json([data_of(one) for one in found])
         return
     server.out.table(
         ("receiver", "used", "failing since", "last success"),
@@ -99,7 +99,7 @@ def enable(
     """
     again = server.client.enable_receiver(receiver)
     if server.out.as_json:
-        server.out.json(asdict(again))
+        server.out.json(data_of(again))
         return
     server.out.say(f"{again.receiver} is used again. Replay what it has missed.")
 
@@ -119,7 +119,7 @@ def of_run(server: ServerContext, run: RunArgument) -> None:
 def show_deliveries(server: ServerContext, found: list[models.Delivery]) -> None:
     """Print deliveries, each with its tries."""
     if server.out.as_json:
-        server.out.json([asdict(one) for one in found])
+        server.out.json([data_of(one) for one in found])
         return
     server.out.table(
         ("id", "run", "tells", "state", "tries", "last try", "url"),

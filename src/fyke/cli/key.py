@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from fyke.cli import formatting as words
 from fyke.cli.context import ServerContext, group, server_command
+from fyke.cli.output import data_of
 
 keys = group("API keys: make, list and end them.")
 
@@ -71,7 +71,7 @@ def list_keys(server: ServerContext, account: AccountOption = "") -> None:
     """
     found = server.client.list_keys(account)
     if server.out.as_json:
-        server.out.json([asdict(key) for key in found])
+        server.out.json([data_of(key) for key in found])
         return
     server.out.table(
         ("id", "name", "key", "scopes", "rate limit", "created", "expires", "last used", "revoked"),

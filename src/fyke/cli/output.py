@@ -33,6 +33,13 @@ NARROWEST = 10  # of a column that gives way
 WIDEST_PLAIN = 60  # a column of a streamed table never pads its cells beyond this
 
 
+def data_of(value: Any) -> Any:
+    """An answer of the server as the JSON that it came as."""
+    import msgspec
+
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
 class Output:
     """Writes the result of one command."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ import typer
 from fyke.cli import formatting as words
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.errors import Exit
+from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
     from fyke.client.models import QueueResult
@@ -43,7 +43,7 @@ def list_items(
     """
     found = server.client.queue(status=status.value if status else "", page=page, size=size)
     if server.out.as_json:
-        server.out.json(asdict(found))
+        server.out.json(data_of(found))
         return
     server.out.table(
         ("item", "state", "worker", "version", "created", "reason"),
@@ -98,7 +98,7 @@ def report_waiting(server: ServerContext, ref: str) -> None:
 
 def _report(server: ServerContext, results: list[QueueResult], done: str) -> None:
     if server.out.as_json:
-        server.out.json([asdict(result) for result in results])
+        server.out.json([data_of(result) for result in results])
     else:
         for result in results:
             told = f"{done} {result.run_slug}".strip() if result.success else result.error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from fyke.cli import formatting as words
 from fyke.cli import run_options as options
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import read_input
+from fyke.cli.output import data_of
 from fyke.cli.queue import report_waiting
 from fyke.cli.run_watch import (
     RunWatch,
@@ -105,13 +105,13 @@ def list_runs(
       fyke run list --status failed --worker owner/hello
       fyke run list --size 100 --json | jq -r '.list[].slug'
     """
-    from fyke.client.models import STATUS_NAMES
+    from fyke.wire.v1 import STATUS_WORDS
 
-    number = next((n for n, name in STATUS_NAMES.items() if status and name == status.value), 0)
+    number = next((n for n, name in STATUS_WORDS.items() if status and name == status.value), 0)
     found = server.client.runs(status=number, worker=worker, page_index=page, page_size=size)
     if server.out.as_json:
-        shown = [detail_data(run) for run in found.list]
-        server.out.json({**asdict(found), "list": shown})
+        shown = [detail_data(run) for run in found.items]
+        server.out.json({**data_of(found), "list": shown})
         return
     server.out.table(
         ("run", "state", "rows", "traffic", "took", "started", "title"),
@@ -125,16 +125,16 @@ def list_runs(
                 words.when(run.started_at),
                 run.scraper_title,
             )
-            for run in found.list
+            for run in found.items
         ],
     )
-    if any(run.status_name == Status.READY for run in found.list):
-        listed = {run.slug for run in found.list}
+    if any(run.status_name == Status.READY for run in found.items):
+        listed = {run.slug for run in found.items}
         for waiting in server.client.waiting_runs():
             if waiting.slug in listed:
                 server.out.say(f"{waiting.slug} waits: {waiting.reason}")
-    shown_so_far = (page - 1) * size + len(found.list)
-    if found.list and found.count > shown_so_far:
+    shown_so_far = (page - 1) * size + len(found.items)
+    if found.items and found.count > shown_so_far:
         server.out.say(f"{shown_so_far} of {found.count}; --page {page + 1} shows more.")
 
 
@@ -211,7 +211,7 @@ def events(server: ServerContext, run: RunArgument) -> None:
     deliveries = server.client.deliveries(run)
     if server.out.as_json:
         server.out.json(
-            {"events": [asdict(e) for e in found], "deliveries": [asdict(d) for d in deliveries]}
+            {"events": [data_of(e) for e in found], "deliveries": [data_of(d) for d in deliveries]}
         )
         return
     server.out.table(

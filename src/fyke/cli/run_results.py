@@ -6,7 +6,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +14,7 @@ import typer
 from fyke.cli import formatting as words
 from fyke.cli.context import ServerContext, server_command
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.output import printable, to_json
+from fyke.cli.output import data_of, printable, to_json
 from fyke.cli.run import RunArgument, runs
 
 if TYPE_CHECKING:
@@ -50,13 +49,13 @@ def results(
         return
     found = server.client.results(run, page, size)
     if as_lines:
-        for row in found.list:
+        for row in found.rows:
             server.out.json(row)
     elif server.out.as_json:
-        server.out.json(asdict(found))
+        server.out.json(data_of(found))
     else:
-        keys = _keys(found.headers, found.list)
-        server.out.table(keys, [_cells(row, keys) for row in found.list])
+        keys = _keys(found.headers, found.rows)
+        server.out.table(keys, [_cells(row, keys) for row in found.rows])
         server.out.say(f"{words.count(found.count, 'row')} in all.")
 
 

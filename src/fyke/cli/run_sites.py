@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from fyke.cli import formatting as words
 from fyke.cli.context import ServerContext, server_command
+from fyke.cli.output import data_of
 from fyke.cli.run import RunArgument, runs
 
 WHY = {
@@ -26,7 +25,7 @@ def sites(server: ServerContext, run: RunArgument) -> None:
     """
     found = server.client.sites(run)
     if server.out.as_json:
-        server.out.json(asdict(found))
+        server.out.json(data_of(found))
         return
     server.out.table(
         ("site", "requests", "up", "down", "failed", "refused", "reason"),

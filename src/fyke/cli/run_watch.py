@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from fyke.cli import formatting as words
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.output import LiveLine
+from fyke.cli.output import LiveLine, data_of
 
 if TYPE_CHECKING:
     from fyke.cli.context import ServerContext
-    from fyke.client.models import LogEntry, RunDetail
+    from fyke.client.models import LogEntry
+    from fyke.wire.v1 import RunDetail
 
 T = TypeVar("T")
 
@@ -67,7 +68,7 @@ def exit_with(detail: RunDetail) -> None:
 
 def detail_data(detail: RunDetail) -> dict[str, object]:
     """The run as the API gives it, and its state in words."""
-    return {**asdict(detail), "state": detail.status_name}
+    return {**data_of(detail), "state": detail.status_name}
 
 
 def summary(detail: RunDetail) -> str:
@@ -213,7 +214,7 @@ def log_to_data(server: ServerContext) -> Callable[[LogEntry], None]:
 
     def told(entry: LogEntry) -> None:
         if out.as_json:
-            out.json(asdict(entry))
+            out.json(data_of(entry))
         else:
             out.line(log_line(entry, short=out.on_terminal), STYLES.get(entry.type, ""))
 

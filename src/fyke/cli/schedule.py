@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fyke.cli import formatting as words
 from fyke.cli.context import ServerContext, server_command
+from fyke.cli.output import data_of
 from fyke.cli.task import Slug, tasks
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def schedule(
         found = server.client.schedule(task)
         if off:
             names = Plan.__dataclass_fields__
-            kept = {name: value for name, value in asdict(found).items() if name in names}
+            kept = {name: value for name, value in data_of(found).items() if name in names}
             if found.zone_of_account:
                 kept["time_zone"] = ""
             found = server.client.set_schedule(
@@ -123,7 +123,7 @@ def next_times(
     plan = _plan(daily, weekly, monthly, once, at, cron, every, zone)
     found = server.client.next_times(task, count, plan)
     if server.out.as_json:
-        server.out.json(asdict(found))
+        server.out.json(data_of(found))
         return
     server.out.table(("time", "zone"), [(time.local, found.time_zone) for time in found.list])
 
@@ -154,7 +154,7 @@ def _plan(
                 "--daily, --weekly, --monthly, --once, --cron or --every"
             )
         return None
-    return Plan(**{**asdict(chosen[0]), "time_zone": zone})
+    return Plan(**{**data_of(chosen[0]), "time_zone": zone})
 
 
 def _weekday(text: str) -> int:
@@ -174,7 +174,7 @@ def _seconds(text: str) -> int:
 
 def _report(server: ServerContext, found: Schedule) -> None:
     if server.out.as_json:
-        server.out.json(asdict(found))
+        server.out.json(data_of(found))
         return
     server.out.fields(
         [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from fyke.cli import formatting as words
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.output import data_of
 from fyke.cli.worker import Ref
 
 secrets = group("Secrets: what a Worker needs and nobody may read.")
@@ -31,7 +31,7 @@ def list_secrets(server: ServerContext, worker: Ref) -> None:
     """
     found = server.client.secrets(worker)
     if server.out.as_json:
-        server.out.json(asdict(found))
+        server.out.json(data_of(found))
         return
     server.out.table(
         ("name", "set", "by", "last used", "state"),
@@ -43,7 +43,7 @@ def list_secrets(server: ServerContext, worker: Ref) -> None:
                 words.when(secret.used_at),
                 "" if secret.readable else "sealed with another key: set it again",
             )
-            for secret in found.list
+            for secret in found.items
         ],
     )
     for name in found.missing:
@@ -64,7 +64,7 @@ def set_secret(server: ServerContext, worker: Ref, name: Name) -> None:
     """
     secret = server.client.set_secret(worker, name, _value(name))
     if server.out.as_json:
-        server.out.json(asdict(secret))
+        server.out.json(data_of(secret))
     else:
         server.out.say(f"{secret.name} is set. Your runs of {worker} get it from now on.")
 

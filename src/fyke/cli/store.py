@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from fyke.cli.context import ServerContext, group, server_command
+from fyke.cli.output import data_of
 
 store = group("The catalog of published Workers.")
 
@@ -27,7 +27,7 @@ def search(
     """
     found = server.client.search(text, limit)
     if server.out.as_json:
-        server.out.json([asdict(worker) for worker in found])
+        server.out.json([data_of(worker) for worker in found])
         return
     server.out.table(
         ("path", "title", "description"),

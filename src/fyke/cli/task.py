@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from fyke.cli import formatting as words
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import read_input
+from fyke.cli.output import data_of
 from fyke.cli.run_options import (
     CallbackOption,
     FollowOption,
@@ -69,7 +69,7 @@ def list_tasks(
     """
     found = server.client.tasks(page, size, keyword)
     if server.out.as_json:
-        server.out.json(asdict(found))
+        server.out.json(data_of(found))
         return
     server.out.table(
         ("slug", "title", "worker", "version", "runs", "next run"),
@@ -96,11 +96,11 @@ def show(server: ServerContext, task: Slug) -> None:
       fyke task show 01JG...
       fyke task show 01JG... --json | jq .input
     """
-    from fyke.cli.output import to_json
+    from fyke.cli.output import data_of, to_json
 
     found = server.client.task(task)
     if server.out.as_json:
-        server.out.json(asdict(found))
+        server.out.json(data_of(found))
         return
     server.out.fields(
         [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from fyke.cli import formatting as words
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.key import AccountOption
+from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
     from fyke.client.people import User, UserLink
@@ -30,7 +30,7 @@ def list_users(server: ServerContext, account: AccountOption = "") -> None:
     """
     found = server.client.users(account)
     if server.out.as_json:
-        server.out.json([asdict(user) for user in found])
+        server.out.json([data_of(user) for user in found])
         return
     server.out.table(
         ("name", "role", "state", "created", "last seen", "open link"),
@@ -66,7 +66,7 @@ def invite(
     """
     made = server.client.invite_user(name, role, account)
     if server.out.as_json:
-        server.out.json({"user": asdict(made.user), "link": asdict(made.link)})
+        server.out.json({"user": data_of(made.user), "link": data_of(made.link)})
         return
     _show_link(server, made.link)
 
@@ -81,7 +81,7 @@ def link(server: ServerContext, name: Name) -> None:
     """
     made = server.client.link_user(name)
     if server.out.as_json:
-        server.out.json(asdict(made))
+        server.out.json(data_of(made))
         return
     _show_link(server, made)
 
@@ -144,7 +144,7 @@ def remove(server: ServerContext, name: Name, account: AccountOption = "") -> No
 
 def _show(server: ServerContext, user: User, sentence: str) -> None:
     if server.out.as_json:
-        server.out.json(asdict(user))
+        server.out.json(data_of(user))
     else:
         server.out.say(sentence)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,7 @@ from fyke.cli import formatting as words
 from fyke.cli.context import JsonOption, ServerContext, group, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.findings import describe, verdict
-from fyke.cli.output import Output
+from fyke.cli.output import Output, data_of
 
 if TYPE_CHECKING:
     from fyke.client.models import Published
@@ -68,7 +67,7 @@ def check(folder: Folder, as_json: JsonOption = False) -> None:
     out = Output(as_json)
     errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
-        out.json([asdict(finding) for finding in findings])
+        out.json([data_of(finding) for finding in findings])
     else:
         for finding in findings:
             style = "red" if finding.severity == "error" else "yellow"
@@ -196,7 +195,7 @@ def list_workers(server: ServerContext) -> None:
     """
     found = server.client.own_workers()
     if server.out.as_json:
-        server.out.json([asdict(worker) for worker in found])
+        server.out.json([data_of(worker) for worker in found])
         return
     server.out.table(
         ("path", "version", "public", "created", "title"),
@@ -224,7 +223,7 @@ def show(server: ServerContext, worker: Ref) -> None:
     """
     found = server.client.worker(worker)
     if server.out.as_json:
-        server.out.json(asdict(found))
+        server.out.json(data_of(found))
         return
     system = found.parameters.system
     server.out.fields(
@@ -233,8 +232,8 @@ def show(server: ServerContext, worker: Ref) -> None:
             ("title", found.title),
             ("slug", found.slug),
             ("version", found.version),
-            ("memory", f"{system.get('memory')} MB"),
-            ("timeout", words.span(int(system.get("execute_limit_time_seconds", 0)))),
+            ("memory", f"{system.memory} MB"),
+            ("timeout", words.span(system.execute_limit_time_seconds)),
         ]
     )
     fields = found.parameters.custom.get("properties") or []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from fyke.cli import formatting as words
 from fyke.cli.context import ServerContext, server_command
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.output import data_of
 from fyke.cli.worker import Ref, workers
 
 VersionArgument = Annotated[str, typer.Argument(help="Such as v1.0.3.", metavar="VERSION")]
@@ -26,7 +26,7 @@ def versions(server: ServerContext, worker: Ref) -> None:
     """
     found = server.client.versions(worker)
     if server.out.as_json:
-        server.out.json([asdict(version) for version in found])
+        server.out.json([data_of(version) for version in found])
         return
     server.out.table(
         ("version", "state", "language", "published", "digest", "sites", "install"),
@@ -65,7 +65,7 @@ def builds(
     client = server.client
     now = client.builds(worker) if allow is None else client.allow_builds(worker, allowed=allow)
     if server.out.as_json:
-        server.out.json(asdict(now))
+        server.out.json(data_of(now))
         return
     server.out.fields(
         [
@@ -85,7 +85,7 @@ def withdraw(server: ServerContext, worker: Ref, version: VersionArgument) -> No
     """
     gone = server.client.withdraw(worker, version)
     if server.out.as_json:
-        server.out.json(asdict(gone))
+        server.out.json(data_of(gone))
     else:
         server.out.say(f"{worker} {gone.version} cannot be started any more.")
 
@@ -100,7 +100,7 @@ def restore_version(server: ServerContext, worker: Ref, version: VersionArgument
     """
     back = server.client.restore(worker, version)
     if server.out.as_json:
-        server.out.json(asdict(back))
+        server.out.json(data_of(back))
     else:
         server.out.say(f"{worker} {back.version} can be started again.")
 

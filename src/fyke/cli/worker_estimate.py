@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from fyke.cli import formatting as words
 from fyke.cli import run_options as options
 from fyke.cli.context import ServerContext, server_command
+from fyke.cli.output import data_of
 from fyke.cli.worker import workers
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def estimate(
     )
     found = server.client.estimate(worker, version, subtasks, **system)
     if server.out.as_json:
-        server.out.json(asdict(found))
+        server.out.json(data_of(found))
         return
     if found.time is None or found.traffic is None or found.charge is None:
         server.out.say(

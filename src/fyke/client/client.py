@@ -18,6 +18,8 @@ from fyke.client.people import PeopleCalls
 from fyke.client.publishing import PublishingCalls
 from fyke.client.secrets import SecretCalls
 from fyke.client.tasks import TaskCalls
+from fyke.wire import rows, v1
+from fyke.wire.fields import Request
 
 T = TypeVar("T")
 
@@ -70,56 +72,49 @@ class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
 
     # --- catalog ---------------------------------------------------------------------------
 
-    def search(self, text: str, limit: int = 10) -> list[models.StoreWorker]:
+    def search(self, text: str, limit: int = 10) -> list[v1.StoreWorker]:
         query = {"search": text, "limit": limit}
-        found = self._wire.get("/api/store", dict[str, list[models.StoreWorker]], query)
-        return found["scraper"]
+        return self._wire.get("/api/store", v1.Store, query).scraper
 
-    def worker(self, ref: str) -> models.WorkerDetail:
-        return self._wire.get("/api/scraper", models.WorkerDetail, {"slug": ref})
+    def worker(self, ref: str) -> v1.WorkerDetail:
+        return self._wire.get("/api/scraper", v1.WorkerDetail, {"slug": ref})
 
-    def regions(self) -> list[models.Region]:
-        return self._list("/api/proxy/region", models.Region)
+    def regions(self) -> list[v1.Region]:
+        return self._wire.get("/api/proxy/region", v1.Regions).items
 
     # --- runs ------------------------------------------------------------------------------
 
     def start(self, request: models.RunRequest) -> str:
         """Start a run; return its slug."""
-        return self._started("/api/v1/scraper/run", request.body())
+        return self._started("/api/v1/scraper/run", request.wire())
 
     def start_and_wait(
         self, request: models.RunRequest, page_index: int = 1, page_size: int = 10
-    ) -> models.SyncResult:
+    ) -> v1.SyncResult:
         """Start a run in sync mode: the answer comes with its end, or after five minutes."""
-        window = {"is_async": False, "page_index": page_index, "page_size": page_size}
         return self._wire.post(
             "/api/v1/scraper/run",
-            models.SyncResult,
-            request.body() | window,
+            v1.SyncResult,
+            request.wire(is_async=False, page_index=page_index, page_size=page_size),
             extra_seconds=SYNC_SECONDS,
         )
 
     def rerun(self, run: str, callback_url: str = "") -> str:
-        return self._started("/api/v1/rerun", {"run_slug": run, "callback_url": callback_url})
+        return self._started("/api/v1/rerun", v1.Rerun(run, callback_url))
 
-    def run(self, run: str) -> models.RunDetail:
-        return self._wire.post("/api/v1/run/detail", models.RunDetail, {"run_slug": run})
+    def run(self, run: str) -> v1.RunDetail:
+        return self._wire.post("/api/v1/run/detail", v1.RunDetail, v1.RunRef(run))
 
     def runs(
         self, *, status: int = 0, worker: str = "", page_index: int = 1, page_size: int = 20
-    ) -> models.RunPage:
-        body = {
-            "status": status,
-            "scraper_slug": worker,
-            "page_index": page_index,
-            "page_size": page_size,
-        }
-        return self._wire.post("/api/v1/run/list", models.RunPage, body)
+    ) -> v1.RunPage:
+        wanted = v1.RunList(page_index, page_size, status, worker)
+        return self._wire.post("/api/v1/run/list", v1.RunPage, wanted)
 
     def abort(self, run: str) -> None:
-        self._wire.post("/api/v1/scraper/abort", type(None), {"run_slug": run})
+        self._wire.post("/api/v1/scraper/abort", type(None), v1.RunRef(run))
 
-    def wait(self, run: str, seconds: float, pause: float = 0.25) -> models.RunDetail:
+    def wait(self, run: str, seconds: float, pause: float = 0.25) -> v1.RunDetail:
         """Poll until the run has ended. Raise ``TimeoutError`` when the time is over before."""
         deadline = time.monotonic() + seconds
         while True:
@@ -131,8 +126,8 @@ class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
                 raise TimeoutError(f"run {run} is still {detail.status_name} after {seconds:g} s")
             time.sleep(min(pause, left))
 
-    def log(self, run: str) -> models.LogTail:
-        return self._wire.post("/api/v1/run/last/log", models.LogTail, {"run_slug": run})
+    def log(self, run: str) -> v1.LogTail:
+        return self._wire.post("/api/v1/run/last/log", v1.LogTail, v1.RunRef(run))
 
     def delete_run(self, run: str) -> None:
         """Forget a finished run with its rows and logs."""
@@ -156,8 +151,11 @@ class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
     def hold(self, request: models.RunRequest) -> str:
         """Put a start into the run queue; return its reference."""
         path = f"/api/v2/workers/{_in_path(request.worker)}/queued-runs"
-        body = request.body()
-        del body["scraper_slug"]
+        body = {
+            "input": request.input(),
+            "version": request.version,
+            "callback_url": request.callback_url,
+        }
         return str(self._wire.post(path, dict[str, Any], body)["queue_ref"])
 
     def queue(self, *, status: str = "", page: int = 1, size: int = 20) -> models.QueuePage:
@@ -202,17 +200,17 @@ class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
 
     # --- results ---------------------------------------------------------------------------
 
-    def results(self, run: str, page_index: int = 1, page_size: int = 10) -> models.ResultPage:
-        body = {"run_slug": run, "page_index": page_index, "page_size": page_size}
-        return self._wire.post("/api/v1/run/result/list", models.ResultPage, body)
+    def results(self, run: str, page_index: int = 1, page_size: int = 10) -> rows.ResultPage:
+        wanted = v1.ResultList(run_slug=run, page_index=page_index, page_size=page_size)
+        return self._wire.post("/api/v1/run/result/list", rows.ResultPage, wanted)
 
     def walk_results(self, run: str) -> Iterator[models.Row]:
         """All rows, page by page, until the first page that is not full."""
         page_index = 1
         while True:
             page = self.results(run, page_index, WALK_PAGE)
-            yield from page.list
-            if len(page.list) < WALK_PAGE:
+            yield from page.rows
+            if len(page.items) < WALK_PAGE:
                 return
             page_index += 1
 
@@ -226,15 +224,8 @@ class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
         bom: bool = False,
     ) -> str:
         """A temporary link to the file; see ``download``."""
-        body = {
-            "run_slug": run,
-            "format": format,
-            "filter_keys": [*keys],
-            "safe": safe,
-            "bom": bom,
-        }
-        data = self._wire.post("/api/v1/run/result/export", dict[str, str], body)
-        return data["download_url"]
+        wanted = v1.Export(run_slug=run, format=format, filter_keys=[*keys], safe=safe, bom=bom)
+        return self._wire.post("/api/v1/run/result/export", rows.Download, wanted).download_url
 
     def download(self, url: str, path: Path) -> int:
         """Stream a link into a file, whole or not at all; return the number of bytes."""
@@ -303,8 +294,8 @@ class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
 
     # --- accounts and keys -----------------------------------------------------------------
 
-    def account_info(self) -> models.AccountInfo:
-        return self._wire.post("/api/v1/account/info", models.AccountInfo, {})
+    def account_info(self) -> v1.AccountInfo:
+        return self._wire.post("/api/v1/account/info", v1.AccountInfo, {})
 
     def account(self) -> models.Account:
         """One's own account, with the secret that signs its callbacks."""
@@ -373,8 +364,8 @@ class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
 
     # --- shapes that repeat ----------------------------------------------------------------
 
-    def _started(self, path: str, body: dict[str, Any]) -> str:
-        return self._wire.post(path, dict[str, str], body)["run_slug"]
+    def _started(self, path: str, wanted: Request) -> str:
+        return self._wire.post(path, v1.RunStarted, wanted).run_slug
 
     def _queue_results(self, what: str, body: dict[str, Any]) -> list[models.QueueResult]:
         path = f"/api/v2/run-queue/items/{what}"

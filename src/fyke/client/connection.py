@@ -13,6 +13,7 @@ import httpx2
 import msgspec
 
 from fyke.client.errors import ApiError, Unreachable
+from fyke.wire.fields import Request
 
 T = TypeVar("T")
 
@@ -38,26 +39,48 @@ class Connection:
         self._http.close()
 
     def get(self, path: str, into: type[T], query: Mapping[str, Any] | None = None) -> T:
-        params = {name: str(value) for name, value in (query or {}).items()}
-        return msgspec.convert(self.call("GET", path, params=params), into)
+        return self._read(into, self._ask("GET", path, params=_texts(query)))
+
+    def delete(self, path: str, into: type[T], query: Mapping[str, Any] | None = None) -> T:
+        return self._read(into, self._ask("DELETE", path, params=_texts(query)))
+
+    def put(self, path: str, into: type[T], body: Request) -> T:
+        return self._send("PUT", path, into, body)
+
+    def patch(self, path: str, into: type[T], body: Request) -> T:
+        return self._send("PATCH", path, into, body)
 
     def post(
-        self, path: str, into: type[T], body: Mapping[str, Any], *, extra_seconds: float = 0
+        self,
+        path: str,
+        into: type[T],
+        body: Mapping[str, Any] | Request,
+        *,
+        extra_seconds: float = 0,
     ) -> T:
-        timeout = self._timeout + extra_seconds
-        return msgspec.convert(
-            self.call(
-                "POST",
-                path,
-                content=_encode(body),
-                headers={"content-type": "application/json"},
-                timeout=timeout,
-            ),
-            into,
-        )
+        return self._send("POST", path, into, body, timeout=self._timeout + extra_seconds)
+
+    def _send(
+        self, method: str, path: str, into: type[T], body: Mapping[str, Any] | Request, **more: Any
+    ) -> T:
+        headers = {"content-type": "application/json"}
+        data = self._ask(method, path, content=_encode(body), headers=headers, **more)
+        return self._read(into, data)
+
+    def _read(self, into: type[T], data: bytes) -> T:
+        try:
+            return msgspec.json.decode(data, type=into)
+        except msgspec.ValidationError as error:
+            raise Unreachable(
+                f"{self.base_url} answered what this client does not know ({error}); "
+                "use the client of the server's version"
+            ) from None
 
     def call(self, method: str, path: str, **more: Any) -> Any:
         """``data`` of the answer; raise ``ApiError`` or ``Unreachable``."""
+        return _decode(self._ask(method, path, **more))
+
+    def _ask(self, method: str, path: str, **more: Any) -> bytes:
         headers = {**self._headers, **more.pop("headers", {})}
         try:
             answer = self._http.request(method, self.base_url + path, headers=headers, **more)
@@ -98,20 +121,32 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def _data(status: int, headers: Mapping[str, str], content: bytes, source: str) -> Any:
+def _texts(query: Mapping[str, Any] | None) -> dict[str, str]:
+    return {name: str(value) for name, value in (query or {}).items()}
+
+
+class _Envelope(msgspec.Struct):
+    """What stands around every answer."""
+
+    code: int
+    message: str
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    details: list[str] | None = None
+
+
+def _data(status: int, headers: Mapping[str, str], content: bytes, source: str) -> bytes:
     try:
-        body = _decode(content)
-        code, message = int(body["code"]), str(body["message"])
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        answer = msgspec.json.decode(content, type=_Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unreachable(f"{source} answered {status}, but not as a Fyke server does") from None
-    if status == 200 and code == 0:
-        return body.get("data")
+    if status == 200 and answer.code == 0:
+        return bytes(answer.data)
     retry_after = headers.get("retry-after", "")
     raise ApiError(
         status,
-        code,
-        message,
-        body.get("details") or (),
+        answer.code,
+        answer.message,
+        answer.details or (),
         request_id=headers.get("x-request-id", ""),
         retry_after=int(retry_after) if retry_after.isdecimal() else 0,
     )

@@ -9,18 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-READY, RUNNING, SUCCEEDED, FAILED, ABORTED = 1, 2, 3, 4, 5
-TERMINAL = frozenset({SUCCEEDED, FAILED, ABORTED})
-STATUS_NAMES = {
-    READY: "ready",
-    RUNNING: "running",
-    SUCCEEDED: "succeeded",
-    FAILED: "failed",
-    ABORTED: "aborted",
-}
+from fyke.wire import v1
 
 Row = dict[str, Any]
-Rows = list[Row]  # lists are named, because a field called list hides the builtin
 
 
 # --- requests ------------------------------------------------------------------------------
@@ -36,145 +27,21 @@ class RunRequest:
     version: str = ""
     callback_url: str = ""
 
-    def body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "scraper_slug": self.worker,
-            "input": {"parameters": {"system": self.system, "custom": self.custom}},
-        }
-        if self.version:
-            body["version"] = self.version
-        if self.callback_url:
-            body["callback_url"] = self.callback_url
-        return body
+    def wire(self, **more: Any) -> v1.StartRun:
+        """The request as it is sent; ``more`` says how to answer."""
+        return v1.StartRun(
+            scraper_slug=self.worker,
+            input=self.input(),
+            version=self.version or None,
+            callback_url=self.callback_url,
+            **more,
+        )
+
+    def input(self) -> dict[str, Any]:
+        return {"parameters": {"system": self.system, "custom": self.custom}}
 
 
 # --- answers -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class StoreWorker:
-    slug: str
-    title: str
-    description: str
-    path: str
-    name: str
-    username: str
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerParameters:
-    system: dict[str, Any]
-    custom: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerDetail:
-    version: str
-    readme: str
-    parameters: WorkerParameters
-    slug: str
-    title: str
-    username: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    code: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunDetail:
-    status: int
-    err_msg: str
-    slug: str
-    scraper_title: str
-    scraper_slug: str
-    results: int
-    usage: str
-    started_at: int
-    finished_at: int
-    duration: int
-    origin: str
-    traffic: int
-    version: str
-
-    @property
-    def ended(self) -> bool:
-        return self.status in TERMINAL
-
-    @property
-    def status_name(self) -> str:
-        return STATUS_NAMES.get(self.status, str(self.status))
-
-
-RunItems = list[RunDetail]
-
-
-@dataclass(frozen=True, slots=True)
-class RunPage:
-    count: int
-    list: RunItems
-    page_index: int
-    page_size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    label: str
-    key: str
-    format: str
-
-
-Columns = list[Column]
-
-
-@dataclass(frozen=True, slots=True)
-class ResultPage:
-    count: int
-    headers: Columns
-    list: Rows
-    page_index: int
-    page_size: int
-
-
-@dataclass(frozen=True, slots=True)
-class SyncResult:
-    run_slug: str
-    run_status: str
-    status: int
-    error_message: str
-    result_message: str
-    execution_start_timestamp: int
-    execution_end_timestamp: int
-    running_duration: int
-    results: ResultPage
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    type: int
-    group: str
-    content: str
-    timestamp: int
-
-
-LogLines = list[LogLine]
-
-
-@dataclass(frozen=True, slots=True)
-class LogTail:
-    all_logs_url: str
-    list: LogLines
-    result_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class AccountInfo:
-    balance: str
-    traffic: int
-    traffic_expiration_at: int
 
 
 @dataclass(frozen=True, slots=True)

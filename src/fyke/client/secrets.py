@@ -2,52 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import msgspec
-
 from fyke.client.connection import Connection, segment
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """All but the value, which no server tells. Times in Unix seconds, 0 = never."""
-
-    name: str
-    set_by: str
-    set_at: int
-    used_at: int
-    readable: bool
-
-
-Secrets = list[Secret]
-Names = list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What there is, what the worker's newest version needs, and what of that is missing."""
-
-    list: Secrets
-    needed: Names
-    missing: Names
+from fyke.wire.fyke.secrets import SecretValue, WorkerSecret, WorkerSecretList
 
 
 class SecretCalls:
-    """The secrets that one's own account keeps for a worker."""
+    """The secrets that the caller's account keeps for a worker."""
 
     _wire: Connection
 
-    def secrets(self, worker: str) -> Kept:
-        return msgspec.convert(self._wire.call("GET", _path(worker)), Kept)
+    def secrets(self, worker: str) -> WorkerSecretList:
+        return self._wire.get(_path(worker), WorkerSecretList)
 
-    def set_secret(self, worker: str, name: str, value: str) -> Secret:
+    def set_secret(self, worker: str, name: str, value: str) -> WorkerSecret:
         """Add it, or replace its value."""
         path = f"{_path(worker)}/{segment(name)}"
-        return msgspec.convert(self._wire.call("PUT", path, json={"value": value}), Secret)
+        return self._wire.put(path, WorkerSecret, SecretValue(value))
 
     def delete_secret(self, worker: str, name: str) -> None:
-        self._wire.call("DELETE", f"{_path(worker)}/{segment(name)}")
+        self._wire.delete(f"{_path(worker)}/{segment(name)}", type(None))
 
 
 def _path(worker: str) -> str:

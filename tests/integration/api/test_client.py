@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fyke.client import ApiError, FykeClient, RunRequest, TaskRequest, Unreachable
-from fyke.client.models import TERMINAL
 from fyke.client.task_models import Plan
+from fyke.wire.v1 import ENDED
 from support.house import SCHEMA
 from support.projects import python_project
 from support.served import Served, served
@@ -49,7 +49,7 @@ def test_the_server_is_ready_once_a_runner_lives(server: Served, fyke: FykeClien
 def test_the_catalog(fyke: FykeClient, worker: str) -> None:
     assert [w.path for w in fyke.search("reader")] == [worker]
     detail = fyke.worker(worker)
-    assert (detail.version, detail.parameters.system["memory"]) == ("v1.0.1", 512)
+    assert (detail.version, detail.parameters.system.memory) == ("v1.0.1", 512)
     assert len(fyke.regions()) == 249
     assert [w.path for w in fyke.own_workers()] == [worker]
 
@@ -83,12 +83,12 @@ def test_a_run_from_start_to_file(
     server.do(server.house.execute(rows, log=["hello"]))
     detail = fyke.wait(run, 10)
     assert (detail.status, detail.results, detail.ended) == (3, 1200, True)
-    assert fyke.runs(status=3, worker=worker).list[0] == detail
+    assert fyke.runs(status=3, worker=worker).items[0] == detail
     page = fyke.results(run, page_size=2)
     assert (page.count, [c.key for c in page.headers]) == (1200, ["n", "big"])
-    assert page.list[1]["big"] == 2**100
+    assert page.rows[1]["big"] == 2**100
     assert sum(1 for _ in fyke.walk_results(run)) == 1200
-    assert "hello" in [line.content for line in fyke.log(run).list]
+    assert "hello" in [line.content for line in fyke.log(run).items]
     file = tmp_path / "rows.csv"
     size = fyke.download(fyke.export(run, "csv", ["n"]), file)
     assert file.stat().st_size == size
@@ -110,7 +110,7 @@ def test_rerun_abort_and_waiting_in_vain(fyke: FykeClient, worker: str) -> None:
         fyke.wait(again, 0.01)
     for each in (run, again):
         fyke.abort(each)
-        assert fyke.run(each).status in TERMINAL
+        assert fyke.run(each).status in ENDED
 
 
 def test_sync_mode(server: Served, fyke: FykeClient, worker: str) -> None:
@@ -126,7 +126,7 @@ def test_sync_mode(server: Served, fyke: FykeClient, worker: str) -> None:
     runner.start()
     result = fyke.start_and_wait(RunRequest(worker, CUSTOM), page_size=5)
     runner.join()
-    assert (result.run_status, result.status, result.results.list[0]["n"]) == ("completed", 3, 1)
+    assert (result.run_status, result.status, result.results.rows[0]["n"]) == ("completed", 3, 1)
 
 
 def test_tasks(fyke: FykeClient, worker: str) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from fyke.api.documents import envelope_of
-from fyke.api.envelope import V1
-from fyke.api.v1 import answers
 from fyke.model.results import Header
 from fyke.model.run import Outcome
+from fyke.wire import v1
+from fyke.wire.rows import ResultPage
+from support.answers import reads_as
 from support.api import Api, fails, start_body
 from support.house import House
 
@@ -22,11 +22,6 @@ ROWS = "/api/v1/run/result/list"
 NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 
 
-def reads_as(model: Any, answer: Any) -> None:
-    """The documented shape, strictly: no key more, no key less, no other type."""
-    envelope_of(model, V1).model_validate_json(answer.content, strict=True)
-
-
 # --- public --------------------------------------------------------------------------------
 
 
@@ -34,7 +29,7 @@ def reads_as(model: Any, answer: Any) -> None:
 async def test_the_store_is_searched(house: House, api: Api, name: str) -> None:
     worker = await house.publish()
     answer = await api.get("/api/store", params={name: "READ"}, key=None)
-    reads_as(answers.Store, answer)
+    reads_as(v1.Store, answer)
     found = answer.json()["data"]["scraper"]
     assert [w["slug"] for w in found] == [worker.id]
     assert (found[0]["path"], found[0]["username"]) == ("owner/reader", "owner")
@@ -76,7 +71,7 @@ async def test_a_workers_contract_is_public(house: House, api: Api, form: str, n
     worker = await house.publish()
     path = f"/api/scraper?{name}={form.format(id=worker.id)}"
     answer = await api.get(path, key=None)
-    reads_as(answers.WorkerDetail, answer)
+    reads_as(v1.WorkerDetail, answer)
     data = answer.json()["data"]
     assert (data["version"], data["slug"]) == ("v1.0.1", worker.id)
     assert data["parameters"]["custom"]["properties"][0]["name"] == "urls"
@@ -98,7 +93,7 @@ async def test_a_private_worker_shows_to_its_account_only(house: House, api: Api
 
 async def test_regions(api: Api) -> None:
     answer = await api.get("/api/proxy/region?language=en", key=None)
-    reads_as(answers.Regions, answer)
+    reads_as(v1.Regions, answer)
     found = answer.json()["data"]["list"]
     assert len(found) == 249
     assert {"code": "US", "name": "United States"} in found
@@ -117,7 +112,7 @@ async def test_a_runs_detail_has_thirteen_fields_in_a_safe_order(
     house: House, api: Api, run_slug: str
 ) -> None:
     answer = await api.post(DETAIL, {"run_slug": run_slug})
-    reads_as(answers.RunDetail, answer)
+    reads_as(v1.RunDetail, answer)
     assert answer.text.startswith('{"code":0,"message":"success","data":{"status":1,"err_msg":""')
     waiting = answer.json()["data"]
     assert len(waiting) == 13
@@ -180,7 +175,7 @@ async def test_runs_are_listed_newest_first(house: House, api: Api, run_slug: st
     worker = await house.services.workers.find(house.owner, "owner/reader")
     second = (await api.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"]
     answer = await api.post("/api/v1/run/list", {})
-    reads_as(answers.RunPage, answer)
+    reads_as(v1.RunPage, answer)
     data = answer.json()["data"]
     assert [run["slug"] for run in data["list"]] == [second, run_slug]
     assert (data["count"], data["page_index"], data["page_size"]) == (2, 1, 20)
@@ -233,7 +228,7 @@ async def test_rows_keep_their_bytes_and_get_an_id(house: House, api: Api, run_s
         ROWS, json={"run_slug": run_slug}, headers={"api-key": house.owner_key}
     )
     assert b'"n":12345678901234567890123,"f":1.50,"u":"\xc3\xa9","__coreclaw' in answer.content
-    reads_as(answers.ResultPage, answer)
+    reads_as(ResultPage, answer)
     data = answer.json()["data"]
     assert (data["count"], data["page_index"], data["page_size"]) == (2, 1, 10)
     assert data["headers"] == [{"label": "N", "key": "n", "format": "integer"}]
@@ -278,7 +273,7 @@ async def test_rows_show_while_the_run_is_running(house: House, api: Api, run_sl
 async def test_the_log_shows_its_last_lines(house: House, api: Api, run_slug: str) -> None:
     await house.execute([{"n": 1}], log=["first", "two\nlines \x1b[31m"])
     answer = await api.post("/api/v1/run/last/log", {"run_slug": run_slug})
-    reads_as(answers.LogTail, answer)
+    reads_as(v1.LogTail, answer)
     data = answer.json()["data"]
     lines = [line for line in data["list"] if line["content"] in ("first", "two\nlines \x1b[31m")]
     assert [line["type"] for line in lines] == [2, 2]
@@ -290,7 +285,7 @@ async def test_the_log_shows_its_last_lines(house: House, api: Api, run_slug: st
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b"  ", b"\xef\xbb\xbf{}"])
 async def test_the_account_needs_no_body(api: Api, body: bytes) -> None:
     answer = await api.send("POST", "/api/v1/account/info", content=body)
-    reads_as(answers.AccountInfo, answer)
+    reads_as(v1.AccountInfo, answer)
     assert json.loads(answer.text)["data"] == {
         "balance": "0.00",
         "traffic": 0,

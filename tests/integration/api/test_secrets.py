@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 
-from fyke.api.documents import envelope_of
-from fyke.api.envelope import V1
-from fyke.api.own.secrets import SecretItem, SecretList
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.secrets.inject import USED_EVERY_MS, InjectedSecrets, RunSecrets
 from fyke.domain.secrets.sealing import Sealer
@@ -21,6 +18,8 @@ from fyke.errors import NotFound, Refused, WorkerNotFound
 from fyke.kit.clock import ManualClock, SystemClock
 from fyke.model.account import Caller
 from fyke.model.run import Origin
+from fyke.wire.fyke.secrets import WorkerSecret, WorkerSecretList
+from support.answers import reads_as
 from support.api import Api, fails
 from support.house import SECRET, House
 from support.matrix import INPUT
@@ -60,14 +59,14 @@ async def test_it_is_set_listed_replaced_and_removed(house: House, api: Api) -> 
     await house.publish("reader")
     assert (await api.get(AT)).json()["data"] == {"list": [], "needed": [], "missing": []}
     answer = await api.send("PUT", f"{AT}/LOGIN", json={"value": VALUE})
-    envelope_of(SecretItem, V1).model_validate_json(answer.content)
+    reads_as(WorkerSecret, answer)
     item = answer.json()["data"]
     assert (item["name"], item["used_at"], item["readable"]) == ("LOGIN", 0, True)
     assert item["set_by"] == house.owner.user_name and item["set_at"] > 1_700_000_000
     await api.send("PUT", f"{AT}/COOKIES", json={"value": "a=b; c=d"})
     await api.send("PUT", f"{AT}/LOGIN", json={"value": VALUE + "2"})
     listed = await api.get(AT)
-    envelope_of(SecretList, V1).model_validate_json(listed.content)
+    reads_as(WorkerSecretList, listed)
     assert [one["name"] for one in listed.json()["data"]["list"]] == ["COOKIES", "LOGIN"]
     assert (await api.send("DELETE", f"{AT}/COOKIES")).status_code == 200
     fails(await api.send("DELETE", f"{AT}/COOKIES"), 404, 4040)

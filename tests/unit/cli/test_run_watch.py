@@ -12,7 +12,8 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
 from fyke.cli.run_watch import LAST_WORDS, RunWatch, log_line, summary
 from fyke.client import ApiError, Unreachable
-from fyke.client.models import LogEntry, RunDetail
+from fyke.client.models import LogEntry
+from fyke.wire.v1 import RunDetail
 
 READY, RUNNING, SUCCEEDED, FAILED = 1, 2, 3, 4
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.routing import APIRoute
 
 from fyke.api.errors import INTERNAL, INVALID, TABLE, TABLE_V2, UNKNOWN_PATH, WireError
 from support.house import make_templates, open_house
@@ -18,7 +17,6 @@ FOLDER = Path(__file__).parents[3] / "docs" / "reference"
 PAGE, PAGE_V2 = FOLDER / "api.md", FOLDER / "api-v2.md"
 SECTION = re.compile(r"^### `([A-Z]+ /\S*)`\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 ERROR_ROW = re.compile(r"^\| (\d+) \| (\d{3}) \| `([^`]+)` \|", re.MULTILINE)
-METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 Document = dict[str, Any]
 
@@ -46,29 +44,38 @@ def plain(text: str) -> str:
 
 
 def routes(app: Any) -> set[str]:
-    """What is declared; the plain routes ahead of it and the old aliases carry no documentation."""
+    """What the document describes."""
     return {
-        f"{method} {route.path_format}"
-        for route in app.routes
-        if isinstance(route, APIRoute) and route.include_in_schema
-        for method in route.methods & METHODS
+        f"{method.upper()} {path}"
+        for path, operations in app.openapi()["paths"].items()
+        for method in operations
     }
 
 
 def names_of(schema: Document, components: Document) -> set[str]:
     """The names of an answer's fields and of the fields of the objects in its lists."""
-    schema = components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     found: set[str] = set()
-    for name, field in schema.get("properties", {}).items():
-        found |= {name} | names_of(field.get("items", field), components)
+    for choice in choices(schema, components):
+        for name, field in choice.get("properties", {}).items():
+            found |= {name} | names_of(field.get("items", field), components)
     return found
+
+
+def choices(schema: Document, components: Document) -> list[Document]:
+    """The schemas that ``schema`` is one of."""
+    if "$ref" in schema:
+        return choices(components[schema["$ref"].rpartition("/")[2]], components)
+    if "anyOf" in schema:
+        return [each for part in schema["anyOf"] for each in choices(part, components)]
+    return [schema]
 
 
 def fields_of(operation: Document, components: Document) -> set[str]:
     """Every name that an operation takes or answers."""
     taken = {p["name"] for p in operation.get("parameters", ()) if p["in"] != "header"}
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    taken |= set(body.get("schema", {}).get("properties", {}))
+    schema = body.get("schema", {})
+    taken |= {name for each in choices(schema, components) for name in each.get("properties", {})}
     answer = operation["responses"]["200"]["content"].get("application/json", {})
     found = names_of(answer.get("schema", {}), components)
     return taken | found - {"code", "message", "data", "request_id"}

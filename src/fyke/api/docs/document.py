@@ -10,6 +10,7 @@ constant value, so every start after the first would be answered with the first 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,9 +19,11 @@ from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
 from fyke.api.docs.examples import Examples
+from fyke.api.docs.openapi import describe
 from fyke.api.docs.tags import TAGS
 from fyke.api.documents import CODES, failures
 from fyke.api.envelope import V2_PREFIX, dialect_of
+from fyke.api.serving import Operation
 from fyke.domain.runs.start_keys import HEADER
 
 Document = dict[str, Any]
@@ -79,9 +82,11 @@ class Documents:
         description: str,
         routes: Callable[[], Sequence[BaseRoute]],
         public: frozenset[tuple[str, str]],
+        operations: Sequence[Operation],
     ) -> None:
         self._title, self._version, self._description = title, version, description
         self._routes = routes
+        self._operations = operations
         self._public = {(method, _CONVERTER.sub("}", path)) for method, path in public}
         self._made: dict[str, Document] = {}
 
@@ -109,11 +114,15 @@ class Documents:
             description=self._description,
             routes=self._routes(),
         )
+        _absent_is_not_null(document["components"]["schemas"])
+        paths, schemas = describe(self._operations)
+        document = _renamed(document, schemas.keys() & document["components"]["schemas"].keys())
+        document["paths"] = {**paths, **document["paths"]}
+        document["components"]["schemas"] |= schemas
         document["servers"] = _servers("/")
         components = document.setdefault("components", {})
         components["securitySchemes"] = _SCHEMES
         components["headers"] = _HEADERS
-        _absent_is_not_null(components["schemas"])
         examples = Examples(components["schemas"])
         for path, method, operation in operations_of(document):
             operation["security"] = self._security(path, method)
@@ -146,6 +155,16 @@ class Documents:
         document["tags"] = [tag for tag in whole["tags"] if tag["name"] in used]
         document["components"] = _reached(paths, whole["components"])
         return document
+
+
+def _renamed(document: Document, names: set[str]) -> Document:
+    """``document`` with other names for components that the shapes of ``wire`` have too."""
+    text = json.dumps(document)
+    for name in names:
+        text = text.replace(f'"#/components/schemas/{name}"', f'"#/components/schemas/{name}Old"')
+        text = text.replace(f'"{name}": {{', f'"{name}Old": {{')
+    found: Document = json.loads(text)
+    return found
 
 
 def operations_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Document]]:

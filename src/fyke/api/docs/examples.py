@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fyke.api.docs.samples import BY_NAME, BY_OPERATION
-from fyke.api.documents import SAMPLE_ULID
+from fyke.api.media import SAMPLE_ULID
 
 _PLAIN: dict[str, Any] = {
     "string": "text",

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from fyke.api.call import Call
 from fyke.api.decode import Wire, WireText
 from fyke.api.docs.content import REVALIDATE, Content
 from fyke.api.docs.document import COMPLETE, V1, V2, WHOLE, Documents
@@ -16,7 +17,7 @@ from fyke.api.docs.postman import collection
 from fyke.api.docs.swagger import SwaggerPage
 from fyke.api.documents import Media
 from fyke.api.envelope import encode
-from fyke.api.operations import Call, Nothing, Operation
+from fyke.api.operations import Nothing, Operation
 
 _JSON = "application/json"
 _KEPT = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fyke.api.documents import SAMPLE_ULID
+from fyke.api.media import SAMPLE_ULID
 
 _RUN = "01KJXT2Q7Z3C5V9B8N4M6W1E0R"
 _WORKER = SAMPLE_ULID

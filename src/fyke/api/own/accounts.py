@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from fyke.api.call import Call
 from fyke.api.decode import Wire, WireInt, WireName, WireNumber, WireText
 from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
-from fyke.api.operations import Call, Nothing, Operation
+from fyke.api.operations import Nothing, Operation
 from fyke.api.own import answers
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.accounts.keys import NewKey

@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import Field
 
+from fyke.api.call import Call
 from fyke.api.decode import PageIndex, PageSize20, Wire, WireName, WireText
 from fyke.api.envelope import encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
-from fyke.api.operations import Call, Nothing, Operation
+from fyke.api.operations import Nothing, Operation
 from fyke.api.own import callback_answers as answers
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.callbacks.service import Callbacks, LoggedDelivery

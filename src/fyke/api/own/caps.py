@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import Field
 
+from fyke.api.call import Call
 from fyke.api.decode import Wire, WireName, WireNumber
 from fyke.api.envelope import encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
-from fyke.api.operations import Call, Nothing, Operation
+from fyke.api.operations import Nothing, Operation
 from fyke.api.own import usage_answers as answers
 from fyke.domain.accounts.spending import CapChange, Spending, SpendingStatus
 from fyke.domain.billing.pricing import millionths

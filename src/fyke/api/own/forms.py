@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fyke.api.call import Call
 from fyke.api.decode import read_body
 from fyke.api.documents import Media
 from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.api.own import form_answers as answers
 from fyke.api.own.form_fields import BeginningRef, FormRef, ImportRef, InputBody, SnippetBody
 from fyke.api.v1.vocabulary import seconds

@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from fyke.api.call import Call
 from fyke.api.decode import Wire, WireBool, WireInt, WireName
 from fyke.api.envelope import encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
-from fyke.api.operations import Call, Handler, Nothing, Operation
+from fyke.api.operations import Handler, Nothing, Operation
 from fyke.api.own import installation_answers as answers
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.installation.service import Installation

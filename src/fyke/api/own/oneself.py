@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fyke.api.call import Call
 from fyke.api.decode import Wire, WireInt, WireName, WireText
 from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
-from fyke.api.operations import Call, Nothing, Operation
+from fyke.api.operations import Nothing, Operation
 from fyke.api.own import people_answers as answers
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.accounts.audit import AuditLog

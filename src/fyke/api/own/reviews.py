@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import Field
 
+from fyke.api.call import Call
 from fyke.api.decode import PageIndex, PageSize20, Wire, WireBool, WireName, WireText
 from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.api.own import review_answers as answers
 from fyke.api.run_input import RunInput
 from fyke.api.v1.vocabulary import seconds

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from starlette.responses import Response
 
+from fyke.api.call import Call
 from fyke.api.csv_files import CSV_MEDIA, csv_file
 from fyke.api.decode import PageIndex, PageSize20, Wire, WireBool, WireText, to_text, wrong
 from fyke.api.envelope import encode
 from fyke.api.errors import TABLE, table_of
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.api.own import run_list_answers as answers
 from fyke.api.v1.vocabulary import ORIGIN, seconds
 from fyke.domain.billing.pricing import format_usage

@@ -7,11 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fyke.api.call import Call
 from fyke.api.decode import Wire, WireBool, WireInt, WireName, WireText
 from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE
 from fyke.api.network import Visit
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.api.own import run_page_answers as answers
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.billing.cost_lines import CostLine

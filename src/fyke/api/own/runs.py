@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fyke.api.call import Call
 from fyke.api.decode import Wire, WireInt, WireName
 from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE
-from fyke.api.operations import Call, Nothing, Operation
+from fyke.api.operations import Nothing, Operation
 from fyke.api.own import answers
 from fyke.api.v1.vocabulary import seconds
 from fyke.contracts import RunnerInfo

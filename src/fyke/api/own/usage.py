@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 from pydantic import Field
 from starlette.responses import Response
 
+from fyke.api.call import Call
 from fyke.api.csv_files import CSV_MEDIA, csv_file
 from fyke.api.decode import PageSize20, Wire, WireBool, WireText
 from fyke.api.envelope import encode
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.api.own import usage_answers as answers
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.billing.days import MOST_DAYS

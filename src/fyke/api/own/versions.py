@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import Field
 
+from fyke.api.call import Call
 from fyke.api.decode import WireName, WireText
 from fyke.api.envelope import encode
 from fyke.api.errors import TABLE
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.api.own import worker_answers as answers
 from fyke.api.own.catalog import WorkerRef
 from fyke.api.v1.vocabulary import seconds

@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import Field
 
+from fyke.api.call import Call
 from fyke.api.decode import Wire, WireBool, WireName, WireText
 from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE, UNKNOWN_PATH
-from fyke.api.operations import Call, Nothing, Operation
+from fyke.api.operations import Nothing, Operation
 from fyke.api.own import webhook_answers as answers
 from fyke.api.own.name_lists import WireNames
 from fyke.api.v1.vocabulary import seconds

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
-from fyke.api.envelope import encode
-from fyke.api.operations import Call, Nothing, Operation
-from fyke.api.v1 import answers, views
+from fyke.api.call import Call
+from fyke.api.routes import post
 from fyke.domain.accounts.service import Accounts
+from fyke.model.account import Scope
+from fyke.wire import v1
 
 
 @dataclass(frozen=True, slots=True)
-class AccountOperations:
+class AccountRoutes:
+    tag: ClassVar[str] = "Account"
+
     accounts: Accounts
 
-    def operations(self) -> list[Operation[Any]]:
-        return [
-            Operation(
-                "POST",
-                "/api/v1/account/info",
-                id="getAccountV1",
-                tag="Account",
-                summary="Balance and remaining traffic",
-                fields=Nothing,
-                handler=self.info,
-                answer=answers.AccountInfo,
-            )
-        ]
-
-    async def info(self, call: Call, _wanted: Nothing) -> bytes:
-        return encode(views.account_info(await self.accounts.get(call.caller)))
+    @post("/api/v1/account/info", scope=Scope.READ)
+    async def get_account_v1(self, call: Call) -> v1.AccountInfo:
+        """Balance and remaining traffic."""
+        return v1.AccountInfo.of(await self.accounts.get(call.caller))

@@ -3,68 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
-from fyke.api.envelope import encode
-from fyke.api.errors import TABLE
-from fyke.api.operations import Call, Operation
-from fyke.api.v1 import answers, fields, views
+from fyke.api.call import Call
+from fyke.api.routes import PUBLIC, Json, get
 from fyke.api.v1.regions import REGIONS
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.description import WorkerDescriptions
 from fyke.errors import VersionUnavailable, WorkerNotFound
+from fyke.wire import v1
 
-REGION_LIST = encode({"list": [{"code": code, "name": name} for code, name in REGIONS.items()]})
+REGION_LIST = Json(v1.Regions([v1.Region(code, name) for code, name in REGIONS.items()]))
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogOperations:
+class CatalogRoutes:
+    tag: ClassVar[str] = "Public"
+
     catalog: Catalog
     descriptions: WorkerDescriptions
 
-    def operations(self) -> list[Operation[Any]]:
-        return [
-            Operation(
-                "GET",
-                "/api/store",
-                id="searchStoreV1",
-                tag="Public",
-                summary="Search the store for workers",
-                fields=fields.StoreSearch,
-                handler=self.search,
-                answer=answers.Store,
-            ),
-            Operation(
-                "GET",
-                "/api/scraper",
-                id="getWorkerV1",
-                tag="Public",
-                summary="Newest version, input schema and defaults of a worker",
-                fields=fields.WorkerRef,
-                handler=self.detail,
-                answer=answers.WorkerDetail,
-                errors=(TABLE[WorkerNotFound], TABLE[VersionUnavailable]),
-            ),
-            Operation(
-                "GET",
-                "/api/proxy/region",
-                id="listRegionsV1",
-                tag="Public",
-                summary="Regions a run may ask its proxy for",
-                fields=fields.RegionList,
-                handler=self.regions,
-                answer=answers.Regions,
-            ),
-        ]
-
-    async def search(self, call: Call, wanted: fields.StoreSearch) -> bytes:
+    @get("/api/store", scope=PUBLIC)
+    async def search_store_v1(self, call: Call, wanted: v1.StoreSearch) -> v1.Store:
+        """Search the store for workers."""
         limit = min(max(wanted.limit, 1), 100)
         found = await self.catalog.search(call.known_caller, wanted.search, limit)
-        return encode({"scraper": [views.store_worker(worker) for worker in found]})
+        return v1.Store([v1.StoreWorker.of(worker) for worker in found])
 
-    async def detail(self, call: Call, wanted: fields.WorkerRef) -> bytes:
-        found = await self.descriptions.newest(call.known_caller, wanted.slug)
-        return encode(views.worker_detail(found))
+    @get("/api/scraper", scope=PUBLIC, errors=(WorkerNotFound, VersionUnavailable))
+    async def get_worker_v1(self, call: Call, wanted: v1.WorkerRef) -> v1.WorkerDetail:
+        """Newest version, input schema and defaults of a worker."""
+        return v1.WorkerDetail.of(await self.descriptions.newest(call.known_caller, wanted.slug))
 
-    async def regions(self, _call: Call, _wanted: fields.RegionList) -> bytes:
+    @get("/api/proxy/region", scope=PUBLIC)
+    async def list_regions_v1(self, _call: Call, _wanted: v1.RegionList) -> Json[v1.Regions]:
+        """Regions a run may ask its proxy for."""
         return REGION_LIST

@@ -3,65 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import ClassVar
 
-from fyke.api.errors import TABLE
+from fyke.api.call import Call
 from fyke.api.exporting import ExportLinks
-from fyke.api.operations import Call, Operation
 from fyke.api.querying import query_in
+from fyke.api.routes import Json, post
 from fyke.api.shared import SharedReads
-from fyke.api.v1 import answers, fields, views
-from fyke.domain.results.export.formats import FORMATS
 from fyke.domain.results.service import RunResults
 from fyke.errors import RunNotFound
+from fyke.model.account import Scope
+from fyke.wire import rows, v1
 
 
 @dataclass(frozen=True, slots=True)
-class ResultOperations:
+class ResultRoutes:
+    tag: ClassVar[str] = "Results"
+
     results: RunResults
     exports: ExportLinks
-    pages: SharedReads[bytes] = field(default_factory=SharedReads)
+    pages: SharedReads[Json[rows.ResultPage]] = field(default_factory=SharedReads)
 
-    def operations(self) -> list[Operation[Any]]:
-        return [
-            Operation(
-                "POST",
-                "/api/v1/run/result/list",
-                id="listResultsV1",
-                tag="Results",
-                summary="A page of a run's rows; it may still be running",
-                fields=fields.ResultList,
-                handler=self.list,
-                answer=answers.ResultPage,
-                errors=(TABLE[RunNotFound],),
-                hot=True,
-            ),
-            Operation(
-                "POST",
-                "/api/v1/run/result/export",
-                id="exportResultsV1",
-                tag="Results",
-                summary="A temporary link to a file with a run's rows",
-                description=f"Formats: {', '.join(FORMATS)}. Unknown `filter_keys` are ignored.",
-                fields=fields.Export,
-                handler=self.export,
-                answer=answers.Download,
-                errors=(TABLE[RunNotFound],),
-            ),
-        ]
-
-    async def list(self, call: Call, wanted: fields.ResultList) -> bytes:
+    @post("/api/v1/run/result/list", scope=Scope.READ, errors=(RunNotFound,), hot=True)
+    async def list_results_v1(self, call: Call, wanted: v1.ResultList) -> Json[rows.ResultPage]:
+        """A page of a run's rows; it may still be running."""
         caller, run = call.caller, wanted.run_slug
         index, size = wanted.page_index, wanted.page_size
         query, cursor = query_in(wanted), wanted.cursor.strip()
 
-        async def read() -> bytes:
+        async def read() -> Json[rows.ResultPage]:
             page = await self.results.page(caller, run, index, size, query, cursor)
-            return views.result_page(page)
+            return Json(rows.ResultPage.of(page))
 
         return await self.pages.get((caller.account_id, run, index, size, query, cursor), read)
 
-    async def export(self, call: Call, wanted: fields.Export) -> bytes:
+    @post("/api/v1/run/result/export", scope=Scope.READ, errors=(RunNotFound,))
+    async def export_results_v1(self, call: Call, wanted: v1.Export) -> rows.Download:
+        """A temporary link to a file with a run's rows.
+
+        Unknown `filter_keys` are ignored.
+        """
         return await self.exports.answer(
             call,
             wanted.run_slug,

@@ -6,13 +6,12 @@ In sync mode the answer waits for the end of the run, at most ``wait_seconds``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
-from fyke.api.envelope import encode
-from fyke.api.errors import TABLE, WireError
-from fyke.api.operations import Call, Operation
+from fyke.api.call import Call
+from fyke.api.callback_url import read_callback
+from fyke.api.routes import post
 from fyke.api.sync import watched
-from fyke.api.v1 import answers, fields, views
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.workers.service import Workers
@@ -27,22 +26,17 @@ from fyke.errors import (
     WorkerNotFound,
 )
 from fyke.kit.clock import Clock
+from fyke.model.account import Scope
 from fyke.model.run import Origin, Run
+from fyke.wire import v1
 
-_REFUSALS: tuple[WireError, ...] = (
-    TABLE[InsufficientBalance],
-    TABLE[InsufficientTraffic],
-    TABLE[RunRefused],
-    TABLE[VersionUnavailable],
-)
-_SYNC = (
-    "With `is_async` false the answer waits for the end of the run and carries a window of its "
-    "rows; when the wait is over the run goes on, to be polled by its `run_slug`."
-)
+_REFUSALS = (InsufficientBalance, InsufficientTraffic, RunRefused, VersionUnavailable)
 
 
 @dataclass(frozen=True, slots=True)
-class StartOperations:
+class StartRoutes:
+    tag: ClassVar[str] = "Runs"
+
     runs: Runs
     workers: Workers
     results: RunResults
@@ -50,50 +44,14 @@ class StartOperations:
     wait_seconds: float
     require_callback_url: bool
 
-    def operations(self) -> list[Operation[Any]]:
-        return [
-            Operation(
-                "POST",
-                "/api/v1/scraper/run",
-                id="startRunV1",
-                tag="Runs",
-                summary="Start a run of a worker",
-                description=_SYNC,
-                fields=fields.StartRun,
-                handler=self.start,
-                answer=answers.StartedOrResult,
-                errors=(TABLE[WorkerNotFound], *_REFUSALS),
-                starts=True,
-            ),
-            Operation(
-                "POST",
-                "/api/v1/task/run",
-                id="startTaskV1",
-                tag="Tasks",
-                summary="Start a saved task",
-                description=_SYNC,
-                fields=fields.StartTask,
-                handler=self.start_task,
-                answer=answers.StartedOrResult,
-                errors=(TABLE[TaskNotFound], *_REFUSALS),
-                starts=True,
-            ),
-            Operation(
-                "POST",
-                "/api/v1/rerun",
-                id="rerunV1",
-                tag="Runs",
-                summary="Start anew with the worker, version and input of an earlier run",
-                fields=fields.Rerun,
-                handler=self.rerun,
-                answer=answers.Started,
-                errors=(TABLE[RunNotFound], *_REFUSALS),
-                starts=True,
-            ),
-        ]
+    @post("/api/v1/scraper/run", scope=Scope.RUN, errors=(WorkerNotFound, *_REFUSALS), starts=True)
+    async def start_run_v1(self, call: Call, wanted: v1.StartRun) -> v1.SyncResult | v1.RunStarted:
+        """Start a run of a worker.
 
-    async def start(self, call: Call, wanted: fields.StartRun) -> bytes:
-        callback_url = fields.callback(wanted.callback_url, required=False)
+        With `is_async` false the answer waits for the end of the run and carries a window of its
+        rows; when the wait is over the run goes on, to be polled by its `run_slug`.
+        """
+        callback_url = read_callback(wanted.callback_url, required=False)
         request = StartRequest(
             worker_ref=wanted.scraper_slug,
             version=await self._version(call, wanted),
@@ -102,24 +60,39 @@ class StartOperations:
             origin=Origin.API,
             key=call.start_key,
         )
-        run = await self.runs.start(call.caller, request)
-        return await self._answer(call, run, wanted.is_async, wanted)
+        return await self._answer(call, await self.runs.start(call.caller, request), wanted)
 
-    async def start_task(self, call: Call, wanted: fields.StartTask) -> bytes:
-        callback_url = fields.callback(wanted.callback_url, required=self.require_callback_url)
+    @post(
+        "/api/v1/task/run",
+        scope=Scope.RUN,
+        tag="Tasks",
+        errors=(TaskNotFound, *_REFUSALS),
+        starts=True,
+    )
+    async def start_task_v1(
+        self, call: Call, wanted: v1.StartTask
+    ) -> v1.SyncResult | v1.RunStarted:
+        """Start a saved task.
+
+        With `is_async` false the answer waits for the end of the run and carries a window of its
+        rows; when the wait is over the run goes on, to be polled by its `run_slug`.
+        """
+        callback_url = read_callback(wanted.callback_url, required=self.require_callback_url)
         run = await self.runs.start_task(
             call.caller, wanted.task_slug, callback_url, Origin.API, key=call.start_key
         )
-        return await self._answer(call, run, wanted.is_async, wanted)
+        return await self._answer(call, run, wanted)
 
-    async def rerun(self, call: Call, wanted: fields.Rerun) -> bytes:
-        callback_url = fields.callback(wanted.callback_url, required=self.require_callback_url)
+    @post("/api/v1/rerun", scope=Scope.RUN, errors=(RunNotFound, *_REFUSALS), starts=True)
+    async def rerun_v1(self, call: Call, wanted: v1.Rerun) -> v1.RunStarted:
+        """Start a run with the worker, version and input of an earlier run."""
+        callback_url = read_callback(wanted.callback_url, required=self.require_callback_url)
         run = await self.runs.rerun(
             call.caller, wanted.run_slug, callback_url, Origin.API, key=call.start_key
         )
-        return encode({"run_slug": run.id})
+        return v1.RunStarted(run.id)
 
-    async def _version(self, call: Call, wanted: fields.StartRun) -> str | None:
+    async def _version(self, call: Call, wanted: v1.StartRun) -> str | None:
         """A version of the wrong type is answered like an unknown one: with the newest's name."""
         if wanted.version is None or isinstance(wanted.version, str):
             return wanted.version
@@ -127,9 +100,11 @@ class StartOperations:
         latest = (await self.workers.version(call.caller, worker)).number
         raise InvalidRequest(f"version must be a string; the latest is {latest}")
 
-    async def _answer(self, call: Call, run: Run, is_async: bool, window: fields.Window) -> bytes:
-        if is_async:
-            return encode({"run_slug": run.id})
+    async def _answer(
+        self, call: Call, run: Run, wanted: v1.StartRun | v1.StartTask
+    ) -> v1.SyncResult | v1.RunStarted:
+        if wanted.is_async:
+            return v1.RunStarted(run.id)
         seen = await watched(self.runs, run, self.wait_seconds, call.request)
-        page = await self.results.page(call.caller, run.id, window.page_index, window.page_size)
-        return views.sync_result(seen, self.clock.now_ms(), page)
+        page = await self.results.page(call.caller, run.id, wanted.page_index, wanted.page_size)
+        return v1.SyncResult.of(seen, self.clock.now_ms(), page)

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
+from fyke.api.call import Call
 from fyke.api.documents import Answer
 from fyke.api.envelope import encode
-from fyke.api.operations import Call, Nothing, Operation
+from fyke.api.operations import Nothing, Operation
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.billing.pricing import format_balance

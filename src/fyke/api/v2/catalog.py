@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import Field
 
+from fyke.api.call import Call
 from fyke.api.decode import WireText
 from fyke.api.envelope import encode
 from fyke.api.errors import TABLE_V2
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.api.v1 import answers as v1_answers
 from fyke.api.v1 import fields as v1_fields
 from fyke.api.v1.catalog import REGION_LIST
@@ -114,7 +115,7 @@ class CatalogOperations:
         ]
 
     async def regions(self, _call: Call, _wanted: v1_fields.RegionList) -> bytes:
-        return REGION_LIST
+        return REGION_LIST.data
 
     async def store(self, call: Call, wanted: WorkerSearch) -> bytes:
         skipped = (wanted.offset - 1) * wanted.limit

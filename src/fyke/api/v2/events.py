@@ -18,13 +18,14 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from starlette.responses import Response
 
 from fyke.api.auth import Authenticator, credential
+from fyke.api.call import Call
 from fyke.api.decode import WireText, to_text, wrong
 from fyke.api.documents import Media
 from fyke.api.envelope import encode
 from fyke.api.errors import TABLE_V2
 from fyke.api.event_stream import EventStream, comment, event
 from fyke.api.network import header
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.api.v2.fields import RunRef
 from fyke.api.v2.run_views import run_object
 from fyke.domain.results.headers import with_id

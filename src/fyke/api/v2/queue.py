@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from fyke.api.call import Call
 from fyke.api.decode import Wire, WireName, to_text, wrong
 from fyke.api.documents import Answer
 from fyke.api.envelope import encode
 from fyke.api.errors import TABLE_V2
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.api.v1.answers import Whole
 from fyke.api.v2.catalog import tilde_path
 from fyke.api.v2.catalog_answers import WorkerPath

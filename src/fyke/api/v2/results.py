@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from fyke.api.call import Call
+from fyke.api.envelope import encode
 from fyke.api.exporting import ExportLinks
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.api.querying import query_in
 from fyke.api.shared import SharedReads
 from fyke.api.v1.answers import Download, ResultPage
@@ -69,12 +71,14 @@ class ResultOperations:
         return await self.pages.get((caller.account_id, run_id, index, size, query, cursor), read)
 
     async def export(self, call: Call, wanted: Export) -> bytes:
-        return await self.exports.answer(
-            call,
-            await self.scopes.run_id(call, wanted),
-            wanted.format,
-            wanted.filter_keys,
-            safe=wanted.safe,
-            bom=wanted.bom,
-            query=query_in(wanted),
+        return encode(
+            await self.exports.answer(
+                call,
+                await self.scopes.run_id(call, wanted),
+                wanted.format,
+                wanted.filter_keys,
+                safe=wanted.safe,
+                bom=wanted.bom,
+                query=query_in(wanted),
+            )
         )

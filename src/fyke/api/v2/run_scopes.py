@@ -12,9 +12,10 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, create_model
 
+from fyke.api.call import Call
 from fyke.api.decode import Wire
 from fyke.api.errors import TABLE_V2, WireError
-from fyke.api.operations import Call, Handler, Operation
+from fyke.api.operations import Handler, Operation
 from fyke.api.v2.fields import RunRef, WorkerRef
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers

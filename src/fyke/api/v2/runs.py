@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from fyke.api.call import Call
 from fyke.api.decode import Wire, WireText, to_integer, wrong
 from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE_V2
 from fyke.api.files import LOG, Links
-from fyke.api.operations import Call, Nothing, Operation
+from fyke.api.operations import Nothing, Operation
 from fyke.api.shared import SharedReads
 from fyke.api.sync import watched
 from fyke.api.v1.answers import LogTail

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fyke.api.call import Call
 from fyke.api.envelope import encode
 from fyke.api.errors import TABLE_V2, WireError
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.api.sync import watched
 from fyke.api.v1.fields import callback
 from fyke.api.v2 import run_answers, run_views

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fyke.api.call import Call
 from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE_V2
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.api.v1.fields import callback
 from fyke.api.v2 import run_answers, task_views
 from fyke.api.v2.fields import page

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from fyke.api.call import Call
 from fyke.api.decode import REPEATABLE, Wire, WireName, to_boolean, to_integer, to_text, wrong
 from fyke.api.documents import Media
 from fyke.api.envelope import NULL, encode
 from fyke.api.errors import TABLE_V2
-from fyke.api.operations import Call, Operation
+from fyke.api.operations import Operation
 from fyke.api.uploads import FORM_TYPE, UploadedArchive, read_form
 from fyke.api.v2 import catalog_answers as answers
 from fyke.api.v2.catalog import tilde_path

@@ -7,7 +7,7 @@ an official template reads it as the run's name. Rows are never included.
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from fyke.domain.billing.pricing import format_usage
 from fyke.model.run import Run, RunState
@@ -23,7 +23,7 @@ _WORDS = {
     RunState.FAILED: "failed",
     RunState.ABORTED: "aborted",
 }
-NUMBERS = {  # API v1 answers with the same
+NUMBERS: dict[RunState, Literal[1, 2, 3, 4, 5]] = {  # API v1 answers with the same
     RunState.READY: 1,
     RunState.RUNNING: 2,
     RunState.ENDING: 2,

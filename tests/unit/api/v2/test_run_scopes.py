@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fyke.api.operations import Call, Nothing, Operation
+from fyke.api.call import Call
+from fyke.api.operations import Nothing, Operation
 from fyke.api.v2.fields import Page, RunRef, WorkerRef
 from fyke.api.v2.run_scopes import Names, in_all_scopes
 

@@ -1,0 +1,23 @@
+"""The callback address of a start."""
+
+from __future__ import annotations
+
+import re
+
+from fyke.errors import InvalidRequest
+
+_URL = re.compile(r"https?://\S+", re.IGNORECASE)
+
+
+def read_callback(url: str, *, required: bool = False) -> str:
+    """The callback address without blanks around it, ``""`` for none.
+
+    Its form is checked here, before any entity is looked up; whether it may be reached is the
+    domain's to decide. Raises ``InvalidRequest``.
+    """
+    url = url.strip()
+    if not url and required:
+        raise InvalidRequest("callback_url is required")
+    if url and not _URL.fullmatch(url):
+        raise InvalidRequest("callback_url must be an absolute http or https URL")
+    return url

@@ -1,0 +1,105 @@
+"""Alerts, and the rules that raise them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+from fyke.api.call import Call
+from fyke.api.routes import delete, get, post, put
+from fyke.domain.alerts.rules import EXAMPLE, RuleFields
+from fyke.domain.alerts.service import Alerts
+from fyke.errors import Forbidden, InvalidRequest, NotFound, Refused
+from fyke.model.account import Scope
+from fyke.model.alert import AlertFilter
+from fyke.wire.fields import Name
+from fyke.wire.fyke import alerts as wire
+
+PATH = "/api/fyke/alerts"
+RULES = f"{PATH}/rules"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRoutes:
+    tag: ClassVar[str] = "Alerts"
+
+    alerts: Alerts
+
+    @get(PATH, scope=Scope.READ)
+    async def list_alerts(self, call: Call, wanted: wire.AlertFilter) -> wire.AlertPage:
+        """The account's alerts, newest first."""
+        index, size = wanted.page_index, wanted.page_size
+        count, found = await self.alerts.page(
+            call.caller,
+            AlertFilter(unread=wanted.unread, rule_id=wanted.rule.strip()),
+            offset=(index - 1) * size,
+            limit=size,
+        )
+        unread = await self.alerts.unread(call.caller)
+        items = [wire.AlertItem.of(alert) for alert in found]
+        return wire.AlertPage(count, unread, items, index, size)
+
+    @post(f"{PATH}/read", scope=Scope.WRITE, errors=(Forbidden,))
+    async def mark_alerts_read(self, call: Call, wanted: wire.AlertsToMark) -> wire.AlertsMarked:
+        """Mark some alerts as read, or all of them."""
+        if not wanted.all and not wanted.ids:
+            raise InvalidRequest("ids: name the alerts to mark, or send all=true")
+        ids = None if wanted.all else wanted.ids
+        return wire.AlertsMarked(await self.alerts.mark_read(call.caller, ids))
+
+    @get(RULES, scope=Scope.READ)
+    async def list_alert_rules(self, call: Call) -> wire.AlertRuleList:
+        """The account's alert rules."""
+        return wire.AlertRuleList(
+            [wire.AlertRule.of(view) for view in await self.alerts.rules(call.caller)],
+            self.alerts.mails,
+            wire.AlertRuleExample(EXAMPLE.name, EXAMPLE.kind),
+        )
+
+    @get(f"{RULES}/{{id}}", scope=Scope.READ, errors=(NotFound,))
+    async def get_alert_rule(self, call: Call, id: Name) -> wire.AlertRule:
+        """One alert rule."""
+        return wire.AlertRule.of(await self.alerts.rule(call.caller, id))
+
+    @post(f"{RULES}/preview", scope=Scope.READ)
+    async def preview_alert_rule(
+        self, call: Call, wanted: wire.AlertRuleFields
+    ) -> wire.AlertRulePreview:
+        """The alerts that a rule would have raised for the last 20 runs, without saving it."""
+        found = await self.alerts.preview(call.caller, _fields(wanted))
+        return wire.AlertRulePreview.of(found)
+
+    @post(RULES, scope=Scope.WRITE, errors=(Refused, Forbidden))
+    async def create_alert_rule(self, call: Call, wanted: wire.AlertRuleFields) -> wire.AlertRule:
+        """Create an alert rule for runs that end from now on."""
+        return wire.AlertRule.of(await self.alerts.add_rule(call.caller, _fields(wanted)))
+
+    @put(f"{RULES}/{{id}}", scope=Scope.WRITE, errors=(NotFound, Forbidden))
+    async def change_alert_rule(
+        self, call: Call, id: Name, wanted: wire.AlertRuleFields
+    ) -> wire.AlertRule:
+        """Replace an alert rule."""
+        return wire.AlertRule.of(await self.alerts.change_rule(call.caller, id, _fields(wanted)))
+
+    @delete(f"{RULES}/{{id}}", scope=Scope.WRITE, errors=(NotFound, Forbidden))
+    async def delete_alert_rule(self, call: Call, id: Name) -> None:
+        """Delete an alert rule; its alerts stay listed."""
+        await self.alerts.remove_rule(call.caller, id)
+
+
+def _fields(wanted: wire.AlertRuleFields) -> RuleFields:
+    return RuleFields(
+        name=wanted.name,
+        kind=wanted.kind,
+        worker=wanted.worker,
+        task=wanted.task,
+        factor=float(wanted.factor),
+        field=wanted.field,
+        percent=float(wanted.percent),
+        budget_usd=Decimal(wanted.budget_usd),
+        budget_traffic_mb=Decimal(wanted.budget_traffic_mb),
+        endpoints=wanted.endpoints,
+        emails=wanted.emails,
+        enabled=wanted.enabled,
+    )

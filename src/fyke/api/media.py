@@ -1,0 +1,34 @@
+"""Bodies that are not the envelope, and request headers, as a route declares them."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fyke.wire.fields import Request
+
+SAMPLE_ULID = "01KJXSR49GEMBEZZ5FZDPVNBWK"
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A body: its media type, its schema or the shape of a form, an example."""
+
+    type: str
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    example: Any = None
+    form: builtins.type[Request] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHeader:
+    """A header that an operation reads; without a pattern it takes any text."""
+
+    text: str
+    pattern: str = ""
+
+    @property
+    def schema(self) -> dict[str, str]:
+        return {"type": "string"} | ({"pattern": self.pattern} if self.pattern else {})

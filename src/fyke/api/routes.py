@@ -1,0 +1,191 @@
+"""Declaring an operation: a function with its method, path, scope and errors.
+
+    @post("/api/v1/run/detail", scope=Scope.READ, errors=(RunNotFound,))
+    async def get_run_v1(self, call: Call, wanted: v1.RunRef) -> v1.RunDetail:
+        '''State and figures of a run.'''
+
+The annotations say what it takes and answers: ``wanted`` is read from the JSON body of a POST, PUT
+or PATCH and from the query otherwise, and a parameter in the path has an argument of its name. The
+first sentence of the docstring is the summary in the OpenAPI document, the rest the description;
+the name of the function in camel case is the operation id.
+
+A scope is required. ``PUBLIC`` is a value of its own, so an operation that forgets its scope is an
+error when its module is imported; it never becomes public.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
+from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
+
+from starlette.responses import Response
+
+from fyke.api.envelope import encode
+from fyke.api.media import Media
+from fyke.errors import FykeError
+from fyke.model.account import Scope
+from fyke.wire.fields import Answer
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_DECLARED = "__operations__"
+_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+
+T = TypeVar("T", bound=Answer)
+
+
+class Access(Enum):
+    """Who may call an operation that asks for no scope."""
+
+    PUBLIC = "public"
+
+
+PUBLIC: Final = Access.PUBLIC
+
+
+class Json(Generic[T]):
+    """An answer that is encoded already, to be shared by several requests."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, answer: T) -> None:
+        self.data = encode(answer)
+
+
+Reply = Answer | Json[Any] | Response | None
+Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Reply]])
+
+
+class DeclarationError(Exception):
+    """A route is declared wrongly: a mistake of ours, found when the module is imported."""
+
+
+class Options(TypedDict, total=False):
+    """What a decorator may say besides method, path and scope.
+
+    ``id`` and ``tag`` stand for the name of the function and the tag of its class; ``subject``
+    stands for ``{run}`` in the docstring. ``errors``: those that not every operation has.
+    ``starts``: takes an ``Idempotency-Key``, which the handler hands on. ``validated``: the answer
+    has an ``ETag``. ``hot``: routed first, and answers HEAD too. ``aliases``: other paths that old
+    clients use. ``consumes`` names the types of a body that the handler reads itself, ``produces``
+    what is answered instead of the envelope, ``statuses`` the answers without a body, ``headers``
+    the request headers that the handler reads.
+    """
+
+    id: str
+    tag: str
+    subject: str
+    errors: Sequence[type[FykeError]]
+    hot: bool
+    starts: bool
+    validated: bool
+    aliases: Sequence[str]
+    consumes: Sequence[Media]
+    produces: Sequence[Media]
+    statuses: Mapping[int, str]
+    headers: Mapping[str, str]
+    documented: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """An operation as its decorator declares it; see ``Options``.
+
+    ``public`` operations know their caller when the key is good for ``scopes``, all others need
+    one that is.
+    """
+
+    method: str
+    path: str
+    public: bool
+    scopes: frozenset[Scope]
+    id: str = ""
+    tag: str = ""
+    subject: str = ""
+    errors: Sequence[type[FykeError]] = ()
+    hot: bool = False
+    starts: bool = False
+    validated: bool = False
+    aliases: Sequence[str] = ()
+    consumes: Sequence[Media] = ()
+    produces: Sequence[Media] = ()
+    statuses: Mapping[int, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    documented: bool = True
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise DeclarationError(f"{self.path}: there is no method {self.method}")
+        if not self.scopes:
+            raise DeclarationError(f"{self.method} {self.path} must name a scope, or PUBLIC")
+
+    @property
+    def reads_json(self) -> bool:
+        """Whether what it takes is a JSON body."""
+        return self.method in ("POST", "PUT", "PATCH") and not self.consumes
+
+    @property
+    def path_names(self) -> list[str]:
+        """The parameters in the path."""
+        return _PARAMETER.findall(self.path)
+
+
+def operation(
+    method: str, path: str, *, scope: Scope | frozenset[Scope] | Access, **options: Unpack[Options]
+) -> Callable[[Handler], Handler]:
+    """Declare the function to be an operation."""
+    says = Declaration(method, path, scope is PUBLIC, _scopes(method, path, scope), **options)
+
+    def declare(handler: Handler) -> Handler:
+        vars(handler).setdefault(_DECLARED, []).insert(0, says)
+        return handler
+
+    return declare
+
+
+get = partial(operation, "GET")
+post = partial(operation, "POST")
+put = partial(operation, "PUT")
+patch = partial(operation, "PATCH")
+delete = partial(operation, "DELETE")
+
+
+def _scopes(method: str, path: str, scope: object) -> frozenset[Scope]:
+    if scope is PUBLIC:
+        return frozenset({Scope.READ})  # a key that may not read is as good as none
+    if isinstance(scope, Scope):
+        return frozenset({scope})
+    if isinstance(scope, frozenset) and all(isinstance(each, Scope) for each in scope):
+        return scope
+    raise DeclarationError(f"{method} {path}: scope must be a Scope, several, or PUBLIC")
+
+
+def declared(owner: object) -> list[tuple[Declaration, Callable[..., Any]]]:
+    """The operations among the methods of ``owner``, in their order, each with its handler."""
+    return [
+        (each, getattr(owner, name))
+        for name, member in vars(type(owner)).items()
+        for each in getattr(member, _DECLARED, ())
+    ]
+
+
+def texts_of(handler: Callable[..., Any], declared: Declaration) -> tuple[str, str]:
+    """Summary and description, from the docstring of the handler."""
+    text = inspect.cleandoc(handler.__doc__ or "").replace("{run}", declared.subject)
+    summary, _, description = text.partition("\n\n")
+    return " ".join(summary.split()).rstrip("."), " ".join(description.split())
+
+
+def id_of(handler: Callable[..., Any], declared: Declaration) -> str:
+    """The operation id: as declared, or the name of the function in camel case."""
+    first, *others = str(getattr(handler, "__name__", "")).split("_")
+    return declared.id or first + "".join(word.capitalize() for word in others)
+
+
+def attribute_of(name: str) -> str:
+    """The argument that a parameter of a path becomes: ``workerId`` is ``worker_id``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,221 @@
+"""Answering an operation: limit, credentials, syntax, members, handler, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from fyke.api import etags
+from fyke.api.auth import Gate
+from fyke.api.call import Call
+from fyke.api.decode import parse_object, read_body
+from fyke.api.envelope import NULL, JsonBytes, dialect_of, encode
+from fyke.api.errors import request_id
+from fyke.api.members import Member, members_of, read_members, refuse
+from fyke.api.network import Visit
+from fyke.api.routes import (
+    Declaration,
+    DeclarationError,
+    Json,
+    attribute_of,
+    declared,
+    id_of,
+    texts_of,
+)
+from fyke.api.start_keys import start_key
+from fyke.api.transport import VISIT
+from fyke.domain.accounts.rights import require_scope
+from fyke.domain.runs.start_keys import REPLAYED
+from fyke.model.account import Caller
+from fyke.wire.fields import Answer
+from fyke.wire.fields import Request as Shape
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A declaration with the handler that answers it, and what the handler's types say."""
+
+    says: Declaration
+    handler: Callable[..., Any]
+    tag: str
+
+    @cached_property
+    def id(self) -> str:
+        return id_of(self.handler, self.says)
+
+    @property
+    def method(self) -> str:
+        return self.says.method
+
+    @property
+    def path(self) -> str:
+        return self.says.path
+
+    @property
+    def public(self) -> bool:
+        return self.says.public
+
+    @cached_property
+    def texts(self) -> tuple[str, str]:
+        """Summary and description."""
+        return texts_of(self.handler, self.says)
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.handler, include_extras=True)
+
+    @cached_property
+    def path_members(self) -> tuple[Member, ...]:
+        """What is read from the path."""
+        return tuple(
+            Member.of(attribute_of(name), name, self._hints[attribute_of(name)], required=True)
+            for name in self.says.path_names
+        )
+
+    def path_type(self, name: str) -> Any:
+        """The type of a parameter in the path."""
+        return self._hints[attribute_of(name)]
+
+    @cached_property
+    def takes(self) -> tuple[str, type[Shape]] | None:
+        """The argument for body or query, and its shape; None where nothing is taken."""
+        found = [
+            (name, hint)
+            for name, hint in self._hints.items()
+            if isinstance(hint, type) and issubclass(hint, Shape)
+        ]
+        if len(found) > 1:
+            raise DeclarationError(f"{self.id} must take one shape, not {len(found)}")
+        return found[0] if found else None
+
+    @cached_property
+    def answers(self) -> tuple[Any, ...]:
+        """The shapes that ``data`` may have; none for null and for what is no envelope."""
+        hint = self._hints["return"]
+        choices = get_args(hint) if get_origin(hint) not in (None, Json) else (hint,)
+        plain = [get_args(each)[0] if get_origin(each) is Json else each for each in choices]
+        return tuple(
+            each
+            for each in plain
+            if each is not NoneType and not (isinstance(each, type) and issubclass(each, Response))
+        )
+
+    @cached_property
+    def _members(self) -> tuple[Member, ...]:
+        return members_of(self.takes[1]) if self.takes else ()
+
+    @cached_property
+    def _repeated(self) -> frozenset[str]:
+        return frozenset(name for each in self._members if each.repeated for name in each.names)
+
+    def _admit(self, caller: Caller, visit: Visit) -> Caller:
+        """The caller, when their key is for this; with their address when it will be noted."""
+        for scope in sorted(self.says.scopes - caller.scopes):
+            require_scope(caller, scope)
+        return caller if self.says.method == "GET" else replace(caller, address=visit.address)
+
+    async def _caller(self, request: Request, gate: Gate, visit: Visit) -> Caller | None:
+        if not self.says.public:
+            return self._admit(await gate.require(request.scope, visit.address), visit)
+        caller = await gate.recognise(request.scope, visit.address)
+        # a key that may not read sees what is seen without one
+        return caller if caller is not None and self.says.scopes <= caller.scopes else None
+
+    async def respond(self, request: Request, gate: Gate) -> Response:
+        """The answer to one request."""
+        visit: Visit = request.scope[VISIT]
+        caller = await self._caller(request, gate, visit)
+        raw = await read_body(request) if self.says.reads_json else b""
+        given = parse_object(raw) if self.says.reads_json else query(request, self._repeated)
+        arguments = self._arguments(given, request.path_params)
+        key = start_key(request, raw) if self.says.starts else None
+        answer = await self.handler(Call(request, visit, caller, key), **arguments)
+        if isinstance(answer, Response):
+            return answer
+        data = (
+            answer.data if isinstance(answer, Json) else NULL if answer is None else encode(answer)
+        )
+        whole = JsonBytes(dialect_of(self.says.path).success(data, request_id(request)))
+        if key is not None and key.replayed:
+            whole.headers[REPLAYED] = "true"
+        return etags.validate(request, data, whole) if self.says.validated else whole
+
+    def _arguments(self, given: Mapping[str, Any], path: Mapping[str, Any]) -> dict[str, Any]:
+        problems: list[str] = []
+        values = read_members(self._members, given, problems)
+        arguments = read_members(self.path_members, path, problems)
+        refuse(problems)
+        if self.takes is not None:
+            name, shape = self.takes
+            arguments[name] = shape(**values)
+        return arguments
+
+
+def _data(answer: Answer | Json[Any] | None) -> bytes:
+    if answer is None:
+        return NULL
+    return answer.data if isinstance(answer, Json) else encode(answer)
+
+
+def operations_of(owner: object) -> list[Operation]:
+    """The operations that the methods of ``owner`` declare; ``owner.tag`` is for those without."""
+    default = getattr(owner, "tag", "")
+    found = [Operation(says, handler, says.tag or default) for says, handler in declared(owner)]
+    for each in found:
+        if not (each.tag and each.texts[0]):
+            raise DeclarationError(f"{each.id} must have a tag and a docstring")
+    return found
+
+
+def query(request: Request, repeated: frozenset[str]) -> dict[str, Any]:
+    """The query by name; of a repeated name the first counts, but all of those in ``repeated``."""
+    found: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name in repeated:
+            found.setdefault(name, []).append(value)
+        else:
+            found.setdefault(name, value)
+    return found
+
+
+class _Endpoint:
+    """An operation as a bare ASGI application."""
+
+    def __init__(self, operation: Operation, gate: Gate) -> None:
+        self._operation = operation
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self._operation  # whose path the access log names
+        response = await self._operation.respond(Request(scope, receive), self._gate)
+        await response(scope, receive, send)
+
+
+def mount(app: Starlette, operations: Sequence[Operation], gate: Gate) -> None:
+    """Add a route for each operation: the hot ones first, then other paths of old clients, which
+    are spelled out where the path of another operation has a parameter.
+    """
+    routes = app.router.routes
+    routes.extend(_routes(operations, gate, hot=True))
+    for each in operations:
+        for path in each.says.aliases:
+            routes.append(Route(path, _Endpoint(each, gate), methods=[each.method]))
+    routes.extend(_routes(operations, gate, hot=False))
+
+
+def _routes(operations: Iterable[Operation], gate: Gate, *, hot: bool) -> Iterable[Route]:
+    for each in operations:
+        if each.says.hot is hot:
+            route = Route(each.path, _Endpoint(each, gate), methods=[each.method])
+            if not hot and route.methods:
+                route.methods.discard("HEAD")
+            yield route

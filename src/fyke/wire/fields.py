@@ -1,0 +1,198 @@
+"""The types of request members: what a client should send, and the rule that reads what it does.
+
+A type such as ``Integer`` says in its annotation what the OpenAPI document promises: strict types
+and real limits. Its ``Reads`` names the function that the server applies to a value. That function
+also accepts what old clients send, such as a number as text. A rule raises ``FieldError``, whose
+text continues a sentence that begins with the name of the member.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+MAX_TEXT = 100_000  # characters
+MAX_PAGE_INDEX = 1_000_000_000
+MAX_PAGE_SIZE = 1000
+MAX_NAMES = 1000
+
+_INTEGER = re.compile(r"([+-]?[0-9]{1,18})(\.0{1,18})?")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
+
+
+class FieldError(ValueError):
+    """A rule is broken; the text begins after the name of the member: "must be an integer"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """The function that turns what was sent into the value of the member.
+
+    ``repeated``: in a query or a form the member may be given several times; the function gets
+    the list of its values.
+    """
+
+    rule: Callable[[Any], Any]
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """Further names of a member, for older clients; the first that is present counts."""
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the document says of a member whose value has another type in the server."""
+
+    type: Any
+
+
+class Request(Struct, omit_defaults=True):
+    """Base of everything that a client sends. Unknown members are ignored, ``null`` is absent."""
+
+
+class Answer(Struct):
+    """Base of everything that the server answers with."""
+
+
+# --- rules ---------------------------------------------------------------------------------
+
+
+def to_integer(value: object) -> int:
+    """An integer, also as an integral float or a numeric string."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str):
+        match = _INTEGER.fullmatch(value.strip())
+        if match:
+            return int(match[1])
+    raise FieldError("must be an integer")
+
+
+def to_boolean(value: object) -> bool:
+    """A boolean, also as ``"true"``, ``"false"``, 0 or 1."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float) and value in (0, 1):
+        return bool(value)
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word in ("true", "1"):
+            return True
+        if word in ("false", "0"):
+            return False
+    raise FieldError("must be true or false")
+
+
+def to_decimal(value: object) -> str:
+    """A decimal number as text, digit for digit; also from a JSON number."""
+    if isinstance(value, bool):
+        raise FieldError("must be a number")
+    if isinstance(value, int | float):
+        value = f"{value:.9f}" if isinstance(value, float) else str(value)
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        return value.strip()
+    raise FieldError("must be a number")
+
+
+def to_text(value: object) -> str:
+    """A string without NUL and without half surrogate pairs, which no database column takes."""
+    if not isinstance(value, str):
+        raise FieldError("must be a string")
+    if len(value) > MAX_TEXT:
+        raise FieldError(f"must be at most {MAX_TEXT} characters")
+    if "\x00" in value:
+        raise FieldError("must not contain the character NUL")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise FieldError("must be valid Unicode") from None
+    return value
+
+
+def to_name(value: object) -> str:
+    """A string that must not be blank."""
+    text = to_text(value).strip()
+    if not text:
+        raise FieldError("must not be blank")
+    return text
+
+
+def to_texts(value: object) -> list[str]:
+    """A list of strings."""
+    if not isinstance(value, list):
+        raise FieldError("must be a list of strings")
+    return [to_text(item) for item in value]
+
+
+def to_names(value: object) -> tuple[str, ...]:
+    """A list of strings; a bare string is a list of one, blank ones do not count."""
+    items = value if isinstance(value, list | tuple) else [value]
+    if len(items) > MAX_NAMES:
+        raise FieldError(f"must name at most {MAX_NAMES}")
+    if not all(isinstance(item, str) for item in items):
+        raise FieldError("must be a list of strings")
+    return tuple(text for item in items if (text := to_text(item).strip()))
+
+
+def to_object(value: object) -> dict[str, Any]:
+    """A JSON object."""
+    if not isinstance(value, dict):
+        raise FieldError("must be an object")
+    return value
+
+
+def to_page_index(value: object) -> int:
+    """The number of a page; what is below 1 is the first."""
+    return min(max(to_integer(value), 1), MAX_PAGE_INDEX)
+
+
+def to_page_size(default: int) -> Callable[[object], int]:
+    """A rule for page sizes: below 1 means ``default``, above the maximum means the maximum."""
+
+    def rule(value: object) -> int:
+        size = to_integer(value)
+        return default if size < 1 else min(size, MAX_PAGE_SIZE)
+
+    return rule
+
+
+# --- types ---------------------------------------------------------------------------------
+
+Integer = Annotated[int, Reads(to_integer)]
+Boolean = Annotated[bool, Reads(to_boolean)]
+Decimal = Annotated[str, Meta(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$"), Reads(to_decimal)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT), Reads(to_text)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT), Reads(to_name)]
+Texts = Annotated[list[str], Reads(to_texts)]
+Names = Annotated[tuple[str, ...], Meta(max_length=MAX_NAMES), Reads(to_names)]
+JsonObject = Annotated[dict[str, Any], Reads(to_object)]
+
+PageIndex = Annotated[
+    int,
+    Meta(ge=1, le=MAX_PAGE_INDEX, description="number of the page, from 1"),
+    Reads(to_page_index),
+]
+PageSize10 = Annotated[
+    int,
+    Meta(ge=1, le=MAX_PAGE_SIZE, description="entries on a page"),
+    Reads(to_page_size(10)),
+]
+PageSize20 = Annotated[
+    int,
+    Meta(ge=1, le=MAX_PAGE_SIZE, description="entries on a page"),
+    Reads(to_page_size(20)),
+]

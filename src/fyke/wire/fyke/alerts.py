@@ -1,0 +1,191 @@
+"""Alerts, and the rules that raise them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, field
+
+from fyke.domain.billing.pricing import format_usage
+from fyke.model.alert import RuleKind
+from fyke.wire.common import TimeOrNever, Usd
+from fyke.wire.fields import (
+    Answer,
+    Boolean,
+    Decimal,
+    Described,
+    Names,
+    PageIndex,
+    PageSize20,
+    Request,
+    Text,
+)
+from fyke.wire.units import decimal_megabytes, seconds
+
+if TYPE_CHECKING:
+    from fyke.domain.alerts.preview import PreviewedAlert, RulePreview
+    from fyke.domain.alerts.service import RuleView
+    from fyke.model.alert import Alert
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+class AlertFilter(Request):
+    unread: Annotated[Boolean, Meta(description="only those that are unread")] = False
+    rule: Annotated[Text, Meta(description="id of a rule; empty = all")] = ""
+    page_index: PageIndex = 1
+    page_size: PageSize20 = 20
+
+
+class AlertsToMark(Request):
+    ids: Annotated[Names, Meta(description="alerts to mark")] = ()
+    all: Annotated[Boolean, Meta(description="mark all of them")] = False
+
+
+class AlertRuleFields(Request):
+    """What a rule says; members that its kind does not use are ignored."""
+
+    name: Text = ""
+    kind: Annotated[Text, Described(RuleKind)] = ""
+    worker: Annotated[Text, Meta(description="id or owner/name; empty = every one")] = ""
+    task: Annotated[Text, Meta(description="id of a task; empty = every run")] = ""
+    factor: Annotated[Decimal, Meta(description="fewer_rows: below 1; slower: above 1")] = "0"
+    field: Annotated[Text, Meta(description="missing_field: name of the output field")] = ""
+    percent: Annotated[
+        Decimal, Meta(description="missing_field: share of rows that may lack it")
+    ] = "0"
+    budget_usd: Annotated[Decimal, Meta(description="budget: US dollars a month")] = "0"
+    budget_traffic_mb: Annotated[Decimal, Meta(description="budget: megabytes a month")] = "0"
+    endpoints: Annotated[Names, Meta(description="ids of webhooks")] = ()
+    emails: Annotated[Names, Meta(description="where the installation has a mail server")] = ()
+    enabled: Boolean = True
+
+
+# --- answers -------------------------------------------------------------------------------
+
+
+class AlertItem(Answer):
+    id: str
+    rule_id: str
+    rule: Annotated[str, Meta(description="name of the rule when it raised this alert")]
+    kind: Annotated[RuleKind, Meta(description="what the rule looks for")]
+    run_slug: str
+    worker_slug: str
+    task_slug: Annotated[str, Meta(description="empty when the run was of no task")]
+    sentence: str
+    raised_at: TimeOrNever
+    read_at: Annotated[int, Meta(ge=0, description="0 = unread")]
+
+    @classmethod
+    def of(cls, alert: Alert) -> AlertItem:
+        return cls(
+            id=alert.id,
+            rule_id=alert.rule_id,
+            rule=alert.rule_name,
+            kind=alert.kind,
+            run_slug=alert.run_id,
+            worker_slug=alert.worker_id,
+            task_slug=alert.task_id,
+            sentence=alert.sentence,
+            raised_at=seconds(alert.at),
+            read_at=seconds(alert.read_at),
+        )
+
+
+class AlertPage(Answer):
+    count: int
+    unread: Annotated[int, Meta(description="of all alerts; 100 stands for that many or more")]
+    items: list[AlertItem] = field(name="list")
+    page_index: int
+    page_size: int
+
+
+class AlertsMarked(Answer):
+    marked: Annotated[int, Meta(description="how many were unread before")]
+
+
+class AlertRule(Answer):
+    id: str
+    name: str
+    kind: RuleKind
+    worker: Annotated[str, Meta(description="id of the worker, empty = every one")]
+    worker_path: Annotated[str, Meta(description="its owner/name, empty when it is gone")]
+    task: Annotated[str, Meta(description="id of the task, empty = every run")]
+    task_title: str
+    factor: float
+    field: str
+    percent: float
+    budget_usd: Usd
+    budget_traffic_mb: str
+    endpoints: Annotated[list[str], Meta(description="ids of webhooks")]
+    emails: list[str]
+    enabled: bool
+    created_at: TimeOrNever
+    updated_at: TimeOrNever
+
+    @classmethod
+    def of(cls, view: RuleView) -> AlertRule:
+        rule = view.rule
+        return cls(
+            id=rule.id,
+            name=rule.name,
+            kind=rule.kind,
+            worker=rule.worker_id,
+            worker_path=view.worker_path,
+            task=rule.task_id,
+            task_title=view.task_title,
+            factor=rule.factor,
+            field=rule.field,
+            percent=rule.percent,
+            budget_usd=format_usage(rule.usd_micros),
+            budget_traffic_mb=decimal_megabytes(rule.traffic_bytes),
+            endpoints=list(rule.endpoints),
+            emails=list(rule.emails),
+            enabled=rule.enabled,
+            created_at=seconds(rule.created_at),
+            updated_at=seconds(rule.updated_at),
+        )
+
+
+class AlertRuleExample(Answer):
+    name: str
+    kind: str
+
+
+class AlertRuleList(Answer):
+    items: list[AlertRule] = field(name="list")
+    mails: Annotated[bool, Meta(description="whether a rule may name mail addresses")]
+    example: Annotated[AlertRuleExample, Meta(description="a rule that most accounts want")]
+
+
+class MatchedRun(Answer):
+    run_slug: str
+    sentence: str
+    finished_at: TimeOrNever
+
+    @classmethod
+    def of(cls, fired: PreviewedAlert) -> MatchedRun:
+        return cls(fired.run.id, fired.sentence, seconds(fired.run.finished_at))
+
+
+class AlertRulePreview(Answer):
+    runs: Annotated[int, Meta(description="the last runs that were checked, at most 20")]
+    count: Annotated[int, Meta(description="how many of them would have raised an alert")]
+    items: list[MatchedRun] = field(name="list")
+    month: Annotated[str, Meta(description="YYYY-MM, for a budget")]
+    used_usd: Annotated[Usd, Meta(description="in that month so far")]
+    used_traffic_mb: str
+    now: Annotated[str, Meta(description="what a budget would say now, else empty")]
+
+    @classmethod
+    def of(cls, found: RulePreview) -> AlertRulePreview:
+        return cls(
+            runs=found.runs,
+            count=len(found.fired),
+            items=[MatchedRun.of(one) for one in found.fired],
+            month=found.month,
+            used_usd=format_usage(found.usd_micros),
+            used_traffic_mb=decimal_megabytes(found.traffic_bytes),
+            now=found.now,
+        )

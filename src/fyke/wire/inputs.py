@@ -1,0 +1,62 @@
+"""The ``input`` of a start: the device, its limits, and what the Worker takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from fyke.wire.fields import Described, Reads, Request, to_object
+
+_MOST = 10**12
+
+
+class SystemSettings(Request):
+    """The device and the limits of a run. A member that is absent is as the worker says."""
+
+    cpus: (
+        Annotated[float, Meta(gt=0, le=64, description="cores; absent: as goes with the memory")]
+        | UnsetType
+    ) = UNSET
+    memory: (
+        Annotated[
+            Literal[512, 1024, 2048, 4096, 8192, 16384], Meta(description="MB for each subtask")
+        ]
+        | UnsetType
+    ) = UNSET
+    execute_limit_time_seconds: (
+        Annotated[int, Meta(ge=0, le=604_800, description="0 = the worker's own limit")] | UnsetType
+    ) = UNSET
+    max_total_charge: (
+        Annotated[float, Meta(ge=0, le=_MOST, description="US dollars, 0 = no limit")] | UnsetType
+    ) = UNSET
+    max_total_traffic: (
+        Annotated[float, Meta(ge=0, le=_MOST, description="MB, 0 = no limit")] | UnsetType
+    ) = UNSET
+    proxy_region: (
+        Annotated[str, Meta(pattern="^([A-Z]{2})?$", description="two capital letters such as US")]
+        | UnsetType
+    ) = UNSET
+    egress_allow: (
+        Annotated[
+            list[str],
+            Meta(description="private addresses as host:port that the operator lets a run reach"),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class RunParameters(Request):
+    """``custom`` is what the worker's input schema asks for."""
+
+    custom: dict[str, Any]
+    system: SystemSettings | UnsetType = UNSET
+
+
+class RunInput(Request):
+    """The input of a run."""
+
+    parameters: RunParameters
+
+
+StartInput = Annotated[dict[str, Any], Reads(to_object), Described(RunInput)]

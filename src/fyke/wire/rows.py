@@ -1,0 +1,134 @@
+"""Rows of a run: what may be asked of them, a page of them, a link to a file with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType, field
+
+from fyke.domain.results.headers import with_id
+from fyke.domain.results.query.model import MAX_FIELDS, OPERATORS
+from fyke.model.results import ROW_ID
+from fyke.wire.common import Count
+from fyke.wire.fields import Answer, Boolean, Described, FieldError, Reads, Request, Text, to_text
+
+if TYPE_CHECKING:
+    from fyke.domain.results.service import ResultPage as Page
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+def to_filters(value: object) -> tuple[str, ...]:
+    parts = value if isinstance(value, list) else [value]
+    if len(parts) > MAX_FIELDS:
+        raise FieldError(f"may be given at most {MAX_FIELDS} times")
+    return tuple([to_text(part) for part in parts])
+
+
+def to_field_names(value: object) -> tuple[str, ...]:
+    return tuple([name for text in to_filters(value) for name in text.split(",")])
+
+
+Names = Annotated[
+    tuple[str, ...],
+    Reads(to_field_names, repeated=True),
+    Described(str),
+    Meta(description="only these fields, in this order, with commas between; `a.b` is inside `a`"),
+]
+Filters = Annotated[
+    tuple[str, ...],
+    Reads(to_filters, repeated=True),
+    Described(list[str]),
+    Meta(
+        description="only rows that meet `field:operator:value`, each of several; operators: "
+        + ", ".join(OPERATORS)
+    ),
+]
+
+
+class RowQuery(Request):
+    """Which rows, in which order and in which form. Nothing of it is in use by default."""
+
+    fields: Names = ()
+    clean: Annotated[Boolean, Meta(description="without what is empty, and without row ids")] = (
+        False
+    )
+    flatten: Annotated[
+        Boolean, Meta(description="members of objects as `a.b` beside the others")
+    ] = False
+    sort: Annotated[Text, Meta(description="a field to sort by; `-field` begins at the end")] = ""
+    filter: Filters = ()
+
+
+FormatName = Literal["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss"]
+Cursor = Annotated[Text, Meta(description="`*` to begin, then `next_cursor` of the last answer")]
+Guarded = Annotated[
+    Boolean, Meta(description="csv: guard cells that a spreadsheet would calculate")
+]
+ByteOrderMark = Annotated[Boolean, Meta(description="csv: begin with a byte order mark")]
+
+
+# --- answers -------------------------------------------------------------------------------
+
+Row = Annotated[
+    Raw,
+    Meta(
+        description=f"any members; `{ROW_ID}` names the row, except with `clean`",
+        extra_json_schema={
+            "type": "object",
+            "additionalProperties": True,
+            "properties": {ROW_ID: {"type": "string"}},
+        },
+    ),
+]
+
+
+class Column(Answer):
+    label: str
+    key: str
+    format: str
+
+
+class ResultPage(Answer):
+    """A page of a run's rows. ``count`` is that of all pages."""
+
+    count: Count
+    headers: list[Column]
+    items: list[Row] = field(name="list")
+    page_index: int
+    page_size: int
+    next_cursor: (
+        Annotated[str | None, Meta(description="with `cursor` only; null: there are no more rows")]
+        | UnsetType
+    ) = UNSET
+
+    @classmethod
+    def of(cls, page: Page) -> ResultPage:
+        """Stored rows are answered as the bytes that they are."""
+        return cls(
+            page.count,
+            [Column(header.label, header.key, header.format) for header in page.headers],
+            [Raw(row.data if page.bare else with_id(row)) for row in page.rows],
+            page.page_index,
+            page.page_size,
+            page.next_cursor if page.walking else UNSET,
+        )
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows as objects."""
+        return [_decode(row) for row in self.items]
+
+
+class Download(Answer):
+    """A link that works for a short time, without a key."""
+
+    download_url: str
+    notes: (
+        Annotated[list[str], Meta(description="the limits of the format, where they matter")]
+        | UnsetType
+    ) = UNSET

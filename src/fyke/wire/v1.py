@@ -1,0 +1,392 @@
+"""The shapes of version 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import Meta, field
+
+from fyke.domain.billing.pricing import format_balance, format_usage
+from fyke.domain.callbacks.payload import NUMBERS
+from fyke.domain.workers.parameters import DEVICES
+from fyke.model.run import Origin
+from fyke.wire.common import Count, OriginWord, Ulid, UnixSeconds, Usd
+from fyke.wire.fields import (
+    Also,
+    Answer,
+    Boolean,
+    Described,
+    FieldError,
+    Integer,
+    Name,
+    PageIndex,
+    PageSize10,
+    PageSize20,
+    Reads,
+    Request,
+    Text,
+    to_integer,
+    to_text,
+)
+from fyke.wire.inputs import StartInput
+from fyke.wire.rows import ByteOrderMark, Cursor, FormatName, Guarded, ResultPage, RowQuery
+from fyke.wire.units import megabytes, seconds, usd
+
+if TYPE_CHECKING:
+    from fyke.domain.results.service import ResultPage as Rows
+    from fyke.domain.runs.service import RunView
+    from fyke.domain.workers.description import WorkerDescription
+    from fyke.model.account import Account
+    from fyke.model.log import LogEntry
+    from fyke.model.run import Run
+    from fyke.model.worker import Version, Worker
+
+StatusNumber = Annotated[
+    Literal[1, 2, 3, 4, 5],
+    Meta(description="1 ready, 2 running, 3 succeeded, 4 failed, 5 aborted"),
+]
+
+LogSeverity = Annotated[
+    int,
+    Meta(
+        description="1 debug, 2 information, 3 warning, 4 error",
+        extra_json_schema={"enum": [1, 2, 3, 4]},
+    ),
+]
+
+ORIGIN: dict[Origin, OriginWord] = {
+    Origin.API: "api",
+    Origin.API_V2: "api_v2",
+    Origin.WEB: "web",
+    Origin.SCHEDULE: "schedule",
+    Origin.TEST: "web",  # clients know no other word for it
+}
+STATUS_WORDS: dict[int, str] = {
+    1: "ready",
+    2: "running",
+    3: "succeeded",
+    4: "failed",
+    5: "aborted",
+}
+ENDED = frozenset({3, 4, 5})
+# Callers of the other version send its words; they are unambiguous, so they are understood.
+STATUS_NAMES: dict[str, int] = {
+    "ready": 1,
+    "running": 2,
+    "succeeded": 3,
+    "failed": 4,
+    "aborting": 5,
+    "aborted": 5,
+}
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+def to_status(value: object) -> int:
+    """A number from 0 (all) to 5, also by its name; empty is all."""
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if not word:
+            return 0
+        if word in STATUS_NAMES:
+            return STATUS_NAMES[word]
+    number = to_integer(value)
+    if not 0 <= number <= 5:
+        raise FieldError("must be 0 (all) to 5")
+    return number
+
+
+def to_keys(value: object) -> list[str]:
+    """Column keys: an array, or one string with commas between them."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        raise FieldError("must be an array of strings, or one string with commas")
+    keys = [to_text(part).strip() for part in parts]
+    return list(dict.fromkeys(key for key in keys if key))
+
+
+Page = Annotated[PageIndex, Also("page", "offset")]
+RunSlug = Annotated[Name, Meta(description="id of a run")]
+CallbackUrl = Annotated[
+    Text, Meta(description="http or https; gets the run when it has ended, empty = none")
+]
+IsAsync = Annotated[Boolean, Meta(description="false: the answer waits for the end of the run")]
+
+
+class StoreSearch(Request):
+    search: Annotated[Name, Also("keyword", "query")]
+    limit: Annotated[Integer, Meta(ge=1, le=100)] = 10
+
+
+class WorkerRef(Request):
+    slug: Annotated[Name, Also("scraper_slug"), Meta(description="id, owner/name or owner~name")]
+
+
+class RegionList(Request):
+    language: Annotated[Text, Meta(description="no effect: names are in English")] = ""
+
+
+class RunRef(Request):
+    run_slug: RunSlug
+
+
+class StartRun(Request):
+    """With ``is_async`` false the page is the part of the rows that the answer carries."""
+
+    scraper_slug: Annotated[Name, Meta(description="id, owner/name or owner~name of a worker")]
+    input: StartInput
+    version: Annotated[
+        Any, Described(str), Meta(description="`latest`, empty or absent: the newest version")
+    ] = None
+    is_async: IsAsync = True
+    callback_url: CallbackUrl = ""
+    page_index: Page = 1
+    page_size: Annotated[PageSize10, Also("limit")] = 10
+
+
+class StartTask(Request):
+    """With ``is_async`` false the page is the part of the rows that the answer carries."""
+
+    task_slug: Annotated[Name, Meta(description="id of a task")]
+    is_async: IsAsync = True
+    callback_url: CallbackUrl = ""
+    page_index: Page = 1
+    page_size: Annotated[PageSize10, Also("limit")] = 10
+
+
+class Rerun(Request):
+    run_slug: RunSlug
+    callback_url: CallbackUrl = ""
+
+
+class RunList(Request):
+    page_index: Page = 1
+    page_size: Annotated[PageSize20, Also("limit")] = 20
+    status: Annotated[
+        int, Reads(to_status), Described(Literal[0, 1, 2, 3, 4, 5]), Meta(description="0 = all")
+    ] = 0
+    scraper_slug: Annotated[Text, Meta(description="runs of this worker only")] = ""
+
+
+class ResultList(RowQuery, kw_only=True):
+    run_slug: RunSlug
+    page_index: Page = 1
+    page_size: Annotated[PageSize10, Also("limit")] = 10
+    cursor: Cursor = ""
+
+
+class Export(RowQuery, kw_only=True):
+    run_slug: RunSlug
+    filter_keys: Annotated[
+        list[str], Reads(to_keys), Meta(description="column keys; unknown ones are ignored")
+    ] = []
+    format: Annotated[Text, Described(FormatName)] = "csv"
+    safe: Guarded = False
+    bom: ByteOrderMark = False
+
+
+# --- answers: workers and regions ----------------------------------------------------------
+
+
+class StoreWorker(Answer):
+    slug: Ulid
+    title: str
+    description: str
+    path: str
+    name: str
+    username: str
+
+    @classmethod
+    def of(cls, worker: Worker) -> StoreWorker:
+        return cls(
+            worker.id, worker.title, worker.description, worker.path, worker.name, worker.owner
+        )
+
+
+class Store(Answer):
+    scraper: list[StoreWorker]
+
+
+class SystemParameters(Answer):
+    cpus: int | float
+    memory: Annotated[int, Meta(description="MB")]
+    memory_bytes: Annotated[int, Meta(description="MB despite its name; same as `memory`")]
+    max_total_charge: int | float
+    max_total_traffic: int | float
+    execute_limit_time_seconds: int
+
+    @classmethod
+    def of(cls, version: Version) -> SystemParameters:
+        defaults = version.defaults
+        memory = defaults.memory_mb
+        return cls(
+            cpus=DEVICES.get(memory, memory / 4096),
+            memory=memory,
+            memory_bytes=memory,
+            max_total_charge=usd(defaults.max_charge_micros),
+            max_total_traffic=megabytes(defaults.max_traffic_bytes),
+            execute_limit_time_seconds=defaults.timeout_s,
+        )
+
+
+class WorkerParameters(Answer):
+    system: SystemParameters
+    custom: Annotated[dict[str, Any], Meta(description="the worker's input schema")]
+
+
+class WorkerDetail(Answer):
+    """The newest version of a worker with what a start needs to know."""
+
+    version: str
+    readme: str
+    parameters: WorkerParameters
+    slug: Ulid
+    title: str
+    username: str
+    name: str
+
+    @classmethod
+    def of(cls, found: WorkerDescription) -> WorkerDetail:
+        worker, version = found.worker, found.version
+        return cls(
+            version=version.number,
+            readme=version.readme,
+            parameters=WorkerParameters(SystemParameters.of(version), found.schema),
+            slug=worker.id,
+            title=worker.title,
+            username=worker.owner,
+            name=worker.name,
+        )
+
+
+class Region(Answer):
+    code: Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+    name: str
+
+
+class Regions(Answer):
+    items: list[Region] = field(name="list")
+
+
+# --- answers: runs -------------------------------------------------------------------------
+
+
+class RunStarted(Answer):
+    run_slug: Ulid
+
+
+class SyncResult(Answer):
+    """The answer to a start with ``is_async`` false: the run, ended or not, and its rows."""
+
+    run_slug: Ulid
+    run_status: Literal["running", "completed"]
+    status: StatusNumber
+    error_message: str
+    result_message: str
+    execution_start_timestamp: Annotated[int, Meta(description="ms")]
+    execution_end_timestamp: Annotated[int, Meta(description="ms, 0 while running")]
+    running_duration: Annotated[int, Meta(ge=0, description="seconds, with preparation")]
+    results: ResultPage
+
+    @classmethod
+    def of(cls, run: Run, now: int, page: Rows) -> SyncResult:
+        """``now`` is in ms."""
+        ended = run.state.terminal
+        return cls(
+            run_slug=run.id,
+            run_status="completed" if ended else "running",
+            status=NUMBERS[run.state],
+            error_message=run.err_msg,
+            result_message="",
+            execution_start_timestamp=run.started_at,
+            execution_end_timestamp=run.finished_at if ended else 0,
+            running_duration=max(0, (run.finished_at if ended else now) - run.created_at) // 1000,
+            results=ResultPage.of(page),
+        )
+
+
+class RunDetail(Answer):
+    """``status`` is first: clients search the bytes for it."""
+
+    status: StatusNumber
+    err_msg: Annotated[str, Meta(description="why the run failed, else empty")]
+    slug: Ulid
+    scraper_title: str
+    scraper_slug: Ulid
+    results: Annotated[Count, Meta(description="rows")]
+    usage: Usd
+    started_at: UnixSeconds
+    finished_at: UnixSeconds
+    duration: Annotated[Count, Meta(description="seconds")]
+    origin: OriginWord
+    traffic: Annotated[Count, Meta(description="bytes")]
+    version: str
+
+    @classmethod
+    def of(cls, view: RunView) -> RunDetail:
+        run = view.run
+        started, finished = seconds(run.started_at), seconds(run.finished_at)
+        return cls(
+            status=NUMBERS[run.state],
+            err_msg=run.err_msg,
+            slug=run.id,
+            scraper_title=view.worker.title,
+            scraper_slug=view.worker.id,
+            results=view.results,
+            usage=format_usage(view.usage_micros),
+            started_at=started,
+            finished_at=finished,
+            duration=max(0, finished - started) if started and finished else 0,
+            origin=ORIGIN[run.origin],
+            traffic=view.traffic_bytes,
+            version=run.version,
+        )
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+    @property
+    def status_name(self) -> str:
+        return STATUS_WORDS[self.status]
+
+
+class RunPage(Answer):
+    count: Count
+    items: list[RunDetail] = field(name="list")
+    page_index: int
+    page_size: int
+
+
+class LogLine(Answer):
+    type: LogSeverity
+    group: str
+    content: str
+    timestamp: Annotated[Count, Meta(description="ms")]
+
+    @classmethod
+    def of(cls, entry: LogEntry) -> LogLine:
+        return cls(entry.type, entry.group, entry.content, entry.timestamp)
+
+
+class LogTail(Answer):
+    """The last lines of a run's log."""
+
+    all_logs_url: Annotated[str, Meta(description="a link to the whole log, without a key")]
+    items: list[LogLine] = field(name="list")
+    result_count: Annotated[Count, Meta(description="rows of the run")]
+
+
+class AccountInfo(Answer):
+    balance: Usd
+    traffic: Annotated[Count, Meta(description="bytes that remain")]
+    traffic_expiration_at: UnixSeconds
+
+    @classmethod
+    def of(cls, account: Account) -> AccountInfo:
+        return cls(
+            format_balance(account.balance_micros),
+            max(0, account.traffic_bytes),
+            seconds(account.traffic_expires_at),
+        )

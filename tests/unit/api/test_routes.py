@@ -1,0 +1,90 @@
+"""Declaring an operation: nothing is public by mistake, and the types say what is taken."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+
+from fyke.api.call import Call
+from fyke.api.routes import PUBLIC, DeclarationError, Json, delete, get, operation, post, put
+from fyke.api.serving import operations_of
+from fyke.domain.accounts.scopes import Scope
+from fyke.errors import RunNotFound
+from fyke.wire import v1
+from fyke.wire.fields import Name
+
+
+class Routes:
+    tag: ClassVar[str] = "Runs"
+
+    @get("/things/{thingId:run}", scope=PUBLIC, tag="Public", errors=(RunNotFound,))
+    async def get_thing(self, call: Call, thing_id: Name) -> v1.RunDetail | None:
+        """A thing,
+        in two lines.
+
+        More of it.
+        """
+
+    @post("/things", scope=Scope.WRITE)
+    @put("/things", scope=frozenset({Scope.WRITE, Scope.RUN}), id="putThing")
+    async def make_thing_v1(self, call: Call, wanted: v1.RunRef) -> Json[v1.RunStarted]:
+        """Make a thing."""
+        return Json(v1.RunStarted(wanted.run_slug))
+
+    @delete("/things", scope=Scope.ADMIN)
+    async def remove_things(self, call: Call) -> None:
+        """Remove all things."""
+
+
+def test_the_declaration_says_who_may_call() -> None:
+    found = operations_of(Routes())
+    assert [(each.method, each.public, sorted(each.says.scopes)) for each in found] == [
+        ("GET", True, ["read"]),
+        ("POST", False, ["write"]),
+        ("PUT", False, ["run", "write"]),
+        ("DELETE", False, ["admin"]),
+    ]
+
+
+def test_name_docstring_and_types_say_the_rest() -> None:
+    found = operations_of(Routes())
+    assert [each.id for each in found] == ["getThing", "makeThingV1", "putThing", "removeThings"]
+    assert [each.tag for each in found] == ["Public", "Runs", "Runs", "Runs"]
+    assert found[0].texts == ("A thing, in two lines", "More of it.")
+    wanted, started = ("wanted", v1.RunRef), (v1.RunStarted,)
+    assert [each.takes for each in found] == [None, wanted, wanted, None]
+    assert [each.answers for each in found] == [(v1.RunDetail,), started, started, ()]
+    assert [member.names for member in found[0].path_members] == [("thingId",)]
+
+
+@pytest.mark.parametrize("declare", [get, post, put, delete])
+def test_an_operation_without_a_scope_is_an_error(declare: Any) -> None:
+    with pytest.raises(TypeError, match="scope"):
+        declare("/api/fyke/forgotten")
+
+
+@pytest.mark.parametrize("scope", [None, "", "read", True, frozenset(), frozenset({"read"}), ()])
+def test_a_scope_that_is_none_is_an_error(scope: Any) -> None:
+    with pytest.raises(DeclarationError, match="/api/fyke/forgotten"):
+        get("/api/fyke/forgotten", scope=scope)
+
+
+def test_a_method_that_is_none_is_an_error() -> None:
+    with pytest.raises(DeclarationError, match="HEAD"):
+        operation("HEAD", "/x", scope=Scope.READ)
+
+
+def test_an_operation_without_tag_or_docstring_is_an_error() -> None:
+    class Silent:
+        @get("/x", scope=Scope.READ, tag="Runs")
+        async def x(self, call: Call) -> None: ...
+
+    class Untagged:
+        @get("/x", scope=Scope.READ)
+        async def x(self, call: Call) -> None:
+            """Something."""
+
+    for owner in (Silent(), Untagged()):
+        with pytest.raises(DeclarationError, match="tag and a docstring"):
+            operations_of(owner)
