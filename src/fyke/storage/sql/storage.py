@@ -65,7 +65,7 @@ class SqlStorage:
         self._clock = clock
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run ``work`` on one unchanging view of the state."""
+        """Run ``work`` on one unchanging view of the state. It writes and notifies nothing."""
         return await self._in_thread(self._readers, self._reading, work)
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
@@ -114,7 +114,7 @@ class SqlStorage:
             try:
                 tx = SqlTransaction(connection, hiding=self._hiding, clock=self._clock)
                 value = work(tx)
-                rings = tx.finish()
+                rings = tx.finish() if engine is self._writing else ()
             except BaseException:
                 begun.rollback()
                 raise

@@ -10,6 +10,8 @@ on a day and then the facts of workers come last.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -75,6 +77,16 @@ from fyke.storage.sql.webhooks import SqlWebhooks
 from fyke.storage.sql.worker_facts import SqlFavourites, SqlWorkerFacts
 from fyke.storage.sql.workers import SqlWorkers
 
+S = TypeVar("S")
+
+# These collect what they are given and write it once, at the end of the transaction, in this order.
+_WRITTEN_LAST = ("_counts", "usage", "worker_facts")
+
+
+def _store(make: Callable[[Connection], S]) -> cached_property[S]:
+    """A store that is built when the transaction first uses it."""
+    return cached_property(lambda tx: make(tx.connection))
+
 
 class SqlTransaction:
     """``contracts.Transaction`` on one connection that has begun."""
@@ -86,59 +98,64 @@ class SqlTransaction:
         hiding: frozenset[str],
         clock: Callable[[], int] | None = None,
     ) -> None:
-        self._db = connection
+        self.connection = connection
+        self._hiding = hiding
         self._clock = clock
-        self._now: int | None = None
-        self._rings: dict[str, None] = {}
-        self._counts = RunCounts(connection)
-        self._facts = SqlWorkerFacts(connection)
-        self.accounts: AccountStore = SqlAccounts(connection)
-        self.sessions: SessionStore = SqlSessions(connection)
-        self.links: LinkStore = SqlLinks(connection)
-        self.preferences: PreferencesStore = SqlPreferences(connection)
-        self.audit: AuditStore = SqlAudit(connection, lambda: self.now)
-        self.workers: WorkerStore = SqlWorkers(connection)
-        self.worker_facts: WorkerFactStore = self._facts
-        self.favourites: FavouriteStore = SqlFavourites(connection)
-        self.input_defaults: InputDefaultStore = SqlInputDefaults(connection)
-        self.secrets: SecretStore = SqlSecrets(connection)
-        self.tasks: TaskStore = SqlTasks(connection)
-        self.schedules: ScheduleStore = SqlSchedules(connection)
-        self.runs: RunStore = SqlRuns(connection, counts=self._counts, hiding=hiding)
-        self.run_lists: RunListStore = SqlRunLists(connection, self._counts)
-        self.samples: SampleStore = SqlSamples(connection)
-        self.sites: SiteStore = SqlSites(connection)
-        self.shares: ShareStore = SqlShares(connection)
-        self.start_keys: StartKeyStore = SqlStartKeys(connection)
-        self.queue: QueueStore = SqlQueue(connection)
-        self.admission: AdmissionStore = SqlAdmission(connection)
-        self.servers: ServerStore = SqlServers(connection)
-        self.ledger: LedgerStore = SqlLedger(connection)
-        self._usage = SqlUsage(connection)
-        self.usage: UsageStore = self._usage
-        self.submissions: SubmissionStore = SqlSubmissions(connection)
-        self.uploads: UploadStore = SqlUploads(connection)
-        self.outbox: OutboxStore = SqlOutbox(connection)
-        self.receivers: ReceiverStore = SqlReceivers(connection)
-        self.webhooks: WebhookStore = SqlWebhooks(connection)
-        self.alerts: AlertStore = SqlAlerts(connection)
-        self.installation: InstallationStore = SqlInstallation(connection)
+        self._topics: dict[str, None] = {}
 
-    @property
+    accounts: cached_property[AccountStore] = _store(SqlAccounts)
+    sessions: cached_property[SessionStore] = _store(SqlSessions)
+    links: cached_property[LinkStore] = _store(SqlLinks)
+    preferences: cached_property[PreferencesStore] = _store(SqlPreferences)
+    workers: cached_property[WorkerStore] = _store(SqlWorkers)
+    worker_facts: cached_property[WorkerFactStore] = _store(SqlWorkerFacts)
+    favourites: cached_property[FavouriteStore] = _store(SqlFavourites)
+    input_defaults: cached_property[InputDefaultStore] = _store(SqlInputDefaults)
+    secrets: cached_property[SecretStore] = _store(SqlSecrets)
+    tasks: cached_property[TaskStore] = _store(SqlTasks)
+    schedules: cached_property[ScheduleStore] = _store(SqlSchedules)
+    samples: cached_property[SampleStore] = _store(SqlSamples)
+    sites: cached_property[SiteStore] = _store(SqlSites)
+    shares: cached_property[ShareStore] = _store(SqlShares)
+    start_keys: cached_property[StartKeyStore] = _store(SqlStartKeys)
+    queue: cached_property[QueueStore] = _store(SqlQueue)
+    admission: cached_property[AdmissionStore] = _store(SqlAdmission)
+    servers: cached_property[ServerStore] = _store(SqlServers)
+    ledger: cached_property[LedgerStore] = _store(SqlLedger)
+    usage: cached_property[UsageStore] = _store(SqlUsage)
+    outbox: cached_property[OutboxStore] = _store(SqlOutbox)
+    submissions: cached_property[SubmissionStore] = _store(SqlSubmissions)
+    uploads: cached_property[UploadStore] = _store(SqlUploads)
+    receivers: cached_property[ReceiverStore] = _store(SqlReceivers)
+    webhooks: cached_property[WebhookStore] = _store(SqlWebhooks)
+    alerts: cached_property[AlertStore] = _store(SqlAlerts)
+    installation: cached_property[InstallationStore] = _store(SqlInstallation)
+    _counts: cached_property[RunCounts] = _store(RunCounts)
+
+    audit: cached_property[AuditStore] = cached_property(
+        lambda tx: SqlAudit(tx.connection, lambda: tx.now)
+    )
+    runs: cached_property[RunStore] = cached_property(
+        lambda tx: SqlRuns(tx.connection, counts=tx._counts, hiding=tx._hiding)
+    )
+    run_lists: cached_property[RunListStore] = cached_property(
+        lambda tx: SqlRunLists(tx.connection, tx._counts)
+    )
+
+    @cached_property
     def now(self) -> int:
         """Asked for once, so that all of one transaction happens at one time."""
-        if self._now is None:
-            self._now = self._clock() if self._clock else now_ms(self._db)
-        return self._now
+        return self._clock() if self._clock else now_ms(self.connection)
 
     def notify(self, topic: str) -> None:
-        self._rings[topic] = None
+        self._topics[topic] = None
 
     def finish(self) -> tuple[str, ...]:
-        """Write what was held back, and return what is to be rung after the commit, each topic
-        once, in order.
+        """Write what was collected, and return the topics to notify after the commit, each once,
+        in order.
         """
-        self._counts.flush()
-        self._usage.flush()
-        self._facts.flush()
-        return tuple(self._rings)
+        used = vars(self)
+        for name in _WRITTEN_LAST:
+            if name in used:
+                used[name].flush()
+        return tuple(self._topics)
