@@ -17,8 +17,8 @@ from pathlib import Path
 from common import head
 
 from fyke.storage.sql.dialects import for_reading, make_engine
-from fyke.storage.sql.schema import migrate
-from fyke.storage.sql.transaction import SqlTransaction
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.transaction import SqlTransaction
 
 ROUNDS = 7
 STORES = ("runs", "workers", "accounts", "worker_facts")

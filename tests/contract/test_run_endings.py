@@ -23,7 +23,7 @@ from fyke.model.results import AttemptBatch, PushedRow
 from fyke.model.run import Outcome, Run, RunLimits, RunState, SpendingBound
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.storage import open_storage
 from support.records import entry, seed, seed_run
 
 pytestmark = pytest.mark.anyio

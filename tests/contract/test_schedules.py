@@ -30,7 +30,7 @@ from fyke.model.schedule import (
     ScheduleSpec,
 )
 from fyke.model.task import Task
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio

@@ -29,9 +29,9 @@ from fyke.model.worker import (
     WorkerOrder,
     WorkerPage,
 )
-from fyke.storage.sql import schema
 from fyke.storage.sql.dialects import for_writing, make_engine
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state import schema
+from fyke.storage.sql.state.storage import open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio

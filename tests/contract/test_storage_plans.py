@@ -19,7 +19,7 @@ from fyke.model.account import Plan
 from fyke.model.billing import Prices
 from fyke.model.queue import QueueItem
 from fyke.model.run import Outcome, Run, RunState
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.storage import open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio

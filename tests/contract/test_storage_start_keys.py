@@ -10,7 +10,7 @@ import pytest
 
 from fyke.contracts import Transaction
 from fyke.model.run import StartRecord
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.storage import open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
 from fyke.domain.callbacks.slots import free_slots
 from fyke.kit.clock import Clock, SystemClock
 from fyke.model.run import Origin, Run, RunState
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from fyke.timers.callbacks import CallbackTimer
 from support import records
 from support.callbacks import MASTER

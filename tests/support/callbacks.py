@@ -15,7 +15,7 @@ from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller, Role
 from fyke.model.callback import Claim, Delivery, DeliveryKind, Receiver
 from fyke.model.run import Origin, Run, RunState
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support import records
 
 T = TypeVar("T")

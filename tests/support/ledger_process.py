@@ -29,7 +29,7 @@ from fyke.kit.ids import new_ulid
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.run import Outcome, RunFilter, RunLimits
 from fyke.storage.sql.results.store import SqlResults, open_results
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.storage import open_storage
 from support import records
 
 T = TypeVar("T")

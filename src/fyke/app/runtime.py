@@ -13,7 +13,7 @@ from fyke.model.billing import Prices
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.results.store import open_results
-from fyke.storage.sql.storage import SqlStorage
+from fyke.storage.sql.state.storage import SqlStorage
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from fyke.domain.accounts.service import Accounts
 from fyke.kit.clock import ManualClock, SystemClock
 from fyke.model.account import Plan
 from fyke.storage.signals.postgres import PostgresSignals
-from fyke.storage.sql.schema import migrate
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from fyke.timers.servers import ServerTimer
 from support.api import Api, client, fails, start_body
 from support.house import RUNNER, SECRET, House, open_house

@@ -20,8 +20,8 @@ from fyke.model.billing import Prices
 from fyke.model.health import Disk, HealthCheck, Level
 from fyke.model.installation import SettingGroup, TimerLine
 from fyke.model.run import RunState
-from fyke.storage.sql.schema import migrate
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support import records
 from support.installation import HouseProbe
 from support.memory import caller_of

@@ -20,8 +20,8 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import Account, Caller, Role
 from fyke.model.worker import Language, VersionState
 from fyke.storage.blobs.filesystem import FilesystemBlobs
-from fyke.storage.sql.schema import migrate
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import open_storage
 
 pytestmark = pytest.mark.anyio
 
