@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.runs.service import StartRequest
 from fyke.model.results import Header
 from fyke.model.run import Origin, Outcome

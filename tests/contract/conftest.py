@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.model.run import Outcome
 from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import SqlStorage, open_storage

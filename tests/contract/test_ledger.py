@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import delete, text, update
 from sqlalchemy.exc import DBAPIError
 
-from fyke.contracts import LedgerStore, Transaction
+from fyke.contracts.state import Transaction
+from fyke.contracts.state.accounts import LedgerStore
 from fyke.model.billing import EntryKind, UsageSums
 from fyke.model.run import RunFilter
 from fyke.storage.sql.dialects import for_writing

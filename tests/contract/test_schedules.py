@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Transaction, run_topic
+from fyke.contracts.signals import run_topic
+from fyke.contracts.state import Transaction
 from fyke.domain.schedules.editing import ScheduleEdit, change_schedule
 from fyke.domain.schedules.firing import KEEP_MS, Firing
 from fyke.domain.schedules.rules import OWN_NAMES

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.model.alert import AlertFilter, PastRuns, RuleKind
 from fyke.model.billing import UsageKey, UsageSums
 from fyke.model.run import Run, RunState

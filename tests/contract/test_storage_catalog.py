@@ -12,7 +12,7 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, text
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.runs.lifecycle import AbortRequested, LimitReached, SubtaskEnded
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.domain.workers.facts import RECENT, verdict

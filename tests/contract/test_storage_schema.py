@@ -19,10 +19,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
 
-from fyke.contracts import Capacity, Transaction
+from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
 from fyke.model.account import Plan
 from fyke.model.run import RunFilter, RunState
+from fyke.model.runner import Capacity
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine
 from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.columns import VERSION_TABLE, metadata

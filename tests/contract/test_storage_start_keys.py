@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.model.run import StartRecord
 from fyke.storage.sql.state.storage import open_storage
 from support import records

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
 from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import open_storage

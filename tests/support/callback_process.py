@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from fyke.contracts import ReceiverResponse
+from fyke.contracts.delivery import ReceiverResponse
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier

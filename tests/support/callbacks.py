@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from fyke.contracts import ReceiverResponse, Transaction
+from fyke.contracts.delivery import ReceiverResponse
+from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
 from fyke.domain.callbacks.record import record
 from fyke.domain.callbacks.slots import free_slots

@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 
-from fyke.contracts import Capacity
+from fyke.model.runner import Capacity
 from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import open_storage
 

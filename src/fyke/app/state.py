@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fyke.app.folder import write_private
-from fyke.contracts import Signals, Transaction
+from fyke.contracts.signals import Signals
+from fyke.contracts.state import Transaction
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.runs.outcome import HIDING
 from fyke.kit.clock import SystemClock

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.signing import secret_for
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock

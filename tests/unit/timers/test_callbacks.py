@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import ReceiverResponse
+from fyke.contracts.delivery import ReceiverResponse
 from fyke.domain.callbacks.slots import free_slots
 from fyke.model.callback import HOST_KEPT_MS, DeliveryKind, DeliveryState
 from fyke.storage.sql.state.schema import migrate

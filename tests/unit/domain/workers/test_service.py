@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Blobs, Storage
+from fyke.contracts.blobs import Blobs
+from fyke.contracts.state import Storage
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.bundles import bundle_name
 from fyke.domain.workers.page import PageChange

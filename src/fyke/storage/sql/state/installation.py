@@ -17,7 +17,7 @@ from sqlalchemy import (
     select,
 )
 
-from fyke.contracts import RunnerInfo
+from fyke.model.runner import RunnerInfo
 from fyke.storage.sql.dialects import upsert
 from fyke.storage.sql.state.columns import StorableText, metadata, number_column, text_column
 from fyke.storage.sql.state.records import columns, record

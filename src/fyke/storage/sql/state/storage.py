@@ -16,7 +16,7 @@ from typing import TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
 from fyke.kit.backoff import delay
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine, normalise_url

@@ -15,35 +15,36 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from fyke.contracts import (
+from fyke.contracts.state.accounts import (
     AccountStore,
-    AdmissionStore,
-    AlertStore,
     AuditStore,
     FavouriteStore,
     InputDefaultStore,
-    InstallationStore,
     LedgerStore,
     LinkStore,
-    OutboxStore,
     PreferencesStore,
+    SessionStore,
+    UsageStore,
+)
+from fyke.contracts.state.callbacks import AlertStore, OutboxStore, ReceiverStore, WebhookStore
+from fyke.contracts.state.runs import (
+    AdmissionStore,
+    InstallationStore,
     QueueStore,
-    ReceiverStore,
     RunListStore,
     RunStore,
     SampleStore,
-    ScheduleStore,
-    SecretStore,
     ServerStore,
-    SessionStore,
     ShareStore,
     SiteStore,
     StartKeyStore,
+)
+from fyke.contracts.state.workers import (
+    ScheduleStore,
+    SecretStore,
     SubmissionStore,
     TaskStore,
     UploadStore,
-    UsageStore,
-    WebhookStore,
     WorkerFactStore,
     WorkerStore,
 )

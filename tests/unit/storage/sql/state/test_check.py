@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from fyke.contracts import Capacity
 from fyke.model.billing import EntryKind
+from fyke.model.runner import Capacity
 from fyke.storage.sql.dialects import for_writing, make_engine
 from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.schema import migrate

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
 from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import TRIES, SqlStorage, open_storage

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, func, select, text
 
-from fyke.contracts import RunnerLoad
 from fyke.model.account import Plan
+from fyke.model.runner import RunnerLoad
 from fyke.storage.sql.dialects import is_sqlite
 from fyke.storage.sql.state.accounts import accounts
 from fyke.storage.sql.state.runs.tables import attempts, runs, subtasks

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select, text, update
 
-from fyke.contracts import AttemptUsage
 from fyke.model.run import Attempt
+from fyke.model.runner import AttemptUsage
 from fyke.storage.sql.dialects import driver_sql, to_storable_text
 from fyke.storage.sql.state.records import columns, many, one, was_applied
 from fyke.storage.sql.state.runs.tables import attempts

@@ -22,9 +22,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, text, tuple_, update
 
-from fyke.contracts import Capacity, Lease
 from fyke.kit.ids import new_ulid
 from fyke.model.run import Attempt, Subtask, SubtaskState
+from fyke.model.runner import Capacity, Lease
 from fyke.storage.sql.dialects import driver_sql, is_sqlite
 from fyke.storage.sql.state.records import columns, record
 from fyke.storage.sql.state.runs.admission import PlanCapacity, WaitingSubtask

@@ -17,7 +17,7 @@ from sqlalchemy import (
     update,
 )
 
-from fyke.contracts import SiteTraffic
+from fyke.contracts.egress import SiteTraffic
 from fyke.model.run import SampleSpan, Share, UsageSample
 from fyke.storage.sql.dialects import upsert
 from fyke.storage.sql.state.columns import (

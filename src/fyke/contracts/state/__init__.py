@@ -5,30 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from fyke.contracts.alert_stores import AlertStore
-from fyke.contracts.callback_stores import OutboxStore, ReceiverStore, WebhookStore
-from fyke.contracts.catalog_stores import FavouriteStore, WorkerFactStore
-from fyke.contracts.form_stores import InputDefaultStore
-from fyke.contracts.installation import InstallationStore
-from fyke.contracts.list_stores import RunListStore, UsageStore
-from fyke.contracts.owned_stores import (
+from fyke.contracts.state.accounts import (
     AccountStore,
+    AuditStore,
+    FavouriteStore,
+    InputDefaultStore,
     LedgerStore,
-    ScheduleStore,
-    TaskStore,
-    WorkerStore,
+    LinkStore,
+    PreferencesStore,
+    SessionStore,
+    UsageStore,
 )
-from fyke.contracts.people_stores import AuditStore, LinkStore, PreferencesStore, SessionStore
-from fyke.contracts.run_page_stores import SampleStore, ShareStore, SiteStore
-from fyke.contracts.run_stores import (
+from fyke.contracts.state.callbacks import AlertStore, OutboxStore, ReceiverStore, WebhookStore
+from fyke.contracts.state.runs import (
     AdmissionStore,
+    InstallationStore,
     QueueStore,
+    RunListStore,
     RunStore,
+    SampleStore,
     ServerStore,
+    ShareStore,
+    SiteStore,
     StartKeyStore,
 )
-from fyke.contracts.secret_stores import SecretStore
-from fyke.contracts.submission_stores import SubmissionStore, UploadStore
+from fyke.contracts.state.workers import (
+    ScheduleStore,
+    SecretStore,
+    SubmissionStore,
+    TaskStore,
+    UploadStore,
+    WorkerFactStore,
+    WorkerStore,
+)
 
 T = TypeVar("T")
 

@@ -1,63 +1,25 @@
-"""What accounts own: users and keys, workers, tasks, schedules, and the money."""
+"""Workers, their secrets, their way to being published, and the tasks that start them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from fyke.model.account import Account, ApiKey, Plan, User
-from fyke.model.billing import LedgerEntry, LedgerFilter
 from fyke.model.schedule import Fire, Schedule
+from fyke.model.secret import SealedSecret
+from fyke.model.submission import Submission, SubmissionState
 from fyke.model.task import Task
-from fyke.model.worker import SystemDefaults, Version, VersionState, Worker, WorkerOrder, WorkerPage
-
-
-class AccountStore(Protocol):
-    """Accounts, their users and keys. Balances change only through ``LedgerStore.append``."""
-
-    def add(self, account: Account) -> None:
-        """Raise ``Conflict`` when the name is taken."""
-        ...
-
-    def get(self, account_id: str) -> Account | None: ...
-    def lock(self, account_id: str) -> Account | None:
-        """As ``get``, and nobody else moves its balance until this transaction ends."""
-        ...
-
-    def by_name(self, name: str) -> Account | None: ...
-    def operator(self) -> Account | None:
-        """The one account that runs this installation, None before the first start."""
-        ...
-
-    def all(self) -> list[Account]: ...
-    def add_user(self, user: User) -> None:
-        """Raise ``Conflict`` when any account has a user of this name."""
-        ...
-
-    def user(self, user_id: str) -> User | None: ...
-    def user_by_name(self, name: str) -> User | None: ...
-    def users(self, account_id: str) -> list[User]: ...
-    def change_user(self, user: User) -> bool:
-        """Write role, state and password hash; False when it is gone."""
-        ...
-
-    def remove_user(self, user_id: str, at: int) -> bool:
-        """Remove it with its sessions, links and preferences, and revoke its keys."""
-        ...
-
-    def set_time_zone(self, account_id: str, time_zone: str) -> None: ...
-    def set_plan(self, account_id: str, plan: Plan) -> None: ...
-    def set_caps(self, account_id: str, *, run_cap_micros: int, month_cap_micros: int) -> None: ...
-    def add_key(self, key: ApiKey) -> None: ...
-    def key_by_digest(self, digest: str) -> ApiKey | None: ...
-    def keys(self, account_id: str) -> list[ApiKey]: ...
-    def revoke_key(self, account_id: str, key_id: str, at: int) -> bool:
-        """Return whether a living key was found. ``key_id`` may be the id or the name."""
-        ...
-
-    def touch_key(self, key_id: str, at: int) -> None:
-        """Note the last use; callers do so at most once a minute per key."""
-        ...
+from fyke.model.upload import Upload
+from fyke.model.worker import (
+    SystemDefaults,
+    Version,
+    VersionFacts,
+    VersionState,
+    Worker,
+    WorkerFacts,
+    WorkerOrder,
+    WorkerPage,
+)
 
 
 class WorkerStore(Protocol):
@@ -147,6 +109,102 @@ class WorkerStore(Protocol):
     def set_defaults(self, worker_id: str, defaults: SystemDefaults) -> None:
         """Of all its versions; a publication under way takes them over or comes before."""
         ...
+
+
+class WorkerFactStore(Protocol):
+    """Figures of workers, kept up as their runs end."""
+
+    def note_end(self, worker_id: str, verdict: str, at: int) -> None:
+        """Count a run that has ended; ``verdict`` as ``facts.verdict`` gives it."""
+        ...
+
+    def of_workers(self, worker_ids: Collection[str]) -> dict[str, WorkerFacts]:
+        """By worker; those of which no run has ended are left out."""
+        ...
+
+    def add_version(self, version_id: str, facts: VersionFacts) -> None: ...
+    def of_versions(self, worker_id: str) -> dict[str, VersionFacts]:
+        """By number of the version; those published before this was noted are left out."""
+        ...
+
+
+class SecretStore(Protocol):
+    """The secrets that accounts keep for workers. It sees no value in the clear."""
+
+    def of(self, account_id: str, worker_id: str) -> list[SealedSecret]:
+        """Those of one account for one worker, by name."""
+        ...
+
+    def put(self, secret: SealedSecret) -> None:
+        """Add it, or replace the one of the same account, worker and name."""
+        ...
+
+    def remove(self, account_id: str, worker_id: str, name: str) -> bool:
+        """False when there is none."""
+        ...
+
+    def remove_of_worker(self, worker_id: str) -> None:
+        """Those of all accounts."""
+        ...
+
+    def used(self, account_id: str, worker_id: str, names: Sequence[str], at: int) -> None:
+        """Note that a run got them at ``at``; never goes back."""
+        ...
+
+
+class UploadStore(Protocol):
+    """Projects on their way in, each with what was found in it so far."""
+
+    def add(self, upload: Upload) -> None: ...
+    def get(self, upload_id: str) -> Upload | None: ...
+    def of_account(self, account_id: str, *, offset: int, limit: int) -> tuple[int, list[Upload]]:
+        """Total count, and one page, newest first."""
+        ...
+
+    def claim(self, upload_id: str, now: int, until: int) -> Upload | None:
+        """Take the work on it until then; None when it is done or somebody else is at it."""
+        ...
+
+    def update(self, upload: Upload) -> bool:
+        """Write all that may change; False when it is gone."""
+        ...
+
+    def delete(self, upload_id: str) -> bool: ...
+    def older_than(self, at: int, limit: int) -> list[Upload]:
+        """Those that were made before that, oldest first."""
+        ...
+
+
+class SubmissionStore(Protocol):
+    """Versions that somebody wants everybody to run. Of one worker at most one waits."""
+
+    def add(self, submission: Submission) -> None:
+        """Raise ``Conflict`` when one of this worker waits already."""
+        ...
+
+    def get(self, submission_id: str) -> Submission | None: ...
+    def waiting_of(self, worker_id: str) -> Submission | None: ...
+    def of_worker(self, worker_id: str, limit: int) -> list[Submission]:
+        """Newest first."""
+        ...
+
+    def of_version(self, worker_id: str, number: str) -> Submission | None:
+        """The newest one of a version."""
+        ...
+
+    def page(
+        self, states: Collection[SubmissionState], *, offset: int, limit: int
+    ) -> tuple[int, list[Submission]]:
+        """Total count, and one page of all accounts: what waits oldest first, else newest first."""
+        ...
+
+    def end(self, ended: Submission) -> bool:
+        """Write state, time, decider and reply if it still waits. Of two who decide one is told
+        True.
+        """
+        ...
+
+    def note_sample(self, submission_id: str, run_id: str) -> None: ...
 
 
 class TaskStore(Protocol):
@@ -249,29 +307,4 @@ class ScheduleStore(Protocol):
 
     def forget_fires(self, before: int) -> int:
         """Remove records written before that, all but the waiting ones; return how many."""
-        ...
-
-
-class LedgerStore(Protocol):
-    def append(self, entry: LedgerEntry) -> None:
-        """Add the entry and move the account's balance, hold and traffic with it: HOLD lowers
-        nothing but raises ``held_micros`` by ``-usd_micros``; RELEASE lowers it again; CREDIT and
-        USAGE move balance and traffic by their signed amounts.
-        """
-        ...
-
-    def entries(self, account_id: str, *, limit: int) -> list[LedgerEntry]:
-        """Newest first."""
-        ...
-
-    def page(
-        self, account_id: str, filter: LedgerFilter, after: str, limit: int
-    ) -> list[LedgerEntry] | None:
-        """Up to ``limit`` entries, newest first, behind the one with the id ``after`` (``""`` =
-        from the newest); None when the account has no such entry.
-        """
-        ...
-
-    def sums(self, account_id: str) -> tuple[int, int, int]:
-        """(balance, held, traffic) as the entries add up, to check the account's own columns."""
         ...

@@ -1,11 +1,11 @@
-"""Runs from the start to the end, who carries them out, and what may begin."""
+"""Runs from the start to the end, which of them may begin, and who carries them out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from fyke.contracts.egress import SiteTraffic
 from fyke.model.queue import QueueItem
 from fyke.model.run import (
     Attempt,
@@ -15,60 +15,14 @@ from fyke.model.run import (
     RunEvent,
     RunFilter,
     RunState,
+    SampleSpan,
+    Share,
     StartRecord,
     Subtask,
+    UsageSample,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """What a runner can still take."""
-
-    cpus: float
-    memory_mb: int
-    slots: int
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """An attempt handed to a runner, with all it needs to know."""
-
-    attempt: Attempt
-    subtask: Subtask
-    run: Run
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerInfo:
-    """A runner as it last reported. ``isolation`` is ``full``, ``no-limits`` or ``none``, and
-    ``checks`` what it has looked at: (name, whether it holds, what was seen). ``unsafe``: it
-    carries out everything all the same, because its operator said so.
-    """
-
-    id: str
-    node: str
-    isolation: str
-    reason: str
-    cpus: float
-    memory_mb: int
-    heartbeat_at: int
-    checks: tuple[tuple[str, bool, str], ...] = ()
-    unsafe: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptUsage:
-    """What an attempt has used so far. ``memory_bytes`` is what it holds at the moment, ``rows``
-    what it has pushed; both are for the curve and no part of a run's sums. ``memory_mb_ms`` is
-    what it held over time, in MiB times milliseconds.
-    """
-
-    traffic_bytes: int = 0
-    cpu_ms: int = 0
-    memory_peak_bytes: int = 0
-    memory_bytes: int = 0
-    rows: int = 0
-    memory_mb_ms: int = 0
+from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
+from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo, RunnerLoad
 
 
 class RunStore(Protocol):
@@ -237,15 +191,6 @@ class QueueStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RunnerLoad:
-    """What the living attempts of one runner have been given."""
-
-    runner_id: str
-    cpus: float
-    memory_mb: int
-
-
 class AdmissionStore(Protocol):
     """What stands between a run and its start. Whoever decides holds ``accounts.lock``."""
 
@@ -268,6 +213,106 @@ class AdmissionStore(Protocol):
         ...
 
 
+class RunListStore(Protocol):
+    """Reading runs of one account without their inputs."""
+
+    def walk(
+        self,
+        account_id: str,
+        search: RunSearch,
+        start: ListCursor | None,
+        *,
+        limit: int,
+        newer: bool = False,
+    ) -> ListWalk:
+        """Up to ``limit`` runs behind ``start`` (None = from the end), newest first; with
+        ``newer`` those that began after it, oldest first. One question looks at no more runs than
+        ``LOOKED_AT`` (``ERRORS_LOOKED_AT`` when it searches in messages); ``stopped`` of the
+        answer says where it ended before it had looked at all of them.
+        """
+        ...
+
+    def total(self, account_id: str, search: RunSearch) -> int | None:
+        """How many there are, None when only looking at each of them would tell."""
+        ...
+
+    def lines(self, account_id: str, run_ids: Collection[str]) -> dict[str, RunLine]:
+        """By id; those that are gone or another account's are left out."""
+        ...
+
+    def workers(self, account_id: str) -> list[str]:
+        """Ids of the workers of which the account has runs."""
+        ...
+
+    def recent_workers(self, account_id: str, runs: int) -> list[str]:
+        """Ids of the workers of its newest ``runs`` runs, the one that was used last first."""
+        ...
+
+    def states_since(self, account_id: str, created_from: int) -> dict[RunState, int]:
+        """How many runs that were created since then are in each state; others are left out."""
+        ...
+
+    def states(self, account_id: str) -> dict[RunState, int]:
+        """How many runs of all time are in each state; others are left out."""
+        ...
+
+
+class SampleStore(Protocol):
+    """Points of the curve of what runs use. Whoever adds holds ``runs.lock``."""
+
+    def span(self, run_id: str) -> SampleSpan: ...
+    def measure(self, run_id: str, at: int) -> UsageSample:
+        """What the attempts of the run have used, as last reported."""
+        ...
+
+    def add(self, sample: UsageSample) -> None: ...
+    def thin(self, run_id: str) -> None:
+        """Remove every second point, never the first."""
+        ...
+
+    def of_run(self, run_id: str) -> list[UsageSample]:
+        """In order of time."""
+        ...
+
+
+class SiteStore(Protocol):
+    """Traffic of runs by site; see ``domain.runs.sites``, which adds it up."""
+
+    def report(self, attempt_id: str, run_id: str, sites: tuple[SiteTraffic, ...]) -> None:
+        """What a living attempt has come to so far, instead of what it reported before."""
+        ...
+
+    def take(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
+        """What an attempt reported last, which is forgotten with this; empty for nothing."""
+        ...
+
+    def living(self, run_id: str) -> list[tuple[SiteTraffic, ...]]:
+        """What is reported and not taken yet, attempt by attempt."""
+        ...
+
+    def put(self, run_id: str, site: SiteTraffic) -> None:
+        """Write the sum of one site. Whoever does holds ``runs.lock``."""
+        ...
+
+    def of_run(self, run_id: str) -> tuple[SiteTraffic, ...]:
+        """The sums that were put, by domain."""
+        ...
+
+
+class ShareStore(Protocol):
+    """Links under which people without an account may look at one run."""
+
+    def add(self, share: Share) -> None: ...
+    def get(self, share_id: str) -> Share | None: ...
+    def of_run(self, run_id: str) -> list[Share]:
+        """The newest first."""
+        ...
+
+    def revoke(self, share_id: str, at: int) -> bool:
+        """False when it had been revoked already."""
+        ...
+
+
 class ServerStore(Protocol):
     """The servers that share this state."""
 
@@ -282,4 +327,18 @@ class ServerStore(Protocol):
     def drop(self, server_id: str) -> None: ...
     def drop_silent(self, since: int) -> None:
         """Remove those that have given no sign of life since then."""
+        ...
+
+
+class InstallationStore(Protocol):
+    """Questions over all accounts."""
+
+    def removable(self, before: int, most: int) -> tuple[int, int, int]:
+        """How many runs ended before that, counted up to ``most``, and when the first and the last
+        of those did (0 without any).
+        """
+        ...
+
+    def runs(self) -> int:
+        """How many there are, of all accounts."""
         ...
