@@ -32,7 +32,7 @@ sys.path.insert(
 from boxes import SPAWNERS, Site, version  # type: ignore[import-not-found]
 from boxes import site as site_of  # type: ignore[import-not-found]
 
-from fyke.contracts import Environment, SandboxLimits, SandboxSpec
+from fyke.contracts.execution import Environment, SandboxLimits, SandboxSpec
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language
 

@@ -25,9 +25,8 @@ from sqlalchemy import insert, text
 from fyke.model.billing import EntryKind, UsageSums
 from fyke.model.run import Origin, Outcome, Run, RunState
 from fyke.storage.sql.dialects import for_writing
-from fyke.storage.sql.run_rows import run_columns
-from fyke.storage.sql.tables import ledger, run_counts, runs
-from fyke.storage.sql.usage_tables import usage_days
+from fyke.storage.sql.state.billing import ledger, usage_days
+from fyke.storage.sql.state.runs.tables import run_columns, run_counts, runs
 from support.house import House, make_templates, open_house
 from support.memory import a_run
 from support.pages import visitor

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from fyke.contracts import EgressGrant
+from fyke.contracts.egress import EgressGrant
 from fyke.egress.client import EgressClient
 from fyke.egress.process import serve_egress
 from fyke.egress.throttle import ThrottleRules

@@ -16,7 +16,7 @@ import time
 
 from common import arguments, head, line
 
-from fyke.contracts import Sandbox
+from fyke.contracts.execution import Sandbox
 from integration.sandbox.boxes import MIB, SPAWNERS, Site, site
 
 QUIET = """

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from fyke.contracts import Lease
 from fyke.domain.runs.service import StartRequest
 from fyke.model.run import Origin
+from fyke.model.runner import Lease
 from support.pages import sign_in
 from support.served import Served, served
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fyke.errors import Unavailable
-from fyke.storage.sql.storage import SqlStorage
+from fyke.storage.sql.state.storage import SqlStorage
 from support.house import House
 from support.pages import Visitor
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import RunnerInfo
 from fyke.domain.runs.service import StartRequest
 from fyke.errors import RunRefused
 from fyke.model.run import Origin
+from fyke.model.runner import RunnerInfo
 from support.house import SCHEMA, House
 from support.pages import Visitor, visitor
 from support.projects import python_project

@@ -11,12 +11,13 @@ from playwright.sync_api import Browser, Locator, LocatorAssertions, Page, Route
 from playwright.sync_api import expect as expect_within
 
 from fyke.console.pages import run_live
-from fyke.contracts import AttemptUsage, Lease, SiteTraffic
+from fyke.contracts.egress import SiteTraffic
 from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import Origin, UsageSample
+from fyke.model.runner import AttemptUsage, Lease
 from support.browser import tab
 from support.pages import sign_in
 from support.restarts import Restarts, restarts

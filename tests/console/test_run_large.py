@@ -11,11 +11,11 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page
 
-from fyke.contracts import Lease
 from fyke.domain.runs.service import StartRequest
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.model.run import Origin
+from fyke.model.runner import Lease
 from support.browser import tab
 from support.pages import sign_in
 from support.served import Served, served

@@ -280,7 +280,7 @@ async def test_a_search_that_gave_up_says_how_far_it_looked(
     await house.execute([], Outcome.TIMEOUT, "Timeout: needle")
     await started(house, worker, 4)
     await house.execute([], Outcome.TIMEOUT, "Timeout")
-    monkeypatch.setattr("fyke.storage.sql.run_lists.ERRORS_LOOKED_AT", 2)
+    monkeypatch.setattr("fyke.storage.sql.state.runs.lists.ERRORS_LOOKED_AT", 2)
     page, steps = await owner.get("/runs?error=needle"), 0
     while oldest not in listed(page):
         assert "Not all of the history was searched" in page.text

@@ -10,12 +10,13 @@ import httpx2
 import pytest
 
 from fyke.console.pages import run_live
-from fyke.contracts import AttemptUsage, Lease, SiteTraffic
+from fyke.contracts.egress import SiteTraffic
 from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import Origin
+from fyke.model.runner import AttemptUsage, Lease
 from support.pages import sign_in
 from support.served import Served, served
 

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from fyke.contracts import AttemptUsage, SiteTraffic
+from fyke.contracts.egress import SiteTraffic
 from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
 from fyke.model.run import Origin
+from fyke.model.runner import AttemptUsage
 from support.house import SCHEMA, House
 from support.pages import Visitor
 from support.projects import python_project

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.runs.service import StartRequest
 from fyke.model.results import Header
 from fyke.model.run import Origin, Outcome
@@ -103,7 +103,7 @@ async def test_a_broken_output_schema_has_a_decent_page(house: House, owner: Vis
     def spoil(tx: Transaction) -> None:
         from sqlalchemy import update
 
-        from fyke.storage.sql.tables import versions
+        from fyke.storage.sql.state.workers import versions
 
         tx.workers._db.execute(  # type: ignore[attr-defined]  # no service can do this
             update(versions).values(output_schema="{", input_schema="[")

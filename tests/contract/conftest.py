@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.model.run import Outcome
-from fyke.storage.sql.schema import migrate
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support.postgres import PostgresServer, postgres, postgres_url
 
 __all__ = ["database_url", "postgres", "postgres_url"]

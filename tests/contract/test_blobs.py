@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Blobs
+from fyke.contracts.blobs import Blobs
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Egress, EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import Egress, EgressGrant, SiteTraffic, Traffic
 from fyke.egress.local import LocalEgress
 from fyke.egress.throttle import ThrottleRules
 from support.egress import (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed
 from fyke.model.worker import Language
 from integration.sandbox.boxes import SPAWNERS
 from support.environments import Installing, bench

@@ -15,14 +15,14 @@ import pytest
 from sqlalchemy import delete, text, update
 from sqlalchemy.exc import DBAPIError
 
-from fyke.contracts import LedgerStore, Transaction
+from fyke.contracts.state import Transaction
+from fyke.contracts.state.accounts import LedgerStore
 from fyke.model.billing import EntryKind, UsageSums
 from fyke.model.run import RunFilter
-from fyke.storage.sql.check import check
 from fyke.storage.sql.dialects import for_writing
-from fyke.storage.sql.ledger import SqlLedger
 from fyke.storage.sql.results.migrate import migrate_results
-from fyke.storage.sql.tables import ledger
+from fyke.storage.sql.state.billing import SqlLedger, ledger
+from fyke.storage.sql.state.check import check
 from support import records
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import ReceiverResponse
+from fyke.contracts.delivery import ReceiverResponse
 from fyke.kit.mail_servers import MailServer, parse_server
 from fyke.notify.mail import SmtpMailer, compose
 from fyke.notify.router import NO_MAIL, NotifierRouter

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Notifier, ReceiverResponse
+from fyke.contracts.delivery import Notifier, ReceiverResponse
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 from fyke.notify import http

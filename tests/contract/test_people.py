@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.accounts.sessions import NewSession
 from fyke.errors import Conflict, LinkSpent, Refused
 from fyke.model.account import Role, Scope

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import OUTBOX, STOP, AttemptUsage, Capacity, Lease, SiteTraffic, Transaction
+from fyke.contracts.egress import SiteTraffic
+from fyke.contracts.signals import OUTBOX, STOP
+from fyke.contracts.state import Transaction
 from fyke.domain.runs.attempts import AttemptReport, Attempts
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.outcome import HIDING
@@ -21,9 +23,10 @@ from fyke.errors import RunNotAbortable, StaleLease
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.model.run import Outcome, Run, RunLimits, RunState, SpendingBound
+from fyke.model.runner import AttemptUsage, Capacity, Lease
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.storage import open_storage
 from support.records import entry, seed, seed_run
 
 pytestmark = pytest.mark.anyio

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.model.run import Origin, Outcome, Run, RunState
 from fyke.model.run_list import ListCursor, RunSearch
-from fyke.storage.sql import run_lists
+from fyke.storage.sql.state.runs import lists as run_lists
 from support import records
 
 pytestmark = pytest.mark.anyio

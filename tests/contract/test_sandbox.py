@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.contracts import (
+from fyke.contracts.execution import (
     Environment,
     Isolation,
     SandboxFault,

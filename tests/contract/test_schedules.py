@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Transaction, run_topic
+from fyke.contracts.signals import run_topic
+from fyke.contracts.state import Transaction
 from fyke.domain.schedules.editing import ScheduleEdit, change_schedule
 from fyke.domain.schedules.firing import KEEP_MS, Firing
 from fyke.domain.schedules.rules import OWN_NAMES
@@ -30,7 +31,7 @@ from fyke.model.schedule import (
     ScheduleSpec,
 )
 from fyke.model.task import Task
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio

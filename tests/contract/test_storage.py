@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.slots import free_slots
 from fyke.errors import Conflict, WorkerNotFound
 from fyke.model.account import Account

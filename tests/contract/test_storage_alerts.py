@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.model.alert import AlertFilter, PastRuns, RuleKind
 from fyke.model.billing import UsageKey, UsageSums
 from fyke.model.run import Run, RunState
-from fyke.storage.sql.alerts import ended_query, usual_query
 from fyke.storage.sql.dialects import for_reading
+from fyke.storage.sql.state.alerts import ended_query, usual_query
 from support import records
 from support.alerts import a_rule, an_alert
 

@@ -23,7 +23,7 @@ from fyke.model.callback import (
     HostStatus,
     Receiver,
 )
-from fyke.storage.sql.callback_tables import callback_hosts
+from fyke.storage.sql.state.claims import callback_hosts
 from support import records
 
 pytestmark = pytest.mark.anyio

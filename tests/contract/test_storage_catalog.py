@@ -12,7 +12,7 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, text
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.runs.lifecycle import AbortRequested, LimitReached, SubtaskEnded
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.domain.workers.facts import RECENT, verdict
@@ -29,9 +29,9 @@ from fyke.model.worker import (
     WorkerOrder,
     WorkerPage,
 )
-from fyke.storage.sql import schema
 from fyke.storage.sql.dialects import for_writing, make_engine
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state import schema
+from fyke.storage.sql.state.storage import open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio

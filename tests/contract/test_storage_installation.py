@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.model.run import RunState
 from support import records
 

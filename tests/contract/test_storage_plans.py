@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import WORK, Capacity, Lease, Transaction, run_topic
+from fyke.contracts.signals import WORK, run_topic
+from fyke.contracts.state import Transaction
 from fyke.domain.runs.admission import refuse_beyond_plan
 from fyke.domain.runs.lifecycle import AbortRequested, AttemptStarted, Event, SubtaskEnded
 from fyke.domain.runs.transitions import Rules, apply
@@ -19,7 +20,8 @@ from fyke.model.account import Plan
 from fyke.model.billing import Prices
 from fyke.model.queue import QueueItem
 from fyke.model.run import Outcome, Run, RunState
-from fyke.storage.sql.storage import open_storage
+from fyke.model.runner import Capacity, Lease
+from fyke.storage.sql.state.storage import open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio

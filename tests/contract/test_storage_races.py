@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Capacity, Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.slots import free_slots
 from fyke.errors import Unavailable
 from fyke.model.billing import EntryKind
 from fyke.model.run import Outcome, Run, RunState, SubtaskState
-from fyke.storage.sql.check import check
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.model.runner import Capacity
+from fyke.storage.sql.state.check import check
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import AttemptUsage, Capacity, SiteTraffic, Transaction
+from fyke.contracts.egress import SiteTraffic
+from fyke.contracts.state import Transaction
 from fyke.domain.runs.sample import MOST
 from fyke.model.run import Outcome, SampleSpan, Share, UsageSample
+from fyke.model.runner import AttemptUsage, Capacity
 from support import records
 
 pytestmark = pytest.mark.anyio

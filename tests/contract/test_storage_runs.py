@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import AttemptUsage, Capacity, RunnerInfo, Transaction
+from fyke.contracts.state import Transaction
 from fyke.model.run import Attempt, Outcome, Run, RunFilter, RunState, SubtaskState
-from fyke.storage.sql.check import check
-from fyke.storage.sql.storage import open_storage
+from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
+from fyke.storage.sql.state.check import check
+from fyke.storage.sql.state.storage import open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio

@@ -19,18 +19,19 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
 
-from fyke.contracts import Capacity, Transaction
+from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
 from fyke.model.account import Plan
 from fyke.model.run import RunFilter, RunState
-from fyke.storage.sql.check import check
-from fyke.storage.sql.columns import VERSION_TABLE, metadata
+from fyke.model.runner import Capacity
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine
-from fyke.storage.sql.leases import queue_query
-from fyke.storage.sql.plan_room import under_way_query
-from fyke.storage.sql.runs import newest_query, page_query, past_query
-from fyke.storage.sql.schema import SchemaTooNew, current_and_head, migrate
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.check import check
+from fyke.storage.sql.state.columns import VERSION_TABLE, metadata
+from fyke.storage.sql.state.runs.admission import under_way_query
+from fyke.storage.sql.state.runs.leases import queue_query
+from fyke.storage.sql.state.runs.store import newest_query, page_query, past_query
+from fyke.storage.sql.state.schema import SchemaTooNew, current_and_head, migrate
+from fyke.storage.sql.state.storage import open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio
@@ -293,7 +294,7 @@ def test_migrations_run_from_wherever_the_package_lies(tmp_path: Path) -> None:
     source = Path(sys.modules["fyke"].__file__ or "").parent
     shutil.copytree(source, tmp_path / "lib" / "fyke", ignore=shutil.ignore_patterns("__pycache__"))
     script = (
-        "import sys, fyke; from fyke.storage.sql.schema import migrate;"
+        "import sys, fyke; from fyke.storage.sql.state.schema import migrate;"
         "print(fyke.__file__); print(migrate(sys.argv[1]).up_to_date)"
     )
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "lib")}

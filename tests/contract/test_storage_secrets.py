@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.model.secret import SealedSecret
 from support import records
 

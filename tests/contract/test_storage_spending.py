@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.model.run import Outcome, PastRun, RunLimits, RunState, SpendingBound
 from support import records
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.model.run import StartRecord
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.storage import open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.uploads.checking import first_steps
 from fyke.errors import Conflict
 from fyke.model.submission import Submission, SubmissionState

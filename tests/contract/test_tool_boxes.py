@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import SandboxFault
+from fyke.contracts.execution import SandboxFault
 from fyke.contracts.tools import ToolAccess, ToolKind, ToolLimits, ToolSpec, ToolStop
 from fyke.egress.local import LocalEgress
 from fyke.sandbox.process import processes

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.model.billing import EntryKind, LedgerFilter, UsageDimension, UsageKey, UsageSums
 from support import records
 

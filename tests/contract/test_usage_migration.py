@@ -9,7 +9,7 @@ from alembic import command
 from sqlalchemy import Connection, Engine, MetaData, Table, insert, select
 
 from fyke.storage.sql.dialects import for_writing, make_engine
-from fyke.storage.sql.schema import _config, migrate
+from fyke.storage.sql.state.schema import _config, migrate
 
 BERLIN_MIDNIGHT = 1_793_487_600_000  # 2026-11-01 there
 DAY = 86_400_000

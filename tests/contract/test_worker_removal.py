@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Capacity, Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.catalog.removal import WorkerRemoval
 from fyke.domain.runs.outcome import HIDING, sentence
 from fyke.domain.runs.transitions import Rules
@@ -18,6 +18,7 @@ from fyke.errors import WorkerNotFound
 from fyke.model.account import Caller
 from fyke.model.billing import Prices
 from fyke.model.run import Outcome, Run, RunFilter, RunState, SubtaskState
+from fyke.model.runner import Capacity
 from support import records
 
 pytestmark = pytest.mark.anyio

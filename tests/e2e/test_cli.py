@@ -17,7 +17,7 @@ import httpx2
 import pytest
 
 from fyke.cli import reference
-from fyke.storage.sql import schema
+from fyke.storage.sql.state import schema
 from support.booted import PLAIN_UID, Booted, booted
 from support.projects import python_project, zoo
 from support.receivers import Reply, listening

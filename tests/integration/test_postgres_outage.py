@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
-from fyke.storage.sql.schema import migrate
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import open_storage
 from support import records
 from support.postgres import running_postgres
 

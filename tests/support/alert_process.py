@@ -12,10 +12,10 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.storage.sql.results.store import open_results
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.storage import open_storage
 
 T = TypeVar("T")
 

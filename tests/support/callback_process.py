@@ -10,11 +10,11 @@ import os
 import signal
 import sys
 
-from fyke.contracts import ReceiverResponse
+from fyke.contracts.delivery import ReceiverResponse
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.storage import open_storage
 from fyke.timers.callbacks import CallbackTimer
 from support.callback_trials import Bell
 from support.callbacks import MASTER

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from fyke.contracts import Notifier, ReceiverResponse, Signals, Transaction
+from fyke.contracts.delivery import Notifier, ReceiverResponse
+from fyke.contracts.signals import Signals
+from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
 from fyke.domain.callbacks.slots import free_slots
 from fyke.kit.clock import Clock, SystemClock
 from fyke.model.run import Origin, Run, RunState
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from fyke.timers.callbacks import CallbackTimer
 from support import records
 from support.callbacks import MASTER

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from fyke.contracts import ReceiverResponse, Transaction
+from fyke.contracts.delivery import ReceiverResponse
+from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
 from fyke.domain.callbacks.record import record
 from fyke.domain.callbacks.slots import free_slots
@@ -15,7 +16,7 @@ from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller, Role
 from fyke.model.callback import Claim, Delivery, DeliveryKind, Receiver
 from fyke.model.run import Origin, Run, RunState
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support import records
 
 T = TypeVar("T")

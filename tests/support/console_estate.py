@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from fyke.contracts import RunnerInfo, Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.runs.service import StartRequest
 from fyke.model.run import Origin, Outcome
+from fyke.model.runner import RunnerInfo
 from support import all_editors
 from support.console_workers import shelve
 from support.house import House

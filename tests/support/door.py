@@ -18,7 +18,7 @@ from fyke.domain.accounts.users import Users
 from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller, User
 from fyke.model.user import Purpose
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 
 PASSWORD = "a long enough secret"
 HOME = "192.0.2.1"

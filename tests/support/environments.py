@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fyke.contracts import Environment
+from fyke.contracts.execution import Environment
 from fyke.egress.local import LocalEgress
 from fyke.model.worker import Version
 from fyke.sandbox.packages.environment import UvEnvironments

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fyke.contracts import EgressGrant
+from fyke.contracts.egress import EgressGrant
 from fyke.contracts.tools import ToolRun, ToolSpec
 from fyke.egress.local import LocalEgress
 from fyke.git.fetch import SystemGit

@@ -21,7 +21,8 @@ from fyke.api.app import ApiConfig, add_pages, build_app
 from fyke.console.api_client import ApiClient
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
-from fyke.contracts import AttemptUsage, Capacity, Git, Lease, RunnerInfo, output_topic
+from fyke.contracts.git import Git
+from fyke.contracts.signals import output_topic
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.health import Health
@@ -40,14 +41,15 @@ from fyke.model.health import Disk, ProxyReport
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, Header, PushedRow
 from fyke.model.run import Outcome
+from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.worker import VersionState, Worker
 from fyke.notify.http import HttpNotifier
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
-from fyke.storage.sql.schema import migrate
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support.git_boxes import boxed_git
 from support.installation import HouseProbe
 from support.projects import python_project

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from fyke.contracts import EgressGrant
+from fyke.contracts.egress import EgressGrant
 from fyke.contracts.git import GitFailed
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.webhooks.rules import EndpointFields, checked

@@ -17,7 +17,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
-from fyke.contracts import AttemptUsage, Capacity, Lease, RunnerInfo, Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.billing.days import note_credit
 from fyke.domain.billing.service import place_hold
 from fyke.domain.runs.attempts import AttemptReport, Attempts
@@ -28,8 +28,9 @@ from fyke.errors import Refused
 from fyke.kit.ids import new_ulid
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.run import Outcome, RunFilter, RunLimits
+from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.storage.sql.results.store import SqlResults, open_results
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.storage import open_storage
 from support import records
 
 T = TypeVar("T")

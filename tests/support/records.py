@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.kit.ids import CROCKFORD
 from fyke.model.account import Account, ApiKey, Role, User
 from fyke.model.billing import EntryKind, LedgerEntry

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.contracts import AttemptUsage, SiteTraffic
+from fyke.contracts.egress import SiteTraffic
 from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import Origin, UsageSample
+from fyke.model.runner import AttemptUsage
 from support.house import House
 
 SITE = "https://example.org"

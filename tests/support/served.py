@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import uvicorn
 
 from fyke.api.protocol import LimitedProtocol
-from fyke.contracts import Git
+from fyke.contracts.git import Git
 from support.house import House, open_house
 
 T = TypeVar("T")

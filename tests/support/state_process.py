@@ -9,9 +9,9 @@ import asyncio
 import json
 import sys
 
-from fyke.contracts import Capacity
-from fyke.storage.sql.schema import migrate
-from fyke.storage.sql.storage import open_storage
+from fyke.model.runner import Capacity
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import open_storage
 
 
 async def lease_all(url: str, runner: str) -> list[tuple[str, int]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from fyke.contracts import ReceiverResponse
+from fyke.contracts.delivery import ReceiverResponse
 from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.domain.alerts.rules import RuleFields
 from fyke.domain.callbacks.record import record

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from fyke.contracts import SandboxFault
+from fyke.contracts.execution import SandboxFault
 from fyke.egress.local import LocalEgress
 from fyke.git.fetch import SystemGit
 from fyke.kit.addresses import AddressRules

@@ -19,7 +19,7 @@ from fyke.app.runner import make_runner, open_sandbox
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.server import make_runs, make_workers
 from fyke.app.state import migrate_all
-from fyke.contracts import IsolationReport
+from fyke.contracts.execution import IsolationReport
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.results.export.formats import format_named
 from fyke.domain.results.export.service import Exports

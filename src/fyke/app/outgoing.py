@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from fyke.contracts import Notifier, Prober
+from fyke.contracts.delivery import Notifier, Prober
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
 from fyke.kit.mail_servers import parse_server

@@ -14,7 +14,8 @@ import structlog
 from fyke.app.find_links import find_links_folders
 from fyke.app.folder import master_secret
 from fyke.app.runtime import Runtime, open_runtime
-from fyke.contracts import Egress, IsolationReport
+from fyke.contracts.egress import Egress
+from fyke.contracts.execution import IsolationReport
 from fyke.contracts.tools import ToolRunner
 from fyke.domain.results.intake import Intake
 from fyke.domain.results.output_signals import OutputSignals

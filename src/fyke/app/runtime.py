@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fyke.app.state import addresses, hiding, open_signals, open_state
-from fyke.contracts import Results, Signals
+from fyke.contracts.results import Results
+from fyke.contracts.signals import Signals
 from fyke.domain.runs.transitions import Rules
 from fyke.model.billing import Prices
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.results.store import open_results
-from fyke.storage.sql.storage import SqlStorage
+from fyke.storage.sql.state.storage import SqlStorage
 
 
 @dataclass(frozen=True, slots=True)

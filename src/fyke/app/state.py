@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fyke.app.folder import write_private
-from fyke.contracts import Signals, Transaction
+from fyke.contracts.signals import Signals
+from fyke.contracts.state import Transaction
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.runs.outcome import HIDING
 from fyke.kit.clock import SystemClock
 from fyke.settings import Settings
 from fyke.storage.signals.datagram import DatagramSignals
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 
 
 def sqlite_url(path: Path) -> str:
@@ -41,7 +42,7 @@ def migrate_all(settings: Settings) -> None:
     """Bring both schemas up to date, under a lock that servers starting together share."""
     # Alembic is half of the import time of a role, and only needed here.
     from fyke.storage.sql.results.migrate import migrate_results
-    from fyke.storage.sql.schema import migrate
+    from fyke.storage.sql.state.schema import migrate
 
     where = addresses(settings)
     migrate(where.state)

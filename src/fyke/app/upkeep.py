@@ -62,7 +62,7 @@ def versions(settings: Settings) -> Tables:
 
 
 def _version_table() -> str:
-    from fyke.storage.sql.columns import VERSION_TABLE
+    from fyke.storage.sql.state.columns import VERSION_TABLE
 
     return VERSION_TABLE
 
@@ -97,8 +97,8 @@ def check(settings: Settings) -> list[str]:
 
     from fyke.app.state import addresses
     from fyke.errors import Unavailable
-    from fyke.storage.sql.check import check as check_state
     from fyke.storage.sql.dialects import make_engine
+    from fyke.storage.sql.state.check import check as check_state
 
     engine = make_engine(addresses(settings).state, durable=False, pool_size=2)
     try:

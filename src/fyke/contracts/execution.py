@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from fyke.contracts.run_stores import Capacity, Lease
+from fyke.model.runner import Capacity, Lease
 from fyke.model.worker import Version
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from fyke.model.health import HealthCheck
 from fyke.model.installation import (
     Component,
     EgressReport,
@@ -13,9 +14,6 @@ from fyke.model.installation import (
     Tariff,
     TimerLine,
 )
-
-if TYPE_CHECKING:  # it asks for contracts itself
-    from fyke.model.health import HealthCheck
 
 
 class InstallationProbe(Protocol):
@@ -37,17 +35,3 @@ class InstallationProbe(Protocol):
 
     async def database(self) -> Sequence[HealthCheck]: ...
     async def egress(self) -> Sequence[HealthCheck]: ...
-
-
-class InstallationStore(Protocol):
-    """Questions over all accounts."""
-
-    def removable(self, before: int, most: int) -> tuple[int, int, int]:
-        """How many runs ended before that, counted up to ``most``, and when the first and the last
-        of those did (0 without any).
-        """
-        ...
-
-    def runs(self) -> int:
-        """How many there are, of all accounts."""
-        ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.errors import NotFound, RunNotFound, TaskNotFound
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller

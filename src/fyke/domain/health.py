@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from fyke.contracts import Isolation, RunnerInfo, Storage
+from fyke.contracts.execution import Isolation
+from fyke.contracts.state import Storage
 from fyke.domain.accounts.rights import require_operator
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.model.account import Caller
 from fyke.model.health import Disk, HealthCheck, Level, ProxyReport
+from fyke.model.runner import RunnerInfo
 
 LOW_DISK = 4  # times the floor below which no run is taken
 

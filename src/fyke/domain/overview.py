@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.contracts import RunnerInfo, Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.rights import require_operator
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.model.account import Caller
 from fyke.model.run import RunState
+from fyke.model.runner import RunnerInfo
 from fyke.model.schedule import Schedule
 from fyke.model.task import Task
 from fyke.model.worker import Worker

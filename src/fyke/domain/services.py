@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fyke.contracts import Blobs, Git, InstallationProbe, Prober, Results, Signals, Storage
+from fyke.contracts.blobs import Blobs
+from fyke.contracts.delivery import Prober
+from fyke.contracts.git import Git
+from fyke.contracts.installation import InstallationProbe
+from fyke.contracts.results import Results
+from fyke.contracts.signals import Signals
+from fyke.contracts.state import Storage
 from fyke.domain.accounts.audit import AuditLog
 from fyke.domain.accounts.links import OneTimeLinks
 from fyke.domain.accounts.passwords import Passwords

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fyke.contracts import EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import EgressGrant, SiteTraffic, Traffic
 from fyke.egress import meter
 from fyke.egress import site_counters as sites
 from fyke.egress.actions import Credentials

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from fyke.contracts import EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import EgressGrant, SiteTraffic, Traffic
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
 from fyke.egress.site_counters import SharedSiteCounters

@@ -14,7 +14,7 @@ import mmap
 import os
 from collections.abc import MutableSequence
 
-from fyke.contracts import Traffic
+from fyke.contracts.egress import Traffic
 
 UP, DOWN, CONNECTIONS, REFUSED, TRIPPED = range(5)
 CELLS = 5

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fyke.contracts import EgressGrant, Traffic
+from fyke.contracts.egress import EgressGrant, Traffic
 from fyke.egress.actions import Credentials
 from fyke.egress.attempt_proxy import AttemptProxy
 from fyke.egress.dialer import Dialer

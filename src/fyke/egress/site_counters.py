@@ -12,7 +12,7 @@ import os
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from fyke.contracts import OTHER_SITES, SiteTraffic
+from fyke.contracts.egress import OTHER_SITES, SiteTraffic
 from fyke.egress import meter
 
 MAX_SITES = 200

@@ -6,7 +6,8 @@ is no broker to lose anything in.
 
 from __future__ import annotations
 
-from fyke.contracts import Capacity, Lease, Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
+from fyke.model.runner import Capacity, Lease
 
 LEASE_SECONDS = 15.0
 _UNBOUNDED = Capacity(cpus=1e9, memory_mb=2**40, slots=1)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import structlog
 
-from fyke.contracts import SandboxFault
+from fyke.contracts.execution import SandboxFault
 from fyke.contracts.git import Fetched, GitFailed
 from fyke.contracts.tools import ToolRun, ToolRunner, ToolStop
 from fyke.domain.workers.archive import MAX_ENTRIES

@@ -16,7 +16,7 @@ import re
 import ssl
 from contextlib import suppress
 
-from fyke.contracts import DeliveryStep, ReceiverResponse
+from fyke.contracts.delivery import DeliveryStep, ReceiverResponse
 from fyke.domain.callbacks.url import CallbackRules, CallbackUrl
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules

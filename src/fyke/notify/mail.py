@@ -16,7 +16,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import Any
 
-from fyke.contracts import ReceiverResponse
+from fyke.contracts.delivery import ReceiverResponse
 from fyke.domain.callbacks.url import MAIL
 from fyke.kit.mail_servers import MailServer
 

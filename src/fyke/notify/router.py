@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fyke.contracts import Notifier, ReceiverResponse
+from fyke.contracts.delivery import Notifier, ReceiverResponse
 from fyke.domain.callbacks.url import MAIL
 
 NO_MAIL = "this installation has no mail server; its operator can set FYKE_SMTP_URL"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from fyke.contracts import DeliveryStep
+from fyke.contracts.delivery import DeliveryStep
 
 # what is done next after each step, and so what failed when no more came
 _NEXT = {"": "resolve", "resolve": "connect", "connect": "send", "send": "answer"}

@@ -14,23 +14,18 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from fyke.contracts import (
-    AttemptUsage,
-    Egress,
-    EgressGrant,
+from fyke.contracts.egress import Egress, EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.execution import (
     EnvironmentFailed,
     Environments,
     Isolation,
     IsolationReport,
-    Lease,
     Sandbox,
     Sandboxes,
     SandboxFault,
     SandboxLimits,
     SandboxSpec,
     SandboxUsage,
-    SiteTraffic,
-    Traffic,
 )
 from fyke.domain.billing.pricing import millionths
 from fyke.domain.logs import system
@@ -43,6 +38,7 @@ from fyke.domain.secrets.masking import Masker
 from fyke.errors import StaleLease
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.run import Outcome, Run
+from fyke.model.runner import AttemptUsage, Lease
 from fyke.model.worker import Version, Worker
 from fyke.runner.bundles import BundleCache
 from fyke.runner.endings import AttemptEnd, StartRefused, Stop, in_time

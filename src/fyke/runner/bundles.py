@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from fyke.contracts import Blobs
+from fyke.contracts.blobs import Blobs
 from fyke.domain.workers.archive import unpack
 from fyke.model.worker import Version
 

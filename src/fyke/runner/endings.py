@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from fyke.contracts import SandboxFault
+from fyke.contracts.execution import SandboxFault
 from fyke.model.run import Outcome
 
 T = TypeVar("T")

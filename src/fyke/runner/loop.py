@@ -11,19 +11,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from fyke.contracts import (
-    STOP,
-    WORK,
-    AttemptUsage,
-    Capacity,
-    Engine,
-    Lease,
-    Listener,
-    RunnerInfo,
-    Signals,
-    Storage,
-    Transaction,
-)
+from fyke.contracts.execution import Engine
+from fyke.contracts.signals import STOP, WORK, Listener, Signals
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs import system
 from fyke.domain.results.intake import Intake
 from fyke.domain.runs.attempts import Attempts
@@ -31,6 +21,7 @@ from fyke.domain.runs.outcome import sentence
 from fyke.errors import FykeError
 from fyke.kit.ids import run_number
 from fyke.model.run import Outcome, Run
+from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.worker import Version, Worker
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
 

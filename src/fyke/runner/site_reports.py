@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fyke.contracts import SiteTraffic
+from fyke.contracts.egress import SiteTraffic
 
 EVERY_SECONDS = 5.0
 

@@ -9,7 +9,7 @@ from collections import deque
 
 import structlog
 
-from fyke.contracts import Sandbox, SandboxExit, SandboxFault, SandboxLimits, SandboxUsage
+from fyke.contracts.execution import Sandbox, SandboxExit, SandboxFault, SandboxLimits, SandboxUsage
 from fyke.domain.results.intake import AttemptIntake
 from fyke.domain.runs.outcome import sentence
 from fyke.model.log import LogType

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from fyke.contracts import Egress, IsolationReport, Sandbox, SandboxFault, SandboxSpec
+from fyke.contracts.egress import Egress
+from fyke.contracts.execution import IsolationReport, Sandbox, SandboxFault, SandboxSpec
 from fyke.sandbox.isolated import IsolatedSandbox
 from fyke.sandbox.isolation import inspection
 from fyke.sandbox.process.order import BadLaunchOrder, LaunchOrder, check_name

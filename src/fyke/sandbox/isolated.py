@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import TypeVar
 
-from fyke.contracts import SandboxExit, SandboxFault, SandboxLimits, SandboxUsage
+from fyke.contracts.execution import SandboxExit, SandboxFault, SandboxLimits, SandboxUsage
 from fyke.contracts.tools import WORK_AT
 from fyke.domain.workers import entry
 from fyke.sandbox.isolation.bubblewrap import INTERPRETER, NODE_WAY_OUT_AT, PROBE_AT

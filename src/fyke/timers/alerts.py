@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from fyke.contracts import ALERTS, Signals
+from fyke.contracts.signals import ALERTS, Signals
 from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.kit.clock import Clock
 from fyke.timers.signals import SignalTimer

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 
 import structlog
 
-from fyke.contracts import OUTBOX, Listener, Notifier, Signals, Storage, Transaction
+from fyke.contracts.delivery import Notifier
+from fyke.contracts.signals import OUTBOX, Listener, Signals
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.callbacks.record import record, release
 from fyke.domain.callbacks.signing import headers, secret_for
 from fyke.domain.callbacks.slots import AT_ONCE, free_slots

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import structlog
 
-from fyke.contracts import Storage
+from fyke.contracts.state import Storage
 from fyke.domain.runs.service import Runs
 
 log = structlog.get_logger()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fyke.contracts import SCHEDULES, Signals
+from fyke.contracts.signals import SCHEDULES, Signals
 from fyke.domain.schedules.firing import Firing
 from fyke.kit.clock import Clock
 from fyke.timers.signals import SignalTimer

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fyke.contracts import SERVERS, Signals, Storage, Transaction
+from fyke.contracts.signals import SERVERS, Signals
+from fyke.contracts.state import Storage, Transaction
 from fyke.kit.ids import new_ulid
 
 BEAT_SECONDS = 5.0

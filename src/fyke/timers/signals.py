@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from fyke.contracts import Signals
+from fyke.contracts.signals import Signals
 from fyke.kit.clock import Clock
 
 # A clock that jumps, or a ring that is lost, costs no more than this.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from fyke.contracts import Storage
+from fyke.contracts.state import Storage
 
 log = structlog.get_logger()
 

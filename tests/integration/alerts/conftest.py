@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.storage.sql.schema import migrate
+from fyke.storage.sql.state.schema import migrate
 from support.house import House, make_templates, open_house
 from support.postgres import postgres, postgres_url
 

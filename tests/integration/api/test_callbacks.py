@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import ReceiverResponse
+from fyke.contracts.delivery import ReceiverResponse
 from fyke.domain.callbacks.receivers import DISABLED
 from fyke.kit.clock import ManualClock
 from fyke.model.run import Outcome

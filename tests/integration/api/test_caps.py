@@ -13,13 +13,13 @@ import pytest
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own import usage_answers as answers
-from fyke.contracts import AttemptUsage
 from fyke.domain.accounts.spending import CapChange
 from fyke.domain.runs.attempts import AttemptReport
 from fyke.errors import Forbidden
 from fyke.model.account import Role
 from fyke.model.audit import AuditAction
 from fyke.model.billing import Prices
+from fyke.model.runner import AttemptUsage
 from support.api import Api, client, fails, start_body
 from support.house import House, open_house
 

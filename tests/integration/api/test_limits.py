@@ -15,13 +15,13 @@ import pytest
 
 from fyke.api.app import ApiConfig, build_app
 from fyke.api.ratelimit import RateShare
-from fyke.contracts import RunnerInfo
 from fyke.domain.accounts.service import Accounts
 from fyke.kit.clock import ManualClock, SystemClock
 from fyke.model.account import Plan
+from fyke.model.runner import RunnerInfo
 from fyke.storage.signals.postgres import PostgresSignals
-from fyke.storage.sql.schema import migrate
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from fyke.timers.servers import ServerTimer
 from support.api import Api, client, fails, start_body
 from support.house import RUNNER, SECRET, House, open_house

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import AttemptUsage
 from fyke.domain.runs.attempts import AttemptReport
 from fyke.model.billing import Prices
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import Outcome
+from fyke.model.runner import AttemptUsage
 from support.api import Api, client, fails, start_body
 from support.house import House, open_house
 

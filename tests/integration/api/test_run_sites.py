@@ -7,9 +7,10 @@ import json
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own.run_sites import SiteList
-from fyke.contracts import AttemptUsage, SiteTraffic
+from fyke.contracts.egress import SiteTraffic
 from fyke.domain.runs.attempts import AttemptReport
 from fyke.model.run import Outcome
+from fyke.model.runner import AttemptUsage
 from support.api import Api, fails, start_body
 from support.house import SCHEMA, House
 from support.projects import python_project

@@ -10,7 +10,7 @@ import pytest
 
 from fyke.kit.addresses import AddressRules
 from fyke.notify.http import HttpNotifier
-from fyke.storage.sql.schema import migrate
+from fyke.storage.sql.state.schema import migrate
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from fyke.contracts import ReceiverResponse, Transaction
+from fyke.contracts.delivery import ReceiverResponse
+from fyke.contracts.state import Transaction
 from fyke.model.callback import DeliveryFilter, DeliveryKind, DeliveryState
 from fyke.model.run import Run
 from fyke.notify.http import HttpNotifier

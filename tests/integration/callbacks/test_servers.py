@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.signing import secret_for
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.model.callback import DeliveryFilter, DeliveryState
 from fyke.notify.http import HttpNotifier
 from fyke.storage.signals.postgres import PostgresSignals
-from fyke.storage.sql.schema import migrate
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import open_storage
 from support.callback_trials import (
     Bell,
     Counting,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import EgressGrant
+from fyke.contracts.egress import EgressGrant
 from support.crawled_site import Site
 from support.crawler import Ran, crawl
 from support.egress import ATTEMPT, SECRET, client_and_process, listener, port_of

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import EgressGrant, SiteTraffic, Traffic
 from fyke.egress.local import LocalEgress
 from fyke.kit.names import Resolver
 from fyke.model.worker import Language

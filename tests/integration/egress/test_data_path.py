@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fyke.contracts import EgressGrant, Traffic
+from fyke.contracts.egress import EgressGrant, Traffic
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.local import LocalEgress
 from support.egress import (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fyke.contracts import EgressGrant
+from fyke.contracts.egress import EgressGrant
 from fyke.egress.local import LocalEgress
 from fyke.egress.throttle import ThrottleRules
 from support.egress import (

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from fyke.contracts import EgressGrant
+from fyke.contracts.egress import EgressGrant
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import EgressGrant
+from fyke.contracts.egress import EgressGrant
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver

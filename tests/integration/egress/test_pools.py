@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import EgressGrant, Traffic
+from fyke.contracts.egress import EgressGrant, Traffic
 from fyke.egress import pools
 from fyke.egress.live_check import check_live
 from fyke.egress.local import LocalEgress

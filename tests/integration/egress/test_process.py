@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import EgressGrant, SiteTraffic, Traffic
 from fyke.egress import channel
 from fyke.egress.client import EgressClient
 from fyke.egress.process import serve_egress

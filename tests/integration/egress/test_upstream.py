@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fyke.contracts import EgressGrant, Traffic
+from fyke.contracts.egress import EgressGrant, Traffic
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.local import LocalEgress
 from fyke.kit.addresses import AddressRules

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed
 from fyke.domain.workers import starter_go
 from fyke.domain.workers.elf import inspect_program
 from fyke.kit.ids import new_ulid

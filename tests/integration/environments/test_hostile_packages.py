@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Environment, EnvironmentFailed
+from fyke.contracts.execution import Environment, EnvironmentFailed
 from fyke.model.worker import Language
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.process import processes

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed
 from fyke.model.worker import Language, Version
 from fyke.sandbox.packages.environment_node import refuses_addresses
 from support.environments import Installing, bench

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Environment, EnvironmentFailed
+from fyke.contracts.execution import Environment, EnvironmentFailed
 from fyke.model.worker import Language, Version
 from fyke.sandbox.packages.environment import LOG, SEAL
 from support.environments import Bench, Installing, bench

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Environment, EnvironmentFailed
+from fyke.contracts.execution import Environment, EnvironmentFailed
 from fyke.model.worker import Language
 from support import npm_registry, package_index
 from support.environments import Bench, bench

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fyke.app.find_links import find_links_folders
-from fyke.contracts import Environment, Sandbox, SandboxExit, SandboxLimits, SandboxSpec
+from fyke.contracts.execution import Environment, Sandbox, SandboxExit, SandboxLimits, SandboxSpec
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language, SystemDefaults, Version, VersionState
 from fyke.sandbox.factory import BubblewrapSandboxes

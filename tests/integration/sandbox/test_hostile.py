@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Sandbox
+from fyke.contracts.execution import Sandbox
 from fyke.kit.ids import new_ulid
 from fyke.sandbox.process import processes
 from fyke.sandbox.process.sandbox_process import HIDDEN_LOOKS

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import SandboxExit
+from fyke.contracts.execution import SandboxExit
 from fyke.domain.workers import go_build
 from fyke.model.worker import Language
 from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, site

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Isolation, SandboxFault
+from fyke.contracts.execution import Isolation, SandboxFault
 from fyke.kit.ids import new_ulid
 from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.isolation.cgroups import detect

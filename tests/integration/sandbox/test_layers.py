@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Isolation, IsolationReport
+from fyke.contracts.execution import Isolation, IsolationReport
 from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.isolated import IsolatedSandbox
 from fyke.sandbox.isolation import bubblewrap, inspection, seccomp, syscalls

@@ -15,7 +15,7 @@ from fyke.domain.callbacks.signing import secret_for
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
-from fyke.storage.sql.schema import migrate
+from fyke.storage.sql.state.schema import migrate
 from support.callback_trials import Bell, delivering, open_office
 from support.callbacks import MASTER
 from support.receivers import Received, listening

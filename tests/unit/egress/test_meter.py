@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.contracts import Traffic
+from fyke.contracts.egress import Traffic
 from fyke.egress.meter import DOWN, UP, Meter, make_shared, map_shared, read
 
 

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from fyke.contracts import EgressGrant, Traffic
+from fyke.contracts.egress import EgressGrant, Traffic
 from fyke.egress.dialer import Dialer
 from fyke.egress.proxy import Proxy
 from fyke.kit.addresses import AddressRules

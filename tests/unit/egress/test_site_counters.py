@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fyke.contracts import OTHER_SITES, SiteTraffic
+from fyke.contracts.egress import OTHER_SITES, SiteTraffic
 from fyke.egress import meter
 from fyke.egress import site_counters as sites
 from fyke.egress.meter import DOWN, UP

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fyke.contracts import SandboxFault
+from fyke.contracts.execution import SandboxFault
 from fyke.model.run import Outcome
 from fyke.runner import endings as ends
 from fyke.runner.endings import AttemptEnd, StartRefused, Stop, in_time

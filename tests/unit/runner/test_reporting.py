@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.contracts import SandboxFault
+from fyke.contracts.execution import SandboxFault
 from fyke.domain.runs.attempts import RunnerOrders
 from fyke.errors import Unavailable
 from fyke.model.run import Outcome

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fyke.contracts import SiteTraffic
+from fyke.contracts.egress import SiteTraffic
 from fyke.runner.site_reports import EVERY_SECONDS, SiteReports
 
 

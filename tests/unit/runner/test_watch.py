@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.contracts import SandboxExit, SandboxLimits, SandboxUsage
+from fyke.contracts.execution import SandboxExit, SandboxLimits, SandboxUsage
 from fyke.model.run import Outcome, RunLimits
 from fyke.runner import watch
 from fyke.runner.endings import Stop

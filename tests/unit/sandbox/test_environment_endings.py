@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import ToolKind, ToolRun, ToolSpec, ToolStop
 from fyke.sandbox.packages.environment import UvEnvironments
 from fyke.sandbox.packages.installer import InstallLimits, InstallTerms, PackageInstaller

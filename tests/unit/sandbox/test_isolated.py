@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.contracts import SandboxFault, SandboxLimits
+from fyke.contracts.execution import SandboxFault, SandboxLimits
 from fyke.sandbox.isolated import IsolatedSandbox
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import ProcessPipes

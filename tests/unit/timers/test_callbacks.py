@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import ReceiverResponse
+from fyke.contracts.delivery import ReceiverResponse
 from fyke.domain.callbacks.slots import free_slots
 from fyke.model.callback import HOST_KEPT_MS, DeliveryKind, DeliveryState
-from fyke.storage.sql.schema import migrate
+from fyke.storage.sql.state.schema import migrate
 from fyke.timers.callback_hosts import CallbackHostTimer
 from fyke.timers.callbacks import STALE_SECONDS, CallbackTimer
 from support.callback_trials import Bell

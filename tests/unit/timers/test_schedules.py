@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import SCHEDULES
+from fyke.contracts.signals import SCHEDULES
 from fyke.domain.schedules.firing import RemainingFires
 from fyke.kit.clock import ManualClock
 from fyke.timers.schedules import ScheduleTimer

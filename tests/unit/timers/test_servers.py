@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from fyke.api.ratelimit import RateShare, TokenBuckets
-from fyke.contracts import SERVERS
+from fyke.contracts.signals import SERVERS
 from fyke.kit.clock import ManualClock
 from fyke.timers.servers import BEAT_SECONDS, SILENCE_MS, ServerTimer
 

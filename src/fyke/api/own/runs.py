@@ -12,7 +12,6 @@ from fyke.api.errors import TABLE
 from fyke.api.operations import Nothing, Operation
 from fyke.api.own import answers
 from fyke.api.v1.vocabulary import seconds
-from fyke.contracts import RunnerInfo
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
 from fyke.domain.runs.service import Runs
@@ -20,6 +19,7 @@ from fyke.domain.runs.waiting import WaitReason, WaitReasons
 from fyke.errors import Forbidden, Refused, RunNotFound
 from fyke.model.log import LogEntry
 from fyke.model.run import RunEvent
+from fyke.model.runner import RunnerInfo
 
 MAX_LOG_ENTRIES = 1000
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fyke.api.docs.samples import BY_NAME
 from fyke.console.docs.reference import OperationPage, ReferenceField
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.input_schema import type_of
 from fyke.domain.workers.jsontext import BadJson, loads

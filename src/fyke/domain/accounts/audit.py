@@ -6,7 +6,7 @@ and not before.
 
 from __future__ import annotations
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit_actions import action_of
 from fyke.domain.accounts.rights import require_owner
 from fyke.errors import InvalidRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit_actions import action_by
 from fyke.domain.accounts.passwords import Passwords, check_new
 from fyke.domain.accounts.sessions import NewSession, Sessions, add_session

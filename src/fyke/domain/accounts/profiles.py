@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from zoneinfo import available_timezones
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit_actions import action_by
 from fyke.domain.accounts.links import set_password
 from fyke.domain.accounts.passwords import Passwords, check_new

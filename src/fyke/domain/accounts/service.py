@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from fyke.contracts import WORK, Storage, Transaction
+from fyke.contracts.signals import WORK
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record_for
 from fyke.domain.accounts.keys import NewKey, digest, generate, has_key_form, shown_prefix
 from fyke.domain.accounts.plans import plan_named

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, field, replace
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.audit_actions import MOST_ADDRESS, action_by, failed_sign_in
 from fyke.domain.accounts.passwords import Passwords

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record_for
 from fyke.domain.accounts.rights import require_editor, require_operator, require_owner
 from fyke.domain.billing.caps import SpendingMonth, current_month

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record_for
 from fyke.domain.accounts.links import NewLink, add_link
 from fyke.domain.accounts.rights import require_operator, require_owner

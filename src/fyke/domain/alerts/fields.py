@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from fyke.contracts import Results
+from fyke.contracts.results import Results
 from fyke.model.alert import FieldFacts
 from fyke.model.results import Row
 

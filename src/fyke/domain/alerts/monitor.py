@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from fyke.contracts import Results, Storage, Transaction
+from fyke.contracts.results import Results
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.alerts.evaluate import USUAL_KINDS, Facts, evaluate
 from fyke.domain.alerts.fields import count_fields
 from fyke.domain.alerts.months import spent_in_month

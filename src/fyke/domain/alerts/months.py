@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.schedules.times import zone
 from fyke.model.alert import Rule, Spent
 from fyke.model.schedule import DEFAULT_ZONE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fyke.contracts import ALERTS, Transaction
+from fyke.contracts.signals import ALERTS
+from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.outbox import put
 from fyke.domain.callbacks.url import MAIL
 from fyke.domain.webhooks.messages import message

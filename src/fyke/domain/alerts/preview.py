@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.contracts import Results, Storage, Transaction
+from fyke.contracts.results import Results
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.alerts.evaluate import Facts, evaluate
 from fyke.domain.alerts.fields import count_fields
 from fyke.domain.alerts.monitor import facts_of

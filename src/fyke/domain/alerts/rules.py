@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.access import own_task
 from fyke.domain.workers.lookup import find_worker
 from fyke.errors import InvalidRequest, TaskNotFound, WorkerNotFound

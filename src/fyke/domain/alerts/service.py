@@ -6,7 +6,8 @@ import builtins
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from fyke.contracts import Results, Storage, Transaction
+from fyke.contracts.results import Results
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.alerts.preview import RulePreview, preview

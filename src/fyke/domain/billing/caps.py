@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.billing.days import local_day, number_of
 from fyke.domain.billing.pricing import format_balance
 from fyke.errors import CapReached

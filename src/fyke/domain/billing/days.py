@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.errors import InvalidRequest
 from fyke.model.billing import UsageKey, UsageSums
 from fyke.model.run import Run, RunState

@@ -7,7 +7,7 @@ whoever loses the race for the end books nothing. Entries that would move nothin
 
 from __future__ import annotations
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.billing.caps import month_of, refuse_beyond_month
 from fyke.domain.billing.pricing import Hold, format_balance, hold
 from fyke.errors import InsufficientBalance, InsufficientTraffic, UserMissing

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from fyke.contracts import OUTBOX, Transaction
+from fyke.contracts.signals import OUTBOX
+from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.payload import payload
 from fyke.domain.callbacks.receivers import DISABLED
 from fyke.domain.callbacks.url import receiver_of

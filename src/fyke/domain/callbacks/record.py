@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fyke.contracts import ReceiverResponse, Transaction
+from fyke.contracts.delivery import ReceiverResponse
+from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.outbox import superseded
 from fyke.domain.callbacks.receivers import DISABLED, after_attempt
 from fyke.domain.callbacks.schedule import next_delay

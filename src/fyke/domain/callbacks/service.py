@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fyke.contracts import OUTBOX, Storage, Transaction
+from fyke.contracts.signals import OUTBOX
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.callbacks.receivers import DISABLED, enabled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.contracts import Storage
+from fyke.contracts.state import Storage
 from fyke.domain.results.headers import headers_from_rows
 from fyke.domain.results.service import RunResults
 from fyke.domain.workers import output_schema

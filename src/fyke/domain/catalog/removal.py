@@ -7,7 +7,7 @@ end; a run that has not begun ends, and says why.
 
 from __future__ import annotations
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.runs.lifecycle import LimitReached

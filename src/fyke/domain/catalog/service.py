@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.catalog.categories import Categories
 from fyke.domain.catalog.nearest import nearest
 from fyke.domain.workers.lookup import find_worker, seen_by

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_task
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.caps import SpendingMonth, month_of

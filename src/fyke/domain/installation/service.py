@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from fyke.contracts import InstallationProbe, RunnerInfo, Storage, Transaction
+from fyke.contracts.installation import InstallationProbe
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.rights import require_operator
 from fyke.domain.health import Health
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
@@ -28,6 +29,7 @@ from fyke.model.installation import (
     Tariff,
     TimerLine,
 )
+from fyke.model.runner import RunnerInfo
 
 CARD_SECONDS = 3.0  # then a card says that it got no answer
 STORAGE_SECONDS = 60.0  # how long a look at the disk counts

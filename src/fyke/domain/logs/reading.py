@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from fyke.contracts import Results, Storage
+from fyke.contracts.results import Results
+from fyke.contracts.state import Storage
 from fyke.domain.access import existing_run, own_run
 from fyke.errors import InvalidFields, NotFound
 from fyke.model.account import Caller

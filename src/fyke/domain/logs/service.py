@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from fyke.contracts import Results, Storage, Transaction
+from fyke.contracts.results import Results
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import existing_run, own_run
 from fyke.domain.logs.text import log_file
 from fyke.model.account import Caller

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.queue.service import ListedItem, RunQueue
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.lists import RunLists, RunRow

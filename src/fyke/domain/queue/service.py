@@ -14,7 +14,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import needed

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import structlog
 
-from fyke.contracts import Results
+from fyke.contracts.results import Results
 from fyke.domain.results.waiting import PendingBatch, WaitingQueue
 from fyke.errors import StaleLease, Unavailable
 from fyke.kit.backoff import delay

@@ -12,7 +12,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
-from fyke.contracts import Results
+from fyke.contracts.results import Results
 from fyke.domain.results.caps import LOG_FULL, OutputLimits, RunCaps, cut_line
 from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
 from fyke.domain.results.redaction import masked_headers, masked_line, masked_row

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fyke.contracts import Signals, output_topic
+from fyke.contracts.signals import Signals, output_topic
 
 PAUSE = 0.25
 

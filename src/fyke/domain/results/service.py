@@ -13,7 +13,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from fyke.contracts import Results, Storage, Transaction
+from fyke.contracts.results import Results
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import existing_run, own_run
 from fyke.domain.results.headers import headers_from_rows
 from fyke.domain.results.query import cursor as cursors

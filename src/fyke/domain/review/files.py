@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.contracts import Blobs
+from fyke.contracts.blobs import Blobs
 from fyke.domain.accounts.rights import require_operator
 from fyke.domain.review.service import SubmissionView
 from fyke.domain.workers.archive import ENTRY_FILES, Archive, ProjectFile

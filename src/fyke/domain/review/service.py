@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record, record_for
 from fyke.domain.accounts.rights import require_editor, require_operator
 from fyke.domain.runs.service import StartRequest

@@ -7,7 +7,7 @@ Starts of other origins are accepted and wait; the lease holds them to the plan.
 
 from __future__ import annotations
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.accounts import plans
 from fyke.errors import PlanLimitReached, UserMissing
 from fyke.model.account import Account

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fyke.contracts import AttemptUsage, Results, SiteTraffic, Storage, Transaction
+from fyke.contracts.egress import SiteTraffic
+from fyke.contracts.results import Results
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.billing.pricing import millionths
 from fyke.domain.runs.charge_caps import charge_cap_reached, until_used_up
 from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
@@ -18,6 +20,7 @@ from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
 from fyke.model.run import Attempt, Outcome, Run, RunState, SubtaskState
+from fyke.model.runner import AttemptUsage
 
 LIVE = frozenset({RunState.READY, RunState.RUNNING})
 STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})

@@ -4,7 +4,7 @@ lowered since.
 
 from __future__ import annotations
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.billing.caps import month_of
 from fyke.domain.billing.pricing import charge, millionths
 from fyke.domain.runs.transitions import Rules, cost_micros

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.runs.estimate import LOOKED_AT, Basis, Estimate, basis, estimate
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.workers.lookup import find_version, find_worker

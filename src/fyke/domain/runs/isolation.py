@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fyke.contracts import Isolation, RunnerInfo, Transaction
+from fyke.contracts.execution import Isolation
+from fyke.contracts.state import Transaction
+from fyke.model.runner import RunnerInfo
 from fyke.model.worker import Version, Worker
 
 RUNNER_SILENCE_MS = 20_000  # after which a runner counts as gone

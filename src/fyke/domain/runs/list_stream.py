@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from fyke.contracts import Signals, output_topic, run_topic
+from fyke.contracts.signals import Signals, output_topic, run_topic
 from fyke.domain.runs.lists import RunLists, RunRow
 from fyke.model.account import Caller
 from fyke.model.run_list import ListCursor, RunSearch

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from fyke.contracts import Results, Storage, Transaction
+from fyke.contracts.results import Results
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.runs.search_terms import SearchTerms, search_of
 from fyke.domain.runs.summary import summary_of_text
 from fyke.domain.runs.transitions import Rules, charged

@@ -5,7 +5,7 @@ Only a report under a token that holds leaves a point; the points go with their 
 
 from __future__ import annotations
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.runs.sample import MOST, due
 
 

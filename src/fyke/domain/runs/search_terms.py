@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.billing.days import starts_at, zone_of
 from fyke.domain.runs.search import error_part, run_id_part
 from fyke.domain.workers.lookup import find_past_worker

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fyke.contracts import WORK, Results, Signals, Storage, Transaction, run_topic
+from fyke.contracts.results import Results
+from fyke.contracts.signals import WORK, Signals, run_topic
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import place_hold

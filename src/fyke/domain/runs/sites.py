@@ -12,7 +12,8 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from ipaddress import ip_address
 
-from fyke.contracts import OTHER_SITES, SiteTraffic, Storage, Transaction
+from fyke.contracts.egress import OTHER_SITES, SiteTraffic
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.kit.domains import Domain
 from fyke.kit.hostports import BadHost, Host, parse_host

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.errors import Conflict
 from fyke.model.account import Caller
 from fyke.model.run import StartRecord

@@ -14,15 +14,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from fyke.contracts import (
-    Listener,
-    Results,
-    Signals,
-    Storage,
-    Transaction,
-    output_topic,
-    run_topic,
-)
+from fyke.contracts.results import Results
+from fyke.contracts.signals import Listener, Signals, output_topic, run_topic
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.runs.service import Runs, RunView
 from fyke.errors import RunNotFound

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.runs.summary import summary_of_text
 from fyke.model.account import Caller

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fyke.contracts import STOP, WORK, Transaction, run_topic
+from fyke.contracts.signals import STOP, WORK, run_topic
+from fyke.contracts.state import Transaction
 from fyke.domain.alerts.outbox import queue_rule_checks
 from fyke.domain.billing.days import note_end
 from fyke.domain.billing.pricing import charge

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from fyke.contracts import RunnerInfo, RunnerLoad, Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.accounts import plans
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.model.account import Caller
 from fyke.model.run import Run, RunState
 from fyke.model.run_list import ListCursor, RunSearch
+from fyke.model.runner import RunnerInfo, RunnerLoad
 
 MOST_AHEAD = 1000  # subtasks are counted up to here
 MOST_LISTED = 100  # runs of one answer

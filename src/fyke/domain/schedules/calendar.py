@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.schedules.editing import zone_of
 from fyke.domain.schedules.rules import check_zone
 from fyke.domain.schedules.times import times_after, zone

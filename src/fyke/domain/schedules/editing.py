@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fyke.contracts import SCHEDULES, Transaction
+from fyke.contracts.signals import SCHEDULES
+from fyke.contracts.state import Transaction
 from fyke.domain.schedules.rules import (
     Names,
     check_complete,

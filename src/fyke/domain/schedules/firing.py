@@ -16,7 +16,8 @@ from typing import Protocol
 
 import structlog
 
-from fyke.contracts import Storage, Transaction, run_topic
+from fyke.contracts.signals import run_topic
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.schedules.due import LATE_MS, SOON_MS, Due, due_fires
 from fyke.domain.schedules.editing import zone_of
 from fyke.domain.schedules.times import zone

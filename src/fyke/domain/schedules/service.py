@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from fyke.contracts import SCHEDULES, Storage, Transaction
+from fyke.contracts.signals import SCHEDULES
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_task, own_task_to_change
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor

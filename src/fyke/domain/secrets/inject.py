@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.secrets.masking import Masker
 from fyke.domain.secrets.sealing import Sealer, UnsealError
 from fyke.kit.clock import Clock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.workers.lookup import find_worker
 from fyke.domain.workers.naming import split_path
 from fyke.errors import WorkerNotFound

@@ -4,7 +4,7 @@ there. No one gets a value back.
 
 from __future__ import annotations
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.secrets.inject import secret_location

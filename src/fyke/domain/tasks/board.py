@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_task
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import problems

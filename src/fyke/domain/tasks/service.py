@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_task, own_task_to_change
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.schedules.editing import ScheduleEdit, change_schedule, copied

@@ -14,7 +14,10 @@ from functools import partial
 
 import structlog
 
-from fyke.contracts import Blobs, Git, GitFailed, Signals, Storage, Transaction, upload_topic
+from fyke.contracts.blobs import Blobs
+from fyke.contracts.git import Git, GitFailed
+from fyke.contracts.signals import Signals, upload_topic
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.review.service import ReviewStarter
 from fyke.domain.runs.service import StartRequest

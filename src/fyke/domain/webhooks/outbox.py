@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.outbox import give_up_running, put
 from fyke.domain.webhooks.messages import event_of, message, run_data
 from fyke.model.callback import DeliveryKind

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fyke.contracts import OUTBOX, DeliveryStep, Prober, ReceiverResponse, Storage, Transaction
+from fyke.contracts.delivery import DeliveryStep, Prober, ReceiverResponse
+from fyke.contracts.signals import OUTBOX
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_endpoint
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor

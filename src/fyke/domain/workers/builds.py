@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record_for
 from fyke.domain.accounts.rights import require_editor, require_operator
 from fyke.domain.workers.lookup import find_any_worker, find_own_worker

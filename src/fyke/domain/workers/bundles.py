@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TypeVar
 
-from fyke.contracts import Blobs
+from fyke.contracts.blobs import Blobs
 from fyke.domain.workers.archive import MAX_PACKED, Archive, open_archive
 from fyke.errors import VersionUnavailable
 from fyke.model.worker import Version

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.workers.jsontext import loads
 from fyke.domain.workers.lookup import find_any_worker, find_version, find_worker
 from fyke.domain.workers.secret_fields import without_secret_defaults

@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fyke.contracts import Blobs, Storage, Transaction
+from fyke.contracts.blobs import Blobs
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.workers.archive import Archive
 from fyke.domain.workers.bundles import Bundles
 from fyke.domain.workers.compare import Comparison, compare

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.workers.naming import split_path
 from fyke.errors import Forbidden, UnknownVersion, VersionUnavailable, WorkerNotFound
 from fyke.kit.ids import is_ulid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.workers.naming import next_number
 from fyke.domain.workers.page import PageChange

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.workers.lookup import find_own_worker

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from fyke.contracts import Blobs, Storage, Transaction
+from fyke.contracts.blobs import Blobs
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.workers.bundles import Bundles, bundle_name

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fyke.contracts import Transaction
+from fyke.contracts.state import Transaction
 from fyke.kit.ids import new_ulid
 from fyke.model.submission import Submission, SubmissionState
 from fyke.model.worker import Finding, Version, VersionState, Worker

@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from fyke.contracts import Isolation, IsolationReport, SandboxFault, SandboxLimits
+from fyke.contracts.execution import Isolation, IsolationReport, SandboxFault, SandboxLimits
 from fyke.sandbox.isolated import IsolatedSandbox
 from fyke.sandbox.isolation import bubblewrap, inspector
 from fyke.sandbox.isolation import checks as walls

@@ -26,7 +26,7 @@ from typing import Protocol
 
 import structlog
 
-from fyke.contracts import Environment, EnvironmentFailed
+from fyke.contracts.execution import Environment, EnvironmentFailed
 from fyke.contracts.tools import ToolRunner
 from fyke.model.worker import Language, Version
 from fyke.sandbox.packages import sealing

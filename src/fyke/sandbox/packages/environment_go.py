@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fyke.contracts import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import CACHE_AT, INPUTS_AT, WORK_AT, ToolKind
 from fyke.domain.workers import go_build
 from fyke.domain.workers.elf import inspect_program

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fyke.contracts import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import CACHE_AT, ToolKind
 from fyke.domain.workers.requirements import BadRequirement, check_registry_version, parse_package
 from fyke.sandbox.packages import sealing

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from fyke.contracts import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import CACHE_AT, UV_AT, WORK_AT, ToolKind
 from fyke.domain.workers.requirements import BadRequirement, Requirement, parse
 from fyke.sandbox.packages import sealing

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fyke.contracts import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import ToolKind, ToolLimits, ToolRun, ToolRunner, ToolSpec, ToolStop
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.package_client import PackageClient

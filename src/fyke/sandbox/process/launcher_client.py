@@ -17,7 +17,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from fyke.contracts import SandboxFault
+from fyke.contracts.execution import SandboxFault
 from fyke.sandbox.isolation.host_inspection import HostView
 from fyke.sandbox.process.order import LaunchOrder
 from fyke.sandbox.process.sandbox_process import LISTENERS, ProcessExit, ProcessPipes, ProcessUsage

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from fyke.contracts import SandboxFault
+from fyke.contracts.execution import SandboxFault
 from fyke.sandbox.isolation.cgroup_files import ControlGroups
 from fyke.sandbox.isolation.cgroups import detect
 from fyke.sandbox.isolation.host_inspection import HostView

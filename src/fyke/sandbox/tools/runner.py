@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from fyke.contracts import Egress, EgressGrant, SandboxExit, SandboxFault, SandboxLimits
+from fyke.contracts.egress import Egress, EgressGrant
+from fyke.contracts.execution import SandboxExit, SandboxFault, SandboxLimits
 from fyke.contracts.tools import WORK_AT, ToolAccess, ToolLimits, ToolRun, ToolSpec, ToolStop
 from fyke.errors import FykeError
 from fyke.kit.ids import new_ulid

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from fyke.contracts import output_topic
+from fyke.contracts.signals import output_topic
 from fyke.domain.results.intake import Intake
 from fyke.kit.clock import SystemClock
 from fyke.kit.ids import run_number

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.storage.sql.schema import migrate
+from fyke.storage.sql.state.schema import migrate
 from support.callbacks import Post, open_post
 
 

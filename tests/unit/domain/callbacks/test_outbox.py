@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.contracts import OUTBOX
+from fyke.contracts.signals import OUTBOX
 from fyke.domain.callbacks.outbox import SUPERSEDED
 from fyke.domain.callbacks.receivers import DISABLED
 from fyke.model.callback import DeliveryKind, DeliveryState, Receiver

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.contracts import OUTBOX
+from fyke.contracts.signals import OUTBOX
 from fyke.domain.callbacks.receivers import DISABLED
 from fyke.domain.callbacks.service import Callbacks
 from fyke.errors import DeliveryNotFound, Forbidden, InvalidRequest, NotFound, Refused, RunNotFound

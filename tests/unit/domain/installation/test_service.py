@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import RunnerInfo
 from fyke.domain.health import Health
 from fyke.domain.installation import service
 from fyke.domain.installation.service import DAY_MS, Installation
@@ -20,8 +19,9 @@ from fyke.model.billing import Prices
 from fyke.model.health import Disk, HealthCheck, Level
 from fyke.model.installation import SettingGroup, TimerLine
 from fyke.model.run import RunState
-from fyke.storage.sql.schema import migrate
-from fyke.storage.sql.storage import SqlStorage, open_storage
+from fyke.model.runner import RunnerInfo
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support import records
 from support.installation import HouseProbe
 from support.memory import caller_of

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.contracts import SiteTraffic
+from fyke.contracts.egress import SiteTraffic
 from fyke.domain.runs.hints import hint
 from fyke.domain.runs.sites import BlockedSite, SiteUsage
 from fyke.model.run import Outcome, Run, RunState

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.contracts import RunnerInfo
 from fyke.domain.runs.isolation import refusal, refusal_of_builds
+from fyke.model.runner import RunnerInfo
 from support.memory import a_version, a_worker
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.contracts import OTHER_SITES, SiteTraffic
+from fyke.contracts.egress import OTHER_SITES, SiteTraffic
 from fyke.domain.runs.sites import MOST_SITES, BlockedSite, _lines, summed
 
 

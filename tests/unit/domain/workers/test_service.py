@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts import Blobs, Storage
+from fyke.contracts.blobs import Blobs
+from fyke.contracts.state import Storage
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.bundles import bundle_name
 from fyke.domain.workers.page import PageChange
@@ -20,8 +21,8 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import Account, Caller, Role
 from fyke.model.worker import Language, VersionState
 from fyke.storage.blobs.filesystem import FilesystemBlobs
-from fyke.storage.sql.schema import migrate
-from fyke.storage.sql.storage import open_storage
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import open_storage
 
 pytestmark = pytest.mark.anyio
 

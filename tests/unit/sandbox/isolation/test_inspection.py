@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts import Isolation
+from fyke.contracts.execution import Isolation
 from fyke.sandbox.isolation import bubblewrap, inspection, inspector
 from fyke.sandbox.isolation import checks as walls
 from fyke.sandbox.isolation.cgroups import ALL_HOLD

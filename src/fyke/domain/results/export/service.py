@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from fyke import __version__
-from fyke.contracts import Storage, Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.results.export.books import (
     CELL_CHARACTERS,
     XLS_MAX_BYTES,

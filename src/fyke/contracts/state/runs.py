@@ -1,0 +1,344 @@
+"""Runs from the start to the end, which of them may begin, and who carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from fyke.contracts.egress import SiteTraffic
+from fyke.model.queue import QueueItem
+from fyke.model.run import (
+    Attempt,
+    Outcome,
+    PastRun,
+    Run,
+    RunEvent,
+    RunFilter,
+    RunState,
+    SampleSpan,
+    Share,
+    StartRecord,
+    Subtask,
+    UsageSample,
+)
+from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
+from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo, RunnerLoad
+
+
+class RunStore(Protocol):
+    """Runs, subtasks, attempts, events, runners. Writes that decide are guarded and say whether
+    they took place; no caller may assume that they did.
+    """
+
+    def add(self, run: Run, subtasks: Sequence[Subtask]) -> None: ...
+    def get(self, run_id: str) -> Run | None: ...
+    def lock(self, run_id: str) -> Run | None:
+        """As ``get``, and nobody else changes the run or its subtasks until this transaction
+        ends. Whoever decides from counts must hold this, or two last subtasks could each see the
+        other one still running."""
+        ...
+
+    def page(
+        self, account_id: str, filter: RunFilter, *, offset: int, limit: int
+    ) -> tuple[int, list[Run]]:
+        """Total count, and one page, newest first."""
+        ...
+
+    def newest(self, account_id: str, worker_id: str | None) -> str | None:
+        """The id of the account's run that was created last, of one worker or of all."""
+        ...
+
+    def move(self, run: Run, expected: RunState) -> bool:
+        """Write every mutable column of ``run`` if its stored state is still ``expected``."""
+        ...
+
+    def open_of_task(self, task_id: str, other_than: str = "") -> str | None:
+        """The id of a run of the task that is not over, the oldest; ``other_than`` left out."""
+        ...
+
+    def add_event(self, event: RunEvent) -> None: ...
+    def events(self, run_id: str) -> list[RunEvent]: ...
+    def subtasks(self, run_id: str) -> list[Subtask]: ...
+    def subtask_page(self, run_id: str, *, offset: int, limit: int) -> list[Subtask]:
+        """By ordinal."""
+        ...
+
+    def end_subtask(self, run_id: str, ordinal: int, outcome: Outcome, err_msg: str) -> bool:
+        """False when it had ended already."""
+        ...
+
+    def end_waiting_subtasks(self, run_id: str, outcome: Outcome, err_msg: str) -> int:
+        """End every waiting subtask of the run; return how many."""
+        ...
+
+    def lease(self, runner_id: str, room: Capacity, lease_until: int) -> list[Lease]:
+        """Take waiting subtasks of runs that are ready or running, oldest run first, then by
+        ordinal, as far as the room reaches, and make an attempt for each (fresh id, token 1, the
+        subtask becomes running). Two runners never get the same one. The first subtask that does
+        not fit ends the search, so that a large run is not starved by small ones. A run that would
+        begin beyond what its account's plan allows is passed over.
+        """
+        ...
+
+    def attempt(self, attempt_id: str) -> Attempt | None: ...
+    def attempts(self, run_id: str) -> list[Attempt]: ...
+    def attempts_between(self, run_id: str, first: int, last: int) -> list[Attempt]:
+        """Those of the subtasks from ordinal ``first`` to ``last``, in the same order."""
+        ...
+
+    def living_attempts(self, runner_id: str | None = None) -> list[Attempt]:
+        """Attempts without an outcome, of one runner or of all."""
+        ...
+
+    def expired_attempts(self, now: int) -> list[Attempt]:
+        """Living attempts whose lease has run out."""
+        ...
+
+    def renew(self, attempt_id: str, token: int, lease_until: int, usage: AttemptUsage) -> bool:
+        """Extend the lease and save the counters; False when the token no longer holds."""
+        ...
+
+    def start_attempt(self, attempt_id: str, token: int, at: int) -> bool:
+        """Note that the Worker's process was launched; False when the token no longer holds."""
+        ...
+
+    def end_attempt(self, attempt: Attempt) -> bool:
+        """Write outcome, message, rows and usage if it lives and the token matches."""
+        ...
+
+    def hidden_attempts(self, run_id: str) -> frozenset[str]:
+        """Ids of ended attempts whose outcome hides their rows."""
+        ...
+
+    def usage(self, run_id: str) -> AttemptUsage:
+        """Sums over the attempts of the run; memory is the highest."""
+        ...
+
+    def past(self, account_id: str, worker_id: str, within: int) -> list[PastRun]:
+        """Those among the account's last ``within`` runs of the worker that did their work or ran
+        into their time limit, newest first.
+        """
+        ...
+
+    def delete(self, run_id: str) -> None:
+        """Remove the run and all that hangs on it, except the ledger."""
+        ...
+
+    def finished_before(self, at: int, limit: int) -> list[str]:
+        """Ids of terminal runs that finished before ``at``, oldest first."""
+        ...
+
+    def not_begun(self, worker_id: str, limit: int) -> list[str]:
+        """Ids of the worker's runs that are ready and of which no attempt lives, oldest first."""
+        ...
+
+    def put_runner(self, runner: RunnerInfo) -> None: ...
+    def runners(self, alive_since: int) -> list[RunnerInfo]: ...
+    def drop_runner(self, runner_id: str) -> None: ...
+
+
+class StartKeyStore(Protocol):
+    """Which start was made under which key of the caller."""
+
+    def get(self, account_id: str, key: str) -> StartRecord | None:
+        """Also one that has expired and was not removed yet."""
+        ...
+
+    def claim(self, record: StartRecord, now: int) -> bool:
+        """Add it unless its account has one under this key that has not expired at ``now``. A
+        transaction that meets another one with the same key waits for how that ends.
+        """
+        ...
+
+    def remove_expired(self, now: int, limit: int) -> int:
+        """Remove at most ``limit``; return how many."""
+        ...
+
+
+class QueueStore(Protocol):
+    """Starts that are held until somebody activates them."""
+
+    def add(self, item: QueueItem) -> int:
+        """Store it and return its number, greater than any that was given before."""
+        ...
+
+    def get(self, item_id: str) -> QueueItem | None: ...
+    def numbered(self, number: int) -> QueueItem | None: ...
+    def page(
+        self,
+        account_id: str,
+        waiting: bool | None,
+        *,
+        offset: int,
+        limit: int,
+        oldest_first: bool = False,
+    ) -> tuple[int, list[QueueItem]]:
+        """Total count, and one page, newest first unless asked otherwise; ``waiting`` None means
+        all.
+        """
+        ...
+
+    def explain(self, item_id: str, reason: str) -> bool:
+        """Write why it waits; False when it no longer does."""
+        ...
+
+    def end(self, item_id: str, at: int, reason: str, run_id: str = "") -> bool:
+        """Let it wait no more; False when it no longer did. Of several who try one is told True."""
+        ...
+
+    def forget(self, before: int, limit: int) -> int:
+        """Remove what has not been waiting since before that, at most ``limit``; say how many."""
+        ...
+
+
+class AdmissionStore(Protocol):
+    """What stands between a run and its start. Whoever decides holds ``accounts.lock``."""
+
+    def under_way(self, account_id: str) -> frozenset[str]:
+        """Runs of the account that have begun and not ended, those of which an attempt is being
+        put up included."""
+        ...
+
+    def open(self, account_id: str, most: int) -> int:
+        """How many runs of the account have not ended, counted up to ``most``."""
+        ...
+
+    def ahead(self, run_id: str, most: int) -> int:
+        """How many waiting subtasks of all older runs there are, counted up to ``most``."""
+        ...
+
+    def loads(self) -> list[RunnerLoad]: ...
+    def ready(self, account_id: str, limit: int) -> list[str]:
+        """Runs that have not begun, newest first."""
+        ...
+
+
+class RunListStore(Protocol):
+    """Reading runs of one account without their inputs."""
+
+    def walk(
+        self,
+        account_id: str,
+        search: RunSearch,
+        start: ListCursor | None,
+        *,
+        limit: int,
+        newer: bool = False,
+    ) -> ListWalk:
+        """Up to ``limit`` runs behind ``start`` (None = from the end), newest first; with
+        ``newer`` those that began after it, oldest first. One question looks at no more runs than
+        ``LOOKED_AT`` (``ERRORS_LOOKED_AT`` when it searches in messages); ``stopped`` of the
+        answer says where it ended before it had looked at all of them.
+        """
+        ...
+
+    def total(self, account_id: str, search: RunSearch) -> int | None:
+        """How many there are, None when only looking at each of them would tell."""
+        ...
+
+    def lines(self, account_id: str, run_ids: Collection[str]) -> dict[str, RunLine]:
+        """By id; those that are gone or another account's are left out."""
+        ...
+
+    def workers(self, account_id: str) -> list[str]:
+        """Ids of the workers of which the account has runs."""
+        ...
+
+    def recent_workers(self, account_id: str, runs: int) -> list[str]:
+        """Ids of the workers of its newest ``runs`` runs, the one that was used last first."""
+        ...
+
+    def states_since(self, account_id: str, created_from: int) -> dict[RunState, int]:
+        """How many runs that were created since then are in each state; others are left out."""
+        ...
+
+    def states(self, account_id: str) -> dict[RunState, int]:
+        """How many runs of all time are in each state; others are left out."""
+        ...
+
+
+class SampleStore(Protocol):
+    """Points of the curve of what runs use. Whoever adds holds ``runs.lock``."""
+
+    def span(self, run_id: str) -> SampleSpan: ...
+    def measure(self, run_id: str, at: int) -> UsageSample:
+        """What the attempts of the run have used, as last reported."""
+        ...
+
+    def add(self, sample: UsageSample) -> None: ...
+    def thin(self, run_id: str) -> None:
+        """Remove every second point, never the first."""
+        ...
+
+    def of_run(self, run_id: str) -> list[UsageSample]:
+        """In order of time."""
+        ...
+
+
+class SiteStore(Protocol):
+    """Traffic of runs by site; see ``domain.runs.sites``, which adds it up."""
+
+    def report(self, attempt_id: str, run_id: str, sites: tuple[SiteTraffic, ...]) -> None:
+        """What a living attempt has come to so far, instead of what it reported before."""
+        ...
+
+    def take(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
+        """What an attempt reported last, which is forgotten with this; empty for nothing."""
+        ...
+
+    def living(self, run_id: str) -> list[tuple[SiteTraffic, ...]]:
+        """What is reported and not taken yet, attempt by attempt."""
+        ...
+
+    def put(self, run_id: str, site: SiteTraffic) -> None:
+        """Write the sum of one site. Whoever does holds ``runs.lock``."""
+        ...
+
+    def of_run(self, run_id: str) -> tuple[SiteTraffic, ...]:
+        """The sums that were put, by domain."""
+        ...
+
+
+class ShareStore(Protocol):
+    """Links under which people without an account may look at one run."""
+
+    def add(self, share: Share) -> None: ...
+    def get(self, share_id: str) -> Share | None: ...
+    def of_run(self, run_id: str) -> list[Share]:
+        """The newest first."""
+        ...
+
+    def revoke(self, share_id: str, at: int) -> bool:
+        """False when it had been revoked already."""
+        ...
+
+
+class ServerStore(Protocol):
+    """The servers that share this state."""
+
+    def beat(self, server_id: str, now: int) -> None:
+        """Note that it lives."""
+        ...
+
+    def living(self, since: int) -> int:
+        """How many have given a sign of life since then."""
+        ...
+
+    def drop(self, server_id: str) -> None: ...
+    def drop_silent(self, since: int) -> None:
+        """Remove those that have given no sign of life since then."""
+        ...
+
+
+class InstallationStore(Protocol):
+    """Questions over all accounts."""
+
+    def removable(self, before: int, most: int) -> tuple[int, int, int]:
+        """How many runs ended before that, counted up to ``most``, and when the first and the last
+        of those did (0 without any).
+        """
+        ...
+
+    def runs(self) -> int:
+        """How many there are, of all accounts."""
+        ...

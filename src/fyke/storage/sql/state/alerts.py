@@ -1,0 +1,321 @@
+"""Alert rules, runs that wait to be looked at, and alerts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Double,
+    Index,
+    PrimaryKeyConstraint,
+    Select,
+    Table,
+    UniqueConstraint,
+    and_,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    text,
+    union_all,
+    update,
+)
+
+from fyke.model.alert import Alert, AlertCheck, AlertFilter, PastRuns, Rule
+from fyke.model.billing import UsageDimension
+from fyke.model.run import TERMINAL_STATES, Run, RunState
+from fyke.storage.sql.dialects import insert_new
+from fyke.storage.sql.state.billing import IN_ALL, usage_days
+from fyke.storage.sql.state.columns import (
+    flag_column,
+    metadata,
+    number_column,
+    partial_index,
+    ref_column,
+    serial_column,
+    text_column,
+)
+from fyke.storage.sql.state.records import columns, many, one, record, was_applied
+from fyke.storage.sql.state.runs.tables import run_of, runs
+
+alert_rules = Table(
+    "alert_rules",
+    metadata,
+    text_column("id", key=True),
+    ref_column("account_id", "accounts.id"),
+    text_column("name"),
+    text_column("kind"),
+    text_column("worker_id"),  # no reference: a rule outlives its worker and its task
+    text_column("task_id"),
+    Column("factor", Double, nullable=False),
+    text_column("field"),
+    Column("percent", Double, nullable=False),
+    number_column("usd_micros"),
+    number_column("traffic_bytes"),
+    text_column("endpoints"),  # JSON list
+    text_column("emails"),  # JSON list
+    flag_column("enabled"),
+    number_column("since"),
+    number_column("created_at"),
+    number_column("updated_at"),
+    Index(None, "account_id"),
+)
+
+# runs that have ended and that no rule has looked at yet: written with the end of the run
+alert_checks = Table(
+    "alert_checks",
+    metadata,
+    serial_column("seq"),
+    ref_column("run_id", "runs.id", cascade=True),
+    text_column("account_id"),
+    number_column("tries"),
+    number_column("not_before"),
+    Index(None, "run_id"),
+)
+
+# the calendar months of which a budget has told
+alert_budgets = Table(
+    "alert_budgets",
+    metadata,
+    ref_column("rule_id", "alert_rules.id", cascade=True),
+    text_column("month"),
+    PrimaryKeyConstraint("rule_id", "month"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    text_column("id", key=True),
+    ref_column("account_id", "accounts.id"),
+    text_column("rule_id"),  # no references: an alert outlives its rule and its run
+    text_column("rule_name"),
+    text_column("kind"),
+    text_column("run_id"),
+    text_column("worker_id"),
+    text_column("task_id"),
+    text_column("sentence"),
+    number_column("at"),
+    number_column("read_at"),
+    UniqueConstraint("rule_id", "run_id"),
+    Index(None, "account_id", "at", "id", "rule_id"),  # also counts those of a rule
+    Index(None, "at"),
+)
+partial_index(
+    "ix_alerts_unread",
+    alerts.c.account_id,
+    alerts.c.at,
+    alerts.c.id,
+    where="read_at = 0",
+)
+
+_LISTS = ("endpoints", "emails")
+# as literal text, because a partial index is used only where the database sees its condition
+_ENDED = runs.c.finished_at > literal_column("0")
+_OF_TASK = runs.c.task_id != literal_column("''")
+_UNREAD = alerts.c.read_at == literal_column("0")
+
+
+class SqlAlerts:
+    """``contracts.AlertStore`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    # --- rules -----------------------------------------------------------------------------
+
+    def add_rule(self, rule: Rule) -> None:
+        self._db.execute(insert(alert_rules), _columns(rule))
+
+    def rule(self, rule_id: str) -> Rule | None:
+        return self._rule(select(alert_rules).where(alert_rules.c.id == rule_id))
+
+    def lock_rule(self, rule_id: str) -> Rule | None:
+        query = select(alert_rules).where(alert_rules.c.id == rule_id)
+        return self._rule(query.with_for_update(key_share=True))
+
+    def _rule(self, query: Any) -> Rule | None:
+        row = self._db.execute(query).mappings().first()
+        return None if row is None else _rule(row)
+
+    def rules(self, account_id: str) -> list[Rule]:
+        return self._rules(select(alert_rules).where(alert_rules.c.account_id == account_id))
+
+    def rules_for(self, run: Run) -> list[Rule]:
+        mine = alert_rules.c.account_id == run.account_id
+        query = select(alert_rules).where(
+            mine,
+            alert_rules.c.enabled,
+            alert_rules.c.worker_id.in_({"", run.worker_id}),
+            alert_rules.c.task_id.in_({"", run.task_id}),
+        )
+        return self._rules(query)
+
+    def _rules(self, query: Select[Any]) -> list[Rule]:
+        order = alert_rules.c.created_at, alert_rules.c.id
+        return [_rule(row) for row in self._db.execute(query.order_by(*order)).mappings()]
+
+    def save_rule(self, rule: Rule) -> None:
+        self._db.execute(
+            update(alert_rules).where(alert_rules.c.id == rule.id).values(**_columns(rule))
+        )
+
+    def delete_rule(self, rule_id: str) -> None:
+        self._db.execute(delete(alert_rules).where(alert_rules.c.id == rule_id))
+
+    # --- runs that have ended --------------------------------------------------------------
+
+    def add_check(self, run: Run) -> None:
+        values = {"run_id": run.id, "account_id": run.account_id, "tries": 0, "not_before": 0}
+        self._db.execute(insert(alert_checks), values)
+
+    def next_check(self, now: int) -> AlertCheck | None:
+        query = select(alert_checks).where(alert_checks.c.not_before <= now)
+        return one(self._db.execute(query.order_by(alert_checks.c.seq).limit(1)), AlertCheck)
+
+    def next_check_at(self) -> int | None:
+        # what waits is short: each is dropped as soon as it was looked at
+        return self._db.execute(select(func.min(alert_checks.c.not_before))).scalar()
+
+    def lock_check(self, seq: int) -> AlertCheck | None:
+        query = select(alert_checks).where(alert_checks.c.seq == seq).with_for_update()
+        return one(self._db.execute(query), AlertCheck)
+
+    def postpone_check(self, seq: int, tries: int, not_before: int) -> None:
+        change = update(alert_checks).where(alert_checks.c.seq == seq)
+        self._db.execute(change.values(tries=tries, not_before=not_before))
+
+    def drop_check(self, seq: int) -> None:
+        self._db.execute(delete(alert_checks).where(alert_checks.c.seq == seq))
+
+    def usual(self, run: Run, *, of_task: bool, limit: int) -> list[PastRuns]:
+        found = self._db.execute(usual_query(run, of_task=of_task, limit=limit))
+        return [
+            PastRuns(str(name), int(results), max(0, finished - started))
+            for name, results, started, finished in found
+        ]
+
+    def last_ended(self, account_id: str, worker_id: str, task_id: str, limit: int) -> list[Run]:
+        rows = self._db.execute(ended_query(account_id, worker_id, task_id, limit)).mappings()
+        return [run_of(row) for row in rows]
+
+    def used(self, rule: Rule, first: int, last: int) -> tuple[int, int]:
+        if rule.task_id:
+            part, ref = UsageDimension.TASK.value, rule.task_id
+        elif rule.worker_id:
+            part, ref = UsageDimension.WORKER.value, rule.worker_id
+        else:
+            part, ref = IN_ALL, ""
+        usd, traffic = func.sum(usage_days.c.usage_micros), func.sum(usage_days.c.traffic_bytes)
+        query = select(func.coalesce(usd, 0), func.coalesce(traffic, 0)).where(
+            usage_days.c.account_id == rule.account_id,
+            usage_days.c.part == part,
+            usage_days.c.day.between(first, last),
+            usage_days.c.ref == ref,
+        )
+        row = self._db.execute(query).one()
+        return int(row[0]), int(row[1])
+
+    def claim_month(self, rule_id: str, month: str) -> bool:
+        values = {"rule_id": rule_id, "month": month}
+        return was_applied(self._db.execute(insert_new(self._db, alert_budgets), values))
+
+    # --- alerts ----------------------------------------------------------------------------
+
+    def add_alert(self, alert: Alert) -> bool:
+        return was_applied(self._db.execute(insert_new(self._db, alerts), columns(alert)))
+
+    def alert(self, alert_id: str) -> Alert | None:
+        return one(self._db.execute(select(alerts).where(alerts.c.id == alert_id)), Alert)
+
+    def alerts(
+        self, account_id: str, wanted: AlertFilter, *, offset: int, limit: int
+    ) -> tuple[int, list[Alert]]:
+        conditions: list[ColumnElement[bool]] = [alerts.c.account_id == account_id]
+        if wanted.unread:
+            conditions.append(_UNREAD)
+        if wanted.rule_id:
+            conditions.append(alerts.c.rule_id == wanted.rule_id)
+        count = self._db.execute(select(func.count()).select_from(alerts).where(*conditions))
+        order = alerts.c.at.desc(), alerts.c.id.desc()
+        ids = select(alerts.c.id).where(*conditions).order_by(*order).limit(limit).offset(offset)
+        page = select(alerts).where(alerts.c.id.in_(ids)).order_by(*order)
+        return count.scalar_one(), many(self._db.execute(page), Alert)
+
+    def unread(self, account_id: str, most: int) -> int:
+        some = select(alerts.c.id).where(alerts.c.account_id == account_id, _UNREAD).limit(most)
+        return int(self._db.execute(select(func.count()).select_from(some.subquery())).scalar_one())
+
+    def mark_read(self, account_id: str, alert_ids: Collection[str] | None, at: int) -> int:
+        change = update(alerts).where(alerts.c.account_id == account_id, _UNREAD)
+        if alert_ids is not None:
+            change = change.where(alerts.c.id.in_(sorted(alert_ids)))
+        return self._db.execute(change.values(read_at=at)).rowcount
+
+    def forget_alerts(self, before: int, limit: int) -> int:
+        old = select(alerts.c.id).where(alerts.c.at < before).order_by(alerts.c.at).limit(limit)
+        return self._db.execute(delete(alerts).where(alerts.c.id.in_(old))).rowcount
+
+
+def usual_query(run: Run, *, of_task: bool, limit: int) -> Select[Any]:
+    """Return the query for what is usual; one index gives it in order."""
+    earlier = or_(
+        runs.c.finished_at < run.finished_at,
+        and_(runs.c.finished_at == run.finished_at, runs.c.id < run.id),
+    )
+    if of_task:
+        scope = runs.c.task_id == run.task_id, _OF_TASK
+    else:
+        scope = runs.c.account_id == run.account_id, runs.c.worker_id == run.worker_id
+    return (
+        select(runs.c.id, runs.c.results, runs.c.started_at, runs.c.finished_at)
+        .where(*scope, runs.c.state == RunState.SUCCEEDED.value, _ENDED, earlier)
+        # says the same as ``earlier`` again, in the words that an index understands
+        .where(runs.c.finished_at <= run.finished_at)
+        .order_by(runs.c.finished_at.desc(), runs.c.id.desc())
+        .limit(limit)
+    )
+
+
+def ended_query(account_id: str, worker_id: str, task_id: str, limit: int) -> Select[Any]:
+    """Return the query for the last runs that have ended.
+
+    The newest of each state come from its own part of an index, and are then merged.
+    """
+    parts = []
+    for state in TERMINAL_STATES:
+        found = runs.alias("found")
+        ids = select(found.c.id, found.c.finished_at, found.c.created_at).where(
+            found.c.account_id == account_id, found.c.state == str(state)
+        )
+        order: tuple[Any, ...]
+        if task_id or worker_id:
+            ids = ids.where(text("found.finished_at > 0"))
+            order = found.c.finished_at.desc(), found.c.id.desc()
+        else:
+            order = found.c.created_at.desc(), found.c.id.desc()
+        if task_id:
+            ids = ids.where(found.c.task_id == task_id, text("found.task_id <> ''"))
+        elif worker_id:
+            ids = ids.where(found.c.worker_id == worker_id)
+        part = ids.order_by(*order).limit(limit).subquery()
+        parts.append(select(part.c.id, part.c.finished_at))
+    merged = union_all(*parts).subquery()
+    newest = select(merged.c.id).order_by(merged.c.finished_at.desc(), merged.c.id.desc())
+    page = select(runs).where(runs.c.id.in_(newest.limit(limit)))
+    return page.order_by(runs.c.finished_at.desc(), runs.c.id.desc())
+
+
+def _rule(row: Mapping[Any, Any]) -> Rule:
+    return record({**row} | {name: json.loads(row[name]) for name in _LISTS}, Rule)
+
+
+def _columns(rule: Rule) -> dict[str, Any]:
+    values = columns(rule)
+    return values | {name: json.dumps(values[name]) for name in _LISTS}

@@ -1,0 +1,223 @@
+"""The ledger, and what was used on each day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    case,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+
+from fyke.model.billing import (
+    EntryKind,
+    LedgerEntry,
+    LedgerFilter,
+    UsageDimension,
+    UsageKey,
+    UsageSums,
+)
+from fyke.storage.sql.dialects import driver_sql, to_storable_text
+from fyke.storage.sql.state.accounts import accounts
+from fyke.storage.sql.state.columns import (
+    metadata,
+    number_column,
+    ref_column,
+    serial_column,
+    text_column,
+)
+from fyke.storage.sql.state.records import columns, many
+
+ledger = Table(
+    "ledger",
+    metadata,
+    serial_column("seq"),
+    text_column("id"),
+    ref_column("account_id", "accounts.id"),
+    number_column("at"),
+    text_column("kind"),
+    number_column("usd_micros"),
+    number_column("traffic_bytes"),
+    text_column("run_id"),  # no reference: the ledger outlives the run
+    text_column("note"),
+    UniqueConstraint("id"),
+    Index(None, "account_id", "at", "seq"),
+)
+
+# No references: what was used outlives its run, and may outlive worker, task and key.
+usage_days = Table(
+    "usage_days",
+    metadata,
+    text_column("account_id"),
+    text_column("part"),  # worker, task or key; empty for the day in all
+    number_column("day"),  # 20261124 in the account's time zone at that moment
+    text_column("ref"),  # which one; empty for none
+    number_column("runs"),
+    number_column("failed"),
+    number_column("aborted"),
+    number_column("results"),
+    number_column("usage_micros"),
+    number_column("traffic_bytes"),
+    number_column("run_ms"),
+    number_column("credited_micros"),
+    Column("cpu_ms", BigInteger, nullable=False, server_default="0"),
+    Column("memory_mb_ms", BigInteger, nullable=False, server_default="0"),
+    # one row for each part and not for each combination of them, of which there are nearly as many
+    # as runs
+    PrimaryKeyConstraint("account_id", "part", "day", "ref"),
+)
+
+_ON_HOLD = (str(EntryKind.HOLD), str(EntryKind.RELEASE))
+_NEWEST = (ledger.c.at.desc(), ledger.c.seq.desc())
+
+
+class SqlLedger:
+    """``contracts.LedgerStore`` on one connection: entries are only ever added, and the account's
+    columns move with them.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def append(self, entry: LedgerEntry) -> None:
+        """A hold has a negative ``usd_micros`` and a release a positive one: both move
+        ``held_micros`` by its opposite, and leave balance and traffic alone.
+        """
+        self._db.execute(insert(ledger), columns(entry))
+        account = update(accounts).where(accounts.c.id == entry.account_id)
+        if entry.kind in _ON_HOLD:
+            account = account.values(held_micros=accounts.c.held_micros - entry.usd_micros)
+        else:
+            account = account.values(
+                balance_micros=accounts.c.balance_micros + entry.usd_micros,
+                traffic_bytes=accounts.c.traffic_bytes + entry.traffic_bytes,
+            )
+        self._db.execute(account)
+
+    def entries(self, account_id: str, *, limit: int) -> list[LedgerEntry]:
+        query = select(ledger).where(ledger.c.account_id == account_id)
+        return many(self._db.execute(query.order_by(*_NEWEST).limit(limit)), LedgerEntry)
+
+    def page(
+        self, account_id: str, filter: LedgerFilter, after: str, limit: int
+    ) -> list[LedgerEntry] | None:
+        query = select(ledger).where(ledger.c.account_id == account_id)
+        if after:
+            named = ledger.c.id == after, ledger.c.account_id == account_id
+            place = self._db.execute(select(ledger.c.at, ledger.c.seq).where(*named)).first()
+            if place is None:
+                return None
+            query = query.where(tuple_(ledger.c.at, ledger.c.seq) < tuple_(*place))
+        if filter.since:
+            query = query.where(ledger.c.at >= filter.since)
+        if filter.until:
+            query = query.where(ledger.c.at < filter.until)
+        if filter.kinds:
+            query = query.where(ledger.c.kind.in_([kind.value for kind in filter.kinds]))
+        return many(self._db.execute(query.order_by(*_NEWEST).limit(limit)), LedgerEntry)
+
+    def sums(self, account_id: str) -> tuple[int, int, int]:
+        on_hold = ledger.c.kind.in_(_ON_HOLD)
+
+        def total(amount: ColumnElement[int]) -> ColumnElement[int]:
+            return func.coalesce(func.sum(amount), 0)
+
+        balance = total(case((on_hold, 0), else_=ledger.c.usd_micros))
+        held = total(case((on_hold, -ledger.c.usd_micros), else_=0))
+        traffic = total(case((on_hold, 0), else_=ledger.c.traffic_bytes))
+        query = select(balance, held, traffic).where(ledger.c.account_id == account_id)
+        row = self._db.execute(query).one()
+        return int(row[0]), int(row[1]), int(row[2])
+
+
+IN_ALL = ""  # the part of the rows that hold a whole day
+_Row = tuple[str, str, int, str]  # account, part, day, ref
+
+_KEY = ("account_id", "part", "day", "ref")
+_SUMS = tuple(field.name for field in fields(UsageSums))
+_ADD = f"INSERT INTO usage_days ({', '.join(_KEY + _SUMS)}) VALUES "  # noqa: S608 - our own names
+_ROW = f"({', '.join('?' * len(_KEY + _SUMS))})"
+_MERGE = f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET " + ", ".join(
+    f"{name} = usage_days.{name} + excluded.{name}" for name in _SUMS
+)
+_AT_ONCE = 40  # rows of one statement
+_TOTALS = [func.sum(usage_days.c[name]).label(name) for name in _SUMS]
+
+
+class SqlUsage:
+    """``contracts.UsageStore`` on one connection.
+
+    The sums of a transaction are written at its very end and in one order, as ``RunCounts`` are and
+    after them: all runs of a worker that end at the same time share these rows.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+        self._new: dict[_Row, UsageSums] = {}
+
+    def add(self, key: UsageKey, sums: UsageSums) -> None:
+        for row in _rows(key):
+            self._new[row] = self._new.get(row, UsageSums()) + sums
+
+    def flush(self) -> None:
+        """Write what has been added; called once before the commit."""
+        rows = sorted(self._new.items(), key=lambda one: one[0])
+        for start in range(0, len(rows), _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            statement = driver_sql(self._db, _ADD + ", ".join([_ROW] * len(some)) + _MERGE)
+            values = [
+                value
+                for row, sums in some
+                for value in (*row, *(getattr(sums, name) for name in _SUMS))
+            ]
+            self._db.exec_driver_sql(statement, tuple(values))
+        self._new.clear()
+
+    def days(self, account_id: str, first: int, last: int) -> dict[int, UsageSums]:
+        self.flush()
+        columns = [usage_days.c[name] for name in _SUMS]
+        query = select(usage_days.c.day, *columns).where(*_of(account_id, IN_ALL, first, last))
+        return {int(day): UsageSums(*sums) for day, *sums in self._db.execute(query)}
+
+    def parts(
+        self, account_id: str, first: int, last: int, part: UsageDimension, limit: int
+    ) -> list[tuple[str, UsageSums]]:
+        self.flush()
+        query = (
+            select(usage_days.c.ref, *_TOTALS)
+            .where(*_of(account_id, part.value, first, last))
+            .group_by(usage_days.c.ref)
+            .order_by(
+                func.sum(usage_days.c.usage_micros).desc(),
+                func.sum(usage_days.c.runs).desc(),
+                usage_days.c.ref,
+            )
+        )
+        found = self._db.execute(query.limit(limit))
+        return [(str(ref), UsageSums(*map(int, sums))) for ref, *sums in found]
+
+
+def _rows(key: UsageKey) -> Iterator[_Row]:
+    account = to_storable_text(key.account_id)
+    yield account, IN_ALL, key.day, ""
+    yield account, UsageDimension.WORKER.value, key.day, to_storable_text(key.worker_id)
+    yield account, UsageDimension.TASK.value, key.day, to_storable_text(key.task_id)
+    yield account, UsageDimension.KEY.value, key.day, to_storable_text(key.key_id)
+
+
+def _of(account_id: str, part: str, first: int, last: int) -> tuple[ColumnElement[bool], ...]:
+    table = usage_days.c
+    return table.account_id == account_id, table.part == part, table.day >= first, table.day <= last

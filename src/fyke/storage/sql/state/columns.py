@@ -1,0 +1,79 @@
+"""What the tables of the state are made of: columns alike on both databases, and partial indexes.
+
+Times are milliseconds and money is millionths of a US dollar, both BIGINT. Ids are TEXT. Text
+sorts by bytes on both databases, and passes through ``to_storable_text`` on its way in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
+
+from fyke.storage.sql.dialects import to_storable_text
+
+VERSION_TABLE = "state_version"  # where Alembic notes the version of these tables
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class StorableText(TypeDecorator[str]):
+    """Text that both databases can hold and sort alike; see ``dialects.storable``."""
+
+    impl = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else to_storable_text(value)
+
+
+def text_column(name: str, *, key: bool = False, null: bool = False) -> Column[str]:
+    return Column(name, StorableText(), primary_key=key, nullable=null)
+
+
+def number_column(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def serial_column(name: str) -> Column[int]:
+    """A number that the database gives, greater than any before, as the only key."""
+    # SQLite gives out row numbers only for a column that is exactly INTEGER
+    kind = BigInteger().with_variant(Integer(), "sqlite")
+    return Column(name, kind, primary_key=True, autoincrement=True)
+
+
+def flag_column(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False)
+
+
+def ref_column(name: str, target: str, *, key: bool = False, cascade: bool = False) -> Column[str]:
+    reference = ForeignKey(target, ondelete="CASCADE" if cascade else None)
+    return Column(name, StorableText(), reference, primary_key=key, nullable=False)
+
+
+def partial_index(name: str, *columns: Column[Any], where: str, unique: bool = False) -> Index:
+    """An index that holds only the rows for which ``where`` (SQL that both databases take) is true:
+    what still waits or lives, and so costs the same however long the history is.
+    """
+    condition = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)

@@ -1,0 +1,111 @@
+"""The installation: its servers and runners, and questions over all accounts."""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Double,
+    Table,
+    delete,
+    false,
+    func,
+    literal_column,
+    select,
+)
+
+from fyke.model.runner import RunnerInfo
+from fyke.storage.sql.dialects import upsert
+from fyke.storage.sql.state.columns import StorableText, metadata, number_column, text_column
+from fyke.storage.sql.state.records import columns, record
+from fyke.storage.sql.state.runs.tables import run_counts, runs
+
+servers = Table(
+    "servers",
+    metadata,
+    text_column("id", key=True),
+    number_column("heartbeat_at"),
+)
+
+runners = Table(
+    "runners",
+    metadata,
+    text_column("id", key=True),
+    text_column("node"),
+    text_column("isolation"),
+    text_column("reason"),
+    Column("cpus", Double, nullable=False),
+    number_column("memory_mb"),
+    number_column("heartbeat_at"),
+    Column("checks", StorableText(), nullable=False, server_default="[]"),  # JSON list
+    Column("unsafe", Boolean, nullable=False, server_default=false()),
+)
+
+
+class SqlServers:
+    """``contracts.ServerStore`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def beat(self, server_id: str, now: int) -> None:
+        values = {"id": server_id, "heartbeat_at": now}
+        self._db.execute(upsert(self._db, servers, values, key=("id",)))
+
+    def living(self, since: int) -> int:
+        query = select(func.count()).select_from(servers).where(servers.c.heartbeat_at >= since)
+        return self._db.execute(query).scalar_one()
+
+    def drop(self, server_id: str) -> None:
+        self._db.execute(delete(servers).where(servers.c.id == server_id))
+
+    def drop_silent(self, since: int) -> None:
+        self._db.execute(delete(servers).where(servers.c.heartbeat_at < since))
+
+
+class RunnerTable:
+    """The part of ``contracts.RunStore`` that knows runners."""
+
+    _db: Connection
+
+    def put_runner(self, runner: RunnerInfo) -> None:
+        values = columns(runner) | {"checks": json.dumps(runner.checks)}
+        self._db.execute(upsert(self._db, runners, values, key=("id",)))
+
+    def runners(self, alive_since: int) -> list[RunnerInfo]:
+        query = select(runners).where(runners.c.heartbeat_at >= alive_since)
+        found = self._db.execute(query.order_by(runners.c.id)).mappings()
+        return [record({**row, "checks": json.loads(row["checks"])}, RunnerInfo) for row in found]
+
+    def drop_runner(self, runner_id: str) -> None:
+        self._db.execute(delete(runners).where(runners.c.id == runner_id))
+
+
+_FINISHED = runs.c.finished_at > literal_column("0")  # literal: see the partial index
+
+
+class SqlInstallation:
+    """``contracts.InstallationStore`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def removable(self, before: int, most: int) -> tuple[int, int, int]:
+        # what has an end is terminal, so the index has the answer without the runs
+        some = (
+            select(runs.c.finished_at)
+            .where(_FINISHED, runs.c.finished_at < before)
+            .order_by(runs.c.finished_at)
+            .limit(most)
+            .subquery()
+        )
+        at = some.c.finished_at
+        query = select(func.count(), func.min(at), func.max(at)).select_from(some)
+        count, oldest, newest = self._db.execute(query).one()
+        return int(count), int(oldest or 0), int(newest or 0)
+
+    def runs(self) -> int:
+        return int(self._db.execute(select(func.sum(run_counts.c.n))).scalar() or 0)

@@ -1,0 +1,1 @@
+"""The stores of runs: from a start to what is listed of it years later."""

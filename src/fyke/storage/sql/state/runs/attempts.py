@@ -1,0 +1,93 @@
+"""Attempts: renewed, started and ended only by who holds the token."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, select, text, update
+
+from fyke.model.run import Attempt
+from fyke.model.runner import AttemptUsage
+from fyke.storage.sql.dialects import driver_sql, to_storable_text
+from fyke.storage.sql.state.records import columns, many, one, was_applied
+from fyke.storage.sql.state.runs.tables import attempts
+
+_LIVING = text("outcome IS NULL")
+_RENEW = (
+    "UPDATE attempts SET lease_until = ?, traffic_bytes = ?, cpu_ms = ?, memory_peak_bytes = ?,"
+    " memory_mb_ms = ?, memory_bytes = ?, rows = ? WHERE id = ? AND token = ? AND outcome IS NULL"
+)
+_ENDING = (
+    "outcome", "err_msg", "rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes", "memory_mb_ms",
+)  # fmt: skip
+
+
+class AttemptTable:
+    """The part of ``contracts.RunStore`` that knows attempts."""
+
+    _db: Connection
+    _hiding: frozenset[str]
+
+    def attempt(self, attempt_id: str) -> Attempt | None:
+        return one(self._db.execute(select(attempts).where(attempts.c.id == attempt_id)), Attempt)
+
+    def attempts(self, run_id: str) -> list[Attempt]:
+        """By subtask, then in order of time."""
+        query = select(attempts).where(attempts.c.run_id == run_id)
+        order = attempts.c.ordinal, attempts.c.id
+        return many(self._db.execute(query.order_by(*order)), Attempt)
+
+    def attempts_between(self, run_id: str, first: int, last: int) -> list[Attempt]:
+        query = select(attempts).where(
+            attempts.c.run_id == run_id, attempts.c.ordinal.between(first, last)
+        )
+        order = attempts.c.ordinal, attempts.c.id
+        return many(self._db.execute(query.order_by(*order)), Attempt)
+
+    def living_attempts(self, runner_id: str | None = None) -> list[Attempt]:
+        query = select(attempts).where(_LIVING)
+        if runner_id is not None:
+            query = query.where(attempts.c.runner_id == runner_id)
+        return many(self._db.execute(query.order_by(attempts.c.id)), Attempt)
+
+    def expired_attempts(self, now: int) -> list[Attempt]:
+        """The longest expired first."""
+        query = select(attempts).where(_LIVING, attempts.c.lease_until < now)
+        return many(self._db.execute(query.order_by(attempts.c.lease_until)), Attempt)
+
+    def renew(self, attempt_id: str, token: int, lease_until: int, usage: AttemptUsage) -> bool:
+        counters = usage.traffic_bytes, usage.cpu_ms, usage.memory_peak_bytes
+        now = usage.memory_mb_ms, usage.memory_bytes, usage.rows
+        values = (lease_until, *counters, *now, to_storable_text(attempt_id), token)
+        return was_applied(self._db.exec_driver_sql(driver_sql(self._db, _RENEW), values))
+
+    def start_attempt(self, attempt_id: str, token: int, at: int) -> bool:
+        change = update(attempts).where(
+            attempts.c.id == attempt_id, attempts.c.token == token, _LIVING
+        )
+        return was_applied(self._db.execute(change.values(started_at=at)))
+
+    def end_attempt(self, attempt: Attempt) -> bool:
+        """``finished_at`` is written too; ``started_at`` only by ``start_attempt``."""
+        values = columns(attempt)
+        change = update(attempts).where(
+            attempts.c.id == attempt.id, attempts.c.token == attempt.token, _LIVING
+        )
+        ending = {name: values[name] for name in (*_ENDING, "finished_at")}
+        return was_applied(self._db.execute(change.values(**ending)))
+
+    def hidden_attempts(self, run_id: str) -> frozenset[str]:
+        if not self._hiding:
+            return frozenset()
+        query = select(attempts.c.id).where(
+            attempts.c.run_id == run_id, attempts.c.outcome.in_(sorted(self._hiding))
+        )
+        return frozenset(self._db.execute(query).scalars())
+
+    def usage(self, run_id: str) -> AttemptUsage:
+        query = select(
+            func.coalesce(func.sum(attempts.c.traffic_bytes), 0),
+            func.coalesce(func.sum(attempts.c.cpu_ms), 0),
+            func.coalesce(func.max(attempts.c.memory_peak_bytes), 0),
+            func.coalesce(func.sum(attempts.c.memory_mb_ms), 0),
+        ).where(attempts.c.run_id == run_id)
+        traffic, cpu, peak, memory = self._db.execute(query).one()
+        return AttemptUsage(int(traffic), int(cpu), int(peak), memory_mb_ms=int(memory))

@@ -1,0 +1,52 @@
+"""How many runs there are per account, worker and state, kept up as runs come, move and go.
+
+A list page shows its total, and counting a million rows for each page would make old
+installations slow. The changes of a transaction are written at its very end and in one order:
+on PostgreSQL these few rows are shared by all runs of a worker, so they are held as briefly as
+can be, and nobody holds one while waiting for something else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sqlalchemy import Connection, func, select
+
+from fyke.model.run import RunFilter
+from fyke.storage.sql.dialects import driver_sql, to_storable_text
+from fyke.storage.sql.state.runs.tables import run_counts
+
+_ADD = (
+    "INSERT INTO run_counts (account_id, worker_id, state, n) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (account_id, worker_id, state) DO UPDATE SET n = run_counts.n + excluded.n"
+)
+
+
+class RunCounts:
+    """The counts on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+        self._changes: Counter[tuple[str, str, str]] = Counter()
+
+    def add(self, account_id: str, worker_id: str, state: str, n: int) -> None:
+        self._changes[to_storable_text(account_id), to_storable_text(worker_id), str(state)] += n
+
+    def flush(self) -> None:
+        """Write what has changed; called once before the commit."""
+        statement = driver_sql(self._db, _ADD)
+        for key, n in sorted(self._changes.items()):
+            if n:
+                self._db.exec_driver_sql(statement, (*key, n))
+        self._changes.clear()
+
+    def total(self, account_id: str, filter: RunFilter) -> int:
+        """Runs of the account under the filter's states and worker; its times are not looked at."""
+        self.flush()
+        query = select(func.coalesce(func.sum(run_counts.c.n), 0))
+        query = query.where(run_counts.c.account_id == account_id)
+        if filter.worker_id is not None:
+            query = query.where(run_counts.c.worker_id == filter.worker_id)
+        if filter.states:
+            query = query.where(run_counts.c.state.in_([str(state) for state in filter.states]))
+        return int(self._db.execute(query).scalar_one())

@@ -1,0 +1,172 @@
+"""What belongs to the page of one run: the curve of its use, its sites, and links for others."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Table,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from fyke.contracts.egress import SiteTraffic
+from fyke.model.run import SampleSpan, Share, UsageSample
+from fyke.storage.sql.dialects import upsert
+from fyke.storage.sql.state.columns import (
+    flag_column,
+    metadata,
+    number_column,
+    ref_column,
+    text_column,
+)
+from fyke.storage.sql.state.records import columns, many, one, was_applied
+from fyke.storage.sql.state.runs.tables import attempts
+
+run_samples = Table(
+    "run_samples",
+    metadata,
+    ref_column("run_id", "runs.id", key=True, cascade=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    number_column("cpu_ms"),
+    number_column("memory_bytes"),
+    number_column("traffic_bytes"),
+    number_column("rows"),
+)
+
+# the sums of attempts that have ended
+run_sites = Table(
+    "run_sites",
+    metadata,
+    ref_column("run_id", "runs.id", key=True, cascade=True),
+    text_column("domain", key=True),
+    number_column("requests"),
+    number_column("bytes_up"),
+    number_column("bytes_down"),
+    number_column("failures"),
+    number_column("refused"),
+)
+
+# what a living attempt reported last; it goes when the attempt ends
+attempt_sites = Table(
+    "attempt_sites",
+    metadata,
+    text_column("attempt_id", key=True),
+    ref_column("run_id", "runs.id", cascade=True),
+    text_column("sites"),  # JSON list
+    Index(None, "run_id"),
+)
+
+run_shares = Table(
+    "run_shares",
+    metadata,
+    text_column("id", key=True),
+    ref_column("account_id", "accounts.id"),
+    ref_column("run_id", "runs.id", cascade=True),
+    text_column("made_by"),
+    flag_column("rows"),
+    flag_column("log"),
+    number_column("created_at"),
+    number_column("expires_at"),
+    number_column("revoked_at"),
+    Index(None, "run_id", "created_at"),
+)
+
+
+class SqlSamples:
+    """``contracts.SampleStore`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def span(self, run_id: str) -> SampleSpan:
+        at = run_samples.c.at
+        query = select(func.count(), func.min(at), func.max(at))
+        found = self._db.execute(query.where(run_samples.c.run_id == run_id)).one()
+        count, first, last = found
+        return SampleSpan(int(count), int(first or 0), int(last or 0))
+
+    def measure(self, run_id: str, at: int) -> UsageSample:
+        living = case((attempts.c.outcome.is_(None), attempts.c.memory_bytes), else_=0)
+        sums = (attempts.c.cpu_ms, living, attempts.c.traffic_bytes, attempts.c.rows)
+        query = select(*(func.coalesce(func.sum(column), 0) for column in sums))
+        found = self._db.execute(query.where(attempts.c.run_id == run_id)).one()
+        return UsageSample(run_id, at, *(int(value) for value in found))
+
+    def add(self, sample: UsageSample) -> None:
+        self._db.execute(insert(run_samples), columns(sample))
+
+    def thin(self, run_id: str) -> None:
+        mine = run_samples.c.run_id == run_id
+        times = select(run_samples.c.at).where(mine).order_by(run_samples.c.at)
+        second = list(self._db.execute(times).scalars())[1::2]
+        self._db.execute(delete(run_samples).where(mine, run_samples.c.at.in_(second)))
+
+    def of_run(self, run_id: str) -> list[UsageSample]:
+        query = select(run_samples).where(run_samples.c.run_id == run_id)
+        return many(self._db.execute(query.order_by(run_samples.c.at)), UsageSample)
+
+
+_decode = msgspec.json.Decoder(tuple[SiteTraffic, ...]).decode
+
+
+class SqlSites:
+    """``contracts.SiteStore`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def report(self, attempt_id: str, run_id: str, sites: tuple[SiteTraffic, ...]) -> None:
+        told = msgspec.json.encode(sites).decode()
+        values = {"attempt_id": attempt_id, "run_id": run_id, "sites": told}
+        self._db.execute(upsert(self._db, attempt_sites, values, key=("attempt_id",)))
+
+    def take(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
+        mine = attempt_sites.c.attempt_id == attempt_id
+        told = self._db.execute(select(attempt_sites.c.sites).where(mine)).scalar()
+        if told is None:
+            return ()
+        self._db.execute(delete(attempt_sites).where(mine))
+        return _decode(told)
+
+    def living(self, run_id: str) -> list[tuple[SiteTraffic, ...]]:
+        query = select(attempt_sites.c.sites).where(attempt_sites.c.run_id == run_id)
+        told = self._db.execute(query.order_by(attempt_sites.c.attempt_id)).scalars()
+        return [_decode(text) for text in told]
+
+    def put(self, run_id: str, site: SiteTraffic) -> None:
+        values = {"run_id": run_id} | columns(site)
+        self._db.execute(upsert(self._db, run_sites, values, key=("run_id", "domain")))
+
+    def of_run(self, run_id: str) -> tuple[SiteTraffic, ...]:
+        query = select(run_sites).where(run_sites.c.run_id == run_id)
+        return tuple(many(self._db.execute(query.order_by(run_sites.c.domain)), SiteTraffic))
+
+
+class SqlShares:
+    """``contracts.ShareStore`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def add(self, share: Share) -> None:
+        self._db.execute(insert(run_shares), columns(share))
+
+    def get(self, share_id: str) -> Share | None:
+        return one(self._db.execute(select(run_shares).where(run_shares.c.id == share_id)), Share)
+
+    def of_run(self, run_id: str) -> list[Share]:
+        query = select(run_shares).where(run_shares.c.run_id == run_id)
+        order = run_shares.c.created_at.desc(), run_shares.c.id.desc()
+        return many(self._db.execute(query.order_by(*order)), Share)
+
+    def revoke(self, share_id: str, at: int) -> bool:
+        valid = update(run_shares).where(run_shares.c.id == share_id, run_shares.c.revoked_at == 0)
+        return was_applied(self._db.execute(valid.values(revoked_at=at)))

@@ -1,0 +1,182 @@
+"""Starts: the keys that make a repeated one the same, and those that wait in the run queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Index,
+    Table,
+    UniqueConstraint,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
+
+from fyke.model.queue import QueueItem
+from fyke.model.run import StartRecord
+from fyke.storage.sql.dialects import insert_new
+from fyke.storage.sql.state.columns import (
+    flag_column,
+    metadata,
+    number_column,
+    partial_index,
+    ref_column,
+    serial_column,
+    text_column,
+)
+from fyke.storage.sql.state.records import columns, many, one, was_applied
+
+start_keys = Table(
+    "start_keys",
+    metadata,
+    # no reference: checking it would lock the account, before the start locks it more strongly
+    text_column("account_id", key=True),
+    text_column("key", key=True),
+    text_column("digest"),
+    text_column("made"),
+    text_column("ref"),  # no reference: the key outlives a deleted run
+    number_column("expires_at"),
+    Index(None, "expires_at"),
+)
+
+queue_items = Table(
+    "queue_items",
+    metadata,
+    serial_column("number"),
+    text_column("id"),
+    ref_column("account_id", "accounts.id"),
+    ref_column("worker_id", "workers.id"),
+    text_column("version"),
+    text_column("input_json"),
+    text_column("callback_url"),
+    flag_column("waiting"),
+    text_column("reason"),
+    text_column("run_id"),  # no reference: outlives a deleted run
+    number_column("created_at"),
+    number_column("ended_at"),
+    UniqueConstraint("id"),
+    Index(None, "account_id", "waiting", "number"),
+    sqlite_autoincrement=True,  # a number never names another item, even after its own is gone
+)
+partial_index(
+    "ix_queue_items_ended",
+    queue_items.c.ended_at,
+    queue_items.c.id,
+    where="ended_at > 0",
+)
+
+
+class SqlStartKeys:
+    """``contracts.StartKeyStore`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def get(self, account_id: str, key: str) -> StartRecord | None:
+        return one(
+            self._db.execute(select(start_keys).where(*_named(account_id, key))), StartRecord
+        )
+
+    def claim(self, record: StartRecord, now: int) -> bool:
+        """The insert waits for another one of the same key; what follows sees its commit."""
+        if was_applied(self._db.execute(insert_new(self._db, start_keys), columns(record))):
+            return True
+        statement = (
+            update(start_keys)
+            .where(*_named(record.account_id, record.key), start_keys.c.expires_at <= now)
+            .values(
+                digest=record.digest,
+                made=record.made,
+                ref=record.ref,
+                expires_at=record.expires_at,
+            )
+        )
+        return was_applied(self._db.execute(statement))
+
+    def remove_expired(self, now: int, limit: int) -> int:
+        name = tuple_(start_keys.c.account_id, start_keys.c.key)
+        old = (
+            select(start_keys.c.account_id, start_keys.c.key)
+            .where(start_keys.c.expires_at <= now)
+            .order_by(start_keys.c.expires_at)
+            .limit(limit)
+        )
+        still_old = start_keys.c.expires_at <= now  # one may have been claimed anew since
+        return self._db.execute(delete(start_keys).where(name.in_(old), still_old)).rowcount
+
+
+def _named(account_id: str, key: str) -> tuple[Any, Any]:
+    return start_keys.c.account_id == account_id, start_keys.c.key == key
+
+
+# literal, because a partial index is used only where the database sees its condition
+_ENDED = queue_items.c.ended_at > literal_column("0")
+
+
+class SqlQueue:
+    """``contracts.QueueStore`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def add(self, item: QueueItem) -> int:
+        values = columns(item)
+        del values["number"]  # the database gives it
+        added = insert(queue_items).returning(queue_items.c.number)
+        number: int = self._db.execute(added, values).scalar_one()
+        return number
+
+    def get(self, item_id: str) -> QueueItem | None:
+        return self._one(queue_items.c.id == item_id)
+
+    def numbered(self, number: int) -> QueueItem | None:
+        return self._one(queue_items.c.number == number)
+
+    def _one(self, condition: ColumnElement[bool]) -> QueueItem | None:
+        return one(self._db.execute(select(queue_items).where(condition)), QueueItem)
+
+    def page(
+        self,
+        account_id: str,
+        waiting: bool | None,
+        *,
+        offset: int,
+        limit: int,
+        oldest_first: bool = False,
+    ) -> tuple[int, list[QueueItem]]:
+        mine = [queue_items.c.account_id == account_id]
+        if waiting is not None:
+            mine.append(queue_items.c.waiting == waiting)
+        total = self._db.execute(
+            select(func.count()).select_from(queue_items).where(*mine)
+        ).scalar_one()
+        number = queue_items.c.number
+        order = number if oldest_first else number.desc()
+        query = select(queue_items).where(*mine).order_by(order)
+        return total, many(self._db.execute(query.limit(limit).offset(offset)), QueueItem)
+
+    def explain(self, item_id: str, reason: str) -> bool:
+        return self._change(item_id, reason=reason)
+
+    def end(self, item_id: str, at: int, reason: str, run_id: str = "") -> bool:
+        return self._change(item_id, waiting=False, ended_at=at, reason=reason, run_id=run_id)
+
+    def _change(self, item_id: str, **values: object) -> bool:
+        still = update(queue_items).where(queue_items.c.id == item_id, queue_items.c.waiting)
+        return was_applied(self._db.execute(still.values(**values)))
+
+    def forget(self, before: int, limit: int) -> int:
+        old = (
+            select(queue_items.c.id)
+            .where(_ENDED, queue_items.c.ended_at < before)
+            .order_by(queue_items.c.ended_at, queue_items.c.id)
+            .limit(limit)
+        )
+        return self._db.execute(delete(queue_items).where(queue_items.c.id.in_(old))).rowcount

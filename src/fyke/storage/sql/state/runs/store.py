@@ -1,0 +1,269 @@
+"""Runs, their events and their subtasks; other parts of ``RunStore`` have modules of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+    union_all,
+    update,
+)
+
+from fyke.model.run import (
+    TERMINAL_STATES,
+    Outcome,
+    PastRun,
+    Run,
+    RunEvent,
+    RunFilter,
+    RunState,
+    Subtask,
+    SubtaskState,
+)
+from fyke.storage.sql.dialects import driver_sql, fetch_one, locking, to_storable_text
+from fyke.storage.sql.state.installation import RunnerTable
+from fyke.storage.sql.state.records import columns, many, was_applied
+from fyke.storage.sql.state.runs.attempts import AttemptTable
+from fyke.storage.sql.state.runs.counts import RunCounts
+from fyke.storage.sql.state.runs.leases import LeaseTable
+from fyke.storage.sql.state.runs.tables import (
+    attempts,
+    run_columns,
+    run_events,
+    run_of,
+    runs,
+    subtasks,
+)
+
+# as literal text, because a partial index is used only where the database sees its condition
+_WAITING = text("state = 'waiting'")
+
+
+class SubtaskTable:
+    """The part of ``contracts.RunStore`` that knows subtasks."""
+
+    _db: Connection
+
+    def subtasks(self, run_id: str) -> list[Subtask]:
+        """By ordinal."""
+        query = select(subtasks).where(subtasks.c.run_id == run_id)
+        return many(self._db.execute(query.order_by(subtasks.c.ordinal)), Subtask)
+
+    def subtask_page(self, run_id: str, *, offset: int, limit: int) -> list[Subtask]:
+        query = select(subtasks).where(subtasks.c.run_id == run_id)
+        page = query.order_by(subtasks.c.ordinal).limit(limit).offset(offset)
+        return many(self._db.execute(page), Subtask)
+
+    def end_subtask(self, run_id: str, ordinal: int, outcome: Outcome, err_msg: str) -> bool:
+        self._hold_run(run_id)
+        living = subtasks.c.state != str(SubtaskState.ENDED)
+        change = update(subtasks).where(
+            subtasks.c.run_id == run_id, subtasks.c.ordinal == ordinal, living
+        )
+        return was_applied(self._db.execute(change.values(**_ending(outcome, err_msg))))
+
+    def end_waiting_subtasks(self, run_id: str, outcome: Outcome, err_msg: str) -> int:
+        self._hold_run(run_id)
+        change = update(subtasks).where(subtasks.c.run_id == run_id, _WAITING)
+        return self._db.execute(change.values(**_ending(outcome, err_msg))).rowcount
+
+    def _hold_run(self, run_id: str) -> None:
+        """Whoever holds ``RunStore.lock`` is promised that no subtask changes meanwhile."""
+        lock = locking(self._db, "FOR NO KEY UPDATE")
+        if lock:
+            statement = driver_sql(self._db, "SELECT 1 FROM runs WHERE id = ?") + lock
+            self._db.exec_driver_sql(statement, (to_storable_text(run_id),))
+
+
+def _ending(outcome: Outcome, err_msg: str) -> dict[str, str]:
+    return {"state": str(SubtaskState.ENDED), "outcome": str(outcome), "err_msg": err_msg}
+
+
+_BY_ID = "SELECT * FROM runs WHERE id = ?"
+_MUTABLE = (
+    "state", "outcome", "err_msg", "subtasks_succeeded", "subtasks_failed", "results",
+    "usage_micros", "traffic_bytes", "hold_micros", "started_at", "finished_at",
+    "busy_ms", "cpu_ms", "memory_mb_ms",
+)  # fmt: skip
+_DONE = (str(Outcome.SUCCEEDED), str(Outcome.TIMEOUT))
+_FINISHED = runs.c.finished_at > literal_column("0")  # literal: see the partial index
+
+
+class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
+    """``contracts.RunStore`` on one connection. ``hiding``: outcomes whose rows are not shown."""
+
+    def __init__(
+        self, connection: Connection, *, counts: RunCounts, hiding: frozenset[str]
+    ) -> None:
+        self._db = connection
+        self._counts = counts
+        self._hiding = hiding
+
+    def add(self, run: Run, subtasks: Sequence[Subtask]) -> None:
+        self._db.execute(insert(runs), run_columns(run))
+        self._add_subtasks(subtasks)
+        self._counts.add(run.account_id, run.worker_id, run.state, 1)
+
+    def _add_subtasks(self, parts: Sequence[Subtask]) -> None:
+        if parts:
+            self._db.execute(insert(subtasks), [columns(part) for part in parts])
+
+    def get(self, run_id: str) -> Run | None:
+        return self._get(_BY_ID, run_id)
+
+    def lock(self, run_id: str) -> Run | None:
+        return self._get(_BY_ID + locking(self._db, "FOR NO KEY UPDATE"), run_id)
+
+    def _get(self, statement: str, run_id: str) -> Run | None:
+        row = fetch_one(self._db, statement, (to_storable_text(run_id),))
+        return None if row is None else run_of(row)
+
+    def open_of_task(self, task_id: str, other_than: str = "") -> str | None:
+        # as literal text, because a partial index is used only where its condition is seen
+        is_open = text("runs.finished_at = 0 AND runs.task_id <> ''")
+        mine = runs.c.task_id == task_id, runs.c.id != other_than
+        query = select(runs.c.id).where(is_open, *mine).order_by(runs.c.id).limit(1)
+        return self._db.execute(query).scalars().first()
+
+    def page(
+        self, account_id: str, filter: RunFilter, *, offset: int, limit: int
+    ) -> tuple[int, list[Run]]:
+        if filter.created_from or filter.created_until:
+            counted = (
+                select(func.count()).select_from(runs).where(*_conditions(runs, account_id, filter))
+            )
+            total = self._db.execute(counted).scalar_one()
+        else:
+            total = self._counts.total(account_id, filter)
+        found = self._db.execute(page_query(account_id, filter, offset=offset, limit=limit))
+        return total, [run_of(row) for row in found.mappings()]
+
+    def newest(self, account_id: str, worker_id: str | None) -> str | None:
+        return self._db.execute(newest_query(account_id, worker_id)).scalar()
+
+    def move(self, run: Run, expected: RunState) -> bool:
+        values = run_columns(run)
+        guard = runs.c.id == run.id, runs.c.state == str(expected)
+        change = update(runs).where(*guard).values({name: values[name] for name in _MUTABLE})
+        moved = was_applied(self._db.execute(change))
+        if moved:
+            self._counts.add(run.account_id, run.worker_id, expected, -1)
+            self._counts.add(run.account_id, run.worker_id, run.state, 1)
+        return moved
+
+    def add_event(self, event: RunEvent) -> None:
+        self._db.execute(insert(run_events), columns(event))
+
+    def events(self, run_id: str) -> list[RunEvent]:
+        """In the order in which they were added."""
+        query = select(run_events).where(run_events.c.run_id == run_id)
+        return many(self._db.execute(query.order_by(run_events.c.seq)), RunEvent)
+
+    def delete(self, run_id: str) -> None:
+        """Subtasks, attempts, events and deliveries go with it by their references."""
+        run = self.lock(run_id)
+        if run is not None:
+            self._db.execute(delete(runs).where(runs.c.id == run_id))
+            self._counts.add(run.account_id, run.worker_id, run.state, -1)
+
+    def past(self, account_id: str, worker_id: str, within: int) -> list[PastRun]:
+        return many(self._db.execute(past_query(account_id, worker_id, within)), PastRun)
+
+    def finished_before(self, at: int, limit: int) -> list[str]:
+        query = (
+            select(runs.c.id)
+            .where(_FINISHED, runs.c.finished_at < at)
+            .where(runs.c.state.in_([str(state) for state in TERMINAL_STATES]))
+            .order_by(runs.c.finished_at, runs.c.id)
+            .limit(limit)
+        )
+        return list(self._db.execute(query).scalars())
+
+    def not_begun(self, worker_id: str, limit: int) -> list[str]:
+        # by way of the queue, which is short, whatever has been run before
+        waiting = select(subtasks.c.run_id).where(text("subtasks.state = 'waiting'"))
+        living = select(attempts.c.run_id).where(attempts.c.outcome.is_(None))
+        query = (
+            select(runs.c.id)
+            .where(runs.c.worker_id == worker_id, runs.c.state == str(RunState.READY))
+            .where(runs.c.id.in_(waiting), runs.c.id.not_in(living))
+        )
+        return list(self._db.execute(query.order_by(runs.c.id).limit(limit)).scalars())
+
+
+def _conditions(table: FromClause, account_id: str, filter: RunFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [table.c.account_id == account_id]
+    if filter.states:
+        conditions.append(table.c.state.in_([str(state) for state in filter.states]))
+    if filter.worker_id is not None:
+        conditions.append(table.c.worker_id == filter.worker_id)
+    if filter.created_from:
+        conditions.append(table.c.created_at >= filter.created_from)
+    if filter.created_until:
+        conditions.append(table.c.created_at < filter.created_until)
+    return conditions
+
+
+def page_query(account_id: str, filter: RunFilter, *, offset: int, limit: int) -> Select[Any]:
+    """Return the query for one page. Its ids come from an index alone, then their rows.
+
+    With several states each one's newest are taken in order of its own index and then merged,
+    because no index gives the order over several states at once.
+    """
+    if len(filter.states) > 1:
+        parts = []
+        for state in dict.fromkeys(filter.states):
+            narrow = replace(filter, states=(state,))
+            parts.append(_newest_ids(account_id, narrow).limit(offset + limit).subquery())
+        merged = union_all(*(select(part.c.id, part.c.created_at) for part in parts)).subquery()
+        newest = select(merged).order_by(merged.c.created_at.desc(), merged.c.id.desc())
+    else:
+        newest = _newest_ids(account_id, filter)
+    ids = newest.limit(limit).offset(offset).subquery()
+    page = select(runs).where(runs.c.id.in_(select(ids.c.id)))
+    return page.order_by(runs.c.created_at.desc(), runs.c.id.desc())
+
+
+def past_query(account_id: str, worker_id: str, within: int) -> Select[Any]:
+    """Return the query for ``past``. An index leads to the last ones, and to no others."""
+    found = runs.alias("found")
+    names = "version", "cpus", "subtasks", "busy_ms", "cpu_ms", "traffic_bytes"
+    last = (
+        select(
+            *(found.c[name] for name in (*names, "outcome", "started_at", "created_at", "id")),
+            found.c.finished_at.label("at"),
+        )
+        .where(found.c.account_id == account_id, found.c.worker_id == worker_id)
+        .order_by(found.c.created_at.desc(), found.c.id.desc())
+        .limit(within)
+        .subquery()
+    )
+    wall = (last.c.at - last.c.started_at).label("wall_ms")
+    query = select(*(last.c[name] for name in names), last.c.at, wall)
+    query = query.where(last.c.started_at > 0, last.c.at > 0, last.c.outcome.in_(_DONE))
+    return query.order_by(last.c.created_at.desc(), last.c.id.desc())
+
+
+def newest_query(account_id: str, worker_id: str | None) -> Select[Any]:
+    """Return the query for the newest run; its index alone has the answer."""
+    return _newest_ids(account_id, RunFilter(worker_id=worker_id)).limit(1)
+
+
+def _newest_ids(account_id: str, filter: RunFilter) -> Select[Any]:
+    """Aliased, or the page around it would take the table for its own."""
+    found = runs.alias("found")
+    conditions = _conditions(found, account_id, filter)
+    query = select(found.c.id, found.c.created_at).where(*conditions)
+    return query.order_by(found.c.created_at.desc(), found.c.id.desc())

@@ -1,0 +1,235 @@
+"""The tables of runs, and a run as a row and back.
+
+Every index is here for a question that must cost the same with a million past runs as with a
+thousand: the partial ones hold only what still waits or lives, and ``run_counts`` keeps the
+number of runs per state, because counting a million rows for each page of a list would not do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, Column, Connection, Double, Index, Table, select, text
+
+from fyke.model.run import Run, RunLimits
+from fyke.storage.sql.state.columns import (
+    StorableText,
+    metadata,
+    number_column,
+    partial_index,
+    ref_column,
+    serial_column,
+    text_column,
+)
+from fyke.storage.sql.state.records import columns
+
+runs = Table(
+    "runs",
+    metadata,
+    text_column("id", key=True),
+    ref_column("account_id", "accounts.id"),
+    ref_column("worker_id", "workers.id"),
+    text_column("version"),
+    text_column("task_id"),
+    text_column("key_id"),
+    text_column("origin"),
+    text_column("state"),
+    text_column("outcome", null=True),
+    text_column("err_msg"),
+    Column("cpus", Double, nullable=False),
+    number_column("memory_mb"),
+    number_column("timeout_s"),
+    number_column("max_charge_micros"),
+    number_column("max_traffic_bytes"),
+    text_column("region"),
+    text_column("egress_allow"),  # JSON list
+    text_column("input_json"),
+    text_column("callback_url"),
+    number_column("subtasks"),
+    number_column("subtasks_succeeded"),
+    number_column("subtasks_failed"),
+    number_column("results"),
+    number_column("usage_micros"),
+    number_column("traffic_bytes"),
+    number_column("hold_micros"),
+    number_column("created_at"),
+    number_column("started_at"),
+    number_column("finished_at"),
+    Column("summary", StorableText(), nullable=False, server_default=""),
+    Column("bound", StorableText(), nullable=False, server_default="most"),
+    # what all its attempts came to, written as it ends
+    Column("busy_ms", BigInteger, nullable=False, server_default="0"),
+    Column("cpu_ms", BigInteger, nullable=False, server_default="0"),
+    Column("memory_mb_ms", BigInteger, nullable=False, server_default="0"),
+    # with all that a list filters by, so that it looks at nothing but this index; see lists.py
+    Index(
+        "ix_runs_account_id_created_at_id_and_facts",
+        *("account_id", "created_at", "id"),
+        *("worker_id", "state", "outcome", "origin", "version", "task_id"),
+    ),
+    Index(None, "account_id", "state", "created_at", "id"),
+    Index(None, "account_id", "worker_id", "created_at", "id"),
+)
+partial_index(
+    "ix_runs_finished",
+    runs.c.finished_at,
+    runs.c.id,
+    where="finished_at > 0",
+)
+
+# what counts against a plan, and what may still be handed out; see admission.py and leases.py
+partial_index(
+    "ix_runs_under_way",
+    runs.c.account_id,
+    runs.c.id,
+    where="state IN ('running', 'ending', 'aborting')",
+)
+# with account and state, so that what a plan holds is passed over without a look at the run itself
+partial_index(
+    "ix_runs_open",
+    runs.c.id,
+    runs.c.account_id,
+    runs.c.state,
+    where="state IN ('ready', 'running')",
+)
+
+# what a schedule asks before it starts another run of its task
+partial_index(
+    "ix_runs_open_of_task",
+    runs.c.task_id,
+    where="finished_at = 0 AND task_id <> ''",
+)
+
+# what a search in error messages looks through, and the history of a task
+partial_index(
+    "ix_runs_with_error",
+    *(runs.c.account_id, runs.c.created_at, runs.c.id),
+    where="err_msg <> ''",
+)
+partial_index(
+    "ix_runs_of_task",
+    *(runs.c.account_id, runs.c.task_id, runs.c.created_at, runs.c.id),
+    where="task_id <> ''",
+)
+
+run_counts = Table(
+    "run_counts",
+    metadata,
+    text_column("account_id", key=True),
+    text_column("worker_id", key=True),
+    text_column("state", key=True),
+    number_column("n"),
+)
+
+subtasks = Table(
+    "subtasks",
+    metadata,
+    ref_column("run_id", "runs.id", key=True, cascade=True),
+    Column("ordinal", BigInteger, primary_key=True, autoincrement=False),
+    text_column("number"),
+    text_column("input_json"),
+    text_column("state"),
+    text_column("outcome", null=True),
+    text_column("err_msg"),
+)
+# the queue: holds what waits and nothing else, so leasing never looks at history
+partial_index(
+    "ix_subtasks_waiting",
+    subtasks.c.run_id,
+    subtasks.c.ordinal,
+    where="state = 'waiting'",
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    text_column("id", key=True),
+    ref_column("run_id", "runs.id", cascade=True),
+    number_column("ordinal"),
+    text_column("number"),
+    text_column("runner_id"),
+    number_column("token"),
+    number_column("lease_until"),
+    text_column("outcome", null=True),
+    text_column("err_msg"),
+    number_column("rows"),
+    number_column("traffic_bytes"),
+    number_column("cpu_ms"),
+    number_column("memory_peak_bytes"),
+    number_column("started_at"),
+    number_column("finished_at"),
+    # what a living one holds now, as last reported; not part of its record
+    Column("memory_bytes", BigInteger, nullable=False, server_default=text("0")),
+    Column("memory_mb_ms", BigInteger, nullable=False, server_default="0"),
+    Index(None, "run_id", "ordinal", "id"),
+)
+partial_index(
+    "ix_attempts_living",
+    attempts.c.runner_id,
+    where="outcome IS NULL",
+)
+partial_index(
+    "ix_attempts_leases",
+    attempts.c.lease_until,
+    where="outcome IS NULL",
+)
+
+run_events = Table(
+    "run_events",
+    metadata,
+    serial_column("seq"),
+    ref_column("run_id", "runs.id", cascade=True),
+    number_column("at"),
+    text_column("kind"),
+    text_column("before"),
+    text_column("after"),
+    text_column("actor"),
+    text_column("detail"),
+    Index(None, "run_id", "seq"),
+)
+
+# the last runs of a worker or of a task by their end, in a state
+partial_index(
+    "ix_runs_ended_of_worker",
+    runs.c.account_id,
+    runs.c.worker_id,
+    runs.c.state,
+    runs.c.finished_at,
+    runs.c.id,
+    where="finished_at > 0",
+)
+partial_index(
+    "ix_runs_ended_of_task",
+    runs.c.task_id,
+    runs.c.state,
+    runs.c.finished_at,
+    runs.c.id,
+    where="finished_at > 0 AND task_id <> ''",
+)
+
+_LIMITS = tuple(field.name for field in fields(RunLimits))
+
+
+def run_of(row: Mapping[Any, Any]) -> Run:
+    values = {str(name): value for name, value in row.items()}
+    values["limits"] = {name: values[name] for name in _LIMITS}
+    allow = values["egress_allow"]
+    values["egress_allow"] = () if allow == "[]" else json.loads(allow)
+    return msgspec.convert(values, Run, strict=False)
+
+
+def run_columns(run: Run) -> dict[str, Any]:
+    values = columns(run)
+    values |= values.pop("limits")
+    values["egress_allow"] = json.dumps(values["egress_allow"])
+    return values
+
+
+def runs_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Run]:
+    """Return the runs that exist among ``ids``."""
+    found = connection.execute(select(runs).where(runs.c.id.in_(sorted(ids)))).mappings()
+    return {row["id"]: run_of(row) for row in found}

@@ -1,0 +1,168 @@
+"""The state behind ``contracts.Storage``: threads, retries, and rings after the commit.
+
+SQLite takes one writer at a time, so there is one writing thread and writers wait in a queue
+instead of in the driver; readers have a small pool of their own and never wait for the writer.
+PostgreSQL gets a small pool for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from fyke.contracts.state import Transaction
+from fyke.errors import Unavailable
+from fyke.kit.backoff import delay
+from fyke.storage.sql.dialects import for_reading, for_writing, make_engine, normalise_url
+from fyke.storage.sql.failures import is_disconnect, is_down, is_retryable
+from fyke.storage.sql.state.transaction import SqlTransaction
+
+T = TypeVar("T")
+
+READERS = 4
+POSTGRES_WRITERS = 4
+TRIES = 8  # of one transaction that meets others, over about two seconds
+LONG_SECONDS = 10
+
+
+class SqlStorage:
+    """``contracts.Storage`` over SQLAlchemy.
+
+    ``notify`` is called from a thread, once per topic, after the commit. ``hiding`` are the
+    outcomes of attempts whose rows are not shown. ``clock`` replaces the database's clock.
+    """
+
+    def __init__(
+        self,
+        writing: Engine,
+        reading: Engine,
+        *,
+        writers: int,
+        readers: int,
+        notify: Callable[[str], None],
+        hiding: frozenset[str],
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.engine = writing
+        self._reading_engine = reading
+        self._writing = for_writing(writing)
+        self._reading = for_reading(reading)
+        self._writers = ThreadPoolExecutor(writers, thread_name_prefix="state-write")
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="state-read")
+        self._ring = notify
+        self._hiding = hiding
+        self._clock = clock
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run ``work`` on one unchanging view of the state. It writes and notifies nothing."""
+        return await self._in_thread(self._readers, self._reading, work)
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run ``work``, commit, ring. Nothing of it happens when it raises.
+
+        Raises ``Unavailable`` when the database cannot be reached or is full, or when the
+        transaction met others too often.
+        """
+        return await self._in_thread(self._writers, self._writing, work)
+
+    async def close(self) -> None:
+        """Wait for what has begun, then close all connections."""
+        for executor in (self._writers, self._readers):
+            await asyncio.to_thread(executor.shutdown)
+        self.engine.dispose()
+        self._reading_engine.dispose()
+
+    async def _in_thread(
+        self, executor: Executor, engine: Engine, work: Callable[[Transaction], T]
+    ) -> T:
+        loop = asyncio.get_running_loop()
+        try:
+            future = loop.run_in_executor(executor, self._run, engine, work)
+        except RuntimeError as error:  # the executor takes no more
+            raise Unavailable("The storage is being closed") from error
+        return await future
+
+    def _run(self, engine: Engine, work: Callable[[Transaction], T]) -> T:
+        tries, started = 0, time.monotonic()
+        while True:
+            tries += 1
+            try:
+                value, rings = self._once(engine, work)
+            except SQLAlchemyError as error:
+                if not _again(error, tries, time.monotonic() - started):
+                    raise _translated(error) from error
+            else:
+                for topic in rings:
+                    self._ring(topic)
+                return value
+            time.sleep(delay(tries, base=0.01, cap=0.5, jitter=0.5))
+
+    def _once(self, engine: Engine, work: Callable[[Transaction], T]) -> tuple[T, tuple[str, ...]]:
+        with engine.connect() as connection:
+            begun = connection.begin()
+            try:
+                tx = SqlTransaction(connection, hiding=self._hiding, clock=self._clock)
+                value = work(tx)
+                rings = tx.finish() if engine is self._writing else ()
+            except BaseException:
+                begun.rollback()
+                raise
+            try:
+                begun.commit()
+            except SQLAlchemyError as error:
+                if is_disconnect(error):
+                    raise Unavailable(
+                        "The database went away during a commit, which may have taken place"
+                    ) from error
+                raise
+        return value, rings
+
+
+def _again(error: SQLAlchemyError, tries: int, waited: float) -> bool:
+    if is_retryable(error):
+        # whoever has waited that long for a lock would only wait as long again
+        return tries < TRIES and waited < LONG_SECONDS
+    # a server that was restarted leaves dead connections behind; the second one is fresh
+    return is_disconnect(error) and tries < 2
+
+
+def _translated(error: SQLAlchemyError) -> Exception:
+    if is_down(error):
+        return Unavailable("The database cannot be reached or is full; nothing was changed")
+    return error
+
+
+def open_storage(
+    url: str,
+    *,
+    durable: bool,
+    notify: Callable[[str], None],
+    hiding: frozenset[str],
+    clock: Callable[[], int] | None = None,
+) -> SqlStorage:
+    """Open the state at ``url``, which ``schema.migrate`` has prepared; connects at first use.
+
+    ``sqlite:////absolute/path/state.db``, or ``postgresql://user@host/name``. ``durable``: a
+    write returns only once it is on disk. Raises ``InvalidRequest`` for another kind of URL.
+    """
+    sqlite = normalise_url(url).drivername == "sqlite"
+    writers = 1 if sqlite else POSTGRES_WRITERS
+    writing = make_engine(url, durable=durable, pool_size=writers if sqlite else writers + READERS)
+    reading = (
+        make_engine(url, durable=durable, pool_size=READERS, reading=True) if sqlite else writing
+    )
+    return SqlStorage(
+        writing,
+        reading,
+        writers=writers,
+        readers=READERS,
+        notify=notify,
+        hiding=hiding,
+        clock=clock,
+    )

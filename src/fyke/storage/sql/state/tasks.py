@@ -1,0 +1,113 @@
+"""Saved inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from fyke.model.task import Task
+from fyke.storage.sql.dialects import contains
+from fyke.storage.sql.state.columns import (
+    StorableText,
+    metadata,
+    number_column,
+    ref_column,
+    text_column,
+)
+from fyke.storage.sql.state.records import columns, many, one, was_applied
+
+tasks = Table(
+    "tasks",
+    metadata,
+    text_column("id", key=True),
+    ref_column("account_id", "accounts.id"),
+    ref_column("worker_id", "workers.id"),
+    text_column("title"),
+    text_column("version"),
+    text_column("input_json"),
+    number_column("created_at"),
+    number_column("updated_at"),
+    Column("description", StorableText(), nullable=False, server_default=""),
+    Column("run_times", BigInteger, nullable=False, server_default="0"),
+    Column("last_run_id", StorableText(), nullable=False, server_default=""),
+    Column("search_text", StorableText(), nullable=False, server_default=""),  # folded
+    Column("revision", BigInteger, nullable=False, server_default="0"),
+    Index(None, "account_id", "created_at", "id"),
+)
+
+_CHANGED = (
+    "title",
+    "description",
+    "version",
+    "input_json",
+    "updated_at",
+    "search_text",
+    "revision",
+)
+# Between the searchable texts, so that nothing is found across two of them.
+_SEPARATOR = "\x1f"
+
+
+def _values(task: Task) -> dict[str, Any]:
+    """The columns, with what a search looks through: folded here, not in SQL, because the
+    databases know upper and lower case of ASCII letters only, or each in its own way.
+    """
+    text = _SEPARATOR.join((task.id, task.title)).casefold()
+    return columns(task) | {"search_text": text}
+
+
+class SqlTasks:
+    """``contracts.TaskStore`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def add(self, task: Task) -> None:
+        self._db.execute(insert(tasks), _values(task))
+
+    def get(self, task_id: str) -> Task | None:
+        return one(self._db.execute(select(tasks).where(tasks.c.id == task_id)), Task)
+
+    def lock(self, task_id: str) -> Task | None:
+        # SQLAlchemy leaves the lock out for SQLite
+        query = select(tasks).where(tasks.c.id == task_id).with_for_update(key_share=True)
+        return one(self._db.execute(query), Task)
+
+    def of_account(
+        self, account_id: str, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
+    ) -> tuple[int, list[Task]]:
+        wanted: list[ColumnElement[bool]] = [tasks.c.account_id == account_id]
+        if worker_id:
+            wanted.append(tasks.c.worker_id == worker_id)
+        if keyword:
+            wanted.append(contains(self._db, tasks.c.search_text, keyword.casefold()))
+        count = select(func.count()).select_from(tasks).where(*wanted)
+        order = tasks.c.created_at.desc(), tasks.c.id.desc()
+        page = select(tasks).where(*wanted).order_by(*order).offset(offset).limit(limit)
+        return self._db.execute(count).scalar_one(), many(self._db.execute(page), Task)
+
+    def update(self, task: Task) -> bool:
+        values = {name: v for name, v in _values(task).items() if name in _CHANGED}
+        done = self._db.execute(update(tasks).where(tasks.c.id == task.id).values(**values))
+        return was_applied(done)
+
+    def note_run(self, task_id: str, run_id: str) -> bool:
+        counted = {"run_times": tasks.c.run_times + 1, "last_run_id": run_id}
+        done = self._db.execute(update(tasks).where(tasks.c.id == task_id).values(**counted))
+        return was_applied(done)
+
+    def delete(self, task_id: str) -> None:
+        self._db.execute(delete(tasks).where(tasks.c.id == task_id))

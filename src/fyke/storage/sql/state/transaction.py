@@ -1,0 +1,153 @@
+"""One transaction over all of the state.
+
+On SQLite a writing transaction has the database to itself. On PostgreSQL it runs as READ
+COMMITTED, and whoever decides from what it has read first takes ``accounts.lock`` or
+``runs.lock``; every other write is guarded by what it expects to find. The order is: the key of a
+start, a run, then its attempts and subtasks, then the account. ``RunCounts``, then what was used
+on a day and then the facts of workers come last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from fyke.contracts.state.accounts import (
+    AccountStore,
+    AuditStore,
+    FavouriteStore,
+    InputDefaultStore,
+    LedgerStore,
+    LinkStore,
+    PreferencesStore,
+    SessionStore,
+    UsageStore,
+)
+from fyke.contracts.state.callbacks import AlertStore, OutboxStore, ReceiverStore, WebhookStore
+from fyke.contracts.state.runs import (
+    AdmissionStore,
+    InstallationStore,
+    QueueStore,
+    RunListStore,
+    RunStore,
+    SampleStore,
+    ServerStore,
+    ShareStore,
+    SiteStore,
+    StartKeyStore,
+)
+from fyke.contracts.state.workers import (
+    ScheduleStore,
+    SecretStore,
+    SubmissionStore,
+    TaskStore,
+    UploadStore,
+    WorkerFactStore,
+    WorkerStore,
+)
+from fyke.storage.sql.dialects import now_ms
+from fyke.storage.sql.state.accounts import SqlAccounts
+from fyke.storage.sql.state.alerts import SqlAlerts
+from fyke.storage.sql.state.billing import SqlLedger, SqlUsage
+from fyke.storage.sql.state.installation import SqlInstallation, SqlServers
+from fyke.storage.sql.state.outbox import SqlOutbox, SqlReceivers
+from fyke.storage.sql.state.preferences import SqlFavourites, SqlInputDefaults, SqlPreferences
+from fyke.storage.sql.state.publishing import SqlSubmissions, SqlUploads
+from fyke.storage.sql.state.runs.admission import SqlAdmission
+from fyke.storage.sql.state.runs.counts import RunCounts
+from fyke.storage.sql.state.runs.lists import SqlRunLists
+from fyke.storage.sql.state.runs.page import SqlSamples, SqlShares, SqlSites
+from fyke.storage.sql.state.runs.starts import SqlQueue, SqlStartKeys
+from fyke.storage.sql.state.runs.store import SqlRuns
+from fyke.storage.sql.state.schedules import SqlSchedules
+from fyke.storage.sql.state.secrets import SqlSecrets
+from fyke.storage.sql.state.sessions import SqlAudit, SqlLinks, SqlSessions
+from fyke.storage.sql.state.tasks import SqlTasks
+from fyke.storage.sql.state.webhooks import SqlWebhooks
+from fyke.storage.sql.state.workers import SqlWorkerFacts, SqlWorkers
+
+S = TypeVar("S")
+
+# These collect what they are given and write it once, at the end of the transaction, in this order.
+_WRITTEN_LAST = ("_counts", "usage", "worker_facts")
+
+
+def _store(make: Callable[[Connection], S]) -> cached_property[S]:
+    """A store that is built when the transaction first uses it."""
+    return cached_property(lambda tx: make(tx.connection))
+
+
+class SqlTransaction:
+    """``contracts.Transaction`` on one connection that has begun."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        hiding: frozenset[str],
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.connection = connection
+        self._hiding = hiding
+        self._clock = clock
+        self._topics: dict[str, None] = {}
+
+    accounts: cached_property[AccountStore] = _store(SqlAccounts)
+    sessions: cached_property[SessionStore] = _store(SqlSessions)
+    links: cached_property[LinkStore] = _store(SqlLinks)
+    preferences: cached_property[PreferencesStore] = _store(SqlPreferences)
+    workers: cached_property[WorkerStore] = _store(SqlWorkers)
+    worker_facts: cached_property[WorkerFactStore] = _store(SqlWorkerFacts)
+    favourites: cached_property[FavouriteStore] = _store(SqlFavourites)
+    input_defaults: cached_property[InputDefaultStore] = _store(SqlInputDefaults)
+    secrets: cached_property[SecretStore] = _store(SqlSecrets)
+    tasks: cached_property[TaskStore] = _store(SqlTasks)
+    schedules: cached_property[ScheduleStore] = _store(SqlSchedules)
+    samples: cached_property[SampleStore] = _store(SqlSamples)
+    sites: cached_property[SiteStore] = _store(SqlSites)
+    shares: cached_property[ShareStore] = _store(SqlShares)
+    start_keys: cached_property[StartKeyStore] = _store(SqlStartKeys)
+    queue: cached_property[QueueStore] = _store(SqlQueue)
+    admission: cached_property[AdmissionStore] = _store(SqlAdmission)
+    servers: cached_property[ServerStore] = _store(SqlServers)
+    ledger: cached_property[LedgerStore] = _store(SqlLedger)
+    usage: cached_property[UsageStore] = _store(SqlUsage)
+    outbox: cached_property[OutboxStore] = _store(SqlOutbox)
+    submissions: cached_property[SubmissionStore] = _store(SqlSubmissions)
+    uploads: cached_property[UploadStore] = _store(SqlUploads)
+    receivers: cached_property[ReceiverStore] = _store(SqlReceivers)
+    webhooks: cached_property[WebhookStore] = _store(SqlWebhooks)
+    alerts: cached_property[AlertStore] = _store(SqlAlerts)
+    installation: cached_property[InstallationStore] = _store(SqlInstallation)
+    _counts: cached_property[RunCounts] = _store(RunCounts)
+
+    audit: cached_property[AuditStore] = cached_property(
+        lambda tx: SqlAudit(tx.connection, lambda: tx.now)
+    )
+    runs: cached_property[RunStore] = cached_property(
+        lambda tx: SqlRuns(tx.connection, counts=tx._counts, hiding=tx._hiding)
+    )
+    run_lists: cached_property[RunListStore] = cached_property(
+        lambda tx: SqlRunLists(tx.connection, tx._counts)
+    )
+
+    @cached_property
+    def now(self) -> int:
+        """Asked for once, so that all of one transaction happens at one time."""
+        return self._clock() if self._clock else now_ms(self.connection)
+
+    def notify(self, topic: str) -> None:
+        self._topics[topic] = None
+
+    def finish(self) -> tuple[str, ...]:
+        """Write what was collected, and return the topics to notify after the commit, each once,
+        in order.
+        """
+        used = vars(self)
+        for name in _WRITTEN_LAST:
+            if name in used:
+                used[name].flush()
+        return tuple(self._topics)

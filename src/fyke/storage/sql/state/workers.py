@@ -1,0 +1,456 @@
+"""Workers, their versions, and the figures of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    Table,
+    UniqueConstraint,
+    and_,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from fyke.domain.workers.facts import BAD, RECENT
+from fyke.errors import Conflict, WorkerNotFound
+from fyke.model.worker import (
+    GOOD,
+    Finding,
+    SystemDefaults,
+    Version,
+    VersionFacts,
+    VersionState,
+    Worker,
+    WorkerFacts,
+    WorkerOrder,
+    WorkerPage,
+)
+from fyke.storage.sql.dialects import (
+    contains,
+    driver_sql,
+    fetch_one,
+    insert_new,
+    last_characters,
+    locking,
+    to_storable_text,
+)
+from fyke.storage.sql.state.columns import (
+    StorableText,
+    flag_column,
+    metadata,
+    number_column,
+    ref_column,
+    text_column,
+)
+from fyke.storage.sql.state.records import columns, many, record, was_applied
+
+workers = Table(
+    "workers",
+    metadata,
+    text_column("id", key=True),
+    ref_column("account_id", "accounts.id"),
+    text_column("owner"),
+    text_column("name"),
+    text_column("title"),
+    text_column("description"),
+    flag_column("public"),
+    number_column("created_at"),
+    text_column("latest"),
+    text_column("search_text"),  # what a search looks through, folded; see ``search_text``
+    Column("categories", StorableText(), nullable=False, server_default="[]"),  # JSON list
+    Column("icon", StorableText(), nullable=False, server_default=""),
+    Column("deleted_at", BigInteger, nullable=False, server_default="0"),
+    Column("latest_approved", StorableText(), nullable=False, server_default=""),
+    Column("builds_allowed", Boolean, nullable=False, server_default=false()),
+    UniqueConstraint("owner", "name"),
+    Index(None, "account_id"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    text_column("id", key=True),
+    ref_column("worker_id", "workers.id"),
+    number_column("seq"),  # order of publication within the worker
+    text_column("number"),
+    text_column("digest"),
+    text_column("language"),
+    text_column("state"),
+    text_column("input_schema"),
+    text_column("output_schema"),
+    text_column("readme"),
+    text_column("requirements"),
+    number_column("memory_mb"),
+    number_column("timeout_s"),
+    number_column("max_charge_micros"),
+    number_column("max_traffic_bytes"),
+    number_column("created_at"),
+    Column("approved", Boolean, nullable=False, server_default=true()),
+    Column("notice", StorableText(), nullable=False, server_default=""),
+    text_column("egress", null=True),  # JSON list of domains; NULL = nothing declared
+    Column("builds", Boolean, nullable=False, server_default=false()),
+    Column("secrets", StorableText(), nullable=False, server_default="[]"),  # JSON list of names
+    UniqueConstraint("worker_id", "number"),
+    UniqueConstraint("worker_id", "seq"),
+)
+
+# no reference: its few rows are shared by all runs of a worker and locked as briefly as can be
+worker_facts = Table(
+    "worker_facts",
+    metadata,
+    text_column("worker_id", key=True),
+    number_column("runs"),
+    number_column("succeeded"),
+    number_column("failed"),
+    number_column("last_ok_at"),
+    text_column("recent"),
+)
+
+version_facts = Table(
+    "version_facts",
+    metadata,
+    ref_column("version_id", "versions.id", key=True),
+    number_column("size"),
+    text_column("findings"),  # JSON list
+)
+
+worker_categories = Table(
+    "worker_categories",
+    metadata,
+    ref_column("worker_id", "workers.id", key=True),
+    Column("category", BigInteger, primary_key=True, autoincrement=False),
+    Index(None, "category", "worker_id"),
+)
+
+_BY_ID = "SELECT * FROM workers WHERE id = ?"
+_BY_NUMBER = "SELECT * FROM versions WHERE worker_id = ? AND number = ?"
+# Between the name of a deleted worker and its id. No name can hold it, so the name is free again.
+_GONE = "~"
+_LIVING = workers.c.deleted_at == 0
+# Between the searchable texts, so that nothing is found across two of them.
+_SEPARATOR = "\x1f"
+
+
+def search_text(worker_id: str, path: str, title: str, description: str) -> str:
+    """Return what a search looks through. It is folded here, not in SQL, because the databases
+    know upper and lower case of ASCII letters only, or each in its own way.
+    """
+    return _SEPARATOR.join((worker_id, path, title, description)).casefold()
+
+
+_NEWEST = workers.c.created_at.desc(), workers.c.id.desc()
+_ORDERS: dict[WorkerOrder, tuple[ColumnElement[Any], ...]] = {
+    WorkerOrder.NEW: _NEWEST,
+    WorkerOrder.USED: (func.coalesce(worker_facts.c.runs, 0).desc(), *_NEWEST),
+    WorkerOrder.NAME: (func.lower(workers.c.title), workers.c.id),
+}
+
+
+def _offered(account_id: str | None) -> ColumnElement[bool]:
+    """What a search finds: everybody's public workers with an approved version, and the account's
+    own with any.
+    """
+    others = and_(workers.c.public, workers.c.latest_approved != "")
+    if account_id is None:
+        return others
+    return or_(others, and_(workers.c.account_id == account_id, workers.c.latest != ""))
+
+
+def _worker(row: Mapping[Any, Any]) -> Worker:
+    values: dict[str, Any] = dict(row)
+    values["name"] = values["name"].partition(_GONE)[0]
+    values["categories"] = json.loads(values["categories"])
+    return record(values, Worker)
+
+
+def _version(row: Mapping[Any, Any]) -> Version:
+    values: dict[str, Any] = dict(row)
+    values["defaults"] = record(row, SystemDefaults)
+    values["egress"] = None if values["egress"] is None else json.loads(values["egress"])
+    values["secrets"] = json.loads(values["secrets"])
+    return record(values, Version)
+
+
+class SqlWorkers:
+    """``contracts.WorkerStore`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def add(self, worker: Worker) -> None:
+        text = search_text(worker.id, worker.path, worker.title, worker.description)
+        values = columns(worker) | {"search_text": text}
+        values["categories"] = json.dumps(worker.categories)
+        if not was_applied(self._db.execute(insert_new(self._db, workers), values)):
+            raise Conflict(f"There is a worker {worker.path!r} already; choose another name")
+        self._add_categories(worker.id, worker.categories)
+
+    def get(self, worker_id: str) -> Worker | None:
+        # asked with every look at a run, hence straight to the driver
+        row = fetch_one(self._db, _BY_ID, (to_storable_text(worker_id),))
+        return None if row is None else _worker(row)
+
+    def by_path(self, owner: str, name: str) -> Worker | None:
+        query = select(workers).where(workers.c.owner == owner, workers.c.name == name, _LIVING)
+        row = self._db.execute(query).mappings().first()
+        return None if row is None else _worker(row)
+
+    def update(self, worker_id: str, page: WorkerPage, *, public: bool) -> None:
+        worker = self.get(worker_id)
+        if worker is None:
+            raise WorkerNotFound()
+        text = search_text(worker.id, worker.path, page.title, page.description)
+        values = columns(page) | {"categories": json.dumps(page.categories)}
+        change = update(workers).where(workers.c.id == worker_id)
+        self._db.execute(change.values(**values, public=public, search_text=text))
+        if page.categories != worker.categories:
+            mine = worker_categories.c.worker_id == worker_id
+            self._db.execute(delete(worker_categories).where(mine))
+            self._add_categories(worker_id, page.categories)
+
+    def _add_categories(self, worker_id: str, categories: tuple[int, ...]) -> None:
+        rows = [{"worker_id": worker_id, "category": category} for category in set(categories)]
+        if rows:
+            self._db.execute(insert(worker_categories), rows)
+
+    def mark_deleted(self, worker_id: str, at: int) -> bool:
+        change = update(workers).where(workers.c.id == worker_id, _LIVING)
+        return was_applied(self._db.execute(change.values(deleted_at=at)))
+
+    def free_name(self, worker_id: str) -> None:
+        # On PostgreSQL a change of a key column waits for whoever holds a reference to this row
+        # since before. It has a transaction of its own: marked as deleted already, the worker
+        # gets no new references, or a busy one might keep this waiting for ever.
+        name = workers.c.name + literal(_GONE) + workers.c.id
+        change = update(workers).where(
+            workers.c.id == worker_id,
+            workers.c.deleted_at > 0,
+            workers.c.name.not_like(f"%{_GONE}%"),
+        )
+        self._db.execute(change.values(name=name))
+
+    def of_account(self, account_id: str) -> list[Worker]:
+        """By name."""
+        query = select(workers).where(workers.c.account_id == account_id, _LIVING)
+        return [_worker(row) for row in self._db.execute(query.order_by(workers.c.name)).mappings()]
+
+    def own_page(
+        self, account_id: str, text: str, *, offset: int, limit: int
+    ) -> tuple[int, list[Worker]]:
+        return self._page([workers.c.account_id == account_id], text, offset, limit)
+
+    def search(
+        self,
+        text: str,
+        *,
+        account_id: str | None,
+        offset: int,
+        limit: int,
+        category: int | None = None,
+        order: WorkerOrder = WorkerOrder.NEW,
+    ) -> tuple[int, list[Worker]]:
+        conditions = [_offered(account_id)]
+        if category is not None:
+            of_category = select(worker_categories.c.worker_id)
+            of_category = of_category.where(worker_categories.c.category == category)
+            conditions.append(workers.c.id.in_(of_category))
+        return self._page(conditions, text, offset, limit, order)
+
+    def categories(self, text: str, *, account_id: str | None) -> dict[int, int]:
+        conditions = [_offered(account_id), _LIVING, *self._holding(text)]
+        query = (
+            select(worker_categories.c.category, func.count())
+            .join(workers, workers.c.id == worker_categories.c.worker_id)
+            .where(*conditions)
+            .group_by(worker_categories.c.category)
+        )
+        return {row[0]: row[1] for row in self._db.execute(query)}
+
+    def _page(
+        self,
+        conditions: list[ColumnElement[bool]],
+        text: str,
+        offset: int,
+        limit: int,
+        order: WorkerOrder = WorkerOrder.NEW,
+    ) -> tuple[int, list[Worker]]:
+        conditions = [*conditions, _LIVING, *self._holding(text)]
+        count = select(func.count()).select_from(workers).where(*conditions)
+        query = select(workers).where(*conditions).order_by(*_ORDERS[order])
+        if order is WorkerOrder.USED:
+            query = query.outerjoin(worker_facts, worker_facts.c.worker_id == workers.c.id)
+        found = self._db.execute(query.offset(offset).limit(limit)).mappings()
+        return self._db.execute(count).scalar_one(), [_worker(row) for row in found]
+
+    def _holding(self, text: str) -> list[ColumnElement[bool]]:
+        if not text:
+            return []
+        folded = text.casefold()
+        # the searchable text has paths with a slash, the answers of v2 show them with a tilde
+        forms = dict.fromkeys((folded, folded.replace("~", "/")))
+        looked_at = workers.c.search_text
+        return [or_(*(contains(self._db, looked_at, form) for form in forms))]
+
+    def allow_builds(self, worker_id: str, *, allowed: bool) -> None:
+        change = update(workers).where(workers.c.id == worker_id)
+        self._db.execute(change.values(builds_allowed=allowed))
+
+    def add_version(self, version: Version) -> None:
+        self._lock(version.worker_id)
+        last = select(func.coalesce(func.max(versions.c.seq), 0))
+        last = last.where(versions.c.worker_id == version.worker_id)
+        values = columns(version)
+        values |= values.pop("defaults")
+        values["egress"] = None if version.egress is None else json.dumps(version.egress)
+        values["secrets"] = json.dumps(version.secrets)
+        values["seq"] = self._db.execute(last).scalar_one() + 1
+        if not was_applied(self._db.execute(insert_new(self._db, versions), values)):
+            raise Conflict(
+                f"Version {version.number!r} exists already, and versions never change; "
+                "raise the number"
+            )
+        self._set_latest(version.worker_id)
+
+    def version(self, worker_id: str, number: str) -> Version | None:
+        # asked with every page of rows and every start
+        row = fetch_one(
+            self._db, _BY_NUMBER, (to_storable_text(worker_id), to_storable_text(number))
+        )
+        return None if row is None else _version(row)
+
+    def versions(self, worker_id: str) -> list[Version]:
+        query = select(versions).where(versions.c.worker_id == worker_id)
+        found = self._db.execute(query.order_by(versions.c.seq.desc()))
+        return [_version(row) for row in found.mappings()]
+
+    def approve(self, worker_id: str, number: str) -> None:
+        self._lock(worker_id)
+        self._change_version(worker_id, number, approved=True)
+        self._set_latest(worker_id)
+
+    def set_version_state(
+        self, worker_id: str, number: str, state: VersionState, notice: str = ""
+    ) -> None:
+        self._lock(worker_id)
+        self._change_version(worker_id, number, state=str(state), notice=notice)
+        self._set_latest(worker_id)
+
+    def set_defaults(self, worker_id: str, defaults: SystemDefaults) -> None:
+        self._lock(worker_id)
+        change = update(versions).where(versions.c.worker_id == worker_id)
+        self._db.execute(change.values(**columns(defaults)))
+
+    def _change_version(self, worker_id: str, number: str, **values: Any) -> None:
+        it = versions.c.worker_id == worker_id, versions.c.number == number
+        self._db.execute(update(versions).where(*it).values(**values))
+
+    def _lock(self, worker_id: str) -> None:
+        """One publication at a time per worker: the latest follows from all its versions."""
+        statement = driver_sql(self._db, "SELECT id FROM workers WHERE id = ? AND deleted_at = 0")
+        statement += locking(self._db, "FOR NO KEY UPDATE")
+        if self._db.exec_driver_sql(statement, (to_storable_text(worker_id),)).first() is None:
+            raise WorkerNotFound()
+
+    def _set_latest(self, worker_id: str) -> None:
+        # sorted as text a published one comes behind a deprecated one
+        in_use = [str(VersionState.PUBLISHED), str(VersionState.DEPRECATED)]
+        newest = (
+            select(versions.c.number)
+            .where(versions.c.worker_id == worker_id, versions.c.state.in_(in_use))
+            .order_by(versions.c.state.desc(), versions.c.seq.desc())
+            .limit(1)
+        )
+        approved = newest.where(versions.c.approved)
+        values = {
+            "latest": func.coalesce(newest.scalar_subquery(), ""),
+            "latest_approved": func.coalesce(approved.scalar_subquery(), ""),
+        }
+        self._db.execute(update(workers).where(workers.c.id == worker_id).values(**values))
+
+
+_ADD = (
+    "INSERT INTO worker_facts (worker_id, runs, succeeded, failed, last_ok_at, recent)"
+    " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (worker_id) DO UPDATE SET"
+    " runs = worker_facts.runs + excluded.runs,"
+    " succeeded = worker_facts.succeeded + excluded.succeeded,"
+    " failed = worker_facts.failed + excluded.failed,"
+    " last_ok_at = CASE WHEN excluded.last_ok_at > worker_facts.last_ok_at"
+    " THEN excluded.last_ok_at ELSE worker_facts.last_ok_at END,"
+    " recent = {recent}"
+)
+
+
+class SqlWorkerFacts:
+    """``contracts.WorkerFactStore`` on one connection.
+
+    As with ``RunCounts`` the figures of a transaction are written at its very end and in one order,
+    because all runs of a worker share one row: it is held as briefly as can be, and nobody holds
+    one while waiting for something else.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+        self._ends: dict[str, list[tuple[str, int]]] = {}
+
+    def note_end(self, worker_id: str, verdict: str, at: int) -> None:
+        self._ends.setdefault(to_storable_text(worker_id), []).append((verdict, at))
+
+    def flush(self) -> None:
+        """Write what was noted; called once before the commit."""
+        recent = last_characters(self._db, "worker_facts.recent || excluded.recent", RECENT)
+        statement = driver_sql(self._db, _ADD.format(recent=recent))
+        for worker_id, ends in sorted(self._ends.items()):
+            signs = "".join(sign for sign, _ in ends)
+            last_ok = max((at for sign, at in ends if sign == GOOD), default=0)
+            self._db.exec_driver_sql(
+                statement,
+                (
+                    worker_id,
+                    len(ends),
+                    signs.count(GOOD),
+                    signs.count(BAD),
+                    last_ok,
+                    signs[-RECENT:],
+                ),
+            )
+        self._ends.clear()
+
+    def of_workers(self, worker_ids: Collection[str]) -> dict[str, WorkerFacts]:
+        self.flush()
+        query = select(worker_facts).where(worker_facts.c.worker_id.in_(sorted(worker_ids)))
+        return {facts.worker_id: facts for facts in many(self._db.execute(query), WorkerFacts)}
+
+    def add_version(self, version_id: str, facts: VersionFacts) -> None:
+        found = json.dumps([columns(finding) for finding in facts.findings])
+        values = {"version_id": version_id, "size": facts.size, "findings": found}
+        self._db.execute(insert(version_facts), values)
+
+    def of_versions(self, worker_id: str) -> dict[str, VersionFacts]:
+        query = (
+            select(versions.c.number, version_facts.c.size, version_facts.c.findings)
+            .join(version_facts, version_facts.c.version_id == versions.c.id)
+            .where(versions.c.worker_id == worker_id)
+        )
+        return {
+            row.number: VersionFacts(
+                row.size, tuple(msgspec.json.decode(row.findings, type=list[Finding]))
+            )
+            for row in self._db.execute(query)
+        }

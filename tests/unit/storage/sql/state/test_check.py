@@ -1,0 +1,60 @@
+"""Each rule of the check finds what it is there for, and says so in a sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from fyke.model.billing import EntryKind
+from fyke.model.runner import Capacity
+from fyke.storage.sql.dialects import for_writing, make_engine
+from fyke.storage.sql.state.check import check
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.transaction import SqlTransaction
+from support import records
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """One run with three subtasks: two leased, one waiting."""
+    made = make_engine(f"sqlite:///{tmp_path / 'state.db'}", durable=False)
+    migrate(made)
+    with for_writing(made).begin() as connection:
+        tx = SqlTransaction(connection, hiding=frozenset())
+        owner, worker = records.seed(tx)
+        records.seed_run(tx, owner, worker, 3)
+        tx.runs.lease("r", Capacity(2, 9000, 9), 100)
+        tx.ledger.append(records.entry(owner, EntryKind.CREDIT, 10, 20))
+        tx.finish()
+    yield made
+    made.dispose()
+
+
+def test_a_sound_state_has_no_findings(engine: Engine) -> None:
+    assert check(engine) == []
+
+
+@pytest.mark.parametrize(
+    "harm, finding",
+    [
+        ("UPDATE runs SET state = 'failed'", "is failed but attempt"),
+        ("UPDATE runs SET state = 'aborted'", "is aborted but its subtask 2 waits"),
+        ("DELETE FROM attempts WHERE ordinal = 1", "subtask 1 of run"),
+        ("UPDATE attempts SET ordinal = 0", "subtask 0 of run .* has 2 living"),
+        ("DELETE FROM subtasks WHERE ordinal = 2", "says it has 3 subtasks but has 2"),
+        ("UPDATE run_counts SET n = 5", "count of ready runs .* is 5 but there are 1"),
+        ("DELETE FROM run_counts", "count of ready runs .* is missing; there are 1"),
+        ("UPDATE accounts SET held_micros = 4", r"\(10, 4, 20\) but its ledger .* \(10, 0, 20\)"),
+        ("DELETE FROM workers", "of runs refers to a row of workers that is not there"),
+    ],
+)
+def test_a_hand_in_the_database_is_found(engine: Engine, harm: str, finding: str) -> None:
+    raw = engine.raw_connection()
+    raw.cursor().execute("PRAGMA foreign_keys=OFF")
+    raw.cursor().execute(harm)
+    raw.close()
+    assert re.search(finding, "\n".join(check(engine)))

@@ -1,0 +1,103 @@
+"""Retries and errors of the state's storage, provoked for real where that can be done."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from fyke.contracts.state import Transaction
+from fyke.errors import Unavailable
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import TRIES, SqlStorage, open_storage
+from support import records
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[SqlStorage]:
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    migrate(url)
+    rings: list[str] = []
+    opened = open_storage(
+        url, durable=False, notify=rings.append, hiding=frozenset(), clock=lambda: 7
+    )
+    yield opened
+    await opened.close()
+
+
+def busy(code: int = sqlite3.SQLITE_BUSY) -> DBAPIError:
+    cause = sqlite3.OperationalError("database is locked")
+    cause.sqlite_errorcode = code
+    return OperationalError("s", {}, cause)
+
+
+async def test_a_conflict_runs_the_work_again_from_the_start(storage: SqlStorage) -> None:
+    account = records.account()
+    tries: list[int] = []
+
+    def work(tx: Transaction) -> str:
+        tx.accounts.add(account)
+        tries.append(1)
+        if len(tries) < 3:
+            raise busy()
+        return "done"
+
+    assert await storage.write(work) == "done"
+    assert len(tries) == 3
+    assert await storage.read(lambda tx: len(tx.accounts.all())) == 1
+
+
+async def test_a_conflict_that_does_not_end_is_unavailable(storage: SqlStorage) -> None:
+    tries: list[int] = []
+
+    def work(tx: Transaction) -> None:
+        tries.append(1)
+        raise busy()
+
+    with pytest.raises(Unavailable):
+        await storage.write(work)
+    assert len(tries) == TRIES
+
+
+async def test_a_full_disk_is_unavailable_at_once(storage: SqlStorage) -> None:
+    tries: list[int] = []
+
+    def work(tx: Transaction) -> None:
+        tries.append(1)
+        raise busy(sqlite3.SQLITE_FULL)
+
+    with pytest.raises(Unavailable, match="full"):
+        await storage.write(work)
+    assert len(tries) == 1
+
+
+async def test_a_database_that_may_not_grow_is_unavailable_and_recovers(
+    storage: SqlStorage,
+) -> None:
+    with storage.engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 2}")
+    with pytest.raises(Unavailable, match="full"):
+        await storage.write(
+            lambda tx: [tx.accounts.add(records.account(name="n" * 9000)) for _ in range(9)]
+        )
+    assert await storage.read(lambda tx: tx.accounts.all()) == []
+    with storage.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+    await storage.write(lambda tx: tx.accounts.add(records.account()))
+    assert len(await storage.read(lambda tx: tx.accounts.all())) == 1
+
+
+async def test_an_error_of_ours_stays_what_it_is(storage: SqlStorage) -> None:
+    run = records.run("nobody", "nothing")
+    with pytest.raises(DBAPIError, match="FOREIGN KEY"):
+        await storage.write(lambda tx: tx.runs.add(run, []))
+
+
+async def test_the_clock_can_be_held(storage: SqlStorage) -> None:
+    assert await storage.read(lambda tx: tx.now) == 7

@@ -1,0 +1,76 @@
+"""A transaction builds what is used and writes what was collected, once and in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, event
+
+from fyke.model.billing import UsageKey, UsageSums
+from fyke.storage.sql.dialects import for_writing, make_engine
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.transaction import SqlTransaction
+from support import records
+
+WRITTEN = re.compile(r"INSERT INTO (\w+)")
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    engine = make_engine(f"sqlite:///{tmp_path / 'state.db'}", durable=False)
+    migrate(engine)
+    with for_writing(engine).connect() as connection, connection.begin():
+        yield connection
+    engine.dispose()
+
+
+@pytest.fixture
+def written(connection: Connection) -> list[str]:
+    """The tables that statements insert into, in order."""
+    found: list[str] = []
+
+    def note(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        found.extend(WRITTEN.findall(statement))
+
+    event.listen(connection, "before_cursor_execute", note)
+    return found
+
+
+def test_only_the_stores_that_are_used_are_built(connection: Connection) -> None:
+    tx = SqlTransaction(connection, hiding=frozenset())
+    fresh = set(vars(tx))
+
+    accounts = tx.accounts
+    tx.finish()
+
+    assert set(vars(tx)) - fresh == {"accounts"}
+    assert tx.accounts is accounts
+
+
+def test_counts_usage_and_facts_are_written_last_in_this_order(
+    connection: Connection, written: list[str]
+) -> None:
+    tx = SqlTransaction(connection, hiding=frozenset())
+    owner, worker = records.seed(tx)
+    tx.finish()
+    written.clear()
+
+    tx = SqlTransaction(connection, hiding=frozenset())
+    tx.worker_facts.note_end(worker, "+", 1)
+    tx.usage.add(UsageKey(owner, 20261124, worker_id=worker), UsageSums(runs=1))
+    records.seed_run(tx, owner, worker, 1)
+    assert written == ["runs", "subtasks"]
+    tx.finish()
+    tx.finish()
+
+    assert written == ["runs", "subtasks", "run_counts", "usage_days", "worker_facts"]
+
+
+def test_each_topic_is_notified_once_in_the_order_of_the_first(connection: Connection) -> None:
+    tx = SqlTransaction(connection, hiding=frozenset())
+    for topic in ("b", "a", "b"):
+        tx.notify(topic)
+    assert tx.finish() == ("b", "a")
