@@ -1,4 +1,4 @@
-"""Signals that end the platform, whoever started it and however."""
+"""Signals that end the platform, however it was started."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.booted import PLAIN_UID, booted
 from support.projects import python_project
 
 SUCCEEDED = 3
-ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root has a guard and a launcher")
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root has a launcher")
 SOON_DONE = python_project(
     """
 import time

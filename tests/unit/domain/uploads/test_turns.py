@@ -12,13 +12,13 @@ pytestmark = pytest.mark.anyio
 
 
 class Work:
-    """Work of several accounts in one set of turns; ``begun`` has the names in order."""
+    """Work of several accounts in one set of turns; ``started`` has the names in order."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self._ends: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self.begun: list[str] = []
+        self.started: list[str] = []
 
     async def start(self, *names: str) -> None:
         """Begin each, of the account that is its first letter."""
@@ -40,7 +40,7 @@ class Work:
     async def _do(self, name: str) -> None:
         end = self._ends[name] = asyncio.Event()
         async with self._turns.of(name[0]):
-            self.begun.append(name)
+            self.started.append(name)
             await end.wait()
 
     async def _settle(self) -> None:
@@ -51,25 +51,25 @@ class Work:
 async def test_an_account_has_one_turn_and_accounts_take_turns() -> None:
     work = Work(Turns(2))
     await work.start("a1", "a2", "a3", "b1", "b2", "c1")
-    assert work.begun == ["a1", "b1"]
+    assert work.started == ["a1", "b1"]
     await work.end("a1")
-    assert work.begun[2:] == ["a2"], "which has waited the longest"
+    assert work.started[2:] == ["a2"], "which has waited the longest"
     await work.end("a2")
-    assert work.begun[3:] == ["c1"], "before the next of an account that had its turn"
+    assert work.started[3:] == ["c1"], "before the next of an account that had its turn"
     await work.end("c1")
-    assert work.begun[4:] == ["a3"], "b has a turn already"
+    assert work.started[4:] == ["a3"], "b has a turn already"
     await work.end("b1")
-    assert work.begun[5:] == ["b2"]
+    assert work.started[5:] == ["b2"]
 
 
 async def test_what_is_cancelled_gives_its_turn_back() -> None:
     work = Work(Turns(1))
     await work.start("a1", "b1", "b2", "c1")
     await work.cancel("b1", "a1")
-    assert work.begun == ["a1", "b2"]
+    assert work.started == ["a1", "b2"]
     await work.cancel("b2", "c1")
     await work.start("d1")
-    assert work.begun == ["a1", "b2", "d1"]
+    assert work.started == ["a1", "b2", "d1"]
 
 
 async def test_a_turn_that_is_granted_and_cancelled_at_once_is_not_lost() -> None:

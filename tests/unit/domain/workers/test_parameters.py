@@ -9,7 +9,7 @@ import pytest
 from fyke.domain.workers.parameters import DEVICES, MAX_CPUS, MIN_CPUS, read_input
 from fyke.errors import InvalidRequest
 from fyke.model.worker import SystemDefaults
-from fyke.sandbox import order
+from fyke.sandbox.process import order
 
 DEFAULTS = SystemDefaults()
 
