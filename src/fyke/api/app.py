@@ -20,12 +20,13 @@ from fyke.api.downloads import Downloads
 from fyke.api.errors import Refusal, on_fyke_error, on_http_exception, on_refusal
 from fyke.api.exporting import ExportLinks
 from fyke.api.files import FileOperations, Links
+from fyke.api.fyke import accounts as own_accounts
 from fyke.api.fyke import alerts as own_alerts
 from fyke.api.fyke import secrets as own_secrets
+from fyke.api.fyke import users as own_users
 from fyke.api.health import HealthOperations
 from fyke.api.network import Network, header
 from fyke.api.operations import PUBLIC, Operation, described, mount
-from fyke.api.own import accounts as own_accounts
 from fyke.api.own import builds as own_builds
 from fyke.api.own import callbacks as own_callbacks
 from fyke.api.own import caps as own_caps
@@ -45,7 +46,6 @@ from fyke.api.own import schedules as own_schedules
 from fyke.api.own import tasks as own_tasks
 from fyke.api.own import uploads as own_uploads
 from fyke.api.own import usage as own_usage
-from fyke.api.own import users as own_users
 from fyke.api.own import versions as own_versions
 from fyke.api.own import webhooks as own_webhooks
 from fyke.api.own import workers as own_workers
@@ -223,6 +223,8 @@ def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]
         account.AccountRoutes(services.accounts),
         own_secrets.SecretRoutes(services.secrets),
         own_alerts.AlertRoutes(services.alerts),
+        own_accounts.AccountRoutes(services.accounts, partial(secret_for, config.master_secret)),
+        own_users.UserRoutes(services.users),
     ]
 
 
@@ -271,10 +273,6 @@ def _of_workers(services: Services) -> Iterator[Operation[Any]]:
 
 def _of_people(services: Services, config: ApiConfig) -> Iterator[Operation[Any]]:
     """Accounts and keys, users, and the installation."""
-    yield from own_accounts.AccountOperations(
-        services.accounts, partial(secret_for, config.master_secret)
-    ).operations()
-    yield from own_users.UserOperations(services.users).operations()
     yield from own_self.SelfOperations(
         services.sessions, services.profiles, services.audit
     ).operations()

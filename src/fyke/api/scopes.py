@@ -84,10 +84,6 @@ PUT /api/fyke/preferences/views/{name}
 _MANAGING = """
 GET /api/fyke/account
 PUT /api/fyke/account/time-zone
-GET /api/fyke/accounts
-POST /api/fyke/accounts
-POST /api/fyke/accounts/{name}/credit
-PUT /api/fyke/accounts/{name}/plan
 GET /api/fyke/account/caps
 PUT /api/fyke/account/caps
 PUT /api/fyke/accounts/{name}/caps
@@ -100,9 +96,6 @@ GET /api/fyke/installation/retention
 GET /api/fyke/installation/settings
 GET /api/fyke/installation/storage
 GET /api/fyke/installation/versions
-GET /api/fyke/keys
-POST /api/fyke/keys
-DELETE /api/fyke/keys/{id}
 GET /api/fyke/sessions
 DELETE /api/fyke/sessions
 DELETE /api/fyke/sessions/{id}
@@ -110,13 +103,6 @@ GET /api/fyke/submissions
 POST /api/fyke/submissions/{id}/approve
 POST /api/fyke/submissions/{id}/return
 POST /api/fyke/submissions/{id}/sample
-GET /api/fyke/users
-POST /api/fyke/users
-POST /api/fyke/users/{name}/disable
-POST /api/fyke/users/{name}/enable
-POST /api/fyke/users/{name}/link
-PUT /api/fyke/users/{name}/role
-DELETE /api/fyke/users/{name}
 GET /api/fyke/webhooks
 POST /api/fyke/webhooks
 PUT /api/fyke/webhooks/{id}

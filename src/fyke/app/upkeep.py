@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import fyke.storage.sql
 import fyke.storage.sql.results
+import fyke.storage.sql.state
 from fyke.settings import Settings
 
 STATE, ROWS = "state.db", "rows.db"
@@ -26,7 +26,7 @@ class Tables:
 def schema_heads() -> tuple[str, str]:
     """The newest versions of the tables that this program knows: of the state, of the rows."""
     return (
-        _newest(Path(fyke.storage.sql.__file__).parent),
+        _newest(Path(fyke.storage.sql.state.__file__).parent),
         _newest(Path(fyke.storage.sql.results.__file__).parent),
     )
 

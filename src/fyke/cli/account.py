@@ -11,7 +11,7 @@ from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
-    from fyke.client.models import Account
+    from fyke.wire.fyke.accounts import AccountItem
 
 accounts = group("Accounts: who may run, and what they have left.")
 
@@ -30,7 +30,7 @@ def add(server: ServerContext, name: Name) -> None:
     made = server.client.create_account(name)
     if server.out.as_json:
         server.out.json(
-            {"account": _data(made.account), "key": {"name": made.key.name, "key": made.key.key}}
+            {"account": data_of(made.account), "key": {"name": made.key.name, "key": made.key.key}}
         )
         return
     server.out.fields([("account", made.account.name), ("key", made.key.key)])
@@ -48,7 +48,7 @@ def list_accounts(server: ServerContext) -> None:
     """
     found = server.client.accounts()
     if server.out.as_json:
-        server.out.json([_data(account) for account in found])
+        server.out.json([data_of(account) for account in found])
         return
     server.out.table(
         ("name", "plan", "balance", "held", "traffic", "created"),
@@ -77,7 +77,7 @@ def show(server: ServerContext) -> None:
     """
     account = server.client.account()
     if server.out.as_json:
-        server.out.json({**_data(account), "webhook_secret": account.webhook_secret})
+        server.out.json(data_of(account))
         return
     server.out.fields(
         [
@@ -132,7 +132,7 @@ def plan(
     """
     account = server.client.change_plan(name, plan)
     if server.out.as_json:
-        server.out.json(_data(account))
+        server.out.json(data_of(account))
     else:
         server.out.fields([("account", account.name), ("plan", _plan(account))])
 
@@ -198,7 +198,7 @@ def credit(
     """
     account = server.client.credit(name, usd, traffic_mb)
     if server.out.as_json:
-        server.out.json(_data(account))
+        server.out.json(data_of(account))
         return
     server.out.fields(
         [
@@ -213,13 +213,6 @@ def _cap(usd: str) -> str:
     return "no cap" if usd == "0" else f"at most {usd} USD"
 
 
-def _plan(account: Account) -> str:
+def _plan(account: AccountItem) -> str:
     most = f"{account.most_runs} runs at once" if account.most_runs else "no limit"
     return f"{account.plan} ({most})"
-
-
-def _data(account: Account) -> dict[str, object]:
-    """The account as the API gives it, without the secret."""
-    data: dict[str, object] = data_of(account)
-    del data["webhook_secret"]
-    return data

@@ -12,7 +12,7 @@ from fyke.cli.key import AccountOption
 from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
-    from fyke.client.people import User, UserLink
+    from fyke.wire.fyke.users import AccountUser, UserLink
 
 users = group("Users: who may sign in, and what they may do.")
 
@@ -142,7 +142,7 @@ def remove(server: ServerContext, name: Name, account: AccountOption = "") -> No
         server.out.say(f"{name} is gone, and so are the keys.")
 
 
-def _show(server: ServerContext, user: User, sentence: str) -> None:
+def _show(server: ServerContext, user: AccountUser, sentence: str) -> None:
     if server.out.as_json:
         server.out.json(data_of(user))
     else:

@@ -14,12 +14,25 @@ import msgspec
 from fyke.client import models
 from fyke.client.connection import Connection, segment
 from fyke.client.errors import ApiError
-from fyke.client.people import PeopleCalls
 from fyke.client.publishing import PublishingCalls
 from fyke.client.secrets import SecretCalls
 from fyke.client.tasks import TaskCalls
+from fyke.client.users import UserCalls
 from fyke.wire import rows, v1
 from fyke.wire.fields import Request
+from fyke.wire.fyke.accounts import (
+    AccountItem,
+    AccountList,
+    AccountToCreate,
+    CreatedAccount,
+    CreatedKey,
+    Credit,
+    KeyItem,
+    KeyItems,
+    KeyToCreate,
+    OwnAccount,
+    PlanChange,
+)
 
 T = TypeVar("T")
 
@@ -27,7 +40,7 @@ SYNC_SECONDS = 300.0
 WALK_PAGE = 1000
 
 
-class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
+class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
     """A synchronous client of one server. ``timeout`` is in seconds, for each request.
 
     Every method raises ``ApiError`` when the server says no and ``Unreachable`` when it does not
@@ -297,27 +310,25 @@ class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
     def account_info(self) -> v1.AccountInfo:
         return self._wire.post("/api/v1/account/info", v1.AccountInfo, {})
 
-    def account(self) -> models.Account:
-        """One's own account, with the secret that signs its callbacks."""
-        return self._wire.get("/api/fyke/account", models.Account)
+    def account(self) -> OwnAccount:
+        """The caller's account, with the secret that signs its callbacks."""
+        return self._wire.get("/api/fyke/account", OwnAccount)
 
-    def accounts(self) -> list[models.Account]:
-        return self._list("/api/fyke/accounts", models.Account)
+    def accounts(self) -> list[AccountItem]:
+        return self._wire.get("/api/fyke/accounts", AccountList).items
 
-    def create_account(self, name: str) -> models.NewAccount:
-        return self._wire.post("/api/fyke/accounts", models.NewAccount, {"name": name})
+    def create_account(self, name: str) -> CreatedAccount:
+        return self._wire.post("/api/fyke/accounts", CreatedAccount, AccountToCreate(name))
 
     def credit(
         self, account: str, usd: Decimal | str = "0", traffic_mb: Decimal | str = "0"
-    ) -> models.Account:
-        body = {"usd": str(usd), "traffic_mb": str(traffic_mb)}
+    ) -> AccountItem:
         path = f"/api/fyke/accounts/{segment(account)}/credit"
-        return self._wire.post(path, models.Account, body)
+        return self._wire.post(path, AccountItem, Credit(str(usd), str(traffic_mb)))
 
-    def change_plan(self, account: str, plan: str) -> models.Account:
+    def change_plan(self, account: str, plan: str) -> AccountItem:
         path = f"/api/fyke/accounts/{segment(account)}/plan"
-        data = self._wire.call("PUT", path, json={"plan": plan})
-        return msgspec.convert(data, models.Account)
+        return self._wire.put(path, AccountItem, PlanChange(plan))
 
     def caps(self) -> models.Caps:
         return self._wire.get("/api/fyke/account/caps", models.Caps)
@@ -340,23 +351,18 @@ class FykeClient(TaskCalls, PeopleCalls, SecretCalls, PublishingCalls):
         expires_at: int = 0,
         rate_limit: int = 0,
         scopes: Sequence[str] = (),
-    ) -> models.NewKey:
+    ) -> CreatedKey:
         """``scopes``: some of read, run, write, admin; none means all."""
-        body = {
-            "name": name,
-            "account": account,
-            "expires_at": expires_at,
-            "rate_limit": rate_limit,
-            "scopes": [*scopes],
-        }
-        return self._wire.post("/api/fyke/keys", models.NewKey, body)
+        body = KeyToCreate(name, account, expires_at, rate_limit, list(scopes))
+        return self._wire.post("/api/fyke/keys", CreatedKey, body)
 
-    def list_keys(self, account: str = "") -> list[models.Key]:
-        return self._list("/api/fyke/keys", models.Key, {"account": account} if account else {})
+    def list_keys(self, account: str = "") -> list[KeyItem]:
+        query = {"account": account} if account else {}
+        return self._wire.get("/api/fyke/keys", KeyItems, query).items
 
     def revoke_key(self, id_or_name: str, account: str = "") -> None:
-        params = {"account": account} if account else {}
-        self._wire.call("DELETE", f"/api/fyke/keys/{segment(id_or_name)}", params=params)
+        query = {"account": account} if account else {}
+        self._wire.delete(f"/api/fyke/keys/{segment(id_or_name)}", type(None), query)
 
     def runners(self) -> list[models.Runner]:
         """The runners that are alive, for the operator."""

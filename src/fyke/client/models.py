@@ -111,26 +111,6 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """``webhook_secret`` comes with one's own account only."""
-
-    id: str
-    name: str
-    operator: bool
-    balance: str
-    held: str
-    traffic: int
-    traffic_expiration_at: int
-    created_at: int
-    time_zone: str = "UTC"  # of schedules that name none of their own
-    plan: str = "unlimited"
-    most_runs: int = 0  # that may be under way at once; 0 = no limit
-    run_cap: str = "0"  # US dollars; 0 = no cap
-    month_cap: str = "0"
-    webhook_secret: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class SecondsSpread:
     p50: float
     p95: float
@@ -179,33 +159,6 @@ class Caps:
     held: str
     left: str | None
     priced: bool
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    id: str
-    name: str
-    key: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class NewAccount:
-    account: Account
-    key: NewKey
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    id: str
-    name: str
-    prefix: str
-    created_at: int
-    expires_at: int
-    revoked_at: int
-    last_used_at: int
-    rate_limit: int = 0
-    scopes: tuple[str, ...] = ()
-    user_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from fyke.api.own import answers, worker_answers
 from fyke.api.own.callback_answers import DeliveryList
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
+from fyke.wire.fields import Answer as WireAnswer
+from fyke.wire.fyke import accounts
+from support import answers as answers_of
 from support.api import Api, fails, start_body
 from support.house import House
 
@@ -22,6 +25,10 @@ NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 
 
 def reads_as(model: Any, answer: Any) -> Any:
+    """``data`` as JSON, after a check against its shape."""
+    if issubclass(model, WireAnswer):
+        answers_of.reads_as(model, answer)
+        return answer.json()["data"]
     assert answer.status_code == 200, answer.text
     envelope_of(model, V1).model_validate_json(answer.content, strict=True)
     return answer.json()["data"]
@@ -73,11 +80,11 @@ async def test_a_log_is_followed_by_position(house: House, api: Api, run_slug: s
 
 async def test_accounts_are_the_operators(house: House, api: Api) -> None:
     answer = await api.post("/api/fyke/accounts", {"name": "third"})
-    made = reads_as(answers.NewAccount, answer)
+    made = reads_as(accounts.CreatedAccount, answer)
     assert (made["account"]["name"], made["account"]["operator"]) == ("third", False)
     key = made["key"]["key"]
     assert (await api.post("/api/v1/account/info", key=key)).status_code == 200
-    listed = reads_as(answers.AccountList, await api.get("/api/fyke/accounts"))
+    listed = reads_as(accounts.AccountList, await api.get("/api/fyke/accounts"))
     assert {a["name"] for a in listed["list"]} == {"owner", "other", "third"}
     fails(await api.post("/api/fyke/accounts", {"name": "third"}), 409, 4000)
     for method, path in (("GET", "/api/fyke/accounts"), ("GET", "/api/fyke/runners")):
@@ -87,7 +94,7 @@ async def test_accounts_are_the_operators(house: House, api: Api) -> None:
 
 async def test_credit(house: House, api: Api) -> None:
     path = "/api/fyke/accounts/other/credit"
-    data = reads_as(answers.AccountItem, await api.post(path, {"usd": "12.5", "traffic_mb": 3}))
+    data = reads_as(accounts.AccountItem, await api.post(path, {"usd": "12.5", "traffic_mb": 3}))
     assert (data["balance"], data["traffic"]) == ("12.50", 3_000_000)
     info = await api.ok("/api/v1/account/info", key=house.other_key)
     assert (info["balance"], info["traffic"]) == ("12.50", 3_000_000)
@@ -98,7 +105,7 @@ async def test_credit(house: House, api: Api) -> None:
 
 
 async def test_ones_own_account_has_its_webhook_secret(house: House, api: Api) -> None:
-    data = reads_as(answers.OwnAccount, await api.get("/api/fyke/account"))
+    data = reads_as(accounts.OwnAccount, await api.get("/api/fyke/account"))
     assert data["name"] == "owner"
     assert data["webhook_secret"].startswith("whsec_")
     other = (await api.get("/api/fyke/account", key=house.other_key)).json()["data"]
@@ -106,8 +113,8 @@ async def test_ones_own_account_has_its_webhook_secret(house: House, api: Api) -
 
 
 async def test_keys(house: House, api: Api) -> None:
-    made = reads_as(answers.NewKeyItem, await api.post("/api/fyke/keys", {"name": "ci"}))
-    listed = reads_as(answers.KeyList, await api.get("/api/fyke/keys"))["list"]
+    made = reads_as(accounts.CreatedKey, await api.post("/api/fyke/keys", {"name": "ci"}))
+    listed = reads_as(accounts.KeyItems, await api.get("/api/fyke/keys"))["list"]
     assert {k["name"] for k in listed} == {"local", "ci"}
     assert made["key"] not in str(listed)
     assert (await api.post("/api/v1/account/info", key=made["key"])).status_code == 200

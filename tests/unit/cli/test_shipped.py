@@ -9,8 +9,8 @@ import pytest
 
 from fyke.cli import shipped
 from fyke.client import ApiError
-from fyke.client.people import UserItem, UserLink
 from fyke.settings import Settings
+from fyke.wire.fyke.users import UserItem, UserLink
 
 
 def user(name: str, role: str, state: str) -> UserItem:

@@ -30,67 +30,6 @@ class DeletedWorker(Answer):
     ended_runs: Annotated[int, Field(description="runs that had not begun and never will")]
 
 
-class AccountItem(Answer):
-    id: str
-    name: str
-    operator: bool
-    balance: str
-    held: str
-    traffic: Annotated[int, Field(description="bytes left")]
-    traffic_expiration_at: int
-    time_zone: Annotated[str, Field(description="of schedules that name none of their own")]
-    created_at: int
-    plan: Annotated[str, Field(description="how many runs may be under way at once")]
-    most_runs: Annotated[int, Field(description="that number; 0 = no limit")]
-    run_cap: Annotated[str, Field(description="US dollars that one run may cost; 0 = no cap")]
-    month_cap: Annotated[str, Field(description="US dollars for a calendar month; 0 = no cap")]
-
-
-AccountItems = list[AccountItem]
-
-
-class AccountList(Answer):
-    list: AccountItems
-
-
-class NewKeyItem(Answer):
-    id: str
-    name: str
-    key: Annotated[str, Field(description="shown now and never again")]
-
-
-class NewAccount(Answer):
-    account: AccountItem
-    key: NewKeyItem
-
-
-class OwnAccount(AccountItem):
-    webhook_secret: str
-
-
-Names = list[str]
-
-
-class KeyItem(Answer):
-    id: str
-    name: str
-    prefix: str
-    created_at: int
-    expires_at: int
-    revoked_at: int
-    last_used_at: int
-    rate_limit: Annotated[int, Field(description="requests a second; 0 = as the server says")]
-    scopes: Annotated[Names, Field(description="read, run, write, admin")]
-    user_id: Annotated[str, Field(description="whose role the key has")]
-
-
-KeyItems = list[KeyItem]
-
-
-class KeyList(Answer):
-    list: KeyItems
-
-
 class EventItem(Answer):
     timestamp: Annotated[int, Field(description="ms")]
     kind: str

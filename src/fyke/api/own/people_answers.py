@@ -9,43 +9,6 @@ from pydantic import Field
 from fyke.api.documents import Answer
 
 
-class UserItem(Answer):
-    id: str
-    name: str
-    role: Annotated[str, Field(description="owner, member or viewer")]
-    state: Annotated[str, Field(description="active, invited or disabled")]
-    created_at: int
-    seen_at: Annotated[int, Field(description="when a session of theirs was last used")]
-    link: Annotated[str, Field(description="setup, invite or reset, while such a link is unused")]
-    link_expires_at: int
-
-
-UserItems = list[UserItem]
-
-
-class UserList(Answer):
-    list: UserItems
-
-
-class User(Answer):
-    id: str
-    name: str
-    role: str
-    disabled: bool
-
-
-class UserLink(Answer):
-    name: str
-    purpose: Annotated[str, Field(description="setup, invite or reset")]
-    url: Annotated[str, Field(description="works once; shown now and never again")]
-    expires_at: int
-
-
-class Invitation(Answer):
-    user: User
-    link: UserLink
-
-
 class SessionItem(Answer):
     id: str
     agent: Annotated[str, Field(description="what the browser said it is")]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record_for
@@ -37,7 +38,7 @@ class UserEntry:
     link_expires_at: int
 
     @property
-    def state(self) -> str:
+    def state(self) -> Literal["active", "invited", "disabled"]:
         """``disabled``, ``invited`` for one who never chose a password, or ``active``."""
         if self.user.disabled:
             return "disabled"

@@ -1,0 +1,178 @@
+"""Accounts and their keys. Times are Unix seconds, 0 = never."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
+
+from fyke.domain.accounts.scopes import read_scopes, scope_text
+from fyke.domain.billing.pricing import format_balance, millionths
+from fyke.errors import InvalidRequest
+from fyke.model.account import Plan, Scope
+from fyke.wire.common import Items, TimeOrNever, Usd
+from fyke.wire.fields import Answer, Decimal, Described, Integer, Name, Request, Text, Texts
+from fyke.wire.units import MAX_SECONDS, seconds
+
+if TYPE_CHECKING:
+    from fyke.domain.accounts.keys import NewKey
+    from fyke.model.account import Account, ApiKey
+
+AccountName = Annotated[
+    Text, Meta(description="another account, for the operator; empty = the caller's own")
+]
+Cap = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]{1,6})?$", description="US dollars, 0 = no cap")]
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+class AccountToCreate(Request):
+    name: Annotated[Name, Meta(description="small letters, digits and hyphens")]
+
+
+class Credit(Request):
+    """What to add to an account."""
+
+    usd: Annotated[Decimal, Meta(description="US dollars")] = "0"
+    traffic_mb: Annotated[Decimal, Meta(description="megabytes of traffic")] = "0"
+
+
+class PlanChange(Request):
+    plan: Annotated[Name, Described(Plan)]
+
+
+class KeyToCreate(Request):
+    name: Annotated[Name, Meta(description="what the key is for")]
+    account: AccountName = ""
+    expires_at: Annotated[Integer, Meta(ge=0, le=MAX_SECONDS, description="0 = never")] = 0
+    rate_limit: Annotated[
+        Integer, Meta(description="requests a second; 0 = the server's setting")
+    ] = 0
+    scopes: Annotated[Texts, Described(list[Scope])] = []
+
+    @property
+    def checked_scopes(self) -> frozenset[Scope]:
+        """The scopes of the key; all of them when none are named. Raise ``InvalidRequest``."""
+        return read_scopes(self.scopes)
+
+    @property
+    def expires_at_ms(self) -> int:
+        """Milliseconds, 0 = never. Raise ``InvalidRequest``."""
+        if not 0 <= self.expires_at <= MAX_SECONDS:
+            raise InvalidRequest("expires_at must be a time in Unix seconds, or 0 for never")
+        return self.expires_at * 1000
+
+
+class OfAccount(Request):
+    """Names the account of an operation that the operator may also do for others."""
+
+    account: AccountName = ""
+
+
+# --- answers -------------------------------------------------------------------------------
+
+
+class AccountItem(Answer):
+    id: str
+    name: str
+    operator: Annotated[bool, Meta(description="whether it runs this installation")]
+    balance: Usd
+    held: Annotated[Usd, Meta(description="US dollars on hold for active runs")]
+    traffic: Annotated[int, Meta(ge=0, description="bytes left")]
+    traffic_expiration_at: TimeOrNever
+    time_zone: Annotated[str, Meta(description="of schedules without a time zone; an IANA name")]
+    created_at: TimeOrNever
+    plan: Plan
+    most_runs: Annotated[
+        int, Meta(ge=0, description="active runs that the plan allows; 0 = no limit")
+    ]
+    run_cap: Annotated[Cap, Meta(description="US dollars that one run may cost; 0 = no cap")]
+    month_cap: Annotated[Cap, Meta(description="US dollars for a calendar month; 0 = no cap")]
+
+    @classmethod
+    def of(cls, account: Account) -> AccountItem:
+        return cls(**_members(account))
+
+
+class OwnAccount(AccountItem):
+    webhook_secret: Annotated[str, Meta(description="signs the callbacks of the account")]
+
+    @classmethod
+    def with_secret(cls, account: Account, webhook_secret: str) -> OwnAccount:
+        return cls(**_members(account), webhook_secret=webhook_secret)
+
+    def __repr__(self) -> str:  # without the secret, which must not get into a log
+        return f"OwnAccount(id={self.id!r}, name={self.name!r})"
+
+
+def _members(account: Account) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "name": account.name,
+        "operator": account.operator,
+        "balance": format_balance(account.balance_micros),
+        "held": format_balance(account.held_micros),
+        "traffic": max(0, account.traffic_bytes),
+        "traffic_expiration_at": seconds(account.traffic_expires_at),
+        "time_zone": account.time_zone,
+        "created_at": seconds(account.created_at),
+        "plan": account.plan,
+        "most_runs": account.plan.most or 0,
+        "run_cap": millionths(account.run_cap_micros),
+        "month_cap": millionths(account.month_cap_micros),
+    }
+
+
+class AccountList(Items[AccountItem]):
+    pass
+
+
+class CreatedKey(Answer):
+    id: str
+    name: str
+    key: Annotated[str, Meta(description="its text, in this answer only")]
+
+    @classmethod
+    def of(cls, key: NewKey) -> CreatedKey:
+        return cls(key.id, key.name, key.key)
+
+    def __repr__(self) -> str:  # without the key, which must not get into a log
+        return f"CreatedKey(id={self.id!r}, name={self.name!r})"
+
+
+class CreatedAccount(Answer):
+    account: AccountItem
+    key: CreatedKey
+
+
+class KeyItem(Answer):
+    id: str
+    name: str
+    prefix: Annotated[str, Meta(description="how its text begins")]
+    created_at: TimeOrNever
+    expires_at: TimeOrNever
+    revoked_at: TimeOrNever
+    last_used_at: TimeOrNever
+    rate_limit: Annotated[int, Meta(description="requests a second; 0 = the server's setting")]
+    scopes: list[Scope]
+    user_id: Annotated[str, Meta(description="the user whose role the key has")]
+
+    @classmethod
+    def of(cls, key: ApiKey) -> KeyItem:
+        return cls(
+            id=key.id,
+            name=key.name,
+            prefix=key.prefix,
+            created_at=seconds(key.created_at),
+            expires_at=seconds(key.expires_at),
+            revoked_at=seconds(key.revoked_at),
+            last_used_at=seconds(key.last_used_at),
+            rate_limit=key.rate_limit,
+            scopes=[Scope(word) for word in scope_text(key.scopes).split()],
+            user_id=key.user_id,
+        )
+
+
+class KeyItems(Items[KeyItem]):
+    pass
