@@ -19,7 +19,7 @@ from fyke.model.results import MAX_ROW_BYTES, MAX_RUN_ROW_BYTES, MAX_RUN_ROWS
 from fyke.model.worker import Language
 from fyke.runner.worker_env import worker_env
 from fyke.sandbox.isolated import BASE_ENVIRONMENT
-from fyke.sdk import connection, http2, messages
+from fyke.sdk import connection, messages, server
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "worker.md").read_text(encoding="utf-8")
 EXAMPLES = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", PAGE, re.M | re.S)]
@@ -73,7 +73,7 @@ def test_the_limits_are_those_in_force() -> None:
     assert limits["table header"] == header
     assert limits["one log line"] == f"{caps.LOG_LINE_BYTES >> 10} KiB"
     assert limits["log of a run"] == f"{caps.LOG_RUN_BYTES >> 20} MiB"
-    assert limits["connections to the SDK service"] == str(http2.MAX_CONNECTIONS)
+    assert limits["connections to the SDK service"] == str(server.MAX_CONNECTIONS)
 
 
 def test_the_limits_of_an_archive_are_those_in_force() -> None:
