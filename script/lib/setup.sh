@@ -1,4 +1,4 @@
-# Shared by script/up and script/test: system packages, uv, the program. Sourced, not run.
+# Shared by script/up, script/test and script/lint: system packages, uv, the program. Sourced, not run.
 #
 # Everything comes from the package clients as this machine has them configured; no address of a
 # registry stands here or in the requirement files, whose hashes say what may be installed.
@@ -99,12 +99,16 @@ _install_uv() {
   "$1/uv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$here/requirements/bootstrap.txt"
 }
 
+# install_requirements PREFIX REQUIREMENTS: the venv with what Fyke imports.
+install_requirements() {
+  once "$1/.requirements-installed" "$(digest_of "requirements/$2" requirements/build.txt)" _install_requirements "$1" "$2"
+}
+
 # install_program PREFIX REQUIREMENTS MODE: the venv with its requirements, and Fyke in it.
 # MODE is "editable" (runs from the clone) or "copy" (a copy, for a clone others may not enter).
 install_program() {
   local prefix=$1 requirements=$2 mode=$3
-  once "$prefix/.requirements-installed" "$(digest_of "requirements/$requirements" requirements/build.txt)" \
-    _install_requirements "$prefix" "$requirements"
+  install_requirements "$prefix" "$requirements"
   local digest=$mode
   [[ $mode == copy ]] && digest=$(digest_of src sdk workers pyproject.toml README.md LICENSE)
   once "$prefix/.program-installed" "$digest" _install_program "$prefix" "$mode"
@@ -124,3 +128,29 @@ _install_program() {
   fi
 }
 _pip() { local prefix=$1; shift; "$uv" pip install --quiet --python "$prefix/.venv/bin/python" "$@"; }
+
+# development_tools: set "bin" to a folder with Python and the tools of requirements/test.txt. An active virtual
+# environment that has them is used as it is; otherwise they are installed, with no system package but Python's own.
+development_tools() {
+  if [[ -n ${VIRTUAL_ENV:-} && -x $VIRTUAL_ENV/bin/ruff && -x $VIRTUAL_ENV/bin/pytest ]]; then
+    bin=$VIRTUAL_ENV/bin
+    return
+  fi
+  need_packages python=python3 venv=python3-venv certificates=ca-certificates
+  have_python || die "Fyke needs Python 3.11 or newer as $python"
+  test_prefix
+  install_uv "$prefix"
+  install_requirements "$prefix" test.txt
+  bin=$prefix/.venv/bin
+}
+
+# test_prefix: set "prefix" and "mode" for the environment of the suite. Root gets a copy of the program that the
+# service user can read; other users run it from the clone.
+test_prefix() {
+  if [[ $EUID -eq 0 ]]; then
+    prefix=/opt/fyke-test mode=copy
+    mkdir -p "$prefix"
+  else
+    prefix=$here mode=editable
+  fi
+}
