@@ -1,11 +1,36 @@
-"""What every test may use."""
+"""What every test may use, and which tests run."""
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Generator
+from pathlib import Path
+
 import pytest
+
+from support.postgres import (
+    postgres,
+    postgres_results_url,
+    postgres_state_url,
+    postgres_states,
+    postgres_stores,
+    postgres_url,
+)
+from support.tools import ToolWatch, installed, missing_packages, needs_of
+
+__all__ = [
+    "postgres",
+    "postgres_results_url",
+    "postgres_state_url",
+    "postgres_states",
+    "postgres_stores",
+    "postgres_url",
+]
 
 # What waits longest goes first, so that no process is left with it at the end.
 ORDER = ("tests/e2e/", "tests/integration/", "tests/contract/", "tests/unit/")
+
+WATCH = ToolWatch()
 
 
 @pytest.fixture
@@ -13,9 +38,61 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the two databases, empty but for their tables, for tests to copy."""
+    from support.house import make_templates
+
+    return make_templates(tmp_path_factory.mktemp("databases"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fyke")
+    group.addoption(
+        "--without-tools",
+        action="store_true",
+        help="leave out every test that needs a program beside Python",
+    )
+    group.addoption(
+        "--missing-packages",
+        action="store_true",
+        help="run nothing; print what the selected tests need: 'tools' if they need any program "
+        "beside Python, then the Debian packages that this machine lacks",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _place(item.nodeid))
+    if config.getoption("without_tools"):
+        left_out = [item for item in items if needs_of(item)]
+        items[:] = [item for item in items if not needs_of(item)]
+        config.hook.pytest_deselected(items=left_out)
+    for item in items:
+        missing = sorted(tool for tool in needs_of(item) if not installed(tool))
+        if missing:
+            item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))
 
 
 def _place(test: str) -> int:
     return next((place for place, folder in enumerate(ORDER) if test.startswith(folder)), 0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    if not session.config.getoption("missing_packages"):
+        # what was imported and collected stays until the end: never look through it again
+        gc.collect()
+        gc.freeze()
+        return None
+    named = ["tools"] if any(map(needs_of, session.items)) else []
+    print("packages:", *named, *missing_packages(session.items))
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    WATCH.begin(item)
+    try:
+        return (yield)
+    finally:
+        WATCH.end()

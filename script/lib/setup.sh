@@ -1,4 +1,4 @@
-# Shared by script/up and script/test: system packages, uv, the program. Sourced, not run.
+# Shared by script/up, script/test and script/lint: system packages, uv, the program. Sourced, not run.
 #
 # Everything comes from the package clients as this machine has them configured; no address of a
 # registry stands here or in the requirement files, whose hashes say what may be installed.
@@ -16,21 +16,25 @@ need_packages() {
     check=${item%%=*} package=${item#*=}
     "have_$check" || missing+=("$package")
   done
-  [[ ${#missing[@]} -eq 0 ]] && return
-  command -v apt-get >/dev/null || die "Please install with your package manager, then run this again: ${missing[*]}"
+  [[ ${#missing[@]} -eq 0 ]] || install_packages "${missing[@]}"
+}
+
+# install_packages PACKAGE...: with apt, as root or by sudo.
+install_packages() {
+  command -v apt-get >/dev/null || die "Please install with your package manager, then run this again: $*"
   local sudo=()
   if [[ $EUID -ne 0 ]]; then
     if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 ]]; }; then
       sudo=(sudo)
     else
       die "These system packages are missing and you are not root. Ask an administrator to run
-  apt-get update && apt-get install -y --no-install-recommends ${missing[*]}
+  apt-get update && apt-get install -y --no-install-recommends $*
 and then run this again."
     fi
   fi
-  say "Installing system packages: ${missing[*]}"
+  say "Installing system packages: $*"
   "${sudo[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 # want_packages WHAT-FOR COMMAND=PACKAGE...: the same, but without root continue without them.
@@ -51,24 +55,7 @@ have_bwrap() { command -v bwrap >/dev/null; }
 have_python() { [[ -x $python ]] && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; }
 have_venv() { [[ -x $python ]] && "$python" -c 'import ensurepip' 2>/dev/null; }
 have_certificates() { [[ -s /etc/ssl/certs/ca-certificates.crt ]]; }
-have_node() { command -v node >/dev/null; }
-have_npm() { command -v npm >/dev/null; }
-have_openssl() { command -v openssl >/dev/null; }
-have_curl() { command -v curl >/dev/null; }
 have_git() { command -v git >/dev/null; }
-have_java() { command -v javac >/dev/null; }
-have_php() { command -v php >/dev/null; }
-have_php_curl() { command -v php >/dev/null && php -r 'exit(extension_loaded("curl") ? 0 : 1);'; }
-have_go() { command -v go >/dev/null; }
-have_go_grpc() { [[ -d /usr/share/gocode/src/google.golang.org/grpc ]]; }
-have_protoc() { command -v protoc >/dev/null; }
-have_protoc_go() { command -v protoc-gen-go >/dev/null; }
-have_protoc_go_grpc() { command -v protoc-gen-go-grpc >/dev/null; }
-have_jq() { command -v jq >/dev/null; }
-have_nc() { command -v nc >/dev/null; }
-have_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null; }
-have_ip() { command -v ip >/dev/null; }
-have_postgres() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null; }
 
 # The user that everything but the launcher becomes, when Fyke is started as root.
 make_service_user() {
@@ -99,12 +86,16 @@ _install_uv() {
   "$1/uv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$here/requirements/bootstrap.txt"
 }
 
+# install_requirements PREFIX REQUIREMENTS: the venv with what Fyke imports.
+install_requirements() {
+  once "$1/.requirements-installed" "$(digest_of "requirements/$2" requirements/build.txt)" _install_requirements "$1" "$2"
+}
+
 # install_program PREFIX REQUIREMENTS MODE: the venv with its requirements, and Fyke in it.
 # MODE is "editable" (runs from the clone) or "copy" (a copy, for a clone others may not enter).
 install_program() {
   local prefix=$1 requirements=$2 mode=$3
-  once "$prefix/.requirements-installed" "$(digest_of "requirements/$requirements" requirements/build.txt)" \
-    _install_requirements "$prefix" "$requirements"
+  install_requirements "$prefix" "$requirements"
   local digest=$mode
   [[ $mode == copy ]] && digest=$(digest_of src sdk workers pyproject.toml README.md LICENSE)
   once "$prefix/.program-installed" "$digest" _install_program "$prefix" "$mode"
@@ -124,3 +115,33 @@ _install_program() {
   fi
 }
 _pip() { local prefix=$1; shift; "$uv" pip install --quiet --python "$prefix/.venv/bin/python" "$@"; }
+
+# test_prefix: set "prefix" and "mode" for the environment of the suite. Root gets a copy of the program that the
+# service user can read; other users run it from the clone.
+test_prefix() {
+  if [[ $EUID -eq 0 ]]; then
+    prefix=/opt/fyke-test mode=copy
+    mkdir -p "$prefix"
+  else
+    prefix=$here mode=editable
+  fi
+}
+
+# development_tools: set "bin" to a folder with Python and the tools of requirements/test.txt. An active virtual
+# environment that has them is used as it is. Otherwise they are installed; that needs python3-venv, or uv on PATH.
+development_tools() {
+  if [[ -n ${VIRTUAL_ENV:-} && -x $VIRTUAL_ENV/bin/ruff && -x $VIRTUAL_ENV/bin/pytest ]]; then
+    bin=$VIRTUAL_ENV/bin
+    return
+  fi
+  test_prefix
+  if ! have_venv && command -v uv >/dev/null; then
+    uv=$(command -v uv)
+  else
+    need_packages python=python3 venv=python3-venv certificates=ca-certificates
+    have_python || die "Fyke needs Python 3.11 or newer as $python"
+    install_uv "$prefix"
+  fi
+  install_requirements "$prefix" test.txt
+  bin=$prefix/.venv/bin
+}

@@ -9,13 +9,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from support.browser import chromium
-from support.house import House, make_templates, open_house
+from support.house import House, open_house
 from support.pages import Visitor, stranger, visitor
-
-
-@pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_templates(tmp_path_factory.mktemp("databases"))
 
 
 @pytest.fixture

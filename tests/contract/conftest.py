@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -14,9 +14,6 @@ from fyke.contracts.state import Transaction
 from fyke.model.run import Outcome
 from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
-from support.postgres import PostgresServer, postgres, postgres_url
-
-__all__ = ["database_url", "postgres", "postgres_url"]
 
 T = TypeVar("T")
 DIALECTS = ["sqlite", "postgresql"]
@@ -39,25 +36,15 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(scope="session")
-def postgres_template(postgres: PostgresServer) -> str:
-    url = postgres.new_database()
-    migrate(url)
-    return url.partition("@/")[2].partition("?")[0]
-
-
 @pytest.fixture(params=DIALECTS)
-def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with the newest tables and nothing in them, once per dialect."""
     if request.param == "sqlite":
         file = tmp_path / "state.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), file)
-        yield f"sqlite:///{file}"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    url = server.new_database(request.getfixturevalue("postgres_template"))
-    yield url
-    server.drop_database(url)
+        return f"sqlite:///{file}"
+    url: str = request.getfixturevalue("postgres_state_url")
+    return url
 
 
 @dataclass
@@ -78,6 +65,6 @@ class State:
 @pytest.fixture
 async def state(state_url: str) -> AsyncIterator[State]:
     rings: list[str] = []
-    storage = open_storage(state_url, durable=True, notify=rings.append, hiding=HIDING)
+    storage = open_storage(state_url, durable=False, notify=rings.append, hiding=HIDING)
     yield State(state_url, storage, rings)
     await storage.close()

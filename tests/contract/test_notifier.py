@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 from fyke.notify import http
 from fyke.notify.http import HttpNotifier
+from support.authority import make_authority
 
 pytestmark = pytest.mark.anyio
 
@@ -293,17 +293,7 @@ async def test_headers_cannot_break_out(notifier: Notifier, name: str) -> None:
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A throwaway authority and a certificate for ``hooks.example``."""
     folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    new = ["req", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    openssl(*new, "-x509", "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem",
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # fmt: skip
-    openssl(*new[:-2], "-subj", "/CN=hooks.example", "-keyout", "site.key", "-out", "site.csr")
-    (folder / "names").write_text("subjectAltName=DNS:hooks.example\n")
-    openssl("x509", "-req", "-in", "site.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
-            "-extfile", "names", "-out", "site.pem")  # fmt: skip
+    make_authority(folder, ["hooks.example"])
     return folder
 
 

@@ -31,18 +31,16 @@ RUN = "01RUN"
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    url: str = (
-        f"sqlite:///{tmp_path / 'rows.db'}"
-        if request.param == "sqlite"
-        else request.getfixturevalue("postgres_url")
-    )
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_results_url"))
+    url = f"sqlite:///{tmp_path / 'rows.db'}"
     migrate_results(url)
     return url
 
 
 @pytest.fixture
 async def results(url: str, anyio_backend: str) -> AsyncIterator[SqlResults]:
-    store = open_results(url, durable=True)
+    store = open_results(url, durable=False)
     yield store
     await store.close()
 
@@ -50,7 +48,7 @@ async def results(url: str, anyio_backend: str) -> AsyncIterator[SqlResults]:
 @pytest.fixture
 async def second(url: str, anyio_backend: str) -> AsyncIterator[SqlResults]:
     """Another process's view of the same database."""
-    store = open_results(url, durable=True)
+    store = open_results(url, durable=False)
     yield store
     await store.close()
 

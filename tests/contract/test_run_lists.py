@@ -201,6 +201,7 @@ async def test_workers_in_use_come_with_the_last_one_first(state: State) -> None
     assert await state.read(lambda tx: tx.run_lists.recent_workers(owner, 0)) == []
 
 
+@pytest.mark.new_database
 async def test_no_walk_reads_a_whole_table(state: State) -> None:
     """Each kind of question has an index in the wanted order, and takes it."""
     owner, workers, _ = await fill(state)

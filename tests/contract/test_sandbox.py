@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
 import stat
@@ -34,7 +33,7 @@ from integration.sandbox.boxes import MIB, ROOT, SPAWNERS, Site, drain, line, si
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
@@ -160,9 +159,8 @@ async def test_executable_files_stay_executable(place: Site) -> None:
     assert stat.S_IMODE((bundle / "main.py").stat().st_mode) & 0o444 == 0o444
 
 
+@pytest.mark.needs("node")
 async def test_a_node_worker_finds_its_modules(place: Site) -> None:
-    if not os.path.exists("/usr/bin/node"):
-        pytest.skip("Node.js is not installed")
     modules = place.bundle({"greet/index.js": "module.exports = () => 'hello from a module'"})
     box = await place.open(
         {"main.js": "console.log(require('greet')())"},

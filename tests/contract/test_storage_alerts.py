@@ -213,6 +213,7 @@ async def test_old_alerts_are_forgotten_a_batch_at_a_time(state: State) -> None:
     assert (count, [one.at for one in page]) == (2, [5, 4])
 
 
+@pytest.mark.new_database
 async def test_what_is_usual_is_read_from_one_index(state: State) -> None:
     owner, worker = await seeded(state)
     run = await state.write(lambda tx: ended(tx, owner, worker, 50, task_id="t1"))

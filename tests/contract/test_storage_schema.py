@@ -205,6 +205,7 @@ def reads_a_whole_table(line: str) -> bool:
     return "Seq Scan" in line or ("SCAN " in line and "USING" not in line and not of_subquery)
 
 
+@pytest.mark.new_database
 async def test_hot_questions_are_answered_from_indexes(state: State) -> None:
     owner, worker_id = await state.write(records.seed)
     engine = state.storage.engine
@@ -235,6 +236,7 @@ async def test_hot_questions_are_answered_from_indexes(state: State) -> None:
         assert "Sort" not in found and "TEMP B-TREE" not in found
 
 
+@pytest.mark.new_database
 @pytest.mark.parametrize("analyzed", [True, False])
 async def test_what_plans_hold_is_passed_over_without_a_look_at_history(
     state: State, analyzed: bool

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import stat
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -24,7 +23,7 @@ from integration.sandbox.boxes import MIB, SPAWNERS, Site, site
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 PYTHON = "/usr/bin/python3"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 
@@ -17,7 +16,7 @@ from support.package_index import Index
 from support.projects import python_project
 from support.zips import Entry, make_zip
 
-pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is missing")
+pytestmark = pytest.mark.needs("bwrap")
 
 SECONDS = 6
 HANGS = python_project("print('never')\n", requirements="slow\n")

@@ -23,7 +23,7 @@ from support.projects import zoo
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can take a wall out of the program"),
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 SUCCEEDED = 3

@@ -8,12 +8,10 @@ import httpx2
 import pytest
 
 from support.booted import Booted, booted
-from support.postgres import PostgresServer, postgres
+from support.postgres import PostgresServer, running_postgres
 from support.projects import python_project, zoo
 from support.receivers import Receiver, listening
 from support.twins import answers
-
-__all__ = ["postgres"]
 
 RUNNING, SUCCEEDED, FAILED, ABORTED = 2, 3, 4, 5
 ROWS = 300
@@ -25,6 +23,13 @@ for number in range({ROWS}):
     CoreSDK.Result.push_data({{"n": number, "big": 2**63, "text": "caf\\u00e9 \\u0000"}})
     time.sleep(0.005)
 """
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    """A server that is stopped as by a crash."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import struct
 import time
 from collections.abc import Callable
@@ -99,12 +98,11 @@ def every_animal() -> list[Any]:
 
 
 @pytest.mark.timeout(700)
+@pytest.mark.needs("{language}")
 @pytest.mark.parametrize(("language", "animal"), every_animal())
 def test_each_of_the_herds_ends_as_it_must(
     platform: Booted, herd: Callable[[str], str], language: str, animal: expected.Animal
 ) -> None:
-    if language == "go" and shutil.which("go") is None:
-        pytest.skip("there is no Go toolchain here")
     if animal.hard and platform.isolation() != "full":
         pytest.skip("memory is not limited by the kernel here")
     began = time.monotonic()

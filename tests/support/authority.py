@@ -1,25 +1,110 @@
-"""A throwaway authority, and a certificate of it for some names."""
+"""A throwaway authority, and certificates for some names."""
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
-import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
-def make_authority(folder: Path, names: str = "DNS:localhost,IP:127.0.0.1") -> None:
+LOCAL = ("localhost", "127.0.0.1")
+
+
+def make_authority(folder: Path, names: Sequence[str] = LOCAL) -> None:
     """Write ``ca.pem``, ``site.pem`` and ``site.key`` into ``folder``."""
+    authority, signing = _subject("test authority"), _new_key()
+    usage = x509.KeyUsage(
+        digital_signature=False, content_commitment=False, key_encipherment=False,
+        data_encipherment=False, key_agreement=False, key_cert_sign=True, crl_sign=True,
+        encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+    root = (
+        _certificate(authority, signing, authority, signing)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+    )
+    _write(folder / "ca.pem", root, signing)
+    key = _new_key()
+    site = _certificate(_subject("site"), key, authority, signing)
+    _write(folder / "site.pem", site.add_extension(_alternative(names), critical=False), signing)
+    _write_key(folder / "site.key", key)
 
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    openssl("req", *key, "-days", "2", "-x509", "-subj", "/CN=test authority", "-keyout", "ca.key",
-            "-out", "ca.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # fmt: skip
-    openssl("req", *key, "-subj", "/CN=site", "-keyout", "site.key", "-out", "site.csr")
-    (folder / "names").write_text(f"subjectAltName={names}\n")
-    openssl("x509", "-req", "-in", "site.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
-            "-extfile", "names", "-out", "site.pem")  # fmt: skip
+def make_certificate(certificate: Path, key_file: Path, names: Sequence[str]) -> None:
+    """Write a certificate for ``names`` that is its own authority, and its key."""
+    subject, key = _subject(names[0]), _new_key()
+    made = (
+        _certificate(subject, key, subject, key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(_alternative(names), critical=False)
+    )
+    _write(certificate, made, key)
+    _write_key(key_file, key)
+
+
+def _subject(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _certificate(
+    subject: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: x509.Name,
+    signing: ec.EllipticCurvePrivateKey,
+) -> x509.CertificateBuilder:
+    """Valid for two days."""
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False
+        )
+    )
+
+
+def _alternative(names: Sequence[str]) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName([_name(each) for each in names])
+
+
+def _name(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
+
+
+def _write(
+    file: Path, certificate: x509.CertificateBuilder, signing: ec.EllipticCurvePrivateKey
+) -> None:
+    made = certificate.sign(signing, hashes.SHA256())
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+
+
+def _write_key(file: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
 
 
 def server_context(folder: Path) -> ssl.SSLContext:

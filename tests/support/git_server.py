@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from support.authority import LOCAL, make_certificate
+
 _WHO = {
     "GIT_AUTHOR_NAME": "Ada",
     "GIT_AUTHOR_EMAIL": "ada@example.com",
@@ -47,16 +49,6 @@ def commit(folder: Path, files: Mapping[str, str | bytes]) -> Path:
     return folder
 
 
-def make_certificate(folder: Path, name: str = "localhost") -> tuple[Path, Path]:
-    """(certificate, key) for a name and 127.0.0.1, good for a day."""
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "1", "-subj", f"/CN={name}", "-addext"]
-    command += [f"subjectAltName=DNS:{name},IP:127.0.0.1", "-keyout", str(key)]
-    subprocess.run([*command, "-out", str(certificate)], check=True, capture_output=True)
-    return certificate, key
-
-
 @dataclass
 class GitServer:
     """``redirect`` answers every request with a redirect to that address instead."""
@@ -76,7 +68,8 @@ class GitServer:
 @contextmanager
 def git_server(folder: Path) -> Iterator[GitServer]:
     """Serves every repository below ``folder/repositories`` as ``/NAME/.git``."""
-    certificate, key = make_certificate(folder)
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    make_certificate(certificate, key, LOCAL)
     server = GitServer(folder / "repositories", certificate)
     server.root.mkdir(exist_ok=True)
     listening = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from support.authority import make_certificate
 
 NAME = "site.test"
 
@@ -26,7 +27,7 @@ class TlsSite:
 async def tls_site(folder: Path, body: bytes) -> AsyncIterator[TlsSite]:
     """Serve until left. ``folder`` gets the key and the certificate."""
     certificate, key = folder / "site.pem", folder / "site.key"
-    _make(certificate, key)
+    make_certificate(certificate, key, [NAME])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     requests: list[str] = []
@@ -48,11 +49,3 @@ async def tls_site(folder: Path, body: bytes) -> AsyncIterator[TlsSite]:
         yield TlsSite(server.sockets[0].getsockname()[1], certificate, requests)
     finally:
         server.close()
-
-
-def _make(certificate: Path, key: Path) -> None:
-    command = ["openssl", "req", "-x509", "-nodes", "-days", "2", "-newkey", "ec"]
-    command += ["-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    command += ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
-    subprocess.run(command, check=True, capture_output=True)

@@ -7,16 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.storage.sql.state.schema import migrate
-from support.house import House, make_templates, open_house
-from support.postgres import postgres, postgres_url
-
-__all__ = ["postgres", "postgres_url"]
-
-
-@pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_templates(tmp_path_factory.mktemp("databases"))
+from support.house import House, open_house
 
 
 @pytest.fixture
@@ -31,10 +22,7 @@ async def either(
     request: pytest.FixtureRequest, tmp_path: Path, templates: Path
 ) -> AsyncIterator[House]:
     """The same over each database."""
-    url = ""
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-        migrate(url)
+    url = request.getfixturevalue("postgres_state_url") if request.param == "postgresql" else ""
     async with open_house(tmp_path, templates, state_url=url) as house:
         await house.beat()
         yield house

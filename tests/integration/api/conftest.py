@@ -8,12 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.api import Api, client, start_body
-from support.house import House, make_templates, open_house
-
-
-@pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_templates(tmp_path_factory.mktemp("databases"))
+from support.house import House, open_house
 
 
 @pytest.fixture

@@ -156,6 +156,7 @@ def test_a_file_that_is_made_again_has_the_same_bytes(server: Served) -> None:
         assert (rest.status, rest.body) == (206, first[name].body[100:]), name
 
 
+@pytest.mark.needs("curl")
 def test_curl_goes_on_where_a_connection_broke(server: Served, tmp_path: Path) -> None:
     url = link(server, a_run(server), "csv")
     whole = Answer(url).body

@@ -20,14 +20,11 @@ from fyke.kit.clock import ManualClock, SystemClock
 from fyke.model.account import Plan
 from fyke.model.runner import RunnerInfo
 from fyke.storage.signals.postgres import PostgresSignals
-from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from fyke.timers.servers import ServerTimer
 from support.api import Api, client, fails, start_body
 from support.house import RUNNER, SECRET, House, open_house
-from support.postgres import postgres, postgres_url
 
-__all__ = ["postgres", "postgres_url"]
 pytestmark = pytest.mark.anyio
 
 POLICY = '"default";q=120;w=2'
@@ -111,12 +108,11 @@ async def a_server(url: str) -> AsyncIterator[tuple[SqlStorage, ServerTimer, Rat
 
 
 async def test_two_servers_on_one_database_allow_together_what_one_would(
-    house: House, postgres_url: str
+    house: House, postgres_state_url: str
 ) -> None:
-    migrate(postgres_url)
     async with (
-        a_server(postgres_url) as (storage, first, first_share),
-        a_server(postgres_url) as (other, second, second_share),
+        a_server(postgres_state_url) as (storage, first, first_share),
+        a_server(postgres_state_url) as (other, second, second_share),
     ):
         clock = ManualClock()
         _, key = await Accounts(storage, SystemClock()).bootstrap()
@@ -149,11 +145,10 @@ async def test_two_servers_on_one_database_allow_together_what_one_would(
     [(Plan.FREE, 20), pytest.param(Plan.PRO, 500, marks=pytest.mark.long)],
 )
 async def test_on_postgresql_too_as_many_direct_starts_pass_as_the_plan_allows(
-    tmp_path: Path, templates: Path, postgres_url: str, plan: Plan, posts: int
+    tmp_path: Path, templates: Path, postgres_state_url: str, plan: Plan, posts: int
 ) -> None:
-    migrate(postgres_url)
     async with (
-        open_house(tmp_path, templates, state_url=postgres_url) as house,
+        open_house(tmp_path, templates, state_url=postgres_state_url) as house,
         client(house.app()) as http,
     ):
         worker = await house.publish()

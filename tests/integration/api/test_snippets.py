@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,19 +66,17 @@ def hold(live: Served, language: str, folder: Path, custom: dict[str, Any]) -> N
     assert given == custom
 
 
+@pytest.mark.needs("{language}")
 @pytest.mark.parametrize("language", ["curl", "python", "node", "php"])
 def test_the_program_starts_the_very_input(live: Served, language: str, tmp_path: Path) -> None:
-    if shutil.which(COMMANDS[language][0]) is None:
-        pytest.skip(f"{COMMANDS[language][0]} is not installed")
     hold(live, language, tmp_path, CUSTOM)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("long", [False, True])
 @pytest.mark.parametrize("language", list(COMMANDS))
+@pytest.mark.needs("{language}")
 def test_every_program_starts_its_input(
     live: Served, language: str, long: bool, tmp_path: Path
 ) -> None:
-    if shutil.which(COMMANDS[language][0]) is None:
-        pytest.skip(f"{COMMANDS[language][0]} is not installed")
     hold(live, language, tmp_path, {**CUSTOM, "more": "x" * (MAX_INLINE if long else 1)})

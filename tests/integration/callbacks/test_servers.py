@@ -20,7 +20,6 @@ from fyke.kit.clock import SystemClock
 from fyke.model.callback import DeliveryFilter, DeliveryState
 from fyke.notify.http import HttpNotifier
 from fyke.storage.signals.postgres import PostgresSignals
-from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import open_storage
 from support.callback_trials import (
     Bell,
@@ -31,10 +30,7 @@ from support.callback_trials import (
     open_office,
 )
 from support.callbacks import MASTER
-from support.postgres import postgres, postgres_url
 from support.receivers import listening
-
-__all__ = ["postgres", "postgres_url"]
 
 pytestmark = pytest.mark.anyio
 PROCESS = Path(__file__).parents[2] / "support" / "callback_process.py"
@@ -92,7 +88,6 @@ async def settled(office: Office, total: int) -> None:
 
 
 async def two_servers(url: str, total: int) -> None:
-    migrate(url)
     with listening() as receiver:
         notifiers = [HttpNotifier(AddressRules(["127.0.0.0/8"])) for _ in range(2)]
         counting = [Counting(notifier) for notifier in notifiers]
@@ -122,10 +117,10 @@ async def two_servers(url: str, total: int) -> None:
         assert last - first > 1, f"{A_SECOND + 1} requests within {last - first:.3f} s"
 
 
-async def test_two_servers_keep_one_pace_and_send_nothing_twice(postgres_url: str) -> None:
-    await two_servers(postgres_url, 16)
+async def test_two_servers_keep_one_pace_and_send_nothing_twice(postgres_state_url: str) -> None:
+    await two_servers(postgres_state_url, 16)
 
 
 @pytest.mark.long
-async def test_two_servers_keep_one_pace_for_a_minute(postgres_url: str) -> None:
-    await two_servers(postgres_url, 480)
+async def test_two_servers_keep_one_pace_for_a_minute(postgres_state_url: str) -> None:
+    await two_servers(postgres_state_url, 480)

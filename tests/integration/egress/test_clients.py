@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -27,7 +26,7 @@ from support.tls_site import NAME, TlsSite, tls_site
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 SECRET = "s3cret-of_this"
@@ -316,14 +315,14 @@ def without_refusal(told: Told) -> Told:
     return replace(told, total=total, sites=sites)
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
+@pytest.mark.needs("node")
 async def test_node(world: World) -> None:
     told = await world.execute(node(), Language.NODE)
     assert_all_went_well(without_refusal(told), 2, 2)
 
 
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+@pytest.mark.needs("npm")
 @pytest.mark.parametrize("axios", ["1.7.9", "latest"])
 async def test_node_libraries_and_grpc(world: World, axios: str) -> None:
     """Packages come from the registry that npm is configured for."""
@@ -386,7 +385,7 @@ func main() {
 
 
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed")
+@pytest.mark.needs("go")
 async def test_go(world: World, tmp_path: Path) -> None:
     text = GO.replace("TLS_BODY", str(len(TLS_BODY))).replace(": BODY", f": {BODY}")
     (tmp_path / "main.go").write_text(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator
@@ -25,7 +24,7 @@ from support.memory import a_version
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 MODULE = "module worker\n\ngo 1.24\n"

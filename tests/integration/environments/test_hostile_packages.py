@@ -33,7 +33,7 @@ from support.package_index import Index, make_source
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 OTHER = "01ARZ3NDEKTSV4RRFFQ69G5FAW"

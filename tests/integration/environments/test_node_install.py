@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from support.npm_registry import Registry, old_npm, served
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed"),
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("npm"),
+    pytest.mark.needs("bwrap"),
 ]
 
 OTHER = "01ARZ3NDEKTSV4RRFFQ69G5FAW"

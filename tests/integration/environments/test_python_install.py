@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import shutil
 import stat
 import subprocess
 from collections.abc import AsyncIterator
@@ -23,7 +22,7 @@ from support.wheels import make_shelf, make_wheel
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 PYTHON = "/usr/bin/python3"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import socket
 
 import pytest
@@ -15,7 +14,7 @@ from integration.sandbox.boxes import MIB, ROOT, SERVICE_UID, data_folder, launc
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(not ROOT, reason="the launcher is a program of root"),
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 OPERATIONS = ("open", "wait", "usage", "cpu", "terminate", "kill", "close", "limits", "exec", "")
 VALUES = (

@@ -8,7 +8,6 @@ import contextlib
 import io
 import itertools
 import logging
-import shutil
 import socket
 import threading
 import time
@@ -38,7 +37,7 @@ from support.hostile_urls import NAMES, SECRET, urls
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 SECONDS = 30  # none holds a box longer than this

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import select
-import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from zoo.herds import built
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 HERE = Path(__file__).parent
@@ -125,10 +124,9 @@ def probes(language: Language) -> dict[str, str | bytes]:
     return {"main": built(HERE / "probe_go")}
 
 
+@pytest.mark.needs("{language}")
 @pytest.mark.parametrize("language", LEAST_PROBES)
 async def test_nothing_gets_out(place: Site, language: Language) -> None:
-    if shutil.which(language.value if language is not Language.PYTHON else "bwrap") is None:
-        pytest.skip(f"there is no {language.value} here")
     with canaries(place) as canary:
         box = await place.open(probes(language), language=language, memory=512 * MIB)
         told = {"PROBE_TARGETS": json.dumps(canary.targets), "PROBE_CALLS": json.dumps(numbers())}

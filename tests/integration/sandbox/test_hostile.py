@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -20,7 +19,7 @@ from integration.sandbox.boxes import MIB, ROOT, SPAWNERS, Site, drain, line, si
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 END_SECONDS = 10

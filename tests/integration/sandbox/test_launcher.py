@@ -7,7 +7,6 @@ import gc
 import json
 import os
 import pwd
-import shutil
 import signal
 import socket
 import subprocess
@@ -46,7 +45,7 @@ from integration.sandbox.boxes import (
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(not ROOT, reason="the launcher is a program of root"),
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import resource
-import shutil
 import struct
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -25,7 +24,7 @@ from integration.sandbox.boxes import ROOT, Site, data_folder
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(ROOT, reason="the walls of a plain user are taken away in its own process"),
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 Options = list[str]

@@ -33,7 +33,7 @@ SUITES = (
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="the suites run as this plain user already"),
     pytest.mark.skipif(not others_can_run_us(), reason="this Python is closed to other users"),
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 

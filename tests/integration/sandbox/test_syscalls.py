@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import platform
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,7 +15,7 @@ from unit.sandbox.isolation.test_seccomp import run
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+    pytest.mark.needs("bwrap"),
 ]
 
 HIGHEST = 600

@@ -28,8 +28,6 @@ import sdk_pb2  # isort: skip - found by support.sdk_server
 
 PACKAGES = ["coresdk", "cafesdk"]
 PROTO = Path(__file__).resolve().parents[3] / "proto" / "sdk.proto"
-GO_CODE = Path("/usr/share/gocode/src/google.golang.org/grpc")
-GO_TOOLS = ("go", "protoc", "protoc-gen-go", "protoc-gen-go-grpc")
 INPUT = '{"n": 1}'
 
 
@@ -101,14 +99,9 @@ def test_node(fyke: Platform, node_client: Path, tmp_path: Path, package: str, m
 
 
 @pytest.mark.long
+@pytest.mark.needs("go", "go_grpc", "protoc", "protoc_gen_go", "protoc_gen_go_grpc")
 @pytest.mark.parametrize("package", PACKAGES)
 def test_go(fyke: Platform, tmp_path: Path, package: str) -> None:
-    missing = [tool for tool in GO_TOOLS if shutil.which(tool) is None]
-    if missing or not GO_CODE.is_dir():
-        pytest.skip(
-            "needs the packages golang-google-grpc-dev, protobuf-compiler, protoc-gen-go-1-5 and "
-            "protoc-gen-go-grpc, which script/test --all installs"
-        )
     folder = tmp_path / "src" / "stubs"
     (folder / "sdk").mkdir(parents=True)
     (folder / "sdk.proto").write_text(proto(package))

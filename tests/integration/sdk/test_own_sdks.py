@@ -18,6 +18,7 @@ from support.sdk_server import Platform, rows_of
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent / "own"
+pytestmark = pytest.mark.needs("{worker}")
 LANGUAGES = ["python", "node", "go"]
 
 

@@ -15,13 +15,8 @@ from fyke.kit.clock import SystemClock
 from fyke.notify.http import HttpNotifier
 from fyke.timers.alerts import AlertTimer
 from fyke.timers.callbacks import CallbackTimer
-from support.house import SECRET, House, make_templates, open_house
+from support.house import SECRET, House, open_house
 from support.receivers import Receiver, listening
-
-
-@pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_templates(tmp_path_factory.mktemp("databases"))
 
 
 @pytest.fixture

@@ -22,10 +22,7 @@ from support.receivers import Received, listening
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(
-        shutil.which("npm") is None or shutil.which("node") is None,
-        reason="npm and node are needed for the library of Node.js",
-    ),
+    pytest.mark.needs("node", "npm"),
 ]
 HERE = Path(__file__).parent
 

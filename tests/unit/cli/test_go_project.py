@@ -17,6 +17,8 @@ from fyke.cli.worker_new import write_project
 from fyke.domain.workers.elf import inspect_program
 from fyke.domain.workers.project import read_project
 
+pytestmark = pytest.mark.needs("go")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -22,7 +22,12 @@ from fyke.domain.workers.project import check_folder, read_project
     [
         ("python", {"main.py", "requirements.txt", "sdk.py"}, set()),
         ("node", {"main.js", "package.json", "package-lock.json", "sdk.js", "sdk.d.ts"}, set()),
-        ("go", {"main.go", "go.mod", "GoSdk/sdk.go"}, {"go_program_not_built"}),
+        pytest.param(
+            "go",
+            {"main.go", "go.mod", "GoSdk/sdk.go"},
+            {"go_program_not_built"},
+            marks=pytest.mark.needs("go"),
+        ),
     ],
 )
 def test_a_new_project_is_without_a_remark(

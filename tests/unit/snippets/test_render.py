@@ -106,6 +106,7 @@ def hold(language: str, bodies: list[dict[str, Any]], folder: Path) -> None:
 EVERY_ONE = [{text: [text, text + text]} for text in HOSTILE]
 
 
+@pytest.mark.needs("{language}")
 @pytest.mark.parametrize("language", ["python", "node", "php", "curl"])
 def test_the_literal_is_the_body(language: str, tmp_path: Path) -> None:
     @_quiet
@@ -118,6 +119,7 @@ def test_the_literal_is_the_body(language: str, tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
+@pytest.mark.needs("{language}")
 @pytest.mark.parametrize("language", IDS)
 def test_the_literals_of_all_languages_are_the_body(language: str, tmp_path: Path) -> None:
     slow = language in ("java", "go")
@@ -160,6 +162,7 @@ def test_an_unknown_language_is_none() -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
+@pytest.mark.needs("java", "go")
 @pytest.mark.parametrize("inline", [True, False])
 def test_java_and_go_compile(tmp_path: Path, inline: bool) -> None:
     custom = {"q": HOSTILE, "more": "x" * (0 if inline else MAX_INLINE)}

@@ -1,0 +1,88 @@
+"""The command line ``fyke`` against a running platform: in this process, or in one of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+from unittest.mock import patch
+
+from fyke.cli.main import main
+from support.booted import Booted
+
+
+class Cli:
+    """``fyke`` as a person on the machine of the installation types it.
+
+    ``run`` calls the program in this process, which saves an interpreter and its imports for each
+    command; ``process`` and ``start`` do what an operating system does.
+    """
+
+    def __init__(self, platform: Booted) -> None:
+        self.platform = platform
+
+    def start(self, *arguments: object, **more: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "fyke.cli.main", *map(str, arguments)],
+            env=self.platform.environment() | more.pop("env", {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **more,
+        )
+
+    def process(
+        self, *arguments: object, code: int = 0, stdin: str = "", **more: Any
+    ) -> tuple[str, str]:
+        """(standard output, standard error); fails on another exit status than ``code``."""
+        process = self.start(*arguments, **more)
+        out, err = process.communicate(stdin, timeout=100)
+        assert process.returncode == code, f"{arguments}: {process.returncode}\n{out}\n{err}"
+        return out, err
+
+    def run(
+        self,
+        *arguments: object,
+        code: int = 0,
+        stdin: str = "",
+        env: dict[str, str] | None = None,
+    ) -> tuple[str, str]:
+        """The same without a process of its own."""
+        streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in "oe"]
+        out, err = streams
+        with (
+            patch.dict(os.environ, self.platform.environment() | (env or {}), clear=True),
+            patch.object(sys, "argv", ["fyke", *map(str, arguments)]),
+            patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            status = _status()
+        told = tuple(_written(stream) for stream in streams)
+        assert status == code, f"{arguments}: {status}\n{told[0]}\n{told[1]}"
+        return told[0], told[1]
+
+    def json(self, *arguments: object, **more: Any) -> Any:
+        return json.loads(self.run(*arguments, "--json", **more)[0])
+
+    def process_json(self, *arguments: object, **more: Any) -> Any:
+        return json.loads(self.process(*arguments, "--json", **more)[0])
+
+
+def _status() -> int:
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def _written(stream: io.TextIOWrapper) -> str:
+    buffer = stream.buffer
+    assert isinstance(buffer, io.BytesIO)
+    return buffer.getvalue().decode()

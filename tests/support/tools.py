@@ -1,0 +1,146 @@
+"""The programs of the machine that tests need beside Python: which, and in which package of Debian.
+
+A test names them with ``@pytest.mark.needs("node", "bwrap")``, or with ``needs("{language}")`` when
+its parameter ``language`` is the name; some fixtures and folders imply tools. A test that lacks a
+tool is skipped. A test that starts a tool without naming it fails, so that ``script/test PATH`` can
+install what the selected tests need, and no more.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """``package`` is Debian's name; ``programs`` are the names it is started by."""
+
+    package: str
+    programs: tuple[str, ...]
+    present: Callable[[], bool] | None = None
+
+    def installed(self) -> bool:
+        if self.present is not None:
+            return self.present()
+        return any(shutil.which(program) or shutil.which(program, path=PATH)
+                   for program in self.programs)  # fmt: skip
+
+
+def _postgres() -> bool:
+    return any(Path("/usr/lib/postgresql").glob("*/bin/postgres")) or bool(shutil.which("postgres"))
+
+
+def _php_curl() -> bool:
+    command = ["php", "-r", 'exit(extension_loaded("curl") ? 0 : 1);']
+    return shutil.which("php") is not None and subprocess.run(command).returncode == 0
+
+
+def _go_grpc() -> bool:
+    return Path("/usr/share/gocode/src/google.golang.org/grpc").is_dir()
+
+
+TOOLS = {
+    "bwrap": Tool("bubblewrap", ("bwrap",)),
+    "chromium": Tool("chromium", ("chromium", "chromium-browser")),
+    "curl": Tool("curl", ("curl",)),
+    "git": Tool("git", ("git",)),
+    "go": Tool("golang-go", ("go",)),
+    "go_grpc": Tool("golang-google-grpc-dev", (), _go_grpc),
+    "ip": Tool("iproute2", ("ip",)),
+    "java": Tool("default-jdk-headless", ("javac", "java")),
+    "jq": Tool("jq", ("jq",)),
+    "nc": Tool("netcat-openbsd", ("nc",)),
+    "node": Tool("nodejs", ("node",)),
+    "npm": Tool("npm", ("npm",)),
+    "openssl": Tool("openssl", ("openssl",)),
+    "php": Tool("php-cli", ("php",)),
+    "php_curl": Tool("php-curl", (), _php_curl),
+    "postgres": Tool("postgresql", ("postgres", "initdb"), _postgres),
+    "protoc": Tool("protobuf-compiler", ("protoc",)),
+    "protoc_gen_go": Tool("protoc-gen-go-1-5", ("protoc-gen-go",)),
+    "protoc_gen_go_grpc": Tool("protoc-gen-go-grpc", ("protoc-gen-go-grpc",)),
+}
+OF_FIXTURES = {
+    "browser": ("chromium",),
+    "node_client": ("node", "npm"),
+    "postgres": ("postgres",),
+}
+OF_FOLDERS = {
+    "tests/e2e/": "bwrap",
+    "tests/integration/environments/": "bwrap",
+    "tests/integration/sandbox/": "bwrap",
+}
+
+
+@cache
+def installed(tool: str) -> bool:
+    return TOOLS[tool].installed()
+
+
+def needs_of(item: pytest.Item) -> frozenset[str]:
+    """The names in ``TOOLS`` of what a collected test needs."""
+    call = getattr(item, "callspec", None)
+    parameters = (
+        {name: getattr(value, "value", value) for name, value in call.params.items()}
+        if call
+        else {}
+    )
+    found = {
+        name.format_map(parameters) for mark in item.iter_markers("needs") for name in mark.args
+    }
+    found |= {tool for start, tool in OF_FOLDERS.items() if item.nodeid.startswith(start)}
+    for name in getattr(item, "fixturenames", ()):
+        found |= set(OF_FIXTURES.get(name, ()))
+    if any(value in ("postgres", "postgresql") for value in parameters.values()):
+        found.add("postgres")  # a fixture over both databases asks for a server then
+    found.discard("python")
+    unknown = found - TOOLS.keys()
+    assert not unknown, f"{item.nodeid} needs {unknown}, which tests/support/tools.py does not know"
+    return frozenset(found)
+
+
+def missing_packages(items: Iterable[pytest.Item]) -> list[str]:
+    """The packages to install before these tests can run, sorted."""
+    wanted = {tool for item in items for tool in needs_of(item)}
+    return sorted(TOOLS[tool].package for tool in wanted if not installed(tool))
+
+
+class ToolWatch:
+    """Fails a test that starts a program of ``TOOLS`` without naming it."""
+
+    def __init__(self) -> None:
+        self._named: frozenset[str] | None = None
+        self._of_program = {
+            program: name for name, tool in TOOLS.items() for program in tool.programs
+        }
+        sys.addaudithook(self._look)
+
+    def begin(self, item: pytest.Item) -> None:
+        self._named = needs_of(item)
+
+    def end(self) -> None:
+        self._named = None
+
+    def _look(self, event: str, arguments: tuple[object, ...]) -> None:
+        if event != "subprocess.Popen" or self._named is None:
+            return
+        started = Path(_text(arguments[0]))
+        tool = self._of_program.get(started.name)
+        if started.is_absolute() and str(started.parent) not in PATH.split(":"):
+            return  # one that came with a Python package
+        if tool is not None and tool not in self._named:
+            raise AssertionError(f'this test starts {tool}: add @pytest.mark.needs("{tool}")')
+
+
+def _text(program: object) -> str:
+    return program.decode() if isinstance(program, bytes) else str(program)
