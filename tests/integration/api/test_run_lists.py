@@ -218,8 +218,15 @@ async def test_more_than_the_limit_is_said_and_left(
             "at most 100",
         ),
         ({"action": "abort", "runs": [NOWHERE], "all_matching": True}, "not both"),
+        ({"action": "abort", "runs": [1]}, "runs must be a list of strings"),
+        ({"action": "abort", "runs": " "}, "runs: name at least one run"),
         ({"action": "abort", "all_matching": True, "state": "x"}, "state: there is no state"),
     ],
 )
 async def test_a_bad_request_changes_nothing(api: Api, body: dict[str, Any], words: str) -> None:
     fails(await api.post(BULK, body), 400, 4000, words)
+
+
+async def test_a_bare_id_means_one_run(api: Api) -> None:
+    data = await api.ok(BULK, {"action": "abort", "runs": NOWHERE})
+    assert [each["slug"] for each in data["list"]] == [NOWHERE]

@@ -15,6 +15,7 @@ from fyke.api.envelope import encode
 from fyke.api.errors import TABLE, table_of
 from fyke.api.operations import Operation
 from fyke.api.own import run_list_answers as answers
+from fyke.api.own.name_lists import WireNames
 from fyke.api.v1.vocabulary import ORIGIN, seconds
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.runs.bulk import MOST_MATCHED, MOST_NAMED, BulkAction, BulkAnswer, RunBulk
@@ -55,11 +56,6 @@ class RunListFields(SearchFields):
     page_size: PageSize20 = 20
 
 
-def _refs(value: object) -> tuple[str, ...]:
-    items = value if isinstance(value, list) else [value]
-    return tuple([to_text(item).strip() for item in items])
-
-
 def _action(value: object) -> str:
     word = to_text(value).strip().lower()
     if word not in set(BulkAction):
@@ -73,12 +69,7 @@ class BulkFields(SearchFields):
         BeforeValidator(_action),
         WithJsonSchema({"type": "string", "enum": list(BulkAction)}),
     ]
-    runs: Annotated[
-        tuple[str, ...],
-        BeforeValidator(_refs),
-        Field(description=f"ids of at most {MOST_NAMED} runs"),
-        WithJsonSchema({"type": "array", "items": {"type": "string"}}),
-    ] = ()
+    runs: WireNames = Field((), description=f"ids of at most {MOST_NAMED} runs")
     all_matching: WireBool = Field(
         False,
         description=f"instead of `runs`: all that the other fields mean, {MOST_MATCHED} at most",
