@@ -267,7 +267,7 @@ async def test_a_rebinding_name_is_dialled_as_it_was_judged(rounds: int) -> None
     async with Receiver(OK) as canary:
         rules = AddressRules([f"127.0.0.2:{canary.port}"])
         resolver = Resolver(flipping, keep=0, keep_failure=0)
-        notifier = HttpNotifier(rules, resolver=resolver, gate=http.HostGate(100, 10_000))
+        notifier = HttpNotifier(rules, resolver=resolver, gate=http.HostRateLimiter(100, 10_000))
         outcomes = [
             await notifier.post(canary.url(host="flip.example"), b"{}", {}) for _ in range(rounds)
         ]

@@ -135,12 +135,12 @@ async def http_connect(
 _PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path
-from fyke.egress.throttle import GuardRules
+from fyke.egress.throttle import ThrottleRules
 from fyke.egress.process import serve_egress
 from fyke.kit.addresses import AddressRules
-from fyke.egress.throttle import GuardRules
+from fyke.egress.throttle import ThrottleRules
 allow, upstreams, guard = json.loads(sys.argv[2])
-rules = None if guard is None else GuardRules(**guard)
+rules = None if guard is None else ThrottleRules(**guard)
 asyncio.run(serve_egress(Path(sys.argv[1]), AddressRules(allow), upstreams, guard=rules))
 """
 

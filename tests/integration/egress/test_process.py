@@ -154,7 +154,7 @@ async def test_open_gives_up_in_words(tmp_path: Path) -> None:
 _RUNNER = """
 import asyncio, json, socket, sys
 from pathlib import Path
-from fyke.contracts import Pass
+from fyke.contracts.egress import EgressGrant
 from fyke.egress.client import EgressClient
 async def main():
     client = EgressClient(Path(sys.argv[1]))
@@ -162,7 +162,7 @@ async def main():
     ports = []
     for number in range(3):
         sock = socket.create_server(("127.0.0.1", 0))
-        await client.open([sock], Pass(f"01RUNNER{number}", "secret", ""))
+        await client.open([sock], EgressGrant(f"01RUNNER{number}", "secret", ""))
         ports.append(sock.getsockname()[1])
     print(json.dumps(ports), flush=True)
     await asyncio.sleep(60)

@@ -21,10 +21,10 @@ WORK = frozenset({"work"})
 LISTENER = """
 import asyncio, sys
 from pathlib import Path
-from fyke.storage.signals.datagram import DatagramDoorbell
+from fyke.storage.signals.datagram import DatagramSignals
 
 async def main():
-    async with DatagramDoorbell(Path(sys.argv[1])).listen() as ear:
+    async with DatagramSignals(Path(sys.argv[1])).listen() as ear:
         print("listening", flush=True)
         await ear.wait(frozenset({"never"}), 600)
 

@@ -26,11 +26,11 @@ Make = Callable[[], Any]
 RING_FROM_ELSEWHERE = """
 import sys
 from pathlib import Path
-from fyke.storage.signals.datagram import DatagramDoorbell
-from fyke.storage.signals.postgres import PostgresDoorbell
+from fyke.storage.signals.datagram import DatagramSignals
+from fyke.storage.signals.postgres import PostgresSignals
 kind, where, topic = sys.argv[1:]
-bell = DatagramDoorbell(Path(where)) if kind == "datagram" else PostgresDoorbell(where)
-bell.ring(topic)
+bell = DatagramSignals(Path(where)) if kind == "datagram" else PostgresSignals(where)
+bell.notify(topic)
 bell.close()
 """
 
