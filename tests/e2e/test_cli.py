@@ -16,10 +16,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from fyke.cli import reference
 from fyke.storage.sql.state import schema
 from support.booted import PLAIN_UID, Booted, booted
-from support.commands import Cli
+from support.commands import Cli, names_of_commands
 from support.projects import python_project, zoo
 from support.receivers import Reply, listening
 
@@ -621,4 +620,4 @@ def test_every_command_is_tried() -> None:
         if isinstance(call, ast.Call) and ast.unparse(call.func).lower().startswith("cli"):
             words = [each.value for each in call.args if isinstance(each, ast.Constant)]
             tried |= {" ".join(["fyke", *map(str, words[:n])]) for n in (1, 2)}
-    assert set(reference.commands()) - {"fyke up", "fyke serve"} <= tried
+    assert set(names_of_commands()) - {"fyke up", "fyke serve"} <= tried

@@ -11,7 +11,9 @@ import sys
 from typing import Any
 from unittest.mock import patch
 
-from fyke.cli.main import main
+import typer
+
+from fyke.cli.main import app, main
 from support.booted import Booted
 
 
@@ -86,3 +88,13 @@ def _written(stream: io.TextIOWrapper) -> str:
     buffer = stream.buffer
     assert isinstance(buffer, io.BytesIO)
     return buffer.getvalue().decode()
+
+
+def names_of_commands(command: Any = None, path: str = "fyke") -> list[str]:
+    """Every command that is not hidden, such as ``fyke run start``."""
+    command = command or typer.main.get_command(app)
+    children = getattr(command, "commands", None)
+    if children is None:
+        return [path]
+    shown = [(name, child) for name, child in children.items() if not child.hidden]
+    return [each for name, child in shown for each in names_of_commands(child, f"{path} {name}")]

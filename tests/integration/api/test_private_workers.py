@@ -155,7 +155,7 @@ async def test_a_shared_run_does_not_show_the_slug(house: House, api: Api) -> No
     worker = await publish(house)
     body = {"scraper_slug": worker.id, "input": {"parameters": {"custom": {"shops": ["a"]}}}}
     slug = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
-    await house.carry_out([{"n": 1}], log=["read a page"])
+    await house.execute([{"n": 1}], log=["read a page"])
     made = await house.services.shares.make(house.owner, slug, days=1, rows=True, log=True)
     path = f"/shared/{made[1]}"
     seen = []
