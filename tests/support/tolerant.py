@@ -10,16 +10,22 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from fyke.api.members import Member, members_of
+from fyke.model.queue import MOST_AT_ONCE
 from fyke.wire import fields, rows, v1
+from fyke.wire.rows import FormatName
+from fyke.wire.v2 import fields as v2
+from fyke.wire.v2 import queue, status, tasks
 
 Schema = dict[str, Any]
 
 DIGITS = 10**18 - 1  # what a whole number that comes as text may have
 INTEGER_TEXT = r"^\s*[+-]?[0-9]{1,18}(\.0{1,18})?\s*$"
 BOOLEAN_TEXT = r"^\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01])\s*$"
+OFFSET_TEXT = r"^\s*(\+?[0-9]{1,18}|-0{1,18})(\.0{1,18})?\s*$"
+LIMIT_TEXT = r"^\s*\+?0{0,8}[1-9][0-9]{0,8}(\.0{1,18})?\s*$"
 NUMBER_TEXT = r"^\s*[+-]?[0-9]{1,18}(\.[0-9]{1,18})?\s*$"
 # Without the length: tools build a pattern with 100,000 repetitions of it otherwise.
 TEXT: Schema = {"type": "string", "pattern": r"^[^\u0000]*$"}
@@ -86,6 +92,20 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
         ]
     },
     v1.to_keys: {"anyOf": [{"type": "array", "items": TEXT}, TEXT]},
+    v2.to_offset: text_too({"type": "integer", "minimum": 0}, OFFSET_TEXT),
+    v2.to_limit: text_too({"type": "integer", "minimum": 1}, LIMIT_TEXT),
+    v2.to_status_filter: {
+        "type": "string",
+        "enum": [*status.FILTERS, *status.NUMBER_FILTERS],
+    },
+    v2.to_format: {"type": "string", "enum": [*get_args(FormatName), ""]},
+    v2.to_column_keys: TEXT,
+    queue.to_queue_refs: {
+        "type": "array",
+        "items": {"type": ["string", "integer"]},
+        "maxItems": MOST_AT_ONCE,
+    },
+    tasks.to_task_input: OBJECT,
 }
 # rules that are made by a function, by its name
 MADE: dict[str, Schema] = {"to_page_size": INTEGER}

@@ -146,7 +146,7 @@ def build_app(
         operations=routes,
     )
     operations = [
-        *_operations(services, config, clock),
+        *_operations(services, config),
         *DocsOperations(documents).operations(),
     ]
     serving.mount(app, routes, gate)
@@ -183,13 +183,9 @@ def _gate(services: Services, config: ApiConfig, clock: Clock, share: RateShare 
     )
 
 
-def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Operation[Any]]:
+def _operations(services: Services, config: ApiConfig) -> list[Operation[Any]]:
     links = Links(config.master_secret, config.download_seconds)
-    start_answers = v2_starts.StartAnswers(
-        services.runs, services.results, clock, config.sync_wait_seconds, _grace(config)
-    )
     return [
-        *_of_v2(services, config, links, start_answers),
         *_of_workers(services),
         *_of_people(services, config),
         *_of_runs(services),
@@ -199,10 +195,6 @@ def _operations(services: Services, config: ApiConfig, clock: Clock) -> list[Ope
         ).operations(),
         *HealthOperations(services.overview).operations(),
     ]
-
-
-def _grace(config: ApiConfig) -> int:
-    return round(config.abort_grace_seconds * 1000)
 
 
 def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]:
@@ -221,6 +213,7 @@ def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]
         runs.RunRoutes(services.runs, services.workers, services.logs, links),
         results.ResultRoutes(services.results, ExportLinks(services.exports, links)),
         account.AccountRoutes(services.accounts),
+        *_routes_v2(services, config, clock, links),
         own_secrets.SecretRoutes(services.secrets),
         own_alerts.AlertRoutes(services.alerts),
         own_accounts.AccountRoutes(services.accounts, partial(secret_for, config.master_secret)),
@@ -228,29 +221,24 @@ def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]
     ]
 
 
-def _of_v2(
-    services: Services, config: ApiConfig, links: Links, start_answers: v2_starts.StartAnswers
-) -> Iterator[Operation[Any]]:
+def _routes_v2(services: Services, config: ApiConfig, clock: Clock, links: Links) -> list[object]:
+    """The same for the second version."""
+    grace = round(config.abort_grace_seconds * 1000)
     scopes = RunScopes(services.runs, services.workers)
-    yield from v2_account.AccountOperations(services.accounts).operations()
-    yield from v2_catalog.CatalogOperations(
-        services.catalog, services.workers, services.descriptions
-    ).operations()
-    yield from v2_versions.VersionOperations(services.workers).operations()
-    yield from v2_starts.StartOperations(services.runs, scopes, start_answers).operations()
-    yield from v2_runs.RunOperations(
-        services.runs, services.workers, services.logs, links, _grace(config), scopes
-    ).operations()
-    yield from v2_events.EventOperations(
-        services.runs, services.following, services.accounts
-    ).operations()
-    yield from v2_queue.QueueOperations(services.queue).operations()
-    yield from v2_results.ResultOperations(
-        services.results, ExportLinks(services.exports, links), scopes
-    ).operations()
-    yield from v2_tasks.TaskOperations(
-        services.tasks, services.runs, services.workers, start_answers
-    ).operations()
+    start_answers = v2_starts.StartAnswers(
+        services.runs, services.results, clock, config.sync_wait_seconds, grace
+    )
+    return [
+        v2_account.AccountRoutes(services.accounts),
+        v2_catalog.CatalogRoutes(services.catalog, services.workers, services.descriptions),
+        v2_versions.VersionRoutes(services.workers),
+        v2_starts.StartRoutes(services.runs, scopes, start_answers),
+        v2_runs.RunRoutes(services.runs, services.workers, services.logs, links, grace, scopes),
+        v2_events.EventRoutes(services.runs, services.following, services.accounts),
+        v2_queue.QueueRoutes(services.queue),
+        v2_results.ResultRoutes(services.results, ExportLinks(services.exports, links), scopes),
+        v2_tasks.TaskRoutes(services.tasks, services.runs, services.workers, start_answers),
+    ]
 
 
 def _of_workers(services: Services) -> Iterator[Operation[Any]]:

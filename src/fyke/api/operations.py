@@ -43,10 +43,6 @@ Fields = TypeVar("Fields", bound=Wire)
 
 PUBLIC: frozenset[tuple[str, str]] = frozenset(
     {
-        ("GET", "/api/v2/proxy/region"),
-        ("GET", "/api/v2/store"),
-        ("GET", "/api/v2/workers/{workerId:worker}/input-schema"),
-        ("GET", "/api/v2/workers/{workerId:worker}/internal"),
         ("GET", "/files/{token}/{name}"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),

@@ -19,32 +19,8 @@ POST /api/fyke/workers/{slug}/import
 POST /api/fyke/workers/{slug}/snippet
 """
 
-# starting, repeating and ending runs, also by way of the queue
-_RUNNING = """
-POST /api/v2/run-queue/items/activate
-POST /api/v2/run-queue/items/release
-POST /api/v2/run-queue/items/{queueId}/release
-POST /api/v2/worker-runs/last/abort
-POST /api/v2/worker-runs/last/rerun
-POST /api/v2/worker-runs/{runId:run}/abort
-POST /api/v2/worker-runs/{runId:run}/rerun
-POST /api/v2/worker-tasks/{workerTaskId}/runs
-POST /api/v2/workers/runs/last/abort
-POST /api/v2/workers/runs/last/rerun
-POST /api/v2/workers/{workerId:worker}/queued-runs
-POST /api/v2/workers/{workerId:worker}/runs
-POST /api/v2/workers/{workerId:worker}/runs/last/abort
-POST /api/v2/workers/{workerId:worker}/runs/last/rerun
-"""
-
 # changing what is kept: workers, tasks, schedules, alerts, finished runs, and one's own choices
 _WRITING = """
-POST /api/v2/worker-tasks
-PUT /api/v2/worker-tasks/{workerTaskId}
-PUT /api/v2/worker-tasks/{workerTaskId}/input
-DELETE /api/v2/worker-tasks/{workerTaskId}
-POST /api/v2/workers/{workerId:worker}/versions
-PUT /api/v2/workers/{workerId:worker}/versions/{version}
 PATCH /api/fyke/workers/{slug}
 PUT /api/fyke/workers/{slug}/run-options
 DELETE /api/fyke/workers/{slug}
@@ -114,7 +90,6 @@ PUT /api/fyke/workers/{slug}/builds
 
 LISTED: dict[str, frozenset[Scope]] = {
     **dict.fromkeys(_READING.strip().splitlines(), _READ),
-    **dict.fromkeys(_RUNNING.strip().splitlines(), _RUN),
     **dict.fromkeys(_WRITING.strip().splitlines(), _WRITE),
     **dict.fromkeys(_MANAGING.strip().splitlines(), _ADMIN),
     "POST /api/fyke/uploads/{id}/test": _RUN | _WRITE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, WithJsonSchema
@@ -10,9 +11,12 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from fyke.api import members
 from fyke.api.decode import decode, read_body, repeatable, wrong
 from fyke.api.errors import Refusal
+from fyke.api.members import members_of
 from fyke.errors import InvalidFields, InvalidRequest
+from fyke.wire.fields import Request as Shape
 
 FORM_TYPE = "multipart/form-data"
 MAX_ARCHIVE_BYTES = 50 * 2**20
@@ -21,7 +25,7 @@ MAX_UPLOAD_BYTES = MAX_ARCHIVE_BYTES + 2**20
 MAX_UPLOAD_SECONDS = 300.0
 _MAX_FIELDS = 64
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound=BaseModel | Shape)
 
 
 def _archive(value: object) -> bytes:
@@ -40,8 +44,8 @@ UploadedArchive = Annotated[
 
 
 async def read_form(request: Request, model: type[Model]) -> Model:
-    """The form in the body as ``model``; of a repeated field the first counts, except ``model``
-    marks it as repeatable. A file is ``bytes``.
+    """The form in the body as ``model``; of a repeated field the first counts, unless ``model``
+    marks it as repeated. A file is ``bytes``.
 
     Raise ``Refusal`` for a body that is too large or too slow, ``InvalidRequest`` for one that is
     no form, ``InvalidFields`` for its fields.
@@ -54,9 +58,21 @@ async def read_form(request: Request, model: type[Model]) -> Model:
         )
     form = await _parsed(request)
     try:
-        return decode(model, await _values(form, repeatable(model)))
+        return _decoded(model, await _values(form, _repeated(model)))
     finally:
         await form.close()
+
+
+def _repeated(model: Any) -> frozenset[str]:
+    if issubclass(model, BaseModel):
+        return repeatable(model)
+    return frozenset(name for each in members_of(model) if each.repeated for name in each.names)
+
+
+def _decoded(model: type[Model], values: Mapping[str, Any]) -> Model:
+    if issubclass(model, BaseModel):
+        return decode(model, values)
+    return members.decode(model, values)
 
 
 async def _parsed(request: Request) -> FormData:

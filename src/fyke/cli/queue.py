@@ -13,7 +13,7 @@ from fyke.cli.errors import Exit
 from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
-    from fyke.client.models import QueueResult
+    from fyke.wire.v2.queue import QueueResult
 
 queue = group("Run queue: what is held, start it or let it go.")
 
@@ -56,7 +56,7 @@ def list_items(
                 words.when(item.created_at),
                 item.reason,
             )
-            for item in found.list
+            for item in found.items
         ],
     )
 
@@ -101,7 +101,7 @@ def _report(server: ServerContext, results: list[QueueResult], done: str) -> Non
         server.out.json([data_of(result) for result in results])
     else:
         for result in results:
-            told = f"{done} {result.run_slug}".strip() if result.success else result.error
-            server.out.line(f"{result.queue_ref}  {told}")
+            text = f"{done} {result.run_slug or ''}".strip() if result.success else result.error
+            server.out.line(f"{result.queue_ref}  {text}")
     if not all(result.success for result in results):
         raise typer.Exit(Exit.CONFLICT)

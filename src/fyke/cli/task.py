@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from fyke.cli.run_options import (
     WaitSecondsOption,
 )
 from fyke.cli.run_watch import WatchOptions, report_start
+
+if TYPE_CHECKING:
+    from fyke.wire.v2.tasks import WorkerTask
 
 tasks = group("Tasks: saved inputs, to be run again and again, by hand or by a schedule.")
 
@@ -80,9 +83,9 @@ def list_tasks(
                 _path(t.worker_path),
                 t.version,
                 str(t.run_times),
-                words.when(t.schedule_next_at) if t.schedule_next_at else "-",
+                _next_run(t),
             )
-            for t in found.list
+            for t in found.items
         ],
     )
 
@@ -111,9 +114,9 @@ def show(server: ServerContext, task: Slug) -> None:
             ("version", found.version),
             ("runs", str(found.run_times)),
             ("last run", found.last_run_slug or "never"),
-            ("schedule", _schedule_words(found.schedule_kind, found.schedule_enabled)),
-            ("next run", words.when(found.schedule_next_at) if found.schedule_next_at else "-"),
-            ("last error", found.schedule_last_error or "-"),
+            ("schedule", _schedule_words(found)),
+            ("next run", _next_run(found)),
+            ("last error", _last_error(found)),
             ("created", words.when(found.created_at)),
             ("input", to_json(found.input)),
         ]
@@ -194,7 +197,18 @@ def _path(path: str) -> str:
     return path.replace("~", "/")
 
 
-def _schedule_words(kind: str, enabled: int) -> str:
-    if not kind:
+def _next_run(task: WorkerTask) -> str:
+    at = task.schedule_next_at
+    return words.when(at) if isinstance(at, int) else "-"
+
+
+def _last_error(task: WorkerTask) -> str:
+    error = task.schedule_last_error
+    return error if isinstance(error, str) else "-"
+
+
+def _schedule_words(task: WorkerTask) -> str:
+    kind = task.schedule_kind
+    if not isinstance(kind, str):
         return "none"
-    return kind if enabled else f"{kind}, off"
+    return kind if task.schedule_enabled else f"{kind}, off"

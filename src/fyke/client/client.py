@@ -33,11 +33,14 @@ from fyke.wire.fyke.accounts import (
     OwnAccount,
     PlanChange,
 )
+from fyke.wire.v2 import queue as queue_wire
+from fyke.wire.v2.fields import StartWorker
 
 T = TypeVar("T")
 
 SYNC_SECONDS = 300.0
 WALK_PAGE = 1000
+QUEUE = "/api/v2/run-queue/items"
 
 
 class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
@@ -164,24 +167,24 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
     def hold(self, request: models.RunRequest) -> str:
         """Put a start into the run queue; return its reference."""
         path = f"/api/v2/workers/{_in_path(request.worker)}/queued-runs"
-        body = {
-            "input": request.input(),
-            "version": request.version,
-            "callback_url": request.callback_url,
-        }
-        return str(self._wire.post(path, dict[str, Any], body)["queue_ref"])
+        body = StartWorker(
+            input=request.input(), version=request.version, callback_url=request.callback_url
+        )
+        return self._wire.post(path, queue_wire.QueuedRun, body).queue_ref
 
-    def queue(self, *, status: str = "", page: int = 1, size: int = 20) -> models.QueuePage:
+    def queue(self, *, status: str = "", page: int = 1, size: int = 20) -> queue_wire.QueuePage:
         query = {"status": status, "offset": page, "limit": size}
-        return self._wire.get("/api/v2/run-queue/items", models.QueuePage, query)
+        return self._wire.get(QUEUE, queue_wire.QueuePage, query)
 
-    def activate(self, refs: Sequence[str]) -> list[models.QueueResult]:
-        """Start what is held; a result for each."""
-        return self._queue_results("activate", {"queue_refs": [*refs]})
+    def activate(self, refs: Sequence[str]) -> list[queue_wire.QueueResult]:
+        """Start waiting items; a result for each."""
+        body = queue_wire.QueueActivation([*refs])
+        return self._wire.post(f"{QUEUE}/activate", queue_wire.QueueResults, body).results
 
-    def release(self, refs: Sequence[str], reason: str = "") -> list[models.QueueResult]:
-        """Let go what is held, for good; a result for each."""
-        return self._queue_results("release", {"queue_refs": [*refs], "reason": reason})
+    def release(self, refs: Sequence[str], reason: str = "") -> list[queue_wire.QueueResult]:
+        """Release waiting items for good, without a start; a result for each."""
+        body = queue_wire.QueueRelease([*refs], reason)
+        return self._wire.post(f"{QUEUE}/release", queue_wire.QueueResults, body).results
 
     def log_after(self, run: str, position: int = 0, limit: int = 1000) -> list[models.LogEntry]:
         """Entries of the log behind ``position``, in order; empty when there are none yet."""
@@ -372,11 +375,6 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
 
     def _started(self, path: str, wanted: Request) -> str:
         return self._wire.post(path, v1.RunStarted, wanted).run_slug
-
-    def _queue_results(self, what: str, body: dict[str, Any]) -> list[models.QueueResult]:
-        path = f"/api/v2/run-queue/items/{what}"
-        found = self._wire.post(path, dict[str, list[models.QueueResult]], body)
-        return found["results"]
 
     def _list(self, path: str, item: type[T], query: dict[str, Any] | None = None) -> list[T]:
         data = self._wire.call("GET", path, params=query or {})

@@ -171,40 +171,6 @@ class WaitingRun:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueItem:
-    queue_ref: str
-    queue_status: str
-    worker_slug: str
-    worker_path: str
-    title: str
-    version: str
-    callback_url: str
-    reason: str
-    run_slug: str
-    created_at: int
-    ended_at: int
-
-
-QueueItems = list[QueueItem]
-
-
-@dataclass(frozen=True, slots=True)
-class QueuePage:
-    count: int
-    list: QueueItems
-
-
-@dataclass(frozen=True, slots=True)
-class QueueResult:
-    """What became of one item; ``error`` is empty when it worked."""
-
-    queue_ref: str
-    success: bool
-    error: str = ""
-    run_slug: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class RunEvent:
     timestamp: int
     kind: str

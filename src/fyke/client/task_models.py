@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fyke.wire.v2.tasks import NewTask
+
 
 @dataclass(frozen=True, slots=True)
 class TaskRequest:
@@ -18,49 +20,15 @@ class TaskRequest:
     version: str = ""
     description: str = ""
 
-    def body(self) -> dict[str, Any]:
-        return {
-            "worker_id": self.worker.replace("/", "~"),
-            "input": self.input,
-            "title": self.title or self.worker,
-            "version": self.version or "latest",
-            "description": self.description,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """``version`` is ``latest`` for a task that follows its worker. Of the schedule only what is
-    set is there; see ``Schedule`` for all of it.
-    """
-
-    slug: str
-    title: str
-    description: str
-    version: str
-    worker_slug: str
-    worker_path: str  # owner~name
-    worker_title: str
-    input: dict[str, Any]
-    run_times: int
-    last_run_slug: str
-    created_at: int
-    updated_at: int
-    schedule_enabled: int = 0
-    schedule_kind: str = ""
-    schedule_next_at: int = 0
-    schedule_last_error: str = ""
-
-
-TaskItems = list[Task]  # named, because a field called list hides the builtin
-
-
-@dataclass(frozen=True, slots=True)
-class TaskPage:
-    count: int
-    list: TaskItems
-    page_index: int
-    page_size: int
+    def wire(self) -> NewTask:
+        """The request as it is sent."""
+        return NewTask(
+            worker_id=self.worker.replace("/", "~"),
+            input=self.input,
+            title=self.title or self.worker,
+            version=self.version or "latest",
+            description=self.description,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,13 @@ from dataclasses import asdict
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from fyke.client import task_models as models
 from fyke.client.connection import Connection, segment
+from fyke.wire.v2 import tasks as wire
+from fyke.wire.v2.fields import StartOptions
+from fyke.wire.v2.runs import WorkerRunStarted
 
 TASKS = "/api/v2/worker-tasks"
 
@@ -20,36 +24,40 @@ class TaskCalls:
 
     def create_task(self, request: models.TaskRequest) -> str:
         """Save an input; return the task's slug."""
-        return self._wire.post(TASKS, dict[str, str], request.body())["slug"]
+        return self._wire.post(TASKS, wire.TaskCreated, request.wire()).slug
 
-    def tasks(self, page_index: int = 1, page_size: int = 20, keyword: str = "") -> models.TaskPage:
+    def tasks(
+        self, page_index: int = 1, page_size: int = 20, keyword: str = ""
+    ) -> wire.WorkerTaskPage:
         """Newest first; ``keyword`` is part of a title or slug."""
         query = {"offset": page_index, "limit": page_size, "keyword": keyword}
-        return self._wire.get(TASKS, models.TaskPage, query)
+        return self._wire.get(TASKS, wire.WorkerTaskPage, query)
 
-    def task(self, task: str) -> models.Task:
-        return self._wire.get(f"{TASKS}/{segment(task)}", models.Task)
+    def task(self, task: str) -> wire.WorkerTask:
+        return self._wire.get(_one(task), wire.WorkerTask)
 
     def update_task(
         self, task: str, *, title: str | None = None, description: str | None = None
     ) -> None:
         """Change what is given."""
-        self._wire.call(
-            "PUT", f"{TASKS}/{segment(task)}", json={"title": title, "description": description}
+        body = wire.TaskChange(
+            title=UNSET if title is None else title,
+            description=UNSET if description is None else description,
         )
+        self._wire.put(_one(task), wire.TaskChanged, body)
 
     def set_task_input(self, task: str, input: dict[str, Any], version: str = "") -> None:
         """Replace the input, and the version if one is given."""
-        body = {"input": input, "version": version}
-        self._wire.call("PUT", f"{TASKS}/{segment(task)}/input", json=body)
+        body = wire.TaskInputChange(input, version)
+        self._wire.put(f"{_one(task)}/input", wire.TaskChanged, body)
 
     def delete_task(self, task: str) -> None:
-        self._wire.call("DELETE", f"{TASKS}/{segment(task)}")
+        self._wire.delete(_one(task), type(None))
 
     def start_task(self, task: str, callback_url: str = "") -> str:
         """Start a run of it; return the run's slug."""
-        path, body = f"{TASKS}/{segment(task)}/runs", {"callback_url": callback_url}
-        return self._wire.post(path, dict[str, str], body)["run_slug"]
+        body = StartOptions(callback_url=callback_url)
+        return self._wire.post(f"{_one(task)}/runs", WorkerRunStarted, body).run_slug
 
     # --- schedules -------------------------------------------------------------------------
 
@@ -81,6 +89,10 @@ class TaskCalls:
         """Set the zone of schedules that name none of their own; return it."""
         body = {"time_zone": time_zone}
         return str(self._wire.call("PUT", "/api/fyke/account/time-zone", json=body)["time_zone"])
+
+
+def _one(task: str) -> str:
+    return f"{TASKS}/{segment(task)}"
 
 
 def _schedule(task: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MOST_AT_ONCE = 100  # items of one request
+
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:

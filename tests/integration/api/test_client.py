@@ -132,7 +132,7 @@ def test_sync_mode(server: Served, fyke: FykeClient, worker: str) -> None:
 def test_tasks(fyke: FykeClient, worker: str) -> None:
     slug = fyke.create_task(TaskRequest(worker, {"parameters": {"custom": CUSTOM}}, "Daily"))
     task = fyke.task(slug)
-    assert (task.title, task.version, fyke.tasks().list) == ("Daily", "latest", [task])
+    assert (task.title, task.version, fyke.tasks().items) == ("Daily", "latest", [task])
     fyke.update_task(slug, description="Why")
     fyke.set_task_input(slug, {"parameters": {"custom": CUSTOM}}, "v1.0.1")
     changed = fyke.task(slug)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from fyke.api.v1 import answers
 from fyke.model.worker import Worker
+from fyke.wire.v1 import WorkerDetail
+from support.answers import reads_as
 from support.api import Api, client, fails, start_body
 from support.house import House, open_house
 from support.projects import python_project
@@ -46,8 +47,7 @@ async def test_the_slug_opens_the_schema(house: House, api: Api) -> None:
     worker = await publish(house)
     for key in (None, BAD_KEY):
         detail = await api.get(f"/api/scraper?slug={worker.id}", key=key)
-        assert detail.status_code == 200, detail.text
-        answers.WorkerDetail.model_validate(detail.json()["data"], strict=True)
+        reads_as(WorkerDetail, detail)
         found = detail.json()["data"]
         assert (found["slug"], found["name"]) == (worker.id, "prices")
         assert found["version"] == "v1.0.1"

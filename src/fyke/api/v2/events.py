@@ -9,104 +9,75 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Annotated, Any
+from typing import ClassVar
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
 from starlette.responses import Response
 
 from fyke.api.auth import Authenticator, credential
 from fyke.api.call import Call
-from fyke.api.decode import WireText, to_text, wrong
-from fyke.api.documents import Media
 from fyke.api.envelope import encode
-from fyke.api.errors import TABLE_V2
 from fyke.api.event_stream import EventStream, comment, event
+from fyke.api.media import Media
 from fyke.api.network import header
-from fyke.api.operations import Operation
-from fyke.api.v2.fields import RunRef
-from fyke.api.v2.run_views import run_object
+from fyke.api.routes import get
 from fyke.domain.results.headers import with_id
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.stream import RunStreams, RunUpdate, StreamCursor, StreamFilter
 from fyke.errors import InvalidFields, RateLimited, RunNotFound, Unauthenticated
+from fyke.model.account import Scope
 from fyke.model.results import Row
 from fyke.model.run import RunState
+from fyke.wire.v2.fields import EVENT_KINDS, EventQuery, RunId
+from fyke.wire.v2.runs import WorkerRun
 
 STREAMS_PER_KEY = 16
 QUIET_SECONDS = 15.0  # after this long without an event a comment shows that the stream lives
 RETRY_MS = 2_000
 END = "end"
-KINDS = ("status", "log", "rows")
 
 _PLACE = re.compile(r"(\d{1,12})\.(\d{1,12})\.([a-z]+|-)")
 _STATES = {state.value: state for state in RunState} | {"-": None}
-
-
-def _kinds(value: object) -> list[str]:
-    words = [word.strip().lower() for word in to_text(value).split(",")]
-    found = [word for word in words if word]
-    if not found or not set(found) <= set(KINDS):
-        raise wrong(f"must name some of {', '.join(KINDS)}, with commas between them")
-    return found
-
-
-class StreamRef(RunRef):
-    kinds: Annotated[
-        list[str],
-        BeforeValidator(_kinds),
-        Field(description="some of `status`, `log` and `rows`, with commas between them"),
-        WithJsonSchema({"type": "string", "example": "status,log"}),
-    ] = list(KINDS)
-    last_event_id: Annotated[
-        WireText, Field(description="for clients that cannot send the header `Last-Event-ID`")
-    ] = ""
 
 
 _SAMPLE = 'event: log\nid: 1.0.running\ndata: {"list":[{"position":1,"content":"read"}]}\n\n'
 
 
 @dataclass(frozen=True, slots=True)
-class EventOperations:
+class EventRoutes:
+    tag: ClassVar[str] = "Runs"
+
     runs: Runs
     following: RunStreams
     accounts: Authenticator
     open: Counter[str] = field(default_factory=Counter)  # key to its streams
 
-    def operations(self) -> list[Operation[Any]]:
-        return [
-            Operation(
-                "GET",
-                "/api/v2/worker-runs/{runId:run}/events",
-                id="streamWorkerRun",
-                tag="Runs",
-                summary="State, log and rows of a run as they come, as server-sent events",
-                description=(
-                    "Events `status` (the run), `log`, `rows` (both with positions) and, last, "
-                    "`end` (the run). Send the id of the last one that came to go on behind it."
-                ),
-                fields=StreamRef,
-                handler=self.stream,
-                produces=(Media("text/event-stream", example=_SAMPLE),),
-                statuses={204: "The `end` has been sent already; there is no more"},
-                headers={"Last-Event-ID": "the id of the last event that came"},
-                errors=(TABLE_V2[RunNotFound],),
-                path_fields=("runId",),
-            )
-        ]
+    @get(
+        "/api/v2/worker-runs/{runId:run}/events",
+        scope=Scope.READ,
+        errors=(RunNotFound,),
+        produces=(Media("text/event-stream", example=_SAMPLE),),
+        statuses={204: "The `end` has been sent already; there is no more"},
+        headers={"Last-Event-ID": "the id of the last event that came"},
+    )
+    async def stream_worker_run(self, call: Call, run_id: RunId, wanted: EventQuery) -> Response:
+        """State, log and rows of a run as they come, as server-sent events.
 
-    async def stream(self, call: Call, wanted: StreamRef) -> Response:
+        Events `status` (the run), `log`, `rows` (both with positions) and, last, `end` (the run).
+        Send the id of the last one that came to go on behind it.
+        """
         place = _place(header(call.request.scope, b"last-event-id") or wanted.last_event_id)
-        await self.runs.get(call.caller, wanted.run_id)
+        await self.runs.get(call.caller, run_id)
         if place is None:
             return Response(status_code=204)
         key = call.caller.key_id
         if self.open[key] >= STREAMS_PER_KEY:
             raise RateLimited(5, f"at most {STREAMS_PER_KEY} event streams per key; close one")
         self.open[key] += 1
-        return EventStream(self._events(call, wanted, place), lambda: self._closed(key))
+        chosen = _chosen(wanted.kinds or EVENT_KINDS)
+        return EventStream(self._events(call, run_id, chosen, place), lambda: self._closed(key))
 
     def _closed(self, key: str) -> None:
         self.open[key] -= 1
@@ -114,15 +85,13 @@ class EventOperations:
             del self.open[key]
 
     async def _events(
-        self, call: Call, wanted: StreamRef, place: StreamCursor
+        self, call: Call, run_id: str, chosen: StreamFilter, place: StreamCursor
     ) -> AsyncGenerator[bytes, None]:
         """Ends with the run, when the run is deleted, and when the key opens nothing any more."""
         key_text = credential(call.request.scope) or ""
         yield b"retry: %d\n\n" % RETRY_MS
         told = asked = monotonic()
-        async with self.following.follow(
-            call.caller, wanted.run_id, place, _chosen(wanted.kinds)
-        ) as follower:
+        async with self.following.follow(call.caller, run_id, place, chosen) as follower:
             while (news := await follower.next()) is not None:
                 message = _message(news)
                 now = monotonic()
@@ -146,7 +115,7 @@ class EventOperations:
         return True
 
 
-def _chosen(kinds: list[str]) -> StreamFilter:
+def _chosen(kinds: Sequence[str]) -> StreamFilter:
     return StreamFilter(state="status" in kinds, log="log" in kinds, rows="rows" in kinds)
 
 
@@ -167,7 +136,7 @@ def _message(news: RunUpdate) -> bytes | None:
     place = f"{news.place.log}.{news.place.row}.{state}"
     if news.view is not None:
         # no grace here: whoever reads the end must not find a run that is about to end
-        return event(END if news.ended else "status", place, encode(run_object(news.view, 0)))
+        return event(END if news.ended else "status", place, encode(WorkerRun.of(news.view, 0)))
     if news.log:
         return event("log", place, encode({"list": news.log}))
     if news.rows:

@@ -5,23 +5,16 @@ What can be done with a run can be done in each of the three ways, and differs o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeVar, cast
-
-from pydantic import BaseModel, create_model
+from typing import TypedDict, Unpack
 
 from fyke.api.call import Call
-from fyke.api.decode import Wire
-from fyke.api.errors import TABLE_V2, WireError
-from fyke.api.operations import Handler, Operation
-from fyke.api.v2.fields import RunRef, WorkerRef
+from fyke.api.routes import Handler, operation
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers
-from fyke.errors import RunNotFound, WorkerNotFound
-
-F = TypeVar("F", bound=Wire)
+from fyke.errors import FykeError, RunNotFound, WorkerNotFound
+from fyke.model.account import Scope
 
 ACCOUNT_LAST = "/api/v2/worker-runs/last"
 ONE_RUN = "/api/v2/worker-runs/{runId:run}"
@@ -32,31 +25,39 @@ _ALIAS = "/api/v2/workers/runs/last"
 
 @dataclass(frozen=True, slots=True)
 class RunScopes:
-    """Finds the run that the fields of a request name."""
+    """Finds the run that a path names."""
 
     runs: Runs
     workers: Workers
 
-    async def run_id(self, call: Call, wanted: Wire) -> str:
-        """The id as it was given, not looked up, or that of the newest run.
+    async def find(self, call: Call, run_id: str, worker_id: str) -> str:
+        """``run_id`` as it was given, not looked up, or the id of the newest run, of all without
+        ``worker_id``.
 
         Raises ``WorkerNotFound``, and ``RunNotFound`` when there is no run yet.
         """
-        if isinstance(wanted, RunRef):
-            return wanted.run_id
-        if isinstance(wanted, WorkerRef):
-            worker = await self.workers.of_runs(call.caller, wanted.worker_id)
+        if run_id:
+            return run_id
+        if worker_id:
+            worker = await self.workers.of_runs(call.caller, worker_id)
             return await self.runs.newest(call.caller, worker.id)
         return await self.runs.newest(call.caller)
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The operation ids of one thing to do, by scope."""
+    """The operation ids of the three operations."""
 
     last: str
     run: str
     worker_last: str
+
+
+class Shared(TypedDict, total=False):
+    """What the three operations have in common, see ``fyke.api.routes.Options``."""
+
+    starts: bool
+    validated: bool
 
 
 def in_all_scopes(
@@ -64,65 +65,50 @@ def in_all_scopes(
     suffix: str,
     names: Names,
     *,
-    tag: str,
-    summary: str,
-    fields: type[F],
-    handler: Handler[F],
-    answer: type[BaseModel] | None = None,
-    description: str = "",
+    scope: Scope,
     run_suffix: str | None = None,
-    errors: Sequence[WireError] = (),
+    errors: Sequence[type[FykeError]] = (),
     hot: bool = False,
-    starts: bool = False,
-    validated: bool = False,
-) -> list[Operation[Any]]:
-    """The three operations of one thing to do.
+    **shared: Unpack[Shared],
+) -> Callable[[Handler], Handler]:
+    """Declare the function to be three operations.
 
-    ``fields`` is what it takes beside the reference, and all that ``handler`` needs to know;
-    ``{run}`` in ``summary`` is the run it is about. ``run_suffix`` is for the one path that is
-    spelled differently; ``hot`` is for a run named by its id.
+    It has the arguments ``run_id`` and ``worker_id``, which are empty by default; ``{run}`` in its
+    docstring is the run it is about. ``run_suffix`` is for the one path that is spelled
+    differently; ``hot`` is for a run named by its id.
     """
-    build = partial(
-        Operation,
-        method,
-        tag=tag,
-        handler=handler,
-        answer=answer,
-        description=description,
-        starts=starts,
-        validated=validated,
-    )
-    unknown_run, unknown_worker = TABLE_V2[RunNotFound], TABLE_V2[WorkerNotFound]
-    return [
-        build(
-            ACCOUNT_LAST + suffix,
-            id=names.last,
-            summary=summary.format(run="the account's newest run"),
-            fields=fields,
-            errors=(unknown_run, *errors),
-            aliases=(_ALIAS + suffix,),
-        ),
-        build(
-            ONE_RUN + (suffix if run_suffix is None else run_suffix),
-            id=names.run,
-            summary=summary.format(run="a run"),
-            fields=_with(fields, RunRef),
-            errors=(unknown_run, *errors),
-            path_fields=("runId",),
-            hot=hot,
-        ),
-        build(
+    one_run = ONE_RUN + (suffix if run_suffix is None else run_suffix)
+
+    def declare(handler: Handler) -> Handler:
+        # each comes before those that are declared already
+        operation(
+            method,
             WORKER_LAST + suffix,
+            scope=scope,
             id=names.worker_last,
-            summary=summary.format(run="a worker's newest run"),
-            fields=_with(fields, WorkerRef),
-            errors=(unknown_worker, unknown_run, *errors),
-            path_fields=("workerId",),
-        ),
-    ]
+            subject="a worker's newest run",
+            errors=(WorkerNotFound, RunNotFound, *errors),
+            **shared,
+        )(handler)
+        operation(
+            method,
+            one_run,
+            scope=scope,
+            id=names.run,
+            subject="a run",
+            errors=(RunNotFound, *errors),
+            hot=hot,
+            **shared,
+        )(handler)
+        return operation(
+            method,
+            ACCOUNT_LAST + suffix,
+            scope=scope,
+            id=names.last,
+            subject="the account's newest run",
+            errors=(RunNotFound, *errors),
+            aliases=(_ALIAS + suffix,),
+            **shared,
+        )(handler)
 
-
-def _with(fields: type[F], reference: type[Wire]) -> type[F]:
-    """``fields`` and the reference in the path as one model."""
-    name = f"{reference.__name__}{fields.__name__}"
-    return cast(type[F], create_model(name, __base__=(reference, fields)))
+    return declare

@@ -3,63 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from typing import ClassVar
 
 from fyke.api.call import Call
-from fyke.api.decode import Wire, WireText, to_integer, wrong
-from fyke.api.envelope import NULL, encode
-from fyke.api.errors import TABLE_V2
 from fyke.api.files import LOG, Links
-from fyke.api.operations import Nothing, Operation
+from fyke.api.routes import Json, get
 from fyke.api.shared import SharedReads
 from fyke.api.sync import watched
-from fyke.api.v1.answers import LogTail
 from fyke.api.v1.runs import LOG_LINES
-from fyke.api.v1.views import log_line
-from fyke.api.v2 import run_answers, run_views
-from fyke.api.v2.fields import Moment, Page, Status, page
 from fyke.api.v2.run_scopes import Names, RunScopes, in_all_scopes
-from fyke.api.v2.vocabulary import FILTERS
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, InvalidRequest, RunNotAbortable, WorkerNotFound
+from fyke.model.account import Scope
 from fyke.model.run import RunFilter
+from fyke.wire.v1 import LogLine, LogTail
+from fyke.wire.v2.fields import RunFilterFields, RunId, Wait, WorkerId
+from fyke.wire.v2.runs import WorkerRun, WorkerRunPage
+from fyke.wire.v2.status import FILTERS
 
 DAY = 86_400  # seconds
-MAX_WAIT = 60  # seconds
-
-
-class RunList(Page):
-    worker_id: WireText = ""
-    status: Status = ""
-    start_time: Moment = Field(0, description="Unix seconds; made at this time or later")
-    end_time: Moment = Field(0, description="Unix seconds at 00:00:00 of the last day to list")
-
-
-def _wait(value: object) -> int:
-    seconds = to_integer(value)
-    if not 0 <= seconds <= MAX_WAIT:
-        raise wrong(f"must be 0 to {MAX_WAIT} seconds")
-    return seconds
-
-
-class Patience(Wire):
-    """How long to wait for the end of a run."""
-
-    wait: Annotated[
-        int,
-        BeforeValidator(_wait),
-        Field(description="seconds to wait for the end of the run before answering"),
-        WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_WAIT}),
-    ] = 0
 
 
 @dataclass(frozen=True, slots=True)
-class RunOperations:
-    """``grace`` is in ms, see ``words.status``."""
+class RunRoutes:
+    """``grace`` is in ms, see ``status_word``."""
+
+    tag: ClassVar[str] = "Runs"
 
     runs: Runs
     workers: Workers
@@ -67,109 +38,86 @@ class RunOperations:
     links: Links
     grace: int
     scopes: RunScopes
-    details: SharedReads[bytes] = field(default_factory=SharedReads)
+    details: SharedReads[Json[WorkerRun]] = field(default_factory=SharedReads)
 
-    def operations(self) -> list[Operation[Any]]:
-        return [
-            Operation(
-                "GET",
-                "/api/v2/worker-runs",
-                id="listWorkerRuns",
-                tag="Runs",
-                summary="Runs of the account, newest first",
-                fields=RunList,
-                handler=self.list,
-                answer=run_answers.WorkerRunPage,
-            ),
-            *in_all_scopes(
-                "GET",
-                "",
-                Names("getLastWorkerRun", "getWorkerRun", "getWorkerLastRun"),
-                tag="Runs",
-                summary="State and figures of {run}",
-                description="With `wait` the answer comes when the run has ended, or after it.",
-                fields=Patience,
-                handler=self.detail,
-                answer=run_answers.WorkerRun,
-                hot=True,
-                validated=True,
-            ),
-            *in_all_scopes(
-                "POST",
-                "/abort",
-                Names("abortLastWorkerRun", "abortWorkerRun", "abortWorkerLastRun"),
-                tag="Runs",
-                summary="Stop {run}",
-                fields=Nothing,
-                handler=self.abort,
-                errors=(TABLE_V2[RunNotAbortable], TABLE_V2[Forbidden]),
-            ),
-            *in_all_scopes(
-                "GET",
-                "/log",
-                Names("getLastWorkerRunLog", "getWorkerRunLog", "getWorkerLastRunLog"),
-                tag="Runs",
-                summary="Last lines of the log of {run}, and a link to all of it",
-                fields=Nothing,
-                handler=self.log,
-                answer=LogTail,
-            ),
-        ]
-
-    async def list(self, call: Call, wanted: RunList) -> bytes:
-        found: dict[str, Any] = {"count": 0, "list": []}
+    @get("/api/v2/worker-runs", scope=Scope.READ)
+    async def list_worker_runs(self, call: Call, wanted: RunFilterFields) -> WorkerRunPage:
+        """Runs of the account, newest first."""
         until = _until(wanted)
         try:
             worker_id = await self._worker_id(call, wanted.worker_id.strip())
-        except WorkerNotFound:
-            pass  # a filter that fits nothing is no error
-        else:
-            found["count"], views = await self.runs.list(
-                call.caller,
-                RunFilter(
-                    states=FILTERS[wanted.status],
-                    worker_id=worker_id,
-                    created_from=wanted.start_time * 1000,
-                    created_until=until * 1000,
-                ),
-                offset=(wanted.offset - 1) * wanted.limit,
-                limit=wanted.limit,
-            )
-            found["list"] = [run_views.run_object(view, self.grace) for view in views]
-        return encode(found | page(wanted.offset, wanted.limit))
+        except WorkerNotFound:  # a filter that fits nothing is no error
+            return WorkerRunPage(0, [], wanted.offset, wanted.limit)
+        count, views = await self.runs.list(
+            call.caller,
+            RunFilter(
+                states=FILTERS[wanted.status],
+                worker_id=worker_id,
+                created_from=wanted.start_time * 1000,
+                created_until=until * 1000,
+            ),
+            offset=(wanted.offset - 1) * wanted.limit,
+            limit=wanted.limit,
+        )
+        items = [WorkerRun.of(view, self.grace) for view in views]
+        return WorkerRunPage(count, items, wanted.offset, wanted.limit)
 
     async def _worker_id(self, call: Call, ref: str) -> str | None:
         return (await self.workers.of_runs(call.caller, ref)).id if ref else None
 
-    async def detail(self, call: Call, wanted: Patience) -> bytes:
+    @in_all_scopes(
+        "GET",
+        "",
+        Names("getLastWorkerRun", "getWorkerRun", "getWorkerLastRun"),
+        scope=Scope.READ,
+        hot=True,
+        validated=True,
+    )
+    async def get_run(
+        self, call: Call, wanted: Wait, run_id: RunId = "", worker_id: WorkerId = ""
+    ) -> Json[WorkerRun]:
+        """State and figures of {run}.
+
+        With `wait` the answer comes when the run has ended, or after it.
+        """
         caller = call.caller
-        run_id = await self.scopes.run_id(call, wanted)
+        run_id = await self.scopes.find(call, run_id, worker_id)
         if wanted.wait:
             run = (await self.runs.get(caller, run_id)).run
             await watched(self.runs, run, wanted.wait, call.request)
 
-        async def read() -> bytes:
-            return encode(run_views.run_object(await self.runs.get(caller, run_id), self.grace))
+        async def read() -> Json[WorkerRun]:
+            return Json(WorkerRun.of(await self.runs.get(caller, run_id), self.grace))
 
         return await self.details.get((caller.account_id, run_id), read)
 
-    async def abort(self, call: Call, wanted: Wire) -> bytes:
-        await self.runs.abort(call.caller, await self.scopes.run_id(call, wanted))
-        return NULL
+    @in_all_scopes(
+        "POST",
+        "/abort",
+        Names("abortLastWorkerRun", "abortWorkerRun", "abortWorkerLastRun"),
+        scope=Scope.RUN,
+        errors=(RunNotAbortable, Forbidden),
+    )
+    async def abort_run(self, call: Call, run_id: RunId = "", worker_id: WorkerId = "") -> None:
+        """Stop {run}."""
+        run_id = await self.scopes.find(call, run_id, worker_id)
+        await self.runs.abort(call.caller, run_id)
 
-    async def log(self, call: Call, wanted: Wire) -> bytes:
-        run_id = await self.scopes.run_id(call, wanted)
+    @in_all_scopes(
+        "GET",
+        "/log",
+        Names("getLastWorkerRunLog", "getWorkerRunLog", "getWorkerLastRunLog"),
+        scope=Scope.READ,
+    )
+    async def get_log(self, call: Call, run_id: RunId = "", worker_id: WorkerId = "") -> LogTail:
+        """Last lines of the log of {run}, and a link to all of it."""
+        run_id = await self.scopes.find(call, run_id, worker_id)
         entries, rows = await self.logs.tail(call.caller, run_id, LOG_LINES)
-        return encode(
-            {
-                "all_logs_url": self.links.url(call.visit, LOG, run_id, f"all_log_{run_id}.txt"),
-                "list": [log_line(entry) for entry in entries],
-                "result_count": rows,
-            }
-        )
+        url = self.links.url(call.visit, LOG, run_id, f"all_log_{run_id}.txt")
+        return LogTail(url, [LogLine.of(entry) for entry in entries], rows)
 
 
-def _until(wanted: RunList) -> int:
+def _until(wanted: RunFilterFields) -> int:
     """Where the list ends, in seconds: after the whole of the day that ``end_time`` begins."""
     if not wanted.end_time:
         return 0

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 from fyke.api.call import Call
-from fyke.api.envelope import encode
-from fyke.api.errors import TABLE_V2, WireError
-from fyke.api.operations import Operation
+from fyke.api.callback_url import read_callback
+from fyke.api.routes import post
 from fyke.api.sync import watched
-from fyke.api.v1.fields import callback
-from fyke.api.v2 import run_answers, run_views
-from fyke.api.v2.fields import RunBody, StartBody, WorkerRef
 from fyke.api.v2.run_scopes import Names, RunScopes, in_all_scopes
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.service import Runs, StartRequest
@@ -27,31 +23,26 @@ from fyke.errors import (
     WorkerNotFound,
 )
 from fyke.kit.clock import Clock
+from fyke.model.account import Scope
 from fyke.model.run import Origin, Run
+from fyke.wire.v2.fields import RunId, StartOptions, StartWorker, WorkerId
+from fyke.wire.v2.runs import WorkerRunResult, WorkerRunStarted
 
-REFUSALS: tuple[WireError, ...] = (
-    TABLE_V2[InsufficientBalance],
-    TABLE_V2[InsufficientTraffic],
-    TABLE_V2[PlanLimitReached],
-    TABLE_V2[RunRefused],
-    TABLE_V2[VersionUnavailable],
-    TABLE_V2[Forbidden],
+REFUSALS = (
+    InsufficientBalance,
+    InsufficientTraffic,
+    PlanLimitReached,
+    RunRefused,
+    VersionUnavailable,
+    Forbidden,
 )
-SYNC = (
-    "With `is_async` false the answer waits for the end of the run and carries a page of its "
-    "rows; when the wait is over the run goes on, to be polled by its `run_slug`."
-)
-
-
-class StartRun(WorkerRef, RunBody):
-    pass
 
 
 @dataclass(frozen=True, slots=True)
 class StartAnswers:
-    """What a start is answered with, at once or after the end of its run.
+    """Answers a start, at once or after the end of its run.
 
-    ``wait_seconds`` is how long at most; ``grace`` is in ms, see ``words.status``.
+    ``wait_seconds`` is how long at most; ``grace`` is in ms, see ``status_word``.
     """
 
     runs: Runs
@@ -60,73 +51,74 @@ class StartAnswers:
     wait_seconds: float
     grace: int
 
-    async def answer(self, call: Call, run: Run, wanted: StartBody) -> bytes:
-        """``data`` for the caller who started ``run`` with ``wanted``."""
+    async def answer(
+        self, call: Call, run: Run, wanted: StartOptions
+    ) -> WorkerRunResult | WorkerRunStarted:
+        """The answer for the caller who started ``run`` with ``wanted``."""
         if wanted.is_async:
-            return encode({"run_slug": run.id})
+            return WorkerRunStarted(run.id)
         seen = await watched(self.runs, run, self.wait_seconds, call.request)
         page = await self.results.page(call.caller, run.id, wanted.offset, wanted.limit)
-        return run_views.sync_result(seen, self.clock.now_ms(), self.grace, page)
+        return WorkerRunResult.of(seen, self.clock.now_ms(), self.grace, page)
 
 
 @dataclass(frozen=True, slots=True)
-class StartOperations:
+class StartRoutes:
+    tag: ClassVar[str] = "Runs"
+
     runs: Runs
     scopes: RunScopes
     answers: StartAnswers
 
-    def operations(self) -> list[Operation[Any]]:
-        return [
-            Operation(
-                "POST",
-                "/api/v2/workers/{workerId:worker}/runs",
-                id="runWorker",
-                tag="Runs",
-                summary="Start a run of a worker",
-                description=SYNC,
-                fields=StartRun,
-                handler=self.start,
-                answer=run_answers.WorkerRunStarted,
-                errors=(TABLE_V2[WorkerNotFound], *REFUSALS),
-                starts=True,
-                path_fields=("workerId",),
-            ),
-            *in_all_scopes(
-                "POST",
-                "/rerun",
-                Names("rerunLastWorkerRun", "rerunWorkerRun", "rerunWorkerLastRun"),
-                tag="Runs",
-                summary="Start anew with the worker, version and input of {run}",
-                description=SYNC,
-                fields=StartBody,
-                handler=self.rerun,
-                answer=run_answers.WorkerRunStarted,
-                errors=(TABLE_V2[WorkerNotFound], *REFUSALS),
-                starts=True,
-            ),
-        ]
+    @post(
+        "/api/v2/workers/{workerId:worker}/runs",
+        scope=Scope.RUN,
+        errors=(WorkerNotFound, *REFUSALS),
+        starts=True,
+    )
+    async def run_worker(
+        self, call: Call, worker_id: WorkerId, wanted: StartWorker
+    ) -> WorkerRunResult | WorkerRunStarted:
+        """Start a run of a worker.
 
-    async def start(self, call: Call, wanted: StartRun) -> bytes:
-        request = start_request(wanted.worker_id, wanted, call.start_key)
+        With `is_async` false the answer waits for the end of the run and carries a page of its
+        rows; when the wait is over the run goes on, to be polled by its `run_slug`.
+        """
+        request = start_request(worker_id, wanted, call.start_key)
         run = await self.runs.start(call.caller, request)
         return await self.answers.answer(call, run, wanted)
 
-    async def rerun(self, call: Call, wanted: StartBody) -> bytes:
-        callback_url = callback(wanted.callback_url, required=False)
-        source = await self.scopes.run_id(call, wanted)
+    @in_all_scopes(
+        "POST",
+        "/rerun",
+        Names("rerunLastWorkerRun", "rerunWorkerRun", "rerunWorkerLastRun"),
+        scope=Scope.RUN,
+        errors=(WorkerNotFound, *REFUSALS),
+        starts=True,
+    )
+    async def rerun(
+        self, call: Call, wanted: StartOptions, run_id: RunId = "", worker_id: WorkerId = ""
+    ) -> WorkerRunResult | WorkerRunStarted:
+        """Start anew with the worker, version and input of {run}.
+
+        With `is_async` false the answer waits for the end of the run and carries a page of its
+        rows; when the wait is over the run goes on, to be polled by its `run_slug`.
+        """
+        callback_url = read_callback(wanted.callback_url)
+        source = await self.scopes.find(call, run_id, worker_id)
         run = await self.runs.rerun(
             call.caller, source, callback_url, Origin.API_V2, key=call.start_key
         )
         return await self.answers.answer(call, run, wanted)
 
 
-def start_request(worker_ref: str, body: RunBody, key: StartKey | None) -> StartRequest:
+def start_request(worker_ref: str, body: StartWorker, key: StartKey | None) -> StartRequest:
     """What ``body`` asks for; no input at all is an input without fields."""
     return StartRequest(
         worker_ref=worker_ref,
         version=body.version,
         input=body.input or {"parameters": {"custom": {}}},
-        callback_url=callback(body.callback_url, required=False),
+        callback_url=read_callback(body.callback_url),
         origin=Origin.API_V2,
         key=key,
     )

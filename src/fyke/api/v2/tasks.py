@@ -1,185 +1,77 @@
-"""Saved tasks: make, read, change, remove and run them."""
+"""Saved tasks: create, read, change, delete and run them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
+
+from msgspec import UNSET
 
 from fyke.api.call import Call
-from fyke.api.envelope import NULL, encode
-from fyke.api.errors import TABLE_V2
-from fyke.api.operations import Operation
-from fyke.api.v1.fields import callback
-from fyke.api.v2 import run_answers, task_views
-from fyke.api.v2.fields import page
-from fyke.api.v2.starts import REFUSALS, SYNC, StartAnswers
-from fyke.api.v2.task_fields import (
-    NAMES,
-    NewTask,
-    TaskChange,
-    TaskInput,
-    TaskList,
-    TaskRef,
-    TaskStart,
-)
+from fyke.api.callback_url import read_callback
+from fyke.api.routes import delete, get, post, put
+from fyke.api.v2.starts import REFUSALS, StartAnswers
 from fyke.domain.runs.service import Runs
+from fyke.domain.schedules.editing import ScheduleEdit
+from fyke.domain.schedules.rules import Names
 from fyke.domain.tasks.service import Tasks
-from fyke.domain.workers.jsontext import loads
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, TaskNotFound, VersionUnavailable, WorkerNotFound
+from fyke.model.account import Scope
 from fyke.model.run import Origin
+from fyke.wire.v2 import tasks as wire
+from fyke.wire.v2.fields import StartOptions, TaskId
+from fyke.wire.v2.runs import WorkerRunResult, WorkerRunStarted
 
-CHANGED = b"{}"
+TASKS = "/api/v2/worker-tasks"
+_ONE = f"{TASKS}/{{workerTaskId}}"
+
+# How errors of the domain name what the caller has sent.
+_NAMES: Names = {
+    "kind": "schedule_type",
+    "enabled": "schedule_enabled",
+    "time": "schedule_time",
+    "weekday": "schedule_weekday",
+    "day": "schedule_day",
+    "date": "schedule_once_date",
+    "cron": "cron",
+    "every_s": "every",
+    "time_zone": "time_zone",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class TaskOperations:
+class TaskRoutes:
+    tag: ClassVar[str] = "Tasks"
+
     tasks: Tasks
     runs: Runs
     workers: Workers
     answers: StartAnswers
 
-    def operations(self) -> list[Operation[Any]]:
-        return [*self._of_all(), *self._of_one(), *self._of_its_input(), self._start()]
-
-    def _of_all(self) -> list[Operation[Any]]:
-        return [
-            Operation(
-                "GET",
-                "/api/v2/worker-tasks",
-                id="listWorkerTasks",
-                tag="Tasks",
-                summary="The account's tasks, newest first",
-                fields=TaskList,
-                handler=self.list,
-                answer=task_views.WorkerTaskPage,
-            ),
-            Operation(
-                "POST",
-                "/api/v2/worker-tasks",
-                id="createWorkerTask",
-                tag="Tasks",
-                summary="Save an input for a worker, with a schedule if wanted",
-                fields=NewTask,
-                handler=self.create,
-                answer=task_views.WorkerTaskMade,
-                errors=(
-                    TABLE_V2[WorkerNotFound],
-                    TABLE_V2[VersionUnavailable],
-                    TABLE_V2[Forbidden],
-                ),
-            ),
-        ]
-
-    def _of_one(self) -> list[Operation[Any]]:
-        path, unknown = "/api/v2/worker-tasks/{workerTaskId}", TABLE_V2[TaskNotFound]
-        return [
-            Operation(
-                "GET",
-                path,
-                id="getWorkerTask",
-                tag="Tasks",
-                summary="A task with its input and its schedule",
-                fields=TaskRef,
-                handler=self.get,
-                answer=task_views.WorkerTask,
-                errors=(unknown,),
-                path_fields=("workerTaskId",),
-            ),
-            Operation(
-                "PUT",
-                path,
-                id="updateWorkerTask",
-                tag="Tasks",
-                summary="Change title, description or schedule; what is not given stays",
-                fields=TaskChange,
-                handler=self.update,
-                answer=task_views.Changed,
-                errors=(unknown, TABLE_V2[Forbidden]),
-                path_fields=("workerTaskId",),
-            ),
-            Operation(
-                "DELETE",
-                path,
-                id="deleteWorkerTask",
-                tag="Tasks",
-                summary="Remove a task and its schedule; its runs stay",
-                fields=TaskRef,
-                handler=self.delete,
-                errors=(unknown, TABLE_V2[Forbidden]),
-                path_fields=("workerTaskId",),
-            ),
-        ]
-
-    def _of_its_input(self) -> list[Operation[Any]]:
-        path, unknown = "/api/v2/worker-tasks/{workerTaskId}/input", TABLE_V2[TaskNotFound]
-        return [
-            Operation(
-                "GET",
-                path,
-                id="getWorkerTaskInput",
-                tag="Tasks",
-                summary="The saved input and the version it is for",
-                fields=TaskRef,
-                handler=self.get_input,
-                answer=task_views.WorkerTaskInput,
-                errors=(unknown,),
-                path_fields=("workerTaskId",),
-            ),
-            Operation(
-                "PUT",
-                path,
-                id="updateWorkerTaskInput",
-                tag="Tasks",
-                summary="Replace the saved input, and the version if one is given",
-                fields=TaskInput,
-                handler=self.update_input,
-                answer=task_views.Changed,
-                errors=(
-                    unknown,
-                    TABLE_V2[WorkerNotFound],
-                    TABLE_V2[VersionUnavailable],
-                    TABLE_V2[Forbidden],
-                ),
-                path_fields=("workerTaskId",),
-            ),
-        ]
-
-    def _start(self) -> Operation[Any]:
-        return Operation(
-            "POST",
-            "/api/v2/worker-tasks/{workerTaskId}/runs",
-            id="runWorkerTask",
-            tag="Tasks",
-            summary="Start a run of a task, with its own input and version",
-            description=SYNC,
-            fields=TaskStart,
-            handler=self.start,
-            answer=run_answers.WorkerRunStarted,
-            errors=(TABLE_V2[TaskNotFound], TABLE_V2[WorkerNotFound], *REFUSALS),
-            starts=True,
-            path_fields=("workerTaskId",),
-        )
-
-    async def list(self, call: Call, wanted: TaskList) -> bytes:
-        found: dict[str, Any] = {"count": 0, "list": []}
+    @get(TASKS, scope=Scope.READ)
+    async def list_worker_tasks(
+        self, call: Call, wanted: wire.TaskListQuery
+    ) -> wire.WorkerTaskPage:
+        """The account's tasks, newest first."""
         try:
             ref = wanted.worker_id.strip()
             worker_id = (await self.workers.of_runs(call.caller, ref)).id if ref else ""
-        except WorkerNotFound:
-            pass  # a filter that fits nothing is no error
-        else:
-            found["count"], views = await self.tasks.list(
-                call.caller,
-                offset=(wanted.offset - 1) * wanted.limit,
-                limit=wanted.limit,
-                worker_id=worker_id,
-                keyword=wanted.keyword.strip(),
-            )
-            found["list"] = [task_views.task_object(view) for view in views]
-        return encode(found | page(wanted.offset, wanted.limit))
+        except WorkerNotFound:  # a filter that fits nothing is no error
+            return wire.WorkerTaskPage(0, [], wanted.offset, wanted.limit)
+        count, views = await self.tasks.list(
+            call.caller,
+            offset=(wanted.offset - 1) * wanted.limit,
+            limit=wanted.limit,
+            worker_id=worker_id,
+            keyword=wanted.keyword.strip(),
+        )
+        items = [wire.WorkerTask.of(view) for view in views]
+        return wire.WorkerTaskPage(count, items, wanted.offset, wanted.limit)
 
-    async def create(self, call: Call, wanted: NewTask) -> bytes:
+    @post(TASKS, scope=Scope.WRITE, errors=(WorkerNotFound, VersionUnavailable, Forbidden))
+    async def create_worker_task(self, call: Call, wanted: wire.NewTask) -> wire.TaskCreated:
+        """Save an input for a worker, with a schedule if wanted."""
         task = await self.tasks.create(
             call.caller,
             wanted.worker_id,
@@ -187,45 +79,93 @@ class TaskOperations:
             wanted.input,
             wanted.version.strip() or await self._newest(call, wanted.worker_id),
             description=wanted.description,
-            schedule=wanted.change(),
-            names=NAMES,
+            schedule=schedule_edit(wanted),
+            names=_NAMES,
         )
-        return encode({"slug": task.id})
+        return wire.TaskCreated(task.id)
 
     async def _newest(self, call: Call, worker_ref: str) -> str:
         worker = await self.workers.find(call.caller, worker_ref)
         return (await self.workers.version(call.caller, worker)).number
 
-    async def get(self, call: Call, wanted: TaskRef) -> bytes:
-        return encode(task_views.task_object(await self.tasks.view(call.caller, wanted.task_id)))
+    @get(_ONE, scope=Scope.READ, errors=(TaskNotFound,))
+    async def get_worker_task(self, call: Call, worker_task_id: TaskId) -> wire.WorkerTask:
+        """A task with its input and its schedule."""
+        return wire.WorkerTask.of(await self.tasks.view(call.caller, worker_task_id))
 
-    async def update(self, call: Call, wanted: TaskChange) -> bytes:
+    @put(_ONE, scope=Scope.WRITE, errors=(TaskNotFound, Forbidden))
+    async def update_worker_task(
+        self, call: Call, worker_task_id: TaskId, wanted: wire.TaskChange
+    ) -> wire.TaskChanged:
+        """Change title, description or schedule; what is not given stays."""
         await self.tasks.update(
             call.caller,
-            wanted.task_id,
-            title=wanted.title,
-            description=wanted.description,
-            schedule=wanted.change(),
-            names=NAMES,
+            worker_task_id,
+            title=None if wanted.title is UNSET else wanted.title,
+            description=None if wanted.description is UNSET else wanted.description,
+            schedule=schedule_edit(wanted),
+            names=_NAMES,
         )
-        return CHANGED
+        return wire.TaskChanged()
 
-    async def delete(self, call: Call, wanted: TaskRef) -> bytes:
-        await self.tasks.delete(call.caller, wanted.task_id)
-        return NULL
+    @delete(_ONE, scope=Scope.WRITE, errors=(TaskNotFound, Forbidden))
+    async def delete_worker_task(self, call: Call, worker_task_id: TaskId) -> None:
+        """Delete a task and its schedule; its runs stay."""
+        await self.tasks.delete(call.caller, worker_task_id)
 
-    async def get_input(self, call: Call, wanted: TaskRef) -> bytes:
-        task = await self.tasks.get(call.caller, wanted.task_id)
-        return encode({"input": loads(task.input_json), "version": task_views.version_word(task)})
+    @get(f"{_ONE}/input", scope=Scope.READ, errors=(TaskNotFound,))
+    async def get_worker_task_input(
+        self, call: Call, worker_task_id: TaskId
+    ) -> wire.WorkerTaskInput:
+        """The saved input and the version it is for."""
+        return wire.WorkerTaskInput.of(await self.tasks.get(call.caller, worker_task_id))
 
-    async def update_input(self, call: Call, wanted: TaskInput) -> bytes:
+    @put(
+        f"{_ONE}/input",
+        scope=Scope.WRITE,
+        errors=(TaskNotFound, WorkerNotFound, VersionUnavailable, Forbidden),
+    )
+    async def update_worker_task_input(
+        self, call: Call, worker_task_id: TaskId, wanted: wire.TaskInputChange
+    ) -> wire.TaskChanged:
+        """Replace the saved input, and the version if one is given."""
         version = wanted.version.strip() or None
-        await self.tasks.set_input(call.caller, wanted.task_id, wanted.input, version)
-        return CHANGED
+        await self.tasks.set_input(call.caller, worker_task_id, wanted.input, version)
+        return wire.TaskChanged()
 
-    async def start(self, call: Call, wanted: TaskStart) -> bytes:
-        callback_url = callback(wanted.callback_url, required=False)
+    @post(
+        f"{_ONE}/runs",
+        scope=Scope.RUN,
+        errors=(TaskNotFound, WorkerNotFound, *REFUSALS),
+        starts=True,
+    )
+    async def run_worker_task(
+        self, call: Call, worker_task_id: TaskId, wanted: StartOptions
+    ) -> WorkerRunResult | WorkerRunStarted:
+        """Start a run of a task, with its own input and version.
+
+        With `is_async` false the answer waits for the end of the run and carries a page of its
+        rows; when the wait is over the run goes on, to be polled by its `run_slug`.
+        """
+        callback_url = read_callback(wanted.callback_url)
         run = await self.runs.start_task(
-            call.caller, wanted.task_id, callback_url, Origin.API_V2, key=call.start_key
+            call.caller, worker_task_id, callback_url, Origin.API_V2, key=call.start_key
         )
         return await self.answers.answer(call, run, wanted)
+
+
+def schedule_edit(wanted: wire.ScheduleMembers) -> ScheduleEdit | None:
+    """The change to the schedule, None when no member of it is present."""
+    on, kind = wanted.schedule_enabled, wanted.schedule_type
+    time, weekday = wanted.schedule_time, wanted.schedule_weekday
+    day, date = wanted.schedule_day, wanted.schedule_once_date
+    if all(each is UNSET for each in (on, kind, time, weekday, day, date)):
+        return None
+    return ScheduleEdit(
+        enabled=None if on is UNSET else on == 1,
+        kind=None if kind is UNSET else wire.KINDS.get(kind),
+        time=None if time is UNSET else time,
+        weekday=None if weekday is UNSET else weekday,
+        day=None if day is UNSET else day,
+        date=None if date is UNSET else date,
+    )

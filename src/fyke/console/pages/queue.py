@@ -18,9 +18,10 @@ from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext, speak
 from fyke.console.view import View
 from fyke.domain.queue.board import PAGE, QueueBoard, QueueBoardView
-from fyke.domain.queue.service import MOST_AT_ONCE, ItemResult, RunQueue
+from fyke.domain.queue.service import ItemResult, RunQueue
 from fyke.domain.queue.stream import QueueStream
 from fyke.domain.runs.search import place_of
+from fyke.model.queue import MOST_AT_ONCE
 
 AREA = "/queue"
 _PLACE = re.compile(r"\d{1,12}(-\d{1,12}){0,200}")

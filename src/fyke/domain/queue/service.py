@@ -47,7 +47,6 @@ WAITS = "waits for activation"
 NOT_WAITING = "item is not in waiting state"
 UNKNOWN = "item does not exist"
 MOST_WAITING = 10_000  # of one account
-MOST_AT_ONCE = 100  # items of one request
 LAST_NUMBER = 2**63 - 1
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")

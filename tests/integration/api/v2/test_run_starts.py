@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from fyke.api.v2.run_answers import WorkerRunResult
 from fyke.kit.ids import is_ulid
 from fyke.model.run import Origin, Outcome, Run, RunState
+from fyke.wire.v2.runs import WorkerRunResult
+from support.answers import reads_as
 from support.api import Api, client, fails
 from support.house import House
 
@@ -160,7 +161,9 @@ async def test_a_sync_start_answers_with_the_union_of_both_forms(house: House, a
     asked, [lease] = await _waiting(api, house, START, body)
     await house.push(lease, [{"n": 1}, {"n": 2}, {"n": 3}])
     await house.end(lease)
-    data = (await asked).json()["data"]
+    answer = await asked
+    reads_as(WorkerRunResult, answer)
+    data = answer.json()["data"]
     run = await stored(house, data["run_slug"])
     [row] = data["results"]["list"]
     assert data == {
@@ -181,7 +184,6 @@ async def test_a_sync_start_answers_with_the_union_of_both_forms(house: House, a
         },
     }
     assert row == {"n": 2, "__coreclaw_data_id__": row["__coreclaw_data_id__"]}
-    WorkerRunResult.model_validate(data)
 
 
 @pytest.mark.parametrize("place", ["run", "last", "worker"])
@@ -198,8 +200,8 @@ async def test_a_sync_rerun_answers_the_same_way(house: House, api: Api, place: 
     await house.end(lease, Outcome.TIMEOUT, "Timeout: the run went over its limit")
     answer = await asked
     assert answer.status_code == 200  # the request worked; the run did not
+    reads_as(WorkerRunResult, answer)
     data = answer.json()["data"]
-    WorkerRunResult.model_validate(data)
     assert data["run_slug"] != first
     assert (data["run_status"], data["is_finished"]) == ("failed", True)
     assert data["error_message"].startswith("Timeout")
@@ -210,10 +212,11 @@ async def test_when_the_wait_is_over_the_run_is_told_as_running_and_goes_on(hous
     await house.publish()
     async with client(house.app(sync_wait_seconds=0.05)) as http:
         api = Api(http, house.owner_key)
-        data = (await api.post(START, {"input": CUSTOM, "is_async": False})).json()["data"]
+        answer = await api.post(START, {"input": CUSTOM, "is_async": False})
+        reads_as(WorkerRunResult, answer)
+        data = answer.json()["data"]
         assert (data["run_status"], data["is_finished"]) == ("running", False)
         assert (data["execution_start_timestamp"], data["execution_end_timestamp"]) == (0, 0)
-        WorkerRunResult.model_validate(data)
         await house.execute([{"n": 1}])
         detail = (await api.get(f"{RUNS}/{data['run_slug']}")).json()["data"]
         assert detail["status"] == "succeeded"

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from fyke.api.v2.run_answers import WorkerRunResult
-from fyke.api.v2.task_views import WorkerTask, WorkerTaskInput, WorkerTaskPage
 from fyke.errors import Forbidden
 from fyke.kit.ids import is_ulid, new_ulid
 from fyke.model.account import Role
+from fyke.wire.v2.runs import WorkerRunResult
+from fyke.wire.v2.tasks import WorkerTask, WorkerTaskInput, WorkerTaskPage
+from support.answers import reads_as
 from support.api import Api, fails
 from support.house import House
 
@@ -49,8 +50,9 @@ async def put(api: Api, path: str, body: Any) -> Any:
 
 
 async def shown(api: Api, slug: str) -> dict[str, Any]:
-    data: dict[str, Any] = (await api.get(f"{TASKS}/{slug}")).json()["data"]
-    WorkerTask.model_validate(data)
+    answer = await api.get(f"{TASKS}/{slug}")
+    reads_as(WorkerTask, answer)
+    data: dict[str, Any] = answer.json()["data"]
     return data
 
 
@@ -99,10 +101,9 @@ async def test_tasks_are_found_by_worker_title_and_slug(house: House, api: Api) 
     prices = await make(api, title="Prices", worker_id="owner~other")
 
     async def found(query: str) -> list[str]:
-        data = (await api.get(f"{TASKS}?{query}")).json()["data"]
-        WorkerTaskPage.model_validate(data)
-        assert data["count"] == len(data["list"])
-        return [task["slug"] for task in data["list"]]
+        page = reads_as(WorkerTaskPage, await api.get(f"{TASKS}?{query}"))
+        assert page.count == len(page.items)
+        return [task.slug for task in page.items]
 
     assert await found("") == [prices, news]
     assert await found("worker_id=owner~other") == [prices]
@@ -190,8 +191,9 @@ async def test_the_input_is_kept_as_given_and_a_flat_one_is_wrapped(house: House
     slug = await make(api, input=CUSTOM)
 
     async def saved() -> dict[str, Any]:
-        data: dict[str, Any] = (await api.get(f"{TASKS}/{slug}/input")).json()["data"]
-        WorkerTaskInput.model_validate(data)
+        answer = await api.get(f"{TASKS}/{slug}/input")
+        reads_as(WorkerTaskInput, answer)
+        data: dict[str, Any] = answer.json()["data"]
         return data
 
     assert await saved() == {"input": WRAPPED, "version": "v1.0.1"}
@@ -229,8 +231,9 @@ async def test_a_sync_run_answers_with_its_rows(house: House, api: Api) -> None:
         await asyncio.sleep(0)
     await house.push(leases[0], [{"n": 1}, {"n": 2}])
     await house.end(leases[0])
-    data = (await asked).json()["data"]
-    WorkerRunResult.model_validate(data)
+    answer = await asked
+    reads_as(WorkerRunResult, answer)
+    data = answer.json()["data"]
     assert (data["run_status"], data["is_finished"]) == ("succeeded", True)
     assert (data["results"]["count"], len(data["results"]["list"])) == (2, 1)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fyke.api.v2 import catalog_answers as answers
+from fyke.wire.v2 import workers as answers
 from support.api import Api, fails, start_body
 from support.house import SCHEMA, House
 from support.projects import python_project

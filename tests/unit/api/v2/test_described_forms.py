@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
+from fyke.api.docs.schemas import member_schemas
+from fyke.api.members import decode
 from fyke.api.start_keys import DESCRIBED, start_key
-from fyke.api.v2.task_fields import ScheduleMembers
-from fyke.api.v2.versions import PageForm
 from fyke.domain.runs.start_keys import HEADER
 from fyke.errors import InvalidFields
+from fyke.wire.v2.tasks import ScheduleMembers
+from fyke.wire.v2.workers import PageForm
 
-FORM: dict[str, Any] = PageForm.model_json_schema()["properties"]
+FORM: dict[str, Any] = member_schemas(PageForm, {})[0]
 
 
 def key_of(text: str) -> str:
@@ -39,25 +41,25 @@ def test_another_key_is_refused(text: str) -> None:
 
 @given(st.from_regex(FORM["icon"]["pattern"].removesuffix("$") + r"\Z"))
 def test_a_described_address_of_a_picture_is_taken(text: str) -> None:
-    PageForm.model_validate({"icon": text}).page.check()
+    decode(PageForm, {"icon": text}).page.check()
 
 
 @pytest.mark.parametrize("name", ["title", "description", "icon"])
 def test_a_text_of_a_page_is_as_long_as_described_and_no_longer(name: str) -> None:
     most = FORM[name]["maxLength"]
     start = "https://a.example/" if name == "icon" else ""
-    PageForm.model_validate({name: start.ljust(most, "x")}).page.check()
+    decode(PageForm, {name: start.ljust(most, "x")}).page.check()
     with pytest.raises(InvalidFields, match=f"{name} must be .*at most {most} "):
-        PageForm.model_validate({name: start.ljust(most + 1, "x")}).page.check()
+        decode(PageForm, {name: start.ljust(most + 1, "x")}).page.check()
 
 
 def test_as_many_categories_as_described_and_no_more() -> None:
     most = FORM["categories"]["maxItems"]
-    PageForm.model_validate({"categories": [str(n + 1) for n in range(most)]}).page.check()
+    decode(PageForm, {"categories": [str(n + 1) for n in range(most)]}).page.check()
     with pytest.raises(InvalidFields, match=f"at most {most} numbers"):
-        PageForm.model_validate({"categories": ["1"] * (most + 1)}).page.check()
+        decode(PageForm, {"categories": ["1"] * (most + 1)}).page.check()
 
 
 @given(st.dates().map(str) | st.just(""))
 def test_every_date_that_there_is_is_taken_and_the_empty_text(text: str) -> None:
-    assert ScheduleMembers.model_validate({"schedule_once_date": text}).schedule_once_date == text
+    assert decode(ScheduleMembers, {"schedule_once_date": text}).schedule_once_date == text

@@ -3,61 +3,64 @@
 from __future__ import annotations
 
 from fyke.api.call import Call
-from fyke.api.operations import Nothing, Operation
-from fyke.api.v2.fields import Page, RunRef, WorkerRef
+from fyke.api.serving import operations_of
 from fyke.api.v2.run_scopes import Names, in_all_scopes
+from fyke.errors import RunNotAbortable, RunNotFound, WorkerNotFound
+from fyke.model.account import Scope
+from fyke.wire.v2.fields import PageRequest, RunId, WorkerId
 
 
-async def handler(_call: Call, _wanted: Page) -> bytes:
-    return b"null"
+class Routes:
+    tag = "Results"
 
-
-def test_the_three_operations_differ_in_path_reference_and_name_only() -> None:
-    last, run, worker = in_all_scopes(
+    @in_all_scopes(
         "GET",
         "/export",
         Names("exportLast", "exportOne", "exportWorkerLast"),
-        tag="Results",
-        summary="A file of {run}",
-        fields=Page,
-        handler=handler,
+        scope=Scope.READ,
+        errors=(RunNotAbortable,),
         run_suffix="/result/export",
         hot=True,
     )
-    assert [(o.id, o.path, o.path_fields, o.hot) for o in (last, run, worker)] == [
-        ("exportLast", "/api/v2/worker-runs/last/export", (), False),
-        ("exportOne", "/api/v2/worker-runs/{runId:run}/result/export", ("runId",), True),
+    async def export(
+        self, call: Call, wanted: PageRequest, run_id: RunId = "", worker_id: WorkerId = ""
+    ) -> None:
+        """A file of {run}."""
+
+
+def test_the_three_operations_differ_in_path_reference_and_name_only() -> None:
+    three = operations_of(Routes())
+    assert [(o.id, o.path, o.says.path_names, o.says.hot) for o in three] == [
+        ("exportLast", "/api/v2/worker-runs/last/export", [], False),
+        ("exportOne", "/api/v2/worker-runs/{runId:run}/result/export", ["runId"], True),
         (
             "exportWorkerLast",
             "/api/v2/workers/{workerId:worker}/runs/last/export",
-            ("workerId",),
+            ["workerId"],
             False,
         ),
     ]
-    assert [o.aliases for o in (last, run, worker)] == [
+    assert [tuple(o.says.aliases) for o in three] == [
         ("/api/v2/workers/runs/last/export",),
         (),
         (),
     ]
-    assert last.fields is Page
-    assert issubclass(run.fields, RunRef) and issubclass(run.fields, Page)
-    assert issubclass(worker.fields, WorkerRef) and issubclass(worker.fields, Page)
-    assert [o.summary for o in (last, run, worker)] == [
+    assert {o.takes for o in three} == {("wanted", PageRequest)}
+    assert [[each.attribute for each in o.path_members] for o in three] == [
+        [],
+        ["run_id"],
+        ["worker_id"],
+    ]
+    assert [o.texts[0] for o in three] == [
         "A file of the account's newest run",
         "A file of a run",
         "A file of a worker's newest run",
     ]
 
 
-def test_the_errors_of_a_place_are_those_of_what_it_looks_up() -> None:
-    operations: list[Operation[Nothing]] = in_all_scopes(
-        "POST",
-        "/abort",
-        Names("a", "b", "c"),
-        tag="Runs",
-        summary="Stop {run}",
-        fields=Nothing,
-        handler=handler,  # type: ignore[arg-type] # never called
-    )
-    codes = [[row.code for row in operation.errors] for operation in operations]
-    assert codes == [[70001], [70001], [50001, 70001]]
+def test_the_errors_of_a_path_are_those_of_what_it_looks_up() -> None:
+    assert [tuple(o.says.errors) for o in operations_of(Routes())] == [
+        (RunNotFound, RunNotAbortable),
+        (RunNotFound, RunNotAbortable),
+        (WorkerNotFound, RunNotFound, RunNotAbortable),
+    ]

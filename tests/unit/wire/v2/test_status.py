@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.api.v2.vocabulary import FILTERS, status
 from fyke.model.run import RunState
+from fyke.wire.v2.status import FILTERS, status_word
 from support import records
 
 END = 1_000_000
@@ -24,7 +24,7 @@ END = 1_000_000
 )
 def test_every_state_has_a_word_that_no_time_changes(state: RunState, word: str) -> None:
     run = records.run("a", "w", state=state, finished_at=END)
-    assert {status(run, END + later, 30_000) for later in (0, 29_999, 10**9)} == {word}
+    assert {status_word(run, END + later, 30_000) for later in (0, 29_999, 10**9)} == {word}
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_aborting_becomes_aborted_when_the_grace_has_passed(
     later: int, grace: int, word: str
 ) -> None:
     run = records.run("a", "w", state=RunState.ABORTED, finished_at=END)
-    assert status(run, END + later, grace) == word
+    assert status_word(run, END + later, grace) == word
 
 
 def test_every_state_is_found_by_the_filter_of_its_word() -> None:
     for state in RunState:
         run = records.run("a", "w", state=state, finished_at=END)
         for now in (END, END + 60_000):
-            assert state in FILTERS[status(run, now, 30_000)]
+            assert state in FILTERS[status_word(run, now, 30_000)]
     assert FILTERS["aborting"] == FILTERS["aborted"]

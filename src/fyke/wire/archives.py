@@ -1,0 +1,26 @@
+"""The archive in an uploaded form."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from fyke.wire.fields import Described, FieldError, Reads
+
+
+def to_archive(value: object) -> bytes:
+    """The bytes of a file that is not empty."""
+    if not isinstance(value, bytes):
+        raise FieldError("must be a file with a name, as in -F name=@worker.zip")
+    if not value:
+        raise FieldError("must not be empty: send the ZIP of the project")
+    return value
+
+
+Archive = Annotated[
+    bytes,
+    Reads(to_archive),
+    Described(Annotated[str, Meta(min_length=1, extra_json_schema={"format": "binary"})]),
+    Meta(description="the ZIP of the project"),
+]

@@ -1,0 +1,159 @@
+"""The run queue: starts that wait until they are activated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from fyke.model.queue import MOST_AT_ONCE
+from fyke.wire.common import Count, UnixSeconds
+from fyke.wire.fields import Answer, Described, FieldError, Reads, Request, to_text
+from fyke.wire.units import seconds
+from fyke.wire.v2.fields import PageRequest
+from fyke.wire.v2.workers import WorkerPath, tilde_path
+
+if TYPE_CHECKING:
+    from fyke.domain.queue.service import ItemResult, ListedItem
+    from fyke.model.queue import QueueItem as Item
+
+MAX_REASON = 500
+
+QueueStatus = Literal["waiting", "inactive"]
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+def to_queue_status(value: object) -> str:
+    """A status of an item; empty is all."""
+    word = to_text(value).strip().lower()
+    if word not in ("", "waiting", "inactive"):
+        raise FieldError("must be waiting or inactive")
+    return word
+
+
+def to_queue_refs(value: object) -> list[str]:
+    """References as text, also from numbers."""
+    if not isinstance(value, list) or any(
+        isinstance(item, bool) or not isinstance(item, str | int) for item in value
+    ):
+        raise FieldError("must be a list of strings")
+    if len(value) > MOST_AT_ONCE:
+        raise FieldError(f"must name at most {MOST_AT_ONCE} items")
+    return [str(item).strip() for item in value]
+
+
+def to_reason(value: object) -> str:
+    """A short text."""
+    text = to_text(value).strip()
+    if len(text) > MAX_REASON:
+        raise FieldError(f"must be at most {MAX_REASON} characters")
+    return text
+
+
+QueueRefs = Annotated[list[str], Meta(max_length=MOST_AT_ONCE), Reads(to_queue_refs)]
+Reason = Annotated[
+    str, Meta(max_length=MAX_REASON, description="why it is not needed any more"), Reads(to_reason)
+]
+
+
+class QueueFilter(PageRequest):
+    status: Annotated[
+        str,
+        Reads(to_queue_status),
+        Described(Literal["", QueueStatus]),
+        Meta(description="empty or absent: all"),
+    ] = ""
+
+
+class QueueActivation(Request):
+    queue_refs: Annotated[QueueRefs, Meta(description="items to start")] = []
+
+
+class QueueRelease(Request):
+    queue_refs: Annotated[QueueRefs, Meta(description="items to release")] = []
+    reason: Reason = ""
+
+
+class ReleaseReason(Request):
+    reason: Reason = ""
+
+
+# --- answers -------------------------------------------------------------------------------
+
+QueueRef = Annotated[str, Meta(pattern="^[1-9][0-9]{0,18}$", description="a whole number, as text")]
+StatusOfItem = Annotated[QueueStatus, Meta(description="`inactive` is final")]
+
+
+def _status(item: Item) -> QueueStatus:
+    return "waiting" if item.waiting else "inactive"
+
+
+class QueuedRun(Answer):
+    queue_ref: QueueRef
+    queue_status: StatusOfItem
+    queued: Annotated[bool, Meta(description="true")]
+
+    @classmethod
+    def of(cls, item: Item) -> QueuedRun:
+        return cls(str(item.number), _status(item), True)
+
+
+class QueueItem(Answer):
+    queue_ref: QueueRef
+    queue_status: StatusOfItem
+    worker_slug: str
+    worker_path: WorkerPath
+    title: Annotated[str, Meta(description="of the worker")]
+    version: Annotated[str, Meta(description="pinned when the item was queued")]
+    callback_url: str
+    reason: Annotated[str, Meta(description="why it waits, or why it no longer does")]
+    run_slug: Annotated[str, Meta(description="the run that its activation started, or empty")]
+    created_at: UnixSeconds
+    ended_at: Annotated[Count, Meta(description="Unix seconds; 0 while it waits")]
+
+    @classmethod
+    def of(cls, listed: ListedItem) -> QueueItem:
+        item, worker = listed.item, listed.worker
+        return cls(
+            queue_ref=str(item.number),
+            queue_status=_status(item),
+            worker_slug=item.worker_id,
+            worker_path=tilde_path(worker) if worker else "",
+            title=worker.title if worker else "",
+            version=item.version,
+            callback_url=item.callback_url,
+            reason=listed.reason,
+            run_slug=item.run_id,
+            created_at=seconds(item.created_at),
+            ended_at=seconds(item.ended_at),
+        )
+
+
+class QueuePage(Answer):
+    count: Count
+    items: list[QueueItem] = field(name="list")
+    page_index: int
+    page_size: int
+
+
+class QueueResult(Answer):
+    """The result for one item."""
+
+    queue_ref: Annotated[str, Meta(description="as it was named")]
+    success: bool
+    error: Annotated[str, Meta(description="why not; only without success")] | UnsetType = UNSET
+    run_slug: Annotated[str, Meta(description="only of an activation")] | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, result: ItemResult) -> QueueResult:
+        return cls(result.ref, not result.error, result.error or UNSET, result.run_id or UNSET)
+
+
+class QueueResults(Answer):
+    results: list[QueueResult]
+
+    @classmethod
+    def of(cls, results: list[ItemResult]) -> QueueResults:
+        return cls([QueueResult.of(result) for result in results])

@@ -1,0 +1,107 @@
+"""Runs: in lists, one of them, and the answer to a start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, field
+
+from fyke.domain.billing.pricing import format_usage
+from fyke.wire.common import Count, OriginWord, Ulid, UnixSeconds, Usd
+from fyke.wire.fields import Answer
+from fyke.wire.rows import ResultPage
+from fyke.wire.units import seconds
+from fyke.wire.v1 import ORIGIN
+from fyke.wire.v2.status import StatusWord, status_word
+
+if TYPE_CHECKING:
+    from fyke.domain.results.service import ResultPage as Rows
+    from fyke.domain.runs.service import RunView
+    from fyke.model.run import Run
+
+
+class WorkerRun(Answer):
+    """``status`` is first: clients search the bytes for it."""
+
+    status: StatusWord
+    err_msg: Annotated[str, Meta(description="why the run failed, else empty")]
+    slug: Ulid
+    run_slug: Ulid
+    scraper_slug: Ulid
+    scraper_title: str
+    version: str
+    results: Annotated[Count, Meta(description="rows")]
+    usage: Usd
+    traffic: Annotated[Count, Meta(description="bytes")]
+    origin: OriginWord
+    started_at: UnixSeconds
+    finished_at: UnixSeconds
+    duration: Annotated[Count, Meta(description="seconds")]
+
+    @classmethod
+    def of(cls, view: RunView, grace: int) -> WorkerRun:
+        """``grace`` is in ms, see ``status_word``."""
+        run = view.run
+        started, finished = seconds(run.started_at), seconds(run.finished_at)
+        return cls(
+            status=status_word(run, view.now, grace),
+            err_msg=run.err_msg,
+            slug=run.id,
+            run_slug=run.id,  # where a client's list of runs to choose from looks for it
+            scraper_slug=view.worker.id,
+            scraper_title=view.worker.title,
+            version=run.version,
+            results=view.results,
+            usage=format_usage(view.usage_micros),
+            traffic=view.traffic_bytes,
+            origin=ORIGIN[run.origin],
+            started_at=started,
+            finished_at=finished,
+            duration=max(0, finished - started) if started and finished else 0,
+        )
+
+
+class WorkerRunPage(Answer):
+    count: Count
+    items: list[WorkerRun] = field(name="list")
+    page_index: int
+    page_size: int
+
+
+class WorkerRunStarted(Answer):
+    run_slug: Ulid
+
+
+class WorkerRunResult(Answer):
+    """The answer to a start with ``is_async`` false: the run, ended or not, and its rows."""
+
+    run_slug: Ulid
+    run_status: StatusWord
+    error_message: str
+    result_message: str
+    execution_start_timestamp: UnixSeconds
+    execution_end_timestamp: UnixSeconds
+    running_duration: Annotated[Count, Meta(description="seconds, with preparation")]
+    is_finished: bool
+    results: ResultPage
+
+    @classmethod
+    def of(cls, run: Run, now: int, grace: int, page: Rows) -> WorkerRunResult:
+        """``now`` and ``grace`` are in ms.
+
+        A run that has not begun when the wait is over is shown as running: the answer has words
+        only for runs that have ended and runs that go on.
+        """
+        ended = run.state.terminal
+        word = status_word(run, now, grace)
+        return cls(
+            run_slug=run.id,
+            run_status="running" if word == "ready" else word,
+            error_message=run.err_msg,
+            result_message="",
+            execution_start_timestamp=seconds(run.started_at),
+            execution_end_timestamp=seconds(run.finished_at),
+            running_duration=seconds(max(0, (run.finished_at if ended else now) - run.created_at)),
+            is_finished=ended,
+            results=ResultPage.of(page),
+        )

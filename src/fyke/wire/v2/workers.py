@@ -1,0 +1,241 @@
+"""Workers: in lists, one with its input schema, and publishing a version."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType, field
+from msgspec.structs import asdict
+
+from fyke.domain.workers.page import (
+    MAX_CATEGORIES,
+    MAX_CATEGORY,
+    MAX_DESCRIPTION,
+    MAX_ICON,
+    MAX_TITLE,
+    PageChange,
+)
+from fyke.wire.archives import Archive
+from fyke.wire.common import Count, Ulid
+from fyke.wire.fields import (
+    Answer,
+    Boolean,
+    Described,
+    FieldError,
+    Reads,
+    Request,
+    Text,
+    to_integer,
+    to_text,
+)
+from fyke.wire.v1 import SystemParameters
+from fyke.wire.v2.fields import PageRequest
+
+if TYPE_CHECKING:
+    from fyke.domain.workers.description import WorkerDescription
+    from fyke.model.worker import Finding as Found
+    from fyke.model.worker import Version, Worker
+
+_RULE = "must be whole numbers, the field repeated for each one: categories=56 and categories=57"
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+def to_stripped(value: object) -> str:
+    """Text without blanks around it."""
+    return to_text(value).strip()
+
+
+def to_categories(value: object) -> tuple[int, ...]:
+    """The numbers of a field that a form may have several times."""
+    given = [to_text(part).strip() for part in value] if isinstance(value, list) else []
+    numbers = [part for part in given if part]
+    for part in numbers:
+        if part.startswith("["):
+            raise FieldError(f"{_RULE}; a JSON array is not taken")
+        if not re.fullmatch("[0-9]{1,10}", part):
+            raise FieldError(_RULE)
+    return tuple(map(to_integer, numbers))
+
+
+_NO_NUL = r"^[^\u0000]*$"
+_URL = "^(?:https?://[A-Za-z0-9._-]+(?::[1-9][0-9]{0,3})?(?:[/?#][!-~]*)?)?$"
+_Category = Annotated[int, Meta(ge=1, le=MAX_CATEGORY)]
+
+Title = Annotated[str, Reads(to_stripped), Meta(max_length=MAX_TITLE, pattern=_NO_NUL)]
+Description = Annotated[str, Reads(to_stripped), Meta(max_length=MAX_DESCRIPTION, pattern=_NO_NUL)]
+# Every address of this form is taken; so are some of others, with a name that is not ASCII.
+Icon = Annotated[str, Reads(to_stripped), Meta(max_length=MAX_ICON, pattern=_URL)]
+Categories = Annotated[
+    tuple[int, ...],
+    Reads(to_categories, repeated=True),
+    Described(Annotated[list[_Category], Meta(max_length=MAX_CATEGORIES)]),
+    Meta(description="repeat the field for each one"),
+]
+
+
+class WorkerSearch(PageRequest):
+    keyword: Annotated[Text, Meta(description="a part of slug, path, title or description")] = ""
+
+
+class PageForm(Request):
+    """What the page of a worker says; a field that is absent stays as it is."""
+
+    title: (
+        Annotated[Title, Meta(description="empty: the heading of README.md, else as it is")]
+        | UnsetType
+    ) = UNSET
+    description: Description | UnsetType = UNSET
+    categories: Categories | UnsetType = UNSET
+    icon: Annotated[Icon, Meta(description="http or https URL of a picture")] | UnsetType = UNSET
+
+    @property
+    def page(self) -> PageChange:
+        return PageChange(
+            None if self.title is UNSET else self.title,
+            None if self.description is UNSET else self.description,
+            None if self.categories is UNSET else self.categories,
+            None if self.icon is UNSET else self.icon,
+        )
+
+
+class NewVersion(PageForm, kw_only=True):
+    scraper_file: Archive
+    public: (
+        Annotated[Boolean, Meta(description="whether others may find and run the worker")]
+        | UnsetType
+    ) = UNSET
+
+
+class ReplacedVersion(PageForm, kw_only=True):
+    scraper_file: (
+        Annotated[Archive, Meta(description="the files of this version, or nothing")] | UnsetType
+    ) = UNSET
+
+
+# --- answers -------------------------------------------------------------------------------
+
+WorkerPath = Annotated[str, Meta(description="`owner~name`")]
+
+
+def tilde_path(worker: Worker) -> str:
+    """``owner~name``: the form that needs no encoding in a path."""
+    return f"{worker.owner}~{worker.name}"
+
+
+class CatalogWorker(Answer):
+    slug: Ulid
+    title: str
+    description: str
+    name: str
+    username: str
+    path: WorkerPath
+
+    @classmethod
+    def of(cls, worker: Worker) -> CatalogWorker:
+        return cls(**_worker(worker))
+
+
+class CatalogPage(Answer):
+    scraper: list[CatalogWorker]
+    items: Annotated[list[CatalogWorker], Meta(description="the same as `scraper`")] = field(
+        name="list"
+    )
+    count: Count
+    page_index: int
+    page_size: int
+
+    @classmethod
+    def of(cls, wanted: PageRequest, count: int, found: list[Worker]) -> CatalogPage:
+        items = [CatalogWorker.of(worker) for worker in found]
+        return cls(items, items, count, wanted.offset, wanted.limit)
+
+
+class SystemInput(SystemParameters):
+    proxy_region: Annotated[str, Meta(description="empty: as this installation decides")]
+
+
+class WorkerInput(Answer):
+    system: SystemInput
+    custom: Annotated[dict[str, Any], Meta(description="the Worker's input schema")]
+
+
+class WorkerContract(CatalogWorker):
+    """The newest version of a worker with what a start needs to know."""
+
+    version: Annotated[str, Meta(description="the newest that may run")]
+    readme: Annotated[str, Meta(description="Markdown")]
+    parameters: WorkerInput
+
+    @classmethod
+    def newest(cls, found: WorkerDescription) -> WorkerContract:
+        system = SystemInput(**asdict(SystemParameters.of(found.version)), proxy_region="")
+        return cls(
+            **_worker(found.worker),
+            version=found.version.number,
+            readme=found.version.readme,
+            parameters=WorkerInput(system, found.schema),
+        )
+
+
+class WorkerInputSchema(Answer):
+    input_schema: Annotated[dict[str, Any], Meta(description="as it was published")]
+    properties: Annotated[list[Any], Meta(description="`input_schema.properties`")]
+
+
+class WorkerPublicPage(CatalogWorker):
+    """The page of a worker, as its publisher wrote it."""
+
+    version: Annotated[str, Meta(description="the newest that may run; empty when there is none")]
+    categories: list[int]
+    icon: Annotated[str, Meta(description="address of a picture, or empty")]
+
+    @classmethod
+    def of(cls, worker: Worker) -> WorkerPublicPage:
+        return cls(
+            **_worker(worker),
+            version=worker.latest,
+            categories=list(worker.categories),
+            icon=worker.icon,
+        )
+
+
+class VersionFinding(Answer):
+    """What the check of a project found."""
+
+    severity: str
+    code: str
+    file: str
+    line: int
+    message: str
+    remedy: str
+
+    @classmethod
+    def of(cls, found: Found) -> VersionFinding:
+        return cls(found.severity, found.code, found.file, found.line, found.message, found.remedy)
+
+
+class PublishedVersion(Answer):
+    slug: Ulid
+    path: WorkerPath
+    version: Annotated[str, Meta(description="of these files, new or the one that had them")]
+    findings: list[VersionFinding]
+
+    @classmethod
+    def of(cls, worker: Worker, version: Version, findings: list[Found]) -> PublishedVersion:
+        found = [VersionFinding.of(each) for each in findings]
+        return cls(worker.id, tilde_path(worker), version.number, found)
+
+
+def _worker(worker: Worker) -> dict[str, str]:
+    """A worker as every list of v2 shows it."""
+    return {
+        "slug": worker.id,
+        "title": worker.title,
+        "description": worker.description,
+        "name": worker.name,
+        "username": worker.owner,
+        "path": tilde_path(worker),
+    }
