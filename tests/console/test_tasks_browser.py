@@ -47,6 +47,7 @@ def page(browser: Browser, seen: Seen) -> Iterator[Page]:
         assert watch.foreign == []
 
 
+@pytest.mark.needs("git")
 def test_a_project_is_uploaded_and_its_checks_fill_in(page: Page, tmp_path: Path) -> None:
     file = tmp_path / "prices.zip"
     file.write_bytes(GOOD)
@@ -64,6 +65,7 @@ def test_a_project_is_uploaded_and_its_checks_fill_in(page: Page, tmp_path: Path
     expect(page).to_have_url(re.compile(r"/w/owner/brought$"))
 
 
+@pytest.mark.needs("git")
 def test_a_file_may_be_dropped(page: Page) -> None:
     page.goto("/dev/upload")
     dropped = """async (base) => {

@@ -22,6 +22,8 @@ GOOD = python_project(
 )
 BAD = python_project("x = (\n", schema={"properties": [{"type": "string"}]})
 
+pytestmark = pytest.mark.needs("git")  # the page says whether it is there
+
 
 @pytest.fixture
 async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:

@@ -6,12 +6,16 @@ Worker's process is missing, so that the API can be tested without a sandbox.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import ssl
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from fyke.console.compose import build_console
 from fyke.contracts.git import Git
 from fyke.contracts.signals import output_topic
 from fyke.domain.accounts.passwords import Passwords
+from fyke.domain.accounts.service import Accounts
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.health import Health
 from fyke.domain.results.export.spool import Spool
@@ -47,14 +52,16 @@ from fyke.notify.http import HttpNotifier
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.sql.results.migrate import migrate_results
-from fyke.storage.sql.results.store import SqlResults, open_results
+from fyke.storage.sql.results.store import SqlResults
 from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support.git_boxes import boxed_git
 from support.installation import HouseProbe
 from support.projects import python_project
+from support.stores import sqlite_stores
 
 SECRET = bytes(range(32))
+KEYS = "keys.json"  # beside the prepared databases: account to key
 RUNNER = "01HFRUNNER0000000000000000"
 SCHEMA: dict[str, Any] = {
     "description": "Pages to read",
@@ -73,11 +80,39 @@ async def _proxies() -> list[ProxyReport]:
     return [ProxyReport("US", "proxy.example:1080", 12, "")]
 
 
+@cache
+def tls_context() -> ssl.SSLContext:
+    """The system's authorities, read once for all tests."""
+    return ssl.create_default_context()
+
+
 def make_templates(folder: Path) -> Path:
-    """Migrate two empty databases once; each test copies them."""
+    """Prepare two databases once, with the operator's account and another one; each test copies
+    them.
+    """
     migrate(f"sqlite:///{folder / 'state.db'}")
     migrate_results(f"sqlite:///{folder / 'rows.db'}")
+    with ThreadPoolExecutor(1) as thread:  # the caller's may have a loop already
+        keys = thread.submit(asyncio.run, _fill(folder)).result()
+    (folder / KEYS).write_text(json.dumps(keys))
     return folder
+
+
+async def _fill(folder: Path) -> dict[str, str]:
+    url = f"sqlite:///{folder / 'state.db'}"
+    storage = open_storage(url, durable=False, notify=lambda topic: None, hiding=HIDING)
+    try:
+        return await _first_accounts(Accounts(storage, SystemClock()))
+    finally:
+        await storage.close()
+
+
+async def _first_accounts(accounts: Accounts) -> dict[str, str]:
+    _, owner_key = await accounts.bootstrap()
+    assert owner_key is not None
+    owner = await accounts.authenticate(owner_key)
+    _, other_key = await accounts.add_account(owner, "other")
+    return {"owner": owner_key, "other": other_key.key}
 
 
 @dataclass
@@ -212,9 +247,6 @@ async def open_house(
     for name in ("state.db", "rows.db"):
         shutil.copy(templates / name, folder / name)
     bell = DatagramSignals(folder / "bell")
-    state_url = state_url or f"sqlite:///{folder / 'state.db'}"
-    storage = open_storage(state_url, durable=False, notify=bell.notify, hiding=HIDING)
-    results = open_results(f"sqlite:///{folder / 'rows.db'}", durable=False)
     rules = Rules(
         prices=prices or Prices(Decimal(0), Decimal(0), Decimal(0), False),
         hiding=HIDING,
@@ -223,56 +255,58 @@ async def open_house(
     )
     clock = SystemClock()
     blobs = FilesystemBlobs(folder / "blobs")
-    workers = Workers(storage, blobs, clock, review=review)
-    runs = Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(())))
     spool = Spool(folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900)
-    notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))
-    services = Services(
-        Foundations(
-            storage=storage,
-            results=results,
-            blobs=blobs,
-            workers=workers,
-            runs=runs,
-            signals=bell,
-            git=git or boxed_git(AddressRules()),
-            prober=notifier,
-            probe=HouseProbe(rules.prices),
-            health=Health(storage, lambda: DISK, _proxies),
-            spool=spool,
-            rules=rules,
-            clock=clock,
-            master_secret=SECRET,
-            scratch=folder,
-            hooks=CallbackRules(AddressRules(["127.0.0.0/8"])),
-            # as slow as real ones are, hashes would take minutes of a suite
-            passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
-            review=review,
-            schema_by_slug=schema_by_slug,
-            mails=True,
+    notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]), context=tls_context())
+    with sqlite_stores(folder, bell.notify) as (state, results):
+        storage = state
+        keys = json.loads((templates / KEYS).read_text())
+        if state_url:
+            storage = open_storage(state_url, durable=False, notify=bell.notify, hiding=HIDING)
+            keys = await _first_accounts(Accounts(storage, clock))
+        workers = Workers(storage, blobs, clock, review=review)
+        runs = Runs(storage, results, workers, bell, rules, CallbackRules(AddressRules(())))
+        services = Services(
+            Foundations(
+                storage=storage,
+                results=results,
+                blobs=blobs,
+                workers=workers,
+                runs=runs,
+                signals=bell,
+                git=git or boxed_git(AddressRules()),
+                prober=notifier,
+                probe=HouseProbe(rules.prices),
+                health=Health(storage, lambda: DISK, _proxies),
+                spool=spool,
+                rules=rules,
+                clock=clock,
+                master_secret=SECRET,
+                scratch=folder,
+                hooks=CallbackRules(AddressRules(["127.0.0.0/8"])),
+                # as slow as real ones are, hashes would take minutes of a suite
+                passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
+                review=review,
+                schema_by_slug=schema_by_slug,
+                mails=True,
+            )
         )
-    )
-    accounts = services.accounts
-    _, owner_key = await accounts.bootstrap()
-    assert owner_key is not None
-    owner = await accounts.authenticate(owner_key)
-    _, other_key = await accounts.add_account(owner, "other")
-    try:
-        yield House(
-            storage=storage,
-            results=results,
-            services=services,
-            attempts=Attempts(storage, results, rules),
-            bell=bell,
-            owner=owner,
-            owner_key=owner_key,
-            other=await accounts.authenticate(other_key.key),
-            other_key=other_key.key,
-        )
-    finally:
-        bell.close()
-        notifier.close()
-        await services.uploads.close()
-        await spool.close()
-        await results.close()
-        await storage.close()
+        try:
+            yield House(
+                storage=storage,
+                results=results,
+                services=services,
+                attempts=Attempts(storage, results, rules),
+                bell=bell,
+                owner=await services.accounts.authenticate(keys["owner"]),
+                owner_key=keys["owner"],
+                other=await services.accounts.authenticate(keys["other"]),
+                other_key=keys["other"],
+            )
+        finally:
+            bell.close()
+            notifier.close()
+            await services.uploads.close()
+            await spool.close()
+            await results.close()
+            await state.close()
+            await storage.close()

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from fyke.api.app import ApiConfig, build_app
 from fyke.api.ratelimit import RateShare
 from fyke.domain.accounts.service import Accounts
+from fyke.domain.services import Services
 from fyke.kit.clock import ManualClock, SystemClock
 from fyke.model.account import Plan
 from fyke.model.runner import RunnerInfo
@@ -80,8 +81,15 @@ async def test_a_key_may_have_a_limit_of_its_own(house: House) -> None:
         assert {key["name"]: key["rate_limit"] for key in listed} == {"local": 0, "slow": 3}
 
 
+def changed(services: Services, **members: Any) -> Services:
+    """The same services but for these."""
+    made = copy(services)
+    vars(made).update(members)
+    return made
+
+
 async def test_only_the_operator_grants_more_than_the_server_does(house: House) -> None:
-    limited = replace(
+    limited = changed(
         house.services, accounts=Accounts(house.storage, SystemClock(), rate_limit=60)
     )
     app = build_app(limited, ApiConfig(master_secret=SECRET, rate_limit=60))
@@ -126,7 +134,7 @@ async def test_two_servers_on_one_database_allow_together_what_one_would(
             assert second_share.servers == 2
             allowed = 0
             for place, share in ((storage, first_share), (other, second_share)):
-                services = replace(house.services, accounts=Accounts(place, clock), storage=place)
+                services = changed(house.services, accounts=Accounts(place, clock), storage=place)
                 config = ApiConfig(master_secret=SECRET, rate_limit=60)
                 async with client(build_app(services, config, clock, share)) as http:
                     api = Api(http, key)

@@ -37,7 +37,7 @@ from support.hostile_urls import NAMES, SECRET, urls
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.needs("bwrap"),
+    pytest.mark.needs("bwrap", "git"),
 ]
 
 SECONDS = 30  # none holds a box longer than this

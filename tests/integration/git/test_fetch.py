@@ -23,7 +23,7 @@ from fyke.model.upload import GitSource
 from support.git_boxes import boxed_git
 from support.git_server import GitServer, commit, git, git_server, make_repository
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "git")]
 FILES: dict[str, str | bytes] = {
     "main.py": "print('one')\n",
     "input_schema.json": '{"properties": []}',

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from fyke.cli.main import app
+from support.commands import names_of_commands
 
-
-def commands(at: Any, path: str) -> Iterator[str]:
-    if not hasattr(at, "commands"):
-        yield path
-        return
-    for name, child in at.commands.items():
-        if not child.hidden:
-            yield from commands(child, f"{path} {name}")
-
-
-COMMANDS = list(commands(get_command(app), "fyke"))
+COMMANDS = list(names_of_commands())
 
 
 @pytest.mark.parametrize("path", COMMANDS)
