@@ -41,7 +41,7 @@ async def test_the_first_password_is_set_once_and_leads_to_an_example(
     welcome = await nobody.get("/welcome")
     assert "Fyke is ready" in welcome.text and "/srv/fyke" in welcome.text
     for used in (await nobody.get(path, status=404), await nobody.post("/setup", form, status=404)):
-        assert "This link is used up" in used.text
+        assert "The link is no longer valid" in used.text
         assert "fyke user link owner" in used.text
     back = await nobody.post("/login", {"name": " Owner", "password": PASSWORD})
     assert back.location == "/"
@@ -51,7 +51,7 @@ async def test_the_first_password_is_set_once_and_leads_to_an_example(
 async def test_a_link_that_never_was_says_what_to_do(nobody: Visitor, purpose: Purpose) -> None:
     for token in ("", "x" * 43, "x" * 5000, "\x00"):
         page = await nobody.get(f"/{purpose}", params={"token": token}, status=404)
-        assert "This link is used up" in page.text
+        assert "The link is no longer valid" in page.text
 
 
 async def test_an_invited_user_chooses_a_password_and_is_in(
@@ -67,7 +67,7 @@ async def test_an_invited_user_chooses_a_password_and_is_in(
     done = await nobody.post("/invite", {"token": token, "password": PASSWORD})
     assert done.location == "/"
     own = await nobody.get("/settings/account")
-    assert "viewer" in own.text and "Only this session" in own.text
+    assert "viewer" in own.text and "This is the only session" in own.text
     await nobody.get("/settings/users/invite")
     refused = await nobody.post("/settings/users/invite", {"name": "ben"}, status=403)
     assert "users with the role owner" in refused.text
@@ -145,7 +145,7 @@ async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(house: 
         await here.post(
             "/settings/account/password", {"old": PASSWORD, "new": "another long secret"}
         )
-        assert "Only this session" in (await here.get("/settings/account")).text
+        assert "This is the only session" in (await here.get("/settings/account")).text
         gone = await there.get("/settings/account", status=303)
         assert gone.location.startswith("/login")
 
@@ -153,7 +153,7 @@ async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(house: 
 async def test_sessions_are_listed_and_ended(house: House) -> None:
     async with visitor(house) as here, visitor(house) as there:
         page = await here.get("/settings/account")
-        assert "This one" in page.text
+        assert "This session" in page.text
         [end] = page.all("//section[@aria-labelledby='sessions']//td//form")
         assert (await here.post(end.get("action"))).location == "/settings/account"
         await there.get("/settings/account", status=303)
@@ -188,7 +188,7 @@ async def test_a_key_is_shown_once_and_does_what_was_chosen(house: House, owner:
     assert row.xpath("string(td[3])").strip() == "read"
     revoke = row.xpath(".//form")[0].get("action")
     await owner.post(revoke)
-    assert "Ended keys" in (await owner.get("/settings/keys")).text
+    assert "Inactive keys" in (await owner.get("/settings/keys")).text
     assert (await owner.post(revoke)).location == "/settings/keys"
 
 
@@ -198,8 +198,8 @@ async def test_a_key_is_shown_once_and_does_what_was_chosen(house: House, owner:
         ({"name": ""}, "name", "A key needs a name"),
         ({"name": "local"}, "name", "exists already"),
         ({"expires": "2001-01-01"}, "expires", "Must lie in the future"),
-        ({"expires": "soon"}, "expires", "Use a date such as"),
-        ({"rate_limit": "many"}, "rate_limit", "Use a whole number"),
+        ({"expires": "soon"}, "expires", "Enter a date such as"),
+        ({"rate_limit": "many"}, "rate_limit", "Enter a whole number"),
         ({"rate_limit": "-1"}, "rate_limit", "Must be 0 to"),
         ({"scopes": []}, "scopes", "Choose at least one"),
     ],
@@ -281,7 +281,7 @@ async def test_the_audit_log_is_paged_and_filtered(house: House, owner: Visitor)
     only = await owner.get("/settings/audit?action=user.invite&before=rubbish")
     assert len(only.all("//tbody/tr")) == 1
     none = await owner.get("/settings/audit?action=worker.withdraw")
-    assert "Nothing of this kind was done" in none.text
+    assert "No matching entries" in none.text
     assert await owner.get("/settings/audit?action=nonsense&before=9999999999999999999999")
 
 

@@ -31,10 +31,10 @@ async def test_health_stands_in_cards(house: House, owner: Visitor) -> None:
     await house.beat()
     page = await owner.get("/admin")
     titles = [each.text for each in page.all("//section//h2")]
-    assert titles == ["Database", "Disk", "Runners and sandbox", "Way out", "Proxies", "Timers"]
+    assert titles == ["Database", "Disk", "Runners and sandbox", "Egress", "Proxies", "Timers"]
     assert "SQLite answers" in page.text and "the proxy does not answer" in page.text
     one = await owner.get("/admin/health/egress")
-    assert "Not well" in one.text and "wait" in one.text
+    assert "Unhealthy" in one.text and "wait" in one.text
     part = await owner.get("/admin/health/disk", part=True)
     assert part.one("//section").get("id") == "card-disk"
     await owner.get("/admin/health/nothing", status=404)
@@ -67,7 +67,7 @@ async def test_accounts_are_made_credited_and_moved(house: House, owner: Visitor
     found = {each.name: each for each in await house.services.accounts.list_accounts(house.owner)}
     assert found["fresh"].plan is Plan.PRO
     page = await owner.post("/admin/accounts/fresh/credit", {"usd": "much"}, status=422)
-    assert "fresh was not credited" in page.text and "Use numbers" in page.text
+    assert "fresh was not credited" in page.text and "Enter a number" in page.text
     assert "much" in [each.get("value") for each in page.all("//input[@name='usd']")]
     page = await owner.post("/admin/accounts", {"name": "fresh"}, status=422)
     assert page.one("//*[@id='f-name-fault']").text_content().strip()
@@ -79,19 +79,19 @@ async def test_what_is_configured_is_shown_without_passwords(owner: Visitor) -> 
     page = await owner.get("/admin/settings")
     assert "postgresql://fyke:***@db/fyke" in page.text and "file (config.toml)" in page.text
     page = await owner.get("/admin/proxies")
-    assert "socks5h://de.proxy.example:1080" in page.text and "Cannot be used" in page.text
+    assert "socks5h://de.proxy.example:1080" in page.text and "Not usable" in page.text
     assert "db.example:5432" in page.text
     page = await owner.get("/admin/plans")
-    assert "All prices are 0" in page.text and "for new accounts" in page.text
+    assert "All prices are 0" in page.text and "default for new accounts" in page.text
     page = await owner.get("/admin/versions")
     assert "not there; only for Node.js" in page.text
 
 
 async def test_storage_and_what_retention_would_remove(house: House, owner: Visitor) -> None:
     page = await owner.get("/admin/storage")
-    assert "at least 12.6 MB" in page.text and "Everything is kept for ever." in page.text
+    assert "at least 12.6 MB" in page.text and "Runs are never removed." in page.text
     page = await owner.get("/admin/storage?days=30")
     assert "No run ended more than 30 days ago." in page.text
-    assert "Nothing was removed by asking." in page.text
+    assert "This is a preview. Nothing was removed." in page.text
     page = await owner.get("/admin/storage?days=many", status=422)
-    assert "Use a whole number of days." in page.text and page.value("days") == "many"
+    assert "Enter a whole number of days." in page.text and page.value("days") == "many"

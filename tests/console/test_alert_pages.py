@@ -46,7 +46,7 @@ async def test_alerts_are_read_one_by_one_and_all_at_once(house: House, owner: V
     assert "1 alert was marked as read." in unread.text
     answer = await owner.post("/alerts/read", {"all": "1", "back": "unread"})
     assert answer.location == "/alerts?unread=1"
-    assert "No alert is like this." in (await owner.get("/alerts?unread=1")).text
+    assert "No alert matches the filter." in (await owner.get("/alerts?unread=1")).text
     page = await owner.get("/alerts")
     assert not page.all("//nav//a[@href='/alerts']/span[@class='tally']")
     assert len(page.all("//tbody/tr")) == 3
@@ -57,8 +57,8 @@ async def test_every_kind_of_rule_is_said_kept_and_shown_again(
 ) -> None:
     worker = await house.publish("reader")
     forms = {
-        "failed": ({}, "a run has failed"),
-        "zero_rows": ({"worker": worker.path}, "a run succeeds without a row"),
+        "failed": ({}, "a run failed"),
+        "zero_rows": ({"worker": worker.path}, "a run succeeds without rows"),
         "fewer_rows": ({"share": "40"}, "a run has less than 40 % of the usual rows"),
         "slower": ({"multiple": "2,5"}, "a run takes more than 2.5 times the usual"),
         "missing_field": ({"field": "price", "percent": "7.5"}, "more than 7.5 % of the rows lack"),
@@ -110,7 +110,7 @@ async def test_a_preview_tells_without_saving(house: House, owner: Visitor) -> N
     assert "It would have told of none of the last 4 runs." in part.text
     budget = {"name": "B", "kind": "budget", "megabytes": "0.001", "act": "preview"}
     page = await owner.post(f"{RULES}/new", budget, status=200)
-    assert "It would tell now." in page.text
+    assert "The rule would raise an alert now." in page.text
     assert "No rules yet" in (await owner.get(RULES)).text
 
 

@@ -1,4 +1,4 @@
-"""Caps on spending: on the account's own page, for the operator, and before the start."""
+"""Spending caps: on the account's own page, for the operator, and before the start."""
 
 from __future__ import annotations
 

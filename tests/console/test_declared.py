@@ -14,7 +14,7 @@ from support.pages import FROM_OUR_PAGE, Page, Visitor, visitor
 from support.projects import python_project
 
 MAIN = "from sdk import CoreSDK\n"
-EVERYWHERE = "This version declares nothing: it may reach every public site."
+EVERYWHERE = "This version declares no sites: it can connect to all public sites."
 BUILDING = {"egress": ["a.example", "*.b.example"], "install": "build"}
 
 
@@ -60,7 +60,7 @@ async def test_an_upload_says_what_it_declares(house: House, other: Visitor) -> 
         page = await other.get(address)
         assert domains(page) == seen
         assert (EVERYWHERE in page.text) is (declared is None)
-        assert ("the operator has to allow it" in page.text) is bool(declared)
+        assert ("must be allowed by the operator" in page.text) is bool(declared)
         if declared:
             assert (
                 "2 domains, asks for builds" in page.one("//li[@id='step-declared']").text_content()
@@ -70,8 +70,8 @@ async def test_an_upload_says_what_it_declares(house: House, other: Visitor) -> 
 async def test_the_workers_pages_say_it_and_compare_it(house: House, other: Visitor) -> None:
     await publish(house, None, BUILDING, {"egress": []}, public=False)
     page = await other.get("/w/other/prices/versions")
-    assert "reaches no site" in page.one("//ul[@class='worker-facts']").text_content()
-    assert page.text.count(EVERYWHERE) == 1 and "declares that it reaches no site" in page.text
+    assert "connects to no sites" in page.one("//ul[@class='worker-facts']").text_content()
+    assert page.text.count(EVERYWHERE) == 1 and "declares that it connects to no sites" in page.text
     assert domains(page) == ["a.example", "*.b.example"]
 
     async def changes(before: int, after: int) -> str:
@@ -81,12 +81,12 @@ async def test_the_workers_pages_say_it_and_compare_it(house: House, other: Visi
 
     closed = await changes(1, 2)
     assert "It may only reach *.b.example, a.example now" in closed
-    assert "run code of their own while they are installed may do more" in closed
+    assert "run code during installation more access" in closed
     assert "It may no longer reach a.example" in await changes(2, 3)
-    assert "It declares no sites any more and may reach every public one may do more" in (
+    assert "No longer declares sites and can connect to all public sites more access" in (
         await changes(3, 1)
     )
-    assert "As before." in await changes(1, 1)
+    assert "Unchanged." in await changes(1, 1)
 
 
 async def test_a_reviewer_sees_what_is_wider_and_allows_builds(
@@ -101,11 +101,11 @@ async def test_a_reviewer_sees_what_is_wider_and_allows_builds(
     _, [second] = await house.services.reviews.page(house.owner, waiting=True, offset=0, limit=5)
     address = f"/admin/review/{second.submission.id}"
     page = await owner.get(address)
-    assert "It may reach *.b.example too" in page.text and "may do more" in page.text
+    assert "It may reach *.b.example too" in page.text and "more access" in page.text
 
     assert "not allowed" in page.one("//section[@id='builds']").text_content()
     seen = await other.get("/w/other/prices/versions")
-    assert "Until the operator of this server allows it" in seen.text
+    assert "Until the operator of this server allows builds" in seen.text
     assert not seen.all("//form[contains(@action, '/builds')]")
     await other.post("/w/other/prices/builds", {"allowed": "1"}, status=403)
 

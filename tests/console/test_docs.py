@@ -87,5 +87,5 @@ async def test_an_answer_that_is_too_long_is_cut(house: House, owner: Visitor) -
     page = await owner.get("/docs/streamWorkerRun")
     run = page.value("path.runId")
     tried = await owner.post("/docs/streamWorkerRun/try", {"path.runId": run}, status=200)
-    assert "Only the beginning is shown here" in tried.text
+    assert "Only the start of the response is shown" in tried.text
     assert len(tried.one("//*[@id='trial']//pre").text_content()) <= 64 * 1024

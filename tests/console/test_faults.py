@@ -31,7 +31,7 @@ async def test_a_database_that_is_busy_has_a_page_that_comes_again(owner: Visito
         page = await owner.get(path, status=503)
         heading = page.one("//h1")
         assert heading.text_content() == BUSY and int(heading.get("data-reload")) > 0
-        assert "This page tries again by itself." in page.text
+        assert "This page retries automatically." in page.text
         again = page.one("//main//a[normalize-space()='Try again']")
         assert again.get("href") == path, "also where no script runs"
         assert not page.all("//main//a[@href='/login']"), "whether there is a session is not known"

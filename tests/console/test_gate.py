@@ -22,7 +22,7 @@ async def test_a_stranger_is_led_to_the_sign_in_page_and_back(
     nobody: Visitor, password: str
 ) -> None:
     away = await nobody.get("/nothing/of/ours?a=1", status=404)
-    assert "There is nothing here" in away.text
+    assert "Not found" in away.text
     shown = await nobody.get("/login?next=/runs")
     assert shown.value("next") == "/runs"
     wrong = await nobody.post("/login", {"name": "owner", "password": "wrong"}, status=401)
@@ -48,7 +48,7 @@ async def test_a_form_that_comes_after_the_session_has_ended_is_held_until_sign_
 ) -> None:
     typed = {"title": "  two\r\nlines <b>", "again": ["1", "2"]}
     held = await nobody.post("/logout", typed, status=401)
-    assert "nothing you have typed is lost" in held.text
+    assert "Your input is kept" in held.text
     carried = {
         control.get("name"): (control.text or "").removeprefix("\n")
         for control in held.all("//textarea")
@@ -113,6 +113,6 @@ async def test_the_keys_are_listed_and_none_acts_without_a_modifier(owner: Visit
     pressed = {" ".join(each.text_content().split()) for each in page.all("//main//dt")}
     assert {"Access key + ?", "Access key + /", "Ctrl + Enter", "F", "Home", "End"} <= pressed
     place = page.one("//section[.//kbd='F']//h2").text_content()
-    assert place == "Log, while its lines have the focus"
+    assert place == "Log, while its lines are focused"
     store = await owner.get("/store")
     assert store.one("//input[@name='q']").get("accesskey") == "/"

@@ -38,9 +38,9 @@ async def run_at(house: House, level: str, *, unsafe: bool = False, **more: Any)
 @pytest.mark.parametrize(
     ("level", "unsafe", "words"),
     [
-        ("full", False, "every Worker runs here"),
-        ("no-limits", False, "those of other accounts are refused"),
-        ("none", False, "no Worker runs here"),
+        ("full", False, "this machine runs all Workers"),
+        ("no-limits", False, "refuses those of other accounts"),
+        ("none", False, "this machine runs no Workers"),
         ("none", True, "FYKE_UNSAFE is set"),
     ],
 )
@@ -60,7 +60,7 @@ async def test_each_level_is_told_with_its_walls(
 async def test_without_a_runner_the_page_says_so_and_it_is_the_operators(
     house: House, owner: Visitor
 ) -> None:
-    assert "No runner is alive" in (await owner.get("/admin/isolation")).text
+    assert "No runner is connected" in (await owner.get("/admin/isolation")).text
     async with visitor(house, house.other.user_id) as other:
         await other.get("/admin/isolation", status=403)
 
@@ -85,7 +85,7 @@ async def test_the_form_and_the_start_refuse_alike(
         ("other/theirs", refused in ("other", "both")),
     ):
         page = await owner.get(f"/w/{path}")
-        assert ("It would not run: the sandbox here is at level" in page.text) is bad, path
+        assert ("The run would be refused: the sandbox here is at level" in page.text) is bad, path
         body = {"parameters": {"custom": {"urls": [{"url": "https://a.example/"}]}}}
         request = StartRequest(path, None, body, "", Origin.WEB)
         if bad:
@@ -102,6 +102,9 @@ async def test_a_version_that_may_not_be_built_is_told_before_its_start(
     data = python_project("print(1)\n", schema=SCHEMA, **{"fyke.json": declared})
     await house.services.workers.publish(house.owner, data, name="built")
     page = await owner.get("/w/owner/built")
-    assert "It would not run: version v1.0.1 asks for its dependencies to be built" in page.text
+    assert (
+        "The run would be refused: version v1.0.1 asks for its dependencies to be built"
+        in page.text
+    )
     await house.services.builds.allow(house.owner, "owner/built", allowed=True)
-    assert "It would not run" not in (await owner.get("/w/owner/built")).text
+    assert "The run would be refused" not in (await owner.get("/w/owner/built")).text

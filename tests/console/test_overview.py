@@ -33,7 +33,7 @@ async def test_where_nothing_is_three_ways_to_begin_are_shown(owner: Visitor) ->
     page = await owner.get("/")
     ways = page.all("//a[contains(@class, 'begin')]")
     assert [way.get("href") for way in ways] == ["/store", "/dev/upload", "/docs"]
-    assert "Nothing runs and nothing waits." in page.text and "Nothing failed." in page.text
+    assert "No active runs." in page.text and "No failed runs." in page.text
 
 
 async def test_the_cards_tell_what_there_is(house: House, owner: Visitor) -> None:
@@ -57,7 +57,7 @@ async def test_the_cards_tell_what_there_is(house: House, owner: Visitor) -> Non
     assert page.all(f"//*[@id='card-day']//a[@href='/runs/{failed}']")
     assert "Timeout: <b>slow</b>" in page.one("//*[@id='card-day']//p[@title]").text
     assert page.all(f"//*[@id='card-now']//li/a[@href='/runs/{waits}']")
-    assert "no runner is alive" in page.text
+    assert "no runner is connected" in page.text
     links = page.all("//*[@id='card-workers']//li/a/@href")
     assert links == ["/w/owner/first", "/w/owner/second"]
 
@@ -84,10 +84,10 @@ async def test_a_card_that_fails_says_so_and_the_rest_stays(
     page = await owner.get("/")
     for card, reason in (("next", "The database is busy"), ("health", "Something went wrong")):
         shown = " ".join(page.one(f"//*[@id='card-{card}']").itertext())
-        assert "This card cannot be shown now." in shown and reason in shown
+        assert "This card is currently not available." in shown and reason in shown
         assert page.all(f"//*[@id='card-{card}']//a[@href='/overview/{card}'][@hx-get]")
     assert "secret detail" not in page.raw
-    assert "Nothing runs and nothing waits." in page.text
+    assert "No active runs." in page.text
 
 
 async def test_a_slow_card_loads_by_itself(

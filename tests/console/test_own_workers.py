@@ -44,7 +44,7 @@ async def test_own_workers_are_listed_with_their_state(house: House, owner: Visi
     page = await owner.get("/dev/workers")
     rows = [" ".join(row.text_content().split()) for row in page.all("//tbody/tr")]
     assert rows[0].startswith("The secretowner/secret v1.0.1 your account")
-    assert "The mapsowner/maps none to run" in rows[1]
+    assert "The mapsowner/maps no runnable version" in rows[1]
     found = await owner.get("/dev/workers?q=maps", part=True)
     assert len(found.all("//tbody/tr")) == 1
     assert "Nothing matches “zzz”" in (await owner.get("/dev/workers?q=zzz")).text

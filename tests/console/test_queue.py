@@ -39,8 +39,8 @@ def held(page: Page) -> list[str]:
 
 async def test_an_empty_queue_says_how_much_is_busy(house: House, owner: Visitor) -> None:
     page = await owner.get("/queue")
-    assert "Nothing is held" in page.text and "The queue is empty" in page.text
-    assert "no runner is alive" in page.text
+    assert "No held starts" in page.text and "The queue is empty" in page.text
+    assert "no runner is connected" in page.text
     await house.beat()
     await house.services.accounts.set_plan(house.owner, "owner", "pro")
     page = await owner.get("/queue")
@@ -55,7 +55,7 @@ async def test_each_that_waits_says_why_and_in_which_order(house: House, owner: 
     assert page.all("//*[@id='waits']//tbody//td[@data-label='Run']/a/@title") == [
         r.id for r in runs
     ]
-    reasons = page.all("//*[@id='waits']//td[@data-label='Why it waits']/div/text()")
+    reasons = page.all("//*[@id='waits']//td[@data-label='Reason']/div/text()")
     assert reasons == ["no runner is alive; start one with fyke up"] * 3
     assert "urls: https://example.org/0" in page.text
     assert held(page) == numbers[::-1]
@@ -71,9 +71,9 @@ async def test_chosen_items_are_activated_or_let_go(house: House, owner: Visitor
     assert "2 runs were started." in page.text and held(page) == [third]
     await owner.post("/queue/release", {"item": third})
     page = await owner.get("/queue")
-    assert "One was let go." in page.text and held(page) == []
+    assert "One item was discarded." in page.text and held(page) == []
     nothing = await owner.post("/queue/activate", {})
-    assert "Nothing was chosen" in (await owner.get(nothing.location)).text
+    assert "No items selected" in (await owner.get(nothing.location)).text
 
 
 async def test_an_item_that_is_gone_says_so_and_the_others_go_on(

@@ -32,8 +32,8 @@ def form_of(page: Page) -> dict[str, str]:
 
 
 async def test_nothing_waiting_says_so(owner: Visitor) -> None:
-    assert "Nothing waiting" in (await owner.get("/admin/review")).text
-    assert "Nothing was decided yet" in (await owner.get("/admin/review?decided=1")).text
+    assert "No pending submissions" in (await owner.get("/admin/review")).text
+    assert "No reviewed submissions" in (await owner.get("/admin/review?decided=1")).text
 
 
 async def test_a_first_version_is_read_and_approved(house: House, owner: Visitor) -> None:
@@ -41,7 +41,7 @@ async def test_a_first_version_is_read_and_approved(house: House, owner: Visitor
     page = await owner.get("/admin/review")
     assert page.one(f"//a[@href='{address}']").text_content() == "The prices"
     page = await owner.get(address)
-    assert "its first version for everybody" in page.text
+    assert "the first public version" in page.text
     assert "print('one')" in page.text
     labels = [each.text_content() for each in page.all("//button[@name='decision']")]
     assert labels == ["Approve v1.0.1 for everybody", "Return v1.0.1 with the note"]
@@ -73,7 +73,7 @@ async def test_who_comes_second_sees_who_was_first(house: House, owner: Visitor)
     address = await asked(house)
     await owner.post(f"{address}/decide", {"decision": "return", "reply": "No"})
     page = await owner.post(f"{address}/decide", {"decision": "approve"}, status=409)
-    assert "Somebody else decided first" in page.text
+    assert "Already reviewed by another user" in page.text
     assert "owner decided: returned" in page.text
 
 

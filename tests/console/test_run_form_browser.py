@@ -180,7 +180,7 @@ def test_the_program_follows_the_input(browser: Browser, server: Served, token: 
         expect(program).to_contain_text('"city": "Wels"')
         page.get_by_role("button", name="Python").click()
         expect(program).to_contain_text("urllib.request")
-        box = page.get_by_label("Change it here, and the program follows")
+        box = page.get_by_label("Edit the body to update the program")
         box.fill(box.input_value().replace("Wels", "Steyr"))
         expect(program).to_contain_text('"city": "Steyr"')
         expect(program).to_contain_text("urllib.request")

@@ -97,7 +97,7 @@ async def test_a_view_can_be_saved_as_ones_default_and_forgotten(
     opened = await owner.get("/runs", status=303)
     assert opened.location == saved.location
     page = await owner.get(opened.location)
-    assert "This is your default" in page.text
+    assert "Your default" in page.text
     everything = await owner.get("/runs?all=1")
     assert len(listed(everything)) == 1
     await owner.post("/runs/default", {"query": ""})
@@ -250,7 +250,7 @@ async def test_all_that_match_can_be_meant(house: House, owner: Visitor) -> None
     assert listed(await owner.get("/runs")) == [waits]
     nothing = await owner.post("/runs/bulk", {"action": "delete", "query": "state=failed"})
     assert nothing.location == "/runs?state=failed"
-    assert "No run was chosen" in (await owner.get(nothing.location)).text
+    assert "No runs selected" in (await owner.get(nothing.location)).text
 
 
 async def test_a_rerun_is_one_of_the_console(house: House, owner: Visitor) -> None:
@@ -283,7 +283,7 @@ async def test_a_search_that_gave_up_says_how_far_it_looked(
     monkeypatch.setattr("fyke.storage.sql.state.runs.lists.ERRORS_LOOKED_AT", 2)
     page, steps = await owner.get("/runs?error=needle"), 0
     while oldest not in listed(page):
-        assert "Not all of the history was searched" in page.text
-        [further] = page.all("//a[text()='Search further back']/@href")
+        assert "The search covered part of the history" in page.text
+        [further] = page.all("//a[text()='Search older']/@href")
         page, steps = await owner.get(further), steps + 1
     assert steps == 2

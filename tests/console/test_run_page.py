@@ -223,7 +223,7 @@ async def test_an_export_has_the_name_that_was_wanted_and_a_link_to_hand_on(
     assert wrong.one("//*[@id='faults']//a").get("href") == "#f-name"
     assert wrong.value("name") == "../etc"
     page = await owner.get(f"{at}mine&do=link")
-    link = page.one("//button[@aria-label='Copy the link']").get("data-copy")
+    link = page.one("//button[@aria-label='Copy link']").get("data-copy")
     assert link.endswith("/mine.csv") and "for 15 min" in page.text
     async with stranger(house) as nobody:
         assert (await nobody.http.get(link)).text == "b\r\n1\r\n"
@@ -278,11 +278,11 @@ async def test_subtasks_events_and_input_say_what_was_and_what_came(
     parts = await owner.get(f"/runs/{run.id}/subtasks")
     assert "2 subtasks" in parts.text and "https://b.example" in parts.text
     events = await owner.get(f"/runs/{run.id}/events")
-    assert "Begun" in events.text and "https://hooks.example/told" in events.text
+    assert "Started" in events.text and "https://hooks.example/told" in events.text
     asked = await owner.get(f"/runs/{run.id}/input")
     assert json.loads(asked.one("//pre[@id='run-input']").text) == custom
     usage = await owner.get(f"/runs/{run.id}/usage")
-    assert "too short for a curve" in usage.text and "Sum" in usage.text
+    assert "too short for a chart" in usage.text and "Total" in usage.text
 
 
 async def test_another_accounts_run_is_nothing_and_a_viewer_only_looks(

@@ -173,6 +173,6 @@ def test_the_usage_comes_while_the_run_goes_on(
     stage.say(lease, "one")
     messages = stage.messages(f"/runs/{run}/live?tab=usage")
     told = next(one for one in messages if 'hx-target="#use"' in one)
-    assert "5 MB" in told and "What it cost" in told
+    assert "5 MB" in told and "Cost" in told
     messages.close()  # type: ignore[attr-defined]  # a generator
     stage.server.do(house.end(lease))

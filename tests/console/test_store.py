@@ -57,13 +57,13 @@ async def test_nothing_found_says_so_and_names_what_is_near(house: House, owner:
     await fill(house)
     page = await owner.get("/store?q=plaecs")
     assert "Nothing matches “plaecs”" in page.text
-    assert page.one("//a[normalize-space()='Clear the search']").get("href") == "/store"
+    assert page.one("//a[normalize-space()='Clear search']").get("href") == "/store"
     assert page.one("//div[contains(@class,'store-near')]//a").text_content() == "The places"
     page = await owner.get("/store?q=maps&category=7")
-    elsewhere = page.one("//a[normalize-space()='Look in all categories']").get("href")
+    elsewhere = page.one("//a[normalize-space()='Search all categories']").get("href")
     assert titles(await owner.get(elsewhere)) == ["The maps"]
     assert titles(await owner.get("/store?category=x&page=-1&sort=odd")) != []
-    assert "There are no Workers yet" not in (await owner.get("/store?q=%00&page=9")).text
+    assert "No Workers yet" not in (await owner.get("/store?q=%00&page=9")).text
 
 
 async def test_figures_are_those_of_all_accounts_and_nothing_else(
@@ -76,7 +76,7 @@ async def test_figures_are_those_of_all_accounts_and_nothing_else(
     page = await owner.get("/store")
     assert titles(page)[0] == "The maps", "the most used comes first"
     card = page.all("//li[contains(@class,'store-card')]")[0].text_content()
-    assert "75 % succeeded" in card and "5 runs" in card and "last good run" in card
+    assert "75 % succeeded" in card and "5 runs" in card and "last successful run" in card
     async with visitor(house, house.other.user_id) as other:
         runs = await other.get("/w/other/maps/runs")
         assert len(runs.all("//tbody/tr")) == 1, "runs of others are nobody's business"
@@ -113,7 +113,7 @@ async def test_favourites_are_searched_too(house: House, owner: Visitor) -> None
     assert titles(await owner.get("/store?marked=1&q=READS+MAPS")) == ["The maps"]
     page = await owner.get("/store?marked=1&q=places")
     assert "Nothing matches “places”" in page.text
-    everywhere = page.one("//a[normalize-space()='Look in all categories']").get("href")
+    everywhere = page.one("//a[normalize-space()='Search all categories']").get("href")
     assert titles(await owner.get(everywhere)) == ["The places"]
 
 
@@ -129,5 +129,5 @@ async def test_long_lists_have_pages(house: House, owner: Visitor) -> None:
 
 
 async def test_an_empty_store_and_too_long_a_text(owner: Visitor) -> None:
-    assert "There are no Workers yet" in (await owner.get("/store")).text
+    assert "No Workers yet" in (await owner.get("/store")).text
     assert "Nothing matches" in (await owner.get(f"/store?q={'x' * 2000}")).text

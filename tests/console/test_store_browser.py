@@ -56,14 +56,14 @@ def test_a_search_that_fails_leaves_the_box_working(
         page.route("**/store?q=new*", lambda route: route.abort(), times=1)
         box = page.get_by_role("searchbox")
         box.fill("new")
-        expect(page.get_by_text("Fyke does not answer")).to_be_visible()
+        expect(page.get_by_text("Fyke does not respond")).to_be_visible()
         expect(page.locator(".store-card")).to_have_count(4)
         page.get_by_role("button", name="Try again").click()
-        expect(page.get_by_text("Fyke does not answer")).not_to_be_visible()
+        expect(page.get_by_text("Fyke does not respond")).not_to_be_visible()
         expect(page).to_have_url(f"{server.base_url}/store?q=new&sort=")
         page.route("**/store?q=newe*", lambda route: route.abort(), times=1)
         box.fill("newe")
-        expect(page.get_by_text("Fyke does not answer")).to_be_visible()
+        expect(page.get_by_text("Fyke does not respond")).to_be_visible()
         page.route(
             "**/store?q=news*",
             lambda route: route.fulfill(status=503, body="<section>busy</section>"),
@@ -73,7 +73,7 @@ def test_a_search_that_fails_leaves_the_box_working(
         expect(page.get_by_text("busy")).to_be_visible()
         box.fill("news ")
         expect(page.locator(".store-card")).to_have_count(1)
-        expect(page.get_by_text("Fyke does not answer")).not_to_be_visible()
+        expect(page.get_by_text("Fyke does not respond")).not_to_be_visible()
 
 
 def test_the_old_list_stays_dimmed_while_the_new_one_comes(

@@ -48,7 +48,7 @@ def fields(page: Page) -> dict[str, str]:
 async def test_an_empty_list_says_what_a_task_is(owner: Visitor) -> None:
     page = await owner.get("/tasks")
     assert "No tasks yet" in page.text
-    assert page.one("//a[normalize-space()='Choose a worker']").get("href") == "/store"
+    assert page.one("//a[normalize-space()='Choose a Worker']").get("href") == "/store"
     page = await owner.get("/schedules")
     assert "No schedules" in page.text
 
@@ -77,7 +77,7 @@ async def test_one_task_with_its_runs_next_times_and_history(house: House, owner
     page = await owner.get(f"/tasks/{task.id}")
     assert "Waiting" in page.text
     assert len(page.all("//h2[.='Schedule']/ancestor::section//ol/li")) == 5
-    assert "No planned time has come yet" in (await owner.get(f"/tasks/{task.id}/history")).text
+    assert "No planned runs yet" in (await owner.get(f"/tasks/{task.id}/history")).text
     await owner.get("/tasks/01ARZ3NDEKTSV4RRFFQ69G5FAV", status=404)
 
 
@@ -113,7 +113,7 @@ async def test_the_input_is_changed_by_the_form_and_as_json(house: House, owner:
 
     bad = await owner.post(address, sent | {"json_text": "{", "revision": "2"}, status=422)
     assert bad.value("json_text") == "{"
-    assert "needs another look" in bad.text
+    assert "One value is not valid" in bad.text
     bad = await owner.post(
         address, sent | {"title": " ", "description": "kept", "revision": "2"}, status=422
     )
@@ -129,7 +129,7 @@ async def test_the_second_of_two_editors_sees_both_values_and_loses_nothing(
     sent = fields(await owner.get(address)) | {"title": "Mine", "do": "save"}
     await house.services.tasks.edit(house.owner, task.id, TaskEdit(title="Theirs"), 0)
     page = await owner.post(address, sent, status=409)
-    assert "Somebody else has changed this task" in page.text
+    assert "Another user changed this task" in page.text
     row = page.one("//th[.='Title']/parent::tr")
     assert [cell.text_content() for cell in row.xpath("td")] == ["Theirs", "Mine"]
     assert page.value("title") == "Mine"
@@ -144,17 +144,19 @@ async def test_what_no_longer_fits_is_marked_and_mended(house: House, owner: Vis
         "reader", schema={"properties": [{"name": "city", "type": "string", "required": True}]}
     )
     page = await owner.get(f"/tasks/{task.id}")
-    assert "The saved input no longer fits" in page.text
+    assert "The saved input not valid" in page.text
     assert 'required field "city"' in page.text
     fixed = await house.services.tasks.create(house.owner, worker.id, "Fixed", INPUT, "v1.0.1")
     await house.withdraw(worker, "v1.0.1")
     page = await owner.get(f"/tasks/{fixed.id}")
-    assert "points to a version that is gone" in page.text
-    assert "version is gone" in (await owner.get("/tasks")).text
+    assert "version of this task is not available" in page.text
+    assert "version not available" in (await owner.get("/tasks")).text
     await owner.post(f"/tasks/{fixed.id}/latest")
     assert (await house.services.tasks.get(house.owner, fixed.id)).version == ""
     await house.services.removal.delete(house.owner, worker.id)
-    assert "The worker of this task is gone" in (await owner.get(f"/tasks/{fixed.id}")).text
+    assert (
+        "The Worker of this task is not available" in (await owner.get(f"/tasks/{fixed.id}")).text
+    )
     address = f"/tasks/{fixed.id}/edit"
     await owner.post(address, fields(await owner.get(address)) | {"title": "Old", "do": "save"})
     assert (await house.services.tasks.get(house.owner, fixed.id)).title == "Old"
@@ -273,7 +275,7 @@ async def test_the_month_has_a_grid_and_the_same_as_a_list(house: House, owner: 
     assert len(page.all("//div[contains(@class,'month-list')]//dt")) == 28
     assert "09:30 Prices" in page.text
     assert page.one("//a[@rel='next']").get("href") == "/schedules/month?month=2031-03"
-    assert "Nothing is planned" in (await owner.get("/schedules/month?month=2001-02")).text
+    assert "No runs are planned" in (await owner.get("/schedules/month?month=2001-02")).text
     await owner.get("/schedules/month?month=2031-13", status=400)
     await owner.get("/schedules/month?month=x", status=400)
 

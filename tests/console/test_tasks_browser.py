@@ -51,7 +51,7 @@ def test_a_project_is_uploaded_and_its_checks_fill_in(page: Page, tmp_path: Path
     file = tmp_path / "prices.zip"
     file.write_bytes(GOOD)
     page.goto("/dev/upload")
-    page.get_by_label("ZIP of the project").set_input_files(file)
+    page.get_by_label("Project ZIP").set_input_files(file)
     page.get_by_role("button", name="Upload and check").click()
     expect(page.get_by_role("heading", name="Checks")).to_be_visible()
     expect(page.locator("#step-code")).to_contain_text("passed")  # by the stream, without a reload
@@ -111,4 +111,4 @@ def test_a_decision_needs_a_second_step(page: Page, seen: Seen) -> None:
     page.get_by_label("Note for the account").fill("Say what it reads")
     page.get_by_role("button", name="Return", exact=True).click()
     second.click()
-    expect(page.get_by_text("It was returned with your note.")).to_be_visible()
+    expect(page.get_by_text("The version was returned with your note.")).to_be_visible()

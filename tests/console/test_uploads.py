@@ -75,7 +75,7 @@ async def test_both_ways_in_and_what_a_project_holds(other: Visitor) -> None:
     assert "fyke worker new my-worker" in page.text
     answer = await other.http.post("/dev/upload/zip", headers=FROM_OUR_PAGE, files={"x": b""})
     assert answer.status_code == 422
-    assert "Choose the ZIP of the project first" in answer.text
+    assert "Choose a ZIP file of the project" in answer.text
     page = await other.post(
         "/dev/upload/git", {"url": "git@github.com:a/b", "ref": "main"}, status=422
     )
@@ -103,7 +103,7 @@ async def test_checks_form_columns_and_publishing(house: House, other: Visitor) 
         f"{address}/publish", {"name": "prices", "title": "Prices", "public": "on", "note": "Hi"}
     )
     assert done.location == "/w/other/prices"
-    assert "waits for a review" in (await other.get(done.location)).text
+    assert "is waiting for review" in (await other.get(done.location)).text
     assert "Published as version v1.0.1" in (await other.get(address)).text
     assert "published" in (await other.get("/dev/upload")).text
 
@@ -111,12 +111,12 @@ async def test_checks_form_columns_and_publishing(house: House, other: Visitor) 
 async def test_findings_name_file_line_rule_and_way_out(house: House, other: Visitor) -> None:
     address = await brought(house, other, BAD)
     page = await other.get(address)
-    assert "needs mending" in page.text
+    assert "needs fixes" in page.text
     [syntax] = [
         e for e in page.all("//ul[@class='findings']/li") if "python_syntax" in e.text_content()
     ]
     words = " ".join(syntax.text_content().split())
-    assert "main.py:1" in words and "Way out: correct the Python syntax" in words
+    assert "main.py:1" in words and "Fix: correct the Python syntax" in words
     assert page.all("//form[contains(@action,'/publish')]") == []
     again = await other.post(f"{address}/again")
     assert (await ended(house, again.location)).state is UploadState.FAULTY
@@ -126,7 +126,7 @@ async def test_a_test_run_is_started_from_the_form(house: House, other: Visitor)
     address = await brought(house, other)
     page = await other.get(address)
     refused = await other.post(f"{address}/test", form_of(page) | {"do": "start"}, status=422)
-    assert "needs another look" in refused.text  # a required field is empty
+    assert "is not valid" in refused.text  # a required field is empty
     page = await other.post(f"{address}/test", form_of(page) | {"do": "json"}, status=200)
     sent = form_of(page) | {"json_text": '{"urls": [{"url": "https://a.example/"}]}'}
     started = await other.post(f"{address}/test", sent | {"do": "start"})

@@ -39,7 +39,7 @@ async def test_they_are_set_replaced_and_removed(house: House, owner: Visitor) -
     assert (await owner.post(action, {})).location == AT
     assert (await owner.post(action, {})).location == AT
     page = await owner.get(AT)
-    assert "That secret was removed already." in page.text and listed(page) == ["SHOP_LOGIN"]
+    assert "The secret was already removed." in page.text and listed(page) == ["SHOP_LOGIN"]
 
 
 async def test_what_was_typed_as_a_value_is_on_no_page(house: House, owner: Visitor) -> None:
@@ -87,7 +87,7 @@ async def test_what_a_version_needs_is_asked_for_before_a_run(house: House, owne
     link = form.one("//main//div[contains(@class, 'note')]//a").get("href")
     assert link == f"{base}/secrets?name=LOGIN#set"
     tab = await owner.get(f"{base}/secrets")
-    assert listed(tab) == ["LOGIN", "TOKEN"] and "missing: this Worker needs it" in tab.text
+    assert listed(tab) == ["LOGIN", "TOKEN"] and "missing: required by this Worker" in tab.text
     await owner.post(f"{base}/secrets", {"name": "LOGIN", "value": VALUE})
     assert "A secret is missing" in (await owner.get(base)).text
     assert listed(await owner.get(f"{base}/secrets")) == ["TOKEN", "LOGIN"]
@@ -103,7 +103,7 @@ async def test_each_account_sees_its_own_and_a_viewer_changes_none(
     await owner.post(AT, {"name": "OWNERS", "value": VALUE})
     async with visitor(house, house.other.user_id) as other:
         page = await other.get(AT)
-        assert "OWNERS" not in page.text and "This is somebody else's Worker" in page.text
+        assert "OWNERS" not in page.text and "This Worker belongs to another account" in page.text
         await other.post(AT, {"name": "THEIRS", "value": VALUE})
         assert listed(await other.get(AT)) == ["THEIRS"]
         await other.post(f"{AT}/OWNERS/remove", {})

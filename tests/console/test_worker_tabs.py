@@ -130,7 +130,9 @@ async def test_runs_tasks_and_schedules_are_listed(house: House, owner: Visitor)
     task = await house.services.tasks.create(house.owner, worker.id, "Daily <i>", INPUT, None)
     page = await owner.get("/w/owner/reader/tasks")
     assert page.one(f"//a[@href='/tasks/{task.id}']").text_content() == "Daily <i>"
-    assert "You have tasks of this Worker" in (await owner.get("/w/owner/reader/schedules")).text
+    assert (
+        "None of your tasks for this Worker" in (await owner.get("/w/owner/reader/schedules")).text
+    )
     tabs = " ".join(page.one("//nav[@class='tabs']").text_content().split())
     assert "Runs 1" in tabs and "Tasks 1" in tabs
 
@@ -144,7 +146,7 @@ async def test_without_a_version_to_run_the_page_says_what_to_do(
     assert "v1.0.1 is deprecated" in page.text and "use <other>" in page.text
     await house.services.workers.withdraw(house.owner, worker.id, "v1.0.1", "it leaks")
     page = await owner.get("/w/owner/reader/readme")
-    assert "No version of this Worker can be run" in page.text
+    assert "No version of this Worker can run" in page.text
     assert page.all("//a[@href='/w/owner/reader/versions'][contains(., 'Put a version')]")
 
 

@@ -69,7 +69,7 @@ async def test_two_versions_side_by_side(house: House, owner: Visitor) -> None:
     assert gone.text_content().startswith("removed: ") and '"urls"]:' in gone.text_content()
     assert new.text_content().startswith("added: ") and '"urls"] * 3:' in new.text_content()
     same = await owner.get(f"{SHELVED}/compare?before=v1.0.2&after=v1.0.2")
-    assert "The files of the two versions are the same" in same.text
+    assert "The files of the two versions are identical" in same.text
     fallback = await owner.get(f"{SHELVED}/compare")
     assert "v1.0.2 → v1.0.3" in fallback.text
     wrong = await owner.get(f"{SHELVED}/compare?before=v9&after=v1.0.1", status=422)
@@ -77,7 +77,7 @@ async def test_two_versions_side_by_side(house: House, owner: Visitor) -> None:
     async with visitor(house, house.other.user_id) as other:
         seen = await other.get(f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3")
         assert "currency" in seen.text and "main.py" not in seen.text
-        assert "The files themselves are for the owner" in seen.text
+        assert "Only the owner of the Worker can see the files" in seen.text
 
 
 async def test_the_changelog_has_the_authors_words_and_the_schemas(
@@ -106,7 +106,7 @@ async def test_settings_are_saved_and_faults_keep_what_was_typed(
     assert wrong.one("//*[@id='faults']//a").get("href") == "#f-icon"
     assert wrong.one("//input[@name='categories'][@checked]").get("value") == "7"
     blank = await owner.post(at, {"title": "  ", "description": "kept"}, status=422)
-    assert "A Worker needs a title." in blank.text and blank.value("description") == "kept"
+    assert "Enter a title for the Worker." in blank.text and blank.value("description") == "kept"
     saved = {"title": "Prices", "description": "a\r\nb", "icon": "", "categories": ["7", "3"]}
     await owner.post(at, saved)
     worker = await house.services.workers.find(house.owner, "owner/shop-prices")
@@ -165,7 +165,7 @@ async def test_it_is_made_private_and_public_again(house: House, owner: Visitor)
         await owner.post(f"{at}/publish", {})
         await other.get(f"{SHELVED}/readme")
     await owner.post(f"{at}/take-back", {})
-    assert "Nothing waits for a review." in (await owner.get(at)).text
+    assert "No version is waiting for review." in (await owner.get(at)).text
 
 
 async def test_deleting_asks_for_the_name(house: House, owner: Visitor) -> None:

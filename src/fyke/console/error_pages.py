@@ -84,30 +84,30 @@ def respond(view: View, error: Exception) -> Response:
 
 def _title(status: int) -> str:
     titles = {
-        400: _("This cannot be done as it stands"),
+        400: _("The request was refused"),
         401: _("Sign in first"),
-        403: _("You may not do this"),
-        404: _("There is nothing here"),
-        405: _("This address takes no such request"),
-        409: _("Somebody was faster"),
-        413: _("That is too much at once"),
-        422: _("Something is not filled in rightly"),
+        403: _("You do not have permission"),
+        404: _("Not found"),
+        405: _("Method not allowed"),
+        409: _("Conflict with another change"),
+        413: _("Request too large"),
+        422: _("Some fields are not valid"),
         429: _("Too many requests"),
         503: _("Fyke is busy or starting"),
     }
-    return titles.get(status, _("Something went wrong on our side"))
+    return titles.get(status, _("Something went wrong in Fyke"))
 
 
 def _way_out(status: int) -> str:
     ways = {
-        400: _("Go back, change what the message names, and try again."),
-        403: _("Ask an owner of the account for a role that may."),
+        400: _("Go back, correct the field named in the message and try again."),
+        403: _("Ask an owner of the account for a role with this permission."),
         404: _("It may have been deleted, or it belongs to another account."),
-        409: _("Load the page again to see how things stand now."),
-        413: _("Send less, or use the REST API for large inputs."),
+        409: _("Reload the page to see the current state."),
+        413: _("Send less data, or use the REST API for large inputs."),
         429: _("Wait a moment and try again."),
-        503: _("This page tries again by itself."),
+        503: _("This page retries automatically."),
     }
     if status >= 500 and status != 503:
-        return _("Try again. If it stays, look for the request's id in the log of the server.")
-    return ways.get(status, _("Go back, change what the message names, and try again."))
+        return _("Try again. If the error persists, search the server log for the request ID.")
+    return ways.get(status, _("Go back, correct the field named in the message and try again."))

@@ -59,4 +59,6 @@ class AlertPages:
             "%(num)s alert was marked as read.", "%(num)s alerts were marked as read.", marked
         )
         back = "/alerts?unread=1" if view.form.get("back") == "unread" else AREA
-        return view.go(back, text % {"num": marked} if marked else _("All of them were read."))
+        return view.go(
+            back, text % {"num": marked} if marked else _("All alerts were already read.")
+        )

@@ -96,7 +96,9 @@ class OverviewPages:
             return _rendered(view, "failed", name, {"reason": error.message})
         except Exception:
             log.exception("card failed", card=name)
-            return _rendered(view, "failed", name, {"reason": _("Something went wrong here.")})
+            return _rendered(
+                view, "failed", name, {"reason": _("Internal error. See the server log.")}
+            )
 
     async def _ever(self, view: View) -> bool:
         """Whether the account ever had a run; true when that cannot be told."""

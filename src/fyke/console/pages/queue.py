@@ -116,7 +116,7 @@ class QueuePages:
     ) -> Response:
         refs = list(dict.fromkeys(view.form.all("item")))[:MOST_AT_ONCE]
         if not refs:
-            return view.go(AREA, _("Nothing was chosen: tick some first."), "warn")
+            return view.go(AREA, _("No items selected."), "warn")
         results = await act(refs)
         worked = [result for result in results if not result.error]
         if len(worked) == len(results):
@@ -168,4 +168,6 @@ def _done(what: str, number: int) -> str:
         return ngettext("One run was started.", "%(num)s runs were started.", number) % {
             "num": number
         }
-    return ngettext("One was let go.", "%(num)s were let go.", number) % {"num": number}
+    return ngettext("One item was discarded.", "%(num)s items were discarded.", number) % {
+        "num": number
+    }

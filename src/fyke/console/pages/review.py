@@ -73,10 +73,10 @@ class ReviewPages:
         try:
             if view.form.get("decision") == "approve":
                 await self.reviews.approve(view.caller, ref, reply)
-                text = _("It was approved: everybody can find and run it now.")
+                text = _("The version was approved: all users can now find and run it.")
             else:
                 await self.reviews.send_back(view.caller, ref, reply)
-                text = _("It was returned with your note.")
+                text = _("The version was returned with your note.")
         except DecidedAlready:
             found = await self.reviews.get(view.caller, ref)
             return await self._page(view, found, status=409, decided_first=True)

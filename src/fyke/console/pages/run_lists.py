@@ -126,8 +126,8 @@ class RunListPages:
         address = run_filters.read(query, query.getlist("col"))
         await self.profiles.save_view(view.caller, VIEW, address.query())
         if address.query():
-            return view.go(address.path(), _("The list of runs opens with these filters now."))
-        return view.go("/runs", _("The list of runs opens without filters now."))
+            return view.go(address.path(), _("The list of runs now opens with these filters."))
+        return view.go("/runs", _("The list of runs now opens without filters."))
 
     # --- many at once ----------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class RunListPages:
         run_ids = view.form.all("run")
         matching = view.form.on("all_matching")
         if not matching and not run_ids:
-            return view.go(address.path(), _("No run was chosen: tick some first."), "warn")
+            return view.go(address.path(), _("No runs selected."), "warn")
         search = await self.lists.search(view.caller, address.words, view.zone_name)
         if not view.form.on("confirmed"):
             return await self._ask(view, action, address, search, run_ids, matching=matching)

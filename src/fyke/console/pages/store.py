@@ -91,7 +91,11 @@ class StorePages:
         wanted = view.form.get("marked") == "1"
         entry = await self.catalog.mark(view.caller, ref, favourite=wanted)
         back = own_address(view.form.get("back") or address_of(entry.worker))
-        said = _("%(title)s is a favourite now.") if wanted else _("%(title)s is no favourite now.")
+        said = (
+            _("%(title)s was added to favourites.")
+            if wanted
+            else _("%(title)s was removed from favourites.")
+        )
         return view.go(back, said % {"title": entry.worker.title})
 
 

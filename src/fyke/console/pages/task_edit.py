@@ -147,7 +147,7 @@ class TaskEditPages:
         """Let the task follow the newest version instead of one that is gone."""
         task = await self.tasks.get(view.caller, view.param("id"))
         await self.tasks.edit(view.caller, task.id, TaskEdit(version=""), task.revision)
-        return view.go(f"{AREA}/{task.id}", _("The task follows the newest version now."))
+        return view.go(f"{AREA}/{task.id}", _("The task now uses the latest version."))
 
     # --- its schedule ----------------------------------------------------------------------
 

@@ -97,11 +97,13 @@ class TaskPages:
 
     async def clone(self, view: View) -> Response:
         made = await self.tasks.clone(view.caller, view.param("id"))
-        return view.go(f"{AREA}/{made.id}/edit", _("The task was copied. Its schedule is off."))
+        return view.go(
+            f"{AREA}/{made.id}/edit", _("The task was copied. The schedule of the copy is off.")
+        )
 
     async def delete(self, view: View) -> Response:
         await self.tasks.delete(view.caller, view.param("id"))
-        return view.go(AREA, _("The task was deleted. Its runs stay."))
+        return view.go(AREA, _("The task was deleted. Its runs are kept."))
 
     async def switch(self, view: View) -> Response:
         on = view.form.get("on") == "1"

@@ -75,7 +75,7 @@ class UploadPages:
     async def add_zip(self, view: View) -> Response:
         sent = view.form.files.get("scraper_file")
         if sent is None or not sent.filename:
-            faults = {"scraper_file": _("Choose the ZIP of the project first.")}
+            faults = {"scraper_file": _("Choose a ZIP file of the project.")}
             return await self._list_page(view, status=422, faults=faults)
         try:
             upload = await self.uploads.add_zip(view.caller, await sent.read(), sent.filename)
@@ -189,7 +189,10 @@ class UploadPages:
         words = {"number": version.number}
         text = _("Version %(number)s is published.") % words
         if waits:
-            text = _("Version %(number)s waits for a review. Your account can run it.") % words
+            text = (
+                _("Version %(number)s is waiting for review. Your account can already run it.")
+                % words
+            )
         return view.go(f"/w/{worker.path}", text)
 
     async def test(self, view: View) -> Response:

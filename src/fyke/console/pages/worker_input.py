@@ -113,7 +113,7 @@ class WorkerInputPages:
         act = asked.wish.act
         if act == "default":
             await self.forms.save_default(view.caller, asked.frame.worker.id, asked.checked.value)
-            text = _("This form begins with these values from now on.")
+            text = _("The form now starts with these values.")
             return FormReply(asked, notice=text)
         if act == "import":
             return await self._import(view, asked)
@@ -154,7 +154,7 @@ class WorkerInputPages:
             await self.forms.forget_default(view.caller, frame.worker.id)
         except NotFound:
             return view.go(frame.base)
-        return view.go(frame.base, _("The form begins with the worker's own values again."))
+        return view.go(frame.base, _("The form starts with the Worker's defaults again."))
 
     async def _import(self, view: View, asked: FormAction) -> FormReply:
         """Add the entries of a file to those that the list has."""
@@ -163,7 +163,7 @@ class WorkerInputPages:
         place = f"x{names.index(wish.subject)}" if wish.subject in names else ""
         upload = view.form.files.get(f"file:{place}")
         if upload is None or not upload.filename:
-            return FormReply(asked, more=(_about(wish.subject, _("Choose a file first.")),))
+            return FormReply(asked, more=(_about(wish.subject, _("Choose a file.")),))
         choice = ImportChoice(column=view.form.get(f"column:{place}"))
         data = await upload.read()
         try:
@@ -260,13 +260,15 @@ def _about(name: str, fault: str) -> FieldError:
 
 def _source(begun: FormStart, gone: str) -> str:
     """Where the input comes from. ``gone``: the version that it was for, when there is no more."""
-    words = {"run": _("The input of an earlier run"), "saved": _("Your own default")}
+    words = {"run": _("Input of an earlier run"), "saved": _("Your default")}
     text = words.get(begun.source, "")
     if begun.source == "task":
-        text = _("The input of the task %(title)s") % {"title": begun.title}
+        text = _("Input of the task %(title)s") % {"title": begun.title}
     if not gone or not text:
         return text
-    return _("%(source)s; version %(number)s cannot be run any more, so this is for the newest") % {
+    return _(
+        "%(source)s; version %(number)s can no longer run, so the form uses the latest version"
+    ) % {
         "source": text,
         "number": gone,
     }

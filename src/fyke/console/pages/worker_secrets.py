@@ -52,7 +52,9 @@ class WorkerSecretPages:
             await self.secrets.put(view.caller, frame.worker.id, name, value)
         except (InvalidRequest, Refused) as error:
             return await self._page(view, frame, name, faults_of(error, _FIELDS))
-        said = _("%(name)s is set. Runs that start from now on get it.") % {"name": name}
+        said = _("%(name)s was set. It is available to runs that start from now on.") % {
+            "name": name
+        }
         return view.go(frame.base + TAB, said)
 
     async def remove(self, view: View) -> Response:
@@ -61,8 +63,8 @@ class WorkerSecretPages:
         try:
             await self.secrets.remove(view.caller, frame.worker.id, name)
         except NotFound:
-            return view.go(frame.base + TAB, _("That secret was removed already."), "warn")
-        return view.go(frame.base + TAB, _("%(name)s is removed.") % {"name": name})
+            return view.go(frame.base + TAB, _("The secret was already removed."), "warn")
+        return view.go(frame.base + TAB, _("%(name)s was removed.") % {"name": name})
 
     async def _page(
         self, view: View, frame: WorkerFrame, name: str, faults: Mapping[str, str]

@@ -76,18 +76,18 @@ class WorkerVersionPages:
         frame, number = await self._named(view)
         reason = view.form.get("reason")
         await self.workers.withdraw(view.caller, frame.worker.id, number, reason)
-        return _back(view, frame, _("Nothing starts of %(version)s any more."), number)
+        return _back(view, frame, _("%(version)s was withdrawn. No new runs of it start."), number)
 
     async def deprecate(self, view: View) -> Response:
         frame, number = await self._named(view)
         reason = view.form.get("reason")
         await self.workers.deprecate(view.caller, frame.worker.id, number, reason)
-        return _back(view, frame, _("%(version)s is deprecated."), number)
+        return _back(view, frame, _("%(version)s was deprecated."), number)
 
     async def restore(self, view: View) -> Response:
         frame, number = await self._named(view)
         await self.workers.restore(view.caller, frame.worker.id, number)
-        return _back(view, frame, _("%(version)s is in use again."), number)
+        return _back(view, frame, _("%(version)s was restored."), number)
 
     async def roll_back(self, view: View) -> Response:
         frame, number = await self._named(view)
@@ -97,7 +97,7 @@ class WorkerVersionPages:
             )
         except Conflict as same:
             return view.go(f"{frame.base}/versions", same.message, "warn")
-        said = _("The files of %(version)s are published again as %(new)s.")
+        said = _("The files of %(version)s were published as %(new)s.")
         return _back(view, frame, said, number, new=version.number)
 
     async def allow_builds(self, view: View) -> Response:
@@ -105,9 +105,9 @@ class WorkerVersionPages:
         frame = await self.frames.of(view, "/versions")
         allowed = bool(view.form.get("allowed"))
         await self.builds.allow(view.caller, frame.worker.id, allowed=allowed)
-        said = _("Dependencies of %(worker)s may be built now.")
+        said = _("Dependency builds of %(worker)s are now allowed.")
         if not allowed:
-            said = _("Dependencies of %(worker)s are not built any more.")
+            said = _("Dependency builds of %(worker)s are no longer allowed.")
         back = own_address(view.form.get("back") or f"{frame.base}/versions")
         return view.go(back, said % {"worker": frame.worker.path})
 

@@ -121,7 +121,7 @@ def _options_line(system: dict[str, Any], defaults: SystemDefaults) -> str:
     try:
         wanted = read_input({"parameters": {"system": system, "custom": {}}}, defaults)
     except InvalidRequest:
-        return _("something here needs another look")
+        return _("this value is not valid")
     return " · ".join(_words(wanted.limits, wanted.region))
 
 

@@ -18,7 +18,7 @@ _NAMED = re.compile(
 def rule(error: FieldError) -> str:
     """The fault without the name of what it is about."""
     if error.message.startswith("required field "):
-        return _("is required; fill it in")
+        return _("is required")
     return _NAMED.sub("", error.message, count=1)
 
 

@@ -108,7 +108,7 @@ async def _imported(
     place = f"x{names.index(wish.subject)}" if wish.subject in names else ""
     upload = pairs.files.get(f"file:{place}")
     if upload is None or not upload.filename:
-        return _refused(form, wish, value, _("Choose a file first."))
+        return _refused(form, wish, value, _("Choose a file."))
     data, choice = await upload.read(), ImportChoice(column=pairs.get(f"column:{place}"))
     try:
         field = form.fields[wish.subject]
