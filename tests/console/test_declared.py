@@ -1,4 +1,4 @@
-"""What a version declares, on every page where somebody decides about it, and the builds switch."""
+"""Declared sites and builds of a version on every page that shows them, and the builds switch."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ BUILDING = {"egress": ["a.example", "*.b.example"], "install": "build"}
 
 
 @pytest.fixture
-async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, review=True) as house:
-        yield house
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, templates, review=True) as app:
+        yield app
 
 
 @pytest.fixture
-async def other(house: House) -> AsyncIterator[Visitor]:
-    """Somebody who is not the operator."""
-    async with visitor(house, house.other.user_id) as someone:
+async def other(app: House) -> AsyncIterator[Visitor]:
+    """A user who is not the operator."""
+    async with visitor(app, app.other.user_id) as someone:
         yield someone
 
 
@@ -36,10 +36,10 @@ def project(declared: dict[str, Any] | None) -> bytes:
     return python_project(MAIN, schema=SCHEMA, **files)
 
 
-async def publish(house: House, *declared: dict[str, Any] | None, public: bool = True) -> None:
+async def publish(app: House, *declared: dict[str, Any] | None, public: bool = True) -> None:
     for each in declared:
-        await house.services.workers.publish(
-            house.other, project(each), name="prices", title="Prices", public=public
+        await app.services.workers.publish(
+            app.other, project(each), name="prices", title="Prices", public=public
         )
 
 
@@ -47,7 +47,7 @@ def domains(page: Page, place: str = "//main") -> list[str]:
     return [code.text or "" for code in page.all(f"{place}//code[@class='breaks']")]
 
 
-async def test_an_upload_says_what_it_declares(house: House, other: Visitor) -> None:
+async def test_an_upload_says_what_it_declares(app: House, other: Visitor) -> None:
     for declared, seen in ((None, []), (BUILDING, ["a.example", "*.b.example"])):
         answer = await other.http.post(
             "/dev/upload/zip",
@@ -55,7 +55,7 @@ async def test_an_upload_says_what_it_declares(house: House, other: Visitor) -> 
             headers={"accept": "text/html", **FROM_OUR_PAGE},
         )
         address = str(answer.headers["location"])
-        async for _ in house.services.uploads.follow(house.other, address.rpartition("/")[2]):
+        async for _ in app.services.uploads.follow(app.other, address.rpartition("/")[2]):
             pass
         page = await other.get(address)
         assert domains(page) == seen
@@ -67,8 +67,8 @@ async def test_an_upload_says_what_it_declares(house: House, other: Visitor) -> 
             )
 
 
-async def test_the_workers_pages_say_it_and_compare_it(house: House, other: Visitor) -> None:
-    await publish(house, None, BUILDING, {"egress": []}, public=False)
+async def test_the_workers_pages_say_it_and_compare_it(app: House, other: Visitor) -> None:
+    await publish(app, None, BUILDING, {"egress": []}, public=False)
     page = await other.get("/w/other/prices/versions")
     assert "connects to no sites" in page.one("//ul[@class='worker-facts']").text_content()
     assert page.text.count(EVERYWHERE) == 1 and "declares that it connects to no sites" in page.text
@@ -90,15 +90,15 @@ async def test_the_workers_pages_say_it_and_compare_it(house: House, other: Visi
 
 
 async def test_a_reviewer_sees_what_is_wider_and_allows_builds(
-    house: House, owner: Visitor, other: Visitor
+    app: House, owner: Visitor, other: Visitor
 ) -> None:
-    await publish(house, {"egress": ["a.example"]})
-    _, [first] = await house.services.reviews.page(house.owner, waiting=True, offset=0, limit=5)
+    await publish(app, {"egress": ["a.example"]})
+    _, [first] = await app.services.reviews.page(app.owner, waiting=True, offset=0, limit=5)
     page = await owner.get(f"/admin/review/{first.submission.id}")
     assert domains(page) == ["a.example"] and not page.all("//section[@id='builds']")
-    await house.services.reviews.approve(house.owner, first.submission.id)
-    await publish(house, BUILDING)
-    _, [second] = await house.services.reviews.page(house.owner, waiting=True, offset=0, limit=5)
+    await app.services.reviews.approve(app.owner, first.submission.id)
+    await publish(app, BUILDING)
+    _, [second] = await app.services.reviews.page(app.owner, waiting=True, offset=0, limit=5)
     address = f"/admin/review/{second.submission.id}"
     page = await owner.get(address)
     assert "It may reach *.b.example too" in page.text and "more access" in page.text
@@ -111,8 +111,8 @@ async def test_a_reviewer_sees_what_is_wider_and_allows_builds(
 
     form = {"allowed": "1", "back": address}
     assert (await owner.post("/w/other/prices/builds", form)).location == address
-    assert (await house.services.workers.find(house.other, "other/prices")).builds_allowed
+    assert (await app.services.workers.find(app.other, "other/prices")).builds_allowed
     page = await owner.get("/w/other/prices/versions")
     assert "Dependencies of other/prices may be built now." in page.text
     await owner.post("/w/other/prices/builds", {"allowed": "", "back": "//evil.example"})
-    assert not (await house.services.workers.find(house.other, "other/prices")).builds_allowed
+    assert not (await app.services.workers.find(app.other, "other/prices")).builds_allowed

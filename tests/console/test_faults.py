@@ -47,15 +47,15 @@ async def test_a_part_that_fails_has_a_way_to_try_again_in_its_place(owner: Visi
 
 
 async def test_a_form_that_fails_stays_as_it_is(
-    house: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer to a form goes beside it and not into its place."""
-    await house.publish("reader")
+    await app.publish("reader")
 
     async def refused(*_: Any, **__: Any) -> Any:
         raise Unavailable("The database cannot be reached or is full; nothing was changed")
 
-    monkeypatch.setattr(house.services.forms, "open", refused)
+    monkeypatch.setattr(app.services.forms, "open", refused)
     for path in ("/w/owner/reader", "/w/owner/reader/outlook"):
         note = await owner.post(path, {"do": "start"}, part=True, status=503)
         assert note.answer.headers["hx-retarget"] == "#notices"

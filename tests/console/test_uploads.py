@@ -24,15 +24,15 @@ BAD = python_project("x = (\n", schema={"properties": [{"type": "string"}]})
 
 
 @pytest.fixture
-async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, review=True) as house:
-        yield house
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, templates, review=True) as app:
+        yield app
 
 
 @pytest.fixture
-async def other(house: House) -> AsyncIterator[Visitor]:
-    """Somebody who is not the operator."""
-    async with visitor(house, house.other.user_id) as someone:
+async def other(app: House) -> AsyncIterator[Visitor]:
+    """A user who is not the operator."""
+    async with visitor(app, app.other.user_id) as someone:
         yield someone
 
 
@@ -44,18 +44,18 @@ async def send(who: Visitor, data: bytes, name: str = "prices.zip", **more: Any)
     )
 
 
-async def brought(house: House, who: Visitor, data: bytes = GOOD, caller: Any = None) -> str:
+async def brought(app: House, who: Visitor, data: bytes = GOOD, caller: Any = None) -> str:
     """The address of an upload whose checks have ended."""
     answer = await send(who, data)
     assert answer.status_code == 303, answer.text[-2000:]
     address = str(answer.headers["location"])
-    await ended(house, address, caller)
+    await ended(app, address, caller)
     return address
 
 
-async def ended(house: House, address: str, caller: Any = None) -> Upload:
+async def ended(app: House, address: str, caller: Any = None) -> Upload:
     ref = address.rpartition("/")[2]
-    async for seen in house.services.uploads.follow(caller or house.other, ref):
+    async for seen in app.services.uploads.follow(caller or app.other, ref):
         last = seen
     return last
 
@@ -69,7 +69,7 @@ def form_of(page: Page) -> dict[str, str]:
     return found
 
 
-async def test_both_ways_in_and_what_a_project_holds(other: Visitor) -> None:
+async def test_both_sources_and_the_contents_of_a_project(other: Visitor) -> None:
     page = await other.get("/dev/upload")
     assert page.one("//input[@type='file']").get("accept") == ".zip,application/zip"
     assert "fyke worker new my-worker" in page.text
@@ -87,8 +87,8 @@ async def test_both_ways_in_and_what_a_project_holds(other: Visitor) -> None:
     assert page.one("//*[@id='faults']//a").get("href") == "#f-ref"
 
 
-async def test_checks_form_columns_and_publishing(house: House, other: Visitor) -> None:
-    address = await brought(house, other)
+async def test_checks_form_columns_and_publishing(app: House, other: Visitor) -> None:
+    address = await brought(app, other)
     page = await other.get(address)
     assert "ready to publish" in page.text
     steps = [" ".join(each.text_content().split()) for each in page.all("//ol[@class='checks']/li")]
@@ -108,8 +108,8 @@ async def test_checks_form_columns_and_publishing(house: House, other: Visitor) 
     assert "published" in (await other.get("/dev/upload")).text
 
 
-async def test_findings_name_file_line_rule_and_way_out(house: House, other: Visitor) -> None:
-    address = await brought(house, other, BAD)
+async def test_findings_name_file_line_rule_and_remedy(app: House, other: Visitor) -> None:
+    address = await brought(app, other, BAD)
     page = await other.get(address)
     assert "needs fixes" in page.text
     [syntax] = [
@@ -119,11 +119,11 @@ async def test_findings_name_file_line_rule_and_way_out(house: House, other: Vis
     assert "main.py:1" in words and "Fix: correct the Python syntax" in words
     assert page.all("//form[contains(@action,'/publish')]") == []
     again = await other.post(f"{address}/again")
-    assert (await ended(house, again.location)).state is UploadState.FAULTY
+    assert (await ended(app, again.location)).state is UploadState.FAULTY
 
 
-async def test_a_test_run_is_started_from_the_form(house: House, other: Visitor) -> None:
-    address = await brought(house, other)
+async def test_a_test_run_is_started_from_the_form(app: House, other: Visitor) -> None:
+    address = await brought(app, other)
     page = await other.get(address)
     refused = await other.post(f"{address}/test", form_of(page) | {"do": "start"}, status=422)
     assert "is not valid" in refused.text  # a required field is empty
@@ -131,15 +131,15 @@ async def test_a_test_run_is_started_from_the_form(house: House, other: Visitor)
     sent = form_of(page) | {"json_text": '{"urls": [{"url": "https://a.example/"}]}'}
     started = await other.post(f"{address}/test", sent | {"do": "start"})
     assert started.location.startswith("/runs/")
-    await house.execute([{"price": 1}])
+    await app.execute([{"price": 1}])
     page = await other.get(address)
     assert "Last test run" in page.text and "Succeeded" in page.text
-    assert (await house.services.workers.own_page(house.other, "", offset=0, limit=5))[1][
+    assert (await app.services.workers.own_page(app.other, "", offset=0, limit=5))[1][
         0
     ].latest == ""
 
 
-async def test_the_stream_tells_every_step_and_ends(house: House, other: Visitor) -> None:
+async def test_the_stream_reports_every_step_and_ends(app: House, other: Visitor) -> None:
     answer = await send(other, GOOD)
     address = answer.headers["location"]
     async with other.http.stream("GET", f"{address}/live") as stream:
@@ -150,14 +150,14 @@ async def test_the_stream_tells_every_step_and_ends(house: House, other: Visitor
 
 
 async def test_an_upload_is_seen_by_its_account_only_and_removed(
-    house: House, other: Visitor, owner: Visitor
+    app: House, other: Visitor, owner: Visitor
 ) -> None:
-    address = await brought(house, other)
+    address = await brought(app, other)
     await owner.get(address, status=404)
     await owner.get(f"{address}/live", status=404)
-    viewer = User(new_ulid(), house.other.account_id, "looks", Role.VIEWER, False, "", 1)
-    await house.storage.write(lambda tx: tx.accounts.add_user(viewer))
-    async with visitor(house, viewer.id) as someone:
+    viewer = User(new_ulid(), app.other.account_id, "looks", Role.VIEWER, False, "", 1)
+    await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
+    async with visitor(app, viewer.id) as someone:
         assert (await someone.get("/dev/upload")).all("//main//form") == []
         page = await someone.get(address)
         assert page.all("//main//button[normalize-space()='Test run']") == []
@@ -166,9 +166,9 @@ async def test_an_upload_is_seen_by_its_account_only_and_removed(
     await other.get(address, status=404)
 
 
-async def test_a_name_full_of_markup_is_only_text(house: House, other: Visitor) -> None:
+async def test_a_name_full_of_markup_is_only_text(app: House, other: Visitor) -> None:
     answer = await send(other, BAD, "<img src=x onerror=alert(1)>.zip")
-    await ended(house, answer.headers["location"])
+    await ended(app, answer.headers["location"])
     for address in ("/dev/upload", answer.headers["location"]):
         page = await other.get(address)
         assert page.all("//main//img") == []

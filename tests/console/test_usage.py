@@ -22,8 +22,8 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, prices=Prices(cpu_hour=Decimal(800_000))) as house:
-        yield house
+    async with open_house(tmp_path, templates, prices=Prices(cpu_hour=Decimal(800_000))) as app:
+        yield app
 
 
 @pytest.fixture
@@ -32,15 +32,15 @@ async def buyer(priced: House) -> AsyncIterator[Visitor]:
         yield someone
 
 
-async def spend(house: House, number: int = 1) -> list[str]:
-    worker = await house.publish()
-    await house.services.accounts.credit(house.owner, "owner", Decimal(10**7), Decimal(1))
+async def spend(app: House, number: int = 1) -> list[str]:
+    worker = await app.publish()
+    await app.services.accounts.credit(app.owner, "owner", Decimal(10**7), Decimal(1))
     made = []
     for _ in range(number):
         wanted = {"parameters": {"system": {}, "custom": {"urls": [{"url": "https://a.example"}]}}}
         request = StartRequest(worker.id, None, wanted, "", Origin.WEB)
-        made.append((await house.services.runs.start(house.owner, request)).id)
-        await house.execute([{"n": 1}], Outcome.SUCCEEDED)
+        made.append((await app.services.runs.start(app.owner, request)).id)
+        await app.execute([{"n": 1}], Outcome.SUCCEEDED)
     return made
 
 
@@ -49,15 +49,15 @@ def table(page: Page, number: int) -> list[list[str]]:
     return [[" ".join(cell.itertext()).strip() for cell in row] for row in rows]
 
 
-async def test_the_chart_says_what_its_table_says(house: House, owner: Visitor) -> None:
+async def test_the_chart_says_what_its_table_says(app: House, owner: Visitor) -> None:
     def work(tx: Any) -> None:
         for day, runs in ((20260201, 4), (20260203, 8), (20260203, 2)):
-            key = UsageKey(house.owner.account_id, day, f"w{runs}")
+            key = UsageKey(app.owner.account_id, day, f"w{runs}")
             tx.usage.add(
                 key, UsageSums(runs=runs, failed=1, results=runs * 3, run_ms=runs * 60_000)
             )
 
-    await house.storage.write(work)
+    await app.storage.write(work)
     page = await owner.get("/usage?from=2026-02-01&until=2026-02-10")
     assert [row[:4] for row in table(page, 1)] == [
         ["Feb 3, 2026", "10", "2", "30"], ["Feb 1, 2026", "4", "1", "12"],

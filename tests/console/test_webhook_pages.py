@@ -86,9 +86,9 @@ async def test_a_test_call_shows_its_steps(owner: Visitor, receiver: Receiver) -
     assert "Any status from 200 to 299 counts" in part.text
 
 
-async def test_deliveries_are_listed_opened_and_sent_again(house: House, owner: Visitor) -> None:
-    await house.beat()
-    addresses = await seed_telling(house)
+async def test_deliveries_are_listed_opened_and_sent_again(app: House, owner: Visitor) -> None:
+    await app.beat()
+    addresses = await seed_telling(app)
     here = addresses["/settings/webhooks/{id}"]
     page = await owner.get(here)
     assert "Calls are failing" in page.text and "HTTP 503" in page.text
@@ -108,7 +108,7 @@ async def test_deliveries_are_listed_opened_and_sent_again(house: House, owner: 
     ]  # fmt: skip
 
 
-async def test_an_address_is_changed_and_a_switch_switches(house: House, owner: Visitor) -> None:
+async def test_an_address_is_changed_and_a_switch_switches(app: House, owner: Visitor) -> None:
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
     form = await owner.get(f"{here}/edit")
     assert form.value("url") == "http://127.0.0.1:1024/a"
@@ -130,32 +130,32 @@ async def test_it_goes_only_by_its_name(owner: Visitor) -> None:
     await owner.get(here, status=404)
 
 
-async def test_a_receiver_that_was_given_up_is_used_again(house: House, owner: Visitor) -> None:
+async def test_a_receiver_that_was_given_up_is_used_again(app: House, owner: Visitor) -> None:
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
 
     def give_up(tx: Any) -> None:
-        known = tx.receivers.lock(house.owner.account_id, "http://127.0.0.1:1024")
+        known = tx.receivers.lock(app.owner.account_id, "http://127.0.0.1:1024")
         tx.receivers.save(type(known)(known.account_id, known.receiver, 1, 0, 2, 3))
 
-    await house.storage.write(give_up)
+    await app.storage.write(give_up)
     assert "Every call failed for 5 days" in (await owner.get(here)).text
     await owner.post(f"{here}/enable")
     assert "Every call failed for 5 days" not in (await owner.get(here)).text
 
 
-async def test_a_viewer_looks_and_others_see_nothing(house: House, owner: Visitor) -> None:
-    await house.beat()
+async def test_a_viewer_looks_and_others_see_nothing(app: House, owner: Visitor) -> None:
+    await app.beat()
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
-    await a_run(house)
-    viewer = User("01HFVIEWER0000000000000000", house.owner.account_id, "looks", Role.VIEWER,
+    await a_run(app)
+    viewer = User("01HFVIEWER0000000000000000", app.owner.account_id, "looks", Role.VIEWER,
                   False, "x", 1)  # fmt: skip
-    await house.storage.write(lambda tx: tx.accounts.add_user(viewer))
-    async with visitor(house, viewer.id) as someone:
+    await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
+    async with visitor(app, viewer.id) as someone:
         page = await someone.get(here)
         assert not page.all("//main//form")
         await someone.post(f"{here}/test", status=403)
         await someone.post(f"{LIST}/new", {"name": "x"}, status=403)
-    async with visitor(house, house.other.user_id) as stranger:
+    async with visitor(app, app.other.user_id) as stranger:
         for address in (here, f"{here}/edit", f"{here}/deliveries/msg_1"):
             await stranger.get(address, status=404)
         for act in ("test", "rotate", "delete", "enable", "edit"):

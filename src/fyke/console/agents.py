@@ -1,4 +1,4 @@
-"""What a browser calls itself, in words that people know."""
+"""Readable names for user agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the audit log calls each act, in the visitor's language."""
+"""Labels of the actions in the audit log, in the visitor's language."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fyke.model.audit import AuditAction
 
 
 def audit_action_labels() -> dict[str, str]:
-    """Act to words, in the order of the filter."""
+    """Action to label, in the order of the filter."""
     return {
         AuditAction.SIGN_IN: _("Signed in"),
         AuditAction.SIGN_IN_FAILED: _("Sign-in failed"),

@@ -20,7 +20,7 @@ _MOST_TOKEN = 200
 
 @dataclass(frozen=True, slots=True)
 class JoiningPages:
-    """``data_folder`` is shown to whoever sets this installation up."""
+    """``data_folder`` is shown during the setup of the installation."""
 
     links: OneTimeLinks
     data_folder: str

@@ -43,7 +43,7 @@ class KeyPages:
 
     async def list(self, view: View) -> Response:
         keys = await self.accounts.list_keys(view.caller)
-        people = await self.users.list(view.caller)
+        users = await self.users.list(view.caller)
         now = view.around.clock.now_ms()
         living = [key for key in keys if _opens(key, now)]
         return view.page(
@@ -51,7 +51,7 @@ class KeyPages:
             area=AREA,
             living=living,
             ended=[key for key in reversed(keys) if key not in living][:MOST_ENDED],
-            names={item.user.id: item.user.name for item in people},
+            names={item.user.id: item.user.name for item in users},
             may_revoke=lambda key: _may_revoke(view, key),
         )
 

@@ -67,7 +67,7 @@ class OverviewPages:
         )
 
     async def card(self, view: View) -> Response:
-        """One card: a part for htmx, a page of its own for everybody else."""
+        """One card: a part for htmx, a page of its own for other clients."""
         name = view.param("card")
         if name not in self._names(view):
             raise NotFound
@@ -101,7 +101,7 @@ class OverviewPages:
             )
 
     async def _ever(self, view: View) -> bool:
-        """Whether the account ever had a run; true when that cannot be told."""
+        """Whether the account ever had a run; true when that is not known."""
         try:
             return (await self.overview.now(view.caller)).ever > 0
         except FykeError:

@@ -84,10 +84,10 @@ class QueuePages:
         )
 
         async def source() -> AsyncGenerator[bytes, None]:
-            told = 0
+            sent = 0
             async for each in news:
-                told += 1
-                if told > STREAM_NEWS:
+                sent += 1
+                if sent > STREAM_NEWS:
                     return
                 if each.board is None:
                     yield live.comment()
@@ -156,15 +156,15 @@ def place_in(board: QueueBoardView) -> str:
 
 
 def _shown(view: View) -> list[int] | None:
-    """What the browser has before it: as it was told last, or as its page was made."""
+    """What the browser shows: the last update, or the page as it was rendered."""
     text = header(view.request.scope, b"last-event-id") or view.query.get("shown", "")
     if not _PLACE.fullmatch(text):
         return None
     return [int(number) for number in text.split("-") if number != "0"]
 
 
-def _done(what: str, number: int) -> str:
-    if what == "activated":
+def _done(action: str, number: int) -> str:
+    if action == "activated":
         return ngettext("One run was started.", "%(num)s runs were started.", number) % {
             "num": number
         }

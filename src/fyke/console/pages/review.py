@@ -1,4 +1,4 @@
-"""Review: what waits to be there for everybody, one of them in full, and the decision."""
+"""Review: the pending submissions, one of them in full, and the decision."""
 
 from __future__ import annotations
 
@@ -91,9 +91,9 @@ class ReviewPages:
         ref = view.param("id")
         found = await self.reviews.get(view.caller, ref)
         base = f"{AREA}/{ref}/sample"
-        asked, looking = await plain.sent(found.version.input_schema, base, view.form)
+        asked, check_only = await plain.sent(found.version.input_schema, base, view.form)
         problem = ""
-        if not looking and not asked.faulty:
+        if not check_only and not asked.faulty:
             try:
                 run = await self.reviews.sample(view.caller, ref, asked.input)
                 return view.go(f"/runs/{run.id}")
@@ -101,7 +101,7 @@ class ReviewPages:
                 raise
             except FykeError as error:
                 problem = error.message
-        status = 200 if looking else 422
+        status = 200 if check_only else 422
         return await self._page(view, found, status=status, asked=asked, problem=problem)
 
     async def _page(

@@ -106,10 +106,10 @@ class RunListPages:
         news = self.following.follow(view.caller, search, run_ids, place)
 
         async def source() -> AsyncGenerator[bytes, None]:
-            told = 0
+            sent = 0
             async for each in news:
-                told += 1
-                if told > STREAM_NEWS:
+                sent += 1
+                if sent > STREAM_NEWS:
                     return
                 if not (each.rows or each.gone or each.fresh):
                     yield live.comment()
@@ -193,7 +193,7 @@ def _open_ids(page: RunListPage) -> list[str]:
 
 
 def _top(page: RunListPage | None, address: ListAddress) -> str:
-    """The newest run of the first page; new ones are told of there only."""
+    """The newest run of the first page; new runs are announced there only."""
     if page is None or page.previous is not None or address.cursor or not page.rows:
         return ""
     line = page.rows[0].line

@@ -1,8 +1,9 @@
 """The stream of a run's page: what changes in the strip, lines of the log, how many rows there are.
 
-The id of a message is the place in the log and the state that was told, so a browser that comes
+The id of a message is the place in the log and the state that was sent, so a browser that comes
 back, to this server or to one that was started since, goes on where it was: nothing is left out and
-nothing comes twice. Whoever is further behind than a page can hold is led to the end, and told.
+nothing comes twice. A client that is further behind than a page can show
+is moved to the end and informed.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class _Stream:
         self._address = address
         self._run_id = run_id
         self._figures_at = self._use_at = 0.0
-        self._told = monotonic()
+        self._last_sent = monotonic()
 
     async def messages(self, place: StreamCursor) -> AsyncGenerator[bytes, None]:
         until = monotonic() + STREAM_SECONDS
@@ -133,16 +134,16 @@ class _Stream:
                     return
                 if html:
                     yield news.place, self._message(html, news.place)
-                    self._told = monotonic()
-                elif monotonic() - self._told > QUIET_SECONDS:
+                    self._last_sent = monotonic()
+                elif monotonic() - self._last_sent > QUIET_SECONDS:
                     yield news.place, live.comment()
-                    self._told = monotonic()
+                    self._last_sent = monotonic()
                 if news.ended:
                     yield None, live.END
                     return
                 if len(news.log) >= live.MAX_LINES and await self._behind(news.place):
                     return
-                # news of this long go out together; what rings meanwhile is kept
+                # updates within this interval are sent together; signals meanwhile are kept
                 await asyncio.sleep(max(0.0, live.BATCH_SECONDS - (monotonic() - began)))
         yield None, live.comment()
 

@@ -1,7 +1,7 @@
 """How the rows of a run are asked for in an address, and what of them a page shows.
 
-A page shows a row cut: whoever has a cell of five megabytes or ten thousand columns gets a page
-that opens at once, and a way to the whole.
+A page shows rows truncated: one with a cell of five megabytes or ten thousand columns opens at once
+and links to the full row.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ class SiteOrder:
         return ("-" if self.falling else "") + self.by if self.by else ""
 
     def towards(self, column: str) -> str:
-        """What ``sort`` is when somebody chooses this column: figures begin with the largest, and
-        a column that is chosen already turns around.
+        """The value of ``sort`` when the user chooses this column: figures start with the largest,
+        and choosing the current column reverses the order.
         """
         falling = not self.falling if column == self.by else column != "site"
         return ("-" if falling else "") + column

@@ -63,27 +63,31 @@ class StorePages:
         ]
 
     async def list(self, view: View) -> Response:
-        wish = _wish(view)
+        request = _request_of(view)
         query = CatalogQuery(
-            wish.text[:MAX_TEXT], wish.category, wish.order, (wish.page - 1) * CARDS, CARDS
+            request.text[:MAX_TEXT],
+            request.category,
+            request.order,
+            (request.page - 1) * CARDS,
+            CARDS,
         )
         found = await self.catalog.browse(view.caller, query)
-        marked = await self.catalog.favourites(view.caller, wish.text)
-        first = (wish.page - 1) * CARDS + 1
+        marked = await self.catalog.favourites(view.caller, request.text)
+        first = (request.page - 1) * CARDS + 1
         return view.page_or_part(
             "store/list.html",
             "found",
             area=AREA,
-            wish=wish,
+            request=request,
             found=found,
-            entries=marked if wish.marked else found.entries,
+            entries=marked if request.marked else found.entries,
             marked=len(marked),
             priced=self.catalog.priced,
             address_of=address_of,
             in_words=_,
             first=first,
-            before=wish.at_page(wish.page - 1) if wish.page > 1 else "",
-            after=wish.at_page(wish.page + 1) if first + CARDS <= found.total else "",
+            before=request.at_page(request.page - 1) if request.page > 1 else "",
+            after=request.at_page(request.page + 1) if first + CARDS <= found.total else "",
         )
 
     async def mark(self, view: View) -> Response:
@@ -99,7 +103,7 @@ class StorePages:
         return view.go(back, said % {"title": entry.worker.title})
 
 
-def _wish(view: View) -> StoreRequest:
+def _request_of(view: View) -> StoreRequest:
     query = view.query
     order = query.get("sort", "")
     return StoreRequest(

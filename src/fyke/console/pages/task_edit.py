@@ -74,10 +74,10 @@ class TaskEditPages:
 
     async def save(self, view: View) -> Response:
         check = await self.board.check(view.caller, view.param("id"))
-        asked, looking = await plain.sent(_schema(check), self._address(check), view.form)
+        asked, check_only = await plain.sent(_schema(check), self._address(check), view.form)
         typed = {name: view.form.get(name) for name in ("title", "description", "version")}
         revision = view.form.number("revision", -1)
-        if looking:
+        if check_only:
             return await self._edit_page(view, check, asked, typed, revision)
         if asked.faulty and check.version is not None:
             return await self._edit_page(view, check, asked, typed, revision, status=422)
@@ -232,7 +232,7 @@ class TaskEditPages:
 
 
 def _schema(check: TaskCheck) -> str:
-    """An empty one, where nobody can say what the input has to look like: then it is JSON."""
+    """An empty schema, when none is known: the input is then edited as JSON."""
     return check.version.input_schema if check.version else ""
 
 

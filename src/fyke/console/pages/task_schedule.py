@@ -70,7 +70,7 @@ def every_in(seconds: int) -> tuple[int, str]:
 
 @dataclass(frozen=True, slots=True)
 class TypedSchedule:
-    """What somebody typed into the schedule's form, as typed."""
+    """The values of the schedule's form, as typed."""
 
     values: dict[str, str] = field(default_factory=dict)
     enabled: bool = True

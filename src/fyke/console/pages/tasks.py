@@ -23,7 +23,7 @@ from fyke.model.schedule import Fire
 
 AREA = "/tasks"
 SIZE = 50
-PAST = 20  # runs and times that the page of a task tells about
+PAST = 20  # runs and planned times on the page of a task
 
 
 @dataclass(frozen=True, slots=True)

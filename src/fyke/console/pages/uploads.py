@@ -199,9 +199,9 @@ class UploadPages:
         """Run it once as a draft; or show its form in another way."""
         upload = await self.uploads.get(view.caller, view.param("id"))
         base = f"{AREA}/{upload.id}/test"
-        asked, looking = await plain.sent(upload.input_schema, base, view.form)
+        asked, check_only = await plain.sent(upload.input_schema, base, view.form)
         problem = ""
-        if not looking and not asked.faulty:
+        if not check_only and not asked.faulty:
             try:
                 run = await self.uploads.try_out(view.caller, upload.id, asked.input)
                 return view.go(f"/runs/{run.id}")
@@ -210,7 +210,7 @@ class UploadPages:
             except FykeError as error:
                 problem = error.message
         values = await self._values(view, upload, asked, problem=problem)
-        status = 200 if looking else 422
+        status = 200 if check_only else 422
         return view.page_or_part("upload/show.html", "work", status=status, **values)
 
 

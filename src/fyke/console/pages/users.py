@@ -44,7 +44,7 @@ class UserPages:
             "settings/users.html",
             area=AREA,
             tabs=tabs_for(view),
-            people=await self.users.list(view.caller),
+            users=await self.users.list(view.caller),
             manages=view.caller.role is Role.OWNER,
         )
 

@@ -1,5 +1,5 @@
-"""The secrets that the visitor's account keeps for a worker. No page ever holds a value: neither
-the list, nor the form after a fault, nor the one that is kept while somebody signs in again.
+"""The secrets that the visitor's account keeps for a worker. No page ever contains a value: neither
+the list, nor the form after an error, nor the one that is kept while the user signs in again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fyke.errors import InvalidRequest, NotFound, Refused
 AREA = "/store"
 TAB = "/secrets"
 FORM_BYTES = 2**18
-VALUES = frozenset({"value", "lines"})  # the fields that hold one
+VALUES = frozenset({"value", "lines"})  # the fields with a value
 _FIELDS = {"name": "name", "value": "value"}
 
 

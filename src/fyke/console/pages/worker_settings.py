@@ -64,13 +64,13 @@ class WorkerSettingPages:
         chosen = {int(each) for each in form.all("categories") if each.isdecimal()}
         title = form.get("title").strip()
         faults = {} if title else {"title": _("Enter a title for the Worker.")}
-        wish = PageChange(
+        request = PageChange(
             title, form.get("description").replace("\r\n", "\n"), tuple(sorted(chosen)),
             form.get("icon").strip(),
         )  # fmt: skip
         if not faults:
             try:
-                await self.workers.change_page(view.caller, frame.worker.id, wish)
+                await self.workers.change_page(view.caller, frame.worker.id, request)
             except InvalidFields as wrong:
                 faults = {wrong.message.split(" ", 1)[0].rstrip(":"): wrong.message}
         if faults:
@@ -180,7 +180,7 @@ class WorkerSettingPages:
 
 
 def _shown(defaults: SystemDefaults) -> dict[str, str]:
-    """The options as the form shows them; no limit is an empty box."""
+    """The options as the form shows them; no limit is an empty field."""
     charge, traffic = defaults.max_charge_micros, defaults.max_traffic_bytes
     return {
         "memory": str(defaults.memory_mb),

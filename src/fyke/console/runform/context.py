@@ -27,7 +27,7 @@ from fyke.model.worker import SystemDefaults
 @dataclass(slots=True)
 class FormContext:
     """``errors``: the id of a control, or ``""``, and the sentence. ``focus``: whether they are the
-    answer to what somebody did, and so take the focus.
+    answer to an action of the user, and so take the focus.
     """
 
     view: str
@@ -49,7 +49,7 @@ class FormContext:
     problem: str = ""
     focus: bool = False
     land: str = ""  # what takes the focus else: view, version or notice
-    pristine: bool = False  # nobody has touched it yet
+    pristine: bool = False  # not edited yet
     options_open: bool = False
     options_line: str = ""
 

@@ -65,7 +65,7 @@ class Control:
 
     @property
     def chosen_label(self) -> str:
-        """What a typed select shows: the label when it is nobody else's."""
+        """What a searchable select shows: the label when it is unique."""
         for choice in self.choices:
             if choice.chosen:
                 labels = [each.label for each in self.choices]
@@ -75,7 +75,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class ControlGroup:
-    """A section of the form; ``open`` when there is something to mend in it."""
+    """A section of the form; ``open`` when it contains an error."""
 
     caption: str
     description: str

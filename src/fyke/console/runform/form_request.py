@@ -50,7 +50,7 @@ class FormRequest:
 
     @property
     def pasted(self) -> bool:
-        """Whether rows stand in the box for pasting, to be spread into cells."""
+        """Whether the paste field contains rows to split into cells."""
         return any(name.endswith(f":{PASTE}") and text.strip() for name, text in self.pairs)
 
     def with_rows(self, field: FormField, more: int = MORE_ROWS) -> FormRequest:
