@@ -86,7 +86,7 @@ async def test_what_is_wrong_is_said_at_its_field(app: House, owner: Visitor) ->
     assert set(await faults(kind="", name=" ")) == {"name", "kind"}
     assert "above 0 and at most 100" in (await faults(kind="fewer_rows", share="0"))["share"]
     assert "1 to 1000" in (await faults(kind="slower", multiple="0.5"))["multiple"]
-    assert "Use a number" in (await faults(kind="slower", multiple="twice"))["multiple"]
+    assert "Enter a number" in (await faults(kind="slower", multiple="twice"))["multiple"]
     assert set(await faults(kind="missing_field", field=" ", percent="100")) == {"field", "percent"}
     assert "above 0" in (await faults(kind="budget"))["usd"]
     assert "no worker 'a/b'" in (await faults(kind="failed", worker="a/b"))["worker"]

@@ -43,7 +43,7 @@ async def test_an_owner_caps_a_run_and_a_month(priced: House, payer: Visitor) ->
     assert "of $100.00" in page.text and "until" in page.text
     page = await payer.post(f"{PAGE}/caps", {"run_cap": "-1", "month_cap": "x"}, status=422)
     assert (page.value("run_cap"), page.value("month_cap")) == ("-1", "x")
-    assert "Use a number of US dollars" in page.text
+    assert "Enter an amount in US dollars" in page.text
     page = await payer.post(f"{PAGE}/caps", {"run_cap": "0.00000001", "month_cap": ""}, status=422)
     assert "millionth" in page.text
     await payer.post(f"{PAGE}/caps", {"run_cap": "", "month_cap": ""})

@@ -21,4 +21,6 @@ def dollars(text: str) -> Decimal | None:
 
 def no_dollars() -> str:
     """The message for a text that is not an amount."""
-    return _("Use a number of US dollars, such as 25 or 2.50, or leave it empty for no cap.")
+    return _(
+        "Enter an amount in US dollars such as 25 or 2.50, or leave the field empty for no cap."
+    )

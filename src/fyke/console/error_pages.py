@@ -85,7 +85,7 @@ def respond(view: View, error: Exception) -> Response:
 def _title(status: int) -> str:
     titles = {
         400: _("The request was refused"),
-        401: _("Sign in first"),
+        401: _("Sign-in required"),
         403: _("You do not have permission"),
         404: _("Not found"),
         405: _("Method not allowed"),

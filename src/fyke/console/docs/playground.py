@@ -1,4 +1,4 @@
-"""Trying an operation from its page: the real API, called from inside, as the one who is signed in.
+"""The playground of an operation: calls the real API in process as the signed-in user.
 
 The request goes through the whole application, including transport and access checks. The caller
 itself replaces the key; only this process can put it into a request's scope, and the browser never
@@ -34,7 +34,7 @@ _SHOWN_HEADERS = (
 
 @dataclass(slots=True)
 class PlaygroundCall:
-    """What came back. ``cut`` says that only its beginning is here."""
+    """The response. ``cut``: the body is truncated."""
 
     status: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -49,7 +49,7 @@ class PlaygroundCall:
 
 @dataclass(frozen=True, slots=True)
 class PlaygroundRequest:
-    """What was filled in: parameters by (place, name), and the body's text."""
+    """The submitted form: parameters by (place, name), and the body's text."""
 
     parameters: dict[tuple[str, str], str]
     body: str
@@ -58,7 +58,7 @@ class PlaygroundRequest:
 async def attempt(
     api: ASGIApp, page: OperationPage, request: PlaygroundRequest, caller: Caller, host: str
 ) -> PlaygroundCall:
-    """Send it and return the answer. Raise ``InvalidRequest`` for what cannot be sent."""
+    """Send the request and return the response. Raise ``InvalidRequest`` when it cannot be sent."""
     if len(request.body.encode()) > MAX_BODY:
         raise InvalidRequest(f"body: at most {MAX_BODY} bytes can be sent from here")
     trial, done = PlaygroundCall(), asyncio.Event()
@@ -76,7 +76,7 @@ async def attempt(
 async def _call(
     api: ASGIApp, scope: Scope, body: bytes, trial: PlaygroundCall, done: asyncio.Event
 ) -> None:
-    """Run the application until it has answered, or has said more than is shown."""
+    """Run the application until the response is complete or longer than shown."""
     sent = False
 
     async def receive() -> Message:

@@ -66,7 +66,7 @@ class AdminPages:
     # --- health ----------------------------------------------------------------------------
 
     async def health(self, view: View) -> Response:
-        """Cards that are there soon stand in the page; the others load by themselves."""
+        """Cards that are ready soon are in the page; the others are loaded afterwards."""
         tasks = {name: asyncio.ensure_future(self._checks(view, name)) for name in _CARDS}
         await asyncio.wait(tasks.values(), timeout=PATIENCE)
         cards: dict[str, list[HealthCheck] | None] = {}
@@ -198,7 +198,7 @@ class AdminPages:
 
 
 def _amount(text: str) -> Decimal | None:
-    """The amount that was typed, 0 for nothing, None for what is none."""
+    """The typed amount, 0 for empty text, None when it is not an amount."""
     plain = text.strip().replace(",", ".")
     try:
         found = Decimal(plain or "0")

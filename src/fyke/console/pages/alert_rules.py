@@ -1,4 +1,4 @@
-"""Alert rules: what there is, a form for each kind, what a rule would have said."""
+"""Alert rules: list, a form for each kind, preview."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class AlertRulePages:
     async def _looked(
         self, view: View, fields: RuleFields, faults: dict[str, str], rule: Rule | None = None
     ) -> Response:
-        """The form again, with what the rule would have said of the last runs."""
+        """The form with a preview of the rule for the last runs."""
         looked = None
         if not faults:
             try:
@@ -166,7 +166,7 @@ def _typed(view: View) -> dict[str, Any]:
 
 
 def _values(found: RuleView) -> dict[str, Any]:
-    """What the form shows of a rule."""
+    """The form values of a rule."""
     rule = found.rule
     kind = rule.kind
     return {
@@ -192,7 +192,7 @@ def _plain(amount: Decimal) -> str:
 
 
 def fields_of(rule: Rule) -> RuleFields:
-    """The rule as it would be said anew."""
+    """The fields of an existing rule."""
     return RuleFields(
         name=rule.name,
         kind=rule.kind.value,
@@ -210,7 +210,7 @@ def fields_of(rule: Rule) -> RuleFields:
 
 
 def _fields(view: View) -> tuple[RuleFields, dict[str, str]]:
-    """What was typed, and what of it is no number."""
+    """The submitted fields, and errors of those that are not numbers."""
     form, faults = view.form, dict[str, str]()
 
     def number(name: str, of: str) -> Decimal:

@@ -1,4 +1,4 @@
-"""Alerts as they come, read or not."""
+"""The list of alerts."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ AREA = "/docs"
 
 @dataclass(slots=True)
 class DocsPages:
-    """``api`` is the application that is documented, and tried."""
+    """``api`` is the application that is documented and called."""
 
     api: ApiClient
     prefill: Prefill
@@ -124,7 +124,7 @@ def _markdown(text: str) -> Response:
 
 
 def _pretty(trial: PlaygroundCall) -> str:
-    """JSON with line breaks when it is whole JSON, else as it came."""
+    """Indented JSON when the text is valid JSON, else the text."""
     try:
         return json.dumps(json.loads(trial.body), ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""One-time links: choosing a password, and the first page after that."""
+"""One-time links: setting a password, and the first page after that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys: what there is, a new one shown once, an end to one."""
+"""API keys: list, creation (shown once), revocation."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _may_revoke(view: View, key: ApiKey) -> bool:
 
 
 def _end_of(view: View, text: str, faults: dict[str, str]) -> int:
-    """The end of the day that was typed, in the visitor's zone; 0 for never."""
+    """The end of the typed day in the visitor's time zone; 0 for never."""
     if not text:
         return 0
     try:

@@ -1,4 +1,4 @@
-"""The first page: what runs, waits, failed and comes next, card by card."""
+"""The overview: active and failed runs, spending, schedules and health, as cards."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class OverviewPages:
         return [*names, "health"] if view.caller.operator else names
 
     async def _text(self, view: View, name: str) -> Markup:
-        """The card as HTML; one that fails says so, and the others stay."""
+        """The card as HTML; a card that fails shows its error."""
         cards: dict[str, Callable[[View], Awaitable[dict[str, Any]]]] = {
             "now": self._now,
             "day": self._day,

@@ -1,4 +1,4 @@
-"""Settings of one's own: preferences, password, sessions, and the account's time zone."""
+"""Settings of the user and account: preferences, password, sessions, time zone, caps."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class OwnAccountPages:
             fields = {name: name for name in (*typed, "time_zone")}
             return await self._page(view, faults_of(error, fields), typed | {"time_zone": zone})
         response = view.go(PATH, _("Your preferences were saved."))
-        # so that the page to sign in on looks the same
+        # so that the sign-in page looks the same
         cookies.set_preference(response, view.visit, cookies.LANGUAGE, chosen.language)
         theme = "" if chosen.theme == "system" else chosen.theme
         cookies.set_preference(response, view.visit, cookies.THEME, theme)

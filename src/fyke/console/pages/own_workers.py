@@ -1,4 +1,4 @@
-"""The account's own workers, and projects to begin one with."""
+"""The account's own Workers, and project templates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue: what is held, what waits for room and why, and letting either go on."""
+"""The queue: held starts and waiting runs with their reasons, and the actions on them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STREAM_NEWS = 60  # after so many the browser comes back, and is asked for its s
 
 @dataclass(frozen=True, slots=True)
 class QueueAddress:
-    """Which page of what is held, in which order, and from where on what waits is shown."""
+    """Page and order of the held starts, and the cursor of the waiting runs."""
 
     page: int = 1
     oldest_first: bool = False
@@ -72,7 +72,7 @@ class QueuePages:
         )
 
     async def live(self, view: View) -> Response:
-        """Both lists whenever one of them is no longer as it was shown."""
+        """Both lists whenever one of them has changed."""
         address = _read(view)
         start = place_of(address.after) if address.after else None
         news = self.following.follow(
@@ -151,7 +151,7 @@ def _read(view: View) -> QueueAddress:
 
 
 def place_in(board: QueueBoardView) -> str:
-    """The held items that are shown: what a stream goes on from; 0 when there is none."""
+    """The held items on the page, from which a stream resumes; 0 when there are none."""
     return "-".join(str(listed.item.number) for listed in board.items) or "0"
 
 

@@ -87,7 +87,7 @@ class ReviewPages:
         return view.go(AREA, text)
 
     async def sample(self, view: View) -> Response:
-        """Start a sample run; or show its form in another way."""
+        """Start a sample run, or show the other view of its form."""
         ref = view.param("id")
         found = await self.reviews.get(view.caller, ref)
         base = f"{AREA}/{ref}/sample"
@@ -137,7 +137,7 @@ class ReviewPages:
     async def _compared(
         self, view: View, found: SubmissionView
     ) -> tuple[VersionComparison | None, str]:
-        """The difference to what others have now; None for the first version."""
+        """The difference to the public version; None for the first version."""
         if found.base is None:
             return None, ""
         try:

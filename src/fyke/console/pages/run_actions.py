@@ -1,4 +1,4 @@
-"""What may be done with one run: end it, run it again, keep it as a task, share it, forget it."""
+"""Actions on one run: abort, rerun, save as task, share, delete."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class RunActionPages:
         await self.callbacks.replay(view.caller, view.param("delivery"))
         return view.go(f"/runs/{view.param('id')}/events", _("The delivery is being retried."))
 
-    # --- links for others ----------------------------------------------------------------
+    # --- share links --------------------------------------------------------------------
 
     async def show_shares(self, view: View) -> Response:
         return await self._shares(view, {}, {})

@@ -1,4 +1,4 @@
-"""The export of a run's rows: a form that says limits beforehand, and the way to the file."""
+"""The export of a run's rows: a form that names the limits of each format, and the file link."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class RunExportPages:
         )
 
     async def file(self, view: View) -> Response:
-        """Leads to the file when it can be made, back to the form with the reason when not."""
+        """Redirects to the file, or back to the form with the reason when it cannot be made."""
         asked = view.query
         run_id = view.param("id")
         keys = [key for key in asked.getlist("key") if key]

@@ -1,4 +1,4 @@
-"""The list of runs: filters in the address, columns of choice, many at once, kept up to date."""
+"""The list of runs: filters, columns, bulk actions, live updates."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RunListPages:
             ConsolePage("POST", "/runs/bulk", self.act, area=AREA),
         ]
 
-    # --- looking ---------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------
 
     async def show(self, view: View) -> Response:
         saved = view.signed_in.preferences.views.get(VIEW, "") if view.signed_in else ""
@@ -97,7 +97,7 @@ class RunListPages:
         return await csv_file(csv_of(self.lists.all_rows(view.caller, search)), "runs.csv")
 
     async def live(self, view: View) -> Response:
-        """What changes in the runs ``run`` of the list, and how many came after ``top``."""
+        """Changes of the runs ``run`` of the list, and the number of runs after ``top``."""
         address = run_filters.read(view.query, view.query.getlist("col"))
         search = await self.lists.search(view.caller, address.words, view.zone_name)
         top = view.query.get("top", "")
@@ -121,7 +121,7 @@ class RunListPages:
         return EventStream(source(), lambda: None)
 
     async def save_default(self, view: View) -> Response:
-        """Make the filters and columns of the form's ``query`` what the page opens with."""
+        """Save the filters and columns of the form's ``query`` as the default view."""
         query = QueryParams(view.form.get("query"))
         address = run_filters.read(query, query.getlist("col"))
         await self.profiles.save_view(view.caller, VIEW, address.query())
@@ -129,10 +129,10 @@ class RunListPages:
             return view.go(address.path(), _("The list of runs now opens with these filters."))
         return view.go("/runs", _("The list of runs now opens without filters."))
 
-    # --- many at once ----------------------------------------------------------------------
+    # --- bulk actions ----------------------------------------------------------------------
 
     async def act(self, view: View) -> Response:
-        """Ask first, then do it, then say what became of each."""
+        """Ask for confirmation, run the action, show the result of each."""
         try:
             action = BulkAction(view.form.get("action"))
         except ValueError:
@@ -201,7 +201,7 @@ def _top(page: RunListPage | None, address: ListAddress) -> str:
 
 
 def _faults(error: InvalidRequest) -> dict[str, str]:
-    """Sentences by the field that each begins with."""
+    """Sentences by the field that each starts with."""
     sentences = error.details if isinstance(error, InvalidFields) else [error.message]
     found: dict[str, str] = {}
     for sentence in sentences:

@@ -1,4 +1,4 @@
-"""The stream of a run's page: what changes in the strip, lines of the log, how many rows there are.
+"""The stream of a run's page: changed figures, new log lines, the number of rows.
 
 The id of a message is the place in the log and the state that was sent, so a browser that comes
 back, to this server or to one that was started since, goes on where it was: nothing is left out and
@@ -79,7 +79,7 @@ class RunLivePages:
 
 
 def _place(view: View) -> StreamCursor:
-    """Where the browser is: at what it was sent last, or where its page ended."""
+    """The position of the browser: the last update sent, or the end of its page."""
     text = header(view.request.scope, b"last-event-id") or ""
     found = _PLACE.fullmatch(text)
     if found is not None and found[2] in _STATES:
@@ -152,7 +152,7 @@ class _Stream:
         return count - place.log > MOST_BEHIND
 
     async def _skipped(self, place: StreamCursor) -> tuple[StreamCursor, str]:
-        """A reader that is too far behind goes on near the end; the mark says what was left out."""
+        """A reader that is too far behind resumes near the end; a mark names the skipped lines."""
         if self._tab != "log" or not await self._behind(place):
             return place, ""
         count = await self._around.reading.count_of(self._run_id)
@@ -171,7 +171,7 @@ class _Stream:
         if news.log:
             html += self._lines(news.log)
         elif news.view is None:
-            # figures come at a pace; the last change must not wait for another one
+            # figures are throttled; the last change must not wait for another one
             await asyncio.sleep(max(0.0, self._figures_at + FIGURES_SECONDS - monotonic()))
         now = monotonic()
         if news.view is not None or now - self._figures_at >= FIGURES_SECONDS:
@@ -211,7 +211,7 @@ class _Stream:
         return live.partial("#log-lines", "beforeend", html)
 
     async def _strip(self, *, full: bool) -> str:
-        """The figures; with a new state also what may be done, and how it ended."""
+        """The figures; with a new state also the actions and the outcome."""
         frame = await self._around.frames.of(self._view)
         text = self._text("run/frame.html", "figures", frame=frame)
         html = live.partial("#run-figures", "outerHTML", text)
@@ -227,7 +227,7 @@ class _Stream:
         return html + live.partial("#run-ending", "outerHTML", ending)
 
     def _seen(self) -> int:
-        """How many rows there were when the page was made."""
+        """The number of rows when the page was rendered."""
         text = self._view.query.get("seen", "")
         return int(text) if text.isdecimal() and len(text) < 12 else 0
 

@@ -1,4 +1,4 @@
-"""The part of a run's page about the sites that it had to do with."""
+"""The traffic tab of a run: the sites that it connected to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BY: dict[str, _Key] = {
 
 @dataclass(frozen=True, slots=True)
 class SiteOrder:
-    """By which column the sites stand; as they come when ``by`` is empty."""
+    """The sort column of the sites; stored order when ``by`` is empty."""
 
     by: str = ""
     falling: bool = True
@@ -57,7 +57,7 @@ class SiteOrder:
 
 @dataclass(frozen=True, slots=True)
 class ShownSite:
-    """What the part shows; also sent by the stream of the page."""
+    """The values of the tab; the stream of the page sends them too."""
 
     traffic: RunTraffic
     order: SiteOrder

@@ -1,4 +1,4 @@
-"""The store: published workers and one's own, searched while typing."""
+"""The store: public Workers and the account's own, with search while typing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LAST_PAGE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class StoreRequest:
-    """What the address asks for."""
+    """The query of the address."""
 
     text: str = ""
     category: int | None = None
@@ -32,11 +32,11 @@ class StoreRequest:
 
     @property
     def plain(self) -> bool:
-        """Whether nothing narrows the list."""
+        """Whether the list has no filter."""
         return not self.text.strip() and self.category is None and not self.marked
 
     def address(self, **changes: str) -> str:
-        """The address of this list with changes; what is as usual is left out."""
+        """The address of this list with changes; defaults are omitted."""
         values: Mapping[str, str] = {
             "q": self.text,
             "category": str(self.category or ""),
@@ -116,5 +116,5 @@ def _request_of(view: View) -> StoreRequest:
 
 
 def _number(text: str, most: int) -> int:
-    """The number in an address; what is none is 0, because addresses are typed by hand."""
+    """The number in an address; 0 for any other text."""
     return min(int(text), most) if text.isascii() and text.isdecimal() and len(text) < 12 else 0

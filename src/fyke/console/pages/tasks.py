@@ -1,4 +1,4 @@
-"""Tasks: the list, one of them with its past, running, copying, removing."""
+"""Tasks: list, page of one task, and run, copy and delete."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class TaskPages:
 
 
 def frame_values(check: Any, tab: str) -> dict[str, Any]:
-    """What the frame of a task's pages shows."""
+    """The common frame of a task's pages."""
     base = f"{AREA}/{check.line.task.id}"
     return {
         "area": AREA,

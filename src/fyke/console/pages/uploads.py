@@ -1,4 +1,4 @@
-"""Bringing a project: from a ZIP or a repository, its checks as they go, a test run, publishing."""
+"""Uploads: from a ZIP or a repository, progress of the checks, test run, publishing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class UploadPages:
             ConsolePage("POST", f"{one}/test", self.test, area=AREA, form_bytes=16 * 2**20),
         ]
 
-    # --- coming in -------------------------------------------------------------------------
+    # --- new uploads -------------------------------------------------------------------------
 
     async def list(self, view: View) -> Response:
         return await self._list_page(view)
@@ -94,14 +94,14 @@ class UploadPages:
             return await self._list_page(view, status=422, faults=faults, typed=typed)
         return view.go(f"{AREA}/{upload.id}")
 
-    # --- one of them -----------------------------------------------------------------------
+    # --- one upload ------------------------------------------------------------------------
 
     async def show(self, view: View) -> Response:
         upload = await self.uploads.get(view.caller, view.param("id"))
         return view.page("upload/show.html", **await self._values(view, upload))
 
     async def live(self, view: View) -> Response:
-        """The page's body whenever a check begins or ends."""
+        """The page's body whenever a check starts or ends."""
         await self.uploads.get(view.caller, view.param("id"))  # refuses before the stream begins
         followed = self.uploads.follow(view.caller, view.param("id"))
 
@@ -196,7 +196,7 @@ class UploadPages:
         return view.go(f"/w/{worker.path}", text)
 
     async def test(self, view: View) -> Response:
-        """Run it once as a draft; or show its form in another way."""
+        """Start a test run of the draft, or show the other view of its form."""
         upload = await self.uploads.get(view.caller, view.param("id"))
         base = f"{AREA}/{upload.id}/test"
         asked, check_only = await plain.sent(upload.input_schema, base, view.form)
@@ -215,7 +215,7 @@ class UploadPages:
 
 
 def _name(upload: Upload) -> str:
-    """What the worker would be called."""
+    """The proposed name of the Worker."""
     try:
         return name_from_title(upload.title or upload.label.removesuffix(".zip"))
     except InvalidRequest:

@@ -1,4 +1,4 @@
-"""The users of the account: who there is, inviting, roles, keeping out."""
+"""The users of the account: list, invitations, roles, disabling."""
 
 from __future__ import annotations
 

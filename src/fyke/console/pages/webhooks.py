@@ -1,4 +1,4 @@
-"""Webhooks: the list, one with what was sent to it, its form, its secret, a test call."""
+"""Webhooks: list, form, secret, deliveries, test call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API of a worker: programs that start it with this very input, and where else to ask."""
+"""The API tab of a Worker: programs that start it with the current input, and its endpoints."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class WorkerApiPages:
         ]
 
     async def show(self, view: View) -> Response:
-        """The programs for the input that the form begins with."""
+        """The programs for the initial input of the form."""
         frame = await self.frames.of(view, "/api")
         try:
             start = await begin(view, self.forms, frame.worker.id)
@@ -53,7 +53,7 @@ class WorkerApiPages:
         return await self._page(view, frame, given, language, version, start.callback_url)
 
     async def follow(self, view: View) -> Response:
-        """The programs for the input of the form, or for the one that is typed here."""
+        """The programs for the input of the form or the typed body."""
         request = form_request.read(view.form)
         frame = await self.frames.of(view, "/api")
         wanted = request.subject if request.act == "language" else view.form.get("language")
@@ -65,7 +65,7 @@ class WorkerApiPages:
         return await self._page(view, frame, raw, language, request.version, request.callback_url)
 
     async def _language(self, view: View, wanted: str) -> str:
-        """The language that is wanted, which is kept for the user, or the one that was."""
+        """The chosen language, which is saved for the user, or the saved one."""
         kept = (await self.profiles.preferences(view.caller)).snippets
         if wanted in IDS and wanted != kept:
             await self.profiles.prefer(view.caller, snippets=wanted)

@@ -1,4 +1,4 @@
-"""The input of a worker: its form, the same as JSON, and what can be done with it.
+"""The input of a Worker: form and JSON view, and the actions on it.
 
 Every button sends the whole form to one address and says in ``do`` what it is for, so that nothing
 that was typed is lost, with JavaScript or without.
@@ -56,7 +56,7 @@ class WorkerInputPages:
         ]
 
     async def show(self, view: View) -> Response:
-        """The form with what it begins with: an input of before, the user's own, the defaults."""
+        """The form with its initial input: an earlier one, or the default of user or Worker."""
         frame = await self.frames.of(view, "")
         try:
             start = await begin(view, self.forms, frame.worker.id)
@@ -84,7 +84,7 @@ class WorkerInputPages:
     async def _open(
         self, view: View, frame: WorkerFrame, start: FormStart, number: str
     ) -> FormView:
-        """The form of the version; for an input of before also of the newest, when its is gone."""
+        """The form of the version, or of the latest one when that of an earlier input is gone."""
         try:
             return await self.forms.open(view.caller, frame.worker.id, number)
         except _GONE:
@@ -93,7 +93,7 @@ class WorkerInputPages:
             return await self.forms.open(view.caller, frame.worker.id)
 
     async def act(self, view: View) -> Response:
-        """What the pressed button asks for."""
+        """Runs the action of the pressed button."""
         request = form_request.read(view.form)
         frame = await self.frames.of(view, "")
         if request.act == "forget":
@@ -161,7 +161,7 @@ class WorkerInputPages:
         return view.go(frame.base, _("The form starts with the Worker's defaults again."))
 
     async def _import(self, view: View, asked: FormAction) -> FormReply:
-        """Add the entries of a file to those that the list has."""
+        """Add the entries of a file to a list."""
         request, form = asked.request, asked.form
         names = list(form.form.fields)
         place = f"x{names.index(request.subject)}" if request.subject in names else ""
@@ -241,7 +241,7 @@ class WorkerInputPages:
         )
 
     async def format(self, view: View) -> Response:
-        """JSON that was typed, indented; or what is wrong with it. Digits stay as they are."""
+        """The typed JSON, indented, or its error. Numbers keep their digits."""
         try:
             answer = {"text": pretty(read_json(view.form.get("text"))), "fault": ""}
         except JsonViewError as bad:
@@ -263,7 +263,7 @@ def _about(name: str, fault: str) -> FieldError:
 
 
 def _source(start: FormStart, gone: str) -> str:
-    """Where the input comes from. ``gone``: the version that it was for, when there is no more."""
+    """The source of the input. ``gone``: its version, when that no longer exists."""
     words = {"run": _("Input of an earlier run"), "saved": _("Your default")}
     text = words.get(start.source, "")
     if start.source == "task":

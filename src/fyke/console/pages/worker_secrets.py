@@ -69,7 +69,7 @@ class WorkerSecretPages:
     async def _page(
         self, view: View, frame: WorkerFrame, name: str, faults: Mapping[str, str]
     ) -> Response:
-        """``name``: what the form begins with."""
+        """``name``: the initial value of the form."""
         return view.page(
             "workers/secrets.html",
             status=422 if faults else 200,

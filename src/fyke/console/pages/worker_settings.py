@@ -1,4 +1,4 @@
-"""What an owner sets about a worker: what its page says, who may run it, and its end."""
+"""Settings of a Worker: page content, visibility, run options, deletion."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class WorkerSettingPages:
         faults: dict[str, str] | None = None,
         options: dict[str, str] | None = None,
     ) -> Response:
-        """``options``: the run options as they were typed, None = as they are."""
+        """``options``: the run options as typed, None = unchanged."""
         submissions = await self.reviews.of_worker(view.caller, frame.worker.id, limit=5)
         waiting = next((s for s in submissions if s.state is SubmissionState.WAITING), None)
         named = self.categories.all

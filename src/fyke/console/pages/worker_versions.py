@@ -1,4 +1,4 @@
-"""The versions of a worker: a list, two side by side, and what an owner does with them."""
+"""The versions of a Worker: list, comparison, and the owner's actions."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class WorkerVersionPages:
         return _back(view, frame, said, number, new=version.number)
 
     async def allow_builds(self, view: View) -> Response:
-        """The switch also stands on the page of a review, and leads back to where it was used."""
+        """The switch is also on the page of a review, and returns to the page of its use."""
         frame = await self.frames.of(view, "/versions")
         allowed = bool(view.form.get("allowed"))
         await self.builds.allow(view.caller, frame.worker.id, allowed=allowed)
@@ -120,6 +120,6 @@ def _back(view: View, frame: WorkerFrame, said: str, number: str, **more: str) -
 
 
 def _earlier(found: list[VersionEntry]) -> dict[str, str]:
-    """For each version the number of the one before it."""
+    """The number of the previous version of each version."""
     numbers = [entry.version.number for entry in found]
     return dict(pairwise(numbers))

@@ -1,4 +1,4 @@
-"""The page of a form once more, after something was asked of it."""
+"""The page of a form after an action on it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from fyke.domain.forms.model import FieldError
 from fyke.domain.forms.pairs import group_by_field
 from fyke.domain.forms.service import Checked, FormView
 
-# where the focus goes on with, because what was pressed has been replaced
+# the new focus, because the pressed button has been replaced
 _LAND = {FORM_VIEW: "view", JSON_VIEW: "view", REDRAW: "version"}
 
 
 @dataclass(frozen=True, slots=True)
 class FormAction:
-    """What was asked, and the input that came with it."""
+    """The request and its input."""
 
     frame: WorkerFrame
     form: FormView
@@ -27,7 +27,7 @@ class FormAction:
 
     @property
     def unreadable(self) -> bool:
-        """Whether nothing could be made of a JSON text: then there is no other view of it."""
+        """Whether the JSON text is invalid, so that it has no other view."""
         value = self.checked.value
         return not value.custom and any(not error.path for error in value.errors)
 
@@ -48,7 +48,7 @@ class FormReply:
 
 
 def page_with_errors(reply: FormReply) -> FormContext:
-    """The form with everything that was typed, and the answer."""
+    """The form as typed, with the reply."""
     asked, request = reply.asked, reply.asked.request
     value = asked.checked.value
     afresh = (reply.afresh or asked.moved) and not asked.unreadable

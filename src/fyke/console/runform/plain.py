@@ -28,7 +28,7 @@ ACTS = frozenset({FORM_VIEW, JSON_VIEW, "rows", "import"})
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Where the buttons of the controls send the form: what the editors ask of a page's frame."""
+    """The target of the buttons of the controls, as the editors expect it of a page's frame."""
 
     base: str
     own: bool = False
@@ -56,7 +56,7 @@ class InputForm:
 def begin(
     schema: str, address: str, given: object = None, *, json_view: bool = False, own: bool = False
 ) -> InputForm:
-    """The form with an input that is there, or with what the schema begins with."""
+    """The form with a given input, or with the defaults of the schema."""
     form = describe(schema)
     raw = GivenInput(given if given is not None else start_value(form))
     value = normalise(form, raw, SystemDefaults())
@@ -67,7 +67,7 @@ def begin(
 
 
 async def sent(schema: str, address: str, pairs: SentForm) -> tuple[InputForm, bool]:
-    """The form that was sent, and whether that was only to see it in another way."""
+    """The submitted form, and whether it was only sent for another view."""
     form, request = describe(schema), form_request.read(pairs)
     value = normalise(form, request.raw, SystemDefaults())
     if request.act == "import":
@@ -103,7 +103,7 @@ def _as_typed(
 async def _imported(
     form: RunForm, request: FormRequest, value: Normalised, pairs: SentForm
 ) -> FormContext:
-    """The form with the entries of a file added to those that a list has."""
+    """The form with the entries of a file added to a list."""
     names = list(form.fields)
     place = f"x{names.index(request.subject)}" if request.subject in names else ""
     upload = pairs.files.get(f"file:{place}")

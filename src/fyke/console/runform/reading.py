@@ -1,4 +1,4 @@
-"""What a form begins with, and reading what a page has sent, also after the version changed."""
+"""The initial input of a form, and reading a submitted one, also after a version change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FormInput:
 
 
 async def begin(view: View, forms: RunForms, worker_id: str) -> FormStart:
-    """What the form begins with, as the address says: a run, a task, a version, or none of them.
+    """The initial input of the form by the address: of a run, a task, a version, or none.
 
     Raises ``VersionUnavailable``, ``UnknownVersion``, and ``NotFound`` for what is of others.
     """
