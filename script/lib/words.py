@@ -40,9 +40,13 @@ CLEAN: tuple[str, ...] = (
     "examples/README.md",
     "examples/java",
     "script/lib",
+    "src/fyke/console",
     "src/fyke/engine",
     "src/fyke/settings",
+    "src/fyke/snippets",
     "src/fyke/telemetry",
+    "tests/console",
+    "tests/unit/console",
 )
 
 # What others wrote or a program made, and this check itself.

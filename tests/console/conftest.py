@@ -14,21 +14,21 @@ from support.pages import Visitor, stranger, visitor
 
 
 @pytest.fixture
-async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates) as house:
-        yield house
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, templates) as app:
+        yield app
 
 
 @pytest.fixture
-async def owner(house: House) -> AsyncIterator[Visitor]:
+async def owner(app: House) -> AsyncIterator[Visitor]:
     """The operator's owner, signed in."""
-    async with visitor(house) as someone:
+    async with visitor(app) as someone:
         yield someone
 
 
 @pytest.fixture
-async def nobody(house: House) -> AsyncIterator[Visitor]:
-    async with stranger(house) as someone:
+async def guest(app: House) -> AsyncIterator[Visitor]:
+    async with stranger(app) as someone:
         yield someone
 
 

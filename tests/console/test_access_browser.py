@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def new_key(page: Page, name: str) -> str:
     page.goto("/settings/keys/new")
     page.get_by_label("Name").fill(name)
-    page.get_by_role("button", name="Create the key").click()
+    page.get_by_role("button", name="Create key").click()
     return page.locator("#secret").inner_text()
 
 
@@ -79,5 +79,5 @@ def test_an_installation_is_set_up_by_keyboard(browser: Browser, server: Served)
         page.keyboard.press("Enter")
         page.wait_for_url(lambda url: not url.endswith("/login"))
         page.goto("/settings/account")
-        assert "Only this session" in page.inner_text("main")
+        assert "This is the only session" in page.inner_text("main")
         assert [error for error in watch.errors if "404" not in error and "422" not in error] == []

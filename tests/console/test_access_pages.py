@@ -13,8 +13,8 @@ PASSWORD = "a long enough secret"
 pytestmark = pytest.mark.anyio
 
 
-async def setup_path(house: House) -> str:
-    return (await house.services.users.link(house.owner, "owner")).path
+async def setup_path(app: House) -> str:
+    return (await app.services.users.link(app.owner, "owner")).path
 
 
 def token_of(page: Page) -> str:
@@ -25,53 +25,53 @@ def token_of(page: Page) -> str:
 
 
 async def test_the_first_password_is_set_once_and_leads_to_an_example(
-    house: House, nobody: Visitor
+    app: House, guest: Visitor
 ) -> None:
-    path = await setup_path(house)
-    page = await nobody.get(path)
+    path = await setup_path(app)
+    page = await guest.get(path)
     assert page.one("//h1").text == "Set up Fyke"
     assert page.value("username") == "owner"
     assert "/srv/fyke" in page.text
     form = {"token": token_of(page), "password": "short"}
-    again = await nobody.post("/setup", form, status=422)
+    again = await guest.post("/setup", form, status=422)
     assert "5 characters are too few; use at least 10" in again.text
     assert again.one("//input[@name='password']").get("aria-invalid") == "true"
-    done = await nobody.post("/setup", form | {"password": PASSWORD})
+    done = await guest.post("/setup", form | {"password": PASSWORD})
     assert done.location == "/welcome"
-    welcome = await nobody.get("/welcome")
+    welcome = await guest.get("/welcome")
     assert "Fyke is ready" in welcome.text and "/srv/fyke" in welcome.text
-    for used in (await nobody.get(path, status=404), await nobody.post("/setup", form, status=404)):
-        assert "This link is used up" in used.text
+    for used in (await guest.get(path, status=404), await guest.post("/setup", form, status=404)):
+        assert "The link is no longer valid" in used.text
         assert "fyke user link owner" in used.text
-    back = await nobody.post("/login", {"name": " Owner", "password": PASSWORD})
+    back = await guest.post("/login", {"name": " Owner", "password": PASSWORD})
     assert back.location == "/"
 
 
 @pytest.mark.parametrize("purpose", list(Purpose))
-async def test_a_link_that_never_was_says_what_to_do(nobody: Visitor, purpose: Purpose) -> None:
+async def test_a_link_that_never_was_says_what_to_do(guest: Visitor, purpose: Purpose) -> None:
     for token in ("", "x" * 43, "x" * 5000, "\x00"):
-        page = await nobody.get(f"/{purpose}", params={"token": token}, status=404)
-        assert "This link is used up" in page.text
+        page = await guest.get(f"/{purpose}", params={"token": token}, status=404)
+        assert "The link is no longer valid" in page.text
 
 
 async def test_an_invited_user_chooses_a_password_and_is_in(
-    house: House, owner: Visitor, nobody: Visitor
+    app: House, owner: Visitor, guest: Visitor
 ) -> None:
     form = {"name": "ada@example.com", "role": "viewer"}
     made = await owner.post("/settings/users/invite", form, status=200)
     link = made.one("//output[@id='secret']").text
     assert link.startswith("http://127.0.0.1/invite?token=")
-    page = await nobody.get(link.removeprefix("http://127.0.0.1"))
+    page = await guest.get(link.removeprefix("http://127.0.0.1"))
     assert "You were invited to the account owner" in page.text
     token = token_of(page)
-    done = await nobody.post("/invite", {"token": token, "password": PASSWORD})
+    done = await guest.post("/invite", {"token": token, "password": PASSWORD})
     assert done.location == "/"
-    own = await nobody.get("/settings/account")
-    assert "viewer" in own.text and "Only this session" in own.text
-    await nobody.get("/settings/users/invite")
-    refused = await nobody.post("/settings/users/invite", {"name": "ben"}, status=403)
+    own = await guest.get("/settings/account")
+    assert "viewer" in own.text and "This is the only session" in own.text
+    await guest.get("/settings/users/invite")
+    refused = await guest.post("/settings/users/invite", {"name": "ben"}, status=403)
     assert "users with the role owner" in refused.text
-    await nobody.get("/settings/audit", status=403)
+    await guest.get("/settings/audit", status=403)
 
 
 SAMPLE = {
@@ -85,16 +85,16 @@ SAMPLE = {
 }
 
 
-async def test_the_example_starts_a_run_or_says_what_is_wrong(house: House, owner: Visitor) -> None:
+async def test_the_example_starts_a_run_or_says_what_is_wrong(app: House, owner: Visitor) -> None:
     assert "not in the catalog" in (await owner.get("/welcome")).text
-    await house.publish("website-content-crawler", schema=SAMPLE)
+    await app.publish("website-content-crawler", schema=SAMPLE)
     page = await owner.get("/welcome")
     assert page.value("url") == "https://example.com/"
     wrong = await owner.post("/welcome", {"url": ""}, status=422)
     assert wrong.all("//*[@role='alert']")
     started = await owner.post("/welcome", {"url": "https://example.com/"})
     run_id = started.location.removeprefix("/runs/")
-    run = (await house.services.runs.get(house.owner, run_id)).run
+    run = (await app.services.runs.get(app.owner, run_id)).run
     assert (run.origin, run.key_id) == (Origin.WEB, "")
     assert '"url":"https://example.com/"' in run.input_json
 
@@ -102,13 +102,11 @@ async def test_the_example_starts_a_run_or_says_what_is_wrong(house: House, owne
 # --- signing in -----------------------------------------------------------------------------
 
 
-async def test_too_many_wrong_passwords_say_when_to_try_again(
-    house: House, nobody: Visitor
-) -> None:
+async def test_too_many_wrong_passwords_say_when_to_try_again(app: House, guest: Visitor) -> None:
     for _ in range(6):
-        wrong = await nobody.post("/login", {"name": "owner", "password": "wrong"}, status=401)
+        wrong = await guest.post("/login", {"name": "owner", "password": "wrong"}, status=401)
         assert "The user name or the password is wrong" in wrong.text
-    slow = await nobody.post("/login", {"name": "owner", "password": "wrong"}, status=429)
+    slow = await guest.post("/login", {"name": "owner", "password": "wrong"}, status=429)
     assert "try again in 30 seconds" in slow.text
     assert slow.value("name") == "owner"
 
@@ -130,10 +128,10 @@ async def test_preferences_are_saved_and_count_at_once(owner: Visitor) -> None:
     assert bad.one("//p[@id='f-time_zone-fault']") is not None
 
 
-async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(house: House) -> None:
-    link = await house.services.users.link(house.owner, "owner")
-    await house.services.links.use(Purpose.SETUP, link.token, PASSWORD, "a test", "127.0.0.1")
-    async with visitor(house) as here, visitor(house) as there:
+async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(app: House) -> None:
+    link = await app.services.users.link(app.owner, "owner")
+    await app.services.links.use(Purpose.SETUP, link.token, PASSWORD, "a test", "127.0.0.1")
+    async with visitor(app) as here, visitor(app) as there:
         wrong = {"old": "not this one", "new": "another long secret"}
         page = await here.post("/settings/account/password", wrong, status=422)
         assert "This is not your password" in page.one("//p[@id='f-old-fault']/span").text
@@ -145,29 +143,29 @@ async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(house: 
         await here.post(
             "/settings/account/password", {"old": PASSWORD, "new": "another long secret"}
         )
-        assert "Only this session" in (await here.get("/settings/account")).text
+        assert "This is the only session" in (await here.get("/settings/account")).text
         gone = await there.get("/settings/account", status=303)
         assert gone.location.startswith("/login")
 
 
-async def test_sessions_are_listed_and_ended(house: House) -> None:
-    async with visitor(house) as here, visitor(house) as there:
+async def test_sessions_are_listed_and_ended(app: House) -> None:
+    async with visitor(app) as here, visitor(app) as there:
         page = await here.get("/settings/account")
-        assert "This one" in page.text
+        assert "This session" in page.text
         [end] = page.all("//section[@aria-labelledby='sessions']//td//form")
         assert (await here.post(end.get("action"))).location == "/settings/account"
         await there.get("/settings/account", status=303)
         late = await here.post(end.get("action"))
         assert late.location == "/settings/account"
-    async with visitor(house) as here, visitor(house) as there, visitor(house) as third:
+    async with visitor(app) as here, visitor(app) as there, visitor(app) as third:
         await here.post("/settings/account/sessions/others/end")
         for one in (there, third):
             await one.get("/settings/account", status=303)
         await here.get("/settings/account")
 
 
-async def test_a_saved_view_can_be_forgotten(house: House, owner: Visitor) -> None:
-    await house.services.profiles.save_view(house.owner, "runs", "state=failed")
+async def test_a_saved_view_can_be_forgotten(app: House, owner: Visitor) -> None:
+    await app.services.profiles.save_view(app.owner, "runs", "state=failed")
     assert "state=failed" in (await owner.get("/settings/account")).text
     await owner.post("/settings/account/views/forget", {"name": "runs"})
     assert "state=failed" not in (await owner.get("/settings/account")).text
@@ -176,11 +174,11 @@ async def test_a_saved_view_can_be_forgotten(house: House, owner: Visitor) -> No
 # --- keys -----------------------------------------------------------------------------------
 
 
-async def test_a_key_is_shown_once_and_does_what_was_chosen(house: House, owner: Visitor) -> None:
+async def test_a_key_is_shown_once_and_does_what_was_chosen(app: House, owner: Visitor) -> None:
     form = {"name": "reports", "scopes": ["read"], "expires": "2099-12-31", "rate_limit": "3"}
     made = await owner.post("/settings/keys/new", form, status=200)
     key = made.one("//output[@id='secret']").text
-    caller = await house.services.accounts.authenticate(key)
+    caller = await app.services.accounts.authenticate(key)
     assert (sorted(caller.scopes), caller.rate_limit) == (["read"], 3)
     page = await owner.get("/settings/keys")
     assert "reports" in page.text and key not in page.raw
@@ -188,7 +186,7 @@ async def test_a_key_is_shown_once_and_does_what_was_chosen(house: House, owner:
     assert row.xpath("string(td[3])").strip() == "read"
     revoke = row.xpath(".//form")[0].get("action")
     await owner.post(revoke)
-    assert "Ended keys" in (await owner.get("/settings/keys")).text
+    assert "Inactive keys" in (await owner.get("/settings/keys")).text
     assert (await owner.post(revoke)).location == "/settings/keys"
 
 
@@ -198,8 +196,8 @@ async def test_a_key_is_shown_once_and_does_what_was_chosen(house: House, owner:
         ({"name": ""}, "name", "A key needs a name"),
         ({"name": "local"}, "name", "exists already"),
         ({"expires": "2001-01-01"}, "expires", "Must lie in the future"),
-        ({"expires": "soon"}, "expires", "Use a date such as"),
-        ({"rate_limit": "many"}, "rate_limit", "Use a whole number"),
+        ({"expires": "soon"}, "expires", "Enter a date such as"),
+        ({"rate_limit": "many"}, "rate_limit", "Enter a whole number"),
         ({"rate_limit": "-1"}, "rate_limit", "Must be 0 to"),
         ({"scopes": []}, "scopes", "Choose at least one"),
     ],
@@ -212,20 +210,20 @@ async def test_what_is_wrong_with_a_key_stands_at_its_field(
     assert text in page.one(f"//p[@id='f-{field}-fault']/span").text
     assert page.one(f"//*[@id='faults']//a[@href='#f-{field}']") is not None
     assert page.all(f"//*[@id='f-{field}']")
-    kept = [box.get("value") for box in page.all("//input[@name='scopes'][@checked]")]
+    kept = [checkbox.get("value") for checkbox in page.all("//input[@name='scopes'][@checked]")]
     assert kept == list(form["scopes"])
 
 
-async def test_an_account_without_keys_says_so(house: House, owner: Visitor) -> None:
-    for key in await house.services.accounts.list_keys(house.owner):
-        await house.services.accounts.revoke_key(house.owner, key.id)
+async def test_an_account_without_keys_says_so(app: House, owner: Visitor) -> None:
+    for key in await app.services.accounts.list_keys(app.owner):
+        await app.services.accounts.revoke_key(app.owner, key.id)
     assert "No keys" in (await owner.get("/settings/keys")).text
 
 
 # --- users ----------------------------------------------------------------------------------
 
 
-async def test_an_owner_manages_users(house: House, owner: Visitor) -> None:
+async def test_an_owner_manages_users(app: House, owner: Visitor) -> None:
     await owner.post("/settings/users/invite", {"name": "Ada", "role": "member"}, status=200)
     assert "No password yet" in (await owner.get("/settings/users")).text
     one = "/settings/users/ada"
@@ -267,9 +265,9 @@ async def test_users_of_other_accounts_are_not_there(owner: Visitor) -> None:
 # --- audit ----------------------------------------------------------------------------------
 
 
-async def test_the_audit_log_is_paged_and_filtered(house: House, owner: Visitor) -> None:
+async def test_the_audit_log_is_paged_and_filtered(app: House, owner: Visitor) -> None:
     for number in range(60):
-        await house.services.accounts.create_key(house.owner, f"<i>key {number}</i>")
+        await app.services.accounts.create_key(app.owner, f"<i>key {number}</i>")
     await owner.post("/settings/users/invite", {"name": "ada", "role": "member"}, status=200)
     page = await owner.get("/settings/audit")
     assert len(page.all("//tbody/tr")) == 50
@@ -281,12 +279,12 @@ async def test_the_audit_log_is_paged_and_filtered(house: House, owner: Visitor)
     only = await owner.get("/settings/audit?action=user.invite&before=rubbish")
     assert len(only.all("//tbody/tr")) == 1
     none = await owner.get("/settings/audit?action=worker.withdraw")
-    assert "Nothing of this kind was done" in none.text
+    assert "No matching entries" in none.text
     assert await owner.get("/settings/audit?action=nonsense&before=9999999999999999999999")
 
 
-async def test_nobody_sees_any_of_it_without_a_session(house: House) -> None:
-    async with stranger(house) as someone:
+async def test_account_pages_need_a_session(app: House) -> None:
+    async with stranger(app) as someone:
         for path in ("account", "keys", "keys/new", "users", "users/invite", "audit"):
             page = await someone.get(f"/settings/{path}", status=303)
             assert page.location.startswith("/login?next=")

@@ -17,9 +17,9 @@ PARTS = ("accounts", "plans", "proxies", "storage", "versions", "settings", "hea
 PAGES = ("/admin", *(f"/admin/{part}" for part in PARTS))
 
 
-async def test_others_see_nothing_of_it(house: House, owner: Visitor) -> None:
+async def test_others_see_nothing_of_it(app: House, owner: Visitor) -> None:
     assert (await owner.get("/")).all("//nav//a[@href='/admin']")
-    async with visitor(house, house.other.user_id) as stranger:
+    async with visitor(app, app.other.user_id) as stranger:
         assert not (await stranger.get("/")).all("//nav//a[@href='/admin']")
         for page in PAGES:
             await stranger.get(page, status=403)
@@ -27,71 +27,71 @@ async def test_others_see_nothing_of_it(house: House, owner: Visitor) -> None:
             await stranger.post(f"/admin/accounts{act}", {"name": "x"}, status=403)
 
 
-async def test_health_stands_in_cards(house: House, owner: Visitor) -> None:
-    await house.beat()
+async def test_health_stands_in_cards(app: House, owner: Visitor) -> None:
+    await app.beat()
     page = await owner.get("/admin")
     titles = [each.text for each in page.all("//section//h2")]
-    assert titles == ["Database", "Disk", "Runners and sandbox", "Way out", "Proxies", "Timers"]
+    assert titles == ["Database", "Disk", "Runners and sandbox", "Egress", "Proxies", "Timers"]
     assert "SQLite answers" in page.text and "the proxy does not answer" in page.text
     one = await owner.get("/admin/health/egress")
-    assert "Not well" in one.text and "wait" in one.text
+    assert "Unhealthy" in one.text and "wait" in one.text
     part = await owner.get("/admin/health/disk", part=True)
     assert part.one("//section").get("id") == "card-disk"
     await owner.get("/admin/health/nothing", status=404)
 
 
 async def test_a_card_that_takes_long_loads_by_itself(
-    house: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admin, "PATIENCE", 0.05)
 
     async def slow(*_: Any) -> Any:
         await asyncio.Event().wait()  # never set
 
-    monkeypatch.setattr(type(house.services.installation), "card", slow)
+    monkeypatch.setattr(type(app.services.installation), "card", slow)
     page = await owner.get("/admin")
     cards = page.all("//section[@aria-busy='true']")
     assert len(cards) == 6 and cards[0].get("hx-get") == "/admin/health/database"
     assert page.all("//noscript//a[@href='/admin/health/database']")
 
 
-async def test_accounts_are_made_credited_and_moved(house: House, owner: Visitor) -> None:
+async def test_accounts_are_made_credited_and_moved(app: House, owner: Visitor) -> None:
     page = await owner.post("/admin/accounts", {"name": "fresh"}, status=200)
     [key] = page.all("//output[@id='secret']/text()")
-    assert (await house.services.accounts.authenticate(key)).account_name == "fresh"
+    assert (await app.services.accounts.authenticate(key)).account_name == "fresh"
     await owner.post("/admin/accounts/fresh/credit", {"usd": "12,50", "traffic_mb": ""})
     await owner.post("/admin/accounts/fresh/plan", {"plan": "pro"})
     page = await owner.get("/admin/accounts")
     row = page.one("//tr[td/span/span[text()='fresh']]")
     assert "$12.50" in row.text_content() and "pro" in row.text_content()
-    found = {each.name: each for each in await house.services.accounts.list_accounts(house.owner)}
+    found = {each.name: each for each in await app.services.accounts.list_accounts(app.owner)}
     assert found["fresh"].plan is Plan.PRO
     page = await owner.post("/admin/accounts/fresh/credit", {"usd": "much"}, status=422)
-    assert "fresh was not credited" in page.text and "Use numbers" in page.text
+    assert "fresh was not credited" in page.text and "Enter a number" in page.text
     assert "much" in [each.get("value") for each in page.all("//input[@name='usd']")]
     page = await owner.post("/admin/accounts", {"name": "fresh"}, status=422)
     assert page.one("//*[@id='f-name-fault']").text_content().strip()
     assert page.value("name") == "fresh"
-    await owner.post("/admin/accounts/nobody/plan", {"plan": "pro"}, status=404)
+    await owner.post("/admin/accounts/guest/plan", {"plan": "pro"}, status=404)
 
 
 async def test_what_is_configured_is_shown_without_passwords(owner: Visitor) -> None:
     page = await owner.get("/admin/settings")
     assert "postgresql://fyke:***@db/fyke" in page.text and "file (config.toml)" in page.text
     page = await owner.get("/admin/proxies")
-    assert "socks5h://de.proxy.example:1080" in page.text and "Cannot be used" in page.text
+    assert "socks5h://de.proxy.example:1080" in page.text and "Not usable" in page.text
     assert "db.example:5432" in page.text
     page = await owner.get("/admin/plans")
-    assert "All prices are 0" in page.text and "for new accounts" in page.text
+    assert "All prices are 0" in page.text and "default for new accounts" in page.text
     page = await owner.get("/admin/versions")
     assert "not there; only for Node.js" in page.text
 
 
-async def test_storage_and_what_retention_would_remove(house: House, owner: Visitor) -> None:
+async def test_storage_and_what_retention_would_remove(app: House, owner: Visitor) -> None:
     page = await owner.get("/admin/storage")
-    assert "at least 12.6 MB" in page.text and "Everything is kept for ever." in page.text
+    assert "at least 12.6 MB" in page.text and "Runs are never removed." in page.text
     page = await owner.get("/admin/storage?days=30")
     assert "No run ended more than 30 days ago." in page.text
-    assert "Nothing was removed by asking." in page.text
+    assert "This is a preview. Nothing was removed." in page.text
     page = await owner.get("/admin/storage?days=many", status=422)
-    assert "Use a whole number of days." in page.text and page.value("days") == "many"
+    assert "Enter a whole number of days." in page.text and page.value("days") == "many"

@@ -14,51 +14,49 @@ pytestmark = pytest.mark.anyio
 RULES = "/alerts/rules"
 
 
-async def looked(house: House) -> None:
-    await AlertMonitor(house.storage, house.results).work_off()
+async def looked(app: House) -> None:
+    await AlertMonitor(app.storage, app.results).work_off()
 
 
-async def test_an_example_is_one_button_away(house: House, owner: Visitor) -> None:
-    await house.beat()
+async def test_an_example_is_one_button_away(app: House, owner: Visitor) -> None:
+    await app.beat()
     page = await owner.get("/alerts")
     assert "No alerts, and no rules yet" in page.text
     await owner.post(page.one("//form[contains(@action, 'example')]").get("action"))
     assert "A run has failed" in (await owner.get(RULES)).text
-    await a_run(house, Outcome.EXIT_CODE)
-    await looked(house)
+    await a_run(app, Outcome.EXIT_CODE)
+    await looked(app)
     page = await owner.get("/alerts")
     assert "The run failed: it went wrong" in page.text
     assert page.one("//nav//a[@href='/alerts']/span[@class='tally']").text == "1"
 
 
-async def test_alerts_are_read_one_by_one_and_all_at_once(house: House, owner: Visitor) -> None:
-    await house.beat()
+async def test_alerts_are_read_one_by_one_and_all_at_once(app: House, owner: Visitor) -> None:
+    await app.beat()
     await owner.post(f"{RULES}/example")
     for _ in range(3):
-        await a_run(house, Outcome.EXIT_CODE)
-    await looked(house)
+        await a_run(app, Outcome.EXIT_CODE)
+    await looked(app)
     page = await owner.get("/alerts")
-    boxes = page.all("//input[@name='id']")
-    assert len(boxes) == 3
-    await owner.post("/alerts/read", {"id": boxes[0].get("value")})
+    checkboxes = page.all("//input[@name='id']")
+    assert len(checkboxes) == 3
+    await owner.post("/alerts/read", {"id": checkboxes[0].get("value")})
     unread = await owner.get("/alerts?unread=1")
     assert len(unread.all("//tbody/tr")) == 2
     assert "1 alert was marked as read." in unread.text
     answer = await owner.post("/alerts/read", {"all": "1", "back": "unread"})
     assert answer.location == "/alerts?unread=1"
-    assert "No alert is like this." in (await owner.get("/alerts?unread=1")).text
+    assert "No alert matches the filter." in (await owner.get("/alerts?unread=1")).text
     page = await owner.get("/alerts")
     assert not page.all("//nav//a[@href='/alerts']/span[@class='tally']")
     assert len(page.all("//tbody/tr")) == 3
 
 
-async def test_every_kind_of_rule_is_said_kept_and_shown_again(
-    house: House, owner: Visitor
-) -> None:
-    worker = await house.publish("reader")
+async def test_every_kind_of_rule_is_said_kept_and_shown_again(app: House, owner: Visitor) -> None:
+    worker = await app.publish("reader")
     forms = {
-        "failed": ({}, "a run has failed"),
-        "zero_rows": ({"worker": worker.path}, "a run succeeds without a row"),
+        "failed": ({}, "a run failed"),
+        "zero_rows": ({"worker": worker.path}, "a run succeeds without rows"),
         "fewer_rows": ({"share": "40"}, "a run has less than 40 % of the usual rows"),
         "slower": ({"multiple": "2,5"}, "a run takes more than 2.5 times the usual"),
         "missing_field": ({"field": "price", "percent": "7.5"}, "more than 7.5 % of the rows lack"),
@@ -76,7 +74,7 @@ async def test_every_kind_of_rule_is_said_kept_and_shown_again(
             assert form.value(name) == value.replace(",", ".")
 
 
-async def test_what_is_wrong_is_said_at_its_field(house: House, owner: Visitor) -> None:
+async def test_what_is_wrong_is_said_at_its_field(app: House, owner: Visitor) -> None:
     async def faults(**data: str) -> dict[str, str]:
         page = await owner.post(f"{RULES}/new", {"name": "N", **data}, status=422)
         assert page.value("name") == data.get("name", "N")
@@ -88,7 +86,7 @@ async def test_what_is_wrong_is_said_at_its_field(house: House, owner: Visitor) 
     assert set(await faults(kind="", name=" ")) == {"name", "kind"}
     assert "above 0 and at most 100" in (await faults(kind="fewer_rows", share="0"))["share"]
     assert "1 to 1000" in (await faults(kind="slower", multiple="0.5"))["multiple"]
-    assert "Use a number" in (await faults(kind="slower", multiple="twice"))["multiple"]
+    assert "Enter a number" in (await faults(kind="slower", multiple="twice"))["multiple"]
     assert set(await faults(kind="missing_field", field=" ", percent="100")) == {"field", "percent"}
     assert "above 0" in (await faults(kind="budget"))["usd"]
     assert "no worker 'a/b'" in (await faults(kind="failed", worker="a/b"))["worker"]
@@ -96,25 +94,25 @@ async def test_what_is_wrong_is_said_at_its_field(house: House, owner: Visitor) 
     assert "no webhook" in (await faults(kind="failed", endpoints="x"))["endpoints"]
 
 
-async def test_a_preview_tells_without_saving(house: House, owner: Visitor) -> None:
-    await house.beat()
-    runs = [await a_run(house, rows=[{"price": 1}] * 10) for _ in range(3)]
-    few = await a_run(house, rows=[{"price": 1}])
+async def test_a_preview_saves_nothing(app: House, owner: Visitor) -> None:
+    await app.beat()
+    runs = [await a_run(app, rows=[{"price": 1}] * 10) for _ in range(3)]
+    few = await a_run(app, rows=[{"price": 1}])
     data = {"name": "Few", "kind": "fewer_rows", "share": "50", "act": "preview", "enabled": "on"}
     page = await owner.post(f"{RULES}/new", data, status=200)
-    assert f"It would have told 1 times in the last {len(runs) + 1} runs." not in page.text
-    assert "It would have told once in the last 4 runs." in page.text
+    assert f"raised 1 alerts in the last {len(runs) + 1} runs." not in page.text
+    assert "would have raised one alert in the last 4 runs." in page.text
     assert page.one("//section[@id='preview']//a").get("title") == few.id
     assert page.value("share") == "50"
     part = await owner.post(f"{RULES}/new", data | {"share": "1"}, part=True, status=200)
-    assert "It would have told of none of the last 4 runs." in part.text
+    assert "would have raised no alerts in the last 4 runs." in part.text
     budget = {"name": "B", "kind": "budget", "megabytes": "0.001", "act": "preview"}
     page = await owner.post(f"{RULES}/new", budget, status=200)
-    assert "It would tell now." in page.text
+    assert "The rule would raise an alert now." in page.text
     assert "No rules yet" in (await owner.get(RULES)).text
 
 
-async def test_rules_are_switched_and_removed(house: House, owner: Visitor) -> None:
+async def test_rules_are_switched_and_removed(app: House, owner: Visitor) -> None:
     await owner.post(f"{RULES}/example")
     page = await owner.get(RULES)
     here = page.one("//td/a[starts-with(@href, '/alerts/rules/')]").get("href")
@@ -122,7 +120,7 @@ async def test_rules_are_switched_and_removed(house: House, owner: Visitor) -> N
     assert "Off" in (await owner.get(RULES)).one("//td[@data-label='State']").text_content()
     await owner.post(f"{here}/switch", {"to": "on"})
     assert "On" in (await owner.get(RULES)).one("//td[@data-label='State']").text_content()
-    async with visitor(house, house.other.user_id) as stranger:
+    async with visitor(app, app.other.user_id) as stranger:
         await stranger.get(here, status=404)
         await stranger.post(f"{here}/delete", status=404)
     await owner.post(f"{here}/delete")

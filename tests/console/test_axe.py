@@ -1,4 +1,4 @@
-"""Every page held to WCAG 2.2 AA as far as a machine can tell, in light and dark, and to 320 px."""
+"""Every page meets WCAG 2.2 AA as far as a program can check, in light and dark, at 320 px."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ class Seen:
     """An account with something of everything, behind a listening server."""
 
     server: Served
-    estate: Estate
+    fixtures: Estate
     token: str
 
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     with _served(tmp_path_factory.mktemp("full")) as server:
-        estate = server.do(seed(server.house))
-        yield Seen(server, estate, server.do(sign_in(server.house.services.sessions, server.house)))
+        fixtures = server.do(seed(server.house))
+        token = server.do(sign_in(server.house.services.sessions, server.house))
+        yield Seen(server, fixtures, token)
 
 
 @pytest.fixture
@@ -72,15 +73,15 @@ def faults_of(
     return found + too_wide(page, address)
 
 
-def broken(page: Page, what: str, rules: Sequence[str] = ()) -> list[str]:
-    return [f"{what}: {each}" for each in violations(page, rules)]
+def broken(page: Page, label: str, rules: Sequence[str] = ()) -> list[str]:
+    return [f"{label}: {each}" for each in violations(page, rules)]
 
 
-def too_wide(page: Page, what: str) -> list[str]:
+def too_wide(page: Page, label: str) -> list[str]:
     page.set_viewport_size(NARROW)  # type: ignore[arg-type]  # a dict with these two keys
     out = sideways(page)
     page.set_viewport_size(WIDE)  # type: ignore[arg-type]  # a dict with these two keys
-    return [f"{what} scrolls sideways at 320 px: {out}"] if out else []
+    return [f"{label} scrolls sideways at 320 px: {out}"] if out else []
 
 
 @contextmanager
@@ -101,12 +102,12 @@ def check(browser: Browser, seen: Seen, wanted: Sequence[str]) -> None:
 
 def states(seen: Seen) -> list[str]:
     """One address for each page there is, and more where a state makes another page of it."""
-    other = [address for what, address in seen.estate.addresses().items() if what[0] != "/"]
-    return list(dict.fromkeys([*addresses(seen.server, seen.estate), *other]))
+    other = [address for kind, address in seen.fixtures.addresses().items() if kind[0] != "/"]
+    return list(dict.fromkeys([*addresses(seen.server, seen.fixtures), *other]))
 
 
 def test_every_page_has_an_address_to_be_looked_at(full: Seen) -> None:
-    known = full.estate.addresses()
+    known = full.fixtures.addresses()
     pages = full.server.house.app().state.console.pages
     wanted = {page.path for page in pages if page.method == "GET" and not page.part}
     assert {path for path in wanted if "{" in path and path not in known} == set()
@@ -196,8 +197,8 @@ def test_no_page_of_an_error_breaks_a_rule(browser: Browser, full: Seen, theme: 
                     "performance.getEntriesByType('navigation')[0].responseStatus"
                 )
                 refused += status == 422
-                what = f"{address}, form to {action}: {status}"
-                assert status < 500, what
-                found += [*broken(page, what), *too_wide(page, what)]
+                label = f"{address}, form to {action}: {status}"
+                assert status < 500, label
+                found += [*broken(page, label), *too_wide(page, label)]
     assert refused > 10
     assert not found, "\n".join(found)

@@ -1,4 +1,4 @@
-"""Caps on spending: on the account's own page, for the operator, and before the start."""
+"""Spending caps: on the account's own page, for the operator, and before the start."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ PAGE = "/settings/account"
 
 @pytest.fixture
 async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, prices=Prices(cpu_hour=Decimal(36))) as house:
-        await house.services.accounts.credit(house.owner, "owner", Decimal(1000), Decimal(0))
-        yield house
+    async with open_house(tmp_path, templates, prices=Prices(cpu_hour=Decimal(36))) as app:
+        await app.services.accounts.credit(app.owner, "owner", Decimal(1000), Decimal(0))
+        yield app
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def test_an_owner_caps_a_run_and_a_month(priced: House, payer: Visitor) ->
     assert "of $100.00" in page.text and "until" in page.text
     page = await payer.post(f"{PAGE}/caps", {"run_cap": "-1", "month_cap": "x"}, status=422)
     assert (page.value("run_cap"), page.value("month_cap")) == ("-1", "x")
-    assert "Use a number of US dollars" in page.text
+    assert "Enter an amount in US dollars" in page.text
     page = await payer.post(f"{PAGE}/caps", {"run_cap": "0.00000001", "month_cap": ""}, status=422)
     assert "millionth" in page.text
     await payer.post(f"{PAGE}/caps", {"run_cap": "", "month_cap": ""})
@@ -61,12 +61,12 @@ async def test_the_operator_caps_any_account(priced: House, payer: Visitor) -> N
     assert "The caps of other were not changed" in page.text
 
 
-async def lived(house: House, worker: Worker, count: int) -> None:
+async def lived(app: House, worker: Worker, count: int) -> None:
     def work(tx: Any) -> None:
         for number in range(count):
             start = records.START + number
             run = records.run(
-                house.owner.account_id,
+                app.owner.account_id,
                 worker.id,
                 version="v1.0.1",
                 state=RunState.SUCCEEDED,
@@ -78,7 +78,7 @@ async def lived(house: House, worker: Worker, count: int) -> None:
             )
             tx.runs.add(replace(run, limits=RunLimits(0.125, 512, 1800, 0, 0)), [])
 
-    await house.storage.write(work)
+    await app.storage.write(work)
 
 
 async def test_the_form_says_what_it_usually_takes_and_what_the_cap_is(

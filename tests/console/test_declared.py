@@ -1,4 +1,4 @@
-"""What a version declares, on every page where somebody decides about it, and the builds switch."""
+"""Declared sites and builds of a version on every page that shows them, and the builds switch."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from support.pages import FROM_OUR_PAGE, Page, Visitor, visitor
 from support.projects import python_project
 
 MAIN = "from sdk import CoreSDK\n"
-EVERYWHERE = "This version declares nothing: it may reach every public site."
+EVERYWHERE = "This version declares no sites: it can connect to all public sites."
 BUILDING = {"egress": ["a.example", "*.b.example"], "install": "build"}
 
 
 @pytest.fixture
-async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, review=True) as house:
-        yield house
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, templates, review=True) as app:
+        yield app
 
 
 @pytest.fixture
-async def other(house: House) -> AsyncIterator[Visitor]:
-    """Somebody who is not the operator."""
-    async with visitor(house, house.other.user_id) as someone:
+async def other(app: House) -> AsyncIterator[Visitor]:
+    """A user who is not the operator."""
+    async with visitor(app, app.other.user_id) as someone:
         yield someone
 
 
@@ -36,10 +36,10 @@ def project(declared: dict[str, Any] | None) -> bytes:
     return python_project(MAIN, schema=SCHEMA, **files)
 
 
-async def publish(house: House, *declared: dict[str, Any] | None, public: bool = True) -> None:
+async def publish(app: House, *declared: dict[str, Any] | None, public: bool = True) -> None:
     for each in declared:
-        await house.services.workers.publish(
-            house.other, project(each), name="prices", title="Prices", public=public
+        await app.services.workers.publish(
+            app.other, project(each), name="prices", title="Prices", public=public
         )
 
 
@@ -47,7 +47,7 @@ def domains(page: Page, place: str = "//main") -> list[str]:
     return [code.text or "" for code in page.all(f"{place}//code[@class='breaks']")]
 
 
-async def test_an_upload_says_what_it_declares(house: House, other: Visitor) -> None:
+async def test_an_upload_says_what_it_declares(app: House, other: Visitor) -> None:
     for declared, seen in ((None, []), (BUILDING, ["a.example", "*.b.example"])):
         answer = await other.http.post(
             "/dev/upload/zip",
@@ -55,23 +55,23 @@ async def test_an_upload_says_what_it_declares(house: House, other: Visitor) -> 
             headers={"accept": "text/html", **FROM_OUR_PAGE},
         )
         address = str(answer.headers["location"])
-        async for _ in house.services.uploads.follow(house.other, address.rpartition("/")[2]):
+        async for _ in app.services.uploads.follow(app.other, address.rpartition("/")[2]):
             pass
         page = await other.get(address)
         assert domains(page) == seen
         assert (EVERYWHERE in page.text) is (declared is None)
-        assert ("the operator has to allow it" in page.text) is bool(declared)
+        assert ("must be allowed by the operator" in page.text) is bool(declared)
         if declared:
             assert (
                 "2 domains, asks for builds" in page.one("//li[@id='step-declared']").text_content()
             )
 
 
-async def test_the_workers_pages_say_it_and_compare_it(house: House, other: Visitor) -> None:
-    await publish(house, None, BUILDING, {"egress": []}, public=False)
+async def test_the_workers_pages_say_it_and_compare_it(app: House, other: Visitor) -> None:
+    await publish(app, None, BUILDING, {"egress": []}, public=False)
     page = await other.get("/w/other/prices/versions")
-    assert "reaches no site" in page.one("//ul[@class='worker-facts']").text_content()
-    assert page.text.count(EVERYWHERE) == 1 and "declares that it reaches no site" in page.text
+    assert "connects to no sites" in page.one("//ul[@class='worker-facts']").text_content()
+    assert page.text.count(EVERYWHERE) == 1 and "declares that it connects to no sites" in page.text
     assert domains(page) == ["a.example", "*.b.example"]
 
     async def changes(before: int, after: int) -> str:
@@ -81,38 +81,38 @@ async def test_the_workers_pages_say_it_and_compare_it(house: House, other: Visi
 
     closed = await changes(1, 2)
     assert "It may only reach *.b.example, a.example now" in closed
-    assert "run code of their own while they are installed may do more" in closed
+    assert "run code during installation more access" in closed
     assert "It may no longer reach a.example" in await changes(2, 3)
-    assert "It declares no sites any more and may reach every public one may do more" in (
+    assert "No longer declares sites and can connect to all public sites more access" in (
         await changes(3, 1)
     )
-    assert "As before." in await changes(1, 1)
+    assert "Unchanged." in await changes(1, 1)
 
 
 async def test_a_reviewer_sees_what_is_wider_and_allows_builds(
-    house: House, owner: Visitor, other: Visitor
+    app: House, owner: Visitor, other: Visitor
 ) -> None:
-    await publish(house, {"egress": ["a.example"]})
-    _, [first] = await house.services.reviews.page(house.owner, waiting=True, offset=0, limit=5)
+    await publish(app, {"egress": ["a.example"]})
+    _, [first] = await app.services.reviews.page(app.owner, waiting=True, offset=0, limit=5)
     page = await owner.get(f"/admin/review/{first.submission.id}")
     assert domains(page) == ["a.example"] and not page.all("//section[@id='builds']")
-    await house.services.reviews.approve(house.owner, first.submission.id)
-    await publish(house, BUILDING)
-    _, [second] = await house.services.reviews.page(house.owner, waiting=True, offset=0, limit=5)
+    await app.services.reviews.approve(app.owner, first.submission.id)
+    await publish(app, BUILDING)
+    _, [second] = await app.services.reviews.page(app.owner, waiting=True, offset=0, limit=5)
     address = f"/admin/review/{second.submission.id}"
     page = await owner.get(address)
-    assert "It may reach *.b.example too" in page.text and "may do more" in page.text
+    assert "It may reach *.b.example too" in page.text and "more access" in page.text
 
     assert "not allowed" in page.one("//section[@id='builds']").text_content()
     seen = await other.get("/w/other/prices/versions")
-    assert "Until the operator of this server allows it" in seen.text
+    assert "Until the operator of this server allows builds" in seen.text
     assert not seen.all("//form[contains(@action, '/builds')]")
     await other.post("/w/other/prices/builds", {"allowed": "1"}, status=403)
 
     form = {"allowed": "1", "back": address}
     assert (await owner.post("/w/other/prices/builds", form)).location == address
-    assert (await house.services.workers.find(house.other, "other/prices")).builds_allowed
+    assert (await app.services.workers.find(app.other, "other/prices")).builds_allowed
     page = await owner.get("/w/other/prices/versions")
     assert "Dependencies of other/prices may be built now." in page.text
     await owner.post("/w/other/prices/builds", {"allowed": "", "back": "//evil.example"})
-    assert not (await house.services.workers.find(house.other, "other/prices")).builds_allowed
+    assert not (await app.services.workers.find(app.other, "other/prices")).builds_allowed

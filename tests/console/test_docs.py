@@ -8,31 +8,31 @@ from support.house import House
 from support.pages import Visitor, visitor
 
 
-async def test_everybody_may_read_every_operation(nobody: Visitor) -> None:
-    index = await nobody.get("/docs")
+async def test_guests_may_read_every_operation(guest: Visitor) -> None:
+    index = await guest.get("/docs")
     addresses = set(index.all("//main//ul[@class='docs-operations']//a/@href"))
     assert len(addresses) > 100
-    page = await nobody.get("/docs/runWorker")
+    page = await guest.get("/docs/runWorker")
     assert "/api/v2/workers/{workerId}/runs" in page.text
     assert "Sign in to try it here" in page.text
     assert not page.all("//form[contains(@action, '/try')]")
 
 
-async def test_no_operation_is_left_out_and_each_has_its_page(nobody: Visitor) -> None:
-    document = (await nobody.http.get("/openapi.json")).json()
+async def test_no_operation_is_left_out_and_each_has_its_page(guest: Visitor) -> None:
+    document = (await guest.http.get("/openapi.json")).json()
     ids = [each["operationId"] for item in document["paths"].values() for each in item.values()]
-    listing = (await nobody.http.get("/llms.txt")).text
+    listing = (await guest.http.get("/llms.txt")).text
     assert [each for each in ids if f"/docs/{each}.md)" not in listing] == []
     for each in ids:
-        markdown = await nobody.http.get(f"/docs/{each}.md")
+        markdown = await guest.http.get(f"/docs/{each}.md")
         assert markdown.headers["content-type"].startswith("text/markdown")
         assert markdown.text.startswith("# ")
-    await nobody.get("/docs/noSuchOperation", status=404)
+    await guest.get("/docs/noSuchOperation", status=404)
 
 
-async def test_the_playground_runs_at_once(house: House, owner: Visitor) -> None:
-    await house.beat()
-    worker = await house.publish()
+async def test_the_playground_runs_at_once(app: House, owner: Visitor) -> None:
+    await app.beat()
+    worker = await app.publish()
     page = await owner.get("/docs/runWorker")
     assert page.value("path.workerId") == f"owner~{worker.name}"
     assert json.loads(page.value("body"))["input"]["parameters"]["custom"] == {"urls": []}
@@ -46,14 +46,14 @@ async def test_the_playground_runs_at_once(house: House, owner: Visitor) -> None
     tried = await owner.post("/docs/runWorker/try", {**form, "body": body}, status=200)
     answer = json.loads(tried.one("//*[@id='trial']//pre").text_content())
     assert answer["code"] == 0, answer
-    run = await house.services.runs.get(house.owner, answer["data"]["run_slug"])
+    run = await app.services.runs.get(app.owner, answer["data"]["run_slug"])
     assert run.worker.id == worker.id
     assert tried.value("body") == body, "what was sent is still there"
 
 
-async def test_a_reader_tries_as_themselves(house: House, owner: Visitor) -> None:
-    await house.publish()
-    async with visitor(house, house.other.user_id) as other:
+async def test_a_reader_tries_as_themselves(app: House, owner: Visitor) -> None:
+    await app.publish()
+    async with visitor(app, app.other.user_id) as other:
         tried = await other.post("/docs/listAccounts/try", {}, status=200)
         assert json.loads(tried.one("//*[@id='trial']//pre").text_content())["code"] == 4010
     tried = await owner.post("/docs/listAccounts/try", {}, status=200)
@@ -75,17 +75,17 @@ async def test_a_header_cannot_bring_another_one(owner: Visitor) -> None:
     assert "a header is one line" in tried.text
 
 
-async def test_an_answer_that_is_too_long_is_cut(house: House, owner: Visitor) -> None:
-    worker = await house.publish()
-    await house.beat()
+async def test_an_answer_that_is_too_long_is_cut(app: House, owner: Visitor) -> None:
+    worker = await app.publish()
+    await app.beat()
     form = {
         "path.workerId": f"owner~{worker.name}",
         "body": json.dumps({"input": {"urls": [{"url": "https://example.org/"}]}}),
     }
     await owner.post("/docs/runWorker/try", form, status=200)
-    await house.execute([{"text": "x" * 100_000}], log=["done"])
+    await app.execute([{"text": "x" * 100_000}], log=["done"])
     page = await owner.get("/docs/streamWorkerRun")
     run = page.value("path.runId")
     tried = await owner.post("/docs/streamWorkerRun/try", {"path.runId": run}, status=200)
-    assert "Only the beginning is shown here" in tried.text
+    assert "Only the start of the response is shown" in tried.text
     assert len(tried.one("//*[@id='trial']//pre").text_content()) <= 64 * 1024

@@ -1,4 +1,4 @@
-"""A live page whose session ends is told nothing more."""
+"""A live page gets no updates after its session has ended."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterato
 
 
 def begin(server: Served) -> Lease:
-    house = server.house
-    worker = server.do(house.publish())
+    app = server.house
+    worker = server.do(app.publish())
     body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
     server.do(
-        house.services.runs.start(house.owner, StartRequest(worker.id, None, body, "", Origin.WEB))
+        app.services.runs.start(app.owner, StartRequest(worker.id, None, body, "", Origin.WEB))
     )
-    [lease] = server.do(house.begin())
+    [lease] = server.do(app.begin())
     return lease
 
 
 def test_a_stream_ends_with_its_session(server: Served) -> None:
     lease = begin(server)
-    house = server.house
-    token = server.do(sign_in(house.services.sessions, house))
+    app = server.house
+    token = server.do(sign_in(app.services.sessions, app))
     path = f"/runs/{lease.run.id}/live?tab=log&place=0"
     cookies = {"fyke_session": token}
     with (
@@ -43,12 +43,12 @@ def test_a_stream_ends_with_its_session(server: Served) -> None:
         http.stream("GET", path) as answer,
     ):
         pieces = answer.iter_text()
-        server.do(house.push(lease, [], log=["told"]))
+        server.do(app.push(lease, [], log=["told"]))
         seen = ""
         while "told" not in seen:
             seen += next(pieces)
-        server.do(house.services.sessions.sign_out(token))
-        server.do(house.push(lease, [], log=["kept back"]))
+        server.do(app.services.sessions.sign_out(token))
+        server.do(app.push(lease, [], log=["kept back"]))
         rest = "".join(pieces)
     assert "kept back" not in rest
     assert httpx2.get(f"{server.base_url}{path}", cookies=cookies).status_code == 303

@@ -31,7 +31,7 @@ async def test_a_database_that_is_busy_has_a_page_that_comes_again(owner: Visito
         page = await owner.get(path, status=503)
         heading = page.one("//h1")
         assert heading.text_content() == BUSY and int(heading.get("data-reload")) > 0
-        assert "This page tries again by itself." in page.text
+        assert "This page retries automatically." in page.text
         again = page.one("//main//a[normalize-space()='Try again']")
         assert again.get("href") == path, "also where no script runs"
         assert not page.all("//main//a[@href='/login']"), "whether there is a session is not known"
@@ -47,15 +47,15 @@ async def test_a_part_that_fails_has_a_way_to_try_again_in_its_place(owner: Visi
 
 
 async def test_a_form_that_fails_stays_as_it_is(
-    house: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer to a form goes beside it and not into its place."""
-    await house.publish("reader")
+    await app.publish("reader")
 
     async def refused(*_: Any, **__: Any) -> Any:
         raise Unavailable("The database cannot be reached or is full; nothing was changed")
 
-    monkeypatch.setattr(house.services.forms, "open", refused)
+    monkeypatch.setattr(app.services.forms, "open", refused)
     for path in ("/w/owner/reader", "/w/owner/reader/outlook"):
         note = await owner.post(path, {"do": "start"}, part=True, status=503)
         assert note.answer.headers["hx-retarget"] == "#notices"

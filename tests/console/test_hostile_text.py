@@ -1,7 +1,7 @@
-"""Whatever text somebody writes into a Worker, a row or a name: it stays text.
+"""Hostile text in a Worker, a row or a name stays text.
 
 A browser opens every page that shows it. No script runs, no other host is asked, and the content
-policy, the wall behind the escaping, has nothing to forbid.
+policy, the second barrier after escaping, has nothing to forbid.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ document.addEventListener('securitypolicyviolation', (event) => {
   window.stopped.push(event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sourceFile);
 });
 """
-# What a script of somebody else would have left behind, or is waiting for a click.
+# Traces of a foreign script, also of one that waits for a click.
 _FOUND = """() => {
   const bad = [...window.stopped];
   if (window.hit !== undefined) bad.push('window.hit is set');

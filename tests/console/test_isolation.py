@@ -1,4 +1,4 @@
-"""The level of isolation: told to the operator wall by wall, and on a form that is refused."""
+"""The level of isolation: shown check by check, and on a form that is refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHECKS = (
 )
 
 
-async def run_at(house: House, level: str, *, unsafe: bool = False, **more: Any) -> None:
+async def run_at(app: House, level: str, *, unsafe: bool = False, **more: Any) -> None:
     """Let one runner be alive, on this level."""
     reason = "" if level == "full" else "memory limit: no memory controller"
 
@@ -32,36 +32,36 @@ async def run_at(house: House, level: str, *, unsafe: bool = False, **more: Any)
             RunnerInfo("r", "node-7", level, reason, 4, 8192, tx.now, CHECKS, unsafe=unsafe)
         )
 
-    await house.storage.write(work)
+    await app.storage.write(work)
 
 
 @pytest.mark.parametrize(
     ("level", "unsafe", "words"),
     [
-        ("full", False, "every Worker runs here"),
-        ("no-limits", False, "those of other accounts are refused"),
-        ("none", False, "no Worker runs here"),
+        ("full", False, "this machine runs all Workers"),
+        ("no-limits", False, "refuses those of other accounts"),
+        ("none", False, "this machine runs no Workers"),
         ("none", True, "FYKE_UNSAFE is set"),
     ],
 )
-async def test_each_level_is_told_with_its_walls(
-    house: House, owner: Visitor, level: str, unsafe: bool, words: str
+async def test_each_level_is_shown_with_its_checks(
+    app: House, owner: Visitor, level: str, unsafe: bool, words: str
 ) -> None:
-    await run_at(house, level, unsafe=unsafe)
+    await run_at(app, level, unsafe=unsafe)
     page = await owner.get("/admin/isolation")
     assert words in page.text and "node-7" in page.text
     rows = [" ".join(row.text_content().split()) for row in page.all("//table//tbody/tr")]
     assert rows == [
         "memory limit missing no memory controller <here>",
-        "user namespaces holds uid 0 inside is 65534 outside",
+        "user namespaces passed uid 0 inside is 65534 outside",
     ]
 
 
 async def test_without_a_runner_the_page_says_so_and_it_is_the_operators(
-    house: House, owner: Visitor
+    app: House, owner: Visitor
 ) -> None:
-    assert "No runner is alive" in (await owner.get("/admin/isolation")).text
-    async with visitor(house, house.other.user_id) as other:
+    assert "No runner is connected" in (await owner.get("/admin/isolation")).text
+    async with visitor(app, app.other.user_id) as other:
         await other.get("/admin/isolation", status=403)
 
 
@@ -75,33 +75,36 @@ async def test_without_a_runner_the_page_says_so_and_it_is_the_operators(
     ],
 )
 async def test_the_form_and_the_start_refuse_alike(
-    house: House, owner: Visitor, level: str, unsafe: bool, refused: str
+    app: House, owner: Visitor, level: str, unsafe: bool, refused: str
 ) -> None:
-    await house.publish("mine")
-    await house.publish("theirs", caller=house.other)
-    await run_at(house, level, unsafe=unsafe)
+    await app.publish("mine")
+    await app.publish("theirs", caller=app.other)
+    await run_at(app, level, unsafe=unsafe)
     for path, bad in (
         ("owner/mine", refused == "both"),
         ("other/theirs", refused in ("other", "both")),
     ):
         page = await owner.get(f"/w/{path}")
-        assert ("It would not run: the sandbox here is at level" in page.text) is bad, path
+        assert ("The run would be refused: the sandbox here is at level" in page.text) is bad, path
         body = {"parameters": {"custom": {"urls": [{"url": "https://a.example/"}]}}}
         request = StartRequest(path, None, body, "", Origin.WEB)
         if bad:
             with pytest.raises(RunRefused, match="the sandbox here is at level"):
-                await house.services.runs.start(house.owner, request)
+                await app.services.runs.start(app.owner, request)
         else:
-            await house.services.runs.start(house.owner, request)
+            await app.services.runs.start(app.owner, request)
 
 
-async def test_a_version_that_may_not_be_built_is_told_before_its_start(
-    house: House, owner: Visitor
+async def test_a_version_that_may_not_be_built_is_named_before_its_start(
+    app: House, owner: Visitor
 ) -> None:
     declared = json.dumps({"install": "build"})
     data = python_project("print(1)\n", schema=SCHEMA, **{"fyke.json": declared})
-    await house.services.workers.publish(house.owner, data, name="built")
+    await app.services.workers.publish(app.owner, data, name="built")
     page = await owner.get("/w/owner/built")
-    assert "It would not run: version v1.0.1 asks for its dependencies to be built" in page.text
-    await house.services.builds.allow(house.owner, "owner/built", allowed=True)
-    assert "It would not run" not in (await owner.get("/w/owner/built")).text
+    assert (
+        "The run would be refused: version v1.0.1 asks for its dependencies to be built"
+        in page.text
+    )
+    await app.services.builds.allow(app.owner, "owner/built", allowed=True)
+    assert "The run would be refused" not in (await owner.get("/w/owner/built")).text

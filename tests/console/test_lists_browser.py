@@ -43,14 +43,14 @@ def start(server: Served, worker: Any) -> str:
 
 def clear(server: Served) -> None:
     """End and forget every run."""
-    house = server.house
-    server.do(house.execute([]))
-    listed = server.do(house.services.runs.list(house.owner, RunFilter(), offset=0, limit=100))
+    app = server.house
+    server.do(app.execute([]))
+    listed = server.do(app.services.runs.list(app.owner, RunFilter(), offset=0, limit=100))
     for view in listed[1]:
-        server.do(house.services.runs.delete(house.owner, view.run.id))
+        server.do(app.services.runs.delete(app.owner, view.run.id))
 
 
-def test_the_list_follows_the_filters_and_the_box_keeps_the_focus(
+def test_the_list_follows_the_filters_and_the_field_keeps_the_focus(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:
     clear(server)
@@ -61,24 +61,24 @@ def test_the_list_follows_the_filters_and_the_box_keeps_the_focus(
         page.goto("/runs")
         rows = page.locator(".run-table tbody tr")
         expect(rows).to_have_count(2)
-        box = page.get_by_role("searchbox", name="Error message holds")
-        box.press_sequentially("keyerr", delay=20)
+        field = page.get_by_role("searchbox", name="Error message contains")
+        field.press_sequentially("keyerr", delay=20)
         expect(rows).to_have_count(1)
         expect(page).to_have_url(f"{server.base_url}/runs?error=keyerr")
-        expect(box).to_be_focused()
+        expect(field).to_be_focused()
         page.get_by_label("State").select_option("failed")
         expect(page).to_have_url(f"{server.base_url}/runs?state=failed&error=keyerr")
         held: list[Route] = []
         page.route("**/runs?**nothing**", lambda route: held.append(route))
-        box.fill("nothing like it")
+        field.fill("nothing like it")
         expect(page.locator("#results.htmx-request")).to_be_attached()
         expect(rows).to_have_count(1)  # the old list stays while the new one comes
         held[0].continue_()
         expect(page.get_by_text("No runs match")).to_be_visible()
-        expect(box).to_have_value("nothing like it")
+        expect(field).to_have_value("nothing like it")
         page.unroute_all()
         page.reload()
-        expect(box).to_have_value("nothing like it")
+        expect(field).to_have_value("nothing like it")
         expect(page.get_by_label("State")).to_have_value("failed")
         page.get_by_label("From", exact=True).press_sequentially("02282026")  # a date can be typed
         expect(page.get_by_label("From", exact=True)).to_have_value("2026-02-28")
@@ -100,7 +100,7 @@ def test_rows_keep_up_and_what_is_chosen_stays_chosen(
         page.goto("/runs")
         state = page.locator(f"#r-{run}-state")
         expect(state).to_have_text("Waiting")
-        page.get_by_label(f"Choose run {run}").check()
+        page.get_by_label(f"Select run {run}").check()
         expect(page.get_by_text("1 chosen")).to_be_visible()
         [lease] = server.do(server.house.begin())
         expect(state).to_have_text("Running")
@@ -109,7 +109,7 @@ def test_rows_keep_up_and_what_is_chosen_stays_chosen(
         server.do(server.house.end(lease, Outcome.TIMEOUT, "Timeout: too slow"))
         expect(state).to_contain_text("Failed")
         expect(state).to_contain_text("Timeout: too slow")
-        expect(page.get_by_label(f"Choose run {run}")).to_be_checked()
+        expect(page.get_by_label(f"Select run {run}")).to_be_checked()
         start(server, worker)
         page.get_by_role("link", name="One new run").click()
         expect(page.locator(".run-table tbody tr")).to_have_count(2)
@@ -156,23 +156,22 @@ def test_on_a_phone_rows_are_cards_and_nothing_runs_off(
 def test_a_queue_says_what_has_left_it(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:
-    house = server.house
+    app = server.house
     first, second = [
-        str(server.do(house.services.queue.hold(house.owner, request(worker))).number)
-        for _ in range(2)
+        str(server.do(app.services.queue.hold(app.owner, request(worker))).number) for _ in range(2)
     ]
     with tab(browser, server.base_url, token) as (page, watch):
         page.goto("/queue")
         page.get_by_label(f"Choose item {second}").check()
-        server.do(house.services.queue.activate(house.owner, [first]))
+        server.do(app.services.queue.activate(app.owner, [first]))
         gone = page.locator(f"#item-{first}")
-        expect(gone).to_contain_text("Gone already")
-        expect(gone.get_by_role("link", name="Open the run")).to_be_visible()
+        expect(gone).to_contain_text("Left the queue")
+        expect(gone.get_by_role("link", name="Open run")).to_be_visible()
         expect(page.get_by_label(f"Choose item {second}")).to_be_checked()
         expect(page.locator("#held-count")).to_have_text("1")
-        page.get_by_role("button", name="Let go").click()
-        page.get_by_role("dialog").get_by_role("button", name="Let go").click()
-        expect(page.get_by_text("One was let go.")).to_be_visible()
+        page.get_by_role("button", name="Discard").click()
+        page.get_by_role("dialog").get_by_role("button", name="Discard").click()
+        expect(page.get_by_text("One item was discarded.")).to_be_visible()
         assert (watch.errors, watch.foreign) == ([], [])
 
 

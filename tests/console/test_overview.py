@@ -24,27 +24,27 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overview, "PATIENCE", 30)
 
 
-async def start(house: House, worker: Any) -> str:
+async def start(app: House, worker: Any) -> str:
     request = StartRequest(worker.id, None, INPUT, "", Origin.WEB)
-    return (await house.services.runs.start(house.owner, request)).id
+    return (await app.services.runs.start(app.owner, request)).id
 
 
 async def test_where_nothing_is_three_ways_to_begin_are_shown(owner: Visitor) -> None:
     page = await owner.get("/")
     ways = page.all("//a[contains(@class, 'begin')]")
     assert [way.get("href") for way in ways] == ["/store", "/dev/upload", "/docs"]
-    assert "Nothing runs and nothing waits." in page.text and "Nothing failed." in page.text
+    assert "No active runs." in page.text and "No failed runs." in page.text
 
 
-async def test_the_cards_tell_what_there_is(house: House, owner: Visitor) -> None:
-    first, second = await house.publish("first"), await house.publish("second")
-    await start(house, first)
-    await house.execute([{"n": 1}])
-    failed = await start(house, second)
-    await house.execute([], Outcome.TIMEOUT, "Timeout: <b>slow</b>")
-    await start(house, first)
-    await house.begin()
-    waits = await start(house, first)
+async def test_the_cards_show_the_state_of_the_account(app: House, owner: Visitor) -> None:
+    first, second = await app.publish("first"), await app.publish("second")
+    await start(app, first)
+    await app.execute([{"n": 1}])
+    failed = await start(app, second)
+    await app.execute([], Outcome.TIMEOUT, "Timeout: <b>slow</b>")
+    await start(app, first)
+    await app.begin()
+    waits = await start(app, first)
     page = await owner.get("/")
     assert not page.all("//a[contains(@class, 'begin')]")
     figures = {
@@ -57,21 +57,21 @@ async def test_the_cards_tell_what_there_is(house: House, owner: Visitor) -> Non
     assert page.all(f"//*[@id='card-day']//a[@href='/runs/{failed}']")
     assert "Timeout: <b>slow</b>" in page.one("//*[@id='card-day']//p[@title]").text
     assert page.all(f"//*[@id='card-now']//li/a[@href='/runs/{waits}']")
-    assert "no runner is alive" in page.text
+    assert "no runner is connected" in page.text
     links = page.all("//*[@id='card-workers']//li/a/@href")
     assert links == ["/w/owner/first", "/w/owner/second"]
 
 
-async def test_health_is_for_the_operator_alone(house: House, owner: Visitor) -> None:
+async def test_health_is_for_the_operator_alone(app: House, owner: Visitor) -> None:
     assert "80 GiB of 100 GiB are free" in (await owner.get("/")).text
-    async with visitor(house, house.other.user_id) as someone:
+    async with visitor(app, app.other.user_id) as someone:
         page = await someone.get("/")
         assert not page.all("//*[@id='card-health']")
         await someone.get("/overview/health", status=404)
 
 
 async def test_a_card_that_fails_says_so_and_the_rest_stays(
-    house: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def down(*_: Any) -> Any:
         raise Unavailable("The database is busy")
@@ -79,33 +79,33 @@ async def test_a_card_that_fails_says_so_and_the_rest_stays(
     async def broken(*_: Any) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(house.services.overview, "next_runs", down)
-    monkeypatch.setattr(house.services.health, "all", broken)
+    monkeypatch.setattr(app.services.overview, "next_runs", down)
+    monkeypatch.setattr(app.services.health, "all", broken)
     page = await owner.get("/")
     for card, reason in (("next", "The database is busy"), ("health", "Something went wrong")):
         shown = " ".join(page.one(f"//*[@id='card-{card}']").itertext())
-        assert "This card cannot be shown now." in shown and reason in shown
+        assert "This card is currently not available." in shown and reason in shown
         assert page.all(f"//*[@id='card-{card}']//a[@href='/overview/{card}'][@hx-get]")
     assert "secret detail" not in page.raw
-    assert "Nothing runs and nothing waits." in page.text
+    assert "No active runs." in page.text
 
 
 async def test_a_slow_card_loads_by_itself(
-    house: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    let_go = asyncio.Event()
+    released = asyncio.Event()
 
     async def slow(*_: Any) -> Any:
-        await let_go.wait()
+        await released.wait()
         return []
 
     monkeypatch.setattr(overview, "PATIENCE", 0.05)
-    monkeypatch.setattr(house.services.health, "all", slow)
+    monkeypatch.setattr(app.services.health, "all", slow)
     page = await owner.get("/")
     waiting = page.one("//*[@id='card-health']")
     assert (waiting.get("hx-get"), waiting.get("hx-trigger")) == ("/overview/health", "load")
     assert waiting.xpath(".//noscript//a/@href") == ["/overview/health"]
-    let_go.set()
+    released.set()
     part = await owner.get("/overview/health", part=True)
     assert part.tree.get("id") == "card-health" or part.all("//*[@id='card-health']")
     alone = await owner.get("/overview/health")

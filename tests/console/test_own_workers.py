@@ -19,34 +19,34 @@ async def test_the_first_visit_offers_templates(owner: Visitor) -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.name)
 async def test_a_template_can_be_uploaded_as_it_is(
-    house: House, owner: Visitor, template: object
+    app: House, owner: Visitor, template: object
 ) -> None:
     name = template.name  # type: ignore[attr-defined]  # a Template
     answer = await owner.http.get(f"/dev/templates/{name}.zip")
     assert answer.headers["content-type"] == "application/zip"
     expected = ["go_program_not_built"] if name.endswith("-go") else []
     assert [finding.code for finding in read_project(answer.content).findings] == expected
-    worker, version, findings = await house.services.workers.publish(house.owner, answer.content)
+    worker, version, findings = await app.services.workers.publish(app.owner, answer.content)
     assert (version.number, [finding.code for finding in findings]) == ("v1.0.1", expected)
     assert worker.title in (await owner.get(f"/w/{worker.path}/readme")).one("//h1").text_content()
 
 
-async def test_only_templates_there_are_are_handed_out(owner: Visitor, nobody: Visitor) -> None:
+async def test_only_templates_there_are_are_handed_out(owner: Visitor, guest: Visitor) -> None:
     await owner.get("/dev/templates/none.zip", status=404)
     await owner.get("/dev/templates/..%2Fsdk.zip", status=404)
-    assert (await nobody.http.get("/dev/templates/json-feed.zip")).status_code in (303, 401)
+    assert (await guest.http.get("/dev/templates/json-feed.zip")).status_code in (303, 401)
 
 
-async def test_own_workers_are_listed_with_their_state(house: House, owner: Visitor) -> None:
-    public = await house.publish("maps")
-    await house.publish("secret", public=False)
-    await house.services.workers.withdraw(house.owner, public.id, "v1.0.1")
+async def test_own_workers_are_listed_with_their_state(app: House, owner: Visitor) -> None:
+    public = await app.publish("maps")
+    await app.publish("secret", public=False)
+    await app.services.workers.withdraw(app.owner, public.id, "v1.0.1")
     page = await owner.get("/dev/workers")
     rows = [" ".join(row.text_content().split()) for row in page.all("//tbody/tr")]
     assert rows[0].startswith("The secretowner/secret v1.0.1 your account")
-    assert "The mapsowner/maps none to run" in rows[1]
+    assert "The mapsowner/maps no runnable version" in rows[1]
     found = await owner.get("/dev/workers?q=maps", part=True)
     assert len(found.all("//tbody/tr")) == 1
     assert "Nothing matches “zzz”" in (await owner.get("/dev/workers?q=zzz")).text
-    async with visitor(house, house.other.user_id) as other:
+    async with visitor(app, app.other.user_id) as other:
         assert "Upload your first Worker" in (await other.get("/dev/workers")).text

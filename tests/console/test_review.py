@@ -12,16 +12,16 @@ from support.pages import Page, Visitor, visitor
 
 
 @pytest.fixture
-async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, review=True) as house:
-        yield house
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, templates, review=True) as app:
+        yield app
 
 
-async def asked(house: House, *mains: str) -> str:
+async def asked(app: House, *mains: str) -> str:
     """The address of what waits of a worker of another account."""
     for main in mains or ("print('one')\n",):
-        await house.publish("prices", caller=house.other, main=main)
-    _, [view] = await house.services.reviews.page(house.owner, waiting=True, offset=0, limit=5)
+        await app.publish("prices", caller=app.other, main=main)
+    _, [view] = await app.services.reviews.page(app.owner, waiting=True, offset=0, limit=5)
     return f"/admin/review/{view.submission.id}"
 
 
@@ -32,71 +32,71 @@ def form_of(page: Page) -> dict[str, str]:
 
 
 async def test_nothing_waiting_says_so(owner: Visitor) -> None:
-    assert "Nothing waiting" in (await owner.get("/admin/review")).text
-    assert "Nothing was decided yet" in (await owner.get("/admin/review?decided=1")).text
+    assert "No pending submissions" in (await owner.get("/admin/review")).text
+    assert "No reviewed submissions" in (await owner.get("/admin/review?decided=1")).text
 
 
-async def test_a_first_version_is_read_and_approved(house: House, owner: Visitor) -> None:
-    address = await asked(house)
+async def test_a_first_version_is_read_and_approved(app: House, owner: Visitor) -> None:
+    address = await asked(app)
     page = await owner.get("/admin/review")
     assert page.one(f"//a[@href='{address}']").text_content() == "The prices"
     page = await owner.get(address)
-    assert "its first version for everybody" in page.text
+    assert "the first public version" in page.text
     assert "print('one')" in page.text
     labels = [each.text_content() for each in page.all("//button[@name='decision']")]
-    assert labels == ["Approve v1.0.1 for everybody", "Return v1.0.1 with the note"]
+    assert labels == ["Approve v1.0.1", "Return v1.0.1"]
     done = await owner.post(f"{address}/decide", {"decision": "approve", "reply": "Thank you"})
     assert done.location == "/admin/review"
-    assert (await house.services.workers.find(None, "other/prices")).public
+    assert (await app.services.workers.find(None, "other/prices")).public
     page = await owner.get(address)
     assert "Thank you" in page.text and page.all("//button[@name='decision']") == []
     assert "approved" in (await owner.get("/admin/review?decided=1")).text
 
 
 async def test_a_newer_version_is_compared_and_returned_with_a_note(
-    house: House, owner: Visitor
+    app: House, owner: Visitor
 ) -> None:
-    address = await asked(house)
+    address = await asked(app)
     await owner.post(f"{address}/decide", {"decision": "approve", "reply": ""})
-    address = await asked(house, "print('two')\n")
+    address = await asked(app, "print('two')\n")
     page = await owner.get(address)
     assert "others have v1.0.1 now" in page.text
     assert page.one("//ins").text_content().endswith("print('two')")
     page = await owner.post(f"{address}/decide", {"decision": "return", "reply": " "}, status=422)
     assert "say what is to be changed" in page.text
     await owner.post(f"{address}/decide", {"decision": "return", "reply": "No, because"})
-    [told, _] = await house.services.reviews.of_worker(house.other, "other/prices")
-    assert (told.state.value, told.reply) == ("returned", "No, because")
+    [review, _] = await app.services.reviews.of_worker(app.other, "other/prices")
+    assert (review.state.value, review.reply) == ("returned", "No, because")
 
 
-async def test_who_comes_second_sees_who_was_first(house: House, owner: Visitor) -> None:
-    address = await asked(house)
+async def test_who_comes_second_sees_who_was_first(app: House, owner: Visitor) -> None:
+    address = await asked(app)
     await owner.post(f"{address}/decide", {"decision": "return", "reply": "No"})
     page = await owner.post(f"{address}/decide", {"decision": "approve"}, status=409)
-    assert "Somebody else decided first" in page.text
+    assert "Already reviewed by another user" in page.text
     assert "owner decided: returned" in page.text
 
 
-async def test_a_sample_run_is_started_and_its_state_shown(house: House, owner: Visitor) -> None:
-    address = await asked(house)
+async def test_a_sample_run_is_started_and_its_state_shown(app: House, owner: Visitor) -> None:
+    address = await asked(app)
     page = await owner.get(address)
     page = await owner.post(f"{address}/sample", form_of(page) | {"do": "json"}, status=200)
     sent = form_of(page) | {"json_text": '{"urls": [{"url": "https://a.example/"}]}'}
     started = await owner.post(f"{address}/sample", sent | {"do": "start"})
     assert started.location.startswith("/runs/")
-    await house.execute([{"a": 1}])
+    await app.execute([{"a": 1}])
     page = await owner.get(address)
     assert page.one("//section[.//h2='Sample run']//a[contains(@href,'/runs/')]") is not None
     assert "Succeeded" in page.text
 
 
-async def test_only_the_operator_reviews(house: House) -> None:
-    address = await asked(house)
-    async with visitor(house, house.other.user_id) as other:
+async def test_only_the_operator_reviews(app: House) -> None:
+    address = await asked(app)
+    async with visitor(app, app.other.user_id) as other:
         await other.get("/admin/review", status=403)
         await other.get(address, status=403)
         await other.post(f"{address}/decide", {"decision": "approve"}, status=403)
         await other.post(f"{address}/sample", {"do": "start"}, status=403)
-    _, [view] = await house.services.reviews.page(house.owner, waiting=True, offset=0, limit=5)
+    _, [view] = await app.services.reviews.page(app.owner, waiting=True, offset=0, limit=5)
     assert address.endswith(view.submission.id)
     assert (view.submission.state.value, view.submission.reply) == ("waiting", "")

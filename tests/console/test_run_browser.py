@@ -28,16 +28,16 @@ IDS = "[...document.querySelectorAll('#log-lines [data-position]')].map(l => +l.
 MEGABYTE = "\x1b[31mred\x1b[0m \x1b]0;title\x07<img src=x onerror=alert(1)> " * 20_000
 
 
-def expect(what: Locator) -> LocatorAssertions:
+def expect(locator: Locator) -> LocatorAssertions:
     expect_within.set_options(timeout=WITHIN_MS)
-    return expect_within(what)
+    return expect_within(locator)
 
 
 class Stage:
-    """A served house with a run under way, and what its Worker does."""
+    """A served app with a run under way, and what its Worker does."""
 
-    def __init__(self, server: Served, door: Restarts) -> None:
-        self.server, self.door = server, door
+    def __init__(self, server: Served, access: Restarts) -> None:
+        self.server, self.access = server, access
         self.token = server.do(sign_in(server.house.services.sessions, server.house))
         self.worker = server.do(server.house.publish()).id
         self.said = self.pushed = 0
@@ -45,11 +45,11 @@ class Stage:
         self.lease: Lease
 
     def begin(self) -> str:
-        house = self.server.house
+        app = self.server.house
         body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
         request = StartRequest(self.worker, None, body, "", Origin.WEB)
-        self.run = self.server.do(house.services.runs.start(house.owner, request)).id
-        [self.lease] = self.server.do(house.begin())
+        self.run = self.server.do(app.services.runs.start(app.owner, request)).id
+        [self.lease] = self.server.do(app.begin())
         self.said = self.pushed = 0
         return self.run
 
@@ -70,7 +70,7 @@ class Stage:
         self.said += count
         batch = AttemptBatch(self.run, self.lease.attempt.id, log=lines)
         self.server.do(self.server.house.results.commit([batch]))
-        self.say(1)  # rings
+        self.say(1)  # signals the stream
 
     def end(self) -> None:
         self.server.do(self.server.house.end(self.lease))
@@ -80,9 +80,9 @@ class Stage:
 def stage(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Stage]:
     with (
         served(tmp_path_factory.mktemp("live"), templates, rate_limit=0) as server,
-        restarts(server) as door,
+        restarts(server) as access,
     ):
-        yield Stage(server, door)
+        yield Stage(server, access)
 
 
 def shows(page: Page, last: int) -> None:
@@ -96,8 +96,8 @@ def test_a_page_loses_and_doubles_nothing_over_breaks_and_restarts(
     run = stage.begin()
     stage.say(3)
     with (
-        tab(browser, stage.door.url, stage.token) as (log, watch),
-        tab(browser, stage.door.url, stage.token) as (output, _),
+        tab(browser, stage.access.url, stage.token) as (log, watch),
+        tab(browser, stage.access.url, stage.token) as (output, _),
     ):
         log.goto(f"/runs/{run}/log")
         output.goto(f"/runs/{run}")
@@ -106,14 +106,14 @@ def test_a_page_loses_and_doubles_nothing_over_breaks_and_restarts(
             stage.say(40)
             stage.push(5)
             shows(log, stage.said)
-            stage.door.cut()
+            stage.access.cut()
             stage.say(40)
             shows(log, stage.said)
-            stage.door.stop()
+            stage.access.stop()
             stage.say(40)
             stage.push(7)
-            expect(log.locator(".run-live-state")).to_contain_text("trying again")
-            stage.door.start()
+            expect(log.locator(".run-live-state")).to_contain_text("reconnecting")
+            stage.access.start()
             shows(log, stage.said)
         assert log.evaluate(IDS) == list(range(1, stage.said + 1))
         expect(log.locator(".run-live-state")).to_have_text("")
@@ -134,7 +134,7 @@ def test_a_page_is_live_although_the_script_of_streams_comes_late(
 ) -> None:
     run = stage.begin()
     stage.say(3)
-    with tab(browser, stage.door.url, stage.token) as (page, _):
+    with tab(browser, stage.access.url, stage.token) as (page, _):
 
         def late(route: Route) -> None:
             page.wait_for_timeout(400)  # a slow line: the page is parsed long before
@@ -154,17 +154,17 @@ def test_a_flood_of_lines_and_a_megabyte_in_one_do_not_fill_the_page(
 ) -> None:
     run = stage.begin()
     stage.say(10)
-    with tab(browser, stage.door.url, stage.token) as (page, watch):
+    with tab(browser, stage.access.url, stage.token) as (page, watch):
         page.goto(f"/runs/{run}/log")
         shows(page, 10)
         for _ in range(3):
             stage.say(900, "many")
             shows(page, stage.said)
         assert page.locator("#log-lines > *").count() <= 2000
-        expect(page.locator("#log-earlier")).to_contain_text("Earlier lines have left")
+        expect(page.locator("#log-earlier")).to_contain_text("Earlier lines were removed")
         stage.flood(9_000)
         shows(page, stage.said)
-        expect(page.locator(".line-gap").last).to_contain_text("were left out")
+        expect(page.locator(".line-gap").last).to_contain_text("were skipped")
         assert page.locator("#log-lines > *").count() <= 2000
         stage.say(1, MEGABYTE)
         shows(page, stage.said)
@@ -173,10 +173,10 @@ def test_a_flood_of_lines_and_a_megabyte_in_one_do_not_fill_the_page(
         assert len(line.text_content() or "") < 3_000
         assert line.locator(".ansi-red").first.text_content() == "red"
         page.locator("[data-follow]").uncheck()
-        page.locator(".log-box").evaluate("box => box.scrollTop = 0")
+        page.locator(".log-box").evaluate("element => element.scrollTop = 0")
         stage.say(5)
         shows(page, stage.said)
-        assert page.locator(".log-box").evaluate("box => box.scrollTop") < 50
+        assert page.locator(".log-box").evaluate("element => element.scrollTop") < 50
         page.locator(".log-box").focus()
         page.keyboard.press("f")
         expect(page.locator("[data-follow]")).to_be_checked()
@@ -184,9 +184,9 @@ def test_a_flood_of_lines_and_a_megabyte_in_one_do_not_fill_the_page(
 
 
 @pytest.mark.long
-def test_severity_holds_for_what_comes_live(stage: Stage, browser: Browser) -> None:
+def test_severity_applies_to_live_lines(stage: Stage, browser: Browser) -> None:
     run = stage.begin()
-    with tab(browser, stage.door.url, stage.token) as (page, _):
+    with tab(browser, stage.access.url, stage.token) as (page, _):
         page.goto(f"/runs/{run}/log?search=wanted")
         stage.say(3, "other")
         stage.say(2, "Wanted")
@@ -197,9 +197,9 @@ def test_severity_holds_for_what_comes_live(stage: Stage, browser: Browser) -> N
 @pytest.mark.long
 def test_a_run_that_is_deleted_while_its_page_is_open(stage: Stage, browser: Browser) -> None:
     run = stage.begin()
-    with tab(browser, stage.door.url, stage.token) as (page, _):
+    with tab(browser, stage.access.url, stage.token) as (page, _):
         page.goto(f"/runs/{run}/usage")
-        # the element itself has no box: its parts are shown only when there is something to say
+        # the element itself has no layout: its parts are shown only with content
         page.wait_for_selector("run-live[data-live]", state="attached")
         stage.server.do(stage.server.house.services.runs.forget(run))
         expect(page.locator("#run-ending")).to_contain_text("This run was deleted")
@@ -211,7 +211,7 @@ def test_the_curve_and_the_sites_go_on_while_the_run_does(
 ) -> None:
     monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
     run = stage.begin()
-    house = stage.server.house
+    app = stage.server.house
 
     def use(*seconds: int) -> None:
         def work(tx: Any) -> None:
@@ -219,18 +219,16 @@ def test_the_curve_and_the_sites_go_on_while_the_run_does(
                 mega = n * 2**20
                 tx.samples.add(UsageSample(run, tx.now + n * 1000, n * 500, 9 * mega, mega, n))
 
-        stage.server.do(house.storage.write(work))
+        stage.server.do(app.storage.write(work))
         sites = tuple(SiteTraffic(f"{n}.example", requests=n) for n in range(1, seconds[-1] + 1))
         stage.server.do(
-            house.attempts.report(
-                [AttemptReport(stage.lease.attempt, AttemptUsage(), sites)], 60_000
-            )
+            app.attempts.report([AttemptReport(stage.lease.attempt, AttemptUsage(), sites)], 60_000)
         )
         stage.say(1)
 
     with (
-        tab(browser, stage.door.url, stage.token) as (usage, watch),
-        tab(browser, stage.door.url, stage.token) as (traffic, _),
+        tab(browser, stage.access.url, stage.token) as (usage, watch),
+        tab(browser, stage.access.url, stage.token) as (traffic, _),
     ):
         usage.goto(f"/runs/{run}/usage")
         traffic.goto(f"/runs/{run}/traffic?sort=-requests")
@@ -250,12 +248,12 @@ def test_a_session_that_ends_switches_live_updates_off(stage: Stage, browser: Br
     run = stage.begin()
     sessions = stage.server.house.services.sessions
     token = stage.server.do(sign_in(sessions, stage.server.house))
-    with tab(browser, stage.door.url, token) as (page, _):
+    with tab(browser, stage.access.url, token) as (page, _):
         page.goto(f"/runs/{run}/log")
         stage.say(1)
         shows(page, 1)
         page.context.clear_cookies()
-        stage.door.cut()
+        stage.access.cut()
         state = page.locator(".run-live-state")
         expect(state).to_contain_text("Live updates are off")
         expect(state.locator("a")).to_have_text("Refresh")
@@ -266,17 +264,17 @@ def test_the_export_dialog_gives_the_focus_back_and_orders_fields(
     stage: Stage, browser: Browser
 ) -> None:
     run = stage.begin()
-    house = stage.server.house
-    stage.server.do(house.push(stage.lease, [{"a": 1, "b": "=x"}]))
+    app = stage.server.house
+    stage.server.do(app.push(stage.lease, [{"a": 1, "b": "=x"}]))
     stage.end()
-    with tab(browser, stage.door.url, stage.token) as (page, watch):
+    with tab(browser, stage.access.url, stage.token) as (page, watch):
         page.goto(f"/runs/{run}")
         page.get_by_role("link", name="Export").click()
         dialog = page.locator("#export-dialog")
         expect(dialog).to_be_visible()
         dialog.get_by_text("Fields and their order").click()
-        for box in dialog.locator("input[name=key]").all():
-            box.check()
+        for checkbox in dialog.locator("input[name=key]").all():
+            checkbox.check()
         dialog.get_by_role("button", name="Move b up").click()
         with page.expect_download() as started:
             dialog.get_by_role("button", name="Download").click()
@@ -294,7 +292,7 @@ def test_a_run_prints_without_what_is_to_be_pressed(
     stage.say(120)
     stage.push(12)
     stage.end()
-    with tab(browser, stage.door.url, stage.token, dark=True) as (page, watch):
+    with tab(browser, stage.access.url, stage.token, dark=True) as (page, watch):
         page.goto(f"/runs/{run}{tab_of_run}")
         page.evaluate("document.documentElement.dataset.theme = 'dark'")
         page.emulate_media(media="print")

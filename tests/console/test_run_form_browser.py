@@ -49,9 +49,9 @@ def paste(page: Page, text: str) -> None:
 
 def newest(server: Served) -> Any:
     async def look() -> Any:
-        house = server.house
-        _, found = await house.storage.read(
-            lambda tx: tx.runs.page(house.owner.account_id, RunFilter(), offset=0, limit=1)
+        app = server.house
+        _, found = await app.storage.read(
+            lambda tx: tx.runs.page(app.owner.account_id, RunFilter(), offset=0, limit=1)
         )
         return json.loads(found[0].input_json) if found else None
 
@@ -143,7 +143,7 @@ def test_a_fault_takes_the_focus_and_leads_to_its_control(
         expect(summary).to_contain_text("without commas")
         assert page.url.endswith(FORM)
         expect(page.locator("textarea[name='f:keywords']")).to_be_hidden()
-        expect(page.get_by_label("Keywords, line 2", exact=True)).to_have_value("tea house")
+        expect(page.get_by_label("Keywords, line 2", exact=True)).to_have_value("tea shop")
         summary.get_by_role("link").click()
         expect(page.get_by_label("Maximum results")).to_be_focused()
         page.keyboard.press("Control+a")
@@ -180,15 +180,15 @@ def test_the_program_follows_the_input(browser: Browser, server: Served, token: 
         expect(program).to_contain_text('"city": "Wels"')
         page.get_by_role("button", name="Python").click()
         expect(program).to_contain_text("urllib.request")
-        box = page.get_by_label("Change it here, and the program follows")
-        box.fill(box.input_value().replace("Wels", "Steyr"))
+        field = page.get_by_label("Edit the body to update the program")
+        field.fill(field.input_value().replace("Wels", "Steyr"))
         expect(program).to_contain_text('"city": "Steyr"')
         expect(program).to_contain_text("urllib.request")
         assert (watch.errors, watch.foreign) == ([], [])
 
 
 @pytest.mark.parametrize("address", [FORM, f"{FORM}?view=json"])
-def test_the_pages_hold_to_the_guidelines(
+def test_the_pages_meet_the_guidelines(
     browser: Browser, server: Served, token: str, address: str
 ) -> None:
     with tab(browser, server.base_url, token, size=PHONE, dark=True) as (page, _):

@@ -26,7 +26,7 @@ SERVER_MS = 50  # 95 of 100 looks
 
 
 class Large:
-    """A run under way with so many lines and rows, and somebody who looks at it."""
+    """A run under way with so many lines and rows, and a user who watches it."""
 
     def __init__(self, server: Served) -> None:
         self.server = server
@@ -35,12 +35,12 @@ class Large:
         self.lines = self.rows = 0
 
     def _begin(self) -> tuple[str, Lease]:
-        house = self.server.house
-        worker = self.server.do(house.publish())
+        app = self.server.house
+        worker = self.server.do(app.publish())
         body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
         request = StartRequest(worker.id, None, body, "", Origin.WEB)
-        run = self.server.do(house.services.runs.start(house.owner, request))
-        [lease] = self.server.do(house.begin())
+        run = self.server.do(app.services.runs.start(app.owner, request))
+        [lease] = self.server.do(app.begin())
         return run.id, lease
 
     def grow(self, lines: int, rows: int) -> None:
@@ -151,7 +151,7 @@ def typing_latency(page: Page, control: str = "#f-search") -> float:
 
 
 def heap_mb(session: CDPSession) -> float:
-    """What scripts and documents of the page hold, after a collection."""
+    """Memory of the page's scripts and documents after a collection."""
     session.send("HeapProfiler.enable")
     session.send("HeapProfiler.collectGarbage")
     used = session.send("Runtime.getHeapUsage")

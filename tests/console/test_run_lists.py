@@ -1,4 +1,4 @@
-"""The list of runs, held to what people miss elsewhere."""
+"""The list of runs: filters, columns, paging and bulk actions."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ pytestmark = pytest.mark.anyio
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
-async def started(house: House, worker: Any, number: int = 1, **custom: Any) -> list[str]:
+async def started(app: House, worker: Any, number: int = 1, **custom: Any) -> list[str]:
     """Ids of new runs, oldest first."""
     made = []
     for n in range(number):
         given = {"urls": [{"url": f"https://example.org/{n}"}], **custom}
         wanted = {"parameters": {"system": {}, "custom": given}}
         request = StartRequest(worker.id, None, wanted, "", Origin.WEB)
-        made.append((await house.services.runs.start(house.owner, request)).id)
+        made.append((await app.services.runs.start(app.owner, request)).id)
     return made
 
 
 def listed(page: Page) -> list[str]:
-    return [box.get("value") for box in page.all("//tbody//input[@name='run']")]
+    return [checkbox.get("value") for checkbox in page.all("//tbody//input[@name='run']")]
 
 
 def columns(page: Page) -> list[str]:
@@ -41,14 +41,12 @@ def columns(page: Page) -> list[str]:
     return [" ".join(head.itertext()).strip() for head in heads][1:]
 
 
-async def test_filters_are_in_the_address_and_come_back_from_it(
-    house: House, owner: Visitor
-) -> None:
+async def test_filters_are_in_the_address_and_come_back_from_it(app: House, owner: Visitor) -> None:
     """Elsewhere they are forgotten on the way to another page and back."""
-    reader, other = await house.publish(), await house.publish("other")
-    [failed] = await started(house, reader)
-    await house.execute([], Outcome.EXIT_CODE, "KeyError: title")
-    await started(house, other)
+    reader, other = await app.publish(), await app.publish("other")
+    [failed] = await started(app, reader)
+    await app.execute([], Outcome.EXIT_CODE, "KeyError: title")
+    await started(app, other)
     # as a browser sends the whole form: what is empty leaves the address
     sent = "/runs?error=keyerr&state=failed&worker=owner%2Freader&from=2020-01-31&until=&version="
     answer = await owner.get(sent, status=303)
@@ -69,13 +67,13 @@ async def test_filters_are_in_the_address_and_come_back_from_it(
 
 
 async def test_filters_are_asked_of_everything_and_not_of_one_page(
-    house: House, owner: Visitor
+    app: House, owner: Visitor
 ) -> None:
     """Elsewhere a filter searched only what the browser had loaded."""
-    worker = await house.publish()
-    [oldest] = await started(house, worker)
-    await house.execute([], Outcome.TIMEOUT, "Timeout: needle")
-    await started(house, worker, 55)
+    worker = await app.publish()
+    [oldest] = await started(app, worker)
+    await app.execute([], Outcome.TIMEOUT, "Timeout: needle")
+    await started(app, worker, 55)
     first = await owner.get("/runs")
     assert oldest not in listed(first) and len(listed(first)) == 50
     assert "56 runs" in first.text
@@ -88,16 +86,16 @@ async def test_filters_are_asked_of_everything_and_not_of_one_page(
 
 
 async def test_a_view_can_be_saved_as_ones_default_and_forgotten(
-    house: House, owner: Visitor
+    app: House, owner: Visitor
 ) -> None:
     """Elsewhere the default view could not be set."""
-    await started(house, await house.publish())
+    await started(app, await app.publish())
     saved = await owner.post("/runs/default", {"query": "state=failed&col=results&col=task&x=1"})
     assert saved.location == "/runs?state=failed&col=task&col=results"
     opened = await owner.get("/runs", status=303)
     assert opened.location == saved.location
     page = await owner.get(opened.location)
-    assert "This is your default" in page.text
+    assert "Your default" in page.text
     everything = await owner.get("/runs?all=1")
     assert len(listed(everything)) == 1
     await owner.post("/runs/default", {"query": ""})
@@ -118,13 +116,13 @@ async def test_dates_are_native_inputs_that_can_be_typed_into(owner: Visitor) ->
     assert "up to 26 digits and capital letters" in part.text
 
 
-async def test_a_day_is_one_of_the_visitors_zone(house: House, owner: Visitor) -> None:
-    [run] = await started(house, await house.publish())
+async def test_a_day_is_one_of_the_visitors_zone(app: House, owner: Visitor) -> None:
+    [run] = await started(app, await app.publish())
 
     def at_midnight(tx: Any) -> None:  # the first moment of 2026-11-02 in Tokyo
         tx.runs._db.exec_driver_sql("UPDATE runs SET created_at = 1793545200000")
 
-    await house.storage.write(at_midnight)
+    await app.storage.write(at_midnight)
     for zone, day in (("Asia/Tokyo", "02"), ("UTC", "01")):
         owner.http.cookies.set("fyke_zone", zone)
         for wanted, found in ((day, [run]), ("03", [])):
@@ -132,9 +130,9 @@ async def test_a_day_is_one_of_the_visitors_zone(house: House, owner: Visitor) -
             assert listed(page) == found, (zone, wanted)
 
 
-async def test_the_search_box_stays_when_nothing_matches(house: House, owner: Visitor) -> None:
+async def test_the_search_box_stays_when_nothing_matches(app: House, owner: Visitor) -> None:
     """Elsewhere it was gone with the last match."""
-    await started(house, await house.publish())
+    await started(app, await app.publish())
     page = await owner.get("/runs?error=nothing-like-this")
     assert "No runs match" in page.text and page.value("error") == "nothing-like-this"
     assert "/runs?all=1" in page.all("//div[@class='empty']//a/@href")
@@ -145,10 +143,10 @@ async def test_without_any_run_the_way_to_the_store_is_shown(owner: Visitor) -> 
     assert "No runs yet" in page.text and page.all("//div[@class='empty']//a/@href") == ["/store"]
 
 
-async def test_durations_are_for_people_and_exact_on_request(house: House, owner: Visitor) -> None:
+async def test_durations_are_for_people_and_exact_on_request(app: House, owner: Visitor) -> None:
     """Elsewhere they were in seconds only."""
-    [run] = await started(house, await house.publish())
-    await house.execute([])
+    [run] = await started(app, await app.publish())
+    await app.execute([])
 
     def work(tx: Any) -> None:
         from dataclasses import replace
@@ -157,22 +155,22 @@ async def test_durations_are_for_people_and_exact_on_request(house: House, owner
         ended = replace(found, started_at=found.finished_at - 3_725_250)
         assert tx.runs.move(ended, found.state)
 
-    await house.storage.write(work)
+    await app.storage.write(work)
     shown = (await owner.get("/runs")).one(f"//*[@id='r-{run}-duration']/span")
     assert (shown.text, shown.get("title")) == ("1 h 02 min", "3725250 ms")
 
 
-async def test_the_list_tells_the_parameters_of_each_run(house: House, owner: Visitor) -> None:
+async def test_the_list_shows_the_parameters_of_each_run(app: House, owner: Visitor) -> None:
     """Elsewhere the list of recent runs hid them."""
-    worker = await house.publish()
-    [run] = await started(house, worker, max_results=7, note=HOSTILE)
+    worker = await app.publish()
+    [run] = await started(app, worker, max_results=7, note=HOSTILE)
     page = await owner.get("/runs")
     shown = page.one(f"//*[@id='r-{run}-parameters']/span")
     assert shown.text == f"urls: https://example.org/0; max_results: 7; note: {HOSTILE}"
 
 
-async def test_columns_are_chosen_in_the_address(house: House, owner: Visitor) -> None:
-    await started(house, await house.publish())
+async def test_columns_are_chosen_in_the_address(app: House, owner: Visitor) -> None:
+    await started(app, await app.publish())
     usual = columns(await owner.get("/runs"))
     assert usual == [
         "State", "Run", "Worker", "Parameters", "Results", "Usage", "Duration", "Created",
@@ -183,18 +181,18 @@ async def test_columns_are_chosen_in_the_address(house: House, owner: Visitor) -
     assert columns(await owner.get("/runs?col=none")) == ["State", "Run"]
 
 
-async def test_an_error_is_hinted_at_in_the_list(house: House, owner: Visitor) -> None:
-    [run] = await started(house, await house.publish())
-    await house.execute([], Outcome.EXIT_CODE, HOSTILE * 20)
+async def test_an_error_is_hinted_at_in_the_list(app: House, owner: Visitor) -> None:
+    [run] = await started(app, await app.publish())
+    await app.execute([], Outcome.EXIT_CODE, HOSTILE * 20)
     hint = (await owner.get("/runs")).one(f"//*[@id='r-{run}-state']/p")
     assert hint.get("title") == HOSTILE * 20 and len(hint.text) <= 160
 
 
-async def test_the_list_is_exported_with_its_filters(house: House, owner: Visitor) -> None:
-    worker = await house.publish()
-    [failed] = await started(house, worker)
-    await house.execute([], Outcome.TIMEOUT, "Timeout")
-    await started(house, worker)
+async def test_the_list_is_exported_with_its_filters(app: House, owner: Visitor) -> None:
+    worker = await app.publish()
+    [failed] = await started(app, worker)
+    await app.execute([], Outcome.TIMEOUT, "Timeout")
+    await started(app, worker)
     page = await owner.get("/runs?state=failed&col=task")
     [link] = page.all("//a[@download]/@href")
     answer = await owner.http.get(link)
@@ -205,9 +203,9 @@ async def test_the_list_is_exported_with_its_filters(house: House, owner: Visito
 # --- many at once --------------------------------------------------------------------------
 
 
-async def test_many_runs_are_acted_on_after_a_question(house: House, owner: Visitor) -> None:
-    worker = await house.publish()
-    first, second, third = await started(house, worker, 3)
+async def test_many_runs_are_acted_on_after_a_question(app: House, owner: Visitor) -> None:
+    worker = await app.publish()
+    first, second, third = await started(app, worker, 3)
     asked = await owner.post(
         "/runs/bulk",
         {"action": "abort", "run": [first, second], "query": "state=ready"},
@@ -225,11 +223,11 @@ async def test_many_runs_are_acted_on_after_a_question(house: House, owner: Visi
     assert "2 runs were aborted." in page.text and listed(page) == [third]
 
 
-async def test_each_run_that_is_left_as_it_was_says_why(house: House, owner: Visitor) -> None:
-    worker = await house.publish()
-    [done] = await started(house, worker)
-    await house.execute([])
-    [waits] = await started(house, worker)
+async def test_each_run_that_is_left_as_it_was_says_why(app: House, owner: Visitor) -> None:
+    worker = await app.publish()
+    [done] = await started(app, worker)
+    await app.execute([])
+    [waits] = await started(app, worker)
     answer = await owner.post(
         "/runs/bulk", {"action": "delete", "run": [done, waits], "confirmed": "1"}, status=200
     )
@@ -238,11 +236,11 @@ async def test_each_run_that_is_left_as_it_was_says_why(house: House, owner: Vis
     assert listed(await owner.get("/runs")) == [waits]
 
 
-async def test_all_that_match_can_be_meant(house: House, owner: Visitor) -> None:
-    worker = await house.publish()
-    await started(house, worker, 2)
-    await house.execute([], Outcome.TIMEOUT, "Timeout")
-    [waits] = await started(house, worker)
+async def test_all_that_match_can_be_meant(app: House, owner: Visitor) -> None:
+    worker = await app.publish()
+    await started(app, worker, 2)
+    await app.execute([], Outcome.TIMEOUT, "Timeout")
+    [waits] = await started(app, worker)
     form = {"action": "delete", "all_matching": "on", "query": "state=failed"}
     asked = await owner.post("/runs/bulk", form, status=200)
     assert "Delete all runs that match?" in asked.text
@@ -250,21 +248,21 @@ async def test_all_that_match_can_be_meant(house: House, owner: Visitor) -> None
     assert listed(await owner.get("/runs")) == [waits]
     nothing = await owner.post("/runs/bulk", {"action": "delete", "query": "state=failed"})
     assert nothing.location == "/runs?state=failed"
-    assert "No run was chosen" in (await owner.get(nothing.location)).text
+    assert "No runs selected" in (await owner.get(nothing.location)).text
 
 
-async def test_a_rerun_is_one_of_the_console(house: House, owner: Visitor) -> None:
-    [run] = await started(house, await house.publish())
+async def test_a_rerun_is_one_of_the_console(app: House, owner: Visitor) -> None:
+    [run] = await started(app, await app.publish())
     await owner.post("/runs/bulk", {"action": "rerun", "run": run, "confirmed": "1"})
     page = await owner.get("/runs?col=origin")
     assert len(listed(page)) == 2 and page.text.count("Console") >= 2
 
 
-async def test_a_viewer_sees_the_list_and_no_boxes(house: House) -> None:
-    [run] = await started(house, await house.publish())
-    viewer = User(new_ulid(), house.owner.account_id, "looks", Role.VIEWER, False, "", 1)
-    await house.storage.write(lambda tx: tx.accounts.add_user(viewer))
-    async with visitor(house, viewer.id) as someone:
+async def test_a_viewer_sees_the_list_without_checkboxes(app: House) -> None:
+    [run] = await started(app, await app.publish())
+    viewer = User(new_ulid(), app.owner.account_id, "looks", Role.VIEWER, False, "", 1)
+    await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
+    async with visitor(app, viewer.id) as someone:
         page = await someone.get("/runs")
         assert page.all(f"//*[@id='r-{run}-state']") and not listed(page)
         form = {"action": "abort", "run": run, "confirmed": "1"}
@@ -273,17 +271,17 @@ async def test_a_viewer_sees_the_list_and_no_boxes(house: House) -> None:
 
 
 async def test_a_search_that_gave_up_says_how_far_it_looked(
-    house: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+    app: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = await house.publish()
-    [oldest] = await started(house, worker)
-    await house.execute([], Outcome.TIMEOUT, "Timeout: needle")
-    await started(house, worker, 4)
-    await house.execute([], Outcome.TIMEOUT, "Timeout")
+    worker = await app.publish()
+    [oldest] = await started(app, worker)
+    await app.execute([], Outcome.TIMEOUT, "Timeout: needle")
+    await started(app, worker, 4)
+    await app.execute([], Outcome.TIMEOUT, "Timeout")
     monkeypatch.setattr("fyke.storage.sql.state.runs.lists.ERRORS_LOOKED_AT", 2)
     page, steps = await owner.get("/runs?error=needle"), 0
     while oldest not in listed(page):
-        assert "Not all of the history was searched" in page.text
-        [further] = page.all("//a[text()='Search further back']/@href")
+        assert "The search covered part of the history" in page.text
+        [further] = page.all("//a[text()='Search older']/@href")
         page, steps = await owner.get(further), steps + 1
     assert steps == 2

@@ -24,23 +24,23 @@ LINE = re.compile(r'<li id="l-(\d+)"')
 
 
 class Stage:
-    """A run under way, and somebody signed in."""
+    """An active run and a signed-in user."""
 
     def __init__(self, server: Served) -> None:
         self.server = server
-        house = server.house
-        token = server.do(sign_in(house.services.sessions, house))
+        app = server.house
+        token = server.do(sign_in(app.services.sessions, app))
         self.http = httpx2.Client(
             base_url=server.base_url, cookies={"fyke_session": token}, timeout=20
         )
-        self.worker = server.do(house.publish()).id
+        self.worker = server.do(app.publish()).id
 
     def begin(self) -> tuple[str, Lease]:
-        house = self.server.house
+        app = self.server.house
         body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
         request = StartRequest(self.worker, None, body, "", Origin.WEB)
-        run = self.server.do(house.services.runs.start(house.owner, request))
-        [lease] = self.server.do(house.begin())
+        run = self.server.do(app.services.runs.start(app.owner, request))
+        [lease] = self.server.do(app.begin())
         return run.id, lease
 
     def say(self, lease: Lease, *texts: str) -> None:
@@ -102,7 +102,7 @@ def test_a_stream_goes_on_where_a_message_ended(stage: Stage) -> None:
     assert any("Succeeded" in message for message in end)
 
 
-def test_whoever_is_too_far_behind_is_led_to_the_end_and_told(stage: Stage) -> None:
+def test_a_client_too_far_behind_is_moved_to_the_end_and_informed(stage: Stage) -> None:
     run, lease = stage.begin()
     stage.flood(lease, 9_000)
     messages = stage.messages(f"/runs/{run}/live?tab=log&place=10")
@@ -113,7 +113,7 @@ def test_whoever_is_too_far_behind_is_led_to_the_end_and_told(stage: Stage) -> N
     assert found == [*range(8_801, 9_001)]
 
 
-def test_a_search_holds_for_what_comes_and_a_long_line_is_cut(stage: Stage) -> None:
+def test_a_search_applies_to_new_lines_and_a_long_line_is_cut(stage: Stage) -> None:
     run, lease = stage.begin()
     stage.say(lease, "other", "WANTED " + "\x1b[31mx\x1b[0m" * 200_000, "other")
     messages = stage.messages(f"/runs/{run}/live?tab=log&place=0&search=wanted")
@@ -143,21 +143,21 @@ def test_sites_come_while_the_run_goes_on_in_the_chosen_order(
 ) -> None:
     monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
     run, lease = stage.begin()
-    house = stage.server.house
+    app = stage.server.house
     stage.say(lease, "one")
     messages = stage.messages(f"/runs/{run}/live?tab=traffic&sort=site")
     first = next(one for one in messages if 'hx-target="#traffic"' in one)
     assert "No site yet" in first
     sites = (SiteTraffic("b.example", 1, 2, 3), SiteTraffic("a.example", refused=2))
     stage.server.do(
-        house.attempts.report([AttemptReport(lease.attempt, AttemptUsage(), sites)], 60_000)
+        app.attempts.report([AttemptReport(lease.attempt, AttemptUsage(), sites)], 60_000)
     )
     stage.say(lease, "two")
-    told = next(one for one in messages if "b.example" in one)
-    assert told.index("a.example") < told.index("b.example")
-    assert 'aria-sort="ascending"' in told and "refused:" in told
+    update = next(one for one in messages if "b.example" in one)
+    assert update.index("a.example") < update.index("b.example")
+    assert 'aria-sort="ascending"' in update and "refused:" in update
     messages.close()  # type: ignore[attr-defined]  # a generator
-    stage.server.do(house.end(lease))
+    stage.server.do(app.end(lease))
 
 
 def test_the_usage_comes_while_the_run_goes_on(
@@ -165,14 +165,14 @@ def test_the_usage_comes_while_the_run_goes_on(
 ) -> None:
     monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
     run, lease = stage.begin()
-    house = stage.server.house
+    app = stage.server.house
     report = AttemptReport(
         lease.attempt, AttemptUsage(traffic_bytes=5_000_000, cpu_ms=1200, memory_bytes=7)
     )
-    stage.server.do(house.attempts.report([report], 60_000))
+    stage.server.do(app.attempts.report([report], 60_000))
     stage.say(lease, "one")
     messages = stage.messages(f"/runs/{run}/live?tab=usage")
-    told = next(one for one in messages if 'hx-target="#use"' in one)
-    assert "5 MB" in told and "What it cost" in told
+    update = next(one for one in messages if 'hx-target="#use"' in one)
+    assert "5 MB" in update and "Cost" in update
     messages.close()  # type: ignore[attr-defined]  # a generator
-    stage.server.do(house.end(lease))
+    stage.server.do(app.end(lease))

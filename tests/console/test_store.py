@@ -21,24 +21,24 @@ def chips(page: Page) -> dict[str, str]:
     return {" ".join(each.text_content().split()): each.get("href") for each in found}
 
 
-async def fill(house: House) -> None:
-    workers = house.services.workers
+async def fill(app: House) -> None:
+    workers = app.services.workers
     for name, category in (("maps", 5), ("places", 5), ("jobs", 7)):
-        worker = await house.publish(name, caller=house.other)
+        worker = await app.publish(name, caller=app.other)
         page = PageChange(f"The {name}", f"Reads {name}.", (category,))
-        await workers.change_page(house.other, worker.id, page)
-    await house.publish("secret", caller=house.other, public=False)
+        await workers.change_page(app.other, worker.id, page)
+    await app.publish("secret", caller=app.other, public=False)
 
 
-async def run(house: House, name: str, outcome: Outcome, caller: object = None) -> None:
-    who = caller or house.owner
+async def run(app: House, name: str, outcome: Outcome, caller: object = None) -> None:
+    who = caller or app.owner
     request = StartRequest(f"other/{name}", None, INPUT, "", Origin.WEB)
-    await house.services.runs.start(who, request)  # type: ignore[arg-type]  # a Caller either way
-    await house.execute([{"a": 1}], outcome)
+    await app.services.runs.start(who, request)  # type: ignore[arg-type]  # a Caller either way
+    await app.execute([{"a": 1}], outcome)
 
 
-async def test_workers_are_found_by_words_and_category(house: House, owner: Visitor) -> None:
-    await fill(house)
+async def test_workers_are_found_by_words_and_category(app: House, owner: Visitor) -> None:
+    await fill(app)
     page = await owner.get("/store")
     assert titles(page) == ["The jobs", "The places", "The maps"]
     assert "secret" not in page.text
@@ -49,55 +49,55 @@ async def test_workers_are_found_by_words_and_category(house: House, owner: Visi
     assert titles(page) == ["The maps"]
     assert list(chips(page)) == ["All 1", "Places and maps 1"]
     assert titles(await owner.get("/store?sort=name")) == ["The jobs", "The maps", "The places"]
-    async with visitor(house, house.other.user_id) as other:
+    async with visitor(app, app.other.user_id) as other:
         assert "The secret" in titles(await other.get("/store"))
 
 
-async def test_nothing_found_says_so_and_names_what_is_near(house: House, owner: Visitor) -> None:
-    await fill(house)
+async def test_nothing_found_says_so_and_names_what_is_near(app: House, owner: Visitor) -> None:
+    await fill(app)
     page = await owner.get("/store?q=plaecs")
     assert "Nothing matches “plaecs”" in page.text
-    assert page.one("//a[normalize-space()='Clear the search']").get("href") == "/store"
+    assert page.one("//a[normalize-space()='Clear search']").get("href") == "/store"
     assert page.one("//div[contains(@class,'store-near')]//a").text_content() == "The places"
     page = await owner.get("/store?q=maps&category=7")
-    elsewhere = page.one("//a[normalize-space()='Look in all categories']").get("href")
+    elsewhere = page.one("//a[normalize-space()='Search all categories']").get("href")
     assert titles(await owner.get(elsewhere)) == ["The maps"]
     assert titles(await owner.get("/store?category=x&page=-1&sort=odd")) != []
-    assert "There are no Workers yet" not in (await owner.get("/store?q=%00&page=9")).text
+    assert "No Workers yet" not in (await owner.get("/store?q=%00&page=9")).text
 
 
 async def test_figures_are_those_of_all_accounts_and_nothing_else(
-    house: House, owner: Visitor
+    app: House, owner: Visitor
 ) -> None:
-    await fill(house)
+    await fill(app)
     for outcome in (Outcome.SUCCEEDED, Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.ABORTED):
-        await run(house, "maps", outcome)
-    await run(house, "maps", Outcome.SUCCEEDED, house.other)
+        await run(app, "maps", outcome)
+    await run(app, "maps", Outcome.SUCCEEDED, app.other)
     page = await owner.get("/store")
     assert titles(page)[0] == "The maps", "the most used comes first"
     card = page.all("//li[contains(@class,'store-card')]")[0].text_content()
-    assert "75 % succeeded" in card and "5 runs" in card and "last good run" in card
-    async with visitor(house, house.other.user_id) as other:
+    assert "75 % succeeded" in card and "5 runs" in card and "last successful run" in card
+    async with visitor(app, app.other.user_id) as other:
         runs = await other.get("/w/other/maps/runs")
-        assert len(runs.all("//tbody/tr")) == 1, "runs of others are nobody's business"
+        assert len(runs.all("//tbody/tr")) == 1, "runs of others are guest's business"
 
 
-async def test_htmx_gets_the_list_alone(house: House, owner: Visitor) -> None:
-    await fill(house)
+async def test_htmx_gets_the_list_alone(app: House, owner: Visitor) -> None:
+    await fill(app)
     part = await owner.get("/store?q=jobs", part=True)
     assert titles(part) == ["The jobs"]
-    assert not part.all("//h1") and not part.all("//*[@id='found']"), "what stands in the box"
+    assert not part.all("//h1") and not part.all("//*[@id='found']"), "only the results"
 
 
-async def test_favourites_are_marked_and_listed(house: House, owner: Visitor) -> None:
-    await fill(house)
+async def test_favourites_are_marked_and_listed(app: House, owner: Visitor) -> None:
+    await fill(app)
     marked = {"marked": "1", "back": "/store?q=maps"}
     done = await owner.post("/w/other/maps/favourite", marked)
     assert done.location == "/store?q=maps"
     page = await owner.get("/store?marked=1")
     assert titles(page) == ["The maps"]
     assert page.one("//button[@aria-pressed='true']").get("aria-label") == "Favourite: The maps"
-    async with visitor(house, house.other.user_id) as other:
+    async with visitor(app, app.other.user_id) as other:
         assert "No favourites yet" in (await other.get("/store?marked=1")).text
     away = await owner.post("/w/other/maps/favourite", {"marked": "", "back": "//evil.example/"})
     assert away.location == "/"
@@ -105,21 +105,21 @@ async def test_favourites_are_marked_and_listed(house: House, owner: Visitor) ->
     await owner.post("/w/other/secret/favourite", marked, status=404)
 
 
-async def test_favourites_are_searched_too(house: House, owner: Visitor) -> None:
-    await fill(house)
+async def test_favourites_are_searched_too(app: House, owner: Visitor) -> None:
+    await fill(app)
     for name in ("maps", "jobs"):
         await owner.post(f"/w/other/{name}/favourite", {"marked": "1"})
     assert titles(await owner.get("/store?marked=1")) == ["The jobs", "The maps"]
     assert titles(await owner.get("/store?marked=1&q=READS+MAPS")) == ["The maps"]
     page = await owner.get("/store?marked=1&q=places")
     assert "Nothing matches “places”" in page.text
-    everywhere = page.one("//a[normalize-space()='Look in all categories']").get("href")
+    everywhere = page.one("//a[normalize-space()='Search all categories']").get("href")
     assert titles(await owner.get(everywhere)) == ["The places"]
 
 
-async def test_long_lists_have_pages(house: House, owner: Visitor) -> None:
+async def test_long_lists_have_pages(app: House, owner: Visitor) -> None:
     for n in range(26):
-        await house.publish(f"w{n:02d}")
+        await app.publish(f"w{n:02d}")
     page = await owner.get("/store?sort=new")
     assert len(titles(page)) == 24 and "1 to 24 of 26" in page.text
     onward = page.one("//a[@rel='next']").get("href")
@@ -129,5 +129,5 @@ async def test_long_lists_have_pages(house: House, owner: Visitor) -> None:
 
 
 async def test_an_empty_store_and_too_long_a_text(owner: Visitor) -> None:
-    assert "There are no Workers yet" in (await owner.get("/store")).text
+    assert "No Workers yet" in (await owner.get("/store")).text
     assert "Nothing matches" in (await owner.get(f"/store?q={'x' * 2000}")).text

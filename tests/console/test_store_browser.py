@@ -31,49 +31,49 @@ def test_the_list_follows_what_is_typed(browser: Browser, server: Served, token:
         page.goto("/store")
         cards = page.locator(".store-card")
         expect(cards).to_have_count(4)
-        box = page.get_by_role("searchbox", name="Search for a Worker")
-        box.press_sequentially("maps", delay=20)
+        field = page.get_by_role("searchbox", name="Search for a Worker")
+        field.press_sequentially("maps", delay=20)
         expect(cards).to_have_count(1)
         expect(page.get_by_role("heading", name="Places on maps")).to_be_visible()
         expect(page.locator("#found-count[role=status]")).to_have_text("One Worker for “maps”")
         expect(page).to_have_url(f"{server.base_url}/store?q=maps&sort=")
-        expect(box).to_be_focused()
-        expect(box).to_have_value("maps")
+        expect(field).to_be_focused()
+        expect(field).to_have_value("maps")
         page.reload()
         expect(cards).to_have_count(1)
-        box.fill("mapps")
+        field.fill("mapps")
         expect(page.get_by_text("Nothing matches “mapps”")).to_be_visible()
         page.get_by_role("link", name="Places on maps").click()
         expect(page).to_have_url(f"{server.base_url}/w/other/maps-places")
         assert (watch.errors, watch.foreign) == ([], [])
 
 
-def test_a_search_that_fails_leaves_the_box_working(
+def test_a_search_that_fails_leaves_the_field_working(
     browser: Browser, server: Served, token: str
 ) -> None:
     with tab(browser, server.base_url, token) as (page, _):
         page.goto("/store")
         page.route("**/store?q=new*", lambda route: route.abort(), times=1)
-        box = page.get_by_role("searchbox")
-        box.fill("new")
-        expect(page.get_by_text("Fyke does not answer")).to_be_visible()
+        field = page.get_by_role("searchbox")
+        field.fill("new")
+        expect(page.get_by_text("Fyke does not respond")).to_be_visible()
         expect(page.locator(".store-card")).to_have_count(4)
         page.get_by_role("button", name="Try again").click()
-        expect(page.get_by_text("Fyke does not answer")).not_to_be_visible()
+        expect(page.get_by_text("Fyke does not respond")).not_to_be_visible()
         expect(page).to_have_url(f"{server.base_url}/store?q=new&sort=")
         page.route("**/store?q=newe*", lambda route: route.abort(), times=1)
-        box.fill("newe")
-        expect(page.get_by_text("Fyke does not answer")).to_be_visible()
+        field.fill("newe")
+        expect(page.get_by_text("Fyke does not respond")).to_be_visible()
         page.route(
             "**/store?q=news*",
             lambda route: route.fulfill(status=503, body="<section>busy</section>"),
             times=1,
         )
-        box.fill("news")
+        field.fill("news")
         expect(page.get_by_text("busy")).to_be_visible()
-        box.fill("news ")
+        field.fill("news ")
         expect(page.locator(".store-card")).to_have_count(1)
-        expect(page.get_by_text("Fyke does not answer")).not_to_be_visible()
+        expect(page.get_by_text("Fyke does not respond")).not_to_be_visible()
 
 
 def test_the_old_list_stays_dimmed_while_the_new_one_comes(
@@ -100,8 +100,8 @@ def test_a_comparison_is_one_column_on_a_phone(
             page.goto(address)
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= size["width"]
-            boxes = [each.bounding_box() for each in page.locator("main article").all()]
-            assert len(boxes) == 6 and len({box["x"] for box in boxes if box}) == 1
+            places = [each.bounding_box() for each in page.locator("main article").all()]
+            assert len(places) == 6 and len({place["x"] for place in places if place}) == 1
             inside = page.evaluate(
                 "[...document.querySelectorAll('.diff')].every(e => e.scrollWidth <= e.clientWidth)"
             )

@@ -21,14 +21,14 @@ from support.pages import Page, Visitor, visitor
 INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example/"}], "max_results": 3}}}
 
 
-async def a_task(house: House, title: str = "Prices", **more: Any) -> Task:
-    worker = await house.publish("reader")
-    return await house.services.tasks.create(house.owner, worker.id, title, INPUT, None, **more)
+async def a_task(app: House, title: str = "Prices", **more: Any) -> Task:
+    worker = await app.publish("reader")
+    return await app.services.tasks.create(app.owner, worker.id, title, INPUT, None, **more)
 
 
-async def scheduled(house: House, title: str = "Prices") -> Task:
+async def scheduled(app: House, title: str = "Prices") -> Task:
     return await a_task(
-        house, title, schedule=ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="09:30")
+        app, title, schedule=ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="09:30")
     )
 
 
@@ -48,22 +48,20 @@ def fields(page: Page) -> dict[str, str]:
 async def test_an_empty_list_says_what_a_task_is(owner: Visitor) -> None:
     page = await owner.get("/tasks")
     assert "No tasks yet" in page.text
-    assert page.one("//a[normalize-space()='Choose a worker']").get("href") == "/store"
+    assert page.one("//a[normalize-space()='Choose a Worker']").get("href") == "/store"
     page = await owner.get("/schedules")
     assert "No schedules" in page.text
 
 
-async def test_the_list_shows_schedule_next_run_and_last_result(
-    house: House, owner: Visitor
-) -> None:
-    await scheduled(house)
+async def test_the_list_shows_schedule_next_run_and_last_result(app: House, owner: Visitor) -> None:
+    await scheduled(app)
     page = await owner.get("/tasks")
     assert "every day at 09:30" in page.text
     assert "never" in page.text
     action = page.one("//form[contains(@action,'/run')]").get("action")
     started = await owner.post(action)
     assert started.location.startswith("/runs/")
-    await house.execute([{"a": 1}], Outcome.EXIT_CODE, "broke")
+    await app.execute([{"a": 1}], Outcome.EXIT_CODE, "broke")
     page = await owner.get("/tasks")
     assert "Failed" in page.text
     assert started.location in page.raw
@@ -71,36 +69,36 @@ async def test_the_list_shows_schedule_next_run_and_last_result(
     assert "No task matches" in (await owner.get("/tasks?q=nothing")).text
 
 
-async def test_one_task_with_its_runs_next_times_and_history(house: House, owner: Visitor) -> None:
-    task = await scheduled(house)
+async def test_one_task_with_its_runs_next_times_and_history(app: House, owner: Visitor) -> None:
+    task = await scheduled(app)
     await owner.post(f"/tasks/{task.id}/run")
     page = await owner.get(f"/tasks/{task.id}")
     assert "Waiting" in page.text
     assert len(page.all("//h2[.='Schedule']/ancestor::section//ol/li")) == 5
-    assert "No planned time has come yet" in (await owner.get(f"/tasks/{task.id}/history")).text
+    assert "No planned runs yet" in (await owner.get(f"/tasks/{task.id}/history")).text
     await owner.get("/tasks/01ARZ3NDEKTSV4RRFFQ69G5FAV", status=404)
 
 
-async def test_a_copy_has_its_schedule_off(house: House, owner: Visitor) -> None:
-    task = await scheduled(house)
+async def test_a_copy_has_its_schedule_off(app: House, owner: Visitor) -> None:
+    task = await scheduled(app)
     made = await owner.post(f"/tasks/{task.id}/clone")
     page = await owner.get(made.location)
     assert page.value("title") == "Prices (copy)"
     copy = made.location.split("/")[2]
-    view = await house.services.schedules.get(house.owner, copy)
+    view = await app.services.schedules.get(app.owner, copy)
     assert (view.schedule.enabled, view.schedule.plan.time) == (False, "09:30")
     await owner.post(f"/tasks/{copy}/delete")
     await owner.get(f"/tasks/{copy}", status=404)
 
 
-async def test_the_input_is_changed_by_the_form_and_as_json(house: House, owner: Visitor) -> None:
-    task = await a_task(house)
+async def test_the_input_is_changed_by_the_form_and_as_json(app: House, owner: Visitor) -> None:
+    task = await a_task(app)
     address = f"/tasks/{task.id}/edit"
     page = await owner.get(address)
     sent = fields(page) | {"title": "Renamed", "do": "save"}
     assert sent["revision"] == "0"
     await owner.post(address, sent)
-    kept = await house.services.tasks.get(house.owner, task.id)
+    kept = await app.services.tasks.get(app.owner, task.id)
     assert (kept.title, kept.revision) == ("Renamed", 1)
     assert json.loads(kept.input_json)["parameters"]["custom"] == INPUT["parameters"]["custom"]
 
@@ -108,12 +106,12 @@ async def test_the_input_is_changed_by_the_form_and_as_json(house: House, owner:
     page = await owner.post(address, fields(page) | {"do": "json"}, status=200)
     sent = fields(page) | {"json_text": '{"urls": [{"url": "https://b.example/"}]}', "do": "save"}
     await owner.post(address, sent)
-    kept = await house.services.tasks.get(house.owner, task.id)
+    kept = await app.services.tasks.get(app.owner, task.id)
     assert "b.example" in kept.input_json
 
     bad = await owner.post(address, sent | {"json_text": "{", "revision": "2"}, status=422)
     assert bad.value("json_text") == "{"
-    assert "needs another look" in bad.text
+    assert "One value is not valid" in bad.text
     bad = await owner.post(
         address, sent | {"title": " ", "description": "kept", "revision": "2"}, status=422
     )
@@ -122,42 +120,44 @@ async def test_the_input_is_changed_by_the_form_and_as_json(house: House, owner:
 
 
 async def test_the_second_of_two_editors_sees_both_values_and_loses_nothing(
-    house: House, owner: Visitor
+    app: House, owner: Visitor
 ) -> None:
-    task = await a_task(house)
+    task = await a_task(app)
     address = f"/tasks/{task.id}/edit"
     sent = fields(await owner.get(address)) | {"title": "Mine", "do": "save"}
-    await house.services.tasks.edit(house.owner, task.id, TaskEdit(title="Theirs"), 0)
+    await app.services.tasks.edit(app.owner, task.id, TaskEdit(title="Theirs"), 0)
     page = await owner.post(address, sent, status=409)
-    assert "Somebody else has changed this task" in page.text
+    assert "Another user changed this task" in page.text
     row = page.one("//th[.='Title']/parent::tr")
     assert [cell.text_content() for cell in row.xpath("td")] == ["Theirs", "Mine"]
     assert page.value("title") == "Mine"
-    assert (await house.services.tasks.get(house.owner, task.id)).title == "Theirs"
+    assert (await app.services.tasks.get(app.owner, task.id)).title == "Theirs"
     await owner.post(address, fields(page) | {"do": "save"})  # now with both in sight
-    assert (await house.services.tasks.get(house.owner, task.id)).title == "Mine"
+    assert (await app.services.tasks.get(app.owner, task.id)).title == "Mine"
 
 
-async def test_what_no_longer_fits_is_marked_and_mended(house: House, owner: Visitor) -> None:
-    task = await a_task(house)
-    worker = await house.publish(
+async def test_an_invalid_saved_input_is_marked_and_fixed(app: House, owner: Visitor) -> None:
+    task = await a_task(app)
+    worker = await app.publish(
         "reader", schema={"properties": [{"name": "city", "type": "string", "required": True}]}
     )
     page = await owner.get(f"/tasks/{task.id}")
-    assert "The saved input no longer fits" in page.text
+    assert "The saved input not valid" in page.text
     assert 'required field "city"' in page.text
-    fixed = await house.services.tasks.create(house.owner, worker.id, "Fixed", INPUT, "v1.0.1")
-    await house.withdraw(worker, "v1.0.1")
+    fixed = await app.services.tasks.create(app.owner, worker.id, "Fixed", INPUT, "v1.0.1")
+    await app.withdraw(worker, "v1.0.1")
     page = await owner.get(f"/tasks/{fixed.id}")
-    assert "points to a version that is gone" in page.text
-    assert "version is gone" in (await owner.get("/tasks")).text
+    assert "version of this task is not available" in page.text
+    assert "version not available" in (await owner.get("/tasks")).text
     await owner.post(f"/tasks/{fixed.id}/latest")
-    assert (await house.services.tasks.get(house.owner, fixed.id)).version == ""
-    await house.services.removal.delete(house.owner, worker.id)
-    assert "The worker of this task is gone" in (await owner.get(f"/tasks/{fixed.id}")).text
+    assert (await app.services.tasks.get(app.owner, fixed.id)).version == ""
+    await app.services.removal.delete(app.owner, worker.id)
+    assert (
+        "The Worker of this task is not available" in (await owner.get(f"/tasks/{fixed.id}")).text
+    )
     address = f"/tasks/{fixed.id}/edit"
     await owner.post(address, fields(await owner.get(address)) | {"title": "Old", "do": "save"})
-    assert (await house.services.tasks.get(house.owner, fixed.id)).title == "Old"
+    assert (await app.services.tasks.get(app.owner, fixed.id)).title == "Old"
 
 
 SCHEDULE = {
@@ -173,8 +173,8 @@ SCHEDULE = {
 }
 
 
-async def test_a_schedule_is_made_seen_ahead_and_removed(house: House, owner: Visitor) -> None:
-    task = await a_task(house)
+async def test_a_schedule_is_made_seen_ahead_and_removed(app: House, owner: Visitor) -> None:
+    task = await a_task(app)
     address = f"/tasks/{task.id}/schedule"
     page = await owner.get(address)
     assert len(page.all("//*[@id='ahead']//li")) == 10
@@ -185,7 +185,7 @@ async def test_a_schedule_is_made_seen_ahead_and_removed(house: House, owner: Vi
     part = await owner.get(f"{address}/ahead?kind=cron&cron=0+9+*+*+8", part=True)
     assert "day-of-week" in part.text
     await owner.post(address, SCHEDULE)
-    view = await house.services.schedules.get(house.owner, task.id)
+    view = await app.services.schedules.get(app.owner, task.id)
     assert (view.schedule.plan.weekday, view.schedule.overlap.value, view.schedule.late.value) == (
         3,
         "queue",
@@ -212,9 +212,9 @@ async def test_a_schedule_is_made_seen_ahead_and_removed(house: House, owner: Vi
     ],
 )
 async def test_a_bad_schedule_says_which_field_and_why(
-    house: House, owner: Visitor, wrong: dict[str, str], name: str, words: str
+    app: House, owner: Visitor, wrong: dict[str, str], name: str, words: str
 ) -> None:
-    task = await a_task(house)
+    task = await a_task(app)
     page = await owner.post(f"/tasks/{task.id}/schedule", SCHEDULE | wrong, status=422)
     link = page.one("//*[@id='faults']//a")
     assert link.get("href") == f"#f-{name}"
@@ -223,12 +223,12 @@ async def test_a_bad_schedule_says_which_field_and_why(
         assert page.value(name) == wrong.get(name, SCHEDULE.get(name))
 
 
-async def test_two_who_change_a_schedule(house: House, owner: Visitor) -> None:
-    task = await scheduled(house)
+async def test_two_who_change_a_schedule(app: House, owner: Visitor) -> None:
+    task = await scheduled(app)
     address = f"/tasks/{task.id}/schedule"
     old = page_revision(await owner.get(address))
-    await house.services.schedules.put(
-        house.owner, task.id, ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="11:00")
+    await app.services.schedules.put(
+        app.owner, task.id, ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="11:00")
     )
     page = await owner.post(address, SCHEDULE | {"revision": old}, status=409)
     assert "It is saved as: every day at 11:00" in page.text
@@ -241,8 +241,8 @@ def page_revision(page: Page) -> str:
     return page.value("revision")
 
 
-async def test_a_paused_schedule_says_so_and_resumes(house: House, owner: Visitor) -> None:
-    task = await scheduled(house)
+async def test_a_paused_schedule_says_so_and_resumes(app: House, owner: Visitor) -> None:
+    task = await scheduled(app)
 
     def pause(tx: Any) -> None:
         schedule: Schedule = tx.schedules.get(task.id)
@@ -257,37 +257,37 @@ async def test_a_paused_schedule_says_so_and_resumes(house: House, owner: Visito
             )
         )
 
-    await house.storage.write(pause)
+    await app.storage.write(pause)
     for address in ("/schedules", f"/tasks/{task.id}"):
         page = await owner.get(address)
         assert "paused after 10 failures in a row" in page.text
     await owner.post(f"/tasks/{task.id}/switch", {"on": "1"})
-    view = await house.services.schedules.get(house.owner, task.id)
+    view = await app.services.schedules.get(app.owner, task.id)
     assert (view.schedule.enabled, view.schedule.failures, view.schedule.paused_at) == (True, 0, 0)
 
 
-async def test_the_month_has_a_grid_and_the_same_as_a_list(house: House, owner: Visitor) -> None:
-    await scheduled(house)
+async def test_the_month_has_a_grid_and_the_same_as_a_list(app: House, owner: Visitor) -> None:
+    await scheduled(app)
     page = await owner.get("/schedules/month?month=2031-02")
     assert len(page.all("//table[contains(@class,'month')]//td[.//a]")) == 28
     assert len(page.all("//div[contains(@class,'month-list')]//dt")) == 28
     assert "09:30 Prices" in page.text
     assert page.one("//a[@rel='next']").get("href") == "/schedules/month?month=2031-03"
-    assert "Nothing is planned" in (await owner.get("/schedules/month?month=2001-02")).text
+    assert "No runs are planned" in (await owner.get("/schedules/month?month=2001-02")).text
     await owner.get("/schedules/month?month=2031-13", status=400)
     await owner.get("/schedules/month?month=x", status=400)
 
 
-async def test_a_viewer_only_looks(house: House, owner: Visitor) -> None:
-    task = await scheduled(house)
-    viewer = User(new_ulid(), house.owner.account_id, "looks", Role.VIEWER, False, "", 1)
-    await house.storage.write(lambda tx: tx.accounts.add_user(viewer))
-    async with visitor(house, viewer.id) as someone:
+async def test_a_viewer_only_looks(app: House, owner: Visitor) -> None:
+    task = await scheduled(app)
+    viewer = User(new_ulid(), app.owner.account_id, "looks", Role.VIEWER, False, "", 1)
+    await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
+    async with visitor(app, viewer.id) as someone:
         for address in ("/tasks", f"/tasks/{task.id}", "/schedules"):
             page = await someone.get(address)
             assert page.all("//main//form[@method='post']") == []
         await someone.get(f"/tasks/{task.id}/edit")
         await someone.post(f"/tasks/{task.id}/run", status=303)
         await someone.post(f"/tasks/{task.id}/delete", status=403)
-    async with visitor(house, house.other.user_id) as stranger:
+    async with visitor(app, app.other.user_id) as stranger:
         await stranger.get(f"/tasks/{task.id}", status=404)

@@ -24,7 +24,7 @@ GOOD = python_project("from sdk import CoreSDK\n", output=[{"name": "price", "ty
 @dataclass
 class Seen:
     server: Served
-    estate: Estate
+    fixtures: Estate
     token: str
 
 
@@ -35,8 +35,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     (folder / "templates").mkdir()
     templates = make_templates(folder / "templates")
     with served(folder / "data", templates, rate_limit=0) as server:
-        estate = server.do(seed(server.house))
-        yield Seen(server, estate, server.do(sign_in(server.house.services.sessions, server.house)))
+        fixtures = server.do(seed(server.house))
+        token = server.do(sign_in(server.house.services.sessions, server.house))
+        yield Seen(server, fixtures, token)
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_a_project_is_uploaded_and_its_checks_fill_in(page: Page, tmp_path: Path
     file = tmp_path / "prices.zip"
     file.write_bytes(GOOD)
     page.goto("/dev/upload")
-    page.get_by_label("ZIP of the project").set_input_files(file)
+    page.get_by_label("Project ZIP").set_input_files(file)
     page.get_by_role("button", name="Upload and check").click()
     expect(page.get_by_role("heading", name="Checks")).to_be_visible()
     expect(page.locator("#step-code")).to_contain_text("passed")  # by the stream, without a reload
@@ -80,7 +81,7 @@ def test_a_file_may_be_dropped(page: Page) -> None:
 
 
 def test_the_next_times_follow_what_is_typed(page: Page, seen: Seen) -> None:
-    page.goto(seen.estate.tasks["/tasks/{id}/schedule"])
+    page.goto(seen.fixtures.tasks["/tasks/{id}/schedule"])
     expect(page.locator("#ahead li")).to_have_count(10)
     expect(page.get_by_label("Weekday")).to_be_hidden()
     page.get_by_label("Cron rule", exact=True).last.fill("0 9 * * 8")
@@ -107,10 +108,10 @@ def test_the_month_on_a_phone_is_a_list(browser: Browser, seen: Seen) -> None:
 
 
 def test_a_decision_needs_a_second_step(page: Page, seen: Seen) -> None:
-    page.goto(seen.estate.tasks["/admin/review/{id}"])
+    page.goto(seen.fixtures.tasks["/admin/review/{id}"])
     second = page.get_by_role("button", name="Return v1.0.2 with the note")
     expect(second).to_be_hidden()
     page.get_by_label("Note for the account").fill("Say what it reads")
     page.get_by_role("button", name="Return", exact=True).click()
     second.click()
-    expect(page.get_by_text("It was returned with your note.")).to_be_visible()
+    expect(page.get_by_text("The version was returned with your note.")).to_be_visible()

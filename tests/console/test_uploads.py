@@ -26,15 +26,15 @@ pytestmark = pytest.mark.needs("git")  # the page says whether it is there
 
 
 @pytest.fixture
-async def house(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, review=True) as house:
-        yield house
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, templates, review=True) as app:
+        yield app
 
 
 @pytest.fixture
-async def other(house: House) -> AsyncIterator[Visitor]:
-    """Somebody who is not the operator."""
-    async with visitor(house, house.other.user_id) as someone:
+async def other(app: House) -> AsyncIterator[Visitor]:
+    """A user who is not the operator."""
+    async with visitor(app, app.other.user_id) as someone:
         yield someone
 
 
@@ -46,18 +46,18 @@ async def send(who: Visitor, data: bytes, name: str = "prices.zip", **more: Any)
     )
 
 
-async def brought(house: House, who: Visitor, data: bytes = GOOD, caller: Any = None) -> str:
+async def brought(app: House, who: Visitor, data: bytes = GOOD, caller: Any = None) -> str:
     """The address of an upload whose checks have ended."""
     answer = await send(who, data)
     assert answer.status_code == 303, answer.text[-2000:]
     address = str(answer.headers["location"])
-    await ended(house, address, caller)
+    await ended(app, address, caller)
     return address
 
 
-async def ended(house: House, address: str, caller: Any = None) -> Upload:
+async def ended(app: House, address: str, caller: Any = None) -> Upload:
     ref = address.rpartition("/")[2]
-    async for seen in house.services.uploads.follow(caller or house.other, ref):
+    async for seen in app.services.uploads.follow(caller or app.other, ref):
         last = seen
     return last
 
@@ -71,13 +71,13 @@ def form_of(page: Page) -> dict[str, str]:
     return found
 
 
-async def test_both_ways_in_and_what_a_project_holds(other: Visitor) -> None:
+async def test_both_sources_and_the_contents_of_a_project(other: Visitor) -> None:
     page = await other.get("/dev/upload")
     assert page.one("//input[@type='file']").get("accept") == ".zip,application/zip"
     assert "fyke worker new my-worker" in page.text
     answer = await other.http.post("/dev/upload/zip", headers=FROM_OUR_PAGE, files={"x": b""})
     assert answer.status_code == 422
-    assert "Choose the ZIP of the project first" in answer.text
+    assert "Choose a ZIP file of the project" in answer.text
     page = await other.post(
         "/dev/upload/git", {"url": "git@github.com:a/b", "ref": "main"}, status=422
     )
@@ -89,8 +89,8 @@ async def test_both_ways_in_and_what_a_project_holds(other: Visitor) -> None:
     assert page.one("//*[@id='faults']//a").get("href") == "#f-ref"
 
 
-async def test_checks_form_columns_and_publishing(house: House, other: Visitor) -> None:
-    address = await brought(house, other)
+async def test_checks_form_columns_and_publishing(app: House, other: Visitor) -> None:
+    address = await brought(app, other)
     page = await other.get(address)
     assert "ready to publish" in page.text
     steps = [" ".join(each.text_content().split()) for each in page.all("//ol[@class='checks']/li")]
@@ -105,43 +105,43 @@ async def test_checks_form_columns_and_publishing(house: House, other: Visitor) 
         f"{address}/publish", {"name": "prices", "title": "Prices", "public": "on", "note": "Hi"}
     )
     assert done.location == "/w/other/prices"
-    assert "waits for a review" in (await other.get(done.location)).text
+    assert "is waiting for review" in (await other.get(done.location)).text
     assert "Published as version v1.0.1" in (await other.get(address)).text
     assert "published" in (await other.get("/dev/upload")).text
 
 
-async def test_findings_name_file_line_rule_and_way_out(house: House, other: Visitor) -> None:
-    address = await brought(house, other, BAD)
+async def test_findings_name_file_line_rule_and_remedy(app: House, other: Visitor) -> None:
+    address = await brought(app, other, BAD)
     page = await other.get(address)
-    assert "needs mending" in page.text
+    assert "needs fixes" in page.text
     [syntax] = [
         e for e in page.all("//ul[@class='findings']/li") if "python_syntax" in e.text_content()
     ]
     words = " ".join(syntax.text_content().split())
-    assert "main.py:1" in words and "Way out: correct the Python syntax" in words
+    assert "main.py:1" in words and "Fix: correct the Python syntax" in words
     assert page.all("//form[contains(@action,'/publish')]") == []
     again = await other.post(f"{address}/again")
-    assert (await ended(house, again.location)).state is UploadState.FAULTY
+    assert (await ended(app, again.location)).state is UploadState.FAULTY
 
 
-async def test_a_test_run_is_started_from_the_form(house: House, other: Visitor) -> None:
-    address = await brought(house, other)
+async def test_a_test_run_is_started_from_the_form(app: House, other: Visitor) -> None:
+    address = await brought(app, other)
     page = await other.get(address)
     refused = await other.post(f"{address}/test", form_of(page) | {"do": "start"}, status=422)
-    assert "needs another look" in refused.text  # a required field is empty
+    assert "is not valid" in refused.text  # a required field is empty
     page = await other.post(f"{address}/test", form_of(page) | {"do": "json"}, status=200)
     sent = form_of(page) | {"json_text": '{"urls": [{"url": "https://a.example/"}]}'}
     started = await other.post(f"{address}/test", sent | {"do": "start"})
     assert started.location.startswith("/runs/")
-    await house.execute([{"price": 1}])
+    await app.execute([{"price": 1}])
     page = await other.get(address)
     assert "Last test run" in page.text and "Succeeded" in page.text
-    assert (await house.services.workers.own_page(house.other, "", offset=0, limit=5))[1][
+    assert (await app.services.workers.own_page(app.other, "", offset=0, limit=5))[1][
         0
     ].latest == ""
 
 
-async def test_the_stream_tells_every_step_and_ends(house: House, other: Visitor) -> None:
+async def test_the_stream_reports_every_step_and_ends(app: House, other: Visitor) -> None:
     answer = await send(other, GOOD)
     address = answer.headers["location"]
     async with other.http.stream("GET", f"{address}/live") as stream:
@@ -152,14 +152,14 @@ async def test_the_stream_tells_every_step_and_ends(house: House, other: Visitor
 
 
 async def test_an_upload_is_seen_by_its_account_only_and_removed(
-    house: House, other: Visitor, owner: Visitor
+    app: House, other: Visitor, owner: Visitor
 ) -> None:
-    address = await brought(house, other)
+    address = await brought(app, other)
     await owner.get(address, status=404)
     await owner.get(f"{address}/live", status=404)
-    viewer = User(new_ulid(), house.other.account_id, "looks", Role.VIEWER, False, "", 1)
-    await house.storage.write(lambda tx: tx.accounts.add_user(viewer))
-    async with visitor(house, viewer.id) as someone:
+    viewer = User(new_ulid(), app.other.account_id, "looks", Role.VIEWER, False, "", 1)
+    await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
+    async with visitor(app, viewer.id) as someone:
         assert (await someone.get("/dev/upload")).all("//main//form") == []
         page = await someone.get(address)
         assert page.all("//main//button[normalize-space()='Test run']") == []
@@ -168,9 +168,9 @@ async def test_an_upload_is_seen_by_its_account_only_and_removed(
     await other.get(address, status=404)
 
 
-async def test_a_name_full_of_markup_is_only_text(house: House, other: Visitor) -> None:
+async def test_a_name_full_of_markup_is_only_text(app: House, other: Visitor) -> None:
     answer = await send(other, BAD, "<img src=x onerror=alert(1)>.zip")
-    await ended(house, answer.headers["location"])
+    await ended(app, answer.headers["location"])
     for address in ("/dev/upload", answer.headers["location"]):
         page = await other.get(address)
         assert page.all("//main//img") == []

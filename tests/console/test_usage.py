@@ -22,8 +22,8 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, templates, prices=Prices(cpu_hour=Decimal(800_000))) as house:
-        yield house
+    async with open_house(tmp_path, templates, prices=Prices(cpu_hour=Decimal(800_000))) as app:
+        yield app
 
 
 @pytest.fixture
@@ -32,15 +32,15 @@ async def buyer(priced: House) -> AsyncIterator[Visitor]:
         yield someone
 
 
-async def spend(house: House, number: int = 1) -> list[str]:
-    worker = await house.publish()
-    await house.services.accounts.credit(house.owner, "owner", Decimal(10**7), Decimal(1))
+async def spend(app: House, number: int = 1) -> list[str]:
+    worker = await app.publish()
+    await app.services.accounts.credit(app.owner, "owner", Decimal(10**7), Decimal(1))
     made = []
     for _ in range(number):
         wanted = {"parameters": {"system": {}, "custom": {"urls": [{"url": "https://a.example"}]}}}
         request = StartRequest(worker.id, None, wanted, "", Origin.WEB)
-        made.append((await house.services.runs.start(house.owner, request)).id)
-        await house.execute([{"n": 1}], Outcome.SUCCEEDED)
+        made.append((await app.services.runs.start(app.owner, request)).id)
+        await app.execute([{"n": 1}], Outcome.SUCCEEDED)
     return made
 
 
@@ -49,26 +49,26 @@ def table(page: Page, number: int) -> list[list[str]]:
     return [[" ".join(cell.itertext()).strip() for cell in row] for row in rows]
 
 
-async def test_the_chart_says_what_its_table_says(house: House, owner: Visitor) -> None:
+async def test_the_chart_says_what_its_table_says(app: House, owner: Visitor) -> None:
     def work(tx: Any) -> None:
         for day, runs in ((20260201, 4), (20260203, 8), (20260203, 2)):
-            key = UsageKey(house.owner.account_id, day, f"w{runs}")
+            key = UsageKey(app.owner.account_id, day, f"w{runs}")
             tx.usage.add(
                 key, UsageSums(runs=runs, failed=1, results=runs * 3, run_ms=runs * 60_000)
             )
 
-    await house.storage.write(work)
+    await app.storage.write(work)
     page = await owner.get("/usage?from=2026-02-01&until=2026-02-10")
     assert [row[:4] for row in table(page, 1)] == [
         ["Feb 3, 2026", "10", "2", "30"], ["Feb 1, 2026", "4", "1", "12"],
     ]  # fmt: skip
     [total] = page.all("//tfoot/tr")
-    assert [" ".join(c.itertext()).strip() for c in total][:4] == ["In all", "14", "3", "42"]
+    assert [" ".join(c.itertext()).strip() for c in total][:4] == ["Total", "14", "3", "42"]
     bars = page.all("//*[local-name()='rect'][@class='chart-bar']")
     assert [bar.get("height") for bar in bars] == ["40.0", "100.0"]
     assert [bar.xpath("string(*)") for bar in bars] == ["Feb 1, 2026: 4", "Feb 3, 2026: 10"]
     chart = page.one("//figure/*[local-name()='svg'][@role='img']")
-    assert "The table below holds the same figures" in chart.get("aria-label")
+    assert "The table below contains the same figures" in chart.get("aria-label")
     months = await owner.get("/usage?from=2026-01-01&until=2026-03-31&by=month&show=results")
     assert [row[:2] for row in table(months, 1)] == [["February 2026", "14"]]
     assert months.all("//*[@class='chart-bar']/*/text()") == ["February 2026: 42"]
@@ -110,17 +110,17 @@ async def test_the_ledger_comes_by_itself_and_links_its_runs(priced: House, buye
     assert (lazy.get("hx-get"), lazy.get("hx-trigger")) == ("/usage/ledger", "load")
     part = await buyer.get("/usage/ledger", part=True)
     kinds = [r.text for r in part.all("//td[@data-label='Kind']")]
-    assert kinds == ["Used by a run", "Credited"]
+    assert kinds == ["Run usage", "Credited"]
     assert part.all("//td[@data-label='Run']/a/@href") == [f"/runs/{run}"]
     whole = await buyer.get("/usage/ledger?holds=1")
     assert [r.text for r in whole.all("//td[@data-label='Kind']")] == [
-        "Used by a run", "Given back", "Set aside", "Credited",
+        "Run usage", "Released", "Reserved", "Credited",
     ]  # fmt: skip
     [link] = whole.all("//a[@download]/@href")
     rows = list(csv.DictReader(io.StringIO((await buyer.http.get(link)).text)))
     assert [row["kind"] for row in rows] == ["usage", "release", "hold", "credit"]
     none = await buyer.get("/usage/ledger?from=2020-01-01&until=2020-01-02")
-    assert "Nothing in the ledger" in none.text
+    assert "No ledger entries" in none.text
 
 
 async def test_the_ledger_is_paged(priced: House, buyer: Visitor, monkeypatch: Any) -> None:
@@ -134,4 +134,4 @@ async def test_the_ledger_is_paged(priced: House, buyer: Visitor, monkeypatch: A
         if not further:
             break
         path = further[0]
-    assert seen == ["Used by a run"] * 3 + ["Credited"]
+    assert seen == ["Run usage"] * 3 + ["Credited"]

@@ -46,11 +46,11 @@ async def test_a_secret_is_shown_once(owner: Visitor, receiver: Receiver) -> Non
     here, secret = await a_webhook(owner, receiver.url("/x"))
     assert secret.startswith("whsec_")
     page = await owner.get(here)
-    assert secret not in page.raw and "Nothing was sent yet" in page.text
+    assert secret not in page.raw and "No deliveries yet" in page.text
     rotated = await owner.post(f"{here}/rotate", status=200)
     [other] = rotated.all("//output[@id='secret']/text()")
-    assert other != secret and "a signature of the old secret as well" in rotated.text
-    assert "The old one signs too until" in (await owner.get(here)).text
+    assert other != secret and "also signed with the previous secret" in rotated.text
+    assert "The previous secret is also valid until" in (await owner.get(here)).text
 
 
 async def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(owner: Visitor) -> None:
@@ -77,38 +77,38 @@ async def test_a_test_call_shows_its_steps(owner: Visitor, receiver: Receiver) -
     receiver.reply("/x", Reply(200, text="thanks <b>a lot</b>"), Reply(404, text="no"))
     page = await owner.post(f"{here}/test", status=200)
     steps = [each.text_content() for each in page.all("//ol/li//p[@class='strong']")]
-    assert steps == ["Name resolved", "Connected", "Sent", "Answered"]
+    assert steps == ["Name resolved", "Connected", "Sent", "Response received"]
     assert "thanks <b>a lot</b>" in page.one("//section[@id='trial']").text_content()
     [message] = receiver.at("/x")
     Webhook(secret).verify(message.body, message.headers)
     part = await owner.post(f"{here}/test", part=True, status=200)
-    assert "Not taken" in part.text and "HTTP 404" in part.text
-    assert "Any answer from 200 to 299 counts" in part.text
+    assert "Not accepted" in part.text and "HTTP 404" in part.text
+    assert "Any status from 200 to 299 counts" in part.text
 
 
-async def test_deliveries_are_listed_opened_and_sent_again(house: House, owner: Visitor) -> None:
-    await house.beat()
-    addresses = await seed_telling(house)
+async def test_deliveries_are_listed_opened_and_sent_again(app: House, owner: Visitor) -> None:
+    await app.beat()
+    addresses = await seed_telling(app)
     here = addresses["/settings/webhooks/{id}"]
     page = await owner.get(here)
-    assert "Calls fail" in page.text and "HTTP 503" in page.text
+    assert "Calls are failing" in page.text and "HTTP 503" in page.text
     assert "the queue behind this address is full" in page.text
     assert page.all("//table//a[starts-with(@href, '/runs/')]")
     one = await owner.get(addresses["/settings/webhooks/{id}/deliveries/{delivery}"])
     assert '"type": "' in one.one("//pre").text_content()
     waiting = await owner.get(f"{here}?state=pending")
-    assert not waiting.all("//button[contains(., 'Send again')]")
+    assert not waiting.all("//button[contains(., 'Retry delivery')]")
     done = await owner.get(f"{here}?state=delivered")
     [form] = done.all("//form[contains(@action, '/replay')]")
     await owner.post(form.get("action"))
-    assert "Nothing in this state" in (await owner.get(f"{here}?state=delivered")).text
+    assert "No deliveries in this state" in (await owner.get(f"{here}?state=delivered")).text
     listed = await owner.get(LIST)
     assert [each.text_content().strip() for each in listed.all("//td[@data-label='State']")] == [
         "Off", "Failing", "Working",
     ]  # fmt: skip
 
 
-async def test_an_address_is_changed_and_a_switch_switches(house: House, owner: Visitor) -> None:
+async def test_an_address_is_changed_and_a_switch_switches(app: House, owner: Visitor) -> None:
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
     form = await owner.get(f"{here}/edit")
     assert form.value("url") == "http://127.0.0.1:1024/a"
@@ -130,32 +130,32 @@ async def test_it_goes_only_by_its_name(owner: Visitor) -> None:
     await owner.get(here, status=404)
 
 
-async def test_a_receiver_that_was_given_up_is_used_again(house: House, owner: Visitor) -> None:
+async def test_a_receiver_that_was_given_up_is_used_again(app: House, owner: Visitor) -> None:
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
 
     def give_up(tx: Any) -> None:
-        known = tx.receivers.lock(house.owner.account_id, "http://127.0.0.1:1024")
+        known = tx.receivers.lock(app.owner.account_id, "http://127.0.0.1:1024")
         tx.receivers.save(type(known)(known.account_id, known.receiver, 1, 0, 2, 3))
 
-    await house.storage.write(give_up)
+    await app.storage.write(give_up)
     assert "Every call failed for 5 days" in (await owner.get(here)).text
     await owner.post(f"{here}/enable")
     assert "Every call failed for 5 days" not in (await owner.get(here)).text
 
 
-async def test_a_viewer_looks_and_others_see_nothing(house: House, owner: Visitor) -> None:
-    await house.beat()
+async def test_a_viewer_looks_and_others_see_nothing(app: House, owner: Visitor) -> None:
+    await app.beat()
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
-    await a_run(house)
-    viewer = User("01HFVIEWER0000000000000000", house.owner.account_id, "looks", Role.VIEWER,
+    await a_run(app)
+    viewer = User("01HFVIEWER0000000000000000", app.owner.account_id, "looks", Role.VIEWER,
                   False, "x", 1)  # fmt: skip
-    await house.storage.write(lambda tx: tx.accounts.add_user(viewer))
-    async with visitor(house, viewer.id) as someone:
+    await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
+    async with visitor(app, viewer.id) as someone:
         page = await someone.get(here)
         assert not page.all("//main//form")
         await someone.post(f"{here}/test", status=403)
         await someone.post(f"{LIST}/new", {"name": "x"}, status=403)
-    async with visitor(house, house.other.user_id) as stranger:
+    async with visitor(app, app.other.user_id) as stranger:
         for address in (here, f"{here}/edit", f"{here}/deliveries/msg_1"):
             await stranger.get(address, status=404)
         for act in ("test", "rotate", "delete", "enable", "edit"):

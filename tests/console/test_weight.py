@@ -55,14 +55,14 @@ def loaded_by(address: str, text: str) -> list[str]:
     return [each for each in found if not each.startswith("data:")]
 
 
-async def test_the_sign_in_page_is_light(nobody: Visitor) -> None:
-    seen = await weight(nobody, "/login")
+async def test_the_sign_in_page_is_light(guest: Visitor) -> None:
+    seen = await weight(guest, "/login")
     assert sum(seen.values()) < BUDGET, seen
     assert any(name.endswith(".css") for name in seen)
 
 
-async def test_the_first_page_after_it_is_light(house: House, owner: Visitor) -> None:
-    await seed(house)
+async def test_the_first_page_after_it_is_light(app: House, owner: Visitor) -> None:
+    await seed(app)
     seen = await weight(owner, "/")
     assert sum(seen.values()) < BUDGET, seen
     assert any(name.endswith(".js") for name in seen)

@@ -15,8 +15,8 @@ def listed(page: Page) -> list[str]:
     return [each.text_content().split()[0] for each in page.all("//tbody/tr/td[1]")]
 
 
-async def test_they_are_set_replaced_and_removed(house: House, owner: Visitor) -> None:
-    await shelve(house)
+async def test_they_are_set_replaced_and_removed(app: House, owner: Visitor) -> None:
+    await shelve(app)
     empty = await owner.get(AT)
     assert "No secrets" in empty.text
     control = empty.one("//input[@name='value']")
@@ -32,18 +32,18 @@ async def test_they_are_set_replaced_and_removed(house: House, owner: Visitor) -
     again = await owner.get(page.all("//a[contains(@href, '?name=')]")[1].get("href"))
     assert (again.value("name"), again.value("value")) == ("SHOP_LOGIN", "")
     await owner.post(AT, {"name": "SHOP_LOGIN", "value": "", "lines": "one line\r\nand another"})
-    worker = await house.services.workers.find(house.owner, "owner/shop-prices")
-    kept = await house.storage.read(lambda tx: tx.secrets.of(house.owner.account_id, worker.id))
+    worker = await app.services.workers.find(app.owner, "owner/shop-prices")
+    kept = await app.storage.read(lambda tx: tx.secrets.of(app.owner.account_id, worker.id))
     assert [one.name for one in kept] == ["COOKIES", "SHOP_LOGIN"]
     action = page.all("//form[contains(@action, '/remove')]")[0].get("action")
     assert (await owner.post(action, {})).location == AT
     assert (await owner.post(action, {})).location == AT
     page = await owner.get(AT)
-    assert "That secret was removed already." in page.text and listed(page) == ["SHOP_LOGIN"]
+    assert "The secret was already removed." in page.text and listed(page) == ["SHOP_LOGIN"]
 
 
-async def test_what_was_typed_as_a_value_is_on_no_page(house: House, owner: Visitor) -> None:
-    await shelve(house)
+async def test_what_was_typed_as_a_value_is_on_no_page(app: House, owner: Visitor) -> None:
+    await shelve(app)
     seen = []
     for name, words in (
         ("LD_PRELOAD", "put a word of your own before it"),
@@ -64,30 +64,28 @@ async def test_what_was_typed_as_a_value_is_on_no_page(house: House, owner: Visi
     assert "canar" not in "".join([*seen, short.raw])
 
 
-async def test_a_form_that_waits_for_a_sign_in_does_not_hold_it(house: House) -> None:
-    await shelve(house)
-    async with stranger(house) as nobody:
+async def test_a_form_that_waits_for_a_sign_in_does_not_contain_it(app: House) -> None:
+    await shelve(app)
+    async with stranger(app) as guest:
         typed = {"name": "LOGIN", "value": VALUE, "lines": VALUE}
-        held = await nobody.post(AT, typed, status=401)
+        held = await guest.post(AT, typed, status=401)
         assert "canary" not in held.raw
         assert [each.get("name") for each in held.all("//textarea")] == ["held.name"]
         passwords = {"old": VALUE, "new": VALUE}
-        held = await nobody.post("/settings/account/password", passwords, status=401)
+        held = await guest.post("/settings/account/password", passwords, status=401)
         assert "canary" not in held.raw
 
 
-async def test_what_a_version_needs_is_asked_for_before_a_run(house: House, owner: Visitor) -> None:
+async def test_what_a_version_needs_is_asked_for_before_a_run(app: House, owner: Visitor) -> None:
     data = python_project("print(1)\n", **{"fyke.json": '{"secrets": ["LOGIN", "TOKEN"]}'})
-    await house.services.workers.publish(
-        house.owner, data, name="needs", title="Needs", public=False
-    )
+    await app.services.workers.publish(app.owner, data, name="needs", title="Needs", public=False)
     base = "/w/owner/needs"
     form = await owner.get(base)
     assert "2 secrets are missing" in form.text and "needs LOGIN, TOKEN." in form.text
     link = form.one("//main//div[contains(@class, 'note')]//a").get("href")
     assert link == f"{base}/secrets?name=LOGIN#set"
     tab = await owner.get(f"{base}/secrets")
-    assert listed(tab) == ["LOGIN", "TOKEN"] and "missing: this Worker needs it" in tab.text
+    assert listed(tab) == ["LOGIN", "TOKEN"] and "missing: required by this Worker" in tab.text
     await owner.post(f"{base}/secrets", {"name": "LOGIN", "value": VALUE})
     assert "A secret is missing" in (await owner.get(base)).text
     assert listed(await owner.get(f"{base}/secrets")) == ["TOKEN", "LOGIN"]
@@ -97,19 +95,19 @@ async def test_what_a_version_needs_is_asked_for_before_a_run(house: House, owne
 
 
 async def test_each_account_sees_its_own_and_a_viewer_changes_none(
-    house: House, owner: Visitor
+    app: House, owner: Visitor
 ) -> None:
-    await shelve(house)
+    await shelve(app)
     await owner.post(AT, {"name": "OWNERS", "value": VALUE})
-    async with visitor(house, house.other.user_id) as other:
+    async with visitor(app, app.other.user_id) as other:
         page = await other.get(AT)
-        assert "OWNERS" not in page.text and "This is somebody else's Worker" in page.text
+        assert "OWNERS" not in page.text and "This Worker belongs to another account" in page.text
         await other.post(AT, {"name": "THEIRS", "value": VALUE})
         assert listed(await other.get(AT)) == ["THEIRS"]
         await other.post(f"{AT}/OWNERS/remove", {})
     assert listed(await owner.get(AT)) == ["OWNERS"]
-    looks, _ = await house.services.users.invite(house.owner, "looks", "viewer")
-    async with visitor(house, looks.id) as viewer:
+    looks, _ = await app.services.users.invite(app.owner, "looks", "viewer")
+    async with visitor(app, looks.id) as viewer:
         page = await viewer.get(AT)
         assert listed(page) == ["OWNERS"]
         assert not page.all("//input[@name='value']") and "Remove" not in page.text

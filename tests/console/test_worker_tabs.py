@@ -1,4 +1,4 @@
-"""What there is to read about a worker, also when somebody means harm."""
+"""The tabs of a Worker, also with hostile content."""
 
 from __future__ import annotations
 
@@ -33,41 +33,41 @@ HOSTILE = """\
 INPUT = {"parameters": {"custom": {"urls": [{"url": "https://example.org/"}]}}}
 
 
-async def publish(house: House, **files: str) -> str:
+async def publish(app: House, **files: str) -> str:
     project = python_project("print(1)\n", **files)
-    worker, _, _ = await house.services.workers.publish(
-        house.owner, project, name="odd", title="Odd", public=True
+    worker, _, _ = await app.services.workers.publish(
+        app.owner, project, name="odd", title="Odd", public=True
     )
     return worker.id
 
 
-async def start(house: House, ref: str) -> str:
+async def start(app: House, ref: str) -> str:
     request = StartRequest(ref, None, INPUT, "", Origin.WEB)
-    return (await house.services.runs.start(house.owner, request)).id
+    return (await app.services.runs.start(app.owner, request)).id
 
 
-async def test_a_hostile_readme_runs_nothing_and_calls_nobody(house: House, owner: Visitor) -> None:
-    await publish(house, **{"README.md": HOSTILE, "CHANGELOG.md": HOSTILE})
+async def test_a_hostile_readme_runs_nothing_and_calls_no_host(app: House, owner: Visitor) -> None:
+    await publish(app, **{"README.md": HOSTILE, "CHANGELOG.md": HOSTILE})
     for tab in ("readme", "changelog"):
         page = await owner.get(f"/w/owner/odd/{tab}")
-        box = page.all("//div[contains(@class,'markdown')]")[0]
+        block = page.all("//div[contains(@class,'markdown')]")[0]
         allowed = {"div", "p", "h2", "h3", "a", "pre", "code"}
-        assert {each.tag for each in box.iter()} <= allowed
-        for each in box.iter():
+        assert {each.tag for each in block.iter()} <= allowed
+        for each in block.iter():
             assert set(each.keys()) <= {"href", "title", "rel", "class"}, each.keys()
-        links = [each.get("href") for each in box.iter("a") if each.get("href")]
+        links = [each.get("href") for each in block.iter("a") if each.get("href")]
         assert links, "a picture becomes a link"
         assert all(link.startswith("https://") for link in links), links
         assert not page.all("//img | //iframe | //object | //embed | //main//script")
 
 
-async def test_every_tab_opens_for_owners_and_for_others(house: House, owner: Visitor) -> None:
-    path = await shelve(house)
+async def test_every_tab_opens_for_owners_and_for_others(app: House, owner: Visitor) -> None:
+    path = await shelve(app)
     for tab in TABS[1:]:
         page = await owner.get(f"/w/{path}{tab}")
         assert page.one("//nav[@class='tabs']//a[@aria-current]").get("href") == f"/w/{path}{tab}"
         assert page.one("//h1").text_content() == "Shop prices"
-    async with visitor(house, house.other.user_id) as other:
+    async with visitor(app, app.other.user_id) as other:
         for tab in TABS[1:]:
             page = await other.get(f"/w/{path}{tab}")
             assert "Settings" not in page.one("//nav[@class='tabs']").text_content()
@@ -75,13 +75,13 @@ async def test_every_tab_opens_for_owners_and_for_others(house: House, owner: Vi
     await owner.get("/w/owner/none/readme", status=404)
 
 
-async def test_output_fields_tell_schema_and_rows_apart(house: House, owner: Visitor) -> None:
+async def test_output_fields_distinguish_schema_and_rows(app: House, owner: Visitor) -> None:
     columns = [{"name": "url", "type": "string", "description": "Address"}, {"name": "gone"}]
-    worker = await house.publish("reader", output=columns)
+    worker = await app.publish("reader", output=columns)
     page = await owner.get("/w/owner/reader/output")
     assert page.all("//tbody/tr[1]/td[5]")[0].text_content() == "not run yet"
-    await start(house, worker.id)
-    await house.execute([{"url": "a", "extra": 1}], headers=[Header("A", "url", "text")])
+    await start(app, worker.id)
+    await app.execute([{"url": "a", "extra": 1}], headers=[Header("A", "url", "text")])
     page = await owner.get("/w/owner/reader/output")
     rows = [
         tuple(cell.text_content().strip() for cell in row.iter("td"))
@@ -93,12 +93,12 @@ async def test_output_fields_tell_schema_and_rows_apart(house: House, owner: Vis
         ("extra", "", "integer", "no", "yes"),
     ]
     assert "Schema and rows differ" in page.text
-    async with visitor(house, house.other.user_id) as other:
+    async with visitor(app, app.other.user_id) as other:
         assert "extra" not in (await other.get("/w/owner/reader/output")).text
 
 
-async def test_a_broken_output_schema_has_a_decent_page(house: House, owner: Visitor) -> None:
-    await house.publish("reader")
+async def test_a_broken_output_schema_has_a_decent_page(app: House, owner: Visitor) -> None:
+    await app.publish("reader")
 
     def spoil(tx: Transaction) -> None:
         from sqlalchemy import update
@@ -109,54 +109,56 @@ async def test_a_broken_output_schema_has_a_decent_page(house: House, owner: Vis
             update(versions).values(output_schema="{", input_schema="[")
         )
 
-    await house.storage.write(spoil)
+    await app.storage.write(spoil)
     page = await owner.get("/w/owner/reader/output")
     assert "The output schema cannot be used" in page.text
     for tab in TABS[1:]:
         await owner.get(f"/w/owner/reader{tab}")
 
 
-async def test_runs_tasks_and_schedules_are_listed(house: House, owner: Visitor) -> None:
-    worker = await house.publish("reader")
+async def test_runs_tasks_and_schedules_are_listed(app: House, owner: Visitor) -> None:
+    worker = await app.publish("reader")
     assert "Not run yet" in (await owner.get("/w/owner/reader/runs")).text
     assert "No saved inputs" in (await owner.get("/w/owner/reader/tasks")).text
     assert "No schedules" in (await owner.get("/w/owner/reader/schedules")).text
-    run_id = await start(house, worker.id)
-    await house.execute([{"a": 1}], Outcome.EXIT_CODE, "<b>it broke</b>")
+    run_id = await start(app, worker.id)
+    await app.execute([{"a": 1}], Outcome.EXIT_CODE, "<b>it broke</b>")
     page = await owner.get("/w/owner/reader/runs")
     row = page.one("//tbody/tr")
     assert "Failed" in row.text_content() and "<b>it broke</b>" in row.text_content()
     assert page.all(f"//a[@href='/runs/{run_id}']")
-    task = await house.services.tasks.create(house.owner, worker.id, "Daily <i>", INPUT, None)
+    task = await app.services.tasks.create(app.owner, worker.id, "Daily <i>", INPUT, None)
     page = await owner.get("/w/owner/reader/tasks")
     assert page.one(f"//a[@href='/tasks/{task.id}']").text_content() == "Daily <i>"
-    assert "You have tasks of this Worker" in (await owner.get("/w/owner/reader/schedules")).text
+    assert (
+        "None of your tasks for this Worker" in (await owner.get("/w/owner/reader/schedules")).text
+    )
     tabs = " ".join(page.one("//nav[@class='tabs']").text_content().split())
     assert "Runs 1" in tabs and "Tasks 1" in tabs
 
 
 async def test_without_a_version_to_run_the_page_says_what_to_do(
-    house: House, owner: Visitor
+    app: House, owner: Visitor
 ) -> None:
-    worker = await house.publish("reader")
-    await house.services.workers.deprecate(house.owner, worker.id, "v1.0.1", "use <other>")
+    worker = await app.publish("reader")
+    await app.services.workers.deprecate(app.owner, worker.id, "v1.0.1", "use <other>")
     page = await owner.get("/w/owner/reader/readme")
     assert "v1.0.1 is deprecated" in page.text and "use <other>" in page.text
-    await house.services.workers.withdraw(house.owner, worker.id, "v1.0.1", "it leaks")
+    await app.services.workers.withdraw(app.owner, worker.id, "v1.0.1", "it leaks")
     page = await owner.get("/w/owner/reader/readme")
-    assert "No version of this Worker can be run" in page.text
+    assert "No version of this Worker can run" in page.text
     assert page.all("//a[@href='/w/owner/reader/versions'][contains(., 'Put a version')]")
 
 
 @pytest.mark.parametrize("page", ["0", "-3", "x", "999999", "9" * 40])
-async def test_odd_page_numbers_open_a_page(house: House, owner: Visitor, page: str) -> None:
-    await house.publish("reader")
+async def test_odd_page_numbers_open_a_page(app: House, owner: Visitor, page: str) -> None:
+    await app.publish("reader")
     found = await owner.get(f"/w/owner/reader/runs?page={page}")
     assert "Not run yet" in found.text
 
 
-async def test_every_list_says_that_many_lines_can_be_pasted(house: House, owner: Visitor) -> None:
-    """Nobody looks for it, so it stands below each list."""
+async def test_every_list_says_that_many_lines_can_be_pasted(app: House, owner: Visitor) -> None:
+    """Users do not expect it, so each list has a hint."""
     columns = [{"title": "Name", "param": "name", "type": "string", "editor": "input"}]
     properties = [
         {"title": "Lines", "name": "lines", "type": "array", "editor": "stringList"},
@@ -164,7 +166,7 @@ async def test_every_list_says_that_many_lines_can_be_pasted(house: House, owner
         {"title": "Rows", "name": "rows", "type": "array", "editor": "requestListSource",
          "param_list": columns},
     ]  # fmt: skip
-    await house.publish("lists", schema={"description": "", "b": "lines", "properties": properties})
+    await app.publish("lists", schema={"description": "", "b": "lines", "properties": properties})
     page = await owner.get("/w/owner/lists")
     hints = [" ".join(each.itertext()) for each in page.all("//form-list | //form-rows")]
     assert len(hints) == 3

@@ -22,8 +22,8 @@ def states(page: Page) -> dict[str, str]:
     return found
 
 
-async def test_versions_are_taken_out_of_use_with_a_reason(house: House, owner: Visitor) -> None:
-    await shelve(house)
+async def test_versions_are_taken_out_of_use_with_a_reason(app: House, owner: Visitor) -> None:
+    await shelve(app)
     page = await owner.get(f"{SHELVED}/versions")
     assert states(page) == {
         "v1.0.3": "in use latest", "v1.0.2": "in use", "v1.0.1": "deprecated",
@@ -33,32 +33,32 @@ async def test_versions_are_taken_out_of_use_with_a_reason(house: House, owner: 
     page = await owner.get(f"{SHELVED}/versions")
     assert states(page)["v1.0.3"] == "withdrawn" and states(page)["v1.0.2"] == "in use latest"
     assert "<b>leaks</b>" in page.text
-    async with visitor(house, house.other.user_id) as other:
+    async with visitor(app, app.other.user_id) as other:
         seen = await other.get(f"{SHELVED}/versions")
-        assert "<b>leaks</b>" in seen.text, "whoever uses it reads why"
+        assert "<b>leaks</b>" in seen.text, "its users read why"
         assert not seen.all("//form[contains(@action, 'withdraw')]")
         await other.post(f"{SHELVED}/versions/v1.0.2/withdraw", {}, status=403)
     await owner.post(f"{SHELVED}/versions/v1.0.3/restore", {})
     assert states(await owner.get(f"{SHELVED}/versions"))["v1.0.3"] == "in use latest"
 
 
-async def test_rolling_back_publishes_the_old_files_again(house: House, owner: Visitor) -> None:
-    await shelve(house)
+async def test_rolling_back_publishes_the_old_files_again(app: House, owner: Visitor) -> None:
+    await shelve(app)
     await owner.post(f"{SHELVED}/versions/v1.0.1/rollback", {})
     page = await owner.get(f"{SHELVED}/versions")
     assert states(page)["v1.0.4"] == "in use latest"
     assert "v1.0.1 are published again as v1.0.4" in page.text
-    versions = await house.services.workers.versions(house.owner, "owner/shop-prices")
+    versions = await app.services.workers.versions(app.owner, "owner/shop-prices")
     by_number = {version.number: version.digest for version in versions}
     assert by_number["v1.0.4"] == by_number["v1.0.1"]
-    worker = await house.services.workers.find(house.owner, "owner/shop-prices")
+    worker = await app.services.workers.find(app.owner, "owner/shop-prices")
     assert worker.title == "Shop prices" and worker.categories == (3, 1)
     await owner.post(f"{SHELVED}/versions/v1.0.4/rollback", {})
     assert "has these very files already" in (await owner.get(f"{SHELVED}/versions")).text
 
 
-async def test_two_versions_side_by_side(house: House, owner: Visitor) -> None:
-    await shelve(house)
+async def test_two_versions_side_by_side(app: House, owner: Visitor) -> None:
+    await shelve(app)
     page = await owner.get(f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3")
     chosen = page.all("//main//select/option[@selected]")
     assert [each.text_content() for each in chosen] == ["v1.0.1", "v1.0.3"]
@@ -69,21 +69,21 @@ async def test_two_versions_side_by_side(house: House, owner: Visitor) -> None:
     assert gone.text_content().startswith("removed: ") and '"urls"]:' in gone.text_content()
     assert new.text_content().startswith("added: ") and '"urls"] * 3:' in new.text_content()
     same = await owner.get(f"{SHELVED}/compare?before=v1.0.2&after=v1.0.2")
-    assert "The files of the two versions are the same" in same.text
+    assert "The files of the two versions are identical" in same.text
     fallback = await owner.get(f"{SHELVED}/compare")
     assert "v1.0.2 → v1.0.3" in fallback.text
     wrong = await owner.get(f"{SHELVED}/compare?before=v9&after=v1.0.1", status=422)
     assert "does not exist" in wrong.text
-    async with visitor(house, house.other.user_id) as other:
+    async with visitor(app, app.other.user_id) as other:
         seen = await other.get(f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3")
         assert "currency" in seen.text and "main.py" not in seen.text
-        assert "The files themselves are for the owner" in seen.text
+        assert "Only the owner of the Worker can see the files" in seen.text
 
 
 async def test_the_changelog_has_the_authors_words_and_the_schemas(
-    house: House, owner: Visitor
+    app: House, owner: Visitor
 ) -> None:
-    await shelve(house)
+    await shelve(app)
     page = await owner.get(f"{SHELVED}/changelog")
     assert "Tries a page that fails again." in page.text
     steps = [" ".join(each.text_content().split()) for each in page.all("//ol[@class='steps']/li")]
@@ -93,9 +93,9 @@ async def test_the_changelog_has_the_authors_words_and_the_schemas(
 
 
 async def test_settings_are_saved_and_faults_keep_what_was_typed(
-    house: House, owner: Visitor
+    app: House, owner: Visitor
 ) -> None:
-    await shelve(house)
+    await shelve(app)
     at = f"{SHELVED}/settings"
     wrong = await owner.post(
         at,
@@ -106,17 +106,17 @@ async def test_settings_are_saved_and_faults_keep_what_was_typed(
     assert wrong.one("//*[@id='faults']//a").get("href") == "#f-icon"
     assert wrong.one("//input[@name='categories'][@checked]").get("value") == "7"
     blank = await owner.post(at, {"title": "  ", "description": "kept"}, status=422)
-    assert "A Worker needs a title." in blank.text and blank.value("description") == "kept"
+    assert "Enter a title for the Worker." in blank.text and blank.value("description") == "kept"
     saved = {"title": "Prices", "description": "a\r\nb", "icon": "", "categories": ["7", "3"]}
     await owner.post(at, saved)
-    worker = await house.services.workers.find(house.owner, "owner/shop-prices")
+    worker = await app.services.workers.find(app.owner, "owner/shop-prices")
     assert (worker.title, worker.description, worker.categories) == ("Prices", "a\nb", (3, 7))
-    async with visitor(house, house.other.user_id) as other:
+    async with visitor(app, app.other.user_id) as other:
         await other.post(at, saved, status=403)
 
 
-async def test_default_run_options_are_set_for_all_versions(house: House, owner: Visitor) -> None:
-    await shelve(house)
+async def test_default_run_options_are_set_for_all_versions(app: House, owner: Visitor) -> None:
+    await shelve(app)
     at = f"{SHELVED}/settings/run-options"
     typed = {
         "memory": "2048", "execute_limit_time_seconds": "soon",
@@ -132,22 +132,22 @@ async def test_default_run_options_are_set_for_all_versions(house: House, owner:
     assert page.value("memory") == "2048" and page.value("max_total_traffic") == "12.5"
     form = await owner.get(f"{SHELVED}?version=v1.0.2")
     line = form.one("//*[contains(@class,'options-line')]").text_content()
-    told = "2048 MB · 1 min 30 s · at most $0.50 · at most 12.5 MB · any region"
-    assert line == told, "the form of every version tells what a run gets"
-    async with visitor(house, house.other.user_id) as other:
+    options = "2048 MB · 1 min 30 s · at most $0.50 · at most 12.5 MB · any region"
+    assert line == options, "the form of every version shows the run options"
+    async with visitor(app, app.other.user_id) as other:
         await other.post(at, typed, status=403)
 
 
-async def test_a_viewer_reads_and_changes_nothing(house: House) -> None:
-    await shelve(house)
-    viewer = User(new_ulid(), house.owner.account_id, "vera", Role.VIEWER, False, "", 1)
-    await house.storage.write(lambda tx: tx.accounts.add_user(viewer))
-    async with visitor(house, viewer.id) as someone:
+async def test_a_viewer_reads_and_changes_nothing(app: House) -> None:
+    await shelve(app)
+    viewer = User(new_ulid(), app.owner.account_id, "vera", Role.VIEWER, False, "", 1)
+    await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
+    async with visitor(app, viewer.id) as someone:
         for tab in ("versions", "settings"):
             page = await someone.get(f"{SHELVED}/{tab}")
-            changing = page.all("//main//form[@method='post']/@action")
+            forms = page.all("//main//form[@method='post']/@action")
             kept = {f"{SHELVED}/favourite", f"{SHELVED}/settings"}
-            assert set(changing) <= kept, changing
+            assert set(forms) <= kept, forms
         assert not page.all("//main//button[normalize-space()='Save']")
         for path in ("versions/v1.0.3/withdraw", "versions/v1.0.1/rollback", "settings/private"):
             await someone.post(f"{SHELVED}/{path}", {}, status=403)
@@ -156,24 +156,24 @@ async def test_a_viewer_reads_and_changes_nothing(house: House) -> None:
         await someone.post(f"{SHELVED}/settings/delete", {"name": "shop-prices"}, status=403)
 
 
-async def test_it_is_made_private_and_public_again(house: House, owner: Visitor) -> None:
-    await shelve(house)
+async def test_it_is_made_private_and_public_again(app: House, owner: Visitor) -> None:
+    await shelve(app)
     at = f"{SHELVED}/settings"
     await owner.post(f"{at}/private", {})
-    async with visitor(house, house.other.user_id) as other:
+    async with visitor(app, app.other.user_id) as other:
         await other.get(f"{SHELVED}/readme", status=404)
         await owner.post(f"{at}/publish", {})
         await other.get(f"{SHELVED}/readme")
     await owner.post(f"{at}/take-back", {})
-    assert "Nothing waits for a review." in (await owner.get(at)).text
+    assert "No version is waiting for review." in (await owner.get(at)).text
 
 
-async def test_deleting_asks_for_the_name(house: House, owner: Visitor) -> None:
-    await shelve(house)
+async def test_deleting_asks_for_the_name(app: House, owner: Visitor) -> None:
+    await shelve(app)
     at = f"{SHELVED}/settings/delete"
     refused = await owner.post(at, {"name": "shop"}, status=422)
     assert "Type shop-prices to delete it." in refused.text
-    async with visitor(house, house.other.user_id) as other:
+    async with visitor(app, app.other.user_id) as other:
         await other.post(at, {"name": "shop-prices"}, status=403)
     done = await owner.post(at, {"name": " shop-prices "})
     assert done.location == "/dev/workers"

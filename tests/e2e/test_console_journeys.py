@@ -198,10 +198,10 @@ def test_schedule_it(visit: Visit) -> None:
     page = visit.page
     page.goto("/w/owner/town-crier")
     visit.hand.write(page.get_by_role("textbox", name="Word", exact=True), "good morning")
-    visit.press(page.locator("summary", has_text="Save as a task"))
+    visit.press(page.locator("summary", has_text="Save as task"))
     title = f"Every morning by {visit.hand.name}"
     visit.hand.write(page.get_by_label("Name of the task"), title)
-    visit.press(visit.button("Save the task"))
+    visit.press(visit.button("Save task"))
     expect(page.get_by_text(title).first).to_be_visible()
     visit.go("Tasks")
     visit.press(page.get_by_role("link", name=title, exact=True))
@@ -210,7 +210,7 @@ def test_schedule_it(visit: Visit) -> None:
     visit.press(page.get_by_role("radio", name="Cron rule"))
     visit.hand.write(page.locator("#f-cron"), "30 6 * * 1-5")
     expect(page.locator("#ahead li").first).to_contain_text("6:30")
-    visit.press(visit.button("Save the schedule"))
+    visit.press(visit.button("Save schedule"))
     page.wait_for_url(re.compile(r"/tasks/[0-9A-Z]{26}$"))
     expect(page.locator("ol.plain-list time").first).to_contain_text("6:30")
     visit.go("Schedules")

@@ -21,7 +21,7 @@ SCHEMA: dict[str, Any] = {
         {
             "name": "keywords", "title": "Keywords", "type": "array", "editor": "stringList",
             "required": True, "description": "What to look for.",
-            "default": [{"keyword": "coffee"}, {"keyword": "tea house"}],
+            "default": [{"keyword": "coffee"}, {"keyword": "tea shop"}],
         },
         {
             "name": "pages", "title": "Pages", "type": "array", "editor": "requestList",

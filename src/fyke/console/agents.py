@@ -1,4 +1,4 @@
-"""What a browser calls itself, in words that people know."""
+"""Readable names for user agents."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ def browser_name(agent: str) -> str:
     system = next((name for mark, name in _SYSTEMS if mark in agent), "")
     if browser and system:
         return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
-    return browser or agent[:_MOST] or _("An unknown program")
+    return browser or agent[:_MOST] or _("Unknown program")

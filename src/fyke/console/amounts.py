@@ -1,4 +1,4 @@
-"""Amounts of money as people type them."""
+"""Amounts of money as users type them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LONGEST = 40
 
 
 def dollars(text: str) -> Decimal | None:
-    """US dollars; an empty box is 0, and None what is no amount."""
+    """US dollars; empty text is 0; None when the text is not an amount."""
     typed = text.strip().replace(",", ".") or "0"
     try:
         amount = Decimal(typed) if len(typed) <= _LONGEST else None
@@ -20,5 +20,7 @@ def dollars(text: str) -> Decimal | None:
 
 
 def no_dollars() -> str:
-    """What to say of a text that is no amount."""
-    return _("Use a number of US dollars, such as 25 or 2.50, or leave it empty for no cap.")
+    """The message for a text that is not an amount."""
+    return _(
+        "Enter an amount in US dollars such as 25 or 2.50, or leave the field empty for no cap."
+    )

@@ -16,9 +16,7 @@ from fyke.api.event_stream import EventStream
 from fyke.api.network import Visit, header, limiter_key
 from fyke.api.ratelimit import TokenBuckets
 from fyke.api.transport import PAGE, VISIT
-from fyke.console import cookies, formats
-from fyke.console import error_pages as faults
-from fyke.console import sign_in_redirect as resume
+from fyke.console import cookies, error_pages, formats, sign_in_redirect
 from fyke.console.cookies import Notices
 from fyke.console.cross_site import refuse_foreign
 from fyke.console.forms import PostedForm, read_form
@@ -47,7 +45,7 @@ class ConsoleConfig:
 
 
 class Console:
-    """The pages, behind one gate."""
+    """The pages, behind one check of limit, origin, session and role."""
 
     def __init__(
         self,
@@ -89,7 +87,7 @@ class Console:
         try:
             signed_in = None if still else await self._whose(request, visit)
         except FykeError as error:
-            trouble = error  # told as a page, in the visitor's language as far as it is known
+            trouble = error  # shown as a page, in the visitor's language where it is known
         view = self._view(request, visit, signed_in)
         with speak(view.language):
             try:
@@ -97,7 +95,7 @@ class Console:
                     raise trouble
                 response = await self._admit(view)
             except Exception as error:
-                response = faults.respond(view, error)
+                response = error_pages.respond(view, error)
         if header(request.scope, b"accept-encoding") and not response.headers.get("set-cookie"):
             _compress(request, response)
         return response
@@ -110,7 +108,7 @@ class Console:
         if page.unsafe:
             refuse_foreign(view.request.scope, view.visit.origin)
         if view.signed_in is None and not page.public:
-            return await resume.ask_to_sign_in(view, page)
+            return await sign_in_redirect.ask_to_sign_in(view, page)
         if page.operator and not view.caller.operator:
             raise Forbidden("This page is for the operator of the installation")
         if view.signed_in is not None and not page.part:
@@ -124,7 +122,7 @@ class Console:
         return response
 
     async def _is_over(self, token: str) -> bool:
-        """Whether the session has ended: nothing more is told to whoever had it."""
+        """Whether the session has ended; its streams then stop."""
         try:
             await self._sessions.whose(token)
         except Unauthenticated:

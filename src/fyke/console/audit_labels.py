@@ -1,4 +1,4 @@
-"""What the audit log calls each act, in the visitor's language."""
+"""Labels of the actions in the audit log, in the visitor's language."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from fyke.model.audit import AuditAction
 
 
 def audit_action_labels() -> dict[str, str]:
-    """Act to words, in the order of the filter."""
+    """Action to label, in the order of the filter."""
     return {
         AuditAction.SIGN_IN: _("Signed in"),
-        AuditAction.SIGN_IN_FAILED: _("Failed to sign in"),
+        AuditAction.SIGN_IN_FAILED: _("Sign-in failed"),
         AuditAction.SIGN_OUT: _("Signed out"),
-        AuditAction.SESSIONS_REVOKED: _("Ended sessions"),
+        AuditAction.SESSIONS_REVOKED: _("Signed out sessions"),
         AuditAction.PASSWORD: _("Set a password"),
-        AuditAction.LINK: _("Made a link for a user"),
+        AuditAction.LINK: _("Created a link for a user"),
         AuditAction.INVITE: _("Invited a user"),
         AuditAction.ROLE: _("Changed a role"),
         AuditAction.DISABLE: _("Disabled a user"),
@@ -23,7 +23,7 @@ def audit_action_labels() -> dict[str, str]:
         AuditAction.KEY_CREATED: _("Created a key"),
         AuditAction.KEY_REVOKED: _("Revoked a key"),
         AuditAction.RUN_STARTED: _("Started a run"),
-        AuditAction.RUN_QUEUED: _("Put a run into the queue"),
+        AuditAction.RUN_QUEUED: _("Queued a run"),
         AuditAction.RUN_ABORTED: _("Aborted a run"),
         AuditAction.RUN_DELETED: _("Deleted a run"),
         AuditAction.RUN_SHARED: _("Shared a run"),
@@ -36,17 +36,17 @@ def audit_action_labels() -> dict[str, str]:
         AuditAction.WORKER_DELETED: _("Deleted a Worker"),
         AuditAction.SECRET_SET: _("Set a secret of a Worker"),
         AuditAction.SECRET_REMOVED: _("Removed a secret of a Worker"),
-        AuditAction.REVIEWED: _("Decided about a version"),
-        AuditAction.BUILDS_ALLOWED: _("Allowed builds of a Worker"),
-        AuditAction.BUILDS_FORBIDDEN: _("Forbade builds of a Worker"),
+        AuditAction.REVIEWED: _("Reviewed a version"),
+        AuditAction.BUILDS_ALLOWED: _("Allowed dependency builds of a Worker"),
+        AuditAction.BUILDS_FORBIDDEN: _("Disallowed dependency builds of a Worker"),
         AuditAction.ACCOUNT_CREATED: _("Created an account"),
         AuditAction.CREDITED: _("Credited an account"),
         AuditAction.PLAN: _("Changed a plan"),
-        AuditAction.CAPS: _("Changed caps on spending"),
+        AuditAction.CAPS: _("Changed spending caps"),
         AuditAction.SETTINGS: _("Changed a setting"),
         AuditAction.WEBHOOK_ADDED: _("Added a webhook"),
         AuditAction.WEBHOOK_CHANGED: _("Changed a webhook"),
-        AuditAction.WEBHOOK_SECRET: _("Made a new secret for a webhook"),
+        AuditAction.WEBHOOK_SECRET: _("Rotated a webhook secret"),
         AuditAction.WEBHOOK_REMOVED: _("Removed a webhook"),
         AuditAction.RULE_ADDED: _("Added an alert rule"),
         AuditAction.RULE_CHANGED: _("Changed an alert rule"),

@@ -61,7 +61,7 @@ from fyke.domain.services import Services
 from fyke.errors import Unavailable
 from fyke.kit.clock import Clock
 
-FILE_SECONDS = 900  # how long a link to a file that a page gives out holds
+FILE_SECONDS = 900  # validity of a link to a file
 
 
 def build_console(
@@ -121,7 +121,7 @@ def all_pages(
             services.lists, services.list_following, services.bulk, services.profiles
         ).pages(),
         *_run_pages(services, config),
-        *_telling_pages(services),
+        *_notification_pages(services),
         *admin.AdminPages(services.installation, services.accounts, services.spending).pages(),
         *isolation.IsolationPages(services.overview).pages(),
         *assets.AssetPages(statics).pages(),
@@ -168,8 +168,8 @@ def _task_pages(services: Services) -> list[ConsolePage]:
     ]
 
 
-def _telling_pages(services: Services) -> list[ConsolePage]:
-    """Who is told of what: webhooks, alerts and their rules."""
+def _notification_pages(services: Services) -> list[ConsolePage]:
+    """Webhooks, alerts and alert rules."""
     return [
         *webhooks.WebhookPages(services.webhooks, services.callbacks).pages(),
         *alerts.AlertPages(services.alerts).pages(),

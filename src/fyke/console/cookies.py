@@ -1,7 +1,7 @@
 """The cookies of the console: the session, what the visitor prefers, and one notice.
 
-Only the session's is a secret. Language, theme and zone are cookies so that pages for nobody in
-particular (sign-in, setup) look right too; a user's own preferences come first.
+Only the session's is a secret. Language, theme and zone are cookies so that pages
+without a session (sign-in, setup) use them too; a user's own preferences come first.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def set_preference(response: Response, visit: Visit, name: str, value: str) -> N
 
 
 class Notices:
-    """Notices travel in a signed cookie, so that nobody can put words into our mouth."""
+    """Notices travel in a signed cookie, so that other sites cannot forge them."""
 
     def __init__(self, secret: bytes) -> None:
         self._signer = URLSafeSerializer(secret, salt="fyke.console.notice")
@@ -83,7 +83,7 @@ class Notices:
         response.set_cookie(NOTICE, text, max_age=60, path="/", httponly=True, samesite="lax")
 
     def take(self, request: Request) -> Notice | None:
-        """The notice that waits; whoever shows it also calls ``drop``."""
+        """The pending notice; the caller that shows it also calls ``drop``."""
         try:
             text, tone = self._signer.loads(request.cookies.get(NOTICE, ""))
         except (BadSignature, ValueError, TypeError):

@@ -14,7 +14,7 @@ from starlette.types import Scope
 from fyke.api.network import header
 from fyke.errors import Forbidden
 
-_WAY_OUT = "open the page here and send the form again, or use the REST API with a key"
+_REMEDY = "open the page here and send the form again, or use the REST API with a key"
 
 
 def refuse_foreign(scope: Scope, own_origin: str) -> None:
@@ -22,9 +22,9 @@ def refuse_foreign(scope: Scope, own_origin: str) -> None:
     site = header(scope, b"sec-fetch-site")
     origin = header(scope, b"origin")
     if site is None and origin is None:
-        raise Forbidden(f"The request does not say which page it comes from; {_WAY_OUT}")
+        raise Forbidden(f"The request does not say which page it comes from; {_REMEDY}")
     if site is not None and site != "same-origin":
-        raise Forbidden(f"The request comes from another site; {_WAY_OUT}")
+        raise Forbidden(f"The request comes from another site; {_REMEDY}")
     # The scheme is left out: behind a proxy that ends TLS we see another one than the browser.
     if origin is not None and urlsplit(origin).netloc != urlsplit(own_origin).netloc:
-        raise Forbidden(f"The request comes from another site; {_WAY_OUT}")
+        raise Forbidden(f"The request comes from another site; {_REMEDY}")

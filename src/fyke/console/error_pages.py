@@ -30,24 +30,24 @@ class PageError:
     status: int
     title: str
     text: str
-    way_out: str
+    remedy: str
     retry_after: int = 0
     again: bool = False  # whether the same request may go better in a moment
 
 
 def page_error_of(error: Exception) -> PageError:
-    """The page's content for an error; one that is none of ours is told as our own fault."""
+    """The page's content for an error; an unknown one is shown as an internal error."""
     if isinstance(error, Refusal):
-        return PageError(error.status, _title(error.status), error.text, _way_out(error.status))
+        return PageError(error.status, _title(error.status), error.text, _remedy(error.status))
     if not isinstance(error, errors.FykeError):
-        return PageError(500, _title(500), "", _way_out(500))
+        return PageError(500, _title(500), "", _remedy(500))
     status = 403 if isinstance(error, errors.Forbidden) else _TABLE.row(error).status
     silent = status >= 500 or type(error) is errors.NotFound
     return PageError(
         status,
         _title(status),
         "" if silent else error.message,
-        _way_out(status),
+        _remedy(status),
         getattr(error, "retry_after", 0) or 0,
     )
 
@@ -62,7 +62,7 @@ def respond(view: View, error: Exception) -> Response:
     if safe and (fault.status >= 500 or fault.status == 429):
         fault = replace(fault, again=True)
     if fault.status == 503 and (view.wants_part or not fault.again):
-        fault = replace(fault, way_out=_way_out(429))  # only a page can come again by itself
+        fault = replace(fault, remedy=_remedy(429))  # only a page can come again by itself
     headers = {"retry-after": str(fault.retry_after)} if fault.retry_after else {}
     if view.request.headers.get("hx-request") == "true" and not safe:
         # what was typed stays as it is; the note stands beside it
@@ -84,30 +84,30 @@ def respond(view: View, error: Exception) -> Response:
 
 def _title(status: int) -> str:
     titles = {
-        400: _("This cannot be done as it stands"),
-        401: _("Sign in first"),
-        403: _("You may not do this"),
-        404: _("There is nothing here"),
-        405: _("This address takes no such request"),
-        409: _("Somebody was faster"),
-        413: _("That is too much at once"),
-        422: _("Something is not filled in rightly"),
+        400: _("The request was refused"),
+        401: _("Sign-in required"),
+        403: _("You do not have permission"),
+        404: _("Not found"),
+        405: _("Method not allowed"),
+        409: _("Conflict with another change"),
+        413: _("Request too large"),
+        422: _("Some fields are not valid"),
         429: _("Too many requests"),
         503: _("Fyke is busy or starting"),
     }
-    return titles.get(status, _("Something went wrong on our side"))
+    return titles.get(status, _("Something went wrong in Fyke"))
 
 
-def _way_out(status: int) -> str:
-    ways = {
-        400: _("Go back, change what the message names, and try again."),
-        403: _("Ask an owner of the account for a role that may."),
+def _remedy(status: int) -> str:
+    remedies = {
+        400: _("Go back, correct the field named in the message and try again."),
+        403: _("Ask an owner of the account for a role with this permission."),
         404: _("It may have been deleted, or it belongs to another account."),
-        409: _("Load the page again to see how things stand now."),
-        413: _("Send less, or use the REST API for large inputs."),
+        409: _("Reload the page to see the current state."),
+        413: _("Send less data, or use the REST API for large inputs."),
         429: _("Wait a moment and try again."),
-        503: _("This page tries again by itself."),
+        503: _("This page retries automatically."),
     }
     if status >= 500 and status != 503:
-        return _("Try again. If it stays, look for the request's id in the log of the server.")
-    return ways.get(status, _("Go back, change what the message names, and try again."))
+        return _("Try again. If the error persists, search the server log for the request ID.")
+    return remedies.get(status, _("Go back, correct the field named in the message and try again."))

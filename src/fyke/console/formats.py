@@ -47,7 +47,7 @@ def moment(ms: int, zone: tzinfo) -> str:
 
 
 def short_moment(ms: int, zone: tzinfo, now_ms: int) -> str:
-    """As much of date and time as it takes to tell it from now: for tables."""
+    """The shortest unambiguous date and time, for tables."""
     at = datetime.fromtimestamp(ms / 1000, zone)
     today = datetime.fromtimestamp(now_ms / 1000, zone)
     if at.date() == today.date():
@@ -109,7 +109,7 @@ def size(amount: int) -> str:
 
 
 def money(micros: int) -> str:
-    """US dollars, as many digits as it takes to tell something small from nothing."""
+    """US dollars, with enough digits to distinguish a small amount from zero."""
     return _money(micros, locale())
 
 
@@ -127,7 +127,7 @@ def memory_exact(mb_ms: int) -> str:
 
 
 def plain_dollars(micros: int) -> str:
-    """An amount as a box holds it, with every digit; an empty box for none."""
+    """An amount as the value of a form field, with every digit; "" for none."""
     return millionths(micros) if micros else ""
 
 

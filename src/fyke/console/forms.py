@@ -31,7 +31,7 @@ class PostedForm:
         return [value for key, value in self.pairs if key == name]
 
     def on(self, name: str) -> bool:
-        """Whether a box of this name is ticked."""
+        """Whether the checkbox of this name is checked."""
         return any(key == name for key, _ in self.pairs)
 
     def number(self, name: str, default: int = 0) -> int | None:

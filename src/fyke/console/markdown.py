@@ -1,7 +1,7 @@
-"""READMEs and descriptions as HTML. The text is somebody else's, so what comes out of the
-translation is cleaned once more, against a list of what may stay.
+"""READMEs and descriptions as HTML. The text is untrusted, so the rendered HTML is
+sanitized with a list of allowed tags.
 
-Pictures are left out, all but their words: fetching one would tell a foreign host who reads.
+Pictures become links: fetching one would reveal the reader to another host.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class ConsolePage:
     the account that runs this installation. ``form_bytes`` bounds the form of an unsafe method,
     which is read before the handler runs; 0 leaves the body to the handler, which must bound it
     itself. ``part``: never a whole page, only a piece of one or a file. ``withheld``: fields of its
-    form that no page may hold, not even to keep them while somebody signs in again.
+    form that no page may contain, not even while the user signs in again.
     """
 
     method: str

@@ -20,7 +20,7 @@ HELD_PREFIX = "held."
 
 
 async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
-    """The answer to somebody without a session."""
+    """The response to a request without a session."""
     back = quote(view.address, safe="")
     if view.request.headers.get("hx-request") == "true":
         # The page stays as it is, with all that was typed; a note says where to sign in.
@@ -53,5 +53,5 @@ def pending_request_of(view: View) -> tuple[str, list[tuple[str, str]]]:
 
 
 def resume(view: View, path: str, pairs: list[tuple[str, str]]) -> Response:
-    """The page that holds the form ready to be sent."""
+    """The page with the form, ready to be sent."""
     return view.page("access/resume.html", path=path, pairs=pairs)

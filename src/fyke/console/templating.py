@@ -51,18 +51,18 @@ def make_environment(statics: Statics) -> Environment:
 @lru_cache(maxsize=1024)
 def icon(name: str, label: str = "", spin: bool = False) -> Markup:
     """A drawing from the icon set. Without a label it is decoration beside words."""
-    said = 'role="img"' if label else 'aria-hidden="true"'
+    role = 'role="img"' if label else 'aria-hidden="true"'
     title = Markup("<title>{}</title>").format(label) if label else Markup("")
     head = Markup(
         '<svg class="icon{}" viewBox="0 0 24 24" fill="none" stroke="currentColor" '
         'stroke-width="2" stroke-linecap="round" stroke-linejoin="round" focusable="false" '
         "{}>{}"
-    ).format(" spin" if spin else "", Markup(said), title)  # noqa: S704 - two constants
+    ).format(" spin" if spin else "", Markup(role), title)  # noqa: S704 - two constants
     return head + Markup(icon_shape(name)) + Markup("</svg>")  # noqa: S704 - a file of ours
 
 
 def pretty(value: Any) -> str:
-    """JSON for people."""
+    """JSON with indentation."""
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 

@@ -1,4 +1,4 @@
-"""The words of the console: English in the source, other languages from catalogues.
+"""The texts of the console: English in the source, other languages from catalogues.
 
 A page is rendered in one language, which ``speak`` sets for the current context; ``gettext`` in
 templates and in Python looks it up there.
@@ -23,11 +23,11 @@ from babel.support import Translations
 
 @dataclass(frozen=True, slots=True)
 class ConsoleLanguage:
-    """A language the console speaks. ``tag`` is what HTML and preferences call it."""
+    """A language of the console. ``tag`` is what HTML and preferences call it."""
 
     tag: str
     locale: str  # as Babel and the folders of catalogues call it
-    name: str  # in its own words
+    name: str  # in the language itself
 
 
 ENGLISH = ConsoleLanguage("en", "en", "English")
@@ -37,7 +37,7 @@ _current: ContextVar[ConsoleLanguage] = ContextVar("language", default=ENGLISH)
 
 
 def language_named(tag: str) -> ConsoleLanguage | None:
-    """The language of this tag, None when the console does not speak it."""
+    """The language of this tag, None when the console does not have it."""
     return next((each for each in LANGUAGES if each.tag == tag), None)
 
 
@@ -46,8 +46,8 @@ def choose(preferred: str, accepted: str) -> ConsoleLanguage:
     chosen = language_named(preferred)
     if chosen is not None:
         return chosen
-    for wish in accepted.split(","):
-        tag = wish.partition(";")[0].strip().lower()
+    for entry in accepted.split(","):
+        tag = entry.partition(";")[0].strip().lower()
         if tag.startswith("en"):
             return ENGLISH
         if tag in ("zh", "zh-cn", "zh-sg", "zh-hans") or tag.startswith("zh-hans"):

@@ -1,9 +1,9 @@
 """The programs, and how hostile text is kept inside of their literals.
 
-Every program holds the body of the request as the text of its JSON, because that is the one form in
-which no language changes a number. The text goes into a literal that has no escapes of its own (a
+Every program contains the body of the request as JSON text, because that is the one form in which
+no language changes a number. The text goes into a literal that has no escapes of its own (a
 quoted here-document, a raw string) and ends where the JSON never ends: what could end it early is
-written as an escape of JSON, so the literal holds the very same value. Only Java's text blocks have
+written as an escape of JSON, so the literal has the very same value. Only Java's text blocks have
 escapes; there each backslash is doubled, and everything beyond ASCII is an escape of JSON.
 """
 

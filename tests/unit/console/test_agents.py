@@ -26,7 +26,7 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
         ("Mozilla/5.0 (Macintosh; Intel Mac OS X 15_0) Safari/605.1", "Safari on macOS"),
         ("curl/8.9", "curl/8.9"),
         ("<b>" * 100, ("<b>" * 100)[:60]),
-        ("", "An unknown program"),
+        ("", "Unknown program"),
     ],
 )
 def test_browsers_have_names(agent: str, name: str) -> None:

@@ -46,6 +46,6 @@ def test_a_page_of_ours_may(headers: dict[str, str]) -> None:
         {"sec_fetch_site": "same-origin", "origin": "null"},
     ],
 )
-def test_nobody_else_may(headers: dict[str, str]) -> None:
+def test_other_sites_are_refused(headers: dict[str, str]) -> None:
     with pytest.raises(Forbidden):
         refuse_foreign(scope(**headers), OWN)

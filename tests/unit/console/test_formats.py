@@ -54,7 +54,7 @@ def test_a_size_is_never_off_by_more_than_its_last_digit(amount: int) -> None:
         (-500_000, "-$0.50"),
     ],
 )
-def test_money_tells_little_from_nothing(micros: int, text: str) -> None:
+def test_small_amounts_are_not_shown_as_zero(micros: int, text: str) -> None:
     assert formats.money(micros).replace("US", "") == text
 
 

@@ -40,7 +40,7 @@ def test_pinned_columns_come_first_and_once() -> None:
     assert found == ["c", "new", "a", "b"]
 
 
-def test_cells_tell_what_they_are_and_what_is_missing_of_them() -> None:
+def test_cells_name_their_type_and_what_was_cut() -> None:
     row = {"t": "x" * 999, "n": 1.5, "f": True, "o": {"a": 1}, "z": None, "u": "https://a.example/"}
     columns = [Header(key, key, "text") for key in (*row, "gone")]
     [record] = run_rows.records([Row("r", 1, "a", json.dumps(row).encode())], "table", columns)

@@ -1,4 +1,4 @@
-"""What no template may hold: words outside the catalogues, and what the content policy forbids."""
+"""No template contains texts outside the catalogues, or what the content policy forbids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same reference as Markdown, for people who copy it and for programs that read it."""
+"""The reference as Markdown, for users who copy it and programs that read it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def operation_markdown(page: OperationPage, origin: str) -> str:
 
 
 def index_markdown(reference: Reference, origin: str) -> str:
-    """``/llms.txt``: what there is, one line each, with the address of its Markdown page."""
+    """``/llms.txt``: one line per operation, with the address of its Markdown page."""
     lines = [f"# {reference.title}", "", f"> {reference.text.strip()}".replace("\n", "\n> "), ""]
     lines += [
         "Send the key in the header `api-key` or as `Authorization: Bearer KEY`.",
@@ -75,7 +75,7 @@ def _table(fields: Sequence[ReferenceField], *, places: bool = False) -> Iterato
 
 
 def curl(page: OperationPage, origin: str) -> str:
-    """A command line that does it, with the key in a variable."""
+    """A command line for the operation, with the key in a variable."""
     path, query = page.path, []
     for each in page.parameters:
         if each.place == "path":

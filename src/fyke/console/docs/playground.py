@@ -1,8 +1,8 @@
-"""Trying an operation from its page: the real API, called from inside, as the one who is signed in.
+"""The playground of an operation: calls the real API in process as the signed-in user.
 
-The request goes through the whole application, transport and gate included. What replaces the key
-is the caller itself, which only this process can put into a request's scope; a browser never holds
-a key for it.
+The request goes through the whole application, including transport and access checks. The caller
+itself replaces the key; only this process can put it into a request's scope, and the browser never
+gets a key for it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SHOWN_HEADERS = (
 
 @dataclass(slots=True)
 class PlaygroundCall:
-    """What came back. ``cut`` says that only its beginning is here."""
+    """The response. ``cut``: the body is truncated."""
 
     status: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -49,23 +49,24 @@ class PlaygroundCall:
 
 @dataclass(frozen=True, slots=True)
 class PlaygroundRequest:
-    """What was filled in: parameters by (place, name), and the body's text."""
+    """The submitted form: parameters by (place, name), and the body's text."""
 
     parameters: dict[tuple[str, str], str]
     body: str
 
 
 async def attempt(
-    api: ASGIApp, page: OperationPage, wish: PlaygroundRequest, caller: Caller, host: str
+    api: ASGIApp, page: OperationPage, request: PlaygroundRequest, caller: Caller, host: str
 ) -> PlaygroundCall:
-    """Send it and return the answer. Raise ``InvalidRequest`` for what cannot be sent."""
-    if len(wish.body.encode()) > MAX_BODY:
+    """Send the request and return the response. Raise ``InvalidRequest`` when it cannot be sent."""
+    if len(request.body.encode()) > MAX_BODY:
         raise InvalidRequest(f"body: at most {MAX_BODY} bytes can be sent from here")
     trial, done = PlaygroundCall(), asyncio.Event()
     started = perf_counter()
     try:
         async with asyncio.timeout(SECONDS):
-            await _call(api, _scope(page, wish, caller, host), wish.body.encode(), trial, done)
+            scope = _scope(page, request, caller, host)
+            await _call(api, scope, request.body.encode(), trial, done)
     except TimeoutError:
         trial.cut = True
     trial.milliseconds = round((perf_counter() - started) * 1000)
@@ -75,7 +76,7 @@ async def attempt(
 async def _call(
     api: ASGIApp, scope: Scope, body: bytes, trial: PlaygroundCall, done: asyncio.Event
 ) -> None:
-    """Run the application until it has answered, or has said more than is shown."""
+    """Run the application until the response is complete or longer than shown."""
     sent = False
 
     async def receive() -> Message:
@@ -97,16 +98,16 @@ async def _call(
         trial.body += piece[:room]
         if len(piece) > room:
             trial.cut = True
-            done.set()  # whatever streams learns that nobody reads on
+            done.set()  # a streaming handler learns that the client is gone
 
     await api(scope, receive, send)
 
 
-def _scope(page: OperationPage, wish: PlaygroundRequest, caller: Caller, host: str) -> Scope:
+def _scope(page: OperationPage, request: PlaygroundRequest, caller: Caller, host: str) -> Scope:
     path, query = page.path, []
     headers = [(b"host", host.encode("latin-1")), (b"accept", b"*/*")]
     for each in page.parameters:
-        value = wish.parameters.get((each.place, each.name), "")
+        value = request.parameters.get((each.place, each.name), "")
         if not value and each.place == "path":
             raise InvalidRequest(f"{each.name}: this part of the address cannot be left out")
         if each.place == "path":
@@ -139,7 +140,7 @@ def _one_line(name: str, value: str) -> bytes:
     try:
         encoded = value.encode("latin-1")
     except UnicodeEncodeError:
-        raise InvalidRequest(f"{name}: a header holds plain characters only") from None
+        raise InvalidRequest(f"{name}: only Latin-1 characters are allowed") from None
     if any(byte < 32 for byte in encoded):
         raise InvalidRequest(f"{name}: a header is one line")
     return encoded

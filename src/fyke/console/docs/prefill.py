@@ -1,4 +1,4 @@
-"""Filling a playground in so that it runs at once: the reader's own names instead of samples."""
+"""Prefills a playground with the reader's own objects, so that it works at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fyke.model.worker import Worker
 
 @dataclass(frozen=True, slots=True)
 class OwnObjects:
-    """What the reader has; an empty text leaves the sample."""
+    """The reader's objects; "" keeps the sample."""
 
     worker_id: str = ""
     worker_path: str = ""
@@ -30,14 +30,14 @@ class OwnObjects:
 
 
 class Prefill:
-    """Finds the newest of each kind: what the reader has last worked with."""
+    """Finds the latest object of each kind."""
 
     def __init__(self, storage: Storage, catalog: Catalog) -> None:
         self._storage = storage
         self._catalog = catalog
 
     async def own(self, caller: Caller) -> OwnObjects:
-        """The account's newest worker (else the catalog's), run and task."""
+        """The account's latest Worker (else the catalog's), run and task."""
         _, workers = await self._catalog.page(caller, "", offset=0, limit=1)
         return await self._storage.read(
             lambda tx: _own(tx, caller, workers[0] if workers else None)

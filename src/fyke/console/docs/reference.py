@@ -1,4 +1,4 @@
-"""The OpenAPI document as what a page shows: groups of operations, fields as flat lists.
+"""The OpenAPI document as page content: groups of operations, fields as flat lists.
 
 Pure: document in, plain values out. Whatever is in the document can be seen here, and nothing that
 is not in it.
@@ -21,7 +21,7 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ReferenceField:
-    """One parameter, or one field of a body. ``name`` is the whole way to it: ``input.custom``."""
+    """One parameter, or one field of a body. ``name`` is the full path: ``input.custom``."""
 
     name: str
     place: str  # path, query, header or body
@@ -33,7 +33,7 @@ class ReferenceField:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A body as it may look; ``name`` says of which case."""
+    """An example body; ``name`` names its case."""
 
     name: str
     text: str
@@ -41,7 +41,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceAnswer:
-    """What comes back with one status."""
+    """The response with one status."""
 
     status: str
     text: str
@@ -70,7 +70,7 @@ class OperationPage:
 
     @property
     def playable(self) -> bool:
-        """Whether it can be tried from a page: JSON or nothing goes in."""
+        """Whether it can be tried from a page: it takes JSON or no body."""
         return self.body_media in ("", _JSON)
 
 
@@ -86,7 +86,7 @@ class ReferenceGroup:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """All of it, in reading order, and by id."""
+    """All operations, in reading order and by id."""
 
     title: str
     text: str
@@ -169,7 +169,7 @@ def _answer(status: str, answer: Mapping[str, Any], schemas: Schema) -> Referenc
 def _fields(
     schema: Schema, schemas: Schema, place: str, prefix: str = "", deep: int = 0
 ) -> Iterator[ReferenceField]:
-    """Every field of an object, those of objects and lists inside it right behind it."""
+    """Every field of an object, each followed by its nested fields."""
     schema = _resolved(schema, schemas)
     needed = set(schema.get("required", ()))
     for name, described in schema.get("properties", {}).items():
@@ -183,7 +183,7 @@ def _fields(
 
 
 def _inside(schema: Schema, schemas: Schema) -> tuple[Schema, str]:
-    """What stands one level deeper, and how the way there is written."""
+    """The nested schema and its path suffix."""
     if "items" in schema:
         return schema["items"], "[]"
     for choice in schema.get("anyOf", ()):
@@ -194,7 +194,7 @@ def _inside(schema: Schema, schemas: Schema) -> tuple[Schema, str]:
 
 
 def type_of(schema: Schema, schemas: Schema) -> str:
-    """``text``-like words for a schema: ``string``, ``integer or null``, ``list of object``."""
+    """The type of a schema as text: ``string``, ``integer or null``, ``list of object``."""
     schema = _resolved(schema, schemas)
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
@@ -210,7 +210,7 @@ def type_of(schema: Schema, schemas: Schema) -> str:
 
 
 def _says(schema: Schema, text: str) -> str:
-    """The description, and the rules that can be said in a few words."""
+    """The description and short constraints."""
     said = [text or schema.get("description", "")]
     if schema.get("enum"):
         said.append("One of " + ", ".join(json.dumps(each) for each in schema["enum"]) + ".")
@@ -234,7 +234,7 @@ def _resolved(schema: Schema, schemas: Schema) -> Schema:
 
 
 def _first(content: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """The kind of content that is offered first, and what is said of it."""
+    """The first content type and its definition."""
     for media, body in content.items():
         return media, body
     return "", {}

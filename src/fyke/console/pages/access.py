@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from fyke.api.errors import table_of
-from fyke.console import cookies
-from fyke.console import sign_in_redirect as resume
+from fyke.console import cookies, sign_in_redirect
 from fyke.console.page import ConsolePage
 from fyke.console.view import View, own_address
 from fyke.domain.accounts.sessions import Sessions
@@ -42,9 +41,9 @@ class AccessPages:
         except (Unauthenticated, RateLimited) as error:
             status = table_of("/api/v2/").row(error).status
             return self._form(view, status=status, fault=error.message, name=name)
-        path, pairs = resume.pending_request_of(view)
+        path, pairs = sign_in_redirect.pending_request_of(view)
         if path:
-            response = resume.resume(view, path, pairs)
+            response = sign_in_redirect.resume(view, path, pairs)
         else:
             response = view.go(own_address(view.form.get("next", "/")))
         cookies.set_session(response, view.visit, new.token)
@@ -60,7 +59,7 @@ class AccessPages:
     def _form(
         self, view: View, *, status: int = 200, fault: str = "", name: str = "", next: str = ""
     ) -> Response:
-        path, pairs = resume.pending_request_of(view)
+        path, pairs = sign_in_redirect.pending_request_of(view)
         return view.page(
             "access/login.html",
             status=status,

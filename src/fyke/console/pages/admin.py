@@ -66,7 +66,7 @@ class AdminPages:
     # --- health ----------------------------------------------------------------------------
 
     async def health(self, view: View) -> Response:
-        """Cards that are there soon stand in the page; the others load by themselves."""
+        """Cards that are ready soon are in the page; the others are loaded afterwards."""
         tasks = {name: asyncio.ensure_future(self._checks(view, name)) for name in _CARDS}
         await asyncio.wait(tasks.values(), timeout=PATIENCE)
         cards: dict[str, list[HealthCheck] | None] = {}
@@ -89,7 +89,7 @@ class AdminPages:
             return await self.installation.card(view.caller, name)
         except Exception:
             log.exception("card failed", card=name)
-            return [HealthCheck(name, Level.BAD, _("Something went wrong here."))]
+            return [HealthCheck(name, Level.BAD, _("Internal error. See the server log."))]
 
     # --- accounts --------------------------------------------------------------------------
 
@@ -107,7 +107,7 @@ class AdminPages:
         name = view.param("name")
         usd, traffic = _amount(view.form.get("usd")), _amount(view.form.get("traffic_mb"))
         if usd is None or traffic is None:
-            text = _("Use numbers, such as 25 or 2.50, or leave a box empty.")
+            text = _("Enter a number such as 25 or 2.50, or leave the field empty.")
             return await self._accounts(view, {"credit": text}, name)
         try:
             await self.accounts.credit(view.caller, name, usd, traffic)
@@ -119,7 +119,7 @@ class AdminPages:
         name = view.param("name")
         changed = await self.accounts.set_plan(view.caller, name, view.form.get("plan"))
         words = {"name": name, "plan": changed.plan.value}
-        return view.go(f"{AREA}/accounts", _("%(name)s is on the plan %(plan)s now.") % words)
+        return view.go(f"{AREA}/accounts", _("%(name)s now has the plan %(plan)s.") % words)
 
     async def caps(self, view: View) -> Response:
         name = view.param("name")
@@ -181,7 +181,7 @@ class AdminPages:
         days = int(text) if text.isdecimal() and len(text) < 9 else None
         try:
             if text and days is None:
-                faults["days"] = _("Use a whole number of days.")
+                faults["days"] = _("Enter a whole number of days.")
             else:
                 return await self.installation.retention(view.caller, days)
         except InvalidRequest as error:
@@ -198,7 +198,7 @@ class AdminPages:
 
 
 def _amount(text: str) -> Decimal | None:
-    """The amount that was typed, 0 for nothing, None for what is none."""
+    """The typed amount, 0 for empty text, None when it is not an amount."""
     plain = text.strip().replace(",", ".")
     try:
         found = Decimal(plain or "0")

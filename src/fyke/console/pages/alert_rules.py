@@ -1,4 +1,4 @@
-"""Alert rules: what there is, a form for each kind, what a rule would have said."""
+"""Alert rules: list, a form for each kind, preview."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class AlertRulePages:
 
     async def example(self, view: View) -> Response:
         await self.alerts.add_rule(view.caller, EXAMPLE)
-        return view.go(RULES, _("The rule is on: you are told of every run that fails."))
+        return view.go(RULES, _("The rule is on: you are notified of every failed run."))
 
     async def new(self, view: View) -> Response:
         worker, task = view.query.get("worker", ""), view.query.get("task", "")
@@ -81,7 +81,7 @@ class AlertRulePages:
             await self.alerts.add_rule(view.caller, fields)
         except (InvalidRequest, Refused) as error:
             return await self._form(view, _typed(view), _faults(view, error))
-        return view.go(RULES, _("The rule looks at runs that end from now on."))
+        return view.go(RULES, _("The rule checks runs that end from now on."))
 
     async def edit(self, view: View) -> Response:
         found = await self.alerts.rule(view.caller, view.param("id"))
@@ -104,18 +104,18 @@ class AlertRulePages:
         try:
             await self.alerts.change_rule(view.caller, found.rule.id, fields)
         except InvalidRequest:  # what it names may be gone meanwhile; the form says what
-            text = _("The rule names something that is gone. Look at what is marked.")
+            text = _("The rule refers to something that no longer exists. Check the marked fields.")
             return view.go(f"{RULES}/{found.rule.id}", text, "warn")
         return view.go(RULES, _("The rule is on.") if fields.enabled else _("The rule is off."))
 
     async def delete(self, view: View) -> Response:
         await self.alerts.remove_rule(view.caller, view.param("id"))
-        return view.go(RULES, _("The rule was removed. Its alerts stay."))
+        return view.go(RULES, _("The rule was removed. Its alerts are kept."))
 
     async def _looked(
         self, view: View, fields: RuleFields, faults: dict[str, str], rule: Rule | None = None
     ) -> Response:
-        """The form again, with what the rule would have said of the last runs."""
+        """The form with a preview of the rule for the last runs."""
         looked = None
         if not faults:
             try:
@@ -166,7 +166,7 @@ def _typed(view: View) -> dict[str, Any]:
 
 
 def _values(found: RuleView) -> dict[str, Any]:
-    """What the form shows of a rule."""
+    """The form values of a rule."""
     rule = found.rule
     kind = rule.kind
     return {
@@ -192,7 +192,7 @@ def _plain(amount: Decimal) -> str:
 
 
 def fields_of(rule: Rule) -> RuleFields:
-    """The rule as it would be said anew."""
+    """The fields of an existing rule."""
     return RuleFields(
         name=rule.name,
         kind=rule.kind.value,
@@ -210,7 +210,7 @@ def fields_of(rule: Rule) -> RuleFields:
 
 
 def _fields(view: View) -> tuple[RuleFields, dict[str, str]]:
-    """What was typed, and what of it is no number."""
+    """The submitted fields, and errors of those that are not numbers."""
     form, faults = view.form, dict[str, str]()
 
     def number(name: str, of: str) -> Decimal:
@@ -222,7 +222,7 @@ def _fields(view: View) -> tuple[RuleFields, dict[str, str]]:
         except InvalidOperation:
             found = Decimal("NaN")
         if not found.is_finite() or abs(found) > 10**15:
-            faults[name] = _("Use a number, such as 2.5.")
+            faults[name] = _("Enter a number such as 2.5.")
             return Decimal(0)
         return found
 
@@ -251,5 +251,5 @@ def _faults(view: View, error: InvalidRequest | Refused) -> dict[str, str]:
     names["factor"] = _FACTOR.get(view.form.get("kind"), "kind")
     found = faults_of(error, names)
     if "share" in found:
-        found["share"] = _("Use a number above 0 and at most 100.")
+        found["share"] = _("Enter a number above 0 and at most 100.")
     return found

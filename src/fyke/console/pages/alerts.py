@@ -1,4 +1,4 @@
-"""Alerts as they come, read or not."""
+"""The list of alerts."""
 
 from __future__ import annotations
 
@@ -59,4 +59,6 @@ class AlertPages:
             "%(num)s alert was marked as read.", "%(num)s alerts were marked as read.", marked
         )
         back = "/alerts?unread=1" if view.form.get("back") == "unread" else AREA
-        return view.go(back, text % {"num": marked} if marked else _("All of them were read."))
+        return view.go(
+            back, text % {"num": marked} if marked else _("All alerts were already read.")
+        )

@@ -1,4 +1,4 @@
-"""What browsers ask for by themselves."""
+"""Files that browsers request on their own."""
 
 from __future__ import annotations
 

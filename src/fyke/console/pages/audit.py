@@ -1,4 +1,4 @@
-"""The audit log: who did what, page by page."""
+"""The audit log, in pages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AuditPages:
         action = view.query.get("action", "")
         action = action if action in names else ""
         before = _number(view.query.get("before", ""))
-        # one more than is shown says whether there are older ones
+        # one more than shown, to know whether there are older ones
         found = await self.audit.page(view.caller, before=before, limit=SIZE + 1, action=action)
         entries, more = found[:SIZE], len(found) > SIZE
         keys = await self.accounts.list_keys(view.caller)

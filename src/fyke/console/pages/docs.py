@@ -23,7 +23,7 @@ AREA = "/docs"
 
 @dataclass(slots=True)
 class DocsPages:
-    """``api`` is the application that is documented, and tried."""
+    """``api`` is the application that is documented and called."""
 
     api: ApiClient
     prefill: Prefill
@@ -57,7 +57,7 @@ class DocsPages:
 
     async def attempt(self, view: View) -> Response:
         page = await self._find(view.param("page"))
-        wish = PlaygroundRequest(
+        request = PlaygroundRequest(
             {
                 (each.place, each.name): view.form.get(f"{each.place}.{each.name}")
                 for each in page.parameters
@@ -68,16 +68,16 @@ class DocsPages:
         if not page.playable:
             raise InvalidRequest("This operation takes a file; it cannot be tried from here")
         try:
-            trial = await attempt(self._app(), page, wish, view.caller, host)
+            trial = await attempt(self._app(), page, request, view.caller, host)
         except InvalidRequest as error:
-            return await self._page(view, page, wish, fault=error.message)
-        return await self._page(view, page, wish, trial=trial)
+            return await self._page(view, page, request, fault=error.message)
+        return await self._page(view, page, request, trial=trial)
 
     async def _page(
         self,
         view: View,
         page: OperationPage,
-        wish: PlaygroundRequest,
+        request: PlaygroundRequest,
         *,
         trial: PlaygroundCall | None = None,
         fault: str = "",
@@ -88,7 +88,7 @@ class DocsPages:
             area=AREA,
             reference=await self._read(),
             page=page,
-            wish=wish,
+            request=request,
             trial=trial,
             answer=_pretty(trial) if trial else "",
             fault=fault,
@@ -124,7 +124,7 @@ def _markdown(text: str) -> Response:
 
 
 def _pretty(trial: PlaygroundCall) -> str:
-    """JSON with line breaks when it is whole JSON, else as it came."""
+    """Indented JSON when the text is valid JSON, else the text."""
     try:
         return json.dumps(json.loads(trial.body), ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""How far the sandboxes of the runners hold, wall by wall, for the operator."""
+"""Isolation checks of the runners' sandboxes, for the operator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One-time links: choosing a password, and the first page after that."""
+"""One-time links: setting a password, and the first page after that."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_TOKEN = 200
 
 @dataclass(frozen=True, slots=True)
 class JoiningPages:
-    """``data_folder`` is shown to whoever sets this installation up."""
+    """``data_folder`` is shown during the setup of the installation."""
 
     links: OneTimeLinks
     data_folder: str

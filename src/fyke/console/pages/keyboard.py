@@ -1,4 +1,4 @@
-"""What can be done by keyboard beyond moving and pressing."""
+"""The list of keyboard shortcuts."""
 
 from __future__ import annotations
 

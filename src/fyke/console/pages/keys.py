@@ -1,4 +1,4 @@
-"""API keys: what there is, a new one shown once, an end to one."""
+"""API keys: list, creation (shown once), revocation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class KeyPages:
 
     async def list(self, view: View) -> Response:
         keys = await self.accounts.list_keys(view.caller)
-        people = await self.users.list(view.caller)
+        users = await self.users.list(view.caller)
         now = view.around.clock.now_ms()
         living = [key for key in keys if _opens(key, now)]
         return view.page(
@@ -51,7 +51,7 @@ class KeyPages:
             area=AREA,
             living=living,
             ended=[key for key in reversed(keys) if key not in living][:MOST_ENDED],
-            names={item.user.id: item.user.name for item in people},
+            names={item.user.id: item.user.name for item in users},
             may_revoke=lambda key: _may_revoke(view, key),
         )
 
@@ -64,9 +64,9 @@ class KeyPages:
         expires_at = _end_of(view, view.form.get("expires").strip(), faults)
         rate = view.form.number("rate_limit")
         if rate is None:
-            faults["rate_limit"] = _("Use a whole number, or leave it empty.")
+            faults["rate_limit"] = _("Enter a whole number, or leave the field empty.")
         if not typed["scopes"]:
-            faults["scopes"] = _("Choose at least one, or the key is good for nothing.")
+            faults["scopes"] = _("Choose at least one scope.")
         if faults:
             return self._form(view, typed, faults)
         try:
@@ -87,8 +87,8 @@ class KeyPages:
         try:
             await self.accounts.revoke_key(view.caller, view.param("id"))
         except NotFound:
-            return view.go(AREA, _("That key had ended already."), "warn")
-        return view.go(AREA, _("The key opens nothing any more."))
+            return view.go(AREA, _("The key was already revoked."), "warn")
+        return view.go(AREA, _("The key was revoked."))
 
     def _form(self, view: View, typed: Mapping[str, object], faults: dict[str, str]) -> Response:
         tomorrow = datetime.now(view.zone).date() + timedelta(days=1)
@@ -112,12 +112,12 @@ def _may_revoke(view: View, key: ApiKey) -> bool:
 
 
 def _end_of(view: View, text: str, faults: dict[str, str]) -> int:
-    """The end of the day that was typed, in the visitor's zone; 0 for never."""
+    """The end of the typed day in the visitor's time zone; 0 for never."""
     if not text:
         return 0
     try:
         following = date.fromisoformat(text) + timedelta(days=1)
         return int(datetime.combine(following, time(), view.zone).timestamp() * 1000)
     except (ValueError, OverflowError):
-        faults["expires"] = _("Use a date such as 2027-12-31, or leave it empty.")
+        faults["expires"] = _("Enter a date such as 2027-12-31, or leave the field empty.")
         return 0

@@ -1,4 +1,4 @@
-"""The first page: what runs, waits, failed and comes next, card by card."""
+"""The overview: active and failed runs, spending, schedules and health, as cards."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class OverviewPages:
         )
 
     async def card(self, view: View) -> Response:
-        """One card: a part for htmx, a page of its own for everybody else."""
+        """One card: a part for htmx, a page of its own for other clients."""
         name = view.param("card")
         if name not in self._names(view):
             raise NotFound
@@ -81,7 +81,7 @@ class OverviewPages:
         return [*names, "health"] if view.caller.operator else names
 
     async def _text(self, view: View, name: str) -> Markup:
-        """The card as HTML; one that fails says so, and the others stay."""
+        """The card as HTML; a card that fails shows its error."""
         cards: dict[str, Callable[[View], Awaitable[dict[str, Any]]]] = {
             "now": self._now,
             "day": self._day,
@@ -96,10 +96,12 @@ class OverviewPages:
             return _rendered(view, "failed", name, {"reason": error.message})
         except Exception:
             log.exception("card failed", card=name)
-            return _rendered(view, "failed", name, {"reason": _("Something went wrong here.")})
+            return _rendered(
+                view, "failed", name, {"reason": _("Internal error. See the server log.")}
+            )
 
     async def _ever(self, view: View) -> bool:
-        """Whether the account ever had a run; true when that cannot be told."""
+        """Whether the account ever had a run; true when that is not known."""
         try:
             return (await self.overview.now(view.caller)).ever > 0
         except FykeError:

@@ -1,4 +1,4 @@
-"""Settings of one's own: preferences, password, sessions, and the account's time zone."""
+"""Settings of the user and account: preferences, password, sessions, time zone, caps."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class OwnAccountPages:
             fields = {name: name for name in (*typed, "time_zone")}
             return await self._page(view, faults_of(error, fields), typed | {"time_zone": zone})
         response = view.go(PATH, _("Your preferences were saved."))
-        # so that the page to sign in on looks the same
+        # so that the sign-in page looks the same
         cookies.set_preference(response, view.visit, cookies.LANGUAGE, chosen.language)
         theme = "" if chosen.theme == "system" else chosen.theme
         cookies.set_preference(response, view.visit, cookies.THEME, theme)
@@ -74,7 +74,7 @@ class OwnAccountPages:
 
     async def forget_view(self, view: View) -> Response:
         await self.profiles.save_view(view.caller, view.form.get("name"), "")
-        return view.go(PATH, _("The page opens with its own view again."))
+        return view.go(PATH, _("The page uses its default view again."))
 
     async def change_password(self, view: View) -> Response:
         agent = view.request.headers.get("user-agent", "")
@@ -96,7 +96,7 @@ class OwnAccountPages:
         except InvalidRequest as error:
             faults = faults_of(error, {"time_zone": "account_zone"})
             return await self._page(view, faults, {"account_zone": zone})
-        done = _("Schedules without a zone of their own follow %(zone)s now.") % {"zone": zone}
+        done = _("Schedules without a time zone now use %(zone)s.") % {"zone": zone}
         return view.go(PATH, done)
 
     async def set_caps(self, view: View) -> Response:
@@ -116,12 +116,12 @@ class OwnAccountPages:
         try:
             await self.sessions.revoke(view.caller, view.param("id"))
         except NotFound:
-            return view.go(PATH, _("That session had ended already."), "warn")
+            return view.go(PATH, _("The session had already ended."), "warn")
         return view.go(PATH, _("The session has ended."))
 
     async def end_others(self, view: View) -> Response:
         await self.sessions.revoke_others(view.caller, view.caller.session_id)
-        return view.go(PATH, _("You are signed in here only."))
+        return view.go(PATH, _("All other sessions were ended."))
 
     async def _page(
         self,
@@ -155,6 +155,6 @@ class OwnAccountPages:
             browser_name=browser_name,
             own_session=view.caller.session_id,
             sessions=await self.sessions.list(view.caller),
-            languages=[("", _("The browser's")), *((each.tag, each.name) for each in LANGUAGES)],
+            languages=[("", _("Browser language")), *((each.tag, each.name) for each in LANGUAGES)],
             zones=zone_names(),
         )

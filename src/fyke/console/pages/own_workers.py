@@ -1,4 +1,4 @@
-"""The account's own workers, and projects to begin one with."""
+"""The account's own Workers, and project templates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from fyke.console.catalog_words import TEMPLATES
+from fyke.console.catalog_labels import TEMPLATES
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext

@@ -1,4 +1,4 @@
-"""The queue: what is held, what waits for room and why, and letting either go on."""
+"""The queue: held starts and waiting runs with their reasons, and the actions on them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STREAM_NEWS = 60  # after so many the browser comes back, and is asked for its s
 
 @dataclass(frozen=True, slots=True)
 class QueueAddress:
-    """Which page of what is held, in which order, and from where on what waits is shown."""
+    """Page and order of the held starts, and the cursor of the waiting runs."""
 
     page: int = 1
     oldest_first: bool = False
@@ -73,7 +73,7 @@ class QueuePages:
         )
 
     async def live(self, view: View) -> Response:
-        """Both lists whenever one of them is no longer as it was shown."""
+        """Both lists whenever one of them has changed."""
         address = _read(view)
         start = place_of(address.after) if address.after else None
         news = self.following.follow(
@@ -85,10 +85,10 @@ class QueuePages:
         )
 
         async def source() -> AsyncGenerator[bytes, None]:
-            told = 0
+            sent = 0
             async for each in news:
-                told += 1
-                if told > STREAM_NEWS:
+                sent += 1
+                if sent > STREAM_NEWS:
                     return
                 if each.board is None:
                     yield live.comment()
@@ -117,7 +117,7 @@ class QueuePages:
     ) -> Response:
         refs = list(dict.fromkeys(view.form.all("item")))[:MOST_AT_ONCE]
         if not refs:
-            return view.go(AREA, _("Nothing was chosen: tick some first."), "warn")
+            return view.go(AREA, _("No items selected."), "warn")
         results = await act(refs)
         worked = [result for result in results if not result.error]
         if len(worked) == len(results):
@@ -152,21 +152,23 @@ def _read(view: View) -> QueueAddress:
 
 
 def place_in(board: QueueBoardView) -> str:
-    """The held items that are shown: what a stream goes on from; 0 when there is none."""
+    """The held items on the page, from which a stream resumes; 0 when there are none."""
     return "-".join(str(listed.item.number) for listed in board.items) or "0"
 
 
 def _shown(view: View) -> list[int] | None:
-    """What the browser has before it: as it was told last, or as its page was made."""
+    """What the browser shows: the last update, or the page as it was rendered."""
     text = header(view.request.scope, b"last-event-id") or view.query.get("shown", "")
     if not _PLACE.fullmatch(text):
         return None
     return [int(number) for number in text.split("-") if number != "0"]
 
 
-def _done(what: str, number: int) -> str:
-    if what == "activated":
+def _done(action: str, number: int) -> str:
+    if action == "activated":
         return ngettext("One run was started.", "%(num)s runs were started.", number) % {
             "num": number
         }
-    return ngettext("One was let go.", "%(num)s were let go.", number) % {"num": number}
+    return ngettext("One item was discarded.", "%(num)s items were discarded.", number) % {
+        "num": number
+    }

@@ -1,4 +1,4 @@
-"""Review: what waits to be there for everybody, one of them in full, and the decision."""
+"""Review: the pending submissions, one of them in full, and the decision."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ class ReviewPages:
         try:
             if view.form.get("decision") == "approve":
                 await self.reviews.approve(view.caller, ref, reply)
-                text = _("It was approved: everybody can find and run it now.")
+                text = _("The version was approved: all users can now find and run it.")
             else:
                 await self.reviews.send_back(view.caller, ref, reply)
-                text = _("It was returned with your note.")
+                text = _("The version was returned with your note.")
         except DecidedAlready:
             found = await self.reviews.get(view.caller, ref)
             return await self._page(view, found, status=409, decided_first=True)
@@ -87,13 +87,13 @@ class ReviewPages:
         return view.go(AREA, text)
 
     async def sample(self, view: View) -> Response:
-        """Start a sample run; or show its form in another way."""
+        """Start a sample run, or show the other view of its form."""
         ref = view.param("id")
         found = await self.reviews.get(view.caller, ref)
         base = f"{AREA}/{ref}/sample"
-        asked, looking = await plain.sent(found.version.input_schema, base, view.form)
+        asked, check_only = await plain.sent(found.version.input_schema, base, view.form)
         problem = ""
-        if not looking and not asked.faulty:
+        if not check_only and not asked.faulty:
             try:
                 run = await self.reviews.sample(view.caller, ref, asked.input)
                 return view.go(f"/runs/{run.id}")
@@ -101,7 +101,7 @@ class ReviewPages:
                 raise
             except FykeError as error:
                 problem = error.message
-        status = 200 if looking else 422
+        status = 200 if check_only else 422
         return await self._page(view, found, status=status, asked=asked, problem=problem)
 
     async def _page(
@@ -137,7 +137,7 @@ class ReviewPages:
     async def _compared(
         self, view: View, found: SubmissionView
     ) -> tuple[VersionComparison | None, str]:
-        """The difference to what others have now; None for the first version."""
+        """The difference to the public version; None for the first version."""
         if found.base is None:
             return None, ""
         try:

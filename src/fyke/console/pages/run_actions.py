@@ -1,4 +1,4 @@
-"""What may be done with one run: end it, run it again, keep it as a task, share it, forget it."""
+"""Actions on one run: abort, rerun, save as task, share, delete."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class RunActionPages:
 
     async def abort(self, view: View) -> Response:
         run = await self.runs.abort(view.caller, view.param("id"))
-        return view.go(f"/runs/{run.id}", _("The run is being stopped."))
+        return view.go(f"/runs/{run.id}", _("The run is stopping."))
 
     async def rerun(self, view: View) -> Response:
         run = await self.runs.rerun(view.caller, view.param("id"), "", Origin.WEB)
-        return view.go(f"/runs/{run.id}", _("Started again: this is the new run."))
+        return view.go(f"/runs/{run.id}", _("The run was started again. This is the new run."))
 
     async def save_task(self, view: View) -> Response:
         found = await self.runs.get(view.caller, view.param("id"))
@@ -56,7 +56,7 @@ class RunActionPages:
         task = await self.tasks.create(
             view.caller, found.worker.id, title, rerun_input(found.run), found.run.version
         )
-        return view.go(f"/tasks/{task.id}", _("Saved as a task."))
+        return view.go(f"/tasks/{task.id}", _("The run was saved as a task."))
 
     async def delete(self, view: View) -> Response:
         await self.runs.delete(view.caller, view.param("id"))
@@ -64,9 +64,9 @@ class RunActionPages:
 
     async def replay(self, view: View) -> Response:
         await self.callbacks.replay(view.caller, view.param("delivery"))
-        return view.go(f"/runs/{view.param('id')}/events", _("It is being sent again."))
+        return view.go(f"/runs/{view.param('id')}/events", _("The delivery is being retried."))
 
-    # --- links for others ----------------------------------------------------------------
+    # --- share links --------------------------------------------------------------------
 
     async def show_shares(self, view: View) -> Response:
         return await self._shares(view, {}, {})
@@ -80,11 +80,11 @@ class RunActionPages:
             )
         except InvalidRequest as error:
             return await self._shares(view, {"days": error.message}, view.form.values())
-        return view.go(f"/runs/{run_id}/share", _("The link is ready: copy it below."))
+        return view.go(f"/runs/{run_id}/share", _("The link is ready. Copy it below."))
 
     async def revoke(self, view: View) -> Response:
         share = await self.shares.revoke(view.caller, view.param("share"))
-        return view.go(f"/runs/{share.run_id}/share", _("The link opens nothing any more."))
+        return view.go(f"/runs/{share.run_id}/share", _("The link was revoked."))
 
     async def _shares(self, view: View, faults: dict[str, str], typed: dict[str, str]) -> Response:
         frame = await self.frames.of(view)

@@ -1,4 +1,4 @@
-"""Beside output and log of a run: its input, what it used, its subtasks, its history."""
+"""Tabs of a run besides output and log: input, usage, subtasks, history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The export of a run's rows: a form that says limits beforehand, and the way to the file."""
+"""The export of a run's rows: a form that names the limits of each format, and the file link."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fyke.domain.results.query.model import query_of
 from fyke.domain.results.service import RunResults
 from fyke.errors import InvalidRequest
 
-LISTED = 200  # fields that can be chosen by box
+LISTED = 200  # fields that can be selected by checkbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class RunExportPages:
     results: RunResults
     exports: Exports
     links: Links
-    seconds: int  # that a link holds
+    seconds: int  # validity of a link
 
     def pages(self) -> list[ConsolePage]:
         return [
@@ -77,7 +77,7 @@ class RunExportPages:
         )
 
     async def file(self, view: View) -> Response:
-        """Leads to the file when it can be made, back to the form with the reason when not."""
+        """Redirects to the file, or back to the form with the reason when it cannot be made."""
         asked = view.query
         run_id = view.param("id")
         keys = [key for key in asked.getlist("key") if key]
@@ -86,7 +86,7 @@ class RunExportPages:
             if sum(map(len, keys)) > MAX_KEYS_CHARS:
                 raise InvalidRequest(
                     f"key: the names of fields have at most {MAX_KEYS_CHARS} characters in all; "
-                    "leave all boxes empty to get every field"
+                    "select no field to export all"
                 )
             query = query_of(
                 clean=asked.get("clean") == "1",

@@ -1,4 +1,4 @@
-"""What every page of one run has in common: the strip above, the tabs, what may be done with it."""
+"""The common frame of a run's pages: figures, tabs and actions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Tab = tuple[str, str, int | None]
 
 @dataclass(frozen=True, slots=True)
 class RunFrame:
-    """``live``: the address of the page's stream, empty when nothing can come any more."""
+    """``live``: the address of the page's stream, empty when no update can follow."""
 
     view: RunView
     ending: RunEnding
@@ -45,7 +45,7 @@ class RunFrame:
 
     @property
     def reason(self) -> str:
-        """Why it ended or waits, in one sentence."""
+        """The reason why it ended or waits, in one sentence."""
         run = self.view.run
         if run.state in (RunState.FAILED, RunState.ABORTED):
             return run.err_msg

@@ -1,4 +1,4 @@
-"""The list of runs: filters in the address, columns of choice, many at once, kept up to date."""
+"""The list of runs: filters, columns, bulk actions, live updates."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RunListPages:
             ConsolePage("POST", "/runs/bulk", self.act, area=AREA),
         ]
 
-    # --- looking ---------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------
 
     async def show(self, view: View) -> Response:
         saved = view.signed_in.preferences.views.get(VIEW, "") if view.signed_in else ""
@@ -97,7 +97,7 @@ class RunListPages:
         return await csv_file(csv_of(self.lists.all_rows(view.caller, search)), "runs.csv")
 
     async def live(self, view: View) -> Response:
-        """What changes in the runs ``run`` of the list, and how many came after ``top``."""
+        """Changes of the runs ``run`` of the list, and the number of runs after ``top``."""
         address = run_filters.read(view.query, view.query.getlist("col"))
         search = await self.lists.search(view.caller, address.words, view.zone_name)
         top = view.query.get("top", "")
@@ -106,10 +106,10 @@ class RunListPages:
         news = self.following.follow(view.caller, search, run_ids, place)
 
         async def source() -> AsyncGenerator[bytes, None]:
-            told = 0
+            sent = 0
             async for each in news:
-                told += 1
-                if told > STREAM_NEWS:
+                sent += 1
+                if sent > STREAM_NEWS:
                     return
                 if not (each.rows or each.gone or each.fresh):
                     yield live.comment()
@@ -121,18 +121,18 @@ class RunListPages:
         return EventStream(source(), lambda: None)
 
     async def save_default(self, view: View) -> Response:
-        """Make the filters and columns of the form's ``query`` what the page opens with."""
+        """Save the filters and columns of the form's ``query`` as the default view."""
         query = QueryParams(view.form.get("query"))
         address = run_filters.read(query, query.getlist("col"))
         await self.profiles.save_view(view.caller, VIEW, address.query())
         if address.query():
-            return view.go(address.path(), _("The list of runs opens with these filters now."))
-        return view.go("/runs", _("The list of runs opens without filters now."))
+            return view.go(address.path(), _("The list of runs now opens with these filters."))
+        return view.go("/runs", _("The list of runs now opens without filters."))
 
-    # --- many at once ----------------------------------------------------------------------
+    # --- bulk actions ----------------------------------------------------------------------
 
     async def act(self, view: View) -> Response:
-        """Ask first, then do it, then say what became of each."""
+        """Ask for confirmation, run the action, show the result of each."""
         try:
             action = BulkAction(view.form.get("action"))
         except ValueError:
@@ -142,7 +142,7 @@ class RunListPages:
         run_ids = view.form.all("run")
         matching = view.form.on("all_matching")
         if not matching and not run_ids:
-            return view.go(address.path(), _("No run was chosen: tick some first."), "warn")
+            return view.go(address.path(), _("No runs selected."), "warn")
         search = await self.lists.search(view.caller, address.words, view.zone_name)
         if not view.form.on("confirmed"):
             return await self._ask(view, action, address, search, run_ids, matching=matching)
@@ -193,7 +193,7 @@ def _open_ids(page: RunListPage) -> list[str]:
 
 
 def _top(page: RunListPage | None, address: ListAddress) -> str:
-    """The newest run of the first page; new ones are told of there only."""
+    """The newest run of the first page; new runs are announced there only."""
     if page is None or page.previous is not None or address.cursor or not page.rows:
         return ""
     line = page.rows[0].line
@@ -201,7 +201,7 @@ def _top(page: RunListPage | None, address: ListAddress) -> str:
 
 
 def _faults(error: InvalidRequest) -> dict[str, str]:
-    """Sentences by the field that each begins with."""
+    """Sentences by the field that each starts with."""
     sentences = error.details if isinstance(error, InvalidFields) else [error.message]
     found: dict[str, str] = {}
     for sentence in sentences:

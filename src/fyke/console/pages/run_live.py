@@ -1,8 +1,9 @@
-"""The stream of a run's page: what changes in the strip, lines of the log, how many rows there are.
+"""The stream of a run's page: changed figures, new log lines, the number of rows.
 
-The id of a message is the place in the log and the state that was told, so a browser that comes
+The id of a message is the place in the log and the state that was sent, so a browser that comes
 back, to this server or to one that was started since, goes on where it was: nothing is left out and
-nothing comes twice. Whoever is further behind than a page can hold is led to the end, and told.
+nothing comes twice. A client that is further behind than a page can show
+is moved to the end and informed.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class RunLivePages:
 
 
 def _place(view: View) -> StreamCursor:
-    """Where the browser is: at what it was sent last, or where its page ended."""
+    """The position of the browser: the last update sent, or the end of its page."""
     text = header(view.request.scope, b"last-event-id") or ""
     found = _PLACE.fullmatch(text)
     if found is not None and found[2] in _STATES:
@@ -99,7 +100,7 @@ class _Stream:
         self._address = address
         self._run_id = run_id
         self._figures_at = self._use_at = 0.0
-        self._told = monotonic()
+        self._last_sent = monotonic()
 
     async def messages(self, place: StreamCursor) -> AsyncGenerator[bytes, None]:
         until = monotonic() + STREAM_SECONDS
@@ -133,16 +134,16 @@ class _Stream:
                     return
                 if html:
                     yield news.place, self._message(html, news.place)
-                    self._told = monotonic()
-                elif monotonic() - self._told > QUIET_SECONDS:
+                    self._last_sent = monotonic()
+                elif monotonic() - self._last_sent > QUIET_SECONDS:
                     yield news.place, live.comment()
-                    self._told = monotonic()
+                    self._last_sent = monotonic()
                 if news.ended:
                     yield None, live.END
                     return
                 if len(news.log) >= live.MAX_LINES and await self._behind(news.place):
                     return
-                # news of this long go out together; what rings meanwhile is kept
+                # updates within this interval are sent together; signals meanwhile are kept
                 await asyncio.sleep(max(0.0, live.BATCH_SECONDS - (monotonic() - began)))
         yield None, live.comment()
 
@@ -151,7 +152,7 @@ class _Stream:
         return count - place.log > MOST_BEHIND
 
     async def _skipped(self, place: StreamCursor) -> tuple[StreamCursor, str]:
-        """A reader that is too far behind goes on near the end; the mark says what was left out."""
+        """A reader that is too far behind resumes near the end; a mark names the skipped lines."""
         if self._tab != "log" or not await self._behind(place):
             return place, ""
         count = await self._around.reading.count_of(self._run_id)
@@ -170,7 +171,7 @@ class _Stream:
         if news.log:
             html += self._lines(news.log)
         elif news.view is None:
-            # figures come at a pace; the last change must not wait for another one
+            # figures are throttled; the last change must not wait for another one
             await asyncio.sleep(max(0.0, self._figures_at + FIGURES_SECONDS - monotonic()))
         now = monotonic()
         if news.view is not None or now - self._figures_at >= FIGURES_SECONDS:
@@ -210,7 +211,7 @@ class _Stream:
         return live.partial("#log-lines", "beforeend", html)
 
     async def _strip(self, *, full: bool) -> str:
-        """The figures; with a new state also what may be done, and how it ended."""
+        """The figures; with a new state also the actions and the outcome."""
         frame = await self._around.frames.of(self._view)
         text = self._text("run/frame.html", "figures", frame=frame)
         html = live.partial("#run-figures", "outerHTML", text)
@@ -226,7 +227,7 @@ class _Stream:
         return html + live.partial("#run-ending", "outerHTML", ending)
 
     def _seen(self) -> int:
-        """How many rows there were when the page was made."""
+        """The number of rows when the page was rendered."""
         text = self._view.query.get("seen", "")
         return int(text) if text.isdecimal() and len(text) < 12 else 0
 

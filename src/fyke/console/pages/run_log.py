@@ -1,4 +1,4 @@
-"""The log of a run: its end or any place, by severity and text, one whole line, and the file."""
+"""The log of a run: any position, filters by severity and text, full lines, and the file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TEXT = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": 
 
 @dataclass(frozen=True, slots=True)
 class LogAddress:
-    """What the query of the log tab says. ``line``: the one that a link names, 0 for none."""
+    """The query of the log tab. ``line``: the line of a link, 0 for none."""
 
     level: int = LogType.DEBUG
     search: str = ""
@@ -65,7 +65,7 @@ class LogAddress:
 
 
 def read(query: QueryParams) -> LogAddress:
-    """What is no number counts as not given."""
+    """Values that are not numbers are ignored."""
     level = _number(query, "level") or LogType.DEBUG
     return LogAddress(
         level=min(max(level, LogType.DEBUG), LogType.ERROR),
@@ -104,7 +104,7 @@ class RunLogPages:
         )
         live = ""
         if address.at_end:
-            # the stream goes on behind what has been looked at, not behind what is shown
+            # the stream continues after the last line searched, not the last one shown
             live = f"tab=log&place={page.count}&" + address.query()
         frame = await self.frames.of(view, "/log", live or "tab=other")
         values: dict[str, Any] = {
@@ -124,7 +124,7 @@ class RunLogPages:
         return view.page("run/line.html", frame=frame, line=found, whole=ansi.plain(found.content))
 
     async def line_text(self, view: View) -> Response:
-        """The line letter for letter, with all its control characters, as a file."""
+        """The unchanged line, with its control characters, as a file."""
         found = await self.reading.line(view.caller, view.param("id"), _position(view))
         name = f'attachment; filename="line-{found.position}.txt"'
         return Response(
@@ -133,7 +133,7 @@ class RunLogPages:
         )
 
     async def download(self, view: View) -> Response:
-        """Leads to the file, by a link that is signed anew each time."""
+        """Redirects to the file, with a newly signed link."""
         run_id = view.param("id")
         await self.logs.tail(view.caller, run_id, 1)
         url = self.links.url(view.visit, LOG, run_id, f"{run_id}.log")
@@ -148,7 +148,7 @@ def _position(view: View) -> int:
 
 
 def _ways(frame: RunFrame, address: LogAddress, page: LogPage) -> dict[str, str]:
-    """Where the page leads on; empty where there is nothing more."""
+    """Addresses of the adjacent pages; empty where there is none."""
     forward = address.place.after is not None
     first = page.lines[0].position if page.lines else page.count + 1
     at = frame.at

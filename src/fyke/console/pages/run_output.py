@@ -89,7 +89,7 @@ class RunOutputPages:
         return view.page("run/row.html", frame=frame, record=record, size=len(row.data))
 
     async def value(self, view: View) -> Response:
-        """One value, or the whole row without ``field``, as a file."""
+        """One value, or the full row without ``field``, as a file."""
         row = await self._row(view)
         key = view.query.get("field")
         name = f"row-{row.position}.{'json' if key is None else 'txt'}"
@@ -100,7 +100,7 @@ class RunOutputPages:
         return Response(body, headers=headers)
 
     async def _row(self, view: View) -> Row:
-        """A row that can be seen. Raises ``RunNotFound`` and ``NotFound``."""
+        """A visible row. Raises ``RunNotFound`` and ``NotFound``."""
         position = view.param("position")
         if not position.isdecimal() or len(position) > 9:
             raise NotFound

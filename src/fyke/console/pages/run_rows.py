@@ -1,7 +1,7 @@
-"""How the rows of a run are asked for in an address, and what of them a page shows.
+"""The query for rows of a run, and the rows as a page shows them.
 
-A page shows a row cut: whoever has a cell of five megabytes or ten thousand columns gets a page
-that opens at once, and a way to the whole.
+A page shows rows truncated: one with a cell of five megabytes or ten thousand columns opens at once
+and links to the full row.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FORMS = ("table", "record", "json")
 
 @dataclass(frozen=True, slots=True)
 class RowsAddress:
-    """What the query of the output tab says."""
+    """The query of the output tab."""
 
     form: str = "table"
     page: int = 1
@@ -47,7 +47,7 @@ class RowsAddress:
 
     @property
     def chosen(self) -> bool:
-        """Whether it is another order or choice than the rows came in."""
+        """Whether order or filters differ from the stored order of all rows."""
         return bool(self.sort or self.filters)
 
     def query(self) -> Query:
@@ -65,13 +65,13 @@ class RowsAddress:
         return found + ([("page", str(self.page))] if self.page > 1 else [])
 
     def with_(self, **changes: Any) -> str:
-        """The query of the same with changes; another choice begins at its first page."""
+        """The query with changes; other filters start at the first page."""
         changes.setdefault("page", 1)
         text = urlencode(replace(self, **changes).pairs())
         return f"?{text}" if text else "?"
 
     def sorted_by(self, key: str) -> str:
-        """The query that a column's head leads to: rising, falling, as it came."""
+        """The query of a column header: ascending, descending, stored order."""
         following = {key: f"-{key}", f"-{key}": ""}.get(self.sort, key)
         return self.with_(sort=following)
 
@@ -85,7 +85,7 @@ class RowsAddress:
 
 
 def read(query: QueryParams) -> RowsAddress:
-    """Bad numbers and forms count as none; a filter being written comes in three fields."""
+    """Invalid numbers and forms are ignored; a new filter comes in three fields."""
     filters = [one for one in query.getlist("filter") if one]
     if query.get("field") and query.get("op"):
         filters.append(f"{query['field']}:{query['op']}:{query.get('value', '')}")
@@ -106,14 +106,14 @@ def read(query: QueryParams) -> RowsAddress:
 
 
 def page_size(rows: int, row_bytes: int) -> int:
-    """How many rows a page has: fewer where rows are large."""
+    """The number of rows of a page, smaller for large rows."""
     average = max(1, row_bytes // max(1, rows))
     return next((size for size in SIZES if size * average <= PAGE_BYTES), 1)
 
 
 @dataclass(frozen=True, slots=True)
 class TableCell:
-    """``kind`` is text, number, flag, nested, none or absent; ``length`` that of all of it."""
+    """``kind`` is text, number, flag, nested, none or absent; ``length`` that of the full value."""
 
     text: str
     kind: str
@@ -137,7 +137,7 @@ class Record:
 
 
 def columns_of(address: RowsAddress, headers: Sequence[Header]) -> list[Header]:
-    """Pinned ones first; then those asked for, or the first few."""
+    """Pinned columns first, then the requested ones or the first few."""
     known = {header.key: header for header in headers}
     if address.columns:
         wanted = [known.get(key) or Header(key, key, "text") for key in address.columns]
@@ -149,7 +149,7 @@ def columns_of(address: RowsAddress, headers: Sequence[Header]) -> list[Header]:
 
 
 def records(rows: Iterable[Row], form: str, columns: Sequence[Header]) -> list[Record]:
-    """The rows for a page; to be called in a thread, for they may be large."""
+    """The rows for a page. Call it in a thread: rows may be large."""
     if form == "json":
         return [_as_json(row) for row in rows]
     if form == "record":
@@ -177,7 +177,7 @@ def _as_json(row: Row) -> Record:
 
 
 def pretty(data: bytes) -> str:
-    """JSON with line breaks, numbers digit for digit; what cannot be read stays as it is."""
+    """JSON with line breaks, numbers digit for digit; invalid JSON is unchanged."""
     with contextlib.suppress(msgspec.DecodeError, RecursionError):
         data = msgspec.json.format(data, indent=2)
     return data.decode("utf-8", "replace")
@@ -206,7 +206,7 @@ def _kind(value: Any) -> str:
 
 
 def whole_value(row: Row, key: str) -> str:
-    """All of one value, as text. Raises ``InvalidFields`` when the row has none of that name."""
+    """A full value as text. Raises ``InvalidFields`` when the row has none of that name."""
     values = read_row(row.data)
     if key not in values:
         raise InvalidFields("field: this row has no field of that name")

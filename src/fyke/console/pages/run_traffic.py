@@ -1,4 +1,4 @@
-"""The part of a run's page about the sites that it had to do with."""
+"""The traffic tab of a run: the sites that it connected to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BY: dict[str, _Key] = {
 
 @dataclass(frozen=True, slots=True)
 class SiteOrder:
-    """By which column the sites stand; as they come when ``by`` is empty."""
+    """The sort column of the sites; stored order when ``by`` is empty."""
 
     by: str = ""
     falling: bool = True
@@ -43,8 +43,8 @@ class SiteOrder:
         return ("-" if self.falling else "") + self.by if self.by else ""
 
     def towards(self, column: str) -> str:
-        """What ``sort`` is when somebody chooses this column: figures begin with the largest, and
-        a column that is chosen already turns around.
+        """The value of ``sort`` when the user chooses this column: figures start with the largest,
+        and choosing the current column reverses the order.
         """
         falling = not self.falling if column == self.by else column != "site"
         return ("-" if falling else "") + column
@@ -57,7 +57,7 @@ class SiteOrder:
 
 @dataclass(frozen=True, slots=True)
 class ShownSite:
-    """What the part shows; also sent by the stream of the page."""
+    """The values of the tab; the stream of the page sends them too."""
 
     traffic: RunTraffic
     order: SiteOrder

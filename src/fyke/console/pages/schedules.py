@@ -73,7 +73,7 @@ def _day_name(day: date) -> str:
 
 
 def _times_text(zone: tzinfo, planned: PlannedRun, brief: bool = False) -> str:
-    """The times of a day in short; where there is little room only the first."""
+    """The times of a day, shortened; on small screens only the first."""
     shown = planned.times[:1] if brief else planned.times
     words = ", ".join(datetime.fromtimestamp(at / 1000, zone).strftime("%H:%M") for at in shown)
     return f"{words} …" if planned.more or len(shown) < len(planned.times) else words
@@ -94,7 +94,7 @@ def _beside(first: date, step: int) -> str:
 
 
 def _weeks(days: tuple[object, ...], skipped: int) -> list[list[object | None]]:
-    """The days in rows of seven, Monday first; None where another month is."""
+    """The days in rows of seven, Monday first; None for days of other months."""
     cells: list[object | None] = [*([None] * skipped), *days]
     cells += [None] * (-len(cells) % 7)
     return [cells[at : at + 7] for at in range(0, len(cells), 7)]

@@ -1,4 +1,4 @@
-"""One run as whoever holds its share link sees it: read only, and nothing else of the account."""
+"""One run as a visitor with its share link sees it: read only, and nothing else of the account."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class SharedRunPages:
         )
 
     def _files(self, view: View, run_id: str) -> list[tuple[str, str]]:
-        """Addresses of files; they hold for minutes, the page makes new ones."""
+        """Addresses of files. They expire after minutes; each page makes new ones."""
         return [
             (
                 name,

@@ -1,4 +1,4 @@
-"""The store: published workers and one's own, searched while typing."""
+"""The store: public Workers and the account's own, with search while typing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LAST_PAGE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class StoreRequest:
-    """What the address asks for."""
+    """The query of the address."""
 
     text: str = ""
     category: int | None = None
@@ -32,11 +32,11 @@ class StoreRequest:
 
     @property
     def plain(self) -> bool:
-        """Whether nothing narrows the list."""
+        """Whether the list has no filter."""
         return not self.text.strip() and self.category is None and not self.marked
 
     def address(self, **changes: str) -> str:
-        """The address of this list with changes; what is as usual is left out."""
+        """The address of this list with changes; defaults are omitted."""
         values: Mapping[str, str] = {
             "q": self.text,
             "category": str(self.category or ""),
@@ -63,27 +63,31 @@ class StorePages:
         ]
 
     async def list(self, view: View) -> Response:
-        wish = _wish(view)
+        request = _request_of(view)
         query = CatalogQuery(
-            wish.text[:MAX_TEXT], wish.category, wish.order, (wish.page - 1) * CARDS, CARDS
+            request.text[:MAX_TEXT],
+            request.category,
+            request.order,
+            (request.page - 1) * CARDS,
+            CARDS,
         )
         found = await self.catalog.browse(view.caller, query)
-        marked = await self.catalog.favourites(view.caller, wish.text)
-        first = (wish.page - 1) * CARDS + 1
+        marked = await self.catalog.favourites(view.caller, request.text)
+        first = (request.page - 1) * CARDS + 1
         return view.page_or_part(
             "store/list.html",
             "found",
             area=AREA,
-            wish=wish,
+            request=request,
             found=found,
-            entries=marked if wish.marked else found.entries,
+            entries=marked if request.marked else found.entries,
             marked=len(marked),
             priced=self.catalog.priced,
             address_of=address_of,
             in_words=_,
             first=first,
-            before=wish.at_page(wish.page - 1) if wish.page > 1 else "",
-            after=wish.at_page(wish.page + 1) if first + CARDS <= found.total else "",
+            before=request.at_page(request.page - 1) if request.page > 1 else "",
+            after=request.at_page(request.page + 1) if first + CARDS <= found.total else "",
         )
 
     async def mark(self, view: View) -> Response:
@@ -91,11 +95,15 @@ class StorePages:
         wanted = view.form.get("marked") == "1"
         entry = await self.catalog.mark(view.caller, ref, favourite=wanted)
         back = own_address(view.form.get("back") or address_of(entry.worker))
-        said = _("%(title)s is a favourite now.") if wanted else _("%(title)s is no favourite now.")
+        said = (
+            _("%(title)s was added to favourites.")
+            if wanted
+            else _("%(title)s was removed from favourites.")
+        )
         return view.go(back, said % {"title": entry.worker.title})
 
 
-def _wish(view: View) -> StoreRequest:
+def _request_of(view: View) -> StoreRequest:
     query = view.query
     order = query.get("sort", "")
     return StoreRequest(
@@ -108,5 +116,5 @@ def _wish(view: View) -> StoreRequest:
 
 
 def _number(text: str, most: int) -> int:
-    """The number in an address; what is none is 0, because addresses are typed by hand."""
+    """The number in an address; 0 for any other text."""
     return min(int(text), most) if text.isascii() and text.isdecimal() and len(text) < 12 else 0

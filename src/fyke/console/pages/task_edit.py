@@ -1,4 +1,4 @@
-"""Changing a task and its schedule. When two do so at once, the second sees both."""
+"""Changing a task and its schedule. Of two concurrent changes, the second shows both values."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ class TaskEditPages:
 
     async def save(self, view: View) -> Response:
         check = await self.board.check(view.caller, view.param("id"))
-        asked, looking = await plain.sent(_schema(check), self._address(check), view.form)
+        asked, check_only = await plain.sent(_schema(check), self._address(check), view.form)
         typed = {name: view.form.get(name) for name in ("title", "description", "version")}
         revision = view.form.number("revision", -1)
-        if looking:
+        if check_only:
             return await self._edit_page(view, check, asked, typed, revision)
         if asked.faulty and check.version is not None:
             return await self._edit_page(view, check, asked, typed, revision, status=422)
@@ -133,7 +133,7 @@ class TaskEditPages:
         )
 
     async def _numbers(self, view: View, check: TaskCheck) -> list[str]:
-        """The versions that a task may be fixed to; its own first if that is gone."""
+        """The versions that a task may name; its own first if that is gone."""
         kept = [check.line.task.version] if check.line.task.version else []
         try:
             _worker, found = await self.history.list(view.caller, check.line.task.worker_id)
@@ -144,10 +144,10 @@ class TaskEditPages:
         return [*(number for number in kept if number not in numbers), *numbers]
 
     async def use_latest(self, view: View) -> Response:
-        """Let the task follow the newest version instead of one that is gone."""
+        """Make the task use the latest version instead of one that is gone."""
         task = await self.tasks.get(view.caller, view.param("id"))
         await self.tasks.edit(view.caller, task.id, TaskEdit(version=""), task.revision)
-        return view.go(f"{AREA}/{task.id}", _("The task follows the newest version now."))
+        return view.go(f"{AREA}/{task.id}", _("The task now uses the latest version."))
 
     # --- its schedule ----------------------------------------------------------------------
 
@@ -157,7 +157,7 @@ class TaskEditPages:
         return await self._schedule_page(view, check, typed, _revision(check))
 
     async def ahead(self, view: View) -> Response:
-        """The next times of what is typed, or which field is wrong and why."""
+        """The next planned times of the typed schedule, or its errors by field."""
         values = {name: value for name, value in view.query.items() if len(value) < 200}
         return view.part(
             "tasks/schedule.html",
@@ -232,7 +232,7 @@ class TaskEditPages:
 
 
 def _schema(check: TaskCheck) -> str:
-    """An empty one, where nobody can say what the input has to look like: then it is JSON."""
+    """An empty schema, when none is known: the input is then edited as JSON."""
     return check.version.input_schema if check.version else ""
 
 

@@ -1,4 +1,4 @@
-"""Schedules in words and in fields: what the pages of tasks and schedules say of a plan."""
+"""Schedules as text and as form fields."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def weekdays() -> list[str]:
 
 
 def schedule_label(plan: ScheduleSpec) -> str:
-    """A plan as one would say it."""
+    """A schedule as text."""
     values = {"time": plan.time, "day": plan.day, "date": plan.date, "cron": plan.cron}
     match plan.kind:
         case ScheduleKind.DAILY:
@@ -61,7 +61,7 @@ def unit_labels() -> dict[str, str]:
 
 
 def every_in(seconds: int) -> tuple[int, str]:
-    """An interval in the largest unit that it is a whole number of."""
+    """An interval in the largest unit that divides it."""
     for unit in ("days", "hours", "minutes"):
         if seconds and seconds % UNITS[unit] == 0:
             return seconds // UNITS[unit], unit
@@ -70,14 +70,14 @@ def every_in(seconds: int) -> tuple[int, str]:
 
 @dataclass(frozen=True, slots=True)
 class TypedSchedule:
-    """What somebody typed into the schedule's form, as typed."""
+    """The values of the schedule's form, as typed."""
 
     values: dict[str, str] = field(default_factory=dict)
     enabled: bool = True
 
 
 def typed_of(schedule: Schedule | None) -> TypedSchedule:
-    """What the form begins with."""
+    """The initial values of the form."""
     if schedule is None:
         values = {"kind": "daily", "time": "09:00", "weekday": "1", "day": "1", "unit": "hours"}
         return TypedSchedule({**_NOTHING, **values, "overlap": "skip", "late": "start"})
@@ -102,12 +102,12 @@ def typed_of(schedule: Schedule | None) -> TypedSchedule:
 
 
 def typed_in(form: PostedForm) -> TypedSchedule:
-    """What was sent."""
+    """The submitted form."""
     return TypedSchedule({name: form.get(name) for name in (*FIELDS, "unit")}, form.on("enabled"))
 
 
 def schedule_spec_of(typed: TypedSchedule) -> ScheduleSpec:
-    """The plan that was typed. Raise ``InvalidFields`` whose message begins with the field."""
+    """The submitted rule. Raise ``InvalidFields`` whose message starts with the field."""
     values = typed.values
     unit = UNITS.get(values.get("unit", ""), 1)
     return ScheduleSpec(
@@ -123,7 +123,7 @@ def schedule_spec_of(typed: TypedSchedule) -> ScheduleSpec:
 
 
 def change_of(typed: TypedSchedule) -> ScheduleEdit:
-    """The whole schedule that was typed. Raise as ``schedule_spec_of``."""
+    """The submitted schedule. Raises like ``schedule_spec_of``."""
     plan = schedule_spec_of(typed)
     return ScheduleEdit(
         enabled=typed.enabled,

@@ -1,4 +1,4 @@
-"""Tasks: the list, one of them with its past, running, copying, removing."""
+"""Tasks: list, page of one task, and run, copy and delete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fyke.model.schedule import Fire
 
 AREA = "/tasks"
 SIZE = 50
-PAST = 20  # runs and times that the page of a task tells about
+PAST = 20  # runs and planned times on the page of a task
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +97,13 @@ class TaskPages:
 
     async def clone(self, view: View) -> Response:
         made = await self.tasks.clone(view.caller, view.param("id"))
-        return view.go(f"{AREA}/{made.id}/edit", _("The task was copied. Its schedule is off."))
+        return view.go(
+            f"{AREA}/{made.id}/edit", _("The task was copied. The schedule of the copy is off.")
+        )
 
     async def delete(self, view: View) -> Response:
         await self.tasks.delete(view.caller, view.param("id"))
-        return view.go(AREA, _("The task was deleted. Its runs stay."))
+        return view.go(AREA, _("The task was deleted. Its runs are kept."))
 
     async def switch(self, view: View) -> Response:
         on = view.form.get("on") == "1"
@@ -118,7 +120,7 @@ class TaskPages:
 
 
 def frame_values(check: Any, tab: str) -> dict[str, Any]:
-    """What the frame of a task's pages shows."""
+    """The common frame of a task's pages."""
     base = f"{AREA}/{check.line.task.id}"
     return {
         "area": AREA,

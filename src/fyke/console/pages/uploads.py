@@ -1,4 +1,4 @@
-"""Bringing a project: from a ZIP or a repository, its checks as they go, a test run, publishing."""
+"""Uploads: from a ZIP or a repository, progress of the checks, test run, publishing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class UploadPages:
             ConsolePage("POST", f"{one}/test", self.test, area=AREA, form_bytes=16 * 2**20),
         ]
 
-    # --- coming in -------------------------------------------------------------------------
+    # --- new uploads -------------------------------------------------------------------------
 
     async def list(self, view: View) -> Response:
         return await self._list_page(view)
@@ -75,7 +75,7 @@ class UploadPages:
     async def add_zip(self, view: View) -> Response:
         sent = view.form.files.get("scraper_file")
         if sent is None or not sent.filename:
-            faults = {"scraper_file": _("Choose the ZIP of the project first.")}
+            faults = {"scraper_file": _("Choose a ZIP file of the project.")}
             return await self._list_page(view, status=422, faults=faults)
         try:
             upload = await self.uploads.add_zip(view.caller, await sent.read(), sent.filename)
@@ -94,14 +94,14 @@ class UploadPages:
             return await self._list_page(view, status=422, faults=faults, typed=typed)
         return view.go(f"{AREA}/{upload.id}")
 
-    # --- one of them -----------------------------------------------------------------------
+    # --- one upload ------------------------------------------------------------------------
 
     async def show(self, view: View) -> Response:
         upload = await self.uploads.get(view.caller, view.param("id"))
         return view.page("upload/show.html", **await self._values(view, upload))
 
     async def live(self, view: View) -> Response:
-        """The page's body whenever a check begins or ends."""
+        """The page's body whenever a check starts or ends."""
         await self.uploads.get(view.caller, view.param("id"))  # refuses before the stream begins
         followed = self.uploads.follow(view.caller, view.param("id"))
 
@@ -189,16 +189,19 @@ class UploadPages:
         words = {"number": version.number}
         text = _("Version %(number)s is published.") % words
         if waits:
-            text = _("Version %(number)s waits for a review. Your account can run it.") % words
+            text = (
+                _("Version %(number)s is waiting for review. Your account can already run it.")
+                % words
+            )
         return view.go(f"/w/{worker.path}", text)
 
     async def test(self, view: View) -> Response:
-        """Run it once as a draft; or show its form in another way."""
+        """Start a test run of the draft, or show the other view of its form."""
         upload = await self.uploads.get(view.caller, view.param("id"))
         base = f"{AREA}/{upload.id}/test"
-        asked, looking = await plain.sent(upload.input_schema, base, view.form)
+        asked, check_only = await plain.sent(upload.input_schema, base, view.form)
         problem = ""
-        if not looking and not asked.faulty:
+        if not check_only and not asked.faulty:
             try:
                 run = await self.uploads.try_out(view.caller, upload.id, asked.input)
                 return view.go(f"/runs/{run.id}")
@@ -207,12 +210,12 @@ class UploadPages:
             except FykeError as error:
                 problem = error.message
         values = await self._values(view, upload, asked, problem=problem)
-        status = 200 if looking else 422
+        status = 200 if check_only else 422
         return view.page_or_part("upload/show.html", "work", status=status, **values)
 
 
 def _name(upload: Upload) -> str:
-    """What the worker would be called."""
+    """The proposed name of the Worker."""
     try:
         return name_from_title(upload.title or upload.label.removesuffix(".zip"))
     except InvalidRequest:

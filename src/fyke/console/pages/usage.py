@@ -1,4 +1,4 @@
-"""What was used: sums with a chart over their table, split up, and the ledger behind them."""
+"""Usage: totals as chart and table, breakdowns, and the ledger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHOWN = ("spent", "runs", "results", "traffic")
 
 @dataclass(frozen=True, slots=True)
 class UsageAddress:
-    """What the address asks for; empty members mean the usual."""
+    """The query of the address; empty members mean the default."""
 
     since: str = ""
     until: str = ""
@@ -93,7 +93,7 @@ class UsagePages:
         )
 
     async def _refused(self, view: View, address: UsageAddress, error: InvalidRequest) -> Response:
-        """The form again with what is wrong, and the longest range that could be shown instead."""
+        """The form with its errors, and the longest period that can be shown instead."""
         name, _colon, text = error.message.partition(": ")
         longest = ""
         try:
@@ -201,7 +201,7 @@ def _words(sums: UsageSums, show: str) -> str:
 
 
 def _presets(period: Period | None, today: date) -> list[tuple[str, str, str, bool]]:
-    """Ranges to choose from: first and last day, words, whether it is the one that is shown."""
+    """Periods to choose from: first and last day, label, whether it is the current one."""
     month = today.replace(day=1)
     before = (month.replace(month=month.month - 1) if month.month > 1
               else month.replace(year=month.year - 1, month=12))  # fmt: skip

@@ -1,4 +1,4 @@
-"""The users of the account: who there is, inviting, roles, keeping out."""
+"""The users of the account: list, invitations, roles, disabling."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class UserPages:
             "settings/users.html",
             area=AREA,
             tabs=tabs_for(view),
-            people=await self.users.list(view.caller),
+            users=await self.users.list(view.caller),
             manages=view.caller.role is Role.OWNER,
         )
 
@@ -77,13 +77,13 @@ class UserPages:
         async def change(name: str) -> User:
             return await self.users.disable(view.caller, name)
 
-        return await self._change(view, change, _("Nobody gets in with this user any more."))
+        return await self._change(view, change, _("The user was disabled."))
 
     async def enable(self, view: View) -> Response:
         async def change(name: str) -> User:
             return await self.users.enable(view.caller, name)
 
-        return await self._change(view, change, _("This user may sign in again."))
+        return await self._change(view, change, _("The user was enabled."))
 
     async def remove(self, view: View) -> Response:
         try:

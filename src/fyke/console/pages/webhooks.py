@@ -1,4 +1,4 @@
-"""Webhooks: the list, one with what was sent to it, its form, its secret, a test call."""
+"""Webhooks: list, form, secret, deliveries, test call."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class WebhookPages:
     async def enable(self, view: View) -> Response:
         found = await self.webhooks.get(view.caller, view.param("id"))
         await self.callbacks.enable(view.caller, found.endpoint.url)
-        text = _("It is used again. What failed meanwhile can be sent again below.")
+        text = _("The webhook is enabled. Failed deliveries can be retried below.")
         return view.go(f"{AREA}/{found.endpoint.id}", text)
 
     async def delete(self, view: View) -> Response:
@@ -141,7 +141,7 @@ class WebhookPages:
             await self.callbacks.replay(view.caller, view.param("delivery"))
         except Refused as error:
             return view.go(back, error.message, "bad")
-        return view.go(back, _("It is sent again, with tries of its own."))
+        return view.go(back, _("The delivery is being retried, starting from the first attempt."))
 
     async def _page(
         self,

@@ -1,4 +1,4 @@
-"""The first page after setting up: an example run that works, and where to go from there."""
+"""The first page after the setup: an example run and the next steps."""
 
 from __future__ import annotations
 

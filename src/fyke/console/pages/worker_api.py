@@ -1,4 +1,4 @@
-"""The API of a worker: programs that start it with this very input, and where else to ask."""
+"""The API tab of a Worker: programs that start it with the current input, and its endpoints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import Response
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.pages.worker_input import FORM_BYTES
-from fyke.console.runform import form_request as wishes
+from fyke.console.runform import form_request
 from fyke.console.runform.form_request import FormRequest
 from fyke.console.runform.reading import begin, read_input
 from fyke.console.view import View
@@ -41,31 +41,31 @@ class WorkerApiPages:
         ]
 
     async def show(self, view: View) -> Response:
-        """The programs for the input that the form begins with."""
+        """The programs for the initial input of the form."""
         frame = await self.frames.of(view, "/api")
         try:
-            begun = await begin(view, self.forms, frame.worker.id)
+            start = await begin(view, self.forms, frame.worker.id)
         except _GONE as error:
             return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
         language = await self._language(view, view.query.get("language", ""))
-        given = GivenInput(begun.value.input)
-        version = view.query.get("version", begun.version)
-        return await self._page(view, frame, given, language, version, begun.callback_url)
+        given = GivenInput(start.value.input)
+        version = view.query.get("version", start.version)
+        return await self._page(view, frame, given, language, version, start.callback_url)
 
     async def follow(self, view: View) -> Response:
-        """The programs for the input of the form, or for the one that is typed here."""
-        wish = wishes.read(view.form)
+        """The programs for the input of the form or the typed body."""
+        request = form_request.read(view.form)
         frame = await self.frames.of(view, "/api")
-        wanted = wish.subject if wish.act == "language" else view.form.get("language")
+        wanted = request.subject if request.act == "language" else view.form.get("language")
         language = await self._language(view, wanted)
-        raw: Raw = _whole(wish)
+        raw: Raw = _whole(request)
         if not view.form.get("whole"):
-            found = await read_input(self.forms, view.caller, frame.worker.id, wish)
-            raw = wish.raw if not found.moved else GivenInput(found.checked.value.input)
-        return await self._page(view, frame, raw, language, wish.version, wish.callback_url)
+            found = await read_input(self.forms, view.caller, frame.worker.id, request)
+            raw = request.raw if not found.moved else GivenInput(found.checked.value.input)
+        return await self._page(view, frame, raw, language, request.version, request.callback_url)
 
     async def _language(self, view: View, wanted: str) -> str:
-        """The language that is wanted, which is kept for the user, or the one that was."""
+        """The chosen language, which is saved for the user, or the saved one."""
         kept = (await self.profiles.preferences(view.caller)).snippets
         if wanted in IDS and wanted != kept:
             await self.profiles.prefer(view.caller, snippets=wanted)
@@ -110,7 +110,7 @@ class WorkerApiPages:
         )
 
     async def _has_keys(self, view: View) -> bool:
-        """Whether there is a key to use; whoever may not see them is not asked to make one."""
+        """Whether there is a key to use; a user who may not see keys is not asked to create one."""
         if view.caller.role is Role.VIEWER:
             return True
         try:
@@ -119,8 +119,8 @@ class WorkerApiPages:
             return True
 
 
-def _whole(wish: FormRequest) -> Raw:
-    return JsonText(wish.json_text.replace("\r\n", "\n"))
+def _whole(request: FormRequest) -> Raw:
+    return JsonText(request.json_text.replace("\r\n", "\n"))
 
 
 def _start(view: View, form: FormView, checked: Checked, version: str, callback_url: str) -> Start:

@@ -1,4 +1,4 @@
-"""What every page of one worker has in common: its head, and the tabs.
+"""The common frame of a Worker's pages: head and tabs.
 
 A tab's handler asks ``WorkerFrames.of`` and hands what it gets to its template as ``frame``; the
 template extends ``workers/frame.html``. ``TABS`` lists the tabs there are.

@@ -1,4 +1,4 @@
-"""The input of a worker: its form, the same as JSON, and what can be done with it.
+"""The input of a Worker: form and JSON view, and the actions on it.
 
 Every button sends the whole form to one address and says in ``do`` what it is for, so that nothing
 that was typed is lost, with JavaScript or without.
@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
-from fyke.console.runform import form_request as wishes
+from fyke.console.runform import form_request
 from fyke.console.runform.answering import FormAction, FormReply, page_with_errors
 from fyke.console.runform.context import FormContext, form_context_of
 from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, REDRAW
@@ -56,51 +56,51 @@ class WorkerInputPages:
         ]
 
     async def show(self, view: View) -> Response:
-        """The form with what it begins with: an input of before, the user's own, the defaults."""
+        """The form with its initial input: an earlier one, or the default of user or Worker."""
         frame = await self.frames.of(view, "")
         try:
-            begun = await begin(view, self.forms, frame.worker.id)
-            number = view.query.get("version", begun.version)
-            form = await self._open(view, frame, begun, number)
+            start = await begin(view, self.forms, frame.worker.id)
+            number = view.query.get("version", start.version)
+            form = await self._open(view, frame, start, number)
         except _GONE as error:
             return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
-        checked = await self.forms.check(view.caller, form, GivenInput(begun.value.input))
+        checked = await self.forms.check(view.caller, form, GivenInput(start.value.input))
         work = await asyncio.to_thread(
             form_context_of,
             form.form,
             checked.value,
             form.version.defaults,
             JSON_VIEW if view.query.get("view") == JSON_VIEW else FORM_VIEW,
-            errors=() if begun.source == "schema" else checked.value.errors,
+            errors=() if start.source == "schema" else checked.value.errors,
         )
         work.version = number if number in form.numbers else ""
-        work.callback_url = begun.callback_url
-        work.source = _source(begun, gone="" if number in ("", *form.numbers) else number)
-        work.has_default = begun.source == "saved"
-        work.pristine = begun.source == "schema"
-        work.task_title = begun.title
+        work.callback_url = start.callback_url
+        work.source = _source(start, gone="" if number in ("", *form.numbers) else number)
+        work.has_default = start.source == "saved"
+        work.pristine = start.source == "schema"
+        work.task_title = start.title
         return await self._page(view, frame, form, work, checked)
 
     async def _open(
-        self, view: View, frame: WorkerFrame, begun: FormStart, number: str
+        self, view: View, frame: WorkerFrame, start: FormStart, number: str
     ) -> FormView:
-        """The form of the version; for an input of before also of the newest, when its is gone."""
+        """The form of the version, or of the latest one when that of an earlier input is gone."""
         try:
             return await self.forms.open(view.caller, frame.worker.id, number)
         except _GONE:
-            if begun.source not in ("run", "task") or "version" in view.query:
+            if start.source not in ("run", "task") or "version" in view.query:
                 raise
             return await self.forms.open(view.caller, frame.worker.id)
 
     async def act(self, view: View) -> Response:
-        """What the pressed button asks for."""
-        wish = wishes.read(view.form)
+        """Runs the action of the pressed button."""
+        request = form_request.read(view.form)
         frame = await self.frames.of(view, "")
-        if wish.act == "forget":
+        if request.act == "forget":
             return await self._forget_default(view, frame)
-        found = await read_input(self.forms, view.caller, frame.worker.id, wish)
+        found = await read_input(self.forms, view.caller, frame.worker.id, request)
         reply = await self._do(
-            view, FormAction(frame, found.form, wish, found.checked, found.moved)
+            view, FormAction(frame, found.form, request, found.checked, found.moved)
         )
         if isinstance(reply, Response):
             return reply
@@ -110,10 +110,10 @@ class WorkerInputPages:
         return await self._page(view, frame, found.form, work, checked, status=status)
 
     async def _do(self, view: View, asked: FormAction) -> Response | FormReply:
-        act = asked.wish.act
+        act = asked.request.act
         if act == "default":
             await self.forms.save_default(view.caller, asked.frame.worker.id, asked.checked.value)
-            text = _("This form begins with these values from now on.")
+            text = _("The form now starts with these values.")
             return FormReply(asked, notice=text)
         if act == "import":
             return await self._import(view, asked)
@@ -126,9 +126,9 @@ class WorkerInputPages:
     async def _start(self, view: View, asked: FormAction) -> Response | FormReply:
         request = StartRequest(
             worker_ref=asked.frame.worker.id,
-            version=asked.wish.version or None,
+            version=asked.request.version or None,
             input=asked.checked.value.input,
-            callback_url=asked.wish.callback_url,
+            callback_url=asked.request.callback_url,
             origin=Origin.WEB,
         )
         try:
@@ -138,10 +138,14 @@ class WorkerInputPages:
         return view.go(f"/runs/{run.id}")
 
     async def _save_task(self, view: View, asked: FormAction) -> Response | FormReply:
-        wish, worker = asked.wish, asked.frame.worker
+        request, worker = asked.request, asked.frame.worker
         try:
             task = await self.tasks.create(
-                view.caller, worker.id, wish.title, asked.checked.value.input, wish.version or None
+                view.caller,
+                worker.id,
+                request.title,
+                asked.checked.value.input,
+                request.version or None,
             )
         except InvalidRequest as error:
             return FormReply(asked, task_fault=error.message)
@@ -154,24 +158,24 @@ class WorkerInputPages:
             await self.forms.forget_default(view.caller, frame.worker.id)
         except NotFound:
             return view.go(frame.base)
-        return view.go(frame.base, _("The form begins with the worker's own values again."))
+        return view.go(frame.base, _("The form starts with the Worker's defaults again."))
 
     async def _import(self, view: View, asked: FormAction) -> FormReply:
-        """Add the entries of a file to those that the list has."""
-        wish, form = asked.wish, asked.form
+        """Add the entries of a file to a list."""
+        request, form = asked.request, asked.form
         names = list(form.form.fields)
-        place = f"x{names.index(wish.subject)}" if wish.subject in names else ""
+        place = f"x{names.index(request.subject)}" if request.subject in names else ""
         upload = view.form.files.get(f"file:{place}")
         if upload is None or not upload.filename:
-            return FormReply(asked, more=(_about(wish.subject, _("Choose a file first.")),))
+            return FormReply(asked, more=(_about(request.subject, _("Choose a file.")),))
         choice = ImportChoice(column=view.form.get(f"column:{place}"))
         data = await upload.read()
         try:
             name, found = await self.forms.import_file(
-                form, wish.subject, upload.filename, data, choice
+                form, request.subject, upload.filename, data, choice
             )
         except InvalidRequest as error:
-            return FormReply(asked, more=(_about(wish.subject, error.message),))
+            return FormReply(asked, more=(_about(request.subject, error.message),))
         before = asked.checked.value.custom.get(name)
         listed = [*(before if isinstance(before, list) else []), *found.value]
         custom = {**asked.checked.value.custom, name: listed}
@@ -223,10 +227,10 @@ class WorkerInputPages:
         return (await self.secrets.look(view.caller, worker.id, version.number)).lacking
 
     async def outlook(self, view: View) -> Response:
-        """What starting would mean, while somebody types."""
-        wish = wishes.read(view.form)
+        """The estimate of a start, updated while the user types."""
+        request = form_request.read(view.form)
         ref = f"{view.param('owner')}/{view.param('name')}"
-        checked = (await read_input(self.forms, view.caller, ref, wish)).checked
+        checked = (await read_input(self.forms, view.caller, ref, request)).checked
         faults = len(checked.value.errors)
         return view.part(
             "workers/outlook.html",
@@ -237,7 +241,7 @@ class WorkerInputPages:
         )
 
     async def format(self, view: View) -> Response:
-        """JSON that was typed, indented; or what is wrong with it. Digits stay as they are."""
+        """The typed JSON, indented, or its error. Numbers keep their digits."""
         try:
             answer = {"text": pretty(read_json(view.form.get("text"))), "fault": ""}
         except JsonViewError as bad:
@@ -247,10 +251,10 @@ class WorkerInputPages:
 
 def _switched(asked: FormAction) -> FormReply:
     """The other view of the same value, or more room in a table."""
-    wish = asked.wish
-    if wish.act == "rows" and not wish.pasted:
-        field = asked.form.form.fields.get(wish.subject)
-        return FormReply(replace(asked, wish=wish.with_rows(field)) if field else asked)
+    request = asked.request
+    if request.act == "rows" and not request.pasted:
+        field = asked.form.form.fields.get(request.subject)
+        return FormReply(replace(asked, request=request.with_rows(field)) if field else asked)
     return FormReply(asked, afresh=True)
 
 
@@ -258,15 +262,17 @@ def _about(name: str, fault: str) -> FieldError:
     return FieldError(f"custom.{name}", fault)
 
 
-def _source(begun: FormStart, gone: str) -> str:
-    """Where the input comes from. ``gone``: the version that it was for, when there is no more."""
-    words = {"run": _("The input of an earlier run"), "saved": _("Your own default")}
-    text = words.get(begun.source, "")
-    if begun.source == "task":
-        text = _("The input of the task %(title)s") % {"title": begun.title}
+def _source(start: FormStart, gone: str) -> str:
+    """The source of the input. ``gone``: its version, when that no longer exists."""
+    words = {"run": _("Input of an earlier run"), "saved": _("Your default")}
+    text = words.get(start.source, "")
+    if start.source == "task":
+        text = _("Input of the task %(title)s") % {"title": start.title}
     if not gone or not text:
         return text
-    return _("%(source)s; version %(number)s cannot be run any more, so this is for the newest") % {
+    return _(
+        "%(source)s; version %(number)s can no longer run, so the form uses the latest version"
+    ) % {
         "source": text,
         "number": gone,
     }

@@ -1,5 +1,5 @@
-"""The secrets that the visitor's account keeps for a worker. No page ever holds a value: neither
-the list, nor the form after a fault, nor the one that is kept while somebody signs in again.
+"""The secrets that the visitor's account keeps for a worker. No page ever contains a value: neither
+the list, nor the form after an error, nor the one that is kept while the user signs in again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fyke.errors import InvalidRequest, NotFound, Refused
 AREA = "/store"
 TAB = "/secrets"
 FORM_BYTES = 2**18
-VALUES = frozenset({"value", "lines"})  # the fields that hold one
+VALUES = frozenset({"value", "lines"})  # the fields with a value
 _FIELDS = {"name": "name", "value": "value"}
 
 
@@ -52,7 +52,9 @@ class WorkerSecretPages:
             await self.secrets.put(view.caller, frame.worker.id, name, value)
         except (InvalidRequest, Refused) as error:
             return await self._page(view, frame, name, faults_of(error, _FIELDS))
-        said = _("%(name)s is set. Runs that start from now on get it.") % {"name": name}
+        said = _("%(name)s was set. It is available to runs that start from now on.") % {
+            "name": name
+        }
         return view.go(frame.base + TAB, said)
 
     async def remove(self, view: View) -> Response:
@@ -61,13 +63,13 @@ class WorkerSecretPages:
         try:
             await self.secrets.remove(view.caller, frame.worker.id, name)
         except NotFound:
-            return view.go(frame.base + TAB, _("That secret was removed already."), "warn")
-        return view.go(frame.base + TAB, _("%(name)s is removed.") % {"name": name})
+            return view.go(frame.base + TAB, _("The secret was already removed."), "warn")
+        return view.go(frame.base + TAB, _("%(name)s was removed.") % {"name": name})
 
     async def _page(
         self, view: View, frame: WorkerFrame, name: str, faults: Mapping[str, str]
     ) -> Response:
-        """``name``: what the form begins with."""
+        """``name``: the initial value of the form."""
         return view.page(
             "workers/secrets.html",
             status=422 if faults else 200,

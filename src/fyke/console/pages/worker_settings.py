@@ -1,4 +1,4 @@
-"""What an owner sets about a worker: what its page says, who may run it, and its end."""
+"""Settings of a Worker: page content, visibility, run options, deletion."""
 
 from __future__ import annotations
 
@@ -63,20 +63,20 @@ class WorkerSettingPages:
         form = view.form
         chosen = {int(each) for each in form.all("categories") if each.isdecimal()}
         title = form.get("title").strip()
-        faults = {} if title else {"title": _("A Worker needs a title.")}
-        wish = PageChange(
+        faults = {} if title else {"title": _("Enter a title for the Worker.")}
+        request = PageChange(
             title, form.get("description").replace("\r\n", "\n"), tuple(sorted(chosen)),
             form.get("icon").strip(),
         )  # fmt: skip
         if not faults:
             try:
-                await self.workers.change_page(view.caller, frame.worker.id, wish)
+                await self.workers.change_page(view.caller, frame.worker.id, request)
             except InvalidFields as wrong:
                 faults = {wrong.message.split(" ", 1)[0].rstrip(":"): wrong.message}
         if faults:
             typed = {name: form.get(name) for name in ("title", "description", "icon")}
             return await self._page(view, frame, typed, chosen, faults)
-        return view.go(f"{frame.base}/settings", _("Saved."))
+        return view.go(f"{frame.base}/settings", _("Changes saved."))
 
     async def save_options(self, view: View) -> Response:
         frame = await self._own(view)
@@ -89,7 +89,7 @@ class WorkerSettingPages:
             }  # fmt: skip
             return await self._page(view, frame, values, set(worker.categories), wrong, wanted)
         await self.run_options.change(view.caller, frame.worker.id, wanted)
-        return view.go(f"{frame.base}/settings", _("Saved."))
+        return view.go(f"{frame.base}/settings", _("Changes saved."))
 
     async def publish(self, view: View) -> Response:
         frame = await self._own(view)
@@ -99,21 +99,28 @@ class WorkerSettingPages:
             )
         except VersionUnavailable as refused:
             return view.go(f"{frame.base}/settings", refused.message, "bad")
-        said = _("It waits for a review now.") if waiting else _("Everybody can find and run it.")
+        said = (
+            _("The version is waiting for review.")
+            if waiting
+            else _("The Worker is public: all users can find and run it.")
+        )
         return view.go(f"{frame.base}/settings", said)
 
     async def make_private(self, view: View) -> Response:
         frame = await self._own(view)
         await self.reviews.unshare(view.caller, frame.worker.id)
-        return view.go(f"{frame.base}/settings", _("Only your account can see and run it now."))
+        return view.go(
+            f"{frame.base}/settings",
+            _("The Worker is private: only your account can see and run it."),
+        )
 
     async def take_back(self, view: View) -> Response:
         frame = await self._own(view)
         try:
             await self.reviews.take_back(view.caller, frame.worker.id)
         except NotFound:  # decided a moment ago; the page says how
-            return view.go(f"{frame.base}/settings", _("Nothing waits for a review."), "warn")
-        return view.go(f"{frame.base}/settings", _("It does not wait for a review any more."))
+            return view.go(f"{frame.base}/settings", _("No version is waiting for review."), "warn")
+        return view.go(f"{frame.base}/settings", _("The submission was cancelled."))
 
     async def delete(self, view: View) -> Response:
         frame = await self._own(view)
@@ -127,18 +134,18 @@ class WorkerSettingPages:
                     "icon": frame.worker.icon,
                 },
                 set(frame.worker.categories),
-                {"name": _("Type %(name)s to delete it.") % {"name": frame.worker.name}},
+                {"name": _("Enter %(name)s to confirm.") % {"name": frame.worker.name}},
             )
         ended = await self.removal.delete(view.caller, frame.worker.id)
         said = _("%(title)s was deleted.") % {"title": frame.worker.title}
         if ended:
-            said += " " + _("%(n)s waiting runs have ended.") % {"n": ended}
+            said += " " + _("%(n)s waiting runs were ended.") % {"n": ended}
         return view.go(AREA, said)
 
     async def _own(self, view: View) -> WorkerFrame:
         frame = await self.frames.of(view, "/settings")
         if not frame.own:
-            raise Forbidden(_("Only the owner of a Worker may change its settings"))
+            raise Forbidden(_("Only the owner of a Worker can change its settings"))
         return frame
 
     async def _page(
@@ -150,7 +157,7 @@ class WorkerSettingPages:
         faults: dict[str, str] | None = None,
         options: dict[str, str] | None = None,
     ) -> Response:
-        """``options``: the run options as they were typed, None = as they are."""
+        """``options``: the run options as typed, None = unchanged."""
         submissions = await self.reviews.of_worker(view.caller, frame.worker.id, limit=5)
         waiting = next((s for s in submissions if s.state is SubmissionState.WAITING), None)
         named = self.categories.all
@@ -173,7 +180,7 @@ class WorkerSettingPages:
 
 
 def _shown(defaults: SystemDefaults) -> dict[str, str]:
-    """The options as the form shows them; no limit is an empty box."""
+    """The options as the form shows them; no limit is an empty field."""
     charge, traffic = defaults.max_charge_micros, defaults.max_traffic_bytes
     return {
         "memory": str(defaults.memory_mb),

@@ -1,4 +1,4 @@
-"""What there is to read about a worker: readme, columns, runs, tasks, schedules, changelog."""
+"""Tabs of a Worker: readme, output fields, runs, tasks, schedules, changelog."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _offset(view: View) -> int:
 
 
 def _window(frame: WorkerFrame, tab: str, offset: int, total: int) -> dict[str, Any]:
-    """Which part of a list is shown, and where the parts beside it are."""
+    """The position of a page in a list, and the addresses of the adjacent pages."""
     page = offset // ROWS + 1
     at = f"{frame.base}{tab}"
     return {

@@ -1,4 +1,4 @@
-"""The versions of a worker: a list, two side by side, and what an owner does with them."""
+"""The versions of a Worker: list, comparison, and the owner's actions."""
 
 from __future__ import annotations
 
@@ -76,18 +76,18 @@ class WorkerVersionPages:
         frame, number = await self._named(view)
         reason = view.form.get("reason")
         await self.workers.withdraw(view.caller, frame.worker.id, number, reason)
-        return _back(view, frame, _("Nothing starts of %(version)s any more."), number)
+        return _back(view, frame, _("%(version)s was withdrawn. No new runs of it start."), number)
 
     async def deprecate(self, view: View) -> Response:
         frame, number = await self._named(view)
         reason = view.form.get("reason")
         await self.workers.deprecate(view.caller, frame.worker.id, number, reason)
-        return _back(view, frame, _("%(version)s is deprecated."), number)
+        return _back(view, frame, _("%(version)s was deprecated."), number)
 
     async def restore(self, view: View) -> Response:
         frame, number = await self._named(view)
         await self.workers.restore(view.caller, frame.worker.id, number)
-        return _back(view, frame, _("%(version)s is in use again."), number)
+        return _back(view, frame, _("%(version)s was restored."), number)
 
     async def roll_back(self, view: View) -> Response:
         frame, number = await self._named(view)
@@ -97,17 +97,17 @@ class WorkerVersionPages:
             )
         except Conflict as same:
             return view.go(f"{frame.base}/versions", same.message, "warn")
-        said = _("The files of %(version)s are published again as %(new)s.")
+        said = _("The files of %(version)s were published as %(new)s.")
         return _back(view, frame, said, number, new=version.number)
 
     async def allow_builds(self, view: View) -> Response:
-        """The switch also stands on the page of a review, and leads back to where it was used."""
+        """The switch is also on the page of a review, and returns to the page of its use."""
         frame = await self.frames.of(view, "/versions")
         allowed = bool(view.form.get("allowed"))
         await self.builds.allow(view.caller, frame.worker.id, allowed=allowed)
-        said = _("Dependencies of %(worker)s may be built now.")
+        said = _("Dependency builds of %(worker)s are now allowed.")
         if not allowed:
-            said = _("Dependencies of %(worker)s are not built any more.")
+            said = _("Dependency builds of %(worker)s are no longer allowed.")
         back = own_address(view.form.get("back") or f"{frame.base}/versions")
         return view.go(back, said % {"worker": frame.worker.path})
 
@@ -120,6 +120,6 @@ def _back(view: View, frame: WorkerFrame, said: str, number: str, **more: str) -
 
 
 def _earlier(found: list[VersionEntry]) -> dict[str, str]:
-    """For each version the number of the one before it."""
+    """The number of the previous version of each version."""
     numbers = [entry.version.number for entry in found]
     return dict(pairwise(numbers))

@@ -1,1 +1,1 @@
-"""The run form on its page: what each control shows, and what a request asks for."""
+"""The run form: its controls and the requests of its page."""

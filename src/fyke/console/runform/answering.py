@@ -1,4 +1,4 @@
-"""The page of a form once more, after something was asked of it."""
+"""The page of a form after an action on it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from fyke.domain.forms.model import FieldError
 from fyke.domain.forms.pairs import group_by_field
 from fyke.domain.forms.service import Checked, FormView
 
-# where the focus goes on with, because what was pressed has been replaced
+# the new focus, because the pressed button has been replaced
 _LAND = {FORM_VIEW: "view", JSON_VIEW: "view", REDRAW: "version"}
 
 
 @dataclass(frozen=True, slots=True)
 class FormAction:
-    """What was asked, and the input that came with it."""
+    """The request and its input."""
 
     frame: WorkerFrame
     form: FormView
-    wish: FormRequest
+    request: FormRequest
     checked: Checked
     moved: bool = False  # the controls that were sent are those of another version
 
     @property
     def unreadable(self) -> bool:
-        """Whether nothing could be made of a JSON text: then there is no other view of it."""
+        """Whether the JSON text is invalid, so that it has no other view."""
         value = self.checked.value
         return not value.custom and any(not error.path for error in value.errors)
 
@@ -48,8 +48,8 @@ class FormReply:
 
 
 def page_with_errors(reply: FormReply) -> FormContext:
-    """The form with everything that was typed, and the answer."""
-    asked, wish = reply.asked, reply.asked.wish
+    """The form as typed, with the reply."""
+    asked, request = reply.asked, reply.asked.request
     value = asked.checked.value
     afresh = (reply.afresh or asked.moved) and not asked.unreadable
     typed = not afresh
@@ -58,20 +58,20 @@ def page_with_errors(reply: FormReply) -> FormContext:
         asked.form.form,
         value,
         asked.form.version.defaults,
-        wish.view if afresh else wish.was_view,
-        sent=group_by_field(wish.pairs) if typed and wish.was_view == FORM_VIEW else None,
-        json_text=wish.json_text.replace("\r\n", "\n") if typed else "",
+        request.view if afresh else request.was_view,
+        sent=group_by_field(request.pairs) if typed and request.was_view == FORM_VIEW else None,
+        json_text=request.json_text.replace("\r\n", "\n") if typed else "",
         errors=errors,
     )
-    work.version = wish.version if wish.version in asked.form.numbers else ""
-    work.callback_url, work.task_title = wish.callback_url, wish.title
+    work.version = request.version if request.version in asked.form.numbers else ""
+    work.callback_url, work.task_title = request.callback_url, request.title
     work.problem, work.task_fault, work.notice = reply.problem, reply.task_fault, reply.notice
     work.callback_fault = reply.problem if reply.problem.startswith("callback_url") else ""
     work.options_open = work.options_open or bool(work.callback_fault)
-    stuck = reply.afresh and asked.unreadable and wish.was_view == JSON_VIEW
+    stuck = reply.afresh and asked.unreadable and request.was_view == JSON_VIEW
     refused = bool(reply.refused or reply.problem or reply.task_fault or reply.more)
     work.focus = refused or stuck
     if not work.focus:
-        work.land = "notice" if reply.notice else _LAND.get(wish.act, "")
+        work.land = "notice" if reply.notice else _LAND.get(request.act, "")
     work.options_open = work.options_open or work.land == "version"
     return work

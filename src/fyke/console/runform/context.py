@@ -1,4 +1,4 @@
-"""The form of a worker at one moment: everything that its template shows."""
+"""The form of a Worker: all values of its template."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from fyke.model.worker import SystemDefaults
 @dataclass(slots=True)
 class FormContext:
     """``errors``: the id of a control, or ``""``, and the sentence. ``focus``: whether they are the
-    answer to what somebody did, and so take the focus.
+    answer to an action of the user, and so take the focus.
     """
 
     view: str
@@ -49,7 +49,7 @@ class FormContext:
     problem: str = ""
     focus: bool = False
     land: str = ""  # what takes the focus else: view, version or notice
-    pristine: bool = False  # nobody has touched it yet
+    pristine: bool = False  # not edited yet
     options_open: bool = False
     options_line: str = ""
 
@@ -86,7 +86,7 @@ def form_context_of(
 
 
 def _small(form: RunForm, sent: Sent, value: Normalised) -> Sent:
-    """What was typed, with tables that are too large to draw as the value that they mean."""
+    """The typed input, with tables that are too large to draw replaced by their value."""
     for name, posted in sent.custom.items():
         each = form.fields.get(name)
         if (
@@ -101,7 +101,7 @@ def _small(form: RunForm, sent: Sent, value: Normalised) -> Sent:
 def _linked(
     form: RunForm, view: str, error: FieldError, cells: dict[str, dict[tuple[int, str], str]]
 ) -> tuple[str, str]:
-    """The id of what an error is about, and the error."""
+    """The id of the control of an error, and the error."""
     if view == JSON_VIEW and not error.path.startswith("system."):
         place = _("Line %(line)s: ") % {"line": error.line} if error.line else ""
         known = error.message.startswith(("the JSON is not valid", "line "))
@@ -117,11 +117,11 @@ def _linked(
 
 
 def _options_line(system: dict[str, Any], defaults: SystemDefaults) -> str:
-    """The run options in one line, for while they are closed."""
+    """The run options in one line, shown while they are collapsed."""
     try:
         wanted = read_input({"parameters": {"system": system, "custom": {}}}, defaults)
     except InvalidRequest:
-        return _("something here needs another look")
+        return _("this value is not valid")
     return " · ".join(_words(wanted.limits, wanted.region))
 
 

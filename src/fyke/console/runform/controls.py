@@ -1,4 +1,4 @@
-"""Every control of a form with all that its template needs: names, ids, texts, choices, faults."""
+"""The controls of a form for its template: names, ids, texts, choices, errors."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ class Control:
 
     @property
     def searched(self) -> bool:
-        """Whether a select is so long that it is typed into."""
+        """Whether a select is long enough to be searchable."""
         return len(self.field.options) >= SEARCHED_FROM
 
     @property
     def chosen_words(self) -> str:
-        """The labels of what is ticked, in the order of choice."""
+        """The labels of the checked options, in the order of choice."""
         return ", ".join(choice.label for choice in self.picked)
 
     @property
     def chosen_label(self) -> str:
-        """What a typed select shows: the label when it is nobody else's."""
+        """What a searchable select shows: the label when it is unique."""
         for choice in self.choices:
             if choice.chosen:
                 labels = [each.label for each in self.choices]
@@ -75,7 +75,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class ControlGroup:
-    """A section of the form; ``open`` when there is something to mend in it."""
+    """A section of the form; ``open`` when it contains an error."""
 
     caption: str
     description: str
@@ -212,7 +212,7 @@ def _row(
             f"{made.id}-{index}-{place}",
             f"{made.name}:{cell_name(index, column.name)}",
             cells.get(column.name, {}),
-            # within the row the column is known, and its fault stands under its cell
+            # the error of a cell is shown below the cell
             [FieldError("", error.message) for error in errors if error.column == column.name],
         )
         for place, column in enumerate(made.field.columns)

@@ -1,4 +1,4 @@
-"""What a request to the page of a form asks for, and with which input."""
+"""A request of the page of a form: action and input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MORE_ROWS = 5
 
 @dataclass(frozen=True, slots=True)
 class FormRequest:
-    """``act`` is what the pressed button says; ``subject`` the field that it belongs to.
+    """``act`` is the value of the pressed button; ``subject`` the field that it belongs to.
 
     ``was_view`` is the view that was sent, ``view`` the one to show.
     """
@@ -43,14 +43,14 @@ class FormRequest:
 
     @property
     def raw(self) -> Raw:
-        """The input that was sent, of the view that was on the page."""
+        """The submitted input, of the view on the page."""
         if self.was_view == JSON_VIEW:
             return JsonText(self.json_text.replace("\r\n", "\n"), self.pairs)
         return FormPairs(self.pairs)
 
     @property
     def pasted(self) -> bool:
-        """Whether rows stand in the box for pasting, to be spread into cells."""
+        """Whether the paste field contains rows to split into cells."""
         return any(name.endswith(f":{PASTE}") and text.strip() for name, text in self.pairs)
 
     def with_rows(self, field: FormField, more: int = MORE_ROWS) -> FormRequest:
@@ -66,7 +66,7 @@ class FormRequest:
 
 
 def read(sent: Sent) -> FormRequest:
-    """What the form of a page asks for."""
+    """The request of a submitted form."""
     act, _, subject = sent.get("do", REDRAW).partition(":")
     return FormRequest(
         act=act,
@@ -81,6 +81,6 @@ def read(sent: Sent) -> FormRequest:
 
 
 def _own(pairs: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-    """The pairs that carry the input."""
+    """The form pairs of the input."""
     kept = ("f", "s", "json_text")
     return (pair for pair in pairs if pair[0].partition(":")[0] in kept)

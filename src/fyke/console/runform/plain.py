@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from fyke.console.forms import PostedForm as SentForm
-from fyke.console.runform import form_request as wishes
+from fyke.console.runform import form_request
 from fyke.console.runform.context import FormContext, form_context_of
 from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, FormRequest
 from fyke.console.texts import gettext as _
@@ -28,7 +28,7 @@ ACTS = frozenset({FORM_VIEW, JSON_VIEW, "rows", "import"})
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Where the buttons of the controls send the form: what the editors ask of a page's frame."""
+    """The target of the buttons of the controls, as the editors expect it of a page's frame."""
 
     base: str
     own: bool = False
@@ -56,7 +56,7 @@ class InputForm:
 def begin(
     schema: str, address: str, given: object = None, *, json_view: bool = False, own: bool = False
 ) -> InputForm:
-    """The form with an input that is there, or with what the schema begins with."""
+    """The form with a given input, or with the defaults of the schema."""
     form = describe(schema)
     raw = GivenInput(given if given is not None else start_value(form))
     value = normalise(form, raw, SystemDefaults())
@@ -67,57 +67,57 @@ def begin(
 
 
 async def sent(schema: str, address: str, pairs: SentForm) -> tuple[InputForm, bool]:
-    """The form that was sent, and whether that was only to see it in another way."""
-    form, wish = describe(schema), wishes.read(pairs)
-    value = normalise(form, wish.raw, SystemDefaults())
-    if wish.act == "import":
-        work = await _imported(form, wish, value, pairs)
+    """The submitted form, and whether it was only sent for another view."""
+    form, request = describe(schema), form_request.read(pairs)
+    value = normalise(form, request.raw, SystemDefaults())
+    if request.act == "import":
+        work = await _imported(form, request, value, pairs)
         return InputForm(Base(address), form, value, work), True
-    if wish.act == "rows" and not wish.pasted:
-        field = form.fields.get(wish.subject)
-        wish = wish.with_rows(field) if field else wish
-        return InputForm(Base(address), form, value, _as_typed(form, wish, value)), True
+    if request.act == "rows" and not request.pasted:
+        field = form.fields.get(request.subject)
+        request = request.with_rows(field) if field else request
+        return InputForm(Base(address), form, value, _as_typed(form, request, value)), True
     unreadable = not value.custom and any(not error.path for error in value.errors)
-    if wish.act in ACTS and not unreadable:
-        work = form_context_of(form, value, SystemDefaults(), wish.view, errors=value.errors)
+    if request.act in ACTS and not unreadable:
+        work = form_context_of(form, value, SystemDefaults(), request.view, errors=value.errors)
         return InputForm(Base(address), form, value, work), True
-    work = _as_typed(form, wish, value)
+    work = _as_typed(form, request, value)
     work.focus = bool(value.errors)
-    return InputForm(Base(address), form, value, work), wish.act in ACTS
+    return InputForm(Base(address), form, value, work), request.act in ACTS
 
 
 def _as_typed(
-    form: RunForm, wish: FormRequest, value: Normalised, more: tuple[FieldError, ...] = ()
+    form: RunForm, request: FormRequest, value: Normalised, more: tuple[FieldError, ...] = ()
 ) -> FormContext:
     return form_context_of(
         form,
         value,
         SystemDefaults(),
-        wish.was_view,
-        sent=group_by_field(wish.pairs) if wish.was_view == FORM_VIEW else None,
-        json_text=wish.json_text.replace("\r\n", "\n"),
+        request.was_view,
+        sent=group_by_field(request.pairs) if request.was_view == FORM_VIEW else None,
+        json_text=request.json_text.replace("\r\n", "\n"),
         errors=(*more, *value.errors),
     )
 
 
 async def _imported(
-    form: RunForm, wish: FormRequest, value: Normalised, pairs: SentForm
+    form: RunForm, request: FormRequest, value: Normalised, pairs: SentForm
 ) -> FormContext:
-    """The form with the entries of a file added to those that a list has."""
+    """The form with the entries of a file added to a list."""
     names = list(form.fields)
-    place = f"x{names.index(wish.subject)}" if wish.subject in names else ""
+    place = f"x{names.index(request.subject)}" if request.subject in names else ""
     upload = pairs.files.get(f"file:{place}")
     if upload is None or not upload.filename:
-        return _refused(form, wish, value, _("Choose a file first."))
+        return _refused(form, request, value, _("Choose a file."))
     data, choice = await upload.read(), ImportChoice(column=pairs.get(f"column:{place}"))
     try:
-        field = form.fields[wish.subject]
+        field = form.fields[request.subject]
         found = await asyncio.to_thread(import_file, field, upload.filename, data, choice)
     except InvalidRequest as error:
-        return _refused(form, wish, value, error.message)
-    before = value.custom.get(wish.subject)
+        return _refused(form, request, value, error.message)
+    before = value.custom.get(request.subject)
     listed = [*(before if isinstance(before, list) else []), *found.value]
-    more = replace(value, custom={**value.custom, wish.subject: listed})
+    more = replace(value, custom={**value.custom, request.subject: listed})
     again = normalise(form, GivenInput(more.input), SystemDefaults())
     work = form_context_of(
         form, again, SystemDefaults(), FORM_VIEW, errors=(*found.errors, *again.errors)
@@ -129,7 +129,7 @@ async def _imported(
     return work
 
 
-def _refused(form: RunForm, wish: FormRequest, value: Normalised, fault: str) -> FormContext:
-    work = _as_typed(form, wish, value, (FieldError(f"custom.{wish.subject}", fault),))
+def _refused(form: RunForm, request: FormRequest, value: Normalised, fault: str) -> FormContext:
+    work = _as_typed(form, request, value, (FieldError(f"custom.{request.subject}", fault),))
     work.focus = True
     return work

@@ -1,4 +1,4 @@
-"""What a form begins with, and reading what a page has sent, also after the version changed."""
+"""The initial input of a form, and reading a submitted one, also after a version change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FormInput:
 
 
 async def begin(view: View, forms: RunForms, worker_id: str) -> FormStart:
-    """What the form begins with, as the address says: a run, a task, a version, or none of them.
+    """The initial input of the form by the address: of a run, a task, a version, or none.
 
     Raises ``VersionUnavailable``, ``UnknownVersion``, and ``NotFound`` for what is of others.
     """
@@ -37,17 +37,17 @@ async def begin(view: View, forms: RunForms, worker_id: str) -> FormStart:
     )
 
 
-async def read_input(forms: RunForms, caller: Caller, ref: str, wish: FormRequest) -> FormInput:
+async def read_input(forms: RunForms, caller: Caller, ref: str, request: FormRequest) -> FormInput:
     """What was sent, as the chosen version understands it. Of a version that is gone meanwhile the
     input is kept for the newest one. Raise ``VersionUnavailable`` when there is none.
     """
     try:
-        form = await forms.open(caller, ref, wish.version)
+        form = await forms.open(caller, ref, request.version)
     except (VersionUnavailable, UnknownVersion):
         form = await forms.open(caller, ref)
-    if wish.was_view == FORM_VIEW and wish.drawn and wish.drawn != form.version.number:
-        drawn = await forms.past_form(caller, ref, wish.drawn)
+    if request.was_view == FORM_VIEW and request.drawn and request.drawn != form.version.number:
+        drawn = await forms.past_form(caller, ref, request.drawn)
         if drawn is not None:
-            value = await forms.read(drawn, wish.raw)
+            value = await forms.read(drawn, request.raw)
             return FormInput(form, await forms.check(caller, form, GivenInput(value.input)), True)
-    return FormInput(form, await forms.check(caller, form, wish.raw), False)
+    return FormInput(form, await forms.check(caller, form, request.raw), False)

@@ -100,7 +100,7 @@ def test_fields_are_flat_and_name_their_whole_way() -> None:
     page = read(DOCUMENT).by_id["runWorker"]
     names = [field.name for field in page.body_fields]
     assert names[:4] == ["input", "input.urls", "input.urls[].url", "input.again"]
-    assert "mode" in names, "a schema that holds itself does not end the list"
+    assert "mode" in names, "a recursive schema does not end the list"
     by_name = {field.name: field for field in page.body_fields}
     assert by_name["input"].required and by_name["input"].type == "object or null"
     assert by_name["mode"].text == 'One of "a", "b". Default: "a".'

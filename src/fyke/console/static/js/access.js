@@ -37,7 +37,7 @@ class OnceSecret extends HTMLElement {
     this.addEventListener("click", (event) => {
       if (event.target.closest("[data-copy-from]")) this.settle();
     });
-    // whoever copies by hand has it as well
+    // copying by hand counts too
     this.addEventListener("copy", () => this.settle());
   }
 

@@ -82,11 +82,11 @@ document.addEventListener("submit", (event) => {
 });
 
 function reloadLater(within) {
-  const wish = within.querySelector?.("[data-reload]");
-  if (wish) setTimeout(() => location.reload(), Number(wish.dataset.reload) * 1000);
+  const reload = within.querySelector?.("[data-reload]");
+  if (reload) setTimeout(() => location.reload(), Number(reload.dataset.reload) * 1000);
 }
 
-// a request that reached nobody: say so once, and take it back when one is answered again
+// a request without a response: show the notice once, and remove it at the next response
 let failed = null;
 
 function sayUnreachable(ctx) {
@@ -115,7 +115,7 @@ function sendAgain() {
 document.addEventListener("htmx:error", (event) => {
   if (event.detail?.ctx) sayUnreachable(event.detail.ctx);
 });
-// htmx comes back when a stream breaks, but not when its first request has reached nobody
+// htmx comes back when a stream breaks, but not when its first request got no response
 const FIRST_TRIES = 8;
 document.addEventListener("htmx:error", (event) => {
   const stream = event.target;

@@ -1,4 +1,4 @@
-// JSON fields in an editor that numbers lines and marks faults. It is fetched when somebody comes to a
+// JSON fields in an editor that numbers lines and marks faults. It is loaded when the user reaches a
 // field, and the textarea below it stays what is sent; without the editor the textarea is used.
 
 const vendor = new URL("../vendor/ace/", import.meta.url).href;
@@ -81,10 +81,10 @@ class FormJson extends HTMLElement {
     const focused = document.activeElement === this.area;
     const ace = await load();
     if (!this.isConnected || this.editor) return;
-    const box = document.createElement("div");
-    box.className = "json-editor";
-    this.area.before(box);
-    const editor = ace.edit(box, {
+    const holder = document.createElement("div");
+    holder.className = "json-editor";
+    this.area.before(holder);
+    const editor = ace.edit(holder, {
       mode: "ace/mode/json",
       theme: dark() ? "ace/theme/github_dark" : "ace/theme/github_light_default",
       minLines: "tall" in this.dataset ? 16 : 6,

@@ -1,7 +1,7 @@
 // A table of the run form: rows are added and taken out, and whatever is pasted fills its cells.
 
 const NUMBER = "__row__";
-const MOST_ROWS = 500; // drawn at once; more go to the box for pasting, which the server reads
+const MOST_ROWS = 500; // drawn at once; more go into the paste field, which the server reads
 
 class FormRows extends HTMLElement {
   connectedCallback() {
@@ -105,7 +105,7 @@ function choose(select, value) {
   if (found) select.value = found.value;
 }
 
-/** Cells as a spreadsheet copies them: tabs and lines, with quotes around cells that hold either. */
+/** Cells as a spreadsheet copies them: tabs and lines, with quotes around cells that contain either. */
 export function readCells(text) {
   const rows = [[]];
   let at = 0;

@@ -7,7 +7,7 @@ import { announce } from "./app.js";
 
 const MOST_LINES = 200; // a longer list stays text, which is faster to work with
 
-/** Tell the form that something was changed by us and not by typing. */
+/** Notify the form of a change that was not typed. */
 export function changed(element) {
   element.dispatchEvent(new Event("input", { bubbles: true }));
 }
@@ -140,7 +140,7 @@ class FormList extends HTMLElement {
 }
 customElements.define("form-list", FormList);
 
-/** Boxes to tick: their order is kept, and many of them can be searched. */
+/** Checkboxes in a fixed order; many of them can be searched. */
 class FormChoices extends HTMLElement {
   connectedCallback() {
     this.order = this.querySelector("[data-order]");
@@ -166,9 +166,9 @@ class FormChoices extends HTMLElement {
   }
 
   words(tokens) {
-    const boxes = [...this.querySelectorAll("input[type=checkbox]")];
+    const checkboxes = [...this.querySelectorAll("input[type=checkbox]")];
     const label = (token) =>
-      boxes.find((box) => box.value === token)?.nextElementSibling.textContent ?? token;
+      checkboxes.find((checkbox) => checkbox.value === token)?.nextElementSibling.textContent ?? token;
     return tokens.map(label).join(", ");
   }
 

@@ -1,5 +1,5 @@
 // Choosing rows of a list: all at once, how many are chosen, and no act on none. What is chosen
-// stays so when the list is told news.
+// stays so when the list is updated.
 
 class RunList extends HTMLElement {
   #chosen = new Set();
@@ -7,7 +7,7 @@ class RunList extends HTMLElement {
   connectedCallback() {
     this.addEventListener("change", (event) => {
       if (event.target.matches("[data-all]")) {
-        for (const box of this.boxes) box.checked = event.target.checked;
+        for (const checkbox of this.boxes) checkbox.checked = event.target.checked;
       }
       this.remember();
       this.tell();
@@ -28,13 +28,13 @@ class RunList extends HTMLElement {
   restore() {
     const fresh = this.boxes.filter((box) => !box.checked && this.#chosen.has(box.value));
     if (!fresh.length) return;
-    for (const box of fresh) box.checked = true;
+    for (const checkbox of fresh) checkbox.checked = true;
     this.tell();
   }
 
   tell() {
     const chosen = this.boxes.filter((box) => box.checked);
-    for (const box of this.boxes) box.closest("tr").classList.toggle("chosen", box.checked);
+    for (const checkbox of this.boxes) checkbox.closest("tr").classList.toggle("chosen", checkbox.checked);
     const line = this.querySelector("[data-chosen]");
     if (!line) return;
     const matching = this.querySelector("[data-matching]")?.checked ?? false;

@@ -1,4 +1,4 @@
-// A log that grows: follows its end, keeps every line once, and holds no more than a page can bear.
+// A log that grows: follows its end, keeps every line once, and keeps no more than a page can show.
 
 const MOST = 2000; // lines in the page
 const ROOM = 1500; // with more, earlier lines come on a page of their own
@@ -34,14 +34,14 @@ class RunLog extends HTMLElement {
   }
 
   switches() {
-    for (const box of this.querySelectorAll("[data-keep]")) {
-      const name = box.dataset.keep;
+    for (const option of this.querySelectorAll("[data-keep]")) {
+      const name = option.dataset.keep;
       const kept = localStorage.getItem(`fyke-log-${name}`);
-      if (kept !== null) box.checked = kept === "1";
-      this.box.classList.toggle(name, box.checked);
-      box.addEventListener("change", () => {
-        this.box.classList.toggle(name, box.checked);
-        localStorage.setItem(`fyke-log-${name}`, box.checked ? "1" : "0");
+      if (kept !== null) option.checked = kept === "1";
+      this.box.classList.toggle(name, option.checked);
+      option.addEventListener("change", () => {
+        this.box.classList.toggle(name, option.checked);
+        localStorage.setItem(`fyke-log-${name}`, option.checked ? "1" : "0");
       });
     }
     this.followSwitch?.addEventListener("change", () => this.following && this.toEnd());

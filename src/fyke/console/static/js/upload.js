@@ -26,7 +26,7 @@ class UploadDrop extends HTMLElement {
     this.progress.textContent = text;
   }
 
-  // XMLHttpRequest, because only it tells how much has been sent
+  // XMLHttpRequest, because only it reports upload progress
   send(event) {
     if (!this.input.files.length) return;
     event.preventDefault();

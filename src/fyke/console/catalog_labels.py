@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 def _(message: str) -> str:
-    """Mark for translation; whoever shows it translates."""
+    """Mark for translation; the page translates it."""
     return message
 
 

@@ -1,4 +1,4 @@
-"""The gate before every page: sessions, origins, forms that survive, errors as pages."""
+"""The checks before every page: sessions, origins, forms that survive, errors as pages."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ PASSWORD = "a long enough secret"
 
 
 @pytest.fixture
-async def password(house: House) -> str:
-    link = await house.services.users.link(house.owner, "owner")
-    await house.services.links.use(Purpose.SETUP, link.token, PASSWORD, "a test", "127.0.0.1")
+async def password(app: House) -> str:
+    link = await app.services.users.link(app.owner, "owner")
+    await app.services.links.use(Purpose.SETUP, link.token, PASSWORD, "a test", "127.0.0.1")
     return PASSWORD
 
 
 async def test_a_stranger_is_led_to_the_sign_in_page_and_back(
-    nobody: Visitor, password: str
+    guest: Visitor, password: str
 ) -> None:
-    away = await nobody.get("/nothing/of/ours?a=1", status=404)
-    assert "There is nothing here" in away.text
-    shown = await nobody.get("/login?next=/runs")
+    away = await guest.get("/nothing/of/ours?a=1", status=404)
+    assert "Not found" in away.text
+    shown = await guest.get("/login?next=/runs")
     assert shown.value("next") == "/runs"
-    wrong = await nobody.post("/login", {"name": "owner", "password": "wrong"}, status=401)
+    wrong = await guest.post("/login", {"name": "owner", "password": "wrong"}, status=401)
     assert wrong.value("name") == "owner"
-    back = await nobody.post("/login", {"name": "owner", "password": password, "next": "/runs"})
+    back = await guest.post("/login", {"name": "owner", "password": password, "next": "/runs"})
     assert back.location == "/runs"
     assert "HttpOnly" in back.answer.headers["set-cookie"]
     assert "SameSite=lax" in back.answer.headers["set-cookie"]
@@ -37,18 +37,18 @@ async def test_a_stranger_is_led_to_the_sign_in_page_and_back(
     "target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"]
 )
 async def test_signing_in_leads_to_this_server_only(
-    nobody: Visitor, password: str, target: str
+    guest: Visitor, password: str, target: str
 ) -> None:
     form = {"name": "owner", "password": password, "next": target}
-    assert (await nobody.post("/login", form)).location == "/"
+    assert (await guest.post("/login", form)).location == "/"
 
 
 async def test_a_form_that_comes_after_the_session_has_ended_is_held_until_sign_in(
-    nobody: Visitor, password: str
+    guest: Visitor, password: str
 ) -> None:
     typed = {"title": "  two\r\nlines <b>", "again": ["1", "2"]}
-    held = await nobody.post("/logout", typed, status=401)
-    assert "nothing you have typed is lost" in held.text
+    held = await guest.post("/logout", typed, status=401)
+    assert "Your input is kept" in held.text
     carried = {
         control.get("name"): (control.text or "").removeprefix("\n")
         for control in held.all("//textarea")
@@ -56,7 +56,7 @@ async def test_a_form_that_comes_after_the_session_has_ended_is_held_until_sign_
     # a browser reads a line break of any kind as one, and sends it as CR and LF again
     assert carried == {"held.title": "  two\nlines <b>", "held.again": "2"}
     form = {"name": "owner", "password": password, "held_path": "/logout", **carried}
-    ready = await nobody.post("/login", form, status=200)
+    ready = await guest.post("/login", form, status=200)
     assert ready.one("//form").get("action") == "/logout"
     assert [control.get("name") for control in ready.all("//textarea")] == ["title", "again"]
 
@@ -86,25 +86,25 @@ async def test_signing_out_ends_the_session(owner: Visitor) -> None:
     assert (await owner.http.post("/logout", headers=FROM_OUR_PAGE)).status_code == 401
 
 
-async def test_a_program_that_asks_for_no_page_gets_the_envelope(nobody: Visitor) -> None:
-    answer = await nobody.http.get("/nothing")
+async def test_a_program_that_asks_for_no_page_gets_the_envelope(guest: Visitor) -> None:
+    answer = await guest.http.get("/nothing")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
-    below_api = await nobody.http.get("/api/nothing", headers={"accept": "text/html"})
+    below_api = await guest.http.get("/api/nothing", headers={"accept": "text/html"})
     assert below_api.headers["content-type"] == "application/json"
 
 
-async def test_a_wrong_method_is_told_the_right_one(owner: Visitor) -> None:
+async def test_a_wrong_method_is_answered_with_the_allowed_ones(owner: Visitor) -> None:
     page = await owner.get("/logout", status=405)
     assert "POST" in page.text
 
 
-async def test_what_a_page_is_made_of_may_be_kept_for_ever(nobody: Visitor) -> None:
-    page = await nobody.get("/login")
+async def test_what_a_page_is_made_of_may_be_kept_for_ever(guest: Visitor) -> None:
+    page = await guest.get("/login")
     [sheet] = page.all("//link[@rel='stylesheet']/@href")
-    answer = await nobody.http.get(sheet)
+    answer = await guest.http.get(sheet)
     assert answer.status_code == 200
     assert "immutable" in answer.headers["cache-control"]
-    assert (await nobody.http.get(sheet.replace("app.css", "none.css"))).status_code == 404
+    assert (await guest.http.get(sheet.replace("app.css", "none.css"))).status_code == 404
 
 
 async def test_the_keys_are_listed_and_none_acts_without_a_modifier(owner: Visitor) -> None:
@@ -113,6 +113,6 @@ async def test_the_keys_are_listed_and_none_acts_without_a_modifier(owner: Visit
     pressed = {" ".join(each.text_content().split()) for each in page.all("//main//dt")}
     assert {"Access key + ?", "Access key + /", "Ctrl + Enter", "F", "Home", "End"} <= pressed
     place = page.one("//section[.//kbd='F']//h2").text_content()
-    assert place == "Log, while its lines have the focus"
+    assert place == "Log, while its lines are focused"
     store = await owner.get("/store")
     assert store.one("//input[@name='q']").get("accesskey") == "/"
