@@ -259,7 +259,7 @@ async def test_what_plans_hold_is_passed_over_without_a_look_at_history(
             connection.exec_driver_sql("ANALYZE")
     engine.dispose()  # SQLite reads them when it opens the file
     with for_reading(engine).connect() as connection, connection.begin():
-        past = queue_query(connection, 10, besides=1, full=1, begun=2)
+        past = queue_query(connection, 10, besides=1, full=1, started=2)
         queue = plan(connection, past, (owner, *held[:2], held[2]))
         going = plan(connection, under_way_query(connection, some=False))
     assert "ix_runs_open" in queue and "subtasks" in queue

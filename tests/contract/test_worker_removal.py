@@ -58,8 +58,8 @@ async def test_what_has_not_begun_ends_and_the_rest_goes_on(state: State) -> Non
         return [leased, *waiting, foreign, ended]
 
     leased, first, second, foreign, ended = await state.write(fill)
-    assert await state.read(lambda tx: tx.runs.not_begun(worker_id, 9)) == [first.id, second.id]
-    assert await state.read(lambda tx: tx.runs.not_begun(worker_id, 1)) == [first.id]
+    assert await state.read(lambda tx: tx.runs.not_started(worker_id, 9)) == [first.id, second.id]
+    assert await state.read(lambda tx: tx.runs.not_started(worker_id, 1)) == [first.id]
     removal = WorkerRemoval(state.storage, RULES)
     assert await removal.delete(caller, worker_id) == 2
 
@@ -90,7 +90,7 @@ async def test_more_runs_than_one_transaction_ends(state: State) -> None:
     caller, worker_id = await make(state)
     await state.write(lambda tx: [start(tx, caller, worker_id) for _ in range(230)])
     assert await WorkerRemoval(state.storage, RULES).delete(caller, worker_id) == 230
-    assert await state.read(lambda tx: tx.runs.not_begun(worker_id, 9)) == []
+    assert await state.read(lambda tx: tx.runs.not_started(worker_id, 9)) == []
 
 
 async def delete_in_traffic(state: State, chance: random.Random) -> None:
@@ -115,7 +115,7 @@ async def delete_in_traffic(state: State, chance: random.Random) -> None:
 
     tasks = [starter() for _ in range(4)]
     *_, ended = await asyncio.gather(*tasks, leaser(), deleter())
-    assert await state.read(lambda tx: tx.runs.not_begun(worker_id, 9)) == []
+    assert await state.read(lambda tx: tx.runs.not_started(worker_id, 9)) == []
     assert await count_refused(state, caller, worker_id) == ended
 
 

@@ -1,4 +1,4 @@
-"""Runners: what they report, what room they have, and the attempts that they are handed."""
+"""Runners: what they report, their capacity, and the attempts that they lease."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """An attempt handed to a runner, with all it needs to know."""
+    """An attempt leased to a runner, with all it needs."""
 
     attempt: Attempt
     subtask: Subtask
@@ -28,8 +28,8 @@ class Lease:
 @dataclass(frozen=True, slots=True)
 class RunnerInfo:
     """A runner as it last reported. ``isolation`` is ``full``, ``no-limits`` or ``none``, and
-    ``checks`` what it has looked at: (name, whether it holds, what was seen). ``unsafe``: it
-    carries out everything all the same, because its operator said so.
+    ``checks`` its isolation checks: (name, whether it passed, what was seen). ``unsafe``: it runs
+    Workers all the same, because its operator allowed that.
     """
 
     id: str
@@ -45,9 +45,9 @@ class RunnerInfo:
 
 @dataclass(frozen=True, slots=True)
 class AttemptUsage:
-    """What an attempt has used so far. ``memory_bytes`` is what it holds at the moment, ``rows``
-    what it has pushed; both are for the curve and no part of a run's sums. ``memory_mb_ms`` is
-    what it held over time, in MiB times milliseconds.
+    """What an attempt has used so far. ``memory_bytes`` is its memory at the moment, ``rows`` what
+    it has pushed; both are for the curve and no part of a run's sums. ``memory_mb_ms`` is its
+    memory over time, in MiB times milliseconds.
     """
 
     traffic_bytes: int = 0
@@ -60,7 +60,7 @@ class AttemptUsage:
 
 @dataclass(frozen=True, slots=True)
 class RunnerLoad:
-    """What the living attempts of one runner have been given."""
+    """What the living attempts of one runner may use."""
 
     runner_id: str
     cpus: float

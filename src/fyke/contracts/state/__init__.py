@@ -1,4 +1,9 @@
-"""One transaction over all of the state."""
+"""The state: ``Storage``, its ``Transaction``, and a store for each of its subjects.
+
+In all stores ``lock`` returns a row that no other transaction can change until this one ends, a
+pair of a number and a list is the total count and one page, and a write that returns a boolean is
+guarded: False says that it changed nothing.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +48,7 @@ T = TypeVar("T")
 
 
 class Transaction(Protocol):
-    """One transaction over all of the state. Rings leave after the commit, never before."""
+    """One transaction over all of the state. Notifications leave after the commit, never before."""
 
     @property
     def now(self) -> int:
@@ -82,7 +87,7 @@ class Transaction(Protocol):
     installation: InstallationStore
 
     def notify(self, topic: str) -> None:
-        """Ring the doorbell once the transaction has committed."""
+        """Signal the topic once the transaction has committed."""
         ...
 
 

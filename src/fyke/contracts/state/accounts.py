@@ -20,7 +20,7 @@ class AccountStore(Protocol):
 
     def get(self, account_id: str) -> Account | None: ...
     def lock(self, account_id: str) -> Account | None:
-        """As ``get``, and nobody else moves its balance until this transaction ends."""
+        """As ``get``, locked: its balance does not move meanwhile."""
         ...
 
     def by_name(self, name: str) -> Account | None: ...
@@ -47,11 +47,16 @@ class AccountStore(Protocol):
     def set_time_zone(self, account_id: str, time_zone: str) -> None: ...
     def set_plan(self, account_id: str, plan: Plan) -> None: ...
     def set_caps(self, account_id: str, *, run_cap_micros: int, month_cap_micros: int) -> None: ...
-    def add_key(self, key: ApiKey) -> None: ...
+    def add_key(self, key: ApiKey) -> None:
+        """Raise ``Conflict`` when its id or digest exists."""
+        ...
+
     def key_by_digest(self, digest: str) -> ApiKey | None: ...
     def keys(self, account_id: str) -> list[ApiKey]: ...
     def revoke_key(self, account_id: str, key_id: str, at: int) -> bool:
-        """Return whether a living key was found. ``key_id`` may be the id or the name."""
+        """Revoke the valid key of this id, or all of this name: revoking a name means that no key
+        of that name is accepted any more. False when there is none.
+        """
         ...
 
     def touch_key(self, key_id: str, at: int) -> None:
@@ -60,8 +65,8 @@ class AccountStore(Protocol):
 
 
 class SessionStore(Protocol):
-    """Sessions. One that has ended stays until it would have expired anyway: it says which
-    networks its user is known in.
+    """Sessions. One that has ended stays until it would have expired: it shows which networks
+    its user has signed in from.
     """
 
     def add(self, session: Session) -> None: ...
@@ -104,8 +109,8 @@ class LinkStore(Protocol):
     def get(self, digest: str) -> OneTimeLink | None: ...
     def of_user(self, user_id: str) -> OneTimeLink | None: ...
     def use(self, digest: str, purpose: Purpose, now: int) -> OneTimeLink | None:
-        """Remove and return it. Of two who use it at once, the other gets None, as does whoever
-        comes after its expiry.
+        """Remove and return it; None after its expiry, and for the second of two concurrent
+        callers.
         """
         ...
 
@@ -117,7 +122,7 @@ class PreferencesStore(Protocol):
     """Preferences, at most one record per user."""
 
     def get(self, user_id: str) -> Preferences:
-        """The defaults for a user who never chose anything."""
+        """The defaults for a user who has chosen none."""
         ...
 
     def put(self, user_id: str, preferences: Preferences) -> None: ...
@@ -150,7 +155,7 @@ class InputDefaultStore(Protocol):
 
 
 class AuditStore(Protocol):
-    """What was done by whom; entries are added and, when they are old, removed."""
+    """Actions of users, keys and sessions. Entries are added and, when they are old, removed."""
 
     def add(self, entry: NewAudit) -> None: ...
     def page(self, account_id: str, *, before: int, limit: int, action: str) -> list[AuditEntry]:
@@ -163,10 +168,12 @@ class AuditStore(Protocol):
 
 
 class LedgerStore(Protocol):
+    """Entries are only ever added, and the account's columns move with them."""
+
     def append(self, entry: LedgerEntry) -> None:
-        """Add the entry and move the account's balance, hold and traffic with it: HOLD lowers
-        nothing but raises ``held_micros`` by ``-usd_micros``; RELEASE lowers it again; CREDIT and
-        USAGE move balance and traffic by their signed amounts.
+        """Add the entry and move the account's columns: HOLD, whose ``usd_micros`` is negative,
+        and RELEASE, whose is positive, move ``held_micros`` by its opposite and leave balance and
+        traffic alone; CREDIT and USAGE move balance and traffic by their signed amounts.
         """
         ...
 
@@ -200,7 +207,7 @@ class UsageStore(Protocol):
     def parts(
         self, account_id: str, first: int, last: int, part: UsageDimension, limit: int
     ) -> list[tuple[str, UsageSums]]:
-        """The sums of each worker, task or key (``""`` for what has none), the dearest first,
-        then the one with most runs.
+        """The sums of each worker, task or key (``""`` for what has none), the most
+        expensive first, then the one with most runs.
         """
         ...

@@ -1,4 +1,4 @@
-"""Callbacks on their way, their receivers, webhook endpoints, and alerts."""
+"""Callbacks to be sent, their receivers, webhook endpoints, and alerts."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from fyke.model.webhook import Endpoint, WebhookEvent
 
 
 class OutboxStore(Protocol):
-    """Callbacks on their way, their tries, and the pace of each host."""
+    """Callbacks to be sent, their attempts, and the pace of each host."""
 
     def add(self, delivery: Delivery) -> None: ...
     def claim(self, now: int, free: dict[HostStatus, int], claim_until: int) -> list[Claim]:
-        """Take some pending deliveries that are due, at most one for each host, and hold them
-        until ``claim_until``, so that no other server sends them at the same time.
+        """Claim pending deliveries that are due, at most one for each host, until
+        ``claim_until``, so that no other server sends them at the same time.
 
-        Passed over are hosts that were claimed for less than ``PACE_MS`` ago or have ``IN_FLIGHT``
-        on their way, those without a place in ``free`` (see ``places.py``), and terminal calls
-        whose run has a pending running call for the same endpoint (or callback URL). All of this
-        holds over all servers.
+        Skipped are hosts that were claimed for less than ``PACE_MS`` ago or have ``IN_FLIGHT``
+        requests open, those without a place in ``free`` (see ``places.py``), and terminal calls
+        whose run has a pending running call for the same endpoint (or callback URL), counted over
+        all servers.
         """
         ...
 
     def next_due(self, now: int, free: dict[HostStatus, int]) -> int | None:
-        """When ``claim`` would find something; None when only the end of what is on its way can
-        make a difference.
+        """When ``claim`` would find something; None when only the end of an open request can
+        change that.
         """
         ...
 
     def get(self, delivery_id: str) -> Delivery | None: ...
     def lock(self, delivery_id: str) -> Delivery | None:
-        """As ``get``, and nobody else changes it until this transaction ends."""
+        """As ``get``, locked."""
         ...
 
     def lock_running(self, run_id: str, endpoint_id: str = "") -> Delivery | None:
@@ -55,11 +55,11 @@ class OutboxStore(Protocol):
         ...
 
     def save(self, delivery: Delivery) -> None:
-        """Write what can change; whoever does holds ``lock``."""
+        """Write what can change. The caller has locked it."""
         ...
 
     def fail_pending(self, account_id: str, receiver: str, reason: str, at: int) -> int:
-        """Give up what waits for a receiver and is not on its way; return how many."""
+        """Fail what waits for a receiver and is not being sent; return how many."""
         ...
 
     def fail_pending_of(self, endpoint_id: str, reason: str, at: int) -> int:
@@ -67,18 +67,18 @@ class OutboxStore(Protocol):
         ...
 
     def redirect(self, endpoint_id: str, url: str, receiver: str, at: int) -> int:
-        """Give what waits for an endpoint and is not on its way another address, where it is tried
-        at once; say how many.
+        """Give what waits for an endpoint and is not being sent another address, where it is due
+        at once; return how many.
         """
         ...
 
     def next_of(self, endpoint_ids: Collection[str]) -> dict[str, int]:
-        """When each of the endpoints is tried next; those that nothing waits for are left out."""
+        """When each of the endpoints is tried next; those without one waiting are left out."""
         ...
 
     def set_standing(self, host: str, standing: HostStatus) -> None: ...
     def forget_hosts(self, idle_since: int) -> int:
-        """Remove hosts that nothing waits for and nothing was sent to since; return how many."""
+        """Remove hosts without a waiting delivery that were not sent to since; return how many."""
         ...
 
     def add_try(self, tried: DeliveryAttempt) -> None:
@@ -105,9 +105,7 @@ class ReceiverStore(Protocol):
 
     def get(self, account_id: str, receiver: str) -> Receiver | None: ...
     def lock(self, account_id: str, receiver: str) -> Receiver:
-        """As ``get``, made when it is new, and nobody else changes it until this transaction
-        ends.
-        """
+        """As ``get``, locked, and added when it is new."""
         ...
 
     def save(self, receiver: Receiver) -> None: ...
@@ -123,7 +121,7 @@ class WebhookStore(Protocol):
 
     def get(self, endpoint_id: str) -> Endpoint | None: ...
     def lock(self, endpoint_id: str) -> Endpoint | None:
-        """As ``get``, and nobody else changes it until this transaction ends."""
+        """As ``get``, locked."""
         ...
 
     def of_account(self, account_id: str) -> list[Endpoint]:
@@ -131,11 +129,13 @@ class WebhookStore(Protocol):
         ...
 
     def listening(self, account_id: str, event: WebhookEvent) -> list[Endpoint]:
-        """Those that are on and asked to be told of ``event``."""
+        """Those that are enabled and subscribed to ``event``."""
         ...
 
     def save(self, endpoint: Endpoint) -> None:
-        """Write what its owner can change; whoever does holds ``lock``. Raise ``Conflict``."""
+        """Write what its owner can change. The caller has locked it. Raise ``Conflict`` when
+        another endpoint of the account has its name.
+        """
         ...
 
     def note_try(self, endpoint_id: str, tried: DeliveryAttempt, *, taken: bool) -> None:
@@ -148,12 +148,14 @@ class WebhookStore(Protocol):
 
 
 class AlertStore(Protocol):
-    """All of it, by account; every question costs the same however many runs there were."""
+    """Alert rules, ended runs that no rule has looked at yet, and alerts. Each question costs the
+    same however many runs there were.
+    """
 
     def add_rule(self, rule: Rule) -> None: ...
     def rule(self, rule_id: str) -> Rule | None: ...
     def lock_rule(self, rule_id: str) -> Rule | None:
-        """As ``rule``, and nobody else changes it until this transaction ends."""
+        """As ``rule``, locked."""
         ...
 
     def rules(self, account_id: str) -> list[Rule]:
@@ -165,13 +167,13 @@ class AlertStore(Protocol):
         ...
 
     def save_rule(self, rule: Rule) -> None:
-        """Whoever does holds ``lock_rule``."""
+        """The caller has locked it."""
         ...
 
     def delete_rule(self, rule_id: str) -> None: ...
 
     def add_check(self, run: Run) -> None:
-        """Let the run be looked at; what is added first is looked at first."""
+        """Queue the run to be looked at, in the order of adding."""
         ...
 
     def next_check(self, now: int) -> AlertCheck | None:
@@ -183,7 +185,7 @@ class AlertStore(Protocol):
         ...
 
     def lock_check(self, seq: int) -> AlertCheck | None:
-        """None when it is gone; else nobody else has it until this transaction ends."""
+        """Locked; None when it is gone."""
         ...
 
     def postpone_check(self, seq: int, tries: int, not_before: int) -> None: ...
@@ -204,7 +206,7 @@ class AlertStore(Protocol):
         ...
 
     def claim_month(self, rule_id: str, month: str) -> bool:
-        """Whether the rule may tell of this month (YYYY-MM): once, to whoever asks first."""
+        """True once for each month (YYYY-MM) of a rule: the first caller sends its alert."""
         ...
 
     def add_alert(self, alert: Alert) -> bool:

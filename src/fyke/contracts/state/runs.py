@@ -1,4 +1,4 @@
-"""Runs from the start to the end, which of them may begin, and who carries them out."""
+"""Runs from start to end, which of them may start, and the runners and servers around them."""
 
 from __future__ import annotations
 
@@ -26,16 +26,14 @@ from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo, RunnerL
 
 
 class RunStore(Protocol):
-    """Runs, subtasks, attempts, events, runners. Writes that decide are guarded and say whether
-    they took place; no caller may assume that they did.
-    """
+    """Runs, subtasks, attempts, events, runners."""
 
     def add(self, run: Run, subtasks: Sequence[Subtask]) -> None: ...
     def get(self, run_id: str) -> Run | None: ...
     def lock(self, run_id: str) -> Run | None:
-        """As ``get``, and nobody else changes the run or its subtasks until this transaction
-        ends. Whoever decides from counts must hold this, or two last subtasks could each see the
-        other one still running."""
+        """As ``get``, locked with its subtasks. A caller that decides from counts needs it, or two
+        last subtasks could each see the other one still running.
+        """
         ...
 
     def page(
@@ -57,14 +55,20 @@ class RunStore(Protocol):
         ...
 
     def add_event(self, event: RunEvent) -> None: ...
-    def events(self, run_id: str) -> list[RunEvent]: ...
-    def subtasks(self, run_id: str) -> list[Subtask]: ...
+    def events(self, run_id: str) -> list[RunEvent]:
+        """In the order of adding."""
+        ...
+
+    def subtasks(self, run_id: str) -> list[Subtask]:
+        """By ordinal."""
+        ...
+
     def subtask_page(self, run_id: str, *, offset: int, limit: int) -> list[Subtask]:
         """By ordinal."""
         ...
 
     def end_subtask(self, run_id: str, ordinal: int, outcome: Outcome, err_msg: str) -> bool:
-        """False when it had ended already."""
+        """False when it had ended before."""
         ...
 
     def end_waiting_subtasks(self, run_id: str, outcome: Outcome, err_msg: str) -> int:
@@ -73,15 +77,18 @@ class RunStore(Protocol):
 
     def lease(self, runner_id: str, room: Capacity, lease_until: int) -> list[Lease]:
         """Take waiting subtasks of runs that are ready or running, oldest run first, then by
-        ordinal, as far as the room reaches, and make an attempt for each (fresh id, token 1, the
+        ordinal, as far as the capacity goes, and make an attempt for each (fresh id, token 1, the
         subtask becomes running). Two runners never get the same one. The first subtask that does
-        not fit ends the search, so that a large run is not starved by small ones. A run that would
-        begin beyond what its account's plan allows is passed over.
+        not fit ends the search, so that a large run is not starved by small ones. A run that
+        its account's plan does not let start is skipped.
         """
         ...
 
     def attempt(self, attempt_id: str) -> Attempt | None: ...
-    def attempts(self, run_id: str) -> list[Attempt]: ...
+    def attempts(self, run_id: str) -> list[Attempt]:
+        """By subtask, then in order of time."""
+        ...
+
     def attempts_between(self, run_id: str, first: int, last: int) -> list[Attempt]:
         """Those of the subtasks from ordinal ``first`` to ``last``, in the same order."""
         ...
@@ -91,19 +98,21 @@ class RunStore(Protocol):
         ...
 
     def expired_attempts(self, now: int) -> list[Attempt]:
-        """Living attempts whose lease has run out."""
+        """Living attempts whose lease has run out, the longest expired first."""
         ...
 
     def renew(self, attempt_id: str, token: int, lease_until: int, usage: AttemptUsage) -> bool:
-        """Extend the lease and save the counters; False when the token no longer holds."""
+        """Extend the lease and save the counters; False when the token is no longer valid."""
         ...
 
     def start_attempt(self, attempt_id: str, token: int, at: int) -> bool:
-        """Note that the Worker's process was launched; False when the token no longer holds."""
+        """Note that the Worker's process was launched; False when the token is no longer valid."""
         ...
 
     def end_attempt(self, attempt: Attempt) -> bool:
-        """Write outcome, message, rows and usage if it lives and the token matches."""
+        """Write outcome, message, rows, usage and ``finished_at`` if it lives and the token
+        matches.
+        """
         ...
 
     def hidden_attempts(self, run_id: str) -> frozenset[str]:
@@ -115,20 +124,20 @@ class RunStore(Protocol):
         ...
 
     def past(self, account_id: str, worker_id: str, within: int) -> list[PastRun]:
-        """Those among the account's last ``within`` runs of the worker that did their work or ran
-        into their time limit, newest first.
+        """Those among the account's last ``within`` runs of the worker that succeeded or reached
+        their time limit, newest first.
         """
         ...
 
     def delete(self, run_id: str) -> None:
-        """Remove the run and all that hangs on it, except the ledger."""
+        """Remove the run and all that refers to it, except the ledger."""
         ...
 
     def finished_before(self, at: int, limit: int) -> list[str]:
         """Ids of terminal runs that finished before ``at``, oldest first."""
         ...
 
-    def not_begun(self, worker_id: str, limit: int) -> list[str]:
+    def not_started(self, worker_id: str, limit: int) -> list[str]:
         """Ids of the worker's runs that are ready and of which no attempt lives, oldest first."""
         ...
 
@@ -156,7 +165,7 @@ class StartKeyStore(Protocol):
 
 
 class QueueStore(Protocol):
-    """Starts that are held until somebody activates them."""
+    """Starts that wait in the run queue until they are activated."""
 
     def add(self, item: QueueItem) -> int:
         """Store it and return its number, greater than any that was given before."""
@@ -183,20 +192,21 @@ class QueueStore(Protocol):
         ...
 
     def end(self, item_id: str, at: int, reason: str, run_id: str = "") -> bool:
-        """Let it wait no more; False when it no longer did. Of several who try one is told True."""
+        """End its waiting. Of several concurrent callers one gets True."""
         ...
 
     def forget(self, before: int, limit: int) -> int:
-        """Remove what has not been waiting since before that, at most ``limit``; say how many."""
+        """Remove items that stopped waiting before that, at most ``limit``; return how many."""
         ...
 
 
 class AdmissionStore(Protocol):
-    """What stands between a run and its start. Whoever decides holds ``accounts.lock``."""
+    """What a decision about starting a run needs. Its caller has taken ``accounts.lock``."""
 
     def under_way(self, account_id: str) -> frozenset[str]:
-        """Runs of the account that have begun and not ended, those of which an attempt is being
-        put up included."""
+        """Runs of the account that have started and not ended, or of which an attempt is being
+        prepared.
+        """
         ...
 
     def open(self, account_id: str, most: int) -> int:
@@ -209,7 +219,7 @@ class AdmissionStore(Protocol):
 
     def loads(self) -> list[RunnerLoad]: ...
     def ready(self, account_id: str, limit: int) -> list[str]:
-        """Runs that have not begun, newest first."""
+        """Runs that have not started, newest first."""
         ...
 
 
@@ -226,14 +236,14 @@ class RunListStore(Protocol):
         newer: bool = False,
     ) -> ListWalk:
         """Up to ``limit`` runs behind ``start`` (None = from the end), newest first; with
-        ``newer`` those that began after it, oldest first. One question looks at no more runs than
-        ``LOOKED_AT`` (``ERRORS_LOOKED_AT`` when it searches in messages); ``stopped`` of the
-        answer says where it ended before it had looked at all of them.
+        ``newer`` those that were created after it, oldest first. One call looks at no more runs
+        than ``LOOKED_AT`` (``ERRORS_LOOKED_AT`` when it searches in messages); ``stopped`` of the
+        result says where it ended before it had looked at all of them.
         """
         ...
 
     def total(self, account_id: str, search: RunSearch) -> int | None:
-        """How many there are, None when only looking at each of them would tell."""
+        """How many there are, None when they would have to be looked at one by one."""
         ...
 
     def lines(self, account_id: str, run_ids: Collection[str]) -> dict[str, RunLine]:
@@ -258,7 +268,7 @@ class RunListStore(Protocol):
 
 
 class SampleStore(Protocol):
-    """Points of the curve of what runs use. Whoever adds holds ``runs.lock``."""
+    """Points of the curve of what runs use. A caller that adds has taken ``runs.lock``."""
 
     def span(self, run_id: str) -> SampleSpan: ...
     def measure(self, run_id: str, at: int) -> UsageSample:
@@ -279,19 +289,19 @@ class SiteStore(Protocol):
     """Traffic of runs by site; see ``domain.runs.sites``, which adds it up."""
 
     def report(self, attempt_id: str, run_id: str, sites: tuple[SiteTraffic, ...]) -> None:
-        """What a living attempt has come to so far, instead of what it reported before."""
+        """The traffic of a living attempt so far; replaces its earlier report."""
         ...
 
     def take(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
-        """What an attempt reported last, which is forgotten with this; empty for nothing."""
+        """Remove and return what an attempt reported last; empty when there is none."""
         ...
 
     def living(self, run_id: str) -> list[tuple[SiteTraffic, ...]]:
-        """What is reported and not taken yet, attempt by attempt."""
+        """What was reported and not taken yet, by attempt."""
         ...
 
     def put(self, run_id: str, site: SiteTraffic) -> None:
-        """Write the sum of one site. Whoever does holds ``runs.lock``."""
+        """Write the sum of one site. The caller has taken ``runs.lock``."""
         ...
 
     def of_run(self, run_id: str) -> tuple[SiteTraffic, ...]:
@@ -300,7 +310,7 @@ class SiteStore(Protocol):
 
 
 class ShareStore(Protocol):
-    """Links under which people without an account may look at one run."""
+    """Links that show one run to people without an account."""
 
     def add(self, share: Share) -> None: ...
     def get(self, share_id: str) -> Share | None: ...
@@ -309,7 +319,7 @@ class ShareStore(Protocol):
         ...
 
     def revoke(self, share_id: str, at: int) -> bool:
-        """False when it had been revoked already."""
+        """False when it had been revoked before."""
         ...
 
 
@@ -317,16 +327,16 @@ class ServerStore(Protocol):
     """The servers that share this state."""
 
     def beat(self, server_id: str, now: int) -> None:
-        """Note that it lives."""
+        """Note that it is alive."""
         ...
 
     def living(self, since: int) -> int:
-        """How many have given a sign of life since then."""
+        """How many have sent a heartbeat since then."""
         ...
 
     def drop(self, server_id: str) -> None: ...
     def drop_silent(self, since: int) -> None:
-        """Remove those that have given no sign of life since then."""
+        """Remove those without a heartbeat since then."""
         ...
 
 

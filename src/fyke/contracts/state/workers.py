@@ -1,4 +1,4 @@
-"""Workers, their secrets, their way to being published, and the tasks that start them."""
+"""Workers, their secrets and publishing, and the tasks and schedules that start them."""
 
 from __future__ import annotations
 
@@ -46,18 +46,21 @@ class WorkerStore(Protocol):
         ...
 
     def free_name(self, worker_id: str) -> None:
-        """Let another worker have the name of a deleted one; nothing when that is so already.
+        """Make the name of a deleted worker available again; nothing when it is.
 
-        Waits for every transaction that is adding a run of it: once this one has ended, such a
-        run is there to be seen, or will see the worker deleted.
+        Waits for every transaction that is adding a run of it: after this one, such a run is
+        either visible, or sees the worker deleted.
         """
         ...
 
-    def of_account(self, account_id: str) -> list[Worker]: ...
+    def of_account(self, account_id: str) -> list[Worker]:
+        """By name."""
+        ...
+
     def own_page(
         self, account_id: str, text: str, *, offset: int, limit: int
     ) -> tuple[int, list[Worker]]:
-        """Total count, and one page, newest first, of the account's own workers that hold
+        """Total count, and one page, newest first, of the account's own workers that contain
         ``text`` as in ``search``, with or without a version.
         """
         ...
@@ -95,7 +98,7 @@ class WorkerStore(Protocol):
         ...
 
     def approve(self, worker_id: str, number: str) -> None:
-        """Let others see and run the version; recomputes the worker's newest ones."""
+        """Make the version visible to other accounts; recomputes the worker's newest ones."""
         ...
 
     def set_version_state(
@@ -148,12 +151,12 @@ class SecretStore(Protocol):
         ...
 
     def used(self, account_id: str, worker_id: str, names: Sequence[str], at: int) -> None:
-        """Note that a run got them at ``at``; never goes back."""
+        """Note that a run received them at ``at``; never goes back."""
         ...
 
 
 class UploadStore(Protocol):
-    """Projects on their way in, each with what was found in it so far."""
+    """Projects being uploaded, each with its findings so far."""
 
     def add(self, upload: Upload) -> None: ...
     def get(self, upload_id: str) -> Upload | None: ...
@@ -162,7 +165,7 @@ class UploadStore(Protocol):
         ...
 
     def claim(self, upload_id: str, now: int, until: int) -> Upload | None:
-        """Take the work on it until then; None when it is done or somebody else is at it."""
+        """Claim the work on it until then; None when it is done or claimed by another process."""
         ...
 
     def update(self, upload: Upload) -> bool:
@@ -176,7 +179,7 @@ class UploadStore(Protocol):
 
 
 class SubmissionStore(Protocol):
-    """Versions that somebody wants everybody to run. Of one worker at most one waits."""
+    """Versions proposed for all users to run. Of one worker at most one waits."""
 
     def add(self, submission: Submission) -> None:
         """Raise ``Conflict`` when one of this worker waits already."""
@@ -199,8 +202,8 @@ class SubmissionStore(Protocol):
         ...
 
     def end(self, ended: Submission) -> bool:
-        """Write state, time, decider and reply if it still waits. Of two who decide one is told
-        True.
+        """Write state, time, decider and reply if it still waits. Of two concurrent decisions one
+        gets True.
         """
         ...
 
@@ -208,6 +211,8 @@ class SubmissionStore(Protocol):
 
 
 class TaskStore(Protocol):
+    """Saved inputs of workers."""
+
     def add(self, task: Task) -> None: ...
     def get(self, task_id: str) -> Task | None: ...
     def of_account(
@@ -219,7 +224,7 @@ class TaskStore(Protocol):
         ...
 
     def lock(self, task_id: str) -> Task | None:
-        """As ``get``, and nobody else changes it until this transaction ends."""
+        """As ``get``, locked."""
         ...
 
     def update(self, task: Task) -> bool:
@@ -241,12 +246,12 @@ class ScheduleStore(Protocol):
     """Schedules, at most one for each task, and a record of each planned time that has come."""
 
     def put(self, schedule: Schedule) -> None:
-        """Add it or overwrite it; whoever overwrites holds ``lock``."""
+        """Add it or overwrite it. A caller that overwrites has locked it."""
         ...
 
     def get(self, task_id: str) -> Schedule | None: ...
     def lock(self, task_id: str) -> Schedule | None:
-        """As ``get``, and nobody else changes it until this transaction ends."""
+        """As ``get``, locked."""
         ...
 
     def of_tasks(self, task_ids: Collection[str]) -> dict[str, Schedule]:
@@ -254,7 +259,7 @@ class ScheduleStore(Protocol):
         ...
 
     def in_account_zone(self, account_id: str) -> list[Schedule]:
-        """Those that are on and name no zone of their own, locked."""
+        """Those that are enabled and name no zone of their own, locked."""
         ...
 
     def delete(self, task_id: str) -> bool:
@@ -276,7 +281,7 @@ class ScheduleStore(Protocol):
     def advance(self, before: Schedule, after: Schedule) -> bool:
         """Write what a fire changes (``enabled``, ``next_at``, ``missed``, ``last_error``,
         ``last_fired_at``, ``failures``, ``paused_at``) unless revision or next time are no longer
-        those of ``before``. Of two servers with the same ``before`` one is told False.
+        those of ``before``. Of two servers with the same ``before`` one gets False.
         """
         ...
 
@@ -293,16 +298,16 @@ class ScheduleStore(Protocol):
         ...
 
     def of_account(self, account_id: str, *, offset: int, limit: int) -> tuple[int, list[Schedule]]:
-        """Total count, and one page, the next to fire first, those that are off last."""
+        """Total count, and one page, the next to fire first, disabled ones last."""
         ...
 
     def waiting(self, limit: int) -> list[Fire]:
-        """Those held by the overlap rule, oldest first."""
+        """Those that the overlap rule keeps waiting, oldest first."""
         ...
 
     def waiting_of(self, task_id: str) -> Fire | None: ...
     def settle(self, fire: Fire) -> bool:
-        """Write what came of a fire that waits; False when it no longer does."""
+        """Write the result of a waiting fire; False when it no longer waits."""
         ...
 
     def forget_fires(self, before: int) -> int:

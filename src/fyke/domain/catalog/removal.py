@@ -50,7 +50,7 @@ class WorkerRemoval:
 
     def _end_some(self, tx: Transaction, worker_id: str) -> tuple[bool, int]:
         """End runs that have not begun; return whether there may be more, and how many ended."""
-        run_ids = tx.runs.not_begun(worker_id, _AT_ONCE)
+        run_ids = tx.runs.not_started(worker_id, _AT_ONCE)
         return bool(run_ids), sum(self._end(tx, run_id) for run_id in run_ids)
 
     def _end(self, tx: Transaction, run_id: str) -> bool:

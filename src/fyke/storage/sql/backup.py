@@ -37,7 +37,7 @@ def backup_sqlite(source: Path, target: Path) -> int:
 
 
 def _copy(source: Path, partial: Path) -> None:
-    # a read held open keeps the copy from starting over at each write of somebody else;
+    # an open read keeps the copy from starting over at each write of another process;
     # opened for writing, because the first to open a WAL database makes the files beside it
     with (
         contextlib.closing(

@@ -11,10 +11,10 @@ errors mean is in ``failures.py``.
 * ``migration_lock``: one migration at a time, over processes and machines.
 * ``insert_new``, ``upsert``, ``locking``, ``contains``: clauses that are spelled differently.
 * ``driver_sql``, ``fetch_one``: for the few statements that are hot.
-* ``to_storable_text``: the one rule for text that PostgreSQL cannot hold.
+* ``to_storable_text``: the one rule for text that PostgreSQL cannot store.
 
-The standard library's sqlite3 starts and ends transactions by itself unless told not to.
-We tell it (``isolation_level=None``) and emit BEGIN from SQLAlchemy's ``begin`` event.
+The standard library's sqlite3 starts and ends transactions by itself, so that is switched off
+(``isolation_level=None``), and BEGIN comes from SQLAlchemy's ``begin`` event.
 """
 
 from __future__ import annotations
@@ -290,7 +290,7 @@ def fetch_one(
 
 
 def contains(connection: Connection, column: ColumnElement[str], part: str) -> ColumnElement[bool]:
-    """Return "``column`` holds ``part``", letter for letter, without wildcards."""
+    """Return "``column`` contains ``part``", letter for letter, without wildcards."""
     name = "instr" if is_sqlite(connection) else "strpos"
     found: Function[int] = getattr(func, name)(column, to_storable_text(part))
     return found > 0
@@ -305,7 +305,7 @@ def last_characters(connection: Connection, expression: str, count: int) -> str:
 
 @contextlib.contextmanager
 def migration_lock(engine: Engine, name: str = "state") -> Iterator[None]:
-    """Hold off every other process that would migrate the same database under this ``name``.
+    """Keep every other process from migrating the same database under this ``name`` meanwhile.
 
     PostgreSQL: a session's advisory lock. SQLite: ``flock`` on a file beside the database. Both
     end with their holder, also when it is killed.
@@ -333,7 +333,7 @@ def to_storable_text(text: str) -> str:
     """Return the text with U+0000 and lone surrogates replaced by U+FFFD.
 
     PostgreSQL refuses U+0000 in text, and neither database's driver can encode a surrogate.
-    The rule holds for both databases, so that the same input gives the same state.
+    The rule is the same for both databases, so that the same input gives the same state.
     """
     text = str(text)  # an enum's member would reach the driver as an enum, not as its text
     if "\0" in text:

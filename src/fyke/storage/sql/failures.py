@@ -21,7 +21,7 @@ _PG_DOWN_CLASSES = ("08", "53", "57P", "58")
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Tell whether the same transaction may succeed when it is simply run again."""
+    """Return whether the same transaction may succeed when it is simply run again."""
     if not isinstance(error, DBAPIError):
         return False
     cause = error.orig
@@ -31,12 +31,12 @@ def is_retryable(error: BaseException) -> bool:
 
 
 def is_disconnect(error: BaseException) -> bool:
-    """Tell whether the connection was lost. Before the commit was sent, a retry is safe."""
+    """Return whether the connection was lost. Before the commit was sent, a retry is safe."""
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def is_down(error: BaseException) -> bool:
-    """Tell whether the database cannot serve now: unreachable, full, out of connections."""
+    """Return whether the database cannot serve now: unreachable, full, out of connections."""
     if isinstance(error, PoolTimeout):
         return True
     if not isinstance(error, DBAPIError):

@@ -1,7 +1,7 @@
-"""Removing a run without holding up those who write.
+"""Removing a run without delaying other writers.
 
 A run of a million rows takes seconds to delete. So it is first put out of sight, in one short
-transaction that also closes its attempts; what is left belongs to nobody and goes in small
+transaction that also closes its attempts; what is left has no owner and goes in small
 steps, each a transaction of its own. When the process dies in between, the next deletion
 finishes the work.
 """
@@ -18,7 +18,7 @@ _TARGET_SECONDS = 0.02
 
 
 @dataclass(slots=True)
-class Leftover:
+class HiddenRun:
     """A run out of sight: how far its rows and log lines reach, and how many are gone."""
 
     number: int
@@ -40,15 +40,15 @@ def hide(driver: Driver, run_id: str) -> None:
         driver.run("UPDATE results_runs SET run_id = NULL WHERE number = ?", (number,))
 
 
-def leftovers(driver: Driver) -> list[Leftover]:
+def hidden_runs(driver: Driver) -> list[HiddenRun]:
     """All runs out of sight, also those an earlier deletion did not finish."""
     found = driver.query(
         "SELECT number, rows, log_entries FROM results_runs WHERE run_id IS NULL ORDER BY number"
     )
-    return [Leftover(*row) for row in found]
+    return [HiddenRun(*row) for row in found]
 
 
-def remove_step(driver: Driver, left: Leftover, step: int) -> None:
+def remove_step(driver: Driver, left: HiddenRun, step: int) -> None:
     """Remove the next ``step`` positions of rows and of log lines."""
     low = first_key(left.number) + left.gone
     high = low + step
@@ -57,7 +57,7 @@ def remove_step(driver: Driver, left: Leftover, step: int) -> None:
     left.gone += step
 
 
-def remove_rest(driver: Driver, left: Leftover, step: int) -> bool:
+def remove_rest(driver: Driver, left: HiddenRun, step: int) -> bool:
     """Remove up to ``step`` upsert marks; with the last of them, all else. True when done."""
     removed = driver.run(
         "DELETE FROM results_upserts WHERE run = ? AND digest IN "

@@ -95,7 +95,7 @@ class SqliteDriver:
         owner = engine.raw_connection()
         owner.detach()
         connection = owner.dbapi_connection
-        assert isinstance(connection, sqlite3.Connection)  # noqa: S101 - tells the type checker
+        assert isinstance(connection, sqlite3.Connection)  # noqa: S101 - for the type checker
         self._connection: sqlite3.Connection = connection
         if writes:
             connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES_KEPT}")

@@ -27,7 +27,7 @@ class HiddenPositions:
         self._lock = threading.Lock()
 
     def get(self, key: Key, read: Callable[[], Sequence[int]]) -> array[int]:
-        """The positions under ``key``, which hold for ever; ``read`` is asked when unknown."""
+        """The positions under ``key``, which never change; ``read`` is asked when unknown."""
         with self._lock:
             known = self._kept.get(key)
             if known is not None:

@@ -66,7 +66,7 @@ class CommitPlan:
         attempt: int,
         known: dict[tuple[int, bytes], StoredRow],
     ) -> None:
-        """Take the batch. ``known`` holds every row its upserts may meet, and learns new ones."""
+        """Take the batch. ``known`` has every row its upserts may meet, and learns new ones."""
         self.runs[run.number] = run
         if any(row.upsert_key for row in batch.rows):
             self._upsert(batch.rows, run, attempt, known)
@@ -154,7 +154,7 @@ def check(batch: AttemptBatch) -> None:
                 f"log type must be 1 (debug), 2 (info), 3 (warn) or 4 (error), not {entry.type}"
             )
     if len(batch.rows) > LAST_POSITION:
-        raise ValueError(f"a batch holds at most {LAST_POSITION} rows, not {len(batch.rows)}")
+        raise ValueError(f"a batch has at most {LAST_POSITION} rows, not {len(batch.rows)}")
 
 
 def _header_json(batch: AttemptBatch) -> bytes:

@@ -32,7 +32,7 @@ class PostgresDriver:
         owner = engine.raw_connection()
         owner.detach()
         connection = owner.dbapi_connection
-        assert isinstance(connection, psycopg.Connection)  # noqa: S101 - tells the type checker
+        assert isinstance(connection, psycopg.Connection)  # noqa: S101 - for the type checker
         self._connection: psycopg.Connection[Any] = connection
         self._connection.rollback()
         self._connection.autocommit = not writes
@@ -113,7 +113,7 @@ class PostgresDriver:
             return RetryWrite()
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             if self._connection.closed:
-                return RetryWrite()  # gone stale, or the server restarted: a fresh one will tell
+                return RetryWrite()  # gone stale, or the server restarted: a fresh one will show
             return Unavailable(f"The results store cannot be used: {error}")
         return error
 

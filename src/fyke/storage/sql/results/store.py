@@ -123,7 +123,7 @@ class SqlResults:
     async def delete_run(self, run_id: str) -> None:
         """In small steps, with as long a rest after each as it took, so that writers get in."""
         await self._write(lambda driver: delete.hide(driver, run_id))
-        for left in await self._write(delete.leftovers):
+        for left in await self._write(delete.hidden_runs):
             step = delete.FIRST_STEP
             done = False
             while not done:
@@ -134,7 +134,7 @@ class SqlResults:
                 await asyncio.sleep(min(took, 1.0))
 
     async def close(self) -> None:
-        """Finish what was begun and close every connection."""
+        """Finish running work and close every connection."""
         self._writer.closing.set()
         await asyncio.to_thread(self._writing.shutdown)
         await asyncio.to_thread(self._reading.shutdown)
@@ -151,7 +151,7 @@ class SqlResults:
         return await loop.run_in_executor(self._reading, self._readers.do, work)
 
 
-def _deletion(left: delete.Leftover, step: int) -> Callable[[Driver], bool]:
+def _deletion(left: delete.HiddenRun, step: int) -> Callable[[Driver], bool]:
     """One step; it must not count twice when the transaction is run again."""
     gone = left.gone
 

@@ -1,4 +1,4 @@
-"""What the results store holds.
+"""The tables of the results.
 
 Rows and log lines have one 64-bit key: the run's number in the upper half, the position in the
 lower. So a run's rows lie together in one tree, in order; a page anywhere is one range of keys;

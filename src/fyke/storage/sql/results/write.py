@@ -1,7 +1,7 @@
 """The statements that write. Each function is the inside of one transaction.
 
 Order of locks on PostgreSQL, where several runners share a run: first the runs, by number, then
-attempts. Whoever holds a run's row may hand out its positions and touch any of its rows.
+attempts. With a run's row locked, its positions may be given out and any of its rows changed.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def open_attempt(driver: Driver, run_id: str, attempt_id: str) -> None:
 
 
 def close_attempt(driver: Driver, attempt_id: str) -> int:
-    """See ``Results.close_attempt``. Waits for a commit that holds the attempt."""
+    """See ``Results.close_attempt``. Waits for a commit that has the attempt locked."""
     return int(driver.query(_CLOSE_ATTEMPT, (attempt_id,))[0][0])
 
 

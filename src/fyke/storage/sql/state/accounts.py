@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Index,
     Table,
     UniqueConstraint,
@@ -32,7 +31,7 @@ from fyke.storage.sql.state.columns import (
     ref_column,
     text_column,
 )
-from fyke.storage.sql.state.records import columns, many, one, record, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, record, was_applied
 
 accounts = Table(
     "accounts",
@@ -98,11 +97,8 @@ _USER_BY_ID = "SELECT * FROM users WHERE id = ?"
 _BY_DIGEST = "SELECT * FROM api_keys WHERE digest = ?"
 
 
-class SqlAccounts:
-    """``contracts.AccountStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlAccounts(SqlStore):
+    """Implements ``AccountStore``."""
 
     def add(self, account: Account) -> None:
         done = self._db.execute(insert_new(self._db, accounts), columns(account))
@@ -179,7 +175,6 @@ class SqlAccounts:
         return many(self._db.execute(query.order_by(users.c.created_at, users.c.id)), User)
 
     def add_key(self, key: ApiKey) -> None:
-        """Raise ``Conflict`` when the id or the digest exists."""
         values = {**columns(key), "scopes": scope_text(key.scopes)}
         done = self._db.execute(insert_new(self._db, api_keys), values)
         if not was_applied(done):
@@ -196,9 +191,6 @@ class SqlAccounts:
         return [_key(row) for row in self._db.execute(query.order_by(*order)).mappings()]
 
     def revoke_key(self, account_id: str, key_id: str, at: int) -> bool:
-        """Several living keys may carry one name: then all of them go, because whoever revokes
-        by name means that none of this name shall open anything.
-        """
         living = and_(api_keys.c.account_id == account_id, api_keys.c.revoked_at == 0)
         named = or_(api_keys.c.id == key_id, api_keys.c.name == key_id)
         return was_applied(

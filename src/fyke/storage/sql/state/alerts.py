@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import (
     Column,
     ColumnElement,
-    Connection,
     Double,
     Index,
     PrimaryKeyConstraint,
@@ -42,7 +41,7 @@ from fyke.storage.sql.state.columns import (
     serial_column,
     text_column,
 )
-from fyke.storage.sql.state.records import columns, many, one, record, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, record, was_applied
 from fyke.storage.sql.state.runs.tables import run_of, runs
 
 alert_rules = Table(
@@ -80,7 +79,7 @@ alert_checks = Table(
     Index(None, "run_id"),
 )
 
-# the calendar months of which a budget has told
+# the calendar months for which a budget has raised its alert
 alert_budgets = Table(
     "alert_budgets",
     metadata,
@@ -122,11 +121,8 @@ _OF_TASK = runs.c.task_id != literal_column("''")
 _UNREAD = alerts.c.read_at == literal_column("0")
 
 
-class SqlAlerts:
-    """``contracts.AlertStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlAlerts(SqlStore):
+    """Implements ``AlertStore``."""
 
     # --- rules -----------------------------------------------------------------------------
 

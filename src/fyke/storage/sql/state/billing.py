@@ -39,7 +39,7 @@ from fyke.storage.sql.state.columns import (
     serial_column,
     text_column,
 )
-from fyke.storage.sql.state.records import columns, many
+from fyke.storage.sql.state.records import SqlStore, columns, many
 
 ledger = Table(
     "ledger",
@@ -84,18 +84,10 @@ _ON_HOLD = (str(EntryKind.HOLD), str(EntryKind.RELEASE))
 _NEWEST = (ledger.c.at.desc(), ledger.c.seq.desc())
 
 
-class SqlLedger:
-    """``contracts.LedgerStore`` on one connection: entries are only ever added, and the account's
-    columns move with them.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlLedger(SqlStore):
+    """Implements ``LedgerStore``."""
 
     def append(self, entry: LedgerEntry) -> None:
-        """A hold has a negative ``usd_micros`` and a release a positive one: both move
-        ``held_micros`` by its opposite, and leave balance and traffic alone.
-        """
         self._db.execute(insert(ledger), columns(entry))
         account = update(accounts).where(accounts.c.id == entry.account_id)
         if entry.kind in _ON_HOLD:
@@ -143,7 +135,7 @@ class SqlLedger:
         return int(row[0]), int(row[1]), int(row[2])
 
 
-IN_ALL = ""  # the part of the rows that hold a whole day
+IN_ALL = ""  # the part of the rows of a whole day
 _Row = tuple[str, str, int, str]  # account, part, day, ref
 
 _KEY = ("account_id", "part", "day", "ref")
@@ -157,15 +149,14 @@ _AT_ONCE = 40  # rows of one statement
 _TOTALS = [func.sum(usage_days.c[name]).label(name) for name in _SUMS]
 
 
-class SqlUsage:
-    """``contracts.UsageStore`` on one connection.
-
-    The sums of a transaction are written at its very end and in one order, as ``RunCounts`` are and
-    after them: all runs of a worker that end at the same time share these rows.
+class SqlUsage(SqlStore):
+    """Implements ``UsageStore``. The sums of a transaction are written at its end and in one order,
+    as ``RunCounts`` are and after them: all runs of a worker that end at the same time share these
+    rows.
     """
 
     def __init__(self, connection: Connection) -> None:
-        self._db = connection
+        super().__init__(connection)
         self._new: dict[_Row, UsageSums] = {}
 
     def add(self, key: UsageKey, sums: UsageSums) -> None:

@@ -63,7 +63,7 @@ _RULES = (
 
 
 def check(engine: Engine) -> list[str]:
-    """Return one sentence per finding; an empty list means that all is well. Changes nothing."""
+    """Return one sentence per finding; an empty list when all is consistent. Changes nothing."""
     version = current_and_head(engine)
     if not version.up_to_date:
         return [

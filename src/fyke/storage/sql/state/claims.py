@@ -1,8 +1,7 @@
 """Which deliveries go out now: the claim, exact over all servers that share the database.
 
-The row of a host is what claimers meet at: whoever moves its ``next_at`` holds it until the
-commit, and counts what is on its way only then. Hosts are taken in one order, so that nobody
-waits in a circle.
+Claims of one host meet at its row: moving its ``next_at`` locks it until the commit, and open
+requests are counted after that. Hosts are locked in one order, which rules out a deadlock.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
-    Connection,
     Index,
     Table,
     and_,
@@ -36,7 +34,7 @@ from fyke.storage.sql.state.columns import (
     ref_column,
     text_column,
 )
-from fyke.storage.sql.state.records import one, was_applied
+from fyke.storage.sql.state.records import SqlStore, one, was_applied
 
 deliveries = Table(
     "deliveries",
@@ -75,7 +73,7 @@ partial_index(
     deliveries.c.claimed_until,
     where="claimed_until > 0",
 )
-# what holds back the terminal call of its run
+# what the terminal call of its run waits for
 partial_index(
     "ix_deliveries_running",
     deliveries.c.run_id,
@@ -98,7 +96,7 @@ partial_index(
     where="state = 'pending' AND endpoint_id <> ''",
 )
 
-# one row for each host that a callback was lately meant for: whoever claims locks it
+# one row for each host of recent callbacks: a claim locks it
 callback_hosts = Table(
     "callback_hosts",
     metadata,
@@ -112,7 +110,7 @@ MOST_CLAIMS = 32  # in one transaction, so that it stays short
 # as literal text, because a partial index is used only where the database sees its condition
 PENDING = deliveries.c.state == literal_column("'pending'")
 _RUNNING = deliveries.alias("running")
-# nothing holds it back but time: of a run that has ended, the running call goes first
+# waits for its time only: of a run that has ended, the running call goes first
 _FREE = ~and_(
     deliveries.c.kind == literal_column("'terminal'"),
     exists().where(
@@ -132,10 +130,8 @@ class _Host:
     known: bool  # False when its row was removed while a delivery was being added
 
 
-class Claims:
-    """The part of ``contracts.OutboxStore`` that decides what is sent, and when."""
-
-    _db: Connection
+class Claims(SqlStore):
+    """The part of ``OutboxStore`` that decides what is sent, and when."""
 
     def claim(self, now: int, free: dict[HostStatus, int], claim_until: int) -> list[Claim]:
         left = dict(free)

@@ -38,7 +38,7 @@ metadata = MetaData(
 
 
 class StorableText(TypeDecorator[str]):
-    """Text that both databases can hold and sort alike; see ``dialects.storable``."""
+    """Text that both databases can store and sort alike; see ``dialects.to_storable_text``."""
 
     impl = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
     cache_ok = True
@@ -72,8 +72,8 @@ def ref_column(name: str, target: str, *, key: bool = False, cascade: bool = Fal
 
 
 def partial_index(name: str, *columns: Column[Any], where: str, unique: bool = False) -> Index:
-    """An index that holds only the rows for which ``where`` (SQL that both databases take) is true:
-    what still waits or lives, and so costs the same however long the history is.
+    """An index of only the rows for which ``where`` (SQL that both databases take) is true:
+    what still waits or lives, at the same cost however long the history is.
     """
     condition = text(where)
     return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)

@@ -7,7 +7,6 @@ import json
 from sqlalchemy import (
     Boolean,
     Column,
-    Connection,
     Double,
     Table,
     delete,
@@ -20,7 +19,7 @@ from sqlalchemy import (
 from fyke.model.runner import RunnerInfo
 from fyke.storage.sql.dialects import upsert
 from fyke.storage.sql.state.columns import StorableText, metadata, number_column, text_column
-from fyke.storage.sql.state.records import columns, record
+from fyke.storage.sql.state.records import SqlStore, columns, record
 from fyke.storage.sql.state.runs.tables import run_counts, runs
 
 servers = Table(
@@ -45,11 +44,8 @@ runners = Table(
 )
 
 
-class SqlServers:
-    """``contracts.ServerStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlServers(SqlStore):
+    """Implements ``ServerStore``."""
 
     def beat(self, server_id: str, now: int) -> None:
         values = {"id": server_id, "heartbeat_at": now}
@@ -66,10 +62,8 @@ class SqlServers:
         self._db.execute(delete(servers).where(servers.c.heartbeat_at < since))
 
 
-class RunnerTable:
-    """The part of ``contracts.RunStore`` that knows runners."""
-
-    _db: Connection
+class RunnerTable(SqlStore):
+    """The part of ``RunStore`` that knows runners."""
 
     def put_runner(self, runner: RunnerInfo) -> None:
         values = columns(runner) | {"checks": json.dumps(runner.checks)}
@@ -87,11 +81,8 @@ class RunnerTable:
 _FINISHED = runs.c.finished_at > literal_column("0")  # literal: see the partial index
 
 
-class SqlInstallation:
-    """``contracts.InstallationStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlInstallation(SqlStore):
+    """Implements ``InstallationStore``."""
 
     def removable(self, before: int, most: int) -> tuple[int, int, int]:
         # what has an end is terminal, so the index has the answer without the runs

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import (
     Column,
     ColumnElement,
-    Connection,
     Index,
     Select,
     Table,
@@ -44,7 +43,7 @@ from fyke.storage.sql.state.columns import (
     serial_column,
     text_column,
 )
-from fyke.storage.sql.state.records import columns, many, one, record
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, record
 
 delivery_tries = Table(
     "delivery_tries",
@@ -79,10 +78,7 @@ _OF_ENDPOINT = deliveries.c.endpoint_id != literal_column("''")
 
 
 class SqlOutbox(Claims):
-    """``contracts.OutboxStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+    """Implements ``OutboxStore``."""
 
     def add(self, delivery: Delivery) -> None:
         self._know(delivery.host)
@@ -219,11 +215,8 @@ def _conditions(account_id: str, wanted: DeliveryFilter) -> list[ColumnElement[b
 _KEY = ("account_id", "receiver")
 
 
-class SqlReceivers:
-    """``contracts.ReceiverStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlReceivers(SqlStore):
+    """Implements ``ReceiverStore``."""
 
     def get(self, account_id: str, receiver: str) -> Receiver | None:
         return one(self._db.execute(_named(account_id, receiver)), Receiver)

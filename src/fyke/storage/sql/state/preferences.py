@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, select
+from sqlalchemy import ColumnElement, Table, delete, select
 
 from fyke.model.user import Preferences
 from fyke.storage.sql.dialects import fetch_one, insert_new, to_storable_text, upsert
 from fyke.storage.sql.state.columns import metadata, number_column, ref_column, text_column
-from fyke.storage.sql.state.records import columns, record, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, record, was_applied
 
 preferences = Table(
     "preferences",
@@ -42,11 +42,8 @@ input_defaults = Table(
 _PREFERENCES = "SELECT * FROM preferences WHERE user_id = ?"
 
 
-class SqlPreferences:
-    """``contracts.PreferencesStore`` on one connection; the views are kept as JSON."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlPreferences(SqlStore):
+    """Implements ``PreferencesStore``; the views are kept as JSON."""
 
     def get(self, user_id: str) -> Preferences:
         row = fetch_one(self._db, _PREFERENCES, (to_storable_text(user_id),))
@@ -63,11 +60,8 @@ class SqlPreferences:
         self._db.execute(upsert(self._db, preferences, values, key=("user_id",)))
 
 
-class SqlFavourites:
-    """``contracts.FavouriteStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlFavourites(SqlStore):
+    """Implements ``FavouriteStore``."""
 
     def add(self, user_id: str, worker_id: str, at: int) -> None:
         values = {"user_id": user_id, "worker_id": worker_id, "added_at": at}
@@ -83,11 +77,8 @@ class SqlFavourites:
         return list(self._db.execute(query.order_by(*order)).scalars())
 
 
-class SqlInputDefaults:
-    """``contracts.InputDefaultStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlInputDefaults(SqlStore):
+    """Implements ``InputDefaultStore``."""
 
     def get(self, user_id: str, worker_id: str) -> str | None:
         query = select(input_defaults.c.input_json).where(*_of(user_id, worker_id))

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     Column,
-    Connection,
     Index,
     Table,
     delete,
@@ -32,7 +31,7 @@ from fyke.storage.sql.state.columns import (
     ref_column,
     text_column,
 )
-from fyke.storage.sql.state.records import columns, many, one, record, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, record, was_applied
 
 submissions = Table(
     "submissions",
@@ -96,11 +95,8 @@ uploads = Table(
 _WAITING = submissions.c.state == literal_column("'waiting'")
 
 
-class SqlSubmissions:
-    """``contracts.SubmissionStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlSubmissions(SqlStore):
+    """Implements ``SubmissionStore``."""
 
     def add(self, submission: Submission) -> None:
         done = self._db.execute(insert_new(self._db, submissions), columns(submission))
@@ -169,11 +165,8 @@ def _upload(row: Mapping[Any, Any]) -> Upload:
     return record(values | lists | {"egress": egress}, Upload)
 
 
-class SqlUploads:
-    """``contracts.UploadStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlUploads(SqlStore):
+    """Implements ``UploadStore``."""
 
     def add(self, upload: Upload) -> None:
         self._db.execute(insert(uploads), _values(upload))

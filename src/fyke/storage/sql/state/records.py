@@ -10,9 +10,16 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import CursorResult, Result
+from sqlalchemy import Connection, CursorResult, Result
 
 T = TypeVar("T")
+
+
+class SqlStore:
+    """A store on one connection, within its transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
 
 
 def columns(record: object) -> dict[str, Any]:
@@ -39,5 +46,5 @@ def many(result: Result[Any], model: type[T]) -> list[T]:
 
 
 def was_applied(result: CursorResult[Any]) -> bool:
-    """Tell whether a guarded write found its row."""
+    """Return whether a guarded write found its row."""
     return result.rowcount > 0

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Index,
     PrimaryKeyConstraint,
     Row,
@@ -32,7 +31,7 @@ from fyke.storage.sql.state.columns import (
     ref_column,
     text_column,
 )
-from fyke.storage.sql.state.records import columns, many, one, record, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, record, was_applied
 
 schedules = Table(
     "schedules",
@@ -110,11 +109,8 @@ def _schedule(row: Mapping[Any, Any] | Row[Any]) -> Schedule:
     return record(values, Schedule)
 
 
-class SqlSchedules:
-    """``contracts.ScheduleStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlSchedules(SqlStore):
+    """Implements ``ScheduleStore``."""
 
     def put(self, schedule: Schedule) -> None:
         values = columns(schedule)

@@ -38,7 +38,7 @@ class SchemaTooNew(FykeError):
 
 @dataclass(frozen=True, slots=True)
 class SchemaVersion:
-    """``current`` is None for an empty database; ``known`` tells whether we know it at all."""
+    """``current`` is None for an empty database; ``known``: this release has its migration."""
 
     current: str | None
     head: str

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, Index, Table, delete, select, update
+from sqlalchemy import ColumnElement, Index, Table, delete, select, update
 
 from fyke.model.secret import SealedSecret
 from fyke.storage.sql.dialects import upsert
 from fyke.storage.sql.state.columns import metadata, number_column, ref_column, text_column
-from fyke.storage.sql.state.records import columns, many, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, was_applied
 
 secrets = Table(
     "worker_secrets",
@@ -28,11 +28,8 @@ secrets = Table(
 _KEY = ("account_id", "worker_id", "name")
 
 
-class SqlSecrets:
-    """``contracts.SecretStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlSecrets(SqlStore):
+    """Implements ``SecretStore``."""
 
     def of(self, account_id: str, worker_id: str) -> list[SealedSecret]:
         query = select(secrets).where(*_of(account_id, worker_id)).order_by(secrets.c.name)

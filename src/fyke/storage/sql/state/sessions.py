@@ -26,7 +26,7 @@ from fyke.storage.sql.state.columns import (
     serial_column,
     text_column,
 )
-from fyke.storage.sql.state.records import columns, many, one, record, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, record, was_applied
 
 sessions = Table(
     "sessions",
@@ -60,7 +60,7 @@ audit = Table(
     "audit",
     metadata,
     serial_column("seq"),
-    text_column("account_id"),  # no references: the record outlives what it tells of
+    text_column("account_id"),  # no references: the entry outlives its subject
     number_column("at"),
     text_column("user_id"),
     text_column("user_name"),
@@ -78,11 +78,8 @@ audit = Table(
 _BY_DIGEST = "SELECT * FROM sessions WHERE digest = ?"
 
 
-class SqlSessions:
-    """``contracts.SessionStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlSessions(SqlStore):
+    """Implements ``SessionStore``."""
 
     def add(self, session: Session) -> None:
         self._db.execute(sessions.insert(), columns(session))
@@ -128,11 +125,8 @@ class SqlSessions:
         return self._db.execute(delete(sessions).where(sessions.c.id.in_(old))).rowcount
 
 
-class SqlLinks:
-    """``contracts.LinkStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlLinks(SqlStore):
+    """Implements ``LinkStore``."""
 
     def put(self, link: OneTimeLink) -> None:
         self.remove_of_user(link.user_id)
@@ -155,7 +149,7 @@ class SqlLinks:
             one_time_links.c.purpose == purpose.value,
             one_time_links.c.expires_at > now,
         )
-        # whoever deletes the row has it: on PostgreSQL the second one waits here and finds none
+        # deleting the row claims it: on PostgreSQL a second caller waits here and finds none
         gone = self._db.execute(delete(one_time_links).where(valid))
         return found if was_applied(gone) else None
 
@@ -168,11 +162,11 @@ class SqlLinks:
         ).rowcount
 
 
-class SqlAudit:
-    """``contracts.AuditStore`` on one connection; ``now`` is the time of the transaction."""
+class SqlAudit(SqlStore):
+    """Implements ``AuditStore``; ``now`` is the time of the transaction."""
 
     def __init__(self, connection: Connection, now: Callable[[], int]) -> None:
-        self._db = connection
+        super().__init__(connection)
         self._now = now
 
     def add(self, entry: NewAudit) -> None:

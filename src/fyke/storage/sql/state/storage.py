@@ -1,4 +1,4 @@
-"""The state behind ``contracts.Storage``: threads, retries, and rings after the commit.
+"""The state behind ``contracts.Storage``: threads, retries, and signals after the commit.
 
 SQLite takes one writer at a time, so there is one writing thread and writers wait in a queue
 instead of in the driver; readers have a small pool of their own and never wait for the writer.
@@ -55,7 +55,7 @@ class SqlStorage:
         self._reading = for_reading(reading)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="state-write")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="state-read")
-        self._ring = notify
+        self._notify = notify
         self._hiding = hiding
         self._clock = clock
 
@@ -64,7 +64,7 @@ class SqlStorage:
         return await self._in_thread(self._readers, self._reading, work)
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run ``work``, commit, ring. Nothing of it happens when it raises.
+        """Run ``work``, commit, notify. Nothing of it happens when it raises.
 
         Raises ``Unavailable`` when the database cannot be reached or is full, or when the
         transaction met others too often.
@@ -72,7 +72,7 @@ class SqlStorage:
         return await self._in_thread(self._writers, self._writing, work)
 
     async def close(self) -> None:
-        """Wait for what has begun, then close all connections."""
+        """Wait for running transactions, then close all connections."""
         for executor in (self._writers, self._readers):
             await asyncio.to_thread(executor.shutdown)
         self.engine.dispose()
@@ -93,40 +93,40 @@ class SqlStorage:
         while True:
             tries += 1
             try:
-                value, rings = self._once(engine, work)
+                value, topics = self._once(engine, work)
             except SQLAlchemyError as error:
                 if not _again(error, tries, time.monotonic() - started):
                     raise _translated(error) from error
             else:
-                for topic in rings:
-                    self._ring(topic)
+                for topic in topics:
+                    self._notify(topic)
                 return value
             time.sleep(delay(tries, base=0.01, cap=0.5, jitter=0.5))
 
     def _once(self, engine: Engine, work: Callable[[Transaction], T]) -> tuple[T, tuple[str, ...]]:
         with engine.connect() as connection:
-            begun = connection.begin()
+            transaction = connection.begin()
             try:
                 tx = SqlTransaction(connection, hiding=self._hiding, clock=self._clock)
                 value = work(tx)
-                rings = tx.finish() if engine is self._writing else ()
+                topics = tx.finish() if engine is self._writing else ()
             except BaseException:
-                begun.rollback()
+                transaction.rollback()
                 raise
             try:
-                begun.commit()
+                transaction.commit()
             except SQLAlchemyError as error:
                 if is_disconnect(error):
                     raise Unavailable(
                         "The database went away during a commit, which may have taken place"
                     ) from error
                 raise
-        return value, rings
+        return value, topics
 
 
 def _again(error: SQLAlchemyError, tries: int, waited: float) -> bool:
     if is_retryable(error):
-        # whoever has waited that long for a lock would only wait as long again
+        # a transaction that waited that long for a lock would only wait as long again
         return tries < TRIES and waited < LONG_SECONDS
     # a server that was restarted leaves dead connections behind; the second one is fresh
     return is_disconnect(error) and tries < 2

@@ -8,7 +8,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
-    Connection,
     Index,
     Table,
     delete,
@@ -27,7 +26,7 @@ from fyke.storage.sql.state.columns import (
     ref_column,
     text_column,
 )
-from fyke.storage.sql.state.records import columns, many, one, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
 
 tasks = Table(
     "tasks",
@@ -69,11 +68,8 @@ def _values(task: Task) -> dict[str, Any]:
     return columns(task) | {"search_text": text}
 
 
-class SqlTasks:
-    """``contracts.TaskStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlTasks(SqlStore):
+    """Implements ``TaskStore``."""
 
     def add(self, task: Task) -> None:
         self._db.execute(insert(tasks), _values(task))

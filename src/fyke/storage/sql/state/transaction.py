@@ -1,8 +1,8 @@
 """One transaction over all of the state.
 
 On SQLite a writing transaction has the database to itself. On PostgreSQL it runs as READ
-COMMITTED, and whoever decides from what it has read first takes ``accounts.lock`` or
-``runs.lock``; every other write is guarded by what it expects to find. The order is: the key of a
+COMMITTED, and a caller that decides from what it has read takes ``accounts.lock`` or ``runs.lock``
+before; every other write is guarded by what it expects to find. The order is: the key of a
 start, a run, then its attempts and subtasks, then the account. ``RunCounts``, then what was used
 on a day and then the facts of workers come last.
 """
@@ -81,7 +81,7 @@ def _store(make: Callable[[Connection], S]) -> cached_property[S]:
 
 
 class SqlTransaction:
-    """``contracts.Transaction`` on one connection that has begun."""
+    """``contracts.Transaction`` on one connection, whose transaction has started."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, UniqueConstraint, case, delete, exists, select, update
+from sqlalchemy import Table, UniqueConstraint, case, delete, exists, select, update
 
 from fyke.errors import Conflict
 from fyke.model.callback import DeliveryAttempt
@@ -19,7 +19,7 @@ from fyke.storage.sql.state.columns import (
     ref_column,
     text_column,
 )
-from fyke.storage.sql.state.records import columns, record, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, record, was_applied
 
 endpoints = Table(
     "webhook_endpoints",
@@ -48,11 +48,8 @@ _TRIED = ("last_at", "last_status", "last_error", "last_reply", "failing_since")
 _FIXED = ("id", "account_id", "created_at", *_TRIED)
 
 
-class SqlWebhooks:
-    """``contracts.WebhookStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlWebhooks(SqlStore):
+    """Implements ``WebhookStore``."""
 
     def add(self, endpoint: Endpoint) -> None:
         added = self._db.execute(insert_new(self._db, endpoints), _columns(endpoint))

@@ -59,7 +59,7 @@ from fyke.storage.sql.state.columns import (
     ref_column,
     text_column,
 )
-from fyke.storage.sql.state.records import columns, many, record, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, record, was_applied
 
 workers = Table(
     "workers",
@@ -141,7 +141,7 @@ worker_categories = Table(
 
 _BY_ID = "SELECT * FROM workers WHERE id = ?"
 _BY_NUMBER = "SELECT * FROM versions WHERE worker_id = ? AND number = ?"
-# Between the name of a deleted worker and its id. No name can hold it, so the name is free again.
+# Between the name of a deleted worker and its id. No name can contain it: the name is free again.
 _GONE = "~"
 _LIVING = workers.c.deleted_at == 0
 # Between the searchable texts, so that nothing is found across two of them.
@@ -164,7 +164,7 @@ _ORDERS: dict[WorkerOrder, tuple[ColumnElement[Any], ...]] = {
 
 
 def _offered(account_id: str | None) -> ColumnElement[bool]:
-    """What a search finds: everybody's public workers with an approved version, and the account's
+    """What a search finds: public workers with an approved version, and the account's
     own with any.
     """
     others = and_(workers.c.public, workers.c.latest_approved != "")
@@ -188,11 +188,8 @@ def _version(row: Mapping[Any, Any]) -> Version:
     return record(values, Version)
 
 
-class SqlWorkers:
-    """``contracts.WorkerStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlWorkers(SqlStore):
+    """Implements ``WorkerStore``."""
 
     def add(self, worker: Worker) -> None:
         text = search_text(worker.id, worker.path, worker.title, worker.description)
@@ -235,9 +232,9 @@ class SqlWorkers:
         return was_applied(self._db.execute(change.values(deleted_at=at)))
 
     def free_name(self, worker_id: str) -> None:
-        # On PostgreSQL a change of a key column waits for whoever holds a reference to this row
+        # On PostgreSQL a change of a key column waits for transactions that refer to this row
         # since before. It has a transaction of its own: marked as deleted already, the worker
-        # gets no new references, or a busy one might keep this waiting for ever.
+        # gets no new references, or a busy one might keep this waiting for good.
         name = workers.c.name + literal(_GONE) + workers.c.id
         change = update(workers).where(
             workers.c.id == worker_id,
@@ -247,7 +244,6 @@ class SqlWorkers:
         self._db.execute(change.values(name=name))
 
     def of_account(self, account_id: str) -> list[Worker]:
-        """By name."""
         query = select(workers).where(workers.c.account_id == account_id, _LIVING)
         return [_worker(row) for row in self._db.execute(query.order_by(workers.c.name)).mappings()]
 
@@ -274,7 +270,7 @@ class SqlWorkers:
         return self._page(conditions, text, offset, limit, order)
 
     def categories(self, text: str, *, account_id: str | None) -> dict[int, int]:
-        conditions = [_offered(account_id), _LIVING, *self._holding(text)]
+        conditions = [_offered(account_id), _LIVING, *self._containing(text)]
         query = (
             select(worker_categories.c.category, func.count())
             .join(workers, workers.c.id == worker_categories.c.worker_id)
@@ -291,7 +287,7 @@ class SqlWorkers:
         limit: int,
         order: WorkerOrder = WorkerOrder.NEW,
     ) -> tuple[int, list[Worker]]:
-        conditions = [*conditions, _LIVING, *self._holding(text)]
+        conditions = [*conditions, _LIVING, *self._containing(text)]
         count = select(func.count()).select_from(workers).where(*conditions)
         query = select(workers).where(*conditions).order_by(*_ORDERS[order])
         if order is WorkerOrder.USED:
@@ -299,7 +295,7 @@ class SqlWorkers:
         found = self._db.execute(query.offset(offset).limit(limit)).mappings()
         return self._db.execute(count).scalar_one(), [_worker(row) for row in found]
 
-    def _holding(self, text: str) -> list[ColumnElement[bool]]:
+    def _containing(self, text: str) -> list[ColumnElement[bool]]:
         if not text:
             return []
         folded = text.casefold()
@@ -397,16 +393,14 @@ _ADD = (
 )
 
 
-class SqlWorkerFacts:
-    """``contracts.WorkerFactStore`` on one connection.
-
-    As with ``RunCounts`` the figures of a transaction are written at its very end and in one order,
-    because all runs of a worker share one row: it is held as briefly as can be, and nobody holds
-    one while waiting for something else.
+class SqlWorkerFacts(SqlStore):
+    """Implements ``WorkerFactStore``. As with ``RunCounts`` the figures of a transaction are
+    written at its end and in one order, because all runs of a worker share one row: it is locked
+    briefly, and no transaction waits for another lock meanwhile.
     """
 
     def __init__(self, connection: Connection) -> None:
-        self._db = connection
+        super().__init__(connection)
         self._ends: dict[str, list[tuple[str, int]]] = {}
 
     def note_end(self, worker_id: str, verdict: str, at: int) -> None:

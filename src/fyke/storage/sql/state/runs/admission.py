@@ -12,6 +12,7 @@ from fyke.model.account import Plan
 from fyke.model.runner import RunnerLoad
 from fyke.storage.sql.dialects import is_sqlite
 from fyke.storage.sql.state.accounts import accounts
+from fyke.storage.sql.state.records import SqlStore
 from fyke.storage.sql.state.runs.tables import attempts, runs, subtasks
 
 # literal, because a partial index is used only where the database sees its condition
@@ -19,21 +20,18 @@ _GOING = text("runs.state IN ('running', 'ending', 'aborting')")
 _OPEN = ("ready", "running", "ending", "aborting")
 
 
-class SqlAdmission:
-    """``contracts.AdmissionStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlAdmission(SqlStore):
+    """Implements ``AdmissionStore``."""
 
     def under_way(self, account_id: str) -> frozenset[str]:
         mine = runs.c.account_id == account_id
         going = self._db.execute(select(runs.c.id).where(mine, _GOING)).scalars()
-        begun = (
+        started = (
             select(runs.c.id)
             .join(attempts, attempts.c.run_id == runs.c.id)
             .where(attempts.c.outcome.is_(None), mine, runs.c.state == "ready")
         )
-        return frozenset(going) | frozenset(self._db.execute(begun).scalars())
+        return frozenset(going) | frozenset(self._db.execute(started).scalars())
 
     def open(self, account_id: str, most: int) -> int:
         some = (
@@ -97,14 +95,14 @@ class WaitingSubtask:
     cpus: float
     memory_mb: int
     account_id: str
-    running: bool  # its run is: plans do not hold up what has begun
+    running: bool  # its run is: plans do not stop what has started
 
 
 Item = TypeVar("Item", bound=WaitingSubtask)
 
 
 class PlanCapacity:
-    """Counts down what accounts with a limited plan may begin, as one lease sees it. One per
+    """Counts down what accounts with a limited plan may start, as one lease sees it. One per
     transaction.
 
     No count is stored: what is under way is read from the indexes of what lives, so a crash leaves
@@ -115,51 +113,51 @@ class PlanCapacity:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
         self._plans: dict[str, Plan] = {}
-        self._left: dict[str, int] = {}  # of limited accounts: runs that may still begin
-        self._begun: dict[str, str] = {}  # run to account: under way, or granted here
-        self._taken: dict[str, str] = {}  # run to account: begun by this very transaction
+        self._left: dict[str, int] = {}  # of limited accounts: runs that may still start
+        self._started: dict[str, str] = {}  # run to account: under way, or granted here
+        self._taken: dict[str, str] = {}  # run to account: started by this transaction
         self._loaded = False
 
     @property
     def full(self) -> list[str]:
-        """Accounts of which nothing more may begin."""
+        """Accounts of which no more runs may start."""
         return sorted(account for account, left in self._left.items() if left <= 0)
 
-    def begun_of(self, full: Collection[str]) -> list[str]:
+    def started_of(self, full: Collection[str]) -> list[str]:
         """Runs of these accounts that go on all the same."""
-        return sorted(run for run, account in self._begun.items() if account in full)
+        return sorted(run for run, account in self._started.items() if account in full)
 
     def permit(self, waiting: Iterable[Item]) -> list[Item]:
-        """Those whose run has begun or may begin, in order. Granted room is used up."""
+        """Those whose run has started or may start, in order. Granted room is used up."""
         items = list(waiting)
         self._learn({item.account_id for item in items if not item.running})
         return [item for item in items if item.running or self._grant(item)]
 
     def confirm(self, waiting: Iterable[Item]) -> list[Item]:
-        """As ``permit``, with the accounts locked: what others have begun meanwhile counts."""
+        """As ``permit``, with the accounts locked: what others have started meanwhile counts."""
         items = list(waiting)
         limited = {i.account_id for i in items if not i.running and i.account_id in self._left}
         if limited:
             lock = select(accounts.c.id).where(accounts.c.id.in_(limited))
             self._db.execute(lock.order_by(accounts.c.id).with_for_update(key_share=True)).all()
-            self._begun = {r: a for r, a in self._begun.items() if a not in limited}
+            self._started = {r: a for r, a in self._started.items() if a not in limited}
             for account in limited:
                 del self._plans[account]
             self._learn(limited, fresh=True)
         return self.permit(items)
 
     def take(self, items: Iterable[WaitingSubtask]) -> None:
-        """Note what this transaction has begun: it has no attempts yet that a count would find."""
+        """Note what this transaction has started: a count cannot find it before its attempts."""
         self._taken |= {item.run_id: item.account_id for item in items}
 
     def _grant(self, item: WaitingSubtask) -> bool:
         left = self._left.get(item.account_id)
-        if left is None or item.run_id in self._begun:
+        if left is None or item.run_id in self._started:
             return True
         if left <= 0:
             return False
         self._left[item.account_id] = left - 1
-        self._begun[item.run_id] = item.account_id
+        self._started[item.run_id] = item.account_id
         return True
 
     def _learn(self, wanted: set[str], *, fresh: bool = False) -> None:
@@ -198,7 +196,7 @@ class PlanCapacity:
             self._left[account] = self._plans[account].most or 0
         for account, run_id in under_way:
             self._left[account] -= 1
-            self._begun[run_id] = account
+            self._started[run_id] = account
 
     def _under_way(self, of: Collection[str] | None = None) -> list[tuple[str, str]]:
         statement = text(under_way_query(self._db, some=of is not None))

@@ -1,13 +1,13 @@
-"""Attempts: renewed, started and ended only by who holds the token."""
+"""Attempts: renewed, started and ended only with its token."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import func, select, text, update
 
 from fyke.model.run import Attempt
 from fyke.model.runner import AttemptUsage
 from fyke.storage.sql.dialects import driver_sql, to_storable_text
-from fyke.storage.sql.state.records import columns, many, one, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
 from fyke.storage.sql.state.runs.tables import attempts
 
 _LIVING = text("outcome IS NULL")
@@ -20,17 +20,15 @@ _ENDING = (
 )  # fmt: skip
 
 
-class AttemptTable:
-    """The part of ``contracts.RunStore`` that knows attempts."""
+class AttemptTable(SqlStore):
+    """The part of ``RunStore`` that knows attempts."""
 
-    _db: Connection
     _hiding: frozenset[str]
 
     def attempt(self, attempt_id: str) -> Attempt | None:
         return one(self._db.execute(select(attempts).where(attempts.c.id == attempt_id)), Attempt)
 
     def attempts(self, run_id: str) -> list[Attempt]:
-        """By subtask, then in order of time."""
         query = select(attempts).where(attempts.c.run_id == run_id)
         order = attempts.c.ordinal, attempts.c.id
         return many(self._db.execute(query.order_by(*order)), Attempt)
@@ -49,7 +47,6 @@ class AttemptTable:
         return many(self._db.execute(query.order_by(attempts.c.id)), Attempt)
 
     def expired_attempts(self, now: int) -> list[Attempt]:
-        """The longest expired first."""
         query = select(attempts).where(_LIVING, attempts.c.lease_until < now)
         return many(self._db.execute(query.order_by(attempts.c.lease_until)), Attempt)
 
@@ -66,7 +63,6 @@ class AttemptTable:
         return was_applied(self._db.execute(change.values(started_at=at)))
 
     def end_attempt(self, attempt: Attempt) -> bool:
-        """``finished_at`` is written too; ``started_at`` only by ``start_attempt``."""
         values = columns(attempt)
         change = update(attempts).where(
             attempts.c.id == attempt.id, attempts.c.token == attempt.token, _LIVING

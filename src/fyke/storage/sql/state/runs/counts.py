@@ -1,9 +1,9 @@
 """How many runs there are per account, worker and state, kept up as runs come, move and go.
 
 A list page shows its total, and counting a million rows for each page would make old
-installations slow. The changes of a transaction are written at its very end and in one order:
-on PostgreSQL these few rows are shared by all runs of a worker, so they are held as briefly as
-can be, and nobody holds one while waiting for something else.
+installations slow. The changes of a transaction are written at its end and in one order: on
+PostgreSQL all runs of a worker share these few rows, so they are locked briefly, and no
+transaction waits for another lock meanwhile.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, select
 
 from fyke.model.run import RunFilter
 from fyke.storage.sql.dialects import driver_sql, to_storable_text
+from fyke.storage.sql.state.records import SqlStore
 from fyke.storage.sql.state.runs.tables import run_counts
 
 _ADD = (
@@ -22,11 +23,11 @@ _ADD = (
 )
 
 
-class RunCounts:
-    """The counts on one connection."""
+class RunCounts(SqlStore):
+    """The counts, and the changes of this transaction that are not written yet."""
 
     def __init__(self, connection: Connection) -> None:
-        self._db = connection
+        super().__init__(connection)
         self._changes: Counter[tuple[str, str, str]] = Counter()
 
     def add(self, account_id: str, worker_id: str, state: str, n: int) -> None:

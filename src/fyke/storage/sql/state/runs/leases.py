@@ -2,16 +2,16 @@
 
 On SQLite the transaction has the database to itself, and one look at the queue settles it. On
 PostgreSQL several runners lease at once. The order of locks is the same for all who change a
-run's subtasks, the run first, so that nobody waits in a circle:
+run's subtasks, the run first, which rules out a deadlock:
 
-1. look at the queue without locks and see what fits and what the plans allow to begin;
-2. lock the runs of it in shared mode, which waits for whoever is ending one of them, and then
-   tells truly which may still start something;
-3. lock waiting subtasks of these runs, passing over those that another runner has in hand;
-4. lock those accounts whose plan has a limit and of which a run would begin, and count again.
+1. look at the queue without locks and see what fits and what the plans allow to start;
+2. lock their runs in shared mode, which waits for a transaction that is ending one of them, and
+   then see which may still start something;
+3. lock waiting subtasks of these runs, skipping those that another runner has locked;
+4. lock those accounts whose plan has a limit and of which a run would start, and count again.
 
 When others were quicker with all subtasks of these runs, look again without these runs. Runs that
-are held by the plan of their account are passed over, unlike what is only too large for now.
+wait for the plan of their account are skipped, unlike what is only too large for now.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fyke.kit.ids import new_ulid
 from fyke.model.run import Attempt, Subtask, SubtaskState
 from fyke.model.runner import Capacity, Lease
 from fyke.storage.sql.dialects import driver_sql, is_sqlite
-from fyke.storage.sql.state.records import columns, record
+from fyke.storage.sql.state.records import SqlStore, columns, record
 from fyke.storage.sql.state.runs.admission import PlanCapacity, WaitingSubtask
 from fyke.storage.sql.state.runs.tables import attempts, runs, runs_by_id, subtasks
 
@@ -42,12 +42,12 @@ QUEUE = (
 )
 
 # The same where some accounts are full: by run, for one that is held may have many subtasks. SQLite
-# is told the index, because without statistics it would go through the runs of all time.
+# has to name the index, because without statistics it would go through the runs of all time.
 QUEUE_PAST_FULL = (
     "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running'"
     " FROM runs r{by} {join} subtasks s {on} s.run_id = r.id"
     " WHERE r.state IN ('ready', 'running') AND s.state = 'waiting'"
-    " AND (r.state = 'running' OR r.account_id NOT IN ({full}){begun}){besides}"
+    " AND (r.state = 'running' OR r.account_id NOT IN ({full}){started}){besides}"
     " ORDER BY r.id, s.ordinal LIMIT {limit}"
 )
 
@@ -78,10 +78,10 @@ class _CapacityLeft:
 
 
 def queue_query(
-    connection: Connection, limit: int, besides: int = 0, full: int = 0, begun: int = 0
+    connection: Connection, limit: int, besides: int = 0, full: int = 0, started: int = 0
 ) -> str:
     """Return the query for the head of the queue, without what begins of ``full`` accounts, but
-    with their ``begun`` runs, and without ``besides`` runs: so many values, in this order.
+    with their ``started`` runs, and without ``besides`` runs: so many values, in this order.
     """
     form = QUEUE_PAST_FULL if full else QUEUE
     sqlite = is_sqlite(connection)
@@ -90,7 +90,7 @@ def queue_query(
         join="CROSS JOIN" if sqlite else "JOIN",
         on="ON",
         full=_marks(full),
-        begun=f" OR r.id IN ({_marks(begun)})" if begun else "",
+        started=f" OR r.id IN ({_marks(started)})" if started else "",
         besides=f" AND s.run_id NOT IN ({_marks(besides)})" if besides else "",
         limit=int(limit),
     )
@@ -101,10 +101,8 @@ def _marks(count: int) -> str:
     return ", ".join("?" * count)
 
 
-class LeaseTable:
-    """The part of ``contracts.RunStore`` that hands out work."""
-
-    _db: Connection
+class LeaseTable(SqlStore):
+    """The part of ``RunStore`` that hands out work."""
 
     def lease(self, runner_id: str, room: Capacity, lease_until: int) -> list[Lease]:
         left = _CapacityLeft(room)
@@ -131,9 +129,9 @@ class LeaseTable:
 
     def _queue(self, limit: int, passed: list[str], plans: PlanCapacity) -> list[WaitingSubtask]:
         full = plans.full
-        begun = plans.begun_of(full)
-        statement = queue_query(self._db, limit, len(passed), len(full), len(begun))
-        found = self._db.exec_driver_sql(statement, (*full, *begun, *passed))
+        started = plans.started_of(full)
+        statement = queue_query(self._db, limit, len(passed), len(full), len(started))
+        found = self._db.exec_driver_sql(statement, (*full, *started, *passed))
         return [WaitingSubtask(*row) for row in found]
 
     def _claim(

@@ -2,12 +2,12 @@
 
 One question costs the same with a million past runs as with a thousand. What is asked decides the
 index: states alone, a worker alone or a task alone have one in the wanted order, of which no more
-is read than is shown. Everything else, in any combination, is answered from one index that holds
+is read than is shown. Everything else, in any combination, is answered from one index that has
 all the columns that can be asked for, so that a run that does not match costs a fraction of a
 microsecond; a search in error messages has to read the runs that have one. Both stop after so many
 and say where.
 
-The statements are text, because SQLite has to be told which index to take.
+The statements are text, because on SQLite they name the index to take.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fyke.domain.runs.summary import MOST_INPUT_CHARS
 from fyke.model.run import RunFilter, RunState
 from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
 from fyke.storage.sql.dialects import is_sqlite, to_storable_text
-from fyke.storage.sql.state.records import record
+from fyke.storage.sql.state.records import SqlStore, record
 from fyke.storage.sql.state.runs.counts import RunCounts
 from fyke.storage.sql.state.runs.tables import run_counts, runs
 
@@ -59,11 +59,11 @@ class _Direction:
     other: list[str]
 
 
-class SqlRunLists:
-    """``contracts.RunListStore`` on one connection."""
+class SqlRunLists(SqlStore):
+    """Implements ``RunListStore``."""
 
     def __init__(self, connection: Connection, counts: RunCounts) -> None:
-        self._db = connection
+        super().__init__(connection)
         self._counts = counts
 
     # --- walking ---------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Index,
     Table,
     case,
@@ -27,7 +26,7 @@ from fyke.storage.sql.state.columns import (
     ref_column,
     text_column,
 )
-from fyke.storage.sql.state.records import columns, many, one, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
 from fyke.storage.sql.state.runs.tables import attempts
 
 run_samples = Table(
@@ -80,11 +79,8 @@ run_shares = Table(
 )
 
 
-class SqlSamples:
-    """``contracts.SampleStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlSamples(SqlStore):
+    """Implements ``SampleStore``."""
 
     def span(self, run_id: str) -> SampleSpan:
         at = run_samples.c.at
@@ -117,29 +113,26 @@ class SqlSamples:
 _decode = msgspec.json.Decoder(tuple[SiteTraffic, ...]).decode
 
 
-class SqlSites:
-    """``contracts.SiteStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlSites(SqlStore):
+    """Implements ``SiteStore``."""
 
     def report(self, attempt_id: str, run_id: str, sites: tuple[SiteTraffic, ...]) -> None:
-        told = msgspec.json.encode(sites).decode()
-        values = {"attempt_id": attempt_id, "run_id": run_id, "sites": told}
+        encoded = msgspec.json.encode(sites).decode()
+        values = {"attempt_id": attempt_id, "run_id": run_id, "sites": encoded}
         self._db.execute(upsert(self._db, attempt_sites, values, key=("attempt_id",)))
 
     def take(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
         mine = attempt_sites.c.attempt_id == attempt_id
-        told = self._db.execute(select(attempt_sites.c.sites).where(mine)).scalar()
-        if told is None:
+        text = self._db.execute(select(attempt_sites.c.sites).where(mine)).scalar()
+        if text is None:
             return ()
         self._db.execute(delete(attempt_sites).where(mine))
-        return _decode(told)
+        return _decode(text)
 
     def living(self, run_id: str) -> list[tuple[SiteTraffic, ...]]:
         query = select(attempt_sites.c.sites).where(attempt_sites.c.run_id == run_id)
-        told = self._db.execute(query.order_by(attempt_sites.c.attempt_id)).scalars()
-        return [_decode(text) for text in told]
+        texts = self._db.execute(query.order_by(attempt_sites.c.attempt_id)).scalars()
+        return [_decode(text) for text in texts]
 
     def put(self, run_id: str, site: SiteTraffic) -> None:
         values = {"run_id": run_id} | columns(site)
@@ -150,11 +143,8 @@ class SqlSites:
         return tuple(many(self._db.execute(query.order_by(run_sites.c.domain)), SiteTraffic))
 
 
-class SqlShares:
-    """``contracts.ShareStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlShares(SqlStore):
+    """Implements ``ShareStore``."""
 
     def add(self, share: Share) -> None:
         self._db.execute(insert(run_shares), columns(share))

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Index,
     Table,
     UniqueConstraint,
@@ -31,7 +30,7 @@ from fyke.storage.sql.state.columns import (
     serial_column,
     text_column,
 )
-from fyke.storage.sql.state.records import columns, many, one, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
 
 start_keys = Table(
     "start_keys",
@@ -73,11 +72,8 @@ partial_index(
 )
 
 
-class SqlStartKeys:
-    """``contracts.StartKeyStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlStartKeys(SqlStore):
+    """Implements ``StartKeyStore``."""
 
     def get(self, account_id: str, key: str) -> StartRecord | None:
         return one(
@@ -85,7 +81,7 @@ class SqlStartKeys:
         )
 
     def claim(self, record: StartRecord, now: int) -> bool:
-        """The insert waits for another one of the same key; what follows sees its commit."""
+        # the insert waits for another one of the same key; the update then sees its commit
         if was_applied(self._db.execute(insert_new(self._db, start_keys), columns(record))):
             return True
         statement = (
@@ -120,11 +116,8 @@ def _named(account_id: str, key: str) -> tuple[Any, Any]:
 _ENDED = queue_items.c.ended_at > literal_column("0")
 
 
-class SqlQueue:
-    """``contracts.QueueStore`` on one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+class SqlQueue(SqlStore):
+    """Implements ``QueueStore``."""
 
     def add(self, item: QueueItem) -> int:
         values = columns(item)

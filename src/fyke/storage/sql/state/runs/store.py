@@ -34,7 +34,7 @@ from fyke.model.run import (
 )
 from fyke.storage.sql.dialects import driver_sql, fetch_one, locking, to_storable_text
 from fyke.storage.sql.state.installation import RunnerTable
-from fyke.storage.sql.state.records import columns, many, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, was_applied
 from fyke.storage.sql.state.runs.attempts import AttemptTable
 from fyke.storage.sql.state.runs.counts import RunCounts
 from fyke.storage.sql.state.runs.leases import LeaseTable
@@ -51,13 +51,10 @@ from fyke.storage.sql.state.runs.tables import (
 _WAITING = text("state = 'waiting'")
 
 
-class SubtaskTable:
-    """The part of ``contracts.RunStore`` that knows subtasks."""
-
-    _db: Connection
+class SubtaskTable(SqlStore):
+    """The part of ``RunStore`` that knows subtasks."""
 
     def subtasks(self, run_id: str) -> list[Subtask]:
-        """By ordinal."""
         query = select(subtasks).where(subtasks.c.run_id == run_id)
         return many(self._db.execute(query.order_by(subtasks.c.ordinal)), Subtask)
 
@@ -67,7 +64,7 @@ class SubtaskTable:
         return many(self._db.execute(page), Subtask)
 
     def end_subtask(self, run_id: str, ordinal: int, outcome: Outcome, err_msg: str) -> bool:
-        self._hold_run(run_id)
+        self._lock_run(run_id)
         living = subtasks.c.state != str(SubtaskState.ENDED)
         change = update(subtasks).where(
             subtasks.c.run_id == run_id, subtasks.c.ordinal == ordinal, living
@@ -75,12 +72,12 @@ class SubtaskTable:
         return was_applied(self._db.execute(change.values(**_ending(outcome, err_msg))))
 
     def end_waiting_subtasks(self, run_id: str, outcome: Outcome, err_msg: str) -> int:
-        self._hold_run(run_id)
+        self._lock_run(run_id)
         change = update(subtasks).where(subtasks.c.run_id == run_id, _WAITING)
         return self._db.execute(change.values(**_ending(outcome, err_msg))).rowcount
 
-    def _hold_run(self, run_id: str) -> None:
-        """Whoever holds ``RunStore.lock`` is promised that no subtask changes meanwhile."""
+    def _lock_run(self, run_id: str) -> None:
+        """``RunStore.lock`` promises that no subtask changes meanwhile."""
         lock = locking(self._db, "FOR NO KEY UPDATE")
         if lock:
             statement = driver_sql(self._db, "SELECT 1 FROM runs WHERE id = ?") + lock
@@ -102,7 +99,7 @@ _FINISHED = runs.c.finished_at > literal_column("0")  # literal: see the partial
 
 
 class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
-    """``contracts.RunStore`` on one connection. ``hiding``: outcomes whose rows are not shown."""
+    """Implements ``RunStore``. ``hiding``: outcomes whose rows are not shown."""
 
     def __init__(
         self, connection: Connection, *, counts: RunCounts, hiding: frozenset[str]
@@ -167,12 +164,11 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         self._db.execute(insert(run_events), columns(event))
 
     def events(self, run_id: str) -> list[RunEvent]:
-        """In the order in which they were added."""
         query = select(run_events).where(run_events.c.run_id == run_id)
         return many(self._db.execute(query.order_by(run_events.c.seq)), RunEvent)
 
     def delete(self, run_id: str) -> None:
-        """Subtasks, attempts, events and deliveries go with it by their references."""
+        # subtasks, attempts, events and deliveries go with it by their references
         run = self.lock(run_id)
         if run is not None:
             self._db.execute(delete(runs).where(runs.c.id == run_id))
@@ -191,7 +187,7 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         )
         return list(self._db.execute(query).scalars())
 
-    def not_begun(self, worker_id: str, limit: int) -> list[str]:
+    def not_started(self, worker_id: str, limit: int) -> list[str]:
         # by way of the queue, which is short, whatever has been run before
         waiting = select(subtasks.c.run_id).where(text("subtasks.state = 'waiting'"))
         living = select(attempts.c.run_id).where(attempts.c.outcome.is_(None))
@@ -250,8 +246,8 @@ def past_query(account_id: str, worker_id: str, within: int) -> Select[Any]:
         .limit(within)
         .subquery()
     )
-    wall = (last.c.at - last.c.started_at).label("wall_ms")
-    query = select(*(last.c[name] for name in names), last.c.at, wall)
+    took = (last.c.at - last.c.started_at).label("wall_ms")
+    query = select(*(last.c[name] for name in names), last.c.at, took)
     query = query.where(last.c.started_at > 0, last.c.at > 0, last.c.outcome.in_(_DONE))
     return query.order_by(last.c.created_at.desc(), last.c.id.desc())
 

@@ -1,7 +1,7 @@
 """The tables of runs, and a run as a row and back.
 
 Every index is here for a question that must cost the same with a million past runs as with a
-thousand: the partial ones hold only what still waits or lives, and ``run_counts`` keeps the
+thousand: the partial ones contain only what still waits or lives, and ``run_counts`` keeps the
 number of runs per state, because counting a million rows for each page of a list would not do.
 """
 
@@ -88,7 +88,7 @@ partial_index(
     runs.c.id,
     where="state IN ('running', 'ending', 'aborting')",
 )
-# with account and state, so that what a plan holds is passed over without a look at the run itself
+# with account and state, so that runs that wait for their plan are skipped without reading them
 partial_index(
     "ix_runs_open",
     runs.c.id,
@@ -136,7 +136,7 @@ subtasks = Table(
     text_column("outcome", null=True),
     text_column("err_msg"),
 )
-# the queue: holds what waits and nothing else, so leasing never looks at history
+# the queue: what waits and nothing else, so leasing never looks at history
 partial_index(
     "ix_subtasks_waiting",
     subtasks.c.run_id,
@@ -162,7 +162,7 @@ attempts = Table(
     number_column("memory_peak_bytes"),
     number_column("started_at"),
     number_column("finished_at"),
-    # what a living one holds now, as last reported; not part of its record
+    # the memory of a living one now, as last reported; not part of its record
     Column("memory_bytes", BigInteger, nullable=False, server_default=text("0")),
     Column("memory_mb_ms", BigInteger, nullable=False, server_default="0"),
     Index(None, "run_id", "ordinal", "id"),
