@@ -57,8 +57,8 @@ async def test_every_kind_of_rule_is_said_kept_and_shown_again(app: House, owner
     forms = {
         "failed": ({}, "a run failed"),
         "zero_rows": ({"worker": worker.path}, "a run succeeds without rows"),
-        "fewer_rows": ({"share": "40"}, "a run has less than 40 % of the usual rows"),
-        "slower": ({"multiple": "2,5"}, "a run takes more than 2.5 times the usual"),
+        "fewer_rows": ({"share": "40"}, "a run has fewer than 40 % of the usual rows"),
+        "slower": ({"multiple": "2,5"}, "a run takes more than 2.5 times as long as usual"),
         "missing_field": ({"field": "price", "percent": "7.5"}, "more than 7.5 % of the rows lack"),
         "budget": ({"usd": "12.5", "megabytes": "3"}, "a month costs more than $12.50, a month"),
     }

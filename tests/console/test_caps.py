@@ -43,7 +43,7 @@ async def test_an_owner_caps_a_run_and_a_month(priced: House, payer: Visitor) ->
     assert "of $100.00" in page.text and "until" in page.text
     page = await payer.post(f"{PAGE}/caps", {"run_cap": "-1", "month_cap": "x"}, status=422)
     assert (page.value("run_cap"), page.value("month_cap")) == ("-1", "x")
-    assert "Enter an amount in US dollars" in page.text
+    assert "Enter US dollars such as" in page.text
     page = await payer.post(f"{PAGE}/caps", {"run_cap": "0.00000001", "month_cap": ""}, status=422)
     assert "millionth" in page.text
     await payer.post(f"{PAGE}/caps", {"run_cap": "", "month_cap": ""})
@@ -87,14 +87,14 @@ async def test_the_form_says_what_it_usually_takes_and_what_the_cap_is(
     worker = await priced.publish(schema={"properties": []})
     path = f"/w/{worker.owner}/{worker.name}"
     page = await payer.get(path)
-    assert "Not enough runs yet to say what it usually takes: 0 of 10." in page.text
+    assert "Not enough runs for an estimate yet: 0 of 10." in page.text
     await lived(priced, worker, 12)
     await payer.post(f"{PAGE}/caps", {"run_cap": "0.25", "month_cap": ""})
     page = await payer.get(path)
     outlook = " ".join(page.one("//*[@id='outlook']").text_content().split())
     assert "1 min 00 s" in outlook
     assert "$0.075" in outlook and "at most $0.25 (the account's cap for one run)" in outlook
-    assert "By the last 12 runs of this version that this account made." in outlook
+    assert "Based on the last 12 runs of this version in this account." in outlook
     await payer.post(f"{PAGE}/caps", {"run_cap": "", "month_cap": "0.10"})
     await payer.post(path, {"do": "start", "view": "form", "drawn": "v1.0.1"})
     page = await payer.get(path)

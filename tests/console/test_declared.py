@@ -80,9 +80,9 @@ async def test_the_workers_pages_say_it_and_compare_it(app: House, other: Visito
         return " ".join(section.text_content().split())
 
     closed = await changes(1, 2)
-    assert "It may only reach *.b.example, a.example now" in closed
+    assert "Can now connect only to *.b.example, a.example instead" in closed
     assert "run code during installation more access" in closed
-    assert "It may no longer reach a.example" in await changes(2, 3)
+    assert "Can no longer connect to a.example" in await changes(2, 3)
     assert "No longer declares sites and can connect to all public sites more access" in (
         await changes(3, 1)
     )
@@ -101,7 +101,7 @@ async def test_a_reviewer_sees_what_is_wider_and_allows_builds(
     _, [second] = await app.services.reviews.page(app.owner, waiting=True, offset=0, limit=5)
     address = f"/admin/review/{second.submission.id}"
     page = await owner.get(address)
-    assert "It may reach *.b.example too" in page.text and "more access" in page.text
+    assert "Can now connect to *.b.example" in page.text and "more access" in page.text
 
     assert "not allowed" in page.one("//section[@id='builds']").text_content()
     seen = await other.get("/w/other/prices/versions")
@@ -113,6 +113,6 @@ async def test_a_reviewer_sees_what_is_wider_and_allows_builds(
     assert (await owner.post("/w/other/prices/builds", form)).location == address
     assert (await app.services.workers.find(app.other, "other/prices")).builds_allowed
     page = await owner.get("/w/other/prices/versions")
-    assert "Dependencies of other/prices may be built now." in page.text
+    assert "Dependency builds of other/prices are now allowed." in page.text
     await owner.post("/w/other/prices/builds", {"allowed": "", "back": "//evil.example"})
     assert not (await app.services.workers.find(app.other, "other/prices")).builds_allowed

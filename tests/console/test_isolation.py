@@ -52,7 +52,7 @@ async def test_each_level_is_shown_with_its_checks(
     assert words in page.text and "node-7" in page.text
     rows = [" ".join(row.text_content().split()) for row in page.all("//table//tbody/tr")]
     assert rows == [
-        "memory limit missing no memory controller <here>",
+        "memory limit failed no memory controller <here>",
         "user namespaces passed uid 0 inside is 65534 outside",
     ]
 

@@ -162,12 +162,12 @@ def test_a_queue_says_what_has_left_it(
     ]
     with tab(browser, server.base_url, token) as (page, watch):
         page.goto("/queue")
-        page.get_by_label(f"Choose item {second}").check()
+        page.get_by_label(f"Select item {second}").check()
         server.do(app.services.queue.activate(app.owner, [first]))
         gone = page.locator(f"#item-{first}")
         expect(gone).to_contain_text("Left the queue")
         expect(gone.get_by_role("link", name="Open run")).to_be_visible()
-        expect(page.get_by_label(f"Choose item {second}")).to_be_checked()
+        expect(page.get_by_label(f"Select item {second}")).to_be_checked()
         expect(page.locator("#held-count")).to_have_text("1")
         page.get_by_role("button", name="Discard").click()
         page.get_by_role("dialog").get_by_role("button", name="Discard").click()

@@ -60,7 +60,7 @@ async def test_a_newer_version_is_compared_and_returned_with_a_note(
     await owner.post(f"{address}/decide", {"decision": "approve", "reply": ""})
     address = await asked(app, "print('two')\n")
     page = await owner.get(address)
-    assert "others have v1.0.1 now" in page.text
+    assert "other accounts currently use v1.0.1" in page.text
     assert page.one("//ins").text_content().endswith("print('two')")
     page = await owner.post(f"{address}/decide", {"decision": "return", "reply": " "}, status=422)
     assert "say what is to be changed" in page.text

@@ -258,7 +258,7 @@ async def test_own_defaults_recent_inputs_tasks_and_runs_begin_a_form(
     task_id = kept.location.rpartition("/")[2].rpartition("=")[2]
     of_task = await owner.get(f"{PLACES}?task={task_id}")
     assert of_task.value("f:city") == "Graz"
-    assert "The input of the task Every day" in of_task.text
+    assert "Input of the task Every day" in of_task.text
     nameless = await press(owner, page, "task", 422, task_title="a\0b")
     assert "title must have" in nameless.text
     await press(owner, page, "forget", 303)

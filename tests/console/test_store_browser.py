@@ -125,6 +125,6 @@ def test_a_version_is_withdrawn_after_a_question(
         page.get_by_role("button", name="Withdraw").click()
         expect(question.get_by_label("Why")).to_have_value("it is slow")
         question.get_by_role("button", name="Withdraw").click()
-        expect(page.get_by_text("Nothing starts of v1.0.2 any more.")).to_be_visible()
+        expect(page.get_by_text("v1.0.2 was withdrawn. No new runs of it start.")).to_be_visible()
         expect(page.get_by_text("it is slow")).to_be_visible()
         assert watch.errors == []

@@ -231,7 +231,7 @@ async def test_two_who_change_a_schedule(app: House, owner: Visitor) -> None:
         app.owner, task.id, ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="11:00")
     )
     page = await owner.post(address, SCHEDULE | {"revision": old}, status=409)
-    assert "It is saved as: every day at 11:00" in page.text
+    assert "Saved schedule: every day at 11:00" in page.text
     assert page.value("time") == "07:15"
     await owner.post(address, SCHEDULE | {"revision": page_revision(page)})
     assert "every Wednesday" in (await owner.get(f"/tasks/{task.id}")).text

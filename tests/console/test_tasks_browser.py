@@ -109,7 +109,7 @@ def test_the_month_on_a_phone_is_a_list(browser: Browser, seen: Seen) -> None:
 
 def test_a_decision_needs_a_second_step(page: Page, seen: Seen) -> None:
     page.goto(seen.fixtures.tasks["/admin/review/{id}"])
-    second = page.get_by_role("button", name="Return v1.0.2 with the note")
+    second = page.get_by_role("button", name="Return v1.0.2")
     expect(second).to_be_hidden()
     page.get_by_label("Note for the account").fill("Say what it reads")
     page.get_by_role("button", name="Return", exact=True).click()

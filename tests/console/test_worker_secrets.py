@@ -27,7 +27,7 @@ async def test_they_are_set_replaced_and_removed(app: House, owner: Visitor) -> 
         assert done.location == AT
     page = await owner.get(AT)
     assert listed(page) == ["COOKIES", "SHOP_LOGIN"]
-    assert "COOKIES is set. Runs that start from now on get it." in page.text
+    assert "COOKIES was set. It is available to runs that start from now on." in page.text
     assert "2 of 50" in page.text and "never" in page.text
     again = await owner.get(page.all("//a[contains(@href, '?name=')]")[1].get("href"))
     assert (again.value("name"), again.value("value")) == ("SHOP_LOGIN", "")

@@ -47,7 +47,7 @@ async def test_rolling_back_publishes_the_old_files_again(app: House, owner: Vis
     await owner.post(f"{SHELVED}/versions/v1.0.1/rollback", {})
     page = await owner.get(f"{SHELVED}/versions")
     assert states(page)["v1.0.4"] == "in use latest"
-    assert "v1.0.1 are published again as v1.0.4" in page.text
+    assert "v1.0.1 were published as v1.0.4" in page.text
     versions = await app.services.workers.versions(app.owner, "owner/shop-prices")
     by_number = {version.number: version.digest for version in versions}
     assert by_number["v1.0.4"] == by_number["v1.0.1"]
@@ -172,7 +172,7 @@ async def test_deleting_asks_for_the_name(app: House, owner: Visitor) -> None:
     await shelve(app)
     at = f"{SHELVED}/settings/delete"
     refused = await owner.post(at, {"name": "shop"}, status=422)
-    assert "Type shop-prices to delete it." in refused.text
+    assert "Enter shop-prices to confirm." in refused.text
     async with visitor(app, app.other.user_id) as other:
         await other.post(at, {"name": "shop-prices"}, status=403)
     done = await owner.post(at, {"name": " shop-prices "})

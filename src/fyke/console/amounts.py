@@ -21,6 +21,4 @@ def dollars(text: str) -> Decimal | None:
 
 def no_dollars() -> str:
     """The message for a text that is not an amount."""
-    return _(
-        "Enter an amount in US dollars such as 25 or 2.50, or leave the field empty for no cap."
-    )
+    return _("Enter US dollars such as 25 or 2.50. Empty: no cap.")
