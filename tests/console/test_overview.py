@@ -57,7 +57,7 @@ async def test_the_cards_show_the_state_of_the_account(app: House, owner: Visito
     assert page.all(f"//*[@id='card-day']//a[@href='/runs/{failed}']")
     assert "Timeout: <b>slow</b>" in page.one("//*[@id='card-day']//p[@title]").text
     assert page.all(f"//*[@id='card-now']//li/a[@href='/runs/{waits}']")
-    assert "no runner is connected" in page.text
+    assert "no runner is alive" in page.text
     links = page.all("//*[@id='card-workers']//li/a/@href")
     assert links == ["/w/owner/first", "/w/owner/second"]
 
@@ -82,7 +82,7 @@ async def test_a_card_that_fails_says_so_and_the_rest_stays(
     monkeypatch.setattr(app.services.overview, "next_runs", down)
     monkeypatch.setattr(app.services.health, "all", broken)
     page = await owner.get("/")
-    for card, reason in (("next", "The database is busy"), ("health", "Something went wrong")):
+    for card, reason in (("next", "The database is busy"), ("health", "Internal error")):
         shown = " ".join(page.one(f"//*[@id='card-{card}']").itertext())
         assert "This card is currently not available." in shown and reason in shown
         assert page.all(f"//*[@id='card-{card}']//a[@href='/overview/{card}'][@hx-get]")

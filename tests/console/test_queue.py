@@ -42,7 +42,7 @@ async def test_an_empty_queue_says_how_much_is_busy(app: House, owner: Visitor) 
     await app.beat()
     await app.services.accounts.set_plan(app.owner, "owner", "pro")
     page = await owner.get("/queue")
-    assert "0 of 10 slots busy · 0 of 8 cores and 0 B of 8.59 GB taken" in page.text
+    assert "0 of 10 slots busy · 0 of 8 cores and 0 B of 8.59 GB memory" in page.text
 
 
 async def test_each_that_waits_says_why_and_in_which_order(app: House, owner: Visitor) -> None:
