@@ -142,7 +142,7 @@ async def test_an_invalid_saved_input_is_marked_and_fixed(app: House, owner: Vis
         "reader", schema={"properties": [{"name": "city", "type": "string", "required": True}]}
     )
     page = await owner.get(f"/tasks/{task.id}")
-    assert "The saved input not valid" in page.text
+    assert "The saved input is no longer valid" in page.text
     assert 'required field "city"' in page.text
     fixed = await app.services.tasks.create(app.owner, worker.id, "Fixed", INPUT, "v1.0.1")
     await app.withdraw(worker, "v1.0.1")

@@ -83,12 +83,12 @@ async def test_a_range_that_is_too_long_is_offered_the_longest(owner: Visitor) -
     page = await owner.get("/usage?from=2024-01-01&until=2026-01-01", status=422)
     assert page.all("//*[@id='faults']//a/@href") == ["#f-until"]
     assert page.value("from") == "2024-01-01" and page.value("until") == "2026-01-01"
-    [longest] = page.all("//a[text()[contains(., 'longest range')]]/@href")
+    [longest] = page.all("//a[text()[contains(., 'longest period')]]/@href")
     shown = await owner.get(longest)
     assert shown.value("until") == "2024-12-31"
     wrong = await owner.get("/usage?from=soon", status=422)
     assert wrong.all("//*[@id='faults']//a/@href") == ["#f-from"]
-    assert not wrong.all("//a[text()[contains(., 'longest range')]]")
+    assert not wrong.all("//a[text()[contains(., 'longest period')]]")
 
 
 async def test_usage_is_split_by_worker_task_and_key(priced: House, buyer: Visitor) -> None:

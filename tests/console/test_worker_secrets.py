@@ -81,7 +81,7 @@ async def test_what_a_version_needs_is_asked_for_before_a_run(app: House, owner:
     await app.services.workers.publish(app.owner, data, name="needs", title="Needs", public=False)
     base = "/w/owner/needs"
     form = await owner.get(base)
-    assert "2 secrets are missing" in form.text and "needs LOGIN, TOKEN." in form.text
+    assert "2 secrets are missing" in form.text and "requires LOGIN, TOKEN." in form.text
     link = form.one("//main//div[contains(@class, 'note')]//a").get("href")
     assert link == f"{base}/secrets?name=LOGIN#set"
     tab = await owner.get(f"{base}/secrets")

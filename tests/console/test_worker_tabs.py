@@ -147,7 +147,7 @@ async def test_without_a_version_to_run_the_page_says_what_to_do(
     await app.services.workers.withdraw(app.owner, worker.id, "v1.0.1", "it leaks")
     page = await owner.get("/w/owner/reader/readme")
     assert "No version of this Worker can run" in page.text
-    assert page.all("//a[@href='/w/owner/reader/versions'][contains(., 'Put a version')]")
+    assert page.all("//a[@href='/w/owner/reader/versions'][contains(., 'Restore a version')]")
 
 
 @pytest.mark.parametrize("page", ["0", "-3", "x", "999999", "9" * 40])
