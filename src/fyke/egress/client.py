@@ -26,11 +26,11 @@ from fyke.egress.messages import (
     AttemptClosed,
     BrowserAsked,
     CloseAttempt,
-    LimitReached,
     OpenAttempt,
     ProxiesChecked,
     Request,
     SiteThrottled,
+    TrafficLimitReached,
     decode_reply,
     encode,
 )
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 _CLOSE_SECONDS = 5.0
 _WARN_AFTER = 8  # tries, about two seconds
 
-Notice = LimitReached | SiteThrottled | BrowserAsked
+Notice = TrafficLimitReached | SiteThrottled | BrowserAsked
 
 
 def _no_one(attempt_id: str) -> None:
@@ -276,7 +276,7 @@ class EgressClient:
         attempt = self._attempts.get(notice.attempt_id)
         if attempt is None:
             return
-        if isinstance(notice, LimitReached):
+        if isinstance(notice, TrafficLimitReached):
             self._tell_of_trip(attempt)
         elif isinstance(notice, SiteThrottled):
             self.on_spared(notice.attempt_id, notice.why)

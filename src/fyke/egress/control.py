@@ -22,13 +22,13 @@ from fyke.egress.messages import (
     BrowserAsked,
     CheckProxies,
     CloseAttempt,
-    LimitReached,
     OpenAttempt,
     ProxiesChecked,
     ProxyChecked,
     Reply,
     Request,
     SiteThrottled,
+    TrafficLimitReached,
     decode_request,
     encode,
 )
@@ -137,7 +137,7 @@ class ControlSession:
             await self._proxy.open(
                 listeners,
                 grant,
-                lambda: self._tell(LimitReached(grant.attempt_id)),
+                lambda: self._tell(TrafficLimitReached(grant.attempt_id)),
                 counters,
                 lambda why: self._tell(SiteThrottled(grant.attempt_id, why)),
             )

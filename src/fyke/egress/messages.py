@@ -65,7 +65,7 @@ class AttemptClosed(msgspec.Struct, frozen=True, tag="done"):
     error: str = ""
 
 
-class LimitReached(msgspec.Struct, frozen=True, tag="tripped"):
+class TrafficLimitReached(msgspec.Struct, frozen=True, tag="tripped"):
     """The attempt's limit is reached; sent at once."""
 
     attempt_id: str
@@ -85,7 +85,7 @@ class BrowserAsked(msgspec.Struct, frozen=True, tag="browser_asked"):
 
 
 Request = OpenAttempt | AnswerNoBrowser | CloseAttempt | CheckProxies
-Reply = AttemptClosed | LimitReached | SiteThrottled | BrowserAsked | ProxiesChecked
+Reply = AttemptClosed | TrafficLimitReached | SiteThrottled | BrowserAsked | ProxiesChecked
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode

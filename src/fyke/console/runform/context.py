@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fyke.console import formats
-from fyke.console.runform.controls import Control, ControlGroup, groups, ids_of, options
+from fyke.console.runform.controls import Control, FieldGroup, groups, ids_of, options
 from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, MORE_ROWS
 from fyke.console.runform.labels import named
 from fyke.console.texts import gettext as _
@@ -31,7 +31,7 @@ class FormContext:
     """
 
     view: str
-    groups: list[ControlGroup] = dataclasses.field(default_factory=list)
+    groups: list[FieldGroup] = dataclasses.field(default_factory=list)
     options: list[Control] = dataclasses.field(default_factory=list)
     errors: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     rest: str = ""

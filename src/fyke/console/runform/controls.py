@@ -74,7 +74,7 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
-class ControlGroup:
+class FieldGroup:
     """A section of the form; ``open`` when it contains an error."""
 
     caption: str
@@ -86,7 +86,7 @@ class ControlGroup:
 Faults = Mapping[str, list[FieldError]]
 
 
-def groups(form: RunForm, sent: Sent, errors: Iterable[FieldError]) -> list[ControlGroup]:
+def groups(form: RunForm, sent: Sent, errors: Iterable[FieldError]) -> list[FieldGroup]:
     """The sections with their controls as ``sent`` fills them."""
     faults = by_path(errors)
     ids = {name: f"x{number}" for number, name in enumerate(form.fields)}
@@ -98,7 +98,7 @@ def groups(form: RunForm, sent: Sent, errors: Iterable[FieldError]) -> list[Cont
             for each in section.fields
         ]  # fmt: skip
         wrong = any(f"custom.{each.name}" in faults for each in section.fields)
-        found.append(ControlGroup(section.caption, section.description, controls, wrong))
+        found.append(FieldGroup(section.caption, section.description, controls, wrong))
     return found
 
 
