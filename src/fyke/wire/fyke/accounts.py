@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 AccountName = Annotated[
     Text, Meta(description="another account, for the operator; empty = the caller's own")
 ]
-Cap = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]{1,6})?$", description="US dollars, 0 = no cap")]
+Cap = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]+(\.[0-9]{1,6})?$", description="US dollars, 0 = no cap", examples=["2.5"]
+    ),
+]
 
 
 # --- requests ------------------------------------------------------------------------------
