@@ -41,6 +41,7 @@ CLEAN: tuple[str, ...] = (
     "examples/java",
     "script/lib",
     "src/fyke/console",
+    "src/fyke/egress",
     "src/fyke/engine",
     "src/fyke/settings",
     "src/fyke/snippets",
