@@ -118,7 +118,7 @@ async def test_waiting_in_vain_is_refused_with_the_reason() -> None:
         await guard.enter("a.example", "run")
     visit.leave()
     (await guard.enter("a.example", "run")).leave()
-    with pytest.raises(Throttled, match=r"begin 0\.5 connections a second"):
+    with pytest.raises(Throttled, match=r"start 0\.5 connections a second"):
         await guard.enter("a.example", "run")
     [other] = await entered(guard, "b.example", "run", 1)
     other.answered(429)
