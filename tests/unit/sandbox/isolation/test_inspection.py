@@ -174,12 +174,14 @@ def test_what_forbids_a_box_is_named(
     (tmp_path / setting).parent.mkdir()
     (tmp_path / setting).write_text(value + "\n")
     monkeypatch.setattr(inspection, "SETTINGS", tmp_path)
-    said = inspection._why_no_box("bwrap: setting up uid map: Permission denied")
+    said = inspection._explain_failure("bwrap: setting up uid map: Permission denied")
     assert said.startswith("bwrap: setting up uid map")
     assert words in said
 
 
 def test_a_masked_proc_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "SETTINGS", tmp_path)
-    assert "systempaths=unconfined" in inspection._why_no_box("Can't mount proc on /newroot/proc")
-    assert inspection._why_no_box("out of memory") == "out of memory"
+    assert "systempaths=unconfined" in inspection._explain_failure(
+        "Can't mount proc on /newroot/proc"
+    )
+    assert inspection._explain_failure("out of memory") == "out of memory"
