@@ -52,6 +52,8 @@ CLEAN: tuple[str, ...] = (
     "src/fyke/sdk",
     "src/fyke/settings",
     "src/fyke/snippets",
+    "src/fyke/storage/blobs",
+    "src/fyke/storage/signals",
     "src/fyke/telemetry",
     "src/fyke/timers",
     "tests/console",
