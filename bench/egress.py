@@ -53,7 +53,7 @@ def serve_origin(port_to: Connection) -> None:
 def serve_proxy(path: Path, loop: str, guard: bool) -> None:
     """With a guard too mild to hold anything up, since its cost is what is asked for."""
     rules = ThrottleRules(rate=1e6, connections=100_000) if guard else None
-    work = serve_egress(path, AddressRules(["127.0.0.0/8"]), {}, guard=rules)
+    work = serve_egress(path, AddressRules(["127.0.0.0/8"]), {}, throttle=rules)
     if loop == "uvloop":
         import uvloop
 

@@ -41,14 +41,14 @@ async def tired(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @pytest.fixture(params=["local", "task", "process"])
 async def egress(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Egress]:
     if request.param == "local":
-        local = LocalEgress(guard=GUARD)
+        local = LocalEgress(throttle=GUARD)
         yield local
         await local.stop()
     elif request.param == "task":
         async with client_and_task(tmp_path, GUARD) as client:
             yield client
     else:
-        async with client_and_process(tmp_path, guard=GUARD) as (client, _):
+        async with client_and_process(tmp_path, throttle=GUARD) as (client, _):
             yield client
 
 
@@ -119,7 +119,7 @@ async def test_only_declared_domains_are_reached(egress: Egress) -> None:
 
 async def test_a_site_that_is_spared_is_told_of_once(egress: Egress) -> None:
     told: list[tuple[str, str]] = []
-    egress.on_spared = lambda attempt, why: told.append((attempt, why))
+    egress.on_throttled = lambda attempt, why: told.append((attempt, why))
     async with Origin(tired) as origin:
         proxy = listener()
         await egress.open([proxy], grant(origin.port))
@@ -135,7 +135,7 @@ async def test_a_site_that_is_spared_is_told_of_once(egress: Egress) -> None:
         assert (await egress.close(ATTEMPT)).refused == 2
     [(attempt, why)] = told
     assert attempt == ATTEMPT
-    assert why.startswith("127.0.0.1 is being spared: it answered 429 and is left alone for ")
+    assert why.startswith("127.0.0.1 is being throttled: it answered 429 and is paused for ")
 
 
 async def test_two_listeners_share_one_grant(egress: Egress) -> None:
@@ -271,5 +271,5 @@ async def test_an_id_cannot_be_opened_twice(egress: Egress) -> None:
 async def test_unknown_ids_are_harmless(egress: Egress) -> None:
     assert await egress.close("nobody") == Traffic()
     assert not egress.tripped("nobody")
-    with pytest.raises(ValueError, match="no way out"):
+    with pytest.raises(ValueError, match="no egress"):
         await egress.refuse_browser("nobody", listener(), lambda: None)

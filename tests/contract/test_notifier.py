@@ -14,6 +14,7 @@ from fyke.contracts.delivery import Notifier, ReceiverResponse
 from fyke.kit.addresses import AddressRules
 from fyke.kit.names import Resolver
 from fyke.notify import http
+from fyke.notify.host_limiter import HostRateLimiter
 from fyke.notify.http import HttpNotifier
 from support.authority import make_authority
 
@@ -267,7 +268,7 @@ async def test_a_rebinding_name_is_dialled_as_it_was_judged(rounds: int) -> None
     async with Receiver(OK) as canary:
         rules = AddressRules([f"127.0.0.2:{canary.port}"])
         resolver = Resolver(flipping, keep=0, keep_failure=0)
-        notifier = HttpNotifier(rules, resolver=resolver, gate=http.HostRateLimiter(100, 10_000))
+        notifier = HttpNotifier(rules, resolver=resolver, limiter=HostRateLimiter(100, 10_000))
         outcomes = [
             await notifier.post(canary.url(host="flip.example"), b"{}", {}) for _ in range(rounds)
         ]

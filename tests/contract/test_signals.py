@@ -1,4 +1,4 @@
-"""The suite of the ``Doorbell`` contract, over every implementation."""
+"""The suite of the ``Signals`` contract, over every implementation."""
 
 from __future__ import annotations
 

@@ -135,13 +135,12 @@ async def http_connect(
 _PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path
-from fyke.egress.throttle import ThrottleRules
 from fyke.egress.process import serve_egress
-from fyke.kit.addresses import AddressRules
 from fyke.egress.throttle import ThrottleRules
-allow, upstreams, guard = json.loads(sys.argv[2])
-rules = None if guard is None else ThrottleRules(**guard)
-asyncio.run(serve_egress(Path(sys.argv[1]), AddressRules(allow), upstreams, guard=rules))
+from fyke.kit.addresses import AddressRules
+allow, upstreams, throttle = json.loads(sys.argv[2])
+rules = None if throttle is None else ThrottleRules(**throttle)
+asyncio.run(serve_egress(Path(sys.argv[1]), AddressRules(allow), upstreams, throttle=rules))
 """
 
 
@@ -152,11 +151,11 @@ class EgressProcess:
         self,
         path: Path,
         allow: Iterable[str] = (),
-        guard: ThrottleRules | None = None,
+        throttle: ThrottleRules | None = None,
         **upstreams: str,
     ) -> None:
         self.path = path
-        rules = None if guard is None else asdict(guard)
+        rules = None if throttle is None else asdict(throttle)
         self._options = json.dumps([list(allow), upstreams, rules])
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -174,9 +173,9 @@ class EgressProcess:
 
 @asynccontextmanager
 async def client_and_process(
-    folder: Path, allow: Iterable[str] = (), guard: ThrottleRules | None = None, **upstreams: str
+    folder: Path, allow: Iterable[str] = (), throttle: ThrottleRules | None = None, **upstreams: str
 ) -> AsyncIterator[tuple[EgressClient, EgressProcess]]:
-    process = EgressProcess(folder / "run" / "egress.sock", allow, guard, **upstreams)
+    process = EgressProcess(folder / "run" / "egress.sock", allow, throttle, **upstreams)
     process.start()
     client = EgressClient(process.path, patience=30)
     await client.start()
@@ -189,12 +188,12 @@ async def client_and_process(
 
 @asynccontextmanager
 async def client_and_task(
-    folder: Path, guard: ThrottleRules | None = None
+    folder: Path, throttle: ThrottleRules | None = None
 ) -> AsyncIterator[EgressClient]:
     """The whole control conversation without a second process."""
     path = folder / "run" / "egress.sock"
     ready = asyncio.Event()
-    work = serve_egress(path, AddressRules(), {}, ready=ready, guard=guard)
+    work = serve_egress(path, AddressRules(), {}, ready=ready, throttle=throttle)
     serving = asyncio.create_task(work)
     await ready.wait()
     client = EgressClient(path)

@@ -59,7 +59,7 @@ class Ways:
         rules = AddressRules((), own_addresses())
         self._egress = LocalEgress(limits=QUICK, resolver=resolver)
         self._saved = CallbackRules(rules)
-        self._notifier = HttpNotifier(rules, resolver=resolver, gate=HostRateLimiter(1000, 1e9))
+        self._notifier = HttpNotifier(rules, resolver=resolver, limiter=HostRateLimiter(1000, 1e9))
         self._git = SystemGit(WithoutWalls(rules, resolver), rules, resolver=resolver)
         self.outcomes: Counter[str] = Counter()
 

@@ -44,7 +44,7 @@ async def serve_egress(settings: Settings) -> None:
             settings.egress_socket,
             AddressRules(settings.egress_allow, inside_addresses(settings)),
             settings.egress_upstreams,
-            guard=guard_rules(settings),
+            throttle=guard_rules(settings),
         )
     )
     waiting = asyncio.create_task(stop.wait())

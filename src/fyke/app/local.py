@@ -118,7 +118,7 @@ async def _runner(house: Runtime) -> AsyncIterator[asyncio.Task[None]]:
     """A runner at work, and its proxy; both are gone afterwards."""
     settings = house.settings
     rules = AddressRules(settings.egress_allow, inside_addresses(settings))
-    egress = LocalEgress(rules, settings.egress_upstreams, guard=guard_rules(settings))
+    egress = LocalEgress(rules, settings.egress_upstreams, throttle=guard_rules(settings))
     sandbox = open_sandbox(settings)
     try:
         runner: Runner = make_runner(house, sandbox, egress, await sandbox.probe())

@@ -140,7 +140,7 @@ def make_runner(
         tools,
     )
     egress.on_trip = runner.traffic_tripped
-    egress.on_spared = runner.site_spared
+    egress.on_throttled = runner.site_spared
     return runner
 
 

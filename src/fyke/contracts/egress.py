@@ -1,4 +1,4 @@
-"""The way out to the web for one attempt."""
+"""Egress to the web for one attempt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class EgressGrant:
-    """What one attempt may do on its way out.
+    """What one attempt may reach, and how much it may transfer.
 
     ``domains`` are the only ones that may be reached, in the forms of ``fyke.kit.domains``; None
     is all, an empty tuple none. They narrow what is public, and exempt nothing from it.
@@ -23,8 +23,8 @@ class EgressGrant:
     limit_bytes: int | None = None  # cut off exactly here
     domains: tuple[str, ...] | None = None
     session: str = ""  # what a sticky choice of upstream is keyed by: the run's id
-    guarded: bool = True  # whether the pace that target sites are spared with holds for it
-    passwordless: bool = False  # HTTP without a password: for a box with a tool of ours alone
+    guarded: bool = True  # whether the throttle of target sites applies
+    passwordless: bool = False  # HTTP without a password: for a sandbox with only a tool of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +46,35 @@ OTHER_SITES = "(other)"  # what the sites beyond the first 200 of an attempt are
 
 @dataclass(frozen=True, slots=True)
 class SiteTraffic:
-    """What one attempt had to do with one host name (or address), or with ``OTHER_SITES``.
+    """The traffic of one attempt with one host name (or address), or with ``OTHER_SITES``.
 
     Over all sites of an attempt, bytes and requests add up to its ``Traffic``.
     """
 
     domain: str  # in lower case, A-labels, without a port
-    requests: int = 0  # connections that stood; for plain HTTP that is one for each request
+    requests: int = 0  # connections established; for plain HTTP one for each request
     bytes_up: int = 0
     bytes_down: int = 0
     failures: int = 0  # could not be reached: no address, no answer, the region's proxy failed
-    refused: int = 0  # not let through: not public, not declared, or the site is being spared
+    refused: int = 0  # refused: not public, not declared, or the site is being throttled
 
 
 class Egress(Protocol):
-    """The way out. Runs as a process of its own; attempts are identified by their socket.
+    """The egress proxy. Runs as a process of its own; attempts are identified by their socket.
 
     ``on_trip`` is set by the runner: it is called once per attempt, with the attempt's id, at
-    the moment its limit is reached. So is ``on_spared``: it gets one line as well, the first time
-    that a connection is refused to spare a site, for ten sites of an attempt. Neither may block.
+    the moment its limit is reached. So is ``on_throttled``: it also gets one line, the
+    first time that a site's throttle refuses a connection, for ten sites of an attempt. Neither
+    may block.
     """
 
     on_trip: Callable[[str], None]
-    on_spared: Callable[[str, str], None]
+    on_throttled: Callable[[str, str], None]
 
     async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
         """Serve the listeners until closed. The caller may close its copies afterwards.
 
-        Raise ``Unavailable`` when the proxy does not answer, ``ValueError`` for a malformed pass.
+        Raise ``Unavailable`` when the proxy does not answer, ``ValueError`` for a malformed grant.
         """
         ...
 
@@ -87,7 +88,7 @@ class Egress(Protocol):
         ...
 
     def traffic(self, attempt_id: str) -> Traffic:
-        """The counters as last heard, at most half a second old; zeros for an unknown id."""
+        """The counters, at most half a second old; zeros for an unknown id."""
         ...
 
     def sites(self, attempt_id: str) -> tuple[SiteTraffic, ...]:

@@ -1,21 +1,22 @@
-"""The way out to the web: one metered, filtering proxy for all attempts of a machine.
+"""Egress to the web: one metered, filtering proxy for all attempts of a machine.
 
-Words of this package:
+Terms of this package:
 
-* a **grant** (``contracts.Pass``) says what one attempt may do; a **listener** is a listening
-  socket inside that attempt's network namespace, and so its identity;
+* a **grant** (``contracts.EgressGrant``) says what one attempt may do; a **listener** is a
+  listening socket inside that attempt's network namespace, and so its identity;
 * a **handshake** is the conversation before bytes flow, SOCKS5 or HTTP, as a state machine that
   knows no sockets (``socks``, ``http``, chosen by ``handshake``);
-* the **meter** counts what flows and cuts it off at the byte; the **book** of **sites** has the
-  same counters by host name;
-* the **proxy** has a **gate** for each attempt, and a gate a **link** for each connection: the
-  only file that moves the users' bytes;
-* a **pool** is the proxies of one region, and the **guard** spares the sites, over all attempts;
-* the **control channel** is how a runner tells the egress process of attempts (``messages``,
-  ``channel``, ``control``, ``process``), and ``client`` is the runner's end of it. ``local`` is
-  the same proxy without the process border.
+* the **meter** counts the bytes and cuts the attempt off at its limit; the **site counters** are
+  the same counters by host name;
+* the **proxy** has an **attempt proxy** for each attempt, which has a **proxied connection** for
+  each connection: the only file that moves the users' bytes;
+* a **pool** is the proxies of one region, and the **throttle** limits the rate of connections to
+  each site, over all attempts;
+* the **control channel** is how a runner opens and closes attempts in the egress process
+  (``messages``, ``channel``, ``control``, ``process``), and ``client`` is the runner's end of it.
+  ``local`` is the same proxy in the runner's own process.
 
-Layers, each knowing only those before it: rules, meter, sites, steps; socks, http; handshake;
-upstream_talk, upstream, pools, guard, reach, link with its sides, gate, no_browser; proxy; local;
-control, process; client, look.
+Layers, each of which imports only those before it: actions, meter, site_counters, rules; socks,
+http; handshake; upstream_handshake, upstream, pools, throttle, dialer, attempt_proxy, protocols,
+proxied_connection, no_browser; proxy; local; control, process; client, live_check.
 """

@@ -1,6 +1,6 @@
-"""What a handshake asks its surroundings to do, and how refusals are named.
+"""The steps that a handshake returns, and the reasons for refusing a target.
 
-A handshake gets bytes and answers with steps. Once it has asked to dial, it keeps what the client
+A handshake is fed bytes and returns steps. Once it has asked to dial, it buffers what the client
 sends and waits for ``connected`` or ``refused``.
 """
 
@@ -25,7 +25,7 @@ class ProxyRefusal(Enum):
     NETWORK_UNREACHABLE = "network unreachable"
     HOST_UNREACHABLE = "host unreachable"
     TIMED_OUT = "timed out"
-    SPARED = "the site is being spared"
+    THROTTLED = "the site is being throttled"
     UPSTREAM_FAILED = "the proxy of this region failed"
 
 
@@ -77,28 +77,28 @@ class Handshake(Protocol):
     def connected(self) -> Connected: ...
 
     def refused(self, refusal: ProxyRefusal, reason: str) -> bytes:
-        """The protocol's words for a target that is not reached; ``reason`` is one line."""
+        """Return the protocol's reply for a target that is not reached; ``reason`` is one line."""
         ...
 
     def outgoing(self, data: bytes) -> tuple[bytes, bool]:
-        """What of the client's later bytes may go to the target, and whether there was more
-        than belongs there, which ends the connection.
+        """Return which of the client's later bytes may go to the target, and whether there were
+        more than that, which ends the connection.
         """
         ...
 
 
 class Credentials:
     """Name and secret of one attempt. The name may carry options behind ``-`` or ``;``, as
-    clients of commercial proxies write them; ``session`` is heeded, the others are ignored.
-    Compared in constant time. ``passwordless``: HTTP needs neither, since the socket says who asks;
-    old clients of package registries do not know how to give them.
+    clients of commercial proxies write them; ``session`` is used, the others are ignored.
+    Compared in constant time. ``passwordless``: HTTP needs neither, since the socket identifies the
+    attempt; old clients of package registries cannot send them.
     """
 
     __slots__ = ("_name", "_secret", "passwordless")
 
     def __init__(self, attempt_id: str, secret: str, *, passwordless: bool = False) -> None:
         if not attempt_id or not secret:
-            raise ValueError("a pass needs an attempt id and a secret that are not empty")
+            raise ValueError("a grant needs an attempt id and a secret that are not empty")
         self._name = attempt_id.encode()
         self._secret = secret.encode()
         self.passwordless = passwordless
@@ -111,6 +111,6 @@ class Credentials:
         return plain and same_name and same_secret
 
     def session(self, name: bytes) -> str:
-        """The word behind ``-session-`` or ``;session=`` in an admitted name, else nothing."""
+        """Return the value of ``-session-`` or ``;session=`` in an admitted name, or ""."""
         found = _SESSION.search(name, len(self._name))
         return found[1].decode() if found else ""

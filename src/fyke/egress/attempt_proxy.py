@@ -1,4 +1,4 @@
-"""One attempt on its way out: its listeners, its links, and what they share."""
+"""The proxy of one attempt: its listeners, its connections, and the state that they share."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fyke.egress.throttle import SiteThrottle
 
 OWN_NAMES = ("localhost", "proxy-inner.coreclaw.com", "proxy-inner.cafescraper.com")
 
-_SITES_TOLD_OF = 10
+_REPORTED_SITES = 10
 
 
 class OpenConnection(Protocol):
-    """A connection, as far as its attempt's proxy ends it."""
+    """What an attempt's proxy needs of a connection to end it."""
 
     quiet: int  # sweeps without a byte
 
@@ -30,33 +30,33 @@ class OpenConnection(Protocol):
 
 
 class AttemptProxy:
-    """One attempt on its way out: what it may do, what it used, which links it has."""
+    """One attempt's credentials, limits, counters and open connections."""
 
     def __init__(
         self,
         credentials: Credentials,
         meter: Meter,
-        book: SiteCounters,
-        reach: Dialer,
+        sites: SiteCounters,
+        dialer: Dialer,
         limits: ProxyLimits,
         on_trip: Callable[[], None],
-        on_spared: Callable[[str], None],
-        guard: SiteThrottle | None = None,
+        on_throttled: Callable[[str], None],
+        throttle: SiteThrottle | None = None,
         session: str = "",
     ) -> None:
         self.credentials = credentials
         self.meter = meter
-        self.book = book
-        self.reach = reach
+        self.sites = sites
+        self.dialer = dialer
         self.limits = limits
-        self.guard = guard
+        self.throttle = throttle
         self.session = session
-        self.links: set[OpenConnection] = set()
-        self.doors: set[tuple[str, int]] = set()  # what our listeners are called from inside
+        self.connections: set[OpenConnection] = set()
+        self.endpoints: set[tuple[str, int]] = set()  # our listeners, as the attempt addresses them
         self._servers: list[asyncio.Server] = []
         self._listeners: list[socket.socket] = []
-        self._on_spared = on_spared
-        self._spared: set[str] = set()  # sites that were told of
+        self._on_throttled = on_throttled
+        self._reported: set[str] = set()  # sites that were reported
         self._on_trip: Callable[[], None] | None = on_trip
         self._closed = False
 
@@ -75,29 +75,29 @@ class AttemptProxy:
         self._listeners.append(listener)
         if listener.family == socket.AF_INET:
             address, port = listener.getsockname()
-            self.doors.update((name, port) for name in (address, *OWN_NAMES))
+            self.endpoints.update((name, port) for name in (address, *OWN_NAMES))
         server = await asyncio.get_running_loop().create_server(
             lambda: connect(self), sock=listener, backlog=128
         )
         self._servers.append(server)
 
     def trip(self) -> None:
-        """The limit is reached: end every link, letting out only what was counted already."""
-        for link in list(self.links):
-            link.end(self.limits.trip_grace)
+        """The limit is reached: end every connection once the bytes already counted are sent."""
+        for connection in list(self.connections):
+            connection.end(self.limits.trip_grace)
         if self._on_trip is not None:
-            told, self._on_trip = self._on_trip, None
-            told()
+            report, self._on_trip = self._on_trip, None
+            report()
 
-    def spared(self, site: str, why: str) -> None:
-        """A connection was refused to spare a site; tell of it once for each of the first few."""
-        if site not in self._spared and len(self._spared) < _SITES_TOLD_OF:
-            self._spared.add(site)
-            self._on_spared(why)
+    def report_throttled(self, site: str, why: str) -> None:
+        """A connection was refused by the site's throttle; report each of the first few sites."""
+        if site not in self._reported and len(self._reported) < _REPORTED_SITES:
+            self._reported.add(site)
+            self._on_throttled(why)
 
     def stop(self, *, final: bool) -> None:
-        """Cut every link. ``final`` also ends the listening sockets for whoever else holds them,
-        so that the next connection is refused at once instead of waiting for nobody.
+        """Cut every connection. ``final`` also shuts the listening sockets down in every process
+        that has a copy, so that the next connection is refused at once.
         """
         self._closed = True
         for listener in self._listeners:
@@ -106,12 +106,12 @@ class AttemptProxy:
                     listener.shutdown(socket.SHUT_RDWR)
         for server in self._servers:
             server.close()
-        for link in list(self.links):
-            link.abort()
+        for connection in list(self.connections):
+            connection.abort()
 
     def sweep(self, rounds: int) -> None:
-        """Cut the links that have moved nothing for ``rounds`` sweeps."""
-        for link in list(self.links):
-            link.quiet += 1
-            if link.quiet > rounds:
-                link.abort()
+        """Cut the connections that have moved nothing for ``rounds`` sweeps."""
+        for connection in list(self.connections):
+            connection.quiet += 1
+            if connection.quiet > rounds:
+                connection.abort()

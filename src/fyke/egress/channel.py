@@ -1,8 +1,8 @@
 """A packet socket between two of our processes: whole messages, and descriptors with them.
 
-SOCK_SEQPACKET keeps the borders of messages, so that descriptors can never be read apart from the
-message they belong to. The other end must run under our own uid: whoever can open attempts here
-decides what they may reach.
+SOCK_SEQPACKET preserves message boundaries, so descriptors always arrive with the message they
+belong to. The other end must run under our own uid: a process that can open attempts here decides
+what they may reach.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class PeerRefused(Exception):
 def listen(path: Path) -> socket.socket:
     """Listen at a path, readable by our own uid only.
 
-    A socket file that nobody answers is what a killed process left, and is replaced. Raise
-    ``OSError`` when somebody does answer.
+    A socket file that no process serves was left by a killed one, and is replaced. Raise
+    ``OSError`` when a process serves it.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.is_socket():
@@ -83,7 +83,7 @@ def check_peer(sock: socket.socket) -> None:
 
 class Channel:
     """One connection. ``on_message`` owns the descriptors that it is given; ``on_lost`` is
-    called once, when the connection has ended by whatever side.
+    called once, when either side has ended the connection.
     """
 
     def __init__(

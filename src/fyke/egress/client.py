@@ -1,8 +1,8 @@
-"""The runner's end of the egress process: implements ``contracts.Egress`` across the border.
+"""The runner's end of the egress process: implements ``contracts.Egress`` across processes.
 
 The egress process may die at any moment. The client keeps a copy of each attempt's listeners, and
-the counters are memory shared with the process, so that the next process goes on with the same
-sockets, totals and limit; connections made meanwhile wait in the listener.
+the counters are memory shared with the process, so that the next process continues with the
+same sockets, totals and limit; connections made meanwhile wait in the listener.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ _WARN_AFTER = 8  # tries, about two seconds
 Notice = TrafficLimitReached | SiteThrottled | BrowserAsked
 
 
-def _no_one(attempt_id: str) -> None:
-    """Nobody wants to hear of trips."""
+def _ignore_trip(attempt_id: str) -> None:
+    """Do nothing when an attempt reaches its limit."""
 
 
-def _not_told(attempt_id: str, why: str) -> None:
-    """Nobody wants to hear of spared sites."""
+def _ignore_throttled(attempt_id: str, why: str) -> None:
+    """Do nothing when a site is throttled."""
 
 
 @dataclass(slots=True)
@@ -66,10 +66,10 @@ class _Attempt:
     browsers: list[socket.socket] = field(default_factory=list)
     asked: list[Callable[[], None]] = field(default_factory=list)
     opened: bool = False
-    told_of_trip: bool = False
+    trip_reported: bool = False
 
     def shut(self) -> None:
-        """End the listening sockets for everybody and give up what we hold."""
+        """Shut the listening sockets down in every process and close our copies."""
         for listener in (*self.listeners, *self.browsers):
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
@@ -81,9 +81,9 @@ class _Line:
     """One connection to the egress process and the requests that wait for an answer."""
 
     def __init__(
-        self, sock: socket.socket, told: Callable[[Notice], None], lost: Callable[[], None]
+        self, sock: socket.socket, on_notice: Callable[[Notice], None], lost: Callable[[], None]
     ) -> None:
-        self._told, self._after_loss = told, lost
+        self._on_notice, self._after_loss = on_notice, lost
         self._pending: dict[int, asyncio.Future[str | None]] = {}
         self._seq = 0
         self._dead = False
@@ -92,7 +92,7 @@ class _Line:
     async def ask(
         self, make: Callable[[int], Request], descriptors: Sequence[int] = ()
     ) -> str | None:
-        """Send a request and return the error it was answered with, None when the line is lost."""
+        """Send a request and return the error of the answer, None when the connection is lost."""
         if self._dead:
             return None
         self._seq += 1
@@ -107,9 +107,9 @@ class _Line:
     def _received(self, message: bytes, descriptors: list[int]) -> None:
         reply = decode_reply(message)
         if isinstance(reply, ProxiesChecked):
-            return  # a look is a connection of its own
+            return  # checks use a connection of their own
         if not isinstance(reply, AttemptClosed):
-            self._told(reply)
+            self._on_notice(reply)
             return
         future = self._pending.pop(reply.seq, None)
         if future is not None and not future.done():
@@ -132,27 +132,27 @@ class EgressClient:
     def __init__(
         self,
         socket_path: Path,
-        on_trip: Callable[[str], None] = _no_one,
+        on_trip: Callable[[str], None] = _ignore_trip,
         *,
         patience: float = 15.0,
     ) -> None:
         self.on_trip = on_trip
-        self.on_spared: Callable[[str, str], None] = _not_told
+        self.on_throttled: Callable[[str, str], None] = _ignore_throttled
         self._path = socket_path
         self._patience = patience
         self._attempts: dict[str, _Attempt] = {}
-        self._books = sites.SharedSiteCounters()
+        self._site_counters = sites.SharedSiteCounters()
         self._line: _Line | None = None
         self._up = asyncio.Event()
         self._down = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to connect, and to connect again whenever the process went away."""
+        """Start to connect, and reconnect whenever the process is gone."""
         self._keeper = asyncio.get_running_loop().create_task(self._keep_connected())
 
     async def stop(self) -> None:
-        """Hang up, by which the process closes all attempts of ours."""
+        """Disconnect, on which the process closes all our attempts."""
         if self._keeper is not None:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
@@ -168,7 +168,7 @@ class EgressClient:
 
     async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
         if grant.attempt_id in self._attempts:
-            raise ValueError(f"attempt {grant.attempt_id} has a way out already")
+            raise ValueError(f"attempt {grant.attempt_id} has egress already")
         Credentials(grant.attempt_id, grant.secret)
         AddressRules(grant.allow)
         Domains(grant.domains or ())
@@ -177,13 +177,13 @@ class EgressClient:
             grant, counters, meter.map_shared(counters), [listener.dup() for listener in listeners]
         )
         self._attempts[grant.attempt_id] = attempt
-        self._books.add(grant.attempt_id, sites.map_sites(counters))
+        self._site_counters.add(grant.attempt_id, sites.map_sites(counters))
         try:
             await self._insist(lambda line: self._send_open(line, attempt))
         except BaseException:
             del self._attempts[grant.attempt_id]
-            self._books.drop(grant.attempt_id)
-            for copy in attempt.listeners:  # not ended: they are still the caller's to use
+            self._site_counters.drop(grant.attempt_id)
+            for copy in attempt.listeners:  # not shut down: the caller still uses them
                 copy.close()
             os.close(counters)
             raise
@@ -194,7 +194,7 @@ class EgressClient:
     ) -> None:
         attempt = self._attempts.get(attempt_id)
         if attempt is None:
-            raise ValueError(f"attempt {attempt_id} has no way out")
+            raise ValueError(f"attempt {attempt_id} has no egress")
         browser = listener.dup()
         try:
             attempt.asked.append(asked)
@@ -209,7 +209,7 @@ class EgressClient:
         return meter.read(attempt.cells) if attempt else Traffic()
 
     def sites(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
-        return self._books.read(attempt_id)
+        return self._site_counters.read(attempt_id)
 
     def tripped(self, attempt_id: str) -> bool:
         attempt = self._attempts.get(attempt_id)
@@ -227,13 +227,13 @@ class EgressClient:
             _log.error("the egress process did not confirm the end of attempt %s", attempt_id)
         finally:
             attempt.shut()
-            self._books.end(attempt_id)
+            self._site_counters.end(attempt_id)
         return meter.read(attempt.cells)
 
-    # asking
+    # requests
 
     async def _insist(self, send: Callable[[_Line], Awaitable[str | None]]) -> None:
-        """Ask over whatever line is up until there is an answer."""
+        """Send a request, on a new connection after each loss, until it is answered."""
         error: str | None = None
         try:
             async with asyncio.timeout(self._patience):
@@ -270,27 +270,27 @@ class EgressClient:
     ) -> str | None:
         return await line.ask(lambda seq: AnswerNoBrowser(seq, attempt_id), [browser.fileno()])
 
-    # hearing
+    # notices
 
-    def _told(self, notice: Notice) -> None:
+    def _notified(self, notice: Notice) -> None:
         attempt = self._attempts.get(notice.attempt_id)
         if attempt is None:
             return
         if isinstance(notice, TrafficLimitReached):
-            self._tell_of_trip(attempt)
+            self._report_trip(attempt)
         elif isinstance(notice, SiteThrottled):
-            self.on_spared(notice.attempt_id, notice.why)
+            self.on_throttled(notice.attempt_id, notice.why)
         else:
             waiting, attempt.asked = attempt.asked, []
             for asked in waiting:
                 asked()
 
-    def _tell_of_trip(self, attempt: _Attempt) -> None:
-        if not attempt.told_of_trip:
-            attempt.told_of_trip = True
+    def _report_trip(self, attempt: _Attempt) -> None:
+        if not attempt.trip_reported:
+            attempt.trip_reported = True
             self.on_trip(attempt.grant.attempt_id)
 
-    # the line
+    # the connection
 
     async def _keep_connected(self) -> None:
         tries = 0
@@ -305,7 +305,7 @@ class EgressClient:
                 continue
             tries = 0
             self._down.clear()
-            self._line = _Line(sock, self._told, self._lost)
+            self._line = _Line(sock, self._notified, self._lost)
             await self._reopen(self._line)
             if not self._down.is_set():
                 self._up.set()
@@ -317,11 +317,11 @@ class EgressClient:
         self._down.set()
 
     async def _reopen(self, line: _Line) -> None:
-        """Give a new process the attempts that an earlier one served."""
+        """Open the attempts that an earlier process served in the new one."""
         for attempt in [one for one in self._attempts.values() if one.opened]:
             attempt_id = attempt.grant.attempt_id
             if attempt.cells[meter.TRIPPED]:
-                self._tell_of_trip(attempt)  # the notice may have died with the process
+                self._report_trip(attempt)  # the notice may have been lost with the process
             if attempt_id not in self._attempts:
                 continue
             error = await self._send_open(line, attempt)
@@ -329,4 +329,4 @@ class EgressClient:
                 if not error and attempt_id in self._attempts:
                     error = await self._send_browser(line, attempt_id, browser)
             if error:
-                _log.error("attempt %s lost its way out: %s", attempt_id, error)
+                _log.error("attempt %s lost its egress: %s", attempt_id, error)

@@ -1,7 +1,7 @@
 """The egress process's end of a runner's connection.
 
 A connection owns the attempts that were opened over it: when it ends, the runner is gone, and
-everything of its attempts is cut.
+all connections of its attempts are cut.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 class ControlSession:
-    """One runner. Requests are carried out one after the other, in the order they came."""
+    """One runner. Requests are executed one after the other, in order of arrival."""
 
     def __init__(
         self, sock: socket.socket, proxy: Proxy, ended: Callable[[ControlSession], None]
@@ -78,20 +78,20 @@ class ControlSession:
     async def _serve(self) -> None:
         try:
             while (item := await self._requests.get()) is not None:
-                await self._carry_out(*item)
+                await self._execute(*item)
         finally:
             while not self._requests.empty():
                 left = self._requests.get_nowait()
                 if left is not None:
                     _close_all(left[1])
             self._close_attempts()
-            self._channel.close()  # after a fault of ours, too: nobody would answer any more
+            self._channel.close()  # also after an error of ours: the queue is no longer read
             self._ended(self)
 
-    async def _carry_out(self, request: Request, descriptors: list[int]) -> None:
+    async def _execute(self, request: Request, descriptors: list[int]) -> None:
         if isinstance(request, CheckProxies):
             _close_all(descriptors)
-            self._tell(ProxiesChecked(request.seq, self._seen()))
+            self._reply(ProxiesChecked(request.seq, self._check_results()))
             return
         error = ""
         try:
@@ -99,10 +99,10 @@ class ControlSession:
         except (ValueError, OSError) as problem:
             error = str(problem) or type(problem).__name__
         finally:
-            _close_all(descriptors)  # what was taken over was duplicated or removed from the list
-        self._tell(AttemptClosed(request.seq, error))
+            _close_all(descriptors)  # the proxy works on duplicates
+        self._reply(AttemptClosed(request.seq, error))
 
-    def _seen(self) -> tuple[ProxyChecked, ...]:
+    def _check_results(self) -> tuple[ProxyChecked, ...]:
         return tuple(
             ProxyChecked(state.region, state.proxy, state.why, round(state.seconds, 1))
             for state in self._proxy.proxies
@@ -137,9 +137,9 @@ class ControlSession:
             await self._proxy.open(
                 listeners,
                 grant,
-                lambda: self._tell(TrafficLimitReached(grant.attempt_id)),
+                lambda: self._reply(TrafficLimitReached(grant.attempt_id)),
                 counters,
-                lambda why: self._tell(SiteThrottled(grant.attempt_id, why)),
+                lambda why: self._reply(SiteThrottled(grant.attempt_id, why)),
             )
         except BaseException:
             for listener in listeners:
@@ -154,7 +154,7 @@ class ControlSession:
         asked = BrowserAsked(request.attempt_id)
         try:
             await self._proxy.refuse_browser(
-                request.attempt_id, listener, lambda: self._tell(asked)
+                request.attempt_id, listener, lambda: self._reply(asked)
             )
         except BaseException:
             listener.close()
@@ -165,7 +165,7 @@ class ControlSession:
             self._attempts.discard(request.attempt_id)
             self._proxy.close(request.attempt_id, final=True)
 
-    def _tell(self, reply: Reply) -> None:
+    def _reply(self, reply: Reply) -> None:
         self._channel.send(encode(reply))
 
 

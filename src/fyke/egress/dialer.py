@@ -1,4 +1,4 @@
-"""From a wished target to a connection: judge, resolve once, dial exactly what was judged."""
+"""Connects to a requested target: check it, resolve it once, dial only the checked addresses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BY_ERRNO = {
     errno.ETIMEDOUT: ProxyRefusal.TIMED_OUT,
 }
 
-ProtocolFactory = Callable[[bytes], asyncio.BaseProtocol]  # given what the target said already
+ProtocolFactory = Callable[[bytes], asyncio.BaseProtocol]  # takes the first bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Dialer:
     async def connect(
         self, target: Target, session: PoolSession, protocol: ProtocolFactory
     ) -> None:
-        """Connect to an admitted target and hand the connection to a protocol.
+        """Connect to an admitted target and attach a protocol to the connection.
 
         Raise ``TargetRefused``.
         """

@@ -30,7 +30,7 @@ _STATUS = {
     503: "Service Unavailable",
     504: "Gateway Timeout",
 }
-RETRY_SECONDS = 5  # what a client is told that a site is being spared from
+RETRY_SECONDS = 5  # the Retry-After header for a site that is throttled
 
 Headers = list[tuple[str, str]]
 
@@ -81,7 +81,7 @@ class HttpHandshake:
         return Connected(self._to_client, self._to_target + early)
 
     def refused(self, refusal: ProxyRefusal, reason: str) -> bytes:
-        if refusal is ProxyRefusal.SPARED:
+        if refusal is ProxyRefusal.THROTTLED:
             return _answer(503, reason, f"Retry-After: {RETRY_SECONDS}")
         status = {ProxyRefusal.FORBIDDEN: 403, ProxyRefusal.TIMED_OUT: 504}.get(refusal, 502)
         return _answer(status, reason)
@@ -147,14 +147,14 @@ def _request_line(line: str) -> tuple[str, str, str]:
     if len(parts) != 3 or not _TOKEN.fullmatch(parts[0]) or not _VERSION.fullmatch(parts[2]):
         raise BadRequest("the request line must be METHOD TARGET HTTP/1.1")
     if any(not "!" <= char <= "~" for char in parts[1]):
-        raise BadRequest("the target holds a space, a control character or a byte beyond ASCII")
+        raise BadRequest("the target contains a space, a control character or a byte beyond ASCII")
     return parts[0], parts[1], parts[2]
 
 
 def _header(line: str) -> tuple[str, str]:
     """Return name and value; refuse folding and stray line ends.
 
-    The name keeps its letter case: some sites judge a client by it.
+    The name keeps its letter case: some sites identify clients by it.
     """
     name, colon, value = line.partition(":")
     if not colon or not _TOKEN.fullmatch(name) or _FORBIDDEN_BYTES.search(value):
@@ -170,14 +170,17 @@ def _origin_head(method: str, path: str, version: str, authority: str, headers: 
     dropped = set(_HOP_BY_HOP)
     for value in _values(headers, "connection"):
         dropped.update(part.strip().lower() for part in value.split(","))
-    dropped -= {"content-length", "transfer-encoding"}  # they frame the body, whatever is claimed
+    dropped -= {
+        "content-length",
+        "transfer-encoding",
+    }  # they frame the body
     lines = [f"{method} {path} {version}", f"Host: {authority}"]
     lines += [f"{name}: {value}" for name, value in headers if name.lower() not in dropped]
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
 
 
 class Body:
-    """Tells where the body of one request ends. Raise ``BadRequest`` for an unclear framing."""
+    """Finds the end of the body of one request. Raise ``BadRequest`` for ambiguous framing."""
 
     def __init__(self, headers: Headers) -> None:
         lengths = set(_values(headers, "content-length"))
@@ -201,7 +204,7 @@ class Body:
 
 
 class _Chunks:
-    """Follows chunked coding without changing it: size line, data, trailer lines."""
+    """Parses chunked coding without changing it: size line, data, trailer lines."""
 
     _MAX_LINE = 4096
 

@@ -1,4 +1,4 @@
-"""A look at the egress process from outside, for health: whether it answers, and its proxies."""
+"""The health check of the egress process: whether it answers, and the state of its proxies."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SECONDS = 3.0
 
 
 async def check_live(path: Path) -> tuple[ProxyChecked, ...]:
-    """The regions' proxies as the process at this socket knows them.
+    """Return the state of the regions' proxies in the process at this socket.
 
-    Raise ``OSError`` (``TimeoutError`` too) or ``Stranger`` when it does not answer.
+    Raise ``OSError`` (``TimeoutError`` too) or ``PeerRefused`` when it does not answer.
     """
     sock = connect(path)
     try:
@@ -25,7 +25,7 @@ async def check_live(path: Path) -> tuple[ProxyChecked, ...]:
             await loop.sock_sendall(sock, encode(CheckProxies(1)))
             reply = decode_reply(await loop.sock_recv(sock, MAX_MESSAGE))
     except msgspec.MsgspecError as error:
-        raise ConnectionError("the egress process gave no proper answer") from error
+        raise ConnectionError("the egress process sent a malformed answer") from error
     finally:
         sock.close()
     return reply.proxies if isinstance(reply, ProxiesChecked) else ()

@@ -1,4 +1,4 @@
-"""The way out without a process of its own, for one-off runs and for machines without one."""
+"""Egress without a separate process, for one-off runs and for machines without one."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fyke.kit.interfaces import own_addresses
 from fyke.kit.names import Resolver
 
 
-def _no_one(attempt_id: str) -> None:
-    """Nobody wants to hear of trips."""
+def _ignore_trip(attempt_id: str) -> None:
+    """Do nothing when an attempt reaches its limit."""
 
 
-def _not_told(attempt_id: str, why: str) -> None:
-    """Nobody wants to hear of spared sites."""
+def _ignore_throttled(attempt_id: str, why: str) -> None:
+    """Do nothing when a site is throttled."""
 
 
 class LocalEgress:
@@ -34,8 +34,8 @@ class LocalEgress:
         resolver: Resolver | None = None,
         own: Callable[[], Iterable[str]] = own_addresses,
         limits: ProxyLimits | None = None,
-        guard: ThrottleRules | None = None,
-        on_trip: Callable[[str], None] = _no_one,
+        throttle: ThrottleRules | None = None,
+        on_trip: Callable[[str], None] = _ignore_trip,
     ) -> None:
         self._proxy = Proxy(
             rules or AddressRules(),
@@ -43,11 +43,11 @@ class LocalEgress:
             resolver=resolver,
             own=own,
             limits=limits,
-            guard=guard,
+            throttle=throttle,
         )
-        self._books = SharedSiteCounters()
+        self._site_counters = SharedSiteCounters()
         self.on_trip = on_trip
-        self.on_spared: Callable[[str, str], None] = _not_told
+        self.on_throttled: Callable[[str, str], None] = _ignore_throttled
 
     async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
         copies = [listener.dup() for listener in listeners]
@@ -56,13 +56,13 @@ class LocalEgress:
                 copies,
                 grant,
                 lambda: self.on_trip(grant.attempt_id),
-                on_spared=lambda why: self.on_spared(grant.attempt_id, why),
+                on_throttled=lambda why: self.on_throttled(grant.attempt_id, why),
             )
         except BaseException:
             for copy in copies:
                 copy.close()
             raise
-        self._books.add(grant.attempt_id, counters.book)
+        self._site_counters.add(grant.attempt_id, counters.sites)
 
     async def refuse_browser(
         self, attempt_id: str, listener: socket.socket, asked: Callable[[], None]
@@ -78,14 +78,14 @@ class LocalEgress:
         return self._proxy.traffic(attempt_id)
 
     def sites(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
-        return self._books.read(attempt_id)
+        return self._site_counters.read(attempt_id)
 
     def tripped(self, attempt_id: str) -> bool:
         return self._proxy.tripped(attempt_id)
 
     async def close(self, attempt_id: str) -> Traffic:
         final = self._proxy.close(attempt_id, final=True)
-        self._books.end(attempt_id)
+        self._site_counters.end(attempt_id)
         return final
 
     async def stop(self) -> None:

@@ -1,7 +1,7 @@
 """The messages between runner and egress process, one JSON object per packet.
 
 Requests carry a ``seq``; each is answered by exactly one ``AttemptClosed`` (``ProxiesChecked`` for
-a ``CheckProxies``) with the same number. Sockets and the shared counters travel beside the packet
+a ``CheckProxies``) with the same number. Sockets and the shared counters are sent with the packet
 as descriptors: for ``OpenAttempt`` the counters first, then the listeners; for
 ``AnswerNoBrowser`` the one listener.
 """
@@ -12,7 +12,7 @@ import msgspec
 
 
 class OpenAttempt(msgspec.Struct, frozen=True, tag="open"):
-    """Serve an attempt; the counters already in the shared memory are gone on with."""
+    """Serve an attempt, starting from the counts in the shared memory."""
 
     seq: int
     attempt_id: str
@@ -39,13 +39,13 @@ class CloseAttempt(msgspec.Struct, frozen=True, tag="close"):
 
 
 class CheckProxies(msgspec.Struct, frozen=True, tag="look"):
-    """Ask how the regions' proxies are; the one request that is answered by ``ProxiesChecked``."""
+    """Ask for the state of the regions' proxies; answered by ``ProxiesChecked``."""
 
     seq: int
 
 
 class ProxyChecked(msgspec.Struct, frozen=True):
-    """One proxy of a region; ``why`` is empty while it works, ``seconds`` how long it has not."""
+    """One proxy of a region; ``why`` is empty while it works; ``seconds`` since it failed."""
 
     region: str
     proxy: str
@@ -59,7 +59,7 @@ class ProxiesChecked(msgspec.Struct, frozen=True, tag="seen"):
 
 
 class AttemptClosed(msgspec.Struct, frozen=True, tag="done"):
-    """The answer to a request; ``error`` is empty when it was done."""
+    """The answer to a request; ``error`` is empty on success."""
 
     seq: int
     error: str = ""
@@ -71,8 +71,8 @@ class TrafficLimitReached(msgspec.Struct, frozen=True, tag="tripped"):
     attempt_id: str
 
 
-class SiteThrottled(msgspec.Struct, frozen=True, tag="site_spared"):
-    """A connection of the attempt was refused to spare a site; once for each of the first ten."""
+class SiteThrottled(msgspec.Struct, frozen=True, tag="site_throttled"):
+    """A connection was refused by a site's throttle; sent once for each of the first ten sites."""
 
     attempt_id: str
     why: str

@@ -3,7 +3,7 @@
 What counts is what passes between the attempt and its targets, both ways: the handshake with the
 proxy itself does not. Both sides see the same figure when they count their own bytes.
 
-The counters live in a small piece of memory that may be shared with the runner's process: the
+The counters live in memory that may be shared with the runner's process: the
 runner reads them without asking, and an egress process that is killed leaves them behind for the
 next one, so that neither totals nor limit are lost.
 """
@@ -24,7 +24,7 @@ Cells = MutableSequence[int] | memoryview
 
 
 def make_shared(size: int = SHARED_SIZE) -> int:
-    """Return a descriptor of fresh shared counters, with room for more behind them; the caller
+    """Return a descriptor of fresh shared counters, of ``size`` bytes in all; the caller
     closes it.
     """
     descriptor = os.memfd_create("egress-counters", os.MFD_CLOEXEC)
@@ -52,8 +52,8 @@ def read(cells: Cells) -> Traffic:
 class Meter:
     """The counters of one attempt. ``limit`` in bytes, both ways together; None is no limit.
 
-    The limit trips when a byte beyond it wants to pass, so a transfer of exactly the limit is
-    whole. ``close`` makes the counters final: nothing passes any more.
+    The limit trips at the first byte beyond it, so a transfer of exactly the limit is
+    complete. ``close`` makes the counters final: no further bytes pass.
     """
 
     __slots__ = ("_cells", "_left")
@@ -91,7 +91,7 @@ class Meter:
         self._cells[REFUSED] += 1
 
     def close(self) -> Traffic:
-        """Let nothing pass any more and return the final counters."""
+        """Refuse further bytes and return the final counters."""
         final = self.traffic
         self._cells = [final.up, final.down, final.connections, final.refused, int(self.tripped)]
         self._left = 0

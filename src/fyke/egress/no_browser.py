@@ -1,7 +1,7 @@
-"""What stands at the browser port while Fyke has no browser: an honest answer.
+"""The answer on the browser port while Fyke has no browser.
 
-A port that leads nowhere would let a Worker wait for its own timeout; a 503 that says why ends
-the matter at once.
+On a port without a listener a Worker would wait for its own timeout; a 503 that says why fails at
+once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class NoBrowser:
         )
 
     def stop(self, *, final: bool) -> None:
-        """End at once. ``final`` also ends the listening socket for whoever else holds it."""
+        """End at once. ``final`` also shuts the listening socket down in every process."""
         if final:
             with suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
@@ -49,8 +49,8 @@ class NoBrowser:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._asked is not None:
-            told, self._asked = self._asked, None
-            told()
+            report, self._asked = self._asked, None
+            report()
         if len(self._tasks) >= _MAX_CONNECTIONS:
             writer.transport.abort()
             return
@@ -60,13 +60,13 @@ class NoBrowser:
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Read the request first: closing over unread bytes would reset the answer away."""
+    """Read the request first: closing with unread bytes would reset the connection."""
     try:
         async with asyncio.timeout(_SECONDS):
             await reader.readuntil(b"\r\n\r\n")
             writer.write(_ANSWER)
             await writer.drain()
     except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        pass  # whoever asks like this gets no answer
+        pass  # not a complete request: no answer
     finally:
         writer.close()

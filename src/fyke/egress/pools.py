@@ -1,12 +1,12 @@
-"""The proxies of the regions: which one a connection takes, and which ones are out.
+"""The proxies of the regions: which one a connection uses, and which ones are down.
 
 A region (two letters, or ``*`` for every other) has one or more proxies, written as URLs with
 spaces between, and ``rotating`` before them when each connection takes the next one. Otherwise a
 run stays with one of them (``sticky``): every run has its own order of them, by a hash, and takes
 the first that works. A region without proxies goes out directly.
 
-A proxy that does not work is out until a check of ours finds it well again; checks come after
-one second, two, four, up to a minute. What fails behind a proxy says nothing about it.
+A proxy that does not work is down until a check of ours succeeds; checks follow after one second,
+two, four, up to a minute. A failure of the target does not count against its proxy.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Pool:
     async def connect(
         self, host: str, port: int, session: PoolSession
     ) -> tuple[socket.socket, bytes]:
-        """Connect through the first proxy that works; return what the target has said already.
+        """Connect through the first proxy that works; return the first bytes of the target too.
 
         Raise ``UpstreamFailed``. How long the target may take is up to the caller.
         """
@@ -127,13 +127,13 @@ class Pool:
                 member.checking.cancel()
 
     def _in_order(self, session: PoolSession) -> list[_Member]:
-        """Those that work, the one to take first."""
-        well = [member for member in self._members if not member.why]
+        """Return the proxies that work, in the order to try."""
+        working = [member for member in self._members if not member.why]
         if not self.rotating or session.chosen:
-            return sorted(well, key=lambda member: _rank(session.key, member.upstream))
+            return sorted(working, key=lambda member: _rank(session.key, member.upstream))
         self._turn += 1
-        at = self._turn % len(well) if well else 0
-        return well[at:] + well[:at]
+        at = self._turn % len(working) if working else 0
+        return working[at:] + working[:at]
 
     def _word(self, session: PoolSession) -> str:
         """What ``{session}`` in a user name becomes: letters and digits only."""
@@ -147,9 +147,9 @@ class Pool:
             _log.warning("proxy %s of region %s is out: %s", member.upstream.name, self.region, why)
         member.why = why
         if member.checking is None:
-            member.checking = asyncio.get_running_loop().create_task(self._until_well(member))
+            member.checking = asyncio.get_running_loop().create_task(self._check_until_up(member))
 
-    async def _until_well(self, member: _Member) -> None:
+    async def _check_until_up(self, member: _Member) -> None:
         try:
             for tries in range(1, 1_000_000):
                 await asyncio.sleep(delay(tries, base=_FIRST_CHECK, cap=_LAST_CHECK))

@@ -1,6 +1,6 @@
-"""The egress role: a process that does nothing but move and count the attempts' bytes.
+"""The egress role: a process that only moves and counts the attempts' bytes.
 
-It is apart from the runner so that a fast download never starves a row's acknowledgement.
+It is separate from the runner so that a fast download never delays the acknowledgement of a row.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ async def serve_egress(
     *,
     resolver: Resolver | None = None,
     limits: ProxyLimits | None = None,
-    guard: ThrottleRules | None = None,
+    throttle: ThrottleRules | None = None,
     ready: asyncio.Event | None = None,
 ) -> None:
     """Serve runners at ``socket_path`` until cancelled; ``ready`` is set once it listens.
 
-    ``upstreams`` maps regions to proxy URLs. Without a ``guard`` sites are not spared. Raise
-    ``ValueError`` when a URL is malformed, ``OSError`` when the path is served already.
+    ``upstreams`` maps regions to proxy URLs. Without ``throttle`` sites are not throttled.
+    Raise ``ValueError`` when a URL is malformed, ``OSError`` when the path is served already.
     """
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")  # a dead name server blocks less
-    raise_limit()  # every link needs two descriptors
-    proxy = Proxy(rules, upstreams, resolver=resolver, limits=limits, guard=guard)
+    raise_limit()  # every connection needs two descriptors
+    proxy = Proxy(rules, upstreams, resolver=resolver, limits=limits, throttle=throttle)
     listener = listen(socket_path)
     sessions: set[ControlSession] = set()
     loop = asyncio.get_running_loop()

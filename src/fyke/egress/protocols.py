@@ -1,9 +1,9 @@
-"""The two ends of a link, as the event loop sees them: they report to the link, and no more.
+"""The asyncio protocols of the two ends of a connection; they only report to the connection.
 
-Memory: all reads go through one shared buffer (a read and its hand-over happen in one step of the
-loop), and a side that has anything unsent stops the reading of the other, so that a link never
-holds more than one read each way: 64 KiB, or 256 KiB while few links are open, which costs a
-seventh less of the CPU.
+Memory: all reads go through one shared buffer (a read is forwarded in the same step of the loop),
+and a side with unsent bytes pauses the reading of the other, so that a connection never buffers
+more than one read each way: 64 KiB, or 256 KiB while few connections are open, which takes a
+seventh less CPU.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 from typing import ClassVar, Protocol, cast
 
 BUFFER_SIZE, LARGE_BUFFER_SIZE = 64 * 1024, 256 * 1024
-FEW_LINKS = 32  # of all attempts together
+FEW_CONNECTIONS = 32  # of all attempts together
 _shared_buffer = memoryview(bytearray(LARGE_BUFFER_SIZE))
 _small_buffer = _shared_buffer[:BUFFER_SIZE]
 
@@ -21,7 +21,7 @@ _small_buffer = _shared_buffer[:BUFFER_SIZE]
 class ConnectionEvents(Protocol):
     """What both ends report to; ``proxied_connection`` implements it."""
 
-    open_links: ClassVar[int]
+    open_connections: ClassVar[int]
     client: asyncio.Transport | None
     target: asyncio.Transport | None
 
@@ -34,19 +34,23 @@ class ConnectionEvents(Protocol):
 
 
 class ProtocolSide(asyncio.BufferedProtocol):
-    """One end of a link: passes what the loop reports on to the link."""
+    """One end of a connection: forwards the events of the loop to the connection."""
 
-    def __init__(self, link: ConnectionEvents) -> None:
-        self._link = link
+    def __init__(self, connection: ConnectionEvents) -> None:
+        self._connection = connection
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return _shared_buffer if type(self._link).open_links <= FEW_LINKS else _small_buffer
+        return (
+            _shared_buffer
+            if type(self._connection).open_connections <= FEW_CONNECTIONS
+            else _small_buffer
+        )
 
     def other(self) -> asyncio.Transport | None:
         raise NotImplementedError
 
     def eof_received(self) -> bool:
-        return self._link.half_closed(self.other())
+        return self._connection.half_closed(self.other())
 
     def pause_writing(self) -> None:
         other = self.other()
@@ -60,47 +64,47 @@ class ProtocolSide(asyncio.BufferedProtocol):
 
 
 class ClientProtocol(ProtocolSide):
-    """The attempt's end of a link."""
+    """The attempt's end of a connection."""
 
     def other(self) -> asyncio.Transport | None:
-        return self._link.target
+        return self._connection.target
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._link.accepted(cast(asyncio.Transport, transport))
+        self._connection.accepted(cast(asyncio.Transport, transport))
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._link.from_client(_shared_buffer[:nbytes])
+        self._connection.from_client(_shared_buffer[:nbytes])
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._link.lost(of_client=True)
+        self._connection.lost(of_client=True)
 
 
 class UpstreamProtocol(ProtocolSide):
-    """The site's end of a link. Nothing of what it says is parsed; ``early`` is what it said
-    before the link was there.
+    """The site's end of a connection. Its bytes are not parsed; ``early`` is what arrived before
+    this protocol was attached.
     """
 
-    def __init__(self, link: ConnectionEvents, early: bytes) -> None:
-        super().__init__(link)
+    def __init__(self, connection: ConnectionEvents, early: bytes) -> None:
+        super().__init__(connection)
         self._early = early
 
     def other(self) -> asyncio.Transport | None:
-        return self._link.client
+        return self._connection.client
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._link.established(cast(asyncio.Transport, transport))
+        self._connection.established(cast(asyncio.Transport, transport))
         if self._early:
-            self._link.from_target(memoryview(self._early))
+            self._connection.from_target(memoryview(self._early))
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._link.from_target(_shared_buffer[:nbytes])
+        self._connection.from_target(_shared_buffer[:nbytes])
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._link.lost(of_client=False)
+        self._connection.lost(of_client=False)
 
 
 def prepare(transport: asyncio.Transport) -> None:
-    """Hold back nothing: neither in our buffers nor in the kernel's."""
+    """Send bytes at once: no buffering by us or by the kernel."""
     transport.set_write_buffer_limits(high=0)
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):

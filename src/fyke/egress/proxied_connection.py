@@ -25,7 +25,7 @@ from fyke.egress.protocols import ClientProtocol, UpstreamProtocol, prepare
 from fyke.egress.rules import TargetRefused
 from fyke.egress.throttle import SiteVisit, StatusReader, Throttled
 
-if TYPE_CHECKING:  # it makes links itself
+if TYPE_CHECKING:  # it creates the connections
     from fyke.egress.attempt_proxy import AttemptProxy
 
 _log = logging.getLogger(__name__)
@@ -37,19 +37,19 @@ class ConnectionPhase(Enum):
     HANDSHAKE = auto()
     DIALING = auto()
     RELAY = auto()
-    GOODBYE = auto()  # the last words are on their way; what the client still sends is dropped
+    GOODBYE = auto()  # the last reply is being sent; further bytes of the client are dropped
 
 
 class ProxiedConnection:
-    """Two sides of one connection, and what stands between them."""
+    """Two sides of one connection, and the bytes between them."""
 
-    open_links: ClassVar[int] = 0  # of this process
+    open_connections: ClassVar[int] = 0  # of this process
 
-    def __init__(self, gate: AttemptProxy) -> None:
-        self.gate = gate
+    def __init__(self, proxy: AttemptProxy) -> None:
+        self.proxy = proxy
         self.quiet = 0
         self.phase = ConnectionPhase.HANDSHAKE
-        self.site = gate.book.others
+        self.site = proxy.sites.others
         self.client: asyncio.Transport | None = None
         self.target: asyncio.Transport | None = None
         self._handshake: Handshake | None = None
@@ -58,21 +58,21 @@ class ProxiedConnection:
         self._ends = 0
         self._loops = 0
         self._visit: SiteVisit | None = None
-        self._ear: StatusReader | None = None  # while the site has not answered
+        self._status_reader: StatusReader | None = None  # until the site has answered
 
     # from the client's side
 
     def accepted(self, transport: asyncio.Transport) -> None:
         self.client = transport
-        gate = self.gate
-        if gate.shut or len(gate.links) >= gate.limits.links:
-            gate.meter.refused()
+        proxy = self.proxy
+        if proxy.shut or len(proxy.connections) >= proxy.limits.connections:
+            proxy.meter.refused()
             transport.abort()
             return
-        gate.links.add(self)
-        ProxiedConnection.open_links += 1
+        proxy.connections.add(self)
+        ProxiedConnection.open_connections += 1
         prepare(transport)
-        self._after(gate.limits.handshake_seconds)
+        self._after(proxy.limits.handshake_seconds)
 
     def from_client(self, data: memoryview) -> None:
         self.quiet = 0
@@ -83,28 +83,28 @@ class ProxiedConnection:
 
     def _converse(self, data: bytes) -> None:
         if self._handshake is None:
-            self._handshake = start_handshake(data, self.gate.credentials)
+            self._handshake = start_handshake(data, self.proxy.credentials)
         for step in self._handshake.feed(data):
             if isinstance(step, Send):
-                self._tell_client(step.data)
+                self._send_to_client(step.data)
             elif isinstance(step, HangUp):
                 if step.denied:
-                    self.gate.meter.refused()
+                    self.proxy.meter.refused()
                 self._goodbye(step.data)
             else:
                 self._start_dialing(step)
 
     def _upload(self, data: bytes) -> None:
-        data, surplus = self._talk().outgoing(data)
+        data, surplus = self._started_handshake().outgoing(data)
         if data and self.target is not None and not self.target.is_closing():
             allowed = self._take(len(data), UP)
             self.target.write(data if allowed == len(data) else data[:allowed])
             if allowed < len(data):
-                self.gate.trip()
+                self.proxy.trip()
                 return
         if surplus:
-            # another request on this connection would reach the wrong site: let the client retry
-            self.end(self.gate.limits.goodbye_seconds)
+            # another request on this connection would reach the wrong site: the client has to retry
+            self.end(self.proxy.limits.goodbye_seconds)
 
     # dialing
 
@@ -116,70 +116,70 @@ class ProxiedConnection:
         self._task = asyncio.get_running_loop().create_task(self._dial(dial))
 
     async def _dial(self, dial: Dial) -> None:
-        reach = self.gate.reach
+        dialer = self.proxy.dialer
         try:
-            target = reach.rules.parse(dial.host, dial.port)
-            if (str(target.host), target.port) in self.gate.doors and self._loops < _MAX_LOOPS:
-                self._begin_again()
+            target = dialer.rules.parse(dial.host, dial.port)
+            if (str(target.host), target.port) in self.proxy.endpoints and self._loops < _MAX_LOOPS:
+                self._restart_handshake()
                 return
-            self.site = self.gate.book.of(str(target.host))
-            reach.rules.admit(target)
-            if self.gate.guard is not None:
-                self._visit = await self.gate.guard.enter(str(target.host), self.gate.session)
-                self._ear = StatusReader()
-            await reach.connect(
+            self.site = self.proxy.sites.of(str(target.host))
+            dialer.rules.admit(target)
+            if self.proxy.throttle is not None:
+                self._visit = await self.proxy.throttle.enter(str(target.host), self.proxy.session)
+                self._status_reader = StatusReader()
+            await dialer.connect(
                 target, self._session(), lambda early: UpstreamProtocol(self, early)
             )
         except TargetRefused as error:
             self._refuse(error)
         except Throttled as error:
-            self.gate.spared(error.site, str(error))
-            self._refuse(TargetRefused(ProxyRefusal.SPARED, str(error)))
+            self.proxy.report_throttled(error.site, str(error))
+            self._refuse(TargetRefused(ProxyRefusal.THROTTLED, str(error)))
         except Exception:
             _log.exception("a connection could not be dialled")
             self._refuse(TargetRefused(ProxyRefusal.HOST_UNREACHABLE, "the proxy failed"))
 
-    def _begin_again(self) -> None:
-        """The client asks the proxy for the proxy. Libraries do when the environment names a
-        proxy and the program brings its own besides, so the conversation begins anew.
+    def _restart_handshake(self) -> None:
+        """The client asks the proxy to connect to the proxy. Libraries do so when the environment
+        names a proxy and the program configures one too, so the handshake starts again.
         """
-        words = self._talk().connected()
-        self._tell_client(words.to_client)
+        replies = self._started_handshake().connected()
+        self._send_to_client(replies.to_client)
         self._handshake = None
         self._loops += 1
         self.phase = ConnectionPhase.HANDSHAKE
-        self._after(self.gate.limits.handshake_seconds)
-        if words.to_target:
-            self._converse(words.to_target)
+        self._after(self.proxy.limits.handshake_seconds)
+        if replies.to_target:
+            self._converse(replies.to_target)
         if self.client is not None and self.phase is ConnectionPhase.HANDSHAKE:
             self.client.resume_reading()
 
     def _refuse(self, error: TargetRefused) -> None:
         self._leave_site()
-        if error.refusal in (ProxyRefusal.FORBIDDEN, ProxyRefusal.SPARED):
-            self.gate.meter.refused()
+        if error.refusal in (ProxyRefusal.FORBIDDEN, ProxyRefusal.THROTTLED):
+            self.proxy.meter.refused()
             self.site.refused()
         else:
             self.site.failed()
-        self._goodbye(self._talk().refused(error.refusal, error.reason))
+        self._goodbye(self._started_handshake().refused(error.refusal, error.reason))
 
     def established(self, transport: asyncio.Transport) -> None:
-        """The target answers: say so before a byte of it can be read."""
+        """The target answered: report it to the client before any byte of the target is read."""
         self.target = transport
-        if self.gate.shut or self.client is None or self.client.is_closing():
+        if self.proxy.shut or self.client is None or self.client.is_closing():
             transport.abort()
             return
         prepare(transport)
         self.phase = ConnectionPhase.RELAY
-        self.gate.meter.connected()
+        self.proxy.meter.connected()
         self.site.connected()
-        words = self._talk().connected()
-        self._tell_client(words.to_client)
-        if words.to_target:
-            allowed = self._take(len(words.to_target), UP)
-            transport.write(words.to_target[:allowed])
-            if allowed < len(words.to_target):
-                self.gate.trip()
+        replies = self._started_handshake().connected()
+        self._send_to_client(replies.to_client)
+        if replies.to_target:
+            allowed = self._take(len(replies.to_target), UP)
+            transport.write(replies.to_target[:allowed])
+            if allowed < len(replies.to_target):
+                self.proxy.trip()
                 return
         self.client.resume_reading()
 
@@ -188,20 +188,20 @@ class ProxiedConnection:
     def from_target(self, data: memoryview) -> None:
         self.quiet = 0
         client = self.client
-        if client is None or client.is_closing() or self.gate.shut:
+        if client is None or client.is_closing() or self.proxy.shut:
             return
-        if self._ear is not None:
-            self._heed(self._ear, data)
+        if self._status_reader is not None:
+            self._read_status(self._status_reader, data)
         count = len(data)
         allowed = self._take(count, DOWN)
         client.write(bytes(data[:allowed]))
         if allowed < count:
-            self.gate.trip()
+            self.proxy.trip()
 
-    def _heed(self, ear: StatusReader, data: memoryview) -> None:
-        status = ear.hear(data)
-        if ear.done:
-            self._ear = None
+    def _read_status(self, reader: StatusReader, data: memoryview) -> None:
+        status = reader.feed(data)
+        if reader.done:
+            self._status_reader = None
         if status and self._visit is not None:
             self._visit.answered(status)
 
@@ -212,7 +212,7 @@ class ProxiedConnection:
     # ends
 
     def half_closed(self, other: asyncio.Transport | None) -> bool:
-        """One side has said all; return whether its transport stays open for the other way."""
+        """One side has sent all; return whether its transport stays open for the other."""
         self._ends += 1
         if (
             self.phase is not ConnectionPhase.RELAY
@@ -225,7 +225,7 @@ class ProxiedConnection:
         return True
 
     def lost(self, *, of_client: bool) -> None:
-        """One side is gone: let the other send what it holds, then close it too."""
+        """One side is gone: close the other once its buffered bytes are sent."""
         if of_client:
             self.client = None
         else:
@@ -241,12 +241,12 @@ class ProxiedConnection:
             self._forget()
 
     def _forget(self) -> None:
-        if self in self.gate.links:
-            self.gate.links.remove(self)
-            ProxiedConnection.open_links -= 1
+        if self in self.proxy.connections:
+            self.proxy.connections.remove(self)
+            ProxiedConnection.open_connections -= 1
 
     def end(self, grace: float) -> None:
-        """Close both sides after what they hold has left, at the latest after ``grace`` s."""
+        """Close both sides once their buffers are sent, at the latest after ``grace`` seconds."""
         if self.phase is ConnectionPhase.DIALING:
             self.abort()
             return
@@ -266,38 +266,38 @@ class ProxiedConnection:
             if transport is not None:
                 transport.abort()
 
-    def _goodbye(self, words: bytes) -> None:
-        """Send last words and wait for the client to hang up: closing over unread bytes would
-        reset the connection, and the words would be lost.
+    def _goodbye(self, reply: bytes) -> None:
+        """Send a last reply and wait for the client to hang up: closing with unread bytes would
+        reset the connection, and the reply would be lost.
         """
         self.phase = ConnectionPhase.GOODBYE
         client = self.client
         if client is None or client.is_closing():
             return
-        if words:
-            client.write(words)
+        if reply:
+            client.write(reply)
         client.write_eof()
         client.resume_reading()
-        self._after(self.gate.limits.goodbye_seconds)
+        self._after(self.proxy.limits.goodbye_seconds)
 
     def _take(self, count: int, direction: int) -> int:
         """Count bytes for the attempt and for the site; return how many may pass."""
-        allowed = self.gate.meter.take(count, direction)
+        allowed = self.proxy.meter.take(count, direction)
         self.site.cells[direction] += allowed
         return allowed
 
     def _session(self) -> PoolSession:
-        """What a sticky choice of the region's proxy is keyed by."""
-        run, option = self.gate.session, self._talk().session
+        """Return the key of a sticky choice of the region's proxy."""
+        run, option = self.proxy.session, self._started_handshake().session
         return PoolSession(f"{run}/{option}", chosen=True) if option else PoolSession(run)
 
-    def _talk(self) -> Handshake:
-        """The conversation, which exists from the client's first byte on."""
+    def _started_handshake(self) -> Handshake:
+        """Return the handshake, which exists from the client's first byte on."""
         if self._handshake is None:
-            raise RuntimeError("the client has said nothing yet")
+            raise RuntimeError("the client has sent nothing yet")
         return self._handshake
 
-    def _tell_client(self, data: bytes) -> None:
+    def _send_to_client(self, data: bytes) -> None:
         if data and self.client is not None:
             self.client.write(data)
 
@@ -312,5 +312,5 @@ class ProxiedConnection:
 
 
 def client_protocol(proxy: AttemptProxy) -> ClientProtocol:
-    """The protocol of a connection that has been accepted."""
+    """Return the protocol of a new connection."""
     return ClientProtocol(ProxiedConnection(proxy))

@@ -1,4 +1,4 @@
-"""The proxy as a whole: the gates of all attempts, by the attempt's id."""
+"""The proxy of a machine: the proxies of all its attempts, by attempt id."""
 
 from __future__ import annotations
 
@@ -27,25 +27,24 @@ from fyke.kit.names import Resolver
 _SWEEPS_PER_IDLE = 10
 
 
-def _no_one(why: str) -> None:
-    """Nobody wants to hear of it."""
+def _ignore(why: str) -> None:
+    """Do nothing when a site is throttled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What one attempt used: in all, and by site."""
+    """The traffic of one attempt: in total, and by site."""
 
     cells: Cells = field(default_factory=lambda: [0] * CELLS)
-    book: SiteCounters = field(default_factory=SiteCounters)
+    sites: SiteCounters = field(default_factory=SiteCounters)
 
 
 class Proxy:
     """Serves listeners under their grants; ``stop`` it at the end.
 
-    ``rules`` hold for all attempts, ``upstreams`` are the regions' proxies as ``pools`` reads
-    them (raises ``ValueError``); ``own`` tells the addresses of this machine, and is asked
-    anew for each attempt, because they change while we run. Without a ``guard`` sites are not
-    spared.
+    ``rules`` apply to all attempts, ``upstreams`` are the regions' proxies as ``pools`` parses
+    them (raises ``ValueError``); ``own`` returns the addresses of this machine, and is called
+    for each attempt, because they may change. Without ``throttle`` sites are not throttled.
     """
 
     def __init__(
@@ -56,15 +55,15 @@ class Proxy:
         resolver: Resolver | None = None,
         own: Callable[[], Iterable[str]] = own_addresses,
         limits: ProxyLimits | None = None,
-        guard: ThrottleRules | None = None,
+        throttle: ThrottleRules | None = None,
     ) -> None:
-        self._guard = None if guard is None else SiteThrottle(guard)
+        self._throttle = None if throttle is None else SiteThrottle(throttle)
         self._rules = rules
         self._resolver = resolver or Resolver()
         self._pools = Pools(upstreams, self._resolver)
         self._own = own
         self._limits = limits or ProxyLimits()
-        self._gates: dict[str, AttemptProxy] = {}
+        self._attempts: dict[str, AttemptProxy] = {}
         self._browsers: dict[str, list[NoBrowser]] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -74,24 +73,24 @@ class Proxy:
         grant: EgressGrant,
         on_trip: Callable[[], None],
         counters: Counters | None = None,
-        on_spared: Callable[[str], None] = _no_one,
+        on_throttled: Callable[[str], None] = _ignore,
     ) -> Counters:
-        """Serve the listeners, which are ours from now on. ``counters`` are those to go on with;
-        the ones in use are returned. ``on_spared`` gets one line for each of the first ten sites
-        that a connection was refused to spare.
+        """Serve the listeners, which are ours from now on. ``counters`` are those to
+        continue; the ones in use are returned. ``on_throttled`` gets one line for each of the
+        first ten sites whose throttle refused a connection.
 
-        Raise ``ValueError`` for a malformed pass or an id that is open already.
+        Raise ``ValueError`` for a malformed grant or an id that is open already.
         """
-        if grant.attempt_id in self._gates:
-            raise ValueError(f"attempt {grant.attempt_id} has a way out already")
+        if grant.attempt_id in self._attempts:
+            raise ValueError(f"attempt {grant.attempt_id} has egress already")
         counters = counters or Counters()
-        gate = self._make_gate(grant, on_trip, on_spared, counters)
-        self._gates[grant.attempt_id] = gate
+        attempt = self._make_attempt(grant, on_trip, on_throttled, counters)
+        self._attempts[grant.attempt_id] = attempt
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         try:
             for listener in listeners:
-                await gate.listen(listener, client_protocol)
+                await attempt.listen(listener, client_protocol)
         except BaseException:
             self.close(grant.attempt_id, final=False)
             raise
@@ -101,15 +100,15 @@ class Proxy:
         self, attempt_id: str, listener: socket.socket, asked: Callable[[], None]
     ) -> None:
         """Answer 503 on the listener, which is ours from now on, until the attempt is closed."""
-        if attempt_id not in self._gates:
-            raise ValueError(f"attempt {attempt_id} has no way out")
+        if attempt_id not in self._attempts:
+            raise ValueError(f"attempt {attempt_id} has no egress")
         browser = NoBrowser(listener, asked)
         self._browsers.setdefault(attempt_id, []).append(browser)
         await browser.start()
 
     def traffic(self, attempt_id: str) -> Traffic:
-        gate = self._gates.get(attempt_id)
-        return gate.meter.traffic if gate else Traffic()
+        attempt = self._attempts.get(attempt_id)
+        return attempt.meter.traffic if attempt else Traffic()
 
     @property
     def proxies(self) -> list[ProxyState]:
@@ -117,22 +116,22 @@ class Proxy:
         return self._pools.states
 
     def tripped(self, attempt_id: str) -> bool:
-        gate = self._gates.get(attempt_id)
-        return gate is not None and gate.meter.tripped
+        attempt = self._attempts.get(attempt_id)
+        return attempt is not None and attempt.meter.tripped
 
     def close(self, attempt_id: str, *, final: bool) -> Traffic:
         """Cut everything of the attempt; see ``AttemptProxy.stop`` for ``final``."""
         for browser in self._browsers.pop(attempt_id, []):
             browser.stop(final=final)
-        gate = self._gates.pop(attempt_id, None)
-        if gate is None:
+        attempt = self._attempts.pop(attempt_id, None)
+        if attempt is None:
             return Traffic()
-        gate.stop(final=final)
-        return gate.meter.close()
+        attempt.stop(final=final)
+        return attempt.meter.close()
 
     async def stop(self) -> None:
-        """Close all attempts and give up the threads."""
-        for attempt_id in list(self._gates):
+        """Close all attempts and end the resolver's threads."""
+        for attempt_id in list(self._attempts):
             self.close(attempt_id, final=False)
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -140,11 +139,11 @@ class Proxy:
         self._pools.close()
         self._resolver.close()
 
-    def _make_gate(
+    def _make_attempt(
         self,
         grant: EgressGrant,
         on_trip: Callable[[], None],
-        on_spared: Callable[[str], None],
+        on_throttled: Callable[[str], None],
         counters: Counters,
     ) -> AttemptProxy:
         limits = self._limits
@@ -155,17 +154,17 @@ class Proxy:
         return AttemptProxy(
             Credentials(grant.attempt_id, grant.secret, passwordless=grant.passwordless),
             Meter(grant.limit_bytes, counters.cells),
-            counters.book,
+            counters.sites,
             Dialer(rules, self._pools.of_region(grant.region), limits.connect_seconds),
             limits,
             on_trip,
-            on_spared,
-            self._guard if grant.guarded else None,
+            on_throttled,
+            self._throttle if grant.guarded else None,
             grant.session or grant.attempt_id,
         )
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._limits.idle_seconds / _SWEEPS_PER_IDLE)
-            for gate in list(self._gates.values()):
-                gate.sweep(_SWEEPS_PER_IDLE)
+            for attempt in list(self._attempts.values()):
+                attempt.sweep(_SWEEPS_PER_IDLE)

@@ -1,11 +1,11 @@
 """Which targets an attempt may reach: host form, port, and every address behind the name.
 
-Ports: mail submission and relay (25, 465, 587) are refused, because a proxy that lets them
-through ends as a source of spam; an allow entry with the port opens one. Everything else is open,
-since sites live on any port, and the addresses are judged whatever the port is.
+Ports: mail submission and relay (25, 465, 587) are refused, because a proxy that allows
+them becomes a source of spam; an allow entry with the port opens one. Every other port is open,
+since sites use any port, and addresses are checked on every port.
 
-Look-ups are paced per attempt, because a name can carry data out in its labels, and few of them
-are open at once, so that names which nobody answers stall no other attempt.
+Look-ups are rate limited per attempt, because the labels of a name can leak data, and few of them
+are open at once, so that names without an answer do not delay other attempts.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class TargetRules:
         return Target(parsed if isinstance(parsed, str) else unwrap(parsed), port)
 
     def admit(self, target: Target) -> None:
-        """Check what can be told without asking anybody. Raise ``TargetRefused``."""
+        """Check the port and the declared domains. Raise ``TargetRefused``."""
         host, port = target.host, target.port
         if port in MAIL_PORTS and not self._opened(host, port):
             raise TargetRefused(ProxyRefusal.FORBIDDEN, f"port {port} is for mail and closed here")
@@ -114,7 +114,7 @@ class TargetRules:
         return good[:MAX_DIALED]
 
     def remote_name(self, target: Target) -> str | None:
-        """The name to let a region's proxy resolve; None for an address, which is judged here.
+        """The name to let a region's proxy resolve; None for an address, which is checked here.
 
         Raise ``TargetRefused`` for names that only mean something inside a network.
         """

@@ -1,8 +1,8 @@
-"""What one attempt had to do with each site: a book of rows beside its counters.
+"""The traffic of one attempt with each site: a table of rows after its counters.
 
-The book lies in the same shared memory as the counters (``meter``), and for the same reason: the
-runner reads it without asking, and it outlives an egress process that dies. A row is a name and
-five numbers; the name's length is written last, so that a reader never sees half a name.
+The table is in the same shared memory as the counters (``meter``), and for the same reason: the
+runner reads it without a request, and it outlives an egress process that dies. A row is a name and
+five numbers; the name's length is written last, so that a reader never sees a partial name.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ MAX_SITES = 200
 _NAME_SIZE = 256  # a length and at most 253 bytes
 _NUMBERS = 5
 _ROW_SIZE = _NAME_SIZE + 8 * _NUMBERS
-BOOK_SIZE = (MAX_SITES + 1) * _ROW_SIZE  # the last row is for all others
-SHARED_SIZE = meter.SHARED_SIZE + BOOK_SIZE
+TABLE_SIZE = (MAX_SITES + 1) * _ROW_SIZE  # the last row is for all others
+SHARED_SIZE = meter.SHARED_SIZE + TABLE_SIZE
 _REMEMBERED = 256
 
 REQUESTS, FAILURES, REFUSED = 2, 3, 4  # behind meter.UP and meter.DOWN
@@ -43,10 +43,10 @@ class CountedSite:
 
 
 class SiteCounters:
-    """All rows of an attempt. ``memory`` holds ``BOOK_SIZE`` bytes to go on with."""
+    """All rows of an attempt. ``memory`` is ``TABLE_SIZE`` bytes with the counts to continue."""
 
     def __init__(self, memory: memoryview | None = None) -> None:
-        self._bytes = memoryview(bytearray(BOOK_SIZE)) if memory is None else memory
+        self._bytes = memoryview(bytearray(TABLE_SIZE)) if memory is None else memory
         self._numbers = self._bytes.cast("Q")
         self._rows: dict[str, CountedSite] = {}
         for row in range(MAX_SITES):
@@ -57,7 +57,7 @@ class SiteCounters:
         self.others = self._site(MAX_SITES)
 
     def of(self, host: str) -> CountedSite:
-        """The row of a checked host; ``others`` when the book is full."""
+        """The row of a checked host; ``others`` when the table is full."""
         site = self._rows.get(host)
         if site is not None:
             return site
@@ -92,7 +92,7 @@ class SiteCounters:
 
 
 def map_sites(descriptor: int) -> SiteCounters:
-    """Return the book behind a descriptor. Raise ``ValueError`` when the memory is too small."""
+    """Map the table behind a descriptor. Raise ``ValueError`` when the memory is too small."""
     if os.fstat(descriptor).st_size < SHARED_SIZE:
         raise ValueError("the counters' memory is too small")
     memory = memoryview(mmap.mmap(descriptor, SHARED_SIZE))
@@ -100,29 +100,29 @@ def map_sites(descriptor: int) -> SiteCounters:
 
 
 class SharedSiteCounters:
-    """The books of open attempts, and what stood in those of the last ones that ended."""
+    """The counters of open attempts, and the final counts of the last ones that ended."""
 
     def __init__(self) -> None:
         self._open: dict[str, SiteCounters] = {}
         self._ended: OrderedDict[str, tuple[SiteTraffic, ...]] = OrderedDict()
 
-    def add(self, attempt_id: str, book: SiteCounters) -> None:
-        self._open[attempt_id] = book
+    def add(self, attempt_id: str, counters: SiteCounters) -> None:
+        self._open[attempt_id] = counters
 
     def read(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
-        book = self._open.get(attempt_id)
-        return book.read() if book is not None else self._ended.get(attempt_id, ())
+        counters = self._open.get(attempt_id)
+        return counters.read() if counters is not None else self._ended.get(attempt_id, ())
 
     def drop(self, attempt_id: str) -> None:
         """Forget an attempt that was never opened."""
         self._open.pop(attempt_id, None)
 
     def end(self, attempt_id: str) -> None:
-        """The numbers are final: keep them, and let go of the memory."""
-        book = self._open.pop(attempt_id, None)
-        if book is None:
+        """Keep the final counts and release the memory."""
+        counters = self._open.pop(attempt_id, None)
+        if counters is None:
             return
-        self._ended[attempt_id] = book.read()
+        self._ended[attempt_id] = counters.read()
         while len(self._ended) > _REMEMBERED:
             self._ended.popitem(last=False)
 

@@ -24,13 +24,13 @@ _CODES = {
     ProxyRefusal.NETWORK_UNREACHABLE: 3,
     ProxyRefusal.HOST_UNREACHABLE: 4,
     ProxyRefusal.TIMED_OUT: 4,
-    ProxyRefusal.SPARED: _GENERAL_FAILURE,
+    ProxyRefusal.THROTTLED: _GENERAL_FAILURE,
     ProxyRefusal.UPSTREAM_FAILED: _GENERAL_FAILURE,
 }
 
 
 def _reply(code: int) -> bytes:
-    """A reply without a bound address: ours would tell about the inside, and no client uses it."""
+    """A reply without a bound address: it would reveal our own, and no client uses it."""
     return bytes((VERSION, code, 0, _IPV4, 0, 0, 0, 0, 0, 0))
 
 

@@ -1,11 +1,11 @@
-"""Spares the sites: how fast and how many at once, over all runs of this process together.
+"""Throttles connections to sites: their rate and number, over all runs of this process.
 
-A site is a host name. New connections to it begin at a bounded rate, a bounded number of them is
-open at once, and when it answers 429 or 503 none begin for a while, twice as long each time.
+A site is a host name. New connections to it start at a bounded rate, a bounded number of them is
+open at once, and when it answers 429 or 503 none start for a while, twice as long each time.
 
-What waits, waits for its own site only, the runs take turns, and each run may have a few
-connections open whatever the others have, so that no run can lock another one out. Waiting is
-bounded; what has waited in vain is refused with the reason.
+A connection waits for its own site only, the runs take turns, and each run may have a few
+connections open whatever the others have, so that no run can block another. The wait is bounded;
+a connection that waited too long is refused with the reason.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from dataclasses import dataclass
 _HTTP = b"HTTP/1."
 _STATUS_END = len(b"HTTP/1.1 200")
 TOO_MANY, UNAVAILABLE = 429, 503
-_MANY_SITES = 1024  # from here on those that are at rest are forgotten
+_MANY_SITES = 1024  # beyond this, idle ones are forgotten
 
 
 @dataclass(frozen=True, slots=True)
 class ThrottleRules:
-    """Mild on purpose: an honest crawl of one site hardly meets them. Times in seconds."""
+    """Lenient by default: a normal crawl of one site rarely reaches them. Times in seconds."""
 
     rate: float = 50.0  # new connections a second to one site
     connections: int = 200  # to one site at once
     share: int = 4  # that each run may have open whatever the others have
     first_pause: float = 1.0
-    max_pause: float = 30.0  # 0: answers are not heeded
+    max_pause: float = 30.0  # 0: answers are ignored
     patience: float = 10.0
 
     @property
     def burst(self) -> float:
-        """How many may begin at once after a rest."""
+        """How many may start at once after an idle time."""
         return max(1.0, self.rate * 4)
 
 
 class Throttled(Exception):
     """No connection to a site for now; the message is one line for the client."""
 
-    def __init__(self, site: str, words: str) -> None:
-        super().__init__(f"{site} is being spared: {words}; FYKE_SITE_GUARD")
+    def __init__(self, site: str, reason: str) -> None:
+        super().__init__(f"{site} is being throttled: {reason}; FYKE_SITE_GUARD")
         self.site = site
 
 
 class SiteRate:
-    """The account of one site, without a loop: ``now`` is a monotonic clock's seconds."""
+    """The rate of one site, without I/O; ``now`` is in seconds of a monotonic clock."""
 
     def __init__(self, rules: ThrottleRules, now: float) -> None:
         self._rules = rules
@@ -58,13 +58,13 @@ class SiteRate:
         self._paused_until, self._pauses = 0.0, 0
 
     def wait(self, now: float) -> float:
-        """Seconds until the next connection may begin, as far as time decides."""
+        """Seconds until the rate and the pause allow the next connection."""
         self._refill(now)
         behind = (1 - self._stock) / self._rules.rate if self._stock < 1 else 0.0
         return max(behind, self.pause(now))
 
     def pause(self, now: float) -> float:
-        """Seconds that the site is left alone for yet."""
+        """Seconds left of the site's pause."""
         return max(0.0, self._paused_until - now)
 
     def has_room(self, session: str) -> bool:
@@ -85,7 +85,7 @@ class SiteRate:
             del self._open[session]
 
     def answered(self, status: int, now: float) -> None:
-        """Heed an answer. What comes while the site is left alone was asked for before."""
+        """Note an answer. Answers during a pause belong to earlier requests and are ignored."""
         if self.pause(now) > 0 or not self._rules.max_pause:
             return
         if status not in (TOO_MANY, UNAVAILABLE):
@@ -97,7 +97,7 @@ class SiteRate:
         self._paused_until = now + min(length, self._rules.max_pause)
 
     def at_rest(self, now: float) -> bool:
-        """Whether forgetting it changes nothing: what it has learned is old, too."""
+        """Whether it can be forgotten: idle, with its last pause long over."""
         self._refill(now)
         learned = self._pauses and now < self._paused_until + self._rules.max_pause
         return not self.total and self._stock >= self._rules.burst and not learned
@@ -108,7 +108,7 @@ class SiteRate:
 
 
 class SiteVisit:
-    """One connection's stay at a site. ``leave`` it once it has ended; again does nothing."""
+    """One connection to a site. ``leave`` it once it has ended; a second call does nothing."""
 
     __slots__ = ("_left", "_session", "_site")
 
@@ -125,27 +125,27 @@ class SiteVisit:
 
 
 class StatusReader:
-    """Hears the status of a plain HTTP answer, all that is ever read of what a site says."""
+    """Reads the status of a plain HTTP answer, the only bytes of a site that are parsed."""
 
-    __slots__ = ("_heard", "done")
+    __slots__ = ("_head", "done")
 
     def __init__(self) -> None:
-        self._heard = b""
+        self._head = b""
         self.done = False
 
-    def hear(self, data: memoryview) -> int:
+    def feed(self, data: memoryview) -> int:
         """Take the next bytes of a connection; return the status once, 0 before and otherwise."""
-        heard = self._heard = self._heard + bytes(data[: _STATUS_END - len(self._heard)])
-        if len(heard) < _STATUS_END and heard[:7] == _HTTP[: len(heard)]:
+        head = self._head = self._head + bytes(data[: _STATUS_END - len(self._head)])
+        if len(head) < _STATUS_END and head[:7] == _HTTP[: len(head)]:
             return 0
         self.done = True
-        status = heard[9:_STATUS_END]
-        proper = heard[:9] in (_HTTP + b"1 ", _HTTP + b"0 ") and status.isdigit()
+        status = head[9:_STATUS_END]
+        proper = head[:9] in (_HTTP + b"1 ", _HTTP + b"0 ") and status.isdigit()
         return int(status) if proper else 0
 
 
 class _Site:
-    """One site's account and who waits for it, by run."""
+    """One site's rate, and the connections that wait for it, by run."""
 
     def __init__(self, name: str, rules: ThrottleRules) -> None:
         self.name, self._rules = name, rules
@@ -158,14 +158,14 @@ class _Site:
         return not self._queues and self.pace.at_rest(time.monotonic())
 
     def at_once(self, session: str) -> SiteVisit | None:
-        """The usual case: nobody waits and nothing is short."""
+        """Enter without waiting, None when that is not possible."""
         if self._queues or self.pace.wait(time.monotonic()) > 0 or not self.pace.has_room(session):
             return None
         self.pace.enter(session)
         return SiteVisit(self, session)
 
     async def turn(self, session: str) -> SiteVisit:
-        """Wait for it. Raise ``Throttled``."""
+        """Wait to enter. Raise ``Throttled``."""
         if self.pace.pause(time.monotonic()) > self._rules.patience:
             raise Throttled(self.name, self._why(session))
         future: asyncio.Future[SiteVisit] = asyncio.get_running_loop().create_future()
@@ -186,7 +186,7 @@ class _Site:
             self._pump()
 
     def _pump(self) -> None:
-        """Let in whoever may come now, the runs in turn; else look again when time allows."""
+        """Admit what may enter now, the runs in turn; else try again when the rate allows."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -197,7 +197,7 @@ class _Site:
                 return
             session = next((one for one in self._queues if self.pace.has_room(one)), None)
             if session is None:
-                return  # somebody has to leave first
+                return  # a connection has to end first
             future = self._queues[session].popleft()
             self._queues.move_to_end(session)
             if not self._queues[session]:
@@ -208,7 +208,7 @@ class _Site:
 
     def _give_up(self, session: str, future: asyncio.Future[SiteVisit]) -> None:
         if future.done() and not future.cancelled():
-            future.result().leave()  # its turn came at the very moment
+            future.result().leave()  # it was admitted at the same moment
             return
         queue = self._queues.get(session)
         if queue is not None and future in queue:
@@ -219,14 +219,14 @@ class _Site:
     def _why(self, session: str) -> str:
         pause = self.pace.pause(time.monotonic())
         if pause > 0:
-            return f"it answered {self.pace.status} and is left alone for {pause:.0f} s more"
+            return f"it answered {self.pace.status} and is paused for {pause:.0f} s more"
         if not self.pace.has_room(session):
             return f"{self.pace.total} connections to it are open, of all runs together"
-        return f"all runs together begin {self._rules.rate:g} connections a second to it"
+        return f"all runs together start {self._rules.rate:g} connections a second to it"
 
 
 class SiteThrottle:
-    """All sites that somebody goes to, or went to a moment ago."""
+    """All sites with connections now or a moment ago."""
 
     def __init__(self, rules: ThrottleRules) -> None:
         self._rules = rules
@@ -237,7 +237,7 @@ class SiteThrottle:
         return len(self._sites)
 
     async def enter(self, name: str, session: str) -> SiteVisit:
-        """Take part in a site's pace for one connection of a run. Raise ``Throttled``."""
+        """Wait until a run may open a connection to a site. Raise ``Throttled``."""
         site = self._sites.get(name)
         if site is None:
             site = self._add(name)

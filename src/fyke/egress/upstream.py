@@ -1,8 +1,8 @@
 """One proxy of a region, as a URL names it.
 
 ``socks5://``, ``socks5h://`` (the proxy resolves names) or ``http://``, with user and password
-where needed. ``{session}`` in the user stands for a word that is the same for one run, by which
-many providers give it one address.
+where needed. ``{session}`` in the user stands for a value that is the same for one run, by which
+many providers assign it one address.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from fyke.kit.names import Resolver, Unresolvable
 __all__ = ["Upstream", "UpstreamDown", "UpstreamFailed"]
 
 SESSION = "{session}"
-GREET_SECONDS = 4.0  # to reach the proxy and sign in, before the target comes into it
+GREET_SECONDS = 4.0  # to reach the proxy and sign in
 _SCHEMES = ("socks5", "socks5h", "http")
 _ADDRESSES = 2  # tried of the proxy's own
 
@@ -61,7 +61,7 @@ class Upstream:
 
     @property
     def name(self) -> str:
-        """Without user and password: for logs, health, and to tell two apart."""
+        """Without user and password: for logs and health."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
@@ -77,7 +77,7 @@ class Upstream:
     async def connect(
         self, host: str, port: int, session: str, resolver: Resolver
     ) -> tuple[socket.socket, bytes]:
-        """Return a connected socket and what the target has said already.
+        """Return a connected socket and the first bytes of the target, if any came.
 
         Raise ``UpstreamDown`` or ``UpstreamFailed``. How long the target may take is up to the
         caller.
@@ -134,13 +134,13 @@ class Upstream:
 
 
 def _words(error: OSError) -> str:
-    """The system's words; a library's may name the address, which is no Worker's business."""
+    """Return the system's message; a library's may name the address, which Workers must not see."""
     return os.strerror(error.errno) if error.errno else "it cannot be reached"
 
 
 @contextmanager
 def _closed_on_error(sock: socket.socket) -> Iterator[None]:
-    """What the network does wrong is the proxy's fault; in every case the socket is gone."""
+    """Close the socket on any error; raise network errors as ``UpstreamDown``."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""What is said to the proxy of a region: SOCKS5 and HTTP CONNECT, over a connected socket.
+"""The handshake with a region's proxy: SOCKS5 and HTTP CONNECT, over a connected socket.
 
-Every reply is read to its last byte and no further: what a target says first, which may come in
-the same packet, belongs to the attempt and is counted.
+Every reply is read to its last byte and no further: the first bytes of a target, which may come in
+the same packet, belong to the attempt and are counted.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ class UpstreamDown(Exception):
 
 
 class UpstreamFailed(Exception):
-    """The proxy works and did not lead to the target; the message is for the client."""
+    """The proxy works and did not reach the target; the message is for the client."""
 
 
 async def socks_greet(sock: socket.socket, user: str, password: str) -> None:
-    """Say hello and sign in. Raise ``UpstreamDown``."""
+    """Greet and sign in. Raise ``UpstreamDown``."""
     methods = bytes((_NO_LOGIN, _PASSWORD)) if user or password else bytes((_NO_LOGIN,))
-    await _say(sock, bytes((5, len(methods))) + methods)
-    version, method = await _hear(sock, 2)
+    await _send(sock, bytes((5, len(methods))) + methods)
+    version, method = await _receive(sock, 2)
     if version != 5:
         raise UpstreamDown("it speaks no SOCKS5")
     if method == _PASSWORD and _PASSWORD in methods:
         name, word = user.encode()[:255], password.encode()[:255]
-        await _say(sock, bytes((1, len(name))) + name + bytes((len(word),)) + word)
-        if (await _hear(sock, 2))[1] != 0:
+        await _send(sock, bytes((1, len(name))) + name + bytes((len(word),)) + word)
+        if (await _receive(sock, 2))[1] != 0:
             raise UpstreamDown("it does not take our user and password")
     elif method != _NO_LOGIN:
         raise UpstreamDown("it asks for a login that is not set")
@@ -56,20 +56,20 @@ async def socks_greet(sock: socket.socket, user: str, password: str) -> None:
 
 async def socks_connect(sock: socket.socket, host: str, port: int) -> None:
     """Ask for the target. Raise ``UpstreamFailed``, or ``UpstreamDown`` when it hangs up."""
-    await _say(sock, b"\x05\x01\x00" + _socks_address(host) + port.to_bytes(2, "big"))
-    version, code, _, kind = await _hear(sock, 4)
+    await _send(sock, b"\x05\x01\x00" + _socks_address(host) + port.to_bytes(2, "big"))
+    version, code, _, kind = await _receive(sock, 4)
     if version != 5:
         raise UpstreamDown("it speaks no SOCKS5")
     if code:
         raise UpstreamFailed(_SOCKS_WORDS.get(code, f"code {code}"))
-    size = {_IPV4: 4, _IPV6: 16}.get(kind) or (await _hear(sock, 1))[0]
-    await _hear(sock, size + 2)
+    size = {_IPV4: 4, _IPV6: 16}.get(kind) or (await _receive(sock, 1))[0]
+    await _receive(sock, size + 2)
 
 
 async def http_connect(
     sock: socket.socket, host: str, port: int, user: str, password: str
 ) -> bytes:
-    """Ask for a tunnel; return what the target has said already.
+    """Ask for a tunnel; return the first bytes of the target, if any came.
 
     Raise ``UpstreamFailed`` or ``UpstreamDown``.
     """
@@ -78,7 +78,7 @@ async def http_connect(
     if user or password:
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
         lines.append(f"Proxy-Authorization: Basic {token}")
-    await _say(sock, "\r\n".join([*lines, "", ""]).encode())
+    await _send(sock, "\r\n".join([*lines, "", ""]).encode())
     head, early = await _head(sock)
     status = head.split(b"\r\n", 1)[0].decode("latin-1")
     if _HTTP_OK.match(status):
@@ -111,16 +111,16 @@ async def _head(sock: socket.socket) -> tuple[bytes, bytes]:
     return head, early
 
 
-async def _say(sock: socket.socket, data: bytes) -> None:
+async def _send(sock: socket.socket, data: bytes) -> None:
     await asyncio.get_running_loop().sock_sendall(sock, data)
 
 
-async def _hear(sock: socket.socket, count: int) -> bytes:
-    """Exactly so many bytes. Raise ``UpstreamDown`` at an earlier end."""
-    heard = b""
-    while len(heard) < count:
-        part = await asyncio.get_running_loop().sock_recv(sock, count - len(heard))
+async def _receive(sock: socket.socket, count: int) -> bytes:
+    """Read exactly ``count`` bytes. Raise ``UpstreamDown`` at an earlier end."""
+    received = b""
+    while len(received) < count:
+        part = await asyncio.get_running_loop().sock_recv(sock, count - len(received))
         if not part:
             raise UpstreamDown("it hung up")
-        heard += part
-    return heard
+        received += part
+    return received

@@ -1,4 +1,4 @@
-"""Which repositories may be named: every other one is refused, with the rule and the way out."""
+"""Checks the address of a repository; a refusal names the rule and the remedy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EXAMPLE = "such as https://github.com/owner/project"
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A checked address. ``url`` is spelled as everybody reads it: one host, one port."""
+    """A checked address. ``url`` is normalised: one host, one port."""
 
     host: Host
     port: int
@@ -33,7 +33,7 @@ class Repository:
 
     @property
     def target(self) -> str:
-        """Host and port, as the way out is told them."""
+        """Host and port, as the egress grant names them."""
         name = f"[{self.host}]" if ":" in str(self.host) else str(self.host)
         return f"{name}:{self.port}"
 
@@ -49,7 +49,7 @@ def repository(url: str) -> Repository:
         raise InvalidRequest(f"url is required: an https address of a repository, {_EXAMPLE}")
     if text.lower().startswith(("ssh:", "git+ssh:")) or _SCP.match(text):
         raise InvalidRequest(
-            "url: SSH is not taken, because it needs a key of yours; write the https address of "
+            "url: SSH is not taken, because it needs your key; write the https address of "
             f"the repository, {_EXAMPLE}"
         )
     try:
@@ -65,8 +65,8 @@ def repository(url: str) -> Repository:
         raise InvalidRequest(f"url must begin with https://, {_EXAMPLE}")
     if "@" in parts.netloc:
         raise InvalidRequest(
-            "url must not hold a name or a token; only repositories that everybody may read are "
-            "fetched, upload a ZIP of others"
+            "url must not contain a name or a token; only public repositories are fetched, "
+            "upload a ZIP of others"
         )
     if parts.query or parts.fragment or "?" in text or "#" in text:
         raise InvalidRequest("url must have no '?' and no '#'; the branch goes into its own field")

@@ -1,10 +1,9 @@
-"""One state of a repository as a ZIP: fetched, looked at as objects, never checked out.
+"""One state of a repository as a ZIP: fetched, read as objects, never checked out.
 
-git runs in a box: it sees nothing of this machine, and its only way out leads to the host that
-was named. That way out resolves the name, judges every address, and dials exactly a judged one.
-Because nothing is ever checked out, no hook, filter, attribute, link or path of the repository can
-do anything: its files are read as objects and go into an archive that is then read with the same
-distrust as any upload.
+git runs in a sandbox: it sees nothing of this machine, and can reach only the named host, through
+a proxy that resolves the name, checks every address, and dials only a checked one. Because nothing
+is ever checked out, no hook, filter, attribute, link or path of the repository has an effect: its
+files are read as objects and go into an archive that is then validated like any upload.
 """
 
 from __future__ import annotations
@@ -67,9 +66,9 @@ class _File:
 class SystemGit:
     """Implements ``contracts.Git``. ``close`` it at the end.
 
-    ``tools`` runs git; its way out must follow the same rules as ``addresses``, by which a host is
-    judged before a box is put up for it. ``certificates`` is a file with the authorities to trust,
-    the system's when None.
+    ``tools`` runs git; its egress must follow the same rules as ``addresses``, by which a host is
+    checked before a sandbox is started for it. ``certificates`` is a file with the authorities to
+    trust, the system's when None.
     """
 
     def __init__(
@@ -103,7 +102,7 @@ class SystemGit:
         found = _VERSION.match(await _version(program))
         if found is None or (int(found[1]), int(found[2])) < OLDEST:
             wanted = ".".join(map(str, OLDEST))
-            return f"git on the server is older than {wanted}; upload a ZIP, or renew git there"
+            return f"git on the server is older than {wanted}; upload a ZIP, or upgrade git there"
         return ""
 
     async def fetch(self, source: GitSource, said: Sayer) -> Fetched:
@@ -112,7 +111,7 @@ class SystemGit:
         program = shutil.which("git", path=PATH)
         if missing or program is None:
             raise GitFailed(missing)
-        await self._judge(wanted.where)
+        await self._check_host(wanted.where)
         said(f"asking {wanted.where.authority}")
         trusted = self._certificates.read_text("ascii") if self._certificates else ""
         order = spec(program, wanted, self._bounds, trusted)
@@ -121,14 +120,14 @@ class SystemGit:
                 commit = self._commit(run, wanted)
                 return await _project(run, commit, said)
         except SandboxFault as fault:
-            log.error("git_box_failed", error=str(fault))
+            log.error("git_sandbox_failed", error=str(fault))
             raise GitFailed(
-                "the server could not put up the sandbox that repositories are fetched in; upload "
-                "a ZIP, or ask the operator to look at the log"
+                "the server could not start the sandbox that fetches repositories; upload a ZIP, "
+                "or ask the operator to check the log"
             ) from fault
 
-    async def _judge(self, where: Repository) -> None:
-        """Say in plain words what the way out would refuse. Raise ``GitFailed``."""
+    async def _check_host(self, where: Repository) -> None:
+        """Refuse early a host that the proxy would refuse. Raise ``GitFailed``."""
         answers: tuple[str, ...] = (str(where.host),)
         if isinstance(where.host, str):
             try:
@@ -210,8 +209,8 @@ async def _project(run: ToolRun, commit: str, said: Sayer) -> Fetched:
 
 
 def _left(work: Path, name: str, most: int) -> bytes:
-    """A file that was left in the box's folder ``out``. It was made by what read a stranger's
-    repository, so it is opened without following anything. Raise ``GitFailed``.
+    """Read a file from the sandbox's folder ``out``. It was made by a process that read an
+    untrusted repository, so no link is followed. Raise ``GitFailed``.
     """
     folder = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -257,8 +256,8 @@ def _files(listing: bytes, said: Sayer) -> list[_File]:
 
 
 def _archive(files: list[_File], objects: bytes) -> bytes:
-    """The files as a ZIP; ``objects`` holds them in order, each behind a line about it. Raise
-    ``GitFailed``.
+    """The files as a ZIP; ``objects`` is their contents in order, each after a header line.
+    Raise ``GitFailed``.
     """
     out, at = io.BytesIO(), 0
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:

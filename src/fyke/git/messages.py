@@ -1,5 +1,5 @@
-"""What git said, in words for the account. Nothing of what it said is repeated but the last line of
-what is not known here, and what it finds wrong with an object.
+"""Explains an error of git to the account. Its own output is not repeated, except the last line of
+an unknown error, and its finding about a damaged object.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import re
 from fyke.git.address import Repository
 from fyke.git.process import GitRequest
 
-_GONE = "the host does not answer, or broke the connection off"
-_WAY_OUT = re.compile(r"(?:http code|response) (\d{3})")
+_GONE = "the host does not answer, or closed the connection"
+_PROXY_STATUS = re.compile(r"(?:http code|response) (\d{3})")
 _UNSOUND = re.compile(r"error: object [0-9a-f]{40}: ([\w :.,'/-]{1,200})")
 _ABSENT = re.compile(r"remote ref|not our ref|invalid refspec")
 _KNOWN = (
     (
         r"could not read username|authentication failed|not found|error: 40",
-        "there is no repository at this address that everybody may read; check it, or upload a ZIP",
+        "there is no public repository at this address; check it, or upload a ZIP",
     ),
     (r"error: 30|redirect", "the repository has moved; write the address that a browser ends at"),
     (r"certificate", "TLS: the certificate of the host is not trusted here"),
@@ -27,7 +27,7 @@ _KNOWN = (
     ),
     (
         r"index-pack failed|bad pack",
-        "the repository is damaged: git does not take what the host sent",
+        "the repository is damaged: git rejects the data of the host",
     ),
 )
 
@@ -39,12 +39,12 @@ def inside(where: Repository) -> str:
 def explain(words: str, wanted: GitRequest) -> str:
     """Why a repository could not be fetched."""
     low = words.lower()
-    refused = _WAY_OUT.search(low)
-    if refused and ("proxy" in low or "tunnel" in low):  # the way out, not the host
+    refused = _PROXY_STATUS.search(low)
+    if refused and ("proxy" in low or "tunnel" in low):  # our proxy, not the host
         return inside(wanted.where) if refused[1] == "403" else _GONE
     unsound = _UNSOUND.search(words)
     if unsound:
-        return f"git takes no repository that holds an object like this: {unsound[1].strip()}"
+        return f"git refuses a repository with an object like this: {unsound[1].strip()}"
     if _ABSENT.search(low):
         short = re.fullmatch("[0-9a-f]{4,39}", wanted.ref)
         hint = "; a commit needs all 40 characters" if short else ""

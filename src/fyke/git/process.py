@@ -1,4 +1,4 @@
-"""How git is run: in a box of its own, with nothing of ours around it and one way out."""
+"""How git is run: in a sandbox of its own, with access to one host only."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MAX_LIST = 8 * 2**20
 LISTING, OBJECTS = "listing", "objects"
 
 _PYTHON = "/usr/bin/python3"
-_ROOM = 64 * 2**20  # for what git writes beside the repository and its files
+_ROOM = 64 * 2**20  # for what git writes besides the repository and its files
 _READER, _ASK, _CERTIFICATES = "reader.py", "ask.json", "certificates.pem"
 
-# Said to every command. What a server might ask for (another host, a bundle, an alternate) is off;
-# what a repository might bring (hooks, submodules, attributes) finds nobody to run it.
+# For every command. Features that a server might request (another host, a bundle, an alternate) are
+# off, and so are those of a repository (hooks, submodules, attributes).
 SETTINGS = (
     "protocol.allow=never",
     "protocol.https.allow=always",
@@ -68,7 +68,7 @@ class GitLimits:
 
 @dataclass(frozen=True, slots=True)
 class GitRequest:
-    """What is to be fetched; all of it is checked already."""
+    """What to fetch; already checked."""
 
     where: Repository
     ref: str
@@ -76,8 +76,8 @@ class GitRequest:
 
 
 def spec(program: str, wanted: GitRequest, bounds: GitLimits, certificates: str = "") -> ToolSpec:
-    """The order for the box. ``certificates`` are the authorities to trust, the system's when
-    empty. Nothing else of this machine is given along.
+    """Return the order for the sandbox. ``certificates`` are the authorities to trust, the
+    system's when empty. Nothing else of this machine is passed in.
     """
     settings = list(SETTINGS)
     files = {_READER: resources.files("fyke.git").joinpath(_READER).read_text("utf-8")}

@@ -1,10 +1,10 @@
-"""Fetches one state of a repository and reads it as objects. Runs inside a box.
+"""Fetches one state of a repository and reads it as objects. Runs inside a sandbox.
 
 ``python3 -I reader.py ASK``: ASK is a file of JSON with ``git``, ``settings``, ``url``, ``ref``,
-``folder``, ``list`` and ``most``. It leaves ``out/listing``, what ``git ls-tree`` says of the
-folder in at most ``list`` bytes, and ``out/objects``, what ``git cat-file`` says of its files,
-unless they are more than ``most`` bytes. On standard output it says the commit as JSON, or which
-step failed and in which words. One file of plain standard library: a box has nothing else.
+``folder``, ``list`` and ``most``. It writes ``out/listing``, the output of ``git ls-tree``
+for the folder in at most ``list`` bytes, and ``out/objects``, the output of ``git cat-file`` for
+its files, unless they are more than ``most`` bytes. It prints the commit as JSON, or the step that
+failed and its message. One file of plain standard library: a sandbox has nothing else.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Reader:
         return commit
 
     def list(self, folder: str) -> bytes:
-        """What the folder holds; a tree that holds itself many times has no end of it."""
+        """List the folder, up to a limit, because nested trees can be unboundedly large."""
         command = [*self.base, "ls-tree", "-r", "-z", "-l", folder]
         with subprocess.Popen(
             command,

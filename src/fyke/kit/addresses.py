@@ -2,7 +2,7 @@
 
 ``ipaddress.is_global`` is not enough: its answers change between Python versions, and it passes
 the metadata services of two clouds (192.0.0.192 and 168.63.129.16). So the families are written
-down here, IPv4 addresses embedded in IPv6 are judged as what they are, and the addresses of this
+down here, IPv4 addresses embedded in IPv6 are checked as IPv4, and the addresses of this
 machine's own interfaces count as inside even when they are public.
 
 The operator may exempt targets: ``host:port``, ``network`` or ``network:port``.
@@ -135,7 +135,7 @@ def _is_network(entry: str) -> bool:
 
 
 class AddressRules:
-    """Judges addresses. Immutable; cheap enough to make one per attempt.
+    """Checks addresses. Immutable; cheap enough to make one per attempt.
 
     An entry that names a host allows exactly that name at that port, whatever it resolves to
     (and for ``localhost`` also 127.0.0.1 and ::1 at that port, which is the same place).

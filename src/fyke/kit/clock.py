@@ -1,4 +1,4 @@
-"""Time as a thing that is passed in, so that tests can hold it still."""
+"""Clocks that are passed in, so that tests can control the time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when told to; for tests of everything that waits."""
+    """A clock that moves only when advanced; for tests of everything that waits."""
 
     def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
         self._now_ms = now_ms

@@ -75,9 +75,9 @@ def _plain(text: str | bytes) -> str:
     if not text.isascii():
         text = _a_label(text)
     if any(not "!" <= char <= "~" for char in text):
-        raise BadHost("the host holds a space or a control character")
+        raise BadHost("the host contains a space or a control character")
     if "%" in text:
-        raise BadHost("the host holds a '%'; zone ids and escapes are not accepted")
+        raise BadHost("the host contains a '%'; zone ids and escapes are not accepted")
     return text
 
 
@@ -98,7 +98,7 @@ def _ipv6(text: str) -> Address:
 def _name_or_ipv4(name: str) -> Host:
     name = name.removesuffix(".")
     if len(name) > MAX_NAME or not _NAME.fullmatch(name):
-        raise BadHost("the host may hold letters, digits, hyphens and dots only, 253 at most")
+        raise BadHost("the host may contain letters, digits, hyphens and dots only, 253 at most")
     labels = name.split(".")
     if any(not 1 <= len(label) <= 63 or "-" in (label[0], label[-1]) for label in labels):
         raise BadHost("every part of the host needs 1 to 63 characters and no hyphen at its ends")

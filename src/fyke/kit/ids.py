@@ -1,6 +1,6 @@
 """Names for things: ULIDs, subtask numbers, secrets.
 
-A ULID is a name, never a permission: whoever holds one still needs a credential.
+A ULID is a name, never a permission: a caller that knows one still needs a credential.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def new_ulid() -> str:
 
 
 def is_ulid(text: str) -> bool:
-    """Tell whether ``text`` has the form of a ULID, upper case."""
+    """Return whether ``text`` has the form of a ULID, upper case."""
     return _ULID.fullmatch(text) is not None
 
 

@@ -1,8 +1,8 @@
 """Names to addresses: a thread pool around the system's resolver, with a small cache.
 
 The system's resolver blocks, sometimes for many seconds, so it runs in threads of its own and the
-waiting is bounded. The cache is short: it spares repeated look-ups of a busy site and does not
-replace the time to live, which the system's call does not tell.
+waiting is bounded. The cache is short: it avoids repeated look-ups of a busy site and does not
+replace the time to live, which the system's call does not return.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class Resolver:
     async def resolve(self, name: str, slots: asyncio.Semaphore | None = None) -> tuple[str, ...]:
         """Return the addresses, at least one. Raise ``Unresolvable``.
 
-        ``slots`` bounds how many questions of one asker are open: each holds one until the system
-        has answered, however early the asker gave up, since so long it holds a thread.
+        ``slots`` bounds the open queries of one caller: each keeps a slot until the system has
+        answered, even when the caller gave up earlier, since it occupies a thread until then.
         """
         answers = self.cached(name)
         if answers is None:
@@ -86,7 +86,7 @@ class Resolver:
         return answers
 
     def close(self) -> None:
-        """Give up the threads; a look-up still under way is not waited for."""
+        """End the threads without waiting for open look-ups."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _ask_in_turn(
@@ -96,7 +96,7 @@ class Resolver:
             return self._ask(name)
         await slots.acquire()
         question = self._asking.get(name)
-        if question is not None:  # somebody else has asked meanwhile
+        if question is not None:  # another caller has asked meanwhile
             slots.release()
             return question
         question = self._ask(name)

@@ -1,1 +1,1 @@
-"""Telling users' servers that a run ended: one HTTP POST, to the public internet only."""
+"""Notifies users' servers that a run ended: one HTTP POST, to the public internet only."""

@@ -1,6 +1,6 @@
-"""Bounds per host, so that nobody can make us flood a third party.
+"""Limits per host, so that no user can make us flood a third party.
 
-A host is counted under its name and under its address, because many names can lead to one
+A host is counted under its name and under its address, because many names can point to one
 machine and one name to many.
 """
 
@@ -19,7 +19,7 @@ class HostRateLimiter:
     def __init__(self, in_flight: int = 2, per_second: float = 10.0) -> None:
         self._in_flight = in_flight
         self._interval = 1.0 / per_second
-        self._doors: dict[Key, _HostSlots] = {}
+        self._slots: dict[Key, _HostSlots] = {}
 
     @asynccontextmanager
     async def enter(self, keys: list[Key], patience: float) -> AsyncIterator[None]:
@@ -34,35 +34,35 @@ class HostRateLimiter:
 
     @asynccontextmanager
     async def _pass(self, key: Key) -> AsyncIterator[None]:
-        door = self._doors.get(key)
-        if door is None:
-            door = self._doors[key] = _HostSlots(asyncio.Semaphore(self._in_flight))
-        door.users += 1
+        host = self._slots.get(key)
+        if host is None:
+            host = self._slots[key] = _HostSlots(asyncio.Semaphore(self._in_flight))
+        host.users += 1
         try:
-            async with door.slots:
-                await self._pace(door)
+            async with host.slots:
+                await self._pace(host)
                 yield
         finally:
-            door.users -= 1
-            if not door.users:
+            host.users -= 1
+            if not host.users:
                 self._forget_later(key)
 
-    async def _pace(self, door: _HostSlots) -> None:
-        """Give every start its own moment, ``interval`` behind the one before."""
+    async def _pace(self, host: _HostSlots) -> None:
+        """Delay each start until ``interval`` after the one before."""
         now = asyncio.get_running_loop().time()
-        door.next_start = max(now, door.next_start)
-        wait = door.next_start - now
-        door.next_start += self._interval
+        host.next_start = max(now, host.next_start)
+        wait = host.next_start - now
+        host.next_start += self._interval
         if wait > 0:
             await asyncio.sleep(wait)
 
     def _forget_later(self, key: Key) -> None:
-        """Drop an idle door, but not before its pace no longer matters."""
+        """Drop the slots of an idle host once they no longer delay a start."""
 
         def forget() -> None:
-            door = self._doors.get(key)
-            if door is not None and not door.users:
-                del self._doors[key]
+            host = self._slots.get(key)
+            if host is not None and not host.users:
+                del self._slots[key]
 
         asyncio.get_running_loop().call_later(2 * self._interval + 1.0, forget)
 

@@ -1,10 +1,10 @@
-"""One POST to one user's server, with every bound that a hostile receiver makes necessary.
+"""One POST to one user's server, with every limit that a hostile receiver makes necessary.
 
-The name is resolved once, all its addresses are judged, and exactly a judged one is dialled; the
-name stays for TLS and for the Host header. The answer is read as far as its status and a little
-more. Nothing is followed or decompressed, and no more than how the answer begins is kept. HTTP/1.1
-is written out by hand, because no client library lets one say which address to dial and when to
-stop reading.
+The name is resolved once, all its addresses are checked, and only a checked one is dialled; the
+name is still used for TLS and the Host header. The answer is read up to its status and a little
+more. No redirect is followed, nothing is decompressed, and only the start of the answer is kept.
+HTTP/1.1 is written by hand, because no client library allows choosing the address to dial and when
+to stop reading.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class _Failed(Exception):
-    """The try failed; the message is for the owner of the URL and tells nothing of the inside."""
+    """The try failed; the message is for the owner of the URL and reveals nothing internal."""
 
 
 class HttpNotifier:
     """Implements ``contracts.Notifier`` and ``contracts.Prober``. ``close`` it at the end.
 
-    ``addresses`` says what is outside; ``context`` is for TLS, the system's authorities when None.
+    ``addresses`` decides which are public; ``context`` is for TLS, the system's authorities when
+    None.
     """
 
     def __init__(
@@ -54,13 +55,13 @@ class HttpNotifier:
         *,
         resolver: Resolver | None = None,
         context: ssl.SSLContext | None = None,
-        gate: HostRateLimiter | None = None,
+        limiter: HostRateLimiter | None = None,
     ) -> None:
         self._addresses = addresses
         self._rules = CallbackRules(addresses)
         self._resolver = resolver or Resolver(keep=0)
         self._context = context or ssl.create_default_context()
-        self._gate = gate or HostRateLimiter()
+        self._limiter = limiter or HostRateLimiter()
 
     def close(self) -> None:
         """Give up the resolver's threads."""
@@ -99,7 +100,7 @@ class HttpNotifier:
         keys = [(str(parts.host), parts.port), (addresses[0], parts.port)]
         entered = False
         try:
-            async with self._gate.enter(keys, QUEUE_SECONDS):
+            async with self._limiter.enter(keys, QUEUE_SECONDS):
                 entered = True
                 return await self._exchange(parts, addresses, request, trace)
         except TimeoutError:

@@ -1,7 +1,7 @@
 """Mails by the installation's own server: one message, one connection, in a thread.
 
-The standard library's client blocks, and so does resolving a name; a small pool keeps a server
-that hangs from holding up the calls to other receivers.
+The standard library's client blocks, and so does resolving a name; with a small pool a
+server that hangs does not delay the calls to other receivers.
 """
 
 from __future__ import annotations
@@ -92,10 +92,10 @@ class SmtpMailer:
 
 
 def compose(
-    sender: str, to: str, message_id: str, told: dict[str, Any], base_url: str
+    sender: str, to: str, message_id: str, payload: dict[str, Any], base_url: str
 ) -> EmailMessage:
-    """The mail that tells of an alert; ``told`` is the message as endpoints get it."""
-    data: dict[str, Any] = told.get("data", {})
+    """Compose the mail of an alert; ``payload`` is the message as webhooks get it."""
+    data: dict[str, Any] = payload.get("data", {})
     sentence = str(data.get("sentence", ""))
     message = EmailMessage()
     message["From"] = sender

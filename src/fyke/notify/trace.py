@@ -1,4 +1,4 @@
-"""The steps of one call, for whoever tries an address."""
+"""The steps of one test call to an address."""
 
 from __future__ import annotations
 

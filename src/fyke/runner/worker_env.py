@@ -14,7 +14,7 @@ def worker_env(language: Language, attempt_id: str, secret: str) -> dict[str, st
     """The variables of proxy and browsers as published Workers read them, and for Python and Go
     what makes ordinary libraries use the proxy by themselves.
 
-    Node.js gets its defaults from a file that the sandbox loads first (``node_way_out.cjs``), not
+    Node.js gets its defaults from a file that the sandbox loads first (``node_proxy.cjs``), not
     from variables: most versions of axios prefer them to the agent that a Worker brings, and then
     cannot reach https.
     """

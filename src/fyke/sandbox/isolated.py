@@ -14,7 +14,7 @@ from typing import TypeVar
 from fyke.contracts.execution import SandboxExit, SandboxFault, SandboxLimits, SandboxUsage
 from fyke.contracts.tools import WORK_AT
 from fyke.domain.workers import entry
-from fyke.sandbox.isolation.bubblewrap import INTERPRETER, NODE_WAY_OUT_AT, PROBE_AT
+from fyke.sandbox.isolation.bubblewrap import INTERPRETER, NODE_PROXY_AT, PROBE_AT
 from fyke.sandbox.process.order import LaunchOrder
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.spawner import SpawnedSandbox
@@ -102,7 +102,7 @@ class IsolatedSandbox:
             resource.RLIMIT_NOFILE: self._limits.open_files,
             resource.RLIMIT_FSIZE: self._limits.file_size,
         }
-        if "pids" not in self._held.holds and _counts_per_namespace():
+        if "pids" not in self._held.enforced and _counts_per_namespace():
             limits[resource.RLIMIT_NPROC] = self._limits.processes
         return [("r", f"{number}={value}") for number, value in limits.items()]
 
@@ -200,7 +200,7 @@ def _node_options(order: LaunchOrder) -> str:
     """Node sees no limit inside a box and would let its heap grow to a share of the machine's
     memory, where no cgroup stops it faster than the walls can look: so it is told.
     """
-    return f"--require={NODE_WAY_OUT_AT} --max-old-space-size={order.memory >> 20}"
+    return f"--require={NODE_PROXY_AT} --max-old-space-size={order.memory >> 20}"
 
 
 def _command(order: LaunchOrder) -> list[str]:

@@ -1,8 +1,8 @@
 """One HTTP/2 connection of a Worker: frames in, calls out.
 
-Only what unary gRPC needs is here, and every way of holding the runner up has its bound: streams,
-header blocks, messages, unread replies, frames that lead to nothing. A handler may take as long
-as it likes; its reply is sent when it comes, and is dropped when nobody waits any more.
+Only what unary gRPC needs is implemented, and everything that could stall the runner is bounded:
+streams, header blocks, messages, unread replies, frames that complete no call. A handler may take
+any time; its reply is sent once it is ready, and dropped when the stream is gone by then.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _GREETING = frames.settings(
 
 
 class SdkStream:
-    """A call: its request while it comes in, and whether anybody still waits for the reply."""
+    """A call: its request while it arrives, and whether the client still waits for the reply."""
 
     __slots__ = ("body", "granted", "id", "need", "open", "path", "running", "window")
 
@@ -66,7 +66,7 @@ class SdkStream:
         self.body = bytearray()
         self.need = -1  # bytes of prefix and message, once they are known
         self.window = DEFAULT_WINDOW  # what the client may still send
-        self.granted = 0  # bytes let in beyond the first window
+        self.granted = 0  # bytes admitted beyond the first window
         self.open = True
         self.running = False
 
@@ -320,7 +320,7 @@ class SdkConnection(asyncio.Protocol):
             self._window = RECEIVE_WINDOW
 
     def _read_length(self, stream: SdkStream) -> bool:
-        """The length is known: refuse the message, or let in what the first window does not."""
+        """The length is known: refuse the message, or request room beyond the first window."""
         stream.need = 5 + int.from_bytes(stream.body[1:5], "big")
         if stream.need > 5 + MAX_MESSAGE_BYTES:
             self._fail(stream, ResourceExhausted(_too_long(stream.need - 5)))
@@ -370,7 +370,7 @@ class SdkConnection(asyncio.Protocol):
 
     def _handled(self, stream: SdkStream, reply: bytes | None, error: RpcError | None) -> None:
         stream.running = False
-        if not stream.open:  # reset by the client, or the connection is gone: of no use to anybody
+        if not stream.open:  # reset by the client, or the connection is gone
             self._release(stream)
         elif reply is None:
             self._fail(stream, error or Internal("No reply."))
@@ -390,7 +390,7 @@ class SdkConnection(asyncio.Protocol):
             self._close(stream)
 
     def _close(self, stream: SdkStream) -> None:
-        """The stream is over for the client; a handler that still runs holds its place."""
+        """The stream is over for the client; a handler that still runs keeps its memory."""
         stream.open = False
         stream.body = bytearray()
         del self._streams[stream.id]

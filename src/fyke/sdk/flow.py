@@ -1,16 +1,15 @@
-"""What keeps one attempt from taking more than its share of the runner: memory and time.
+"""Limits the share of the runner that one attempt can use: memory and time.
 
 ``Admission`` bounds memory. A message of up to 64 KiB fits into the window that every stream has
-from the start. A larger one says its length in its first five bytes and is let in as a whole, as
-long as the large messages of the attempt stay under a limit together; else it waits its turn.
+from the start. A larger one has its length in its first five bytes and is admitted whole, while
+the large messages of the attempt together stay under a limit; else it waits its turn.
 
 ``Pace`` bounds time, in three ways. Work is counted in units of about five microseconds, and in
 one turn of the event loop an attempt gets ``TURN_UNITS`` over all its connections, then the others
-are heard. Frames that complete no call (PING, SETTINGS, resets) draw on a budget besides. And the
-time that the work really took is measured: while other attempts speak too, one may take ``SHARE``
-of the loop's time, so that whoever comes finds it idle more often than not. Whoever is over the
-budget or the share is not read until it has made up for it, and the flooder's own socket is what
-fills up.
+are read. Frames that complete no call (PING, SETTINGS, resets) also draw on a budget. And the time
+that the work took is measured: while other attempts are active, one may take ``SHARE`` of the
+loop's time, so that a new call mostly finds the loop idle. An attempt over the budget or the share
+is not read until it has made up for it, so only its own socket fills up.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ TURN_UNITS = 200
 BUDGET_BURST = 2000.0
 BUDGET_PER_SECOND = 500.0
 CREDIT_PER_CALL = 4.0
-SHARE = 0.35  # of the loop's time: less than half, so that most calls of others wait for nobody
+SHARE = 0.35  # of the loop's time: less than half, so that most calls of others need not wait
 BURST_SECONDS = 0.004  # of work that is never paused for
-ALONE_SECONDS = 1.0  # without a word of another attempt: then all of the time is there to be taken
+ALONE_SECONDS = 1.0  # without activity of another attempt: then the share does not apply
 
 
 class Admission:
@@ -40,12 +39,12 @@ class Admission:
         self._waiting: deque[tuple[int, Callable[[], bool]]] = deque()
 
     def request(self, size: int, grant: Callable[[], bool]) -> None:
-        """Call ``grant`` once there is room; it returns False when nobody wants it any more."""
+        """Call ``grant`` once there is room; it returns False when it is no longer needed."""
         self._waiting.append((size, grant))
         self._grant_waiting()
 
     def release(self, size: int) -> None:
-        """A granted message is done with."""
+        """Return the bytes of a granted message."""
         self._used -= size
         self._grant_waiting()
 

@@ -1,8 +1,8 @@
 """Request headers, of which a unary gRPC server needs only the path.
 
-A client sends the same few bytes again and again once its fields are in the table: such a block
-is looked up instead of decoded. That is right as long as the table stands still, and it changes
-only by blocks that are not made of references alone.
+A client repeats the same few bytes once its fields are in the table: such a block is looked up
+instead of decoded. That is correct while the table does not change, and only blocks with other
+than references change it.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Every message is a string, or a number and a string; only the table header nests. Reading is
 tolerant as protobuf demands: unknown fields are skipped, the last of a repeated scalar counts,
-and a field of another wire type than ours counts as unknown. What is cut off or overlong is
-malformed. So is a message of very many fields: nobody writes one in good faith, and reading it
-would hold up all other Workers.
+and a field of another wire type than ours counts as unknown. Truncated and overlong
+messages are malformed. So is a message of very many fields: no honest client sends one, and reading
+it would delay all other Workers.
 """
 
 from __future__ import annotations

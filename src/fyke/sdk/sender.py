@@ -72,7 +72,7 @@ class Sender:
             self._loop.call_soon(self.flush)
 
     def cork(self) -> None:
-        """Whoever calls this will call ``flush``: until then nothing need be scheduled."""
+        """Schedule no flush: the caller will call ``flush`` itself."""
         self._flush_due = True
 
     def open(self, stream: int) -> None:

@@ -1,6 +1,4 @@
-"""Forgetting what opens nothing any more (sessions, one-time links), and old entries of the audit
-log.
-"""
+"""Removes expired sessions and one-time links, and old entries of the audit log."""
 
 from __future__ import annotations
 

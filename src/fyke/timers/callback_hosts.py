@@ -1,4 +1,4 @@
-"""Forgetting the hosts that no callback was sent to for a day."""
+"""Removes the hosts that no callback was sent to for a day."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 
 class CallbackHostTimer:
-    """One pass an hour: whoever starts runs can name as many hosts as they like."""
+    """One pass an hour: a caller that starts runs can name any number of hosts."""
 
     seconds = 3600.0
 

@@ -1,8 +1,7 @@
-"""Delivering callbacks, webhooks and mails from the outbox until they are taken or the schedule is
-used up.
+"""Delivers callbacks, webhooks and mails from the outbox until accepted or the schedule ends.
 
-A delivery is claimed before it is sent: a second server leaves it alone, and when this one dies
-in between, the claim lapses and it is sent again under the same id.
+A delivery is claimed before it is sent: a second server skips it, and when this server dies in
+between, the claim lapses and the delivery is sent again under the same id.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from fyke.model.callback import Claim, Delivery, HostStatus
 log = structlog.get_logger()
 
 CLAIM_MS = 60_000
-STALE_SECONDS = 30.0  # a claim this old is not sent any more: it may lapse on the way
+STALE_SECONDS = 30.0  # a claim this old is not sent any more: it may lapse meanwhile
 LONGEST_SLEEP = 30.0
 SHORTEST_SLEEP = 0.01  # another server may be about to commit what it has claimed
 
@@ -33,8 +32,8 @@ Sending = dict[asyncio.Task[None], HostStatus]
 
 
 class CallbackTimer:
-    """Sends what is due; sleeps until the next one is, or the bell rings. At most ``at_once`` are
-    on their way; each holds one connection.
+    """Sends what is due; sleeps until the next delivery is due, or the signal comes. At most
+    ``at_once`` are being sent; each uses one connection.
     """
 
     seconds = 0.0
@@ -56,13 +55,13 @@ class CallbackTimer:
         self._at_once = at_once
 
     async def tick(self) -> None:
-        """Deliver until cancelled. Listens before it looks, so that no ring is lost between."""
+        """Deliver until cancelled. Listens before the first query, so that no signal is lost."""
         sending: Sending = {}
         try:
-            async with self._signals.listen() as ear:
+            async with self._signals.listen() as listener:
                 while True:
                     await self._take_due(sending)
-                    await self._rest(ear, sending)
+                    await self._rest(listener, sending)
                     for task in [task for task in sending if task.done()]:
                         del sending[task]
                         if error := task.exception():
@@ -72,7 +71,7 @@ class CallbackTimer:
                 task.cancel()
 
     async def _take_due(self, sending: Sending) -> None:
-        """Start what is due. A receiver that hangs holds its own place, and nobody else's."""
+        """Start what is due. A receiver that hangs blocks only its own slots."""
         while await self._seconds_to_next(sending) == 0:
             since = self._clock.monotonic()
             claims = await self._claim(free_slots(sending.values(), self._at_once))
@@ -86,10 +85,10 @@ class CallbackTimer:
             lambda tx: tx.outbox.claim(tx.now, free, tx.now + CLAIM_MS)
         )
 
-    async def _rest(self, ear: Listener, sending: Sending) -> None:
-        """Wait for the bell, for the next delivery that may go, or for one that is done."""
+    async def _rest(self, listener: Listener, sending: Sending) -> None:
+        """Wait for the signal, for the next delivery to be due, or for one to be done."""
         pause = max(SHORTEST_SLEEP, await self._seconds_to_next(sending))
-        notified = asyncio.create_task(ear.wait(frozenset({OUTBOX}), pause))
+        notified = asyncio.create_task(listener.wait(frozenset({OUTBOX}), pause))
         await asyncio.wait({notified, *sending}, return_when=asyncio.FIRST_COMPLETED)
         notified.cancel()
         await asyncio.gather(notified, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Running timers side by side, each at its own pace; a failing one is logged and goes on."""
+"""Runs timers side by side, each at its own pace; a failing one is logged and goes on."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ log = structlog.get_logger()
 
 MOST_REASON = 200
 _WORD = re.compile(r"[A-Z][a-z0-9]*")
-FAILURE_SECONDS = 1.0  # the shortest rest after a bad pass, also of a timer that never rests
+FAILURE_SECONDS = 1.0  # the shortest pause after a failed pass, also of a timer without pauses
 
 
 class Timer(Protocol):
-    """Something that is done again and again."""
+    """A task that is repeated."""
 
     seconds: float  # pause between two passes
 
@@ -31,7 +31,7 @@ class Timer(Protocol):
 
 
 class TimerBoard:
-    """What each timer of this process is doing, for whoever looks after it."""
+    """What each timer of this process is doing, for the operator."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -69,7 +69,7 @@ def _reason(error: Exception) -> str:
 
 
 async def run_timers(timers: Sequence[Timer], board: TimerBoard | None = None) -> None:
-    """Run every timer until cancelled; ``board`` is told how they do."""
+    """Run every timer until cancelled; ``board`` records their state."""
     board = board or TimerBoard()
     async with asyncio.TaskGroup() as group:
         for timer in timers:

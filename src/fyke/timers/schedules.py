@@ -1,4 +1,4 @@
-"""Starting what is scheduled, when its planned time has come."""
+"""Starts scheduled runs when they are due."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fyke.timers.signals import SignalTimer
 
 
 class ScheduleTimer(SignalTimer):
-    """A change of a schedule rings, and so does the end of a run that one waits for."""
+    """Woken by a change of a schedule, and by the end of a run that a schedule waits for."""
 
     def __init__(self, firing: Firing, signals: Signals, clock: Clock) -> None:
         super().__init__(signals, clock)

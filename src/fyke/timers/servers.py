@@ -1,7 +1,7 @@
-"""Servers that share a database know how many they are, so that they can share the rate limits.
+"""Counts the servers that share a database, so that they can share the rate limits.
 
-Each gives a sign of life and counts the others; who comes or goes in order rings, so that the rest
-counts at once. Who was killed is counted for ``SILENCE_MS`` more.
+Each sends a heartbeat and counts the others; a server that starts or stops signals, and the others
+count at once. A killed one is counted for ``SILENCE_MS`` more.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SILENCE_MS = 15_000
 
 
 class ServerTimer:
-    """One server among the others. ``counted`` is told how many there are."""
+    """One server among the others. ``counted`` is called with the number of servers."""
 
     seconds = 0.0
 
@@ -32,7 +32,7 @@ class ServerTimer:
         await self._beat(notify=True)
 
     async def leave(self) -> None:
-        """Let the others have what was this server's share."""
+        """Give this server's share to the others."""
 
         def work(tx: Transaction) -> None:
             tx.servers.drop(self._id)
@@ -42,10 +42,10 @@ class ServerTimer:
 
     async def tick(self) -> None:
         """Beat until cancelled, at once when a server has come or gone."""
-        async with self._signals.listen() as ear:
+        async with self._signals.listen() as listener:
             while True:
                 await self._beat(notify=False)
-                await ear.wait(frozenset({SERVERS}), BEAT_SECONDS)
+                await listener.wait(frozenset({SERVERS}), BEAT_SECONDS)
 
     async def _beat(self, *, notify: bool) -> None:
         def work(tx: Transaction) -> int:

@@ -1,4 +1,4 @@
-"""Timers that sleep until the bell rings: they work off what is due, and tidy up once an hour."""
+"""Timers that sleep until a signal comes: they do what is due, and clean up once an hour."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from abc import ABC, abstractmethod
 from fyke.contracts.signals import Signals
 from fyke.kit.clock import Clock
 
-# A clock that jumps, or a ring that is lost, costs no more than this.
+# A clock that jumps, or a signal that is lost, delays no more than this.
 LONGEST_SLEEP = 30.0
 SHORTEST_SLEEP = 0.05
 TIDY_SECONDS = 3600.0
 
 
 class SignalTimer(ABC):
-    """Works for ever; what its work is says the class."""
+    """Runs until cancelled; the subclass defines the work."""
 
     seconds = 0.0
 
@@ -25,8 +25,8 @@ class SignalTimer(ABC):
 
     @abstractmethod
     async def work_off(self) -> tuple[float | None, frozenset[str]]:
-        """Do what is due; return the seconds until more is (None: not known), and what may ring
-        before that.
+        """Do what is due; return the seconds until more is (None: not known), and the
+        signals that may come before that.
         """
 
     @abstractmethod
@@ -34,13 +34,13 @@ class SignalTimer(ABC):
         """Remove what is too old."""
 
     async def tick(self) -> None:
-        """Work until cancelled. Listens before it looks, so that no ring is lost between."""
-        async with self._signals.listen() as ear:
+        """Work until cancelled. Listens before the first query, so that no signal is lost."""
+        async with self._signals.listen() as listener:
             while True:
                 rest, topics = await self.work_off()
                 await self._tidy()
                 pause = LONGEST_SLEEP if rest is None else min(LONGEST_SLEEP, rest)
-                await ear.wait(topics, max(SHORTEST_SLEEP, pause))
+                await listener.wait(topics, max(SHORTEST_SLEEP, pause))
 
     async def _tidy(self) -> None:
         now = self._clock.monotonic()

@@ -1,4 +1,4 @@
-"""Forgetting uploads that nobody has looked after for two weeks."""
+"""Removes uploads that were not used for two weeks."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ async def test_a_half_closed_connection_still_carries_the_answer(door: Door) -> 
         writer.write_eof()
         assert await reader.read() == b"cba"
         writer.close()
-        links = door.egress._proxy._gates[ATTEMPT].links
+        links = door.egress._proxy._attempts[ATTEMPT].connections
         await until(lambda: not links)
     assert links == set()
 
@@ -213,7 +213,7 @@ async def test_the_target_may_end_first_and_no_pair_is_left(door: Door) -> None:
         assert await reader.read() == b"thanks"
 
     async with Origin(brief) as origin:
-        links = door.egress._proxy._gates[ATTEMPT].links
+        links = door.egress._proxy._attempts[ATTEMPT].connections
         for _ in range(20):
             _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
             assert await reader.read() == b"bye"
@@ -243,7 +243,7 @@ async def test_small_exchanges_do_not_wait_for_each_other(door: Door) -> None:
             assert await reader.readline() == b"first\n"
             assert await reader.readline() == b"second\n"
         assert time.monotonic() - start < 1.5
-        (link,) = door.egress._proxy._gates[ATTEMPT].links
+        (link,) = door.egress._proxy._attempts[ATTEMPT].connections
         for transport in (link.client, link.target):
             assert transport is not None
             sock = transport.get_extra_info("socket")
@@ -324,7 +324,7 @@ async def test_bind_udp_and_mail_are_refused(door: Door) -> None:
 
 
 async def test_links_are_bounded() -> None:
-    door = await open_door(limits=ProxyLimits(links=3))
+    door = await open_door(limits=ProxyLimits(connections=3))
     async with Origin(echo) as origin:
         held = [await socks(door.port, "127.0.0.1", origin.port) for _ in range(3)]
         reader, writer = await connect(door.port)
@@ -365,7 +365,7 @@ async def test_a_client_that_does_not_read_stops_the_target() -> None:
             before = door.traffic.down
             await asyncio.sleep(0.2)
         assert 0 < before < 50_000_000  # the kernel's buffers, and one of ours
-        (link,) = door.egress._proxy._gates[ATTEMPT].links
+        (link,) = door.egress._proxy._attempts[ATTEMPT].connections
         assert link.client is not None
         assert link.client.get_write_buffer_size() <= 65536
         writer.transport.abort()

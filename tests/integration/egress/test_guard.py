@@ -70,7 +70,7 @@ async def fetch(proxy: int, name: str, port: int, way: str) -> bytes:
 @pytest.mark.parametrize("way", ["http", "socks"])
 @pytest.mark.parametrize("status", [b"429 Too Many Requests", b"503 Service Unavailable"])
 async def test_a_site_that_asks_for_a_rest_gets_one_from_all_runs(way: str, status: bytes) -> None:
-    egress = LocalEgress(guard=ThrottleRules(first_pause=0.3))
+    egress = LocalEgress(throttle=ThrottleRules(first_pause=0.3))
     words = b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n"
     pieces = [words[at : at + 1] for at in range(20)]
     async with Origin(answers(*pieces, words[20:])) as tired:
@@ -83,9 +83,9 @@ async def test_a_site_that_asks_for_a_rest_gets_one_from_all_runs(way: str, stat
 
 
 async def test_another_site_is_not_waited_for() -> None:
-    egress = LocalEgress(guard=ThrottleRules(first_pause=20))
+    egress = LocalEgress(throttle=ThrottleRules(first_pause=20))
     told: list[tuple[str, str]] = []
-    egress.on_spared = lambda attempt, why: told.append((attempt, why))
+    egress.on_throttled = lambda attempt, why: told.append((attempt, why))
     async with (
         Origin(answers(b"HTTP/1.1 429 Slow\r\n\r\n")) as tired,
         Origin(answers(b"HTTP/1.0 200 OK\r\n\r\n")) as other,
@@ -96,7 +96,7 @@ async def test_another_site_is_not_waited_for() -> None:
         await fetch(port_of(sock), "run", tired.port, "http")
         refused = await fetch(port_of(sock), "run", tired.port, "http")
         assert refused.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 5\r\n" in refused
-        assert b"127.0.0.1 is being spared: it answered 429 and is left alone" in refused
+        assert b"127.0.0.1 is being throttled: it answered 429 and is paused" in refused
         code, _, writer = await socks(port_of(sock), "127.0.0.1", tired.port, "run")
         assert code == 1
         writer.close()
@@ -109,12 +109,12 @@ async def test_another_site_is_not_waited_for() -> None:
     assert (free.domain, free.requests, free.refused) == ("localhost", 1, 0)
     assert final.refused == 2
     [(attempt, why)] = told  # once for the site
-    assert attempt == "run" and why.startswith("127.0.0.1 is being spared: it answered 429")
+    assert attempt == "run" and why.startswith("127.0.0.1 is being throttled: it answered 429")
     await egress.stop()
 
 
 async def test_connections_at_once_are_bounded_over_all_runs_and_each_run_has_its_share() -> None:
-    egress = LocalEgress(guard=ThrottleRules(connections=6, share=2, patience=0.05))
+    egress = LocalEgress(throttle=ThrottleRules(connections=6, share=2, patience=0.05))
     async with Origin(answers()) as origin:
         one, two = await door(egress, "one"), await door(egress, "two")
         target = f"127.0.0.1:{origin.port}"
@@ -138,7 +138,7 @@ async def test_connections_at_once_are_bounded_over_all_runs_and_each_run_has_it
 
 
 async def test_what_was_given_leave_is_not_held_up() -> None:
-    egress = LocalEgress(guard=ThrottleRules(first_pause=20))
+    egress = LocalEgress(throttle=ThrottleRules(first_pause=20))
     async with Origin(answers(b"HTTP/1.1 429 Slow\r\n\r\n")) as tired:
         free = await door(egress, "free", guarded=False)
         for _ in range(3):
@@ -150,7 +150,7 @@ async def test_what_was_given_leave_is_not_held_up() -> None:
 
 async def passed_on(pieces: list[bytes], way: str) -> bytes:
     """What comes to a client when a site says these pieces."""
-    egress = LocalEgress(guard=ThrottleRules())
+    egress = LocalEgress(throttle=ThrottleRules())
     async with Origin(answers(*pieces)) as origin:
         try:
             return await fetch(await door(egress, "one"), "one", origin.port, way)

@@ -176,8 +176,8 @@ async def test_a_rebinding_name_is_dialled_as_it_was_judged(rounds: int) -> None
     )
     sock = listener()
     await egress.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
-    gate = egress._proxy._gates[ATTEMPT]
-    gate.reach.rules._pace._rate = 1e9
+    gate = egress._proxy._attempts[ATTEMPT]
+    gate.dialer.rules._pace._rate = 1e9
     codes = []
     for _ in range(rounds):
         code, reader, writer = await socks(port_of(sock), "flip.example", port)

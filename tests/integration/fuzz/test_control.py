@@ -131,7 +131,7 @@ async def test_no_message_breaks_it_or_leaks_a_descriptor(count: int) -> None:
     assert await runner.say(json.dumps(OPEN).encode(), given)
     for descriptor in given:
         os.close(descriptor)
-    assert list(proxy._gates) == ["A"]
+    assert list(proxy._attempts) == ["A"]
     await runner.leave()
     await proxy.stop()
 

@@ -14,7 +14,7 @@ import pytest
 from fyke.contracts.execution import Sandbox
 from fyke.kit.ids import new_ulid
 from fyke.sandbox.process import processes
-from fyke.sandbox.process.sandbox_process import HIDDEN_LOOKS
+from fyke.sandbox.process.sandbox_process import HIDDEN_CHECKS
 from integration.sandbox.boxes import MIB, ROOT, SPAWNERS, Site, drain, line, site
 
 pytestmark = [
@@ -315,7 +315,7 @@ os.unlink("x"); os.close(file)
     box = await place.open(code + SLEEP, work_size=8 * MIB)
     await box.launch({})
     assert await line(box) == "done"
-    looks = [(await box.usage()).work_bytes for _ in range(HIDDEN_LOOKS)]
+    looks = [(await box.usage()).work_bytes for _ in range(HIDDEN_CHECKS)]
     assert max(looks[:-1]) < 8 * MIB < looks[-1]
 
 

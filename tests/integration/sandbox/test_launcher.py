@@ -216,7 +216,7 @@ async def test_boxes_of_another_connection_are_not_ours(place: Site) -> None:
     (name,) = await running(place)
     other = await connect(place.home)
     for operation in ("wait", "usage", "cpu", "terminate", "kill", "close"):
-        with pytest.raises(SandboxFault, match="no such box of yours"):
+        with pytest.raises(SandboxFault, match="you have no such sandbox"):
             await other.ask(operation, name=name)
     assert await other.sweep(frozenset()) == []
     await other.close()

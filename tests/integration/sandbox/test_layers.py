@@ -17,7 +17,7 @@ from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.isolated import IsolatedSandbox
 from fyke.sandbox.isolation import bubblewrap, inspection, seccomp, syscalls
 from fyke.sandbox.isolation.cgroups import NoGroups
-from fyke.sandbox.process import process_io as plumbing
+from fyke.sandbox.process import process_io
 from fyke.sandbox.process.spawner import DirectSpawner
 from integration.sandbox.boxes import ROOT, Site, data_folder
 
@@ -183,7 +183,7 @@ async def test_a_start_that_gives_something_away_is_noticed(
     place: Site, layer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change, check = STARTS[layer]
-    monkeypatch.setattr(plumbing.subprocess, "Popen", popen_with(change))
+    monkeypatch.setattr(process_io.subprocess, "Popen", popen_with(change))
     noticed, report = await failed(place)
     assert (report.level, check in noticed) == (Isolation.NONE, True), report
 

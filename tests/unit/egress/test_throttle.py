@@ -118,12 +118,14 @@ async def test_waiting_in_vain_is_refused_with_the_reason() -> None:
         await guard.enter("a.example", "run")
     visit.leave()
     (await guard.enter("a.example", "run")).leave()
-    with pytest.raises(Throttled, match=r"begin 0\.5 connections a second"):
+    with pytest.raises(Throttled, match=r"start 0\.5 connections a second"):
         await guard.enter("a.example", "run")
     [other] = await entered(guard, "b.example", "run", 1)
     other.answered(429)
     other.leave()
-    with pytest.raises(Throttled, match=r"b\.example is being spared: it answered 429 and is left"):
+    with pytest.raises(
+        Throttled, match=r"b\.example is being throttled: it answered 429 and is paused"
+    ):
         await guard.enter("b.example", "run")
 
 
@@ -132,7 +134,7 @@ async def test_a_long_pause_is_said_at_once() -> None:
     [visit] = await entered(guard, "a.example", "run", 1)
     visit.answered(503)
     before = time.monotonic()
-    with pytest.raises(Throttled, match="answered 503 and is left alone for 20 s more"):
+    with pytest.raises(Throttled, match="answered 503 and is paused for 20 s more"):
         await guard.enter("a.example", "run")
     assert time.monotonic() - before < 1
 

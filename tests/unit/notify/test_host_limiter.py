@@ -14,12 +14,12 @@ HOST = ("a.example", 443)
 
 
 async def test_a_third_waits_until_one_leaves() -> None:
-    gate = HostRateLimiter(in_flight=2, per_second=1e6)
+    limiter = HostRateLimiter(in_flight=2, per_second=1e6)
     leave = asyncio.Event()
     inside: list[int] = []
 
     async def visit(number: int) -> None:
-        async with gate.enter([HOST], 5):
+        async with limiter.enter([HOST], 5):
             inside.append(number)
             await leave.wait()
 
@@ -27,7 +27,7 @@ async def test_a_third_waits_until_one_leaves() -> None:
     await asyncio.sleep(0.02)
     assert inside == [0, 1]
     with pytest.raises(TimeoutError):
-        async with gate.enter([HOST], 0.01):
+        async with limiter.enter([HOST], 0.01):
             pass
     leave.set()
     await asyncio.gather(*tasks)
@@ -35,21 +35,21 @@ async def test_a_third_waits_until_one_leaves() -> None:
 
 
 async def test_names_of_one_machine_share_its_address() -> None:
-    gate = HostRateLimiter(in_flight=1, per_second=1e6)
-    async with gate.enter([("a.example", 80), ("192.0.2.7", 80)], 1):
+    limiter = HostRateLimiter(in_flight=1, per_second=1e6)
+    async with limiter.enter([("a.example", 80), ("192.0.2.7", 80)], 1):
         with pytest.raises(TimeoutError):
-            async with gate.enter([("b.example", 80), ("192.0.2.7", 80)], 0.01):
+            async with limiter.enter([("b.example", 80), ("192.0.2.7", 80)], 0.01):
                 pass
-        async with gate.enter([("b.example", 81), ("192.0.2.7", 81)], 0.5):
+        async with limiter.enter([("b.example", 81), ("192.0.2.7", 81)], 0.5):
             entered = True
     assert entered
 
 
 async def test_idle_hosts_are_forgotten() -> None:
-    gate = HostRateLimiter(per_second=1e6)
-    async with gate.enter([HOST, HOST], 1):
-        assert len(gate._doors) == 1
+    limiter = HostRateLimiter(per_second=1e6)
+    async with limiter.enter([HOST, HOST], 1):
+        assert len(limiter._slots) == 1
     async with asyncio.timeout(5):
-        while gate._doors:
+        while limiter._slots:
             await asyncio.sleep(0.05)
-    assert gate._doors == {}
+    assert limiter._slots == {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.sandbox.process.folders import OwnershipFailed, give_ownership
+from fyke.sandbox.process.folders import OwnershipFailed, change_tree_owner
 from fyke.sandbox.process.order import LaunchOrder
 from fyke.sandbox.tools import caches as tool_caches
 from fyke.sandbox.tools.caches import ToolCaches
@@ -120,8 +120,8 @@ def test_what_nobody_used_for_a_month_is_removed(caches: ToolCaches) -> None:
 def test_giving_stops_at_a_depth(tmp_path: Path) -> None:
     tmp_path.joinpath(*["d"] * 80).mkdir(parents=True)
     top = os.open(tmp_path, os.O_RDONLY)
-    with pytest.raises(OwnershipFailed, match="in each other"):
-        give_ownership(top, 31_000, 31_000)
+    with pytest.raises(OwnershipFailed, match="nested folders"):
+        change_tree_owner(top, 31_000, 31_000)
     os.close(top)
 
 

@@ -1,17 +1,17 @@
-"""The walls of a box as an argument list for bubblewrap, in one place.
+"""The isolation of a sandbox as an argument list for bubblewrap, in one place.
 
-Every line is there because a test failed without it:
+A test fails without any of these lines:
 
 * ``--cap-drop ALL`` and ``--disable-userns``: no capability, and no way to get one by nesting.
-* ``--new-session`` and ``--die-with-parent``: no terminal of ours, no survivor of ours.
+* ``--new-session`` and ``--die-with-parent``: no access to our terminal, no process outlives us.
 * ``/proc`` and ``/dev`` are fresh ones; ``--remount-ro /dev``, or it would be a writable memory
-  file system of half the machine's memory, outside of every limit.
+  file system of half the machine's memory, outside every limit.
 * ``/proc/1`` is covered: process 1 is bubblewrap's own and has no filter, and its memory could be
   written through ``/proc/1/mem``, which no rule against ``ptrace`` forbids.
-* ``/etc`` holds only what programs need to resolve ``localhost`` and check certificates. There is
-  no ``resolv.conf`` content: names are resolved by the proxy.
-* The hosts file leads the addresses that published Workers have written into their code to the
-  box's own loopback.
+* ``/etc`` contains only what programs need to resolve ``localhost`` and check certificates.
+  ``resolv.conf`` is empty: names are resolved by the proxy.
+* The hosts file maps the host names that published Workers have in their code to the sandbox's own
+  loopback.
 * The arguments go through ``--args FD`` and the environment is empty, because process 1 inside
   shows both of them to the Worker.
 """
@@ -43,7 +43,7 @@ ETC = {
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
     "resolv.conf": "",
 }
-# certificates and the like; never all of /etc/ssl, which holds private keys
+# certificates and the like; never all of /etc/ssl, which contains private keys
 ETC_OF_HOST = (
     "/etc/alternatives",
     "/etc/ca-certificates",
@@ -60,15 +60,15 @@ USR_LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 
 ENVIRONMENT_AT = {"python": "/env", "node": "/node_modules", "go": "/env"}
 PROBE_AT = "/run/fyke/probe.py"
-NODE_WAY_OUT_AT = "/run/fyke/way_out.cjs"
+NODE_PROXY_AT = "/run/fyke/proxy.cjs"
 UV_AT = "/run/fyke/uv"
 CACHE_AT = "/cache"
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What is mounted into one box. ``kind`` is one of ``order.KINDS``; ``extras`` are what the
-    kind of a tool brings along: folders and programs of ours, with the path that each gets inside.
+    """The mounts of one sandbox. ``kind`` is one of ``order.KINDS``; ``extras`` are the folders and
+    programs that a kind of tool needs, with the path of each inside.
     """
 
     kind: str
@@ -93,7 +93,7 @@ def arguments(layout: Layout, data: Callable[[bytes], int], seccomp: int) -> lis
 
 
 def command(control: int) -> list[str]:
-    """The first process inside: the shim, told its control socket."""
+    """The first process inside: the shim, with its control socket as argument."""
     return [INTERPRETER, "-I", "-B", "-S", "/run/fyke/shim.py", str(control)]
 
 
@@ -111,8 +111,8 @@ def _system(tmp_size: int) -> list[str]:
         *("--ro-bind", "/usr", "/usr"),
         *_usr_links(),
         *("--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1", "--dev", "/dev"),
-        *("--size", str(DEV_SHM_BYTES), "--tmpfs", "/dev/shm"),  # noqa: S108 - inside the box
-        *("--size", str(tmp_size), "--tmpfs", "/tmp"),  # noqa: S108 - inside the box
+        *("--size", str(DEV_SHM_BYTES), "--tmpfs", "/dev/shm"),  # noqa: S108 - inside the sandbox
+        *("--size", str(tmp_size), "--tmpfs", "/tmp"),  # noqa: S108 - inside the sandbox
         *("--dir", "/etc"),
     ]
 
@@ -143,7 +143,7 @@ def _own(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
     if layout.kind == "probe":
         options += ["--ro-bind-data", str(data(_source("inspector.py"))), PROBE_AT]
     if layout.kind == "node":
-        options += ["--ro-bind-data", str(data(_source("node_way_out.cjs"))), NODE_WAY_OUT_AT]
+        options += ["--ro-bind-data", str(data(_source("node_proxy.cjs"))), NODE_PROXY_AT]
     options += ["--bind", os.fspath(layout.work), "/work"]
     if layout.bundle is not None:
         options += ["--ro-bind", os.fspath(layout.bundle), "/bundle"]
@@ -157,5 +157,5 @@ def _own(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
 
 
 def _source(name: str) -> bytes:
-    """A program of ours for the inside, by content: the box's user cannot open our folder."""
+    """A program of ours for the inside, by content: the sandbox's user cannot open our folder."""
     return resources.files(__package__).joinpath(name).read_bytes()

@@ -1,4 +1,4 @@
-"""What both kinds of control groups have in common: the contract, and reading and writing files."""
+"""The interface of control groups, and file access that both kinds share."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ WANTED = ("cpu", "memory", "pids")
 
 
 class ControlGroup(Protocol):
-    """The limits of one box. ``holds`` names those that took effect."""
+    """The limits of one sandbox. ``enforced`` names those that took effect."""
 
-    holds: frozenset[str]
+    enforced: frozenset[str]
     ends_as_one: bool  # whether the kernel ends all processes when memory runs out
 
     def add(self, pid: int) -> None: ...
     def limit_cpu(self, cpus: float | None) -> None:
-        """A box weighs what it may use: many small ones that all spend their quota at once shall
-        not slow down one that has asked for more. None lifts the limit.
+        """Set quota and weight in proportion, so that many small sandboxes at full load do not slow
+        down one that has asked for more. None lifts the limit.
         """
         ...
 
@@ -33,12 +33,12 @@ class ControlGroup(Protocol):
     def processes(self) -> list[int]: ...
     def kill(self) -> None: ...
     def remove(self) -> bool:
-        """False while something still lives in it."""
+        """Remove the group; False while it still has processes."""
         ...
 
 
 class ControlGroups(Protocol):
-    """Where the groups of all boxes are made. ``kind`` is ``v2``, ``v1`` or ``none``."""
+    """Makes the groups of all sandboxes. ``kind`` is ``v2``, ``v1`` or ``none``."""
 
     kind: str
     reason: str  # why there is no better kind
@@ -47,7 +47,7 @@ class ControlGroups(Protocol):
     def find(self, name: str) -> ControlGroup: ...
     def names(self) -> list[str]: ...
     def close(self) -> None:
-        """Remove the group of all boxes, unless some live; the next ``create`` makes it again."""
+        """Remove the common group unless a sandbox runs; the next ``create`` makes it again."""
         ...
 
 

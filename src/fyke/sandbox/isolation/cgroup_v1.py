@@ -20,7 +20,7 @@ from fyke.sandbox.isolation.cgroup_files import (
     subfolders,
 )
 
-SHARES = 1024  # of a group that nobody has weighed: what one core is worth
+SHARES = 1024  # the default of the kernel, here the share of one core
 LEAST_SHARES = 2
 
 
@@ -29,7 +29,7 @@ def detect_v1(own: dict[str, Path], parent: str, reasons: list[str]) -> ControlG
     try:
         for base in bases.values():
             base.mkdir(exist_ok=True)
-            remove(base)  # made again with the first box, so that looking leaves nothing behind
+            remove(base)  # made again for the first sandbox; detection leaves nothing behind
     except OSError as error:
         reasons.append(f"control groups v1: {error.filename} cannot be made ({error.strerror})")
         return None
@@ -68,10 +68,10 @@ class GroupsV1:
 
 @dataclass(slots=True)
 class GroupV1:
-    """v1 ends only the largest process when memory runs out, so somebody has to watch."""
+    """v1 ends only the largest process when memory runs out, so the spawner has to watch."""
 
     paths: dict[str, Path]
-    holds: frozenset[str]
+    enforced: frozenset[str]
     ends_as_one: bool = False
 
     def add(self, pid: int) -> None:

@@ -24,7 +24,7 @@ from fyke.sandbox.isolation.cgroup_files import (
 )
 
 OWN_LEAF = "fyke-platform"
-WEIGHT = 100  # of a group that nobody has weighed: what one core is worth
+WEIGHT = 100  # the default of the kernel, here the weight of one core
 MOST_WEIGHT = 10_000
 
 
@@ -41,22 +41,22 @@ def detect_v2(own: Path, parent: str, reasons: list[str]) -> ControlGroups | Non
     groups = GroupsV2(base / parent)
     with contextlib.suppress(OSError):
         _clear_inner(base)
-        if _hand_down(base) and groups.prepare():
-            groups.close()  # made again with the first box
+        if _delegate(base) and groups.prepare():
+            groups.close()  # made again for the first sandbox
             return groups
-    reasons.append(f"control groups v2: the controllers of {base} cannot be handed down")
+    reasons.append(f"control groups v2: the controllers of {base} cannot be delegated")
     return None
 
 
 def _clear_inner(base: Path) -> None:
-    """A group that hands controllers down may hold no process itself: ours move to a leaf."""
+    """A group with delegated controllers may contain no process itself: ours move to a leaf."""
     leaf = base / OWN_LEAF
     leaf.mkdir(exist_ok=True)
     for pid in pids(base):
         put(leaf / "cgroup.procs", str(pid))
 
 
-def _hand_down(group: Path) -> bool:
+def _delegate(group: Path) -> bool:
     return all(put(group / "cgroup.subtree_control", f"+{name}") for name in WANTED)
 
 
@@ -68,9 +68,9 @@ class GroupsV2:
         self._base = base
 
     def prepare(self) -> bool:
-        """Make the group of all boxes and let it hand its controllers down."""
+        """Make the group of all sandboxes and delegate its controllers."""
         self._base.mkdir(exist_ok=True)
-        return _hand_down(self._base)
+        return _delegate(self._base)
 
     def create(self, name: str, memory: int, processes: int) -> ControlGroup:
         self.prepare()
@@ -98,7 +98,7 @@ class GroupsV2:
 @dataclass(slots=True)
 class GroupV2:
     path: Path
-    holds: frozenset[str]
+    enforced: frozenset[str]
     ends_as_one: bool = True
 
     def add(self, pid: int) -> None:

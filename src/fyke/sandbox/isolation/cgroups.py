@@ -1,11 +1,11 @@
-"""Hard limits through control groups, whichever kind this machine gives us.
+"""Hard limits through control groups, of the best kind that this machine offers.
 
-The ladder: a writable part of the v2 tree (delegated by the service manager), else the v1 trees
-when they are writable (root), else nothing, and then the box falls back on what a process can
-limit itself. Everything is done by writing files; a library would add nothing to that.
+In order: a writable part of the v2 tree (delegated by the service manager), else the v1 trees
+when they are writable (root), else nothing, and then only the limits that a process
+sets on itself apply. Everything is done by writing files; a library would add nothing to that.
 
-All boxes of one installation lie under one group named after its work folder, so that clearing
-up leftovers never touches the boxes of another installation on the same machine.
+All sandboxes of one installation are in one group named after its work folder, so that clean-up
+never touches the sandboxes of another installation on the same machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fyke.sandbox.isolation.cgroup_files import WANTED, ControlGroup, ControlGro
 from fyke.sandbox.isolation.cgroup_v1 import detect_v1
 from fyke.sandbox.isolation.cgroup_v2 import detect_v2
 
-ALL_HOLD = frozenset(WANTED)
+ALL_LIMITS = frozenset(WANTED)
 
 
 def detect(scope: Path, proc: Path = Path("/proc/self")) -> ControlGroups:
@@ -44,7 +44,7 @@ def detect(scope: Path, proc: Path = Path("/proc/self")) -> ControlGroups:
 
 
 def _mounts(mountinfo: str) -> dict[str, tuple[Path, str]]:
-    """Controller (``""`` for v2) to where it is mounted and which part of the tree that shows."""
+    """Controller (``""`` for v2) to its mount point and the part of the tree mounted there."""
     found: dict[str, tuple[Path, str]] = {}
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
@@ -95,7 +95,7 @@ class NoGroups:
 
 @dataclass(slots=True)
 class NoGroup:
-    holds: frozenset[str] = frozenset()
+    enforced: frozenset[str] = frozenset()
     ends_as_one: bool = False
 
     def add(self, pid: int) -> None:

@@ -1,7 +1,7 @@
-"""What was seen of a box, judged wall by wall.
+"""The isolation checks: evaluates what was observed of a sandbox.
 
-One entry for each wall of a box: its name, whether it holds, and what was seen. A wall that is
-not looked at here is one that may be missing without anybody knowing.
+One entry for each layer of isolation: its name, whether it works, and what was observed. A layer
+without a check here could be missing unnoticed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ ICMP, NETLINK_AUDIT = 1, 9
 UNKNOWN_CALL = 600
 X32_GETPID = 0x40000000 + 39
 
-# where something may be written: the work folder, memory of a fixed size, and devices that keep
-# nothing; /proc is closed by the owner of its files, which no box is
-WRITABLE = {"/work", "/tmp", "/dev/shm", "/dev/pts", "/proc"}  # noqa: S108 - inside the box
+# writable places: the work folder, memory of a fixed size, and devices that store nothing; the
+# files of /proc are protected by their owner, which no sandbox runs as
+WRITABLE = {"/work", "/tmp", "/dev/shm", "/dev/pts", "/proc"}  # noqa: S108 - inside the sandbox
 DEVICES = {f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty")}
 ROOT = {"usr", "etc", "proc", "dev", "tmp", "run", "work", "env", "node_modules"}
 ROOT |= set(bubblewrap.USR_LINKS)
@@ -38,8 +38,8 @@ STANDARD = {"0", "1", "2"}
 
 
 def samples(machine: str | None = None) -> dict[str, tuple[int, list[int]]]:
-    """Calls for the inside to try: name to number and arguments. What the filter answers is
-    ``EXPECTED`` says; a kernel without it answers otherwise, as far as it has the call.
+    """System calls to try inside: name to number and arguments. With the filter they answer as in
+    ``EXPECTED``; without it the kernel answers otherwise, as far as it has the call.
     """
     name = machine or platform.machine()
     number = syscalls.denied(name) | syscalls.checked(name)
@@ -75,26 +75,26 @@ EXPECTED = {
 
 
 def evaluate(
-    seen: Seen, outside: HostView, user: int, namespaces: dict[str, str], tmp_size: int
+    seen: Seen, host: HostView, user: int, namespaces: dict[str, str], tmp_size: int
 ) -> list[Check]:
-    """``seen`` is what the inspector prints, ``user`` the one that the inside is outside,
-    ``namespaces`` are our own, ``tmp_size`` is what /tmp was to hold.
+    """``seen`` is what the inspector prints, ``user`` the host's user of the processes inside,
+    ``namespaces`` are our own, ``tmp_size`` is the expected size of /tmp in bytes.
     """
     return [
-        *_users(seen, outside, user),
+        *_users(seen, host, user),
         *_calls(seen),
         *_spaces(seen, namespaces),
         *_network(seen),
-        *_processes(seen, outside),
+        *_processes(seen, host),
         *_files(seen, tmp_size),
     ]
 
 
-def _users(seen: Seen, outside: HostView, user: int) -> Iterator[Check]:
+def _users(seen: Seen, host: HostView, user: int) -> Iterator[Check]:
     yield "user namespace", seen["uid"] == bubblewrap.INNER_ID, f"user {seen['uid']} inside"
     yield "unprivileged user", user > 0, f"user {user} outside"
-    words = f"making one answered {outside.nesting}"
-    yield "nested user namespaces", outside.nesting == "ENOSPC", words
+    words = f"making one answered {host.nesting}"
+    yield "nested user namespaces", host.nesting == "ENOSPC", words
     sets = seen["capabilities"]
     none = all(value == NO_CAPABILITY for value in sets)
     yield "capabilities", none, f"sets {' '.join(map(str, sets))}"
@@ -109,7 +109,7 @@ def _calls(seen: Seen) -> Iterator[Check]:
     ]
     if seen["typing"] != "EPERM":
         wrong.append(f"typing into a terminal answered {seen['typing']}")
-    words = f"mode {seen['seccomp']}, {'; '.join(wrong) or 'every call answered as it must'}"
+    words = f"mode {seen['seccomp']}, {'; '.join(wrong) or 'every call answered as expected'}"
     yield "seccomp", seen["seccomp"] == "2" and not wrong, words
     vsock = seen["calls"]["vsock"]
     yield "vsock", vsock == EXPECTED["vsock"], f"a socket to the hypervisor answered {vsock}"
@@ -143,17 +143,17 @@ def _network(seen: Seen) -> Iterator[Check]:
     yield "no name server", not named, f"resolv.conf says {named!r:.80}"
 
 
-def _processes(seen: Seen, outside: HostView) -> Iterator[Check]:
+def _processes(seen: Seen, host: HostView) -> Iterator[Check]:
     ids = seen["processes"]
     yield "proc", len(ids) <= 3 and 1 in ids, f"{len(ids)} processes visible"
     shown = seen["first_process_shows"]
     covered = seen["first_process"] != "opened" and not shown
     words = f"opening its memory answered {seen['first_process']}, {len(shown)} files visible"
     yield "process 1", covered, words
-    size = outside.environment
+    size = host.environment
     yield "environment of process 1", size == 0, f"{size} bytes"
-    plain = list(outside.words[:2]) == PLAIN_OPTIONS and outside.words[3:4] == ("--",)
-    yield "options out of sight", plain, f"process 1 is called {' '.join(outside.words)!r:.200}"
+    plain = list(host.words[:2]) == PLAIN_OPTIONS and host.words[3:4] == ("--",)
+    yield "options out of sight", plain, f"process 1 is called {' '.join(host.words)!r:.200}"
     apart = seen["session"] > 0 and seen["terminal"] != "opened"
     words = f"session {seen['session']}, opening the terminal answered {seen['terminal']}"
     yield "session", apart, words
@@ -186,5 +186,5 @@ def _files(seen: Seen, tmp_size: int) -> Iterator[Check]:
     foreign = sorted(set(seen["root"]) - ROOT)
     yield "files of the machine", not foreign, f"also visible: {', '.join(foreign) or 'nothing'}"
     wanted = {"/tmp": tmp_size, "/dev/shm": bubblewrap.DEV_SHM_BYTES}  # noqa: S108
-    words = ", ".join(f"{path} holds {size} bytes" for path, size in seen["sizes"].items())
+    words = ", ".join(f"{path} has {size} bytes" for path, size in seen["sizes"].items())
     yield "memory file systems", seen["sizes"] == wanted, words

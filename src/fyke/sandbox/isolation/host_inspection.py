@@ -1,8 +1,8 @@
-"""What of a box can be seen from outside only, by the process that holds it.
+"""The isolation checks that only the host can make, in the process that spawned the sandbox.
 
-Two walls cannot be looked at from inside, because other walls stand before them: that process 1
-knows nothing of us, whose papers are covered, and that no user namespace can be made in the box,
-which the filter forbids already.
+Two layers cannot be observed from inside, because other layers hide them: that process 1 reveals
+nothing of us, since its files in /proc are covered, and that no user namespace can be made in the
+sandbox, since the filter forbids it already.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ for step in (lambda: libc.setns(where, NEW_USER), lambda: libc.unshare(NEW_USER)
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """``environment`` and ``words`` are those of process 1; ``nesting`` is what making a user
-    namespace in the box answers; ``grouped`` is whether its processes are in their control group.
+    """``environment`` and ``words`` are those of process 1; ``nesting`` is the result of making a
+    user namespace in the sandbox; ``grouped`` is whether its processes are in their control group.
     """
 
     environment: int  # bytes
@@ -46,8 +46,8 @@ class HostView:
 
 
 def inspect_host(first: int, main: int, group: list[int]) -> HostView:
-    """``first`` and ``main`` are process 1 of the box and the one that became the Worker, as we
-    number them; ``group`` are the members of its control group.
+    """``first`` and ``main`` are the host's pids of process 1 of the sandbox and of the one that
+    became the Worker; ``group`` are the members of its control group.
     """
     return HostView(
         environment=_environment(first),
@@ -65,7 +65,7 @@ def _environment(pid: int) -> int:
 
 
 def _nesting(pid: int) -> str:
-    """``done``, or the name of an error; ``setns`` in front when the box cannot be entered."""
+    """``done``, or the name of an error; ``setns`` in front when the sandbox cannot be entered."""
     ended = subprocess.run(
         [sys.executable, "-I", "-S", "-c", NESTER, f"/proc/{pid}/ns/user"],
         capture_output=True,

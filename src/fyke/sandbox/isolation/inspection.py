@@ -1,7 +1,7 @@
-"""Which walls hold on this machine: a real box is put up and looked at from both sides.
+"""Tests the isolation of this machine: starts a real sandbox and inspects it from both sides.
 
-Every check is a wall. One that is missing means that nothing may run; the limits alone may be
-missing, and then only what the operator trusts may run.
+Every check is a layer of isolation. When one fails, nothing may run; when only the limits fail,
+only Workers that the operator trusts may run.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from pathlib import Path
 
 from fyke.contracts.execution import Isolation, IsolationReport, SandboxFault, SandboxLimits
 from fyke.sandbox.isolated import IsolatedSandbox
-from fyke.sandbox.isolation import bubblewrap, inspector
-from fyke.sandbox.isolation import checks as walls
-from fyke.sandbox.isolation.cgroups import ALL_HOLD
+from fyke.sandbox.isolation import bubblewrap, checks, inspector
+from fyke.sandbox.isolation.cgroups import ALL_LIMITS
 from fyke.sandbox.isolation.checks import Check, Seen
 from fyke.sandbox.isolation.host_inspection import HostView
 from fyke.sandbox.process.order import LaunchOrder
@@ -29,24 +28,24 @@ SETTINGS = Path("/proc/sys")
 LIMITS = SandboxLimits(cpus=1.0, memory=256 * 2**20, processes=32)
 
 PROGRAM = "bubblewrap"
-BOX = "box"
+SANDBOX_CHECK = "box"
 LIMITS_CHECK = "limits"
 
 
 async def inspect(spawner: Spawner) -> IsolationReport:
-    """Put up a box, look, take it down. Never raises for what the machine lacks."""
+    """Start a sandbox, inspect it, end it. Never raises for what the machine lacks."""
     program = _program()
     if not program[1]:
         return _report([program])
     try:
-        seen, outside, held = await _look(spawner)
+        seen, host, spawned = await _observe(spawner)
     except SandboxFault as fault:
-        return _report([program, (BOX, False, _why_no_box(str(fault)))])
+        return _report([program, (SANDBOX_CHECK, False, _explain_failure(str(fault)))])
     kind, reason = await spawner.limits()
     ours = inspector.namespaces()
-    judged = walls.evaluate(seen, outside, held.user, ours, LIMITS.tmp_size)
-    holds = held.holds if outside.grouped else frozenset()
-    return _report([program, *judged, _limits(holds, kind, reason)])
+    results = checks.evaluate(seen, host, spawned.user, ours, LIMITS.tmp_size)
+    enforced = spawned.enforced if host.grouped else frozenset()
+    return _report([program, *results, _limits(enforced, kind, reason)])
 
 
 def _program() -> Check:
@@ -68,8 +67,8 @@ def _program() -> Check:
     return PROGRAM, True, answer
 
 
-async def _look(spawner: Spawner) -> tuple[Seen, HostView, SpawnedSandbox]:
-    """What the inside sees, what the outside sees, and the box, which is over by then."""
+async def _observe(spawner: Spawner) -> tuple[Seen, HostView, SpawnedSandbox]:
+    """Return what the inspector and the host observed, and the sandbox, which has ended by then."""
     order = LaunchOrder(
         name=f"PROBE-{secrets.token_hex(8).upper()}",
         kind="probe",
@@ -82,49 +81,49 @@ async def _look(spawner: Spawner) -> tuple[Seen, HostView, SpawnedSandbox]:
         work_size=LIMITS.work_size,
     )
     with _canary() as port:
-        held = await spawner.start(order)
-        box = IsolatedSandbox(held, order, LIMITS)
+        spawned = await spawner.start(order)
+        sandbox = IsolatedSandbox(spawned, order, LIMITS)
         try:
-            outside = await held.look()
-            return await _ask(box, port), outside, held
+            host = await spawned.look()
+            return await _ask(sandbox, port), host, spawned
         finally:
-            await box.close()
+            await sandbox.close()
 
 
-async def _ask(box: IsolatedSandbox, port: int) -> Seen:
-    told = {"FYKE_CANARY_PORT": str(port), "FYKE_CALLS": json.dumps(walls.samples())}
-    await box.launch(told)
-    said: dict[str, bytes] = {"stdout": b"", "stderr": b""}
-    async for stream, data in box.output():
-        said[stream] += data
-    ended = await box.wait()
+async def _ask(sandbox: IsolatedSandbox, port: int) -> Seen:
+    variables = {"FYKE_CANARY_PORT": str(port), "FYKE_CALLS": json.dumps(checks.samples())}
+    await sandbox.launch(variables)
+    printed: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+    async for stream, data in sandbox.output():
+        printed[stream] += data
+    ended = await sandbox.wait()
     try:
-        seen: Seen = json.loads(said["stdout"])
+        seen: Seen = json.loads(printed["stdout"])
     except ValueError as error:
-        words = said["stderr"].decode(errors="replace").strip()[-300:]
-        raise SandboxFault(f"the inspector ended with {ended.code}: {words}") from error
+        message = printed["stderr"].decode(errors="replace").strip()[-300:]
+        raise SandboxFault(f"the inspector ended with {ended.code}: {message}") from error
     return seen
 
 
 @contextlib.contextmanager
 def _canary() -> Iterator[int]:
-    """A port on the machine's own loopback that no box may reach."""
+    """A port on the machine's own loopback that no sandbox may reach."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(1)
         yield server.getsockname()[1]
 
 
-def _limits(holds: frozenset[str], kind: str, reason: str) -> Check:
-    if holds >= ALL_HOLD:
+def _limits(enforced: frozenset[str], kind: str, reason: str) -> Check:
+    if enforced >= ALL_LIMITS:
         return LIMITS_CHECK, True, f"cpu, memory and pids by control groups {kind}"
-    missing = ", ".join(sorted(ALL_HOLD - holds))
+    missing = ", ".join(sorted(ALL_LIMITS - enforced))
     why = reason or f"control groups {kind} do not take them"
     return LIMITS_CHECK, False, f"no hard limit for {missing}: {why}"
 
 
-def _why_no_box(message: str) -> str:
-    """Name what forbids it, and the way out, as far as the machine tells."""
+def _explain_failure(message: str) -> str:
+    """Add the cause and the remedy to the message, where the system's settings show them."""
     if _setting(SETTINGS / "kernel/apparmor_restrict_unprivileged_userns") == "1":
         return (
             f"{message}. AppArmor forbids user namespaces to plain programs: load the profile "
@@ -151,11 +150,11 @@ def _setting(path: Path) -> str:
         return ""
 
 
-def _report(checks: list[Check]) -> IsolationReport:
-    failed = [check for check in checks if not check[1]]
+def _report(found: list[Check]) -> IsolationReport:
+    failed = [check for check in found if not check[1]]
     if not failed:
-        return IsolationReport(Isolation.FULL, "all walls and limits hold", tuple(checks))
+        return IsolationReport(Isolation.FULL, "all isolation checks passed", tuple(found))
     limits_only = all(name == LIMITS_CHECK for name, _, _ in failed)
     level = Isolation.NO_LIMITS if limits_only else Isolation.NONE
     name, _, seen = failed[0]
-    return IsolationReport(level, f"{name}: {seen}", tuple(checks))
+    return IsolationReport(level, f"{name}: {seen}", tuple(found))

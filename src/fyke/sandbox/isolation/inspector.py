@@ -1,6 +1,6 @@
-"""Looks at the walls from the inside and prints what it sees as one line of JSON.
+"""Observes the isolation from inside and prints the result as one line of JSON.
 
-Runs in a probe box on the machine's own Python, with nothing but the standard library.
+Runs in a sandbox of kind ``probe`` on the machine's own Python, with the standard library only.
 ``FYKE_CANARY_PORT`` is a port that listens on the machine's loopback, ``FYKE_CALLS`` are calls to
 try, as JSON: a name to a number and its arguments.
 """
@@ -15,7 +15,7 @@ import os
 import resource
 import socket
 
-OPEN_AT_START = {  # looked at before anything of our own is open
+OPEN_AT_START = {  # read before anything of our own is open
     name: os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
     for name in os.listdir("/proc/self/fd")  # noqa: PTH208
     if os.path.lexists(f"/proc/self/fd/{name}")
@@ -41,7 +41,7 @@ def status() -> dict[str, str]:
 
 
 def calls() -> dict[str, str]:
-    """What the system calls that we were told to try answer: the name of an error, or ``done``."""
+    """Make the system calls of ``FYKE_CALLS``; return the name of each error, or ``done``."""
     libc = ctypes.CDLL(None, use_errno=True)
     return {
         name: call(libc, number, arguments)
@@ -59,7 +59,7 @@ def call(libc: ctypes.CDLL, number: int, arguments: list[int]) -> str:
 
 
 def typing() -> str:
-    """What typing into a terminal answers; on what is none, an unfiltered kernel says ENOTTY."""
+    """Type into a terminal; where there is none, an unfiltered kernel answers ENOTTY."""
     try:
         fcntl.ioctl(0, TIOCSTI, b"x")
     except OSError as error:
@@ -68,7 +68,7 @@ def typing() -> str:
 
 
 def canary() -> str:
-    """What connecting to the machine's loopback answers."""
+    """Connect to the machine's loopback; return the name of the error, or ``connected``."""
     with socket.socket() as client:
         client.settimeout(2)
         code = client.connect_ex(("127.0.0.1", int(os.environ["FYKE_CANARY_PORT"])))
@@ -76,7 +76,7 @@ def canary() -> str:
 
 
 def opening(path: str, flags: int) -> str:
-    """What opening it answers: the name of an error, or ``opened``."""
+    """Open a path; return the name of the error, or ``opened``."""
     try:
         os.close(os.open(path, flags | os.O_NOCTTY))
     except OSError as error:
@@ -104,9 +104,9 @@ def mounts() -> list[tuple[str, list[str]]]:
 
 
 def sizes() -> dict[str, int]:
-    """Bytes that the memory file systems can hold."""
+    """Sizes of the memory file systems in bytes."""
     found = {}
-    for folder in ("/tmp", "/dev/shm"):  # noqa: S108 - inside the box
+    for folder in ("/tmp", "/dev/shm"):  # noqa: S108 - inside the sandbox
         seen = os.statvfs(folder)
         found[folder] = seen.f_blocks * seen.f_frsize
     return found

@@ -1,6 +1,6 @@
-"""The seccomp filter of a box, as bytes for ``bwrap --seccomp FD``, in pure Python.
+"""The seccomp filter of a sandbox, as bytes for ``bwrap --seccomp FD``, in pure Python.
 
-An allow-list: a deny-list would let through every call that is newer than itself. The program
+An allow-list: a deny-list would allow every call that is newer than itself. The program
 walks the call numbers in ascending order, one comparison for each stretch of numbers with the
 same verdict. Length costs nothing: the kernel remembers the verdict of every number whose rule
 does not look at arguments.
@@ -11,7 +11,7 @@ Rules that look at arguments:
   of a filter's sight: ENOSYS, upon which C libraries and Go fall back to ``clone``.
 * ``fallocate``, and the ``ioctl`` numbers that do the same: not supported here (EOPNOTSUPP), upon
   which C libraries write zeros instead. It takes terabytes of disk within milliseconds, before
-  anybody who measures the work folder could see it.
+  a measurement of the work folder could notice.
 * ``ioctl`` TIOCSTI and TIOCLINUX, which type into a terminal: EPERM.
 * ``socket`` and ``socketpair``: Unix, IPv4 and IPv6 with the protocols TCP and UDP, and route
   netlink (Node.js and Go list interfaces with it). Everything else does not exist. VSOCK matters

@@ -1,4 +1,4 @@
-"""The first process inside a box; it becomes the Worker.
+"""The first process inside a sandbox; it becomes the Worker.
 
 Runs as ``/usr/bin/python3 -I -B -S shim.py CONTROL_FD`` on whatever Python the machine has, so it
 is one file of plain standard library, and it imports only what is compiled into the interpreter
@@ -9,7 +9,7 @@ run.
    out. A socket stays in the namespace that it was made in, so the platform serves from outside.
 2. Wait for the job. End when the platform closes the control socket instead.
 3. Copy the bundle to the work folder, set limits, execute the Worker. The control socket closes
-   by the exec, which tells the platform that it worked; words on it mean that it did not.
+   on exec, which means success to the platform; a message on it means failure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import _socket
 import os
 import sys
 
-PORTS = (20086, 1080, 9222, 6000)  # sdk, proxy, cdp, proxy6000: the order that box.py expects
+PORTS = (20086, 1080, 9222, 6000)  # sdk, proxy, cdp, proxy6000: the order that ``isolated`` expects
 BUNDLE, WORK = "/bundle", "/work"
 LENGTH_BYTES = 4
 CHUNK = 1 << 20

@@ -99,7 +99,7 @@ def _column(table: str, machine: str) -> dict[str, int]:
 
 
 def allowed(machine: str) -> dict[str, int]:
-    """Name to number of every call that is let through as it is."""
+    """Name to number of every call that is allowed whatever its arguments."""
     return _column(_ALLOWED, machine)
 
 

@@ -1,4 +1,4 @@
-"""Clearing away what a crash left behind: processes first, then control groups, then folders."""
+"""Removes the remains of sandboxes after a crash: processes, then control groups, then folders."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import END_SECONDS, remove_group
 
 
-async def remove_leftovers(
+async def remove_remains(
     folders: WorkFolders, groups: ControlGroups, keep: frozenset[str]
 ) -> list[str]:
-    """Remove every box whose name is not in ``keep``; return the names, sorted."""
+    """Remove every sandbox whose name is not in ``keep``; return the names, sorted."""
     names = frozenset(folders.names()) | frozenset(groups.names())
     over = names - keep
     if not over:
@@ -36,7 +36,7 @@ async def _end_processes(names: frozenset[str]) -> None:
     deadline = loop.time() + END_SECONDS
     while found := await asyncio.to_thread(processes.with_work_folders, names):
         if loop.time() > deadline:
-            raise SandboxStartFailed(f"processes of ended boxes do not end: {found}")
+            raise SandboxStartFailed(f"processes of ended sandboxes do not end: {found}")
         for pids in found.values():
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):

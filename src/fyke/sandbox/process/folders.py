@@ -1,8 +1,8 @@
-"""Work folders: made, measured and removed without ever following what a Worker left in them.
+"""Work folders: made, measured and removed without following any link that a Worker made.
 
-Everything is relative to an open descriptor and refuses links, so that no name that a Worker
-makes, and no folder that it swaps while we look, leads outside. Trees may be deeper than a path
-can be long and hold folders that their owner made unreadable.
+Every operation is relative to an open descriptor and refuses links, so that no name that a Worker
+makes, and no folder that it swaps meanwhile, leads outside. Trees may be deeper than the longest
+path, and contain folders that their owner made unreadable.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 BLOCK = 512  # the unit of st_blocks, whatever the file system
-ENTRY_BYTES = 4096  # what a file weighs at least: empty ones use up the disk as well
+ENTRY_BYTES = 4096  # the least that a file counts for: empty ones use disk space too
 DEEPEST = 64
 MOST_ENTRIES = 1_000_000  # of a tree that changes its owner
-FEW = 32  # names that are removed sooner than threads for them are there
+FEW = 32  # below this many names threads cost more than they save
 REMOVERS = 16  # how many names are removed at once
 BATCH = 512
 
@@ -30,13 +30,13 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class WorkFolders:
-    """The folders of living boxes, one each, below ``root``."""
+    """The folders of running sandboxes, one each, below ``root``."""
 
     def __init__(self, root: Path) -> None:
         root.mkdir(mode=0o711, parents=True, exist_ok=True)
         self.root = root
         self._fd = os.open(root, _FOLDER)
-        if os.geteuid() == 0:  # a folder of somebody else's could be swapped under us
+        if os.geteuid() == 0:  # another user who owns it could swap it
             os.fchown(self._fd, 0, 0)
         os.fchmod(self._fd, 0o711)
 
@@ -52,12 +52,12 @@ class WorkFolders:
         return self.root / name
 
     def names(self) -> list[str]:
-        """What is there, living or left over."""
+        """The names of all folders, in use or left by a crash."""
         with os.scandir(self._fd) as entries:
             return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False))
 
     def measure(self, name: str, limit: int) -> int:
-        """Bytes on disk, as far as they matter: the walk ends once ``limit`` is passed.
+        """Bytes on disk; the walk ends once ``limit`` is passed.
 
         A folder that is too deep or closed to us counts as passing it, because a Worker that
         hides its files there would otherwise be without a limit.
@@ -73,11 +73,11 @@ class WorkFolders:
         finally:
             os.close(top)
 
-    def give(self, name: str, owner: int, group: int) -> None:
-        """Make the folder of a dead box somebody else's. Raise ``OwnershipFailed``."""
+    def change_owner(self, name: str, owner: int, group: int) -> None:
+        """Change the owner of an ended sandbox's folder. Raise ``OwnershipFailed``."""
         top = os.open(name, _FOLDER, dir_fd=self._fd)
         try:
-            give_ownership(top, owner, group)
+            change_tree_owner(top, owner, group)
         finally:
             os.close(top)
 
@@ -94,7 +94,7 @@ class WorkFolders:
 
     @property
     def device(self) -> int:
-        """The number of the file system that the folders lie on."""
+        """The number of the file system of the folders."""
         return os.fstat(self._fd).st_dev
 
     def remove(self, name: str) -> None:
@@ -115,15 +115,15 @@ class WorkFolders:
 
 
 class OwnershipFailed(Exception):
-    """A tree is not made somebody else's: it is too large, too deep, or not one user's alone."""
+    """The tree is too large or too deep to change its owner, or has files of other users."""
 
 
-def give_ownership(top: int, owner: int, group: int) -> None:
-    """Make a tree, whose processes are all dead, somebody else's. Raise ``OwnershipFailed``.
+def change_tree_owner(top: int, owner: int, group: int) -> None:
+    """Change the owner of a tree whose processes have all ended. Raise ``OwnershipFailed``.
 
-    Only for root. Links are given themselves; set-id bits end with the owner. What is in it must
-    belong to whom the folder itself belongs to: a second name of somebody else's file must not
-    change the owner of that file.
+    Only for root. Links are changed, not followed; set-id bits are cleared with the owner. Every
+    file must belong to the owner of the folder: a hard link to another user's file must not change
+    the owner of that file.
     """
     users = (os.fstat(top).st_uid, owner)
     os.fchown(top, owner, group)
@@ -143,11 +143,11 @@ def give_ownership(top: int, owner: int, group: int) -> None:
                 raise OwnershipFailed(f"more than {MOST_ENTRIES:,} files and folders")
             info = os.stat(name, dir_fd=folder, follow_symlinks=False)
             if info.st_uid not in users:
-                raise OwnershipFailed(f"something of user {info.st_uid} in it")
+                raise OwnershipFailed(f"it contains a file of user {info.st_uid}")
             os.chown(name, owner, group, dir_fd=folder, follow_symlinks=False)
             if stat.S_ISDIR(info.st_mode):
                 if len(stack) >= DEEPEST:
-                    raise OwnershipFailed(f"more than {DEEPEST} folders in each other")
+                    raise OwnershipFailed(f"more than {DEEPEST} nested folders")
                 child = os.open(name, _FOLDER, dir_fd=folder)
                 stack.append(child)
                 pending.append(os.listdir(child))  # noqa: PTH208
@@ -179,7 +179,7 @@ def measure_tree(top: int, limit: int) -> int:
                         return limit + 1
                     stack.append((child, iter(os.listdir(child))))  # noqa: PTH208
         return total
-    except PermissionError:  # it may be listed, but not looked into
+    except PermissionError:  # it may be listed, but not read
         return limit + 1
     finally:
         for folder, _ in stack:
@@ -201,10 +201,9 @@ def _open_below(folder: int, name: str) -> int | None:
 def empty(top: int) -> None:
     """Remove everything below ``top`` with two open folders, however deep the tree is.
 
-    A folder that is not empty is moved up to the top and dealt with there, so no step ever goes
-    more than one level down. Removing happens by many at once: where the disk is told of every
-    block that becomes free, one removal waits for milliseconds, and a Worker may have made
-    hundreds of thousands.
+    A folder that is not empty is moved up to the top and emptied there, so no step ever goes
+    more than one level down. Many are removed at once: on a disk with online discard one removal
+    takes milliseconds, and a Worker may have made hundreds of thousands of files.
     """
     fresh = _fresh_names()
     with ThreadPoolExecutor(REMOVERS) as pool:
@@ -222,7 +221,7 @@ def empty(top: int) -> None:
 
 
 def _clear_folder(pool: ThreadPoolExecutor, top: int, name: str, fresh: Iterator[str]) -> list[str]:
-    """Leave the folder ``name`` empty; return what its subfolders are called in ``top`` now."""
+    """Empty the folder ``name``; return the names that its subfolders now have in ``top``."""
     os.chmod(name, 0o700, dir_fd=top)
     folder = os.open(name, _FOLDER, dir_fd=top)
     try:
@@ -253,7 +252,7 @@ def _fresh_names() -> Iterator[str]:
 
 
 def _remove_all(pool: ThreadPoolExecutor, folder: int, names: list[str]) -> None:
-    """Files, and folders that are empty."""
+    """Remove files and empty folders."""
 
     def remove(name: str) -> None:
         if _is_folder(folder, name):

@@ -1,14 +1,14 @@
-"""The launcher: the one program of an installation that keeps root, to give each box a user.
+"""The launcher: the only program of an installation that keeps root, to run sandboxes as users.
 
-It makes work folders and control groups, spawns every box as a user that nobody else has, and
-hands the box's sockets and pipes to its client. It parses no network traffic and opens no
-database. Its client, the runner, has dropped root; whatever the runner says is checked here
-(``order.parse``), and the launcher itself decides what bubblewrap is told.
+It makes work folders and control groups, spawns every sandbox as a user of its own, and passes the
+sandbox's sockets and pipes to its client. It parses no network traffic and opens no database. Its
+client, the runner, has dropped root; every request is checked here (``order.parse``), and the
+launcher itself builds the arguments of bubblewrap.
 
 One message is one packet of JSON on a Unix socket: ``{"id", "op", ...}`` is answered by
-``{"id", "result"}`` or ``{"id", "error"}``. Only the service's user is let in. A box belongs to
-the connection that opened it: when that ends, its boxes are killed and removed. When the launcher
-ends, however it ends, the kernel ends its boxes.
+``{"id", "result"}`` or ``{"id", "error"}``. Only the service's user is admitted. A sandbox
+belongs to the connection that opened it: when that ends, its sandboxes are killed and removed. When
+the launcher ends for any reason, the kernel ends its sandboxes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from fyke.sandbox.isolation.cgroups import detect
-from fyke.sandbox.process import cleanup as leftovers
+from fyke.sandbox.process import cleanup
 from fyke.sandbox.process.folders import WorkFolders
 from fyke.sandbox.process.order import BadLaunchOrder, check_name, parse
 from fyke.sandbox.process.process_io import SandboxStartFailed
@@ -56,13 +56,13 @@ def serve(
     """Serve until SIGTERM or SIGINT. ``ready`` is called once clients can connect.
 
     ``find_links`` are the folders of wheels that tools may read.
-    Boxes get the users ``uid_base`` to ``uid_base + uid_count - 1``, but none that has an account.
-    Raise ``ValueError`` for a range that holds user 0 or the service's own.
+    Sandboxes get the users ``uid_base`` to ``uid_base + uid_count - 1`` without an account.
+    Raise ``ValueError`` for a range that contains user 0 or the service's own.
     """
     users = range(uid_base, uid_base + uid_count)
     if uid_base < 1 or service_uid in users:
         raise ValueError(
-            f"users {uid_base} to {users.stop - 1} for boxes: must hold neither 0 nor the "
+            f"users {uid_base} to {users.stop - 1} for sandboxes: must include neither 0 nor the "
             f"service's own user {service_uid}; choose another range"
         )
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -72,7 +72,7 @@ def serve(
 
 
 class Launcher:
-    """All boxes of one data folder, and who they belong to."""
+    """All sandboxes of one data folder, and the connections that own them."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Launcher:
         self.data_folder = data_folder
         self.folders = WorkFolders(data_folder / "work")
         self.groups = detect(data_folder / "work")
-        self.cells: dict[str, SandboxProcess] = {}
+        self.sandboxes: dict[str, SandboxProcess] = {}
         self.places = ToolPaths.at(data_folder, find_links)
         self.service = service
         self._users = users
@@ -96,7 +96,7 @@ class Launcher:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await leftovers.remove_leftovers(self.folders, self.groups, frozenset())
+        await cleanup.remove_remains(self.folders, self.groups, frozenset())
         await asyncio.to_thread(self.places.caches.clear)
         with _listen(socket_path) as server:
             loop.add_reader(server, self._accept, server)
@@ -121,26 +121,28 @@ class Launcher:
         self._clients.discard(client)
 
     def take_user(self, name: str) -> int:
-        """A user that has no account and no living box. Raise ``BadLaunchOrder``."""
+        """Take a user without an account and without a sandbox. Raise ``BadLaunchOrder``."""
         if name in self._taken:
-            raise BadLaunchOrder(f"name {name}: there is such a box already")
+            raise BadLaunchOrder(f"name {name}: there is such a sandbox already")
         taken = set(self._taken.values())
         for uid in self._users:
             if uid not in taken and not _has_account(uid):
                 self._taken[name] = uid
                 return uid
-        raise BadLaunchOrder(f"all {len(self._users)} users for boxes are taken; widen the range")
+        raise BadLaunchOrder(
+            f"all {len(self._users)} users for sandboxes are taken; widen the range"
+        )
 
     def free_user(self, name: str) -> None:
         self._taken.pop(name, None)
 
     def busy(self) -> frozenset[str]:
-        """Names of boxes that live or are being put up."""
+        """Names of sandboxes that run or start."""
         return frozenset(self._taken)
 
 
 class LauncherPeer:
-    """One connection and the boxes that belong to it."""
+    """One connection and the sandboxes that belong to it."""
 
     def __init__(self, launcher: Launcher, connection: socket.socket) -> None:
         self._launcher = launcher
@@ -182,7 +184,7 @@ class LauncherPeer:
         task.add_done_callback(self._tasks.discard)
 
     async def leave(self) -> None:
-        """The other side has ended, or we do: nothing of it stays. Whoever calls sees the end."""
+        """Close the connection and its sandboxes; return once they have ended. Safe to repeat."""
         if self._leaving is None:
             self._leaving = asyncio.create_task(self._leave())
         await asyncio.shield(self._leaving)
@@ -212,83 +214,83 @@ class LauncherPeer:
         try:
             if not self._gone:
                 socket.send_fds(self._connection, [packet], descriptors)
-        except OSError:  # it does not read, or is gone: then it has no use for its boxes either
+        except OSError:  # it does not read, or is gone: end its sandboxes
             self._do(self.leave())
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _cell(self, message: Message) -> SandboxProcess:
+    def _sandbox(self, message: Message) -> SandboxProcess:
         name = check_name(message.get("name"))
-        if name not in self._own or name not in self._launcher.cells:
-            raise BadLaunchOrder(f"name {name}: there is no such box of yours")
-        return self._launcher.cells[name]
+        if name not in self._own or name not in self._launcher.sandboxes:
+            raise BadLaunchOrder(f"name {name}: you have no such sandbox")
+        return self._launcher.sandboxes[name]
 
     async def _open(self, message: Message) -> Answer:
         launcher = self._launcher
         order = parse(message, launcher.data_folder)
         uid = launcher.take_user(order.name)
         try:
-            cell = await SandboxProcess.start(
+            sandbox = await SandboxProcess.start(
                 order, launcher.folders, launcher.groups, uid, launcher.places
             )
         except BaseException:
             launcher.free_user(order.name)
             raise
-        launcher.cells[order.name] = cell
+        launcher.sandboxes[order.name] = sandbox
         self._own.add(order.name)
         if self._gone:
-            close_pipes(cell.ends)
+            close_pipes(sandbox.ends)
             await self._end(order.name)
             raise SandboxStartFailed("the client left")
-        ends = cell.ends
+        ends = sandbox.ends
         descriptors = [ends.control.detach(), *(s.detach() for s in ends.listeners)]
         descriptors += [ends.stdout, ends.stderr]
-        return {"user": cell.user, "holds": sorted(cell.holds)}, descriptors
+        return {"user": sandbox.user, "enforced": sorted(sandbox.enforced)}, descriptors
 
     async def _wait(self, message: Message) -> Answer:
-        ended = await self._cell(message).wait()
+        ended = await self._sandbox(message).wait()
         return [ended.status, ended.out_of_memory], []
 
     async def _usage(self, message: Message) -> Answer:
-        used = await self._cell(message).usage()
+        used = await self._sandbox(message).usage()
         return _figures(used), []
 
     async def _cpu(self, message: Message) -> Answer:
-        await self._cell(message).limit_cpu()
+        await self._sandbox(message).limit_cpu()
         return None, []
 
     async def _look(self, message: Message) -> Answer:
-        return (await self._cell(message).look()).to_message(), []
+        return (await self._sandbox(message).look()).to_message(), []
 
     async def _terminate(self, message: Message) -> Answer:
-        await self._cell(message).terminate()
+        await self._sandbox(message).terminate()
         return None, []
 
     async def _kill(self, message: Message) -> Answer:
-        await self._cell(message).kill()
+        await self._sandbox(message).kill()
         return None, []
 
     async def _release(self, message: Message) -> Answer:
-        cell = self._cell(message)
-        if not cell.order.is_tool:
+        sandbox = self._sandbox(message)
+        if not sandbox.order.is_tool:
             raise BadLaunchOrder(
-                f"name {cell.order.name}: only the work folder of a tool is given away"
+                f"name {sandbox.order.name}: only the work folder of a tool is released"
             )
-        return await cell.release(self._launcher.service), []
+        return await sandbox.release(self._launcher.service), []
 
     async def _close(self, message: Message) -> Answer:
-        cell = self._cell(message)
-        await self._end(cell.order.name)
-        used, ended = await cell.usage(), await cell.wait()
+        sandbox = self._sandbox(message)
+        await self._end(sandbox.order.name)
+        used, ended = await sandbox.usage(), await sandbox.wait()
         return {"usage": _figures(used), "exit": [ended.status, ended.out_of_memory]}, []
 
     async def _end(self, name: str) -> None:
         launcher = self._launcher
-        cell = launcher.cells.get(name)
-        if cell is not None:
-            await cell.close()
-            launcher.cells.pop(name, None)
+        sandbox = launcher.sandboxes.get(name)
+        if sandbox is not None:
+            await sandbox.close()
+            launcher.sandboxes.pop(name, None)
             launcher.free_user(name)
         self._own.discard(name)
 
@@ -296,15 +298,16 @@ class LauncherPeer:
         living = frozenset(map(check_name, message["living"]))
         launcher = self._launcher
         keep = living | launcher.busy()
-        return await leftovers.remove_leftovers(launcher.folders, launcher.groups, keep), []
+        return await cleanup.remove_remains(launcher.folders, launcher.groups, keep), []
 
     async def _limits(self, message: Message) -> Answer:
         return [self._launcher.groups.kind, self._launcher.groups.reason], []
 
 
 def _listen(path: Path) -> socket.socket:
-    """Everybody may knock, because changing the owner of a path in somebody else's folder can be
-    turned against root; who is let in is decided by the credentials that the kernel vouches for.
+    """Listen on a path that every user may connect to, because changing the owner of a path in
+    another user's folder can be turned against root. Access is decided by the credentials of the
+    peer, which the kernel vouches for.
     """
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.setblocking(False)
@@ -316,7 +319,7 @@ def _listen(path: Path) -> socket.socket:
     finally:
         os.umask(before)
     server.listen(BACKLOG)
-    fresh.replace(path)  # whoever sees the path can connect
+    fresh.replace(path)  # from here on clients can connect
     return server
 
 

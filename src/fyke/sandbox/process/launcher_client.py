@@ -1,7 +1,7 @@
 """``LauncherClient``: the spawner of a process that has dropped root.
 
 The connection is made on first use, and again after the launcher was restarted. When it breaks,
-every box of ours is dead: either the launcher saw us leave and killed them, or it died itself and
+every sandbox of ours has ended: either the launcher noticed and killed them, or it died itself and
 the kernel did.
 """
 
@@ -29,7 +29,7 @@ DESCRIPTORS = LISTENERS + 3
 
 
 class LauncherGone(SandboxFault):
-    """The connection broke; the boxes that were opened over it are dead."""
+    """The connection broke; the sandboxes opened over it have ended."""
 
 
 class LauncherClient:
@@ -41,7 +41,7 @@ class LauncherClient:
         self._patience = patience
         self._connection: socket.socket | None = None
         self._connecting = asyncio.Lock()
-        self._session = 0  # which connection this is; a box knows the one it was opened over
+        self._session = 0  # counts connections; a sandbox keeps the number of its own
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[tuple[Any, list[int]]]] = {}
 
@@ -78,7 +78,7 @@ class LauncherClient:
         return connection
 
     async def close(self) -> None:
-        """Leave; the launcher ends what is still open."""
+        """Disconnect; the launcher ends the sandboxes still open."""
         self._lose("the connection was closed")
 
     async def start(self, order: LaunchOrder) -> SpawnedSandbox:
@@ -88,10 +88,10 @@ class LauncherClient:
             socket.socket(fileno=control), [socket.socket(fileno=n) for n in listeners], out, err
         )
         session = SandboxLine(self, self._session, order.name)
-        return RemoteSandboxProcess(session, ends, result["user"], frozenset(result["holds"]))
+        return RemoteSandboxProcess(session, ends, result["user"], frozenset(result["enforced"]))
 
     def alive(self, session: int) -> bool:
-        """Whether that connection still stands, and so the boxes that were opened over it."""
+        """Whether that connection is still open, and so the sandboxes opened over it alive."""
         return self._connection is not None and self._session == session
 
     async def limits(self) -> tuple[str, str]:
@@ -128,10 +128,10 @@ class LauncherClient:
         try:
             self._connection.send(packet)
         except OSError as error:
-            self._lose(f"the launcher does not listen: {error}")
+            self._lose(f"the launcher cannot be reached: {error}")
 
     def _discard(self, late: asyncio.Future[tuple[Any, list[int]]], name: str) -> None:
-        """A box came that nobody waits for any more."""
+        """Close a sandbox whose caller was cancelled before it started."""
         if late.cancelled() or late.exception() is not None:
             return
         for number in late.result()[1]:
@@ -182,7 +182,7 @@ class LauncherClient:
 
 
 class SandboxLine:
-    """Requests about one box, over the connection that it was opened over or not at all."""
+    """Requests about one sandbox, only over the connection that it was opened over."""
 
     def __init__(self, client: LauncherClient, session: int, name: str) -> None:
         self._client = client
@@ -191,20 +191,20 @@ class SandboxLine:
 
     async def ask(self, operation: str) -> Any:
         if not self._client.alive(self._session):
-            raise LauncherGone("the launcher has ended, and its boxes with it")
+            raise LauncherGone("the launcher has ended, and its sandboxes with it")
         result, _ = await self._client.ask(operation, name=self._name)
         return result
 
 
 class RemoteSandboxProcess:
-    """A box that the launcher holds for us."""
+    """A sandbox that the launcher runs for us."""
 
     def __init__(
-        self, line: SandboxLine, ends: ProcessPipes, user: int, holds: frozenset[str]
+        self, line: SandboxLine, ends: ProcessPipes, user: int, enforced: frozenset[str]
     ) -> None:
         self.ends = ends
         self.user = user
-        self.holds = holds
+        self.enforced = enforced
         self._line = line
         self._exit: ProcessExit | None = None
         self._usage: ProcessUsage | None = None  # the last one, once closed

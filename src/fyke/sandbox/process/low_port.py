@@ -1,8 +1,8 @@
-"""A listening socket inside a box at a port that nobody in the box may bind.
+"""A listening socket inside a sandbox on a port that no process in the sandbox may bind.
 
-Ports below 1024 need a right over the box's network, which belongs to the outer of two user
-namespaces; nothing in the box has it. Root outside does: a thread of its own enters the network
-namespace, makes the socket, and ends. The socket stays where it was made.
+Ports below 1024 need a capability over the sandbox's network, which belongs to the outer of two
+user namespaces; no process in the sandbox has it. Root on the host does: a thread of its own enters
+the network namespace, makes the socket, and ends. The socket stays in that namespace.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NEW_NET = 0x40000000  # CLONE_NEWNET
 def listen_in(pid: int, port: int) -> socket.socket:
     """Listen on 127.0.0.1 in the network namespace of a process. Raise ``OSError``.
 
-    Blocks for a fraction of a millisecond. Only root of the machine may.
+    Blocks for a fraction of a millisecond. Needs root on the host.
     """
     made: list[socket.socket] = []
     problems: list[OSError] = []

@@ -1,7 +1,7 @@
-"""What is to be put inside the walls, in the few words that cross to the launcher.
+"""The order to start a sandbox, as it is sent to the launcher.
 
-The launcher runs as root and its client does not, so every field is checked here, on the side
-that acts. Only the standard library, so that the launcher stays small.
+The launcher runs as root and its client does not, so every field is checked here, in the
+launcher. Only the standard library, so that the launcher stays small.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ CPUS = (0.01, 4096.0)
 
 
 class BadLaunchOrder(ValueError):
-    """A field breaks a rule; the message names the field, the rule and the way out."""
+    """A field breaks a rule; the message names the field, the rule and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchOrder:
-    """One box to put up. Sizes in bytes; ``environment`` is None when there is none.
+    """One sandbox to start. Sizes in bytes; ``environment`` is None when there is none.
 
-    ``cache`` names the folder of a tool that is writable beside its work folder; "" is none that
-    stays.
+    ``cache`` names a persistent folder that a tool may write besides its work folder; "" for
+    none.
     """
 
     name: str
@@ -67,7 +67,7 @@ class LaunchOrder:
 
 
 def check_name(name: object) -> str:
-    """A name becomes a folder and a cgroup, so it can only be one plain word."""
+    """A name becomes a folder and a cgroup, so only letters, digits and hyphens are allowed."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise BadLaunchOrder(
             f"name {name!r:.80}: must be 1 to 64 characters out of A-Z, 0-9 and the hyphen"
@@ -101,7 +101,7 @@ def parse(message: dict[str, Any], data_folder: Path) -> LaunchOrder:
 
 
 def parse_cache(name: object, kind: str) -> str:
-    """A name below a folder that the acting side has made; never a path."""
+    """Check the name of a folder that the launcher has made; never a path."""
     if name == "":
         return ""
     if kind not in TOOL_KINDS:
@@ -129,11 +129,11 @@ def _cpus(value: object) -> float:
 
 
 def _folder(message: dict[str, Any], field: str, data_folder: Path) -> Path | None:
-    """A folder inside of the data folder's cache, named without a link or a step back.
+    """A folder inside of the data folder's cache, named without a link or "..".
 
-    Links are looked for, so that an honest mistake is named. Against a client that swaps a folder
-    for a link after this check stands another wall: the mount is made with the rights of the
-    box's own user, who can open only what everybody can, and it is read-only.
+    Links are refused so that a mistake gets a clear error. A client that swaps a folder for a link
+    after this check gains nothing: the mount is read-only and made with the rights of the
+    sandbox's own user, who can open only what all users can.
     """
     value = message.get(field)
     if value is None:

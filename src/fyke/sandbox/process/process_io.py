@@ -1,7 +1,7 @@
-"""Starting bubblewrap and hearing from it: descriptors, credentials, the end of a process.
+"""Starts bubblewrap and talks to it: descriptors, credentials, the end of a process.
 
-Everything is by event. A process is held by a descriptor, never by a number that somebody else
-could get after it.
+Everything is event driven. A process is referred to by a descriptor, never by a pid, which another
+process could get after it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from fyke.sandbox.isolation import bubblewrap, seccomp
 
 
 class SandboxStartFailed(Exception):
-    """The box could not be put up or taken down; the message says what was seen."""
+    """The sandbox could not be started or ended; the message gives the cause."""
 
 
 def popen(
     layout: bubblewrap.Layout, control: socket.socket, out: int, err: int, uid: int | None
 ) -> subprocess.Popen[bytes]:
-    """Start bubblewrap with an empty environment and its options out of sight."""
+    """Start bubblewrap with an empty environment, its options hidden from the process list."""
     passed: list[int] = []
 
     def data(content: bytes) -> int:
@@ -78,7 +78,7 @@ def resolve(future: asyncio.Future[None]) -> None:
 
 
 def watch_exit(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
-    """The exit status, by event: a descriptor of a process becomes readable when it ends."""
+    """Return a future of the exit status; a process's descriptor is readable once it ended."""
     loop = asyncio.get_running_loop()
     exited: asyncio.Future[int] = loop.create_future()
     descriptor = os.pidfd_open(process.pid)
@@ -102,7 +102,7 @@ async def ended(descriptor: int, timeout: float) -> None:
     try:
         await asyncio.wait_for(over, timeout)
     except TimeoutError as error:
-        raise SandboxStartFailed(f"the box did not end within {timeout:.0f} s") from error
+        raise SandboxStartFailed(f"the sandbox did not end within {timeout:.0f} s") from error
     finally:
         loop.remove_reader(copy)
         os.close(copy)

@@ -1,4 +1,4 @@
-"""Looking at processes through /proc, for machines without control groups and for leftovers."""
+"""Reads processes from /proc, for machines without control groups and for clean-up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-MOST_HELD = 200_000  # descriptors and mappings of one box that are looked at
+MOST_OPEN = 200_000  # descriptors and mappings of one sandbox that are examined
 _TICK_MS = 1000 // os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -53,8 +53,8 @@ def tree_usage(root: int) -> TreeUsage:
 
 @dataclass(frozen=True, slots=True)
 class UnnamedMemory:
-    """``size`` is the bytes of files without a name, ``in_flight`` the number of descriptors that
-    lie in sockets, where nobody sees what they are of.
+    """``size`` is the bytes of files without a name, ``in_flight`` the number of descriptors
+    queued in sockets, whose files cannot be examined.
     """
 
     size: int
@@ -62,18 +62,18 @@ class UnnamedMemory:
 
 
 def unnamed_memory(pids: Iterable[int], device: int, limit: int) -> UnnamedMemory:
-    """Files without a name on that file system that these processes hold: by descriptors, of each
-    thread, because threads may have tables of their own, and by what is mapped.
+    """Sum up the files without a name on that file system that these processes keep open: by the
+    descriptors of each thread, because threads may have tables of their own, and by mappings.
 
-    They take up the disk and no walk through folders finds them. Stops once ``limit`` is passed.
-    More held than anybody looks through counts as passing it.
+    They use disk space and no walk through folders finds them. Stops once ``limit`` is passed.
+    More than ``MOST_OPEN`` of them count as passing it.
     """
     seen: set[int] = set()
     size = in_flight = looked = 0
-    for folder in _folders_of_held(pids):
-        for name, info in _held(folder):
+    for folder in _folders_of_open(pids):
+        for name, info in _open_files(folder):
             looked += 1
-            if looked > MOST_HELD:
+            if looked > MOST_OPEN:
                 return UnnamedMemory(limit + 1, in_flight)
             if info.st_ino in seen:
                 continue
@@ -88,9 +88,9 @@ def unnamed_memory(pids: Iterable[int], device: int, limit: int) -> UnnamedMemor
     return UnnamedMemory(size, in_flight)
 
 
-def _folders_of_held(pids: Iterable[int]) -> Iterator[str]:
+def _folders_of_open(pids: Iterable[int]) -> Iterator[str]:
     for pid in pids:
-        yield f"{PROC}/{pid}/map_files"  # as far as we may look: that takes root
+        yield f"{PROC}/{pid}/map_files"  # readable by root only
         try:
             tasks = os.listdir(f"{PROC}/{pid}/task")  # noqa: PTH208 - names alone
         except OSError:
@@ -99,7 +99,7 @@ def _folders_of_held(pids: Iterable[int]) -> Iterator[str]:
             yield f"{PROC}/{pid}/task/{task}/fd"
 
 
-def _held(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+def _open_files(folder: str) -> Iterator[tuple[str, os.stat_result]]:
     """Plain strings and one open folder: there may be a hundred thousand of them."""
     try:
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -110,7 +110,7 @@ def _held(folder: str) -> Iterator[tuple[str, os.stat_result]]:
             try:
                 info = os.stat(name, dir_fd=opened)
             except PermissionError:
-                return  # what is mapped is for root to look at
+                return  # mappings are readable by root only
             except OSError:
                 continue  # closed meanwhile
             yield name, info
@@ -121,7 +121,7 @@ def _held(folder: str) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _in_flight(folder: str, name: str) -> int:
-    """How many descriptors wait in the queue of a Unix socket, as newer kernels tell."""
+    """How many descriptors wait in the queue of a Unix socket, as newer kernels report it."""
     try:
         text = Path(f"{folder}info/{name}").read_text()
     except OSError:
@@ -134,9 +134,10 @@ def _in_flight(folder: str, name: str) -> int:
 
 
 def with_work_folders(names: frozenset[str]) -> dict[str, list[int]]:
-    """Processes whose /work is a folder of one of these names: boxes, seen from outside.
+    """Processes whose /work is a folder of one of these names: sandboxes, as the
+    host sees them.
 
-    Box names are unique, so the last part of the mounted path is enough to know one by.
+    Sandbox names are unique, so the last part of the mounted path identifies one.
     """
     found: dict[str, list[int]] = {}
     for pid in _all():
@@ -157,7 +158,7 @@ def _all() -> list[int]:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields behind the name, which may itself hold blanks and brackets: state is first."""
+    """The fields after the name, which may itself contain blanks and brackets: state is first."""
     try:
         text = (PROC / str(pid) / "stat").read_text()
     except OSError as error:

@@ -1,11 +1,11 @@
-"""One living box, as the process that spawned it sees it.
+"""One running sandbox, as the process that spawned it sees it.
 
 The same code runs inside the runner of a plain user and inside the launcher of root. It imports
 only the standard library and the pure parts of this package.
 
-How a box ends: process 1 of its namespace is killed, and with it the kernel kills everything
-inside, fork bombs and daemons included; that process counts as ended only when all others have.
-A box whose cpu is limited would die slowly, so the limit is lifted first.
+How a sandbox ends: process 1 of its namespace is killed, and the kernel then kills every process
+inside, fork bombs and daemons included; process 1 counts as ended only when all others have.
+A sandbox whose CPU is limited would end slowly, so the limit is lifted first.
 """
 
 from __future__ import annotations
@@ -20,11 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fyke.sandbox.isolation import bubblewrap
-from fyke.sandbox.isolation import host_inspection as outside
 from fyke.sandbox.isolation.cgroup_files import ControlGroup, ControlGroups
-from fyke.sandbox.isolation.host_inspection import HostView
-from fyke.sandbox.process import low_port, processes
-from fyke.sandbox.process import process_io as plumbing
+from fyke.sandbox.isolation.host_inspection import HostView, inspect_host
+from fyke.sandbox.process import low_port, process_io, processes
 from fyke.sandbox.process.folders import OwnershipFailed, WorkFolders
 from fyke.sandbox.process.order import LaunchOrder
 from fyke.sandbox.process.process_io import SandboxStartFailed
@@ -35,14 +33,14 @@ START_SECONDS = 20.0
 GRACE_SECONDS = 2.0  # for bubblewrap to report after process 1 was killed
 END_SECONDS = 10.0
 MEMORY_WATCH_SECONDS = 0.5
-SOFT_WATCH_SECONDS = 0.2  # where the limit itself is only a watch
+SOFT_WATCH_SECONDS = 0.2  # where only this watch enforces the limit
 LISTENERS = 4  # of the shim
 BROWSER_PORT = 80
-# A descriptor that lies in a socket hides its file from everybody. Programs that pass some do so at
-# once; where some lie at every look, one a second, files are being hidden.
-HIDDEN_LOOKS = 5
+# A descriptor queued in a socket hides its file from us. Programs receive the descriptors passed to
+# them at once; where some are queued at every check, one a second, files are being hidden.
+HIDDEN_CHECKS = 5
 OWN_PROCESSES = 1  # process 1 of the namespace counts towards the limit
-PASSING_CACHE = ".cache"  # of a tool that has no cache that stays; in its work folder
+PASSING_CACHE = ".cache"  # of a tool without a persistent cache; in its work folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class ProcessExit:
 
 @dataclass(slots=True)
 class ProcessPipes:
-    """Our ends of a fresh box. Whoever receives them closes them."""
+    """Our ends of a new sandbox. The receiver closes them."""
 
     control: socket.socket
     listeners: list[socket.socket]
@@ -74,18 +72,18 @@ class ProcessPipes:
 
 
 class SandboxProcess:
-    """A box that was started; ``ends`` are for the one who will feed and drain it."""
+    """A sandbox that was started; ``ends`` are its pipes and sockets."""
 
     def __init__(self, order: LaunchOrder, folders: WorkFolders, group: ControlGroup) -> None:
         self.order = order
         self.ends: ProcessPipes
-        self.user = -1  # the user that the inside runs as, as the machine sees it
+        self.user = -1  # the user of the processes inside, as the host sees it
         self.group = group
         self._folders = folders
         self._process: subprocess.Popen[bytes]
         self._main: int  # descriptors of processes
         self._first: int
-        self._pids: tuple[int, int]  # of the same, for looking only: a number may pass to others
+        self._pids: tuple[int, int]  # of the same, to read only: a pid may be reused
         self._exited: asyncio.Future[int]
         self._watcher: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -94,7 +92,7 @@ class SandboxProcess:
         self._memory_passed = False
         self._final = ProcessUsage()
         self._cache: TakenCache | None = None
-        self._hidden_looks = 0
+        self._hidden_checks = 0
 
     # --- start
 
@@ -107,13 +105,13 @@ class SandboxProcess:
         uid: int | None,
         places: ToolPaths,
     ) -> SandboxProcess:
-        """Put up the walls and wait for the shim. ``uid`` is the user to become, for root.
+        """Start the sandbox and wait for the shim. ``uid`` is the user to become, for root.
 
         Raise ``SandboxStartFailed``; nothing is left behind then.
         """
         if (os.geteuid() if uid is None else uid) == 0:
             raise SandboxStartFailed(
-                "a box never runs as user 0: its files under /proc/sys would be open"
+                "a sandbox never runs as user 0: its files under /proc/sys would be open"
             )
         try:
             work = folders.create(order.name, uid)
@@ -124,14 +122,14 @@ class SandboxProcess:
         except OSError as error:
             folders.remove(order.name)
             raise SandboxStartFailed(f"cannot make the control group: {error}") from error
-        cell = cls(order, folders, group)
+        sandbox = cls(order, folders, group)
         try:
-            layout = await asyncio.to_thread(cell._lay_out, work, uid, places)
-            await cell._spawn(layout, uid)
+            layout = await asyncio.to_thread(sandbox._lay_out, work, uid, places)
+            await sandbox._spawn(layout, uid)
         except BaseException:
-            await cell._undo()
+            await sandbox._undo()
             raise
-        return cell
+        return sandbox
 
     def _lay_out(self, work: Path, uid: int | None, places: ToolPaths) -> bubblewrap.Layout:
         order = self.order
@@ -152,21 +150,21 @@ class SandboxProcess:
         )
 
     async def _spawn(self, layout: bubblewrap.Layout, uid: int | None) -> None:
-        # in the thread of the loop, because the box dies with the thread that made it
+        # in the thread of the loop, because the sandbox dies with the thread that made it
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         ours.setblocking(False)
         out, err = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
         self.ends = ProcessPipes(ours, [], out[0], err[0])
         try:
-            self._process = plumbing.popen(layout, theirs, out[1], err[1], uid)
+            self._process = process_io.popen(layout, theirs, out[1], err[1], uid)
         except (OSError, ValueError) as error:
             raise SandboxStartFailed(f"cannot start {bubblewrap.PROGRAM}: {error}") from error
         finally:
             theirs.close()
             os.close(out[1])
             os.close(err[1])
-        self._exited = plumbing.watch_exit(self._process)
+        self._exited = process_io.watch_exit(self._process)
         pid = await self._receive_ready()
         first = processes.parent(pid)
         self._main, self._first = os.pidfd_open(pid), os.pidfd_open(first)
@@ -179,7 +177,7 @@ class SandboxProcess:
             self._watcher = asyncio.create_task(self._watch_memory())
 
     def _listen_below(self, pid: int) -> None:
-        """One more listener, for root; a box does without where it is not allowed."""
+        """Add a listener on the browser port, which needs root; skip it where that fails."""
         with contextlib.suppress(OSError):
             self.ends.listeners.append(low_port.listen_in(pid, BROWSER_PORT))
 
@@ -187,30 +185,30 @@ class SandboxProcess:
         """Take the listeners; return the shim's pid as the kernel translated it for us."""
         loop = asyncio.get_running_loop()
         readable: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self.ends.control, plumbing.resolve, readable)
+        loop.add_reader(self.ends.control, process_io.resolve, readable)
         try:
             await asyncio.wait_for(readable, START_SECONDS)
         except TimeoutError as error:
             raise SandboxStartFailed(
-                f"the box was not ready within {START_SECONDS:.0f} s"
+                f"the sandbox was not ready within {START_SECONDS:.0f} s"
             ) from error
         finally:
             loop.remove_reader(self.ends.control)
-        numbers, credentials = plumbing.receive(self.ends.control)
+        numbers, credentials = process_io.receive(self.ends.control)
         self.ends.listeners = [socket.socket(fileno=number) for number in numbers]
         if len(numbers) != LISTENERS or credentials is None:
-            raise SandboxStartFailed(f"the box did not start: {await self._last_words()}")
+            raise SandboxStartFailed(f"the sandbox did not start: {await self._error_output()}")
         pid, self.user, _ = credentials
         return pid
 
-    async def _last_words(self) -> str:
+    async def _error_output(self) -> str:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._exited), GRACE_SECONDS)
         os.set_blocking(self.ends.stderr, False)
         with contextlib.suppress(BlockingIOError):
-            words = os.read(self.ends.stderr, 4096).decode(errors="replace").strip()
-            return words or f"{bubblewrap.PROGRAM} ended without a word"
-        return "no word on its error output"
+            message = os.read(self.ends.stderr, 4096).decode(errors="replace").strip()
+            return message or f"{bubblewrap.PROGRAM} ended without an error message"
+        return "no error message"
 
     async def _undo(self) -> None:
         if hasattr(self, "ends"):
@@ -221,9 +219,9 @@ class SandboxProcess:
         if hasattr(self, "_exited"):
             self._process.kill()
             await self._exited
-        await self._clear_away()
+        await self._remove_all()
 
-    # --- life
+    # --- running
 
     async def wait(self) -> ProcessExit:
         """Until the Worker's main process has ended."""
@@ -232,25 +230,23 @@ class SandboxProcess:
         return ProcessExit(128 - status if status < 0 else status, passed)
 
     @property
-    def holds(self) -> frozenset[str]:
+    def enforced(self) -> frozenset[str]:
         """Which of cpu, memory and pids are limited by the kernel."""
-        return self.group.holds
+        return self.group.enforced
 
     async def limit_cpu(self) -> None:
         self.group.limit_cpu(self.order.cpus)
 
     async def look(self) -> HostView:
-        """What only the host sees. Raise ``SandboxStartFailed`` for any sandbox but the
+        """Return what only the host sees. Raise ``SandboxStartFailed`` for any sandbox but the
         inspector's: no process of ours enters the namespaces of a Worker.
         """
         if self.order.kind != "probe" or self._exited.done():
-            raise SandboxStartFailed("only a living box of the inspector is looked into")
+            raise SandboxStartFailed("only a running sandbox of the inspector can be inspected")
         try:
-            return await asyncio.to_thread(
-                outside.inspect_host, *self._pids, self.group.processes()
-            )
+            return await asyncio.to_thread(inspect_host, *self._pids, self.group.processes())
         except (OSError, subprocess.SubprocessError) as error:
-            raise SandboxStartFailed(f"the box cannot be looked into: {error}") from error
+            raise SandboxStartFailed(f"the sandbox cannot be inspected: {error}") from error
 
     async def terminate(self) -> None:
         """SIGTERM to the Worker's main process."""
@@ -265,14 +261,14 @@ class SandboxProcess:
             return self._final
         work = await asyncio.to_thread(self._work_bytes)
         group = self.group
-        if group.holds:
+        if group.enforced:
             return ProcessUsage(group.cpu_ms(), group.memory_peak(), work, group.memory_now())
-        memory = self._look_at_tree()
+        memory = self._measure_tree()
         return ProcessUsage(self._soft_cpu, self._soft_peak, work, memory)
 
     def _work_bytes(self) -> int:
-        """What has a name in the work folder, and what is held without one. What is hidden counts
-        as more than the limit.
+        """Bytes of the work folder, and of open files without a name. Hidden files count as more
+        than the limit.
         """
         limit = self.order.work_size
         named = self._folders.measure(self.order.name, limit)
@@ -280,31 +276,31 @@ class SandboxProcess:
             named += self._cache.measure(limit)
         pids = self.group.processes() or self._tree().pids
         hidden = processes.unnamed_memory(pids, self._folders.device, limit)
-        self._hidden_looks = self._hidden_looks + 1 if hidden.in_flight else 0
-        if self._hidden_looks >= HIDDEN_LOOKS:
+        self._hidden_checks = self._hidden_checks + 1 if hidden.in_flight else 0
+        if self._hidden_checks >= HIDDEN_CHECKS:
             return limit + 1
         return named + hidden.size
 
     def _tree(self) -> processes.TreeUsage:
-        """Nothing once the box has ended: its pid may belong to somebody else by now."""
+        """Zeros once the sandbox has ended: its pid may belong to another process by now."""
         if self._exited.done():
             return processes.TreeUsage(0, 0, ())
         return processes.tree_usage(self._process.pid)
 
     async def _watch_memory(self) -> None:
-        """End the whole box when it ran out of memory, where the kernel does not do so."""
+        """End the whole sandbox when it ran out of memory, where the kernel does not do so."""
         while not self._exited.done():
-            if self.group.holds:
+            if self.group.enforced:
                 await asyncio.sleep(MEMORY_WATCH_SECONDS)
                 self._memory_passed = self.group.out_of_memory()
             else:
                 await asyncio.sleep(SOFT_WATCH_SECONDS)
-                self._memory_passed = self._look_at_tree() > self.order.memory
+                self._memory_passed = self._measure_tree() > self.order.memory
             if self._memory_passed:
-                self._shoot()
+                self._kill_all()
                 return
 
-    def _look_at_tree(self) -> int:
+    def _measure_tree(self) -> int:
         seen = self._tree()
         self._soft_peak = max(self._soft_peak, seen.memory)
         self._soft_cpu = max(self._soft_cpu, seen.cpu_ms)
@@ -316,28 +312,28 @@ class SandboxProcess:
         """End everything inside and wait until it has. Safe to repeat."""
         if self._closing is not None and self._closing.done():
             return
-        self._shoot()
-        await plumbing.ended(self._first, END_SECONDS)
+        self._kill_all()
+        await process_io.ended(self._first, END_SECONDS)
         try:
             await asyncio.wait_for(asyncio.shield(self._exited), GRACE_SECONDS)
         except TimeoutError:
             self._process.kill()
             await self._exited
 
-    def _shoot(self) -> None:
+    def _kill_all(self) -> None:
         self.group.limit_cpu(None)
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._first, signal.SIGKILL)
         self.group.kill()
 
     async def release(self, owner: tuple[int, int] | None) -> str:
-        """End a tool and give its work folder to ``owner`` (user and group, None for ourselves).
-        Return a text when the folder is too large for that. Raise ``SandboxStartFailed``.
+        """End a tool and make ``owner`` (user and group, None for ourselves) own its work folder.
+        Return the reason when that is impossible, else "". Raise ``SandboxStartFailed``.
         """
         await self.kill()
         try:
             if owner is not None:
-                await asyncio.to_thread(self._folders.give, self.order.name, *owner)
+                await asyncio.to_thread(self._folders.change_owner, self.order.name, *owner)
         except OwnershipFailed as error:
             return str(error)
         except OSError as error:
@@ -357,11 +353,11 @@ class SandboxProcess:
         if self._watcher is not None:
             self._watcher.cancel()
         self._memory_passed = self._memory_passed or self.group.out_of_memory()
-        await self._clear_away()
+        await self._remove_all()
         os.close(self._main)
         os.close(self._first)
 
-    async def _clear_away(self) -> None:
+    async def _remove_all(self) -> None:
         await remove_group(self.group)
         if self._cache is not None:
             ToolCaches.leave(self._cache)
@@ -383,7 +379,7 @@ async def remove_group(group: ControlGroup) -> None:
 
 
 def close_pipes(ends: ProcessPipes) -> None:
-    """Close our ends of a box that will not be used."""
+    """Close our ends of a sandbox that will not be used."""
     ends.control.close()
     for listener in ends.listeners:
         listener.close()

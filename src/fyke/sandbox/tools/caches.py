@@ -1,7 +1,7 @@
-"""Folders that tools find again: what was downloaded for one account, in one way.
+"""Persistent caches of tools: downloads of one account with one set of options.
 
-Each has one user at a time, and belongs to nobody else's box meanwhile. As everything that boxes
-write to, it is only ever touched below an open descriptor, and no link in it is followed.
+Each is used by one sandbox at a time. Like every folder that sandboxes write to, it is accessed
+only below an open descriptor, and no link in it is followed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from fyke.sandbox.process.folders import OwnershipFailed, empty, give_ownership, measure_tree
+from fyke.sandbox.process.folders import OwnershipFailed, change_tree_owner, empty, measure_tree
 
-MOST_BYTES = 4 * 2**30  # a cache that has grown beyond is begun anew
+MOST_BYTES = 4 * 2**30  # a larger cache is emptied
 KEPT_SECONDS = 30 * 86_400.0
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -23,7 +23,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class TakenCache:
-    """A cache in use, held by the lock on ``descriptor``."""
+    """A cache in use, locked through ``descriptor``."""
 
     path: Path
     descriptor: int
@@ -45,7 +45,7 @@ class ToolCaches:
         os.fchmod(self._fd, 0o711)
 
     def take(self, name: str, uid: int | None) -> TakenCache | None:
-        """The cache, for that user alone; None while somebody else has it."""
+        """Take the cache for one user alone; None while another sandbox uses it."""
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=self._fd)
         folder = os.open(name, _FOLDER, dir_fd=self._fd)
@@ -58,27 +58,27 @@ class ToolCaches:
             os.close(folder)
             raise
         try:
-            self._make_fit(folder, uid)
+            self._prepare(folder, uid)
         except BaseException:
             os.close(folder)
             raise
         return TakenCache(self.root / name, folder)
 
-    def _make_fit(self, folder: int, uid: int | None) -> None:
+    def _prepare(self, folder: int, uid: int | None) -> None:
         os.fchmod(folder, 0o700)  # its last user may have closed it
         if measure_tree(folder, MOST_BYTES) > MOST_BYTES:
             empty(folder)
         if uid is not None and os.fstat(folder).st_uid != uid:
             try:
-                give_ownership(folder, uid, uid)
+                change_tree_owner(folder, uid, uid)
             except OwnershipFailed:
                 empty(folder)
-                give_ownership(folder, uid, uid)
+                change_tree_owner(folder, uid, uid)
         os.utime(folder)
 
     @staticmethod
     def leave(cache: TakenCache) -> None:
-        """Give it up; once its processes are dead."""
+        """Unlock it; only once its processes have ended."""
         os.close(cache.descriptor)
 
     def clear(self) -> list[str]:

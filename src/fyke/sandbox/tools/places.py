@@ -1,7 +1,7 @@
-"""What a tool's box has beside a Worker's: its cache, uv, and folders of wheels.
+"""The mounts of a tool's sandbox besides those of a Worker's: its cache, uv, folders of wheels.
 
-Decided on the side that acts, and by the kind alone: nothing that comes over the border names a
-path. The folders of wheels are fixed when that side starts.
+Chosen by the spawning process from the kind of tool alone: no request contains a path. The folders
+of wheels are fixed when that process starts.
 """
 
 from __future__ import annotations
@@ -18,50 +18,54 @@ from fyke.sandbox.isolation.bubblewrap import UV_AT
 from fyke.sandbox.process.order import LaunchOrder
 from fyke.sandbox.tools.caches import TakenCache, ToolCaches
 
-# Inside they are other things than outside, or hold what is nobody's business.
+# Paths that are something else inside the sandbox, or that contain private files.
 _NEVER = ("/", "/proc", "/sys", "/dev", "/run", "/etc", "/root", "/work", "/cache", "/bundle")
 
 
 @dataclass(frozen=True, slots=True)
 class ToolPaths:
-    """``find_links`` are folders of wheels that the machine's package clients are told to use."""
+    """``find_links`` are the folders of wheels that the machine's package clients use."""
 
     caches: ToolCaches
     find_links: tuple[Path, ...] = ()
 
     @classmethod
     def at(cls, data_folder: Path, find_links: Sequence[Path] = ()) -> ToolPaths:
-        """Those of an installation."""
+        """The paths of an installation."""
         return cls(ToolCaches(data_folder / "tool-caches"), fit_find_links(find_links))
 
     def cache_of(self, order: LaunchOrder, uid: int | None) -> TakenCache | None:
-        """The cache that the order names, if nobody else has it."""
+        """Take the cache that the order names; None while another sandbox uses it."""
         return self.caches.take(order.cache, uid) if order.cache else None
 
     def extras_of(self, order: LaunchOrder) -> tuple[tuple[Path, str], ...]:
-        """What is mounted beside, read-only, and where."""
+        """Extra read-only mounts: the source, and the path inside."""
         if order.kind != "uv":
             return ()
-        find_links = tuple((shelf, str(shelf)) for shelf in self.find_links if _is_open(shelf))
+        find_links = tuple((folder, str(folder)) for folder in self.find_links if _is_open(folder))
         return ((Path(find_uv_bin()), UV_AT), *find_links)
 
 
 def fit_find_links(find_links: Sequence[Path]) -> tuple[Path, ...]:
-    """Those that can be mounted where they are: whole folders of their own."""
+    """Return the folders that can be mounted at their own path."""
     fit: list[Path] = []
-    for shelf in find_links:
-        plain = shelf.is_absolute() and ".." not in shelf.parts
-        if plain and not any(_holds(Path(place), shelf) for place in _NEVER) and shelf not in fit:
-            fit.append(shelf)
+    for folder in find_links:
+        plain = folder.is_absolute() and ".." not in folder.parts
+        if (
+            plain
+            and not any(_covers(Path(place), folder) for place in _NEVER)
+            and folder not in fit
+        ):
+            fit.append(folder)
     return tuple(fit)
 
 
-def _holds(place: Path, shelf: Path) -> bool:
-    return shelf == place or (place != Path("/") and place in shelf.parents)
+def _covers(place: Path, folder: Path) -> bool:
+    return folder == place or (place != Path("/") and place in folder.parents)
 
 
 def _is_open(folder: Path) -> bool:
-    """Whether everybody may pass to it and read it; where not, no box's user can mount it."""
+    """Whether all users can reach and read it; otherwise no sandbox's user can mount it."""
     if os.geteuid() != 0:
         return folder.is_dir()
     try:

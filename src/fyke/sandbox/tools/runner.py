@@ -1,4 +1,4 @@
-"""``SandboxedTools``: our own tools behind the walls of an attempt."""
+"""``SandboxedTools``: runs our own tools with the same isolation as an attempt."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ PREFIX = "TOOL-"
 
 _DRAIN_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
-_LOOK_SHARE = 20  # a look at the size takes at most one part in so many of the time
+_LOOK_SHARE = 20  # measuring the size takes at most this share of the time: 1/20
 _PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy")
-# nothing is excepted: this box's own loopback has nothing else to offer
+# without exceptions: nothing else listens on the sandbox's loopback
 _PROXY_VARIABLES = dict.fromkeys(
     (*_PROXY_NAMES, *map(str.upper, _PROXY_NAMES)), f"http://{PROXY}"
 ) | {"no_proxy": "", "NO_PROXY": ""}
 
 
 class SandboxedTools:
-    """Implements ``ToolBox`` over a spawner and the way out."""
+    """Implements ``ToolBox`` over a spawner and the egress proxy."""
 
     def __init__(self, work_dir: Path, spawner: Spawner, egress: Egress) -> None:
         """``work_dir`` is where the spawner makes the work folders."""
@@ -48,71 +48,74 @@ class SandboxedTools:
     @asynccontextmanager
     async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
         order = _order(spec)
-        limits = _box_limits(spec.limits)
+        limits = _sandbox_limits(spec.limits)
         free = shutil.disk_usage(self._work_dir).free
         if free < LEAST_ROOM:
             raise SandboxFault(
-                f"{free} bytes are free in {self._work_dir}, a box needs {LEAST_ROOM}: make room"
+                f"{free} bytes are free in {self._work_dir}, a sandbox needs {LEAST_ROOM}: "
+                "free some space"
             )
-        box = IsolatedSandbox(await self._spawner.start(order), order, limits)
+        sandbox = IsolatedSandbox(await self._spawner.start(order), order, limits)
         try:
-            yield await self._carry(box, order, spec)
+            yield await self._execute(sandbox, order, spec)
         finally:
-            await box.close()
+            await sandbox.close()
 
-    async def _carry(self, box: IsolatedSandbox, order: LaunchOrder, spec: ToolSpec) -> ToolRun:
-        for name, listener in box.listeners.items():
+    async def _execute(
+        self, sandbox: IsolatedSandbox, order: LaunchOrder, spec: ToolSpec
+    ) -> ToolRun:
+        for name, listener in sandbox.listeners.items():
             if name != "proxy" or spec.reach is None:
-                listener.close()  # refused at once instead of waiting for nobody
+                listener.close()  # connections are refused at once instead of waiting
         try:
             env = dict(spec.env)
             if spec.reach is not None:
-                await self._open_egress(box, order.name, spec.reach, spec.limits.traffic)
+                await self._open_egress(sandbox, order.name, spec.reach, spec.limits.traffic)
                 env = _PROXY_VARIABLES | env
-            await box.give_job(_job(box, spec, env))
-            run = await self._watch(box, order, spec)
+            await sandbox.give_job(_job(sandbox, spec, env))
+            run = await self._watch(sandbox, order, spec)
         finally:
             await self._egress.close(order.name)
         if run.code or run.stopped:
             return run
-        if await box.release():
+        if await sandbox.release():
             return replace(run, stopped=ToolStop.SIZE)
         return run
 
     async def _open_egress(
-        self, box: IsolatedSandbox, name: str, reach: ToolAccess, traffic: int
+        self, sandbox: IsolatedSandbox, name: str, reach: ToolAccess, traffic: int
     ) -> None:
         grant = EgressGrant(
             attempt_id=name,
-            secret=secrets.token_urlsafe(24),  # nobody is told it: HTTP is asked for none
+            secret=secrets.token_urlsafe(24),  # not used: HTTP needs no password here
             region=reach.region,
             allow=reach.allow,
             limit_bytes=traffic,
             domains=reach.domains,
             guarded=False,  # a registry is no target site
-            passwordless=True,  # npm before 10 gives a proxy no password
+            passwordless=True,  # npm before 10 sends a proxy no password
         )
         try:
-            await self._egress.open([box.listeners["proxy"]], grant)
+            await self._egress.open([sandbox.listeners["proxy"]], grant)
         except (FykeError, ValueError) as error:
-            raise SandboxFault(f"the way out for a tool could not be opened: {error}") from error
-        box.listeners["proxy"].close()
+            raise SandboxFault(f"egress for a tool could not be opened: {error}") from error
+        sandbox.listeners["proxy"].close()
 
-    async def _watch(self, box: IsolatedSandbox, order: LaunchOrder, spec: ToolSpec) -> ToolRun:
+    async def _watch(self, sandbox: IsolatedSandbox, order: LaunchOrder, spec: ToolSpec) -> ToolRun:
         """Until the tool ends, or something ends it."""
         said = ToolOutput()
-        ended = asyncio.create_task(box.wait())
-        reading = asyncio.create_task(_collect(box, said))
-        too_large = asyncio.create_task(_until_too_large(box, spec.limits.work_size))
+        ended = asyncio.create_task(sandbox.wait())
+        reading = asyncio.create_task(_collect(sandbox, said))
+        too_large = asyncio.create_task(_until_too_large(sandbox, spec.limits.work_size))
         try:
-            await box.apply_cpu_limit()
+            await sandbox.apply_cpu_limit()
             await asyncio.wait(
                 {ended, too_large},
                 timeout=spec.limits.seconds,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             stopped = await self._why_stopped(order.name, ended, too_large)
-            await box.kill()
+            await sandbox.kill()
             end = await ended
             await asyncio.wait({reading}, timeout=_DRAIN_SECONDS)
             if end.out_of_memory and end.code:
@@ -156,7 +159,7 @@ def _order(spec: ToolSpec) -> LaunchOrder:
         raise SandboxFault(str(error)) from error
 
 
-def _box_limits(limits: ToolLimits) -> SandboxLimits:
+def _sandbox_limits(limits: ToolLimits) -> SandboxLimits:
     return SandboxLimits(
         cpus=limits.cpus,
         memory=limits.memory,
@@ -168,27 +171,27 @@ def _box_limits(limits: ToolLimits) -> SandboxLimits:
     )
 
 
-def _job(box: IsolatedSandbox, spec: ToolSpec, env: Mapping[str, str]) -> list[tuple[str, str]]:
+def _job(sandbox: IsolatedSandbox, spec: ToolSpec, env: Mapping[str, str]) -> list[tuple[str, str]]:
     base = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": HOME, "TMPDIR": SCRATCH}
     job = [("e", f"{name}={value}") for name, value in (base | dict(env)).items()]
-    job += box.process_limits()
+    job += sandbox.process_limits()
     job += [("d", HOME), ("d", SCRATCH)]
     job += [("f", f"{WORK_AT}/{path}={text}") for path, text in spec.files.items()]
     return job + [("a", argument) for argument in spec.command]
 
 
-async def _collect(box: IsolatedSandbox, said: ToolOutput) -> None:
-    async for stream, data in box.output():
+async def _collect(sandbox: IsolatedSandbox, said: ToolOutput) -> None:
+    async for stream, data in sandbox.output():
         said.add(stream, data)
 
 
-async def _until_too_large(box: IsolatedSandbox, limit: int) -> None:
+async def _until_too_large(sandbox: IsolatedSandbox, limit: int) -> None:
     loop = asyncio.get_running_loop()
     pause = _LOOK_SECONDS
     while True:
         await asyncio.sleep(pause)
-        begun = loop.time()
-        with contextlib.suppress(SandboxFault):  # one bad look must not end the watch
-            if (await box.usage()).work_bytes > limit:
+        started = loop.time()
+        with contextlib.suppress(SandboxFault):  # one failed measurement must not end the watch
+            if (await sandbox.usage()).work_bytes > limit:
                 return
-        pause = max(_LOOK_SECONDS, (loop.time() - begun) * _LOOK_SHARE)
+        pause = max(_LOOK_SECONDS, (loop.time() - started) * _LOOK_SHARE)

@@ -2,8 +2,8 @@
 
 A blob is whole or not there at all: it is written to a temporary file beside the others, flushed,
 renamed over its name, and then the folder is flushed, because a rename that is only in memory is
-lost with the power. Temporary files live in a folder of their own, so that what a crash left
-behind can be told apart from blobs and swept.
+lost with the power. Temporary files live in a folder of their own, so that the files
+left by a crash can be recognised and removed.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""A doorbell between processes of one machine: datagram sockets in one folder.
+"""Signals between processes of one machine: datagram sockets in one folder.
 
-Every process that listens binds one socket with a name of its own; a ring sends the topic to
-every socket in the folder. The folder (0700) is the permission. The kernel queues only a few
-datagrams per socket, so a topic that finds a queue full is kept, once, and sent by a helper
-thread as soon as there is room: a burst is coalesced instead of lost.
+Every process that listens binds one socket with a name of its own; a signal sends the topic to
+every socket in the folder. The mode of the folder (0700) is the access control. The kernel queues
+only a few datagrams per socket, so a topic that finds a queue full is kept, once, and sent by a
+helper thread as soon as there is room: a burst is coalesced instead of lost.
 
-The life of a socket file: it is bound under a hidden name and then renamed, so that nobody finds
-it before it can receive; it is removed by its owner, or by the first ring that meets a dead one.
+A socket file is bound under a hidden name and then renamed, so that no process finds it before it
+can receive; it is removed by its owner, or by the first signal that finds it dead.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import structlog
 from fyke.storage.signals.listeners import MAX_TOPICS, Listeners, TopicListener
 
 _LONGEST_PATH = 107  # bytes, without the closing zero (sockaddr_un)
-_SUFFIX = ".bell"
+_SUFFIX = ".socket"
 _DEAD = (ConnectionRefusedError, FileNotFoundError)
 MAX_TOPIC_BYTES = 1024
 
@@ -34,13 +34,13 @@ log = structlog.get_logger(__name__)
 
 
 class DatagramSignals:
-    """``Doorbell`` over the folder ``folder``. ``close`` removes this process's own socket."""
+    """``Signals`` over the folder ``folder``. ``close`` removes this process's own socket."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         self._folder = _Folder(folder)
-        self._ears = Listeners()
+        self._listeners = Listeners()
         self._outbox = _DatagramOutbox(self._folder)
         self._inbox: _DatagramInbox | None = None
         self._lock = threading.Lock()
@@ -48,12 +48,12 @@ class DatagramSignals:
     def notify(self, topic: str) -> None:
         data = topic.encode("utf-8", "replace")
         if not 0 < len(data) <= MAX_TOPIC_BYTES:
-            log.warning("doorbell topic refused", topic=topic[:80], bytes=len(data))
+            log.warning("signal topic refused", topic=topic[:80], bytes=len(data))
             return
         try:
             self._outbox.send(data)
-        except Exception as exc:  # a lost ring is repaired by a sweep; a failed caller is not
-            log.warning("doorbell ring lost", topic=topic, error=str(exc))
+        except Exception as exc:  # a sweep repairs a lost signal, but not a failed caller
+            log.warning("signal lost", topic=topic, error=str(exc))
 
     def listen(self) -> AbstractAsyncContextManager[TopicListener]:
         return self._listen()
@@ -62,12 +62,12 @@ class DatagramSignals:
     async def _listen(self) -> AsyncIterator[TopicListener]:
         with self._lock:
             if self._inbox is None:
-                self._inbox = _DatagramInbox(self._folder, self._ears)
-        async with self._ears.listen() as ear:
-            yield ear
+                self._inbox = _DatagramInbox(self._folder, self._listeners)
+        async with self._listeners.listen() as listener:
+            yield listener
 
     def close(self) -> None:
-        """Stop hearing and ringing; safe to repeat."""
+        """Stop listening and sending; safe to repeat."""
         with self._lock:
             inbox, self._inbox = self._inbox, None
         if inbox is not None:
@@ -79,7 +79,7 @@ class DatagramSignals:
 class _Folder:
     """Addresses of sockets in a folder, whatever the length of its path.
 
-    An address holds 107 bytes. A longer folder is reached through this process's own
+    An address has at most 107 bytes. A longer folder is reached through this process's own
     descriptor of it, ``/proc/self/fd/N``, which the kernel resolves like any other path.
     """
 
@@ -115,9 +115,9 @@ class _Folder:
 class _DatagramInbox:
     """The socket of this process, and a thread that reads it even while the event loop is busy."""
 
-    def __init__(self, folder: _Folder, ears: Listeners) -> None:
+    def __init__(self, folder: _Folder, listeners: Listeners) -> None:
         self._folder = folder
-        self._ears = ears
+        self._listeners = listeners
         self._name = f"{os.getpid()}-{secrets.token_hex(6)}{_SUFFIX}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
@@ -125,7 +125,7 @@ class _DatagramInbox:
         self._socket.bind(folder.address(hidden))
         (folder.path / hidden).rename(folder.path / self._name)
         self._stop_in, self._stop_out = os.pipe2(os.O_CLOEXEC)
-        self._thread = threading.Thread(target=self._read, name="doorbell-in", daemon=True)
+        self._thread = threading.Thread(target=self._read, name="signals-in", daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
@@ -136,7 +136,7 @@ class _DatagramInbox:
             ready = {descriptor for descriptor, _ in poll.poll()}
             if self._stop_in in ready:
                 return
-            self._ears.deliver(self._drain())
+            self._listeners.deliver(self._drain())
 
     def _drain(self) -> list[str]:
         topics: dict[str, None] = {}
@@ -189,12 +189,12 @@ class _DatagramOutbox:
             if len(topics) < MAX_TOPICS:
                 topics[data] = None
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._flush, name="doorbell", daemon=True)
+                self._thread = threading.Thread(target=self._flush, name="signals", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
     def _flush(self) -> None:
-        """Thread: bring what was kept to its receivers, each at its own pace."""
+        """Thread: send the kept topics to their receivers, each at its own pace."""
         pause = 0.0
         while True:
             with self._changed:

@@ -1,8 +1,8 @@
-"""A doorbell between machines: LISTEN and NOTIFY on one channel, the topic as the payload.
+"""Signals between machines: LISTEN and NOTIFY on one channel, the topic as the payload.
 
-It has connections of its own in threads of its own, so that a ring never waits for the database
-and never shares the fate of somebody's transaction. Rings that gather while one is on its way
-leave together; while the database is away the newest ones are kept up to a limit.
+It has its own connections in its own threads, so that a signal never waits for the database and
+does not depend on the transaction of a caller. Signals that come while one is being sent are sent
+together; while the database is unavailable the newest ones are kept up to a limit.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import structlog
 from fyke.kit import backoff
 from fyke.storage.signals.listeners import Listeners, TopicListener
 
-CHANNEL = "fyke_doorbell"
+CHANNEL = "fyke_signals"
 MAX_TOPIC_BYTES = 1024  # the server takes fewer than 8000 bytes
 MAX_KEPT = 4096
 _BATCH = 256
 _NOTIFY = "SELECT pg_notify(%s, topic) FROM unnest(%s::text[]) AS topic"
-# A peer that vanished without a word is noticed within half a minute.
+# A peer that vanished is noticed within half a minute.
 _ALIVE: dict[str, Any] = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
@@ -37,11 +37,11 @@ log = structlog.get_logger(__name__)
 
 
 class PostgresSignals:
-    """``Doorbell`` over the database at ``url`` (``postgresql://...``, driver suffix or not)."""
+    """``Signals`` over the database at ``url`` (``postgresql://...``, driver suffix or not)."""
 
     def __init__(self, url: str) -> None:
         self._conninfo = url.replace("postgresql+psycopg://", "postgresql://", 1)
-        self._ears = Listeners()
+        self._listeners = Listeners()
         self._outbox = _ChannelOutbox(self._conninfo)
         self._inbox: _ChannelInbox | None = None
         self._lock = threading.Lock()
@@ -49,7 +49,7 @@ class PostgresSignals:
     def notify(self, topic: str) -> None:
         clean = topic.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
         if not 0 < len(clean.encode()) <= MAX_TOPIC_BYTES:
-            log.warning("doorbell topic refused", topic=topic[:80], length=len(topic))
+            log.warning("signal topic refused", topic=topic[:80], length=len(topic))
             return
         self._outbox.put(clean)
 
@@ -61,15 +61,15 @@ class PostgresSignals:
     async def _listen(self) -> AsyncIterator[TopicListener]:
         with self._lock:
             if self._inbox is None:
-                self._inbox = _ChannelInbox(self._conninfo, self._ears)
+                self._inbox = _ChannelInbox(self._conninfo, self._listeners)
             inbox = self._inbox
-        async with self._ears.listen() as ear:
+        async with self._listeners.listen() as listener:
             if not inbox.listening.is_set():
                 await asyncio.to_thread(inbox.listening.wait, 5.0)
-            yield ear
+            yield listener
 
     def close(self) -> None:
-        """Stop hearing and ringing; safe to repeat."""
+        """Stop listening and sending; safe to repeat."""
         with self._lock:
             inbox, self._inbox = self._inbox, None
         if inbox is not None:
@@ -99,7 +99,7 @@ class _ChannelOutbox:
             if len(self._kept) > MAX_KEPT:
                 del self._kept[next(iter(self._kept))]
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="signals", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
@@ -118,7 +118,7 @@ class _ChannelOutbox:
                 failures += 1
                 self._put_back(topics)
                 if failures > 1:  # the first failure is often just a connection gone stale
-                    log.warning("doorbell cannot notify", error=str(exc), failures=failures)
+                    log.warning("signals cannot be sent", error=str(exc), failures=failures)
                     self._pause(backoff.delay(failures - 1, base=0.1, cap=2.0))
         if connection is not None:
             connection.close()
@@ -150,14 +150,14 @@ class _ChannelOutbox:
 
 
 class _ChannelInbox:
-    """The thread that listens; it comes back by itself when the database does."""
+    """The thread that listens; it reconnects when the database is back."""
 
-    def __init__(self, conninfo: str, ears: Listeners) -> None:
+    def __init__(self, conninfo: str, listeners: Listeners) -> None:
         self._conninfo = conninfo
-        self._ears = ears
+        self._listeners = listeners
         self.listening = threading.Event()
         self._stop_in, self._stop_out = os.pipe2(os.O_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="doorbell-in", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="signals-in", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
@@ -168,22 +168,22 @@ class _ChannelInbox:
                     connection.execute(f"LISTEN {CHANNEL}")
                     failures = 0
                     self.listening.set()
-                    if self._hear(connection):
+                    if self._receive(connection):
                         return
             except psycopg.Error as exc:
                 self.listening.clear()
                 failures += 1
-                log.warning("doorbell cannot listen", error=str(exc), failures=failures)
+                log.warning("signals cannot be received", error=str(exc), failures=failures)
                 if self._stopped_within(backoff.delay(failures, base=0.1, cap=2.0)):
                     return
 
-    def _hear(self, connection: psycopg.Connection[Any]) -> bool:
-        """Deliver what arrives. True when told to stop; raises when the connection is lost."""
+    def _receive(self, connection: psycopg.Connection[Any]) -> bool:
+        """Deliver signals. True when it is to stop; raises when the connection is lost."""
         poll = select.poll()
         poll.register(connection.fileno(), select.POLLIN)
         poll.register(self._stop_in, select.POLLIN)
         while True:
-            self._ears.deliver([notice.payload for notice in connection.notifies(timeout=0)])
+            self._listeners.deliver([notice.payload for notice in connection.notifies(timeout=0)])
             if self._stop_in in {descriptor for descriptor, _ in poll.poll()}:
                 return True
 

@@ -87,7 +87,7 @@ def test_where_dependencies_go(kind: str, target: str | None) -> None:
 def test_the_probe_brings_its_inspector_and_no_bundle() -> None:
     options, files = build("probe")
     assert "/bundle" not in options
-    assert has(options, "--ro-bind-data", str(100 + _at(files, b"Looks at the walls")))
+    assert has(options, "--ro-bind-data", str(100 + _at(files, b"Observes the isolation")))
     assert bubblewrap.PROBE_AT in options
 
 

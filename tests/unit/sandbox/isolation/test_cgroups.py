@@ -8,7 +8,7 @@ import pytest
 
 from fyke.sandbox.isolation.cgroup_v1 import GroupV1
 from fyke.sandbox.isolation.cgroup_v2 import OWN_LEAF, GroupV2
-from fyke.sandbox.isolation.cgroups import ALL_HOLD, NoGroups, detect
+from fyke.sandbox.isolation.cgroups import ALL_LIMITS, NoGroups, detect
 
 
 def v2(tmp_path: Path, own: str, controllers: str = "cpu io memory pids") -> tuple[Path, Path]:
@@ -34,7 +34,7 @@ def test_v2_delegated(tmp_path: Path) -> None:
     assert (base / "cgroup.subtree_control").read_text() == "+pids"
     group = groups.create("BOX", 64 * 2**20, 33)
     assert isinstance(group, GroupV2)
-    assert group.holds == ALL_HOLD
+    assert group.enforced == ALL_LIMITS
     assert group.ends_as_one
     assert groups.names() == ["BOX"]
     written = {
@@ -107,7 +107,7 @@ def test_v1_below_the_own_group_of_each_controller(tmp_path: Path, root: str) ->
     assert groups.kind == "v1"
     group = groups.create("BOX", 2**26, 12)
     assert isinstance(group, GroupV1)
-    assert group.holds == ALL_HOLD
+    assert group.enforced == ALL_LIMITS
     assert not group.ends_as_one
     assert group.paths["memory"].parent.parent == tmp_path / "memory" / "own"
     assert group.paths["cpu"] == group.paths["cpuacct"]
@@ -147,6 +147,6 @@ def test_nothing_is_the_last_rung(tmp_path: Path) -> None:
     group.add(1)
     group.limit_cpu(1)
     group.kill()
-    assert (group.holds, group.processes(), group.out_of_memory()) == (frozenset(), [], False)
+    assert (group.enforced, group.processes(), group.out_of_memory()) == (frozenset(), [], False)
     assert (group.cpu_ms(), group.memory_peak(), group.memory_now()) == (0, 0, 0)
     assert group.remove()

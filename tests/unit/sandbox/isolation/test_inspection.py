@@ -12,7 +12,7 @@ import pytest
 from fyke.contracts.execution import Isolation
 from fyke.sandbox.isolation import bubblewrap, inspection, inspector
 from fyke.sandbox.isolation import checks as walls
-from fyke.sandbox.isolation.cgroups import ALL_HOLD
+from fyke.sandbox.isolation.cgroups import ALL_LIMITS
 from fyke.sandbox.isolation.checks import Check
 from fyke.sandbox.isolation.host_inspection import HostView
 from unit.sandbox.isolation.test_seccomp import run as verdict
@@ -150,8 +150,8 @@ def test_every_sample_has_an_answer_of_the_filter() -> None:
 
 
 def test_levels() -> None:
-    full = inspection._report([*judged({}), inspection._limits(ALL_HOLD, "v2", "")])
-    assert (full.level, full.reason) == (Isolation.FULL, "all walls and limits hold")
+    full = inspection._report([*judged({}), inspection._limits(ALL_LIMITS, "v2", "")])
+    assert (full.level, full.reason) == (Isolation.FULL, "all isolation checks passed")
     soft = inspection._report([*judged({}), inspection._limits(frozenset({"pids"}), "v2", "")])
     assert soft.level is Isolation.NO_LIMITS
     assert "no hard limit for cpu, memory" in soft.reason
@@ -174,12 +174,14 @@ def test_what_forbids_a_box_is_named(
     (tmp_path / setting).parent.mkdir()
     (tmp_path / setting).write_text(value + "\n")
     monkeypatch.setattr(inspection, "SETTINGS", tmp_path)
-    said = inspection._why_no_box("bwrap: setting up uid map: Permission denied")
+    said = inspection._explain_failure("bwrap: setting up uid map: Permission denied")
     assert said.startswith("bwrap: setting up uid map")
     assert words in said
 
 
 def test_a_masked_proc_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "SETTINGS", tmp_path)
-    assert "systempaths=unconfined" in inspection._why_no_box("Can't mount proc on /newroot/proc")
-    assert inspection._why_no_box("out of memory") == "out of memory"
+    assert "systempaths=unconfined" in inspection._explain_failure(
+        "Can't mount proc on /newroot/proc"
+    )
+    assert inspection._explain_failure("out of memory") == "out of memory"

@@ -56,7 +56,7 @@ def test_files_without_a_name_are_found(tmp_path: Path) -> None:
 
 def test_more_than_anybody_looks_through_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processes.unnamed_memory([os.getpid()], 0, 2**30).size == 0
-    monkeypatch.setattr(processes, "MOST_HELD", 3)
+    monkeypatch.setattr(processes, "MOST_OPEN", 3)
     assert processes.unnamed_memory([os.getpid()], 0, 2**30).size > 2**30
 
 

@@ -31,13 +31,13 @@ async def test_the_folder_is_private_and_the_socket_goes_with_its_owner(tmp_path
 
 async def test_a_dead_listener_is_removed_and_the_living_hear(tmp_path: Path) -> None:
     dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    dead.bind(str(tmp_path / "1-dead.bell"))
+    dead.bind(str(tmp_path / "1-dead.socket"))
     dead.close()
     bell = DatagramSignals(tmp_path)
     async with bell.listen() as ear:
         bell.notify("work")
         assert await ear.wait(WORK, 10) == "work"
-    assert "1-dead.bell" not in sockets(tmp_path)
+    assert "1-dead.socket" not in sockets(tmp_path)
     bell.close()
 
 
@@ -54,7 +54,7 @@ async def test_a_very_long_folder_works(tmp_path: Path) -> None:
 
 async def test_a_stuck_listener_holds_up_nobody_and_loses_nothing(tmp_path: Path) -> None:
     stuck = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    stuck.bind(str(tmp_path / "0-stuck.bell"))
+    stuck.bind(str(tmp_path / "0-stuck.socket"))
     bell = DatagramSignals(tmp_path)
     topics = [f"run:{n}" for n in range(200)]
     async with bell.listen() as ear:

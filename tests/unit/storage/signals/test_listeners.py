@@ -53,7 +53,7 @@ async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     ears = Listeners()
     async with ears.listen() as ear:
         ears.deliver(f"t{n}" for n in range(100))
-        assert len(ears._rung) == 10
+        assert len(ears._newest) == 10
         assert await ear.wait(frozenset({"t99"}), 0) == "t99"
 
 
@@ -63,4 +63,4 @@ def test_a_closed_loop_does_not_break_delivery() -> None:
     ears.enter(BOTH, (loop, asyncio.Event()))
     loop.close()
     ears.deliver(["a"])
-    assert list(ears._rung) == ["a"]
+    assert list(ears._newest) == ["a"]

@@ -1,7 +1,7 @@
 // Loaded into every Node.js Worker before its own code (NODE_OPTIONS=--require). Node's http, https
-// and fetch know no proxy by themselves, and the usual variables would break Workers that bring an
+// and fetch do not use a proxy by default, and the usual variables would break Workers that pass an
 // agent of their own, because older axios versions prefer the variables to the agent. So only the
-// defaults are replaced: whoever passes an agent or a dispatcher keeps it.
+// defaults are replaced: an agent or a dispatcher that the Worker passes is used.
 "use strict";
 
 const http = require("node:http");
