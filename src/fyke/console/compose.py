@@ -137,7 +137,7 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
         *run_export.RunExportPages(frames, results, services.exports, links, FILE_SECONDS).pages(),
         *run_log.RunLogPages(frames, reading, services.logs, links).pages(),
         *run_live.RunLivePages(
-            frames, services.following, reading, services.uses, services.run_sites
+            frames, services.following, reading, services.uses, services.run_sites, results
         ).pages(),
         *run_traffic.RunTrafficPages(frames, services.run_sites).pages(),
         *run_details.RunDetailPages(
