@@ -54,6 +54,9 @@ class RowQuery(Wire):
     flatten: WireBool = Field(False, description="members of objects as `a.b` beside the others")
     sort: WireText = Field("", description="a field to sort by; `-field` begins at the end")
     filter: Filters = ()
+    failed_rows: WireBool = Field(
+        False, description="also the rows of subtasks whose Worker failed, omitted by default"
+    )
 
 
 class RowCursor(Wire):
@@ -64,7 +67,8 @@ class RowCursor(Wire):
 
 def query_in(wanted: RowQuery | rows.RowQuery) -> Query:
     """The query of a request. Raises ``InvalidFields``."""
-    if not (wanted.fields or wanted.clean or wanted.flatten or wanted.sort or wanted.filter):
+    asked = wanted.fields or wanted.clean or wanted.flatten or wanted.sort or wanted.filter
+    if not (asked or wanted.failed_rows):
         return PLAIN
     return query_of(
         fields=wanted.fields,
@@ -72,4 +76,5 @@ def query_in(wanted: RowQuery | rows.RowQuery) -> Query:
         flatten=wanted.flatten,
         sort=wanted.sort,
         filters=wanted.filter,
+        failed_rows=wanted.failed_rows,
     )

@@ -25,6 +25,7 @@ from fyke.api.event_stream import EventStream
 from fyke.api.network import header
 from fyke.console import formats, live
 from fyke.console.page import ConsolePage
+from fyke.console.pages import run_rows
 from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.pages.run_log import LogAddress, read
 from fyke.console.pages.run_output import shown_rows
@@ -245,12 +246,15 @@ class _Stream:
     async def _rows(self, frame: RunFrame) -> str:
         """The first rows of all where the page has none; how many have come since."""
         html = ""
-        if not self._seen and frame.view.results:
+        there = frame.view.results
+        if run_rows.read(self._view.query).failed:
+            there += frame.hidden
+        if not self._seen and there:
             values = await shown_rows(self._around.results, self._view, frame)
             self._seen = values["total"]
             text = self._text("run/output.html", "shown_rows", frame=frame, **values)
             html = live.partial("#run-rows", "innerHTML", text)
-        fresh = frame.view.results - self._seen
+        fresh = there - self._seen
         text = self._text("run/output.html", "fresh", frame=frame, fresh=fresh, streamed=True)
         return html + live.partial("#fresh", "outerHTML", text)
 

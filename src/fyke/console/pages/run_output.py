@@ -61,7 +61,16 @@ class RunOutputPages:
         frame = await self.frames.of(view)
         row = await self._row(view)
         record = await asyncio.to_thread(run_rows.record, row, run_rows.RECORD_CHARS)
-        return view.page("run/row.html", frame=frame, record=record, size=len(row.data))
+        failed = run_rows.read(view.query).failed
+        last = frame.view.results + (frame.hidden if failed else 0)
+        return view.page(
+            "run/row.html",
+            frame=frame,
+            record=record,
+            size=len(row.data),
+            last=last,
+            failed=failed,
+        )
 
     async def value(self, view: View) -> Response:
         """One value, or the whole row without ``field``, as a file."""
@@ -79,7 +88,10 @@ class RunOutputPages:
         position = view.param("position")
         if not position.isdecimal() or len(position) > 9:
             raise NotFound
-        found = await self.results.row(view.caller, view.param("id"), int(position))
+        failed = run_rows.read(view.query).failed
+        found = await self.results.row(
+            view.caller, view.param("id"), int(position), failed_rows=failed
+        )
         if found is None:
             raise NotFound
         return found
@@ -88,7 +100,7 @@ class RunOutputPages:
 async def shown_rows(results: RunResults, view: View, frame: RunFrame) -> dict[str, Any]:
     """What the block ``shown_rows`` of the page needs, for the rows that the query asks for."""
     address = run_rows.read(view.query)
-    source = await results.source(view.caller, frame.view.run.id)
+    source = await results.source(view.caller, frame.view.run.id, failed_rows=address.failed)
     totals = await results.totals(source)
     size = run_rows.page_size(totals.rows, totals.row_bytes)
     faults: dict[str, str] = {}
