@@ -44,14 +44,21 @@ class Stage:
         self.run = ""
         self.lease: Lease
 
-    def begin(self) -> str:
+    def accept(self) -> str:
         app = self.server.house
         body = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
         request = StartRequest(self.worker, None, body, "", Origin.WEB)
         self.run = self.server.do(app.services.runs.start(app.owner, request)).id
-        [self.lease] = self.server.do(app.begin())
         self.said = self.pushed = 0
         return self.run
+
+    def take(self) -> None:
+        [self.lease] = self.server.do(self.server.house.begin())
+
+    def begin(self) -> str:
+        run = self.accept()
+        self.take()
+        return run
 
     def say(self, count: int, text: str = "line") -> None:
         lines = [f"{text} {n}" for n in range(self.said + 1, self.said + count + 1)]
@@ -106,6 +113,7 @@ def test_a_page_loses_and_doubles_nothing_over_breaks_and_restarts(
             stage.say(40)
             stage.push(5)
             shows(log, stage.said)
+            output.wait_for_selector("#r-5")  # the first rows come by themselves
             stage.access.cut()
             stage.say(40)
             shows(log, stage.said)
@@ -117,7 +125,7 @@ def test_a_page_loses_and_doubles_nothing_over_breaks_and_restarts(
             shows(log, stage.said)
         assert log.evaluate(IDS) == list(range(1, stage.said + 1))
         expect(log.locator(".run-live-state")).to_have_text("")
-        expect(output.locator("#fresh")).to_contain_text(f"{stage.pushed} new rows")
+        expect(output.locator("#fresh")).to_contain_text(f"{stage.pushed - 5} new rows")
         output.locator("#fresh a").click()
         output.wait_for_selector("#rows")
         shown = output.eval_on_selector_all("tbody tr", "rows => rows.map(r => r.id)")
@@ -127,6 +135,55 @@ def test_a_page_loses_and_doubles_nothing_over_breaks_and_restarts(
         expect(log.locator("#run-actions")).to_contain_text("Run again")
         # what the breaks themselves made the browser say
         assert not [one for one in watch.errors if "sse:error" not in one and "ERR_" not in one]
+
+
+def ids_of_rows(page: Page) -> list[str]:
+    found: list[str] = page.eval_on_selector_all("tbody tr", "rows => rows.map(r => r.id)")
+    return found
+
+
+def test_a_run_that_is_watched_from_its_start_shows_its_rows(
+    stage: Stage, browser: Browser
+) -> None:
+    run = stage.accept()
+    with tab(browser, stage.access.url, stage.token) as (page, watch):
+        page.goto(f"/runs/{run}")
+        expect(page.locator(".run-facts")).to_contain_text("accepted")
+        expect(page.locator("#run-rows")).to_contain_text("No rows yet")
+        stage.take()
+        stage.push(3)
+        expect(page.locator("#r-3")).to_be_visible()
+        assert ids_of_rows(page) == ["r-1", "r-2", "r-3"]
+        expect(page.locator("#run-tally")).to_have_text("3")
+        expect(page.locator(".run-facts")).to_contain_text("started")
+        stage.push(4)
+        expect(page.locator("#fresh")).to_contain_text("4 new rows: show them")
+        assert ids_of_rows(page) == ["r-1", "r-2", "r-3"], "no row moves under the reader"
+        stage.end()
+        expect(page.locator("#r-7")).to_be_visible()
+        expect(page.locator("#fresh")).to_be_hidden()
+        expect(page.locator("#run-tally")).to_have_text("7")
+        page.locator("[data-dialog]").click()  # what was put in works like what was there
+        expect(page.locator("#export-dialog")).to_contain_text("Download")
+        assert watch.errors == watch.foreign == []
+
+
+def test_a_reader_at_work_in_the_rows_is_asked_at_the_end(stage: Stage, browser: Browser) -> None:
+    run = stage.begin()
+    stage.push(40)
+    with tab(browser, stage.access.url, stage.token) as (page, _):
+        page.goto(f"/runs/{run}")
+        page.wait_for_selector("#r-40")
+        page.mouse.wheel(0, 300)
+        page.wait_for_function("document.scrollingElement.scrollTop > 0")
+        expect(page.locator("run-live[data-live]")).to_be_attached()
+        stage.push(2)
+        stage.end()
+        expect(page.locator("#run-figures")).to_contain_text("Succeeded")
+        expect(page.locator("#fresh")).to_contain_text("2 new rows: show them")
+        assert page.locator("#r-42").count() == 0
+        page.locator("#fresh a").click()
+        page.wait_for_selector("#r-42")
 
 
 def test_a_page_is_live_although_the_script_of_streams_comes_late(

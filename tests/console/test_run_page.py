@@ -332,3 +332,62 @@ async def test_a_format_that_is_too_small_for_the_run_is_marked(app: House, owne
     assert "at most 256 columns" in page.text
     assert page.all("//textarea[@name='keys']")
     assert page.one("//input[@name='format' and @value='xlsx']").get("disabled") is None
+
+
+async def test_rows_of_a_worker_that_failed_are_named_and_can_be_had(
+    house: House, owner: Visitor
+) -> None:
+    run = await started(house)
+    rows = [{"n": n, "t": "x" * 400} for n in range(1, 6)]
+    await house.execute(rows, Outcome.EXIT_CODE, "The Worker exited with code 1")
+    for tab in TABS[:-2]:
+        page = await owner.get(f"/runs/{run}{tab}")
+        note = page.one("//*[@id='run-ending']//*[contains(@class, 'warn')]")
+        text = " ".join(note.text_content().split())
+        assert "5 rows are stored and left out because the Worker failed" in text, tab
+        assert "FYKE_FAILED_ROWS=keep" in text and "config.toml" in text
+    assert not page.all("//tbody/tr[starts-with(@id, 'r-')]")
+    show, export, always = note.xpath(".//a/@href")
+    assert always == "/admin/settings#failed_rows"
+    settings = await owner.get("/admin/settings")
+    assert settings.all("//tr[@id='port']"), "each setting has a place of its name"
+
+    shown = await owner.get(show)
+    ids = shown.all("//tbody/tr/@id")
+    assert ids == ["r-1", "r-2", "r-3", "r-4", "r-5"]
+    assert "With the rows of Workers that failed." in shown.text
+    [leave] = shown.all("//a[text()='Leave them out']/@href")
+    assert "failed" not in leave
+    sort = shown.all("//th//a/@href")[0]
+    assert "failed=1" in sort, "another order keeps them"
+    row = await owner.get(shown.all("//tr[@id='r-3']//a/@href")[0])
+    assert row.all("//a[@rel='next' or contains(., 'Next')]/@href")
+    [value] = row.all("//a[contains(@href, '/value?field=t')]/@href") or [""]
+    assert not value or (await owner.http.get(value)).text == "x" * 400
+    whole = await owner.http.get(shown.all("//tr[@id='r-3']//a[@class='cell-more']/@href")[0])
+    assert whole.status_code == 200
+    assert (await owner.http.get(f"/runs/{run}/rows/3")).status_code == 404
+
+    form = await owner.get(export)
+    assert "5 rows" in form.text and form.value("failed") == "1"
+    asked = {"format": "csv", "failed": "1"}
+    file = await owner.http.get(f"/runs/{run}/export/file", params=asked, follow_redirects=True)
+    assert file.text.count("x" * 400) == 5
+    plain = await owner.http.get(
+        f"/runs/{run}/export/file", params={"format": "csv"}, follow_redirects=True
+    )
+    assert "x" * 400 not in plain.text
+
+
+async def test_a_run_without_hidden_rows_has_no_note_of_them(house: House, owner: Visitor) -> None:
+    run = await finished(house, [{"n": 1}])
+    assert "left out" not in (await owner.get(f"/runs/{run}")).text
+
+
+async def test_hidden_rows_are_named_in_chinese(house: House, owner: Visitor) -> None:
+    run = await started(house)
+    await house.execute([{"n": 1}], Outcome.EXIT_CODE, "The Worker exited with code 1")
+    headers = {"accept": "text/html", "accept-language": "zh-CN"}
+    page = (await owner.http.get(f"/runs/{run}", headers=headers)).text
+    for text in ("有 1 行已保存", "显示这些行", "导出这些行", "始终保留"):
+        assert text in page

@@ -92,7 +92,7 @@ def test_a_stream_goes_on_where_a_message_ended(stage: Stage) -> None:
     path = f"/runs/{run}/live?tab=log&place=0"
     first, place = until_line(stage.messages(path), 200)
     assert first == [*range(1, 201)]
-    assert place == "200.running"
+    assert place == "200.running.0"
     rest, place = until_line(stage.messages(path, place), 250)
     assert rest == [*range(201, 251)]
     stage.server.do(stage.server.house.end(lease))
@@ -108,7 +108,7 @@ def test_a_client_too_far_behind_is_moved_to_the_end_and_informed(stage: Stage) 
     messages = stage.messages(f"/runs/{run}/live?tab=log&place=10")
     gap = next(messages)
     assert "Lines 11 to 8,800 were left out" in gap
-    assert place_of(gap) == "8800.-"
+    assert place_of(gap) == "8800.-.0"
     found, _ = until_line(messages, 9_000)
     assert found == [*range(8_801, 9_001)]
 
@@ -126,9 +126,9 @@ def test_a_search_applies_to_new_lines_and_a_long_line_is_cut(stage: Stage) -> N
 
 def test_a_run_that_is_deleted_meanwhile_says_so_and_ends(stage: Stage) -> None:
     run, lease = stage.begin()
-    messages = stage.messages(f"/runs/{run}/live?tab=output&seen=0")
+    messages = stage.messages(f"/runs/{run}/live?tab=output&seen=1")
     assert "run-figures" in next(messages)
-    stage.server.do(stage.server.house.push(lease, [{"n": 1}, {"n": 2}]))
+    stage.server.do(stage.server.house.push(lease, [{"n": 1}, {"n": 2}, {"n": 3}]))
     assert "2 new rows" in next(messages)
     stage.server.do(stage.server.house.services.runs.forget(run))
     rest = list(messages)
@@ -136,6 +136,43 @@ def test_a_run_that_is_deleted_meanwhile_says_so_and_ends(stage: Stage) -> None:
     assert rest[-1] == "event: end\ndata: end"
     gone = stage.http.get(f"/runs/{run}/live", headers={"hx-request": "true"})
     assert gone.status_code == 404
+
+
+def test_the_first_rows_come_by_themselves_and_later_ones_are_announced(stage: Stage) -> None:
+    run, lease = stage.begin()
+    push, house = stage.server.do, stage.server.house
+    path = f"/runs/{run}/live?tab=output&seen=0&form=record"
+    messages = stage.messages(path)
+    first = next(messages)
+    assert 'hx-target="#run-rows"' not in first, "there is no row yet"
+    assert 'hx-target="#run-facts"' in first and "started" in first
+    push(house.push(lease, [{"n": 1}, {"n": 2}]))
+    shown = next(one for one in messages if 'hx-target="#run-rows"' in one)
+    assert 'id="r-1"' in shown and 'id="r-2"' in shown
+    assert "row-record" in shown, "in the form that the page's address asks for"
+    assert 'hx-target="#run-tally" hx-swap="innerHTML">2<' in shown
+    assert "new row" not in shown
+    assert place_of(shown) == "0.running.2"
+    push(house.push(lease, [{"n": 3}]))
+    later = next(messages)
+    assert "1 new row" in later and 'hx-target="#run-rows"' not in later
+    # a browser that comes back has its rows already
+    back = next(stage.messages(path, place_of(later)))
+    assert "1 new row" in back and 'hx-target="#run-rows"' not in back
+    push(house.end(lease))
+    end = list(messages)
+    assert any("<output-reload>" in message for message in end)
+
+
+def test_rows_that_come_with_the_end_are_shown_too(stage: Stage) -> None:
+    run, lease = stage.begin()
+    messages = stage.messages(f"/runs/{run}/live?tab=output&seen=0")
+    next(messages)
+    house = stage.server.house
+    stage.server.do(house.push(lease, [{"n": 1}]))
+    stage.server.do(house.end(lease))
+    text = "".join(messages)
+    assert 'id="r-1"' in text and "<output-reload>" in text
 
 
 def test_sites_come_while_the_run_goes_on_in_the_chosen_order(

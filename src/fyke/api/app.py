@@ -280,6 +280,7 @@ def _of_runs(services: Services) -> Iterator[Operation[Any]]:
         services.parts,
         services.endings,
         services.shares,
+        services.results,
     ).operations()
     yield from own_run_sites.RunSiteOperations(services.run_sites).operations()
     yield from own_usage.UsageOperations(services.usage).operations()

@@ -8,7 +8,8 @@ from fyke.wire.rows import RowQuery
 
 def query_in(wanted: RowQuery) -> Query:
     """The query of a request. Raises ``InvalidFields``."""
-    if not (wanted.fields or wanted.clean or wanted.flatten or wanted.sort or wanted.filter):
+    asked = wanted.fields or wanted.clean or wanted.flatten or wanted.sort or wanted.filter
+    if not (asked or wanted.failed_rows):
         return PLAIN
     return query_of(
         fields=wanted.fields,
@@ -16,4 +17,5 @@ def query_in(wanted: RowQuery) -> Query:
         flatten=wanted.flatten,
         sort=wanted.sort,
         filters=wanted.filter,
+        failed_rows=wanted.failed_rows,
     )

@@ -147,9 +147,9 @@ def show(server: ServerContext, run: RunArgument) -> None:
       fyke run show 01JG...
       fyke run show 01JG... --json | jq -r .state
     """
-    detail = server.client.run(run)
+    detail, hidden = server.client.run(run), server.client.hidden_rows(run)
     if server.out.as_json:
-        server.out.json(detail_data(detail))
+        server.out.json({**detail_data(detail), "hidden": hidden})
         return
     pairs: list[tuple[str, object]] = [
         ("run", detail.slug),
@@ -168,6 +168,19 @@ def show(server: ServerContext, run: RunArgument) -> None:
     if detail.err_msg:
         pairs.insert(2, ("reason", detail.err_msg))
     server.out.fields(pairs)
+    if hidden:
+        _report_hidden(server, run, hidden)
+
+
+def _report_hidden(server: ServerContext, run: str, count: int) -> None:
+    stored = "row is" if count == 1 else "rows are"
+    server.out.say(
+        f"{count} {stored} stored and left out because the Worker failed:\n"
+        f"  show         fyke run results {run} {options.FAILED_ROWS}\n"
+        f"  export       fyke run export {run} {options.FAILED_ROWS}\n"
+        '  always keep  the setting failed_rows: FYKE_FAILED_ROWS=keep, or failed_rows = "keep" '
+        "in config.toml of the server's data folder, and a restart"
+    )
 
 
 @server_command(runs, "log")

@@ -35,6 +35,10 @@ QueuedOption = Annotated[
     bool,
     typer.Option("--queued", help="Hold it in the run queue; fyke queue activate starts it."),
 ]
+FAILED_ROWS = "--failed-rows"
+FailedRowsOption = Annotated[
+    bool, typer.Option(FAILED_ROWS, help="Also the rows that are left out because a Worker failed.")
+]
 MemoryOption = Annotated[
     int | None,
     typer.Option("--memory", help="MB: 512, 1024, 2048, 4096, 8192 or 16384.", metavar="MB", min=1),

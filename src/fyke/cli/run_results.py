@@ -16,6 +16,7 @@ from fyke.cli.context import ServerContext, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of, printable, to_json
 from fyke.cli.run import RunArgument, runs
+from fyke.cli.run_options import FailedRowsOption
 
 if TYPE_CHECKING:
     from fyke.client.models import Row
@@ -32,6 +33,7 @@ def results(
     page: Annotated[int, typer.Option("--page", min=1)] = 1,
     size: Annotated[int, typer.Option("--size", min=1, max=1000)] = 10,
     all_rows: Annotated[bool, typer.Option("--all", help="All rows instead of a page.")] = False,
+    failed_rows: FailedRowsOption = False,
     as_lines: Annotated[
         bool, typer.Option("--jsonl", help="One JSON object a line, rows only.")
     ] = False,
@@ -45,9 +47,9 @@ def results(
       fyke run results 01JG... --all --jsonl > rows.jsonl
     """
     if all_rows:
-        _all(server, run, as_lines)
+        _all(server, run, as_lines, failed_rows)
         return
-    found = server.client.results(run, page, size)
+    found = server.client.results(run, page, size, failed_rows=failed_rows)
     if as_lines:
         for row in found.rows:
             server.out.json(row)
@@ -59,15 +61,15 @@ def results(
         server.out.say(f"{words.count(found.count, 'row')} in all.")
 
 
-def _all(server: ServerContext, run: str, as_lines: bool) -> None:
-    rows = server.client.walk_results(run)
+def _all(server: ServerContext, run: str, as_lines: bool, failed_rows: bool) -> None:
+    rows = server.client.walk_results(run, failed_rows=failed_rows)
     if as_lines:
         for row in rows:
             server.out.raw(to_json(row))
     elif server.out.as_json:
         _array(server, rows)
     else:
-        headers = server.client.results(run, 1, 1).headers
+        headers = server.client.results(run, 1, 1, failed_rows=failed_rows).headers
         first = next(rows, None)
         if first is None:
             server.out.say("Nothing there.")
@@ -130,6 +132,7 @@ def export(
         bool, typer.Option("--safe", help="csv: guard cells that a spreadsheet would calculate.")
     ] = False,
     bom: Annotated[bool, typer.Option("--bom", help="csv: begin with a byte order mark.")] = False,
+    failed_rows: FailedRowsOption = False,
 ) -> None:
     """Write all rows of a run to a file.
 
@@ -141,7 +144,7 @@ def export(
     """
     chosen = _format(format, output)
     wanted = [key.strip() for key in keys.split(",") if key.strip()]
-    link = server.client.export(run, chosen, wanted, safe=safe, bom=bom)
+    link = server.client.export(run, chosen, wanted, safe=safe, bom=bom, failed_rows=failed_rows)
     if output == "-":
         _to_stdout(server, link)
         return

@@ -216,15 +216,25 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
 
     # --- results ---------------------------------------------------------------------------
 
-    def results(self, run: str, page_index: int = 1, page_size: int = 10) -> rows.ResultPage:
-        wanted = v1.ResultList(run_slug=run, page_index=page_index, page_size=page_size)
+    def hidden_rows(self, run: str) -> int:
+        """How many rows of a run are stored and left out because its Worker failed."""
+        found = self._wire.get(f"/api/fyke/runs/{segment(run)}", models.RunSummary)
+        return found.hidden
+
+    def results(
+        self, run: str, page_index: int = 1, page_size: int = 10, *, failed_rows: bool = False
+    ) -> rows.ResultPage:
+        """A page of rows; ``failed_rows``: also those that are left out, see ``hidden_rows``."""
+        wanted = v1.ResultList(
+            run_slug=run, page_index=page_index, page_size=page_size, failed_rows=failed_rows
+        )
         return self._wire.post("/api/v1/run/result/list", rows.ResultPage, wanted)
 
-    def walk_results(self, run: str) -> Iterator[models.Row]:
+    def walk_results(self, run: str, *, failed_rows: bool = False) -> Iterator[models.Row]:
         """All rows, page by page, until the first page that is not full."""
         page_index = 1
         while True:
-            page = self.results(run, page_index, WALK_PAGE)
+            page = self.results(run, page_index, WALK_PAGE, failed_rows=failed_rows)
             yield from page.rows
             if len(page.items) < WALK_PAGE:
                 return
@@ -238,9 +248,17 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         *,
         safe: bool = False,
         bom: bool = False,
+        failed_rows: bool = False,
     ) -> str:
         """A temporary link to the file; see ``download``."""
-        wanted = v1.Export(run_slug=run, format=format, filter_keys=[*keys], safe=safe, bom=bom)
+        wanted = v1.Export(
+            run_slug=run,
+            format=format,
+            filter_keys=[*keys],
+            safe=safe,
+            bom=bom,
+            failed_rows=failed_rows,
+        )
         return self._wire.post("/api/v1/run/result/export", rows.Download, wanted).download_url
 
     def download(self, url: str, path: Path) -> int:

@@ -45,6 +45,13 @@ class RunRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What the server adds to a run's detail. ``hidden`` rows belong to Workers that failed."""
+
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     severity: str
     code: str

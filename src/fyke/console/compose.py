@@ -130,14 +130,14 @@ def all_pages(
 
 def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
     """The pages of one run, and the one that a share link opens."""
-    frames = RunFrames(services.runs, services.endings, services.waiting, services.parts)
-    links = Links(config.master_secret, FILE_SECONDS)
     reading, results = services.log_pages, services.results
+    frames = RunFrames(services.runs, services.endings, services.waiting, services.parts, results)
+    links = Links(config.master_secret, FILE_SECONDS)
     return [
         *run_export.RunExportPages(frames, results, services.exports, links, FILE_SECONDS).pages(),
         *run_log.RunLogPages(frames, reading, services.logs, links).pages(),
         *run_live.RunLivePages(
-            frames, services.following, reading, services.uses, services.run_sites
+            frames, services.following, reading, services.uses, services.run_sites, results
         ).pages(),
         *run_traffic.RunTrafficPages(frames, services.run_sites).pages(),
         *run_details.RunDetailPages(

@@ -256,7 +256,8 @@ class RunnerSettings(BaseModel):
     signal. ``hide``: they are stored, but not shown, counted or exported. ``keep``: they are
     shown. Rows are not deleted in either case, and changing the setting shows or hides the rows
     of earlier runs as well; the number ``results`` of a finished run stays as it was counted at
-    its end.
+    its end. The page of a run and ``fyke run show`` report how many rows are left out; a single
+    request includes them with [``failed_rows``](rows.md#rows-of-a-worker-that-failed).
     """
 
 

@@ -62,6 +62,10 @@ class RowQuery(Request):
     ] = False
     sort: Annotated[Text, Meta(description="a field to sort by; `-field` begins at the end")] = ""
     filter: Filters = ()
+    failed_rows: Annotated[
+        Boolean,
+        Meta(description="also the rows of subtasks whose Worker failed, omitted by default"),
+    ] = False
 
 
 FormatName = Literal["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss"]

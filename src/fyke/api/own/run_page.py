@@ -18,6 +18,7 @@ from fyke.api.v1.vocabulary import seconds
 from fyke.domain.billing.cost_lines import CostLine
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.logs.reading import MOST_LINES, LogPosition, LogReading
+from fyke.domain.results.service import RunResults
 from fyke.domain.runs.endings import RunEnding, RunEndings
 from fyke.domain.runs.service import Runs, RunView
 from fyke.domain.runs.sharing import Shares
@@ -70,6 +71,7 @@ class RunPageOperations:
     parts: SubtaskReader
     endings: RunEndings
     shares: Shares
+    results: RunResults
 
     def operations(self) -> list[Operation[Any]]:
         return [self._of_summary(), *self._of_log(), *self._of_use(), *self._of_shares()]
@@ -168,7 +170,8 @@ class RunPageOperations:
 
     async def summary(self, call: Call, wanted: RunRef) -> bytes:
         view = await self.runs.get(call.caller, wanted.slug)
-        return encode(_summary(view, await self.endings.of(view)))
+        hidden = await self.results.hidden_count(call.caller, wanted.slug)
+        return encode(_summary(view, await self.endings.of(view), hidden))
 
     async def log_page(self, call: Call, wanted: LogPlaceRef) -> bytes:
         if wanted.after >= 0 and wanted.before >= 0:
@@ -251,7 +254,7 @@ def _given(position: int) -> int | None:
     return position if position >= 0 else None
 
 
-def _summary(view: RunView, ending: RunEnding) -> dict[str, Any]:
+def _summary(view: RunView, ending: RunEnding, hidden: int) -> dict[str, Any]:
     run, hint = view.run, ending.hint
     state = RunState.RUNNING if run.state is RunState.ENDING else run.state
     return {
@@ -262,6 +265,7 @@ def _summary(view: RunView, ending: RunEnding) -> dict[str, Any]:
         "worker_slug": run.worker_id,
         "version": run.version,
         "results": view.results,
+        "hidden": hidden,
         "usage": format_usage(view.usage_micros),
         "traffic": view.traffic_bytes,
         "created_at": seconds(run.created_at),

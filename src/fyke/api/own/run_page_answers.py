@@ -37,6 +37,9 @@ class RunSummary(Answer):
     worker_slug: str
     version: str
     results: int
+    hidden: Annotated[
+        int, Field(description="further rows that are stored and left out because a Worker failed")
+    ]
     usage: Annotated[str, Field(description="US dollars")]
     traffic: Annotated[int, Field(description="bytes")]
     created_at: int

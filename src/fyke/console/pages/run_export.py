@@ -42,7 +42,8 @@ class RunExportPages:
     async def _form(self, view: View, faults: dict[str, str], link: str = "") -> Response:
         frame = await self.frames.of(view)
         run_id = frame.view.run.id
-        source = await self.results.source(view.caller, run_id)
+        failed = query_of(failed_rows=view.query.get("failed") == "1")
+        source = await self.results.source(view.caller, run_id, failed_rows=failed.failed_rows)
         totals = await self.results.totals(source)
         headers = await self.results.headers_of(source)
         limits: dict[str, list[str]] = {}
@@ -54,7 +55,9 @@ class RunExportPages:
             try:
                 if headers:
                     check_number(kind, len(headers))
-                _format, limits[name] = await self.exports.check(view.caller, run_id, name, keys)
+                _format, limits[name] = await self.exports.check(
+                    view.caller, run_id, name, keys, failed
+                )
             except InvalidRequest as error:
                 refused[name] = error.message
         return view.page_or_part(
@@ -93,6 +96,7 @@ class RunExportPages:
                 flatten=asked.get("flatten") == "1",
                 sort=asked.get("sort", ""),
                 filters=[one for one in asked.getlist("filter") if one],
+                failed_rows=asked.get("failed") == "1",
             )
             chosen, _notes = await self.exports.check(
                 view.caller, run_id, asked.get("format"), keys, query

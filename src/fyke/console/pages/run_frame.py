@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.domain.results.service import RunResults
 from fyke.domain.runs.endings import RunEnding, RunEndings
 from fyke.domain.runs.service import Runs, RunView
 from fyke.domain.runs.subtask_reader import SubtaskReader
@@ -19,7 +20,9 @@ Tab = tuple[str, str, int | None]
 
 @dataclass(frozen=True, slots=True)
 class RunFrame:
-    """``live``: the address of the page's stream, empty when no update can follow."""
+    """``live``: the address of the page's stream, empty when no update can follow.
+    ``hidden``: the number of rows that are stored and omitted because their Worker failed.
+    """
 
     view: RunView
     ending: RunEnding
@@ -27,6 +30,7 @@ class RunFrame:
     node: str
     current: str
     live: str
+    hidden: int = 0
 
     @property
     def at(self) -> str:
@@ -79,6 +83,7 @@ class RunFrames:
     endings: RunEndings
     waiting: WaitReasons
     parts: SubtaskReader
+    results: RunResults
 
     async def of(self, view: View, tab: str = "", live: str = "") -> RunFrame:
         """The frame of the run that the path names. ``live``: the query of the stream, empty
@@ -97,4 +102,5 @@ class RunFrames:
             node=await self.parts.node(view.caller, run.id),
             current=at + tab,
             live=f"{at}/live?{live}" if live and not run.state.terminal else "",
+            hidden=await self.results.hidden_count(view.caller, run.id),
         )

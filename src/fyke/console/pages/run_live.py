@@ -1,9 +1,12 @@
 """The stream of a run's page: changed figures, new log lines, the number of rows.
 
-The id of a message is the place in the log and the state that was sent, so a browser that comes
-back, to this server or to one that was started since, goes on where it was: nothing is left out and
-nothing comes twice. A client that is further behind than a page can show
-is moved to the end and informed.
+The id of a message is the place in the log, the state that was sent and the number of rows that
+the page shows, so a browser that reconnects, to this server or to one that was started since,
+continues where it was: nothing is left out and nothing comes twice. A client that is further behind
+than a page can show is moved to the end and informed.
+
+Rows never move under the reader. A page without any gets the first ones as soon as they are there;
+later ones are announced.
 """
 
 from __future__ import annotations
@@ -20,15 +23,18 @@ from starlette.responses import Response
 
 from fyke.api.event_stream import EventStream
 from fyke.api.network import header
-from fyke.console import live
+from fyke.console import formats, live
 from fyke.console.page import ConsolePage
-from fyke.console.pages.run_frame import AREA, RunFrames
+from fyke.console.pages import run_rows
+from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.pages.run_log import LogAddress, read
+from fyke.console.pages.run_output import shown_rows
 from fyke.console.pages.run_traffic import ShownSite, SiteOrder
 from fyke.console.texts import speak
 from fyke.console.view import View
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import CUT, LogReading
+from fyke.domain.results.service import RunResults
 from fyke.domain.runs.sites import RunSites
 from fyke.domain.runs.stream import RunStreams, RunUpdate, StreamCursor, StreamFilter
 from fyke.domain.runs.usage import RunUsages
@@ -43,7 +49,7 @@ QUIET_SECONDS = 15.0
 STREAM_SECONDS = 600.0  # then the browser comes back, and is asked for its session again
 STREAMS_PER_SESSION = 30
 
-_PLACE = re.compile(r"(\d{1,10})\.([a-z]{1,12}|-)")
+_PLACE = re.compile(r"(\d{1,10})\.([a-z]{1,12}|-)\.(\d{1,12})")
 _STATES = {"-": None} | {state.value: state for state in RunState}
 
 
@@ -54,6 +60,7 @@ class RunLivePages:
     reading: LogReading
     uses: RunUsages
     sites: RunSites
+    results: RunResults
     open: dict[str, int] = field(default_factory=dict)
 
     def pages(self) -> list[ConsolePage]:
@@ -83,9 +90,12 @@ def _place(view: View) -> StreamCursor:
     text = header(view.request.scope, b"last-event-id") or ""
     found = _PLACE.fullmatch(text)
     if found is not None and found[2] in _STATES:
-        return StreamCursor(int(found[1]), 0, _STATES[found[2]])
-    given = view.query.get("place", "")
-    return StreamCursor(int(given) if given.isdecimal() and len(given) < 10 else 0)
+        return StreamCursor(int(found[1]), int(found[3]), _STATES[found[2]])
+    given, seen = view.query.get("place", ""), view.query.get("seen", "")
+    return StreamCursor(
+        int(given) if given.isdecimal() and len(given) < 10 else 0,
+        int(seen) if seen.isdecimal() and len(seen) < 12 else 0,
+    )
 
 
 class _Stream:
@@ -99,11 +109,13 @@ class _Stream:
         self._tab = tab
         self._address = address
         self._run_id = run_id
+        self._seen = 0  # rows that the page shows
         self._figures_at = self._use_at = 0.0
         self._last_sent = monotonic()
 
     async def messages(self, place: StreamCursor) -> AsyncGenerator[bytes, None]:
         until = monotonic() + STREAM_SECONDS
+        self._seen = place.row
         at: StreamCursor | None = place
         while at is not None and monotonic() < until:
             at, gap = await self._skipped(at)
@@ -158,7 +170,9 @@ class _Stream:
         count = await self._around.reading.count_of(self._run_id)
         reached = count - live.MAX_LINES
         html = self._part("gap", first=place.log + 1, last=reached, address=self._address)
-        return StreamCursor(reached, 0, place.state), live.partial("#log-lines", "beforeend", html)
+        return StreamCursor(reached, place.row, place.state), live.partial(
+            "#log-lines", "beforeend", html
+        )
 
     async def _unless_gone(self, news: RunUpdate) -> str | None:
         try:
@@ -215,21 +229,34 @@ class _Stream:
         frame = await self._around.frames.of(self._view)
         text = self._text("run/frame.html", "figures", frame=frame)
         html = live.partial("#run-figures", "outerHTML", text)
+        with speak(self._view.language):
+            tally = formats.count(frame.view.results)
+        html += live.partial("#run-tally", "innerHTML", tally)
         if self._tab == "output":
-            fresh = frame.view.results - self._seen()
-            text = self._text("run/output.html", "fresh", frame=frame, fresh=fresh, streamed=True)
-            html += live.partial("#fresh", "outerHTML", text)
+            html += await self._rows(frame)
         if not full:
             return html
+        facts = self._text("run/frame.html", "facts", frame=frame)
+        html += live.partial("#run-facts", "outerHTML", facts)
         actions = self._text("run/frame.html", "run_actions", frame=frame)
         html += live.partial("#run-actions", "outerHTML", actions)
         ending = self._text("run/frame.html", "ending", frame=frame)
         return html + live.partial("#run-ending", "outerHTML", ending)
 
-    def _seen(self) -> int:
-        """The number of rows when the page was rendered."""
-        text = self._view.query.get("seen", "")
-        return int(text) if text.isdecimal() and len(text) < 12 else 0
+    async def _rows(self, frame: RunFrame) -> str:
+        """The first rows of all where the page has none; how many have come since."""
+        html = ""
+        there = frame.view.results
+        if run_rows.read(self._view.query).failed:
+            there += frame.hidden
+        if not self._seen and there:
+            values = await shown_rows(self._around.results, self._view, frame)
+            self._seen = values["total"]
+            text = self._text("run/output.html", "shown_rows", frame=frame, **values)
+            html = live.partial("#run-rows", "innerHTML", text)
+        fresh = there - self._seen
+        text = self._text("run/output.html", "fresh", frame=frame, fresh=fresh, streamed=True)
+        return html + live.partial("#fresh", "outerHTML", text)
 
     def _gone(self) -> bytes:
         html = self._text("run/lines.html", "gone")
@@ -244,4 +271,5 @@ class _Stream:
             return self._view.text_of(template, block, **values)
 
     def _message(self, html: str, place: StreamCursor) -> bytes:
-        return live.message(html, f"{place.log}.{place.state.value if place.state else '-'}")
+        state = place.state.value if place.state else "-"
+        return live.message(html, f"{place.log}.{state}.{self._seen}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages import run_rows
-from fyke.console.pages.run_frame import AREA, RunFrames
+from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.view import View
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import LogPosition, LogReading
@@ -39,22 +40,7 @@ class RunOutputPages:
 
     async def show(self, view: View) -> Response:
         frame = await self.frames.of(view, live="tab=output")
-        address = run_rows.read(view.query)
-        source = await self.results.source(view.caller, frame.view.run.id)
-        totals = await self.results.totals(source)
-        size = run_rows.page_size(totals.rows, totals.row_bytes)
-        faults: dict[str, str] = {}
-        page = None
-        try:
-            page = await self.results.page(
-                view.caller, frame.view.run.id, address.page, size, address.query()
-            )
-        except InvalidRequest as error:
-            faults = _faults(error)
-        headers = page.headers if page else await self.results.headers_of(source)
-        columns = run_rows.columns_of(address, headers)
-        rows = page.rows if page else []
-        shown = await asyncio.to_thread(run_rows.records, rows, address.form, columns)
+        rows = await shown_rows(self.results, view, frame)
         lines = []
         if frame.failed:
             last = await self.logs.page_of(
@@ -63,30 +49,28 @@ class RunOutputPages:
             lines = last.lines
         return view.page_or_part(
             "run/output.html",
-            "rows",
-            status=422 if faults else 200,
+            "output",
+            status=422 if rows["faults"] else 200,
             frame=frame,
-            address=address,
-            faults=faults,
-            count=page.count if page else 0,
-            total=totals.rows,
-            size=size,
-            fields=headers,
-            columns=columns,
-            rows=shown,
             last_lines=lines,
             spans=ansi.spans,
-            operators=OPERATORS,
-            chooser=run_rows.CHOOSER,
-            overview=run_rows.OVERVIEW,
-            most=run_rows.ALL,
+            **rows,
         )
 
     async def row(self, view: View) -> Response:
         frame = await self.frames.of(view)
         row = await self._row(view)
         record = await asyncio.to_thread(run_rows.record, row, run_rows.RECORD_CHARS)
-        return view.page("run/row.html", frame=frame, record=record, size=len(row.data))
+        failed = run_rows.read(view.query).failed
+        last = frame.view.results + (frame.hidden if failed else 0)
+        return view.page(
+            "run/row.html",
+            frame=frame,
+            record=record,
+            size=len(row.data),
+            last=last,
+            failed=failed,
+        )
 
     async def value(self, view: View) -> Response:
         """One value, or the full row without ``field``, as a file."""
@@ -104,10 +88,46 @@ class RunOutputPages:
         position = view.param("position")
         if not position.isdecimal() or len(position) > 9:
             raise NotFound
-        found = await self.results.row(view.caller, view.param("id"), int(position))
+        failed = run_rows.read(view.query).failed
+        found = await self.results.row(
+            view.caller, view.param("id"), int(position), failed_rows=failed
+        )
         if found is None:
             raise NotFound
         return found
+
+
+async def shown_rows(results: RunResults, view: View, frame: RunFrame) -> dict[str, Any]:
+    """What the block ``shown_rows`` of the page needs, for the rows that the query asks for."""
+    address = run_rows.read(view.query)
+    source = await results.source(view.caller, frame.view.run.id, failed_rows=address.failed)
+    totals = await results.totals(source)
+    size = run_rows.page_size(totals.rows, totals.row_bytes)
+    faults: dict[str, str] = {}
+    page = None
+    try:
+        page = await results.page(
+            view.caller, frame.view.run.id, address.page, size, address.query()
+        )
+    except InvalidRequest as error:
+        faults = _faults(error)
+    headers = page.headers if page else await results.headers_of(source)
+    columns = run_rows.columns_of(address, headers)
+    rows = page.rows if page else []
+    return {
+        "address": address,
+        "faults": faults,
+        "count": page.count if page else 0,
+        "total": totals.rows,
+        "size": size,
+        "fields": headers,
+        "columns": columns,
+        "rows": await asyncio.to_thread(run_rows.records, rows, address.form, columns),
+        "operators": OPERATORS,
+        "chooser": run_rows.CHOOSER,
+        "overview": run_rows.OVERVIEW,
+        "most": run_rows.ALL,
+    }
 
 
 def _faults(error: InvalidRequest) -> dict[str, str]:

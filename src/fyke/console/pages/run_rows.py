@@ -44,6 +44,7 @@ class RowsAddress:
     pins: tuple[str, ...] = ()
     every: bool = False
     wrap: bool = False
+    failed: bool = False  # also rows that are left out because their Worker failed
 
     @property
     def chosen(self) -> bool:
@@ -52,7 +53,7 @@ class RowsAddress:
 
     def query(self) -> Query:
         """Raises ``InvalidFields``."""
-        return query_of(sort=self.sort, filters=self.filters)
+        return query_of(sort=self.sort, filters=self.filters, failed_rows=self.failed)
 
     def pairs(self) -> list[tuple[str, str]]:
         found = [("form", self.form)] if self.form != "table" else []
@@ -62,6 +63,7 @@ class RowsAddress:
         found += [("pin", one) for one in self.pins]
         found += [("all", "1")] if self.every else []
         found += [("wrap", "1")] if self.wrap else []
+        found += [("failed", "1")] if self.failed else []
         return found + ([("page", str(self.page))] if self.page > 1 else [])
 
     def with_(self, **changes: Any) -> str:
@@ -102,6 +104,7 @@ def read(query: QueryParams) -> RowsAddress:
         pins=tuple(dict.fromkeys(query.getlist("pin")))[:4],
         every=query.get("all") == "1",
         wrap=query.get("wrap") == "1",
+        failed=query.get("failed") == "1",
     )
 
 

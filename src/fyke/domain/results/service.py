@@ -93,7 +93,7 @@ class RunResults:
             raise InvalidFields(
                 "cursor takes the place of the page number (offset, page_index); give one of them"
             )
-        source = await self.source(caller, run_id)
+        source = await self.source(caller, run_id, failed_rows=query.failed_rows)
         index, size = max(1, page_index), max(1, page_size)
         at = None
         if cursor:
@@ -108,7 +108,7 @@ class RunResults:
     async def _plain_page(
         self, caller: Caller, run_id: str, page_index: int, page_size: int
     ) -> ResultPage:
-        source = await self._storage.read(lambda tx: _rows_of(tx, own_run(tx, caller, run_id)))
+        source = await self.source(caller, run_id)
         index, size = max(1, page_index), max(1, page_size)
         count = (await self.totals(source)).rows
         offset = (index - 1) * size
@@ -120,9 +120,11 @@ class RunResults:
         sample = rows if enough else None
         return ResultPage(count, await self._headers(source, sample), rows, index, size)
 
-    async def row(self, caller: Caller, run_id: str, position: int) -> Row | None:
+    async def row(
+        self, caller: Caller, run_id: str, position: int, *, failed_rows: bool = False
+    ) -> Row | None:
         """The visible row at a position, None when there is none. Raises ``RunNotFound``."""
-        source = await self.source(caller, run_id)
+        source = await self.source(caller, run_id, failed_rows=failed_rows)
         found = await self._results.rows_after(
             run_id, source.hidden, position=position - 1, limit=1
         )
@@ -137,13 +139,29 @@ class RunResults:
             limit=page_size,
         )
 
-    async def source(self, caller: Caller, run_id: str) -> RunRows:
-        """The caller's run for reading its rows. Raises ``RunNotFound``."""
-        return await self._storage.read(lambda tx: _rows_of(tx, own_run(tx, caller, run_id)))
+    async def source(self, caller: Caller, run_id: str, *, failed_rows: bool = False) -> RunRows:
+        """The caller's run for reading its rows; ``failed_rows`` as in ``Query``. Raises
+        ``RunNotFound``.
+        """
+        return await self._storage.read(
+            lambda tx: _rows_of(tx, own_run(tx, caller, run_id), failed_rows)
+        )
 
-    async def source_of(self, run_id: str) -> RunRows:
+    async def source_of(self, run_id: str, *, failed_rows: bool = False) -> RunRows:
         """As ``source``, for whoever shows a signed link instead of a key."""
-        return await self._storage.read(lambda tx: _rows_of(tx, existing_run(tx, run_id)))
+        return await self._storage.read(
+            lambda tx: _rows_of(tx, existing_run(tx, run_id), failed_rows)
+        )
+
+    async def hidden_count(self, caller: Caller, run_id: str) -> int:
+        """How many rows are stored and left out, because their Worker failed. Raises
+        ``RunNotFound``.
+        """
+        source = await self.source(caller, run_id)
+        if not source.hidden:
+            return 0
+        stored = await self._results.totals(run_id, frozenset())
+        return stored.rows - (await self.totals(source)).rows
 
     async def totals(self, source: RunRows) -> RunTotals:
         """Visible rows and their bytes."""
@@ -280,10 +298,11 @@ def _after(order: RowOrder, at: Cursor) -> int:
     return offset
 
 
-def _rows_of(tx: Transaction, run: Run) -> RunRows:
+def _rows_of(tx: Transaction, run: Run, failed_rows: bool) -> RunRows:
     version = tx.workers.version(run.worker_id, run.version)
     schema = version.output_schema if version is not None else ""
-    return RunRows(run, tx.runs.hidden_attempts(run.id), schema)
+    hidden = frozenset[str]() if failed_rows else tx.runs.hidden_attempts(run.id)
+    return RunRows(run, hidden, schema)
 
 
 def _next_limit(rows: list[Row], limit: int) -> int:

@@ -90,7 +90,7 @@ class Exports:
         unknown format and for a run that is too large for it.
         """
         wanted = format_named(format)
-        source = await self._results.source(caller, run_id)
+        source = await self._results.source(caller, run_id, failed_rows=query.failed_rows)
         rows = await self._check_size(wanted, source)
         if wanted.name == "xls":
             # so few columns that an ordinary run may have more, and so few rows that looking is
@@ -118,7 +118,7 @@ class Exports:
     async def plan(self, run_id: str, wish: ExportRequest) -> ExportJob:
         """Look at the run, for whoever shows a signed link. Raises ``RunNotFound`` and
         ``InvalidRequest``."""
-        source = await self._results.source_of(run_id)
+        source = await self._results.source_of(run_id, failed_rows=wish.query.failed_rows)
         await self._check_size(wish.format, source)
         meta = ExportMeta(
             run_id=run_id,

@@ -70,15 +70,18 @@ class RowForm:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Both together."""
+    """Both together. ``failed_rows``: with the rows of subtasks whose Worker failed, which are left
+    out otherwise.
+    """
 
     choice: FieldSelection = FieldSelection()
     form: RowForm = RowForm()
+    failed_rows: bool = False
 
     @property
     def plain(self) -> bool:
         """The rows as they were pushed."""
-        return self.choice.plain and self.form.plain
+        return self.choice.plain and self.form.plain and not self.failed_rows
 
 
 PLAIN = Query()
@@ -91,6 +94,7 @@ def query_of(
     flatten: bool = False,
     sort: str = "",
     filters: Sequence[str] = (),
+    failed_rows: bool = False,
 ) -> Query:
     """Read what a client wrote. Raises ``InvalidFields``."""
     names = tuple(dict.fromkeys(name.strip() for name in fields if name.strip()))
@@ -101,7 +105,7 @@ def query_of(
     if len(filters) > MAX_FILTERS:
         raise InvalidFields(f"filter may be given at most {MAX_FILTERS} times; give fewer")
     found = tuple(filter_of(text) for text in filters if text.strip())
-    return Query(FieldSelection(sort_of(sort), found), RowForm(names, clean, flatten))
+    return Query(FieldSelection(sort_of(sort), found), RowForm(names, clean, flatten), failed_rows)
 
 
 def written(query: Query) -> dict[str, Any]:
@@ -113,6 +117,7 @@ def written(query: Query) -> dict[str, Any]:
         "flatten": query.form.flatten,
         "sort": f"{'-' if sort.descending else ''}{sort.field}" if sort else "",
         "filters": [f"{f.field}:{f.operator}:{f.value}" for f in query.choice.filters],
+        "failed_rows": query.failed_rows,
     }
 
 

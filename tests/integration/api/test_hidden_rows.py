@@ -1,0 +1,118 @@
+"""Rows of a Worker that failed: left out of every answer unless asked for, counted and named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from fyke.api.own.run_page_answers import RunSummary
+from fyke.cli.main import app
+from fyke.domain.runs.service import StartRequest
+from fyke.model.run import Origin, Outcome
+from support.api import Api
+from support.house import House
+from support.served import Served, served
+
+ROWS = [{"n": n, "title": f"row {n}"} for n in range(1, 6)]
+INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
+
+
+async def failed_run(house: House, *, succeeds: bool = False) -> str:
+    """The id of a run whose Worker pushed five rows and then failed, or did not."""
+    worker = await house.publish()
+    request = StartRequest(worker.id, None, INPUT, "", Origin.WEB)
+    run = await house.services.runs.start(house.owner, request)
+    outcome = Outcome.SUCCEEDED if succeeds else Outcome.EXIT_CODE
+    await house.execute(ROWS, outcome, "" if succeeds else "The Worker exited with code 1")
+    return run.id
+
+
+@pytest.fixture
+async def run(house: House) -> str:
+    return await failed_run(house)
+
+
+@pytest.mark.anyio
+async def test_the_summary_counts_what_is_left_out(house: House, api: Api, run: str) -> None:
+    answer = await api.get(f"/api/fyke/runs/{run}")
+    RunSummary.model_validate(answer.json()["data"], strict=True)
+    data = answer.json()["data"]
+    assert (data["state"], data["results"], data["hidden"]) == ("failed", 0, 5)
+    fine = await failed_run(house, succeeds=True)
+    data = (await api.get(f"/api/fyke/runs/{fine}")).json()["data"]
+    assert (data["results"], data["hidden"]) == (5, 0)
+    foreign = await api.get(f"/api/fyke/runs/{run}", key=house.other_key)
+    assert foreign.status_code == 404
+
+
+@pytest.mark.anyio
+async def test_pages_of_both_versions_have_them_only_when_asked(api: Api, run: str) -> None:
+    v1, v2 = "/api/v1/run/result/list", f"/api/v2/worker-runs/{run}/result"
+    assert (await api.ok(v1, {"run_slug": run}))["count"] == 0
+    assert (await api.get(v2)).json()["data"]["count"] == 0
+    asked = await api.ok(v1, {"run_slug": run, "failed_rows": True, "page_size": 3})
+    assert asked["count"] == 5
+    assert [row["n"] for row in asked["list"]] == [1, 2, 3]
+    found = (await api.get(f"{v2}?failed_rows=true&sort=-n&filter=n:gt:3")).json()["data"]
+    assert [row["n"] for row in found["list"]] == [5, 4]
+    walked = (await api.get(f"{v2}?failed_rows=true&cursor=*&limit=2")).json()["data"]
+    rest = (await api.get(f"{v2}?failed_rows=true&cursor={walked['next_cursor']}")).json()["data"]
+    assert [row["n"] for row in [*walked["list"], *rest["list"]]] == [1, 2, 3, 4, 5]
+    assert (await api.get(v2)).json()["data"]["count"] == 0, "nothing is remembered"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("format", ["csv", "jsonl", "xlsx"])
+async def test_files_have_them_only_when_asked(api: Api, run: str, format: str) -> None:
+    sizes = []
+    for more in ({}, {"failed_rows": True}):
+        body = {"run_slug": run, "format": format, **more}
+        url = (await api.ok("/api/v1/run/result/export", body))["download_url"]
+        file = await api.http.get(url)
+        assert file.status_code == 200
+        sizes.append(len(file.content))
+        if format != "xlsx":
+            assert file.text.count("row ") == (5 if more else 0)
+    assert sizes[0] < sizes[1]
+
+
+# --- the command line ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("hidden"), templates) as server:
+        yield server
+
+
+def fyke(server: Served, *words: str) -> Any:
+    key = server.house.owner_key
+    answer = CliRunner().invoke(app, [*words], env={"FYKE_URL": server.base_url, "FYKE_KEY": key})
+    assert answer.exit_code == 0, answer.output
+    return answer
+
+
+def test_run_show_names_them_and_its_commands_work(server: Served, tmp_path: Path) -> None:
+    run = server.do(failed_run(server.house))
+    shown = fyke(server, "run", "show", run).output
+    assert "5 rows are stored and left out because the Worker failed" in shown
+    assert "FYKE_FAILED_ROWS=keep" in shown
+    commands = [line.partition("fyke ")[2].split() for line in shown.splitlines() if run in line]
+    show, export = (words for words in commands if words[:1] == ["run"])
+    assert "row 5" in fyke(server, *show).output
+    file = tmp_path / "rows.csv"
+    fyke(server, *export, "--output", str(file))
+    assert file.read_text(encoding="utf-8").count("row ") == 5
+    assert '"hidden": 5' in fyke(server, "run", "show", run, "--json").output
+    every = fyke(server, "run", "results", run, "--all", "--jsonl", "--failed-rows").output
+    assert every.count("row ") == 5
+    assert "row 1" not in fyke(server, "run", "results", run).output
+
+
+def test_run_show_of_a_good_run_says_nothing_of_them(server: Served) -> None:
+    run = server.do(failed_run(server.house, succeeds=True))
+    assert "left out" not in fyke(server, "run", "show", run).output
