@@ -157,7 +157,7 @@ def test_a_run_that_is_watched_from_its_start_shows_its_rows(
         expect(page.locator("#run-tally")).to_have_text("3")
         expect(page.locator(".run-facts")).to_contain_text("started")
         stage.push(4)
-        expect(page.locator("#fresh")).to_contain_text("4 new rows: show them")
+        expect(page.locator("#fresh")).to_contain_text("Show 4 new rows")
         assert ids_of_rows(page) == ["r-1", "r-2", "r-3"], "no row moves under the reader"
         stage.end()
         expect(page.locator("#r-7")).to_be_visible()
@@ -180,7 +180,7 @@ def test_a_reader_at_work_in_the_rows_is_asked_at_the_end(stage: Stage, browser:
         stage.push(2)
         stage.end()
         expect(page.locator("#run-figures")).to_contain_text("Succeeded")
-        expect(page.locator("#fresh")).to_contain_text("2 new rows: show them")
+        expect(page.locator("#fresh")).to_contain_text("Show 2 new rows")
         assert page.locator("#r-42").count() == 0
         page.locator("#fresh a").click()
         page.wait_for_selector("#r-42")
