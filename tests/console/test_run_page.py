@@ -12,7 +12,7 @@ from fyke.model.account import Role, User
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, Header
 from fyke.model.run import Origin, Outcome, RunFilter
-from support.house import House
+from support.app import House
 from support.pages import Visitor, stranger, visitor
 
 TABS = ("", "/log", "/input", "/usage", "/traffic", "/subtasks", "/events", "/export", "/share")
@@ -335,11 +335,11 @@ async def test_a_format_that_is_too_small_for_the_run_is_marked(app: House, owne
 
 
 async def test_rows_of_a_worker_that_failed_are_named_and_can_be_had(
-    house: House, owner: Visitor
+    app: House, owner: Visitor
 ) -> None:
-    run = await started(house)
+    run = await started(app)
     rows = [{"n": n, "t": "x" * 400} for n in range(1, 6)]
-    await house.execute(rows, Outcome.EXIT_CODE, "The Worker exited with code 1")
+    await app.execute(rows, Outcome.EXIT_CODE, "The Worker exited with code 1")
     for tab in TABS[:-2]:
         page = await owner.get(f"/runs/{run}{tab}")
         note = page.one("//*[@id='run-ending']//*[contains(@class, 'warn')]")
@@ -379,14 +379,14 @@ async def test_rows_of_a_worker_that_failed_are_named_and_can_be_had(
     assert "x" * 400 not in plain.text
 
 
-async def test_a_run_without_hidden_rows_has_no_note_of_them(house: House, owner: Visitor) -> None:
-    run = await finished(house, [{"n": 1}])
+async def test_a_run_without_hidden_rows_has_no_note_of_them(app: House, owner: Visitor) -> None:
+    run = await finished(app, [{"n": 1}])
     assert "left out" not in (await owner.get(f"/runs/{run}")).text
 
 
-async def test_hidden_rows_are_named_in_chinese(house: House, owner: Visitor) -> None:
-    run = await started(house)
-    await house.execute([{"n": 1}], Outcome.EXIT_CODE, "The Worker exited with code 1")
+async def test_hidden_rows_are_named_in_chinese(app: House, owner: Visitor) -> None:
+    run = await started(app)
+    await app.execute([{"n": 1}], Outcome.EXIT_CODE, "The Worker exited with code 1")
     headers = {"accept": "text/html", "accept-language": "zh-CN"}
     page = (await owner.http.get(f"/runs/{run}", headers=headers)).text
     for text in ("有 1 行已保存", "显示这些行", "导出这些行", "始终保留"):

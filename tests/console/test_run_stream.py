@@ -140,26 +140,26 @@ def test_a_run_that_is_deleted_meanwhile_says_so_and_ends(stage: Stage) -> None:
 
 def test_the_first_rows_come_by_themselves_and_later_ones_are_announced(stage: Stage) -> None:
     run, lease = stage.begin()
-    push, house = stage.server.do, stage.server.house
+    push, app = stage.server.do, stage.server.house
     path = f"/runs/{run}/live?tab=output&seen=0&form=record"
     messages = stage.messages(path)
     first = next(messages)
     assert 'hx-target="#run-rows"' not in first, "there is no row yet"
     assert 'hx-target="#run-facts"' in first and "started" in first
-    push(house.push(lease, [{"n": 1}, {"n": 2}]))
+    push(app.push(lease, [{"n": 1}, {"n": 2}]))
     shown = next(one for one in messages if 'hx-target="#run-rows"' in one)
     assert 'id="r-1"' in shown and 'id="r-2"' in shown
     assert "row-record" in shown, "in the form that the page's address asks for"
     assert 'hx-target="#run-tally" hx-swap="innerHTML">2<' in shown
     assert "new row" not in shown
     assert place_of(shown) == "0.running.2"
-    push(house.push(lease, [{"n": 3}]))
+    push(app.push(lease, [{"n": 3}]))
     later = next(messages)
     assert "1 new row" in later and 'hx-target="#run-rows"' not in later
     # a browser that comes back has its rows already
     back = next(stage.messages(path, place_of(later)))
     assert "1 new row" in back and 'hx-target="#run-rows"' not in back
-    push(house.end(lease))
+    push(app.end(lease))
     end = list(messages)
     assert any("<output-reload>" in message for message in end)
 
@@ -168,9 +168,9 @@ def test_rows_that_come_with_the_end_are_shown_too(stage: Stage) -> None:
     run, lease = stage.begin()
     messages = stage.messages(f"/runs/{run}/live?tab=output&seen=0")
     next(messages)
-    house = stage.server.house
-    stage.server.do(house.push(lease, [{"n": 1}]))
-    stage.server.do(house.end(lease))
+    app = stage.server.house
+    stage.server.do(app.push(lease, [{"n": 1}]))
+    stage.server.do(app.end(lease))
     text = "".join(messages)
     assert 'id="r-1"' in text and "<output-reload>" in text
 
