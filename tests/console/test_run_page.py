@@ -12,7 +12,7 @@ from fyke.model.account import Role, User
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, Header
 from fyke.model.run import Origin, Outcome, RunFilter
-from support.app import House
+from support.house import House
 from support.pages import Visitor, stranger, visitor
 
 TABS = ("", "/log", "/input", "/usage", "/traffic", "/subtasks", "/events", "/export", "/share")
