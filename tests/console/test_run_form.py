@@ -316,7 +316,7 @@ async def test_a_broken_schema_is_no_broken_page(app: House, owner: Visitor) -> 
 
 def _break(tx: Any, worker_id: str) -> None:
     statement = sql("UPDATE versions SET input_schema = '{' WHERE worker_id = :id")
-    tx._db.execute(statement, {"id": worker_id})
+    tx.connection.execute(statement, {"id": worker_id})
 
 
 async def test_who_may_only_look_cannot_start(app: House, places: str) -> None:

@@ -107,7 +107,7 @@ def test_a_client_too_far_behind_is_moved_to_the_end_and_informed(stage: Stage) 
     stage.flood(lease, 9_000)
     messages = stage.messages(f"/runs/{run}/live?tab=log&place=10")
     gap = next(messages)
-    assert "Lines 11 to 8,800 were left out" in gap
+    assert "Lines 11 to 8,800 were skipped" in gap
     assert place_of(gap) == "8800.-.0"
     found, _ = until_line(messages, 9_000)
     assert found == [*range(8_801, 9_001)]

@@ -19,6 +19,8 @@ from support.booted import Booted
 from support.projects import python_project, zoo
 from support.twins import any_booted
 
+pytestmark = pytest.mark.needs("curl", "java", "go", "php", "php_curl", "jq")
+
 READY, RUNNING, SUCCEEDED, FAILED, ABORTED = 1, 2, 3, 4, 5
 READER = """
 from sdk import CoreSDK

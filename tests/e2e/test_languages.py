@@ -15,6 +15,8 @@ from fyke.cli.worker_new import write_project
 from fyke.domain.workers.archive import pack
 from support.booted import Booted
 
+pytestmark = pytest.mark.needs("go", "node", "npm")
+
 LANGUAGES = ["python", "node", "go"]
 ENTRY = {"python": "main.py", "node": "main.js", "go": "main.go"}
 PAGE = b"<html><title>\n  One &amp; only </title></html>"

@@ -20,6 +20,8 @@ from support.projects import python_project, zoo
 from support.receivers import Receiver, listening
 from support.twins import WANTED, TwinBooted, answers, twin_booted
 
+pytestmark = pytest.mark.needs("postgres")
+
 ROOT = Path(__file__).parents[2]
 # Tests of processes, users and databases, and these here: they choose their own servers.
 OF_ONE_SERVER = ("bad_day", "first_process", "plain_user", "postgres", "two_servers")

@@ -13,7 +13,7 @@ from fyke.storage.sql.state.storage import open_storage
 from support import records
 from support.postgres import running_postgres
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.needs("postgres")]
 
 
 async def test_an_outage_is_answered_soon_and_forgotten_afterwards() -> None:

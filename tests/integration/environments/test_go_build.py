@@ -23,6 +23,7 @@ from support.go_modules import NAME, VERSION, module_proxy
 from support.memory import a_version
 
 pytestmark = [
+    pytest.mark.needs("go"),
     pytest.mark.anyio,
     pytest.mark.needs("bwrap"),
 ]

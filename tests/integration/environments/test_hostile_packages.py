@@ -32,6 +32,7 @@ from support.npm_registry import Registry, old_npm
 from support.package_index import Index, make_source
 
 pytestmark = [
+    pytest.mark.needs("node", "npm"),
     pytest.mark.anyio,
     pytest.mark.needs("bwrap"),
 ]

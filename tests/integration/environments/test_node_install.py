@@ -18,6 +18,7 @@ from support.memory import a_version
 from support.npm_registry import Registry, old_npm, served
 
 pytestmark = [
+    pytest.mark.needs("node"),
     pytest.mark.anyio,
     pytest.mark.needs("npm"),
     pytest.mark.needs("bwrap"),

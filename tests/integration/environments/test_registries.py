@@ -22,6 +22,7 @@ from support.npm_registry import Registry, old_npm
 from support.package_index import Index
 
 pytestmark = [
+    pytest.mark.needs("node", "npm"),
     pytest.mark.anyio,
     pytest.mark.needs("bwrap"),
 ]

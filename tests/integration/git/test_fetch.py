@@ -98,7 +98,7 @@ async def test_a_folder_of_the_repository(server: GitServer, make: Maker) -> Non
         ("prices", "nowhere", "no branch, tag or commit 'nowhere'"),
         ("prices", "abcdef1", "all 40 characters"),
         ("prices", "0" * 40, "no branch, tag or commit"),
-        ("absent", "", "no repository at this address"),
+        ("absent", "", "no public repository at this address"),
     ],
 )
 async def test_what_is_not_there(

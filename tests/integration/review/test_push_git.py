@@ -21,6 +21,8 @@ from support.house import SCHEMA
 from support.projects import python_project
 from support.served import Served, served
 
+pytestmark = pytest.mark.needs("git")
+
 MAIN = "from sdk import CoreSDK\n"
 DECLARED = json.dumps({"egress": ["example.com"]})
 

@@ -27,7 +27,7 @@ from support.git_server import git_server, make_repository
 from support.house import SCHEMA, House, open_house
 from support.projects import python_project
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.needs("git")]
 MAIN = "from sdk import CoreSDK\n"
 GOOD = python_project(MAIN, schema=SCHEMA, output=[{"name": "title", "type": "string"}])
 INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}

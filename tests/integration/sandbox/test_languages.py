@@ -15,6 +15,7 @@ from fyke.model.worker import Language
 from integration.sandbox.boxes import MIB, SPAWNERS, Site, drain, site
 
 pytestmark = [
+    pytest.mark.needs("go", "node"),
     pytest.mark.anyio,
     pytest.mark.needs("bwrap"),
 ]

@@ -226,7 +226,7 @@ async def test_boxes_of_another_connection_are_not_ours(place: Site) -> None:
 
 async def test_only_the_inspectors_box_is_looked_into(place: Site) -> None:
     (name,) = await running(place)
-    with pytest.raises(SandboxFault, match="only a living box of the inspector"):
+    with pytest.raises(SandboxFault, match="only a running sandbox of the inspector"):
         await place.spawner.ask("look", name=name)  # type: ignore[attr-defined]
     report = await place.sandbox.probe()
     assert report.level is not Isolation.NONE, report

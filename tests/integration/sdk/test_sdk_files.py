@@ -16,6 +16,8 @@ from support.sdk_server import SDK
 import sdk  # isort: skip - found by support.sdk_server
 import sdk_pb2  # isort: skip
 
+pytestmark = pytest.mark.needs("node", "go", "npm")
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -52,7 +52,11 @@ def to_reason(value: object) -> str:
     return text
 
 
-QueueRefs = Annotated[list[str], Meta(max_length=MOST_AT_ONCE), Reads(to_queue_refs)]
+QueueRefs = Annotated[
+    list[str],
+    Described(Annotated[list[str], Meta(max_length=MOST_AT_ONCE)] | None),  # null as published
+    Reads(to_queue_refs),
+]
 Reason = Annotated[
     str, Meta(max_length=MAX_REASON, description="why it is not needed any more"), Reads(to_reason)
 ]
