@@ -20,6 +20,8 @@ from support.pages import sign_in
 from support.screenshots import addresses
 from support.served import Served, served
 
+pytestmark = pytest.mark.needs("git")
+
 Theme = Literal["light", "dark"]
 LIGHT: tuple[Theme, ...] = ("light",)
 THEMES: tuple[Theme, ...] = ("light", "dark")

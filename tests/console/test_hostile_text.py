@@ -20,6 +20,8 @@ from support.house import make_templates
 from support.pages import sign_in
 from support.served import served
 
+pytestmark = pytest.mark.needs("git")
+
 # Counts in every frame what the policy has stopped, from before the first byte of the page.
 _COUNTS = """
 window.stopped = [];

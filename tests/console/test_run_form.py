@@ -369,7 +369,7 @@ async def test_an_input_of_a_version_that_is_gone_is_for_the_newest(
     await app.withdraw(worker, "v1.0.1")
     again = await owner.get(f"{PLACES}?from_run={run_id}")
     assert again.value("f:city") == "Graz"
-    assert "version v1.0.1 cannot be run any more" in again.text
+    assert "version v1.0.1 can no longer run" in again.text
     assert again.value("drawn") == "v1.0.2"
     named = await owner.get(f"{PLACES}?from_run={run_id}&version=v1.0.1")
     assert "This version cannot run" in named.text
