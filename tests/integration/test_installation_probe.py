@@ -18,7 +18,7 @@ from fyke.model.health import Level
 from fyke.settings import Settings
 from fyke.timers.loop import TimerBoard
 
-pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap")]
+pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "node", "npm", "git", "go")]
 
 
 async def test_it_tells_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

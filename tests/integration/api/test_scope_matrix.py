@@ -32,9 +32,10 @@ async def estate(house: House) -> AsyncIterator[Estate]:
 def scopes_of_route(house: House, route: str) -> frozenset[Scope]:
     """The scopes of an operation as it is declared, in either form."""
     declared = {
-        f"{each.method} {each.path}": each.says.scopes
+        f"{each.method} {path}": each.says.scopes
         for owner in _routes(house.services, ApiConfig(b"secret"), SystemClock())
         for each in operations_of(owner)
+        for path in (each.path, *each.says.aliases)
     }
     return declared[route] if route in declared else scopes_of(*route.split())
 
