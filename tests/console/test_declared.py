@@ -60,7 +60,7 @@ async def test_an_upload_says_what_it_declares(app: House, other: Visitor) -> No
         page = await other.get(address)
         assert domains(page) == seen
         assert (EVERYWHERE in page.text) is (declared is None)
-        assert ("must be allowed by the operator" in page.text) is bool(declared)
+        assert ("needs approval" in page.text) is bool(declared)
         if declared:
             assert (
                 "2 domains, asks for builds" in page.one("//li[@id='step-declared']").text_content()
