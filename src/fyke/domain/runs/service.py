@@ -43,8 +43,6 @@ from fyke.model.audit import AuditAction
 from fyke.model.run import Origin, Run, RunEvent, RunFilter, RunState, Subtask, SubtaskState
 from fyke.model.worker import Version, Worker
 
-# A runner that has not reported for this long does not count as alive.
-
 _STARTING = "Starting runs"
 
 # worker, usage in micros, traffic in bytes, attempts whose rows are hidden, the moment
