@@ -8,6 +8,7 @@ from typing import ClassVar
 from fyke.api.call import Call
 from fyke.api.routes import PUBLIC, Json, get
 from fyke.api.v1.catalog import REGION_LIST
+from fyke.api.v2.errors import TABLE_V2
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.description import WorkerDescriptions
 from fyke.domain.workers.service import Workers

@@ -23,6 +23,7 @@ from fyke.api.event_stream import EventStream, comment, event
 from fyke.api.media import Media
 from fyke.api.network import header
 from fyke.api.routes import get
+from fyke.api.v2.errors import TABLE_V2
 from fyke.domain.results.headers import with_id
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.stream import RunStreams, RunUpdate, StreamCursor, StreamFilter

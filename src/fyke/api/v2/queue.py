@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from fyke.api.call import Call
 from fyke.api.routes import get, post
+from fyke.api.v2.errors import TABLE_V2
 from fyke.api.v2.starts import start_request
 from fyke.domain.queue.service import RunQueue
 from fyke.errors import Forbidden, Refused, RunRefused, VersionUnavailable, WorkerNotFound
@@ -14,6 +15,7 @@ from fyke.model.account import Scope
 from fyke.wire.fields import Name
 from fyke.wire.v2 import queue as wire
 from fyke.wire.v2.fields import StartWorker, WorkerId
+from fyke.reasons import sentence
 
 ITEMS = "/api/v2/run-queue/items"
 

@@ -11,6 +11,8 @@ from typing import TypedDict, Unpack
 
 from fyke.api.call import Call
 from fyke.api.routes import Handler, operation
+from fyke.api.v2.errors import TABLE_V2
+from fyke.api.wire_errors import WireError
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers
 from fyke.errors import FykeError, RunNotFound, WorkerNotFound

@@ -11,6 +11,7 @@ from fyke.api.routes import Json, get
 from fyke.api.shared import SharedReads
 from fyke.api.sync import watched
 from fyke.api.v1.runs import LOG_LINES
+from fyke.api.v2.errors import TABLE_V2
 from fyke.api.v2.run_scopes import Names, RunScopes, in_all_scopes
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.runs.service import Runs

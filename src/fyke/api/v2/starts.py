@@ -9,7 +9,9 @@ from fyke.api.call import Call
 from fyke.api.callback_url import read_callback
 from fyke.api.routes import post
 from fyke.api.sync import watched
+from fyke.api.v2.errors import TABLE_V2
 from fyke.api.v2.run_scopes import Names, RunScopes, in_all_scopes
+from fyke.api.wire_errors import WireError
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.runs.start_keys import StartKey

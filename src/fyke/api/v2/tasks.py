@@ -11,6 +11,7 @@ from fyke.api.call import Call
 from fyke.api.callback_url import read_callback
 from fyke.api.routes import delete, get, post, put
 from fyke.api.v2.starts import REFUSALS, StartAnswers
+from fyke.api.v2.errors import TABLE_V2
 from fyke.domain.runs.service import Runs
 from fyke.domain.schedules.editing import ScheduleEdit
 from fyke.domain.schedules.rules import Names

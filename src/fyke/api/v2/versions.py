@@ -11,6 +11,7 @@ from fyke.api.call import Call
 from fyke.api.media import Media
 from fyke.api.routes import post, put
 from fyke.api.uploads import FORM_TYPE, read_form
+from fyke.api.v2.errors import TABLE_V2
 from fyke.domain.workers.service import Workers
 from fyke.errors import Conflict, Forbidden, VersionUnavailable, WorkerNotFound
 from fyke.model.account import Scope
