@@ -3,7 +3,7 @@
 ::
 
     FykeError
-    ├── InvalidRequest            the request breaks a rule (field, rule, way out)
+    ├── InvalidRequest            the request breaks a rule (field, rule, remedy)
     │   ├── InvalidFields         a field is missing, of the wrong type or out of range
     │   └── UnknownVersion        the worker never had a version of this number
     ├── Unauthenticated
@@ -14,13 +14,14 @@
     │   ├── UserDisabled
     │   ├── SignInFailed          the name or the password is wrong
     │   └── SessionEnded
-    ├── Forbidden                 known caller, not theirs to do
-    │   └── ScopeMissing          not what their key is for
+    ├── Forbidden                 a known caller without the right
+    │   └── ScopeMissing          the key lacks a scope
     ├── NotFound
     │   ├── LinkSpent             a one-time link that is used up or has expired
     │   ├── WorkerNotFound
     │   ├── TaskNotFound
-    │   └── RunNotFound
+    │   ├── RunNotFound
+    │   └── DeliveryNotFound
     ├── Refused                   understood and well formed, but cannot be done now
     │   ├── VersionUnavailable
     │   ├── RunNotAbortable
@@ -32,7 +33,7 @@
     │   └── Conflict
     ├── RateLimited               come back after ``retry_after`` seconds
     ├── Unavailable               a part of ours is down (storage, disk full); nothing was changed
-    └── StaleLease                an attempt speaks with a token that no longer holds
+    └── StaleLease                an attempt wrote with a token that is no longer valid
 
 Each class carries a stable ``key`` for logs and tests. HTTP statuses, wire codes and the published
 words of a dialect are assigned in ``api/v1/errors.py`` and ``api/v2/errors.py`` and nowhere else.

@@ -44,8 +44,6 @@ from fyke.model.run import Origin, Run, RunEvent, RunFilter, RunState, Subtask, 
 from fyke.model.worker import Version, Worker
 from fyke.reasons import Reason, ReasonCode
 
-# A runner that has not reported for this long does not count as alive.
-
 _STARTING = "Starting runs"
 
 # worker, usage in micros, traffic in bytes, attempts whose rows are hidden, the moment
