@@ -1,4 +1,4 @@
-"""Every error that crosses a package border, as one tree. It knows no HTTP and no gRPC.
+"""Every error that crosses a package border, as one tree. It knows no HTTP, no gRPC and no dialect.
 
 ::
 
@@ -35,21 +35,32 @@
     ├── Unavailable               a part of ours is down (storage, disk full); nothing was changed
     └── StaleLease                an attempt wrote with a token that is no longer valid
 
-Each class carries a stable ``key`` for logs and tests. HTTP statuses and wire codes are
-assigned in ``api/errors.py`` and nowhere else.
+Each class carries a stable ``key`` for logs and tests. HTTP statuses, wire codes and the published
+words of a dialect are assigned in ``api/v1/errors.py`` and ``api/v2/errors.py`` and nowhere else.
 """
 
 from __future__ import annotations
 
+from fyke.reasons import Reason, sentence
+
 
 class FykeError(Exception):
-    """Root of the tree; ``details`` are further sentences for people, one per problem."""
+    """Root of the tree.
+
+    ``why`` is a ``Reason``, or a sentence where there is no code for it. ``detail`` is that
+    sentence in English, empty when the class says it all; ``message`` is then its ``default``.
+    ``details`` are further sentences, one per problem.
+    """
 
     key = "error"
     default = "Internal error"
 
-    def __init__(self, message: str | None = None, *, details: list[str] | None = None) -> None:
-        self.message = message or self.default
+    def __init__(
+        self, why: str | Reason | None = None, *, details: list[str] | None = None
+    ) -> None:
+        self.reason = why if isinstance(why, Reason) else None
+        self.detail = sentence(why) if isinstance(why, Reason) else why or ""
+        self.message = self.detail or self.default
         self.details = details or []
         super().__init__(self.message)
 
@@ -58,7 +69,7 @@ class InvalidRequest(FykeError):
     """The request breaks a rule; the message names the field, the rule and the way out."""
 
     key = "invalid_request"
-    default = "Invalid request parameters"
+    default = "The request is not valid"
 
 
 class InvalidFields(InvalidRequest):
@@ -77,7 +88,7 @@ class Unauthenticated(FykeError):
     """No credential, or one that does not open anything."""
 
     key = "unauthenticated"
-    default = "Invalid API key"
+    default = "The API key is not valid"
 
 
 class MissingKey(Unauthenticated):
@@ -92,17 +103,17 @@ class InvalidKey(Unauthenticated):
 
 class ExpiredKey(Unauthenticated):
     key = "expired_key"
-    default = "API key expired"
+    default = "The API key has expired"
 
 
 class UserMissing(Unauthenticated):
     key = "user_missing"
-    default = "User does not exist"
+    default = "The user does not exist"
 
 
 class UserDisabled(Unauthenticated):
     key = "user_disabled"
-    default = "User is disabled"
+    default = "The user is disabled"
 
 
 class SignInFailed(Unauthenticated):
@@ -123,7 +134,7 @@ class Forbidden(FykeError):
     """The caller is known, but this is not theirs to do."""
 
     key = "forbidden"
-    default = "Unauthorized access"
+    default = "This is not allowed"
 
 
 class ScopeMissing(Forbidden):
@@ -134,7 +145,7 @@ class ScopeMissing(Forbidden):
 
 class NotFound(FykeError):
     key = "not_found"
-    default = "Resource not found"
+    default = "This does not exist"
 
 
 class LinkSpent(NotFound):
@@ -146,50 +157,50 @@ class LinkSpent(NotFound):
 
 class WorkerNotFound(NotFound):
     key = "worker_not_found"
-    default = "Worker does not exist"
+    default = "The Worker does not exist"
 
 
 class TaskNotFound(NotFound):
     key = "task_not_found"
-    default = "Task does not exist"
+    default = "The task does not exist"
 
 
 class RunNotFound(NotFound):
     key = "run_not_found"
-    default = "Run record does not exist"
+    default = "The run does not exist"
 
 
 class DeliveryNotFound(NotFound):
-    default = "Callback does not exist"
+    default = "The callback does not exist"
 
 
 class Refused(FykeError):
     """Well formed, but it cannot be done in the present state."""
 
     key = "refused"
-    default = "Request refused"
+    default = "This cannot be done now"
 
 
 class VersionUnavailable(Refused):
     key = "version_unavailable"
-    default = "Worker version unavailable"
+    default = "The version of the Worker is not available"
 
 
 class RunNotAbortable(Refused):
     key = "run_not_abortable"
-    default = "Run abort failed"
+    default = "The run cannot be aborted"
 
 
 class RunRefused(Refused):
     """The run could not be started; nothing was charged."""
 
     key = "run_refused"
-    default = "Worker execution failed"
+    default = "The run cannot be started"
 
 
 class InsufficientBalance(Refused):
     key = "insufficient_balance"
-    default = "Insufficient balance"
+    default = "The balance of the account is too low"
 
 
 class CapReached(InsufficientBalance):
@@ -203,7 +214,7 @@ class CapReached(InsufficientBalance):
 
 class InsufficientTraffic(Refused):
     key = "insufficient_traffic"
-    default = "Insufficient traffic quota"
+    default = "The traffic quota of the account is used up"
 
 
 class PlanLimitReached(Refused):
@@ -213,10 +224,10 @@ class PlanLimitReached(Refused):
     """
 
     key = "plan_limit_reached"
-    default = "Plan limit reached"
+    default = "The account has as many active runs as its plan allows"
 
-    def __init__(self, message: str | None = None, *, retry_after: int = 10) -> None:
-        super().__init__(message)
+    def __init__(self, why: str | Reason | None = None, *, retry_after: int = 10) -> None:
+        super().__init__(why)
         self.retry_after = max(1, retry_after)
 
 
@@ -224,14 +235,14 @@ class Conflict(Refused):
     """The name is taken, or somebody else changed the same thing at the same time."""
 
     key = "conflict"
-    default = "Conflict"
+    default = "Another request has changed this"
 
 
 class RateLimited(FykeError):
     """Too many requests; ``retry_after`` is in whole seconds, at least 1."""
 
     key = "rate_limited"
-    default = "Too many requests, please try again later"
+    default = "Too many requests; try again later"
 
     def __init__(self, retry_after: int, message: str | None = None) -> None:
         super().__init__(message)
@@ -242,7 +253,7 @@ class Unavailable(FykeError):
     """A part of the platform is down or full; nothing was changed, try again later."""
 
     key = "unavailable"
-    default = "Service temporarily unavailable"
+    default = "A part of the platform is not available; try again later"
 
 
 class StaleLease(FykeError):

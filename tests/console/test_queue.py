@@ -95,7 +95,7 @@ async def test_without_balance_an_item_waits_and_leads_to_the_usage(poor: House)
     async with visitor(poor) as owner:
         [number] = await hold(poor, await poor.publish(), 1)
         page = await owner.post("/queue/activate", {"item": number}, status=200)
-        assert "Insufficient balance" in page.text and held(page) == [number]
+        assert "USD are free; credit the account" in page.text and held(page) == [number]
         assert page.all("//td//a[@href='/usage']")
 
 
@@ -111,7 +111,7 @@ async def test_items_that_leave_the_queue_are_streamed(app: House) -> None:
     assert [listed.item.number for listed in news.board.items] == [int(second)]
     assert news.held_moved and news.board.waiting == 1
     [gone] = news.gone
-    assert gone.run_id == result.run_id and "activated as run" in gone.reason
+    assert gone.run_id == result.run_id and "activated as run" in gone.reason_text
 
 
 async def test_items_that_left_before_the_stream_are_streamed_too(app: House) -> None:

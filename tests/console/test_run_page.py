@@ -6,12 +6,14 @@ import json
 
 import pytest
 
+from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, Header
 from fyke.model.run import Origin, Outcome, RunFilter
+from fyke.reasons import Reason, ReasonCode
 from support.house import House
 from support.pages import Visitor, stranger, visitor
 
@@ -391,3 +393,39 @@ async def test_hidden_rows_are_named_in_chinese(app: House, owner: Visitor) -> N
     page = (await owner.http.get(f"/runs/{run}", headers=headers)).text
     for text in ("有 1 行已保存", "显示这些行", "导出这些行", "始终保留"):
         assert text in page
+
+
+async def test_a_failure_is_explained_in_the_language_of_the_reader(
+    app: House, owner: Visitor
+) -> None:
+    end = end_of(Reason.of(ReasonCode.TIMEOUT, seconds=60))
+    run = await started(app)
+    await app.execute([], end.outcome, end.message, reason=end.reason)
+    old = await started(app)
+    await app.execute([], Outcome.TIMEOUT, "stored by an older release")
+    english = await owner.get(f"/runs/{run}")
+    assert end.message in english.text and "Raise the time limit" in english.text
+    await owner.post(
+        "/settings/account/preferences",
+        {"language": "zh-Hans", "theme": "dark", "time_zone": "UTC", "snippets": "go"},
+    )
+    for path in (f"/runs/{run}", "/runs", f"/runs/{run}/subtasks", f"/runs/{run}/events"):
+        page = (await owner.get(path)).text
+        assert "运行超出了 execute_limit_time_seconds" in page, path
+        assert end.message not in page, path
+    page = (await owner.get(f"/runs/{run}")).text
+    assert "请在运行选项中提高时间限制" in page and "Raise the time limit" not in page
+    assert "stored by an older release" in (await owner.get(f"/runs/{old}")).text
+
+
+async def test_runs_are_filtered_by_the_reason_of_their_end(app: House, owner: Visitor) -> None:
+    found = {}
+    for code in (ReasonCode.TIMEOUT, ReasonCode.BUILDS_NOT_ALLOWED):
+        end = end_of(Reason(code))
+        found[code] = await started(app)
+        await app.execute([], end.outcome, end.message, reason=end.reason)
+    page = await owner.get("/runs?reason=builds_not_allowed")
+    assert page.all(f"//a[@href='/runs/{found[ReasonCode.BUILDS_NOT_ALLOWED]}']")
+    assert not page.all(f"//a[@href='/runs/{found[ReasonCode.TIMEOUT]}']")
+    assert page.value("reason") == "builds_not_allowed"
+    assert "there is no reason" in (await owner.get("/runs?reason=bad", status=422)).text

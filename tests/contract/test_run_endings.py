@@ -22,7 +22,7 @@ from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import RunNotAbortable, StaleLease
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.results import AttemptBatch, PushedRow
-from fyke.model.run import Outcome, Run, RunLimits, RunState, SpendingBound
+from fyke.model.run import SUCCESS, End, Outcome, Run, RunLimits, RunState, SpendingBound
 from fyke.model.runner import AttemptUsage, Capacity, Lease
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
@@ -72,7 +72,7 @@ class Stage:
 
     async def end(self, lease: Lease, outcome: Outcome = Outcome.SUCCEEDED, **usage: int) -> Any:
         return await self.attempts.ended(
-            lease.attempt, outcome, outcome.value, AttemptUsage(**usage), actor="test"
+            lease.attempt, End(outcome, outcome.value), AttemptUsage(**usage), actor="test"
         )
 
     async def abort(self, run: Run) -> Run | None:
@@ -215,7 +215,7 @@ async def test_an_abort_stops_what_runs_and_ends_what_waits(stage: Stage) -> Non
     assert moved.state is RunState.ABORTING
     assert STOP in stage.rings
     orders = await stage.attempts.report([AttemptReport(lease.attempt, AttemptUsage())], 15_000)
-    assert orders.stop[lease.attempt.id][0] is Outcome.ABORTED
+    assert orders.stop[lease.attempt.id].outcome is Outcome.ABORTED
     await stage.end(lease, Outcome.ABORTED)
     now = await stage.check_ended_once(run)
     assert (now.state, now.subtasks_failed) == (RunState.ABORTED, 0)
@@ -260,7 +260,7 @@ async def test_a_traffic_cap_of_the_run_counts_all_its_attempts(stage: Stage) ->
     assert not (await stage.attempts.report(reports, 15_000)).stop
     reports = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=501)) for lease in leases]
     orders = await stage.attempts.report(reports, 15_000)
-    assert {outcome for outcome, _ in orders.stop.values()} == {Outcome.TRAFFIC_CAP}
+    assert {end.outcome for end in orders.stop.values()} == {Outcome.TRAFFIC_CAP}
     assert len(orders.stop) == 2
     for lease in leases:
         await stage.end(lease, Outcome.TRAFFIC_CAP, traffic_bytes=501)
@@ -277,7 +277,7 @@ async def test_a_charge_cap_stops_the_run(stage: Stage) -> None:
     assert not (await stage.attempts.report(under, 15_000)).stop
     over = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=2_100_000_000))]
     orders = await stage.attempts.report(over, 15_000)
-    assert orders.stop[lease.attempt.id][0] is Outcome.CHARGE_CAP
+    assert orders.stop[lease.attempt.id].outcome is Outcome.CHARGE_CAP
     await stage.end(lease, Outcome.CHARGE_CAP, traffic_bytes=2_100_000_000)
     now = await stage.check_ended_once(run)
     assert now.state is RunState.FAILED
@@ -373,12 +373,10 @@ async def test_each_attempt_counts_once_in_the_sites_of_its_run(stage: Stage) ->
     assert await sites_of(stage, run) == ([], [told, told])
 
     for _ in range(2):  # whoever tells it again changes nothing
-        await stage.attempts.ended(
-            first.attempt, Outcome.SUCCEEDED, "", AttemptUsage(), actor="test", sites=last
-        )
+        await stage.attempts.ended(first.attempt, SUCCESS, AttemptUsage(), actor="test", sites=last)
     assert await sites_of(stage, run) == ([*last], [told])
     await stage.attempts.ended(
-        second.attempt, Outcome.RUNNER_LOST, "", AttemptUsage(), actor="timers"
+        second.attempt, End(Outcome.RUNNER_LOST), AttemptUsage(), actor="timers"
     )
     both = SiteTraffic("a.example", requests=3, bytes_down=40)
     assert await sites_of(stage, run) == ([both, last[1]], [])
@@ -393,9 +391,7 @@ async def test_a_run_has_a_bounded_number_of_sites(stage: Stage) -> None:
     run, leases = await stage.start(parts=3)
     for n, lease in enumerate(leases):
         many = tuple(SiteTraffic(f"{n}-{k}.example", requests=1) for k in range(150))
-        await stage.attempts.ended(
-            lease.attempt, Outcome.SUCCEEDED, "", AttemptUsage(), actor="test", sites=many
-        )
+        await stage.attempts.ended(lease.attempt, SUCCESS, AttemptUsage(), actor="test", sites=many)
     found, _ = await sites_of(stage, run)
     assert len(found) == 201
     assert sum(site.requests for site in found) == 450

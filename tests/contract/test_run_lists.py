@@ -13,11 +13,13 @@ from sqlalchemy import text
 from fyke.contracts.state import Transaction
 from fyke.model.run import Origin, Outcome, Run, RunState
 from fyke.model.run_list import ListCursor, RunSearch
+from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.runs import lists as run_lists
 from support import records
 
 pytestmark = pytest.mark.anyio
 State = Any
+REASONS = (None, Reason(ReasonCode.SIGNAL), Reason.of(ReasonCode.TIMEOUT, seconds=60))
 ERRORS = ("", "", "The Worker exited with code 1: KeyError", "Timeout: 60 s", "Aborted ÄÖ")
 
 
@@ -37,6 +39,7 @@ def some_runs(number: int, owner: str, workers: list[str]) -> list[Run]:
                 state=state,
                 outcome=dice.choice([None, Outcome.TIMEOUT, Outcome.EXIT_CODE]),
                 err_msg=dice.choice(ERRORS) if state.terminal else "",
+                reason=dice.choice(REASONS) if state.terminal else None,
                 created_at=records.START + at // 3,
                 finished_at=records.START + at if state.terminal else 0,
                 summary=f"n: {at}",
@@ -65,6 +68,7 @@ def meets(run: Run, search: RunSearch) -> bool:
     return (
         (not search.states or run.state in search.states)
         and (not search.outcomes or run.outcome in search.outcomes)
+        and (not search.reasons or (run.reason and run.reason.code) in search.reasons)
         and search.worker_id in ("", run.worker_id)
         and search.task_id in ("", run.task_id)
         and (not search.origins or run.origin in search.origins)
@@ -82,6 +86,7 @@ def some_search(dice: random.Random, workers: list[str], runs: list[Run]) -> Run
     members: dict[str, Any] = {
         "states": tuple(dice.sample(list(RunState), dice.randint(1, 3))),
         "outcomes": (Outcome.TIMEOUT,),
+        "reasons": tuple(dice.sample([ReasonCode.TIMEOUT, ReasonCode.SIGNAL], 1)),
         "worker_id": dice.choice([*workers, "none"]),
         "task_id": dice.choice(["task-a", "task-none"]),
         "origins": tuple(dice.sample(list(Origin), 2)),

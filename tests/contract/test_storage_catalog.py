@@ -19,7 +19,7 @@ from fyke.domain.workers.facts import RECENT, verdict
 from fyke.errors import WorkerNotFound
 from fyke.kit.ids import new_ulid
 from fyke.model.billing import Prices
-from fyke.model.run import Outcome, Run
+from fyke.model.run import End, Outcome, Run
 from fyke.model.worker import (
     Finding,
     SystemDefaults,
@@ -45,11 +45,11 @@ def end(run: Run, outcome: Outcome) -> Any:
     def work(tx: Transaction) -> bool:
         held = tx.runs.lock(run.id)
         assert held is not None
-        event: Any = SubtaskEnded(0, int(outcome is Outcome.SUCCEEDED), outcome, "")
+        event: Any = SubtaskEnded(0, int(outcome is Outcome.SUCCEEDED), End(outcome))
         if outcome is Outcome.ABORTED:
             event = AbortRequested(0)
         elif outcome is Outcome.WORKER_DELETED:
-            event = LimitReached(0, outcome, "")
+            event = LimitReached(0, End(outcome))
         return apply(tx, RULES, held, event, "test") is not None
 
     return work

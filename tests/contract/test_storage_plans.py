@@ -19,7 +19,7 @@ from fyke.errors import PlanLimitReached
 from fyke.model.account import Plan
 from fyke.model.billing import Prices
 from fyke.model.queue import QueueItem
-from fyke.model.run import Outcome, Run, RunState
+from fyke.model.run import SUCCESS, Outcome, Run, RunState
 from fyke.model.runner import Capacity, Lease
 from fyke.storage.sql.state.storage import open_storage
 from support import records
@@ -52,7 +52,7 @@ def ended(run: Run, attempts: list[Lease]) -> Any:
     def work(tx: Transaction) -> None:
         for item in attempts:
             tx.runs.end_attempt(replace(item.attempt, outcome=Outcome.SUCCEEDED, finished_at=1))
-            tx.runs.end_subtask(run.id, item.attempt.ordinal, Outcome.SUCCEEDED, "")
+            tx.runs.end_subtask(run.id, item.attempt.ordinal, SUCCESS)
         done = replace(run, state=RunState.SUCCEEDED, outcome=Outcome.SUCCEEDED, finished_at=5)
         tx.runs.move(done, RunState.READY)
 
@@ -137,7 +137,7 @@ async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_hold_others(
 
     running = await state.write(moved(AttemptStarted(), first))
     assert WORK not in state.rings  # room is taken
-    await state.write(moved(SubtaskEnded(0, 1, Outcome.SUCCEEDED, ""), running))
+    await state.write(moved(SubtaskEnded(0, 1, SUCCESS), running))
     assert (state.rings.count(run_topic(first.id)), WORK in state.rings) == (2, woken)
     state.rings.clear()
     await state.write(moved(AbortRequested(alive=0), second))

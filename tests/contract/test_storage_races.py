@@ -16,7 +16,7 @@ from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.slots import free_slots
 from fyke.errors import Unavailable
 from fyke.model.billing import EntryKind
-from fyke.model.run import Outcome, Run, RunState, SubtaskState
+from fyke.model.run import SUCCESS, End, Outcome, Run, RunState, SubtaskState
 from fyke.model.runner import Capacity
 from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
@@ -109,7 +109,7 @@ async def test_whoever_locks_a_run_sees_the_last_subtask_end(state: State) -> No
 
         def finish(ordinal: int, run_id: str = run.id) -> Any:
             def work(tx: Transaction) -> int:
-                tx.runs.end_subtask(run_id, ordinal, Outcome.SUCCEEDED, "")
+                tx.runs.end_subtask(run_id, ordinal, SUCCESS)
                 tx.runs.lock(run_id)
                 return sum(s.state is not SubtaskState.ENDED for s in tx.runs.subtasks(run_id))
 
@@ -131,7 +131,7 @@ async def test_an_abort_and_a_lease_never_miss_each_other(state: State) -> None:
             held = tx.runs.lock(run_id)
             assert held is not None
             alive = len(tx.runs.attempts(run_id))
-            tx.runs.end_waiting_subtasks(run_id, Outcome.ABORTED, "")
+            tx.runs.end_waiting_subtasks(run_id, End(Outcome.ABORTED))
             tx.runs.move(replace(held, state=RunState.ABORTED), held.state)
             return alive
 

@@ -6,16 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from fyke.contracts.state import Transaction
-from fyke.model.run import Attempt, Outcome, Run, RunFilter, RunState, SubtaskState
+from fyke.model.run import Attempt, End, Outcome, Run, RunFilter, RunState, SubtaskState
 from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
+from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.storage import open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio
 State = Any
+CODE_1 = Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words="no more")
 WIDE = Capacity(cpus=64, memory_mb=2**20, slots=100)
 
 
@@ -187,14 +190,14 @@ async def test_a_subtask_ends_once(state: State) -> None:
     run = await seeded(state, 3)
 
     def end(ordinal: int, outcome: Outcome) -> Any:
-        return state.write(lambda tx: tx.runs.end_subtask(run.id, ordinal, outcome, "why"))
+        return state.write(lambda tx: tx.runs.end_subtask(run.id, ordinal, End(outcome, "why")))
 
     assert await end(1, Outcome.TIMEOUT)
     assert not await end(1, Outcome.SUCCEEDED)
     assert not await end(7, Outcome.SUCCEEDED)
     await leased(state, replace(WIDE, slots=1))
     ended = await state.write(
-        lambda tx: tx.runs.end_waiting_subtasks(run.id, Outcome.ABORTED, "stopped")
+        lambda tx: tx.runs.end_waiting_subtasks(run.id, End(Outcome.ABORTED, "stopped"))
     )
     assert ended == 1
     first, second, third = await state.read(lambda tx: tx.runs.subtasks(run.id))
@@ -263,6 +266,7 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
     async def all_three(token: int) -> list[bool]:
         ended = replace(
             attempt, token=token, outcome=Outcome.EXIT_CODE, err_msg="code 1", rows=4,
+            reason=CODE_1,
             traffic_bytes=9, cpu_ms=8, memory_peak_bytes=7, finished_at=66, started_at=1,
         )  # fmt: skip
         return [
@@ -280,8 +284,38 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
     assert await all_three(1) == [False, False, False]
     kept = await state.read(lambda tx: tx.runs.attempt(attempt.id))
     assert (kept.outcome, kept.err_msg, kept.rows) == (Outcome.EXIT_CODE, "code 1", 4)
+    assert kept.reason == CODE_1
     assert (kept.traffic_bytes, kept.cpu_ms, kept.memory_peak_bytes) == (9, 8, 7)
     assert (kept.started_at, kept.finished_at, kept.lease_until) == (55, 66, 500)
+
+
+async def test_a_reason_is_kept_with_run_subtask_and_event(state: State) -> None:
+    run = await seeded(state)
+    moved = replace(run, state=RunState.FAILED, err_msg="code 1", reason=CODE_1)
+
+    def work(tx: Transaction) -> None:
+        assert tx.runs.move(moved, run.state)
+        assert tx.runs.end_subtask(run.id, 0, End(Outcome.EXIT_CODE, "code 1", CODE_1))
+        tx.runs.add_event(records.event(run.id, detail="code 1", reason=CODE_1))
+
+    await state.write(work)
+
+    def read(tx: Transaction) -> tuple[Any, Any, Any, Any]:
+        line = tx.run_lists.lines(run.account_id, [run.id])[run.id]
+        return tx.runs.get(run.id), tx.runs.subtasks(run.id)[0], tx.runs.events(run.id)[-1], line
+
+    assert [each.reason for each in await state.read(read)] == [CODE_1] * 4
+
+
+async def test_a_code_of_a_newer_release_leaves_the_stored_sentence(state: State) -> None:
+    run = await seeded(state, outcome=Outcome.TIMEOUT, err_msg="stored", reason=CODE_1)
+
+    def spoil(tx: Transaction) -> None:
+        tx.runs._db.execute(text("UPDATE runs SET reason_code = 'unheard_of'"))
+
+    await state.write(spoil)
+    kept = await state.read(lambda tx: tx.runs.get(run.id))
+    assert (kept.reason, kept.err_msg) == (None, "stored")
 
 
 async def end(state: State, attempt: Attempt, outcome: Outcome, **changes: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.domain.catalog.removal import WorkerRemoval
-from fyke.domain.runs.outcome import HIDING, sentence
+from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.workers.lookup import refuse_deleted
 from fyke.errors import WorkerNotFound
@@ -19,6 +19,7 @@ from fyke.model.account import Caller
 from fyke.model.billing import Prices
 from fyke.model.run import Outcome, Run, RunFilter, RunState, SubtaskState
 from fyke.model.runner import Capacity
+from fyke.reasons import Reason, ReasonCode, sentence
 from support import records
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +27,7 @@ State = Any
 
 RULES = Rules(Prices(), HIDING, 1000, "")
 ROOM = Capacity(cpus=1000, memory_mb=10**7, slots=1000)
-REASON = sentence(Outcome.WORKER_DELETED)
+REASON = sentence(Reason(ReasonCode.WORKER_DELETED))
 
 
 async def make(state: State) -> tuple[Caller, str]:

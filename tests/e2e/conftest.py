@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
+from support import reasons
 from support.booted import Booted
 from support.twins import any_booted
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand out users")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """A test that is marked with codes has to see each of them."""
+    reasons.begin()
+    yield
+    assert reasons.missing(item) == []
 
 
 @pytest.fixture(scope="session")

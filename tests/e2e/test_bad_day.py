@@ -18,9 +18,11 @@ import httpx2
 import pytest
 
 from fyke.cli.shipped import setup_link
+from fyke.reasons import HintCode, ReasonCode
 from fyke.settings import Settings
 from support.booted import Booted, booted
 from support.projects import python_project, zoo
+from support.reasons import reaches
 
 FAILED, SUCCEEDED, ABORTED = 4, 3, 5
 LAUNCHER = "fyke.sandbox.process.launcher"
@@ -76,6 +78,7 @@ def _answers(platform: Booted) -> bool:
         return False
 
 
+@reaches(ReasonCode.RUNNER_LOST, HintCode.RUNNER_LOST)
 def test_killing_the_runner_ends_its_runs_with_the_reason_and_keeps_their_rows(
     own_platform: Booted,
 ) -> None:
@@ -87,7 +90,7 @@ def test_killing_the_runner_ends_its_runs_with_the_reason_and_keeps_their_rows(
     detail = own_platform.ended(run, 30)
     assert time.monotonic() - began < 30
     assert detail["status"] == FAILED
-    assert "runner was lost" in detail["err_msg"]
+    assert own_platform.summary(run)["reason_code"] == "runner_lost"
     numbers = [row["n"] for row in own_platform.rows(run)]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) == detail["results"] >= acknowledged(own_platform, run) > 0
@@ -97,6 +100,7 @@ def test_killing_the_runner_ends_its_runs_with_the_reason_and_keeps_their_rows(
     assert own_platform.ended(again)["status"] == SUCCEEDED
 
 
+@reaches(ReasonCode.NO_RUNNER)
 def test_a_runner_that_never_comes_back_is_given_up_within_thirty_seconds(
     own_platform: Booted,
 ) -> None:
@@ -114,6 +118,11 @@ def test_a_runner_that_never_comes_back_is_given_up_within_thirty_seconds(
         assert "runner was lost" in detail["err_msg"]
         assert len(own_platform.rows(run)) == detail["results"] > 0
         assert own_platform.boxes() == []
+        waiting = own_platform.start_run(slug)
+        own_platform.wait_for(
+            lambda: own_platform.waits(waiting)["code"] == "no_runner", "a silent runner", 30
+        )
+        own_platform.call("/api/v1/scraper/abort", {"run_slug": waiting})
     finally:
         os.kill(supervisor, signal.SIGCONT)
 
@@ -141,6 +150,7 @@ def test_a_run_survives_the_death_of_the_egress(own_platform: Booted) -> None:
 
 
 @ROOT_ONLY
+@reaches(ReasonCode.INTERNAL, HintCode.INTERNAL)
 def test_the_launcher_is_started_again_and_what_it_carried_ends_with_a_reason(
     own_platform: Booted,
 ) -> None:
@@ -151,7 +161,7 @@ def test_the_launcher_is_started_again_and_what_it_carried_ends_with_a_reason(
     os.kill(launcher, signal.SIGKILL)
     detail = own_platform.ended(run, 30)
     assert detail["status"] == FAILED
-    assert "The platform failed, not the Worker" in detail["err_msg"]
+    assert own_platform.summary(run)["reason_code"] == "internal"
     assert len(own_platform.rows(run)) == detail["results"] > 0
     own_platform.wait_for(lambda: not own_platform.boxes(), "an empty process table", 10)
     own_platform.wait_for(
@@ -232,10 +242,12 @@ def test_queued_runs_wait_for_a_runner_and_are_carried_out(own_platform: Booted)
     assert [own_platform.ended(run)["status"] for run in runs] == [SUCCEEDED] * 3
 
 
+@reaches(ReasonCode.ABORTED, HintCode.ABORTED, ReasonCode.RUN_NOT_ENDED)
 def test_abort_of_waiting_and_of_running_runs(own_platform: Booted) -> None:
     slug = own_platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
     run = own_platform.start_run(slug)
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
+    assert own_platform.raw(f"/api/fyke/runs/{run}", method="DELETE").status_code == 400
     own_platform.call("/api/v1/scraper/abort", {"run_slug": run})
     assert own_platform.detail(run)["status"] == ABORTED
     began = time.monotonic()
@@ -247,8 +259,10 @@ def test_abort_of_waiting_and_of_running_runs(own_platform: Booted) -> None:
     own_platform.call("/api/v1/scraper/abort", {"run_slug": run})
     assert len(own_platform.rows(run)) == rows
     assert detail["err_msg"] == "Aborted on request"
+    assert own_platform.summary(run)["reason_code"] == "aborted"
 
 
+@reaches(ReasonCode.PLATFORM_STOPPED)
 def test_ctrl_c_drains_and_a_running_worker_ends_with_the_reason() -> None:
     with booted(drain_seconds="1") as platform:
         slug = platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
@@ -259,7 +273,7 @@ def test_ctrl_c_drains_and_a_running_worker_ends_with_the_reason() -> None:
         platform.start()
         detail = platform.ended(run)
         assert detail["status"] == FAILED
-        assert "platform was stopped" in detail["err_msg"]
+        assert platform.summary(run)["reason_code"] == "platform_stopped"
         assert len(platform.rows(run)) == detail["results"] > 0
         _set_up(platform, first)
 

@@ -11,8 +11,10 @@ import pytest
 
 from fyke.client import FykeClient
 from fyke.kit.interfaces import own_addresses
+from fyke.reasons import HintCode, ReasonCode
 from support.booted import Booted, booted
 from support.projects import ZOO, python_project, zoo
+from support.reasons import reaches
 from support.sites import CountingSite, SocksProxy, counting_site, socks_proxy
 
 SUCCEEDED, FAILED = 3, 4
@@ -319,6 +321,7 @@ def test_mail_ports_are_closed(world: World) -> None:
 # --- the limit --------------------------------------------------------------------------------
 
 
+@reaches(ReasonCode.TRAFFIC_CAP, HintCode.TRAFFIC_CAP)
 def test_the_limit_of_traffic_stops_the_run_at_its_byte(world: World, site: CountingSite) -> None:
     run = world.platform.start_run(
         world.fetches, {"url": site.url("/bytes/30000000")},
@@ -328,6 +331,7 @@ def test_the_limit_of_traffic_stops_the_run_at_its_byte(world: World, site: Coun
     assert detail["status"] == FAILED
     assert detail["err_msg"] == "Stopped: max_total_traffic of 1 MB was reached"
     assert detail["traffic"] == 1_000_000
+    assert world.platform.summary(run)["reason_params"] == {"traffic_bytes": 1_000_000}
     assert "max_total_traffic of 1 MB" in world.platform.log_text(run)
 
 

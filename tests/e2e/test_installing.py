@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fyke.reasons import HintCode, ReasonCode
+from fyke.sandbox.packages.installer import MEMORY
 from support import npm_registry, package_index
 from support.booted import Booted, booted
+from support.mounts import in_a_thread, new_mounts
 from support.npm_registry import Registry, old_npm
-from support.package_index import Index
+from support.package_index import Index, make_source
 from support.projects import python_project
+from support.reasons import reaches
 from support.zips import Entry, make_zip
+from zoo.herds import SCHEMA, packed
 
 pytestmark = pytest.mark.needs("bwrap")
 
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 SECONDS = 6
 HANGS = python_project("print('never')\n", requirements="slow\n")
 RUNS = python_project("print('ran')\n")
@@ -45,7 +57,9 @@ def told(index: Index, registry: Registry) -> Iterator[Booted]:
         patch.setenv("PIP_CONFIG_FILE", os.devnull)
         patch.delenv("PIP_FIND_LINKS", raising=False)
         patch.setenv("npm_config_registry", registry.url)
-        with booted(install_seconds=str(SECONDS)) as running:
+        patch.setenv("GOPROXY", "http://127.0.0.1:9")
+        room = {"runner_cpus": "4", "runner_memory_mb": "2048"}
+        with booted(install_seconds=str(SECONDS), **room) as running:
             yield running
 
 
@@ -59,14 +73,17 @@ def waiting(index: Index) -> int:
     return sum("/simple/slow/" in asked for asked in index.asked)
 
 
+@reaches(ReasonCode.INSTALL_TIMEOUT, HintCode.INSTALL_FAILED, ReasonCode.PREPARING)
 def test_the_queue_goes_on_beside_a_registry_that_hangs(told: Booted, index: Index) -> None:
     hanging = told.start_run(told.push(HANGS, "installing-hangs"))
     told.wait_for(lambda: waiting(index), "the index to be asked", 20)
+    assert told.waits(hanging)["code"] == "preparing"
     other = told.start_run(told.push(RUNS, "installing-runs"))
     assert told.ended(other)["status"] == 3, told.tail()
     ended = told.ended(hanging)
     assert ended["status"] == 4
     assert f"within {SECONDS} seconds" in ended["err_msg"]
+    assert told.summary(hanging)["reason_params"] == {"seconds": SECONDS}
     told.wait_for(lambda: not tools(told), "the box to be gone", 10)
 
 
@@ -101,3 +118,196 @@ def test_a_lock_file_out_of_step_is_a_warning_in_the_log(told: Booted) -> None:
         entries = told.call("/api/v1/run/last/log", {"run_slug": run})["list"]
         [line] = [entry for entry in entries if "out of step" in entry["content"]]
         assert line["type"] == 3
+
+
+# --- why an installation fails ------------------------------------------------------------------
+
+MAIN = "print(1)\n"
+BUILDS = {"fyke.json": json.dumps({"install": "build"})}
+GO = {"main.go": "package main\n\nfunc main() {}\n", "go.mod": "module worker\n\ngo 1.24\n"}
+NODE = {"main.js": "1;\n"}
+LEAVES_A_LINK = (
+    "import os\nos.makedirs('/work/out', exist_ok=True)\n"
+    "os.symlink('/etc/passwd', '/work/out/link')"
+)
+FILLS_THE_DISK = """
+with open("/work/fill", "wb") as file:
+    while True: file.write(bytes(2**20))
+"""
+SMALL_DISK = 512 * 2**20
+TAKES_MEMORY = "held = []\nwhile True: held.append(b'1' * 2**28)"
+
+
+def failed(platform: Booted, archive: bytes, name: str, *, builds: bool = False) -> dict[str, Any]:
+    """Publish and run what cannot be installed; return how that ended."""
+    slug = platform.push(archive, name)
+    if builds:
+        allowed = platform.raw(f"/api/fyke/workers/{slug}/builds", {"allowed": True}, method="PUT")
+        assert allowed.json()["code"] == 0, allowed.text
+    run = platform.start_run(slug)
+    assert platform.ended(run)["status"] == 4
+    found = platform.summary(run)
+    assert found["outcome"] == "install_failed", found
+    return found
+
+
+def other(files: dict[str, str]) -> bytes:
+    """A project that is not in Python."""
+    return packed({**files, "input_schema.json": SCHEMA})
+
+
+@reaches(
+    ReasonCode.BUILDS_NOT_ALLOWED,
+    HintCode.BUILDS_NOT_ALLOWED,
+    ReasonCode.NO_READY_PACKAGE,
+    ReasonCode.PACKAGES_FAILED,
+    ReasonCode.PACKAGES_REFUSED,
+)
+def test_why_python_packages_are_not_installed(told: Booted, index: Index) -> None:
+    absent = python_project(MAIN, requirements="absent\n")
+    assert failed(told, absent, "installing-absent")["reason_code"] == "no_ready_package"
+    absent = python_project(MAIN, requirements="absent\n", **BUILDS)
+    name = "installing-absent-built"
+    assert failed(told, absent, name)["reason_code"] == "builds_not_allowed"
+    assert failed(told, absent, name, builds=True)["reason_code"] == "packages_failed"
+    index.add(*make_source("leaves", LEAVES_A_LINK))
+    leaves = python_project(MAIN, requirements="leaves\n", **BUILDS)
+    refused = failed(told, leaves, "installing-leaves", builds=True)
+    assert refused["reason_code"] == "packages_refused"
+    assert "link" in refused["reason_params"]["detail"]
+
+
+@reaches(ReasonCode.BAD_REQUIREMENT)
+def test_a_lock_file_that_is_not_honoured(told: Booted) -> None:
+    lock = {"packages": {"": {}, "node_modules/left": {"link": True, "resolved": "../left"}}}
+    asks = NODE | {
+        "package.json": json.dumps({"dependencies": {"left": "1.2.3"}}),
+        "package-lock.json": json.dumps(lock),
+    }
+    found = failed(told, other(asks), "installing-lock")
+    assert "is a link" in found["reason_params"]["detail"]
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go toolchain here")
+@reaches(ReasonCode.BUILD_FAILED, ReasonCode.REGISTRY_LOOPBACK)
+def test_why_a_program_in_go_is_not_built(told: Booted, platform: Booted) -> None:
+    broken = GO | {"main.go": "package main\n\nfunc main() { broken() }\n"}
+    found = failed(platform, other(broken), "installing-go-broken")
+    assert "undefined: broken" in found["reason_params"]["detail"]
+    needs = GO | {"go.mod": f"{GO['go.mod']}\nrequire example.test/greet v1.0.0\n"}
+    found = failed(told, other(needs), "installing-go-needs")
+    assert found["reason_params"] == {"host": "127.0.0.1"}
+
+
+@reaches(ReasonCode.ROOM, ReasonCode.QUEUE)
+def test_why_a_run_waits_for_room(told: Booted) -> None:
+    slug = told.push(python_project("import time\ntime.sleep(60)\n"), "installing-sleeps")
+    busy = told.start_run(slug)
+    told.wait_for(lambda: told.detail(busy)["started_at"], "the start")
+    large = told.start_run(slug, memory=4096)
+    assert told.waits(large)["params"]["largest_memory_mb"] == 2048
+    small = told.start_run(slug)
+    assert told.waits(small)["params"]["ahead"] == 1
+    for run in (small, large, busy):
+        told.call("/api/v1/scraper/abort", {"run_slug": run})
+        told.ended(run)
+
+
+# --- machines that are not set up for it ---------------------------------------------------------
+
+
+@contextmanager
+def mounted(*binds: tuple[Path, Path], **settings: str) -> Iterator[Booted]:
+    """A platform that sees other files in the place of these."""
+    made: list[Booted] = []
+    with ExitStack() as opened:
+
+        def start() -> None:
+            new_mounts()
+            for source, target in binds:
+                subprocess.run(["mount", "--bind", str(source), str(target)], check=True)
+            made.append(opened.enter_context(booted(**settings)))
+
+        in_a_thread(start)
+        yield made[0]
+
+
+@ROOT_ONLY
+@pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm here")
+@reaches(
+    ReasonCode.INSTALLER_MISSING,
+    ReasonCode.NPM_TOO_OLD,
+    ReasonCode.REGISTRY_PROXY,
+    ReasonCode.REGISTRY_CREDENTIALS,
+    HintCode.INSTALLER_NOT_READY,
+)
+def test_a_machine_that_is_not_set_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://user:secret@index.example/simple")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    npm, none = tmp_path / "npm", tmp_path / "none"
+    npm.write_text("#!/bin/sh\necho 10.9.0\n")
+    npm.chmod(0o755)
+    none.write_text("")
+    none.chmod(0o644)
+    go = shutil.which("go", path="/usr/bin:/usr/local/go/bin:/usr/lib/go/bin")
+    hidden = [(none, Path(go).resolve())] if go else []
+    with mounted((npm, Path(shutil.which("npm") or "").resolve()), *hidden) as platform:
+        found = failed(platform, other(GO), "odd-go")
+        assert (found["reason_code"], found["reason_params"]["program"]) == (
+            "installer_missing",
+            "Go",
+        )
+        asks = NODE | {"package.json": json.dumps({"dependencies": {"left": "1.2.3"}})}
+        found = failed(platform, other(asks), "odd-npm")
+        assert found["reason_params"] == {"version": "10.9.0", "oldest": 11}
+        plain = python_project(MAIN)
+        assert failed(platform, plain, "odd-proxy")["reason_code"] == "registry_proxy"
+        built = python_project(MAIN, requirements="left\n", **BUILDS)
+        found = failed(platform, built, "odd-credentials", builds=True)
+        assert found["reason_code"] == "registry_credentials"
+        assert "secret" not in json.dumps(found)
+
+
+@ROOT_ONLY
+@pytest.mark.long
+@reaches(ReasonCode.INSTALL_LIMIT, ReasonCode.INSTALL_DISK_FULL, ReasonCode.DISK_FULL)
+def test_a_machine_that_has_no_room(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", index.url)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    index.add(*make_source("takes", TAKES_MEMORY))
+    index.add(*make_source("fills", FILLS_THE_DISK))
+    with small_disk() as folder, platform_in(folder, disk_floor_mb="128") as platform:
+        assert platform.isolation() == "full"
+        takes = python_project(MAIN, requirements="takes\n", **BUILDS)
+        found = failed(platform, takes, "small-takes", builds=True)
+        assert found["reason_params"] == {"memory_bytes": MEMORY}
+        fills = python_project(MAIN, requirements="fills\n", **BUILDS)
+        found = failed(platform, fills, "small-fills", builds=True)
+        assert found["reason_code"] == "install_disk_full"
+        with (platform.home / "filler").open("wb") as filler:
+            os.posix_fallocate(filler.fileno(), 0, SMALL_DISK - 100 * 2**20)
+        body = {"scraper_slug": "owner/small-fills", "input": {"parameters": {"custom": {}}}}
+        assert platform.raw("/api/v1/scraper/run", body).status_code == 503
+        (platform.home / "filler").unlink()
+
+
+@contextmanager
+def small_disk() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="fyke-small-"))
+    size = f"size={SMALL_DISK}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True)
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+        folder.rmdir()
+
+
+@contextmanager
+def platform_in(folder: Path, **settings: str) -> Iterator[Booted]:
+    platform = Booted(folder, **settings)
+    try:
+        yield platform.start()
+    finally:
+        platform.stop()

@@ -5,21 +5,22 @@ The level *full* is that of every other test here, *no-limits* that of ``test_pl
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import subprocess
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from fyke.reasons import HintCode, ReasonCode
 from support.booted import Booted, booted
+from support.mounts import in_a_thread, new_mounts
 from support.projects import zoo
+from support.reasons import reaches
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can take a wall out of the program"),
@@ -27,7 +28,6 @@ pytestmark = [
 ]
 
 SUCCEEDED = 3
-CLONE_NEWNS = 0x20000
 PROGRAM = "/usr/bin/bwrap"
 WALL = ("--unshare-ipc", "ipc namespace")
 # stands where bubblewrap does and hands its options on, but for one
@@ -43,23 +43,6 @@ if words[:1] == ["--args"]:
     words[1] = str(fewer)
 os.execve(REAL, [PROGRAM, *words], {})
 """
-
-
-def in_a_thread(work: Callable[[], None]) -> None:
-    """Run it in a thread whose namespaces are its own; raise what it raises."""
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
 
 
 @contextmanager
@@ -84,9 +67,7 @@ def _started_over(script: Path, settings: dict[str, str]) -> Iterator[Booted]:
     with ExitStack() as opened:
 
         def start() -> None:
-            if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
-                raise OSError(ctypes.get_errno(), "unshare")
-            subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+            new_mounts()
             subprocess.run(["mount", "--bind", str(script), PROGRAM], check=True)
             made.append(opened.enter_context(booted(**settings)))
 
@@ -101,6 +82,7 @@ def runner_of(platform: Booted) -> dict[str, str]:
     return found
 
 
+@reaches(ReasonCode.ISOLATION_MISSING, HintCode.ISOLATION_REFUSED)
 def test_where_a_wall_is_missing_nothing_runs() -> None:
     with leaky() as platform:
         runner = runner_of(platform)
@@ -110,8 +92,11 @@ def test_where_a_wall_is_missing_nothing_runs() -> None:
         body = {"scraper_slug": slug, "input": {"parameters": {"system": {}, "custom": {}}}}
         answer = platform.raw("/api/v1/scraper/run", body).json()
         assert answer["code"] == 50002
-        assert f'the sandbox here is at level "none" ({WALL[1]}: ' in answer["message"]
+        assert f"the sandbox on this machine is at level none: {WALL[1]}: " in answer["message"]
         assert platform.call("/api/v1/run/list")["count"] == 0
+        run = platform.start_over_isolation(slug)  # then its runner refuses it
+        assert platform.ended(run)["results"] == 0
+        assert platform.summary(run)["outcome"] == "isolation_refused"
 
 
 @pytest.mark.long

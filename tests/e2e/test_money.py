@@ -9,8 +9,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from fyke.reasons import HintCode, ReasonCode
 from support.booted import Booted
 from support.projects import python_project, zoo
+from support.reasons import reaches
 from support.sites import counting_site
 from support.twins import any_booted
 
@@ -93,11 +95,12 @@ def forever(priced: Booted) -> str:
     return priced.push(zoo("never_exits"), "money-never-exits", public=True)
 
 
+@reaches(ReasonCode.BALANCE_TOO_LOW)
 def test_without_money_nothing_starts_and_nothing_is_charged(priced: Booted, waits: str) -> None:
     poor = Guest(priced, "poor")
     answer = poor.ask(waits, execute_limit_time_seconds=60)
     assert (answer.status_code, answer.json()["code"]) == (400, 30001)
-    assert "7.50 USD" in answer.json()["message"]
+    assert "7.5 USD" in answer.json()["message"]
     poor.credit("7.49", "10")
     assert poor.ask(waits, execute_limit_time_seconds=60).json()["code"] == 30001
     assert priced.call("/api/v1/run/list", key=poor.key)["count"] == 0
@@ -105,6 +108,7 @@ def test_without_money_nothing_starts_and_nothing_is_charged(priced: Booted, wai
     assert poor.ask(waits, execute_limit_time_seconds=59).json()["code"] == 0
 
 
+@reaches(ReasonCode.TRAFFIC_QUOTA)
 def test_without_traffic_nothing_starts(priced: Booted, waits: str) -> None:
     guest = Guest(priced, "without-traffic")
     guest.credit("100")
@@ -144,7 +148,7 @@ def test_two_runs_cannot_spend_the_same_money(priced: Booted, forever: str) -> N
     first = guest.start(forever, execute_limit_time_seconds=60)
     answer = guest.ask(forever, execute_limit_time_seconds=60)
     assert answer.json()["code"] == 30001
-    assert "2.50 USD are free" in answer.json()["message"]
+    assert "2.5 USD are free" in answer.json()["message"]
     second = guest.start(forever, execute_limit_time_seconds=20)
     assert guest.account["held"] == "10.00"
     for run in (first, second):
@@ -156,6 +160,7 @@ def test_two_runs_cannot_spend_the_same_money(priced: Booted, forever: str) -> N
     assert abs(guest.balance - (10 - spent)) <= Decimal("0.0002")
 
 
+@reaches(ReasonCode.RUN_CHARGE_CAP, HintCode.CHARGE_CAP)
 def test_a_cap_on_the_charge_stops_the_run_with_its_reason(priced: Booted, forever: str) -> None:
     guest = Guest(priced, "capped")
     guest.credit("10", "10")
@@ -164,6 +169,8 @@ def test_a_cap_on_the_charge_stops_the_run_with_its_reason(priced: Booted, forev
     detail = guest.ended(run)
     assert detail["status"] == FAILED
     assert detail["err_msg"] == "Stopped: the cap of 0.4 USD on what this run may cost was reached"
+    reason = priced.summary(run, key=guest.key)
+    assert reason["reason_params"] == {"limit_micros": 400_000}
     assert detail["results"] == 1
     assert Decimal(detail["usage"]) == Decimal("0.4")  # to the millionth, whatever the end takes
     assert guest.account["held"] == "0.00"
@@ -172,25 +179,58 @@ def test_a_cap_on_the_charge_stops_the_run_with_its_reason(priced: Booted, forev
     assert 0 <= took - int(Decimal("0.4") / PER_SECOND * 1000) <= 1000  # ms behind the cap
 
 
+@reaches(ReasonCode.ACCOUNT_RUN_CAP, ReasonCode.ACCOUNT_MONTH_CAP, ReasonCode.MONTH_CAP_REACHED)
 def test_caps_of_the_account_stop_new_and_running_work(
     priced: Booted, waits: str, forever: str
 ) -> None:
     guest = Guest(priced, "careful")
     guest.credit("100", "10")
     guest.cap(run_cap="0.2")
-    detail = guest.ended(guest.start(forever, execute_limit_time_seconds=60))
+    run = guest.start(forever, execute_limit_time_seconds=60)
+    detail = guest.ended(run)
+    assert priced.summary(run, key=guest.key)["reason_code"] == "account_run_cap"
     assert detail["err_msg"] == "Stopped: the account's cap of 0.2 USD for one run was reached"
     assert Decimal(detail["usage"]) == Decimal("0.2")
     guest.cap(run_cap="0", month_cap="0.5")
-    detail = guest.ended(guest.start(forever, execute_limit_time_seconds=60))
+    run = guest.start(forever, execute_limit_time_seconds=60)
+    detail = guest.ended(run)
+    assert priced.summary(run, key=guest.key)["reason_code"] == "account_month_cap"
     assert detail["err_msg"].startswith("Stopped: the 0.3 USD that were left of the account's cap")
     answer = guest.ask(waits, execute_limit_time_seconds=60)
     assert (answer.status_code, answer.json()["code"]) == (400, 30001)
-    assert "is 0.50 USD; 0.50 are spent. Raise month_cap, or wait until" in answer.text
+    assert "is 0.5 USD; 0.5 are spent. Raise month_cap, or wait until" in answer.text
     assert guest.balance == Decimal("99.5")
     guest.cap(month_cap="0")
     detail = guest.ended(guest.start(waits, execute_limit_time_seconds=60))
     assert detail["status"] == SUCCEEDED
+
+
+@reaches(ReasonCode.BALANCE_USED_UP, HintCode.BALANCE_USED_UP)
+def test_a_run_ends_when_it_has_cost_all_that_was_free() -> None:
+    """Where traffic has a price and no cap, all that the account has free is held."""
+    with any_booted(price_cpu_hour="3600", price_traffic_gb="1") as platform:
+        guest = Guest(platform, "all-in")
+        guest.credit("0.3")
+        stays = platform.push(zoo("ignores_sigterm"), "money-ignores-sigterm", public=True)
+        run = guest.start(stays, execute_limit_time_seconds=2)
+        assert guest.account["held"] == "0.30"
+        assert guest.ended(run)["status"] == FAILED
+        ended = platform.summary(run, key=guest.key)
+        assert (ended["reason_code"], ended["reason_params"]) == (
+            "balance_used_up",
+            {"limit_micros": 300_000},
+        )
+
+
+@reaches(ReasonCode.CHARGE_ESTIMATE)
+def test_a_run_ends_when_its_highest_cost_is_used_up(priced: Booted) -> None:
+    """What is held pays for the time limit; a Worker that ignores SIGTERM would go beyond it."""
+    guest = Guest(priced, "estimate")
+    guest.credit("10", "10")
+    stays = priced.push(zoo("ignores_sigterm"), "money-ignores-sigterm", public=True)
+    run = guest.start(stays, execute_limit_time_seconds=2)
+    assert guest.ended(run)["status"] == FAILED
+    assert priced.summary(run, key=guest.key)["reason_code"] == "charge_estimate"
 
 
 def test_every_subtask_counts_in_hold_and_cost(priced: Booted) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from fyke.reasons import HintCode, ReasonCode
 from support.booted import Booted, booted
 from support.projects import python_project, zoo
+from support.reasons import reaches
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
@@ -104,6 +106,7 @@ def test_a_timeout_ends_everything_that_a_worker_has_started(plain: Booted) -> N
     plain.wait_for(lambda: _processes_of(UID) <= before, "an empty process table", 10)
 
 
+@reaches(ReasonCode.LIMITS_MISSING)
 def test_a_worker_of_another_account_is_refused_at_the_start(plain: Booted) -> None:
     key = plain.new_account("guest")
     slug = plain.push(zoo("upserts"), "plain-guest", public=True, key=key)
@@ -113,15 +116,24 @@ def test_a_worker_of_another_account_is_refused_at_the_start(plain: Booted) -> N
         assert (answer.status_code, answer.json()["code"]) == (400, 50002)
         message = answer.json()["message"]
         assert message.startswith("Worker execution failed")
-        assert 'level "no-limits"' in message
-        assert _level(plain)["reason"] in message
+        assert "level no-limits" in message
         assert "fyke doctor" in message
+        assert _level(plain)["reason"] in message
         assert plain.call("/api/v1/run/list", {"scraper_slug": slug}, key=who)["count"] == 0
     # the operator's public Worker runs for the guest
     own = plain.push(zoo("upserts"), "plain-public", public=True)
     body["scraper_slug"] = own
     run = plain.call("/api/v1/scraper/run", {**body, "is_async": False}, key=key)
     assert run["status"] == SUCCEEDED
+
+
+@reaches(ReasonCode.LIMITS_MISSING, HintCode.LIMITS_MISSING)
+def test_a_runner_that_was_taken_for_a_better_one_refuses_the_run_itself(plain: Booted) -> None:
+    key = plain.call("/api/fyke/accounts", {"name": "late-guest"})["key"]["key"]
+    slug = plain.push(zoo("upserts"), "plain-late-guest", key=key)
+    run = plain.start_over_isolation(slug, key=key)
+    plain.ended(run, key=key)
+    assert plain.summary(run, key=key)["outcome"] == "isolation_refused"
 
 
 def test_no_process_and_no_file_of_root_is_left(plain: Booted) -> None:

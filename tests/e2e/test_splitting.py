@@ -9,8 +9,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from fyke.reasons import HintCode
 from support.booted import Booted
 from support.projects import python_project
+from support.reasons import reaches
 
 SUCCEEDED, FAILED, ABORTED = 3, 4, 5
 ECHOES = """
@@ -161,6 +163,7 @@ def told(platform: Booted) -> str:
     return platform.push(project, "split-does-as-told")
 
 
+@reaches(HintCode.PARTLY_FAILED)
 def test_good_and_bad_items_end_well_without_the_rows_of_the_bad_ones(platform: Booted) -> None:
     # all the cores for each, so that they run one after the other
     run = platform.start_run(
@@ -178,6 +181,7 @@ def test_good_and_bad_items_end_well_without_the_rows_of_the_bad_ones(platform: 
     text = platform.log_text(run)
     assert "Total 3 subtasks: 2 succeeded, 1 failed." in text
     assert "The Worker exited with code 7: cannot read bad-two" in text
+    assert platform.summary(run)["hint"]["params"] == {"failed": 1, "subtasks": 3}
     errors = [e for e in _log(platform, run) if e["type"] == 4]
     assert len({entry["group"] for entry in errors}) == 1
 

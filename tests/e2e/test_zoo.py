@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from fyke.client import ApiError
+from fyke.reasons import HintCode, ReasonCode
 from support.booted import Booted
 from support.projects import zoo
+from support.reasons import reaches
 from zoo import expected
 from zoo.expected import HERDS
 from zoo.herds import GO_ANIMALS, SCHEMA, built, go_project, node_herd, packed, python_herd
@@ -37,6 +39,7 @@ class Animal:
     rows: int = 1
     seconds: float = 20
     system: dict[str, Any] = field(default_factory=dict)
+    marks: tuple[pytest.MarkDecorator, ...] = ()
 
 
 SHORT = {"execute_limit_time_seconds": 2}
@@ -44,16 +47,44 @@ TIMEOUT = "Timeout: the run went over its execute_limit_time_seconds of 2 s"
 OUT_OF_MEMORY = "Out of memory: the Worker went over its 512 MB"
 ELF_FOR_ARM = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHI", 2, 183, 1) + bytes(200)
 ZOO = [
-    Animal("exits_at_once", SUCCEEDED, rows=0),
-    Animal("exits_with_code", FAILED, "The Worker exited with code 3: the site said no", rows=0),
+    Animal("exits_at_once", SUCCEEDED, rows=0, marks=(reaches(HintCode.NO_ROWS),)),
+    Animal(
+        "exits_with_code",
+        FAILED,
+        "The Worker exited with code 3: the site said no",
+        rows=0,
+        marks=(reaches(ReasonCode.EXIT_CODE, HintCode.EXIT_CODE),),
+    ),
     Animal("raises", FAILED, "code 1: ValueError: price not found on page 7", rows=0),
-    Animal("kills_itself", FAILED, "The Worker was ended by signal 11", rows=0),
-    Animal("never_exits", FAILED, TIMEOUT, system=SHORT),
+    Animal(
+        "kills_itself",
+        FAILED,
+        "The Worker was ended by signal 11",
+        rows=0,
+        marks=(reaches(ReasonCode.SIGNAL, HintCode.SIGNAL),),
+    ),
+    Animal(
+        "never_exits",
+        FAILED,
+        TIMEOUT,
+        system=SHORT,
+        marks=(reaches(ReasonCode.TIMEOUT, HintCode.TIMEOUT),),
+    ),
     Animal("ignores_sigterm", FAILED, TIMEOUT, system=SHORT),
     Animal("forks_bombs", FAILED, TIMEOUT, OUT_OF_MEMORY, system=SHORT),
     Animal("leaves_daemons", SUCCEEDED),
-    Animal("eats_memory", FAILED, OUT_OF_MEMORY),
-    Animal("fills_the_disk", FAILED, "Stopped: the Worker's files went over 64 MB"),
+    Animal(
+        "eats_memory",
+        FAILED,
+        OUT_OF_MEMORY,
+        marks=(reaches(ReasonCode.OUT_OF_MEMORY, HintCode.OUT_OF_MEMORY),),
+    ),
+    Animal(
+        "fills_the_disk",
+        FAILED,
+        "Stopped: the Worker's files went over 64 MB",
+        marks=(reaches(ReasonCode.DISK_CAP, HintCode.DISK_CAP),),
+    ),
     Animal("floods_the_log", SUCCEEDED),
     Animal("pushes_before_headers", SUCCEEDED, rows=2),
     Animal("pushes_json_text", SUCCEEDED, rows=4),
@@ -182,7 +213,9 @@ def test_what_cannot_run_is_refused_at_the_upload(platform: Booted, what: str) -
         platform.push(packed(files), "zoo-refused")
 
 
-@pytest.mark.parametrize("animal", ZOO, ids=lambda animal: animal.name)
+@pytest.mark.parametrize(
+    "animal", [pytest.param(each, id=each.name, marks=each.marks) for each in ZOO]
+)
 def test_each_animal_ends_as_it_must(platform: Booted, animal: Animal) -> None:
     slug = platform.push(zoo(animal.name), f"zoo-{animal.name}".replace("_", "-"))
     began = time.monotonic()
@@ -194,6 +227,7 @@ def test_each_animal_ends_as_it_must(platform: Booted, animal: Animal) -> None:
     if animal.or_err_msg and platform.isolation() != "full":
         expected.append(animal.or_err_msg)
     assert any(text in detail["err_msg"] for text in expected), detail
+    assert bool(platform.summary(run)["reason_code"]) == bool(animal.err_msg)
     assert bool(detail["err_msg"]) == bool(animal.err_msg)
     assert detail["results"] == animal.rows == len(platform.rows(run))
     assert took < animal.seconds

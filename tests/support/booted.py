@@ -20,7 +20,10 @@ from typing import Any, TypeVar
 import httpx2
 import psycopg
 
+from fyke.api.errors import REASON_HEADER
 from fyke.client import FykeClient
+from fyke.reasons import ReasonCode
+from support import reasons
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -179,7 +182,49 @@ class Booted:
             kwargs["content"] = body
         else:
             kwargs["json"] = {} if body is None else body
-        return httpx2.post(f"{self.url}{path}", headers=headers, timeout=timeout, **kwargs)
+        method = kwargs.pop("method", "POST")
+        url = f"{self.url}{path}"
+        answer = httpx2.request(method, url, headers=headers, timeout=timeout, **kwargs)
+        reasons.note_reason(answer.headers.get(REASON_HEADER, ""))
+        return answer
+
+    def read(self, path: str, *, key: str | None = None) -> Any:
+        """GET and return ``data``; fail on any other code than 0."""
+        headers = {"api-key": self.key if key is None else key}
+        answer = httpx2.get(f"{self.url}{path}", headers=headers, timeout=60).json()
+        assert answer["code"] == 0, answer
+        return answer["data"]
+
+    def summary(self, run: str, *, key: str | None = None) -> dict[str, Any]:
+        """How the run ended, with the code of its reason and the hint."""
+        found: dict[str, Any] = self.read(f"/api/fyke/runs/{run}", key=key)
+        reasons.note_summary(found)
+        return found
+
+    def waits(self, run: str, *, key: str | None = None) -> dict[str, Any]:
+        """Why the run has not started."""
+        found: dict[str, Any] = self.read(f"/api/fyke/runs/{run}/waiting", key=key)
+        reasons.note_reason(found["code"])
+        return found
+
+    def queued(self, *, key: str | None = None) -> dict[str, str]:
+        """Items of the run queue: reference to the text why."""
+        found = self.read("/api/v2/run-queue/items?limit=100", key=key)["list"]
+        texts = {item["queue_ref"]: item["reason"] for item in found}
+        for text in texts.values():
+            reasons.note_text(text, ReasonCode)
+        return texts
+
+    def change_queue(
+        self, act: str, *refs: str, key: str | None = None, **more: str
+    ) -> list[dict[str, Any]]:
+        """``activate`` or ``release`` items; the result of each."""
+        body = {"queue_refs": list(refs), **more}
+        done = self.raw(f"/api/v2/run-queue/items/{act}", body, key=key).json()
+        results: list[dict[str, Any]] = done["data"]["results"]
+        for result in results:
+            reasons.note_text(result.get("error", ""), ReasonCode)
+        return results
 
     def new_account(self, name: str) -> str:
         """Create an account and return its key. The name gets a random suffix, because a platform
@@ -194,20 +239,35 @@ class Booted:
         with FykeClient(self.url, key or self.key, 60) as client:
             return client.push_worker(archive, name=name, public=public).slug
 
-    def start_run(self, slug: str, custom: Any = None, **system: Any) -> str:
+    def start_run(
+        self, slug: str, custom: Any = None, *, key: str | None = None, **system: Any
+    ) -> str:
         parameters = {"system": system, "custom": {} if custom is None else custom}
         body = {"scraper_slug": slug, "input": {"parameters": parameters}}
-        return str(self.call("/api/v1/scraper/run", body)["run_slug"])
+        return str(self.call("/api/v1/scraper/run", body, key=key)["run_slug"])
 
-    def detail(self, run: str) -> dict[str, Any]:
-        data: dict[str, Any] = self.call("/api/v1/run/detail", {"run_slug": run})
+    def detail(self, run: str, *, key: str | None = None) -> dict[str, Any]:
+        data: dict[str, Any] = self.call("/api/v1/run/detail", {"run_slug": run}, key=key)
         return data
 
-    def ended(self, run: str, seconds: float = 60) -> dict[str, Any]:
+    def start_over_isolation(self, slug: str, *, key: str | None = None) -> str:
+        """Start a run that the server would refuse for the level of its runner's sandbox, as when
+        another runner was lost a moment ago.
+        """
+        body = {"scraper_slug": slug, "input": {"parameters": {"system": {}, "custom": {}}}}
+
+        def accepted() -> str:
+            self.change_state("UPDATE runners SET isolation = 'full'")
+            answer = self.raw("/api/v1/scraper/run", body, key=key).json()
+            return str(answer["data"]["run_slug"]) if answer["code"] == 0 else ""
+
+        return str(self.wait_for(accepted, "the start", 10))
+
+    def ended(self, run: str, seconds: float = 60, *, key: str | None = None) -> dict[str, Any]:
         """Wait until the run is over and return its detail."""
 
         def look() -> Any:
-            detail = self.detail(run)
+            detail = self.detail(run, key=key)
             return detail if detail["finished_at"] else None  # 5 is also for what is still ending
 
         result: dict[str, Any] = self.wait_for(look, f"the end of run {run}", seconds)

@@ -1,4 +1,4 @@
-"""The texts of the console and their translations: what ``script/translate`` runs."""
+"""The texts of the console and of the reasons, and their translations: ``script/translate``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 import fyke.console
+import fyke.reasons
 from fyke.console.texts import ENGLISH, LANGUAGES
 
 CONSOLE = Path(fyke.console.__file__).parent
+REASONS = Path(fyke.reasons.__file__).parent
 _TEMPLATES = "templates/**.html"
 _OPTIONS = {
     "trim_blocks": "true",
@@ -39,10 +41,11 @@ def texts() -> Catalog:
     """Every text there is, with the files that it stands in."""
     found = Catalog(charset="utf-8")
     methods = [("**.py", "python"), (_TEMPLATES, "jinja2")]
-    for file, _line, message, comments, context in extract_from_dir(
-        CONSOLE, method_map=methods, options_map={_TEMPLATES: _OPTIONS}
-    ):
-        found.add(message, locations=[(file, 0)], auto_comments=comments, context=context)
+    for folder in (CONSOLE, REASONS):
+        for file, _line, message, comments, context in extract_from_dir(
+            folder, method_map=methods, options_map={_TEMPLATES: _OPTIONS}
+        ):
+            found.add(message, locations=[(file, 0)], auto_comments=comments, context=context)
     return found
 
 

@@ -45,10 +45,11 @@ from fyke.model.billing import Prices
 from fyke.model.health import Disk, ProxyReport
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, Header, PushedRow
-from fyke.model.run import Outcome
+from fyke.model.run import End, Outcome
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.worker import VersionState, Worker
 from fyke.notify.http import HttpNotifier
+from fyke.reasons import Reason
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.sql.results.migrate import migrate_results
@@ -208,10 +209,15 @@ class House:
         self.bell.notify(output_topic(lease.run.id))
 
     async def end(
-        self, lease: Lease, outcome: Outcome = Outcome.SUCCEEDED, message: str = ""
+        self,
+        lease: Lease,
+        outcome: Outcome = Outcome.SUCCEEDED,
+        message: str = "",
+        reason: Reason | None = None,
     ) -> None:
+        end = End(outcome, message, reason)
         await self.attempts.ended(
-            lease.attempt, outcome, message, AttemptUsage(traffic_bytes=2048), actor="runner"
+            lease.attempt, end, AttemptUsage(traffic_bytes=2048), actor="runner"
         )
 
     async def execute(
@@ -221,12 +227,13 @@ class House:
         message: str = "",
         headers: list[Header] | None = None,
         log: Sequence[str] = (),
+        reason: Reason | None = None,
     ) -> None:
         """Take what waits and carry it to its end; the first subtask pushes the rows."""
         for index, lease in enumerate(await self.begin()):
             if index == 0:
                 await self.push(lease, rows, headers, log)
-            await self.end(lease, outcome, message)
+            await self.end(lease, outcome, message, reason)
 
 
 @asynccontextmanager

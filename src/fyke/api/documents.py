@@ -15,8 +15,12 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, create_model
 
 from fyke.api.envelope import V2, Dialect
-from fyke.api.errors import INTERNAL, INTERNAL_V2, INVALID, INVALID_V2, TABLE, TABLE_V2, WireError
 from fyke.api.media import SAMPLE_ULID, RequestHeader
+from fyke.api.v1.errors import INTERNAL, INVALID, TABLE
+from fyke.api.v2.errors import INTERNAL as INTERNAL_V2
+from fyke.api.v2.errors import INVALID as INVALID_V2
+from fyke.api.v2.errors import TABLE_V2
+from fyke.api.wire_errors import WireError
 from fyke.errors import (
     ExpiredKey,
     InvalidFields,

@@ -1,13 +1,13 @@
-"""The one place where an error becomes an HTTP status, a wire code and a text, in both dialects.
+"""The one place where an error becomes an answer, in both dialects.
 
-The text starts with the table's own words, so that whoever knows the platform recognises it, and
-goes on with what is wrong here. ``details`` carries the bare sentences, one per problem.
+The text starts with the published words of the dialect's table, so that a client that knows the
+platform recognises them, and goes on with the domain's own sentence. ``details`` carries the bare
+sentences, one per problem. The code of the reason, where there is one, is in a header.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -17,91 +17,15 @@ from starlette.types import Scope
 
 from fyke import errors
 from fyke.api.envelope import V1, V2, Dialect, JsonBytes, dialect_of
+from fyke.api.v1 import errors as v1_errors
+from fyke.api.v2 import errors as v2_errors
+from fyke.api.wire_errors import WireError
 
 log = structlog.get_logger("fyke.api")
 
+REASON_HEADER = "x-fyke-reason"
 REQUEST_ID = "fyke.request_id"  # where the transport leaves it in the scope
 
-
-@dataclass(frozen=True, slots=True)
-class WireError:
-    """One row of a contract's error table."""
-
-    status: int
-    code: int
-    text: str
-
-
-INVALID = WireError(400, 4000, "Invalid request parameters")
-UNKNOWN_PATH = WireError(404, 4040, "Resource not found")
-INTERNAL = WireError(500, 5000, "Internal server error")
-
-# Looked up along the class's ancestors, so a new error is answered like its parent.
-TABLE: dict[type[errors.FykeError], WireError] = {
-    errors.FykeError: INTERNAL,
-    errors.InvalidRequest: INVALID,
-    errors.InvalidFields: INVALID,
-    errors.UnknownVersion: INVALID,
-    errors.Unauthenticated: WireError(401, 20001, "Invalid API key"),
-    errors.MissingKey: WireError(401, 20001, "Invalid API key"),
-    errors.InvalidKey: WireError(401, 20001, "Invalid API key"),
-    errors.ExpiredKey: WireError(401, 20002, "API key expired"),
-    errors.SignInFailed: WireError(401, 20001, "Invalid API key"),
-    errors.SessionEnded: WireError(401, 20001, "Invalid API key"),
-    errors.UserMissing: WireError(401, 10001, "User does not exist"),
-    errors.UserDisabled: WireError(401, 10002, "User is disabled"),
-    errors.Forbidden: WireError(401, 4010, "Unauthorized access"),
-    errors.ScopeMissing: WireError(401, 4010, "Unauthorized access"),
-    errors.NotFound: UNKNOWN_PATH,
-    errors.DeliveryNotFound: UNKNOWN_PATH,
-    errors.LinkSpent: UNKNOWN_PATH,
-    errors.WorkerNotFound: WireError(404, 50001, "Worker does not exist"),
-    errors.TaskNotFound: WireError(404, 60001, "Task does not exist"),
-    errors.RunNotFound: WireError(404, 70001, "Run record does not exist"),
-    errors.Refused: WireError(400, 4000, "Request refused"),
-    errors.VersionUnavailable: WireError(400, 50003, "Worker version unavailable"),
-    errors.RunNotAbortable: WireError(400, 70002, "Run abort failed"),
-    errors.RunRefused: WireError(400, 50002, "Worker execution failed"),
-    errors.InsufficientBalance: WireError(400, 30001, "Insufficient balance"),
-    errors.CapReached: WireError(400, 30001, "Insufficient balance"),
-    errors.InsufficientTraffic: WireError(400, 30002, "Insufficient traffic quota"),
-    errors.PlanLimitReached: WireError(400, 30003, "Plan limit reached"),
-    errors.Conflict: WireError(409, 4000, "Conflict"),
-    errors.RateLimited: WireError(429, 4290, "Too many requests, please try again later"),
-    errors.Unavailable: WireError(503, 5000, "Service temporarily unavailable"),
-    errors.StaleLease: INTERNAL,
-}
-
-INVALID_V2 = WireError(400, 11000, "invalid argument")
-UNKNOWN_PATH_V2 = WireError(404, 11004, "not found")
-INTERNAL_V2 = WireError(500, 10000, "internal server error")
-
-TABLE_V2: dict[type[errors.FykeError], WireError] = {
-    errors.FykeError: INTERNAL_V2,
-    errors.InvalidRequest: INVALID_V2,
-    errors.InvalidFields: WireError(422, 11000, "invalid argument"),
-    errors.UnknownVersion: WireError(400, 50003, "the worker version is not available"),
-    errors.Unauthenticated: WireError(401, 12002, "invalid token"),
-    errors.MissingKey: WireError(401, 12001, "authentication required"),
-    errors.Forbidden: WireError(403, 11000, "operation not permitted"),
-    errors.NotFound: UNKNOWN_PATH_V2,
-    errors.WorkerNotFound: WireError(404, 50001, "worker does not exist"),
-    errors.TaskNotFound: WireError(404, 60001, "task does not exist"),
-    errors.RunNotFound: WireError(404, 70001, "run record does not exist"),
-    errors.Refused: INVALID_V2,
-    errors.VersionUnavailable: WireError(400, 50003, "the worker version is not available"),
-    errors.RunNotAbortable: WireError(400, 70002, "run operation failed"),
-    errors.RunRefused: WireError(400, 50002, "worker run failed"),
-    errors.InsufficientBalance: WireError(400, 30001, "account balance is insufficient"),
-    errors.InsufficientTraffic: WireError(400, 30001, "account traffic quota is insufficient"),
-    errors.PlanLimitReached: WireError(
-        400, 30003, "the current running tasks have reached the plan limit"
-    ),
-    errors.Conflict: WireError(409, 11000, "invalid argument"),
-    errors.RateLimited: WireError(429, 13000, "too many requests"),
-    errors.Unavailable: WireError(503, 10000, "service temporarily unavailable"),
-    errors.StaleLease: INTERNAL_V2,
-}
 
 # These say nothing about themselves to whoever caused them: an id of another account must look
 # exactly like one that never was, and an inner fault is for the log only. Details of theirs are
@@ -159,8 +83,8 @@ class ErrorTable:
         if isinstance(error, _SILENT):
             return self._response(row, row.text, request_id, details, headers)
         invalid = isinstance(error, errors.InvalidRequest)
-        if not details and invalid and error.message != error.default:
-            details = [error.message]
+        if not details and invalid and error.detail:
+            details = [error.detail]
         return self._response(row, _text(row, error), request_id, details, headers)
 
     def refusal(self, refusal: Refusal, request_id: str) -> JsonBytes:
@@ -189,9 +113,19 @@ class ErrorTable:
 
 
 _TABLES = {
-    V1.name: ErrorTable(V1, TABLE, invalid=INVALID, unknown_path=UNKNOWN_PATH, internal=INTERNAL),
+    V1.name: ErrorTable(
+        V1,
+        v1_errors.TABLE,
+        invalid=v1_errors.INVALID,
+        unknown_path=v1_errors.UNKNOWN_PATH,
+        internal=v1_errors.INTERNAL,
+    ),
     V2.name: ErrorTable(
-        V2, TABLE_V2, invalid=INVALID_V2, unknown_path=UNKNOWN_PATH_V2, internal=INTERNAL_V2
+        V2,
+        v2_errors.TABLE_V2,
+        invalid=v2_errors.INVALID,
+        unknown_path=v2_errors.UNKNOWN_PATH,
+        internal=v2_errors.INTERNAL,
     ),
 }
 
@@ -206,18 +140,18 @@ def table_for(scope: Scope) -> ErrorTable:
     return table_of(scope.get("path", ""))
 
 
-def _headers(error: errors.FykeError) -> dict[str, str] | None:
+def _headers(error: errors.FykeError) -> dict[str, str]:
+    found = {}
     wait = getattr(error, "retry_after", None)
-    return None if wait is None else {"retry-after": str(wait)}
+    if wait is not None:
+        found["retry-after"] = str(wait)
+    if error.reason is not None and not isinstance(error, _SILENT):
+        found[REASON_HEADER] = error.reason.code.value
+    return found
 
 
 def _text(row: WireError, error: errors.FykeError) -> str:
-    own = error.message
-    if own == error.default or own == row.text:
-        return row.text
-    # the domain's sentences may begin with the words of the first table, which are its defaults
-    own = own.removeprefix(f"{error.default}: ")
-    return own if own.startswith(row.text) else f"{row.text}: {own}"
+    return f"{row.text}: {error.detail}" if error.detail else row.text
 
 
 async def on_fyke_error(request: Request, error: Exception) -> JsonBytes:

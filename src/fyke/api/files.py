@@ -20,9 +20,9 @@ from fyke.api.call import Call
 from fyke.api.decode import Wire, WireText
 from fyke.api.documents import Media
 from fyke.api.downloads import Download, Downloads
-from fyke.api.errors import UNKNOWN_PATH
 from fyke.api.network import Visit
 from fyke.api.operations import Operation
+from fyke.api.v1.errors import UNKNOWN_PATH
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.results.export.formats import format_named
 from fyke.domain.results.export.service import ExportRequest, Exports

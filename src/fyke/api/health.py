@@ -8,9 +8,9 @@ from typing import Any
 from fyke import __version__
 from fyke.api.call import Call
 from fyke.api.envelope import NULL, encode
-from fyke.api.errors import TABLE
 from fyke.api.operations import Nothing, Operation
 from fyke.api.own import answers
+from fyke.api.v1.errors import TABLE
 from fyke.domain.overview import Overview
 from fyke.errors import Unavailable
 

@@ -27,12 +27,13 @@ from fyke.api.auth import Gate
 from fyke.api.call import Call
 from fyke.api.decode import Wire, decode, parse_object, read_body, repeatable
 from fyke.api.envelope import JsonBytes, dialect_of
-from fyke.api.errors import WireError, request_id, table_of
+from fyke.api.errors import request_id, table_of
 from fyke.api.media import RequestHeader
 from fyke.api.network import Visit
 from fyke.api.scopes import scopes_of
 from fyke.api.start_keys import DESCRIBED, start_key
 from fyke.api.transport import VISIT
+from fyke.api.wire_errors import WireError
 from fyke.domain.accounts.rights import require_scope
 from fyke.domain.runs.start_keys import HEADER, REPLAYED
 from fyke.errors import Conflict

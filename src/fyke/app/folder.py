@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from fyke.kit.ids import new_ulid
+from fyke.reasons import Reason, ReasonCode
 from fyke.settings import Settings
 
 PERMISSIONS = {"open": 0o711, "shared": 0o755, "private": 0o700}
@@ -56,12 +57,9 @@ def master_secret(settings: Settings) -> bytes:
     return bytes.fromhex(settings.secret_file.read_text().strip())
 
 
-def disk_shortage(settings: Settings) -> str:
-    """Why no new run can be taken for want of space on the data folder's disk, or ``""``."""
+def disk_shortage(settings: Settings) -> Reason | None:
+    """Why no new run can be taken for want of space on the data folder's disk."""
     free = shutil.disk_usage(settings.home).free // 2**20
     if free >= settings.disk_floor_mb:
-        return ""
-    return (
-        f"The disk of the data folder has only {free} MiB free, and FYKE_DISK_FLOOR_MB asks for "
-        f"{settings.disk_floor_mb}; free some space and start the run again"
-    )
+        return None
+    return Reason.of(ReasonCode.DISK_FULL, free_mb=free, floor_mb=settings.disk_floor_mb)

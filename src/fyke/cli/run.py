@@ -13,6 +13,7 @@ from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import read_input
 from fyke.cli.output import data_of
 from fyke.cli.queue import report_waiting
+from fyke.cli.run_ended import report_ended
 from fyke.cli.run_watch import (
     RunWatch,
     WatchOptions,
@@ -94,6 +95,14 @@ def list_runs(
     server: ServerContext,
     status: Annotated[Status | None, typer.Option("--status", help="Only these.")] = None,
     worker: Annotated[str, typer.Option("--worker", help="Only of this Worker.")] = "",
+    reason: Annotated[
+        str,
+        typer.Option(
+            "--reason",
+            help="Only those that ended for this reason: one or several codes, commas between.",
+            metavar="CODE",
+        ),
+    ] = "",
     page: Annotated[int, typer.Option("--page", min=1)] = 1,
     size: Annotated[int, typer.Option("--size", min=1, max=1000)] = 20,
 ) -> None:
@@ -103,10 +112,18 @@ def list_runs(
     Examples:
       fyke run list
       fyke run list --status failed --worker owner/hello
+      fyke run list --reason timeout,out_of_memory
       fyke run list --size 100 --json | jq -r '.list[].slug'
     """
     from fyke.wire.v1 import STATUS_WORDS
 
+    if reason:
+        state = status.value if status else ""
+        ended = server.client.runs_that_ended(
+            reason, state=state, worker=worker, page_index=page, page_size=min(size, 200)
+        )
+        report_ended(server, ended)
+        return
     number = next((n for n, name in STATUS_WORDS.items() if status and name == status.value), 0)
     found = server.client.runs(status=number, worker=worker, page_index=page, page_size=size)
     if server.out.as_json:

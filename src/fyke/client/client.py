@@ -127,6 +127,20 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         wanted = v1.RunList(page_index, page_size, status, worker)
         return self._wire.post("/api/v1/run/list", v1.RunPage, wanted)
 
+    def runs_that_ended(
+        self,
+        reason: str,
+        *,
+        state: str = "",
+        worker: str = "",
+        page_index: int = 1,
+        page_size: int = 20,
+    ) -> models.EndedPage:
+        """Runs by why they ended: one or several codes of a reason, commas between."""
+        query = {"reason": reason, "state": state, "worker": worker}
+        pages = {"page_index": str(page_index), "page_size": str(page_size)}
+        return self._wire.get("/api/fyke/runs", models.EndedPage, query | pages)
+
     def abort(self, run: str) -> None:
         self._wire.post("/api/v1/scraper/abort", type(None), v1.RunRef(run))
 

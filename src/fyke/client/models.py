@@ -52,6 +52,38 @@ class RunSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A run with the reason of its end; ``duration`` in seconds."""
+
+    slug: str
+    worker: str
+    worker_slug: str
+    version: str
+    origin: str
+    state: str
+    error: str
+    reason_code: str
+    reason_params: dict[str, Any]
+    results: int
+    usage: str
+    traffic: int
+    duration: float
+    started_at: int
+    finished_at: int
+
+
+EndedRuns = list[EndedRun]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedPage:
+    """``count`` is None where it was not counted."""
+
+    count: int | None
+    list: EndedRuns
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     severity: str
     code: str
@@ -175,6 +207,7 @@ class WaitingRun:
     slug: str
     code: str
     reason: str
+    params: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +218,8 @@ class RunEvent:
     after: str
     actor: str
     detail: str
+    reason_code: str
+    reason_params: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from fyke import errors
 from fyke.api.errors import Refusal, request_id, table_of
+from fyke.console.reasons import said
 from fyke.console.texts import gettext as _
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def page_error_of(error: Exception) -> PageError:
     return PageError(
         status,
         _title(status),
-        "" if silent else error.message,
+        "" if silent else said(error),
         _remedy(status),
         getattr(error, "retry_after", 0) or 0,
     )

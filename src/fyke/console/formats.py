@@ -23,7 +23,7 @@ from babel.numbers import format_currency, format_decimal
 
 from fyke.console.texts import gettext as _
 from fyke.console.texts import locale, ngettext
-from fyke.domain.billing.pricing import millionths
+from fyke.kit.decimals import millionths
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 

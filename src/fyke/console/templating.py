@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fyke import __version__
-from fyke.console import formats, texts
+from fyke.console import formats, reasons, texts
 from fyke.console.markdown import to_html
 from fyke.console.statics import Statics, icon_shape
 
@@ -44,6 +44,12 @@ def make_environment(statics: Statics) -> Environment:
         iso=formats.iso,
         markdown=to_html,
         json=pretty,
+        why=reasons.why,
+        reason_text=reasons.text_of,
+        said=reasons.said,
+        reason_name=reasons.name_of,
+        cause=reasons.cause_of,
+        next_step=reasons.next_step_of,
     )
     return environment
 

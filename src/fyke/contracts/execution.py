@@ -11,6 +11,7 @@ from typing import Protocol
 
 from fyke.model.runner import Capacity, Lease
 from fyke.model.worker import Version
+from fyke.reasons import Reason, sentence
 
 
 class Engine(Protocol):
@@ -44,8 +45,9 @@ class IsolationReport:
 class EnvironmentFailed(Exception):
     """The dependencies could not be installed; ``log`` is what the installer said."""
 
-    def __init__(self, message: str, log: str) -> None:
-        super().__init__(message)
+    def __init__(self, reason: Reason, log: str = "") -> None:
+        super().__init__(sentence(reason))
+        self.reason = reason
         self.log = log
 
 

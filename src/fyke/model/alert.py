@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fyke.reasons import Reason, ReasonCode
+
 MOST_RULES = 50  # of one account
 MOST_TARGETS = 10  # endpoints, and mail addresses, of one rule
 MAX_NAME = 80
@@ -33,7 +35,8 @@ class Rule:
     Empty ``worker_id`` and ``task_id``: every run of the account. Members that do not belong to
     the kind are 0 or empty: ``factor`` is of ``fewer_rows`` (below 1) and ``slower`` (above 1),
     ``field`` and ``percent`` of ``missing_field``, ``usd_micros`` and ``traffic_bytes`` of
-    ``budget`` (0 = no limit). It looks at runs that ended at ``since`` or later.
+    ``budget`` (0 = no limit), ``reasons`` of ``failed`` (empty: every failure). It looks at runs
+    that ended at ``since`` or later.
     """
 
     id: str
@@ -53,6 +56,7 @@ class Rule:
     since: int
     created_at: int
     updated_at: int
+    reasons: tuple[ReasonCode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Alert:
     sentence: str
     at: int
     read_at: int = 0
+    reason: Reason | None = None  # of the run, where the rule looks for failures
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fyke.reasons import Reason
+
 MOST_AT_ONCE = 100  # items of one request
 
 
@@ -13,7 +15,8 @@ class QueueItem:
 
     ``number`` is its name outside, 1 and up, given when it is stored and never again; ``id`` is its
     name inside, which can be known before. ``input_json`` is the whole object with ``parameters``;
-    ``reason`` says why it waits, or why it no longer does. Times in ms, 0 = not yet.
+    ``reason`` says why it waits, or why it no longer does, beside its English sentence; None also
+    for an item of an older release. Times in ms, 0 = not yet.
     """
 
     id: str
@@ -23,8 +26,9 @@ class QueueItem:
     input_json: str
     callback_url: str
     waiting: bool
-    reason: str
+    reason_text: str
     run_id: str  # once it was activated
     created_at: int
     ended_at: int
     number: int = 0
+    reason: Reason | None = None

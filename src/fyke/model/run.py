@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from fyke.reasons import Reason
 
 
 class RunState(StrEnum):
@@ -27,7 +30,9 @@ TERMINAL_STATES = tuple(sorted(_TERMINAL))
 
 
 class Outcome(StrEnum):
-    """Why an attempt, a subtask or a run ended; mapped to sentences in ``outcome.py``."""
+    """How an attempt, a subtask or a run ended: what follows from it. The exact reason is a
+    ``Reason``; ``outcome.py`` maps one to the other.
+    """
 
     SUCCEEDED = "succeeded"
     EXIT_CODE = "exit_code"
@@ -44,6 +49,25 @@ class Outcome(StrEnum):
     WORKER_DELETED = "worker_deleted"
     RUNNER_LOST = "runner_lost"
     INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an attempt, a subtask or a run ended. ``message`` is the English sentence that is stored
+    beside the reason. ``reason`` is None for a success, and for ends of an older release.
+    """
+
+    outcome: Outcome
+    message: str = ""
+    reason: Reason | None = None
+
+    def masked(self, mask: Callable[[str], str]) -> End:
+        """The same without secrets, in the sentence and in the parameters."""
+        reason = self.reason and self.reason.mapped(mask)
+        return replace(self, message=mask(self.message), reason=reason)
+
+
+SUCCESS = End(Outcome.SUCCEEDED)
 
 
 class SubtaskState(StrEnum):
@@ -117,6 +141,7 @@ class Run:
     busy_ms: int = 0  # its attempts' time, cpu and memory in all, once it has ended
     cpu_ms: int = 0
     memory_mb_ms: int = 0  # MiB times milliseconds
+    reason: Reason | None = None  # beside ``err_msg``; None for a run of an older release too
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +155,7 @@ class Subtask:
     state: SubtaskState
     outcome: Outcome | None
     err_msg: str
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +178,7 @@ class Attempt:
     started_at: int
     finished_at: int
     memory_mb_ms: int = 0  # what it held over the time that it held it: MiB times milliseconds
+    reason: Reason | None = None
 
     def busy_ms(self, now: int) -> int:
         """How long its Worker ran, or has been running at ``now``."""
@@ -169,6 +196,7 @@ class RunEvent:
     after: str
     actor: str
     detail: str
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

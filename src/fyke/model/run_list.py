@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from fyke.model.run import Origin, Outcome, RunState
+from fyke.reasons import Reason, ReasonCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class RunSearch:
 
     states: tuple[RunState, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    reasons: tuple[ReasonCode, ...] = ()
     worker_id: str = ""
     task_id: str = ""
     origins: tuple[Origin, ...] = ()
@@ -74,6 +76,7 @@ class RunLine:
     created_at: int
     started_at: int
     finished_at: int
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,21 +27,22 @@ from fyke.contracts.execution import (
     SandboxSpec,
     SandboxUsage,
 )
-from fyke.domain.billing.pricing import millionths
 from fyke.domain.logs import system
 from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.results.intake import AttemptIntake, Intake
-from fyke.domain.runs.attempts import AttemptReport, Attempts
-from fyke.domain.runs.outcome import sentence
+from fyke.domain.runs.attempts import AttemptReport, Attempts, traffic_cap
+from fyke.domain.runs.isolation import missing_isolation
+from fyke.domain.runs.outcome import end_of
 from fyke.domain.secrets.inject import NOT_SET, UNREADABLE, RunSecrets
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import StaleLease
 from fyke.model.log import LogType, NewLogEntry
-from fyke.model.run import Outcome, Run
+from fyke.model.run import End, Outcome, Run
 from fyke.model.runner import AttemptUsage, Lease
 from fyke.model.worker import Version, Worker
+from fyke.reasons import Reason, ReasonCode
 from fyke.runner.bundles import BundleCache
-from fyke.runner.endings import AttemptEnd, StartRefused, Stop, in_time
+from fyke.runner.endings import StartRefused, Stop, in_time
 from fyke.runner.site_reports import SiteReports
 from fyke.runner.watch import ProcessWatch
 from fyke.runner.worker_env import worker_env
@@ -108,15 +109,13 @@ class AttemptRunner:
         """It was stored."""
         self._site_reports.told(report.sites)
 
-    def stop(self, outcome: Outcome, message: str) -> None:
+    def stop(self, end: End) -> None:
         """Ask for the end; the first reason is the one that counts."""
-        self._stop.ask(outcome, message)
+        self._stop.ask(end)
 
     def traffic_tripped(self) -> None:
         """The egress cut the attempt off at its limit."""
-        megabytes = millionths(self.lease.run.limits.max_traffic_bytes)
-        message = sentence(Outcome.TRAFFIC_CAP, megabytes=megabytes)
-        self._limit_of_run(Outcome.TRAFFIC_CAP, message)
+        self._limit_of_run(end_of(traffic_cap(self.lease.run)))
 
     def site_spared(self, why: str) -> None:
         """A connection was refused to spare a site: what the Worker sees may not say why."""
@@ -141,16 +140,16 @@ class AttemptRunner:
             end = refused.end
         except StaleLease:
             log.warning("attempt_lost", attempt=self.attempt.id)
-            end = AttemptEnd(Outcome.RUNNER_LOST, sentence(Outcome.RUNNER_LOST))
+            end = end_of(Reason(ReasonCode.RUNNER_LOST))
         except Exception as error:
             # Whatever it was, it was ours: the attempt ends as such, and its room is free again.
             log.exception("attempt_fault", attempt=self.attempt.id)
-            end = AttemptEnd(Outcome.INTERNAL, sentence(Outcome.INTERNAL, detail=str(error)))
+            end = end_of(Reason.of(ReasonCode.INTERNAL, detail=str(error)))
         return await self._finish(intake, end)
 
     # --- the steps ----------------------------------------------------------------------
 
-    async def _prepare_and_run(self, intake: AttemptIntake) -> AttemptEnd:
+    async def _prepare_and_run(self, intake: AttemptIntake) -> End:
         _say(intake, system.preparing(self.attempt.number, 0))
         self._check_isolation(intake)
         bundle = await self._tools.bundles.ensure(self._version)
@@ -163,10 +162,7 @@ class AttemptRunner:
         except EnvironmentFailed as failed:
             if failed.log.strip():
                 intake.log(LogType.ERROR, failed.log, system=True)
-            begin = sentence(Outcome.INSTALL_FAILED, detail="")  # some say it themselves
-            detail = str(failed).removeprefix(begin)
-            message = sentence(Outcome.INSTALL_FAILED, detail=detail)
-            raise StartRefused(AttemptEnd(Outcome.INSTALL_FAILED, message)) from failed
+            raise StartRefused(end_of(failed.reason)) from failed
         if environment.warning:
             self._note(intake, environment.warning)
         limits = self.lease.run.limits
@@ -194,9 +190,7 @@ class AttemptRunner:
         except SandboxFault as error:
             log.error("box_left_behind", attempt=self.attempt.id, error=str(error))
 
-    async def _in_box(
-        self, intake: AttemptIntake, box: Sandbox, limits: SandboxLimits
-    ) -> AttemptEnd:
+    async def _in_box(self, intake: AttemptIntake, box: Sandbox, limits: SandboxLimits) -> End:
         secret = secrets.token_urlsafe(24)
         try:
             await self._open_egress(intake, box, secret)
@@ -206,12 +200,12 @@ class AttemptRunner:
 
     async def _serve_and_run(
         self, intake: AttemptIntake, box: Sandbox, limits: SandboxLimits, secret: str
-    ) -> AttemptEnd:
+    ) -> End:
         service = SdkService(intake, self.lease.subtask.input_json.encode())
         sdk = await serve(box.listeners["sdk"], service.handle)
         try:
-            if self._stop.reason is not None:
-                return self._stop.reason
+            if self._stop.end is not None:
+                return self._stop.end
             await self._tools.attempts.started(self.attempt)
             _say(intake, system.running(self.attempt.number, 0))
             own = await self._own_secrets(intake)
@@ -273,29 +267,20 @@ class AttemptRunner:
         if report.level is Isolation.NONE and self._tools.unsafe:
             self._note(intake, f"FYKE_UNSAFE is set and a wall is missing: {report.reason}")
             return
-        detail = f'the sandbox here is at level "{report.level}": {report.reason}'
-        raise StartRefused(
-            AttemptEnd(
-                Outcome.ISOLATION_REFUSED, sentence(Outcome.ISOLATION_REFUSED, detail=detail)
-            )
-        )
+        raise StartRefused(end_of(missing_isolation(report.level, report.reason)))
 
     # --- the end ------------------------------------------------------------------------
 
     def _note(self, intake: AttemptIntake, text: str) -> None:
         _say(intake, system.warning(self.attempt.number, text, 0))
 
-    async def _finish(self, intake: AttemptIntake, end: AttemptEnd) -> Run | None:
-        message = intake.masked(end.message)
+    async def _finish(self, intake: AttemptIntake, end: End) -> Run | None:
+        end = end.masked(intake.masked)
         if end.outcome is Outcome.SUCCEEDED:
             _say(intake, system.completed(self.attempt.number, 0))
         else:
-            _say(
-                intake,
-                system.failed(
-                    self.attempt.number, message, self._watch.last_lines if self._watch else [], 0
-                ),
-            )
+            last_lines = self._watch.last_lines if self._watch else []
+            _say(intake, system.failed(self.attempt.number, end.message, last_lines, 0))
         rows = await intake.close()
         sites = self._sites()
         # Waits as the rows did: a store that is away for a moment must not turn a run that has
@@ -303,8 +288,7 @@ class AttemptRunner:
         run = await retry_while_unavailable(
             lambda: self._tools.attempts.ended(
                 self.attempt,
-                end.outcome,
-                message,
+                end,
                 self._usage(),
                 actor=f"runner {self.attempt.runner_id}",
                 sites=sites,
@@ -320,15 +304,13 @@ class AttemptRunner:
         )
         return run
 
-    def _row_cap_reached(self, limit: str) -> None:
-        self._limit_of_run(Outcome.ROW_CAP, sentence(Outcome.ROW_CAP, limit=limit))
+    def _row_cap_reached(self, reason: Reason) -> None:
+        self._limit_of_run(end_of(reason))
 
-    def _limit_of_run(self, outcome: Outcome, message: str) -> None:
+    def _limit_of_run(self, end: End) -> None:
         """A limit that is for the whole run: the other attempts have to end too."""
-        self.stop(outcome, message)
-        task = asyncio.create_task(
-            self._tools.attempts.limit_reached(self.attempt, outcome, message)
-        )
+        self.stop(end)
+        task = asyncio.create_task(self._tools.attempts.limit_reached(self.attempt, end))
         task.add_done_callback(_log_failure)
 
     def _sites(self) -> tuple[SiteTraffic, ...]:

@@ -1,32 +1,23 @@
-"""Why an attempt ends, and the wish that it does."""
+"""Requests that an attempt ends, and the time that the sandbox has for its part."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fyke.contracts.execution import SandboxFault
-from fyke.model.run import Outcome
+from fyke.model.run import End
 
 T = TypeVar("T")
 
 SANDBOX_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptEnd:
-    """Why an attempt ended."""
-
-    outcome: Outcome
-    message: str = ""
-
-
 class StartRefused(Exception):
     """Ends the preparation with a stated reason."""
 
-    def __init__(self, end: AttemptEnd) -> None:
+    def __init__(self, end: End) -> None:
         super().__init__(end.message)
         self.end = end
 
@@ -35,12 +26,12 @@ class Stop:
     """Whether somebody wants an attempt to end. The first reason is the one that counts."""
 
     def __init__(self) -> None:
-        self.reason: AttemptEnd | None = None
+        self.end: End | None = None
         self._asked = asyncio.Event()
 
-    def ask(self, outcome: Outcome, message: str) -> None:
-        if self.reason is None:
-            self.reason = AttemptEnd(outcome, message)
+    def ask(self, end: End) -> None:
+        if self.end is None:
+            self.end = end
             self._asked.set()
 
     async def asked(self) -> None:
@@ -53,8 +44,8 @@ class Stop:
         stopped = asyncio.create_task(self.asked())
         try:
             await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if self.reason is not None and not task.done():
-                raise StartRefused(self.reason)
+            if self.end is not None and not task.done():
+                raise StartRefused(self.end)
             return await task
         finally:
             stopped.cancel()

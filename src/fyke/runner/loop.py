@@ -17,12 +17,13 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs import system
 from fyke.domain.results.intake import Intake
 from fyke.domain.runs.attempts import Attempts
-from fyke.domain.runs.outcome import sentence
+from fyke.domain.runs.outcome import end_of
 from fyke.errors import FykeError
 from fyke.kit.ids import run_number
-from fyke.model.run import Outcome, Run
+from fyke.model.run import Run
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.worker import Version, Worker
+from fyke.reasons import Reason, ReasonCode
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
 
 log = structlog.get_logger()
@@ -101,9 +102,7 @@ class Runner:
     def stop_all(self) -> None:
         """End what is running now; its rows are kept and its runs fail with a stated reason."""
         for carrier in list(self._carriers.values()):
-            carrier.stop(
-                Outcome.RUNNER_LOST, "The platform was stopped while the Worker was running"
-            )
+            carrier.stop(end_of(Reason(ReasonCode.PLATFORM_STOPPED)))
 
     @property
     def running(self) -> int:
@@ -202,8 +201,7 @@ class Runner:
         if worker is None or version is None:
             await self._attempts.ended(
                 lease.attempt,
-                Outcome.INTERNAL,
-                sentence(Outcome.INTERNAL, detail="the version of this run no longer exists"),
+                end_of(Reason(ReasonCode.VERSION_MISSING)),
                 AttemptUsage(),
                 actor=f"runner {self._identity.id}",
             )
@@ -283,10 +281,10 @@ class Runner:
             carriers[attempt_id].reported(report)
         if orders.again_ms is not None:
             self._again_seconds = orders.again_ms / 1000
-        for attempt_id, (outcome, message) in orders.stop.items():
-            carriers[attempt_id].stop(outcome, message)
+        for attempt_id, end in orders.stop.items():
+            carriers[attempt_id].stop(end)
         for attempt_id in orders.lost:
-            carriers[attempt_id].stop(Outcome.RUNNER_LOST, sentence(Outcome.RUNNER_LOST))
+            carriers[attempt_id].stop(end_of(Reason(ReasonCode.RUNNER_LOST)))
 
 
 def _still_committing(committing: asyncio.Task[None]) -> None:

@@ -11,10 +11,11 @@ import structlog
 
 from fyke.contracts.execution import Sandbox, SandboxExit, SandboxFault, SandboxLimits, SandboxUsage
 from fyke.domain.results.intake import AttemptIntake
-from fyke.domain.runs.outcome import sentence
+from fyke.domain.runs.outcome import end_of
 from fyke.model.log import LogType
-from fyke.model.run import Outcome, RunLimits
-from fyke.runner.endings import AttemptEnd, Stop, in_time
+from fyke.model.run import SUCCESS, End, RunLimits
+from fyke.reasons import Reason, ReasonCode
+from fyke.runner.endings import Stop, in_time
 from fyke.runner.metering import MemoryMeter
 from fyke.runner.output import OutputLines, last_words
 
@@ -60,7 +61,7 @@ class ProcessWatch:
         """Memory over time so far."""
         return self._memory.mb_ms
 
-    async def until_end(self) -> AttemptEnd:
+    async def until_end(self) -> End:
         """Return why it ended, with the output read and everything measured."""
         exited = asyncio.create_task(self._box.wait())
         stopped = asyncio.create_task(self._stop.asked())
@@ -75,13 +76,13 @@ class ProcessWatch:
                 {exited, stopped}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
             )
             if not exited.done():
-                self._stop.ask(Outcome.TIMEOUT, sentence(Outcome.TIMEOUT, seconds=timeout))
+                self._stop.ask(end_of(Reason.of(ReasonCode.TIMEOUT, seconds=timeout)))
                 await self._stop_ladder(exited)
             ended_at = time.monotonic()
             await asyncio.wait({output}, timeout=OUTPUT_DRAIN_SECONDS)
             self.usage = await self._box.usage()
             self._memory.end(ended_at, self.usage.memory_peak)
-            return self._stop.reason or self._end_of(await exited)
+            return self._stop.end or self._end_of(await exited)
         finally:
             for task in (stopped, output, exited, *helpers):
                 task.cancel()
@@ -105,20 +106,16 @@ class ProcessWatch:
         if not exited.done():
             raise SandboxFault("the sandbox did not end after SIGKILL")
 
-    def _end_of(self, exit: SandboxExit) -> AttemptEnd:
+    def _end_of(self, exit: SandboxExit) -> End:
         words = last_words(self.last_lines)
         if exit.out_of_memory and (exit.code or exit.signal):
             memory = self._run_limits.memory_mb
-            return AttemptEnd(
-                Outcome.OUT_OF_MEMORY, sentence(Outcome.OUT_OF_MEMORY, memory_mb=memory)
-            )
+            return end_of(Reason.of(ReasonCode.OUT_OF_MEMORY, memory_mb=memory))
         if exit.signal:
-            text = sentence(Outcome.SIGNAL, signal=exit.signal, last_words=words)
-            return AttemptEnd(Outcome.SIGNAL, text)
+            return end_of(Reason.of(ReasonCode.SIGNAL, signal=exit.signal, last_words=words))
         if exit.code:
-            text = sentence(Outcome.EXIT_CODE, code=exit.code, last_words=words)
-            return AttemptEnd(Outcome.EXIT_CODE, text)
-        return AttemptEnd(Outcome.SUCCEEDED)
+            return end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=exit.code, last_words=words))
+        return SUCCESS
 
     async def _pump(self) -> None:
         """Every line the Worker prints goes to the log: stdout as info, stderr as a warning."""
@@ -158,8 +155,7 @@ class ProcessWatch:
             self._memory.look(time.monotonic(), self.usage.memory)
             used = self.usage.work_bytes
             if used > most:
-                megabytes = f"{most / 2**20:g}"
-                self._stop.ask(Outcome.DISK_CAP, sentence(Outcome.DISK_CAP, megabytes=megabytes))
+                self._stop.ask(end_of(Reason.of(ReasonCode.DISK_CAP, limit_mb=most / 2**20)))
                 self._disk_full.set()
             by_next = used + max(0, used - before) / pause * LOOK_SECONDS
             pause = QUICK_LOOK_SECONDS if by_next > most else LOOK_SECONDS

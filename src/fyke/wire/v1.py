@@ -10,6 +10,7 @@ from fyke.domain.billing.pricing import format_balance, format_usage
 from fyke.domain.callbacks.payload import NUMBERS
 from fyke.domain.workers.parameters import DEVICES
 from fyke.model.run import Origin
+from fyke.reasons import ReasonCode
 from fyke.wire.common import Count, OriginWord, Ulid, UnixSeconds, Usd
 from fyke.wire.fields import (
     Also,
@@ -297,7 +298,7 @@ class SyncResult(Answer):
             run_slug=run.id,
             run_status="completed" if ended else "running",
             status=NUMBERS[run.state],
-            error_message=run.err_msg,
+            error_message=err_msg(run),
             result_message="",
             execution_start_timestamp=run.started_at,
             execution_end_timestamp=run.finished_at if ended else 0,
@@ -329,7 +330,7 @@ class RunDetail(Answer):
         started, finished = seconds(run.started_at), seconds(run.finished_at)
         return cls(
             status=NUMBERS[run.state],
-            err_msg=run.err_msg,
+            err_msg=err_msg(run),
             slug=run.id,
             scraper_title=view.worker.title,
             scraper_slug=view.worker.id,
@@ -390,3 +391,13 @@ class AccountInfo(Answer):
             max(0, account.traffic_bytes),
             seconds(account.traffic_expires_at),
         )
+
+
+# Ends of a run for which v1 has published words: they come first.
+_WORDS = {ReasonCode.WORKER_DELETED: "Worker version unavailable"}
+
+
+def err_msg(run: Run) -> str:
+    """Why the run ended, as one sentence."""
+    words = _WORDS.get(run.reason.code) if run.reason else None
+    return f"{words}: {run.err_msg[:1].lower()}{run.err_msg[1:]}" if words else run.err_msg

@@ -103,7 +103,7 @@ async def test_the_cap_for_one_run_stops_it(priced: House, till: Api) -> None:
     share = 2 * 10**9 // len(leases)
     assert await use(priced, share - 10_000) == {}
     stopped = await use(priced, share + 10_000)
-    assert {message for _, message in stopped.values()} == {
+    assert {end.message for end in stopped.values()} == {
         "Stopped: the account's cap of 2 USD for one run was reached"
     }
     for lease in leases:
@@ -121,13 +121,13 @@ async def test_a_month_that_is_spent_or_set_aside_refuses_the_start(
     found = reads_as(answers.CapsReport, await till.get(CAPS))
     assert (found["held"], found["left"]) == ("3", "0")
     refused = await till.post("/api/v1/scraper/run", start_body(worker.id))
-    said = fails(refused, 400, 30001, "cap for", "3.00 USD", "month_cap", "wait until")
-    assert "3.00 are set aside for runs under way" in str(said or refused.json())
+    said = fails(refused, 400, 30001, "cap for", "3 USD", "month_cap", "wait until")
+    assert "3 are set aside for active runs" in str(said or refused.json())
     body = {"input": start_body(worker.id)["input"]}
     fails(await till.post(f"/api/v2/workers/{worker.id}/runs", body), 400, 30001, "cap for")
     leases = await priced.begin()
     stopped = await use(priced, 3 * 10**9)
-    assert {message for _, message in stopped.values()} == {
+    assert {end.message for end in stopped.values()} == {
         "Stopped: the 3 USD that were left of the account's cap for the month were used up"
     }
     for lease in leases:
@@ -148,7 +148,7 @@ async def test_a_cap_that_is_lowered_stops_what_is_under_way(priced: House, till
     await change(till, month_cap=5)
     assert await use(priced, 2 * 10**9 // per_run) == {}
     stopped = await use(priced, 25 * 10**8 // per_run)
-    assert {message for _, message in stopped.values()} == {
+    assert {end.message for end in stopped.values()} == {
         "Stopped: the account's cap for the month was lowered to 5 USD, which was reached"
     }
     assert len(stopped) == len(leases)

@@ -201,7 +201,7 @@ async def test_a_waiting_run_says_what_it_waits_for(house: House, api: Api, run_
     worker = (await house.services.runs.get(house.owner, run_slug)).run.worker_id
     second = (await api.ok("/api/v1/scraper/run", start_body(worker)))["run_slug"]
     code, reason = await why(api, second)
-    assert code == "queue" and reason.startswith("2 older subtasks wait before it")
+    assert code == "queue" and reason.startswith("older subtasks wait before it: 2;")
     leases = await house.lease()
     assert (await why(api, second))[0] == "preparing"
     await house.attempts.started(next(x.attempt for x in leases if x.run.id == second))
@@ -219,7 +219,8 @@ async def test_a_run_that_its_plan_holds_says_so_and_is_listed(house: House, api
     code, reason = await why(api, slugs[2])
     assert code == "plan" and "the plan free allows 2 runs at once" in reason
     listed = (await api.get("/api/fyke/waiting-runs")).json()["data"]["list"]
-    assert listed == [{"slug": slugs[2], "code": code, "reason": reason}]
+    params = {"plan": "free", "most": 2}
+    assert listed == [{"slug": slugs[2], "code": code, "reason": reason, "params": params}]
     done = await api.send(
         "PUT", "/api/fyke/accounts/other/plan", json={"plan": "Starter"}, key=house.owner_key
     )

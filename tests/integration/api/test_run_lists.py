@@ -12,6 +12,7 @@ from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own import run_list_answers as answers
 from fyke.model.run import Outcome
+from fyke.reasons import Reason, ReasonCode, sentence
 from support.api import Api, fails, start_body
 from support.house import House
 
@@ -68,7 +69,8 @@ async def test_a_run_is_listed_with_its_figures_and_parameters(house: House, api
 async def test_every_filter_is_answered_by_the_server(house: House, api: Api) -> None:
     reader, other = await house.publish(), await house.publish("other")
     [failed] = await started(house, api, reader)
-    await house.execute([], Outcome.EXIT_CODE, "The Worker exited with code 1: KeyError 'title'")
+    reason = Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words="KeyError 'title'")
+    await house.execute([], Outcome.EXIT_CODE, sentence(reason), reason=reason)
     [done] = await started(house, api, other)
     await house.execute([{"n": 1}])
     [waits] = await started(house, api, reader)
@@ -78,6 +80,9 @@ async def test_every_filter_is_answered_by_the_server(house: House, api: Api) ->
         ({"state": "succeeded,ready"}, [waits, done]),
         ({"state": "active"}, [waits]),
         ({"outcome": "exit_code"}, [failed]),
+        ({"reason": "exit_code"}, [failed]),
+        ({"reason": "timeout, exit_code", "state": "failed"}, [failed]),
+        ({"reason": "timeout"}, []),
         ({"worker": "owner/reader"}, [waits, failed]),
         ({"worker": reader.id, "state": "failed"}, [failed]),
         ({"origin": "api"}, [waits, done, failed]),
@@ -167,7 +172,7 @@ async def test_each_run_has_an_answer_of_its_own(house: House, api: Api) -> None
     [waits] = await started(house, api, worker)
     found = await act(api, "delete", runs=[waits, done, first])
     assert [i["code"] for i in found["list"]] == [4000, 0, 0]
-    assert found["list"][0]["message"] == "Only a finished run can be deleted; abort it first"
+    assert found["list"][0]["message"] == "only a finished run can be deleted; abort it first"
     assert slugs(await listed(api)) == [waits, second]
 
 
@@ -230,3 +235,40 @@ async def test_a_bad_request_changes_nothing(api: Api, body: dict[str, Any], wor
 async def test_a_bare_id_means_one_run(api: Api) -> None:
     data = await api.ok(BULK, {"action": "abort", "runs": NOWHERE})
     assert [each["slug"] for each in data["list"]] == [NOWHERE]
+
+
+async def test_the_reason_of_an_end_is_given_to_programs(house: House, api: Api) -> None:
+    worker = await house.publish()
+    [slug] = await started(house, api, worker)
+    reason = Reason.of(ReasonCode.TIMEOUT, seconds=60)
+    await house.execute([], Outcome.TIMEOUT, sentence(reason), reason=reason)
+    [item] = (await listed(api, reason="timeout"))["list"]
+    assert (item["slug"], item["reason_code"], item["reason_params"], item["error"]) == (
+        slug, "timeout", {"seconds": 60}, sentence(reason),
+    )  # fmt: skip
+    ended = (await api.get(f"{RUNS}/{slug}")).json()["data"]
+    assert (ended["reason_code"], ended["reason_params"]) == ("timeout", {"seconds": 60})
+    assert (ended["hint"]["code"], ended["hint"]["params"]) == ("timeout", {})
+    part = (await api.get(f"{RUNS}/{slug}/subtasks")).json()["data"]["list"][0]
+    assert part["reason_code"] == part["attempts"][0]["reason_code"] == "timeout"
+    events = (await api.get(f"{RUNS}/{slug}/events")).json()["data"]["list"]
+    assert [event["reason_code"] for event in events if event["detail"]] == ["timeout"]
+    export = (await api.get(f"{RUNS}/export")).text.splitlines()
+    assert export[0].split(",")[6:8] == ["outcome", "reason_code"]
+    assert export[1].split(",")[6:8] == ["timeout", "timeout"]
+
+
+async def test_a_reason_that_ends_no_run_is_refused_with_those_that_do(api: Api) -> None:
+    answer = await api.get(RUNS, params={"reason": "plan_full"})
+    fails(answer, 400, 4000, "reason: there is no reason 'plan_full'; use exit_code, signal,")
+
+
+async def test_a_run_of_an_older_release_has_its_sentence_and_no_hint(
+    house: House, api: Api
+) -> None:
+    [slug] = await started(house, api, await house.publish())
+    await house.execute([], Outcome.INSTALL_FAILED, "stored by an older release")
+    ended = (await api.get(f"{RUNS}/{slug}")).json()["data"]
+    assert (ended["reason"], ended["reason_code"], ended["hint"]) == (
+        "stored by an older release", "", None,
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from fyke.api.envelope import V1
 from fyke.api.own.run_sites import SiteList
 from fyke.contracts.egress import SiteTraffic
 from fyke.domain.runs.attempts import AttemptReport
-from fyke.model.run import Outcome
+from fyke.model.run import SUCCESS
 from fyke.model.runner import AttemptUsage
 from support.api import Api, fails, start_body
 from support.house import SCHEMA, House
@@ -43,10 +43,10 @@ async def test_sites_are_shown_as_reported_and_summed_at_the_end(house: House, a
     ]
 
     await house.attempts.ended(
-        first.attempt, Outcome.SUCCEEDED, "", AttemptUsage(), actor="test", sites=(wanted, private)
+        first.attempt, SUCCESS, AttemptUsage(), actor="test", sites=(wanted, private)
     )
     await house.attempts.ended(
-        second.attempt, Outcome.SUCCEEDED, "", AttemptUsage(), actor="test", sites=(wanted,)
+        second.attempt, SUCCESS, AttemptUsage(), actor="test", sites=(wanted,)
     )
     shown = (await api.get(at)).json()["data"]["list"]
     assert [(one["domain"], one["requests"], one["why"]) for one in shown] == [

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from fyke.domain.alerts.monitor import AlertMonitor
+from fyke.domain.runs.outcome import end_of
 from fyke.model.run import Outcome
+from fyke.reasons import Reason, ReasonCode
 from support.alerts import a_run
-from support.api import Api, fails
+from support.api import Api, fails, start_body
 from support.house import House
 
 pytestmark = pytest.mark.anyio
@@ -131,6 +133,7 @@ async def test_rules_say_themselves_again(house: House, api: Api) -> None:
         ({"kind": "sometimes"}, ("kind: it must be one of failed,",)),
         ({"name": " "}, ("name: it must have",)),
         ({"kind": "fewer_rows"}, ("factor: it must be above 0", "0.5")),
+        ({"reasons": ["timeout", "late"]}, ("reasons: there is no reason 'late'", "timeout")),
         ({"kind": "slower", "factor": 0.9}, ("factor: it must be 1 to 1000",)),
         ({"kind": "missing_field", "percent": 100}, ("field: ", "percent: ")),
         ({"kind": "budget"}, ("budget_usd: give an amount",)),
@@ -155,3 +158,21 @@ async def test_mail_addresses_need_a_mail_server(house: House, api: Api) -> None
     rule = {"name": "R", "kind": "failed", "emails": ["ada@example.org"]}
     fails(await api.post(RULES, rule), 400, 4000, "emails: ", "FYKE_SMTP_URL")
     assert (await ask(api, RULES))["mails"] is False
+
+
+async def test_a_rule_keeps_the_reasons_that_it_is_for(house: House, api: Api) -> None:
+    await house.beat()
+    body = {"name": "Slow", "kind": "failed", "reasons": ["Timeout", "timeout", "out_of_memory"]}
+    rule = await api.ok(RULES, body)
+    assert rule["reasons"] == ["timeout", "out_of_memory"]
+    assert (await ask(api, f"{RULES}/{rule['id']}"))["reasons"] == rule["reasons"]
+    worker = await house.publish()
+    for code in (ReasonCode.SIGNAL, ReasonCode.TIMEOUT):
+        await api.ok("/api/v1/scraper/run", start_body(worker.id))
+        end = end_of(Reason(code))
+        await house.execute([], end.outcome, end.message, reason=end.reason)
+    await AlertMonitor(house.storage, house.results).work_off()
+    [alert] = (await ask(api, "/api/fyke/alerts"))["list"]
+    assert (alert["reason_code"], alert["kind"]) == ("timeout", "failed")
+    changed = await api.send("PUT", f"{RULES}/{rule['id']}", json=body | {"kind": "zero_rows"})
+    assert changed.json()["data"]["reasons"] == []

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from fyke import errors
-from fyke.api.errors import TABLE, TABLE_V2, Refusal, table_of
+from fyke.api.errors import REASON_HEADER, Refusal, table_of
+from fyke.api.v1.errors import TABLE
+from fyke.api.v2.errors import TABLE_V2
+from fyke.reasons import Reason, ReasonCode
 
 FIRST, SECOND = table_of("/api/v1/rerun"), table_of("/api/v2/store")
 
@@ -43,9 +46,36 @@ def test_the_tables_words_come_first_and_the_bare_sentence_in_details() -> None:
     assert "details" not in _body(errors.InvalidRequest())
 
 
-def test_a_text_that_has_the_words_already_is_not_doubled() -> None:
-    body = _body(errors.VersionUnavailable("Worker version unavailable: v1.0.1 was withdrawn"))
-    assert body["message"] == "Worker version unavailable: v1.0.1 was withdrawn"
+WITHDRAWN = Reason.of(ReasonCode.VERSION_WITHDRAWN, number="v1.0.1")
+
+
+def test_each_dialect_puts_its_own_words_before_the_sentence_of_a_reason() -> None:
+    error = errors.VersionUnavailable(WITHDRAWN)
+    assert error.message == "version v1.0.1 was withdrawn"
+    assert _body(error)["message"] == "Worker version unavailable: version v1.0.1 was withdrawn"
+    answer = SECOND.answer(error, "r")
+    assert json.loads(bytes(answer.body))["message"] == (
+        "the worker version is not available: version v1.0.1 was withdrawn"
+    )
+
+
+def test_the_code_of_a_reason_is_in_a_header() -> None:
+    for table in (FIRST, SECOND):
+        answer = table.answer(errors.VersionUnavailable(WITHDRAWN), "r")
+        assert answer.headers[REASON_HEADER] == "version_withdrawn"
+        assert REASON_HEADER not in table.answer(errors.VersionUnavailable("gone"), "r").headers
+        silent = errors.WorkerNotFound(Reason(ReasonCode.WORKER_NOT_FOUND))
+        assert REASON_HEADER not in table.answer(silent, "r").headers
+
+
+def test_an_error_without_a_sentence_of_its_own_has_the_published_words_alone() -> None:
+    for cls, row in TABLE.items():
+        if not issubclass(cls, errors.RateLimited):
+            assert _body(cls())["message"] == row.text
+    for cls, row in TABLE_V2.items():
+        if not issubclass(cls, errors.RateLimited):
+            body = json.loads(bytes(SECOND.answer(cls(), "r").body))
+            assert body["message"] == row.text
 
 
 @pytest.mark.parametrize(
@@ -89,12 +119,6 @@ def test_the_second_dialect_tells_shape_from_meaning() -> None:
 def test_the_second_dialect_tells_no_key_from_a_bad_one() -> None:
     none, bad = SECOND.row(errors.MissingKey()), SECOND.row(errors.InvalidKey())
     assert (none.code, bad.code, none.status, bad.status) == (12001, 12002, 401, 401)
-
-
-def test_a_sentence_of_the_first_table_is_not_repeated_in_the_second() -> None:
-    error = errors.VersionUnavailable("Worker version unavailable: v1.0.1 was withdrawn")
-    body = json.loads(bytes(SECOND.answer(error, "r").body))
-    assert body["message"] == "the worker version is not available: v1.0.1 was withdrawn"
 
 
 def test_a_full_plan_says_when_to_come_back() -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from fyke.api.errors import INTERNAL, INVALID, TABLE, TABLE_V2, UNKNOWN_PATH, WireError
+from fyke.api.v1.errors import INTERNAL, INVALID, TABLE, UNKNOWN_PATH
+from fyke.api.v2.errors import TABLE_V2
+from fyke.api.wire_errors import WireError
 from support.house import make_templates, open_house
 
 pytestmark = pytest.mark.anyio

@@ -12,9 +12,9 @@ import pytest
 
 from fyke.domain.callbacks.payload import Payload
 from fyke.domain.callbacks.signing import headers, secret_for
-from fyke.domain.runs.charge_caps import AS_HELD
-from fyke.domain.runs.outcome import SENTENCES
+from fyke.domain.runs.outcome import OUTCOMES
 from fyke.model.run import Outcome
+from fyke.reasons.texts import SENTENCES
 from fyke.settings import Settings
 
 PAGES = Path(__file__).parents[3] / "docs" / "how-to"
@@ -26,18 +26,14 @@ def text_of(name: str) -> str:
     return (PAGES / name).read_text(encoding="utf-8")
 
 
-def test_every_outcome_is_explained_with_its_sentence() -> None:
+def test_every_outcome_is_explained_with_its_codes_and_sentences() -> None:
     page = text_of("why-a-run-failed.md")
     parts = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
     assert set(parts) == {outcome.value for outcome in Outcome}
-    for outcome, sentence in SENTENCES.items():
-        assert not sentence or f"> {sentence}\n" in parts[outcome.value]
-
-
-def test_every_reason_of_a_charge_is_explained_with_its_sentence() -> None:
-    page = text_of("why-a-run-failed.md")
-    for sentence in AS_HELD.values():
-        assert f"| {sentence.format(usd='2.5').removeprefix('Stopped: ')} |" in page
+    for code, outcome in OUTCOMES.items():
+        for form in SENTENCES[code]:
+            shown = re.sub(r"%\((\w+)\)s", r"{\1}", form)
+            assert f"| `{code}` | {shown} |\n" in parts[outcome.value]
 
 
 def test_the_callback_page_names_every_field() -> None:

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from fyke.contracts.execution import SandboxFault
-from fyke.model.run import Outcome
+from fyke.model.run import End, Outcome
 from fyke.runner import endings as ends
-from fyke.runner.endings import AttemptEnd, StartRefused, Stop, in_time
+from fyke.runner.endings import StartRefused, Stop, in_time
 
 pytestmark = pytest.mark.anyio
 
@@ -22,10 +22,10 @@ async def test_a_sandbox_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
 async def test_the_first_reason_counts() -> None:
     stop = Stop()
-    stop.ask(Outcome.TIMEOUT, "too long")
-    stop.ask(Outcome.ABORTED, "asked for")
+    stop.ask(End(Outcome.TIMEOUT, "too long"))
+    stop.ask(End(Outcome.ABORTED, "asked for"))
     await stop.asked()
-    assert stop.reason == AttemptEnd(Outcome.TIMEOUT, "too long")
+    assert stop.end == End(Outcome.TIMEOUT, "too long")
 
 
 async def test_work_that_nobody_wants_any_more_is_given_up() -> None:
@@ -40,10 +40,10 @@ async def test_work_that_nobody_wants_any_more_is_given_up() -> None:
 
     waiting = asyncio.create_task(stop.unless(work()))
     await asyncio.sleep(0)
-    stop.ask(Outcome.ABORTED, "asked for")
+    stop.ask(End(Outcome.ABORTED, "asked for"))
     with pytest.raises(StartRefused) as caught:
         await waiting
-    assert caught.value.end == AttemptEnd(Outcome.ABORTED, "asked for")
+    assert caught.value.end == End(Outcome.ABORTED, "asked for")
     assert given_up.is_set()
 
 

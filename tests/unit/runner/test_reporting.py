@@ -11,10 +11,9 @@ import pytest
 from fyke.contracts.execution import SandboxFault
 from fyke.domain.runs.attempts import RunnerOrders
 from fyke.errors import Unavailable
-from fyke.model.run import Outcome
+from fyke.model.run import End, Outcome
 from fyke.runner import loop
 from fyke.runner.attempt import AttemptRunner
-from fyke.runner.endings import AttemptEnd
 from fyke.runner.loop import Runner
 
 pytestmark = pytest.mark.anyio
@@ -39,8 +38,8 @@ class Flaky:
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
 
-    async def ended(self, _attempt: Any, outcome: Outcome, *_rest: Any, **_more: Any) -> None:
-        self.outcomes.append(outcome)
+    async def ended(self, _attempt: Any, end: End, *_rest: Any, **_more: Any) -> None:
+        self.outcomes.append(end.outcome)
         if len(self.outcomes) == 1:
             raise Unavailable("the disk is full")
 
@@ -61,7 +60,7 @@ def carrier(**tools: Any) -> AttemptRunner:
 
 async def test_a_success_is_told_again_until_the_state_takes_it() -> None:
     attempts = Flaky()
-    await carrier(attempts=attempts)._finish(cast(Any, Silent()), AttemptEnd(Outcome.SUCCEEDED))
+    await carrier(attempts=attempts)._finish(cast(Any, Silent()), End(Outcome.SUCCEEDED))
     assert attempts.outcomes == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
 
 

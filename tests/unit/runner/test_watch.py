@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from fyke.contracts.execution import SandboxExit, SandboxLimits, SandboxUsage
-from fyke.model.run import Outcome, RunLimits
+from fyke.model.run import End, Outcome, RunLimits
 from fyke.runner import watch
 from fyke.runner.endings import Stop
 from fyke.runner.watch import ProcessWatch
@@ -120,7 +120,7 @@ async def test_its_own_ends(exit: SandboxExit, outcome: Outcome, words: str) -> 
 async def test_who_does_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "TERM_GRACE_SECONDS", 0.01)
     stop, box = Stop(), Scripted(SandboxExit(137, 9, False), stubborn=True)
-    stop.ask(Outcome.ABORTED, "asked for")
+    stop.ask(End(Outcome.ABORTED, "asked for"))
     end = await watching(box, stop).until_end()
     assert (end.outcome, end.message) == (Outcome.ABORTED, "asked for")
     assert box.told == ["terminate", "kill"]

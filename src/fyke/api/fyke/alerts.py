@@ -102,4 +102,5 @@ def _fields(wanted: wire.AlertRuleFields) -> RuleFields:
         endpoints=wanted.endpoints,
         emails=wanted.emails,
         enabled=wanted.enabled,
+        reasons=wanted.reasons,
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from fyke.api.documents import Answer
+from fyke.api.own.reasons import ReasonCodeText, ReasonParams
 
 
 class OwnWorker(Answer):
@@ -37,6 +38,8 @@ class EventItem(Answer):
     after: str
     actor: str
     detail: str
+    reason_code: ReasonCodeText
+    reason_params: ReasonParams
 
 
 EventItems = list[EventItem]
@@ -55,6 +58,7 @@ class WaitingRun(Answer):
         ),
     ]
     reason: Annotated[str, Field(description="the same in words")]
+    params: ReasonParams
 
 
 WaitingRunItems = list[WaitingRun]

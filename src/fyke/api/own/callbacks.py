@@ -10,9 +10,9 @@ from pydantic import Field
 from fyke.api.call import Call
 from fyke.api.decode import PageIndex, PageSize20, Wire, WireName, WireText
 from fyke.api.envelope import encode
-from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Nothing, Operation
 from fyke.api.own import callback_answers as answers
+from fyke.api.v1.errors import TABLE, UNKNOWN_PATH
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.callbacks.service import Callbacks, LoggedDelivery
 from fyke.errors import Forbidden, InvalidRequest, Refused, RunNotFound

@@ -11,12 +11,12 @@ from pydantic import Field
 from fyke.api.call import Call
 from fyke.api.decode import Wire, WireName, WireNumber
 from fyke.api.envelope import encode
-from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Nothing, Operation
 from fyke.api.own import usage_answers as answers
+from fyke.api.v1.errors import TABLE, UNKNOWN_PATH
 from fyke.domain.accounts.spending import CapChange, Spending, SpendingStatus
-from fyke.domain.billing.pricing import millionths
 from fyke.errors import Forbidden
+from fyke.kit.decimals import millionths
 
 _AMOUNT = "US dollars; 0 = no cap; left out = as it is"
 

@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from fyke.api.call import Call
 from fyke.api.decode import PageIndex, PageSize20, Wire, WireInt, WireName, WireText, wrong
 from fyke.api.envelope import encode
-from fyke.api.errors import TABLE
 from fyke.api.operations import Nothing, Operation
 from fyke.api.own import worker_answers as answers
+from fyke.api.v1.errors import TABLE
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.catalog.output_fields import OutputFields
 from fyke.domain.catalog.service import Catalog, CatalogEntry, CatalogListing, CatalogQuery

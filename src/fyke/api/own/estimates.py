@@ -10,9 +10,9 @@ from pydantic import Field
 from fyke.api.call import Call
 from fyke.api.decode import Wire, WireInt, WireName, WireNumber, WireText
 from fyke.api.envelope import encode
-from fyke.api.errors import TABLE
 from fyke.api.operations import Operation
 from fyke.api.own import worker_answers as answers
+from fyke.api.v1.errors import TABLE
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.runs.estimate import NEEDED, Spread
 from fyke.domain.runs.estimates import EstimateRequest, Estimates

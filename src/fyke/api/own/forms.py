@@ -10,10 +10,10 @@ from fyke.api.call import Call
 from fyke.api.decode import read_body
 from fyke.api.documents import Media
 from fyke.api.envelope import NULL, encode
-from fyke.api.errors import TABLE
 from fyke.api.operations import Operation
 from fyke.api.own import form_answers as answers
 from fyke.api.own.form_fields import BeginningRef, FormRef, ImportRef, InputBody, SnippetBody
+from fyke.api.v1.errors import TABLE
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.forms.importing import ImportChoice
@@ -30,6 +30,7 @@ from fyke.errors import (
     VersionUnavailable,
     WorkerNotFound,
 )
+from fyke.reasons import sentence
 from fyke.snippets.render import IDS, LANGUAGES, Start, body_text, snippet
 
 _PATH = "/api/fyke/workers/{slug}"
@@ -313,8 +314,8 @@ def _checked(checked: Checked) -> dict[str, Any]:
         },
         "plan": outlook.account_plan.value,
         "most_runs": outlook.most_runs,
-        "waits": outlook.waits,
-        "refused": outlook.refused,
+        "waits": sentence(outlook.waits) if outlook.waits else "",
+        "refused": sentence(outlook.refused) if outlook.refused else "",
     }
 
 

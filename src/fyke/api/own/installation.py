@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 from fyke.api.call import Call
 from fyke.api.decode import Wire, WireBool, WireInt, WireName
 from fyke.api.envelope import encode
-from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Handler, Nothing, Operation
 from fyke.api.own import installation_answers as answers
+from fyke.api.v1.errors import TABLE, UNKNOWN_PATH
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.installation.service import Installation
 from fyke.errors import Forbidden

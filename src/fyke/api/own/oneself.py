@@ -8,9 +8,9 @@ from typing import Any
 from fyke.api.call import Call
 from fyke.api.decode import Wire, WireInt, WireName, WireText
 from fyke.api.envelope import NULL, encode
-from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Nothing, Operation
 from fyke.api.own import people_answers as answers
+from fyke.api.v1.errors import TABLE, UNKNOWN_PATH
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.accounts.audit import AuditLog
 from fyke.domain.accounts.profiles import Profiles

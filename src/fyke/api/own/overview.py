@@ -7,9 +7,9 @@ from typing import Any
 
 from fyke.api.call import Call
 from fyke.api.envelope import encode
-from fyke.api.errors import TABLE
 from fyke.api.operations import Nothing, Operation
 from fyke.api.own import usage_answers as answers
+from fyke.api.v1.errors import TABLE
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.health import Health
 from fyke.domain.overview import Overview, UpcomingRun

@@ -10,10 +10,10 @@ from pydantic import Field
 from fyke.api.call import Call
 from fyke.api.decode import PageIndex, PageSize20, Wire, WireBool, WireName, WireText
 from fyke.api.envelope import NULL, encode
-from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Operation
 from fyke.api.own import review_answers as answers
 from fyke.api.run_input import RunInput
+from fyke.api.v1.errors import TABLE, UNKNOWN_PATH
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.review.service import Reviews, SubmissionView
 from fyke.errors import Conflict, Forbidden, VersionUnavailable, WorkerNotFound

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from fyke.api.documents import Answer
+from fyke.api.own.reasons import ReasonCodeText, ReasonParams
 
 Moment = Annotated[int, Field(description="Unix seconds, 0 = not yet")]
 
@@ -24,7 +25,9 @@ class RunItem(Answer):
         str, Field(description="ready, running, aborting, succeeded, failed or aborted")
     ]
     outcome: Annotated[str, Field(description="why it ended, in one word; empty before")]
-    error: str
+    error: Annotated[str, Field(description="`reason_code` as an English sentence")]
+    reason_code: ReasonCodeText
+    reason_params: ReasonParams
     parameters: Annotated[str, Field(description="the input in one line")]
     results: int
     usage: Annotated[str, Field(description="US dollars")]

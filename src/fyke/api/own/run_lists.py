@@ -12,10 +12,12 @@ from fyke.api.call import Call
 from fyke.api.csv_files import CSV_MEDIA, csv_file
 from fyke.api.decode import PageIndex, PageSize20, Wire, WireBool, WireText, to_text, wrong
 from fyke.api.envelope import encode
-from fyke.api.errors import TABLE, table_of
+from fyke.api.errors import table_of
 from fyke.api.operations import Operation
 from fyke.api.own import run_list_answers as answers
 from fyke.api.own.name_lists import WireNames
+from fyke.api.own.reasons import reason_members
+from fyke.api.v1.errors import TABLE
 from fyke.api.v1.vocabulary import ORIGIN, seconds
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.runs.bulk import MOST_MATCHED, MOST_NAMED, BulkAction, BulkAnswer, RunBulk
@@ -36,6 +38,9 @@ class SearchFields(Wire):
 
     state: WireText = Field("", description=f"one or several of {', '.join(STATE_WORDS)}")
     outcome: WireText = Field("", description="one or several words of `outcome`, commas between")
+    reason: WireText = Field(
+        "", description="one or several codes of `reason_code`, commas between"
+    )
     worker: WireText = Field("", description="id or owner/name")
     task: WireText = Field("", description="id of a task")
     origin: WireText = Field("", description="one or several of api, api_v2, web, schedule")
@@ -189,6 +194,7 @@ def _item(row: RunRow) -> dict[str, Any]:
         "state": row.shown_state.value,
         "outcome": line.outcome.value if line.outcome else "",
         "error": line.err_msg,
+        **reason_members(line.reason),
         "parameters": row.summary,
         "results": row.results,
         "usage": format_usage(row.usage_micros),

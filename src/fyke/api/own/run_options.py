@@ -11,9 +11,9 @@ from fyke.api.call import Call
 from fyke.api.decode import WireNumber
 from fyke.api.documents import Answer
 from fyke.api.envelope import encode
-from fyke.api.errors import TABLE
 from fyke.api.operations import Operation
 from fyke.api.own.catalog import WorkerRef
+from fyke.api.v1.errors import TABLE
 from fyke.api.v1.vocabulary import megabytes, usd
 from fyke.domain.workers.run_options import NAMES, DefaultRunOptions
 from fyke.errors import Forbidden, WorkerNotFound

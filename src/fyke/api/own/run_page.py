@@ -10,10 +10,11 @@ from typing import Any
 from fyke.api.call import Call
 from fyke.api.decode import Wire, WireBool, WireInt, WireName, WireText
 from fyke.api.envelope import NULL, encode
-from fyke.api.errors import TABLE
 from fyke.api.network import Visit
 from fyke.api.operations import Operation
 from fyke.api.own import run_page_answers as answers
+from fyke.api.own.reasons import reason_members
+from fyke.api.v1.errors import TABLE
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.billing.cost_lines import CostLine
 from fyke.domain.billing.pricing import format_usage
@@ -28,6 +29,7 @@ from fyke.errors import InvalidFields, NotFound, Refused, RunNotFound
 from fyke.model.billing import gb_seconds
 from fyke.model.log import LogFilter, LogLine, LogType
 from fyke.model.run import Attempt, RunState, Share
+from fyke.reasons import Hint, cause, next_step
 
 SHARE_DAYS = 7
 
@@ -262,6 +264,7 @@ def _summary(view: RunView, ending: RunEnding, hidden: int) -> dict[str, Any]:
         "state": state.value,
         "outcome": run.outcome.value if run.outcome and run.state.terminal else "",
         "reason": run.err_msg,
+        **reason_members(run.reason if run.state.terminal else None),
         "worker_slug": run.worker_id,
         "version": run.version,
         "results": view.results,
@@ -271,8 +274,17 @@ def _summary(view: RunView, ending: RunEnding, hidden: int) -> dict[str, Any]:
         "created_at": seconds(run.created_at),
         "started_at": seconds(run.started_at),
         "finished_at": seconds(run.finished_at),
-        "hint": hint and {"code": hint.code, "cause": hint.cause, "next_step": hint.next_step},
+        "hint": _hint(hint) if hint else None,
         "errors": [_line(line) for line in ending.errors],
+    }
+
+
+def _hint(hint: Hint) -> dict[str, Any]:
+    return {
+        "code": hint.code.value,
+        "params": hint.params,
+        "cause": cause(hint),
+        "next_step": next_step(hint),
     }
 
 
@@ -331,6 +343,7 @@ def _part(part: SubtaskView) -> dict[str, Any]:
         "state": subtask.state.value,
         "outcome": subtask.outcome.value if subtask.outcome else "",
         "reason": subtask.err_msg,
+        **reason_members(subtask.reason),
         "attempts": [_attempt(attempt) for attempt in part.attempts],
     }
 
@@ -341,6 +354,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "runner": attempt.runner_id,
         "outcome": attempt.outcome.value if attempt.outcome else "",
         "reason": attempt.err_msg,
+        **reason_members(attempt.reason),
         "rows": attempt.rows,
         "traffic": attempt.traffic_bytes,
         "cpu_ms": attempt.cpu_ms,

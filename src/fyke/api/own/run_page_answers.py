@@ -7,12 +7,14 @@ from typing import Annotated
 from pydantic import Field
 
 from fyke.api.documents import Answer
+from fyke.api.own.reasons import ReasonCodeText, ReasonParams
 
 Milliseconds = Annotated[int, Field(description="Unix milliseconds")]
 
 
 class HintItem(Answer):
     code: Annotated[str, Field(description="stays the same over versions")]
+    params: ReasonParams
     cause: str
     next_step: str
 
@@ -33,7 +35,9 @@ class RunSummary(Answer):
     slug: str
     state: Annotated[str, Field(description="ready, running, aborting, succeeded, failed, aborted")]
     outcome: Annotated[str, Field(description="why it ended; empty while it is under way")]
-    reason: str
+    reason: Annotated[str, Field(description="`reason_code` as an English sentence")]
+    reason_code: ReasonCodeText
+    reason_params: ReasonParams
     worker_slug: str
     version: str
     results: int
@@ -98,7 +102,9 @@ class AttemptItem(Answer):
     id: str
     runner: str
     outcome: Annotated[str, Field(description="empty while it lives")]
-    reason: str
+    reason: Annotated[str, Field(description="`reason_code` as an English sentence")]
+    reason_code: ReasonCodeText
+    reason_params: ReasonParams
     rows: int
     traffic: int
     cpu_ms: int
@@ -117,7 +123,9 @@ class SubtaskItem(Answer):
     input: Annotated[str, Field(description="in one line")]
     state: Annotated[str, Field(description="waiting, running or ended")]
     outcome: str
-    reason: str
+    reason: Annotated[str, Field(description="`reason_code` as an English sentence")]
+    reason_code: ReasonCodeText
+    reason_params: ReasonParams
     attempts: AttemptItems
 
 

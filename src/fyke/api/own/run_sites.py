@@ -10,9 +10,9 @@ from pydantic import Field
 from fyke.api.call import Call
 from fyke.api.documents import Answer
 from fyke.api.envelope import encode
-from fyke.api.errors import TABLE
 from fyke.api.operations import Operation
 from fyke.api.own.run_page import RunRef
+from fyke.api.v1.errors import TABLE
 from fyke.domain.runs.sites import RunSites, SiteUsage
 from fyke.errors import RunNotFound
 

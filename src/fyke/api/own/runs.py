@@ -8,9 +8,10 @@ from typing import Any
 from fyke.api.call import Call
 from fyke.api.decode import Wire, WireInt, WireName
 from fyke.api.envelope import NULL, encode
-from fyke.api.errors import TABLE
 from fyke.api.operations import Nothing, Operation
 from fyke.api.own import answers
+from fyke.api.own.reasons import reason_members
+from fyke.api.v1.errors import TABLE
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
@@ -20,6 +21,7 @@ from fyke.errors import Forbidden, Refused, RunNotFound
 from fyke.model.log import LogEntry
 from fyke.model.run import RunEvent
 from fyke.model.runner import RunnerInfo
+from fyke.reasons import sentence
 
 MAX_LOG_ENTRIES = 1000
 
@@ -157,11 +159,18 @@ def _event(event: RunEvent) -> dict[str, Any]:
         "after": event.after,
         "actor": event.actor,
         "detail": event.detail,
+        **reason_members(event.reason),
     }
 
 
 def _waiting(reason: WaitReason) -> dict[str, Any]:
-    return {"slug": reason.run_id, "code": reason.code, "reason": reason.text}
+    found = reason.reason
+    return {
+        "slug": reason.run_id,
+        "code": found.code.value if found else "",
+        "reason": sentence(found) if found else "",
+        "params": found.params if found else {},
+    }
 
 
 def _log_item(entry: LogEntry) -> dict[str, Any]:

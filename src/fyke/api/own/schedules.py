@@ -11,9 +11,9 @@ from pydantic import Field
 from fyke.api.call import Call
 from fyke.api.decode import PageIndex, PageSize20, Wire, WireBool, WireInt, WireName, WireText
 from fyke.api.envelope import NULL, encode
-from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Operation
 from fyke.api.own import schedule_answers as answers
+from fyke.api.v1.errors import TABLE, UNKNOWN_PATH
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.schedules.editing import ScheduleEdit
 from fyke.domain.schedules.service import Schedules, ScheduleView

@@ -13,10 +13,10 @@ from pydantic import Field
 from fyke.api.call import Call
 from fyke.api.decode import PageIndex, PageSize20, Wire, WireInt, WireName, WireText
 from fyke.api.envelope import encode
-from fyke.api.errors import TABLE
 from fyke.api.operations import Operation
 from fyke.api.own import task_answers as answers
 from fyke.api.run_input import RunInput
+from fyke.api.v1.errors import TABLE
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.schedules.calendar import CalendarMonth, ScheduleCalendar, ScheduleLine
 from fyke.domain.schedules.times import zone

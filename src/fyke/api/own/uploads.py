@@ -11,11 +11,11 @@ from fyke.api.call import Call
 from fyke.api.decode import PageIndex, PageSize20, Wire, WireBool, WireName, WireText
 from fyke.api.documents import Media
 from fyke.api.envelope import NULL, encode
-from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Nothing, Operation
 from fyke.api.own import review_answers as answers
 from fyke.api.run_input import RunInput
 from fyke.api.uploads import FORM_TYPE, UploadedArchive, read_form
+from fyke.api.v1.errors import TABLE, UNKNOWN_PATH
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.uploads.service import Uploads
 from fyke.errors import Forbidden, Refused

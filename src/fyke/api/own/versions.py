@@ -10,10 +10,10 @@ from pydantic import Field
 from fyke.api.call import Call
 from fyke.api.decode import WireName, WireText
 from fyke.api.envelope import encode
-from fyke.api.errors import TABLE
 from fyke.api.operations import Operation
 from fyke.api.own import worker_answers as answers
 from fyke.api.own.catalog import WorkerRef
+from fyke.api.v1.errors import TABLE
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.workers.history import Changelog, VersionComparison, VersionEntry, VersionHistory
 from fyke.domain.workers.schema_changes import SchemaChange

@@ -10,10 +10,10 @@ from pydantic import Field
 from fyke.api.call import Call
 from fyke.api.decode import Wire, WireBool, WireName, WireText
 from fyke.api.envelope import NULL, encode
-from fyke.api.errors import TABLE, UNKNOWN_PATH
 from fyke.api.operations import Nothing, Operation
 from fyke.api.own import webhook_answers as answers
 from fyke.api.own.name_lists import WireNames
+from fyke.api.v1.errors import TABLE, UNKNOWN_PATH
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.domain.webhooks.service import EndpointTest, EndpointView, NewEndpoint, Webhooks

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from fyke.console import reasons
 from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
@@ -145,6 +146,7 @@ class AlertRulePages:
             rule=rule,
             looked=looked,
             kinds=_KINDS,
+            reasons=reasons.choices(),
             hooks=[found.endpoint for found in await self.webhooks.list(view.caller)],
             tasks=[(each.task.id, each.task.title) for each in tasks],
             workers=await self.overview.recent_workers(view.caller, MOST_WORKERS),
@@ -155,14 +157,14 @@ class AlertRulePages:
 _DEFAULTS: dict[str, Any] = {
     "name": "", "kind": "", "worker": "", "task": "", "share": "50", "multiple": "2",
     "field": "", "percent": "10", "usd": "", "megabytes": "", "endpoints": [], "emails": "",
-    "enabled": True,
+    "enabled": True, "reasons": [],
 }  # fmt: skip
 
 
 def _typed(view: View) -> dict[str, Any]:
     form = view.form
-    lists = {"endpoints": form.all("endpoints"), "enabled": form.on("enabled")}
-    return {**_DEFAULTS, **form.values(), **lists}
+    lists = {name: form.all(name) for name in ("endpoints", "reasons")}
+    return {**_DEFAULTS, **form.values(), **lists, "enabled": form.on("enabled")}
 
 
 def _values(found: RuleView) -> dict[str, Any]:
@@ -182,6 +184,7 @@ def _values(found: RuleView) -> dict[str, Any]:
         "usd": _plain(Decimal(rule.usd_micros) / MICROS),
         "megabytes": _plain(Decimal(rule.traffic_bytes) / _MEGABYTE),
         "endpoints": list(rule.endpoints),
+        "reasons": [code.value for code in rule.reasons],
         "emails": "\n".join(rule.emails),
         "enabled": rule.enabled,
     }
@@ -206,6 +209,7 @@ def fields_of(rule: Rule) -> RuleFields:
         endpoints=rule.endpoints,
         emails=rule.emails,
         enabled=rule.enabled,
+        reasons=tuple(code.value for code in rule.reasons),
     )
 
 
@@ -240,12 +244,15 @@ def _fields(view: View) -> tuple[RuleFields, dict[str, str]]:
         endpoints=tuple(form.all("endpoints")),
         emails=tuple(form.get("emails").split()),
         enabled=form.on("enabled"),
+        reasons=tuple(form.all("reasons")),
     )
     return fields, faults
 
 
 def _faults(view: View, error: InvalidRequest | Refused) -> dict[str, str]:
-    names = {name: name for name in ("name", "kind", "worker", "task", "field", "percent")}
+    names = {
+        name: name for name in ("name", "kind", "worker", "task", "field", "percent", "reasons")
+    }
     names |= {"endpoints": "endpoints", "emails": "emails"}
     names |= {"budget_usd": "usd", "budget_traffic_mb": "megabytes"}
     names["factor"] = _FACTOR.get(view.form.get("kind"), "kind")

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from fyke.console import formats
 from fyke.console.charts import chart_of
 from fyke.console.page import ConsolePage
+from fyke.console.reasons import text_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.billing.usage import UsageReports, UsageStep
@@ -114,7 +115,7 @@ class OverviewPages:
             "counts": await self.overview.now(view.caller),
             "slots": await self.board.slots(view.caller),
             "rows": rows.rows,
-            "reasons": {reason.run_id: reason.text for reason in reasons},
+            "reasons": {reason.run_id: text_of(reason.reason) for reason in reasons},
         }
 
     async def _day(self, view: View) -> dict[str, Any]:

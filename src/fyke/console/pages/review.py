@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
+from fyke.console.reasons import said
 from fyke.console.runform import plain
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
@@ -82,7 +83,7 @@ class ReviewPages:
             return await self._page(view, found, status=409, decided_first=True)
         except (InvalidRequest, VersionUnavailable) as error:
             found = await self.reviews.get(view.caller, ref)
-            faults = {"reply": error.message}
+            faults = {"reply": said(error)}
             return await self._page(view, found, status=422, faults=faults, reply=reply)
         return view.go(AREA, text)
 
@@ -100,7 +101,7 @@ class ReviewPages:
             except (NotFound, Forbidden):
                 raise
             except FykeError as error:
-                problem = error.message
+                problem = said(error)
         status = 200 if check_only else 422
         return await self._page(view, found, status=status, asked=asked, problem=problem)
 
@@ -148,4 +149,4 @@ class ReviewPages:
                 "",
             )
         except (NotFound, VersionUnavailable, InvalidRequest) as error:
-            return None, error.message
+            return None, said(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fyke.console.reasons import text_of, why
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.results.service import RunResults
@@ -52,8 +53,8 @@ class RunFrame:
         """The reason why it ended or waits, in one sentence."""
         run = self.view.run
         if run.state in (RunState.FAILED, RunState.ABORTED):
-            return run.err_msg
-        return self.waits.text if self.waits else ""
+            return why(run)
+        return text_of(self.waits.reason) if self.waits else ""
 
     @property
     def failed(self) -> bool:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from fyke.api.csv_files import csv_file
 from fyke.api.event_stream import EventStream
-from fyke.console import live, run_filters
+from fyke.console import live, reasons, run_filters
 from fyke.console.page import ConsolePage
 from fyke.console.run_filters import NEWER, ListAddress
 from fyke.console.texts import gettext as _
@@ -74,6 +74,7 @@ class RunListPages:
             faults=faults,
             saved=saved,
             choices=await self.lists.choices(view.caller),
+            reasons=reasons.choices(),
             open_ids=[] if page is None else _open_ids(page),
             top=_top(page, address),
             newer_prefix=NEWER,

@@ -23,6 +23,7 @@ from fyke.console.pages.task_schedule import (
     weekdays,
 )
 from fyke.console.pages.tasks import AREA, frame_values
+from fyke.console.reasons import said
 from fyke.console.runform import plain
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
@@ -98,7 +99,7 @@ class TaskEditPages:
             )  # fmt: skip
         except (InvalidRequest, VersionUnavailable, WorkerNotFound) as error:
             name = error.message.partition(" ")[0].rstrip(":")
-            faults = {name if name in typed else "version": error.message}
+            faults = {name if name in typed else "version": said(error)}
             return await self._edit_page(
                 view, check, asked, typed, revision, status=422, faults=faults
             )

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages.task_schedule import schedule_label
+from fyke.console.reasons import said
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.runs.lists import RunLists
@@ -92,7 +93,7 @@ class TaskPages:
             raise
         except FykeError as error:
             address = back if back in (AREA,) else f"{AREA}/{view.param('id')}"
-            return view.go(address, error.message[:300], "bad")
+            return view.go(address, said(error)[:300], "bad")
         return view.go(f"/runs/{run.id}")
 
     async def clone(self, view: View) -> Response:
@@ -114,7 +115,7 @@ class TaskPages:
         except NotFound:
             raise
         except FykeError as error:
-            return view.go(f"{AREA}/{view.param('id')}/schedule", error.message[:300], "bad")
+            return view.go(f"{AREA}/{view.param('id')}/schedule", said(error)[:300], "bad")
         text = _("The schedule is on.") if on else _("The schedule is off.")
         return view.go(address, text)
 

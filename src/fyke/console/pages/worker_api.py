@@ -9,6 +9,7 @@ from starlette.responses import Response
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.pages.worker_input import FORM_BYTES
+from fyke.console.reasons import said
 from fyke.console.runform import form_request
 from fyke.console.runform.form_request import FormRequest
 from fyke.console.runform.reading import begin, read_input
@@ -46,7 +47,7 @@ class WorkerApiPages:
         try:
             start = await begin(view, self.forms, frame.worker.id)
         except _GONE as error:
-            return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
+            return view.page(_TEMPLATE, frame=frame, unavailable=said(error))
         language = await self._language(view, view.query.get("language", ""))
         given = GivenInput(start.value.input)
         version = view.query.get("version", start.version)
@@ -83,7 +84,7 @@ class WorkerApiPages:
         try:
             form = await self.forms.open(view.caller, frame.worker.id, version)
         except _GONE as error:
-            return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
+            return view.page(_TEMPLATE, frame=frame, unavailable=said(error))
         checked = await self.forms.check(view.caller, form, raw)
         start = _start(view, form, checked, version, callback_url)
         body = body_text(start)

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
+from fyke.console.reasons import said
 from fyke.console.runform import form_request
 from fyke.console.runform.answering import FormAction, FormReply, page_with_errors
 from fyke.console.runform.context import FormContext, form_context_of
@@ -63,7 +64,7 @@ class WorkerInputPages:
             number = view.query.get("version", start.version)
             form = await self._open(view, frame, start, number)
         except _GONE as error:
-            return view.page(_TEMPLATE, frame=frame, unavailable=error.message)
+            return view.page(_TEMPLATE, frame=frame, unavailable=said(error))
         checked = await self.forms.check(view.caller, form, GivenInput(start.value.input))
         work = await asyncio.to_thread(
             form_context_of,
@@ -134,7 +135,7 @@ class WorkerInputPages:
         try:
             run = await self.runs.start(view.caller, request)
         except FykeError as error:
-            return FormReply(asked, problem=error.message)
+            return FormReply(asked, problem=said(error))
         return view.go(f"/runs/{run.id}")
 
     async def _save_task(self, view: View, asked: FormAction) -> Response | FormReply:
@@ -148,7 +149,7 @@ class WorkerInputPages:
                 request.version or None,
             )
         except InvalidRequest as error:
-            return FormReply(asked, task_fault=error.message)
+            return FormReply(asked, task_fault=said(error))
         there = "/tasks" in view.around.pages
         address = f"/tasks/{task.id}" if there else f"{asked.frame.base}?task={task.id}"
         return view.go(address, _("The task was saved."))

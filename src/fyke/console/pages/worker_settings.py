@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
+from fyke.console.reasons import said
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.catalog.categories import Categories
@@ -98,13 +99,13 @@ class WorkerSettingPages:
                 view.caller, frame.worker.id, note=view.form.get("note")
             )
         except VersionUnavailable as refused:
-            return view.go(f"{frame.base}/settings", refused.message, "bad")
-        said = (
+            return view.go(f"{frame.base}/settings", said(refused), "bad")
+        text = (
             _("The version is waiting for review.")
             if waiting
             else _("The Worker is public: all users can find and run it.")
         )
-        return view.go(f"{frame.base}/settings", said)
+        return view.go(f"{frame.base}/settings", text)
 
     async def make_private(self, view: View) -> Response:
         frame = await self._own(view)

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
+from fyke.console.reasons import said
 from fyke.console.texts import gettext as _
 from fyke.console.view import View, own_address
 from fyke.domain.workers.builds import Builds
@@ -68,7 +69,7 @@ class WorkerVersionPages:
             compared = await self.history.compare(view.caller, frame.worker.id, before, after)
         except (InvalidRequest, VersionUnavailable) as refused:
             return view.page(
-                "workers/compare.html", status=422, found=None, fault=refused.message, **values
+                "workers/compare.html", status=422, found=None, fault=said(refused), **values
             )
         return view.page("workers/compare.html", found=compared, fault="", **values)
 

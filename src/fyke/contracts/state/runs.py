@@ -9,7 +9,7 @@ from fyke.contracts.egress import SiteTraffic
 from fyke.model.queue import QueueItem
 from fyke.model.run import (
     Attempt,
-    Outcome,
+    End,
     PastRun,
     Run,
     RunEvent,
@@ -23,6 +23,7 @@ from fyke.model.run import (
 )
 from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo, RunnerLoad
+from fyke.reasons import Reason
 
 
 class RunStore(Protocol):
@@ -67,11 +68,11 @@ class RunStore(Protocol):
         """By ordinal."""
         ...
 
-    def end_subtask(self, run_id: str, ordinal: int, outcome: Outcome, err_msg: str) -> bool:
+    def end_subtask(self, run_id: str, ordinal: int, end: End) -> bool:
         """False when it had ended before."""
         ...
 
-    def end_waiting_subtasks(self, run_id: str, outcome: Outcome, err_msg: str) -> int:
+    def end_waiting_subtasks(self, run_id: str, end: End) -> int:
         """End every waiting subtask of the run; return how many."""
         ...
 
@@ -187,11 +188,11 @@ class QueueStore(Protocol):
         """
         ...
 
-    def explain(self, item_id: str, reason: str) -> bool:
+    def explain(self, item_id: str, reason: Reason | None) -> bool:
         """Write why it waits; False when it no longer does."""
         ...
 
-    def end(self, item_id: str, at: int, reason: str, run_id: str = "") -> bool:
+    def end(self, item_id: str, at: int, reason: Reason, run_id: str = "") -> bool:
         """End its waiting. Of several concurrent callers one gets True."""
         ...
 

@@ -17,8 +17,3 @@ def plan_named(name: str) -> Plan:
     except ValueError:
         names = ", ".join(Plan)
         raise InvalidRequest(f"plan: there is no plan {name[:40]!r}; use one of {names}") from None
-
-
-def plan_full_text(plan: Plan) -> str:
-    """The sentence for an account that has as many runs as its plan allows."""
-    return f"the plan {plan.value} allows {plan.most} runs at once, and as many are there"

@@ -9,8 +9,8 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record_for
 from fyke.domain.accounts.rights import require_editor, require_operator, require_owner
 from fyke.domain.billing.caps import SpendingMonth, current_month
-from fyke.domain.billing.pricing import millionths
 from fyke.errors import InvalidRequest, NotFound, UserMissing
+from fyke.kit.decimals import millionths
 from fyke.model.account import Account, Caller
 from fyke.model.audit import AuditAction
 from fyke.model.billing import MICROS, Prices

@@ -30,7 +30,7 @@ def evaluate(rule: Rule, run: Run, facts: Facts) -> str | None:
     succeeded = run.state is RunState.SUCCEEDED
     match rule.kind:
         case RuleKind.FAILED:
-            return _failed(run) if run.state is RunState.FAILED else None
+            return _failed(rule, run) if run.state is RunState.FAILED else None
         case RuleKind.ZERO_ROWS:
             return ZERO if succeeded and not run.results else None
         case RuleKind.FEWER_ROWS:
@@ -43,7 +43,10 @@ def evaluate(rule: Rule, run: Run, facts: Facts) -> str | None:
             return _over_budget(rule, facts.spent) if facts.spent else None
 
 
-def _failed(run: Run) -> str:
+def _failed(rule: Rule, run: Run) -> str | None:
+    """A run of an older release has no code: only a rule without reasons looks at it."""
+    if rule.reasons and (run.reason is None or run.reason.code not in rule.reasons):
+        return None
     reason = " ".join(run.err_msg.split())[:MAX_REASON]
     return f"The run failed: {reason or 'no reason was given'}"
 

@@ -161,6 +161,7 @@ def _alert(rule: Rule, run: Run, sentence: str, now: int) -> Alert:
         task_id=run.task_id,
         sentence=sentence,
         at=now,
+        reason=run.reason if rule.kind is RuleKind.FAILED else None,
     )
 
 

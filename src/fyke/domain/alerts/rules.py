@@ -14,6 +14,7 @@ from fyke.errors import InvalidRequest, TaskNotFound, WorkerNotFound
 from fyke.model.account import Caller
 from fyke.model.alert import MAX_FIELD, MAX_NAME, MOST_TARGETS, Rule, RuleKind
 from fyke.model.billing import MICROS
+from fyke.reasons.codes import ENDS
 
 MAX_EMAIL = 254
 MAX_FACTOR = 1000
@@ -29,7 +30,7 @@ class RuleFields:
     """What somebody says about a rule; members that its kind does not know are left out.
 
     ``worker`` is an id or path, ``task`` an id. ``factor`` is a share for ``fewer_rows`` and a
-    multiple for ``slower``; ``percent`` of rows may lack ``field``.
+    multiple for ``slower``; ``percent`` of rows may lack ``field``; ``reasons`` are codes of ends.
     """
 
     name: str
@@ -44,6 +45,7 @@ class RuleFields:
     endpoints: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
     enabled: bool = True
+    reasons: tuple[str, ...] = ()
 
 
 EXAMPLE = RuleFields(name="A run has failed", kind=RuleKind.FAILED.value)
@@ -88,7 +90,14 @@ def checked(
 def _bare(rule: Rule, kind: RuleKind) -> Rule:
     """The rule as one of ``kind``, without the members of any kind."""
     return replace(
-        rule, kind=kind, factor=0.0, field="", percent=0.0, usd_micros=0, traffic_bytes=0
+        rule,
+        kind=kind,
+        factor=0.0,
+        field="",
+        percent=0.0,
+        usd_micros=0,
+        traffic_bytes=0,
+        reasons=(),
     )
 
 
@@ -116,6 +125,18 @@ def _scope(
     except TaskNotFound:
         faults.append(f"task: there is no task {task[:80]!r}; leave it empty for all")
     return "", ""
+
+
+def _failed(rule: Rule, wanted: RuleFields, faults: list[str]) -> Rule:
+    known = {code.value: code for code in ENDS}
+    named = list(dict.fromkeys(word for text in wanted.reasons if (word := text.strip().lower())))
+    strange = [word for word in named if word not in known]
+    if strange:
+        faults.append(
+            f"reasons: there is no reason {strange[0][:40]!r}; use one or several of "
+            f"{', '.join(known)}, or none for every failure"
+        )
+    return replace(rule, reasons=tuple(known[word] for word in named if word in known))
 
 
 def _fewer(rule: Rule, wanted: RuleFields, faults: list[str]) -> Rule:
@@ -151,6 +172,7 @@ def _budget(rule: Rule, wanted: RuleFields, faults: list[str]) -> Rule:
 
 
 _MEMBERS: dict[RuleKind, Callable[[Rule, RuleFields, list[str]], Rule]] = {
+    RuleKind.FAILED: _failed,
     RuleKind.FEWER_ROWS: _fewer,
     RuleKind.SLOWER: _slower,
     RuleKind.MISSING_FIELD: _missing,

@@ -12,9 +12,9 @@ from datetime import date, timedelta
 
 from fyke.contracts.state import Transaction
 from fyke.domain.billing.days import local_day, number_of
-from fyke.domain.billing.pricing import format_balance
 from fyke.errors import CapReached
 from fyke.model.account import Account
+from fyke.reasons import Reason, ReasonCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,14 @@ def refuse_beyond_month(month: SpendingMonth) -> None:
     """Raise ``CapReached`` when nothing is left of a month that has a cap."""
     if month.left > 0:
         return
-    aside = f" and {format_balance(month.held)} are set aside for runs under way"
     raise CapReached(
-        f"Insufficient balance: the account's cap for {month.first:%Y-%m} is "
-        f"{format_balance(month.cap)} USD; {format_balance(month.spent)} are spent"
-        f"{aside if month.held else ''}. Raise month_cap, or wait until {month.next} "
-        f"({month.zone})" + (", or until a run has ended" if month.held else "")
+        Reason.of(
+            ReasonCode.MONTH_CAP_REACHED,
+            month=f"{month.first:%Y-%m}",
+            cap_micros=month.cap,
+            spent_micros=month.spent,
+            held_micros=month.held or None,
+            next=str(month.next),
+            zone=month.zone,
+        )
     )

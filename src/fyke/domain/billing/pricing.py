@@ -109,9 +109,3 @@ def _per_millisecond(prices: Prices, cpus: float, memory_mb: int) -> Fraction:
 
 def _traffic_cost(prices: Prices, traffic_bytes: int) -> Fraction:
     return Fraction(prices.traffic_gb) * traffic_bytes * MICROS / GB
-
-
-def millionths(count: int) -> str:
-    """``count`` millionths as a decimal with every digit: dollars of micros, MB of bytes."""
-    text = f"{Decimal(count).scaleb(-6):f}"
-    return text.rstrip("0").rstrip(".")

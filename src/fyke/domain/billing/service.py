@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from fyke.contracts.state import Transaction
 from fyke.domain.billing.caps import month_of, refuse_beyond_month
-from fyke.domain.billing.pricing import Hold, format_balance, hold
+from fyke.domain.billing.pricing import Hold, hold
 from fyke.errors import InsufficientBalance, InsufficientTraffic, UserMissing
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Account
 from fyke.model.billing import EntryKind, LedgerEntry, Prices
 from fyke.model.run import Run
+from fyke.reasons import Reason, ReasonCode
 
 
 def place_hold(tx: Transaction, prices: Prices, run: Run) -> Hold:
@@ -50,7 +51,7 @@ def needed(tx: Transaction, prices: Prices, run: Run, account: Account | None) -
     if found.micros > 0 and available < found.micros:
         raise InsufficientBalance(_too_little(found.micros, available))
     if prices.traffic_quota and _traffic_left(account, tx.now) <= 0:
-        raise InsufficientTraffic
+        raise InsufficientTraffic(Reason(ReasonCode.TRAFFIC_QUOTA))
     return found
 
 
@@ -72,11 +73,9 @@ def _traffic_left(account: Account, now: int) -> int:
     return 0 if expired else account.traffic_bytes
 
 
-def _too_little(amount: int, available: int) -> str:
-    return (
-        f"Insufficient balance: the run may cost up to {format_balance(amount)} USD and "
-        f"{format_balance(max(0, available))} USD are free; credit the account, or lower "
-        "max_total_charge, max_total_traffic, the time limit or the device"
+def _too_little(amount: int, available: int) -> Reason:
+    return Reason.of(
+        ReasonCode.BALANCE_TOO_LOW, needed_micros=amount, free_micros=max(0, available)
     )
 
 

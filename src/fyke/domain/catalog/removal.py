@@ -11,15 +11,16 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.runs.lifecycle import LimitReached
-from fyke.domain.runs.outcome import sentence
+from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.domain.workers.lookup import find_own_worker
 from fyke.errors import WorkerNotFound
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
-from fyke.model.run import Outcome, RunState
+from fyke.model.run import RunState
 from fyke.model.worker import Worker
+from fyke.reasons import Reason, ReasonCode
 
 # Ended in one transaction; many more would keep others from writing for too long.
 _AT_ONCE = 100
@@ -60,8 +61,8 @@ class WorkerRemoval:
             return False
         if any(attempt.outcome is None for attempt in tx.runs.attempts(run_id)):
             return False
-        reason = LimitReached(0, Outcome.WORKER_DELETED, sentence(Outcome.WORKER_DELETED))
-        return apply(tx, self._rules, run, reason, "deletion") is not None
+        end = end_of(Reason(ReasonCode.WORKER_DELETED))
+        return apply(tx, self._rules, run, LimitReached(0, end), "deletion") is not None
 
 
 def _mark(tx: Transaction, caller: Caller, ref: str) -> Worker:

@@ -32,6 +32,7 @@ from fyke.model.account import Account, Caller
 from fyke.model.account import Plan as AccountPlan
 from fyke.model.run import Run, RunFilter, RunState
 from fyke.model.worker import SystemDefaults, Version, VersionState, Worker
+from fyke.reasons import Reason
 
 RECENT = 5
 MAX_DEFAULT = 4 * 2**20  # bytes of JSON
@@ -79,20 +80,20 @@ class Recent:
 
 @dataclass(frozen=True, slots=True)
 class StartOutlook:
-    """What starting would mean now. ``waits`` says what it would wait for, in words, or ``""``;
+    """What starting would mean now. ``waits`` says what it would wait for;
     ``most_runs`` is 0 without a limit. ``estimate``: what it will probably take by earlier runs,
     None while there are too few of them or the input has faults. ``refused`` says why a run would
-    not be carried out at all, or ``""``.
+    not be executed at all.
     """
 
     plan: SplitPreview
     quote: Quote
     account_plan: AccountPlan
-    waits: str
+    waits: Reason | None
     most_subtasks: int
     basis: Basis
     estimate: Estimate | None
-    refused: str = ""
+    refused: Reason | None = None
 
     @property
     def most_runs(self) -> int:
@@ -269,10 +270,10 @@ class _AccountState:
     """How the caller's account stands before a start."""
 
     account: Account
-    waits: str
+    waits: Reason | None
     month: SpendingMonth | None
     basis: Basis
-    refused: str
+    refused: Reason | None
 
 
 def _standing(tx: Transaction, caller: Caller, view: FormView) -> _AccountState:

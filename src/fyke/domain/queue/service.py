@@ -42,10 +42,10 @@ from fyke.model.billing import Prices
 from fyke.model.queue import QueueItem
 from fyke.model.run import Origin, Run
 from fyke.model.worker import Worker
+from fyke.reasons import Reason, ReasonCode, sentence
 
-WAITS = "waits for activation"
-NOT_WAITING = "item is not in waiting state"
-UNKNOWN = "item does not exist"
+NOT_WAITING = Reason(ReasonCode.ITEM_NOT_WAITING)
+UNKNOWN = Reason(ReasonCode.ITEM_UNKNOWN)
 MOST_WAITING = 10_000  # of one account
 LAST_NUMBER = 2**63 - 1
 
@@ -59,30 +59,37 @@ class NotWaiting(Refused):
     """Somebody else was faster with the item."""
 
     key = "not_waiting"
-    default = NOT_WAITING
+    default = "The item of the run queue does not wait any more"
 
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """What became of one item that was named. ``error`` is empty when it worked."""
+    """What became of one item that was named. ``error`` is None when it worked."""
 
     ref: str
-    error: str = ""
+    error: Reason | None = None
     run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedItem:
-    """An item with its worker, and why it waits now."""
+    """An item with its worker, and why it waits now or no longer does: one or several reasons.
+    None of them has a code where the item is of an older release; then there is its text.
+    """
 
     item: QueueItem
     worker: Worker | None
-    reason: str
+    reasons: tuple[Reason, ...]
 
     @property
     def summary(self) -> str:
         """Its input in one line."""
         return summary_of_start(self.item.input_json)
+
+    @property
+    def text(self) -> str:
+        """The reasons as one English sentence."""
+        return "; ".join(map(sentence, self.reasons)) or self.item.reason_text
 
 
 class RunQueue:
@@ -113,7 +120,7 @@ class RunQueue:
             input_json=json.dumps(request.input, ensure_ascii=False, separators=(",", ":")),
             callback_url=run.callback_url,
             waiting=True,
-            reason="",
+            reason_text="",
             run_id="",
             created_at=0,
             ended_at=0,
@@ -133,23 +140,22 @@ class RunQueue:
         refuse_deleted(tx, item.worker_id)
         waiting, _ = tx.queue.page(caller.account_id, True, offset=0, limit=1)
         if waiting >= MOST_WAITING:
-            raise Refused(
-                f"Request refused: {MOST_WAITING} items wait in the run queue already; "
-                "activate or release some of them"
-            )
-        dated = replace(item, reason=self._too_poor(tx, run), created_at=tx.now)
+            raise Refused(Reason.of(ReasonCode.QUEUE_FULL, most=MOST_WAITING))
+        reason = self._too_poor(tx, run)
+        text = sentence(reason) if reason else ""
+        dated = replace(item, reason=reason, reason_text=text, created_at=tx.now)
         record(tx, caller, AuditAction.RUN_QUEUED, item.id)
         return replace(dated, number=tx.queue.add(dated))
 
-    def _too_poor(self, tx: Transaction, run: Run) -> str:
-        """Why ``run`` could not be paid for now, or ``""``."""
+    def _too_poor(self, tx: Transaction, run: Run) -> Reason | None:
+        """Why ``run`` could not be paid for now."""
         if not self._prices.any() and not self._prices.traffic_quota:
-            return ""
+            return None
         try:
             needed(tx, self._prices, run, tx.accounts.get(run.account_id))
         except (InsufficientBalance, InsufficientTraffic) as error:
-            return error.message
-        return ""
+            return _reason_of(error)
+        return None
 
     async def page(
         self,
@@ -168,9 +174,9 @@ class RunQueue:
             count, items = tx.queue.page(
                 caller.account_id, waiting, offset=offset, limit=limit, oldest_first=oldest_first
             )
-            full = beyond_plan(tx, caller.account_id) if any(i.waiting for i in items) else ""
+            full = beyond_plan(tx, caller.account_id) if any(i.waiting for i in items) else None
             return count, [
-                ListedItem(item, tx.workers.get(item.worker_id), _reason(item, full))
+                ListedItem(item, tx.workers.get(item.worker_id), _reasons(item, full))
                 for item in items
             ]
 
@@ -198,7 +204,9 @@ class RunQueue:
             return ItemResult(ref, NOT_WAITING)
 
         def settle(tx: Transaction, run: Run) -> None:
-            if not tx.queue.end(item.id, tx.now, f"activated as run {run.id}", run.id):
+            if not tx.queue.end(
+                item.id, tx.now, Reason.of(ReasonCode.ACTIVATED, run=run.id), run.id
+            ):
                 raise NotWaiting
 
         request = StartRequest(
@@ -218,33 +226,35 @@ class RunQueue:
         return ItemResult(ref, run_id=run.id)
 
     async def _failed(self, item: QueueItem, ref: str, error: FykeError) -> ItemResult:
+        reason = _reason_of(error)
+
         def work(tx: Transaction) -> bool:
             if isinstance(error, _LASTING):
-                return tx.queue.end(item.id, tx.now, error.message)
+                return tx.queue.end(item.id, tx.now, reason)
             if isinstance(error, PlanLimitReached):
-                return tx.queue.explain(item.id, "")  # whether it still is full is seen at a look
-            return tx.queue.explain(item.id, error.message)
+                return tx.queue.explain(item.id, None)  # whether it still is full is seen at a look
+            return tx.queue.explain(item.id, reason)
 
         still = await self._storage.write(work)
-        return ItemResult(ref, error.message if still else NOT_WAITING)
+        return ItemResult(ref, reason if still else NOT_WAITING)
 
     async def release(self, caller: Caller, refs: list[str], reason: str) -> list[ItemResult]:
         """Let each item go, for good; a result for each ref, in order."""
         require_editor(caller, "Releasing queued runs")
-        text = f"released: {reason}" if reason else "released"
+        why = Reason.of(ReasonCode.RELEASED, note=reason)
 
         def work(tx: Transaction) -> list[ItemResult]:
-            return [_release(tx, caller, ref, text) for ref in refs]
+            return [_release(tx, caller, ref, why) for ref in refs]
 
         return await self._storage.write(work)
 
 
-def _release(tx: Transaction, caller: Caller, ref: str, text: str) -> ItemResult:
+def _release(tx: Transaction, caller: Caller, ref: str, why: Reason) -> ItemResult:
     item = _own(tx, caller, ref)
     if item is None:
         return ItemResult(ref, UNKNOWN)
-    ended = tx.queue.end(item.id, tx.now, text)
-    return ItemResult(ref, "" if ended else NOT_WAITING)
+    ended = tx.queue.end(item.id, tx.now, why)
+    return ItemResult(ref, None if ended else NOT_WAITING)
 
 
 def _own(tx: Transaction, caller: Caller, ref: str) -> QueueItem | None:
@@ -268,7 +278,18 @@ def _still_there(tx: Transaction, ref: str) -> QueueItem:
     return item
 
 
-def _reason(item: QueueItem, full: str) -> str:
+def _reasons(item: QueueItem, full: Reason | None) -> tuple[Reason, ...]:
     if not item.waiting:
-        return item.reason
-    return "; ".join(filter(None, (WAITS, full, item.reason)))
+        return (item.reason,) if item.reason else ()
+    waits = Reason(ReasonCode.ACTIVATION)
+    return tuple(each for each in (waits, full, item.reason) if each is not None)
+
+
+def _reason_of(error: FykeError) -> Reason:
+    if error.reason is not None:
+        return error.reason
+    if isinstance(error, WorkerNotFound):
+        return Reason(ReasonCode.WORKER_NOT_FOUND)
+    if isinstance(error, InvalidRequest):
+        return Reason.of(ReasonCode.INPUT_REFUSED, detail=error.message)
+    raise error  # nothing that concerns the item: the storage is away

@@ -71,9 +71,9 @@ def _told(board: QueueBoardView) -> tuple[object, ...]:
         board.slots,
         board.waiting,
         board.held,
-        tuple((one.row.line.id, one.reason.code, one.reason.text) for one in board.runs),
+        tuple((one.row.line.id, one.reason) for one in board.runs),
     )
 
 
 def _held(board: QueueBoardView) -> tuple[object, ...]:
-    return tuple((listed.item.id, listed.reason) for listed in board.items)
+    return tuple((listed.item.id, listed.reasons) for listed in board.items)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fyke.model.results import MAX_RUN_ROW_BYTES, MAX_RUN_ROWS, RunTotals
+from fyke.reasons import Reason, ReasonCode
 
 LOG_LINE_BYTES = 16 * 1024
 LOG_RUN_BYTES = 10 * 2**20
@@ -38,7 +39,7 @@ class RunCaps:
         self._log_full = False
         self._warned: set[str] = set()
         self.may_be_too_high = False
-        self.reached = ""
+        self.reached: Reason | None = None
 
     def full(self, size: int) -> bool:
         """Whether one more row of ``size`` bytes is too much."""
@@ -62,13 +63,13 @@ class RunCaps:
         self._bytes = stored.row_bytes + waiting_bytes
         self.may_be_too_high = waiting_rows > 0
 
-    def reach(self, size: int) -> str:
-        """Note that the run is full for a row of ``size`` bytes; return the limit in words."""
-        if not self.reached:
+    def reach(self, size: int) -> Reason:
+        """Note that the run is full for a row of ``size`` bytes; return which limit it reached."""
+        if self.reached is None:
             if self._bytes + size <= self._limits.row_bytes:
-                self.reached = f"{self._limits.rows:,} rows"
+                self.reached = Reason.of(ReasonCode.ROW_CAP, max_rows=self._limits.rows)
             else:
-                self.reached = f"{_size(self._limits.row_bytes)} of rows"
+                self.reached = Reason.of(ReasonCode.ROW_CAP, max_bytes=self._limits.row_bytes)
         return self.reached
 
     def first_warning(self, text: str) -> bool:
@@ -103,10 +104,3 @@ def cut_line(content: str) -> str:
         return content
     kept = data[: LOG_LINE_BYTES - len(LINE_CUT)].decode(errors="ignore")
     return kept + LINE_CUT
-
-
-def _size(count: int) -> str:
-    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= factor:
-            return f"{count / factor:g} {unit}"
-    return f"{count} bytes"

@@ -23,6 +23,7 @@ from fyke.errors import FykeError, StaleLease
 from fyke.kit.clock import Clock
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.results import AttemptBatch, Header
+from fyke.reasons import Reason
 
 LOG_LINGER = 0.025
 LOG_ROOM_LINES = 2048  # from here on, whoever asks for room waits
@@ -42,7 +43,7 @@ class AttemptIntake:
         queue: WaitingQueue,
         group: str,
         caps: RunCaps,
-        on_row_cap: Callable[[str], None] | None,
+        on_row_cap: Callable[[Reason], None] | None,
     ) -> None:
         self.run_id = queue.run_id
         self.attempt_id = queue.attempt_id
@@ -50,7 +51,7 @@ class AttemptIntake:
         self.rows = 0  # acknowledged pushes
         self.first_call = asyncio.Event()
         self.first_call_at: float | None = None  # monotonic seconds
-        self.row_cap_reached = ""  # the limit in words, once it was reached
+        self.row_cap_reached: Reason | None = None
         self.masker: Masker | None = None  # of the secrets that the Worker was given
         self._intake = intake
         self._group = group
@@ -117,12 +118,12 @@ class AttemptIntake:
             self._intake.run_is_full(self.run_id, self._caps.reach(size))
             self._check_open()
 
-    def reach_row_cap(self, limit: str) -> None:
+    def reach_row_cap(self, reason: Reason) -> None:
         """The run is full: tell whoever carries out this attempt, once."""
-        if not self.row_cap_reached:
-            self.row_cap_reached = limit
+        if self.row_cap_reached is None:
+            self.row_cap_reached = reason
             if self._on_row_cap is not None:
-                self._on_row_cap(limit)
+                self._on_row_cap(reason)
 
     async def set_headers(self, headers: list[Header]) -> None:
         """Declare the columns; the last call counts. Returns when it is durable."""
@@ -233,7 +234,7 @@ class AttemptIntake:
             raise _ended()
         if self._caps.reached:
             self.reach_row_cap(self._caps.reached)
-            raise RowRefused(f"The run has reached its limit of {self._caps.reached}.")
+            raise RowRefused(self._caps.reached)
 
 
 class Intake:
@@ -261,7 +262,7 @@ class Intake:
         attempt_id: str,
         group: str,
         limits: OutputLimits | None = None,
-        on_row_cap: Callable[[str], None] | None = None,
+        on_row_cap: Callable[[Reason], None] | None = None,
     ) -> AttemptIntake:
         """Begin to take for an attempt. ``group`` is what its log lines carry; ``on_row_cap`` is
         called once with the limit in words when the run is full, for every open attempt of it.
@@ -307,10 +308,10 @@ class Intake:
             waiting = [attempt.queue.rows for attempt in self._attempts_of(run_id)]
             caps.recount(stored, sum(rows for rows, _ in waiting), sum(size for _, size in waiting))
 
-    def run_is_full(self, run_id: str, limit: str) -> None:
+    def run_is_full(self, run_id: str, reason: Reason) -> None:
         """Tell every open attempt of the run."""
         for attempt in self._attempts_of(run_id):
-            attempt.reach_row_cap(limit)
+            attempt.reach_row_cap(reason)
 
     def _attempts_of(self, run_id: str) -> list[AttemptIntake]:
         return [attempt for attempt in self._open.values() if attempt.run_id == run_id]

@@ -20,6 +20,7 @@ from fyke.model.audit import AuditAction
 from fyke.model.run import Origin, Run, RunState
 from fyke.model.submission import Submission, SubmissionState
 from fyke.model.worker import Finding, Version, VersionState, Worker
+from fyke.reasons import Reason, ReasonCode
 
 MAX_NOTE = 2000
 _PUBLISHING = "Publishing for everybody"
@@ -87,9 +88,8 @@ class Reviews:
             worker = find_own_worker(tx, caller, ref, "publish it for everybody")
             version = find_version(tx, caller, worker.id, number)
             if version.state is VersionState.DRAFT:
-                raise VersionUnavailable(
-                    f"Worker version unavailable: {version.number} is a draft; publish it first"
-                )
+                reason = Reason.of(ReasonCode.VERSION_DRAFT, number=version.number)
+                raise VersionUnavailable(reason)
             asked = share(tx, worker, version, required=self.needed_by(caller), note=note.strip())
             record(
                 tx, caller, AuditAction.PUBLISHED, worker.path, f"{version.number} for everybody"
@@ -165,9 +165,8 @@ class Reviews:
 
         def publish(tx: Transaction, view: SubmissionView) -> None:
             if view.version.state is VersionState.WITHDRAWN or view.worker.deleted_at:
-                raise VersionUnavailable(
-                    f"Worker version unavailable: {view.version.number} was withdrawn by its owner"
-                )
+                reason = Reason.of(ReasonCode.VERSION_WITHDRAWN, number=view.version.number)
+                raise VersionUnavailable(reason)
             tx.workers.approve(view.worker.id, view.version.number)
             tx.workers.update(view.worker.id, view.worker.page, public=True)
 

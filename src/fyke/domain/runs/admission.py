@@ -8,10 +8,10 @@ Starts of other origins are accepted and wait; the lease holds them to the plan.
 from __future__ import annotations
 
 from fyke.contracts.state import Transaction
-from fyke.domain.accounts import plans
 from fyke.errors import PlanLimitReached, UserMissing
 from fyke.model.account import Account
 from fyke.model.run import Origin
+from fyke.reasons import Reason, ReasonCode
 
 AT_ONCE = frozenset({Origin.API_V2})  # origins whose starts never wait for a plan
 RETRY_SECONDS = 10
@@ -27,20 +27,17 @@ def refuse_beyond_plan(tx: Transaction, account_id: str) -> None:
     account = tx.accounts.lock(account_id) or account
     most = account.plan.most
     if most is not None and tx.admission.open(account_id, most) >= most:
-        raise PlanLimitReached(
-            f"Plan limit reached: {plans.plan_full_text(account.plan)}; "
-            "wait until one of them has ended, or hold the run in the run queue",
-            retry_after=RETRY_SECONDS,
-        )
+        reason = Reason.of(ReasonCode.PLAN_FULL, plan=account.plan.value, most=most)
+        raise PlanLimitReached(reason, retry_after=RETRY_SECONDS)
 
 
-def beyond_plan(tx: Transaction, account_id: str) -> str:
-    """The sentence of ``refuse_beyond_plan``, or ``""``; nothing is locked."""
+def beyond_plan(tx: Transaction, account_id: str) -> Reason | None:
+    """Why nothing more of the account may begin now; nothing is locked."""
     account = _account(tx, account_id)
     most = account.plan.most
     if most is None or tx.admission.open(account_id, most) < most:
-        return ""
-    return plans.plan_full_text(account.plan)
+        return None
+    return Reason.of(ReasonCode.PLAN, plan=account.plan.value, most=most)
 
 
 def _account(tx: Transaction, account_id: str) -> Account:

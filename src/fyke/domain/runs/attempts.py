@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.billing.pricing import millionths
 from fyke.domain.runs.charge_caps import charge_cap_reached, until_used_up
 from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
-from fyke.domain.runs.outcome import sentence
+from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.sampling import note, note_last
 from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
-from fyke.model.run import Attempt, Outcome, Run, RunState, SubtaskState
+from fyke.model.run import SUCCESS, Attempt, End, Outcome, Run, RunState, Subtask, SubtaskState
 from fyke.model.runner import AttemptUsage
+from fyke.reasons import Reason, ReasonCode
 
 LIVE = frozenset({RunState.READY, RunState.RUNNING})
 STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})
@@ -43,7 +43,7 @@ class RunnerOrders:
     that is not to be expected.
     """
 
-    stop: dict[str, tuple[Outcome, str]]  # attempt id -> reason
+    stop: dict[str, End]  # by attempt id
     lost: frozenset[str]
     again_ms: int | None = None
 
@@ -82,13 +82,13 @@ class Attempts:
             for r in reports:
                 if r.sites is not None and r.attempt.id not in lost:
                     tx.sites.report(r.attempt.id, r.attempt.run_id, r.sites)
-            stop: dict[str, tuple[Outcome, str]] = {}
+            stop: dict[str, End] = {}
             again: list[int] = []
             for run_id in sorted({r.attempt.run_id for r in reports if r.attempt.id not in lost}):
                 run = self._check_caps(tx, run_id)
                 if run is not None and run.state in STOPPING:
-                    reason = (run.outcome or Outcome.ABORTED, run.err_msg)
-                    stop |= {r.attempt.id: reason for r in reports if r.attempt.run_id == run_id}
+                    end = End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason)
+                    stop |= {r.attempt.id: end for r in reports if r.attempt.run_id == run_id}
                 elif run is not None and (left := until_used_up(tx, self._rules, run)) is not None:
                     again.append(left)
             return RunnerOrders(stop, lost, min(again, default=None))
@@ -108,8 +108,8 @@ class Attempts:
     def _cap_reached(self, tx: Transaction, run: Run) -> LimitReached | None:
         if self._over_traffic(tx, run):
             return _over_limit(tx, run)
-        message = charge_cap_reached(tx, self._rules, run)
-        return None if message is None else _limit(tx, run, Outcome.CHARGE_CAP, message)
+        reason = charge_cap_reached(tx, self._rules, run)
+        return None if reason is None else _limit(tx, run, end_of(reason))
 
     def _over_traffic(self, tx: Transaction, run: Run) -> bool:
         """Exactly the limit is not over it: a single attempt is cut off at the byte by its proxy,
@@ -117,21 +117,20 @@ class Attempts:
         limit = run.limits.max_traffic_bytes
         return bool(limit) and tx.runs.usage(run.id).traffic_bytes > limit
 
-    async def limit_reached(self, attempt: Attempt, outcome: Outcome, message: str) -> None:
+    async def limit_reached(self, attempt: Attempt, end: End) -> None:
         """A limit of the whole run was seen by one attempt's runner (traffic, rows)."""
 
         def work(tx: Transaction) -> None:
             run = tx.runs.lock(attempt.run_id)
             if run is not None:
-                apply(tx, self._rules, run, _limit(tx, run, outcome, message), "limits")
+                apply(tx, self._rules, run, _limit(tx, run, end), "limits")
 
         await self._storage.write(work)
 
     async def ended(
         self,
         attempt: Attempt,
-        outcome: Outcome,
-        message: str,
+        end: End,
         usage: AttemptUsage,
         *,
         actor: str,
@@ -148,8 +147,9 @@ class Attempts:
         def work(tx: Transaction) -> Run | None:
             final = replace(
                 attempt,
-                outcome=outcome,
-                err_msg=message,
+                outcome=end.outcome,
+                err_msg=end.message,
+                reason=end.reason,
                 rows=rows,
                 traffic_bytes=usage.traffic_bytes,
                 cpu_ms=usage.cpu_ms,
@@ -159,7 +159,7 @@ class Attempts:
             )
             if not tx.runs.end_attempt(final):
                 return None
-            tx.runs.end_subtask(attempt.run_id, attempt.ordinal, outcome, message)
+            tx.runs.end_subtask(attempt.run_id, attempt.ordinal, end)
             run = tx.runs.lock(attempt.run_id)
             if run is None:
                 return None
@@ -181,10 +181,7 @@ class Attempts:
         ended = SubtaskEnded(
             left=sum(1 for s in subtasks if s.state is not SubtaskState.ENDED),
             succeeded=sum(1 for s in subtasks if s.outcome is Outcome.SUCCEEDED),
-            outcome=first_failure.outcome or Outcome.INTERNAL
-            if first_failure
-            else Outcome.SUCCEEDED,
-            message=first_failure.err_msg if first_failure else "",
+            end=_end_of_subtask(first_failure) if first_failure else SUCCESS,
         )
         after = apply(tx, self._rules, run, ended, actor)
         if after is not None and after.state.terminal:
@@ -214,8 +211,7 @@ class Attempts:
             )
             await self.ended(
                 attempt,
-                Outcome.RUNNER_LOST,
-                sentence(Outcome.RUNNER_LOST),
+                end_of(Reason(ReasonCode.RUNNER_LOST)),
                 usage,
                 actor="reconcile" if of_node else "timers",
             )
@@ -223,11 +219,18 @@ class Attempts:
 
 
 def _over_limit(tx: Transaction, run: Run) -> LimitReached:
-    megabytes = millionths(run.limits.max_traffic_bytes)
-    message = sentence(Outcome.TRAFFIC_CAP, megabytes=megabytes)
-    return _limit(tx, run, Outcome.TRAFFIC_CAP, message)
+    return _limit(tx, run, end_of(traffic_cap(run)))
 
 
-def _limit(tx: Transaction, run: Run, outcome: Outcome, message: str) -> LimitReached:
+def traffic_cap(run: Run) -> Reason:
+    """That the run has used all the traffic that it may."""
+    return Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=run.limits.max_traffic_bytes)
+
+
+def _end_of_subtask(subtask: Subtask) -> End:
+    return End(subtask.outcome or Outcome.INTERNAL, subtask.err_msg, subtask.reason)
+
+
+def _limit(tx: Transaction, run: Run, end: End) -> LimitReached:
     alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
-    return LimitReached(alive, outcome, message)
+    return LimitReached(alive, end)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fyke.domain.logs.reading import LogPosition, LogReading
 from fyke.domain.runs.hints import MOST_LINES, hint
 from fyke.domain.runs.service import RunView
-from fyke.domain.runs.site_hints import Hint
 from fyke.domain.runs.sites import RunSites
 from fyke.model.log import LogFilter, LogLine, LogType
 from fyke.model.run import RunState
+from fyke.reasons import Hint
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from fyke.contracts.execution import Isolation
 from fyke.contracts.state import Transaction
 from fyke.model.runner import RunnerInfo
 from fyke.model.worker import Version, Worker
+from fyke.reasons import Reason, ReasonCode
 
 RUNNER_SILENCE_MS = 20_000  # after which a runner counts as gone
 
@@ -21,9 +22,9 @@ def can_execute(runner: RunnerInfo, *, own: bool) -> bool:
     return runner.unsafe
 
 
-def refusal_of_runners(tx: Transaction, worker: Worker) -> str:
-    """Why no runner that is alive would carry out the worker, in one sentence; ``""`` when one
-    does, and when none is alive: then runs wait.
+def refusal_of_runners(tx: Transaction, worker: Worker) -> Reason | None:
+    """Why no runner that is alive would execute the worker; None when one does, and when none is
+    alive: then runs wait.
     """
     runners = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
     operator = tx.accounts.operator()
@@ -31,19 +32,22 @@ def refusal_of_runners(tx: Transaction, worker: Worker) -> str:
     return refusal(runners, own=own)
 
 
-def refusal(runners: Sequence[RunnerInfo], *, own: bool) -> str:
+def refusal(runners: Sequence[RunnerInfo], *, own: bool) -> Reason | None:
     """The same of these runners."""
     if not runners or any(can_execute(runner, own=own) for runner in runners):
-        return ""
-    first = runners[0]
-    return f'the sandbox here is at level "{first.isolation}" ({first.reason}); see "fyke doctor"'
+        return None
+    return missing_isolation(runners[0].isolation, runners[0].reason)
 
 
-def refusal_of_builds(worker: Worker, version: Version) -> str:
-    """Why the dependencies of the version would not be installed, or ``""``."""
+def missing_isolation(level: str, detail: str) -> Reason:
+    """That the sandbox is at ``level``, which does not do; ``detail`` is what was seen."""
+    if level == Isolation.NO_LIMITS.value:
+        return Reason.of(ReasonCode.LIMITS_MISSING, detail=detail)
+    return Reason.of(ReasonCode.ISOLATION_MISSING, level=str(level), detail=detail)
+
+
+def refusal_of_builds(worker: Worker, version: Version) -> Reason | None:
+    """Why the dependencies of the version would not be installed."""
     if not version.builds or worker.builds_allowed:
-        return ""
-    return (
-        f"version {version.number} asks for its dependencies to be built, and the operator has not "
-        "allowed that for this Worker; ask for it, or run a version with ready-made packages"
-    )
+        return None
+    return Reason(ReasonCode.BUILDS_NOT_ALLOWED)

@@ -31,8 +31,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from fyke.domain.runs.outcome import end_of
 from fyke.errors import RunNotAbortable
-from fyke.model.run import Outcome, RunState
+from fyke.model.run import SUCCESS, End, RunState
+from fyke.reasons import Reason, ReasonCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,13 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class SubtaskEnded:
-    """A subtask ended. The counts are those after it; ``left`` is waiting plus running."""
+    """A subtask ended. The counts are those after it; ``left`` is waiting plus running. ``end`` is
+    that of the first subtask that failed, or a success.
+    """
 
     left: int
     succeeded: int
-    outcome: Outcome
-    message: str
+    end: End
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,7 @@ class LimitReached:
     """A limit of the whole run was reached; ``alive`` attempts are still running."""
 
     alive: int
-    outcome: Outcome
-    message: str
+    end: End
 
 
 Event = AttemptStarted | SubtaskEnded | AbortRequested | LimitReached
@@ -80,11 +82,10 @@ class Instruction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Where the run stands after the event. ``outcome`` is None while it says nothing new."""
+    """Where the run stands after the event. ``end`` is None while it says nothing new."""
 
     state: RunState
-    outcome: Outcome | None = None
-    message: str = ""
+    end: End | None = None
     instructions: tuple[Instruction, ...] = ()
 
 
@@ -119,21 +120,21 @@ def _subtask_ended(state: RunState, event: SubtaskEnded) -> Transition:
     if state in _STOPPED_AS:
         return Transition(_STOPPED_AS[state], instructions=(Instruction.FINISH,))
     if event.succeeded:
-        return Transition(RunState.SUCCEEDED, Outcome.SUCCEEDED, "", (Instruction.FINISH,))
-    return Transition(RunState.FAILED, event.outcome, event.message, (Instruction.FINISH,))
+        return Transition(RunState.SUCCEEDED, SUCCESS, (Instruction.FINISH,))
+    return Transition(RunState.FAILED, event.end, (Instruction.FINISH,))
 
 
 def _abort(state: RunState, event: AbortRequested) -> Transition:
     if state in (RunState.SUCCEEDED, RunState.FAILED):
-        raise RunNotAbortable(f"Run abort failed: the run has already {state.value}")
+        raise RunNotAbortable(Reason.of(ReasonCode.RUN_ENDED, state=state.value))
     if state not in _LIVE:
         return Transition(state)
-    message = "Aborted on request"
+    end = end_of(Reason(ReasonCode.ABORTED))
     if event.alive:
         todo = (Instruction.END_WAITING, Instruction.STOP_ATTEMPTS)
-        return Transition(RunState.ABORTING, Outcome.ABORTED, message, todo)
+        return Transition(RunState.ABORTING, end, todo)
     done = (Instruction.END_WAITING, Instruction.FINISH)
-    return Transition(RunState.ABORTED, Outcome.ABORTED, message, done)
+    return Transition(RunState.ABORTED, end, done)
 
 
 def _limit(state: RunState, event: LimitReached) -> Transition:
@@ -141,6 +142,6 @@ def _limit(state: RunState, event: LimitReached) -> Transition:
         return Transition(state)
     if event.alive:
         todo = (Instruction.END_WAITING, Instruction.STOP_ATTEMPTS)
-        return Transition(RunState.ENDING, event.outcome, event.message, todo)
+        return Transition(RunState.ENDING, event.end, todo)
     done = (Instruction.END_WAITING, Instruction.FINISH)
-    return Transition(RunState.FAILED, event.outcome, event.message, done)
+    return Transition(RunState.FAILED, event.end, done)

@@ -8,8 +8,9 @@ from fyke.domain.runs.lists import RunRow
 from fyke.kit.sheets import csv_lines, exact_usd, guarded, iso_time
 
 COLUMNS = (
-    "run", "worker", "version", "task", "origin", "state", "outcome", "error", "parameters",
-    "results", "usage_usd", "traffic_bytes", "created_at", "started_at", "finished_at",
+    "run", "worker", "version", "task", "origin", "state", "outcome", "reason_code", "error",
+    "parameters", "results", "usage_usd", "traffic_bytes", "created_at", "started_at",
+    "finished_at",
     "duration_s",
 )  # fmt: skip
 
@@ -31,6 +32,7 @@ def _cells(row: RunRow) -> list[str]:
         line.origin.value,
         row.shown_state.value,
         line.outcome.value if line.outcome else "",
+        line.reason.code.value if line.reason else "",
         guarded(line.err_msg),
         guarded(row.summary),
         str(row.results),

@@ -1,30 +1,50 @@
-"""Why something ended: one place that maps an outcome to a sentence and to what follows from it.
+"""How something ended: a reason decides the outcome, and the outcome what follows from it.
 
 "Your Worker failed" and "we failed" never share an outcome.
 """
 
 from __future__ import annotations
 
-from fyke.model.run import Outcome
+from collections.abc import Mapping
 
-SENTENCES: dict[Outcome, str] = {
-    Outcome.SUCCEEDED: "",
-    Outcome.EXIT_CODE: "The Worker exited with code {code}",
-    Outcome.SIGNAL: "The Worker was ended by signal {signal}",
-    Outcome.OUT_OF_MEMORY: "Out of memory: the Worker went over its {memory_mb} MB",
-    Outcome.TIMEOUT: "Timeout: the run went over its execute_limit_time_seconds of {seconds} s",
-    Outcome.ABORTED: "Aborted on request",
-    Outcome.TRAFFIC_CAP: "Stopped: max_total_traffic of {megabytes} MB was reached",
-    Outcome.CHARGE_CAP: "Stopped: what this run may cost was used up",  # see charge_caps.py
-    Outcome.ROW_CAP: "Stopped: the run reached the limit of {limit}",
-    Outcome.DISK_CAP: "Stopped: the Worker's files went over {megabytes} MB",
-    Outcome.INSTALL_FAILED: "The dependencies could not be installed: {detail}",
-    Outcome.ISOLATION_REFUSED: "Not run: {detail}",
-    Outcome.WORKER_DELETED: (
-        "Worker version unavailable: the Worker was deleted while the run waited"
-    ),
-    Outcome.RUNNER_LOST: "The runner was lost while the Worker was running; its rows are kept",
-    Outcome.INTERNAL: "The platform failed, not the Worker: {detail}",
+from fyke.model.run import End, Outcome
+from fyke.reasons import Reason, ReasonCode, sentence
+
+OUTCOMES: Mapping[ReasonCode, Outcome] = {
+    ReasonCode.EXIT_CODE: Outcome.EXIT_CODE,
+    ReasonCode.SIGNAL: Outcome.SIGNAL,
+    ReasonCode.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY,
+    ReasonCode.TIMEOUT: Outcome.TIMEOUT,
+    ReasonCode.ABORTED: Outcome.ABORTED,
+    ReasonCode.TRAFFIC_CAP: Outcome.TRAFFIC_CAP,
+    ReasonCode.ROW_CAP: Outcome.ROW_CAP,
+    ReasonCode.DISK_CAP: Outcome.DISK_CAP,
+    ReasonCode.CHARGE_ESTIMATE: Outcome.CHARGE_CAP,
+    ReasonCode.RUN_CHARGE_CAP: Outcome.CHARGE_CAP,
+    ReasonCode.BALANCE_USED_UP: Outcome.CHARGE_CAP,
+    ReasonCode.ACCOUNT_RUN_CAP: Outcome.CHARGE_CAP,
+    ReasonCode.ACCOUNT_MONTH_CAP: Outcome.CHARGE_CAP,
+    ReasonCode.BUILDS_NOT_ALLOWED: Outcome.INSTALL_FAILED,
+    ReasonCode.BAD_REQUIREMENT: Outcome.INSTALL_FAILED,
+    ReasonCode.PACKAGES_FAILED: Outcome.INSTALL_FAILED,
+    ReasonCode.NO_READY_PACKAGE: Outcome.INSTALL_FAILED,
+    ReasonCode.PACKAGES_REFUSED: Outcome.INSTALL_FAILED,
+    ReasonCode.BUILD_FAILED: Outcome.INSTALL_FAILED,
+    ReasonCode.INSTALLER_MISSING: Outcome.INSTALL_FAILED,
+    ReasonCode.NPM_TOO_OLD: Outcome.INSTALL_FAILED,
+    ReasonCode.REGISTRY_LOOPBACK: Outcome.INSTALL_FAILED,
+    ReasonCode.REGISTRY_PROXY: Outcome.INSTALL_FAILED,
+    ReasonCode.REGISTRY_CREDENTIALS: Outcome.INSTALL_FAILED,
+    ReasonCode.INSTALL_TIMEOUT: Outcome.INSTALL_FAILED,
+    ReasonCode.INSTALL_LIMIT: Outcome.INSTALL_FAILED,
+    ReasonCode.INSTALL_DISK_FULL: Outcome.INSTALL_FAILED,
+    ReasonCode.ISOLATION_MISSING: Outcome.ISOLATION_REFUSED,
+    ReasonCode.LIMITS_MISSING: Outcome.ISOLATION_REFUSED,
+    ReasonCode.WORKER_DELETED: Outcome.WORKER_DELETED,
+    ReasonCode.RUNNER_LOST: Outcome.RUNNER_LOST,
+    ReasonCode.PLATFORM_STOPPED: Outcome.RUNNER_LOST,
+    ReasonCode.INTERNAL: Outcome.INTERNAL,
+    ReasonCode.VERSION_MISSING: Outcome.INTERNAL,
 }
 
 # Only these two hide the rows that the attempt pushed (and only when so set): the Worker itself
@@ -32,9 +52,6 @@ SENTENCES: dict[Outcome, str] = {
 HIDING = frozenset({Outcome.EXIT_CODE.value, Outcome.SIGNAL.value})
 
 
-def sentence(outcome: Outcome, *, last_words: str = "", **detail: object) -> str:
-    """What to tell people; ``last_words`` is the last line of the Worker's stderr, if any."""
-    text = SENTENCES[outcome].format(**detail)
-    if last_words and outcome in (Outcome.EXIT_CODE, Outcome.SIGNAL):
-        return f"{text}: {last_words}"
-    return text
+def end_of(reason: Reason) -> End:
+    """The end that ``reason`` leads to. Raise ``KeyError`` for a code that ends nothing."""
+    return End(OUTCOMES[reason.code], sentence(reason), reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -18,6 +18,7 @@ from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
 from fyke.model.run import Origin, Outcome, RunState
 from fyke.model.run_list import RunSearch
+from fyke.reasons.codes import ENDS
 
 ACTIVE = "active"
 # What people call states: stopping at a limit is an inner matter, until it is over a run runs.
@@ -37,14 +38,15 @@ _Read = TypeVar("_Read")
 
 @dataclass(frozen=True, slots=True)
 class SearchTerms:
-    """A search as it is typed. ``state``, ``outcome`` and ``origin`` may be several words with
-    commas between; ``worker`` is an id or a path, ``task`` an id. ``since`` and ``until`` are Unix
-    seconds, a day (``2026-11-24``, that of ``until`` is meant with all of its hours) or a day and a
-    time (``2026-11-24T09:30``) in ``zone``.
+    """A search as it is typed. ``state``, ``outcome``, ``reason`` and ``origin`` may be several
+    words with commas between; ``worker`` is an id or a path, ``task`` an id. ``since`` and
+    ``until`` are Unix seconds, a day (``2026-11-24``, that of ``until`` is meant with all of its
+    hours) or a day and a time (``2026-11-24T09:30``) in ``zone``.
     """
 
     state: str = ""
     outcome: str = ""
+    reason: str = ""
     worker: str = ""
     task: str = ""
     origin: str = ""
@@ -73,6 +75,7 @@ def search_of(
     search = RunSearch(
         states=read(lambda: _states(words.state), ()),
         outcomes=read(lambda: _words("outcome", words.outcome, Outcome), ()),
+        reasons=read(lambda: _words("reason", words.reason, ENDS), ()),
         worker_id=read(lambda: _worker(tx, caller, words.worker), ""),
         task_id=read(lambda: _task(words.task), ""),
         origins=read(lambda: _words("origin", words.origin, Origin), ()),
@@ -100,15 +103,15 @@ def _states(text: str) -> tuple[RunState, ...]:
     return tuple(found)
 
 
-def _words(field: str, text: str, kind: type[_Word]) -> tuple[_Word, ...]:
+def _words(field: str, text: str, kind: Iterable[_Word]) -> tuple[_Word, ...]:
+    known = {each.value: each for each in kind}
     found: dict[_Word, None] = {}
     for word in _split(text):
-        try:
-            found[kind(word)] = None
-        except ValueError:
+        if word not in known:
             raise InvalidRequest(
-                f"{field}: there is no {field} {word[:40]!r}; use {', '.join(kind)}"
-            ) from None
+                f"{field}: there is no {field} {word[:40]!r}; use {', '.join(known)}"
+            )
+        found[known[word]] = None
     return tuple(found)
 
 

@@ -42,6 +42,7 @@ from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.run import Origin, Run, RunEvent, RunFilter, RunState, Subtask, SubtaskState
 from fyke.model.worker import Version, Worker
+from fyke.reasons import Reason, ReasonCode
 
 _STARTING = "Starting runs"
 
@@ -89,9 +90,9 @@ class Runs:
         signals: Signals,
         rules: Rules,
         callbacks: CallbackRules,
-        disk_shortage: Callable[[], str] = lambda: "",
+        disk_shortage: Callable[[], Reason | None] = lambda: None,
     ) -> None:
-        """``disk_shortage`` says in words why no run can be taken for want of space, or ``""``."""
+        """``disk_shortage`` says why no run can be taken for want of space."""
         self._disk_shortage = disk_shortage
         self._storage = storage
         self._results = results
@@ -139,7 +140,7 @@ class Runs:
     def refuse_without_space(self) -> None:
         """Raise ``Unavailable`` when the disk is too full to take anything new."""
         shortage = self._disk_shortage()
-        if shortage:
+        if shortage is not None:
             raise Unavailable(shortage)
 
     async def _started_before(self, caller: Caller, key: StartKey | None) -> Run | None:
@@ -237,8 +238,8 @@ class Runs:
     def _check_isolation(self, tx: Transaction, worker: Worker) -> None:
         """Refuse at once what no runner alive would carry out; without any, the run waits."""
         reason = refusal_of_runners(tx, worker)
-        if reason:
-            raise RunRefused(f"Worker execution failed: {reason}")
+        if reason is not None:
+            raise RunRefused(reason)
 
     async def start_task(
         self,
@@ -391,7 +392,7 @@ class Runs:
         require_editor(caller, "Deleting runs")
         run = await self._owned(caller, run_id)
         if not run.state.terminal:
-            raise Refused("Only a finished run can be deleted; abort it first")
+            raise Refused(Reason(ReasonCode.RUN_NOT_ENDED))
         await self.forget(run_id, by=caller)
 
     async def forget(self, run_id: str, *, by: Caller | None = None) -> None:

@@ -17,11 +17,12 @@ from fyke.domain.billing.pricing import charge
 from fyke.domain.billing.service import settle
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
 from fyke.domain.runs.lifecycle import Event, Instruction, Transition, advance
-from fyke.domain.runs.outcome import sentence
+from fyke.domain.runs.outcome import end_of
 from fyke.domain.webhooks.outbox import queue_run_event
 from fyke.domain.workers.facts import verdict
 from fyke.model.billing import Prices
 from fyke.model.run import Outcome, Run, RunEvent
+from fyke.reasons import Reason, ReasonCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
             before=run.state.value,
             after=step.state.value,
             actor=actor,
-            detail=step.message,
+            detail=step.end.message if step.end else "",
+            reason=step.end.reason if step.end else None,
         )
     )
     _carry_out(tx, rules, moved, step)
@@ -62,11 +64,10 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
 
 
 def _with_step(tx: Transaction, rules: Rules, run: Run, step: Transition) -> Run:
-    outcome = step.outcome or run.outcome
-    message = step.message or run.err_msg
-    if step.outcome is Outcome.SUCCEEDED:
-        message = ""
-    moved = replace(run, state=step.state, outcome=outcome, err_msg=message)
+    moved = replace(run, state=step.state)
+    if step.end is not None:
+        end = step.end
+        moved = replace(moved, outcome=end.outcome, err_msg=end.message, reason=end.reason)
     if Instruction.MARK_STARTED in step.instructions:
         moved = replace(moved, started_at=tx.now)
     if Instruction.FINISH in step.instructions:
@@ -121,8 +122,8 @@ def charged(tx: Transaction, rules: Rules, run: Run) -> int:
 def _carry_out(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:
     for instruction in step.instructions:
         if instruction is Instruction.END_WAITING:
-            outcome = step.outcome or Outcome.ABORTED
-            tx.runs.end_waiting_subtasks(run.id, outcome, step.message or sentence(Outcome.ABORTED))
+            end = step.end or end_of(Reason(ReasonCode.ABORTED))
+            tx.runs.end_waiting_subtasks(run.id, end)
         elif instruction is Instruction.STOP_ATTEMPTS:
             tx.notify(STOP)
         elif instruction is Instruction.MARK_STARTED:

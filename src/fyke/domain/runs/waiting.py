@@ -1,4 +1,4 @@
-"""Why a run has not begun, in words."""
+"""Why a run has not begun."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import cached_property
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
-from fyke.domain.accounts import plans
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.model.account import Caller
 from fyke.model.run import Run, RunState
 from fyke.model.run_list import ListCursor, RunSearch
 from fyke.model.runner import RunnerInfo, RunnerLoad
+from fyke.reasons import Reason, ReasonCode
 
 MOST_AHEAD = 1000  # subtasks are counted up to here
 MOST_LISTED = 100  # runs of one answer
@@ -20,11 +20,10 @@ MOST_LISTED = 100  # runs of one answer
 
 @dataclass(frozen=True, slots=True)
 class WaitReason:
-    """``code`` for programs, ``text`` for people; both empty for a run that does not wait."""
+    """``reason`` is None for a run that does not wait."""
 
     run_id: str
-    code: str = ""
-    text: str = ""
+    reason: Reason | None = None
 
 
 class WaitReasons:
@@ -77,7 +76,7 @@ class _QueueView:
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
-        self._full: dict[str, str] = {}
+        self._full: dict[str, Reason | None] = {}
 
     @cached_property
     def _runners(self) -> list[RunnerInfo]:
@@ -92,44 +91,37 @@ class _QueueView:
         if run.state is not RunState.READY:
             return WaitReason(run.id)
         if any(attempt.outcome is None for attempt in self._tx.runs.attempts(run.id)):
-            text = (
-                "a runner has taken it and puts up its sandbox; missing dependencies are installed"
-            )
-            return WaitReason(run.id, "preparing", text)
+            return WaitReason(run.id, Reason(ReasonCode.PREPARING))
         full = self._held_by_plan(run.account_id)
-        if full:
-            return WaitReason(run.id, "plan", full)
-        return self._held_by_runners(run)
+        return WaitReason(run.id, full or self._held_by_runners(run))
 
-    def _held_by_plan(self, account_id: str) -> str:
+    def _held_by_plan(self, account_id: str) -> Reason | None:
         if account_id not in self._full:
             self._full[account_id] = _full(self._tx, account_id)
         return self._full[account_id]
 
-    def _held_by_runners(self, run: Run) -> WaitReason:
+    def _held_by_runners(self, run: Run) -> Reason:
         if not self._runners:
-            return WaitReason(run.id, "no_runner", "no runner is alive; start one with fyke up")
+            return Reason(ReasonCode.NO_RUNNER)
         room = _room(run, self._runners, self._taken)
         ahead = self._tx.admission.ahead(run.id, MOST_AHEAD)
         if ahead:
-            count = f"{MOST_AHEAD} or more" if ahead == MOST_AHEAD else str(ahead)
-            older = "older subtask waits" if ahead == 1 else "older subtasks wait"
-            return WaitReason(run.id, "queue", f"{count} {older} before it; {room}")
-        return WaitReason(run.id, "room", room)
+            return Reason.of(ReasonCode.QUEUE, ahead=ahead, **room)
+        return Reason.of(ReasonCode.ROOM, **room)
 
 
-def _full(tx: Transaction, account_id: str) -> str:
-    """Why nothing more of the account may begin now, or ``""``."""
+def _full(tx: Transaction, account_id: str) -> Reason | None:
+    """Why nothing more of the account may begin now."""
     account = tx.accounts.get(account_id)
     most = account.plan.most if account else None
     if account is None or most is None or len(tx.admission.under_way(account_id)) < most:
-        return ""
-    return f"{plans.plan_full_text(account.plan)}; it begins when one of them has ended"
+        return None
+    return Reason.of(ReasonCode.PLAN, plan=account.plan.value, most=most)
 
 
-def _room(run: Run, runners: list[RunnerInfo], taken: dict[str, RunnerLoad]) -> str:
+def _room(run: Run, runners: list[RunnerInfo], taken: dict[str, RunnerLoad]) -> dict[str, float]:
     """What an attempt needs, and what there is."""
-    needs = f"it needs {run.limits.cpus:g} cores and {run.limits.memory_mb} MB"
+    room = {"cpus": run.limits.cpus, "memory_mb": run.limits.memory_mb}
     free = []
     for runner in runners:
         load = taken.get(runner.id)
@@ -139,8 +131,5 @@ def _room(run: Run, runners: list[RunnerInfo], taken: dict[str, RunnerLoad]) -> 
     cpus, memory = max(free)
     largest = max((runner.cpus, runner.memory_mb) for runner in runners)
     if run.limits.cpus > largest[0] or run.limits.memory_mb > largest[1]:
-        return (
-            f"{needs}, more than any runner has in all ({largest[0]:g} cores and {largest[1]} MB); "
-            "it begins when a runner does nothing else"
-        )
-    return f"{needs}; the runner with the most room has {cpus:g} cores and {memory} MB free"
+        return room | {"largest_cpus": largest[0], "largest_memory_mb": largest[1]}
+    return room | {"free_cpus": cpus, "free_memory_mb": memory}

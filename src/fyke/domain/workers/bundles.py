@@ -11,6 +11,7 @@ from fyke.contracts.blobs import Blobs
 from fyke.domain.workers.archive import MAX_PACKED, Archive, open_archive
 from fyke.errors import VersionUnavailable
 from fyke.model.worker import Version
+from fyke.reasons import Reason, ReasonCode
 
 T = TypeVar("T")
 
@@ -35,10 +36,8 @@ class Bundles:
         try:
             return await self._blobs.get(bundle_name(version.digest))
         except FileNotFoundError:
-            raise VersionUnavailable(
-                f"Worker version unavailable: the files of {version.number} are missing; "
-                "publish them again"
-            ) from None
+            reason = Reason.of(ReasonCode.VERSION_FILES_MISSING, number=version.number)
+            raise VersionUnavailable(reason) from None
 
     async def read(self, work: Callable[..., T], *versions: Version) -> T:
         """Return what ``work`` makes of the archives of the versions, in a thread."""

@@ -15,6 +15,7 @@ from fyke.errors import Forbidden, UnknownVersion, VersionUnavailable, WorkerNot
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
 from fyke.model.worker import Version, VersionState, Worker
+from fyke.reasons import Reason, ReasonCode
 
 NEWEST = frozenset({"", "latest", "auto"})
 
@@ -71,14 +72,19 @@ def find_version(
     if wanted in NEWEST:
         wanted = worker.latest
         if not wanted:
-            raise VersionUnavailable("Worker version unavailable: no version is published")
+            raise VersionUnavailable(Reason(ReasonCode.NO_VERSION))
     version = tx.workers.version(worker.id, wanted)
     if version is None or not _open_to(tx, worker, version, caller):
         raise unknown_version(worker, wanted)
     if version.state is VersionState.WITHDRAWN:
-        why = f" ({version.notice})" if version.notice else ""
-        newest = f"; the latest is {worker.latest}" if worker.latest else ""
-        raise VersionUnavailable(f"Worker version unavailable: {wanted} was withdrawn{why}{newest}")
+        raise VersionUnavailable(
+            Reason.of(
+                ReasonCode.VERSION_WITHDRAWN,
+                number=wanted,
+                notice=version.notice,
+                latest=worker.latest,
+            )
+        )
     return version
 
 
@@ -91,8 +97,9 @@ def refuse_deleted(tx: Transaction, worker_id: str) -> None:
 
 def unknown_version(worker: Worker, number: str) -> UnknownVersion:
     """The error that names a version there is not, and the one to take instead."""
-    newest = f"the latest is {worker.latest}" if worker.latest else "none is published"
-    return UnknownVersion(f"version {number[:40]!r} does not exist; {newest}")
+    return UnknownVersion(
+        Reason.of(ReasonCode.VERSION_UNKNOWN, number=number[:40], latest=worker.latest)
+    )
 
 
 def _referred(tx: Transaction, ref: str) -> Worker | None:

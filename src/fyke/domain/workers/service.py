@@ -42,6 +42,7 @@ from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.worker import Finding, Version, VersionState, Worker
+from fyke.reasons import Reason, ReasonCode
 
 T = TypeVar("T")
 
@@ -283,9 +284,7 @@ class Workers:
             if version is None:
                 raise unknown_version(worker, number)
             if version.state is VersionState.DRAFT:
-                raise VersionUnavailable(
-                    f"Worker version unavailable: {number} is a draft; publish it from its upload"
-                )
+                raise VersionUnavailable(Reason.of(ReasonCode.VERSION_DRAFT, number=number))
             tx.workers.set_version_state(worker.id, number, state, notice)
             record(tx, caller, _ACTS[state], f"{worker.owner}/{worker.name}", number)
             return replace(version, state=state, notice=notice)
@@ -298,4 +297,4 @@ def _named_version(tx: Transaction, caller: Caller, worker: Worker, number: str)
     try:
         return find_version(tx, caller, worker.id, number)
     except InvalidRequest as unknown:
-        raise VersionUnavailable(f"Worker version unavailable: {unknown.message}") from None
+        raise VersionUnavailable(unknown.reason or unknown.message) from None

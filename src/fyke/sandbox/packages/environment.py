@@ -29,13 +29,13 @@ import structlog
 from fyke.contracts.execution import Environment, EnvironmentFailed
 from fyke.contracts.tools import ToolRunner
 from fyke.model.worker import Language, Version
+from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.environment_go import GoInstaller
 from fyke.sandbox.packages.environment_node import NodeInstaller
 from fyke.sandbox.packages.environment_python import PythonInstaller
 from fyke.sandbox.packages.installer import (
     DISK_FULL,
-    FAILED,
     InstallLimits,
     InstallTerms,
     LockOutOfStep,
@@ -51,12 +51,6 @@ SEAL = "seal.json"
 
 _LOCK_WAIT = 0.05  # seconds between two looks at a lock that another process holds
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
-_NOT_ALLOWED = (
-    f"{FAILED}: this version asks for install: build in fyke.json, which runs code of the packages "
-    "while they are installed, and the operator of this installation has not allowed that for this "
-    "Worker (fyke worker builds WORKER --allow). Ask for it, or leave it out and use packages with "
-    "a ready-made wheel and without install scripts"
-)
 
 
 class Recipe(Protocol):
@@ -120,7 +114,7 @@ class UvEnvironments:
         """
         builds = version.builds and version.language != Language.GO  # there nothing is run
         if builds and not builds_allowed:
-            raise EnvironmentFailed(_NOT_ALLOWED, "")
+            raise EnvironmentFailed(Reason(ReasonCode.BUILDS_NOT_ALLOWED))
         recipe = await self._recipe(version, bundle)
         if recipe is None:
             return Environment(None, "")

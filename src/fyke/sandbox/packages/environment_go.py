@@ -18,12 +18,11 @@ from fyke.contracts.tools import CACHE_AT, INPUTS_AT, WORK_AT, ToolKind
 from fyke.domain.workers import go_build
 from fyke.domain.workers.elf import inspect_program
 from fyke.model.worker import Version
+from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.go_settings import ASKED, asking_environment, read_go
 from fyke.sandbox.packages.installer import SYSTEM_PATH, InstallTerms, PackageInstaller, ask
 from fyke.sandbox.packages.package_client import PackageClient, Registry
-
-FAILED = "The program could not be built"
 
 _PATH = f"{SYSTEM_PATH}:/usr/local/go/bin:/usr/lib/go/bin"  # all of it is there inside too
 _MAX_MODULE = 2**20
@@ -55,7 +54,7 @@ class GoInstaller:
         if not self._version:
             code, said = await ask([self.program(), "version"], {"GOTOOLCHAIN": "local"})
             if code:
-                raise EnvironmentFailed(f"{FAILED}: Go does not tell its version", said)
+                raise EnvironmentFailed(_missing(), said)
             self._version = said.strip()
         return self._version
 
@@ -63,11 +62,7 @@ class GoInstaller:
         """Where Go is. Raise ``EnvironmentFailed``."""
         program = shutil.which("go", path=_PATH)
         if program is None:
-            raise EnvironmentFailed(
-                f"{FAILED}: Go is not installed on this machine. Build the program before it is "
-                f"published: {go_build.BY_HAND}",
-                "",
-            )
+            raise EnvironmentFailed(_missing())
         return program
 
     async def client(self) -> PackageClient:
@@ -79,7 +74,7 @@ class GoInstaller:
         except ValueError:
             settings = None
         if not isinstance(settings, dict):
-            raise EnvironmentFailed(f"{FAILED}: Go does not tell its configuration", said)
+            raise EnvironmentFailed(_missing(), said)
         return await asyncio.to_thread(read_go, self._environ, settings)
 
 
@@ -105,7 +100,9 @@ class GoRecipe:
             ToolKind.GO_BUILD, terms, client, _page, line, {}, env, inputs=self._bundle
         ) as run:
             if run.code:
-                raise EnvironmentFailed(f"{FAILED}: {_explain(run.output, run.code)}", run.output)
+                detail = _explain(run.output, run.code)
+                reason = Reason.of(ReasonCode.BUILD_FAILED, detail=detail)
+                raise EnvironmentFailed(reason, run.output)
             await asyncio.to_thread(self._take, run.work / _OUT, content, run.output)
             return run.output
 
@@ -123,19 +120,22 @@ class GoRecipe:
         with program.open("rb") as file:
             problem, is_dynamic = inspect_program(file.read(64 * 1024))
         if problem or is_dynamic:
-            raise EnvironmentFailed(f"{FAILED}: {problem or 'it needs shared libraries'}", said)
+            reason = Reason.of(
+                ReasonCode.BUILD_FAILED, detail=problem or "it needs shared libraries"
+            )
+            raise EnvironmentFailed(reason, said)
         sealing.take(out, content)
+
+
+def _missing() -> Reason:
+    return Reason.of(ReasonCode.INSTALLER_MISSING, program="Go", command=go_build.BY_HAND)
 
 
 def _refuse_loopback(client: PackageClient) -> None:
     """Go asks no proxy for what it takes for its own machine, and inside a box that is the box."""
     for host in (registry.host for registry in client.registries):
         if host == "localhost" or host == "::1" or host.startswith("127."):
-            raise EnvironmentFailed(
-                f"{FAILED}: GOPROXY of this machine names {host}, which Go looks for inside the "
-                "sandbox. Give it another name of the machine, such as its host name",
-                "",
-            )
+            raise EnvironmentFailed(Reason.of(ReasonCode.REGISTRY_LOOPBACK, host=host))
 
 
 def _needs_modules(bundle: Path) -> bool:

@@ -21,9 +21,9 @@ from typing import Any
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import CACHE_AT, ToolKind
 from fyke.domain.workers.requirements import BadRequirement, check_registry_version, parse_package
+from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.installer import (
-    FAILED,
     SYSTEM_PATH,
     InstallTerms,
     LockOutOfStep,
@@ -80,7 +80,8 @@ class NodeInstaller:
         try:
             package, lock = await asyncio.to_thread(read_documents, bundle)
         except BadRequirement as error:
-            raise EnvironmentFailed(f"{FAILED}: {error}", str(error)) from None
+            reason = Reason.of(ReasonCode.BAD_REQUIREMENT, detail=str(error))
+            raise EnvironmentFailed(reason, str(error)) from None
         return NodeRecipe(self, await self._node_version(), package, lock)
 
     async def _node_version(self) -> str:
@@ -88,12 +89,12 @@ class NodeInstaller:
             node = shutil.which("node", path=SYSTEM_PATH)
             code, said = (1, "") if node is None else await ask([node, "--version"], {})
             if code:
-                message = f"{FAILED}: Node.js is not installed on this machine"
-                raise EnvironmentFailed(message, said)
+                reason = Reason.of(ReasonCode.INSTALLER_MISSING, program="Node.js")
+                raise EnvironmentFailed(reason, said)
             self._version = f"{said.strip()} {os.uname().sysname} {os.uname().machine}"
         return self._version
 
-    async def check_npm(self, npm: str, remedy: str) -> None:
+    async def check_npm(self, npm: str, *, stale_lock: bool) -> None:
         """Without a whole lock file npm asks for whatever address a package's own metadata names;
         only newer ones can be told not to.
         """
@@ -101,9 +102,12 @@ class NodeInstaller:
         version = said.strip()
         if not refuses_addresses(version):
             raise EnvironmentFailed(
-                f"{FAILED}: npm {version[:20]} cannot be kept from fetching addresses that a "
-                f"package names. {remedy}, or have npm {SAFE_NPM} or newer installed here",
-                "",
+                Reason.of(
+                    ReasonCode.NPM_TOO_OLD,
+                    version=version[:20] or "?",
+                    oldest=SAFE_NPM,
+                    stale_lock="package-lock.json" if stale_lock else None,
+                )
             )
 
     async def client(self, npm: str) -> PackageClient:
@@ -114,8 +118,8 @@ class NodeInstaller:
             try:
                 self._settings = json.loads(said)
             except ValueError:
-                message = f"{FAILED}: npm does not tell its configuration"
-                raise EnvironmentFailed(message, said) from None
+                reason = Reason.of(ReasonCode.INSTALLER_MISSING, program="npm")
+                raise EnvironmentFailed(reason, said) from None
         return await asyncio.to_thread(read_npm, self._environ, self._settings or {})
 
 
@@ -152,9 +156,9 @@ class NodeRecipe:
         """Install in a box and take what it left."""
         npm = shutil.which("npm", path=SYSTEM_PATH)
         if npm is None:
-            raise EnvironmentFailed(f"{FAILED}: npm is not installed on this machine", "")
+            raise EnvironmentFailed(Reason.of(ReasonCode.INSTALLER_MISSING, program="npm"))
         if not self._exact and self._own:
-            await self._installer.check_npm(npm, self._remedy())
+            await self._installer.check_npm(npm, stale_lock=bool(self._lock))
         files = {"out/package.json": self._package}
         if self._lock:
             files["out/package-lock.json"] = self._lock
@@ -166,16 +170,12 @@ class NodeRecipe:
         desk = self._installer.desk
         async with desk.install(ToolKind.NPM, terms, client, _page, command, files, env) as run:
             if run.code:
-                message = f"{FAILED}: {_explain(run.output, run.code)}"
+                detail = _explain(run.output, run.code)
+                reason = Reason.of(ReasonCode.PACKAGES_FAILED, detail=detail)
                 stale = self._exact and _OUT_OF_STEP in run.output
-                raise (LockOutOfStep if stale else EnvironmentFailed)(message, run.output)
+                raise (LockOutOfStep if stale else EnvironmentFailed)(reason, run.output)
             await asyncio.to_thread(self._take, run.work / "out", content, run.output)
             return run.output
-
-    def _remedy(self) -> str:
-        if self._lock:
-            return f"The lock file is out of step with package.json: {_RUN_INSTALL}"
-        return "Add a package-lock.json (npm install --package-lock-only)"
 
     def _script(self, npm: str, builds: bool) -> str:
         command = [

@@ -21,8 +21,9 @@ from uv import find_uv_bin
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import CACHE_AT, UV_AT, WORK_AT, ToolKind
 from fyke.domain.workers.requirements import BadRequirement, Requirement, parse
+from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.packages import sealing
-from fyke.sandbox.packages.installer import FAILED, InstallTerms, PackageInstaller, ask
+from fyke.sandbox.packages.installer import InstallTerms, PackageInstaller, ask
 from fyke.sandbox.packages.package_client import PackageClient, Registry
 from fyke.sandbox.packages.uv_settings import read_uv
 
@@ -35,8 +36,6 @@ _PROBE = (
     "sysconfig.get_platform())"
 )
 _DEFAULT_INDEX = re.compile(r"by\s+default:\s*<(https?://[^>\s]+)>")
-_WHEELS_ONLY = "only packages with a ready-made wheel for this platform are installed"
-_WAY_OUT = f"{_WHEELS_ONLY}, unless fyke.json says install: build and the operator allows it"
 _SHEBANG = re.compile(rb"#![^\n]*python[^\n]*\n")
 _NOISE = re.compile("[\u00d7\u2500-\u257f\u25b6\\s]+")  # the frame that uv draws
 _OUT = f"{WORK_AT}/out"
@@ -72,7 +71,8 @@ class PythonInstaller:
         try:
             wanted = parse(requirements)
         except BadRequirement as error:
-            raise EnvironmentFailed(f"{FAILED}: {error}", str(error)) from None
+            reason = Reason.of(ReasonCode.BAD_REQUIREMENT, detail=str(error))
+            raise EnvironmentFailed(reason, str(error)) from None
         return PythonRecipe(self, await self._interpreter(), wanted)
 
     async def _interpreter(self) -> Interpreter:
@@ -80,8 +80,8 @@ class PythonInstaller:
             code, said = await ask([self.python, "-I", "-S", "-c", _PROBE], {})
             words = said.split()
             if code or len(words) != 3:
-                message = f"{FAILED}: {self.python} does not run on this machine"
-                raise EnvironmentFailed(message, said)
+                reason = Reason.of(ReasonCode.INSTALLER_MISSING, program=self.python)
+                raise EnvironmentFailed(reason, said)
             self._known = Interpreter(*words)
         return self._known
 
@@ -182,9 +182,9 @@ def _page(registry: Registry) -> str:
     return f"{registry.url.rstrip('/')}/{BASE_SET[0].name}/"
 
 
-def _explain(log: str, code: int, builds: bool) -> str:
-    reason = f"{FAILED}: {explain(log) or f'uv ended with code {code}'}"
-    return reason if builds else f"{reason} ({_WAY_OUT})"
+def _explain(log: str, code: int, builds: bool) -> Reason:
+    which = ReasonCode.PACKAGES_FAILED if builds else ReasonCode.NO_READY_PACKAGE
+    return Reason.of(which, detail=explain(log) or f"uv ended with code {code}")
 
 
 def explain(log: str) -> str:

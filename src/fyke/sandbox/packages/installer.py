@@ -13,12 +13,12 @@ from pathlib import Path
 
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import ToolKind, ToolLimits, ToolRun, ToolRunner, ToolSpec, ToolStop
+from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.package_client import PackageClient
 from fyke.sandbox.packages.registries import PageOf, Registries
 
-FAILED = "The dependencies could not be installed"
-DISK_FULL = f"{FAILED}: the disk is full; make room on this machine, then run it again"
+DISK_FULL = Reason(ReasonCode.INSTALL_DISK_FULL)
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MEMORY = 3 * 2**30
 PROCESSES = 256
@@ -108,7 +108,7 @@ class PackageInstaller:
         )
         async with self._tools.run(spec) as run:
             if run.stopped is not None:
-                raise EnvironmentFailed(f"{FAILED}{self._why(run.stopped)}", run.output)
+                raise EnvironmentFailed(self._why(run.stopped), run.output)
             if run.code and any(word in run.output for word in NO_ROOM):
                 raise EnvironmentFailed(DISK_FULL, run.output)
             yield run
@@ -116,28 +116,18 @@ class PackageInstaller:
     def _check(self, terms: InstallTerms, client: PackageClient) -> None:
         if terms.builds and client.secrets:
             raise EnvironmentFailed(
-                f"{FAILED}: packages that run code while they are installed would see the "
-                f"credentials of {', '.join(client.secrets[:3])}. Leave install: build out of "
-                "fyke.json, or let the machine use a registry that asks for none",
-                "",
+                Reason.of(ReasonCode.REGISTRY_CREDENTIALS, registries=list(client.secrets))
             )
         if client.proxy and not self._upstream and not client.offline:
-            raise EnvironmentFailed(
-                f"{FAILED}: {client.proxy} of this machine names a proxy for package clients. "
-                "They run in a sandbox and go out as Workers do: name that proxy in "
-                'FYKE_EGRESS_UPSTREAMS (for "*"), or take the registry out of it with NO_PROXY',
-                "",
-            )
+            raise EnvironmentFailed(Reason.of(ReasonCode.REGISTRY_PROXY, setting=client.proxy))
 
-    def _why(self, stopped: ToolStop) -> str:
+    def _why(self, stopped: ToolStop) -> Reason:
         seconds, most = self.limits.seconds, self.limits.max_bytes
         return {
-            ToolStop.TIME: f" within {seconds:g} seconds; ask for fewer packages or pin their "
-            "versions",
-            ToolStop.SIZE: f": they take more than {most:,} bytes, which is all that is allowed; "
-            "ask for fewer or smaller packages",
-            ToolStop.MEMORY: f": the installer took more than {MEMORY:,} bytes of memory",
-            ToolStop.TRAFFIC: ": they are more to download than is allowed; ask for fewer packages",
+            ToolStop.TIME: Reason.of(ReasonCode.INSTALL_TIMEOUT, seconds=seconds),
+            ToolStop.SIZE: Reason.of(ReasonCode.INSTALL_LIMIT, disk_bytes=most),
+            ToolStop.MEMORY: Reason.of(ReasonCode.INSTALL_LIMIT, memory_bytes=MEMORY),
+            ToolStop.TRAFFIC: Reason(ReasonCode.INSTALL_LIMIT),
         }[stopped]
 
     def check_tree(self, folder: Path, log: str, within: Path | None = None) -> None:
@@ -151,7 +141,8 @@ class PackageInstaller:
         except (sealing.BadTree, OSError) as error:
             if isinstance(error, OSError) and error.errno in NO_ROOM_NUMBERS:
                 raise
-            raise EnvironmentFailed(f"{FAILED}: {error}", log) from None
+            reason = Reason.of(ReasonCode.PACKAGES_REFUSED, detail=str(error))
+            raise EnvironmentFailed(reason, log) from None
 
 
 def _cpus(builds: bool) -> float:

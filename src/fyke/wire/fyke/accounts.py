@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from fyke.domain.accounts.scopes import read_scopes, scope_text
-from fyke.domain.billing.pricing import format_balance, millionths
+from fyke.domain.billing.pricing import format_balance
 from fyke.errors import InvalidRequest
+from fyke.kit.decimals import millionths
 from fyke.model.account import Plan, Scope
 from fyke.wire.common import Items, TimeOrNever, Usd
 from fyke.wire.fields import Answer, Decimal, Described, Integer, Name, Request, Text, Texts

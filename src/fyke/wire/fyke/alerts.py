@@ -20,6 +20,7 @@ from fyke.wire.fields import (
     Request,
     Text,
 )
+from fyke.wire.reasons import ReasonCodeText, ReasonParams, code_of, params_of
 from fyke.wire.units import decimal_megabytes, seconds
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class AlertRuleFields(Request):
     endpoints: Annotated[Names, Meta(description="ids of webhooks")] = ()
     emails: Annotated[Names, Meta(description="where the installation has a mail server")] = ()
     enabled: Boolean = True
+    reasons: Annotated[
+        Names, Meta(description="failed: codes of `reason_code`; none = every failure")
+    ] = ()
 
 
 # --- answers -------------------------------------------------------------------------------
@@ -76,6 +80,8 @@ class AlertItem(Answer):
     sentence: str
     raised_at: TimeOrNever
     read_at: Annotated[int, Meta(ge=0, description="0 = unread")]
+    reason_code: ReasonCodeText
+    reason_params: ReasonParams
 
     @classmethod
     def of(cls, alert: Alert) -> AlertItem:
@@ -90,6 +96,8 @@ class AlertItem(Answer):
             sentence=alert.sentence,
             raised_at=seconds(alert.at),
             read_at=seconds(alert.read_at),
+            reason_code=code_of(alert.reason),
+            reason_params=params_of(alert.reason),
         )
 
 
@@ -120,6 +128,7 @@ class AlertRule(Answer):
     budget_traffic_mb: str
     endpoints: Annotated[list[str], Meta(description="ids of webhooks")]
     emails: list[str]
+    reasons: Annotated[list[str], Meta(description="codes of ends, none = every failure")]
     enabled: bool
     created_at: TimeOrNever
     updated_at: TimeOrNever
@@ -142,6 +151,7 @@ class AlertRule(Answer):
             budget_traffic_mb=decimal_megabytes(rule.traffic_bytes),
             endpoints=list(rule.endpoints),
             emails=list(rule.emails),
+            reasons=[code.value for code in rule.reasons],
             enabled=rule.enabled,
             created_at=seconds(rule.created_at),
             updated_at=seconds(rule.updated_at),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from fyke.model.queue import MOST_AT_ONCE
+from fyke.reasons import sentence
 from fyke.wire.common import Count, UnixSeconds
 from fyke.wire.fields import Answer, Described, FieldError, Reads, Request, to_text
 from fyke.wire.units import seconds
@@ -128,7 +129,7 @@ class QueueItem(Answer):
             title=worker.title if worker else "",
             version=item.version,
             callback_url=item.callback_url,
-            reason=listed.reason,
+            reason=listed.text,
             run_slug=item.run_id,
             created_at=seconds(item.created_at),
             ended_at=seconds(item.ended_at),
@@ -152,7 +153,8 @@ class QueueResult(Answer):
 
     @classmethod
     def of(cls, result: ItemResult) -> QueueResult:
-        return cls(result.ref, not result.error, result.error or UNSET, result.run_id or UNSET)
+        error = sentence(result.error) if result.error else UNSET
+        return cls(result.ref, not result.error, error, result.run_id or UNSET)
 
 
 class QueueResults(Answer):

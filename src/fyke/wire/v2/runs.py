@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta, field
 
 from fyke.domain.billing.pricing import format_usage
+from fyke.reasons import ReasonCode
 from fyke.wire.common import Count, OriginWord, Ulid, UnixSeconds, Usd
 from fyke.wire.fields import Answer
 from fyke.wire.rows import ResultPage
@@ -45,7 +46,7 @@ class WorkerRun(Answer):
         started, finished = seconds(run.started_at), seconds(run.finished_at)
         return cls(
             status=status_word(run, view.now, grace),
-            err_msg=run.err_msg,
+            err_msg=err_msg(run),
             slug=run.id,
             run_slug=run.id,  # where a client's list of runs to choose from looks for it
             scraper_slug=view.worker.id,
@@ -97,7 +98,7 @@ class WorkerRunResult(Answer):
         return cls(
             run_slug=run.id,
             run_status="running" if word == "ready" else word,
-            error_message=run.err_msg,
+            error_message=err_msg(run),
             result_message="",
             execution_start_timestamp=seconds(run.started_at),
             execution_end_timestamp=seconds(run.finished_at),
@@ -105,3 +106,13 @@ class WorkerRunResult(Answer):
             is_finished=ended,
             results=ResultPage.of(page),
         )
+
+
+# Ends of a run for which v2 has published words: they come first.
+_WORDS = {ReasonCode.WORKER_DELETED: "the worker version is not available"}
+
+
+def err_msg(run: Run) -> str:
+    """Why the run ended, as one sentence."""
+    words = _WORDS.get(run.reason.code) if run.reason else None
+    return f"{words}: {run.err_msg[:1].lower()}{run.err_msg[1:]}" if words else run.err_msg

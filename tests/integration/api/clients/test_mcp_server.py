@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from fyke import errors
-from fyke.api.errors import TABLE_V2
+from fyke.api.v2.errors import TABLE_V2
 from fyke.model.run import Outcome
 from support.api import Api, client
 from support.dialects import mcp, mcp_client

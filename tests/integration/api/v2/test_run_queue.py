@@ -228,7 +228,7 @@ async def test_an_item_that_can_never_start_again_ends_with_the_reason(
     done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [first, second]})
     assert [result["success"] for result in done["results"]] == [False, False]
     listed = {i["queue_ref"]: i for i in (await items(api, status="inactive"))["list"]}
-    assert listed[first]["reason"] == done["results"][0]["error"] == "Worker does not exist"
+    assert listed[first]["reason"] == done["results"][0]["error"] == "the Worker does not exist"
     assert "was withdrawn" in listed[second]["reason"]
 
 
@@ -245,7 +245,7 @@ async def test_without_balance_a_run_is_refused_and_a_held_one_waits(
         fails(await api.post(f"/api/v2/workers/{worker.id}/runs", BODY), 400, 30001)
         ref = await hold(api, worker.id)
         [item] = (await items(api))["list"]
-        assert "Insufficient balance" in item["reason"]
+        assert "0 USD are free; credit the account" in item["reason"]
         done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [ref]})
         assert (done["results"][0]["success"], (await items(api, status="waiting"))["count"]) == (
             False, 1,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.accounts.plans import plan_full_text, plan_named
+from fyke.domain.accounts.plans import plan_named
 from fyke.errors import InvalidRequest
 from fyke.model.account import Plan
 
@@ -29,7 +29,3 @@ def test_an_unknown_plan_is_refused_with_those_there_are(name: str) -> None:
     assert refused.value.message.startswith("plan: there is no plan ")
     assert refused.value.message.endswith("use one of free, starter, pro, business, unlimited")
     assert len(refused.value.message) < 150  # whatever was sent
-
-
-def test_a_full_plan_says_how_many_it_allows() -> None:
-    assert plan_full_text(Plan.FREE) == "the plan free allows 2 runs at once, and as many are there"

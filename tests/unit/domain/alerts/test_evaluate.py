@@ -10,6 +10,7 @@ import pytest
 from fyke.domain.alerts.evaluate import Facts, duration, evaluate
 from fyke.model.alert import FieldFacts, PastRuns, Rule, RuleKind, Spent
 from fyke.model.run import Run, RunState
+from fyke.reasons import Reason, ReasonCode
 from support import records
 from support.alerts import a_rule
 
@@ -37,6 +38,15 @@ def test_a_failed_run_is_told_with_its_reason() -> None:
     assert long is not None and len(long) < 400
     assert evaluate(failed, run(), Facts()) is None
     assert evaluate(failed, run(RunState.ABORTED), Facts()) is None
+
+
+def test_a_rule_for_some_reasons_passes_over_the_others() -> None:
+    slow = rule(RuleKind.FAILED, reasons=(ReasonCode.TIMEOUT, ReasonCode.OUT_OF_MEMORY))
+    timeout = run(RunState.FAILED, err_msg="too slow", reason=Reason(ReasonCode.TIMEOUT))
+    assert evaluate(slow, timeout, Facts()) == "The run failed: too slow"
+    signal = run(RunState.FAILED, err_msg="killed", reason=Reason(ReasonCode.SIGNAL))
+    assert evaluate(slow, signal, Facts()) is None
+    assert evaluate(slow, run(RunState.FAILED, err_msg="of an older release"), Facts()) is None
 
 
 def test_zero_rows_are_told_of_runs_that_succeeded_only() -> None:

@@ -70,7 +70,7 @@ def test_what_is_held_cannot_be_held_again():
 def test_a_refused_start_costs_nothing_and_says_what_to_do():
     storage = MemoryStorage()
     account = add_account(storage, balance_micros=999_999)
-    with pytest.raises(InsufficientBalance, match=r"up to 1\.00 USD and 0\.9999 USD are free"):
+    with pytest.raises(InsufficientBalance, match=r"up to 1 USD and 0\.999999 USD are free"):
         place_hold(storage.tx, PRICED, a_run(account.id, limits=HOUR))
     assert storage.tx.accounts.get(account.id) == account
     assert kinds(storage) == []
@@ -95,7 +95,7 @@ def test_a_month_with_a_cap_is_spent_and_set_aside_up_to_it_and_no_further():
     with pytest.raises(CapReached) as refused:
         place_hold(storage.tx, PRICED, a_run(account.id, limits=HOUR))
     said = refused.value.message
-    assert "is 3.50 USD; 1.00 are spent and 2.50 are set aside" in said
+    assert "is 3.5 USD; 1 are spent and 2.5 are set aside" in said
     assert "Raise month_cap, or wait until" in said and "(UTC)" in said
     settle(storage.tx, PRICED, replace(first, usage_micros=900_000))
     spend(storage, account, 900_000)

@@ -13,6 +13,7 @@ from fyke.domain.results.rows import RowRefused
 from fyke.errors import StaleLease, Unavailable
 from fyke.model.log import LogType
 from fyke.model.results import Header
+from fyke.reasons import Reason, ReasonCode
 from support.held_results import HeldResults, running, turns
 
 pytestmark = pytest.mark.anyio
@@ -208,7 +209,8 @@ async def test_first_call_is_noted_once(results: HeldResults) -> None:
 
 
 async def test_the_cap_of_rows_is_exact_over_all_attempts(results: HeldResults) -> None:
-    told: list[tuple[str, str]] = []
+    told: list[tuple[str, Reason]] = []
+    cap = Reason.of(ReasonCode.ROW_CAP, max_rows=10)
     async with running(results) as taking:
         attempts = [
             await taking.open(
@@ -216,7 +218,7 @@ async def test_the_cap_of_rows_is_exact_over_all_attempts(results: HeldResults) 
                 name,
                 "",
                 OutputLimits(rows=10),
-                lambda limit, name=name: told.append((name, limit)),
+                lambda reason, name=name: told.append((name, reason)),
             )
             for name in "ab"
         ]
@@ -226,12 +228,14 @@ async def test_the_cap_of_rows_is_exact_over_all_attempts(results: HeldResults) 
         refused = [outcome for outcome in outcomes if outcome is not None]
         assert len(refused) == 20
         assert all("10 rows" in str(outcome) for outcome in refused)
-        assert sorted(told) == [("a", "10 rows"), ("b", "10 rows")]
-        assert attempts[0].row_cap_reached == "10 rows"
-        late = await taking.open("run", "c", "", on_row_cap=lambda limit: told.append(("c", limit)))
+        assert sorted(told, key=lambda each: each[0]) == [("a", cap), ("b", cap)]
+        assert attempts[0].row_cap_reached == cap
+        late = await taking.open(
+            "run", "c", "", on_row_cap=lambda reason: told.append(("c", reason))
+        )
         with pytest.raises(RowRefused, match="10 rows"):
             await late.push(b"1")
-        assert told[-1] == ("c", "10 rows")
+        assert told[-1] == ("c", cap)
 
 
 @pytest.mark.parametrize(

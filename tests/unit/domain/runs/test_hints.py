@@ -5,28 +5,40 @@ from dataclasses import replace
 import pytest
 
 from fyke.contracts.egress import SiteTraffic
-from fyke.domain.runs.hints import hint
+from fyke.domain.runs.hints import BY_REASON, hint
+from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.sites import BlockedSite, SiteUsage
 from fyke.model.run import Outcome, Run, RunState
+from fyke.reasons import Hint, HintCode, Reason, ReasonCode, cause, next_step
+from fyke.reasons.codes import ENDS
 from support.memory import a_run
 
 
-def ended(outcome: Outcome, **changes: object) -> Run:
-    good = outcome is Outcome.SUCCEEDED
-    state = RunState.SUCCEEDED if good else RunState.FAILED
-    return replace(a_run("acme"), state=state, outcome=outcome, **changes)  # type: ignore[arg-type]  # by name
+def ended(code: ReasonCode | None, **changes: object) -> Run:
+    if code is None:
+        good = {"state": RunState.SUCCEEDED, "outcome": Outcome.SUCCEEDED}
+        return replace(a_run("acme"), **(good | changes))  # type: ignore[arg-type]  # by name
+    end = end_of(Reason(code))
+    return replace(
+        a_run("acme"), state=RunState.FAILED, outcome=end.outcome, reason=end.reason, **changes
+    )  # type: ignore[arg-type]  # by name
+
+
+@pytest.mark.parametrize("code", ENDS)
+def test_every_bad_end_has_a_hint_of_its_code(code: ReasonCode) -> None:
+    found = hint(ended(code), 3, [])
+    assert found == Hint(BY_REASON[code])
 
 
 @pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.SUCCEEDED])
-def test_every_bad_end_has_a_cause_and_a_next_step(outcome: Outcome) -> None:
-    found = hint(ended(outcome), 3, [])
-    assert found is not None
-    assert found.code == outcome.value
-    assert found.cause and found.next_step
+def test_an_end_of_an_older_release_has_no_hint_by_code(outcome: Outcome) -> None:
+    words = "could not be installed: ... has not allowed that for this Worker"
+    old = replace(ended(ReasonCode.INTERNAL), outcome=outcome, reason=None, err_msg=words)
+    assert hint(old, 3, []) is None
 
 
 def test_nothing_is_said_of_runs_that_are_well_or_under_way() -> None:
-    assert hint(ended(Outcome.SUCCEEDED), 5, ["HTTP 403"]) is None
+    assert hint(ended(None), 5, ["HTTP 403"]) is None
     assert hint(replace(a_run("acme"), state=RunState.RUNNING), 0, ["HTTP 403"]) is None
 
 
@@ -43,23 +55,24 @@ def test_nothing_is_said_of_runs_that_are_well_or_under_way() -> None:
     ],
 )
 def test_a_run_without_rows_is_explained_by_its_error_lines(line: str, code: str) -> None:
-    found = hint(ended(Outcome.SUCCEEDED), 0, [line])
+    found = hint(ended(None), 0, [line])
     assert found is not None and found.code == code
 
 
 def test_the_newest_line_that_says_something_counts() -> None:
     lines = ["No module named 'x'", "HTTP 404", "Traceback"]
-    found = hint(ended(Outcome.EXIT_CODE), 0, lines)
+    found = hint(ended(ReasonCode.EXIT_CODE), 0, lines)
     assert found is not None and found.code == "page_missing"
     # an outcome that is clear needs no guessing
-    clear = hint(ended(Outcome.TIMEOUT), 0, lines)
+    clear = hint(ended(ReasonCode.TIMEOUT), 0, lines)
     assert clear is not None and clear.code == "timeout"
 
 
 def test_a_run_of_which_parts_failed_says_how_many() -> None:
-    found = hint(ended(Outcome.SUCCEEDED, subtasks=5, subtasks_failed=2), 9, [])
+    found = hint(ended(None, subtasks=5, subtasks_failed=2), 9, [])
     assert found is not None
-    assert (found.code, found.cause[:15]) == ("partly_failed", "2 of 5 subtasks")
+    assert found == Hint(HintCode.PARTLY_FAILED, {"failed": 2, "subtasks": 5})
+    assert cause(found).startswith("2 of 5 subtasks")
 
 
 def seen(domain: str, barred: BlockedSite | None = None, **counts: int) -> SiteUsage:
@@ -67,36 +80,23 @@ def seen(domain: str, barred: BlockedSite | None = None, **counts: int) -> SiteU
 
 
 def test_a_list_that_refuses_everything_is_named_before_what_looks_like_the_sites_fault() -> None:
-    run = ended(Outcome.EXIT_CODE)
+    run = ended(ReasonCode.EXIT_CODE)
     sites = [seen(f"{name}.example", BlockedSite.UNDECLARED, refused=2) for name in "abcde"]
     for lines in ([], ["ProxyError: 403 Forbidden"], ["ECONNREFUSED"]):
         found = hint(run, 0, lines, sites)
         assert found is not None and found.code == "undeclared_sites"
-        assert found.cause.startswith("All sites")
-        assert found.cause.endswith("a.example, b.example, c.example and 2 more")
-        assert "egress in fyke.json" in found.next_step
+        assert cause(found).startswith("All sites")
+        assert cause(found).endswith("a.example, b.example, c.example and 2 more")
+        assert "egress in fyke.json" in next_step(found)
     clear = hint(run, 0, ["ModuleNotFoundError: No module named 'bs4'"], sites)
     assert clear is not None and clear.code == "module_missing"
-    some = hint(ended(Outcome.SUCCEEDED), 0, [], [seen("x.example", requests=1), *sites[:1]])
-    assert some is not None and some.cause.startswith("Some sites")
+    some = hint(ended(None), 0, [], [seen("x.example", requests=1), *sites[:1]])
+    assert some is not None and cause(some).startswith("Some sites")
 
 
 def test_sites_that_are_not_public_explain_a_run_that_reached_nothing() -> None:
     private = seen("10.0.0.1", BlockedSite.NOT_PUBLIC, refused=1)
-    found = hint(ended(Outcome.SUCCEEDED), 0, ["connection refused"], [private])
+    found = hint(ended(None), 0, ["connection refused"], [private])
     assert found is not None and found.code == "refused_sites"
-    other = hint(ended(Outcome.SUCCEEDED), 0, [], [private, seen("a.example", requests=1)])
+    other = hint(ended(None), 0, [], [private, seen("a.example", requests=1)])
     assert other is not None and other.code == "no_rows"
-
-
-def test_refusals_are_told_apart_by_their_reason() -> None:
-    detail = 'Not run: the sandbox here is at level "{}": memory cannot be limited'
-    for level, words in (("no-limits", "operator's own Workers"), ("none", "no Worker may run")):
-        found = hint(ended(Outcome.ISOLATION_REFUSED, err_msg=detail.format(level)), 0, [])
-        assert found is not None and found.code == "isolation_refused"
-        assert words in found.cause and "fyke doctor" in found.next_step
-    builds = "could not be installed: ... has not allowed that for this Worker. Ask for it"
-    found = hint(ended(Outcome.INSTALL_FAILED, err_msg=builds), 0, [])
-    assert found is not None and found.code == "builds_not_allowed"
-    plain = hint(ended(Outcome.INSTALL_FAILED, err_msg="no such package"), 0, [])
-    assert plain is not None and plain.code == "install_failed"

@@ -6,6 +6,7 @@ import pytest
 
 from fyke.domain.runs.isolation import refusal, refusal_of_builds
 from fyke.model.runner import RunnerInfo
+from fyke.reasons import Reason, ReasonCode
 from support.memory import a_version, a_worker
 
 
@@ -29,17 +30,18 @@ def test_one_runner_that_carries_it_is_enough(
     levels: tuple[str, ...], own: bool, refused: bool
 ) -> None:
     said = refusal([runner(level) for level in levels], own=own)
-    assert bool(said) is refused
-    assert not said or f'at level "{levels[0]}" (no controller)' in said
+    code = {"none": ReasonCode.ISOLATION_MISSING, "no-limits": ReasonCode.LIMITS_MISSING}
+    assert (said.code if said else None) == (code[levels[0]] if refused else None)
+    assert said is None or said.params["detail"] == "no controller"
 
 
 def test_an_unsafe_runner_carries_out_everything() -> None:
-    assert refusal([runner("none", unsafe=True)], own=False) == ""
+    assert refusal([runner("none", unsafe=True)], own=False) is None
 
 
 def test_only_what_asks_for_builds_needs_leave() -> None:
     worker = a_worker("acme")
     asking = a_version(worker.id, builds=True)
-    assert "has not allowed that" in refusal_of_builds(worker, asking)
-    assert refusal_of_builds(worker, a_version(worker.id)) == ""
-    assert refusal_of_builds(a_worker("acme", builds_allowed=True), asking) == ""
+    assert refusal_of_builds(worker, asking) == Reason(ReasonCode.BUILDS_NOT_ALLOWED)
+    assert refusal_of_builds(worker, a_version(worker.id)) is None
+    assert refusal_of_builds(a_worker("acme", builds_allowed=True), asking) is None

@@ -16,13 +16,15 @@ from fyke.domain.runs.lifecycle import (
     Transition,
     advance,
 )
+from fyke.domain.runs.outcome import end_of
 from fyke.errors import RunNotAbortable
-from fyke.model.run import Outcome, RunState
+from fyke.model.run import SUCCESS, End, Outcome, RunState
+from fyke.reasons import Reason, ReasonCode
 
-GOOD = SubtaskEnded(0, 1, Outcome.SUCCEEDED, "")
-BAD = SubtaskEnded(0, 0, Outcome.EXIT_CODE, "The Worker exited with code 3")
-MORE = SubtaskEnded(2, 1, Outcome.SUCCEEDED, "")
-CAP = LimitReached(1, Outcome.TRAFFIC_CAP, "too much")
+GOOD = SubtaskEnded(0, 1, SUCCESS)
+BAD = SubtaskEnded(0, 0, end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=3)))
+MORE = SubtaskEnded(2, 1, SUCCESS)
+CAP = LimitReached(1, end_of(Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=5)))
 
 ROWS = [
     (RunState.READY, AttemptStarted(), RunState.RUNNING, None),
@@ -36,7 +38,7 @@ ROWS = [
     (RunState.RUNNING, AbortRequested(0), RunState.ABORTED, Outcome.ABORTED),
     (RunState.RUNNING, AbortRequested(2), RunState.ABORTING, Outcome.ABORTED),
     (RunState.RUNNING, CAP, RunState.ENDING, Outcome.TRAFFIC_CAP),
-    (RunState.RUNNING, LimitReached(0, Outcome.ROW_CAP, "x"), RunState.FAILED, Outcome.ROW_CAP),
+    (RunState.RUNNING, LimitReached(0, End(Outcome.ROW_CAP)), RunState.FAILED, Outcome.ROW_CAP),
     (RunState.ABORTING, MORE, RunState.ABORTING, None),
     (RunState.ABORTING, GOOD, RunState.ABORTED, None),
     (RunState.ABORTING, AbortRequested(1), RunState.ABORTING, None),
@@ -54,7 +56,7 @@ def test_each_row_of_the_table(
     state: RunState, event: Event, after: RunState, outcome: Outcome | None
 ) -> None:
     step = advance(state, event)
-    assert (step.state, step.outcome) == (after, outcome)
+    assert (step.state, step.end and step.end.outcome) == (after, outcome)
 
 
 @pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.FAILED])
@@ -77,11 +79,10 @@ EVENTS = st.one_of(
         SubtaskEnded,
         st.integers(0, 3),
         st.integers(0, 3),
-        st.sampled_from([Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.TIMEOUT]),
-        st.just("m"),
+        st.sampled_from([SUCCESS, End(Outcome.EXIT_CODE, "m"), End(Outcome.TIMEOUT, "m")]),
     ),
     st.builds(AbortRequested, st.integers(0, 2)),
-    st.builds(LimitReached, st.integers(0, 2), st.just(Outcome.TRAFFIC_CAP), st.just("m")),
+    st.builds(LimitReached, st.integers(0, 2), st.just(End(Outcome.TRAFFIC_CAP, "m"))),
 )
 
 
@@ -99,3 +100,18 @@ def test_a_run_ends_at_most_once_and_stays_as_it_ended(events: list[Event]) -> N
         assert step.state.terminal == (finished == 1)
         state = step.state
     assert finished <= 1
+
+
+def test_the_reason_of_a_run_is_that_of_its_first_subtask_that_failed() -> None:
+    step = advance(RunState.RUNNING, BAD)
+    assert step.end is not None
+    assert step.end.reason == Reason(ReasonCode.EXIT_CODE, {"exit_code": 3})
+    assert step.end.message == "The Worker exited with code 3"
+
+
+def test_an_abort_and_its_refusal_carry_a_code() -> None:
+    aborted = advance(RunState.RUNNING, AbortRequested(0)).end
+    assert aborted is not None and aborted.reason == Reason(ReasonCode.ABORTED)
+    with pytest.raises(RunNotAbortable) as refused:
+        advance(RunState.FAILED, AbortRequested(0))
+    assert refused.value.reason == Reason(ReasonCode.RUN_ENDED, {"state": "failed"})

@@ -1,37 +1,28 @@
-"""The sentences people read at the end of a run."""
+"""What follows from a reason."""
 
 from __future__ import annotations
 
-import pytest
-
-from fyke.domain.billing.pricing import millionths
-from fyke.domain.runs.outcome import SENTENCES, sentence
-from fyke.model.run import Outcome
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0"),
-        (97, "0.000097"),
-        (400_000, "0.4"),
-        (1_000_000, "1"),
-        (10_000_000, "10"),
-        (12_345_670_000, "12345.67"),
-        (1_234_567_800_000, "1234567.8"),
-        (10**18, "1000000000000"),
-    ],
-)
-def test_millionths_lose_no_digit(count: int, text: str) -> None:
-    assert millionths(count) == text
+from fyke.domain.runs.outcome import OUTCOMES, end_of
+from fyke.model.run import End, Outcome
+from fyke.reasons import Reason, ReasonCode
+from fyke.reasons.codes import ENDS
 
 
-def test_every_outcome_has_its_sentence() -> None:
-    assert set(SENTENCES) == set(Outcome)
+def test_every_code_of_an_end_has_one_outcome_and_every_bad_outcome_a_code() -> None:
+    assert set(OUTCOMES) == set(ENDS)
+    assert set(OUTCOMES.values()) == set(Outcome) - {Outcome.SUCCEEDED}
 
 
-def test_last_words_follow_only_what_the_worker_itself_said() -> None:
-    assert sentence(Outcome.EXIT_CODE, code=3, last_words="no") == (
-        "The Worker exited with code 3: no"
+def test_an_end_carries_its_reason_and_the_english_sentence() -> None:
+    reason = Reason.of(ReasonCode.TIMEOUT, seconds=5)
+    message = "Timeout: the run went over its execute_limit_time_seconds of 5 s"
+    assert end_of(reason) == End(Outcome.TIMEOUT, message, reason)
+
+
+def test_secrets_are_masked_in_the_sentence_and_in_every_parameter() -> None:
+    end = end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words="key s3cret is wrong"))
+    masked = end.masked(lambda text: text.replace("s3cret", "***"))
+    assert masked.message == "The Worker exited with code 1: key *** is wrong"
+    assert masked.reason == Reason.of(
+        ReasonCode.EXIT_CODE, exit_code=1, last_words="key *** is wrong"
     )
-    assert sentence(Outcome.TIMEOUT, seconds=5, last_words="no").endswith("of 5 s")

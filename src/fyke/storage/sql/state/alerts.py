@@ -33,10 +33,12 @@ from fyke.model.run import TERMINAL_STATES, Run, RunState
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.state.billing import IN_ALL, usage_days
 from fyke.storage.sql.state.columns import (
+    StorableText,
     flag_column,
     metadata,
     number_column,
     partial_index,
+    reason_columns,
     ref_column,
     serial_column,
     text_column,
@@ -64,6 +66,7 @@ alert_rules = Table(
     number_column("since"),
     number_column("created_at"),
     number_column("updated_at"),
+    Column("reasons", StorableText(), nullable=False, server_default="[]"),  # JSON list
     Index(None, "account_id"),
 )
 
@@ -102,6 +105,7 @@ alerts = Table(
     text_column("sentence"),
     number_column("at"),
     number_column("read_at"),
+    *reason_columns(),
     UniqueConstraint("rule_id", "run_id"),
     Index(None, "account_id", "at", "id", "rule_id"),  # also counts those of a rule
     Index(None, "at"),
@@ -114,7 +118,7 @@ partial_index(
     where="read_at = 0",
 )
 
-_LISTS = ("endpoints", "emails")
+_LISTS = ("endpoints", "emails", "reasons")
 # as literal text, because a partial index is used only where the database sees its condition
 _ENDED = runs.c.finished_at > literal_column("0")
 _OF_TASK = runs.c.task_id != literal_column("''")

@@ -51,6 +51,14 @@ def text_column(name: str, *, key: bool = False, null: bool = False) -> Column[s
     return Column(name, StorableText(), primary_key=key, nullable=null)
 
 
+def reason_columns() -> tuple[Column[str], Column[str]]:
+    """The code of a ``Reason``, empty without one, and its parameters as a JSON object."""
+    return (
+        Column("reason_code", StorableText(), nullable=False, server_default=""),
+        Column("reason_params", StorableText(), nullable=False, server_default=""),
+    )
+
+
 def number_column(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False)
 

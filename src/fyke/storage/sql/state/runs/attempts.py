@@ -16,7 +16,8 @@ _RENEW = (
     " memory_mb_ms = ?, memory_bytes = ?, rows = ? WHERE id = ? AND token = ? AND outcome IS NULL"
 )
 _ENDING = (
-    "outcome", "err_msg", "rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes", "memory_mb_ms",
+    "outcome", "err_msg", "reason_code", "reason_params",
+    "rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes", "memory_mb_ms",
 )  # fmt: skip
 
 

@@ -45,7 +45,13 @@ _INPUT = case(
     ),
     else_=literal_column("''"),
 ).label("input_json")
-_LINE = [_INPUT if field.name == "input_json" else runs.c[field.name] for field in fields(RunLine)]
+_APART = ("input_json", "reason")
+_LINE = [
+    _INPUT,
+    runs.c.reason_code,
+    runs.c.reason_params,
+    *(runs.c[field.name] for field in fields(RunLine) if field.name not in _APART),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +210,7 @@ class _Query:
         found = [
             *self._one_of("state", search.states, "state"),
             *self._one_of("outcome", search.outcomes, "outcome"),
+            *self._one_of("reason_code", search.reasons, "reason"),
             *self._one_of("origin", search.origins, "origin"),
             *(c for name in ("worker_id", "task_id", "version") for c in self._equals(name)),
         ]

@@ -20,17 +20,19 @@ from sqlalchemy import (
 
 from fyke.model.queue import QueueItem
 from fyke.model.run import StartRecord
+from fyke.reasons import Reason, sentence
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.state.columns import (
     flag_column,
     metadata,
     number_column,
     partial_index,
+    reason_columns,
     ref_column,
     serial_column,
     text_column,
 )
-from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, reason_values, was_applied
 
 start_keys = Table(
     "start_keys",
@@ -56,10 +58,11 @@ queue_items = Table(
     text_column("input_json"),
     text_column("callback_url"),
     flag_column("waiting"),
-    text_column("reason"),
+    text_column("reason_text"),
     text_column("run_id"),  # no reference: outlives a deleted run
     number_column("created_at"),
     number_column("ended_at"),
+    *reason_columns(),
     UniqueConstraint("id"),
     Index(None, "account_id", "waiting", "number"),
     sqlite_autoincrement=True,  # a number never names another item, even after its own is gone
@@ -155,11 +158,12 @@ class SqlQueue(SqlStore):
         query = select(queue_items).where(*mine).order_by(order)
         return total, many(self._db.execute(query.limit(limit).offset(offset)), QueueItem)
 
-    def explain(self, item_id: str, reason: str) -> bool:
-        return self._change(item_id, reason=reason)
+    def explain(self, item_id: str, reason: Reason | None) -> bool:
+        return self._change(item_id, **_why(reason))
 
-    def end(self, item_id: str, at: int, reason: str, run_id: str = "") -> bool:
-        return self._change(item_id, waiting=False, ended_at=at, reason=reason, run_id=run_id)
+    def end(self, item_id: str, at: int, reason: Reason, run_id: str = "") -> bool:
+        ended = {"waiting": False, "ended_at": at, "run_id": run_id}
+        return self._change(item_id, **ended, **_why(reason))
 
     def _change(self, item_id: str, **values: object) -> bool:
         still = update(queue_items).where(queue_items.c.id == item_id, queue_items.c.waiting)
@@ -173,3 +177,8 @@ class SqlQueue(SqlStore):
             .limit(limit)
         )
         return self._db.execute(delete(queue_items).where(queue_items.c.id.in_(old))).rowcount
+
+
+def _why(reason: Reason | None) -> dict[str, str]:
+    text = "" if reason is None else sentence(reason)
+    return {"reason_text": text, **reason_values(reason)}

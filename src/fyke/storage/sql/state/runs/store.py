@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from fyke.model.run import (
     TERMINAL_STATES,
+    End,
     Outcome,
     PastRun,
     Run,
@@ -34,7 +35,7 @@ from fyke.model.run import (
 )
 from fyke.storage.sql.dialects import driver_sql, fetch_one, locking, to_storable_text
 from fyke.storage.sql.state.installation import RunnerTable
-from fyke.storage.sql.state.records import SqlStore, columns, many, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, reason_values, was_applied
 from fyke.storage.sql.state.runs.attempts import AttemptTable
 from fyke.storage.sql.state.runs.counts import RunCounts
 from fyke.storage.sql.state.runs.leases import LeaseTable
@@ -63,18 +64,18 @@ class SubtaskTable(SqlStore):
         page = query.order_by(subtasks.c.ordinal).limit(limit).offset(offset)
         return many(self._db.execute(page), Subtask)
 
-    def end_subtask(self, run_id: str, ordinal: int, outcome: Outcome, err_msg: str) -> bool:
+    def end_subtask(self, run_id: str, ordinal: int, end: End) -> bool:
         self._lock_run(run_id)
         living = subtasks.c.state != str(SubtaskState.ENDED)
         change = update(subtasks).where(
             subtasks.c.run_id == run_id, subtasks.c.ordinal == ordinal, living
         )
-        return was_applied(self._db.execute(change.values(**_ending(outcome, err_msg))))
+        return was_applied(self._db.execute(change.values(**_ending(end))))
 
-    def end_waiting_subtasks(self, run_id: str, outcome: Outcome, err_msg: str) -> int:
+    def end_waiting_subtasks(self, run_id: str, end: End) -> int:
         self._lock_run(run_id)
         change = update(subtasks).where(subtasks.c.run_id == run_id, _WAITING)
-        return self._db.execute(change.values(**_ending(outcome, err_msg))).rowcount
+        return self._db.execute(change.values(**_ending(end))).rowcount
 
     def _lock_run(self, run_id: str) -> None:
         """``RunStore.lock`` promises that no subtask changes meanwhile."""
@@ -84,14 +85,20 @@ class SubtaskTable(SqlStore):
             self._db.exec_driver_sql(statement, (to_storable_text(run_id),))
 
 
-def _ending(outcome: Outcome, err_msg: str) -> dict[str, str]:
-    return {"state": str(SubtaskState.ENDED), "outcome": str(outcome), "err_msg": err_msg}
+def _ending(end: End) -> dict[str, str]:
+    return {
+        "state": str(SubtaskState.ENDED),
+        "outcome": str(end.outcome),
+        "err_msg": end.message,
+        **reason_values(end.reason),
+    }
 
 
 _BY_ID = "SELECT * FROM runs WHERE id = ?"
 _MUTABLE = (
-    "state", "outcome", "err_msg", "subtasks_succeeded", "subtasks_failed", "results",
-    "usage_micros", "traffic_bytes", "hold_micros", "started_at", "finished_at",
+    "state", "outcome", "err_msg", "reason_code", "reason_params",
+    "subtasks_succeeded", "subtasks_failed", "results", "usage_micros",
+    "traffic_bytes", "hold_micros", "started_at", "finished_at",
     "busy_ms", "cpu_ms", "memory_mb_ms",
 )  # fmt: skip
 _DONE = (str(Outcome.SUCCEEDED), str(Outcome.TIMEOUT))

@@ -21,11 +21,12 @@ from fyke.storage.sql.state.columns import (
     metadata,
     number_column,
     partial_index,
+    reason_columns,
     ref_column,
     serial_column,
     text_column,
 )
-from fyke.storage.sql.state.records import columns
+from fyke.storage.sql.state.records import columns, with_reason
 
 runs = Table(
     "runs",
@@ -65,11 +66,12 @@ runs = Table(
     Column("busy_ms", BigInteger, nullable=False, server_default="0"),
     Column("cpu_ms", BigInteger, nullable=False, server_default="0"),
     Column("memory_mb_ms", BigInteger, nullable=False, server_default="0"),
+    *reason_columns(),
     # with all that a list filters by, so that it looks at nothing but this index; see lists.py
     Index(
         "ix_runs_account_id_created_at_id_and_facts",
         *("account_id", "created_at", "id"),
-        *("worker_id", "state", "outcome", "origin", "version", "task_id"),
+        *("worker_id", "state", "outcome", "reason_code", "origin", "version", "task_id"),
     ),
     Index(None, "account_id", "state", "created_at", "id"),
     Index(None, "account_id", "worker_id", "created_at", "id"),
@@ -135,6 +137,7 @@ subtasks = Table(
     text_column("state"),
     text_column("outcome", null=True),
     text_column("err_msg"),
+    *reason_columns(),
 )
 # the queue: what waits and nothing else, so leasing never looks at history
 partial_index(
@@ -165,6 +168,7 @@ attempts = Table(
     # the memory of a living one now, as last reported; not part of its record
     Column("memory_bytes", BigInteger, nullable=False, server_default=text("0")),
     Column("memory_mb_ms", BigInteger, nullable=False, server_default="0"),
+    *reason_columns(),
     Index(None, "run_id", "ordinal", "id"),
 )
 partial_index(
@@ -189,6 +193,7 @@ run_events = Table(
     text_column("after"),
     text_column("actor"),
     text_column("detail"),
+    *reason_columns(),
     Index(None, "run_id", "seq"),
 )
 
@@ -215,7 +220,7 @@ _LIMITS = tuple(field.name for field in fields(RunLimits))
 
 
 def run_of(row: Mapping[Any, Any]) -> Run:
-    values = {str(name): value for name, value in row.items()}
+    values = with_reason({str(name): value for name, value in row.items()})
     values["limits"] = {name: values[name] for name in _LIMITS}
     allow = values["egress_allow"]
     values["egress_allow"] = () if allow == "[]" else json.loads(allow)

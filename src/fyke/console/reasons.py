@@ -1,0 +1,96 @@
+"""Reasons in the reader's language."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fyke.console.texts import gettext
+from fyke.errors import FykeError
+from fyke.reasons import Hint, Reason, ReasonCode, cause, next_step, sentence
+from fyke.reasons.codes import ENDS
+
+
+class Ended(Protocol):
+    """A run, a line of a list, a subtask or an attempt."""
+
+    @property
+    def err_msg(self) -> str: ...
+    @property
+    def reason(self) -> Reason | None: ...
+
+
+def why(record: Ended) -> str:
+    """Why it ended. One of an older release has no code: then its stored sentence is shown."""
+    return text_of(record.reason) or record.err_msg
+
+
+def text_of(reason: Reason | None) -> str:
+    """The sentence, ``""`` for None."""
+    return "" if reason is None else sentence(reason, gettext)
+
+
+def cause_of(hint: Hint) -> str:
+    return cause(hint, gettext)
+
+
+def next_step_of(hint: Hint) -> str:
+    return next_step(hint, gettext)
+
+
+def said(error: FykeError) -> str:
+    """What an error says, by its reason where it has one."""
+    text = text_of(error.reason)
+    return text[:1].upper() + text[1:] if text else error.message
+
+
+def choices() -> list[tuple[str, str]]:
+    """Every code that a run can end with, and its name."""
+    return [(code.value, name_of(code)) for code in ENDS]
+
+
+def name_of(code: ReasonCode) -> str:
+    """The name of a code in a few words."""
+    return gettext(_NAMES[code])
+
+
+def _(message: str) -> str:
+    """Mark for translation; ``name_of`` translates."""
+    return message
+
+
+_NAMES = {
+    ReasonCode.EXIT_CODE: _("Exit code"),
+    ReasonCode.SIGNAL: _("Signal"),
+    ReasonCode.OUT_OF_MEMORY: _("Out of memory"),
+    ReasonCode.TIMEOUT: _("Timeout"),
+    ReasonCode.ABORTED: _("Aborted"),
+    ReasonCode.TRAFFIC_CAP: _("Traffic cap"),
+    ReasonCode.ROW_CAP: _("Row cap"),
+    ReasonCode.DISK_CAP: _("Disk cap"),
+    ReasonCode.CHARGE_ESTIMATE: _("Highest cost of the run"),
+    ReasonCode.RUN_CHARGE_CAP: _("Cost cap of the run"),
+    ReasonCode.BALANCE_USED_UP: _("Balance used up"),
+    ReasonCode.ACCOUNT_RUN_CAP: _("Account's cap for one run"),
+    ReasonCode.ACCOUNT_MONTH_CAP: _("Account's cap for the month"),
+    ReasonCode.BUILDS_NOT_ALLOWED: _("Builds not allowed"),
+    ReasonCode.BAD_REQUIREMENT: _("Requirement refused"),
+    ReasonCode.PACKAGES_FAILED: _("Installer failed"),
+    ReasonCode.NO_READY_PACKAGE: _("No ready-made package"),
+    ReasonCode.PACKAGES_REFUSED: _("Package files refused"),
+    ReasonCode.BUILD_FAILED: _("Build failed"),
+    ReasonCode.INSTALLER_MISSING: _("Installer missing"),
+    ReasonCode.NPM_TOO_OLD: _("npm too old"),
+    ReasonCode.REGISTRY_LOOPBACK: _("Registry on the loopback"),
+    ReasonCode.REGISTRY_PROXY: _("Proxy of the registry"),
+    ReasonCode.REGISTRY_CREDENTIALS: _("Credentials of the registry"),
+    ReasonCode.INSTALL_TIMEOUT: _("Installation timeout"),
+    ReasonCode.INSTALL_LIMIT: _("Installation limit"),
+    ReasonCode.INSTALL_DISK_FULL: _("Disk full during installation"),
+    ReasonCode.ISOLATION_MISSING: _("No sandbox"),
+    ReasonCode.LIMITS_MISSING: _("No hard limits"),
+    ReasonCode.WORKER_DELETED: _("Worker deleted"),
+    ReasonCode.RUNNER_LOST: _("Runner lost"),
+    ReasonCode.PLATFORM_STOPPED: _("Platform stopped"),
+    ReasonCode.INTERNAL: _("Platform fault"),
+    ReasonCode.VERSION_MISSING: _("Version missing"),
+}

@@ -1,0 +1,113 @@
+"""The codes. Their texts are stored and appear on the wire, so they never change."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ReasonCode(StrEnum):
+    """Why a run or an attempt ended, why a start was refused, why a run or a queue item waits."""
+
+    # --- the end of an attempt or a run
+    EXIT_CODE = "exit_code"
+    SIGNAL = "signal"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMEOUT = "timeout"
+    ABORTED = "aborted"
+    TRAFFIC_CAP = "traffic_cap"
+    ROW_CAP = "row_cap"
+    DISK_CAP = "disk_cap"
+    CHARGE_ESTIMATE = "charge_estimate"  # all that the run could cost at most was used up
+    RUN_CHARGE_CAP = "run_charge_cap"  # max_total_charge of the run
+    BALANCE_USED_UP = "balance_used_up"
+    ACCOUNT_RUN_CAP = "account_run_cap"  # the account's cap for one run
+    ACCOUNT_MONTH_CAP = "account_month_cap"
+    BUILDS_NOT_ALLOWED = "builds_not_allowed"
+    BAD_REQUIREMENT = "bad_requirement"
+    PACKAGES_FAILED = "packages_failed"  # the installer ended with an error
+    NO_READY_PACKAGE = "no_ready_package"  # the same where nothing may be built
+    PACKAGES_REFUSED = "packages_refused"  # the installed files break a rule
+    BUILD_FAILED = "build_failed"  # of a Go program
+    INSTALLER_MISSING = "installer_missing"
+    NPM_TOO_OLD = "npm_too_old"
+    REGISTRY_LOOPBACK = "registry_loopback"
+    REGISTRY_PROXY = "registry_proxy"
+    REGISTRY_CREDENTIALS = "registry_credentials"
+    INSTALL_TIMEOUT = "install_timeout"
+    INSTALL_LIMIT = "install_limit"  # of the disk, the memory or the traffic of an installer
+    INSTALL_DISK_FULL = "install_disk_full"
+    ISOLATION_MISSING = "isolation_missing"
+    LIMITS_MISSING = "limits_missing"
+    WORKER_DELETED = "worker_deleted"
+    RUNNER_LOST = "runner_lost"
+    PLATFORM_STOPPED = "platform_stopped"
+    INTERNAL = "internal"
+    VERSION_MISSING = "version_missing"
+
+    # --- a start, or another order about a run, that is refused
+    WORKER_NOT_FOUND = "worker_not_found"
+    NO_VERSION = "no_version"
+    VERSION_UNKNOWN = "version_unknown"
+    VERSION_WITHDRAWN = "version_withdrawn"
+    VERSION_DRAFT = "version_draft"
+    VERSION_FILES_MISSING = "version_files_missing"
+    BALANCE_TOO_LOW = "balance_too_low"
+    MONTH_CAP_REACHED = "month_cap_reached"
+    TRAFFIC_QUOTA = "traffic_quota"
+    PLAN_FULL = "plan_full"
+    QUEUE_FULL = "queue_full"
+    DISK_FULL = "disk_full"
+    RUN_ENDED = "run_ended"
+    RUN_NOT_ENDED = "run_not_ended"
+    INPUT_REFUSED = "input_refused"
+
+    # --- a run that has not started
+    PREPARING = "preparing"
+    PLAN = "plan"
+    NO_RUNNER = "no_runner"
+    QUEUE = "queue"
+    ROOM = "room"
+
+    # --- an item of the run queue
+    ACTIVATION = "activation"  # it waits to be activated
+    ACTIVATED = "activated"
+    RELEASED = "released"
+    ITEM_UNKNOWN = "item_unknown"
+    ITEM_NOT_WAITING = "item_not_waiting"
+
+
+ENDS = tuple(ReasonCode)[: tuple(ReasonCode).index(ReasonCode.VERSION_MISSING) + 1]
+
+
+class HintCode(StrEnum):
+    """What may help after a run that failed or gave nothing."""
+
+    NO_ROWS = "no_rows"
+    PARTLY_FAILED = "partly_failed"
+    EXIT_CODE = "exit_code"
+    SIGNAL = "signal"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMEOUT = "timeout"
+    ABORTED = "aborted"
+    TRAFFIC_CAP = "traffic_cap"
+    CHARGE_CAP = "charge_cap"
+    BALANCE_USED_UP = "balance_used_up"
+    ROW_CAP = "row_cap"
+    DISK_CAP = "disk_cap"
+    INSTALL_FAILED = "install_failed"
+    BUILDS_NOT_ALLOWED = "builds_not_allowed"
+    INSTALLER_NOT_READY = "installer_not_ready"
+    ISOLATION_REFUSED = "isolation_refused"
+    LIMITS_MISSING = "limits_missing"
+    WORKER_DELETED = "worker_deleted"
+    RUNNER_LOST = "runner_lost"
+    INTERNAL = "internal"
+    # --- from the sites that were refused, and from the last error lines of the log
+    UNDECLARED_SITES = "undeclared_sites"
+    REFUSED_SITES = "refused_sites"
+    MODULE_MISSING = "module_missing"
+    BLOCKED = "blocked"
+    UNKNOWN_HOST = "unknown_host"
+    UNREACHABLE = "unreachable"
+    PAGE_MISSING = "page_missing"
+    OTHER_PAGE = "other_page"

@@ -1,0 +1,55 @@
+"""A reason and a hint: a code and what it speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from fyke.reasons.codes import HintCode, ReasonCode
+
+Value: TypeAlias = str | int | float | bool | list[str]
+Params: TypeAlias = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why. ``params`` are plain JSON values; a name ends with the unit where there is one:
+    ``_micros`` are millionths of a dollar, ``_bytes`` bytes (shown as KiB, MiB or GiB, but
+    ``traffic_bytes`` as MB of 10^6), ``_mb`` MiB.
+    """
+
+    code: ReasonCode
+    params: Params = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, code: ReasonCode, **params: Value | None) -> Reason:
+        """A reason with the parameters that have a value."""
+        return cls(code, _given(params))
+
+    def mapped(self, change: Callable[[str], str]) -> Reason:
+        """The same with every text of the parameters changed, such as masked."""
+        found = {name: _mapped(value, change) for name, value in self.params.items()}
+        return replace(self, params=found)
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What the reader can do about an end; cause and next step are made from the code."""
+
+    code: HintCode
+    params: Params = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, code: HintCode, **params: Value | None) -> Hint:
+        return cls(code, _given(params))
+
+
+def _given(params: Mapping[str, Value | None]) -> Params:
+    return {name: value for name, value in params.items() if value is not None and value != ""}
+
+
+def _mapped(value: Value, change: Callable[[str], str]) -> Value:
+    if isinstance(value, str):
+        return change(value)
+    return [change(text) for text in value] if isinstance(value, list) else value

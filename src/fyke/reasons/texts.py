@@ -1,0 +1,372 @@
+"""The catalogue: one entry for each code.
+
+A reason has one or several forms, the one that says most first; the first one whose parameters are
+all there is used. Ends begin with a capital letter; refusals and waits do not, because other words
+are put in front of them. No full stop at the end. ``script/translate`` collects what ``_`` marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fyke.reasons.codes import HintCode, ReasonCode
+
+Forms = tuple[str, ...]
+
+
+def _(message: str) -> str:
+    """Mark for translation; the caller of ``sentence`` says into which language."""
+    return message
+
+
+ENDS: Mapping[ReasonCode, Forms] = {
+    ReasonCode.EXIT_CODE: (
+        _("The Worker exited with code %(exit_code)s: %(last_words)s"),
+        _("The Worker exited with code %(exit_code)s"),
+    ),
+    ReasonCode.SIGNAL: (
+        _("The Worker was ended by signal %(signal)s: %(last_words)s"),
+        _("The Worker was ended by signal %(signal)s"),
+    ),
+    ReasonCode.OUT_OF_MEMORY: (_("Out of memory: the Worker went over its %(memory_mb)s MB"),),
+    ReasonCode.TIMEOUT: (
+        _("Timeout: the run went over its execute_limit_time_seconds of %(seconds)s s"),
+    ),
+    ReasonCode.ABORTED: (_("Aborted on request"),),
+    ReasonCode.TRAFFIC_CAP: (
+        _("Stopped: max_total_traffic of %(traffic_bytes)s MB was reached"),
+    ),
+    ReasonCode.ROW_CAP: (
+        _("Stopped: the run reached the limit of %(max_rows)s rows"),
+        _("Stopped: the run reached the limit of %(max_bytes)s of rows"),
+    ),
+    ReasonCode.DISK_CAP: (_("Stopped: the Worker's files went over %(limit_mb)s MB"),),
+    ReasonCode.CHARGE_ESTIMATE: (
+        _("Stopped: the %(limit_micros)s USD that the run could cost at most were used up"),
+    ),
+    ReasonCode.RUN_CHARGE_CAP: (
+        _("Stopped: the cap of %(limit_micros)s USD on what this run may cost was reached"),
+    ),
+    ReasonCode.BALANCE_USED_UP: (
+        _("Stopped: the %(limit_micros)s USD that the account had free at the start were used up"),
+    ),
+    ReasonCode.ACCOUNT_RUN_CAP: (
+        _("Stopped: the account's cap for one run was lowered to %(lowered_to_micros)s USD, which "
+          "was reached"),
+        _("Stopped: the account's cap of %(limit_micros)s USD for one run was reached"),
+    ),
+    ReasonCode.ACCOUNT_MONTH_CAP: (
+        _("Stopped: the account's cap for the month was lowered to %(lowered_to_micros)s USD, "
+          "which was reached"),
+        _("Stopped: the %(limit_micros)s USD that were left of the account's cap for the month "
+          "were used up"),
+    ),
+    ReasonCode.WORKER_DELETED: (_("The Worker was deleted while the run waited"),),
+    ReasonCode.RUNNER_LOST: (
+        _("The runner was lost while the Worker was running; its rows are kept"),
+    ),
+    ReasonCode.PLATFORM_STOPPED: (_("The platform was stopped while the Worker was running"),),
+    ReasonCode.INTERNAL: (_("The platform failed, not the Worker: %(detail)s"),),
+    ReasonCode.VERSION_MISSING: (
+        _("The platform failed, not the Worker: the version of this run no longer exists"),
+    ),
+    ReasonCode.ISOLATION_MISSING: (
+        _("Not run: the sandbox on this machine is at level %(level)s: %(detail)s; see "
+          "fyke doctor"),
+    ),
+    ReasonCode.LIMITS_MISSING: (
+        _("Not run: the sandbox on this machine is at level no-limits, which is for the operator's "
+          "own Workers only: %(detail)s; see fyke doctor"),
+    ),
+}  # fmt: skip
+
+INSTALLING: Mapping[ReasonCode, Forms] = {
+    ReasonCode.BUILDS_NOT_ALLOWED: (
+        _("The dependencies could not be installed: this version asks for install: build in "
+          "fyke.json, which runs code of the packages while they are installed, and the operator "
+          "of this installation has not allowed that for this Worker (fyke worker builds WORKER "
+          "--allow). Ask for it, or remove it and use packages with a ready-made wheel and without "
+          "install scripts"),
+    ),
+    ReasonCode.BAD_REQUIREMENT: (_("The dependencies could not be installed: %(detail)s"),),
+    ReasonCode.PACKAGES_FAILED: (_("The dependencies could not be installed: %(detail)s"),),
+    ReasonCode.NO_READY_PACKAGE: (
+        _("The dependencies could not be installed: %(detail)s (only packages with a ready-made "
+          "wheel for this platform are installed, unless fyke.json says install: build and the "
+          "operator allows it)"),
+    ),
+    ReasonCode.PACKAGES_REFUSED: (
+        _("The dependencies could not be installed: their files break a rule: %(detail)s"),
+    ),
+    ReasonCode.BUILD_FAILED: (_("The program could not be built: %(detail)s"),),
+    ReasonCode.INSTALLER_MISSING: (
+        _("The dependencies could not be installed: %(program)s is not installed on this machine, "
+          "or does not answer. Build the program before it is published: %(command)s"),
+        _("The dependencies could not be installed: %(program)s is not installed on this machine, "
+          "or does not answer"),
+    ),
+    ReasonCode.NPM_TOO_OLD: (
+        _("The dependencies could not be installed: npm %(version)s cannot be kept from fetching "
+          "addresses that a package names, and %(stale_lock)s is out of step with package.json. "
+          "Run npm install and publish both files, or have npm %(oldest)s or newer installed here"),
+        _("The dependencies could not be installed: npm %(version)s cannot be kept from fetching "
+          "addresses that a package names. Add a package-lock.json (npm install "
+          "--package-lock-only), or have npm %(oldest)s or newer installed here"),
+    ),
+    ReasonCode.REGISTRY_LOOPBACK: (
+        _("The program could not be built: GOPROXY of this machine names %(host)s, which Go looks "
+          "for inside the sandbox. Give it another name of the machine, such as its host name"),
+    ),
+    ReasonCode.REGISTRY_PROXY: (
+        _("The dependencies could not be installed: %(setting)s of this machine names a proxy for "
+          "package clients. They run in a sandbox and go out as Workers do: name that proxy in "
+          'FYKE_EGRESS_UPSTREAMS (for "*"), or take the registry out of it with NO_PROXY'),
+    ),
+    ReasonCode.REGISTRY_CREDENTIALS: (
+        _("The dependencies could not be installed: packages that run code while they are "
+          "installed would see the credentials of %(registries)s. Remove install: build from "
+          "fyke.json, or let the machine use a registry that asks for none"),
+    ),
+    ReasonCode.INSTALL_TIMEOUT: (
+        _("The dependencies could not be installed within %(seconds)s seconds; ask for fewer "
+          "packages or pin their versions"),
+    ),
+    ReasonCode.INSTALL_LIMIT: (
+        _("The dependencies could not be installed: they take more than %(disk_bytes)s, which "
+          "is all that is allowed; ask for fewer or smaller packages"),
+        _("The dependencies could not be installed: the installer took more than %(memory_bytes)s "
+          "of memory"),
+        _("The dependencies could not be installed: they are more to download than is allowed; ask "
+          "for fewer packages"),
+    ),
+    ReasonCode.INSTALL_DISK_FULL: (
+        _("The dependencies could not be installed: the disk is full; make room on this machine, "
+          "then run it again"),
+    ),
+}  # fmt: skip
+
+REFUSALS: Mapping[ReasonCode, Forms] = {
+    ReasonCode.WORKER_NOT_FOUND: (_("the Worker does not exist"),),
+    ReasonCode.NO_VERSION: (_("no version is published"),),
+    ReasonCode.VERSION_UNKNOWN: (
+        _("version '%(number)s' does not exist; the latest is %(latest)s"),
+        _("version '%(number)s' does not exist; none is published"),
+    ),
+    ReasonCode.VERSION_WITHDRAWN: (
+        _("version %(number)s was withdrawn (%(notice)s); the latest is %(latest)s"),
+        _("version %(number)s was withdrawn (%(notice)s)"),
+        _("version %(number)s was withdrawn; the latest is %(latest)s"),
+        _("version %(number)s was withdrawn"),
+    ),
+    ReasonCode.VERSION_DRAFT: (_("version %(number)s is a draft; publish it first"),),
+    ReasonCode.VERSION_FILES_MISSING: (
+        _("the files of version %(number)s are missing; publish them again"),
+    ),
+    ReasonCode.BALANCE_TOO_LOW: (
+        _("the run may cost up to %(needed_micros)s USD and %(free_micros)s USD are free; credit "
+          "the account, or lower max_total_charge, max_total_traffic, the time limit or the "
+          "device"),
+    ),
+    ReasonCode.MONTH_CAP_REACHED: (
+        _("the account's cap for %(month)s is %(cap_micros)s USD; %(spent_micros)s are spent and "
+          "%(held_micros)s are set aside for active runs. Raise month_cap, or wait until %(next)s "
+          "(%(zone)s), or until a run has ended"),
+        _("the account's cap for %(month)s is %(cap_micros)s USD; %(spent_micros)s are spent. "
+          "Raise month_cap, or wait until %(next)s (%(zone)s)"),
+    ),
+    ReasonCode.TRAFFIC_QUOTA: (_("the account's traffic quota is used up or has expired"),),
+    ReasonCode.PLAN_FULL: (
+        _("the plan %(plan)s allows %(most)s runs at once, and as many are active; wait until one "
+          "of them has ended, or put the run into the run queue"),
+    ),
+    ReasonCode.QUEUE_FULL: (
+        _("%(most)s items wait in the run queue already; activate or release some of them"),
+    ),
+    ReasonCode.DISK_FULL: (
+        _("the disk of the data folder has only %(free_mb)s MiB free, and FYKE_DISK_FLOOR_MB asks "
+          "for %(floor_mb)s; free some space and start the run again"),
+    ),
+    ReasonCode.INPUT_REFUSED: (_("the input is not valid any more: %(detail)s"),),
+    ReasonCode.RUN_ENDED: (_("the run has already %(state)s"),),
+    ReasonCode.RUN_NOT_ENDED: (_("only a finished run can be deleted; abort it first"),),
+}  # fmt: skip
+
+WAITS: Mapping[ReasonCode, Forms] = {
+    ReasonCode.PREPARING: (
+        _("a runner has taken it and prepares its sandbox; missing dependencies are installed"),
+    ),
+    ReasonCode.PLAN: (
+        _("the plan %(plan)s allows %(most)s runs at once, and as many are active; the next "
+          "one begins when one of them has ended"),
+    ),
+    ReasonCode.NO_RUNNER: (_("no runner is alive; start one with fyke up"),),
+    ReasonCode.QUEUE: (
+        _("older subtasks wait before it: %(ahead)s; it needs %(cpus)s cores and %(memory_mb)s MB, "
+          "more than any runner has in all (%(largest_cpus)s cores and %(largest_memory_mb)s MB)"),
+        _("older subtasks wait before it: %(ahead)s; it needs %(cpus)s cores and %(memory_mb)s MB; "
+          "the runner with the most room has %(free_cpus)s cores and %(free_memory_mb)s MB free"),
+    ),
+    ReasonCode.ROOM: (
+        _("it needs %(cpus)s cores and %(memory_mb)s MB, more than any runner has in all "
+          "(%(largest_cpus)s cores and %(largest_memory_mb)s MB); it begins when a runner does "
+          "nothing else"),
+        _("it needs %(cpus)s cores and %(memory_mb)s MB; the runner with the most room has "
+          "%(free_cpus)s cores and %(free_memory_mb)s MB free"),
+    ),
+    ReasonCode.ACTIVATION: (_("waits for activation"),),
+    ReasonCode.ACTIVATED: (_("activated as run %(run)s"),),
+    ReasonCode.RELEASED: (_("released: %(note)s"), _("released")),
+    ReasonCode.ITEM_UNKNOWN: (_("item does not exist"),),
+    ReasonCode.ITEM_NOT_WAITING: (_("item is not in waiting state"),),
+}  # fmt: skip
+
+SENTENCES: Mapping[ReasonCode, Forms] = {**ENDS, **INSTALLING, **REFUSALS, **WAITS}
+
+
+@dataclass(frozen=True, slots=True)
+class HintTexts:
+    cause: Forms
+    next_step: Forms
+
+
+def _hint(cause: str, next_step: str) -> HintTexts:
+    return HintTexts((cause,), (next_step,))
+
+
+HINTS: Mapping[HintCode, HintTexts] = {
+    HintCode.NO_ROWS: _hint(
+        _("The Worker succeeded and pushed no row"),
+        _("Check that the input names pages that exist, open one of them by hand, and read the "
+          "log: a site that answers with another page than expected often leaves nothing to "
+          "collect"),
+    ),
+    HintCode.PARTLY_FAILED: _hint(
+        _("%(failed)s of %(subtasks)s subtasks failed; the rows are those of the others"),
+        _("Look at the subtasks for what went wrong, and run those parts again"),
+    ),
+    HintCode.EXIT_CODE: _hint(
+        _("The Worker's program ended with an error of its own"),
+        _("Read the last lines of its log; when they name a place in its code, that is where to "
+          "look"),
+    ),
+    HintCode.SIGNAL: _hint(
+        _("The Worker's program was ended from outside or crashed"),
+        _("Run it again with more memory; when it crashes again, its native libraries are suspect"),
+    ),
+    HintCode.OUT_OF_MEMORY: _hint(
+        _("The Worker needed more memory than its device has"),
+        _("Run it again with more memory, or give it fewer pages at once"),
+    ),
+    HintCode.TIMEOUT: _hint(
+        _("The run took longer than its time limit"),
+        _("Raise the time limit in the run options, or give it fewer pages; its rows are kept"),
+    ),
+    HintCode.ABORTED: _hint(
+        _("A user stopped the run"),
+        _("Its rows are kept; run it again to collect the rest"),
+    ),
+    HintCode.TRAFFIC_CAP: _hint(
+        _("The run used up the traffic that it was allowed"),
+        _("Raise the traffic limit in the run options, or give it fewer pages; its rows are kept"),
+    ),
+    HintCode.CHARGE_CAP: _hint(
+        _("The run would have cost more than it was allowed to"),
+        _("Raise the maximum charge in the run options, or the account's caps when it was these, "
+          "or give it fewer pages; its rows are kept"),
+    ),
+    HintCode.BALANCE_USED_UP: _hint(
+        _("The run cost all that the account had free when it started"),
+        _("Credit the account and run it again; its rows are kept"),
+    ),
+    HintCode.ROW_CAP: _hint(
+        _("The run has as many rows as one run may have"),
+        _("Split the input over several runs; the rows are kept"),
+    ),
+    HintCode.DISK_CAP: _hint(
+        _("The Worker's files took more space than a run has"),
+        _("Let the Worker delete what it has read, or give it fewer pages; its rows are kept"),
+    ),
+    HintCode.INSTALL_FAILED: _hint(
+        _("The Worker's dependencies could not be installed"),
+        _("Read the installer's lines in the log; pin the version that it names, and publish a new "
+          "version of the Worker"),
+    ),
+    HintCode.BUILDS_NOT_ALLOWED: _hint(
+        _("The Worker's dependencies would run code while they are installed, and that is not "
+          "allowed for it"),
+        _("Ask the operator to allow that (fyke worker builds, or its tab Versions), or publish a "
+          "version that needs ready-made packages only"),
+    ),
+    HintCode.INSTALLER_NOT_READY: _hint(
+        _("This machine is not set up for installing the Worker's dependencies"),
+        _("Give the sentence above to the operator, who can change it; then run it again"),
+    ),
+    HintCode.ISOLATION_REFUSED: _hint(
+        _("A part of the isolation is missing on this machine, so no Worker may run on it"),
+        _("The operator finds the missing part in fyke doctor and in the console (Admin, "
+          "Isolation), each with the way to add it; then run it again"),
+    ),
+    HintCode.LIMITS_MISSING: _hint(
+        _("This machine cannot limit cpu and memory hard, so it runs the operator's own Workers "
+          "and no others"),
+        _("The operator finds what is missing in fyke doctor and in the console (Admin, "
+          "Isolation), with the way to add it; then run it again, or on a machine whose level is "
+          "full"),
+    ),
+    HintCode.WORKER_DELETED: _hint(
+        _("The Worker was deleted before the run began"),
+        _("Choose another Worker"),
+    ),
+    HintCode.RUNNER_LOST: _hint(
+        _("The machine that executed the run was lost or stopped"),
+        _("Run it again; its rows until then are kept. It was not the Worker's fault"),
+    ),
+    HintCode.INTERNAL: _hint(
+        _("The platform failed, not the Worker"),
+        _("Run it again; when it fails again, report the id of the run to the operator"),
+    ),
+    HintCode.UNDECLARED_SITES: HintTexts(
+        (
+            _("Some sites that the Worker asked for were refused, because its version does not "
+              "declare them: %(some)s"),
+            _("All sites that the Worker asked for were refused, because its version does not "
+              "declare them: %(sites)s"),
+        ),
+        (
+            _("Its author adds them to egress in fyke.json and publishes a new version; until then "
+              "give it pages of the sites that its page names"),
+        ),
+    ),
+    HintCode.REFUSED_SITES: _hint(
+        _("All sites that the Worker asked for were refused: %(sites)s"),
+        _("The tab Traffic says why. Addresses inside a network are never reached, unless the "
+          "operator opens one for a run; a site that is throttled answers again later"),
+    ),
+    HintCode.MODULE_MISSING: _hint(
+        _("The Worker imports a library that is not installed"),
+        _("Name it in the Worker's requirements.txt or package.json and publish a new version"),
+    ),
+    HintCode.BLOCKED: _hint(
+        _("The site refused the requests"),
+        _("Ask for fewer pages at once, choose another region in the run options, or wait a while "
+          "before the next run"),
+    ),
+    HintCode.UNKNOWN_HOST: _hint(
+        _("The name of a site could not be found"),
+        _("Check the addresses in the input for typing errors"),
+    ),
+    HintCode.UNREACHABLE: _hint(
+        _("A site could not be reached"),
+        _("Open it by hand to see whether it is there; then run again, perhaps through another "
+          "region"),
+    ),
+    HintCode.PAGE_MISSING: _hint(
+        _("A page in the input is not there"),
+        _("Check the addresses in the input"),
+    ),
+    HintCode.OTHER_PAGE: _hint(
+        _("The Worker met data in a form that it does not know"),
+        _("The site may have changed: look at the line that the log names, and fix the Worker"),
+    ),
+}  # fmt: skip

@@ -1,0 +1,57 @@
+"""Which codes a test reaches through the real platform, and proof that it did."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from fyke.reasons import HintCode, ReasonCode
+from fyke.reasons.texts import SENTENCES
+
+Code = ReasonCode | HintCode
+MARK = "reaches"
+
+_seen: set[Code] = set()
+
+
+def reaches(*codes: Code) -> pytest.MarkDecorator:
+    """The test gets each of these codes from a running platform; it fails where it does not."""
+    return getattr(pytest.mark, MARK)(*codes)  # type: ignore[no-any-return]
+
+
+def begin() -> None:
+    """Forget what earlier tests have seen."""
+    _seen.clear()
+
+
+def note_reason(code: str) -> None:
+    """An answer of the platform has this code."""
+    if code:
+        _seen.add(ReasonCode(code))
+
+
+def note_summary(summary: dict[str, Any]) -> None:
+    """An answer of ``GET /api/fyke/runs/{slug}``."""
+    note_reason(summary["reason_code"])
+    if summary["hint"]:
+        _seen.add(HintCode(summary["hint"]["code"]))
+
+
+def note_text(text: str, codes: Iterable[ReasonCode]) -> None:
+    """A text of the run queue, whose published items have no room for a code."""
+    for part in text.split("; "):
+        _seen.update(code for code in codes if any(_is(part, form) for form in SENTENCES[code]))
+
+
+def _is(text: str, form: str) -> bool:
+    pattern = re.sub(r"%\\\(\w+\\\)s", ".+", re.escape(form))
+    return re.fullmatch(pattern, text) is not None
+
+
+def missing(item: pytest.Item) -> list[str]:
+    """Codes that the test has promised and not seen."""
+    wanted = {code for mark in item.iter_markers(MARK) for code in mark.args}
+    return sorted(f"{type(code).__name__}.{code.name}" for code in wanted - _seen)
