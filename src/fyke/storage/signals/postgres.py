@@ -13,6 +13,7 @@ import select
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -95,13 +96,17 @@ class _ChannelOutbox:
         with self._changed:
             if self._closed:
                 return
-            self._kept[topic] = None
-            if len(self._kept) > MAX_KEPT:
-                del self._kept[next(iter(self._kept))]
+            self._keep({topic: None})
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="signals", daemon=True)
                 self._thread.start()
             self._changed.notify()
+
+    def _keep(self, topics: dict[str, None]) -> None:
+        """Append ``topics``; the oldest make room. The caller has the lock."""
+        self._kept.update(topics)
+        for oldest in list(islice(self._kept, max(0, len(self._kept) - MAX_KEPT))):
+            del self._kept[oldest]
 
     def _run(self) -> None:
         connection: psycopg.Connection[Any] | None = None
@@ -135,7 +140,8 @@ class _ChannelOutbox:
     def _put_back(self, topics: list[str]) -> None:
         with self._changed:
             if not self._closed:
-                self._kept = dict.fromkeys(topics) | self._kept
+                newer, self._kept = self._kept, dict.fromkeys(topics)
+                self._keep(newer)
 
     def _pause(self, seconds: float) -> None:
         with self._changed:
