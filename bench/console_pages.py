@@ -4,17 +4,21 @@ Fills one account with so many past runs (in SQLite, through the tables, in one 
 page of ``PAGES`` over and over, signed in, through the application itself: what is measured is the
 server's own time from request to last byte, without network and browser. Prints p50, p95 and the
 size of each page; the target is a p95 of 50 ms. Further pages are added to ``PAGES``.
+
+Then the same for the pages of one run under way with so many log lines and rows.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import random
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -28,6 +32,7 @@ from fyke.storage.sql.dialects import for_writing
 from fyke.storage.sql.state.billing import ledger, usage_days
 from fyke.storage.sql.state.runs.tables import run_columns, run_counts, runs
 from support.house import House, make_templates, open_house
+from support.large_run import addresses, begin_run, grow
 from support.memory import a_run
 from support.pages import visitor
 
@@ -222,12 +227,11 @@ def _day(ms: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(ms / 1000))
 
 
-async def measure(house: House, history: History, rounds: int) -> int:
-    """Print a line for each page; return how many missed the target."""
+async def measure(house: House, pages: Mapping[str, str], rounds: int) -> int:
+    """Print a line for each page, by name and address; return how many missed the target."""
     missed = 0
     async with visitor(house) as someone:
-        for name, template in PAGES:
-            address = template.format(**vars(history))
+        for name, address in pages.items():
             times, size, status = [], 0, 0
             for turn in range(rounds + 3):
                 began = time.perf_counter()
@@ -248,27 +252,41 @@ async def measure(house: House, history: History, rounds: int) -> int:
     return missed
 
 
-async def run(number: int, rounds: int) -> None:
+@asynccontextmanager
+async def new_house(templates: Path) -> AsyncIterator[House]:
     with tempfile.TemporaryDirectory() as folder:
-        templates = Path(folder) / "templates"
-        templates.mkdir()
-        make_templates(templates)
         async with open_house(Path(folder), templates) as house:
+            yield house
+
+
+async def run(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        templates = make_templates(Path(folder))
+        async with new_house(templates) as house:
             began = time.perf_counter()
-            history = await fill(house, number)
-            line("runs in history", f"{number:,} in {time.perf_counter() - began:.1f} s")
-            missed = await measure(house, history, rounds)
-            line("pages over the target", str(missed))
+            history = await fill(house, options.runs)
+            line("runs in history", f"{options.runs:,} in {time.perf_counter() - began:.1f} s")
+            pages = {name: template.format(**vars(history)) for name, template in PAGES}
+            missed = await measure(house, pages, options.rounds)
+        async with new_house(templates) as house:
+            lease = await begin_run(house)
+            await grow(house, lease, options.lines, options.rows)
+            line("a run under way", f"{options.lines:,} lines, {options.rows:,} rows")
+            pages = addresses(lease.run.id, options.lines, options.rows)
+            missed += await measure(house, pages, options.rounds)
+    line("pages over the target", str(missed))
 
 
 def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--lines", type=int, default=100_000, help="of the run under way")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the run under way")
     parser.add_argument("--rounds", type=int, default=40, help="requests of each page")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     head("Console pages")
-    asyncio.run(run(options.runs, options.rounds))
+    asyncio.run(run(options))
     return 0
 
 

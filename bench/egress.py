@@ -1,4 +1,5 @@
-"""How much the proxy costs: throughput on one connection and new connections per second.
+"""How much the proxy costs: throughput on one connection, new connections per second, and small
+exchanges of two writes and two reads, which cost 40 ms each without ``TCP_NODELAY``.
 
 Run ``python bench/egress.py`` from the clone's environment. Client, origin and proxy are
 processes of their own on loopback, and direct and proxied rounds alternate in one sitting, so
@@ -32,21 +33,28 @@ ATTEMPT, SECRET = "bench", "secret"
 BLOCK = bytes(1 << 20)
 CLIENTS = 3  # processes that open new connections at once
 FRESH_SECONDS = 3.0
+EXCHANGES = 50
+PAIR = len(b"first\nsecond\n")
 
 
 def serve_origin(port_to: Connection) -> None:
-    """Answer a line with a number by that many bytes."""
+    """Answer a line with a number by that many bytes, and "pairs" by two lines for each two."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     port_to.send(listener.getsockname()[1])
 
     def answer(conn: socket.socket) -> None:
-        with conn:
-            left = int(conn.makefile("rb").readline() or b"0")
+        with conn, conn.makefile("rb") as lines:
+            asked = lines.readline()
+            while asked == b"pairs\n" and lines.readline() and lines.readline():
+                conn.sendall(b"first\n")
+                conn.sendall(b"second\n")
+            left = int(asked) if asked.strip().isdigit() else 0
             while left > 0:
                 left -= conn.send(BLOCK[: min(left, len(BLOCK))])
 
     while True:
         conn, _ = listener.accept()
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         threading.Thread(target=answer, args=(conn,), daemon=True).start()
 
 
@@ -93,6 +101,23 @@ def fetch(conn: socket.socket, count: int) -> float:
     if got != count:
         raise RuntimeError(f"{got} bytes came instead of {count}")
     return time.perf_counter() - start
+
+
+def exchange(conn: socket.socket) -> float:
+    """Return milliseconds for one exchange of two lines each way, the median."""
+    took = []
+    conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with conn, conn.makefile("rb") as lines:
+        conn.sendall(b"pairs\n")
+        for _ in range(EXCHANGES):
+            start = time.perf_counter()
+            conn.sendall(b"one\n")
+            time.sleep(0.0005)
+            conn.sendall(b"two\n")
+            if (lines.readline(), lines.readline()) != (b"first\n", b"second\n"):
+                raise RuntimeError("the answer is not that of the origin")
+            took.append((time.perf_counter() - start) * 1000)
+    return statistics.median(took)
 
 
 def per_second(connect: Callable[[], socket.socket], seconds: float) -> float:
@@ -149,7 +174,10 @@ async def measure(path: Path, origin: int, pid: int, size: int, rounds: int) -> 
     before = cpu_seconds(pid)
     fresh = await at_once(proxied, proxy, origin)
     fresh_cpu = (cpu_seconds(pid) - before) / (fresh * FRESH_SECONDS)
+    small_direct = await asyncio.to_thread(exchange, direct(origin))
+    small = await asyncio.to_thread(exchange, await asyncio.to_thread(proxied, proxy, origin))
     counted = await client.close(ATTEMPT)
+    downloads = counted.connections - rounds - 1
     await client.stop()
     return {
         "direct_mb_s": round(statistics.median(plain) / 1e6),
@@ -159,7 +187,9 @@ async def measure(path: Path, origin: int, pid: int, size: int, rounds: int) -> 
         "new_connections_s_direct": round(fresh_direct),
         "new_connections_s": round(fresh),
         "cpu_ms_per_connection": round(fresh_cpu * 1000, 3),
-        "counted_exactly": counted.down == rounds * size + (counted.connections - rounds) * 100,
+        "small_exchange_ms_direct": round(small_direct, 2),
+        "small_exchange_ms": round(small, 2),
+        "counted_exactly": counted.down == rounds * size + downloads * 100 + EXCHANGES * PAIR,
     }
 
 

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    CDPSession,
+    Page,
+    Request,
+    sync_playwright,
+)
 
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 375, "height": 812}
@@ -79,3 +86,11 @@ def _note(watch: Watch, kind: str, text: str) -> None:
 def _look(watch: Watch, base_url: str, request: Request) -> None:
     if not request.url.startswith((base_url, "data:", "blob:", "about:")):
         watch.foreign.append(request.url)
+
+
+def heap_mb(session: CDPSession) -> float:
+    """Memory of the page's scripts and documents after a collection."""
+    session.send("HeapProfiler.enable")
+    session.send("HeapProfiler.collectGarbage")
+    used = session.send("Runtime.getHeapUsage")
+    return float((used["usedSize"] + used.get("embedderHeapUsedSize", 0)) / 1e6)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -71,9 +70,10 @@ async def test_the_log_is_read_from_any_place(api: Api, house: House, run_slug: 
     fails(await api.get(f"/api/fyke/runs/{run_slug}/log/lines/31"), 404, 4040)
 
 
-async def test_a_hundred_thousand_lines_are_searched_at_once(
+async def test_a_hundred_thousand_lines_are_searched_in_one_request(
     api: Api, house: House, run_slug: str
 ) -> None:
+    """How long that takes is measured by ``bench/console_pages.py``."""
     [lease, *_] = await house.begin()
     lines = [
         NewLogEntry(2 if n % 1000 else 4, lease.attempt.number, f"GET /page/{n} took {n} ms", n)
@@ -81,13 +81,11 @@ async def test_a_hundred_thousand_lines_are_searched_at_once(
     ]
     await house.results.commit([AttemptBatch(run_slug, lease.attempt.id, log=lines)])
     path = f"/api/fyke/runs/{run_slug}/log/page"
-    begin = time.perf_counter()
     found = await data(api, path, params={"search": "page/99999 ", "after": 0})
     assert [line["position"] for line in found["list"]] == [99_999]  # type: ignore[attr-defined]  # a list
     assert found["complete"]
     errors = await data(api, path, params={"level": 4, "limit": 5})
     assert [line["position"] for line in errors["list"]][-1] == 100_000  # type: ignore[attr-defined]  # a list
-    assert time.perf_counter() - begin < 2
 
 
 async def test_use_is_a_curve_and_lines_that_add_up(tmp_path: Path, templates: Path) -> None:

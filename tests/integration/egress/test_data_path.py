@@ -225,7 +225,9 @@ async def test_the_target_may_end_first_and_no_pair_is_left(door: Door) -> None:
 
 
 async def test_small_exchanges_do_not_wait_for_each_other(door: Door) -> None:
-    """Two writes and a read is the pattern that costs 40 ms each without TCP_NODELAY."""
+    """Two writes and a read is the pattern that costs 40 ms each without TCP_NODELAY; how long
+    it takes is measured by ``bench/egress.py``.
+    """
 
     async def two_lines(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.readline() and await reader.readline():
@@ -235,14 +237,12 @@ async def test_small_exchanges_do_not_wait_for_each_other(door: Door) -> None:
 
     async with Origin(two_lines) as origin:
         _, reader, writer = await socks(door.port, "127.0.0.1", origin.port)
-        start = time.monotonic()
         for _ in range(50):
             writer.write(b"one\n")
             await asyncio.sleep(0.0005)
             writer.write(b"two\n")
             assert await reader.readline() == b"first\n"
             assert await reader.readline() == b"second\n"
-        assert time.monotonic() - start < 1.5
         (link,) = door.egress._proxy._attempts[ATTEMPT].connections
         for transport in (link.client, link.target):
             assert transport is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.jsontext import BadJson, Lines, decode_text, loads
 from fyke.domain.workers.schema_report import MAX_FINDINGS
 from fyke.errors import InvalidRequest
+from support.hangs import no_hang
 
 GOOD = {
     "name": "a",
@@ -206,9 +206,8 @@ def test_an_expression_is_not_compiled() -> None:
     slow = "(?i)" + "[\x02-\U0010fffe]" * 198  # 0.7 s of CPU to compile
     limits = [{"field": "a", "max": 1, "regex": f"{slow}{n:02}"} for n in range(20)]
     text = json.dumps(split(fields=["a"], limits=limits), ensure_ascii=False)
-    began = time.process_time()
-    assert "limits.regex invalid" not in {finding.message for finding in check(text)}
-    assert time.process_time() - began < 5  # a hang, not a measure
+    with no_hang():
+        assert "limits.regex invalid" not in {finding.message for finding in check(text)}
 
 
 def test_fields_are_named_by_the_documented_text() -> None:
@@ -291,14 +290,13 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_schemas_are_answered_quickly(text: str) -> None:
-    began = time.process_time()
-    found = check(text)
-    try:
-        parse(text)
-    except InvalidRequest:
-        assert any(finding.severity == "error" for finding in found)
-    output_schema.check(text)
-    assert time.process_time() - began < 1.0  # both checkers and the reader, on a busy machine
+    with no_hang():
+        found = check(text)
+        try:
+            parse(text)
+        except InvalidRequest:
+            assert any(finding.severity == "error" for finding in found)
+        output_schema.check(text)
     assert sum(len(finding.message) for finding in found) < 16_000 * 320
 
 

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from fyke.domain.workers.requirements import BadRequirement, parse, parse_package
+from support.hangs import no_hang
 
 
 @pytest.mark.parametrize(
@@ -52,18 +51,17 @@ def test_what_is_refused(line: str) -> None:
 
 
 def test_hostile_files_are_answered_quickly() -> None:
-    began = time.process_time()
-    for text in (
-        "x" + " >=1  " * 20_000 + "$",
-        "a" * 400_000 + "$",
-        "x\\\n" * 100_000,
-        "[" * 90_000,
-    ):
-        with pytest.raises(BadRequirement):
-            parse(text)
-    with pytest.raises(BadRequirement, match="larger"):
-        parse("x\n" * 300_000)
-    assert time.process_time() - began < 5
+    with no_hang():
+        for text in (
+            "x" + " >=1  " * 20_000 + "$",
+            "a" * 400_000 + "$",
+            "x\\\n" * 100_000,
+            "[" * 90_000,
+        ):
+            with pytest.raises(BadRequirement):
+                parse(text)
+        with pytest.raises(BadRequirement, match="larger"):
+            parse("x\n" * 300_000)
 
 
 def test_package_sections() -> None:
