@@ -15,6 +15,7 @@ from typing import Any, get_args
 from fyke.api.members import Member, members_of
 from fyke.model.queue import MOST_AT_ONCE
 from fyke.wire import fields, rows, v1
+from fyke.wire.fyke import schedules
 from fyke.wire.rows import FormatName
 from fyke.wire.v2 import fields as v2
 from fyke.wire.v2 import queue, status, tasks
@@ -79,6 +80,7 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
     fields.to_text: TEXT,
     fields.to_name: NAME,
     fields.to_object: OBJECT,
+    fields.to_texts: {"type": "array", "items": TEXT},
     fields.to_names: {
         "anyOf": [{"type": "array", "items": TEXT, "maxItems": fields.MAX_NAMES}, TEXT]
     },
@@ -106,6 +108,7 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
         "maxItems": MOST_AT_ONCE,
     },
     tasks.to_task_input: OBJECT,
+    schedules.to_month: {"type": "string", "pattern": r"^\s*[0-9]{4}-[0-9]{2}\s*$"},
 }
 # rules that are made by a function, by its name
 MADE: dict[str, Schema] = {"to_page_size": INTEGER}
@@ -134,8 +137,20 @@ def _accepted(member: Member) -> Schema | None:
     if member.names[0] == "input" and member.rule is fields.to_object:
         return INPUT
     rule: Any = member.rule
+    if isinstance(rule, fields.ToChoice):
+        return _choice(rule)
     maker = getattr(rule, "__qualname__", "").partition(".<locals>")[0]
     return ACCEPTED.get(rule) or MADE.get(maker) or None
+
+
+def _choice(rule: fields.ToChoice) -> Schema:
+    """One of the words in any case, or nothing where that is the same as absent."""
+    words = "|".join("".join(map(_in_any_case, choice)) for choice in rule.choices)
+    return {"type": "string", "pattern": rf"^\s*({words}){'?' if rule.optional else ''}\s*$"}
+
+
+def _in_any_case(letter: str) -> str:
+    return f"[{letter.upper()}{letter}]" if letter.isalpha() else re.escape(letter)
 
 
 def _open_parameter(parameter: Schema, members: Sequence[Member]) -> None:

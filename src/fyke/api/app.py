@@ -15,20 +15,23 @@ from fyke import __version__, errors
 from fyke.api import serving
 from fyke.api.auth import Gate
 from fyke.api.docs.document import COMPLETE, Documents
-from fyke.api.docs.operations import DocsOperations
+from fyke.api.docs.operations import DocsRoutes
 from fyke.api.downloads import Downloads
 from fyke.api.errors import Refusal, on_fyke_error, on_http_exception, on_refusal
 from fyke.api.exporting import ExportLinks
 from fyke.api.files import FileOperations, Links
 from fyke.api.fyke import accounts as own_accounts
 from fyke.api.fyke import alerts as own_alerts
+from fyke.api.fyke import callbacks as own_callbacks
+from fyke.api.fyke import schedules as own_schedules
 from fyke.api.fyke import secrets as own_secrets
+from fyke.api.fyke import tasks as own_tasks
 from fyke.api.fyke import users as own_users
-from fyke.api.health import HealthOperations
+from fyke.api.fyke import webhooks as own_webhooks
+from fyke.api.health import HealthRoutes
 from fyke.api.network import Network, header
 from fyke.api.operations import PUBLIC, Operation, described, mount
 from fyke.api.own import builds as own_builds
-from fyke.api.own import callbacks as own_callbacks
 from fyke.api.own import caps as own_caps
 from fyke.api.own import catalog as own_catalog
 from fyke.api.own import estimates as own_estimates
@@ -42,12 +45,9 @@ from fyke.api.own import run_options as own_run_options
 from fyke.api.own import run_page as own_run_page
 from fyke.api.own import run_sites as own_run_sites
 from fyke.api.own import runs as own_runs
-from fyke.api.own import schedules as own_schedules
-from fyke.api.own import tasks as own_tasks
 from fyke.api.own import uploads as own_uploads
 from fyke.api.own import usage as own_usage
 from fyke.api.own import versions as own_versions
-from fyke.api.own import webhooks as own_webhooks
 from fyke.api.own import workers as own_workers
 from fyke.api.ratelimit import RateShare, TokenBuckets
 from fyke.api.serving import operations_of
@@ -136,19 +136,16 @@ def build_app(
     app.add_middleware(Transport, network=network)
     gate = _gate(services, config, clock, share)
     routes = [each for owner in _routes(services, config, clock) for each in operations_of(owner)]
-    public = PUBLIC | {(each.method, each.path) for each in routes if each.public}
     documents = Documents(
         "Fyke",
         __version__,
         _ABOUT,
         routes=lambda: described(operations, gate),
-        public=public,
+        public=PUBLIC,
         operations=routes,
     )
-    operations = [
-        *_operations(services, config),
-        *DocsOperations(documents).operations(),
-    ]
+    routes += operations_of(DocsRoutes(documents))
+    operations = _operations(services, config)
     serving.mount(app, routes, gate)
     mount(app, operations, gate)
     app.state.operations = [*routes, *operations]
@@ -189,11 +186,9 @@ def _operations(services: Services, config: ApiConfig) -> list[Operation[Any]]:
         *_of_workers(services),
         *_of_people(services, config),
         *_of_runs(services),
-        *_of_telling(services),
         *FileOperations(
             services.exports, services.logs, links, Downloads(services.spool)
         ).operations(),
-        *HealthOperations(services.overview).operations(),
     ]
 
 
@@ -218,6 +213,11 @@ def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]
         own_alerts.AlertRoutes(services.alerts),
         own_accounts.AccountRoutes(services.accounts, partial(secret_for, config.master_secret)),
         own_users.UserRoutes(services.users),
+        own_callbacks.CallbackRoutes(services.callbacks),
+        own_webhooks.WebhookRoutes(services.webhooks),
+        own_schedules.ScheduleRoutes(services.schedules, services.calendar),
+        own_tasks.TaskBoardRoutes(services.tasks, services.task_board),
+        HealthRoutes(services.overview),
     ]
 
 
@@ -250,10 +250,6 @@ def _of_workers(services: Services) -> Iterator[Operation[Any]]:
     yield from own_versions.VersionOperations(services.workers, services.history).operations()
     yield from own_catalog.CatalogOperations(
         services.catalog, services.workers, services.output_fields
-    ).operations()
-    yield from own_schedules.ScheduleOperations(services.schedules).operations()
-    yield from own_tasks.TaskOperations(
-        services.tasks, services.task_board, services.calendar
     ).operations()
     yield from own_uploads.UploadOperations(services.uploads).operations()
     yield from own_reviews.ReviewOperations(services.reviews).operations()
@@ -289,9 +285,3 @@ def _of_runs(services: Services) -> Iterator[Operation[Any]]:
     yield from own_overview.OverviewOperations(
         services.overview, services.board, services.health
     ).operations()
-
-
-def _of_telling(services: Services) -> Iterator[Operation[Any]]:
-    """Callbacks, webhooks and alerts."""
-    yield from own_callbacks.CallbackOperations(services.callbacks).operations()
-    yield from own_webhooks.WebhookOperations(services.webhooks).operations()

@@ -45,15 +45,6 @@ Fields = TypeVar("Fields", bound=Wire)
 PUBLIC: frozenset[tuple[str, str]] = frozenset(
     {
         ("GET", "/files/{token}/{name}"),
-        ("GET", "/healthz"),
-        ("GET", "/readyz"),
-        ("GET", "/version"),
-        ("GET", "/openapi.json"),
-        ("GET", "/api/v1/openapi.json"),
-        ("GET", "/api/v2/openapi.json"),
-        ("GET", "/docs/api"),
-        ("GET", "/docs/api/postman.json"),
-        ("GET", "/docs/api/{digest}/{name}"),
     }
 )
 

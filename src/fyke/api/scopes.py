@@ -30,10 +30,6 @@ POST /api/fyke/workers/{slug}/versions/{version}/deprecate
 POST /api/fyke/workers/{slug}/versions/{version}/restore
 POST /api/fyke/workers/{slug}/versions/{version}/rollback
 POST /api/fyke/workers/{slug}/versions/{version}/withdraw
-PUT /api/fyke/tasks/{slug}
-POST /api/fyke/tasks/{slug}/clone
-POST /api/fyke/tasks/{slug}/schedule/pause
-POST /api/fyke/tasks/{slug}/schedule/resume
 POST /api/fyke/uploads
 POST /api/fyke/uploads/git
 POST /api/fyke/uploads/{id}/again
@@ -42,14 +38,10 @@ DELETE /api/fyke/uploads/{id}
 POST /api/fyke/workers/{slug}/share
 POST /api/fyke/workers/{slug}/unshare
 DELETE /api/fyke/workers/{slug}/submissions/waiting
-PUT /api/fyke/tasks/{slug}/schedule
-DELETE /api/fyke/tasks/{slug}/schedule
 DELETE /api/fyke/runs/{slug}
 GET /api/fyke/runs/{slug}/shares
 POST /api/fyke/runs/{slug}/shares
 DELETE /api/fyke/shares/{id}
-POST /api/fyke/deliveries/{id}/replay
-POST /api/fyke/receivers/enable
 PUT /api/fyke/favourites/{slug}
 DELETE /api/fyke/favourites/{slug}
 PUT /api/fyke/preferences
@@ -59,7 +51,6 @@ PUT /api/fyke/preferences/views/{name}
 # who may come in, where secrets and rows are sent, and what belongs to the operator
 _MANAGING = """
 GET /api/fyke/account
-PUT /api/fyke/account/time-zone
 GET /api/fyke/account/caps
 PUT /api/fyke/account/caps
 PUT /api/fyke/accounts/{name}/caps
@@ -79,12 +70,6 @@ GET /api/fyke/submissions
 POST /api/fyke/submissions/{id}/approve
 POST /api/fyke/submissions/{id}/return
 POST /api/fyke/submissions/{id}/sample
-GET /api/fyke/webhooks
-POST /api/fyke/webhooks
-PUT /api/fyke/webhooks/{id}
-DELETE /api/fyke/webhooks/{id}
-POST /api/fyke/webhooks/{id}/rotate
-POST /api/fyke/webhooks/{id}/test
 PUT /api/fyke/workers/{slug}/builds
 """
 

@@ -12,7 +12,7 @@ from fyke.cli.output import data_of
 from fyke.cli.run import RunArgument, runs
 
 if TYPE_CHECKING:
-    from fyke.client import models
+    from fyke.wire.fyke.callbacks import DeliveryItem
 
 callbacks = group("Callbacks: what became of them, sending them again, receivers.")
 
@@ -116,7 +116,7 @@ def of_run(server: ServerContext, run: RunArgument) -> None:
     show_deliveries(server, server.client.deliveries(run))
 
 
-def show_deliveries(server: ServerContext, found: list[models.Delivery]) -> None:
+def show_deliveries(server: ServerContext, found: list[DeliveryItem]) -> None:
     """Print deliveries, each with its tries."""
     if server.out.as_json:
         server.out.json([data_of(one) for one in found])

@@ -13,7 +13,7 @@ from fyke.cli.output import data_of
 from fyke.cli.task import Slug, tasks
 
 if TYPE_CHECKING:
-    from fyke.client.task_models import Plan, Schedule
+    from fyke.wire.fyke.schedules import TaskSchedule, Timing
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -74,8 +74,6 @@ def schedule(
       fyke task schedule 01JG... --off
       fyke task schedule 01JG... --remove
     """
-    from fyke.client.task_models import Plan
-
     plan = _plan(daily, weekly, monthly, once, at, cron, every, zone)
     if remove:
         server.client.delete_schedule(task)
@@ -89,13 +87,12 @@ def schedule(
     else:
         found = server.client.schedule(task)
         if off:
-            names = Plan.__dataclass_fields__
-            kept = {name: value for name, value in data_of(found).items() if name in names}
+            from fyke.wire.fyke.schedules import Timing
+
+            kept = Timing(**{name: getattr(found, name) for name in Timing.__struct_fields__})
             if found.zone_of_account:
-                kept["time_zone"] = ""
-            found = server.client.set_schedule(
-                task, Plan(**kept), overlap=found.overlap, enabled=False
-            )
+                kept.time_zone = ""
+            found = server.client.set_schedule(task, kept, overlap=found.overlap, enabled=False)
     _report(server, found)
 
 
@@ -125,22 +122,23 @@ def next_times(
     if server.out.as_json:
         server.out.json(data_of(found))
         return
-    server.out.table(("time", "zone"), [(time.local, found.time_zone) for time in found.list])
+    server.out.table(("time", "zone"), [(time.local, found.time_zone) for time in found.items])
 
 
 def _plan(
     daily: str, weekly: str, monthly: int, once: str, at: str, cron: str, every: str, zone: str
-) -> Plan | None:
+) -> Timing | None:
     """What the options say, None when they say nothing."""
-    from fyke.client.task_models import Plan
+    from fyke.model.schedule import ScheduleKind as Kind
+    from fyke.wire.fyke.schedules import Timing
 
     given = [
-        Plan("daily", time=daily) if daily else None,
-        Plan("weekly", time=at, weekday=_weekday(weekly)) if weekly else None,
-        Plan("monthly", time=at, day=monthly) if monthly else None,
-        Plan("once", time=at, date=once) if once else None,
-        Plan("cron", cron=cron) if cron else None,
-        Plan("interval", every=_seconds(every)) if every else None,
+        Timing(kind=Kind.DAILY, time=daily) if daily else None,
+        Timing(kind=Kind.WEEKLY, time=at, weekday=_weekday(weekly)) if weekly else None,
+        Timing(kind=Kind.MONTHLY, time=at, day=monthly) if monthly else None,
+        Timing(kind=Kind.ONCE, time=at, date=once) if once else None,
+        Timing(kind=Kind.CRON, cron=cron) if cron else None,
+        Timing(kind=Kind.INTERVAL, every=_seconds(every)) if every else None,
     ]
     chosen = [plan for plan in given if plan is not None]
     if len(chosen) > 1:
@@ -154,7 +152,8 @@ def _plan(
                 "--daily, --weekly, --monthly, --once, --cron or --every"
             )
         return None
-    return Plan(**{**data_of(chosen[0]), "time_zone": zone})
+    chosen[0].time_zone = zone
+    return chosen[0]
 
 
 def _weekday(text: str) -> int:
@@ -172,7 +171,7 @@ def _seconds(text: str) -> int:
     return int(match[1]) * _UNITS[match[2] or "s"]
 
 
-def _report(server: ServerContext, found: Schedule) -> None:
+def _report(server: ServerContext, found: TaskSchedule) -> None:
     if server.out.as_json:
         server.out.json(data_of(found))
         return
@@ -189,7 +188,7 @@ def _report(server: ServerContext, found: Schedule) -> None:
     )
 
 
-def _when(found: Schedule) -> str:
+def _when(found: TaskSchedule) -> str:
     if found.kind == "cron":
         return found.cron
     if found.kind == "interval":

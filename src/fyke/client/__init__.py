@@ -8,6 +8,6 @@ code: it speaks the wire like any other client.
 from fyke.client.client import FykeClient
 from fyke.client.errors import ApiError, ClientError, Unreachable
 from fyke.client.models import RunRequest
-from fyke.client.task_models import TaskRequest
+from fyke.client.tasks import TaskRequest
 
 __all__ = ["ApiError", "ClientError", "FykeClient", "RunRequest", "TaskRequest", "Unreachable"]

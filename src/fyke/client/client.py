@@ -33,6 +33,15 @@ from fyke.wire.fyke.accounts import (
     OwnAccount,
     PlanChange,
 )
+from fyke.wire.fyke.callbacks import (
+    DeliveryItem,
+    DeliveryList,
+    DeliveryPage,
+    ReceiverItem,
+    ReceiverList,
+    ReceiverName,
+)
+from fyke.wire.health import ProductVersion
 from fyke.wire.v2 import queue as queue_wire
 from fyke.wire.v2.fields import StartWorker
 
@@ -84,7 +93,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
 
     def version(self) -> str:
         """The server's version."""
-        return str(self._wire.get("/version", dict[str, str])["version"])
+        return self._wire.get("/version", ProductVersion).version
 
     # --- catalog ---------------------------------------------------------------------------
 
@@ -205,28 +214,28 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         query = {"after": str(position), "limit": str(limit)}
         return self._list(f"/api/fyke/runs/{segment(run)}/log", models.LogEntry, query)
 
-    def deliveries(self, run: str) -> list[models.Delivery]:
-        return self._list(f"/api/fyke/runs/{segment(run)}/deliveries", models.Delivery)
+    def deliveries(self, run: str) -> list[DeliveryItem]:
+        return self._wire.get(f"/api/fyke/runs/{segment(run)}/deliveries", DeliveryList).items
 
     # --- callbacks -------------------------------------------------------------------------
 
     def account_deliveries(
         self, *, state: str = "", host: str = "", page: int = 1, page_size: int = 20
-    ) -> list[models.Delivery]:
+    ) -> list[DeliveryItem]:
         """One page of the callbacks of the account, newest first."""
         query = {"state": state, "host": host, "page_index": page, "page_size": page_size}
-        return self._list("/api/fyke/deliveries", models.Delivery, query)
+        return self._wire.get("/api/fyke/deliveries", DeliveryPage, query).items
 
-    def replay_delivery(self, delivery: str) -> models.Delivery:
+    def replay_delivery(self, delivery: str) -> DeliveryItem:
         path = f"/api/fyke/deliveries/{segment(delivery)}/replay"
-        return self._wire.post(path, models.Delivery, {})
+        return self._wire.post(path, DeliveryItem, {})
 
-    def receivers(self) -> list[models.Receiver]:
-        return self._list("/api/fyke/receivers", models.Receiver)
+    def receivers(self) -> list[ReceiverItem]:
+        return self._wire.get("/api/fyke/receivers", ReceiverList).items
 
-    def enable_receiver(self, receiver: str) -> models.Receiver:
-        body = {"receiver": receiver}
-        return self._wire.post("/api/fyke/receivers/enable", models.Receiver, body)
+    def enable_receiver(self, receiver: str) -> ReceiverItem:
+        body = ReceiverName(receiver)
+        return self._wire.post("/api/fyke/receivers/enable", ReceiverItem, body)
 
     # --- results ---------------------------------------------------------------------------
 

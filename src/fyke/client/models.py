@@ -234,41 +234,6 @@ class LogEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryTry:
-    timestamp: int  # ms
-    status: int  # 0 when no answer came
-    error: str
-    duration_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    id: str
-    run_slug: str
-    kind: str
-    url: str
-    receiver: str
-    state: str
-    tries: int
-    next_at: int
-    last_status: int
-    last_error: str
-    created_at: int
-    ended_at: int
-    attempts: list[DeliveryTry]
-
-
-@dataclass(frozen=True, slots=True)
-class Receiver:
-    receiver: str
-    disabled: bool
-    disabled_at: int
-    failing_since: int
-    last_success_at: int
-    last_failure_at: int
-
-
-@dataclass(frozen=True, slots=True)
 class Runner:
     id: str
     node: str

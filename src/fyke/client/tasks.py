@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from fyke.client import task_models as models
 from fyke.client.connection import Connection, segment
+from fyke.wire.fyke import schedules
 from fyke.wire.v2 import tasks as wire
 from fyke.wire.v2.fields import StartOptions
 from fyke.wire.v2.runs import WorkerRunStarted
@@ -17,12 +17,35 @@ from fyke.wire.v2.runs import WorkerRunStarted
 TASKS = "/api/v2/worker-tasks"
 
 
+@dataclass(frozen=True, slots=True)
+class TaskRequest:
+    """A saved input. ``input`` is the whole object with ``parameters``; without a version the task
+    follows its worker.
+    """
+
+    worker: str
+    input: dict[str, Any]
+    title: str = ""
+    version: str = ""
+    description: str = ""
+
+    def wire(self) -> wire.NewTask:
+        """The request as it is sent."""
+        return wire.NewTask(
+            worker_id=self.worker.replace("/", "~"),
+            input=self.input,
+            title=self.title or self.worker,
+            version=self.version or "latest",
+            description=self.description,
+        )
+
+
 class TaskCalls:
     """Saved tasks and their schedules."""
 
     _wire: Connection
 
-    def create_task(self, request: models.TaskRequest) -> str:
+    def create_task(self, request: TaskRequest) -> str:
         """Save an input; return the task's slug."""
         return self._wire.post(TASKS, wire.TaskCreated, request.wire()).slug
 
@@ -62,33 +85,39 @@ class TaskCalls:
     # --- schedules -------------------------------------------------------------------------
 
     def set_schedule(
-        self, task: str, plan: models.Plan, *, overlap: str = "allow", enabled: bool = True
-    ) -> models.Schedule:
-        body = {**asdict(plan), "overlap": overlap, "enabled": enabled}
-        return msgspec.convert(self._wire.call("PUT", _schedule(task), json=body), models.Schedule)
+        self,
+        task: str,
+        plan: schedules.Timing,
+        *,
+        overlap: str = "allow",
+        enabled: bool = True,
+    ) -> schedules.TaskSchedule:
+        members = msgspec.structs.asdict(plan)
+        body = schedules.ScheduleFields(overlap=overlap, enabled=enabled, **members)
+        return self._wire.put(_schedule(task), schedules.TaskSchedule, body)
 
-    def schedule(self, task: str) -> models.Schedule:
-        return self._wire.get(_schedule(task), models.Schedule)
+    def schedule(self, task: str) -> schedules.TaskSchedule:
+        return self._wire.get(_schedule(task), schedules.TaskSchedule)
 
     def delete_schedule(self, task: str) -> None:
-        self._wire.call("DELETE", _schedule(task))
+        self._wire.delete(_schedule(task), type(None))
 
     def next_times(
-        self, task: str, count: int = 10, plan: models.Plan | None = None
-    ) -> models.NextTimes:
+        self, task: str, count: int = 10, plan: schedules.Timing | None = None
+    ) -> schedules.NextTimes:
         """The next times of the task's schedule, or of ``plan`` if it had that one."""
-        query = {"count": count, **(asdict(plan) if plan else {})}
-        return self._wire.get(f"{_schedule(task)}/next", models.NextTimes, query)
+        query = {"count": count, **(msgspec.to_builtins(plan) if plan else {})}
+        return self._wire.get(f"{_schedule(task)}/next", schedules.NextTimes, query)
 
-    def fires(self, task: str, page_index: int = 1, page_size: int = 20) -> models.FirePage:
-        """What came of past times, latest first."""
+    def fires(self, task: str, page_index: int = 1, page_size: int = 20) -> schedules.FirePage:
+        """Results of past times, latest first."""
         query = {"page_index": page_index, "page_size": page_size}
-        return self._wire.get(f"{_schedule(task)}/fires", models.FirePage, query)
+        return self._wire.get(f"{_schedule(task)}/fires", schedules.FirePage, query)
 
     def set_time_zone(self, time_zone: str) -> str:
-        """Set the zone of schedules that name none of their own; return it."""
-        body = {"time_zone": time_zone}
-        return str(self._wire.call("PUT", "/api/fyke/account/time-zone", json=body)["time_zone"])
+        """Set the zone of schedules without one of their own; return it."""
+        path, body = "/api/fyke/account/time-zone", schedules.TimeZone(time_zone)
+        return self._wire.put(path, schedules.AccountZone, body).time_zone
 
 
 def _one(task: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
+
+StepName = Literal["resolve", "connect", "send", "answer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class ReceiverResponse:
 class DeliveryStep:
     """One step of a call: what was done, what came of it, and when it was over."""
 
-    name: str  # resolve, connect, tls, send, answer
+    name: StepName
     detail: str
     at_ms: int  # since the call began
     ok: bool = True

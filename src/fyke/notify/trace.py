@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import time
 
-from fyke.contracts.delivery import DeliveryStep
+from fyke.contracts.delivery import DeliveryStep, StepName
 
 # what is done next after each step, and so what failed when no more came
-_NEXT = {"": "resolve", "resolve": "connect", "connect": "send", "send": "answer"}
+_NEXT: dict[str, StepName] = {
+    "": "resolve",
+    "resolve": "connect",
+    "connect": "send",
+    "send": "answer",
+}
 
 
 class Trace:
@@ -17,7 +22,7 @@ class Trace:
         self._started = time.monotonic()
         self.steps: list[DeliveryStep] = []
 
-    def done(self, name: str, detail: str) -> None:
+    def done(self, name: StepName, detail: str) -> None:
         """``name`` is over, and ``detail`` is what came of it."""
         self.steps.append(DeliveryStep(name, detail, self._elapsed()))
 

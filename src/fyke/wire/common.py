@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Literal, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from fyke.wire.fields import Answer
+from fyke.wire.fields import Answer, PageIndex, PageSize20, Request
 
 Item = TypeVar("Item")
 
@@ -22,10 +23,42 @@ TimeOrNever = Annotated[int, Meta(ge=0, description="Unix seconds, 0 = never")]
 OriginWord = Literal["api", "api_v2", "web", "schedule"]
 
 
+def words(known: Iterable[str], description: str | None = None) -> Meta:
+    """The values of a string for the document; clients also accept those of a newer server."""
+    values = [str(each) for each in known]
+    return Meta(description=description, extra_json_schema={"enum": values})
+
+
 class Items(Answer, Generic[Item]):
     """A list that is whole, in an object of its own."""
 
     items: list[Item] = field(name="list")
+
+
+class PageQuery(Request):
+    """Which page of a list."""
+
+    page_index: PageIndex = 1
+    page_size: PageSize20 = 20
+
+    @property
+    def offset(self) -> int:
+        """How many entries come before the page."""
+        return (self.page_index - 1) * self.page_size
+
+
+class Page(Answer, Generic[Item]):
+    """One page of a list. ``count`` is that of all pages."""
+
+    count: Count
+    items: list[Item] = field(name="list")
+    page_index: int
+    page_size: int
+
+    @classmethod
+    def of(cls, count: int, items: Sequence[Item], wanted: PageQuery) -> Self:
+        """The page that ``wanted`` asks for."""
+        return cls(count, list(items), wanted.page_index, wanted.page_size)
 
 
 class Failure(Answer):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -146,6 +147,21 @@ def to_names(value: object) -> tuple[str, ...]:
     if not all(isinstance(item, str) for item in items):
         raise FieldError("must be a list of strings")
     return tuple(text for item in items if (text := to_text(item).strip()))
+
+
+@dataclass(frozen=True, slots=True)
+class ToChoice:
+    """A rule for one of ``choices``, in any case; ``optional``: an empty text is None."""
+
+    choices: type[StrEnum]
+    optional: bool = False
+
+    def __call__(self, value: object) -> StrEnum | None:
+        word = to_text(value).strip().lower()
+        try:
+            return self.choices(word) if word or not self.optional else None
+        except ValueError:
+            raise FieldError(f"must be one of {', '.join(self.choices)}") from None
 
 
 def to_object(value: object) -> dict[str, Any]:

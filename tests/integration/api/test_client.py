@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from fyke.client import ApiError, FykeClient, RunRequest, TaskRequest, Unreachable
-from fyke.client.task_models import Plan
+from fyke.model.schedule import ScheduleKind as Kind
+from fyke.wire.fyke.schedules import Timing
 from fyke.wire.v1 import ENDED
 from support.house import SCHEMA
 from support.projects import python_project
@@ -147,11 +148,11 @@ def test_tasks(fyke: FykeClient, worker: str) -> None:
 def test_schedules(fyke: FykeClient, worker: str) -> None:
     slug = fyke.create_task(TaskRequest(worker, {"parameters": {"custom": CUSTOM}}))
     assert fyke.set_time_zone("Europe/Berlin") == fyke.account().time_zone == "Europe/Berlin"
-    made = fyke.set_schedule(slug, Plan("daily", time="09:30"), overlap="skip")
+    made = fyke.set_schedule(slug, Timing(kind=Kind.DAILY, time="09:30"), overlap="skip")
     assert (made.time_zone, made.overlap, fyke.schedule(slug)) == ("Europe/Berlin", "skip", made)
-    assert fyke.next_times(slug, 3).list[0].at == made.next_at
-    preview = fyke.next_times(slug, 3, Plan("interval", every=60))
-    assert len(preview.list) == 3
+    assert fyke.next_times(slug, 3).items[0].at == made.next_at
+    preview = fyke.next_times(slug, 3, Timing(kind=Kind.INTERVAL, every=60))
+    assert len(preview.items) == 3
     assert fyke.fires(slug).count == 0
     fyke.delete_schedule(slug)
     with pytest.raises(ApiError, match="not found"):

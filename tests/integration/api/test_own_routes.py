@@ -9,11 +9,11 @@ import pytest
 from fyke.api.documents import envelope_of
 from fyke.api.envelope import V1
 from fyke.api.own import answers, worker_answers
-from fyke.api.own.callback_answers import DeliveryList
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.wire.fields import Answer as WireAnswer
 from fyke.wire.fyke import accounts
+from fyke.wire.fyke.callbacks import DeliveryList
 from support import answers as answers_of
 from support.api import Api, fails, start_body
 from support.house import House

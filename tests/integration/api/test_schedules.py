@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fyke.api.own import schedule_answers as answers
+from fyke.wire.fyke import schedules as wire
+from support.answers import reads_as
 from support.api import Api, fails
 from support.house import House
 
@@ -34,8 +35,8 @@ async def test_a_schedule_is_set_read_and_removed(house: House, api: Api) -> Non
         api, path, kind="cron", cron=" */15  8-18 * * 1-5", time_zone="America/New_York",
         overlap="skip",
     )  # fmt: skip
+    reads_as(wire.TaskSchedule, set_to)
     data = set_to.json()["data"]
-    answers.TaskSchedule.model_validate(data)
     assert (await api.get(path)).json()["data"] == data
     assert (data["cron"], data["overlap"], data["enabled"]) == ("*/15 8-18 * * 1-5", "skip", True)
     local = datetime.fromtimestamp(data["next_at"], ZoneInfo("America/New_York"))
@@ -98,8 +99,9 @@ async def test_the_next_times_of_a_saved_and_of_an_unsaved_schedule(house: House
     path = await a_task(house)
     fails(await api.get(f"{path}/next"), 404, 4040)
     query = "kind=monthly&day=31&time=10:00&time_zone=Europe/Berlin&count=12"
-    data = (await api.get(f"{path}/next?{query}")).json()["data"]
-    answers.NextTimes.model_validate(data)
+    answer = await api.get(f"{path}/next?{query}")
+    reads_as(wire.NextTimes, answer)
+    data = answer.json()["data"]
     local = [datetime.fromisoformat(item["local"]) for item in data["list"]]
     assert len(local) == 12 and len({(t.year, t.month) for t in local}) == 12
     assert {(t.hour, t.minute) for t in local} == {(10, 0)} and {t.day for t in local} >= {30, 31}

@@ -4,24 +4,29 @@ import pytest
 import typer
 
 from fyke.cli.schedule import _plan, _seconds, _weekday
-from fyke.client.task_models import Plan
+from fyke.model.schedule import ScheduleKind as Kind
+from fyke.wire.fyke.schedules import Timing
 
 NOTHING = ("", "", 0, "", "", "", "", "")
 
 
-def plan_of(**given: object) -> Plan | None:
+def plan_of(**given: object) -> Timing | None:
     names = ("daily", "weekly", "monthly", "once", "at", "cron", "every", "zone")
     return _plan(*(given.get(n, empty) for n, empty in zip(names, NOTHING, strict=True)))  # type: ignore[arg-type]
 
 
 def test_options_become_a_plan() -> None:
     assert plan_of() is None
-    assert plan_of(daily="09:30", zone="UTC") == Plan("daily", time="09:30", time_zone="UTC")
-    assert plan_of(weekly="fri", at="07:00") == Plan("weekly", time="07:00", weekday=5)
-    assert plan_of(monthly=31, at="07:00") == Plan("monthly", time="07:00", day=31)
-    assert plan_of(once="2030-01-31", at="07:00") == Plan("once", time="07:00", date="2030-01-31")
-    assert plan_of(cron="0 9 * * *") == Plan("cron", cron="0 9 * * *")
-    assert plan_of(every="15m") == Plan("interval", every=900)
+    assert plan_of(daily="09:30", zone="UTC") == Timing(
+        kind=Kind.DAILY, time="09:30", time_zone="UTC"
+    )
+    assert plan_of(weekly="fri", at="07:00") == Timing(kind=Kind.WEEKLY, time="07:00", weekday=5)
+    assert plan_of(monthly=31, at="07:00") == Timing(kind=Kind.MONTHLY, time="07:00", day=31)
+    assert plan_of(once="2030-01-31", at="07:00") == Timing(
+        kind=Kind.ONCE, time="07:00", date="2030-01-31"
+    )
+    assert plan_of(cron="0 9 * * *") == Timing(kind=Kind.CRON, cron="0 9 * * *")
+    assert plan_of(every="15m") == Timing(kind=Kind.INTERVAL, every=900)
 
 
 @pytest.mark.parametrize("given", [{"daily": "09:00", "cron": "* * * * *"}, {"at": "09:00"}])

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from fastapi.openapi.utils import get_openapi
@@ -87,7 +88,7 @@ class Documents:
         self._title, self._version, self._description = title, version, description
         self._routes = routes
         self._operations = operations
-        self._public = {(method, _CONVERTER.sub("}", path)) for method, path in public}
+        self._listed = public
         self._made: dict[str, Document] = {}
 
     def of(self, version: str = WHOLE) -> Document:
@@ -135,6 +136,11 @@ class Documents:
             if name in used
         ]
         return document
+
+    @cached_property
+    def _public(self) -> set[tuple[str, str]]:
+        declared = {(each.method, each.path) for each in self._operations if each.public}
+        return {(method, _CONVERTER.sub("}", path)) for method, path in self._listed | declared}
 
     def _security(self, path: str, method: str) -> list[Document]:
         # Importers set up the first one: in v1 the published documents know api-key alone.

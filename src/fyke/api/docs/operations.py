@@ -1,110 +1,87 @@
-"""The routes of the documents, the page and the collection. All are open to anybody."""
+"""The routes of the documents, the page and the collection. All are public."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 from starlette.responses import Response
 
 from fyke.api.call import Call
-from fyke.api.decode import Wire, WireText
 from fyke.api.docs.content import REVALIDATE, Content
 from fyke.api.docs.document import COMPLETE, V1, V2, WHOLE, Documents
 from fyke.api.docs.postman import collection
 from fyke.api.docs.swagger import SwaggerPage
-from fyke.api.documents import Media
 from fyke.api.envelope import encode
-from fyke.api.operations import Nothing, Operation
+from fyke.api.media import Media
+from fyke.api.routes import PUBLIC, get
+from fyke.wire.fields import Text
 
 _JSON = "application/json"
 _KEPT = 16
-_FRESH = {304: "It has not changed since the tag in `If-None-Match`."}
-_TAGGED = {"If-None-Match": "the `ETag` of an earlier answer"}
+_DOCUMENT = Media(
+    _JSON,
+    {"type": "object", "required": ["openapi"]},
+    {"openapi": "3.1.0", "info": {"title": "Fyke", "version": "1"}, "paths": {}},
+)
+_COLLECTION = Media(_JSON, {"type": "object"}, {"info": {"name": "Fyke"}, "item": []})
+_PAGE = Media("text/html", {"type": "string"}, "<!doctype html>")
+
+_public = partial(
+    get,
+    scope=PUBLIC,
+    statuses={304: "It has not changed since the tag in `If-None-Match`."},
+    headers={"If-None-Match": "the `ETag` of an earlier answer"},
+)
 
 
-class AssetRef(Wire):
-    """A file of the page, by its digest and its name."""
+class DocsRoutes:
+    """Keeps what it makes, for each address that the server is known by."""
 
-    digest: WireText
-    name: WireText
-
-
-class DocsOperations:
-    """Whatever is made is kept, for each address that the server is known by."""
+    tag: ClassVar[str] = "Documents"
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
         self._page = SwaggerPage()
         self._kept: OrderedDict[tuple[str, str], Content] = OrderedDict()
 
-    def operations(self) -> list[Operation[Any]]:
-        collection_media = Media(_JSON, {"type": "object"}, {"info": {"name": "Fyke"}, "item": []})
-        return [
-            self._document("/openapi.json", "getOpenApi", "all routes", WHOLE),
-            self._document("/api/v1/openapi.json", "getOpenApiV1", "version 1", V1),
-            self._document("/api/v2/openapi.json", "getOpenApiV2", "version 2", V2),
-            Operation(
-                "GET",
-                "/docs/api/postman.json",
-                id="getPostmanCollection",
-                tag="Documents",
-                summary="A Postman collection (v2.1) of all routes",
-                fields=Nothing,
-                handler=self._postman,
-                produces=(collection_media,),
-                statuses=_FRESH,
-                headers=_TAGGED,
-            ),
-            Operation(
-                "GET",
-                "/docs/api",
-                id="getApiPage",
-                tag="Documents",
-                summary="Swagger UI",
-                fields=Nothing,
-                handler=self._html,
-                produces=(Media("text/html", {"type": "string"}, "<!doctype html>"),),
-                statuses=_FRESH,
-                headers=_TAGGED,
-            ),
-            Operation(
-                "GET",
-                "/docs/api/{digest}/{name}",
-                id="getApiPageFile",
-                tag="Documents",
-                summary="A file of the page",
-                fields=AssetRef,
-                handler=self._asset,
-                path_fields=("digest", "name"),
-                documented=False,
-            ),
-        ]
+    @_public("/openapi.json", id="getOpenApi", produces=(_DOCUMENT,))
+    async def get_openapi(self, call: Call) -> Response:
+        """The OpenAPI document of all routes."""
+        return await self._answer(call, WHOLE, self._documents.at)
 
-    def _document(self, path: str, id: str, what: str, version: str) -> Operation[Any]:
-        async def handler(call: Call, _wanted: Nothing) -> Response:
-            return await self._answer(call, version, self._documents.at)
+    @_public("/api/v1/openapi.json", id="getOpenApiV1", produces=(_DOCUMENT,))
+    async def get_openapi_v1(self, call: Call) -> Response:
+        """The OpenAPI document of version 1."""
+        return await self._answer(call, V1, self._documents.at)
 
-        example = {"openapi": "3.1.0", "info": {"title": "Fyke", "version": "1"}, "paths": {}}
-        return Operation(
-            "GET",
-            path,
-            id=id,
-            tag="Documents",
-            summary=f"The OpenAPI document of {what}",
-            fields=Nothing,
-            handler=handler,
-            produces=(Media(_JSON, {"type": "object", "required": ["openapi"]}, example),),
-            statuses=_FRESH,
-            headers=_TAGGED,
-        )
+    @_public("/api/v2/openapi.json", id="getOpenApiV2", produces=(_DOCUMENT,))
+    async def get_openapi_v2(self, call: Call) -> Response:
+        """The OpenAPI document of version 2."""
+        return await self._answer(call, V2, self._documents.at)
+
+    @_public("/docs/api/postman.json", produces=(_COLLECTION,))
+    async def get_postman_collection(self, call: Call) -> Response:
+        """A Postman collection (v2.1) of all routes."""
+        return await self._answer(call, "postman", self._collection)
+
+    @_public("/docs/api", produces=(_PAGE,))
+    async def get_api_page(self, call: Call) -> Response:
+        """Swagger UI."""
+        return await self._page.page(call.request)
+
+    @get("/docs/api/{digest}/{name}", scope=PUBLIC, documented=False)
+    async def get_api_page_file(self, call: Call, digest: Text, name: Text) -> Response:
+        """A file of the page, by its digest and its name."""
+        return await self._page.asset(call.request, digest, name)
 
     async def _answer(
         self, call: Call, name: str, make: Callable[[str, str], Mapping[str, Any]]
     ) -> Response:
-        """What ``make`` says for ``name`` and the address that this caller knows us by."""
+        """What ``make`` returns for ``name`` and the address that the caller used."""
         place = name, call.visit.origin
         if place not in self._kept:
             made = await asyncio.to_thread(make, *place)
@@ -115,12 +92,3 @@ class DocsOperations:
 
     def _collection(self, _name: str, origin: str) -> Mapping[str, Any]:
         return collection(self._documents.at(COMPLETE, origin))
-
-    async def _postman(self, call: Call, _wanted: Nothing) -> Response:
-        return await self._answer(call, "postman", self._collection)
-
-    async def _html(self, call: Call, _wanted: Nothing) -> Response:
-        return await self._page.page(call.request)
-
-    async def _asset(self, call: Call, wanted: AssetRef) -> Response:
-        return await self._page.asset(call.request, wanted.digest, wanted.name)

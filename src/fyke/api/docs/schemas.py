@@ -62,9 +62,7 @@ def type_schema(annotation: Any, components: Schema) -> Schema:
         texts = [Meta(description=m.description) for m in marks if _describes(m)]
         annotation = Annotated[(stated, *texts)] if texts else stated
     schemas, inside = msgspec.json.schema_components([annotation], ref_template=_PREFIX + "{name}")
-    for name, schema in inside.items():
-        if schema.get("type") == "object":
-            components[_name(name)] = _request_schema(name, schema)
+    components |= {_name(name): _plain(schema) for name, schema in inside.items()}
     found: Schema = _plain(schemas[0])
     return found
 
@@ -82,10 +80,6 @@ def own_text(shape: type) -> str:
     inherited = {Request.__doc__, Answer.__doc__}
     text = shape.__doc__ or ""
     return "" if text in inherited or text.startswith(f"{shape.__name__}(") else text
-
-
-def _request_schema(_name: str, schema: Schema) -> Schema:
-    return {key: value for key, value in _plain(schema).items() if key != "title"}
 
 
 def _describes(mark: Any) -> bool:

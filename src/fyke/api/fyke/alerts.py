@@ -27,18 +27,17 @@ class AlertRoutes:
     alerts: Alerts
 
     @get(PATH, scope=Scope.READ)
-    async def list_alerts(self, call: Call, wanted: wire.AlertFilter) -> wire.AlertPage:
+    async def list_alerts(self, call: Call, wanted: wire.AlertQuery) -> wire.AlertPage:
         """The account's alerts, newest first."""
-        index, size = wanted.page_index, wanted.page_size
         count, found = await self.alerts.page(
             call.caller,
             AlertFilter(unread=wanted.unread, rule_id=wanted.rule.strip()),
-            offset=(index - 1) * size,
-            limit=size,
+            offset=wanted.offset,
+            limit=wanted.page_size,
         )
         unread = await self.alerts.unread(call.caller)
         items = [wire.AlertItem.of(alert) for alert in found]
-        return wire.AlertPage(count, unread, items, index, size)
+        return wire.AlertPage(count, unread, items, wanted.page_index, wanted.page_size)
 
     @post(f"{PATH}/read", scope=Scope.WRITE, errors=(Forbidden,))
     async def mark_alerts_read(self, call: Call, wanted: wire.AlertsToMark) -> wire.AlertsMarked:

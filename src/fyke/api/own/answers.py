@@ -109,7 +109,3 @@ RunnerItems = list[RunnerItem]
 
 class RunnerList(Answer):
     list: RunnerItems
-
-
-class ProductVersion(Answer):
-    version: str

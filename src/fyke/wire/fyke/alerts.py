@@ -8,15 +8,13 @@ from msgspec import Meta, field
 
 from fyke.domain.billing.pricing import format_usage
 from fyke.model.alert import RuleKind
-from fyke.wire.common import TimeOrNever, Usd
+from fyke.wire.common import PageQuery, TimeOrNever, Usd
 from fyke.wire.fields import (
     Answer,
     Boolean,
     Decimal,
     Described,
     Names,
-    PageIndex,
-    PageSize20,
     Request,
     Text,
 )
@@ -32,11 +30,9 @@ if TYPE_CHECKING:
 # --- requests ------------------------------------------------------------------------------
 
 
-class AlertFilter(Request):
+class AlertQuery(PageQuery):
     unread: Annotated[Boolean, Meta(description="only those that are unread")] = False
     rule: Annotated[Text, Meta(description="id of a rule; empty = all")] = ""
-    page_index: PageIndex = 1
-    page_size: PageSize20 = 20
 
 
 class AlertsToMark(Request):

@@ -1,0 +1,310 @@
+"""Schedules: of one task, of all tasks, and their times. Times are Unix seconds, 0 = none."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, field
+
+from fyke.domain.schedules.rules import LONGEST_S, MAX_CRON, SHORTEST_S
+from fyke.domain.schedules.service import MOST_TIMES
+from fyke.domain.schedules.times import zone
+from fyke.model.schedule import FireState, LatePolicy, OverlapPolicy, ScheduleKind, ScheduleSpec
+from fyke.wire.common import Count, Page
+from fyke.wire.fields import (
+    Answer,
+    Boolean,
+    Described,
+    FieldError,
+    Integer,
+    Name,
+    Reads,
+    Request,
+    Text,
+    ToChoice,
+    to_text,
+)
+from fyke.wire.units import seconds
+
+if TYPE_CHECKING:
+    from fyke.domain.schedules.calendar import (
+        CalendarDay,
+        CalendarMonth,
+        PlannedRun,
+        ScheduleLine,
+    )
+    from fyke.domain.schedules.service import ScheduleView, UpcomingTimes
+    from fyke.model.schedule import Fire
+
+Moment = Annotated[int, Meta(ge=0, description="Unix seconds, 0 = none")]
+PausedAt = Annotated[int, Meta(ge=0, description="when failures switched it off, 0 = they did not")]
+MonthText = Annotated[
+    str, Meta(pattern="^[0-9]{4}-[0-9]{2}$", description="YYYY-MM", examples=["2030-01"])
+]
+
+_MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
+_TIME = "^((?:[01][0-9]|2[0-3]):[0-5][0-9])?$"
+_DATE = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+class TimingFields(Request):
+    """When to fire; what the kind does not use is ignored."""
+
+    time: Annotated[
+        Text,
+        Meta(
+            pattern=_TIME,
+            description="HH:MM: daily, weekly, monthly, once",
+            examples=["09:30"],
+        ),
+    ] = ""
+    weekday: Annotated[
+        Integer, Meta(ge=0, le=7, description="1 (Monday) to 7 (Sunday): weekly")
+    ] = 0
+    day: Annotated[
+        Integer, Meta(ge=0, le=31, description="monthly; in a shorter month its last day")
+    ] = 0
+    date: Annotated[
+        Text, Meta(pattern=_DATE, description="YYYY-MM-DD: once", examples=["2030-01-31"])
+    ] = ""
+    cron: Annotated[
+        str, Meta(max_length=MAX_CRON, description="five fields: cron"), Reads(to_text)
+    ] = ""
+    every: Annotated[
+        Integer, Meta(ge=0, le=LONGEST_S, description=f"seconds, from {SHORTEST_S}: interval")
+    ] = 0
+    time_zone: Annotated[Text, Meta(description="IANA name; empty = the account's")] = ""
+
+    def of_kind(self, kind: ScheduleKind) -> ScheduleSpec:
+        """The rule of a schedule."""
+        return ScheduleSpec(
+            kind=kind,
+            time=self.time.strip(),
+            weekday=self.weekday,
+            day=self.day,
+            date=self.date.strip(),
+            cron=" ".join(self.cron.split()),
+            every_s=self.every,
+            time_zone=self.time_zone.strip(),
+        )
+
+
+class Timing(TimingFields, kw_only=True):
+    kind: Annotated[ScheduleKind, Reads(ToChoice(ScheduleKind))]
+
+
+class ScheduleFields(Timing, kw_only=True):
+    """A schedule as a whole."""
+
+    overlap: Annotated[str, Described(OverlapPolicy), Reads(ToChoice(OverlapPolicy))] = "allow"
+    late: Annotated[
+        LatePolicy,
+        Reads(ToChoice(LatePolicy)),
+        Meta(description="what a time that the server missed becomes"),
+    ] = LatePolicy.START
+    enabled: Boolean = True
+    revision: Annotated[
+        Integer, Meta(ge=-1, description="only if it is still at this one; -1 = in any case")
+    ] = -1
+
+
+class TimesQuery(TimingFields, kw_only=True):
+    """Which times: of the saved schedule, or with a kind of the one that is sent."""
+
+    kind: Annotated[
+        ScheduleKind | None,
+        Described(ScheduleKind),
+        Reads(ToChoice(ScheduleKind, optional=True)),
+    ] = None
+    count: Annotated[Integer, Meta(ge=1, le=MOST_TIMES)] = 10
+
+
+class TimeZone(Request):
+    time_zone: Annotated[Name, Meta(description="IANA name")]
+
+
+def to_month(value: object) -> tuple[int, int]:
+    """Year and month of ``YYYY-MM``."""
+    match = _MONTH.fullmatch(to_text(value).strip())
+    if not match:
+        raise FieldError("must be written as YYYY-MM, such as 2030-01")
+    return int(match[1]), int(match[2])
+
+
+class MonthQuery(Request):
+    month: Annotated[tuple[int, int], Described(MonthText), Reads(to_month)]
+    time_zone: Annotated[Text, Meta(description="IANA name; empty = the account's")] = ""
+
+
+# --- answers -------------------------------------------------------------------------------
+
+
+class TaskSchedule(Answer):
+    kind: ScheduleKind
+    time: str
+    weekday: int
+    day: int
+    date: str
+    cron: str
+    every: Annotated[int, Meta(ge=0, description="seconds")]
+    time_zone: Annotated[str, Meta(description="the zone of its times")]
+    zone_of_account: Annotated[bool, Meta(description="whether that is the account's zone")]
+    overlap: OverlapPolicy
+    late: Annotated[LatePolicy, Meta(description="what a time that the server missed becomes")]
+    enabled: bool
+    failures: Annotated[Count, Meta(description="refused starts and failed runs in a row")]
+    paused_at: PausedAt
+    revision: Annotated[Count, Meta(description="grows with every change by users")]
+    next_at: Moment
+    last_fired_at: Moment
+    last_error: Annotated[str, Meta(description="why the last planned run was refused")]
+    missed: Annotated[Count, Meta(description="times that the server missed")]
+    created_at: Moment
+    updated_at: Moment
+
+    @classmethod
+    def of(cls, view: ScheduleView) -> TaskSchedule:
+        schedule, plan = view.schedule, view.schedule.plan
+        return cls(
+            kind=plan.kind,
+            time=plan.time,
+            weekday=plan.weekday,
+            day=plan.day,
+            date=plan.date,
+            cron=plan.cron,
+            every=plan.every_s,
+            time_zone=view.time_zone,
+            zone_of_account=not plan.time_zone,
+            overlap=schedule.overlap,
+            late=schedule.late,
+            enabled=schedule.enabled,
+            failures=schedule.failures,
+            paused_at=seconds(schedule.paused_at),
+            revision=schedule.revision,
+            next_at=seconds(schedule.next_at),
+            last_fired_at=seconds(schedule.last_fired_at),
+            last_error=schedule.last_error,
+            missed=schedule.missed,
+            created_at=seconds(schedule.created_at),
+            updated_at=seconds(schedule.updated_at),
+        )
+
+
+class NextTime(Answer):
+    at: Moment
+    local: Annotated[str, Meta(description="the same in the zone's local time, ISO 8601")]
+
+    @classmethod
+    def of(cls, at: int, time_zone: str) -> NextTime:
+        return cls(seconds(at), datetime.fromtimestamp(at // 1000, zone(time_zone)).isoformat())
+
+
+class NextTimes(Answer):
+    time_zone: str
+    items: list[NextTime] = field(name="list")
+
+    @classmethod
+    def of(cls, found: UpcomingTimes) -> NextTimes:
+        return cls(found.time_zone, [NextTime.of(at, found.time_zone) for at in found.times])
+
+
+class TaskFire(Answer):
+    """A planned time and its result."""
+
+    planned_at: Moment
+    state: FireState
+    run_slug: Annotated[str, Meta(description="the run that was started, else empty")]
+    reason: str
+    count: Annotated[Count, Meta(description="how many times in a row this covers")]
+    at: Moment
+
+    @classmethod
+    def of(cls, fire: Fire) -> TaskFire:
+        planned_at, at = seconds(fire.planned_at), seconds(fire.at)
+        return cls(planned_at, fire.state, fire.run_id, fire.reason, fire.count, at)
+
+
+class FirePage(Page[TaskFire]):
+    pass
+
+
+class AccountZone(Answer):
+    time_zone: str
+
+
+class ScheduleLineItem(Answer):
+    """A schedule in the list of all."""
+
+    task_slug: str
+    title: str
+    worker_path: str
+    kind: ScheduleKind
+    time_zone: str
+    enabled: bool
+    next_at: Moment
+    last_fired_at: Moment
+    last_error: str
+    paused_at: PausedAt
+
+    @classmethod
+    def of(cls, line: ScheduleLine) -> ScheduleLineItem:
+        schedule = line.schedule
+        return cls(
+            task_slug=line.task.id,
+            title=line.task.title,
+            worker_path=line.worker.path if line.worker else "",
+            kind=schedule.plan.kind,
+            time_zone=line.time_zone,
+            enabled=schedule.enabled,
+            next_at=seconds(schedule.next_at),
+            last_fired_at=seconds(schedule.last_fired_at),
+            last_error=schedule.last_error,
+            paused_at=seconds(schedule.paused_at),
+        )
+
+
+class ScheduleLinePage(Page[ScheduleLineItem]):
+    pass
+
+
+class PlannedItem(Answer):
+    task_slug: str
+    title: str
+    times: Annotated[list[NextTime], Meta(description="the first times of that day")]
+    more: Annotated[bool, Meta(description="whether further times follow on that day")]
+
+    @classmethod
+    def of(cls, planned: PlannedRun, time_zone: str) -> PlannedItem:
+        task = planned.line.task
+        times = [NextTime.of(at, time_zone) for at in planned.times]
+        return cls(task.id, task.title, times, planned.more)
+
+
+class DayItem(Answer):
+    date: Annotated[str, Meta(description="YYYY-MM-DD")]
+    planned: list[PlannedItem]
+
+    @classmethod
+    def of(cls, day: CalendarDay, time_zone: str) -> DayItem:
+        return cls(day.date.isoformat(), [PlannedItem.of(one, time_zone) for one in day.planned])
+
+
+class MonthItem(Answer):
+    month: MonthText
+    time_zone: str
+    left_out: Annotated[Count, Meta(description="schedules that are not shown")]
+    days: list[DayItem]
+
+    @classmethod
+    def of(cls, found: CalendarMonth) -> MonthItem:
+        return cls(
+            f"{found.year:04}-{found.month:02}",
+            found.time_zone,
+            found.left_out,
+            [DayItem.of(day, found.time_zone) for day in found.days],
+        )

@@ -1,0 +1,137 @@
+"""Webhooks: endpoints that receive runs and alerts, their secrets, and test calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
+
+from fyke.contracts.delivery import StepName
+from fyke.domain.webhooks.rules import EndpointFields
+from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, WebhookEvent
+from fyke.wire.common import Items, TimeOrNever
+from fyke.wire.fields import Answer, Boolean, Described, Names, Reads, Request, Text, to_text
+from fyke.wire.fyke.callbacks import HttpStatus, ReplyStart
+from fyke.wire.units import seconds
+
+if TYPE_CHECKING:
+    from fyke.contracts.delivery import DeliveryStep
+    from fyke.domain.webhooks.service import EndpointTest, EndpointView, NewEndpoint
+
+
+class WebhookFields(Request):
+    """All that can be set of a webhook."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME), Reads(to_text)] = ""
+    url: Annotated[Text, Meta(description="http or https, on the public internet")] = ""
+    events: Annotated[Names, Described(list[WebhookEvent]), Meta(description="at least one")] = ()
+    description: Annotated[str, Meta(max_length=MAX_DESCRIPTION), Reads(to_text)] = ""
+    enabled: Boolean = True
+
+    @property
+    def fields(self) -> EndpointFields:
+        return EndpointFields(self.name, self.url, self.events, self.description, self.enabled)
+
+
+# --- answers -------------------------------------------------------------------------------
+
+
+class WebhookItem(Answer):
+    id: str
+    name: str
+    url: str
+    events: list[WebhookEvent]
+    description: str
+    enabled: bool
+    old_secret_until: Annotated[
+        int, Meta(ge=0, description="until when the replaced secret also signs; 0 = none does")
+    ]
+    failing_since: Annotated[
+        int, Meta(ge=0, description="first failure since the last success, 0 = none")
+    ]
+    disabled_at: Annotated[
+        int, Meta(ge=0, description="when days of failures switched it off; 0 = they did not")
+    ]
+    last_at: Annotated[int, Meta(ge=0, description="latest attempt of any message, 0 = none yet")]
+    last_status: HttpStatus
+    last_error: str
+    last_reply: ReplyStart
+    next_at: Annotated[int, Meta(ge=0, description="next attempt, 0 = nothing is pending")]
+    created_at: TimeOrNever
+    updated_at: TimeOrNever
+
+    @classmethod
+    def of(cls, view: EndpointView) -> WebhookItem:
+        endpoint = view.endpoint
+        return cls(
+            id=endpoint.id,
+            name=endpoint.name,
+            url=endpoint.url,
+            events=list(endpoint.events),
+            description=endpoint.description,
+            enabled=endpoint.enabled,
+            old_secret_until=seconds(endpoint.old_until),
+            failing_since=seconds(endpoint.failing_since),
+            disabled_at=seconds(view.disabled_at),
+            last_at=seconds(endpoint.last_at),
+            last_status=endpoint.last_status,
+            last_error=endpoint.last_error,
+            last_reply=endpoint.last_reply,
+            next_at=seconds(view.next_at),
+            created_at=seconds(endpoint.created_at),
+            updated_at=seconds(endpoint.updated_at),
+        )
+
+
+class WebhookList(Items[WebhookItem]):
+    pass
+
+
+class WebhookSecret(Answer):
+    id: str
+    name: str
+    secret: Annotated[str, Meta(description="`whsec_...`; in this answer only")]
+
+    @classmethod
+    def of(cls, created: NewEndpoint) -> WebhookSecret:
+        return cls(created.endpoint.id, created.endpoint.name, created.secret)
+
+    def __repr__(self) -> str:  # without the secret, which must not get into a log
+        return f"WebhookSecret(id={self.id!r}, name={self.name!r})"
+
+
+class TestStep(Answer):
+    name: StepName
+    detail: str
+    at_ms: Annotated[int, Meta(ge=0, description="ms after the call began")]
+    ok: bool
+
+    @classmethod
+    def of(cls, step: DeliveryStep) -> TestStep:
+        return cls(step.name, step.detail, step.at_ms, step.ok)
+
+
+class WebhookTest(Answer):
+    """What came of a test call."""
+
+    taken: Annotated[bool, Meta(description="whether the answer was a 2xx")]
+    message_id: Annotated[str, Meta(description="the `webhook-id` that was sent")]
+    status: HttpStatus
+    error: str
+    reply: ReplyStart
+    duration_ms: int
+    body: Annotated[str, Meta(description="what was sent")]
+    steps: list[TestStep]
+
+    @classmethod
+    def of(cls, test: EndpointTest) -> WebhookTest:
+        return cls(
+            taken=test.taken,
+            message_id=test.message_id,
+            status=test.answer.status,
+            error=test.answer.error,
+            reply=test.answer.reply,
+            duration_ms=test.duration_ms,
+            body=test.body,
+            steps=[TestStep.of(step) for step in test.steps],
+        )
