@@ -107,4 +107,6 @@ def _plain(node: Any) -> Any:
         found = {"type": kind, **found}
     if found.get("type") == "object" and not found.keys() & {"properties", "additionalProperties"}:
         found["additionalProperties"] = True
+    if found.get("type") == "array" and not found.keys() & {"items", "prefixItems"}:
+        found["items"] = {}  # of any type; generators of clients ask for it
     return found

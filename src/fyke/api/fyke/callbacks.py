@@ -49,7 +49,12 @@ class CallbackRoutes:
 
     @post(f"{PATH}/{{id}}/replay", scope=Scope.WRITE, errors=(NotFound, Refused, Forbidden))
     async def replay_delivery(self, call: Call, id: Name) -> wire.DeliveryItem:
-        """Send a callback again, under the same id."""
+        """Send a callback again, under the same id and with a new schedule of attempts.
+
+        It is refused while it is being sent, when its receiver or webhook is switched off or
+        deleted, and for a message that a run is running when the run has ended. A webhook gets it
+        at its present address.
+        """
         return wire.DeliveryItem.of(await self.callbacks.replay(call.caller, id))
 
     @get(RECEIVERS, scope=Scope.READ)
@@ -60,5 +65,5 @@ class CallbackRoutes:
 
     @post(f"{RECEIVERS}/enable", scope=Scope.WRITE, errors=(NotFound, Forbidden))
     async def enable_receiver(self, call: Call, wanted: wire.ReceiverName) -> wire.ReceiverItem:
-        """Switch a receiver on again."""
+        """Switch a receiver on again that was switched off after five days of failures."""
         return wire.ReceiverItem.of(await self.callbacks.enable(call.caller, wanted.receiver))

@@ -31,7 +31,12 @@ class ScheduleRoutes:
     async def set_task_schedule(
         self, call: Call, slug: Name, wanted: wire.ScheduleFields
     ) -> wire.TaskSchedule:
-        """Set the schedule of a task; it replaces the present one as a whole."""
+        """Set the schedule of a task; it replaces the present one as a whole.
+
+        With the `revision` that was read (0 where there was no schedule) a schedule that another
+        user has changed since stays as it is, and the answer is 409. A schedule that would never
+        start a run is refused with the name of the member.
+        """
         revision = None if wanted.revision < 0 else wanted.revision
         edit = _edit(wanted)
         found = await self.schedules.put(call.caller, slug, edit, revision=revision)
@@ -39,7 +44,10 @@ class ScheduleRoutes:
 
     @post(f"{PATH}/resume", scope=Scope.WRITE, errors=(TaskNotFound, NotFound, Forbidden))
     async def resume_task_schedule(self, call: Call, slug: Name) -> wire.TaskSchedule:
-        """Switch a schedule on, also one that failures have paused."""
+        """Switch a schedule on, also one that failures have paused.
+
+        The count of failures starts at 0 again.
+        """
         return wire.TaskSchedule.of(await self.schedules.switch(call.caller, slug, on=True))
 
     @post(f"{PATH}/pause", scope=Scope.WRITE, errors=(TaskNotFound, NotFound, Forbidden))
@@ -63,7 +71,8 @@ class ScheduleRoutes:
     ) -> wire.NextTimes:
         """The next times of a schedule, also of one that is not saved.
 
-        With `kind` and its members: of that schedule, without saving it.
+        With `kind` and its members: of that schedule, without saving it. A saved schedule that is
+        off is treated as if it were switched on now.
         """
         plan = wanted.of_kind(wanted.kind) if wanted.kind else None
         found = await self.schedules.ahead(call.caller, slug, wanted.count, plan)
@@ -71,7 +80,10 @@ class ScheduleRoutes:
 
     @get(f"{PATH}/fires", scope=Scope.READ, errors=(TaskNotFound, NotFound))
     async def list_task_fires(self, call: Call, slug: Name, wanted: PageQuery) -> wire.FirePage:
-        """Results of past times, latest first."""
+        """Results of past times, latest first.
+
+        They are kept for 90 days. Times that were missed in a row share one entry.
+        """
         count, found = await self.schedules.fires(
             call.caller, slug, offset=wanted.offset, limit=wanted.page_size
         )
@@ -79,7 +91,7 @@ class ScheduleRoutes:
 
     @get("/api/fyke/schedules", scope=Scope.READ)
     async def list_schedules(self, call: Call, wanted: PageQuery) -> wire.ScheduleLinePage:
-        """All schedules of the account, the next to fire first."""
+        """All schedules of the account, the next to fire first, those that are off last."""
         count, found = await self.calendar.page(
             call.caller, offset=wanted.offset, limit=wanted.page_size
         )
@@ -88,7 +100,10 @@ class ScheduleRoutes:
 
     @get("/api/fyke/schedules/month", scope=Scope.READ)
     async def schedule_month(self, call: Call, wanted: wire.MonthQuery) -> wire.MonthItem:
-        """The planned times of each day of a month, from now on."""
+        """The planned times of each day of a month, from now on.
+
+        Of the 30 schedules that fire next, and of each at most three times a day.
+        """
         year, month = wanted.month
         zone = wanted.time_zone.strip()
         return wire.MonthItem.of(await self.calendar.month(call.caller, year, month, zone))

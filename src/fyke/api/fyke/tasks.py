@@ -49,7 +49,7 @@ class TaskBoardRoutes:
     async def edit_task(
         self, call: Call, slug: Name, wanted: wire.TaskEditFields
     ) -> wire.CheckedTask:
-        """Change a task unless another user has changed it since."""
+        """Change a task unless another user has changed it since `revision` was read."""
         await self.tasks.edit(call.caller, slug, wanted.edit, wanted.revision)
         return await self._checked(call, slug)
 

@@ -36,14 +36,20 @@ class WebhookRoutes:
 
     @post(PATH, scope=Scope.ADMIN, errors=(Refused, Forbidden, Conflict))
     async def create_webhook(self, call: Call, wanted: wire.WebhookFields) -> wire.WebhookSecret:
-        """Create a webhook; its secret is in this answer only."""
+        """Create a webhook; its secret is in this answer only.
+
+        Names are unique. An account has at most 20 webhooks.
+        """
         return wire.WebhookSecret.of(await self.webhooks.add(call.caller, wanted.fields))
 
     @put(WEBHOOK, scope=Scope.ADMIN, errors=(NotFound, Forbidden, Conflict))
     async def change_webhook(
         self, call: Call, id: Name, wanted: wire.WebhookFields
     ) -> wire.WebhookItem:
-        """Replace the fields of a webhook; pending messages go to the new address."""
+        """Replace the fields of a webhook; pending messages go to the new address.
+
+        When it is switched off, pending messages fail; they can be sent again later.
+        """
         return wire.WebhookItem.of(await self.webhooks.change(call.caller, id, wanted.fields))
 
     @delete(WEBHOOK, scope=Scope.ADMIN, errors=(NotFound, Forbidden))
@@ -58,5 +64,8 @@ class WebhookRoutes:
 
     @post(f"{WEBHOOK}/test", scope=Scope.ADMIN, errors=(NotFound, Forbidden))
     async def test_webhook(self, call: Call, id: Name) -> wire.WebhookTest:
-        """Send a signed test message now; answers what happened, step by step."""
+        """Send a signed test message now; answers what happened, step by step.
+
+        It is sent whether the webhook is on or off, once, and is not listed with the callbacks.
+        """
         return wire.WebhookTest.of(await self.webhooks.test(call.caller, id))

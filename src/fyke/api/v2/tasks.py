@@ -116,9 +116,9 @@ class TaskRoutes:
     @get(f"{_ONE}/input", scope=Scope.READ, errors=(TaskNotFound,))
     async def get_worker_task_input(
         self, call: Call, worker_task_id: TaskId
-    ) -> wire.WorkerTaskInput:
+    ) -> wire.SavedTaskInput:
         """The saved input and the version it is for."""
-        return wire.WorkerTaskInput.of(await self.tasks.get(call.caller, worker_task_id))
+        return wire.SavedTaskInput.of(await self.tasks.get(call.caller, worker_task_id))
 
     @put(
         f"{_ONE}/input",

@@ -253,12 +253,12 @@ class TaskCreated(Answer):
     slug: Ulid
 
 
-class WorkerTaskInput(Answer):
+class SavedTaskInput(Answer):
     input: dict[str, Any]
     version: str
 
     @classmethod
-    def of(cls, task: Task) -> WorkerTaskInput:
+    def of(cls, task: Task) -> SavedTaskInput:
         return cls(loads(task.input_json), task.version or LATEST)
 
 

@@ -12,7 +12,7 @@ from fyke.errors import Forbidden
 from fyke.kit.ids import is_ulid, new_ulid
 from fyke.model.account import Role
 from fyke.wire.v2.runs import WorkerRunResult
-from fyke.wire.v2.tasks import WorkerTask, WorkerTaskInput, WorkerTaskPage
+from fyke.wire.v2.tasks import SavedTaskInput, WorkerTask, WorkerTaskPage
 from support.answers import reads_as
 from support.api import Api, fails
 from support.house import House
@@ -192,7 +192,7 @@ async def test_the_input_is_kept_as_given_and_a_flat_one_is_wrapped(house: House
 
     async def saved() -> dict[str, Any]:
         answer = await api.get(f"{TASKS}/{slug}/input")
-        reads_as(WorkerTaskInput, answer)
+        reads_as(SavedTaskInput, answer)
         data: dict[str, Any] = answer.json()["data"]
         return data
 
