@@ -24,7 +24,7 @@ def inside_addresses(settings: Settings) -> frozenset[str]:
         return own_addresses()
 
 
-def guard_rules(settings: Settings) -> ThrottleRules | None:
+def throttle_rules(settings: Settings) -> ThrottleRules | None:
     """How sites are spared; None when they are not."""
     if not settings.site_guard:
         return None
@@ -44,7 +44,7 @@ async def serve_egress(settings: Settings) -> None:
             settings.egress_socket,
             AddressRules(settings.egress_allow, inside_addresses(settings)),
             settings.egress_upstreams,
-            throttle=guard_rules(settings),
+            throttle=throttle_rules(settings),
         )
     )
     waiting = asyncio.create_task(stop.wait())

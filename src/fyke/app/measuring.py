@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.app.upkeep import ROWS, STATE
 from fyke.errors import Unavailable
-from fyke.model.installation import StorageReport, Stored
+from fyke.model.installation import StorageReport, StoredPart
 from fyke.settings import Settings
 
 FOLDER_SECONDS = 1.0  # for each folder; a larger one is told as "at least"
@@ -31,7 +31,7 @@ def measure(settings: Settings, engine: Engine, now: int) -> StorageReport:
     return StorageReport(now, parts, usage.free, usage.total, floor)
 
 
-def _databases(settings: Settings, engine: Engine) -> Iterator[Stored]:
+def _databases(settings: Settings, engine: Engine) -> Iterator[StoredPart]:
     if not settings.database_url:
         yield _file(settings.home / STATE, "state", "accounts, Workers, runs, tasks, deliveries")
         yield _file(settings.home / ROWS, "rows", "rows and logs of runs")
@@ -41,21 +41,21 @@ def _databases(settings: Settings, engine: Engine) -> Iterator[Stored]:
             size = connection.execute(text("SELECT pg_database_size(current_database())")).scalar()
     except SQLAlchemyError as error:
         raise Unavailable("The database does not answer") from error
-    yield Stored("database", "state, rows and logs, in PostgreSQL", int(size or 0), 0)
+    yield StoredPart("database", "state, rows and logs, in PostgreSQL", int(size or 0), 0)
 
 
-def _file(path: Path, name: str, what: str) -> Stored:
+def _file(path: Path, name: str, description: str) -> StoredPart:
     sizes = []
     for suffix in _SQLITE:
         try:
             sizes.append(path.with_name(path.name + suffix).stat().st_size)
         except OSError:
             continue  # not there at the moment
-    return Stored(name, what, sum(sizes), len(sizes))
+    return StoredPart(name, description, sum(sizes), len(sizes))
 
 
-def _folders(settings: Settings) -> Iterator[Stored]:
-    for name, what, folder in (
+def _folders(settings: Settings) -> Iterator[StoredPart]:
+    for name, description, folder in (
         ("blobs", "bundles of versions, uploads", settings.blobs_dir),
         ("downloads", "exports and logs that are being downloaded", settings.downloads_dir),
         ("bundles", "unpacked versions, made again when they are missed", settings.bundles_dir),
@@ -63,17 +63,19 @@ def _folders(settings: Settings) -> Iterator[Stored]:
          settings.environments_dir),
         ("work", "folders of runs at work", settings.work_dir),
     ):  # fmt: skip
-        yield folder_size(name, what, folder)
+        yield folder_size(name, description, folder)
 
 
-def folder_size(name: str, what: str, folder: Path, seconds: float = FOLDER_SECONDS) -> Stored:
+def folder_size(
+    name: str, description: str, folder: Path, seconds: float = FOLDER_SECONDS
+) -> StoredPart:
     """What the files below ``folder`` hold, as far as it can be counted in that time."""
     until = time.monotonic() + seconds
     size = files = 0
     waiting = [str(folder)]
     while waiting:
         if time.monotonic() > until:
-            return Stored(name, what, size, files, complete=False)
+            return StoredPart(name, description, size, files, complete=False)
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
@@ -84,4 +86,4 @@ def folder_size(name: str, what: str, folder: Path, seconds: float = FOLDER_SECO
                         files += 1
         except OSError:
             continue  # gone meanwhile, or another user's
-    return Stored(name, what, size, files)
+    return StoredPart(name, description, size, files)

@@ -37,20 +37,20 @@ from fyke.timers.loop import TimerBoard
 class ServerProbe:
     """Implements ``contracts.InstallationProbe`` for one server."""
 
-    def __init__(self, house: Runtime, board: TimerBoard, clock: Clock) -> None:
-        self._house = house
-        self._settings = house.settings
+    def __init__(self, runtime: Runtime, board: TimerBoard, clock: Clock) -> None:
+        self._runtime = runtime
+        self._settings = runtime.settings
         self._board = board
         self._clock = clock
         # as they were when this server read its settings
-        self._origins = origins_of(house.settings, {}, os.environ)
+        self._origins = origins_of(runtime.settings, {}, os.environ)
 
     def tariff(self) -> Tariff:
         settings = self._settings
         plan = Plan(settings.default_plan)
-        return Tariff(self._house.rules.prices, plan, settings.rate_limit, settings.max_subtasks)
+        return Tariff(self._runtime.rules.prices, plan, settings.rate_limit, settings.max_subtasks)
 
-    def way_out(self) -> EgressReport:
+    def egress_report(self) -> EgressReport:
         settings = self._settings
         regions = [_region(code, url) for code, url in sorted(settings.egress_upstreams.items())]
         return EgressReport(
@@ -71,13 +71,13 @@ class ServerProbe:
 
     async def storage(self) -> StorageReport:
         now = self._clock.now_ms()
-        return await asyncio.to_thread(measure, self._settings, self._house.storage.engine, now)
+        return await asyncio.to_thread(measure, self._settings, self._runtime.storage.engine, now)
 
-    async def pieces(self) -> Sequence[Component]:
-        return await asyncio.to_thread(components, self._settings, self._house.storage.engine)
+    async def components(self) -> Sequence[Component]:
+        return await asyncio.to_thread(components, self._settings, self._runtime.storage.engine)
 
     async def database(self) -> Sequence[HealthCheck]:
-        return [await asyncio.to_thread(_database, self._settings, self._house.storage.engine)]
+        return [await asyncio.to_thread(_database, self._settings, self._runtime.storage.engine)]
 
     async def egress(self) -> Sequence[HealthCheck]:
         return await _egress(self._settings)

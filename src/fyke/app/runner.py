@@ -95,14 +95,14 @@ async def serve_runner(settings: Settings) -> None:
     """Attempts, SDK service, rows and logs, until SIGTERM; a second SIGTERM ends them at once."""
     raise_limit()  # an attempt needs about a dozen descriptors
     with only_runner(settings):
-        async with open_runtime(settings) as house:
+        async with open_runtime(settings) as runtime:
             egress = EgressClient(settings.egress_socket)
             await egress.start()
             sandbox = open_sandbox(settings)
             try:
                 report = await sandbox.probe()
                 log.info("isolation", level=report.level.value, reason=report.reason)
-                runner = make_runner(house, sandbox, egress, report)
+                runner = make_runner(runtime, sandbox, egress, report)
                 _drain_on_sigterm(runner)
                 await runner.run()
             finally:
@@ -110,21 +110,21 @@ async def serve_runner(settings: Settings) -> None:
 
 
 def make_runner(
-    house: Runtime, sandbox: BubblewrapSandboxes, egress: Egress, report: IsolationReport
+    runtime: Runtime, sandbox: BubblewrapSandboxes, egress: Egress, report: IsolationReport
 ) -> Runner:
     """A runner over these parts; it is told by the egress of limits that were reached."""
-    settings = house.settings
-    rings = OutputSignals(house.signals)
-    intake = Intake(house.results, SystemClock(), rings.stored)
-    attempts = Attempts(house.storage, house.results, house.rules)
-    tools = AttemptDependencies(
+    settings = runtime.settings
+    output_signals = OutputSignals(runtime.signals)
+    intake = Intake(runtime.results, SystemClock(), output_signals.stored)
+    attempts = Attempts(runtime.storage, runtime.results, runtime.rules)
+    deps = AttemptDependencies(
         sandbox=sandbox,
         environments=open_environments(settings, sandbox.tools(egress)),
         egress=egress,
         intake=intake,
         attempts=attempts,
-        bundles=BundleCache(house.blobs, settings.bundles_dir),
-        secrets=RunSecrets(house.storage, Sealer(master_secret(settings)), SystemClock()),
+        bundles=BundleCache(runtime.blobs, settings.bundles_dir),
+        secrets=RunSecrets(runtime.storage, Sealer(master_secret(settings)), SystemClock()),
         isolation=report,
         unsafe=settings.unsafe,
         work_bytes=settings.work_mb * 2**20,
@@ -132,15 +132,15 @@ def make_runner(
     )
     runner = Runner(
         identity(settings),
-        house.storage,
-        LocalEngine(house.storage),
-        house.signals,
+        runtime.storage,
+        LocalEngine(runtime.storage),
+        runtime.signals,
         attempts,
         intake,
-        tools,
+        deps,
     )
     egress.on_trip = runner.traffic_tripped
-    egress.on_throttled = runner.site_spared
+    egress.on_throttled = runner.site_throttled
     return runner
 
 

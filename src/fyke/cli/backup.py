@@ -204,8 +204,8 @@ def _compare(found: dict[str, dict[str, Any]], manifest: dict[str, Any]) -> None
     wanted = manifest.get("files", {})
     for name in sorted({*wanted, *found}):
         if found.get(name) != wanted.get(name):
-            what = "is missing" if name not in found else "is not what it was"
-            raise _damaged(f"{name} {what}")
+            problem = "is missing" if name not in found else "is not what it was"
+            raise _damaged(f"{name} {problem}")
 
 
 def _check_databases(folder: Path, manifest: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import HomeOption, JsonOption, Location, load_settings, locate
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
@@ -31,7 +31,7 @@ LIMITS_REMEDY = (
     "start Fyke as root (script/up), or by a systemd unit with Delegate=yes; until then only the "
     "operator's own Workers run"
 )
-BOX_REMEDY = "see what is said before; until then nothing runs here"
+SANDBOX_REMEDY = "see what is said before; until then nothing runs here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     settings = load_settings(home=home)
     server = _server(settings, home)
     lines = [*_machine(settings), _port(settings, server), *_database(settings)]
-    level, reason, walls = _walls(settings, server)
-    lines += walls
+    level, reason, isolation = _isolation(settings, server)
+    lines += isolation
     failed = level != "full" or any(line.state == FAILED for line in lines)
     out = Output(as_json)
     if as_json:
@@ -122,7 +122,7 @@ def _folder(home: Path) -> Line:
 def _disk(home: Path) -> Line:
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
-    detail = f"{words.size(free)} free at {existing}"
+    detail = f"{formatting.size(free)} free at {existing}"
     state = FAILED if free < NO_DISK else WARNING if free < LOW_DISK else OK
     return Line("disk", state, detail, "make room: rows, logs and dependencies lie there")
 
@@ -176,11 +176,11 @@ def _server(settings: Settings, home: str | None) -> _Running | None:
 
 def _port(settings: Settings, server: _Running | None) -> Line:
     if server is not None:
-        what = "answers" if server.ready else "answers, but no runner is alive"
+        answer = "answers" if server.ready else "answers, but no runner is alive"
         return Line(
             "server",
             OK if server.ready else FAILED,
-            f"{server.location.url} {what}",
+            f"{server.location.url} {answer}",
             'the log of "fyke up" says why the runner does not come up',
         )
     where = f"{settings.host}:{settings.port}"
@@ -231,7 +231,7 @@ def _database(settings: Settings) -> Iterator[Line]:
 # --- the walls ------------------------------------------------------------------------------
 
 
-def _walls(settings: Settings, server: _Running | None) -> tuple[str, str, list[Line]]:
+def _isolation(settings: Settings, server: _Running | None) -> tuple[str, str, list[Line]]:
     """(level, reason, one line per check)."""
     if os.geteuid() == 0 and server is not None:
         reported = _reported(server)
@@ -261,7 +261,7 @@ def _reported(server: _Running) -> tuple[str, str, list[Line]] | None:
             "sandbox",
             OK if runner.isolation == "full" else FAILED,
             f"{runner.isolation}: {runner.reason} (runner {runner.id})",
-            LIMITS_REMEDY if runner.isolation == "no-limits" else BOX_REMEDY,
+            LIMITS_REMEDY if runner.isolation == "no-limits" else SANDBOX_REMEDY,
         )
         for runner in runners
     ]
@@ -275,7 +275,7 @@ def _probe(settings: Settings) -> dict[str, Any]:
     from fyke.cli.local_folder import Job, do_job, local_folder
 
     with local_folder(settings) as local, Job(local.home.parent) as job:
-        do_job(local, job, {"what": "probe"})
+        do_job(local, job, {"action": "probe"})
         result = job.result()
     if "error" in result:
         return {
@@ -287,4 +287,4 @@ def _probe(settings: Settings) -> dict[str, Any]:
 
 
 def _remedy(name: str) -> str:
-    return LIMITS_REMEDY if name == "limits" else BOX_REMEDY
+    return LIMITS_REMEDY if name == "limits" else SANDBOX_REMEDY

@@ -106,5 +106,5 @@ def _sentence(error: ApiError) -> str:
 
 
 def _file_trouble(error: OSError) -> str:
-    what = error.strerror or str(error)
-    return f"{error.filename}: {what}" if error.filename else what
+    problem = error.strerror or str(error)
+    return f"{error.filename}: {problem}" if error.filename else problem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 
 if TYPE_CHECKING:
     from fyke.client.models import Finding as SentFinding
@@ -21,5 +21,7 @@ def describe(finding: Finding | SentFinding) -> str:
 def verdict(errors: int, warnings: int) -> str:
     if not errors and not warnings:
         return "All is well."
-    parts = [words.count(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n]
+    parts = [
+        formatting.count(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n
+    ]
     return " and ".join(parts) + ("; it cannot be published." if errors else ".")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fyke.cli.errors import CommandFailed
-from fyke.cli.local_work import ORDER, RESULT, do
+from fyke.cli.local_work import REQUEST, RESULT, do
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
@@ -55,7 +55,7 @@ def _make(folder: Path) -> None:
 
 
 class Job:
-    """A folder for one order and its result, handed to whoever does the work and taken back."""
+    """A folder for one request and its result, handed to whoever does the work and taken back."""
 
     def __init__(self, base: Path) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="job-", dir=base))
@@ -88,13 +88,13 @@ class Job:
             return value
 
 
-def do_job(settings: Settings, job: Job, order: dict[str, Any]) -> int:
-    """Have the order carried out, by ourselves or, as root, by the service user; return the exit
+def do_job(settings: Settings, job: Job, request: dict[str, Any]) -> int:
+    """Have the request carried out, by ourselves or, as root, by the service user; return the exit
     status. ``settings`` are those of a local folder."""
     # Whether there is a launcher, the guard tells the user who does the work.
     shared = settings.model_dump(mode="json", exclude={"home", "launcher"})
-    text = json.dumps({**order, "home": str(settings.home), "settings": shared})
-    job.write(ORDER, text.encode())
+    text = json.dumps({**request, "home": str(settings.home), "settings": shared})
+    job.write(REQUEST, text.encode())
     if os.geteuid() != 0:
         return do(job.folder)
     import pwd

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.errors import Exit
 from fyke.cli.output import data_of
@@ -53,7 +53,7 @@ def list_items(
                 item.queue_status,
                 item.worker_path,
                 item.version,
-                words.when(item.created_at),
+                formatting.when(item.created_at),
                 item.reason,
             )
             for item in found.items

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def report_ended(server: ServerContext, found: EndedPage) -> None:
                 run.slug,
                 run.state,
                 run.results,
-                words.span(round(run.duration)),
-                words.when(run.finished_at),
+                formatting.span(round(run.duration)),
+                formatting.when(run.finished_at),
                 run.reason_code,
                 run.error,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, server_command
 from fyke.cli.output import data_of
 from fyke.cli.run import RunArgument, runs
@@ -33,8 +33,8 @@ def sites(server: ServerContext, run: RunArgument) -> None:
             (
                 site.domain,
                 site.requests,
-                words.size(site.bytes_up),
-                words.size(site.bytes_down),
+                formatting.size(site.bytes_up),
+                formatting.size(site.bytes_down),
                 site.failures,
                 site.refused,
                 WHY.get(site.why, site.why),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import LiveLine, data_of
 
@@ -51,8 +51,8 @@ def report_start(server: ServerContext, run: str, watching: WatchOptions) -> Non
         return
     if not server.out.as_json:
         server.out.raw(run)
-    told = log_to_stderr(server) if watching.follow else None
-    detail = RunWatch(server, run, watching.seconds, told).until_end()
+    on_log = log_to_stderr(server) if watching.follow else None
+    detail = RunWatch(server, run, watching.seconds, on_log).until_end()
     if server.out.as_json:
         server.out.json(detail_data(detail))
     else:
@@ -74,9 +74,9 @@ def detail_data(detail: RunDetail) -> dict[str, object]:
 def summary(detail: RunDetail) -> str:
     figures = ", ".join(
         [
-            words.count(detail.results, "row"),
-            words.size(detail.traffic),
-            words.span(detail.duration),
+            formatting.count(detail.results, "row"),
+            formatting.size(detail.traffic),
+            formatting.span(detail.duration),
         ]
     )
     why = f": {detail.err_msg}" if detail.err_msg else ""
@@ -91,7 +91,7 @@ class RunWatch:
         server: ServerContext,
         run: str,
         seconds: float | None,
-        told: Callable[[LogEntry], None] | None,
+        on_log: Callable[[LogEntry], None] | None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -99,7 +99,7 @@ class RunWatch:
         self._server = server
         self._run = run
         self._seconds = seconds
-        self._told = told
+        self._on_log = on_log
         self._clock = clock
         self._sleep = sleep
         self._live = LiveLine(server.out)
@@ -140,7 +140,7 @@ class RunWatch:
 
     def _read_log(self) -> bool:
         """Tell everything new; return whether there was something."""
-        if self._told is None:
+        if self._on_log is None:
             return False
         news = False
         while entries := self._patiently(
@@ -148,14 +148,14 @@ class RunWatch:
         ):
             self._live.clear()
             for entry in entries:
-                self._told(entry)
+                self._on_log(entry)
                 self._said_all = self._said_all or LAST_WORDS in entry.content
             self._position = entries[-1].position
             news = True
         return news
 
     def _last_words(self) -> None:
-        if self._told is None or self._position == 0:
+        if self._on_log is None or self._position == 0:
             return  # nothing of it was carried out: nobody says anything more
         deadline = self._clock() + LAST_WORDS_SECONDS
         while not self._said_all and self._clock() < deadline:
@@ -202,20 +202,20 @@ def log_line(entry: LogEntry, *, short: bool) -> str:
 def log_to_stderr(server: ServerContext) -> Callable[[LogEntry], None]:
     """Lines of the log on standard error, where they do not disturb the data."""
 
-    def told(entry: LogEntry) -> None:
+    def on_log(entry: LogEntry) -> None:
         server.out.say(log_line(entry, short=True))
 
-    return told
+    return on_log
 
 
 def log_to_data(server: ServerContext) -> Callable[[LogEntry], None]:
     """Lines of the log as the data of the command."""
     out = server.out
 
-    def told(entry: LogEntry) -> None:
+    def on_log(entry: LogEntry) -> None:
         if out.as_json:
             out.json(data_of(entry))
         else:
             out.line(log_line(entry, short=out.on_terminal), STYLES.get(entry.type, ""))
 
-    return told
+    return on_log

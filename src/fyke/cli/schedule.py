@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, server_command
 from fyke.cli.output import data_of
 from fyke.cli.task import Slug, tasks
@@ -181,7 +181,7 @@ def _report(server: ServerContext, found: TaskSchedule) -> None:
             ("when", _when(found)),
             ("time zone", found.time_zone + (" (the account's)" if found.zone_of_account else "")),
             ("overlap", found.overlap),
-            ("next run", words.when(found.next_at) if found.next_at else "-"),
+            ("next run", formatting.when(found.next_at) if found.next_at else "-"),
             ("missed", str(found.missed)),
             ("last error", found.last_error or "-"),
         ]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of
@@ -38,9 +38,9 @@ def list_secrets(server: ServerContext, worker: Ref) -> None:
         [
             (
                 secret.name,
-                words.when(secret.set_at),
+                formatting.when(secret.set_at),
                 secret.set_by,
-                words.when(secret.used_at),
+                formatting.when(secret.used_at),
                 "" if secret.readable else "sealed with another key: set it again",
             )
             for secret in found.items

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fyke.cli import formatting as words
+from fyke.cli import formatting
 from fyke.cli.context import ServerContext, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of
@@ -35,7 +35,7 @@ def versions(server: ServerContext, worker: Ref) -> None:
                 v.version,
                 v.state,
                 v.language,
-                words.when(v.created_at),
+                formatting.when(v.created_at),
                 v.digest[:16],
                 "every public one" if v.egress is None else ", ".join(v.egress) or "none",
                 "build" if v.builds else "wheels",
@@ -127,7 +127,7 @@ def delete(
     if server.out.as_json:
         server.out.json({"worker": worker, "ended_runs": ended})
         return
-    waited = f" {words.count(ended, 'run')} that waited ended." if ended else ""
+    waited = f" {formatting.count(ended, 'run')} that waited ended." if ended else ""
     server.out.say(f"{worker} is deleted.{waited}")
 
 

@@ -76,7 +76,7 @@ class ToolSpec:
     files: Mapping[str, str] = field(default_factory=dict)
     inputs: Path | None = None
     cache: str = ""
-    reach: ToolAccess | None = None
+    access: ToolAccess | None = None
 
 
 class ToolStop(StrEnum):

@@ -64,13 +64,13 @@ class EgressReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredPart:
     """One part of what is stored. ``complete`` is False when there was more than could be counted
     in the time for it, so that it is at least so much.
     """
 
     name: str
-    what: str  # in words
+    description: str
     bytes: int
     files: int
     complete: bool = True
@@ -81,7 +81,7 @@ class StorageReport:
     """Sizes in bytes; ``measured_at`` in ms."""
 
     measured_at: int
-    parts: Sequence[Stored]
+    parts: Sequence[StoredPart]
     free: int
     total: int
     floor: int  # below this no run is taken

@@ -22,14 +22,14 @@ class WorkerFacts:
     recent: str = ""
 
     @property
-    def judged(self) -> int:
+    def rated_runs(self) -> int:
         """How many runs the success rate stands on, at most ``RECENT``."""
         return len(self.recent)
 
     @property
     def success_rate(self) -> float | None:
         """Share of the recent runs that succeeded, 0 to 1; None before the first."""
-        return self.recent.count(GOOD) / self.judged if self.judged else None
+        return self.recent.count(GOOD) / self.rated_runs if self.rated_runs else None
 
 
 NO_FACTS = WorkerFacts()

@@ -54,10 +54,10 @@ class Stop:
                 await asyncio.gather(task, return_exceptions=True)
 
 
-async def in_time(what: str, work: Coroutine[Any, Any, T]) -> T:
+async def in_time(step: str, work: Coroutine[Any, Any, T]) -> T:
     """A launcher that hangs must not hold a run and its room for ever. Raise ``SandboxFault``."""
     try:
         async with asyncio.timeout(SANDBOX_SECONDS):
             return await work
     except TimeoutError:
-        raise SandboxFault(f"{what} took longer than {SANDBOX_SECONDS:g} s") from None
+        raise SandboxFault(f"{step} took longer than {SANDBOX_SECONDS:g} s") from None

@@ -241,7 +241,7 @@ def _entry(entry: CatalogEntry) -> dict[str, Any]:
         "icon": worker.icon,
         "runs": facts.runs,
         "success_rate": facts.success_rate,
-        "judged": facts.judged,
+        "judged": facts.rated_runs,
         "last_ok_at": seconds(facts.last_ok_at),
         "favourite": entry.favourite,
     }

@@ -109,7 +109,7 @@ class InstallationOperations:
         )
 
     async def proxies(self, call: Call, _wanted: Nothing) -> bytes:
-        out = self.installation.way_out(call.caller)
+        out = self.installation.egress_report(call.caller)
         return encode(
             {
                 "list": _dicts(out.regions),

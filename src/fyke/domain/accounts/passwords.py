@@ -34,7 +34,7 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
-        self._nobodys = ""
+        self._unknown_hash = ""
 
     async def hash(self, password: str) -> str:
         """The hash to keep of a password that ``check_new`` has let pass."""
@@ -52,10 +52,10 @@ class Passwords:
         return self._hasher.check_needs_rehash(kept)
 
     def _verify(self, kept: str, password: bytes) -> bool:
-        if not kept and not self._nobodys:
-            self._nobodys = self._hasher.hash(b"the password of nobody")
+        if not kept and not self._unknown_hash:
+            self._unknown_hash = self._hasher.hash(b"no user has this password")
         try:
-            return self._hasher.verify(kept or self._nobodys, password)
+            return self._hasher.verify(kept or self._unknown_hash, password)
         except (VerificationError, InvalidHashError):
             return False
 

@@ -192,12 +192,12 @@ class Sessions:
     async def _admit(self, name: str, network: str) -> tuple[str, str, str]:
         """Count this try. Raises ``RateLimited`` when there were too many before it."""
         here = f"{name}@{network}"
-        for tries, key, what in (
+        for tries, key, scope in (
             (self._of_network, network, "from this address"),
             (self._of_name_here, here, "for this user"),
         ):
             if wait := tries.wait(key):
-                raise refuse(wait, what)
+                raise refuse(wait, scope)
         stranger = name
         if wait := self._of_name_elsewhere.wait(name):
             if not await self._storage.read(lambda tx: _is_known_in(tx, name, network)):

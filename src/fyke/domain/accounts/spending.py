@@ -71,8 +71,8 @@ class Spending:
             new_run = before.run_cap_micros if run is None else run
             new_month = before.month_cap_micros if month is None else month
             tx.accounts.set_caps(before.id, run_cap_micros=new_run, month_cap_micros=new_month)
-            what = f"run_cap {_words(new_run)}, month_cap {_words(new_month)}"
-            record_for(tx, before.id, caller, AuditAction.CAPS, before.name, what)
+            note = f"run_cap {_words(new_run)}, month_cap {_words(new_month)}"
+            record_for(tx, before.id, caller, AuditAction.CAPS, before.name, note)
             return self._standing(tx, tx.accounts.get(before.id) or before)
 
         return await self._storage.write(work)

@@ -74,11 +74,11 @@ def network_of(address: str) -> str:
     return address
 
 
-def refuse(seconds: float, what: str) -> RateLimited:
+def refuse(seconds: float, scope: str) -> RateLimited:
     """The error that says when to come back."""
     whole = max(1, math.ceil(seconds))
     if whole < 120:
         when = f"{whole} second{'' if whole == 1 else 's'}"
     else:
         when = f"{math.ceil(whole / 60)} minutes"
-    return RateLimited(whole, f"Too many tries {what}; try again in {when}")
+    return RateLimited(whole, f"Too many tries {scope}; try again in {when}")

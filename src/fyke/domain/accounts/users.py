@@ -171,10 +171,10 @@ class Users:
         caller: Caller,
         name: str,
         account: str | None,
-        what: str,
+        action: str,
         change: Callable[[Transaction, User], User],
     ) -> User:
-        require_owner(caller, what)
+        require_owner(caller, action)
 
         def work(tx: Transaction) -> User:
             target = _account_id(tx, caller, account)
@@ -212,7 +212,7 @@ def role_named(name: str) -> Role:
         ) from None
 
 
-def _keep_an_owner(tx: Transaction, user: User, what: str) -> None:
+def _keep_an_owner(tx: Transaction, user: User, action: str) -> None:
     if user.role is not Role.OWNER or user.disabled:
         return
     users = tx.accounts.users(user.account_id)
@@ -222,7 +222,7 @@ def _keep_an_owner(tx: Transaction, user: User, what: str) -> None:
         others = [other for other in others if other.password_hash]
     if not others:
         raise Refused(
-            f'"{user.name}" is the account\'s last owner and cannot be {what}; make another user '
+            f'"{user.name}" is the account\'s last owner and cannot be {action}; make another user '
             "an owner first, one who has signed in"
         )
 

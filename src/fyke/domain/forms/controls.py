@@ -44,10 +44,10 @@ def _wrong(field: FormField, rule: str, **place: Any) -> tuple[FieldError, ...]:
 
 def one_line(value: object) -> bool:
     """Tell whether a one-line control brings the text back as it was."""
-    return carries(value) and "\n" not in str(value)
+    return is_lossless(value) and "\n" not in str(value)
 
 
-def carries(value: object) -> bool:
+def is_lossless(value: object) -> bool:
     """Tell whether a form brings the text back as it was."""
     if not isinstance(value, str) or "\r" in value or "\0" in value:
         return False
@@ -67,7 +67,7 @@ def _show_line(field: FormField, value: Any) -> Posted | None:
 
 
 def _show_text(field: FormField, value: Any) -> Posted | None:
-    return {"": [value]} if carries(value) else None
+    return {"": [value]} if is_lossless(value) else None
 
 
 def _read_text(field: FormField, posted: Posted) -> Read:
@@ -102,7 +102,7 @@ def _read_number(field: FormField, posted: Posted) -> Read:
 
 
 def _show_choice(field: FormField, value: Any) -> Posted | None:
-    return {"": [choices.token_of(value)]} if carries(choices.token_of(value)) else None
+    return {"": [choices.token_of(value)]} if is_lossless(choices.token_of(value)) else None
 
 
 def _read_choice(field: FormField, posted: Posted) -> Read:
@@ -123,7 +123,7 @@ def _show_choices(field: FormField, value: Any) -> Posted | None:
     if not isinstance(value, list):
         return None
     tokens = [choices.token_of(item) for item in value]
-    if len(set(tokens)) < len(tokens) or not all(map(carries, tokens)):
+    if len(set(tokens)) < len(tokens) or not all(map(is_lossless, tokens)):
         return None
     return {"": tokens, ORDER: [dump(tokens)]}
 

@@ -33,13 +33,13 @@ def read_number(text: str, *, whole: bool) -> int | float:
 
 
 def _rule(typed: str, whole: bool) -> str:
-    what = "a whole number" if whole else "a number"
+    expected = "a whole number" if whole else "a number"
     if "," in typed:
         return (
-            f"must be {what} without commas; write the decimal point as . and leave out "
+            f"must be {expected} without commas; write the decimal point as . and leave out "
             "separators of thousands, as in 1234.5"
         )
-    return f"must be {what}; use digits only, such as {'12' if whole else '12.5'}"
+    return f"must be {expected}; use digits only, such as {'12' if whole else '12.5'}"
 
 
 def within(number: float, minimum: float | None, maximum: float | None) -> str:

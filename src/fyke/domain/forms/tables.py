@@ -29,9 +29,9 @@ class Table:
     lines: list[int]
 
 
-def refuse(what: str, line: int = 0) -> InvalidRequest:
+def refuse(problem: str, line: int = 0) -> InvalidRequest:
     """Return the error for a file that cannot be used."""
-    return InvalidRequest(f"the file, line {line}: {what}" if line else f"the file {what}")
+    return InvalidRequest(f"the file, line {line}: {problem}" if line else f"the file {problem}")
 
 
 def bounded(rows: Iterable[tuple[int, list[str]]]) -> Table:

@@ -45,7 +45,7 @@ class QueueStream:
         """News without end, beginning with the board itself. ``shown`` are the numbers of the held
         items that the reader has before them, so that what changed before this began is told too.
         """
-        told: tuple[object, ...] = ()
+        sent: tuple[object, ...] = ()
         held: tuple[object, ...] | None = None
         while True:
             board = await self._board.look(
@@ -56,17 +56,17 @@ class QueueStream:
                 moved = shown is not None and list(shown) != now
             else:
                 moved = _held(board) != held
-            if moved or _told(board) != told:
+            if moved or _content_of(board) != sent:
                 left = [str(number) for number in shown or () if number not in now]
                 gone = await self._queue.ended(caller, left)
-                told, held, shown = _told(board), _held(board), now
+                sent, held, shown = _content_of(board), _held(board), now
                 yield QueueUpdate(board, moved, gone)
             else:
                 yield QueueUpdate(None, False, [])
             await asyncio.sleep(SWEEP)
 
 
-def _told(board: QueueBoardView) -> tuple[object, ...]:
+def _content_of(board: QueueBoardView) -> tuple[object, ...]:
     return (
         board.slots,
         board.waiting,

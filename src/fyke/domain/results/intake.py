@@ -167,16 +167,16 @@ class AttemptIntake:
         entry = NewLogEntry(type, self._group, line, self._intake.clock.now_ms())
         self.queue.put_log(entry)
         if self.queue.log_lines >= LOG_LINES_A_TURN:
-            self._ring()
+            self._notify()
         elif self._linger is None:
-            self._linger = asyncio.get_running_loop().call_later(LOG_LINGER, self._ring)
+            self._linger = asyncio.get_running_loop().call_later(LOG_LINGER, self._notify)
 
     def _say_what_was_dropped(self) -> None:
         count, self._log_dropped = self._log_dropped, 0
         line = f"SYSTEM: {count} log lines were dropped because they came too fast."
         self._put_log(LogType.WARN, line)
 
-    def _ring(self) -> None:
+    def _notify(self) -> None:
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
@@ -201,7 +201,7 @@ class AttemptIntake:
     async def flush(self) -> None:
         """Return when all that has been queued is durable, or was refused."""
         while not self.queue.idle:
-            self._ring()
+            self._notify()
             await self.queue.wait_settled()
 
     async def close(self) -> int:

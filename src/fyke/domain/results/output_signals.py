@@ -27,13 +27,13 @@ class OutputSignals:
         if run_id in self._resting:
             self._resting[run_id] = True
         else:
-            self._ring(run_id)
+            self._notify(run_id)
 
-    def _ring(self, run_id: str) -> None:
+    def _notify(self, run_id: str) -> None:
         self._resting[run_id] = False
         self._signals.notify(output_topic(run_id))
         asyncio.get_running_loop().call_later(self._pause, self._rested, run_id)
 
     def _rested(self, run_id: str) -> None:
         if self._resting.pop(run_id):
-            self._ring(run_id)
+            self._notify(run_id)

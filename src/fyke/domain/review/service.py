@@ -204,9 +204,9 @@ class Reviews:
             if not tx.submissions.end(ended):
                 raise DecidedAlready(_seen(tx, caller, submission_id).submission)
             effect(tx, view)
-            what = f"{view.version.number} {state.value}"
+            note = f"{view.version.number} {state.value}"
             record_for(
-                tx, view.worker.account_id, caller, AuditAction.REVIEWED, view.worker.path, what
+                tx, view.worker.account_id, caller, AuditAction.REVIEWED, view.worker.path, note
             )
             return ended
 

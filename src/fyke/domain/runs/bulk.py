@@ -32,7 +32,7 @@ class BulkAction(StrEnum):
     DELETE = "delete"
 
 
-_WHAT = {
+_LABELS = {
     BulkAction.ABORT: "Aborting runs",
     BulkAction.RERUN: "Starting runs",
     BulkAction.DELETE: "Deleting runs",
@@ -86,7 +86,7 @@ class RunBulk:
         """Do it to each of these, in order, each once. Raises ``Forbidden``, and
         ``InvalidRequest`` when none or too many are named.
         """
-        require_editor(caller, _WHAT[action])
+        require_editor(caller, _LABELS[action])
         wanted = list(dict.fromkeys(run_ids))
         if not wanted:
             raise InvalidRequest("runs: name at least one run, or all that match with all_matching")
@@ -110,7 +110,7 @@ class RunBulk:
         """Do it to all that match and that it makes sense for (an abort: to what is not over), up
         to ``MOST_MATCHED``, the oldest of those first. Raises ``Forbidden``.
         """
-        require_editor(caller, _WHAT[action])
+        require_editor(caller, _LABELS[action])
         meant = tuple(s for s in search.states or tuple(RunState) if s in _MEANT[action])
         if not meant:
             return BulkAnswer([])

@@ -90,14 +90,14 @@ def _carried_over(
     cores = Fraction(str(limits.cpus))
     longer = max(busy, cpu / cores) if cores < Fraction(str(run.cpus)) else busy
     longer = min(longer, Fraction(limits.timeout_s * 1000 * subtasks))
-    wall = run.wall_ms * parts * (longer / busy if busy else 1)
+    wall_ms = run.wall_ms * parts * (longer / busy if busy else 1)
     traffic = math.ceil(run.traffic_bytes * parts)
     if limits.max_traffic_bytes:
         traffic = min(traffic, limits.max_traffic_bytes)
     cost = charge(prices, limits, milliseconds=round(longer), traffic_bytes=traffic)
     if limits.max_charge_micros:
         cost = min(cost, limits.max_charge_micros)
-    return round(wall), traffic, cost
+    return round(wall_ms), traffic, cost
 
 
 def _spread(values: Sequence[int]) -> Spread:

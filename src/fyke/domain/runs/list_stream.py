@@ -41,14 +41,14 @@ class ListStream:
         """News without end. ``run_ids`` are those that were not over yet; ``top`` is the newest
         run of the list, None when new ones are not of interest.
         """
-        told: dict[str, tuple[object, ...]] = {}
+        sent: dict[str, tuple[object, ...]] = {}
         open_ids = list(dict.fromkeys(run_ids))
-        async with self._signals.listen() as ear:
+        async with self._signals.listen() as listener:
             while True:
                 rows = await self._lists.rows(caller, open_ids)
                 fresh = await self._lists.newer(caller, search, top, MOST_NEW) if top else 0
-                changed = [row for row in rows if told.get(row.line.id) != _figures(row)]
-                told |= {row.line.id: _figures(row) for row in rows}
+                changed = [row for row in rows if sent.get(row.line.id) != _figures(row)]
+                sent |= {row.line.id: _figures(row) for row in rows}
                 found = {row.line.id for row in rows}
                 gone = [run_id for run_id in open_ids if run_id not in found]
                 yield ListUpdate(changed, gone, fresh)
@@ -56,7 +56,7 @@ class ListStream:
                 topics = frozenset(
                     topic for ref in open_ids for topic in (run_topic(ref), output_topic(ref))
                 )
-                await ear.wait(topics, BUSY_SWEEP if open_ids else QUIET_SWEEP)
+                await listener.wait(topics, BUSY_SWEEP if open_ids else QUIET_SWEEP)
                 await asyncio.sleep(TOGETHER)
 
 

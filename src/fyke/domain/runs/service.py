@@ -412,7 +412,7 @@ class Runs:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         topics = frozenset({run_topic(run_id)})
-        async with self._signals.listen() as ear:
+        async with self._signals.listen() as listener:
             while True:
                 run = await self._storage.read(lambda tx: tx.runs.get(run_id))
                 if run is None:
@@ -420,7 +420,9 @@ class Runs:
                 left = deadline - loop.time()
                 if run.state.terminal or left <= 0:
                     return run
-                await ear.wait(topics, min(left, 5.0))  # a lost ring costs seconds, never the end
+                await listener.wait(
+                    topics, min(left, 5.0)
+                )  # a lost ring costs seconds, never the end
 
 
 def _still_there(tx: Transaction, run_id: str) -> Run:

@@ -80,9 +80,9 @@ class RunStreams:
         self, caller: Caller, run_id: str, place: StreamCursor, kinds: StreamFilter
     ) -> AsyncIterator[RunStream]:
         """Whoever follows holds a coroutine and an ear, and asks the follower for the next news."""
-        async with self._signals.listen() as ear:
+        async with self._signals.listen() as listener:
             yield RunStream(
-                self._storage, self._results, self._runs, ear, caller, run_id, place, kinds
+                self._storage, self._results, self._runs, listener, caller, run_id, place, kinds
             )
 
 
@@ -94,7 +94,7 @@ class RunStream:
         storage: Storage,
         results: Results,
         runs: Runs,
-        ear: Listener,
+        listener: Listener,
         caller: Caller,
         run_id: str,
         place: StreamCursor,
@@ -103,7 +103,7 @@ class RunStream:
         self._storage = storage
         self._results = results
         self._runs = runs
-        self._ear = ear
+        self._listener = listener
         self._caller = caller
         self._run_id = run_id
         self._place = place
@@ -119,7 +119,7 @@ class RunStream:
         """
         try:
             run, hidden, now = await self._look()
-            if self._kinds.state and _told(run.state) is not self._place.state:
+            if self._kinds.state and _shown_state(run.state) is not self._place.state:
                 return await self._state()
             news = await self._output(run, hidden)
             if news is not None:
@@ -129,7 +129,7 @@ class RunStream:
                 return RunUpdate(self._place, view=view, ended=True)
         except RunNotFound:
             return None
-        await self._ear.wait(self._topics, 1.0 if run.state.terminal else SWEEP)
+        await self._listener.wait(self._topics, 1.0 if run.state.terminal else SWEEP)
         return RunUpdate(self._place)
 
     async def _look(self) -> tuple[Run, frozenset[str], int]:
@@ -143,7 +143,7 @@ class RunStream:
 
     async def _state(self) -> RunUpdate:
         view = await self._runs.get(self._caller, self._run_id)
-        self._place = replace(self._place, state=_told(view.run.state))
+        self._place = replace(self._place, state=_shown_state(view.run.state))
         return RunUpdate(self._place, view=view)
 
     async def _output(self, run: Run, hidden: frozenset[str]) -> RunUpdate | None:
@@ -182,7 +182,7 @@ class RunStream:
         return now - run.finished_at >= LAST_LINE_MS
 
 
-def _told(state: RunState) -> RunState:
+def _shown_state(state: RunState) -> RunState:
     """Stopping at a limit is an inner matter: outside, such a run is running until it has ended."""
     return RunState.RUNNING if state is RunState.ENDING else state
 

@@ -59,7 +59,7 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
             reason=step.end.reason if step.end else None,
         )
     )
-    _carry_out(tx, rules, moved, step)
+    _apply(tx, rules, moved, step)
     return moved
 
 
@@ -119,7 +119,7 @@ def charged(tx: Transaction, rules: Rules, run: Run) -> int:
     return min(cost_micros(tx, rules, run), run.hold_micros)
 
 
-def _carry_out(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:
+def _apply(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:
     for instruction in step.instructions:
         if instruction is Instruction.END_WAITING:
             end = step.end or end_of(Reason(ReasonCode.ABORTED))

@@ -53,7 +53,7 @@ class WaitReasons:
 
         def work(tx: Transaction) -> tuple[list[WaitReason], ListCursor | None]:
             walked = tx.run_lists.walk(
-                caller.account_id, _NOT_BEGUN, start, limit=most + 1, newer=True
+                caller.account_id, _NOT_STARTED, start, limit=most + 1, newer=True
             )
             places = walked.places[:most]
             following = places[-1] if len(walked.places) > most else None
@@ -62,7 +62,7 @@ class WaitReasons:
         return await self._storage.read(work)
 
 
-_NOT_BEGUN = RunSearch(states=(RunState.READY,))
+_NOT_STARTED = RunSearch(states=(RunState.READY,))
 
 
 def _reasons(tx: Transaction, run_ids: list[str]) -> list[WaitReason]:

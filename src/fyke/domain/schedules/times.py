@@ -75,7 +75,7 @@ def _real(plan: ScheduleSpec) -> bool:
     return minute.startswith("*") or hour.startswith("*")
 
 
-# --- what the clock on the wall shows -------------------------------------------------------
+# --- what the clock on the wall_time shows -------------------------------------------------------
 
 
 def _wall_times(plan: ScheduleSpec, start: datetime) -> Iterator[datetime]:
@@ -120,12 +120,12 @@ def _local(moment: int, tz: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(moment / SECOND, tz).replace(tzinfo=None, microsecond=0, fold=0)
 
 
-def _in_order(walls: Iterator[datetime], tz: ZoneInfo, *, real_time: bool) -> Iterator[int]:
+def _in_order(wall_times: Iterator[datetime], tz: ZoneInfo, *, real_time: bool) -> Iterator[int]:
     """The moments of wall times, each once, in order."""
     waiting: list[int] = []  # second passes, which later wall times come before
     last = None
-    for wall in walls:
-        earliest, moments = _moments(wall, tz, real_time=real_time)
+    for wall_time in wall_times:
+        earliest, moments = _moments(wall_time, tz, real_time=real_time)
         for moment in moments:
             heapq.heappush(waiting, moment)
         # no later wall time can be earlier than this one's own first moment
@@ -141,9 +141,9 @@ def _in_order(walls: Iterator[datetime], tz: ZoneInfo, *, real_time: bool) -> It
             last = moment
 
 
-def _moments(wall: datetime, tz: ZoneInfo, *, real_time: bool) -> tuple[int, tuple[int, ...]]:
+def _moments(wall_time: datetime, tz: ZoneInfo, *, real_time: bool) -> tuple[int, tuple[int, ...]]:
     """The earliest moment that ``wall`` may stand for, and those that count."""
-    first, second = _utc(wall, tz, 0), _utc(wall, tz, 1)
+    first, second = _utc(wall_time, tz, 0), _utc(wall_time, tz, 1)
     if first == second:
         return first, (first,)
     if first < second:  # the clock was set back: it shows this time twice
@@ -153,8 +153,8 @@ def _moments(wall: datetime, tz: ZoneInfo, *, real_time: bool) -> tuple[int, tup
     return change, () if real_time else (change,)
 
 
-def _utc(wall: datetime, tz: ZoneInfo, fold: int) -> int:
-    return int(wall.replace(tzinfo=tz, fold=fold).timestamp()) * SECOND
+def _utc(wall_time: datetime, tz: ZoneInfo, fold: int) -> int:
+    return int(wall_time.replace(tzinfo=tz, fold=fold).timestamp()) * SECOND
 
 
 def _change_between(before: int, after: int, tz: ZoneInfo) -> int:

@@ -22,7 +22,7 @@ from fyke.model.worker import Finding, Language
 FETCH, UNPACK = "fetch", "archive"
 CHECKS = ("entry", "schemas", "readme", "declared", "dependencies", "sdk", "code")
 
-Teller = Callable[[Upload], Awaitable[None]]
+Reporter = Callable[[Upload], Awaitable[None]]
 
 
 def first_steps(source: UploadSource) -> tuple[UploadStep, ...]:
@@ -56,12 +56,12 @@ def failed(upload: Upload, name: str, why: str) -> Upload:
 class Checking:
     """Checks one archive; ``tell`` hears of every step as it begins and as it ends."""
 
-    tell: Teller
+    report: Reporter
 
     async def run(self, upload: Upload, data: bytes) -> Upload:
         """Return the upload as it stands at the end."""
         upload = replace(upload, size=len(data), findings=())
-        upload = await self._told(with_step(upload, UNPACK, StepState.RUNNING))
+        upload = await self._reported(with_step(upload, UNPACK, StepState.RUNNING))
         with ExitStack() as stack:
             try:
                 archive = await asyncio.to_thread(stack.enter_context, open_archive(data))
@@ -80,7 +80,7 @@ class Checking:
     async def _checked(
         self, upload: Upload, reader: ProjectReader, name: str, check: Callable[[], None]
     ) -> Upload:
-        upload = await self._told(with_step(upload, name, StepState.RUNNING))
+        upload = await self._reported(with_step(upload, name, StepState.RUNNING))
         seen = len(reader.findings)
         await asyncio.to_thread(check)
         new = reader.findings[seen:]
@@ -91,8 +91,8 @@ class Checking:
         upload = replace(upload, findings=tuple(reader.findings))
         return with_step(upload, name, state, _note(name, reader))
 
-    async def _told(self, upload: Upload) -> Upload:
-        await self.tell(upload)
+    async def _reported(self, upload: Upload) -> Upload:
+        await self.report(upload)
         return upload
 
 

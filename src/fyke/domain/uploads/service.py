@@ -181,7 +181,7 @@ class Uploads:
 
     async def follow(self, caller: Caller, upload_id: str) -> AsyncIterator[Upload]:
         """The upload as it is, and again after every change, until it no longer moves."""
-        async with self._signals.listen() as ear:
+        async with self._signals.listen() as listener:
             seen: Upload | None = None
             while True:
                 upload = await self.get(caller, upload_id)
@@ -190,7 +190,7 @@ class Uploads:
                 if not upload.state.moving:
                     return
                 seen = upload
-                await ear.wait(frozenset({upload_topic(upload_id)}), 2.0)
+                await listener.wait(frozenset({upload_topic(upload_id)}), 2.0)
 
     async def remove(self, caller: Caller, upload_id: str) -> None:
         """Forget it; what was published of it stays. Raise ``NotFound``."""
@@ -352,19 +352,19 @@ class _Work:
         """
         try:
             async with asyncio.timeout(self._check_seconds):
-                checked = await Checking(self._tell).run(self._upload, data)
+                checked = await Checking(self._report).run(self._upload, data)
         except TimeoutError:
             await self.fail(
                 f"the checks took more than {self._check_seconds:g} s; make the project smaller "
                 "or try again"
             )
         else:
-            await self._tell(checked)
+            await self._report(checked)
 
     async def fail(self, why: str) -> None:
         """End it at the step that it was at."""
         names = [s.name for s in self._upload.steps if s.state is StepState.RUNNING] or [UNPACK]
-        await self._tell(failed(self._upload, names[0], why))
+        await self._report(failed(self._upload, names[0], why))
 
     async def _data(self) -> bytes | None:
         """The archive; None when there is none, which has been told then."""
@@ -374,7 +374,7 @@ class _Work:
             except FileNotFoundError:
                 await self.fail("the archive is gone; upload it again")
                 return None
-        await self._tell(with_step(self._upload, FETCH, StepState.RUNNING))
+        await self._report(with_step(self._upload, FETCH, StepState.RUNNING))
         said: list[str] = []
         try:
             fetched = await self._git.fetch(self._upload.git, said.append)
@@ -386,10 +386,10 @@ class _Work:
         note = "; ".join([f"commit {fetched.commit[:12]}", *left_out])
         state = StepState.WARNED if left_out else StepState.PASSED
         upload = replace(self._upload, git_commit=fetched.commit)
-        await self._tell(with_step(upload, FETCH, state, note))
+        await self._report(with_step(upload, FETCH, state, note))
         return fetched.archive
 
-    async def _tell(self, upload: Upload) -> None:
+    async def _report(self, upload: Upload) -> None:
         def work(tx: Transaction) -> Upload:
             until = tx.now + CLAIM_MS if upload.state.moving else 0
             dated = replace(upload, updated_at=tx.now, working_until=until)
@@ -403,7 +403,7 @@ class _Work:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            await self._tell(self._upload)
+            await self._report(self._upload)
 
 
 def _delete(upload: Upload, tx: Transaction) -> None:

@@ -106,11 +106,11 @@ class VersionHistory:
     async def changelog(self, caller: Caller | None, ref: str) -> Changelog:
         """What has changed, newest first. Raise ``WorkerNotFound``."""
         worker, found = await self._storage.read(lambda tx: _seen(tx, caller, ref))
-        told = [v for v in found if v.state is not VersionState.DRAFT]
-        earlier: Sequence[Version | None] = [*told[1:], None]
+        listed = [v for v in found if v.state is not VersionState.DRAFT]
+        earlier: Sequence[Version | None] = [*listed[1:], None]
         steps = tuple(
             HistoryStep(v, _changes(e, v) if e else (), first=e is None)
-            for v, e in list(zip(told, earlier, strict=True))[:MAX_STEPS]
+            for v, e in list(zip(listed, earlier, strict=True))[:MAX_STEPS]
         )
         latest = next((v for v in found if v.number == worker.latest), None)
         return Changelog(worker, await self._text(latest) if latest else "", steps)

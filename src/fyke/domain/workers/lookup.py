@@ -36,14 +36,14 @@ def find_past_worker(tx: Transaction, caller: Caller | None, ref: str) -> Worker
     return seen_by(worker, caller)
 
 
-def find_own_worker(tx: Transaction, caller: Caller, ref: str, what: str) -> Worker:
+def find_own_worker(tx: Transaction, caller: Caller, ref: str, action: str) -> Worker:
     """The same, and raise ``Forbidden`` when the caller sees it without owning it.
 
     ``what`` is what only an owner may do, as in "withdraw its versions".
     """
     worker = find_worker(tx, caller, ref)
     if worker.account_id != caller.account_id:
-        raise Forbidden(f"only the owner of a worker may {what}")
+        raise Forbidden(f"only the owner of a worker may {action}")
     return worker
 
 

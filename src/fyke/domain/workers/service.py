@@ -95,9 +95,9 @@ class Workers:
         """
         require_editor(caller, "Uploading workers")
         project = await asyncio.to_thread(read_project, data)
-        wish = PublishRequest(checked_name(name) if name else name_from_title(project.title))
+        request = PublishRequest(checked_name(name) if name else name_from_title(project.title))
         await self._blobs.put(bundle_name(project.digest), project.bundle)
-        return await self._write(drafting(caller, project, wish, self._clock))
+        return await self._write(drafting(caller, project, request, self._clock))
 
     async def publish_at(
         self, caller: Caller, ref: str, data: bytes, page: PageChange, *, public: bool | None = None
@@ -123,16 +123,16 @@ class Workers:
         return PublishRequest(found.name, found.id, page, public)
 
     async def _publish(
-        self, caller: Caller, data: bytes, wish: PublishRequest
+        self, caller: Caller, data: bytes, request: PublishRequest
     ) -> tuple[Worker, Version, list[Finding]]:
         require_editor(caller, "Publishing workers")
-        wish.page.check()
+        request.page.check()
         project = await asyncio.to_thread(read_project, data)
-        if not wish.name:
-            wish = replace(wish, name=name_from_title(wish.page.title or project.title))
+        if not request.name:
+            request = replace(request, name=name_from_title(request.page.title or project.title))
         await self._blobs.put(bundle_name(project.digest), project.bundle)
         done = await self._write(
-            publication(caller, project, wish, self._clock, review=self._review)
+            publication(caller, project, request, self._clock, review=self._review)
         )
         waiting = [waiting_finding(done.waiting)] if done.waiting else []
         return done.worker, done.version, [*project.findings, *waiting]

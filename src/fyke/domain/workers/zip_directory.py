@@ -226,8 +226,8 @@ def _check_local(data: bytes, directory: int, name: str, raw: _Raw) -> int:
     if packed == _NO_ZIP64 and size == _NO_ZIP64:
         packed, size = _local_zip64(name, data[name_at + name_size : data_at])
     claimed = (crc, packed, size)
-    told_later = flags & _DESCRIPTOR and not any(claimed)
-    if claimed != (raw.crc, raw.packed, raw.size) and not told_later:
+    in_descriptor = flags & _DESCRIPTOR and not any(claimed)
+    if claimed != (raw.crc, raw.packed, raw.size) and not in_descriptor:
         raise refuse(name, "its local header tells another size", _PACK_AGAIN)
     return data_at
 

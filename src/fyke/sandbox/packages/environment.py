@@ -96,12 +96,12 @@ class UvEnvironments:
     ) -> None:
         self._root = root
         settings = dict(os.environ) if environ is None else dict(environ)
-        desk = PackageInstaller(
+        package_installer = PackageInstaller(
             tools, InstallLimits(seconds, max_bytes), region=region, upstream=upstream
         )
-        self._python = PythonInstaller(desk, settings, python)
-        self._node = NodeInstaller(desk, settings)
-        self._go = GoInstaller(desk, settings)
+        self._python = PythonInstaller(package_installer, settings, python)
+        self._node = NodeInstaller(package_installer, settings)
+        self._go = GoInstaller(package_installer, settings)
         self._trusted: set[tuple[str, str]] = set()  # keys, and the workers that had them
 
     async def ensure(

@@ -39,8 +39,8 @@ _FOLDERS = {
 class GoInstaller:
     """Turns projects without a program into recipes; knows Go and how it is set up."""
 
-    def __init__(self, desk: PackageInstaller, environ: Mapping[str, str]) -> None:
-        self.desk = desk
+    def __init__(self, package_installer: PackageInstaller, environ: Mapping[str, str]) -> None:
+        self.package_installer = package_installer
         self._environ = environ
         self._version = ""
 
@@ -95,8 +95,8 @@ class GoRecipe:
         client = await self._client()
         command, variables = go_build.command(f"{WORK_AT}/{_OUT}/{go_build.PROGRAM}")
         line = ["/bin/sh", "-c", _SCRIPT, "sh", self._installer.program(), *command[1:]]
-        desk, env = self._installer.desk, _FOLDERS | variables
-        async with desk.install(
+        package_installer, env = self._installer.package_installer, _FOLDERS | variables
+        async with package_installer.install(
             ToolKind.GO_BUILD, terms, client, _page, line, {}, env, inputs=self._bundle
         ) as run:
             if run.code:
@@ -115,7 +115,7 @@ class GoRecipe:
         return PackageClient(env=client.env, files=client.files, registries=(), offline=True)
 
     def _take(self, out: Path, content: Path, said: str) -> None:
-        self._installer.desk.check_tree(out, said)
+        self._installer.package_installer.check_tree(out, said)
         program = out / go_build.PROGRAM
         with program.open("rb") as file:
             problem, is_dynamic = inspect_program(file.read(64 * 1024))

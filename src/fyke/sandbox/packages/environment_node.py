@@ -69,8 +69,8 @@ def refuses_addresses(npm_version: str) -> bool:
 class NodeInstaller:
     """Turns a project's ``package.json`` into recipes; knows npm and how it is set up."""
 
-    def __init__(self, desk: PackageInstaller, environ: Mapping[str, str]) -> None:
-        self.desk = desk
+    def __init__(self, package_installer: PackageInstaller, environ: Mapping[str, str]) -> None:
+        self.package_installer = package_installer
         self._environ = environ
         self._version = ""
         self._settings: Document | None = None
@@ -167,8 +167,10 @@ class NodeRecipe:
         if terms.builds:
             env |= _build_settings()
         client = await self._installer.client(npm)
-        desk = self._installer.desk
-        async with desk.install(ToolKind.NPM, terms, client, _page, command, files, env) as run:
+        package_installer = self._installer.package_installer
+        async with package_installer.install(
+            ToolKind.NPM, terms, client, _page, command, files, env
+        ) as run:
             if run.code:
                 detail = _explain(run.output, run.code)
                 reason = Reason.of(ReasonCode.PACKAGES_FAILED, detail=detail)
@@ -190,7 +192,7 @@ class NodeRecipe:
 
     def _take(self, out: Path, content: Path, log: str) -> None:
         modules = out / "node_modules"
-        self._installer.desk.check_tree(modules, log, within=out)
+        self._installer.package_installer.check_tree(modules, log, within=out)
         sealing.take(modules, content)
 
 

@@ -59,8 +59,10 @@ class Interpreter:
 class PythonInstaller:
     """Turns requirements into recipes; knows uv and the interpreter."""
 
-    def __init__(self, desk: PackageInstaller, environ: Mapping[str, str], python: str) -> None:
-        self.desk = desk
+    def __init__(
+        self, package_installer: PackageInstaller, environ: Mapping[str, str], python: str
+    ) -> None:
+        self.package_installer = package_installer
         self.python = python
         self._environ = environ
         self._known: Interpreter | None = None
@@ -123,9 +125,9 @@ class PythonRecipe:
         """Install in a box, take what it left, and lay a virtual environment around it."""
         files = {"requirements.txt": "".join(f"{line}\n" for line in self._lines)}
         client = await self._installer.client()
-        desk = self._installer.desk
+        package_installer = self._installer.package_installer
         command = ["/bin/sh", "-c", self._script_for(self._installer.python, builds=terms.builds)]
-        async with desk.install(
+        async with package_installer.install(
             ToolKind.UV, terms, client, _page, command, files, {"PYTHONDONTWRITEBYTECODE": "1"}
         ) as run:
             if run.code:
@@ -155,7 +157,7 @@ class PythonRecipe:
         return f"{shlex.join(command)} || exit $?\n{shlex.join(compiling)} >/dev/null 2>&1\nexit 0"
 
     def _take(self, out: Path, content: Path, log: str) -> None:
-        self._installer.desk.check_tree(out, log)
+        self._installer.package_installer.check_tree(out, log)
         site = content / self._interpreter.folder
         site.parent.mkdir(parents=True)
         sealing.take(out, site)

@@ -22,7 +22,7 @@ DISK_FULL = Reason(ReasonCode.INSTALL_DISK_FULL)
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MEMORY = 3 * 2**30
 PROCESSES = 256
-SPARE = 3  # room for downloads and what is unpacked, in units of the result
+ROOM_FACTOR = 3  # room for downloads and what is unpacked, in units of the result
 NO_ROOM = ("No space left on device", "ENOSPC", "Disk quota exceeded")
 
 NO_ROOM_NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -86,9 +86,9 @@ class PackageInstaller:
         """
         self._check(terms, client)
         limits = self.limits
-        begun = asyncio.get_running_loop().time()
-        reach = await self._registries.reach(client, page_of, limits.seconds)
-        left = limits.seconds - (asyncio.get_running_loop().time() - begun)
+        started = asyncio.get_running_loop().time()
+        access = await self._registries.access(client, page_of, limits.seconds)
+        left = limits.seconds - (asyncio.get_running_loop().time() - started)
         spec = ToolSpec(
             kind,
             command,
@@ -97,14 +97,14 @@ class PackageInstaller:
                 cpus=_cpus(terms.builds),
                 memory=MEMORY,
                 processes=PROCESSES,
-                work_size=limits.max_bytes * SPARE,
-                traffic=limits.max_bytes * SPARE,
+                work_size=limits.max_bytes * ROOM_FACTOR,
+                traffic=limits.max_bytes * ROOM_FACTOR,
             ),
             env=dict(client.env) | dict(env),
             files=dict(client.files) | dict(files),
             inputs=inputs,
             cache=terms.cache(kind.value.upper()),
-            reach=reach,
+            access=access,
         )
         async with self._tools.run(spec) as run:
             if run.stopped is not None:

@@ -43,14 +43,14 @@ class RegistryLocation:
 
 
 class Registries:
-    """Knows the reach of each package client. ``region`` is the one whose proxy leads out."""
+    """Knows the access of each package client. ``region`` is the one whose proxy leads out."""
 
     def __init__(self, tools: ToolRunner, region: str) -> None:
         self._tools = tools
         self._region = region
         self._known: dict[str, tuple[float, list[RegistryLocation]]] = {}
 
-    async def reach(
+    async def access(
         self, client: PackageClient, page_of: PageOf, seconds: float
     ) -> ToolAccess | None:
         """The only targets of this client; None when it is told to stay offline. At most so many
@@ -80,15 +80,15 @@ class Registries:
         if not unknown:
             return
         own = {place: registry for registry in unknown if (place := _place(registry))}
-        reach = ToolAccess(tuple(map(str, own)), tuple(map(str, await _inside(own))), self._region)
+        access = ToolAccess(tuple(map(str, own)), tuple(map(str, await _inside(own))), self._region)
         asked = [{"url": page_of(one), "headers": dict(one.headers)} for one in unknown]
-        answers = await self._ask(client, reach, asked, seconds)
+        answers = await self._ask(client, access, asked, seconds)
         for registry, found in zip(unknown, answers, strict=False):
             if found is not None:
                 self._known[registry.url] = (now, _places(found))
 
     async def _ask(
-        self, client: PackageClient, reach: ToolAccess, asked: list[dict[str, Any]], seconds: float
+        self, client: PackageClient, access: ToolAccess, asked: list[dict[str, Any]], seconds: float
     ) -> list[Any]:
         """Nothing when it cannot be asked: the installer will then say why, in its own words."""
         source = resources.files(__package__).joinpath("registry_probe.py").read_text("utf-8")
@@ -103,7 +103,7 @@ class Registries:
             replace(_LIMITS, seconds=min(seconds, _LIMITS.seconds)),
             env=tls,
             files=dict(client.files) | {"scout.py": source, "ask.json": json.dumps(asked)},
-            reach=reach,
+            access=access,
         )
         async with self._tools.run(spec) as run:
             try:

@@ -59,7 +59,7 @@ class ExportJob:
     """A file that can be made now. ``mark`` is empty while the run may still change it."""
 
     source: RunRows
-    wish: ExportRequest
+    request: ExportRequest
     meta: ExportMeta
     mark: str
 
@@ -112,42 +112,42 @@ class Exports:
         link: str = "",
     ) -> ExportFile:
         """``plan`` and ``begin`` in one, of all rows."""
-        wish = ExportRequest(format, tuple(filter_keys), safe=safe, bom=bom, link=link)
-        return ExportFile(format.content_type, await self.begin(await self.plan(run_id, wish)))
+        request = ExportRequest(format, tuple(filter_keys), safe=safe, bom=bom, link=link)
+        return ExportFile(format.content_type, await self.begin(await self.plan(run_id, request)))
 
-    async def plan(self, run_id: str, wish: ExportRequest) -> ExportJob:
+    async def plan(self, run_id: str, request: ExportRequest) -> ExportJob:
         """Look at the run, for whoever shows a signed link. Raises ``RunNotFound`` and
         ``InvalidRequest``."""
-        source = await self._results.source_of(run_id, failed_rows=wish.query.failed_rows)
-        await self._check_size(wish.format, source)
+        source = await self._results.source_of(run_id, failed_rows=request.query.failed_rows)
+        await self._check_size(request.format, source)
         meta = ExportMeta(
             run_id=run_id,
             title=await self._title(source),
             at=source.run.finished_at or self._clock.now_ms(),
-            link=wish.link,
-            safe=wish.safe,
-            bom=wish.bom,
+            link=request.link,
+            safe=request.safe,
+            bom=request.bom,
         )
         mark = ""
         if source.run.state.terminal:
             totals = await self._results.totals(source)
-            mark = _mark(source, wish, meta, totals)
-        return ExportJob(source, wish, meta, mark)
+            mark = _mark(source, request, meta, totals)
+        return ExportJob(source, request, meta, mark)
 
     async def begin(self, plan: ExportJob) -> AsyncGenerator[bytes, None]:
         """The file, from its first byte; to be read to its end or closed. Raises
         ``InvalidRequest`` when the format cannot hold so many columns."""
-        columns = await self._columns(plan.source, plan.wish)
-        pages = self._results.walk_chosen(plan.source, plan.wish.query)
-        return write(plan.wish.format, columns, pages, plan.meta, scratch=self._scratch)
+        columns = await self._columns(plan.source, plan.request)
+        pages = self._results.walk_chosen(plan.source, plan.request.query)
+        return write(plan.request.format, columns, pages, plan.meta, scratch=self._scratch)
 
-    async def _columns(self, source: RunRows, wish: ExportRequest) -> list[Header] | None:
-        headers = await self._results.headers_for(source, wish.query)
-        query = wish.query
+    async def _columns(self, source: RunRows, request: ExportRequest) -> list[Header] | None:
+        headers = await self._results.headers_for(source, request.query)
+        query = request.query
         if not query.choice.filters:
             query = Query(form=query.form)  # the order says nothing about columns
         walk = partial(self._results.walk_chosen, source, query)
-        return await choose_columns(wish.format, headers, wish.keys, walk)
+        return await choose_columns(request.format, headers, request.keys, walk)
 
     async def _title(self, source: RunRows) -> str:
         def work(tx: Transaction) -> str:
@@ -190,14 +190,14 @@ def _sheets(rows: int, sheet_rows: int) -> str:
     return f"{count} sheet{'s' if count > 1 else ''}"
 
 
-def _mark(source: RunRows, wish: ExportRequest, meta: ExportMeta, totals: RunTotals) -> str:
+def _mark(source: RunRows, request: ExportRequest, meta: ExportMeta, totals: RunTotals) -> str:
     """A digest of all that the bytes of the file depend on, fit for a file name and an ETag."""
     depends = (
         __version__,
         zlib.ZLIB_RUNTIME_VERSION,  # xlsx is compressed, and the result may differ
-        wish.format.name,
-        wish.keys,
-        wish.query,
+        request.format.name,
+        request.keys,
+        request.query,
         meta,
         totals,
         sorted(source.hidden),

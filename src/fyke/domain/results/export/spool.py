@@ -60,7 +60,7 @@ class SpoolFile:
         """Nothing will be added to it."""
         return self.whole or self.failure is not None
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Wake everybody who waits for it to grow."""
         self._changed.set()
         self._changed = asyncio.Event()
@@ -155,7 +155,7 @@ class Spool:
         finally:
             if file.failure is not None:
                 self._drop(file)
-            file.tell()
+            file.notify()
             self._forget_later(file)
 
     async def _write(self, file: SpoolFile, body: AsyncGenerator[bytes, None]) -> None:
@@ -165,7 +165,7 @@ class Spool:
                     await self._make_room(len(piece))
                     await asyncio.to_thread(_write_all, target.fileno(), piece)
                     file.size += len(piece)
-                    file.tell()
+                    file.notify()
 
     async def _make_room(self, more: int) -> None:
         self._written += more
