@@ -15,8 +15,8 @@ from fyke.settings import Settings
 
 
 def inside_addresses(settings: Settings) -> frozenset[str]:
-    """Addresses of our own: those of this machine, and where the public URL leads when it names
-    one (behind a router that is on no interface here)."""
+    """The addresses of this machine, and that of the public URL when it contains one (behind a
+    router no interface has it)."""
     host = urlsplit(settings.public_url).hostname or ""
     try:
         return own_addresses() | {str(ipaddress.ip_address(host))}
@@ -25,7 +25,7 @@ def inside_addresses(settings: Settings) -> frozenset[str]:
 
 
 def throttle_rules(settings: Settings) -> ThrottleRules | None:
-    """How sites are spared; None when they are not."""
+    """How sites are throttled; None when they are not."""
     if not settings.site_guard:
         return None
     return ThrottleRules(

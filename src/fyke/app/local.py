@@ -1,5 +1,5 @@
 """One run without a server: the same services, stores, runner and sandbox, in one process and in
-a folder that is forgotten afterwards. Nothing here knows what a run is; it only wires and waits.
+a temporary folder.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from fyke.settings import Settings
 
 LOOK_SECONDS = 0.1
 LOG_CHUNK = 500
-# What an earlier run left; caches stay, they are what makes the next one quick.
+# Removed before and after a run; caches stay, because they make the next run fast.
 FORGOTTEN = ("state.db*", "rows.db*", "blobs", "run/bell", "scratch", "cache/bundles")
 
 
@@ -52,7 +52,7 @@ class LocalEnd:
 
 
 async def probe(settings: Settings) -> IsolationReport:
-    """Which walls hold on this machine, for this user."""
+    """Check the isolation on this machine, for this user."""
     make_home(settings)
     return await open_sandbox(settings).probe()
 
@@ -70,9 +70,9 @@ async def run_here(
     """Publish ``archive`` in the folder ``settings.home``, run it with ``input`` (the whole
     object with ``parameters``) until its end, and write the visible rows to ``output``.
 
-    ``on_log`` gets every line of the log as it comes. ``builds``: its dependencies may run code of
-    their own while they are installed, when its ``fyke.json`` asks for that. SIGINT and SIGTERM
-    abort the run. Raises ``FykeError`` for what is wrong with project or input.
+    ``on_log`` gets every line of the log. ``builds``: its dependencies may run code during
+    installation, when its ``fyke.json`` asks for that. SIGINT and SIGTERM abort the run. Raises
+    ``FykeError`` for an invalid project or input.
     """
     _forget(settings.home)
     make_home(settings)
@@ -115,7 +115,7 @@ async def _caller(runtime: Runtime) -> Caller:
 
 @contextlib.asynccontextmanager
 async def _runner(runtime: Runtime) -> AsyncIterator[asyncio.Task[None]]:
-    """A runner at work, and its proxy; both are gone afterwards."""
+    """Run a runner and its proxy while the context is open; yield the runner's task."""
     settings = runtime.settings
     rules = AddressRules(settings.egress_allow, inside_addresses(settings))
     egress = LocalEgress(rules, settings.egress_upstreams, throttle=throttle_rules(settings))
@@ -146,7 +146,7 @@ async def _until_end(
             working.result()
             return
         await asyncio.sleep(LOOK_SECONDS)
-    await asyncio.sleep(LOOK_SECONDS)  # the line that sums it up is written after the end
+    await asyncio.sleep(LOOK_SECONDS)  # the summary line is written after the end
     await _forward_log(runtime, run_id, position, on_log)
 
 

@@ -1,4 +1,4 @@
-"""How much lies where: databases, folders, free space. All of it blocks: call it in a thread."""
+"""Sizes of databases and folders, and free space. Everything blocks: call it in a thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fyke.errors import Unavailable
 from fyke.model.installation import StorageReport, StoredPart
 from fyke.settings import Settings
 
-FOLDER_SECONDS = 1.0  # for each folder; a larger one is told as "at least"
+FOLDER_SECONDS = 1.0  # for each folder; for a larger one the figures are lower bounds
 _SQLITE = ("", "-wal", "-shm")
 
 
@@ -25,7 +25,7 @@ def measure(settings: Settings, engine: Engine, now: int) -> StorageReport:
     try:
         usage = shutil.disk_usage(settings.home)
     except OSError as error:
-        raise Unavailable(f"The data folder cannot be looked at: {error.strerror}") from error
+        raise Unavailable(f"The data folder cannot be read: {error.strerror}") from error
     parts = [*_databases(settings, engine), *_folders(settings)]
     floor = settings.disk_floor_mb * 2**20
     return StorageReport(now, parts, usage.free, usage.total, floor)
@@ -58,10 +58,9 @@ def _folders(settings: Settings) -> Iterator[StoredPart]:
     for name, description, folder in (
         ("blobs", "bundles of versions, uploads", settings.blobs_dir),
         ("downloads", "exports and logs that are being downloaded", settings.downloads_dir),
-        ("bundles", "unpacked versions, made again when they are missed", settings.bundles_dir),
-        ("environments", "dependencies, made again when they are missed",
-         settings.environments_dir),
-        ("work", "folders of runs at work", settings.work_dir),
+        ("bundles", "unpacked versions, recreated when needed", settings.bundles_dir),
+        ("environments", "dependencies, reinstalled when needed", settings.environments_dir),
+        ("work", "folders of active runs", settings.work_dir),
     ):  # fmt: skip
         yield folder_size(name, description, folder)
 
@@ -69,7 +68,7 @@ def _folders(settings: Settings) -> Iterator[StoredPart]:
 def folder_size(
     name: str, description: str, folder: Path, seconds: float = FOLDER_SECONDS
 ) -> StoredPart:
-    """What the files below ``folder`` hold, as far as it can be counted in that time."""
+    """Add up the files below ``folder``, for at most ``seconds``."""
     until = time.monotonic() + seconds
     size = files = 0
     waiting = [str(folder)]

@@ -42,7 +42,7 @@ class ServerProbe:
         self._settings = runtime.settings
         self._board = board
         self._clock = clock
-        # as they were when this server read its settings
+        # at the time when this server read its settings
         self._origins = origins_of(runtime.settings, {}, os.environ)
 
     def tariff(self) -> Tariff:
@@ -105,21 +105,21 @@ def _database(settings: Settings, engine: Engine) -> HealthCheck:
 
 
 async def _egress(settings: Settings) -> list[HealthCheck]:
-    """The proxy of this machine, and what it knows of those of the regions that are out."""
+    """The proxy of this machine, and the proxies of regions that it has taken out of use."""
     try:
         seen = await check_live(settings.egress_socket)
     except (OSError, PeerRefused) as error:
         why = getattr(error, "strerror", None) or str(error) or "no answer in time"
-        remedy = "runs reach nothing until it is back; fyke up starts it again by itself"
+        remedy = "runs have no network until it is back; fyke up restarts it"
         return [HealthCheck("egress", Level.BAD, f"the proxy does not answer: {why}", remedy)]
     answers = HealthCheck("egress", Level.GOOD, "the proxy of this machine answers")
     return [answers, *(_out(one, seen) for one in seen if one.why)]
 
 
 def _out(one: ProxyChecked, seen: Sequence[ProxyChecked]) -> HealthCheck:
-    """A proxy that is not used at present: bad when its region has no other."""
+    """A proxy that is out of use at present: bad when its region has no other."""
     others = [other for other in seen if other.region == one.region and not other.why]
     name = f"proxy {'of other regions' if one.region == '*' else one.region}"
-    detail = f"{one.proxy} is out for {one.seconds:.0f} s: {one.why}"
-    remedy = "it comes back by itself once it is well; look at the setting egress_upstreams"
+    detail = f"{one.proxy} is out of use for {one.seconds:.0f} s: {one.why}"
+    remedy = "it is used again once it answers; check the setting egress_upstreams"
     return HealthCheck(name, Level.WARNING if others else Level.BAD, detail, remedy)

@@ -49,7 +49,7 @@ def open_sandbox(settings: Settings) -> BubblewrapSandboxes:
 
 
 def open_environments(settings: Settings, tools: ToolRunner) -> UvEnvironments:
-    """Dependency environments of this machine, installed by tools in boxes."""
+    """Dependency environments of this machine, installed by tools in sandboxes."""
     return UvEnvironments(
         settings.environments_dir,
         tools,
@@ -60,13 +60,13 @@ def open_environments(settings: Settings, tools: ToolRunner) -> UvEnvironments:
 
 
 def _has_upstream(settings: Settings) -> bool:
-    """Whether what goes out without a region of its own goes through a proxy."""
+    """Whether traffic without a region goes through a proxy."""
     regions = {region.upper() for region in settings.egress_upstreams}
     return "*" in regions or settings.default_region.upper() in regions
 
 
 def identity(settings: Settings) -> Identity:
-    """Name and size of this runner; 0 in the settings means what the machine has."""
+    """Id and capacity of this runner; 0 in the settings means what the machine has."""
     return Identity(
         id=new_ulid(),
         node=settings.node_file.read_text().strip(),
@@ -82,12 +82,13 @@ def _machine_memory_mb() -> int:
 
 @contextlib.contextmanager
 def only_runner(settings: Settings) -> Iterator[None]:
-    """Hold the data folder's runner lock: its attempts belong to one process at a time."""
+    """Hold the runner lock of the data folder: only one runner may use it at a time."""
     with (settings.run_dir / "runner.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Conflict(f"Another runner is at work in {settings.home}") from None
+            message = f"Another runner uses the data folder {settings.home}; stop it first"
+            raise Conflict(message) from None
         yield
 
 
@@ -112,7 +113,7 @@ async def serve_runner(settings: Settings) -> None:
 def make_runner(
     runtime: Runtime, sandbox: BubblewrapSandboxes, egress: Egress, report: IsolationReport
 ) -> Runner:
-    """A runner over these parts; it is told by the egress of limits that were reached."""
+    """Build a runner; the egress notifies it of limits that were reached."""
     settings = runtime.settings
     output_signals = OutputSignals(runtime.signals)
     intake = Intake(runtime.results, SystemClock(), output_signals.stored)
@@ -152,7 +153,7 @@ def _drain_on_sigterm(runner: Runner) -> None:
         nonlocal asked
         asked += 1
         runner.drain()
-        if asked > 1 or os.getppid() != supervisor:  # nobody is left to wait for
+        if asked > 1 or os.getppid() != supervisor:  # there is no supervisor to wait for
             runner.stop_all()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_sigterm)

@@ -1,4 +1,4 @@
-"""The role server: REST and timers. Holds no run; killing it stops nothing that runs."""
+"""The role server: REST API, console and timers. Stopping it does not stop any run."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def _serve(runtime: Runtime, git: Git, outgoing: Outgoing, listener: socke
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # which peers may speak for others is for api/network.py to say
+        proxy_headers=False,  # api/network.py decides which proxies are trusted
         date_header=False,
         loop="none",
         http=LimitedProtocol,
@@ -97,17 +97,19 @@ async def _serve(runtime: Runtime, git: Git, outgoing: Outgoing, listener: socke
 
 @contextlib.asynccontextmanager
 async def _among_servers(runtime: Runtime, share: RateShare) -> AsyncIterator[list[Timer]]:
-    """Take part in the rate limits of a shared database; a data folder has one server only."""
+    """Join the servers of a shared database, which share the rate limits; yield the timer for it.
+
+    A data folder without a shared database has one server only."""
     if not runtime.settings.database_url:
         yield []
         return
     timer = ServerTimer(runtime.storage, runtime.signals, share.counted)
-    with contextlib.suppress(Unavailable):  # the first beat makes up for it
+    with contextlib.suppress(Unavailable):  # the timer tries again
         await timer.join()
     try:
         yield [timer]
     finally:
-        with contextlib.suppress(Unavailable):  # then the others count it out by its silence
+        with contextlib.suppress(Unavailable):  # the other servers notice by its missed heartbeats
             await timer.leave()
 
 
@@ -142,7 +144,7 @@ def _firing(runtime: Runtime, runs: Runs) -> Firing:
 
 
 def _open_files() -> int:
-    """How many files this process may have open, after asking for as many as it may get."""
+    """Raise the limit of open files as far as allowed; return the new limit."""
     most = raise_limit()
     return AT_ONCE * 2 if most == resource.RLIM_INFINITY else most
 
@@ -171,7 +173,7 @@ def _addresses(runtime: Runtime) -> CallbackRules:
 def _foundations(
     runtime: Runtime, git: Git, spool: Spool, outgoing: Outgoing, timer_board: TimerBoard
 ) -> Foundations:
-    """What the services stand on in a server."""
+    """The dependencies of the services of a server."""
     settings = runtime.settings
     return Foundations(
         storage=runtime.storage,
@@ -200,7 +202,7 @@ def _foundations(
 
 
 def _spool(settings: Settings) -> Spool:
-    """Downloads may fill the disk to twice the floor below which no run is taken."""
+    """Downloads leave twice as much disk free as a new run requires."""
     return Spool(
         settings.downloads_dir,
         limit_bytes=settings.download_mb * 2**20,

@@ -1,4 +1,4 @@
-"""Looking after an installation: its tables, their state, copies of them."""
+"""Maintenance of an installation: versions, checks and copies of its tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATE, ROWS = "state.db", "rows.db"
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Versions of both sets of tables; ``""`` for tables that are not there yet."""
+    """Versions of both sets of tables; ``""`` for tables that do not exist yet."""
 
     state: str
     rows: str
@@ -37,7 +37,7 @@ def _newest(package: Path) -> str:
 
 
 def migrate(settings: Settings) -> Tables:
-    """Bring all tables up to date and say where they stand. Raises ``FykeError``."""
+    """Migrate all tables and return their versions. Raises ``FykeError``."""
     from fyke.app.state import migrate_all
 
     migrate_all(settings)
@@ -45,7 +45,7 @@ def migrate(settings: Settings) -> Tables:
 
 
 def versions(settings: Settings) -> Tables:
-    """Where the tables stand now. Changes nothing; raises ``Unavailable``."""
+    """The versions of the tables. Changes nothing; raises ``Unavailable``."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from fyke.app.state import addresses
@@ -92,7 +92,7 @@ def _version(settings: Settings, url: str, file: str, table: str) -> str:
 
 
 def check(settings: Settings) -> list[str]:
-    """One sentence for each thing that is wrong with state or rows; empty when all is well."""
+    """One sentence for each fault found in state or rows; empty when there is none."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from fyke.app.state import addresses
@@ -113,7 +113,7 @@ def check(settings: Settings) -> list[str]:
 
 
 def damage(file: Path) -> list[str]:
-    """What SQLite finds wrong with a database file."""
+    """The faults that SQLite finds in a database file."""
     if not file.exists():
         return ["the file is missing"]
     try:
@@ -132,7 +132,7 @@ def _first_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def copied_database(source: Path, scratch: Path) -> Iterator[Path]:
-    """A consistent copy of a SQLite file that is in use, gone afterwards. Raises ``FykeError``."""
+    """Yield a consistent copy of a SQLite file in use, then remove it. Raises ``FykeError``."""
     from fyke.storage.sql.backup import backup_sqlite
 
     scratch.mkdir(mode=0o700, exist_ok=True)

@@ -79,7 +79,7 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
     else:
         for finding in findings:
             out.line(finding, "red")
-        out.say(formatting.count(len(findings), "finding") if findings else "All is well.")
+        out.say(formatting.count(len(findings), "finding") if findings else "No problems found.")
     if findings:
         raise typer.Exit(Exit.FAILED)
 
@@ -88,7 +88,7 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
 def backup(file: File, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Copy the installation into one file while it is in use: databases, blobs, secret, config.
 
-    The file holds secrets: only its owner may read it.
+    The file contains secrets: only its owner may read it.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``fyke doctor``: what holds on this machine, what does not, and what to do about it."""
+"""``fyke doctor``: what works on this machine, what does not, and how to fix it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ LIMITS_REMEDY = (
     "start Fyke as root (script/up), or by a systemd unit with Delegate=yes; until then only the "
     "operator's own Workers run"
 )
-SANDBOX_REMEDY = "see what is said before; until then nothing runs here"
+SANDBOX_REMEDY = "fix what this line reports; until then no Worker runs here"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that was looked at. ``remedy`` says what to do unless it is ok."""
+    """The result of one check. ``remedy`` says how to fix it, empty when the state is ok."""
 
     name: str
     state: str
@@ -45,10 +45,10 @@ class Line:
 
 
 def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Look at this machine: Python, data folder, port, database, sandbox, helpers.
+    """Check this machine: Python, data folder, port, database, sandbox, helper programs.
 
-    Every line that is not ok says what to do. Exit status 1 unless the sandbox holds fully and
-    nothing else has failed.
+    Every line that is not ok says how to fix it. Exit status 1 unless the sandbox is complete and
+    no other check has failed.
 
     \b
     Examples:
@@ -228,7 +228,7 @@ def _database(settings: Settings) -> Iterator[Line]:
     )
 
 
-# --- the walls ------------------------------------------------------------------------------
+# --- isolation --------------------------------------------------------------------------------
 
 
 def _isolation(settings: Settings, server: _Running | None) -> tuple[str, str, list[Line]]:
@@ -271,7 +271,7 @@ def _reported(server: _Running) -> tuple[str, str, list[Line]] | None:
 
 
 def _probe(settings: Settings) -> dict[str, Any]:
-    """Put up a real box, as the user who would do so."""
+    """Start a real sandbox, as the user who starts those of Workers."""
     from fyke.cli.local_folder import Job, do_job, local_folder
 
     with local_folder(settings) as local, Job(local.home.parent) as job:

@@ -20,7 +20,7 @@ def describe(finding: Finding | SentFinding) -> str:
 
 def verdict(errors: int, warnings: int) -> str:
     if not errors and not warnings:
-        return "All is well."
+        return "No problems found."
     parts = [
         formatting.count(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n
     ]

@@ -98,7 +98,7 @@ def revoke(
     name_or_id: Annotated[str, typer.Argument(help="Name or id of the key.", metavar="KEY")],
     account: AccountOption = "",
 ) -> None:
-    """End a key at once.
+    """Revoke an API key at once.
 
     \b
     Examples:
@@ -109,4 +109,4 @@ def revoke(
     if server.out.as_json:
         server.out.json({"revoked": name_or_id})
     else:
-        server.out.say(f"The key {name_or_id} opens nothing any more.")
+        server.out.say(f"The key {name_or_id} is revoked.")

@@ -1,4 +1,4 @@
-"""Doing what a local request says: carrying out one run, or looking which walls hold.
+"""Processing a local request: one run, or a check of the isolation of this machine.
 
 As root this is a process of its own, run by the service user (``fyke local-work FOLDER``).
 """
@@ -29,7 +29,7 @@ REQUEST, PROJECT, OUTPUT, RESULT = "request.json", "project.zip", "output", "res
 def local_work(
     folder: Annotated[Path, typer.Argument()], parent: Annotated[int, typer.Option(hidden=True)]
 ) -> None:
-    """Carry out a local request. Started by other commands, not by people."""
+    """Process a local request. Started by other commands, not by users."""
     from fyke.cli.supervisor import die_with_parent
 
     die_with_parent(parent)
@@ -37,12 +37,12 @@ def local_work(
 
 
 def do(folder: Path) -> int:
-    """Carry out the request in ``folder`` and leave the result there; return the exit status."""
+    """Process the request in ``folder`` and leave the result there; return the exit status."""
     before = os.umask(0o077)
     try:
         return _do(folder)
     finally:
-        os.umask(before)  # what the user asked for is written afterwards, with the user's own
+        os.umask(before)  # the output file is written afterwards, with the user's own umask
 
 
 def _do(folder: Path) -> int:

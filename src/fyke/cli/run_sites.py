@@ -1,4 +1,4 @@
-"""``fyke run sites``: what a run has had to do with, site by site."""
+"""``fyke run sites``: the sites that a run has contacted."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fyke.cli.run import RunArgument, runs
 WHY = {
     "undeclared": "not among the declared sites",
     "not_public": "not public",
-    "rule": "leads to no public address, has a closed port, or is being spared",
+    "rule": "leads to no public address, has a closed port, or is throttled",
 }
 
 
 @server_command(runs, "sites")
 def sites(server: ServerContext, run: RunArgument) -> None:
-    """The sites that a run has had to do with: bytes, requests, failures, refusals.
+    """List the sites that a run has contacted: bytes, requests, failures, refusals.
 
     \b
     Examples:

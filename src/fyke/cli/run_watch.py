@@ -1,7 +1,7 @@
 """Waiting for a run and following its log.
 
-The log is read by position, so every line comes once whatever happens in between; a server that
-is restarted meanwhile costs a pause, because it carries out no run itself.
+The log is read by position, so every line is shown exactly once. A server that restarts meanwhile
+costs a pause and no more: runs are executed by the runner, not by the server.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class RunWatch:
     # --- the log --------------------------------------------------------------------------
 
     def _read_log(self) -> bool:
-        """Tell everything new; return whether there was something."""
+        """Pass on every new line of the log; return whether there was one."""
         if self._on_log is None:
             return False
         news = False
@@ -156,7 +156,7 @@ class RunWatch:
 
     def _last_words(self) -> None:
         if self._on_log is None or self._position == 0:
-            return  # nothing of it was carried out: nobody says anything more
+            return  # no subtask was started, so no last line follows
         deadline = self._clock() + LAST_WORDS_SECONDS
         while not self._said_all and self._clock() < deadline:
             if not self._read_log():

@@ -1,4 +1,4 @@
-"""``fyke secret``: values that a Worker needs and nobody may read, such as logins and cookies."""
+"""``fyke secret``: values that a Worker needs and no user can read, such as logins and cookies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of
 from fyke.cli.worker import Ref
 
-secrets = group("Secrets: what a Worker needs and nobody may read.")
+secrets = group("Secrets: values that a Worker needs and that cannot be read back.")
 
 Name = Annotated[
     str, typer.Argument(help="Of the variable that runs get, such as SHOP_LOGIN.", metavar="NAME")

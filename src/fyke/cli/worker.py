@@ -100,8 +100,8 @@ def push(
 ) -> None:
     """Publish a project as the next version of a Worker of yours.
 
-    The same content again gives the version that is there already. A git repository is fetched by
-    the server, by https and only when everybody may read it.
+    Unchanged content gives the version that exists already. A git repository is fetched by the
+    server, over https, and must be public.
 
     \b
     Examples:

@@ -113,8 +113,8 @@ def delete(
 ) -> None:
     """Delete a Worker of yours for good. Its past runs, their rows and logs stay.
 
-    A run that has begun goes on to its end; one that still waits fails and says why. Its tasks
-    stay but cannot be started. The name is free for a new Worker.
+    Runs that have started continue to their end; runs that still wait fail with a reason. Its
+    tasks stay but cannot be started. The name is free for a new Worker.
 
     \b
     Examples:
@@ -132,10 +132,10 @@ def delete(
 
 
 def _ask(worker: str) -> None:
-    """Return when the user agrees; raise ``CommandFailed`` when not, or when nobody can answer."""
+    """Return when the user agrees; raise ``CommandFailed`` when not, or without a terminal."""
     if not sys.stdin.isatty():
         raise CommandFailed(
-            f"{worker} would be deleted for good: say so with --yes, nobody can be asked here",
+            f"{worker} would be deleted for good; without a terminal, confirm it with --yes",
             Exit.USAGE,
         )
     if not typer.confirm(f"Delete {worker} for good?", err=True):

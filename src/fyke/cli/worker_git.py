@@ -1,4 +1,4 @@
-"""``fyke worker push https://...``: the server fetches it, and this tells how far it is."""
+"""``fyke worker push https://...``: the server fetches the repository; the progress is shown."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_address(project: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class GitPush:
-    """What is to be fetched, and as what it is to be published."""
+    """The repository to fetch, and how to publish it."""
 
     url: str
     ref: str = ""
@@ -43,9 +43,9 @@ class GitPush:
 def push_git(
     server: ServerContext, wanted: GitPush, *, sleep: Callable[[float], None] = time.sleep
 ) -> Published:
-    """Have it fetched, checked and published; tell every step and every finding.
+    """Have it fetched, checked and published; print every step and every finding.
 
-    Nothing of it is kept on the server but what was published. Raise ``CommandFailed``.
+    The server keeps only what was published. Raise ``CommandFailed``.
     """
     upload = server.client.upload_git(wanted.url, wanted.ref, wanted.folder)
     try:
@@ -84,7 +84,7 @@ def _forget(server: ServerContext, upload: str) -> None:
 
 
 class _Progress:
-    """Tells each step once, as it ends."""
+    """Prints each step once, as it ends."""
 
     def __init__(self, server: ServerContext, sleep: Callable[[float], None]) -> None:
         self._server = server

@@ -50,8 +50,8 @@ def run(
     """Run a project here, in the same sandbox as on the platform, without a server.
 
     The log goes to standard error, the rows to standard output as JSON lines. Nothing is
-    published and nothing is kept but installed dependencies. The sites that its fyke.json declares
-    hold here too. Exit status 1 when a part failed.
+    published and nothing is kept but installed dependencies. Only the sites that its fyke.json
+    declares can be reached, as on the platform. Exit status 1 when a subtask failed.
 
     \b
     Examples:

@@ -176,15 +176,15 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         return self._list(f"/api/fyke/runs/{segment(run)}/events", models.RunEvent)
 
     def sites(self, run: str) -> models.RunSites:
-        """The sites that the run has had to do with."""
+        """The sites that the run has contacted."""
         return self._wire.get(f"/api/fyke/runs/{segment(run)}/sites", models.RunSites)
 
     def waiting(self, run: str) -> models.WaitingRun:
-        """Why the run has not begun."""
+        """Why the run has not started."""
         return self._wire.get(f"/api/fyke/runs/{segment(run)}/waiting", models.WaitingRun)
 
     def waiting_runs(self) -> list[models.WaitingRun]:
-        """The newest runs that have not begun."""
+        """The newest runs that have not started."""
         return self._list("/api/fyke/waiting-runs", models.WaitingRun)
 
     def hold(self, request: models.RunRequest) -> str:
@@ -335,7 +335,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         return self._wire.post(path, models.Version, {})
 
     def delete_worker(self, ref: str) -> int:
-        """Delete a worker; return how many of its runs had not begun and have ended now."""
+        """Delete a worker; return how many of its runs ended because they had not started."""
         data = self._wire.call("DELETE", f"/api/fyke/workers/{_in_path(ref)}")
         return int(data["ended_runs"])
 

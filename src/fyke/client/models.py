@@ -202,7 +202,7 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRun:
-    """Why a run has not begun; ``code`` and ``reason`` are empty when it has."""
+    """Why a run has not started; ``code`` and ``reason`` are empty when it has."""
 
     slug: str
     code: str

@@ -10,12 +10,12 @@ from fyke.reasons import Reason
 
 
 class RunState(StrEnum):
-    """Where a run stands. The table of moves is in ``lifecycle.py``."""
+    """The state of a run. ``lifecycle.py`` defines the transitions."""
 
     READY = "ready"  # accepted, nothing of it has started
     RUNNING = "running"
     ENDING = "ending"  # a limit was reached or it failed early; attempts are being stopped
-    ABORTING = "aborting"  # somebody asked for the end; attempts are being stopped
+    ABORTING = "aborting"  # an abort was requested; attempts are being stopped
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     ABORTED = "aborted"

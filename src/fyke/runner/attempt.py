@@ -1,4 +1,4 @@
-"""Carrying out one attempt: prepare, launch, watch, stop, collect.
+"""Running one attempt: prepare, launch, watch, stop, collect.
 
 The Worker knows three sockets and nothing of the platform. Whatever ends it, the order is the
 same: the process is gone, its output is read to the end, what it pushed is on disk, the rows are
@@ -59,7 +59,7 @@ NO_BROWSER = (
 
 @dataclass(frozen=True, slots=True)
 class AttemptDependencies:
-    """What carrying out needs from the house; the same for every attempt."""
+    """What every attempt of this runner needs."""
 
     sandbox: Sandboxes
     environments: Environments
@@ -70,12 +70,12 @@ class AttemptDependencies:
     secrets: RunSecrets
     isolation: IsolationReport
     unsafe: bool
-    work_bytes: int  # how much the Worker's own folder may hold
+    work_bytes: int  # limit of the Worker's own folder
     regions: frozenset[str]  # regions that have an upstream
 
 
 class AttemptRunner:
-    """Carries out one attempt, from the lease to the end of its subtask."""
+    """Runs one attempt, from the lease to the end of its subtask."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class AttemptRunner:
     # --- seen by the runner -------------------------------------------------------------
 
     def report(self) -> AttemptReport:
-        """The counters of this moment; those by site only when they have changed, and seldom."""
+        """The present counters; those by site only at times, when they have changed."""
         return AttemptReport(self.attempt, self._usage(), self._site_reports.due(time.monotonic()))
 
     def reported(self, report: AttemptReport) -> None:
@@ -118,14 +118,15 @@ class AttemptRunner:
         self._limit_of_run(end_of(traffic_cap(self.lease.run)))
 
     def site_throttled(self, why: str) -> None:
-        """A connection was refused to spare a site: what the Worker sees may not say why."""
+        """Log that a connection was refused, because the error that the Worker sees may not say
+        why."""
         if self._intake is not None:
             self._note(self._intake, f"A connection was refused: {why}.")
 
     async def execute(self) -> Run | None:
-        """Do all of it; return the run as it is afterwards, None when the lease was lost.
+        """Run the attempt; return the run as it is afterwards, None when the lease was lost.
 
-        Never raises for what the Worker does; a fault of ours ends the attempt as such.
+        Never raises for what the Worker does; an error of the platform ends the attempt as such.
         """
         intake = await self._deps.intake.open(
             self.lease.run.id,
@@ -142,7 +143,7 @@ class AttemptRunner:
             log.warning("attempt_lost", attempt=self.attempt.id)
             end = end_of(Reason(ReasonCode.RUNNER_LOST))
         except Exception as error:
-            # Whatever it was, it was ours: the attempt ends as such, and its room is free again.
+            # An error of the platform: the attempt ends as such, and its capacity is free again.
             log.exception("attempt_fault", attempt=self.attempt.id)
             end = end_of(Reason.of(ReasonCode.INTERNAL, detail=str(error)))
         return await self._finish(intake, end)
@@ -177,16 +178,16 @@ class AttemptRunner:
                 work_size=self._deps.work_bytes,
             ),
         )
-        sandbox = await in_time("putting up the sandbox", self._deps.sandbox.open(spec))
+        sandbox = await in_time("starting the sandbox", self._deps.sandbox.open(spec))
         try:
             return await self._run_in_sandbox(intake, sandbox, spec.limits)
         finally:
             await self._take_down(sandbox)
 
     async def _take_down(self, sandbox: Sandbox) -> None:
-        """What cannot be taken down is swept at the next start; the run has ended all the same."""
+        """Close the sandbox. What is left after a failure is removed at the next start."""
         try:
-            await in_time("taking the sandbox down", sandbox.close())
+            await in_time("removing the sandbox", sandbox.close())
         except SandboxFault as error:
             log.error("sandbox_left_behind", attempt=self.attempt.id, error=str(error))
 
@@ -244,8 +245,8 @@ class AttemptRunner:
             self._note(intake, NO_BROWSER)
 
     async def _own_secrets(self, intake: AttemptIntake) -> dict[str, str]:
-        """The values that this account keeps for this Worker; from now on they are masked in all
-        that comes from it. Opened here and not before, and kept nowhere.
+        """Decrypt the secrets of this account for this Worker. From now on they are masked in all
+        output of the Worker.
         """
         given = await self._deps.secrets.of(self.lease.run)
         self._masker = intake.masker = given.masker
@@ -267,7 +268,9 @@ class AttemptRunner:
             self._note(intake, f"This machine cannot limit cpu and memory hard: {report.reason}")
             return
         if report.level is Isolation.NONE and self._deps.unsafe:
-            self._note(intake, f"FYKE_UNSAFE is set and a wall is missing: {report.reason}")
+            self._note(
+                intake, f"FYKE_UNSAFE is set and the isolation is incomplete: {report.reason}"
+            )
             return
         raise StartRefused(end_of(missing_isolation(report.level, report.reason)))
 
@@ -285,7 +288,7 @@ class AttemptRunner:
             _say(intake, system.failed(self.attempt.number, end.message, last_lines, 0))
         rows = await intake.close()
         sites = self._sites()
-        # Waits as the rows did: a store that is away for a moment must not turn a run that has
+        # Retried as the rows are: a short outage of the store must not turn a run that has
         # succeeded into one whose runner was lost.
         run = await retry_while_unavailable(
             lambda: self._deps.attempts.ended(
@@ -310,13 +313,13 @@ class AttemptRunner:
         self._limit_of_run(end_of(reason))
 
     def _limit_of_run(self, end: End) -> None:
-        """A limit that is for the whole run: the other attempts have to end too."""
+        """A limit of the whole run was reached: the other attempts have to end too."""
         self.stop(end)
         task = asyncio.create_task(self._deps.attempts.limit_reached(self.attempt, end))
         task.add_done_callback(_log_failure)
 
     def _sites(self) -> tuple[SiteTraffic, ...]:
-        """Site by site. A host name is a way to say a secret, too."""
+        """Traffic by site. Secrets are masked in host names too."""
         sites = self._deps.egress.sites(self.attempt.id)
         if self._masker is None:
             return sites

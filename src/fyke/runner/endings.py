@@ -23,7 +23,7 @@ class StartRefused(Exception):
 
 
 class Stop:
-    """Whether somebody wants an attempt to end. The first reason is the one that counts."""
+    """A request to end an attempt. The first reason is the one that counts."""
 
     def __init__(self) -> None:
         self.end: End | None = None
@@ -35,7 +35,7 @@ class Stop:
             self._asked.set()
 
     async def asked(self) -> None:
-        """Return once somebody does."""
+        """Return when the end is requested."""
         await self._asked.wait()
 
     async def unless(self, work: Coroutine[Any, Any, T]) -> T:
@@ -55,7 +55,9 @@ class Stop:
 
 
 async def in_time(step: str, work: Coroutine[Any, Any, T]) -> T:
-    """A launcher that hangs must not hold a run and its room for ever. Raise ``SandboxFault``."""
+    """Await ``work``, but not for ever: a hanging launcher must not block a run and its capacity.
+    Raise ``SandboxFault``.
+    """
     try:
         async with asyncio.timeout(SANDBOX_SECONDS):
             return await work

@@ -1,6 +1,6 @@
 """The runner: takes attempts that fit its room, carries them out, reports every second.
 
-It wakes by the doorbell. The slow sweep (``SWEEP_SECONDS``) only repairs lost rings.
+Signals wake it. The slow poll (``SWEEP_SECONDS``) only makes up for lost ones.
 """
 
 from __future__ import annotations
@@ -108,11 +108,11 @@ class Runner:
 
     @property
     def running(self) -> int:
-        """How many attempts are being carried out."""
+        """How many attempts are running."""
         return len(self._tasks)
 
     async def _take_place(self) -> None:
-        """Clear what an earlier runner of this machine left, then say that we are here."""
+        """Remove the remains of an earlier runner of this machine, then register this one."""
         await self._deps.sandbox.sweep(frozenset())
         await self._hello()
         lost = await self._attempts.end_lost(
@@ -156,7 +156,7 @@ class Runner:
         notified: asyncio.Task[str | None],
         committing: asyncio.Task[None],
     ) -> asyncio.Task[str | None]:
-        """Wait for a ring or for room; return the task that listens from now on."""
+        """Wait for a signal or for capacity; return the task that listens from now on."""
         room = asyncio.create_task(self._room_made.wait())
         await asyncio.wait({notified, room, committing}, return_when=asyncio.FIRST_COMPLETED)
         room.cancel()
@@ -188,7 +188,7 @@ class Runner:
             try:
                 await self._start_attempt(lease)
             except FykeError as error:
-                # The others are carried; this one ends with its reason when its lease lapses.
+                # The others are started; this one ends with its reason when its lease expires.
                 log.error("cannot_start_attempt", attempt=lease.attempt.id, error=str(error))
 
     async def _start_attempt(self, lease: Lease) -> None:
@@ -220,7 +220,7 @@ class Runner:
             if run is not None and run.state.terminal:
                 await self._say_all_completed(run)
         except Exception:
-            # Whatever it was, the lease will lapse and the timers will end the attempt.
+            # The lease will expire, and then the lease timer ends the attempt.
             log.exception("attempt_runner_failed", attempt=attempt_runner.attempt.id)
         finally:
             self._attempt_runners.pop(attempt_runner.attempt.id, None)
@@ -239,7 +239,7 @@ class Runner:
             attempt_runner.traffic_tripped()
 
     def site_throttled(self, attempt_id: str, why: str) -> None:
-        """Called by the egress when a connection was refused to spare a site."""
+        """Called by the egress when it refused a connection to throttle a site."""
         attempt_runner = self._attempt_runners.get(attempt_id)
         if attempt_runner is not None:
             attempt_runner.site_throttled(why)
@@ -247,8 +247,8 @@ class Runner:
     # --- reporting ----------------------------------------------------------------------
 
     async def _report_for_ever(self) -> None:
-        """Every second, by the clock: a report that takes long does not put off the next one. One
-        comes sooner when the charge of a run will have reached its cap.
+        """Report every second: a slow report does not delay the next one. A report is earlier when
+        the charge of a run will have reached its cap before.
         """
         loop = asyncio.get_running_loop()
         beats, last = 0, loop.time()
@@ -260,7 +260,7 @@ class Runner:
             await self._report_safely(hello=beats % 5 == 0)
 
     async def _report_safely(self, *, hello: bool = False) -> None:
-        """Whatever fails, the next report is tried: without them every lease would lapse."""
+        """Report; after any failure the next report is tried, or every lease would expire."""
         try:
             await self._report()
             if hello:

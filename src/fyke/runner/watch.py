@@ -25,13 +25,13 @@ BOOT_GRACE_SECONDS = 2.0
 TERM_GRACE_SECONDS = 5.0
 KILL_WAIT_SECONDS = 5.0
 OUTPUT_DRAIN_SECONDS = 2.0
-LOOK_SECONDS = 1.0  # between looks at what the box uses
-QUICK_LOOK_SECONDS = 0.2  # where its disk may be full before the next one
+LOOK_SECONDS = 1.0  # between two readings of the sandbox's usage
+QUICK_LOOK_SECONDS = 0.2  # while its disk may be full before the next one
 LAST_LINES = 60
 
 
 class ProcessWatch:
-    """Over one launched box. ``usage`` is what it was seen to use last."""
+    """Watches one launched sandbox. ``usage`` is the last reading."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class ProcessWatch:
                     "sandbox_not_measured", attempt=self._intake.attempt_id, error=str(error)
                 )
                 continue
-            self._memory.look(time.monotonic(), self.usage.memory)
+            self._memory.sample(time.monotonic(), self.usage.memory)
             used = self.usage.work_bytes
             if used > most:
                 self._stop.ask(end_of(Reason.of(ReasonCode.DISK_CAP, limit_mb=most / 2**20)))

@@ -1,7 +1,7 @@
-"""Go programs that a project brings only as source: built in a box of their own.
+"""Go programs whose project contains only the source: each is built in its own sandbox.
 
-The compiler runs nothing that it reads: without cgo no other program takes part, nothing is
-generated, and no toolchain is fetched. The box is there for what nobody has thought of.
+The compiler runs none of the code that it reads: without cgo no other program is involved, nothing
+is generated, and no toolchain is fetched. The sandbox protects against unknown flaws.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fyke.sandbox.packages.go_settings import ASKED, asking_environment, read_go
 from fyke.sandbox.packages.installer import SYSTEM_PATH, InstallTerms, PackageInstaller, ask
 from fyke.sandbox.packages.package_client import PackageClient, Registry
 
-_PATH = f"{SYSTEM_PATH}:/usr/local/go/bin:/usr/lib/go/bin"  # all of it is there inside too
+_PATH = f"{SYSTEM_PATH}:/usr/local/go/bin:/usr/lib/go/bin"  # mounted in the sandbox too
 _MAX_MODULE = 2**20
 _OUT = "out"
 _SCRIPT = f'mkdir {WORK_AT}/{_OUT} && cd {INPUTS_AT} && exec "$@"'
@@ -37,7 +37,7 @@ _FOLDERS = {
 
 
 class GoInstaller:
-    """Turns projects without a program into recipes; knows Go and how it is set up."""
+    """Makes recipes for projects without a program; knows Go and its settings."""
 
     def __init__(self, package_installer: PackageInstaller, environ: Mapping[str, str]) -> None:
         self.package_installer = package_installer
@@ -45,7 +45,7 @@ class GoInstaller:
         self._version = ""
 
     async def recipe(self, version: Version, bundle: Path) -> GoRecipe | None:
-        """None where the project brings its program. Raise ``EnvironmentFailed``."""
+        """None when the project contains its program. Raise ``EnvironmentFailed``."""
         if (bundle / go_build.PROGRAM).is_file():
             return None
         return GoRecipe(self, await self._go_version(), version.digest, bundle)
@@ -59,14 +59,14 @@ class GoInstaller:
         return self._version
 
     def program(self) -> str:
-        """Where Go is. Raise ``EnvironmentFailed``."""
+        """The path of Go. Raise ``EnvironmentFailed``."""
         program = shutil.which("go", path=_PATH)
         if program is None:
             raise EnvironmentFailed(_missing())
         return program
 
     async def client(self) -> PackageClient:
-        """What Go is told; most of it, it says itself."""
+        """The settings of Go, most of them as Go itself reports them."""
         env = asking_environment(self._environ) | {"GOTOOLCHAIN": "local"}
         code, said = await ask([self.program(), "env", "-json", *ASKED], env)
         try:
@@ -79,7 +79,7 @@ class GoInstaller:
 
 
 class GoRecipe:
-    """The program of one project. Its source and go.sum decide every byte of it."""
+    """The program of one project. Its source and go.sum determine every byte."""
 
     locked = True
     warning = ""
@@ -91,7 +91,7 @@ class GoRecipe:
         self.inputs: Sequence[str] = ("go", go, digest, *go_build.ARGUMENTS)
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Build in a box and take the program."""
+        """Build in a sandbox and take the program."""
         client = await self._client()
         command, variables = go_build.command(f"{WORK_AT}/{_OUT}/{go_build.PROGRAM}")
         line = ["/bin/sh", "-c", _SCRIPT, "sh", self._installer.program(), *command[1:]]
@@ -107,7 +107,7 @@ class GoRecipe:
             return run.output
 
     async def _client(self) -> PackageClient:
-        """Offline where no module is asked for: then no registry has to be looked for."""
+        """Offline when the project needs no module: then no registry has to be known."""
         client = await self._installer.client()
         if await asyncio.to_thread(_needs_modules, self._bundle):
             _refuse_loopback(client)
@@ -132,7 +132,7 @@ def _missing() -> Reason:
 
 
 def _refuse_loopback(client: PackageClient) -> None:
-    """Go asks no proxy for what it takes for its own machine, and inside a box that is the box."""
+    """Go uses no proxy for loopback addresses, which in a sandbox are those of the sandbox."""
     for host in (registry.host for registry in client.registries):
         if host == "localhost" or host == "::1" or host.startswith("127."):
             raise EnvironmentFailed(Reason.of(ReasonCode.REGISTRY_LOOPBACK, host=host))
@@ -146,7 +146,7 @@ def _needs_modules(bundle: Path) -> bool:
 
 
 def _page(registry: Registry) -> str:
-    """The page of a module that the platform itself knows; a proxy keeps its files beside it."""
+    """The page of a module that Fyke itself uses; a module proxy has its files beside it."""
     return f"{registry.url.rstrip('/')}/google.golang.org/grpc/@v/list"
 
 

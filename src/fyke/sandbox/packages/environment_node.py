@@ -1,8 +1,8 @@
-"""Node.js environments: npm installs what ``package.json`` asks for, inside a box of its own.
+"""Node.js environments: npm installs the packages of ``package.json`` in its own sandbox.
 
 npm sees a cleaned copy of the project's two files: no scripts, no workspaces, and a lock file
-without addresses, so that every package comes from the registry that npm is configured for, with
-the hashes of the lock file still holding.
+without addresses, so that every package comes from the registry that npm is configured for. The
+hashes of the lock file still apply.
 """
 
 from __future__ import annotations
@@ -47,27 +47,27 @@ _SETTINGS = {
     "npm_config_allow_file": "none",
     "npm_config_allow_directory": "none",
 }
-_HEADERS = Path("/usr/include/node")  # of the Node.js that boxes have
+_HEADERS = Path("/usr/include/node")  # of the Node.js in sandboxes
 
 SAFE_NPM = 11
 _OUT_OF_STEP = "`npm ci` can only install packages when"  # npm's own words
 _RUN_INSTALL = "run npm install and publish both files again"
 _RESOLVED = (
-    "The lock file is out of step with package.json, so versions that it lacks were chosen while "
-    f"the packages were installed; {_RUN_INSTALL}."
+    "The lock file does not match package.json, so missing versions were chosen during "
+    f"installation; {_RUN_INSTALL}."
 )
 
 Document = dict[str, Any]
 
 
 def refuses_addresses(npm_version: str) -> bool:
-    """Whether this npm honours the settings that keep it to the registry."""
+    """Whether this npm knows the settings that restrict it to the registry."""
     major = npm_version.partition(".")[0]
     return major.isdigit() and int(major) >= SAFE_NPM
 
 
 class NodeInstaller:
-    """Turns a project's ``package.json`` into recipes; knows npm and how it is set up."""
+    """Makes recipes from ``package.json``; knows npm and its settings."""
 
     def __init__(self, package_installer: PackageInstaller, environ: Mapping[str, str]) -> None:
         self.package_installer = package_installer
@@ -76,7 +76,7 @@ class NodeInstaller:
         self._settings: Document | None = None
 
     async def recipe(self, bundle: Path) -> NodeRecipe:
-        """Raise ``EnvironmentFailed`` for what is not honoured."""
+        """Raise ``EnvironmentFailed`` for unsupported entries."""
         try:
             package, lock = await asyncio.to_thread(read_documents, bundle)
         except BadRequirement as error:
@@ -95,8 +95,8 @@ class NodeInstaller:
         return self._version
 
     async def check_npm(self, npm: str, *, stale_lock: bool) -> None:
-        """Without a whole lock file npm asks for whatever address a package's own metadata names;
-        only newer ones can be told not to.
+        """Refuse an old npm: without a complete lock file it fetches any address that the metadata
+        of a package names; newer ones have a setting against that.
         """
         _, said = await ask([npm, "--version"], {})
         version = said.strip()
@@ -111,7 +111,7 @@ class NodeInstaller:
             )
 
     async def client(self, npm: str) -> PackageClient:
-        """What npm is told; most of it, it says itself."""
+        """The settings of npm, most of them as npm itself reports them."""
         if self._settings is None:
             env = asking_environment(self._environ)
             _, said = await ask([npm, "config", "list", "--json"], env)
@@ -125,7 +125,7 @@ class NodeInstaller:
 
 class NodeRecipe:
     """The packages of one ``package.json``, with or without a lock file. ``resolve``: the lock
-    file is out of step, and npm chooses the versions that it lacks.
+    file does not match, and npm chooses the missing versions.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class NodeRecipe:
         self.inputs: Sequence[str] = ("node", version, self._package, self._lock, *resolved)
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Install in a box and take what it left."""
+        """Install in a sandbox and take the result."""
         npm = shutil.which("npm", path=SYSTEM_PATH)
         if npm is None:
             raise EnvironmentFailed(Reason.of(ReasonCode.INSTALLER_MISSING, program="npm"))
@@ -186,7 +186,7 @@ class NodeRecipe:
             "--cache", f"{CACHE_AT}/npm",
             *([] if builds else ["--ignore-scripts", "--no-bin-links"]),
         ]  # fmt: skip
-        # the links are for scripts while they run; nothing that is taken is a link
+        # the links are only needed while scripts run; no link is taken over
         clean = "find node_modules -type d -name .bin -prune -exec rm -rf {} +" if builds else ":"
         return f"cd out\nmkdir -p node_modules\n{shlex.join(command)} || exit $?\n{clean}"
 
@@ -201,18 +201,18 @@ _PLAIN = {"name", "version", "private", "dependencies"}
 
 def _build_settings() -> dict[str, str]:
     settings = {"npm_config_dangerously_allow_all_scripts": "true"}
-    if _HEADERS.is_dir():  # else a build would ask a site for them, which is no registry
+    if _HEADERS.is_dir():  # else a build would download them from a site that is no registry
         settings["npm_config_nodedir"] = str(_HEADERS.parent.parent)
     return settings
 
 
 def _has_all_hashes(lock: Document) -> bool:
-    """Whether the lock file tells every byte that is installed."""
+    """Whether the lock file determines every byte that is installed."""
     return all(entry.get("integrity") for place, entry in lock["packages"].items() if place)
 
 
 def _page(registry: Registry) -> str:
-    """The page of a package of the platform's own."""
+    """The page of a package that Fyke itself uses."""
     return f"{registry.url.rstrip('/')}/google-protobuf"
 
 
@@ -252,7 +252,7 @@ def _read(path: Path, limit: int) -> str | None:
 
 
 def _lock(bundle: Path) -> Document | None:
-    """Return the lock file without addresses; one of the oldest form counts as none."""
+    """Return the lock file without addresses; the oldest format counts as none."""
     for name in _LOCKS:
         text = _read(bundle / name, _MAX_LOCK)
         if text is not None:

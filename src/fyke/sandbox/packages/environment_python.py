@@ -1,9 +1,8 @@
-"""Python environments: uv installs for the interpreter that boxes have, inside a box of its own.
+"""Python environments: uv installs for the interpreter of the sandboxes, in its own sandbox.
 
-The virtual environment is laid out by hand, outside, around what uv put into a plain folder: the
-interpreter that uv asks is the bare one of the system, never one that already sees the new
-packages. A package may carry ``.pth`` files, which run code in every interpreter that starts with
-them.
+uv installs into a plain folder, and the virtual environment is created around it outside of the
+sandbox. So uv only runs the plain system interpreter, never one that loads the new packages: a
+package may contain ``.pth`` files, which run code in every interpreter that finds them.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ _PROBE = (
 )
 _DEFAULT_INDEX = re.compile(r"by\s+default:\s*<(https?://[^>\s]+)>")
 _SHEBANG = re.compile(rb"#![^\n]*python[^\n]*\n")
-_NOISE = re.compile("[\u00d7\u2500-\u257f\u25b6\\s]+")  # the frame that uv draws
+_NOISE = re.compile("[\u00d7\u2500-\u257f\u25b6\\s]+")  # the frame in uv's output
 _OUT = f"{WORK_AT}/out"
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """The interpreter of the boxes as it describes itself."""
+    """The interpreter of the sandboxes as it describes itself."""
 
     implementation: str
     version: str  # major.minor.micro
@@ -51,13 +50,13 @@ class Interpreter:
 
     @property
     def folder(self) -> str:
-        """Where its packages lie inside an environment."""
+        """The folder of its packages inside an environment."""
         major, minor = self.version.split(".")[:2]
         return f"lib/python{major}.{minor}/site-packages"
 
 
 class PythonInstaller:
-    """Turns requirements into recipes; knows uv and the interpreter."""
+    """Makes recipes from requirements; knows uv and the interpreter."""
 
     def __init__(
         self, package_installer: PackageInstaller, environ: Mapping[str, str], python: str
@@ -69,7 +68,7 @@ class PythonInstaller:
         self._default: str | None = None
 
     async def recipe(self, requirements: str) -> PythonRecipe:
-        """Raise ``EnvironmentFailed`` for lines that are not honoured."""
+        """Raise ``EnvironmentFailed`` for unsupported lines."""
         try:
             wanted = parse(requirements)
         except BadRequirement as error:
@@ -88,7 +87,7 @@ class PythonInstaller:
         return self._known
 
     async def client(self) -> PackageClient:
-        """What uv is told; the index that it has without being told, it says itself."""
+        """The settings of uv; its default index is read from its help text."""
         if self._default is None:
             _, said = await ask([find_uv_bin(), "pip", "install", "--help"], {"NO_COLOR": "1"})
             found = _DEFAULT_INDEX.search(said)
@@ -122,7 +121,7 @@ class PythonRecipe:
         )
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Install in a box, take what it left, and lay a virtual environment around it."""
+        """Install in a sandbox, take the result, and create a virtual environment around it."""
         files = {"requirements.txt": "".join(f"{line}\n" for line in self._lines)}
         client = await self._installer.client()
         package_installer = self._installer.package_installer
@@ -136,8 +135,8 @@ class PythonRecipe:
             return run.output
 
     def _script_for(self, python: str, *, builds: bool) -> str:
-        """Install, then write bytecode without importing a thing: no site, no user, no current
-        folder. Files that do not compile are ordinary (templates, other versions).
+        """Install, then write bytecode without importing any package: no site, no user, no current
+        folder. Files that do not compile are normal (templates, other Python versions).
         """
         command = [
             UV_AT, "pip", "install",
@@ -153,7 +152,7 @@ class PythonRecipe:
             "-s", _OUT, "-p", f"{MOUNTED_AT}/{self._interpreter.folder}",
             "--invalidation-mode", "unchecked-hash", _OUT,
         ]  # fmt: skip
-        # of a package that runs code, nothing runs beside what it has left
+        # ``exit`` ends the shell, so no code of a package keeps running
         return f"{shlex.join(command)} || exit $?\n{shlex.join(compiling)} >/dev/null 2>&1\nexit 0"
 
     def _take(self, out: Path, content: Path, log: str) -> None:
@@ -161,7 +160,7 @@ class PythonRecipe:
         site = content / self._interpreter.folder
         site.parent.mkdir(parents=True)
         sealing.take(out, site)
-        if (site / ".lock").is_file():  # uv's own, in a folder that it was pointed at
+        if (site / ".lock").is_file():  # left by uv in its target folder
             (site / ".lock").unlink()
         self._lay_out(content)
         _move_scripts(site / "bin", content / "bin")
@@ -180,7 +179,7 @@ class PythonRecipe:
 
 
 def _page(registry: Registry) -> str:
-    """The page of a package of the platform's own."""
+    """The page of a package that Fyke itself uses."""
     return f"{registry.url.rstrip('/')}/{BASE_SET[0].name}/"
 
 
@@ -190,7 +189,7 @@ def _explain(log: str, code: int, builds: bool) -> Reason:
 
 
 def explain(log: str) -> str:
-    """Return what uv gave as its reason, as one line of at most 500 characters."""
+    """Return the reason in uv's output, as one line of at most 500 characters."""
     lines = [_NOISE.sub(" ", line).strip() for line in log.splitlines()]
     start = next(
         (n for n, line in enumerate(lines) if line.startswith(("No solution", "error:", "Failed"))),

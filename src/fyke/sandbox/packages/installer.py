@@ -1,4 +1,4 @@
-"""Running a package client in a box of its own, and saying in words how it ended."""
+"""Running a package client in its own sandbox, and explaining how it ended."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DISK_FULL = Reason(ReasonCode.INSTALL_DISK_FULL)
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MEMORY = 3 * 2**30
 PROCESSES = 256
-ROOM_FACTOR = 3  # room for downloads and what is unpacked, in units of the result
+ROOM_FACTOR = 3  # space for downloads and unpacked files, as a multiple of the result
 NO_ROOM = ("No space left on device", "ENOSPC", "Disk quota exceeded")
 
 NO_ROOM_NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -31,19 +31,19 @@ _ASK_SECONDS = 30.0
 
 
 class LockOutOfStep(EnvironmentFailed):
-    """A lock file does not have what the project asks for."""
+    """A lock file does not match the dependencies of the project."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstallTerms:
-    """For whom something is installed, and whether packages may run code meanwhile."""
+    """The account that packages are installed for, and whether they may run code meanwhile."""
 
     account_id: str
     builds: bool
 
     def cache(self, client: str) -> str:
-        """The download cache of this account. What runs code never writes where the same account
-        is served without: its next environment may be one that others share.
+        """The download cache of this account. Packages that run code have a cache of their own:
+        environments made from the other one may be shared between accounts.
         """
         return f"{self.account_id.upper()}-{client}{'-BUILDS' if self.builds else ''}"
 
@@ -57,8 +57,8 @@ class InstallLimits:
 
 
 class PackageInstaller:
-    """Where package clients are run. ``upstream``: whether the way out leads through a proxy of
-    the operator's for every target.
+    """Runs package clients. ``upstream``: whether all their traffic goes through a proxy of the
+    operator.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class PackageInstaller:
         env: Mapping[str, str],
         inputs: Path | None = None,
     ) -> AsyncIterator[ToolRun]:
-        """Run an installer and hold what it left. Raise ``EnvironmentFailed``, but not for the
-        code that it ended with. ``inputs``: a folder that it reads.
+        """Run an installer; its result exists while the context is open. Raise
+        ``EnvironmentFailed``, but not for its exit code. ``inputs``: a folder that it reads.
         """
         self._check(terms, client)
         limits = self.limits
@@ -131,8 +131,8 @@ class PackageInstaller:
         }[stopped]
 
     def check_tree(self, folder: Path, log: str, within: Path | None = None) -> None:
-        """Raise ``EnvironmentFailed`` for a result that is not taken. ``within`` is the folder
-        that it lies in, when that is not ours either.
+        """Raise ``EnvironmentFailed`` for a result that is not accepted. ``within`` is its parent
+        folder, when that is untrusted too.
         """
         try:
             if within is not None:
@@ -146,15 +146,15 @@ class PackageInstaller:
 
 
 def _cpus(builds: bool) -> float:
-    """A compiler must not take the machine from the Workers."""
+    """Half of the CPUs when packages are built, so that Workers keep the other half."""
     every = float(os.cpu_count() or 1)
     return max(1.0, every / 2) if builds else every
 
 
 async def ask(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[int, str]:
-    """What a program of the machine says of itself: its exit code and standard output.
+    """Run a program of the machine; return its exit code and standard output.
 
-    It is run outside of any box, with nothing of a stranger's in reach.
+    It runs outside of any sandbox and has no access to untrusted files.
     """
     process = await asyncio.create_subprocess_exec(
         *command,

@@ -1,7 +1,7 @@
-"""Taking over what an installer made, and knowing it again.
+"""Taking over the result of an installer, and verifying it later.
 
-Only files and folders are taken. What is taken gets plain modes, and a digest over every path and
-every byte, which is stored beside it and looked at again before another Worker gets it.
+Only files and folders are taken. They get plain modes, and a digest over every path and byte, which
+is stored beside them and verified before another Worker gets them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ BLOCK = 512
 
 
 class BadTree(Exception):
-    """The tree is not taken; the message is for the author of the Worker."""
+    """The tree is refused; the message is for the author of the Worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What a sealed tree is known by."""
+    """The digest and size of a sealed tree."""
 
     digest: str
     files: int
@@ -38,7 +38,7 @@ class Seal:
 def check(folder: Path, max_bytes: int) -> None:
     """Raise ``BadTree`` for anything but files and folders, or for too much of them.
 
-    The folder is ours and nothing else runs in it; folders that are closed are opened.
+    No other process may use the folder. Folders without read permission get it.
     """
     files = size = 0
     open_folder(folder)
@@ -46,7 +46,7 @@ def check(folder: Path, max_bytes: int) -> None:
     while stack:
         above, depth, name = stack.pop()
         if depth > MAX_DEPTH or len(name) > MAX_PATH:
-            raise BadTree("a package holds folders that are too deep; leave it out")
+            raise BadTree("a package contains folders that are too deep; remove that package")
         for entry in os.scandir(above):
             state = entry.stat(follow_symlinks=False)
             files += 1
@@ -56,32 +56,34 @@ def check(folder: Path, max_bytes: int) -> None:
                 stack.append((path, depth + 1, f"{name}/{entry.name}"))
             elif not stat.S_ISREG(state.st_mode):
                 shown = entry.name.encode("utf-8", "replace").decode()
-                raise BadTree(f"a package holds the link or device {shown!r}; leave it out")
+                raise BadTree(
+                    f"a package contains the link or device {shown!r}; remove that package"
+                )
             size += max(state.st_blocks * BLOCK, state.st_size)
             if size > max_bytes:
                 raise BadTree(
-                    f"they take more than {max_bytes:,} bytes, which is all that is allowed; "
-                    "ask for fewer or smaller packages"
+                    f"they are larger than {max_bytes:,} bytes, the most that is allowed; "
+                    "use fewer or smaller packages"
                 )
             if files > MAX_FILES:
                 raise BadTree(
-                    f"they are more than {MAX_FILES:,} files; ask for fewer or smaller packages"
+                    f"they have more than {MAX_FILES:,} files; use fewer or smaller packages"
                 )
 
 
 def open_folder(folder: Path) -> None:
-    """Open a folder that is ours to look into. Raise ``BadTree`` when it is none."""
+    """Make a folder readable. Raise ``BadTree`` when it is none."""
     try:
         mode = folder.lstat().st_mode
     except FileNotFoundError:
-        raise BadTree("the installer left nothing") from None
+        raise BadTree("the installer created no files") from None
     if not stat.S_ISDIR(mode):
-        raise BadTree("a package put something else in the place of a folder; leave it out")
+        raise BadTree("a package replaced a folder by something else; remove that package")
     folder.chmod(0o755)
 
 
 def take(source: Path, target: Path) -> None:
-    """Move a checked tree. Its files stay what they are where both lie on one file system."""
+    """Move a checked tree; copy it when the target is on another file system."""
     try:
         source.rename(target)
     except OSError as error:
@@ -91,7 +93,7 @@ def take(source: Path, target: Path) -> None:
 
 
 def seal(folder: Path) -> Seal:
-    """Let everybody read, nobody write, and return what it is known by from now on."""
+    """Make the tree readable for all users and writable for none; return its seal."""
     folder.chmod(0o755)
     for path, state in _walk(folder):
         if stat.S_ISDIR(state.st_mode):
@@ -102,7 +104,7 @@ def seal(folder: Path) -> Seal:
 
 
 def read_tree(folder: Path) -> Seal:
-    """The seal that the tree deserves as it is now."""
+    """Compute the seal of the tree as it is now."""
     total, files, size = hashlib.sha256(), 0, 0
     for path, state in _walk(folder):
         name = os.fsencode(path.relative_to(folder))
@@ -122,7 +124,7 @@ def read_tree(folder: Path) -> Seal:
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Everything below, in an order that does not depend on the file system."""
+    """Yield everything below, in an order that does not depend on the file system."""
     pending = [folder]
     while pending:
         above = pending.pop()
@@ -140,7 +142,7 @@ def write(file: Path, made: Seal) -> None:
 
 
 def read(file: Path) -> Seal | None:
-    """The stored seal; None when there is none that can be read."""
+    """Read a stored seal; None when it is missing or damaged."""
     try:
         return Seal(**json.loads(file.read_text("utf-8")))
     except (OSError, ValueError, TypeError):

@@ -62,7 +62,7 @@ def _added(table: str, name: str, kind: Any, value: str) -> None:
 
 
 def _keep_the_ledger() -> None:
-    """No statement of ours changes an entry; this holds it to that whoever else writes one."""
+    """No code of Fyke changes an entry; a trigger refuses it to other programs too."""
     if op.get_bind().dialect.name == "sqlite":
         for verb in ("update", "delete"):
             op.execute(_SQLITE.format(verb=verb, why=_REFUSAL))
