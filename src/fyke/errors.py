@@ -66,7 +66,7 @@ class FykeError(Exception):
 
 
 class InvalidRequest(FykeError):
-    """The request breaks a rule; the message names the field, the rule and the way out."""
+    """The request breaks a rule; the message names the field, the rule and the remedy."""
 
     key = "invalid_request"
     default = "The request is not valid"
@@ -124,7 +124,7 @@ class SignInFailed(Unauthenticated):
 
 
 class SessionEnded(Unauthenticated):
-    """Whoever was signed in no longer is."""
+    """The session has ended."""
 
     key = "session_ended"
     default = "Your session has ended; sign in again"
@@ -232,7 +232,7 @@ class PlanLimitReached(Refused):
 
 
 class Conflict(Refused):
-    """The name is taken, or somebody else changed the same thing at the same time."""
+    """The name is taken, or another request changed the same object at the same time."""
 
     key = "conflict"
     default = "Another request has changed this"
@@ -257,7 +257,7 @@ class Unavailable(FykeError):
 
 
 class StaleLease(FykeError):
-    """An attempt wrote with a fencing token that no longer holds; nothing was changed."""
+    """An attempt wrote with a fencing token that is no longer valid; nothing was changed."""
 
     key = "stale_lease"
     default = "The lease of this attempt has ended"

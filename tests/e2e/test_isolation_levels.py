@@ -1,4 +1,4 @@
-"""What a platform does where a isolation is incomplete: nothing runs, unless its operator says so.
+"""What a platform does where isolation is incomplete: nothing runs, unless its operator allows it.
 
 The level *full* is that of every other test here, *no-limits* that of ``test_plain_user.py``.
 """

@@ -35,7 +35,7 @@ CronOption = Annotated[
     str, typer.Option("--cron", help="Five fields, such as '0 9 * * 1-5'.", metavar="RULE")
 ]
 EveryOption = Annotated[
-    str, typer.Option("--every", help="Again and again, such as 15m, 6h, 1d.", metavar="TIME")
+    str, typer.Option("--every", help="At an interval, such as 15m, 6h, 1d.", metavar="TIME")
 ]
 ZoneOption = Annotated[
     str,

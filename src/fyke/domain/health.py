@@ -1,4 +1,4 @@
-"""Whether what an installation stands on is well: its disk, its sandboxes, its proxies."""
+"""The health of an installation: its disk, sandboxes and proxies."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Health:
         return [HealthCheck("disk", Level.GOOD, detail)]
 
     async def sandboxes(self, caller: Caller) -> list[HealthCheck]:
-        """The runners that are alive, and how far their sandbox holds. Raises ``Forbidden``."""
+        """The active runners, and how complete their isolation is. Raises ``Forbidden``."""
         require_operator(caller, "Looking at sandboxes")
         runners = await self._storage.read(lambda tx: tx.runs.runners(tx.now - RUNNER_SILENCE_MS))
         if not runners:
@@ -72,7 +72,7 @@ def _of_runner(runner: RunnerInfo) -> HealthCheck:
     name = f"runner {runner.node}"
     room = f"{runner.cpus:g} cores, {runner.memory_mb} MB"
     if runner.isolation == Isolation.FULL.value:
-        return HealthCheck(name, Level.GOOD, f"the sandbox holds fully; {room}")
+        return HealthCheck(name, Level.GOOD, f"the sandbox is complete; {room}")
     why = f" ({runner.reason})" if runner.reason else ""
     if runner.isolation == Isolation.NO_LIMITS.value:
         detail = f"the sandbox has no limits on cpu and memory{why}; {room}"

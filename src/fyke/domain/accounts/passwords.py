@@ -1,7 +1,7 @@
 """Passwords: the rules for a new one, and the hashes that are kept instead.
 
 Hashing takes tens of milliseconds and 64 MiB on purpose. It runs in threads, few at once, so that
-neither the loop nor the memory of a server is at the mercy of whoever posts passwords.
+a flood of sign-ins cannot block the event loop or exhaust the memory of a server.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Passwords:
         return await self._turn(self._hasher.hash, _bytes(password))
 
     async def verify(self, kept: str, password: str) -> bool:
-        """Tell whether the password is the one behind ``kept``. Without a hash it takes as long
-        as with one, and the answer is no: how long it takes tells nobody who has an account.
+        """Whether the password matches the hash ``kept``. Without a hash the answer is no after
+        the same time, so that the time does not reveal which users exist.
         """
         matches = await self._turn(self._verify, kept, _bytes(password[: LONGEST + 1]))
         return matches and bool(kept) and len(password) <= LONGEST
 
     def is_dated(self, kept: str) -> bool:
-        """Tell whether a hash was made with other parameters than today's."""
+        """Whether a hash was made with other parameters than the present ones."""
         return self._hasher.check_needs_rehash(kept)
 
     def _verify(self, kept: str, password: bytes) -> bool:

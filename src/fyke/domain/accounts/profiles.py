@@ -109,7 +109,7 @@ class Profiles:
         """Set a new password, and begin a new session in place of all there were.
 
         Raises ``InvalidRequest`` that names the field ``old`` or ``new``, ``RateLimited`` after too
-        many wrong ones, ``Conflict`` when somebody else changed it at the same time.
+        many wrong ones, ``Conflict`` when it was changed at the same time.
         """
         if wait := self._tries.wait(caller.user_id):
             raise refuse(wait, "with a wrong password")

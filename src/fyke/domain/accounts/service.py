@@ -196,7 +196,7 @@ class Accounts:
         def work(tx: Transaction) -> Account:
             account = _named(tx, name)
             if account.balance_micros + micros > _MOST or account.traffic_bytes + traffic > _MOST:
-                raise InvalidRequest("usd, traffic_mb: the account cannot hold that much")
+                raise InvalidRequest("usd, traffic_mb: this is more than an account can have")
             tx.ledger.append(
                 LedgerEntry(
                     id=new_ulid(),
@@ -296,8 +296,8 @@ class Accounts:
     async def revoke_key(
         self, caller: Caller, id_or_name: str, *, account: str | None = None
     ) -> None:
-        """End a key of the caller's account at once. Raises ``NotFound`` when none of that id or
-        name is alive, ``Forbidden`` for somebody else's key unless the caller is the owner."""
+        """Revoke a key of the caller's account at once. Raises ``NotFound`` when no valid key has
+        that id or name, ``Forbidden`` for another user's key unless the caller is the owner."""
         require_editor(caller, "Revoking keys")
 
         def work(tx: Transaction) -> None:

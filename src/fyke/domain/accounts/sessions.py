@@ -1,4 +1,4 @@
-"""Signing in and out, and whose session a browser holds.
+"""Signing in and out, and finding the session of a request.
 
 A session is found by the digest of its token. As with keys, a positive answer is remembered for at
 most a second, which is also the longest that an ended session can still be of use in another
@@ -83,8 +83,8 @@ class Sessions:
     async def sign_in(self, name: str, password: str, agent: str, address: str) -> NewSession:
         """Begin a session. ``agent`` and ``address`` are shown in the list of sessions.
 
-        Raises ``SignInFailed`` for a wrong name or password alike, ``UserDisabled`` only to whoever
-        knows the password, ``RateLimited`` after too many tries.
+        Raises ``SignInFailed`` for a wrong name or password alike, ``UserDisabled`` only with the
+        right password, ``RateLimited`` after too many tries.
         """
         wanted = name.strip().lower()[: _MOST_NAME + 1]
         tried = await self._admit(wanted, network_of(address))
@@ -117,8 +117,8 @@ class Sessions:
         return await self._storage.write(work)
 
     async def whose(self, token: str, address: str = "") -> SignedIn:
-        """Who holds this token; ``address``, where they ask from, goes into the audit log with
-        what they do. Raises ``SessionEnded`` or ``UserDisabled``.
+        """The user of this token. ``address`` is recorded in the audit log with their actions.
+        Raises ``SessionEnded`` or ``UserDisabled``.
         """
         found = await self._whose(token_digest(token))
         return replace(found, caller=replace(found.caller, address=address)) if address else found
@@ -186,7 +186,7 @@ class Sessions:
         return ended
 
     def forget(self) -> None:
-        """Ask the state again from now on: somebody's session, role or preferences changed."""
+        """Drop the cached sessions, because a session, role or preference changed."""
         self._known.clear()
 
     async def _admit(self, name: str, network: str) -> tuple[str, str, str]:
@@ -248,7 +248,7 @@ def add_session(tx: Transaction, user: User, agent: str, address: str) -> NewSes
 
 
 def is_living(session: Session, now: int) -> bool:
-    """Tell whether the session still opens anything."""
+    """Whether the session is still valid."""
     return not session.ended_at and now < min(session.expires_at, session.seen_at + IDLE_MS)
 
 
@@ -288,7 +288,7 @@ def _is_known_in(tx: Transaction, name: str, network: str) -> bool:
 
 
 def _note_failure(tx: Transaction, user: User | None, address: str) -> None:
-    """In the log of the account whose user somebody tried to be, or of the operator."""
+    """Record it for the account of the user whose name was given, or else for the operator."""
     operator = tx.accounts.operator()
     account_id = user.account_id if user else operator.id if operator else ""
     tx.audit.add(failed_sign_in(account_id, address, user))

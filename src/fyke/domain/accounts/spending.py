@@ -54,7 +54,7 @@ class Spending:
     ) -> SpendingStatus:
         """Change the caps of the caller's own account, or (operator only) of the one named.
 
-        They hold from the next start on, and for what is under way at its next report. Raises
+        They apply from the next start on, and to active runs from their next report on. Raises
         ``Forbidden``, ``NotFound``, and ``InvalidRequest`` for an amount that is negative or finer
         than a millionth.
         """

@@ -1,9 +1,8 @@
-"""How often somebody may try to sign in.
+"""The limits of failed sign-ins.
 
-Three counts, each of tries that did not succeed: of one network, of one network with one name, and
-of one name from networks that it has never signed in from. Only the last one can be filled by
-strangers, and it never stands in the way of a network that the user is known in: nobody is locked
-out by what others try elsewhere.
+Failed tries are counted three times: per network, per network and name, and per name for networks
+that the user has never signed in from. Only the last count can be used up by attackers, and it does
+not apply to networks that the user is known in: so no user is locked out by others.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ class Users:
     ) -> tuple[User, NewLink]:
         """Add a user without a password, and make the link with which they choose one.
 
-        Raises ``Forbidden``, ``InvalidRequest``, ``Conflict`` when anybody of the installation has
-        this name.
+        Raises ``Forbidden``, ``InvalidRequest``, ``Conflict`` when any user of the installation
+        has this name.
         """
         require_owner(caller, "Inviting users")
         wanted, chosen = user_name(name), role_named(role)
@@ -88,8 +88,8 @@ class Users:
         return await self._storage.write(work)
 
     async def link(self, caller: Caller, name: str) -> NewLink:
-        """A new link with which the named user chooses a password; the one they have goes on
-        working until then. The operator's account may make one for anybody.
+        """Create a link with which the named user chooses a password; the present one stays valid
+        until then. The operator's account may create one for any user.
 
         Raises ``Forbidden``, ``NotFound``, ``UserDisabled``.
         """

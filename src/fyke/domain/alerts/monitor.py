@@ -26,7 +26,7 @@ from fyke.model.run import Run, RunState
 
 log = structlog.get_logger()
 
-MOST_TRIES = 5  # of a run that cannot be looked at, before it is let go
+MOST_TRIES = 5  # of a run that cannot be evaluated, before it is skipped
 AGAIN_MS = 30_000
 FORGET_BATCH = 1000
 
@@ -81,7 +81,7 @@ class AlertMonitor:
             if _rules(tx, case.run) != case.rules:
                 return []  # it still waits, and is looked at with the rules as they are now
             tx.alerts.drop_check(case.check.seq)
-            return _judged(tx, case, fields, mails=self._mails)
+            return _evaluate_rules(tx, case, fields, mails=self._mails)
 
         for alert in await self._storage.write(work):
             log.info("alert", rule=alert.rule_id, run=alert.run_id, kind=alert.kind.value)
@@ -106,7 +106,7 @@ class AlertMonitor:
 
 
 def facts_of(tx: Transaction, rule: Rule, run: Run, fields: Mapping[str, FieldFacts]) -> Facts:
-    """What ``rule`` needs to know to judge ``run``."""
+    """The facts that ``rule`` needs for ``run``."""
     if rule.kind in USUAL_KINDS:
         return Facts(usual=tx.alerts.usual(run, of_task=bool(rule.task_id), limit=USUAL_RUNS))
     if rule.kind is RuleKind.MISSING_FIELD:
@@ -132,7 +132,7 @@ def _rules(tx: Transaction, run: Run) -> list[Rule]:
     return [rule for rule in tx.alerts.rules_for(run) if rule.since <= run.finished_at]
 
 
-def _judged(
+def _evaluate_rules(
     tx: Transaction, case: _Case, fields: Mapping[str, FieldFacts], *, mails: bool
 ) -> list[Alert]:
     found = []
@@ -142,7 +142,7 @@ def _judged(
         if sentence is None:
             continue
         if facts.spent is not None and not tx.alerts.claim_month(rule.id, facts.spent.month):
-            continue  # of a month a budget tells once
+            continue  # a budget raises one alert a month
         alert = _alert(rule, case.run, sentence, tx.now)
         if raise_alert(tx, rule, alert, mails=mails):
             found.append(alert)

@@ -19,7 +19,7 @@ PREVIEW_ROWS = 500  # of each run, when the rule looks at a field
 
 @dataclass(frozen=True, slots=True)
 class PreviewedAlert:
-    """A run of which the rule would have told, and how."""
+    """A run for which the rule would have raised an alert, and its text."""
 
     run: Run
     sentence: str
@@ -27,10 +27,11 @@ class PreviewedAlert:
 
 @dataclass(frozen=True, slots=True)
 class RulePreview:
-    """``runs`` that were looked at, and those of which the rule would have told, newest first.
+    """How many ``runs`` were evaluated, and the alerts that the rule would have raised for them,
+    newest first.
 
-    A budget looks at the present month instead, and tells at most once: then ``runs`` is 0 and
-    ``month`` says what was used in it, and ``now`` what the rule would say.
+    A budget is about the present month instead, and raises at most one alert: then ``runs`` is 0,
+    ``month`` has the usage of the month, and ``now`` the text of its alert.
     """
 
     runs: int
@@ -74,6 +75,6 @@ def _last(tx: Transaction, rule: Rule) -> tuple[list[Run], dict[str, frozenset[s
 def _budget(tx: Transaction, rule: Rule) -> RulePreview:
     spent = spent_in_month(tx, rule, tx.now)
     runs = tx.alerts.last_ended(rule.account_id, rule.worker_id, rule.task_id, 1)
-    # of a budget nothing but what was used matters, but a run is what is judged
+    # a budget only depends on the usage, but ``evaluate`` needs a run
     said = evaluate(rule, runs[0], Facts(spent=spent)) if runs else None
     return RulePreview(0, [], spent.month, spent.usd_micros, spent.traffic_bytes, said or "")

@@ -27,7 +27,7 @@ _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Z
 
 @dataclass(frozen=True, slots=True)
 class RuleFields:
-    """What somebody says about a rule; members that its kind does not know are left out.
+    """The fields of a rule as they were sent; those that its kind does not have are ignored.
 
     ``worker`` is an id or path, ``task`` an id. ``factor`` is a share for ``fewer_rows`` and a
     multiple for ``slower``; ``percent`` of rows may lack ``field``; ``reasons`` are codes of ends.

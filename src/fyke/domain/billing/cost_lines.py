@@ -30,9 +30,9 @@ class MeteredUsage:
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """``kind`` is ``cpu``, ``memory``, ``traffic``, or ``other`` for what cannot be told apart
-    any more. ``quantity`` is in ``unit`` (core-hours, GB-hours, GB), ``price`` in US dollars for
-    one of them, both as they are now; 0 for ``other``.
+    """``kind`` is ``cpu``, ``memory``, ``traffic``, or ``other`` for costs that cannot be itemised
+    any more. ``quantity`` is in ``unit`` (core-hours, GB-hours, GB), ``price`` is the present one
+    in US dollars per unit; both are 0 for ``other``.
     """
 
     kind: str

@@ -21,7 +21,7 @@ from fyke.kit.sheets import csv_lines, exact_usd, guarded, iso_time
 from fyke.model.account import Account, Caller
 from fyke.model.billing import EntryKind, LedgerEntry, LedgerFilter, UsageDimension, UsageSums
 
-MOST_PARTS = 100  # workers, tasks or keys that are told one by one
+MOST_PARTS = 100  # workers, tasks or keys that are listed one by one
 MOST_ENTRIES = 200  # of one page of the ledger
 CHUNK = 1000  # entries at a time where all of them are wanted
 LEDGER_COLUMNS = ("id", "at", "kind", "usd", "traffic_bytes", "run", "note")
@@ -85,15 +85,15 @@ class LedgerPage:
 
 
 class UsageReports:
-    """The usage of each account, seen by nobody else."""
+    """Reports of usage; each account sees only its own."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def period(self, caller: Caller, since: str = "", until: str = "") -> Period:
-        """The days that are meant by ``2026-11-01`` and ``2026-11-24``; nothing means from the
-        beginning of the month, and until today. Raises ``InvalidRequest``; a range that is too
-        long is told the longest one there is.
+        """Parse the first and last day, such as ``2026-11-01`` and ``2026-11-24``; by default the
+        first of the month and today. Raises ``InvalidRequest``, which for a range that is too long
+        names the longest one.
         """
         account, now = await self._storage.read(lambda tx: (_account(tx, caller), tx.now))
         today = local_day(now, account.time_zone)
@@ -122,7 +122,7 @@ class UsageReports:
         first, last = number_of(period.first), number_of(period.last)
 
         def work(tx: Transaction) -> UsageSplit:
-            # one more than is shown tells whether there are others
+            # one more than is shown, to know whether there are others
             found = tx.usage.parts(caller.account_id, first, last, part, most + 1)
             shown, rest = found[:most], UsageSums()
             if len(found) > most:

@@ -1,6 +1,7 @@
-"""The outbox: a callback is written with the state it tells of, and delivered until it is taken.
+"""The outbox: a callback is written in the transaction of the change that it reports, and sent
+until it is accepted.
 
-Of one run the call that it is running is never sent after the one that it has ended:
+The callback that a run is running is never sent after the one that it has ended:
 
 * the terminal call is not claimed while the running one is pending (``OutboxStore.claim``);
 * a running call that has failed is not tried again once the run has ended. It is superseded here
@@ -39,8 +40,8 @@ def enqueue_terminal(tx: Transaction, run: Run) -> None:
 
 
 def give_up_running(tx: Transaction, run_id: str, endpoint_id: str = "") -> None:
-    """Try no more to tell that a run is running that has ended: to its callback URL, or to an
-    endpoint that is told of the end as well.
+    """Stop sending that a run is running when it has ended: to its callback URL, or to an endpoint
+    that gets the end as well.
     """
     running = tx.outbox.lock_running(run_id, endpoint_id)
     if running is not None and running.tries and not running.claimed_until:

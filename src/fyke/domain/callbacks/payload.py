@@ -52,7 +52,7 @@ class Payload(TypedDict):
 
 
 def payload(run: Run) -> Payload:
-    """Tell of ``run`` as it stands; ``results`` and ``usage`` are read from the run itself."""
+    """The payload about the present state of ``run``."""
     start, end = run.started_at // 1000, run.finished_at // 1000
     return Payload(
         run_slug=run.id,

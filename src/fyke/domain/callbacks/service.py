@@ -133,8 +133,8 @@ def _check_replay(tx: Transaction, found: Delivery, url: str) -> None:
     running = found.kind is DeliveryKind.RUNNING
     if running and tx.outbox.has_terminal(found.run_id, found.endpoint_id):
         raise Refused(
-            "This callback tells that the run is running, and the run has ended; "
-            "replay the callback that tells of the end"
+            "This callback says that the run is running, and the run has ended; "
+            "replay the callback about the end"
         )
     name = receiver_of(url)
     receiver = tx.receivers.get(found.account_id, name)

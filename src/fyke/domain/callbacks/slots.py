@@ -1,8 +1,8 @@
-"""Who may take the last places of a server that sends callbacks.
+"""Which deliveries may take the last slots of a server that sends callbacks.
 
-Every delivery on its way holds a place, a hanging one for 15 seconds. Receivers that fail get
-half of the places, those that nobody knows yet nine tenths, and those whose last try went well
-all of them: however many hang, the others are served.
+Every delivery in flight occupies a slot, a hanging one for 15 seconds. Failing receivers may take
+half of the slots, new ones nine tenths, and those whose last try succeeded all of them: however
+many hang, the others are served.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from fyke.model.callback import HostStatus
 
-AT_ONCE = 2560  # more than a thousand hosts nobody knows yet can take, with two calls each
+AT_ONCE = 2560  # more than a thousand new hosts can take, with two calls each
 
 
 def free_slots(taken: Iterable[HostStatus], at_once: int = AT_ONCE) -> dict[HostStatus, int]:

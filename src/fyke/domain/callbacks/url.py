@@ -1,7 +1,7 @@
 """Which callback URLs are accepted. Checked at start, and once more before each delivery.
 
-At start only what the URL itself says can be judged; the addresses behind a name are judged at
-delivery, when they are dialled.
+At start only the URL itself can be checked; the addresses of a name are checked at delivery, when
+they are connected to.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class CallbackUrl:
 
 
 class CallbackRules:
-    """Judges callback URLs; exempt are the targets that ``addresses`` allows."""
+    """Checks callback URLs; the targets that ``addresses`` allows are exempt."""
 
     def __init__(self, addresses: AddressRules) -> None:
         self._addresses = addresses
 
     def check(self, url: str) -> CallbackUrl:
-        """Return the URL's parts. Raise ``InvalidRequest`` that names field, rule and way out."""
+        """Return the URL's parts. Raise ``InvalidRequest`` with field, rule and remedy."""
         parts = _split(url)
         try:
             host = parse_host(parts.hostname or "")
@@ -88,7 +88,7 @@ def _split(url: str) -> SplitResult:
     if not url or len(url) > MAX_URL:
         raise _refused(f"it must have 1 to {MAX_URL} characters")
     if any(not "!" <= char <= "~" for char in url.replace("\\", " ") if char.isascii()):
-        raise _refused("it holds a space, a backslash or a control character; encode it with %")
+        raise _refused("it contains a space, a backslash or a control character; encode it with %")
     try:
         parts = urlsplit(url)
     except ValueError as error:

@@ -55,7 +55,7 @@ class OutputFields:
         self, caller: Caller, worker: Worker, version: Version | None
     ) -> WorkerOutputFields:
         """The columns of ``version``, next to those of the account's newest run of the worker.
-        No run of somebody else is ever looked at.
+        Runs of other accounts are never read.
         """
         declared, problem = _declared(version)
         run_id = await self._storage.read(
@@ -65,7 +65,7 @@ class OutputFields:
         return WorkerOutputFields(_merged(declared, seen), run_id if seen else "", problem)
 
     async def _seen(self, caller: Caller, run_id: str) -> list[Header]:
-        """The columns that the first rows really have, whatever anybody declared."""
+        """The columns that the first rows really have, whatever was declared."""
         try:
             page = await self._results.page(caller, run_id, 1, SAMPLE)
         except RunNotFound:  # deleted a moment ago

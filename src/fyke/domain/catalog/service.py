@@ -79,7 +79,7 @@ class CatalogListing:
 
 
 class Catalog:
-    """Searching, for everybody; a caller also finds the private workers of the account."""
+    """Search for public workers; a caller also finds the private ones of the account."""
 
     def __init__(
         self, storage: Storage, categories: Categories | None = None, *, priced: bool = False
@@ -90,7 +90,7 @@ class Catalog:
         self.categories = categories or Categories()
 
     async def search(self, caller: Caller | None, text: str, limit: int = 10) -> list[Worker]:
-        """Return at most ``limit`` workers (1 to 100) that hold ``text`` in id, path, title or
+        """Return at most ``limit`` workers (1 to 100) with ``text`` in id, path, title or
         description. Raise ``InvalidRequest`` for a blank text.
         """
         wanted = text.strip()
@@ -187,8 +187,8 @@ class Catalog:
         return await self._storage.read(lambda tx: _entries(tx, caller, workers))
 
     async def favourites(self, caller: Caller, text: str = "") -> list[CatalogEntry]:
-        """What the caller has marked and may still see, the latest first; with ``text`` only
-        those that hold it in path, title or description.
+        """The caller's favourites that are still visible, the latest first; with ``text`` only
+        those with it in path, title or description.
         """
         wanted = text.strip().casefold()
 

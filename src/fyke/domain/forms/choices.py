@@ -61,9 +61,9 @@ def _words(value: Any) -> str:
 
 
 def index(options: Iterable[Option]) -> dict[str, Any]:
-    """Return what each text means that somebody may send: people type what they see.
+    """Map each text that a form may send to its option, because users type what they see.
 
-    A token counts first, then a value as a word, then a label.
+    A token takes precedence, then a value as text, then a label.
     """
     known = list(options)
     found: dict[str, Any] = {option.token: option.value for option in known}

@@ -34,7 +34,7 @@ def encode(field: FormField, value: Any) -> Posted:
 
 
 def decode(field: FormField, posted: Posted) -> Read:
-    """Return what a control, or whoever speaks like one, has sent."""
+    """Decode what a control of the form, or another client, has sent."""
     posted = {suffix: [t.replace("\r\n", "\n") for t in texts] for suffix, texts in posted.items()}
     if JSON in posted:
         return read_json_text(field, first(posted, JSON))

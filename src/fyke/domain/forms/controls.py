@@ -43,12 +43,12 @@ def _wrong(field: FormField, rule: str, **place: Any) -> tuple[FieldError, ...]:
 
 
 def one_line(value: object) -> bool:
-    """Tell whether a one-line control brings the text back as it was."""
+    """Whether a one-line control returns the text unchanged."""
     return is_lossless(value) and "\n" not in str(value)
 
 
 def is_lossless(value: object) -> bool:
-    """Tell whether a form brings the text back as it was."""
+    """Whether a form returns the text unchanged."""
     if not isinstance(value, str) or "\r" in value or "\0" in value:
         return False
     return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
@@ -82,7 +82,7 @@ def _show_number(field: FormField, value: Any) -> Posted | None:
     try:
         read_number(value, whole=field.type == "integer")
     except NotANumber:
-        return {"": [value]}  # it was typed so, and is no number: show it where it can be mended
+        return {"": [value]}  # typed, but no number: show it, so that it can be corrected
     return None
 
 

@@ -40,9 +40,9 @@ class Imported:
 
 
 def read_file(name: str, data: bytes, sheet: str = "") -> Table:
-    """Return the cells of a CSV, TXT or XLSX file, told apart by content, then by name.
+    """Return the cells of a CSV, TXT or XLSX file, recognised by content, then by name.
 
-    Raise ``InvalidRequest`` with the line and the way out.
+    Raise ``InvalidRequest`` with the line and the remedy.
     """
     if not data:
         raise refuse("is empty; choose one with at least one line")
@@ -86,7 +86,7 @@ def _import_list(field: FormField, table: Table, column: str) -> Imported:
 
 
 def _column(field: FormField, titles: list[str], wanted: str) -> tuple[int, bool]:
-    """The index of the column, and whether the first row holds titles."""
+    """The index of the column, and whether the first row has titles."""
     names = {name.casefold() for name in (field.name, field.title, field.item_key) if name}
     known = next((n for n, title in enumerate(titles) if title.casefold() in names), None)
     wanted = wanted.strip()

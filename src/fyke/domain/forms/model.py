@@ -99,7 +99,7 @@ class RunForm:
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One problem: where, which rule, and the way out, as one sentence.
+    """One problem: field, rule and remedy, as one sentence.
 
     ``path`` is ``custom.NAME``, ``system.NAME`` or ``""`` for the input as a whole. ``row`` is
     1-based, 0 = none; ``column`` names a cell of the row. ``line`` and ``line_column`` are places
@@ -125,7 +125,7 @@ def pretty(value: Any) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same JSON: 1, 1.0 and true all differ."""
+    """Whether two values are the same JSON: 1, 1.0 and true all differ."""
     if one is ABSENT or other is ABSENT:
         return one is other
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

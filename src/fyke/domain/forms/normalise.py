@@ -57,9 +57,9 @@ Raw = FormPairs | JsonText | GivenInput
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """The input, and all that is wrong with it; without errors it can be started.
+    """The input and its errors; without errors it can be started.
 
-    With errors, ``custom`` holds what could be read, and texts as they were typed.
+    With errors, ``custom`` has the values that could be read, and other texts as typed.
     """
 
     system: dict[str, Any]
@@ -89,8 +89,8 @@ def to_pairs(form: RunForm, value: Normalised) -> Pairs:
 
 
 def start_value(form: RunForm) -> dict[str, Any]:
-    """Return the custom input of a form that nobody has touched: the defaults, and of controls
-    that always say something what they say when they are empty.
+    """Return the custom input of an unchanged form: the defaults, and the values of controls that
+    send one also when they are empty.
     """
     values: dict[str, Any] = {}
     for name, field in form.fields.items():
@@ -159,7 +159,7 @@ def _from_text(form: RunForm, raw: JsonText) -> Normalised:
 
 
 def is_whole(form: RunForm, value: dict[str, Any]) -> bool:
-    """Tell whether an object is the ``input`` of a start and not the Worker's own object."""
+    """Whether an object is the ``input`` of a start and not the Worker's own object."""
     inner = value.get("parameters")
     return (
         len(value) == 1

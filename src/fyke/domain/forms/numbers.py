@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class NotANumber(ValueError):
-    """The text is none; the message is the rule and the way out."""
+    """The text is not a number; the message is the rule and the remedy."""
 
 
 def read_number(text: str, *, whole: bool) -> int | float:

@@ -1,9 +1,9 @@
 """The names of a form's controls, and all of an input as the pairs that a form sends.
 
 ``f:FIELD`` is a field of the Worker's own input, ``f:FIELD:SUFFIX`` what goes with it (see
-``codec``), ``s:FIELD`` a member of ``system``. ``f`` and ``s`` alone hold, as a JSON object, what
-the form does not show. Names are percent-encoded, so whatever a schema calls a field can be told
-apart.
+``codec``), ``s:FIELD`` a member of ``system``. ``f`` and ``s`` alone are JSON objects of the values
+that the form does not show. Names are percent-encoded, so every field name of a schema is
+unambiguous.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _GB = 10**9
 
 @dataclass(frozen=True, slots=True)
 class SplitPreview:
-    """The input as it would be carried out. ``subtasks`` is 0 when ``problem`` says why not."""
+    """How an input would be split. ``subtasks`` is 0 when ``problem`` says why it cannot be."""
 
     subtasks: int
     problem: str = ""
@@ -52,7 +52,7 @@ class Quote:
 def split_preview(
     form: RunForm, value: Normalised, defaults: SystemDefaults, most_subtasks: int
 ) -> SplitPreview:
-    """Return how an input without errors would be carried out."""
+    """Return how an input without errors would be split."""
     if value.errors:
         return SplitPreview(0, "the input has faults")
     try:

@@ -11,7 +11,7 @@ from fyke.domain.forms.model import FormField
 from fyke.domain.forms.tables import Table
 
 MAX_ROWS = 10_000
-SHOWN_ROWS = 300  # more are shown as JSON: a page of ten thousand controls helps nobody
+SHOWN_ROWS = 300  # more are shown as JSON, because ten thousand controls are of no use
 
 _CELL = re.compile(r"(\d{1,6})\.([^:]*)(?::(.*))?", re.DOTALL)
 

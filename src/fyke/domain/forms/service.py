@@ -320,7 +320,7 @@ def _from_task(tx: Transaction, caller: Caller, worker: Worker, task_id: str) ->
 def _taken_apart(saved: object) -> Normalised:
     try:
         return Normalised(*parts(saved))
-    except InvalidRequest:  # a task may hold what no start would take
+    except InvalidRequest:  # a task may have an input that no start would accept
         return Normalised({}, saved if isinstance(saved, dict) else {})
 
 

@@ -1,6 +1,6 @@
 """Rows and columns of text: pasted from a spreadsheet, or read from a CSV or text file.
 
-Everything is bounded, and every refusal names the line, so that a file can be mended.
+Everything is bounded, and every refusal names the line, so that a file can be corrected.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def bounded(rows: Iterable[tuple[int, list[str]]]) -> Table:
             raise refuse(f"more than {MAX_COLUMNS} columns; leave out those not needed", line)
         for number, cell in enumerate(row, 1):
             if len(cell) > MAX_CELL:
-                rule = f"column {number} holds more than {MAX_CELL:,} characters; shorten it"
+                rule = f"column {number} has more than {MAX_CELL:,} characters; shorten it"
                 raise refuse(rule, line)
         table.rows.append(row)
         table.lines.append(line)
@@ -76,7 +76,7 @@ def _decoded(data: bytes) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise refuse('is no UTF-8 text; save it as "CSV UTF-8" or as Unicode text', line) from None
     if "\0" in text:
-        raise refuse("holds NUL characters, so it is no text; save it as CSV, TXT or XLSX")
+        raise refuse("contains NUL characters, so it is no text; save it as CSV, TXT or XLSX")
     return text
 
 

@@ -1,4 +1,4 @@
-"""The installation for its operator: plans, ways out, storage, versions, health, settings."""
+"""The installation for its operator: plans, egress, storage, versions, health, settings."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class LogReading:
         limit: int = MOST_LINES,
         cut: int = CUT,
     ) -> LogPage:
-        """As ``page``. Knows no caller: for those who have already been let in."""
+        """As ``page``, for requests that are already authorised."""
         if len(wanted.text) > MOST_TEXT:
             raise InvalidFields(f"search must have at most {MOST_TEXT} characters")
         limit = min(max(limit, 1), MOST_LINES)
@@ -98,7 +98,7 @@ class LogReading:
         return await self.line_of(run_id, position)
 
     async def line_of(self, run_id: str, position: int) -> LogEntry:
-        """As ``line``, for those who have already been let in. Raises ``NotFound``."""
+        """As ``line``, for requests that are already authorised. Raises ``NotFound``."""
         await self._storage.read(lambda tx: existing_run(tx, run_id))
         if position >= 1:
             found = await self._results.log_after(run_id, position - 1, 1)

@@ -1,11 +1,12 @@
-"""Holding starts, activating them, letting them go.
+"""Queueing starts, activating them, releasing them.
 
-An item is checked like a start when it comes, but for balance and plan, and its version is pinned
-then. Only an activation starts it, in the transaction that writes the run: of many activations at
-once, on however many servers, one makes a run and the others are told that the item waits no more.
+A new item is checked like a start, except for balance and plan, and its version is pinned then.
+Only an activation starts it, in the transaction that writes the run: of concurrent activations, on
+any number of servers, one creates a run and the others get the error that the item does not wait
+any more.
 
-What can pass (no balance, a full plan, a full disk) leaves an item waiting; what cannot (its worker
-was deleted, its version withdrawn) ends it.
+After a temporary refusal (no balance, a full plan, a full disk) an item stays in the queue; a
+permanent one (its worker was deleted, its version withdrawn) ends it.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ _LASTING = (WorkerNotFound, VersionUnavailable, InvalidRequest)
 
 
 class NotWaiting(Refused):
-    """Somebody else was faster with the item."""
+    """The item was activated or released by another request."""
 
     key = "not_waiting"
     default = "The item of the run queue does not wait any more"
@@ -93,7 +94,7 @@ class ListedItem:
 
 
 class RunQueue:
-    """The run queue of each account, seen by nobody else."""
+    """Run queues; each account sees only its own."""
 
     def __init__(self, storage: Storage, runs: Runs, prices: Prices) -> None:
         self._storage = storage

@@ -93,8 +93,8 @@ class RunCaps:
 
 
 def cut_line(content: str) -> str:
-    """At most 16 KiB of UTF-8 including the mark that says it was cut. Without NUL, which not
-    every store can hold.
+    """Cut a line to 16 KiB of UTF-8 including the mark for that. NUL is replaced, because not every
+    store accepts it.
     """
     content = content.replace("\x00", "\ufffd")
     if len(content) * 4 <= LOG_LINE_BYTES:

@@ -1,8 +1,8 @@
-"""Telling whoever follows a run that there is more to read, at most four times a second.
+"""Notifies the streams of a run that there is more to read, at most four times a second.
 
-The first ring leaves at once, so that a quiet run is followed without delay; what is stored within
-the pause after it shares one ring at its end. So a run that stores rows at full speed costs as
-much as one that stores four a second.
+The first notification is sent at once, so that a quiet run is followed without delay; output stored
+within the pause after it shares one notification at its end. So a run that stores rows at full
+speed costs as much as one that stores four a second.
 """
 
 from __future__ import annotations

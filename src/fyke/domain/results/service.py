@@ -91,7 +91,7 @@ class RunResults:
             return await self._plain_page(caller, run_id, page_index, page_size)
         if cursor and page_index > 1:
             raise InvalidFields(
-                "cursor takes the place of the page number (offset, page_index); give one of them"
+                "cursor replaces the page number (offset, page_index); give one of them"
             )
         source = await self.source(caller, run_id, failed_rows=query.failed_rows)
         index, size = max(1, page_index), max(1, page_size)
@@ -148,7 +148,7 @@ class RunResults:
         )
 
     async def source_of(self, run_id: str, *, failed_rows: bool = False) -> RunRows:
-        """As ``source``, for whoever shows a signed link instead of a key."""
+        """As ``source``, for requests with a signed link instead of a key."""
         return await self._storage.read(
             lambda tx: _rows_of(tx, existing_run(tx, run_id), failed_rows)
         )
@@ -275,7 +275,7 @@ class RunResults:
     async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[list[Row], None]:
         """All visible rows in order, in chunks of about a megabyte and at most 1024 rows.
 
-        No read is held open between chunks, so a slow reader holds up nobody.
+        No transaction stays open between chunks, so a slow reader blocks no other.
         """
         position, limit = 0, _FIRST_CHUNK
         while rows := await self._results.rows_after(

@@ -1,8 +1,8 @@
 """Whether an account may start another run at once.
 
-A start that says so is refused when the account has as many runs as its plan allows. Those that
-have not begun count too, because otherwise a burst would pass before the first of it has begun.
-Starts of other origins are accepted and wait; the lease holds them to the plan.
+A start that asks for it is refused when the account has as many runs as its plan allows. Runs that
+have not started count too, or a burst would pass before its first run has started. Starts of other
+origins are accepted and wait; the plan is enforced when attempts are leased.
 """
 
 from __future__ import annotations

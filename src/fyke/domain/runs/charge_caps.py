@@ -57,6 +57,6 @@ def _lowered(tx: Transaction, rules: Rules, account: Account, cost: int) -> Reas
 
 
 def _under_way(tx: Transaction, rules: Rules, account_id: str) -> int:
-    """What all runs of the account that have begun would be charged by now."""
+    """What all active runs of the account would be charged if they ended now."""
     found = (tx.runs.get(run_id) for run_id in tx.admission.under_way(account_id))
     return sum(min(cost_micros(tx, rules, run), run.hold_micros) for run in found if run)

@@ -22,7 +22,7 @@ class RunEnding:
 
 
 class RunEndings:
-    """Tells of ends of runs that the caller has looked up already."""
+    """Explains the ends of runs. The caller has already checked access to them."""
 
     def __init__(self, logs: LogReading, sites: RunSites) -> None:
         self._logs = logs

@@ -14,7 +14,7 @@ RUNNER_SILENCE_MS = 20_000  # after which a runner counts as gone
 
 
 def can_execute(runner: RunnerInfo, *, own: bool) -> bool:
-    """Whether it carries out Workers of the operator (``own``) or of others."""
+    """Whether it runs Workers of the operator (``own``) or of others."""
     if runner.isolation == Isolation.FULL.value:
         return True
     if runner.isolation == Isolation.NO_LIMITS.value:

@@ -55,7 +55,7 @@ class SubtaskEnded:
 
 @dataclass(frozen=True, slots=True)
 class AbortRequested:
-    """Somebody asked for the end; ``alive`` attempts are still running."""
+    """An abort was requested; ``alive`` attempts are still running."""
 
     alive: int
 
@@ -75,9 +75,9 @@ class Instruction(Enum):
     """What the shell has to do, in the same transaction as the change of state."""
 
     MARK_STARTED = auto()
-    END_WAITING = auto()  # subtasks that have not begun never will
-    STOP_ATTEMPTS = auto()  # ring, so that runners stop what is alive
-    FINISH = auto()  # settle the hold, count the rows, write the callback
+    END_WAITING = auto()  # end subtasks that have not started
+    STOP_ATTEMPTS = auto()  # notify runners, so that they stop running attempts
+    FINISH = auto()  # settle the reserved amount, count the rows, write the callback
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A list that keeps up: what changes in the runs that somebody looks at, and how many have come."""
+"""Live updates of a list of runs: changes of the shown runs, and the number of new ones."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from fyke.domain.runs.lists import RunLists, RunRow
 from fyke.model.account import Caller
 from fyke.model.run_list import ListCursor, RunSearch
 
-BUSY_SWEEP = 2.0  # seconds; while something runs its figures grow without any ring
+BUSY_SWEEP = 2.0  # seconds; the figures of active runs grow without a notification
 QUIET_SWEEP = 5.0
-TOGETHER = 0.3  # what comes within so many seconds is told at once
+TOGETHER = 0.3  # changes within so many seconds are sent together
 MOST_NEW = 99
 
 
 @dataclass(frozen=True, slots=True)
 class ListUpdate:
-    """Rows that are no longer as they were told, ids that are gone, and how many newer runs match
-    (up to ``MOST_NEW``). Nothing of it changed: it has been quiet for a while.
+    """Rows that changed since they were sent, ids of removed runs, and how many newer runs match
+    (up to ``MOST_NEW``). An update without changes is a sign of life.
     """
 
     rows: list[RunRow]

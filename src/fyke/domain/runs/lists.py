@@ -85,7 +85,7 @@ class _Found:
 
 
 class RunLists:
-    """The runs of each account, seen by nobody else."""
+    """Lists of runs; each account sees only its own."""
 
     def __init__(self, storage: Storage, results: Results, rules: Rules) -> None:
         self._storage = storage

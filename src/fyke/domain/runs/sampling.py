@@ -1,6 +1,6 @@
-"""Takes the points of a run's curve, inside the transactions in which its runners report.
+"""Adds the points of a run's usage curve, in the transactions in which its runners report.
 
-Only a report under a token that holds leaves a point; the points go with their run.
+Only a report with a valid token adds a point; the points are deleted with their run.
 """
 
 from __future__ import annotations

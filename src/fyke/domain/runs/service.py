@@ -1,4 +1,4 @@
-"""Starting, reading, ending and forgetting runs, for whoever calls."""
+"""Starting, reading, aborting and deleting runs on behalf of a caller."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ class Runs:
         return started
 
     def _check_isolation(self, tx: Transaction, worker: Worker) -> None:
-        """Refuse at once what no runner alive would carry out; without any, the run waits."""
+        """Refuse at once what no active runner would run; without any runner, the run waits."""
         reason = refusal_of_runners(tx, worker)
         if reason is not None:
             raise RunRefused(reason)
@@ -396,12 +396,14 @@ class Runs:
         await self.forget(run_id, by=caller)
 
     async def forget(self, run_id: str, *, by: Caller | None = None) -> None:
-        """Remove rows and logs first, then the record that names them. Nobody's doing: its age."""
+        """Remove rows and logs first, then the record that names them. ``by`` is None when the
+        run is removed for its age.
+        """
         await self._results.delete_run(run_id)
 
         def work(tx: Transaction) -> None:
             tx.runs.delete(run_id)
-            tx.notify(run_topic(run_id))  # whoever follows it learns that it is gone
+            tx.notify(run_topic(run_id))  # streams of the run learn that it is gone
             if by is not None:
                 record(tx, by, AuditAction.RUN_DELETED, run_id)
 
@@ -420,9 +422,8 @@ class Runs:
                 left = deadline - loop.time()
                 if run.state.terminal or left <= 0:
                     return run
-                await listener.wait(
-                    topics, min(left, 5.0)
-                )  # a lost ring costs seconds, never the end
+                # a lost notification costs seconds, never the end
+                await listener.wait(topics, min(left, 5.0))
 
 
 def _still_there(tx: Transaction, run_id: str) -> Run:

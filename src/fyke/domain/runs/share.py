@@ -1,7 +1,7 @@
-"""A link under which somebody without an account may look at one run, and the token in it.
+"""A link that shows one run to anyone without an account, and the token in it.
 
-The token is the share's id and a signature over it. The id alone opens nothing, and a token opens
-only what its row in the database still allows: until it expires, is revoked, or its run is gone.
+The token is the share's id and a signature over it. The id alone gives no access, and a token only
+as long as its row in the database allows: until it expires, is revoked, or its run is deleted.
 """
 
 from __future__ import annotations

@@ -75,9 +75,9 @@ class Shares:
         return share, token_of(self._master, share.id)
 
     async def of_run(self, caller: Caller, run_id: str) -> list[tuple[Share, str]]:
-        """The links of the caller's run that still open it, the newest first, with their tokens.
+        """The valid links of the caller's run, newest first, with their tokens.
 
-        Viewers see none: whoever has a token can hand the run on. Raises ``RunNotFound``.
+        Viewers see none, because a token gives access to the run. Raises ``RunNotFound``.
         """
         require_editor(caller, "Seeing share links")
 
@@ -89,7 +89,7 @@ class Shares:
         return [(share, token_of(self._master, share.id)) for share in found]
 
     async def revoke(self, caller: Caller, share_id: str) -> Share:
-        """Let a link open nothing any more; well done again when it did not already.
+        """Revoke a link; no error when it was revoked before.
 
         Raises ``Forbidden`` for viewers and ``NotFound``, also for another account's.
         """
@@ -107,8 +107,8 @@ class Shares:
         return await self._storage.write(work)
 
     async def open(self, token: str) -> SharedRun:
-        """What the link leads to. Raises ``NotFound`` in the same words for every link that opens
-        nothing: not ours, expired, revoked, or of a run that is gone.
+        """The run behind a link. Raises the same ``NotFound`` for every invalid link: forged,
+        expired, revoked, or of a deleted run.
         """
         share_id = share_id_in(self._master, token)
 
@@ -123,5 +123,5 @@ class Shares:
 
         found = await self._storage.read(work)
         if found is None:
-            raise NotFound("This link opens nothing: it has expired, or was revoked")
+            raise NotFound("This link is not valid: it has expired, or was revoked")
         return found

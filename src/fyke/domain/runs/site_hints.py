@@ -1,4 +1,4 @@
-"""What the sites that a run was refused tell about its end."""
+"""Hints about the end of a run from the sites that it was refused."""
 
 from __future__ import annotations
 

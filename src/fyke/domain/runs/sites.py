@@ -1,8 +1,8 @@
 """Which sites a run has had to do with: bytes, requests, failures, refusals, site by site.
 
-A living attempt's counters are kept as it last reported them; when it ends they are added to those
-of its run, in the transaction that ends it. So only a report under a token that holds counts, and
-each attempt once.
+The counters of a running attempt are stored as last reported; when it ends they are added to those
+of its run, in the same transaction. So only reports with a valid token count, and each attempt
+counts once.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from fyke.kit.hostports import BadHost, Host, parse_host
 from fyke.model.account import Caller
 from fyke.model.run import Run
 
-MOST_SITES = 200  # of a run that are told apart; the rest is ``OTHER_SITES``
+MOST_SITES = 200  # listed for a run; the rest is ``OTHER_SITES``
 _NUMBERS = tuple(field.name for field in fields(SiteTraffic) if field.name != "domain")
 
 
 class BlockedSite(StrEnum):
-    """Why a site was refused, as far as its name and the version's list tell."""
+    """Why a site was refused, derived from its name and the version's list."""
 
     UNDECLARED = "undeclared"  # not among the domains that the version declares
     NOT_PUBLIC = "not_public"  # an address of a private or special network
-    RULE = "rule"  # leads to one, or has a closed port, or is being spared
+    RULE = "rule"  # leads to one, or has a closed port, or is throttled
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class RunSites:
         return await self._storage.read(lambda tx: _traffic(tx, own_run(tx, caller, run_id)))
 
     async def seen(self, run: Run) -> tuple[SiteUsage, ...]:
-        """The same of a run that somebody has looked up already."""
+        """The same for a run that the caller may see already."""
         found = await self._storage.read(lambda tx: _traffic(tx, run))
         return found.sites
 

@@ -29,8 +29,8 @@ class StartKind(StrEnum):
 
 @dataclass(slots=True)
 class StartKey:
-    """``text`` is the caller's; ``digest`` tells one request from another. ``replayed`` is set by
-    the start that carries the key: it found an earlier one and made nothing new.
+    """``text`` is from the caller; ``digest`` identifies the request. A start with the key sets
+    ``replayed`` when it found an earlier start and created nothing new.
     """
 
     text: str
@@ -55,9 +55,9 @@ def known(tx: Transaction, caller: Caller, key: StartKey, made: StartKind) -> st
 
 
 def claim(tx: Transaction, caller: Caller, key: StartKey, made: StartKind, ref: str) -> str | None:
-    """Note that this transaction makes ``ref`` under the key, and return None; or return what
-    ``known`` does when somebody was faster. Comes before every other write and lock of a start:
-    whoever holds a key waits for the account, never the other way round.
+    """Record that this transaction creates ``ref`` under the key, and return None; or return the
+    result of ``known`` when another request was faster. Must come before every other write and
+    lock of a start, so that locks are always taken in the order key, account.
     """
     record = StartRecord(
         account_id=caller.account_id,

@@ -1,11 +1,11 @@
-"""Following a run: its state, its log and its rows as they come, from any place on.
+"""Following a run: its state, log and rows as they come, from any cursor on.
 
-A place names the last log line and the last row that were read, and the state that was told.
-Positions only rise and are read in order, so whoever goes on from a place misses nothing and gets
-nothing twice, whatever became of the connection or of the server in between.
+A cursor has the positions of the last log line and row that were sent, and the last state.
+Positions only rise and are read in order, so a reader that resumes from a cursor gets everything
+exactly once, also over another connection or from another server.
 
-A piece of news is bounded in lines and bytes and read only when it is asked for: whoever reads
-slowly makes the next read late, and no memory grows.
+An update is bounded in lines and bytes and read only on demand: a slow reader delays the next read,
+and no memory grows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fyke.model.log import LogEntry
 from fyke.model.results import Row
 from fyke.model.run import Run, RunState
 
-SWEEP = 5.0  # a ring that was lost costs no more than this, in seconds
+SWEEP = 5.0  # seconds; the longest delay by a lost notification
 PIECE_LINES = 200
 PIECE_BYTES = 2**20
 FIRST_ROWS = 16
@@ -37,7 +37,7 @@ LAST_LINE_MS = 3_000
 
 @dataclass(frozen=True, slots=True)
 class StreamCursor:
-    """How far somebody has read: 0 and None before the first."""
+    """How far a stream was read: 0 and None before the first."""
 
     log: int = 0
     row: int = 0
@@ -46,7 +46,7 @@ class StreamCursor:
 
 @dataclass(frozen=True, slots=True)
 class StreamFilter:
-    """What of a run is to be told."""
+    """Which parts of a run are sent."""
 
     state: bool = True
     log: bool = True
@@ -79,7 +79,7 @@ class RunStreams:
     async def follow(
         self, caller: Caller, run_id: str, place: StreamCursor, kinds: StreamFilter
     ) -> AsyncIterator[RunStream]:
-        """Whoever follows holds a coroutine and an ear, and asks the follower for the next news."""
+        """Follow a run: the stream listens for its signals while the context is open."""
         async with self._signals.listen() as listener:
             yield RunStream(
                 self._storage, self._results, self._runs, listener, caller, run_id, place, kinds
@@ -147,7 +147,7 @@ class RunStream:
         return RunUpdate(self._place, view=view)
 
     async def _output(self, run: Run, hidden: frozenset[str]) -> RunUpdate | None:
-        """Lines and rows take turns, so that a flood of one does not hold up the other."""
+        """Lines and rows alternate, so that a flood of one does not delay the other."""
         rows_first, self._rows_first = self._rows_first, not self._rows_first
         if rows_first:
             return await self._rows(hidden) or await self._log(run)

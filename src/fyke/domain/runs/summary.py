@@ -1,4 +1,4 @@
-"""The input of a run in one line, for lists: what the fields are called, and what they hold."""
+"""The input of a run in one line, for lists: the titles and values of its fields."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARK = "\u2026"
 def summarise(custom: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """One line of at most ``MOST_CHARS`` characters, such as ``Pages: https://a.example (+2);
     Depth: 3``. Fields come in the order of ``titles`` (name to title), then all others; those that
-    hold nothing are left out. Of a list its first entry is shown and how many more there are.
+    are empty are left out. Of a list its first entry is shown and how many more there are.
     """
     parts: list[str] = []
     left = MOST_CHARS
@@ -48,7 +48,7 @@ def summary_of_text(input_json: str) -> str:
 
 
 def summary_of_start(input_json: str) -> str:
-    """The same of the object that a start asks with, which holds the input in ``parameters``."""
+    """The same for the object of a start request, whose ``parameters`` are the input."""
     if len(input_json) > MOST_INPUT_CHARS:
         return f"input of {len(input_json) / 1e6:.1f} MB"
     try:

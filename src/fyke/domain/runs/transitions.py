@@ -1,8 +1,8 @@
 """The one function through which a run changes its state, with the event, in one transaction.
 
-``advance`` (pure) says what has to happen; this shell does it: history, waiting subtasks, the
-hold, the worker's figures, the callback, the bell. Whoever loses a race finds the row moved and
-gets ``False``.
+``advance`` (pure) decides what has to happen; this module does it: history, waiting subtasks, the
+ledger, the worker's figures, the callback, signals. The loser of a race finds the run changed and
+gets ``None``.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Rules:
     hiding: frozenset[str]
     max_subtasks: int
     default_region: str
-    running_callbacks: bool = True  # runs of v2 also tell when they begin
+    running_callbacks: bool = True  # runs of v2 also send a callback when they start
 
 
 def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> Run | None:
-    """Move ``run`` by ``event``; return the run as it is now, or None when somebody was faster.
+    """Apply ``event`` to ``run``; return the changed run, or None when another process was faster.
 
     Raises ``RunNotAbortable`` as ``advance`` does.
     """

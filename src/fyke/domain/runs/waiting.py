@@ -1,4 +1,4 @@
-"""Why a run has not begun."""
+"""Why a run has not started."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class WaitReasons:
         return await self._storage.read(lambda tx: _QueueView(tx).at(own_run(tx, caller, run_id)))
 
     async def reasons(self, caller: Caller) -> list[WaitReason]:
-        """Of the account's runs that have not begun, newest first, at most ``MOST_LISTED``."""
+        """For the account's runs that have not started, newest first, at most ``MOST_LISTED``."""
 
         def work(tx: Transaction) -> list[WaitReason]:
             return _reasons(tx, tx.admission.ready(caller.account_id, MOST_LISTED))
@@ -87,7 +87,7 @@ class _QueueView:
         return {load.runner_id: load for load in self._tx.admission.loads()}
 
     def at(self, run: Run) -> WaitReason:
-        """Why ``run`` has not begun."""
+        """Why ``run`` has not started."""
         if run.state is not RunState.READY:
             return WaitReason(run.id)
         if any(attempt.outcome is None for attempt in self._tx.runs.attempts(run.id)):

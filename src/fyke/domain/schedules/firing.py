@@ -1,10 +1,10 @@
 """Starting runs when their time has come.
 
-A planned time is worked off in one transaction: the schedule moves on if it is still as it was
-read, the record of the time is added, and with them the run. Whoever comes second, another server
-or this one after the clock jumped, finds the schedule moved or the record there and starts
-nothing. A start that is refused is recorded with its reason, and the schedule goes on, until so
-many starts and runs have failed one after the other that it pauses.
+A planned time is processed in one transaction: the schedule advances if it has not changed since it
+was read, and the record of the time and the run are added. A second try, by another server or by
+this one after the clock jumped, finds the schedule advanced or the record present and starts
+nothing. A refused start is recorded with its reason, and the schedule continues, until it is paused
+after so many failed starts and runs in a row.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ScheduledStarter(Protocol):
 
 
 class FireOvertaken(Exception):
-    """Somebody else has worked this time off, or the schedule was changed in between."""
+    """Another server has processed this time, or the schedule was changed in between."""
 
 
 class FireOverlapping(Exception):
@@ -123,7 +123,7 @@ class Firing:
         return until is None or until <= self.clock.monotonic()
 
     async def _try(self, task_id: str, work: Awaitable[None]) -> None:
-        """One schedule that cannot be handled now must not hold up the others."""
+        """Process one schedule; a failure must not delay the others."""
         try:
             await work
             self._not_before.pop(task_id, None)
@@ -343,7 +343,7 @@ def _advance(
     if not tx.schedules.advance(before, after):
         return False
     if due.missed:
-        reason = "nobody was there in time to start a run"
+        reason = "no server was running in time to start a run"
         missed = _fire(before, due.first_missed, FireState.MISSED, tx.now, reason=reason)
         tx.schedules.add_fire(replace(missed, count=due.missed))
     return True

@@ -1,4 +1,4 @@
-"""Which schedules can be honoured: every other one is refused, with the field and the way out."""
+"""Validation of schedules: an invalid one is refused with field, rule and remedy."""
 
 from __future__ import annotations
 

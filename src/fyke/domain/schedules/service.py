@@ -1,4 +1,4 @@
-"""Schedules for whoever calls: read, set, remove, look ahead and back."""
+"""Schedules on behalf of a caller: read, set, remove, next and past times."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class UpcomingTimes:
 
 
 class ScheduleEditedMeanwhile(Conflict):
-    """Somebody else has changed the schedule; ``current`` is what it says now, None = removed."""
+    """The schedule was changed meanwhile; ``current`` is the present one, None = removed."""
 
     key = "schedule_edited_meanwhile"
 
     def __init__(self, current: ScheduleView | None) -> None:
         super().__init__(
-            "somebody else has changed this schedule in the meantime; look at both and save again"
+            "this schedule was changed by another user meanwhile; compare both and save again"
         )
         self.current = current
 

@@ -23,7 +23,7 @@ from fyke.model.schedule import ScheduleKind, ScheduleSpec
 SECOND = 1000
 _BACK_MS = 3 * 3_600_000  # more than any clock is set back
 _DAY = timedelta(days=1)
-_LAST_YEAR = 9998  # one short of what a datetime can hold, so that a zone's offset still fits
+_LAST_YEAR = 9998  # one less than the maximum of a datetime, so that a zone's offset still fits
 
 
 @cache

@@ -60,8 +60,8 @@ class Masker:
         return name
 
     def row(self, data: bytes) -> bytes:
-        """A JSON object without the values, in keys and values at every depth. It stays valid; a
-        number that holds a value becomes text.
+        """Mask secrets in keys and values of a JSON object at every depth. It stays valid; a number
+        that contains a secret becomes text.
         """
         if not self._may_hold_one(data):
             return data

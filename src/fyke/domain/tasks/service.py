@@ -39,7 +39,7 @@ class WorkerDirectory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """A task with what is told about it elsewhere. ``worker`` is None once it is forgotten."""
+    """A task with its worker and schedule. ``worker`` is None once it is removed."""
 
     task: Task
     worker: Worker | None
@@ -47,13 +47,13 @@ class TaskView:
 
 
 class EditedMeanwhile(Conflict):
-    """Somebody else has changed the task since it was read; ``current`` is what it says now."""
+    """The task was changed since it was read; ``current`` is the present one."""
 
     key = "edited_meanwhile"
 
     def __init__(self, current: Task) -> None:
         super().__init__(
-            "somebody else has changed this task in the meantime; look at both and save again"
+            "this task was changed by another user meanwhile; compare both and save again"
         )
         self.current = current
 

@@ -1,7 +1,7 @@
-"""Uploads: kept while they are checked, so that whoever uploads may leave and come back.
+"""Uploads: stored while they are checked, so that the user may leave the page and come back.
 
-The work is done by the server that took the upload. It renews its claim while it is at it; when
-the server ends, the claim runs out, and whoever looks at the upload next goes on with it.
+The server that received the upload checks it, and renews its claim meanwhile. When the server
+stops, the claim expires, and the next server that reads the upload continues.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from fyke.model.worker import Finding, Version, Worker
 
 log = structlog.get_logger()
 
-CLAIM_MS = 20_000  # how long a claim holds without renewal
+CLAIM_MS = 20_000  # how long a claim is valid without renewal
 RENEW_SECONDS = 5.0
 AT_ONCE = 2  # checked at the same time by one server, one of an account
 CHECK_SECONDS = 120.0  # that the checks of one upload may take
@@ -78,7 +78,7 @@ class Uploads:
         self._working: dict[str, asyncio.Task[None]] = {}
 
     async def close(self) -> None:
-        """Give up what is under way; whoever looks at it next goes on with it."""
+        """Stop all checks; the next server that reads an upload continues."""
         tasks = list(self._working.values())
         for task in tasks:
             task.cancel()
@@ -204,7 +204,7 @@ class Uploads:
         await self._drop(upload_id)
 
     async def forget_old(self) -> int:
-        """Remove what nobody has published for two weeks; return how many."""
+        """Remove uploads that were not published for two weeks; return how many."""
         old = await self._storage.read(lambda tx: tx.uploads.older_than(tx.now - KEEP_MS, 100))
         for upload in old:
             await self._storage.write(partial(_delete, upload))
@@ -310,7 +310,7 @@ class Uploads:
                     lambda tx: tx.uploads.claim(upload_id, tx.now, tx.now + CLAIM_MS)
                 )
             except Unavailable:
-                return  # whoever looks at it next goes on with it
+                return  # the next server that reads it continues
             if upload is None:
                 return
             work = _Work(self._storage, self._blobs, self._git, upload, self._check_seconds)
@@ -367,7 +367,7 @@ class _Work:
         await self._report(failed(self._upload, names[0], why))
 
     async def _data(self) -> bytes | None:
-        """The archive; None when there is none, which has been told then."""
+        """The archive; None when there is none, which is then reported already."""
         if self._upload.source is UploadSource.ZIP:
             try:
                 return await self._blobs.get(blob_name(self._upload.id))

@@ -1,4 +1,4 @@
-"""What an endpoint is told: a type, a time and the facts. Rows are never included."""
+"""The messages to endpoints: type, time and data. Rows are never included."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class EndpointView:
 
 @dataclass(frozen=True, slots=True)
 class NewEndpoint:
-    """An endpoint with the text of its secret, which is told here and never again."""
+    """An endpoint with its secret, which is shown only once."""
 
     endpoint: Endpoint
     secret: str
@@ -199,8 +199,8 @@ class Webhooks:
         await self._storage.write(work)
 
     async def test(self, caller: Caller, endpoint_id: str) -> EndpointTest:
-        """Send a signed test message now, whether it is on or off, and tell what happened. It is
-        not tried again and stands in no log. Raises ``NotFound``, ``Forbidden``.
+        """Send a signed test message now, whether the endpoint is on or off, and return the result.
+        It is not retried or recorded. Raises ``NotFound``, ``Forbidden``.
         """
         require_editor(caller, "Testing webhooks")
         endpoint = await self._storage.read(lambda tx: own_endpoint(tx, caller, endpoint_id))

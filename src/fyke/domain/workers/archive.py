@@ -65,7 +65,7 @@ class ProjectFile:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What an archive holds, sorted by path. ``left_out`` names root folders that were skipped."""
+    """The files of an archive, sorted by path. ``left_out`` names the skipped root folders."""
 
     files: tuple[ProjectFile, ...]
     left_out: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ def open_archive(data: bytes, *, max_packed: int = MAX_PACKED) -> Iterator[Archi
     """Inflate a ZIP to a temporary file and offer its files until the context ends.
 
     A single folder around the whole project is taken off when the entry file lies in it. Raise
-    ``InvalidRequest`` that names the entry, the rule and the way out.
+    ``InvalidRequest`` that names the entry, the rule and the remedy.
     """
     if len(data) > max_packed:
         raise InvalidRequest(
@@ -133,10 +133,10 @@ def normalise(files: Iterable[ProjectFile]) -> bytes:
 
 
 def unpack(bundle: bytes, target: Path) -> None:
-    """Lay the project out in the folder ``target``, readable by everybody, all of it or nothing.
+    """Unpack the project into the folder ``target``, readable for all users, all of it or nothing.
 
-    The files are written beside the target first and renamed into place; when somebody else
-    was faster, theirs stays. Only names beneath the target are ever opened.
+    The files are written beside the target first and renamed into place; when another process was
+    faster, its files stay. Only names beneath the target are ever opened.
     """
     with open_archive(bundle, max_packed=_BUNDLE_SLACK * MAX_PACKED) as archive:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -223,10 +223,10 @@ def _inflate(data: bytes, entry: ZipEntry) -> Iterator[bytes]:
         count += len(chunk)
         crc = zlib.crc32(chunk, crc)
         if count > entry.size:
-            raise refuse(entry.name, "it holds more bytes than it claims", remedy)
+            raise refuse(entry.name, "it has more bytes than its header says", remedy)
         yield chunk
     if count != entry.size:
-        raise refuse(entry.name, "it holds fewer bytes than it claims", remedy)
+        raise refuse(entry.name, "it has fewer bytes than its header says", remedy)
     if crc != entry.crc:
         raise refuse(entry.name, "its checksum is wrong", remedy)
 

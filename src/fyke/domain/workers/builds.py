@@ -37,8 +37,8 @@ class Builds:
         return await self._storage.read(work)
 
     async def allow(self, caller: Caller, ref: str, *, allowed: bool) -> Worker:
-        """Let the worker's dependencies be built, or no more. Environments that are built already
-        stay in use. Raise ``Forbidden`` for everybody but the operator, ``WorkerNotFound``.
+        """Allow or forbid that the worker's dependencies run code during installation. Existing
+        environments stay in use. Raise ``Forbidden`` for all but the operator, ``WorkerNotFound``.
         """
         require_operator(caller, _ALLOWING)
         require_editor(caller, _ALLOWING)

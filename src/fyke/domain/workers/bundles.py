@@ -15,7 +15,7 @@ from fyke.reasons import Reason, ReasonCode
 
 T = TypeVar("T")
 
-_AT_ONCE = 2  # each may hold bundles of many megabytes
+_AT_ONCE = 2  # each may have bundles of many megabytes in memory
 _SLACK = 2  # a bundle may compress less well than the archive it was made from
 
 

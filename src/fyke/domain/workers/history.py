@@ -23,7 +23,7 @@ from fyke.model.worker import Version, VersionFacts, VersionState, Worker
 
 CHANGELOG = "changelog.md"  # in the root of a project, in any case
 MAX_CHANGELOG = 256 * 1024  # bytes
-MAX_STEPS = 50  # versions that the changelog tells about
+MAX_STEPS = 50  # versions in the changelog
 _KEPT = 128  # changelogs in memory
 
 

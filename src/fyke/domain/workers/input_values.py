@@ -1,7 +1,7 @@
-"""Checks a run's custom input against the schema of its version, before it is cut up.
+"""Checks a run's custom input against the schema of its version, before it is split.
 
-Every problem is collected, so that a caller mends them in one go; the first one is the message.
-What the original platform lets through passes here too: unknown keys, undeclared options, list
+All problems are collected, so that a caller can fix them together; the first one is the message.
+What the original platform accepts is accepted here too: unknown keys, undeclared options, list
 items of any shape, and numbers beyond the bounds. Nothing is changed: numbers keep every digit,
 and defaults are not filled in.
 """
@@ -44,7 +44,7 @@ def problems(schema: InputSchema, custom: dict[str, Any]) -> list[tuple[str, str
 
 
 def matches(type: str, value: object) -> bool:
-    """Tell whether a decoded value has the schema type; an unknown type takes anything."""
+    """Whether a decoded value has the schema type; an unknown type accepts any value."""
     if type == "integer":
         whole = isinstance(value, float) and value.is_integer()
         return whole or (isinstance(value, int) and not isinstance(value, bool))

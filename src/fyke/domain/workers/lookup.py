@@ -48,7 +48,7 @@ def find_own_worker(tx: Transaction, caller: Caller, ref: str, action: str) -> W
 
 
 def find_any_worker(tx: Transaction, ref: str) -> Worker:
-    """A living worker whoever may see it, for what the operator decides about it."""
+    """A worker of any account that is not deleted, for decisions of the operator about it."""
     worker = _referred(tx, ref.strip())
     if worker is None or worker.deleted_at:
         raise WorkerNotFound

@@ -2,10 +2,10 @@
 
     {"egress": ["example.com", "*.example.org"], "install": "wheels", "secrets": ["SHOP_LOGIN"]}
 
-``egress`` names the sites that the Worker reaches, and it reaches no others then; ``install`` says
-whether its dependencies may run code of their own while they are installed; ``secrets`` names those
-that whoever runs it should set. A file that breaks a rule stops the publication: a wall that its
-author believes in must not be missing.
+``egress`` names the only sites that the Worker can reach; ``install`` says whether its dependencies
+may run code during installation; ``secrets`` names the secrets that an account that runs it should
+set. An invalid file stops the publication, because a restriction that the author relies on must not
+be missing.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def read(text: str) -> tuple[Declared, list[Finding]]:
 
 def checked_domain(text: str) -> str:
     """Return a domain in its usual spelling, see ``fyke.kit.domains``. Raise ``ValueError`` with
-    the rule and the way out.
+    the rule and the remedy.
     """
     if "/" in text or "@" in text:
         raise ValueError(f"domain {text[:80]!r}: it is an address of a page; write example.com")

@@ -1,8 +1,8 @@
 """What ``requirements.txt`` and ``package.json`` may ask for: names and versions.
 
 Installing is done by the platform, so nothing in the file may choose where packages come from or
-point at files of the machine: no URL, no path, no other file, no index. Options that say what
-holds anyway (binary packages only) are dropped; hashes are kept.
+point at files of the machine: no URL, no path, no other file, no index. Options that apply anyway
+(binary packages only) are dropped; hashes are kept.
 """
 
 from __future__ import annotations

@@ -51,6 +51,6 @@ class SchemaReport:
         self.findings.sort(key=lambda finding: finding.line)
         if self._dropped:
             message = "further findings are not shown"
-            code, remedy = "findings_cut", "mend those above and check again"
+            code, remedy = "findings_cut", "fix those above and check again"
             self.findings.append(Finding(WARNING, code, self._file, 0, message, remedy))
         return self.findings

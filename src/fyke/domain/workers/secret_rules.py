@@ -1,9 +1,9 @@
 """What a secret may be called, and what its value may be.
 
 A secret becomes a variable of the Worker's environment, so it must not be one that the platform,
-an interpreter, the loader or a client library reads. Whoever may run a Worker may give it secrets,
-but may not read its code: with ``LD_PRELOAD`` or ``NODE_OPTIONS`` they could run code of their own
-beside it, and with ``HTTPS_PROXY`` or ``SSL_CERT_FILE`` they could send it elsewhere.
+an interpreter, the loader or a client library reads. An account that runs a Worker may set its
+secrets, but may not read its code: with ``LD_PRELOAD`` or ``NODE_OPTIONS`` it could run other code
+beside it, and with ``HTTPS_PROXY`` or ``SSL_CERT_FILE`` it could redirect its requests.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _SUFFIXES = ("_PROXY",)
 
 
 def check_name(name: str) -> str:
-    """Return the name. Raise ``InvalidFields``, which says the rule and the way out."""
+    """Return the name. Raise ``InvalidFields`` with the rule and the remedy."""
     if not _NAME.fullmatch(name):
         raise InvalidFields(f"name: {name[:80]!r} must be {NAME_RULE}, as in SHOP_LOGIN")
     if _reserved(name):
         raise InvalidFields(
-            f"name: {name} means something to the Worker's platform or interpreter, so it cannot "
-            f"hold a secret; put a word of your own before it, as in MY_{name[:61]}"
+            f"name: {name} is reserved by the Worker's platform or interpreter, so it cannot be a "
+            f"secret; put a word of your own before it, as in MY_{name[:61]}"
         )
     return name
 
@@ -54,14 +54,14 @@ def _reserved(name: str) -> bool:
 
 
 def check_value(value: str) -> str:
-    """Return the value. Raise ``InvalidFields``; its message never holds the value."""
+    """Return the value. Raise ``InvalidFields``; its message never contains the value."""
     if len(value) < LEAST_VALUE or len(value.strip()) < LEAST_VALUE:
         raise InvalidFields(
             f"value: must have at least {LEAST_VALUE} characters; a shorter one also stands in "
             "ordinary text, so that it could not be masked. Pass what is so short as input instead"
         )
     if "\0" in value:
-        raise InvalidFields("value: must not hold NUL characters; encode binary data as base64")
+        raise InvalidFields("value: must not contain NUL characters; encode binary data as base64")
     try:
         size = len(value.encode())
     except UnicodeEncodeError:

@@ -106,7 +106,7 @@ class Workers:
 
         A reference ``owner~name`` with the caller's own name makes the worker when there is none.
         What is not given stays as it is, or comes from the project. Raise ``InvalidRequest`` with
-        all errors of the project, ``Forbidden`` for a worker of somebody else,
+        all errors of the project, ``Forbidden`` for a worker of another account,
         ``WorkerNotFound``. A version that waits for a review says so in its findings.
         """
         return await self._publish(caller, data, await self._aim(caller, ref, page, public))
@@ -187,8 +187,8 @@ class Workers:
     async def own_page(
         self, caller: Caller, text: str, *, offset: int, limit: int
     ) -> tuple[int, list[Worker]]:
-        """Total count and one page, newest first, of the account's own workers that hold ``text``
-        in id, path, title or description; all of them for a blank one.
+        """Total count and one page, newest first, of the account's own workers with ``text`` in id,
+        path, title or description; all of them for a blank text.
         """
         wanted, account_id = text.strip(), caller.account_id
         return await self._storage.read(
@@ -257,8 +257,8 @@ class Workers:
         return await self._storage.write(work)
 
     async def withdraw(self, caller: Caller, ref: str, number: str, reason: str = "") -> Version:
-        """Take a version out of use; runs of it that are on their way go on. ``reason`` is told to
-        whoever asks for it.
+        """Withdraw a version; its active runs continue. ``reason`` is shown to callers that try to
+        start it.
         """
         return await self._set_state(caller, ref, number, VersionState.WITHDRAWN, reason)
 

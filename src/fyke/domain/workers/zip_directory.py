@@ -77,7 +77,7 @@ def read_directory(data: bytes, max_entries: int) -> list[ZipEntry]:
     count, start, end = _find_directory(data)
     if count > max_entries:
         raise InvalidRequest(
-            f"the archive holds {count:,} entries, at most {max_entries:,} are allowed; "
+            f"the archive has {count:,} entries, at most {max_entries:,} are allowed; "
             "leave out dependencies and build products"
         )
     entries, spans, at = [], [], start
@@ -218,9 +218,9 @@ def _check_local(data: bytes, directory: int, name: str, raw: _Raw) -> int:
     name_at = raw.local_at + _LOCAL.size
     data_at = name_at + name_size + extra_size
     if mark != _LOCAL_MARK or data[name_at : name_at + name_size] != raw.name:
-        raise refuse(name, "its local header tells another name", _PACK_AGAIN)
+        raise refuse(name, "its local header has another name", _PACK_AGAIN)
     if method != raw.method or (flags ^ raw.flags) & (_ENCRYPTED | _DESCRIPTOR | _PATCH):
-        raise refuse(name, "its local header tells another method", _PACK_AGAIN)
+        raise refuse(name, "its local header has another method", _PACK_AGAIN)
     if data_at + raw.packed > directory:
         raise refuse(name, "it reaches beyond the archive", _PACK_AGAIN)
     if packed == _NO_ZIP64 and size == _NO_ZIP64:
@@ -228,7 +228,7 @@ def _check_local(data: bytes, directory: int, name: str, raw: _Raw) -> int:
     claimed = (crc, packed, size)
     in_descriptor = flags & _DESCRIPTOR and not any(claimed)
     if claimed != (raw.crc, raw.packed, raw.size) and not in_descriptor:
-        raise refuse(name, "its local header tells another size", _PACK_AGAIN)
+        raise refuse(name, "its local header has another size", _PACK_AGAIN)
     return data_at
 
 

@@ -53,7 +53,7 @@ SAFE_NPM = 11
 _OUT_OF_STEP = "`npm ci` can only install packages when"  # npm's own words
 _RUN_INSTALL = "run npm install and publish both files again"
 _RESOLVED = (
-    "The lock file does not match package.json, so missing versions were chosen during "
+    "The lock file is out of step with package.json, so missing versions were chosen during "
     f"installation; {_RUN_INSTALL}."
 )
 

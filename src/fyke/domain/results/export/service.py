@@ -1,8 +1,8 @@
-"""Exports for callers: checked when they are asked for, written when they are fetched.
+"""Exports: checked when they are requested, written when they are downloaded.
 
-Whoever asks gets a link; whoever has the link gets the file, made from the rows as they are then.
-An export dies with its run. That of a run that has ended has a mark: the same mark means the same
-bytes, so a download of it may be kept for a while and resumed (see ``spool``).
+A caller gets a link; the link gives the file, made from the rows at the time of the download. An
+export ends with its run. The export of an ended run has a mark: the same mark means the same bytes,
+so its download may be kept for a while and resumed (see ``spool``).
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class Exports:
         return ExportFile(format.content_type, await self.begin(await self.plan(run_id, request)))
 
     async def plan(self, run_id: str, request: ExportRequest) -> ExportJob:
-        """Look at the run, for whoever shows a signed link. Raises ``RunNotFound`` and
-        ``InvalidRequest``."""
+        """Prepare an export without a caller, for requests with a signed link. Raises
+        ``RunNotFound`` and ``InvalidRequest``."""
         source = await self._results.source_of(run_id, failed_rows=request.query.failed_rows)
         await self._check_size(request.format, source)
         meta = ExportMeta(
@@ -136,7 +136,7 @@ class Exports:
 
     async def begin(self, plan: ExportJob) -> AsyncGenerator[bytes, None]:
         """The file, from its first byte; to be read to its end or closed. Raises
-        ``InvalidRequest`` when the format cannot hold so many columns."""
+        ``InvalidRequest`` when the format does not allow so many columns."""
         columns = await self._columns(plan.source, plan.request)
         pages = self._results.walk_chosen(plan.source, plan.request.query)
         return write(plan.request.format, columns, pages, plan.meta, scratch=self._scratch)
@@ -157,7 +157,7 @@ class Exports:
         return await self._storage.read(work)
 
     async def _check_size(self, format: ExportFormat, source: RunRows) -> int:
-        """The number of rows. Raises ``InvalidRequest`` when the format cannot hold them."""
+        """The number of rows. Raises ``InvalidRequest`` when the format does not allow so many."""
         totals = await self._results.totals(source)
         if format.name == "xls" and totals.row_bytes > XLS_MAX_BYTES:
             raise InvalidRequest(
@@ -171,15 +171,15 @@ def _notes(format: ExportFormat, rows: int) -> list[str]:
     """The limits of xls, always, because they are low; those of xlsx when they matter."""
     if format.name == "xls":
         return [
-            f"xls holds {XLS_ROWS:,} rows a sheet with the header; this file has "
+            f"xls allows {XLS_ROWS:,} rows a sheet with the header; this file has "
             f"{_sheets(rows, XLS_ROWS)}",
-            f"xls holds {format.max_columns} columns and at most {XLS_MAX_BYTES // 2**20} MB of "
-            "rows; what has more is refused, choose xlsx or csv for it",
-            f"a cell holds {CELL_CHARACTERS:,} characters; longer texts are cut, with a mark",
+            f"xls allows {format.max_columns} columns and {XLS_MAX_BYTES // 2**20} MB of rows; "
+            "a larger export is refused, choose xlsx or csv for it",
+            f"a cell has at most {CELL_CHARACTERS:,} characters; longer texts are cut, with a mark",
         ]
     if format.name == "xlsx" and rows >= XLSX_ROWS:
         return [
-            f"xlsx holds {XLSX_ROWS:,} rows a sheet with the header; this file has "
+            f"xlsx allows {XLSX_ROWS:,} rows a sheet with the header; this file has "
             f"{_sheets(rows, XLSX_ROWS)}"
         ]
     return []

@@ -148,7 +148,7 @@ async def test_sheets_are_announced(monkeypatch):
     have = (await place.rows.totals(place.run.id, frozenset())).rows
     _, notes = await place.exports.check(place.caller, place.run.id, "xlsx")
     assert notes == [
-        f"xlsx holds 3 rows a sheet with the header; this file has {-(-have // 2)} sheets"
+        f"xlsx allows 3 rows a sheet with the header; this file has {-(-have // 2)} sheets"
     ]
 
 

@@ -181,7 +181,7 @@ async def test_flattened_headers() -> None:
 
 
 async def test_a_cursor_and_a_page_number_exclude_each_other() -> None:
-    with pytest.raises(InvalidFields, match="cursor takes the place of the page number"):
+    with pytest.raises(InvalidFields, match="cursor replaces the page number"):
         await Place(5).page(cursor="*", index=2)
 
 
