@@ -11,7 +11,7 @@ from fyke.model.health import HealthCheck, Level
 from fyke.model.installation import (
     Component,
     EgressReport,
-    Region,
+    RegionProxy,
     SettingLine,
     StorageReport,
     StoredPart,
@@ -41,8 +41,8 @@ class HouseProbe:
 
     def egress_report(self) -> EgressReport:
         regions = [
-            Region("DE", "socks5h://de.proxy.example:1080", ""),
-            Region("US", "", "an upstream URL needs a host and a port"),
+            RegionProxy("DE", "socks5h://de.proxy.example:1080", ""),
+            RegionProxy("US", "", "an upstream URL needs a host and a port"),
         ]
         return EgressReport(regions, "DE", ("db.example:5432",), ())
 

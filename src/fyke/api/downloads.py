@@ -33,7 +33,7 @@ _LENGTH_WITHIN = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Download:
+class FileDownload:
     """A file that can be made. ``mark`` is empty while its bytes may still change."""
 
     name: str
@@ -54,7 +54,7 @@ class Downloads:
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
 
-    async def answer(self, request: Request, wanted: Download) -> Response:
+    async def answer(self, request: Request, wanted: FileDownload) -> Response:
         """200, 206, 304 or 416. Raises what making the file raises before its first byte."""
         known = request.headers.get("if-none-match")
         if wanted.mark and known is not None and matches(known, wanted.tag):
@@ -73,7 +73,7 @@ class Downloads:
         return self._kept(request, wanted, file, given)
 
     def _kept(
-        self, request: Request, wanted: Download, file: SpoolFile, given: str | None
+        self, request: Request, wanted: FileDownload, file: SpoolFile, given: str | None
     ) -> Response:
         headers = _headers(wanted, ranges=True) | {"etag": wanted.tag}
         try:
@@ -91,7 +91,7 @@ class Downloads:
         headers["content-range"] = f"bytes {begin}-{end - 1}/{file.size}"
         return Stream(self._spool.read(file, *part), 206, headers, wanted.content_type)
 
-    async def _all(self, wanted: Download, file: SpoolFile) -> AsyncGenerator[bytes, None]:
+    async def _all(self, wanted: FileDownload, file: SpoolFile) -> AsyncGenerator[bytes, None]:
         """The file as far as it could be kept, the rest as it is made once more."""
         sent = 0
         try:
@@ -108,7 +108,7 @@ class Downloads:
                         yield piece[skipped:]
 
     @staticmethod
-    async def _passing(request: Request, wanted: Download) -> Response:
+    async def _passing(request: Request, wanted: FileDownload) -> Response:
         headers = _headers(wanted, ranges=False)
         if request.method == "HEAD":
             return Response(headers=headers, media_type=wanted.content_type)
@@ -116,7 +116,7 @@ class Downloads:
         return Stream(body, 200, headers, wanted.content_type)
 
 
-def _headers(wanted: Download, *, ranges: bool) -> dict[str, str]:
+def _headers(wanted: FileDownload, *, ranges: bool) -> dict[str, str]:
     return {
         **_HEADERS,
         "content-disposition": f'attachment; filename="{wanted.name}"',

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from fyke.api.call import Call
 from fyke.api.decode import Wire, WireText
 from fyke.api.documents import Media
-from fyke.api.downloads import Download, Downloads
+from fyke.api.downloads import Downloads, FileDownload
 from fyke.api.network import Visit
 from fyke.api.operations import Operation
 from fyke.api.v1.errors import UNKNOWN_PATH
@@ -150,13 +150,15 @@ class FileOperations:
         except RunNotFound:
             raise NotFound from None
 
-    async def _log(self, link: Link, name: str) -> Download:
+    async def _log(self, link: Link, name: str) -> FileDownload:
         mark, account_id = await self.logs.mark(link.run_id)
         make = partial(self.logs.text, link.run_id)
-        return Download(name, "text/plain; charset=utf-8", mark, account_id, make)
+        return FileDownload(name, "text/plain; charset=utf-8", mark, account_id, make)
 
-    async def _export(self, link: Link, name: str) -> Download:
+    async def _export(self, link: Link, name: str) -> FileDownload:
         wish = ExportRequest(format_named(link.format), link.keys, link.query, link.safe, link.bom)
         plan = await self.exports.plan(link.run_id, wish)
         make = partial(self.exports.begin, plan)
-        return Download(name, wish.format.content_type, plan.mark, plan.source.run.account_id, make)
+        return FileDownload(
+            name, wish.format.content_type, plan.mark, plan.source.run.account_id, make
+        )

@@ -24,7 +24,7 @@ from fyke.model.health import HealthCheck, Level
 from fyke.model.installation import (
     Component,
     EgressReport,
-    Region,
+    RegionProxy,
     SettingLine,
     StorageReport,
     Tariff,
@@ -83,14 +83,14 @@ class ServerProbe:
         return await _egress(self._settings)
 
 
-def _region(code: str, text: str) -> Region:
+def _region(code: str, text: str) -> RegionProxy:
     try:
         policy, urls = split(text)
         names = [Upstream.parse(url).name for url in urls]
     except ValueError as error:
-        return Region(code.upper(), "", str(error))
+        return RegionProxy(code.upper(), "", str(error))
     several = f"{policy}: " if len(names) > 1 else ""
-    return Region(code.upper(), several + ", ".join(names), "")
+    return RegionProxy(code.upper(), several + ", ".join(names), "")
 
 
 def _database(settings: Settings, engine: Engine) -> HealthCheck:

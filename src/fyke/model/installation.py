@@ -43,7 +43,7 @@ class Tariff:
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class RegionProxy:
     """The proxy of a region. ``code`` is ``*`` for all regions without a proxy of their own;
     ``address`` is without user and password.
     """
@@ -57,7 +57,7 @@ class Region:
 class EgressReport:
     """How runs reach the web: proxies by region, and the private addresses that are allowed."""
 
-    regions: Sequence[Region]
+    regions: Sequence[RegionProxy]
     default_region: str
     allowed: Sequence[str]  # for Workers
     callbacks_allowed: Sequence[str]

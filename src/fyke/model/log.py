@@ -37,7 +37,7 @@ class LogEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
+class LogExcerpt:
     """A stored log line as a page shows it: ``content`` is cut, ``length`` is that of all of it,
     both in characters.
     """
@@ -67,7 +67,7 @@ class LogFilter:
     def plain(self) -> bool:
         return self.level <= LogType.DEBUG and not self.text
 
-    def wants(self, entry: LogEntry | LogLine) -> bool:
+    def wants(self, entry: LogEntry | LogExcerpt) -> bool:
         """Whether a line matches, by the same rule as the store applies."""
         if entry.type < self.level:
             return False

@@ -17,7 +17,7 @@ from fyke.api.v1.errors import TABLE
 from fyke.api.v1.vocabulary import seconds
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.forms.importing import ImportChoice
-from fyke.domain.forms.model import ABSENT, FieldError, FormField
+from fyke.domain.forms.model import ABSENT, FormField, InputError
 from fyke.domain.forms.pairs import control
 from fyke.domain.forms.service import Checked, FormView, RunForms
 from fyke.domain.forms.tables import MAX_BYTES
@@ -319,5 +319,5 @@ def _checked(checked: Checked) -> dict[str, Any]:
     }
 
 
-def _faults(errors: Iterable[FieldError]) -> list[dict[str, Any]]:
+def _faults(errors: Iterable[InputError]) -> list[dict[str, Any]]:
     return [asdict(error) for error in errors]

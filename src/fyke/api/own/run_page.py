@@ -27,7 +27,7 @@ from fyke.domain.runs.subtask_reader import MOST_PARTS, SubtaskReader, SubtaskVi
 from fyke.domain.runs.usage import RunUsage, RunUsages
 from fyke.errors import InvalidFields, NotFound, Refused, RunNotFound
 from fyke.model.billing import gb_seconds
-from fyke.model.log import LogFilter, LogLine, LogType
+from fyke.model.log import LogExcerpt, LogFilter, LogType
 from fyke.model.run import Attempt, RunState, Share
 from fyke.reasons import Hint, cause, next_step
 
@@ -194,7 +194,7 @@ class RunPageOperations:
         length = len(found.content)
         return encode(
             _line(
-                LogLine(
+                LogExcerpt(
                     found.position, found.type, found.group, found.content, found.timestamp, length
                 )
             )
@@ -288,7 +288,7 @@ def _hint(hint: Hint) -> dict[str, Any]:
     }
 
 
-def _line(line: LogLine) -> dict[str, Any]:
+def _line(line: LogExcerpt) -> dict[str, Any]:
     return {
         "position": line.position,
         "type": line.type,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fyke.console.texts import gettext as _
-from fyke.domain.forms.model import FieldError
+from fyke.domain.forms.model import InputError
 
 # prefixes of the domain's sentences, for clients without a form
 _NAMED = re.compile(
@@ -15,14 +15,14 @@ _NAMED = re.compile(
 )
 
 
-def rule(error: FieldError) -> str:
+def rule(error: InputError) -> str:
     """The error without the name of its field."""
     if error.message.startswith("required field "):
         return _("is required")
     return _NAMED.sub("", error.message, count=1)
 
 
-def named(error: FieldError, title: str, column: str = "") -> str:
+def named(error: InputError, title: str, column: str = "") -> str:
     """The error with the titles of the form, for the summary."""
     if error.row:
         place = {"title": title, "row": error.row, "column": column}

@@ -13,7 +13,7 @@ from typing import Any
 
 from fyke.domain.forms.controls import READ, SHOW, UNIT, Posted, Read, first, read_json_text
 from fyke.domain.forms.jsonview import JsonViewError, read_json
-from fyke.domain.forms.model import ABSENT, ControlKind, FieldError, FormField, dump, pretty, same
+from fyke.domain.forms.model import ABSENT, ControlKind, FormField, InputError, dump, pretty, same
 from fyke.domain.forms.rows import MAX_ROWS, SHOWN_ROWS, cell_name, cells_of, rows_of
 from fyke.domain.forms.tables import pasted
 from fyke.errors import InvalidRequest
@@ -99,14 +99,14 @@ def _show_table(field: FormField, value: Any) -> Posted | None:
 
 def _read_table(field: FormField, posted: Posted) -> Read:
     values: list[dict[str, Any]] = []
-    problems: list[FieldError] = []
+    problems: list[InputError] = []
     paste = first(posted, PASTE)
     if paste.strip():
         try:
             posted = {**posted, **cells_of(field, pasted(paste), after=MAX_ROWS).cells}
         except InvalidRequest as error:
             message = f'field "{field.name}": {error.message.replace("the file", "the paste")}'
-            problems.append(FieldError(f"custom.{field.name}", message))
+            problems.append(InputError(f"custom.{field.name}", message))
     for cells in rows_of(field, posted):
         row, wrong = _read_row(field, cells, len(values) + 1)
         if any(not _blank(value) for value in row.values()):
@@ -114,7 +114,7 @@ def _read_table(field: FormField, posted: Posted) -> Read:
             problems += wrong
     if len(values) > MAX_ROWS:
         rule = f"must have at most {MAX_ROWS:,} rows; give the rest as JSON or in another run"
-        problems = [FieldError(f"custom.{field.name}", f'field "{field.name}" {rule}')]
+        problems = [InputError(f"custom.{field.name}", f'field "{field.name}" {rule}')]
     return Read(values, tuple(problems))
 
 
@@ -124,9 +124,9 @@ def _blank(value: Any) -> bool:
 
 def _read_row(
     field: FormField, cells: dict[str, Posted], number: int
-) -> tuple[dict[str, Any], list[FieldError]]:
+) -> tuple[dict[str, Any], list[InputError]]:
     row: dict[str, Any] = {}
-    problems: list[FieldError] = []
+    problems: list[InputError] = []
     for column in field.columns:
         read = decode(column, cells.get(column.name, {}))
         if read.value is not ABSENT:
@@ -138,10 +138,10 @@ def _read_row(
     return row, problems
 
 
-def _after_name(problem: FieldError, column: FormField) -> str:
+def _after_name(problem: InputError, column: FormField) -> str:
     return problem.message.removeprefix(f'field "{column.name}" ')
 
 
-def _cell_error(field: FormField, number: int, column: FormField, rule: str) -> FieldError:
+def _cell_error(field: FormField, number: int, column: FormField, rule: str) -> InputError:
     message = f'field "{field.name}", row {number}, "{column.title}" {rule}'
-    return FieldError(f"custom.{field.name}", message, row=number, column=column.name)
+    return InputError(f"custom.{field.name}", message, row=number, column=column.name)

@@ -13,7 +13,7 @@ from typing import Any
 
 from fyke.domain.forms import choices, dates
 from fyke.domain.forms.jsonview import JsonViewError, read_json
-from fyke.domain.forms.model import ABSENT, ControlKind, FieldError, FormField, dump, pretty
+from fyke.domain.forms.model import ABSENT, ControlKind, FormField, InputError, dump, pretty
 from fyke.domain.forms.numbers import NotANumber, read_number, within
 from fyke.domain.workers.date_formats import DEFAULT
 
@@ -30,7 +30,7 @@ class Read:
     """
 
     value: Any
-    problems: tuple[FieldError, ...] = ()
+    problems: tuple[InputError, ...] = ()
 
 
 def first(posted: Mapping[str, list[str]], suffix: str = "") -> str:
@@ -38,8 +38,8 @@ def first(posted: Mapping[str, list[str]], suffix: str = "") -> str:
     return next(iter(posted.get(suffix, ())), "")
 
 
-def _wrong(field: FormField, rule: str, **place: Any) -> tuple[FieldError, ...]:
-    return (FieldError(f"custom.{field.name}", f'field "{field.name}" {rule}', **place),)
+def _wrong(field: FormField, rule: str, **place: Any) -> tuple[InputError, ...]:
+    return (InputError(f"custom.{field.name}", f'field "{field.name}" {rule}', **place),)
 
 
 def one_line(value: object) -> bool:
@@ -115,7 +115,7 @@ def _read_choice(field: FormField, posted: Posted) -> Read:
     return Read(choices.value_of(text), _undeclared(field, text))
 
 
-def _undeclared(field: FormField, text: str) -> tuple[FieldError, ...]:
+def _undeclared(field: FormField, text: str) -> tuple[InputError, ...]:
     return _wrong(field, f'has no option "{text[:80]}"; choose one of the list')
 
 
@@ -137,7 +137,7 @@ def _read_choices(field: FormField, posted: Posted) -> Read:
     wanted += [text for text in declared if text in ticked and text not in hint]
     wanted += [text for text in ticked if text not in hint and text not in declared]
     values: list[Any] = []
-    problems: list[FieldError] = []
+    problems: list[InputError] = []
     for text in dict.fromkeys(wanted):
         values.append(known[text] if text in known else choices.value_of(text))
         if text not in known:

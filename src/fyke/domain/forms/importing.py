@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fyke.domain.forms.codec import decode
-from fyke.domain.forms.model import ControlKind, FieldError, FormField
+from fyke.domain.forms.model import ControlKind, FormField, InputError
 from fyke.domain.forms.rows import cells_of
 from fyke.domain.forms.tables import MAX_BYTES, Table, pasted, read_text_file, refuse
 from fyke.domain.forms.workbook import read_workbook
@@ -36,7 +36,7 @@ class Imported:
 
     value: list[Any]
     header: bool
-    errors: tuple[FieldError, ...] = ()
+    errors: tuple[InputError, ...] = ()
 
 
 def read_file(name: str, data: bytes, sheet: str = "") -> Table:
@@ -108,7 +108,7 @@ def _import_rows(field: FormField, table: Table) -> Imported:
     return Imported(read.value, found.header, errors)
 
 
-def _with_line(error: FieldError, lines: list[int]) -> FieldError:
+def _with_line(error: InputError, lines: list[int]) -> InputError:
     if not 0 < error.row <= len(lines):
         return error
     line = lines[error.row - 1]

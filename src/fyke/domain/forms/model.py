@@ -98,7 +98,7 @@ class RunForm:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldError:
+class InputError:
     """One problem: field, rule and remedy, as one sentence.
 
     ``path`` is ``custom.NAME``, ``system.NAME`` or ``""`` for the input as a whole. ``row`` is

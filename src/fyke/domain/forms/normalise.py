@@ -13,7 +13,7 @@ from typing import Any
 
 from fyke.domain.forms.codec import decode
 from fyke.domain.forms.jsonview import JsonViewError, read_json
-from fyke.domain.forms.model import ABSENT, ControlKind, FieldError, FormField, RunForm
+from fyke.domain.forms.model import ABSENT, ControlKind, FormField, InputError, RunForm
 from fyke.domain.forms.pairs import Pairs, Sent, group_by_field, shown
 from fyke.domain.forms.pairs import pairs as sent_pairs
 from fyke.domain.forms.system import check_system, read_system
@@ -64,7 +64,7 @@ class Normalised:
 
     system: dict[str, Any]
     custom: dict[str, Any]
-    errors: tuple[FieldError, ...] = ()
+    errors: tuple[InputError, ...] = ()
 
     @property
     def input(self) -> dict[str, Any]:
@@ -108,10 +108,10 @@ def _from_form(form: RunForm, raw: FormPairs) -> Normalised:
     pairs = list(raw.pairs)
     if len(pairs) > MAX_PAIRS:
         message = f"the form has more than {MAX_PAIRS:,} values; give the input as JSON"
-        return Normalised({}, {}, (FieldError("", message),))
+        return Normalised({}, {}, (InputError("", message),))
     sent = group_by_field(pairs)
     custom: dict[str, Any] = {}
-    errors: list[FieldError] = []
+    errors: list[InputError] = []
     for name, field in form.fields.items():
         read = decode(field, sent.custom.get(name, {}))
         if read.value is not ABSENT:
@@ -122,20 +122,20 @@ def _from_form(form: RunForm, raw: FormPairs) -> Normalised:
     return Normalised(system, {**custom, **rest}, (*errors, *wrong, *broken))
 
 
-def _system(sent: Sent) -> tuple[dict[str, Any], list[FieldError]]:
+def _system(sent: Sent) -> tuple[dict[str, Any], list[InputError]]:
     system, errors = read_system(sent.system)
     rest, wrong = _rest(sent.system_rest)
     return {**system, **rest}, errors + wrong
 
 
-def _rest(text: str) -> tuple[dict[str, Any], list[FieldError]]:
+def _rest(text: str) -> tuple[dict[str, Any], list[InputError]]:
     """What the form does not show and carries along."""
     try:
         value = read_json(text) if text.strip() else {}
     except JsonViewError as bad:
-        return {}, [FieldError("", f"the values that are not shown are no valid JSON: {bad}")]
+        return {}, [InputError("", f"the values that are not shown are no valid JSON: {bad}")]
     if not isinstance(value, dict):
-        return {}, [FieldError("", "the values that are not shown must be a JSON object")]
+        return {}, [InputError("", "the values that are not shown must be a JSON object")]
     return value, []
 
 
@@ -143,15 +143,15 @@ def _from_text(form: RunForm, raw: JsonText) -> Normalised:
     system, broken = _system(group_by_field(raw.system))
     if not raw.text.strip():
         message = "the JSON is empty; write {} for an input without values"
-        return Normalised(system, {}, (FieldError("", message), *broken))
+        return Normalised(system, {}, (InputError("", message), *broken))
     try:
         value = read_json(raw.text)
     except JsonViewError as bad:
-        error = FieldError("", f"the JSON is not valid: {bad}", 0, "", bad.line, bad.column)
+        error = InputError("", f"the JSON is not valid: {bad}", 0, "", bad.line, bad.column)
         return Normalised(system, {}, (error, *broken))
     if not isinstance(value, dict):
         message = 'the input must be a JSON object; write it in braces, as in {"field": 1}'
-        return Normalised(system, {}, (FieldError("", message), *broken))
+        return Normalised(system, {}, (InputError("", message), *broken))
     if is_whole(form, value):
         whole = _from_value(value)
         return whole if whole.system else Normalised(system, whole.custom, (*whole.errors, *broken))
@@ -174,7 +174,7 @@ def _from_value(value: object) -> Normalised:
     try:
         system, custom = parts(value)
     except InvalidRequest as error:
-        return Normalised({}, {}, (FieldError("", error.message),))
+        return Normalised({}, {}, (InputError("", error.message),))
     return Normalised(system, custom)
 
 
@@ -186,7 +186,7 @@ def _checked(form: RunForm, found: Normalised, raw: Raw, defaults: SystemDefault
     lines = _Positions(form, raw)
     for name, rule in problems(form.schema, found.custom):
         if f"custom.{name}" not in known:
-            errors.append(FieldError(f"custom.{name}", rule, line=lines.of(name)))
+            errors.append(InputError(f"custom.{name}", rule, line=lines.of(name)))
     for error in check_system(found.system, defaults):
         if error.path not in known:
             errors.append(error)

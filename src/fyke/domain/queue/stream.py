@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fyke.domain.queue.board import QueueBoard, QueueBoardView
 from fyke.domain.queue.service import RunQueue
 from fyke.model.account import Caller
-from fyke.model.queue import QueueItem
+from fyke.model.queue import QueuedStart
 from fyke.model.run_list import ListCursor
 
 SWEEP = 2.0  # seconds; not every change of a position in the queue is notified
@@ -23,7 +23,7 @@ class QueueUpdate:
 
     board: QueueBoardView | None
     held_moved: bool
-    gone: list[QueueItem]
+    gone: list[QueuedStart]
 
 
 class QueueStream:

@@ -8,7 +8,7 @@ from fyke.domain.logs.reading import LogPosition, LogReading
 from fyke.domain.runs.hints import MOST_LINES, hint
 from fyke.domain.runs.service import RunView
 from fyke.domain.runs.sites import RunSites
-from fyke.model.log import LogFilter, LogLine, LogType
+from fyke.model.log import LogExcerpt, LogFilter, LogType
 from fyke.model.run import RunState
 from fyke.reasons import Hint
 
@@ -18,7 +18,7 @@ class RunEnding:
     """``hint`` is None when there is nothing to say. ``errors``: the last error lines."""
 
     hint: Hint | None
-    errors: list[LogLine]
+    errors: list[LogExcerpt]
 
 
 class RunEndings:

@@ -26,7 +26,7 @@ from fyke.domain.runs.transitions import Rules, apply, charged
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import validate_input
 from fyke.domain.workers.lookup import refuse_deleted
-from fyke.domain.workers.parameters import RunInput, read_input
+from fyke.domain.workers.parameters import ParsedInput, read_input
 from fyke.domain.workers.service import Workers
 from fyke.errors import (
     Conflict,
@@ -161,7 +161,7 @@ class Runs:
         request: StartRequest,
         worker: Worker,
         version: Version,
-        wanted: RunInput,
+        wanted: ParsedInput,
         subtasks: int,
         summary: str,
     ) -> Run:

@@ -26,7 +26,7 @@ _TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
-class RunInput:
+class ParsedInput:
     """A start's input, taken apart. ``custom`` goes to the Worker unchanged."""
 
     limits: RunLimits
@@ -40,11 +40,11 @@ def cpus_for(memory_mb: int) -> float:
     return DEVICES[memory_mb]
 
 
-def read_input(raw: object, defaults: SystemDefaults) -> RunInput:
+def read_input(raw: object, defaults: SystemDefaults) -> ParsedInput:
     """Take the ``input`` object of a start apart; raise ``InvalidRequest`` naming the field."""
     system, custom = parts(raw)
     memory = _memory(system, defaults)
-    return RunInput(
+    return ParsedInput(
         limits=RunLimits(
             cpus=_cpus(system, memory),
             memory_mb=memory,

@@ -16,7 +16,7 @@ from fyke.wire.v1 import ORIGIN
 from fyke.wire.v2.status import StatusWord, status_word
 
 if TYPE_CHECKING:
-    from fyke.domain.results.service import ResultPage as Rows
+    from fyke.domain.results.service import RowPage as Rows
     from fyke.domain.runs.service import RunView
     from fyke.model.run import Run
 

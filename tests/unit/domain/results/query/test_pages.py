@@ -11,7 +11,7 @@ import pytest
 
 from fyke.domain.results.query import orders
 from fyke.domain.results.query.model import PLAIN, Query, query_of
-from fyke.domain.results.service import ResultPage, RunResults
+from fyke.domain.results.service import RowPage, RunResults
 from fyke.errors import InvalidFields, RunNotFound
 from fyke.model.run import RunState
 from support.memory import (
@@ -48,11 +48,11 @@ class Place:
 
     async def page(
         self, query: Query = PLAIN, cursor: str = "", *, index: int = 1, size: int = 10
-    ) -> ResultPage:
+    ) -> RowPage:
         return await self.results.page(self.caller, self.run.id, index, size, query, cursor)
 
 
-def numbers(page: ResultPage) -> list[int]:
+def numbers(page: RowPage) -> list[int]:
     return [json.loads(row.data)["i"] for row in page.rows]
 
 
