@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from fyke.domain.runs.site_hints import hint_of_sites
-from fyke.domain.runs.sites import SiteUsage
+from fyke.domain.runs.sites import BlockedSite, SiteUsage
 from fyke.model.run import Outcome, Run, RunState
 from fyke.reasons import Hint, HintCode, ReasonCode
 
@@ -51,7 +50,7 @@ def _from_traces(lines: Sequence[str], sites: Sequence[SiteUsage]) -> Hint | Non
     said = _from_lines(lines)
     if said is not None and said.code not in _LIKE_REFUSED:
         return said
-    return hint_of_sites(sites) or said
+    return _from_sites(sites) or said
 
 
 def _from_lines(lines: Sequence[str]) -> Hint | None:
@@ -140,3 +139,19 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], HintCode], ...] = (
         HintCode.OTHER_PAGE,
     ),
 )
+
+
+def _from_sites(sites: Sequence[SiteUsage]) -> Hint | None:
+    """None when no refused site could explain the end."""
+    reached = any(site.traffic.requests for site in sites)
+    undeclared = _blocked(sites, {BlockedSite.UNDECLARED})
+    if undeclared:
+        return Hint(HintCode.UNDECLARED_SITES, {"some" if reached else "sites": undeclared})
+    barred = _blocked(sites, {BlockedSite.NOT_PUBLIC, BlockedSite.RULE})
+    if barred and not reached:
+        return Hint.of(HintCode.REFUSED_SITES, sites=barred)
+    return None
+
+
+def _blocked(sites: Sequence[SiteUsage], why: set[BlockedSite]) -> list[str]:
+    return [site.traffic.domain for site in sites if site.barred in why]

@@ -1,16 +1,23 @@
-"""Links under which people without an account may look at one run: made, revoked, opened."""
+"""Links that show one run to anyone without an account: created, revoked, opened.
+
+The token of a link is the share's id and a signature over it. The id alone gives no access, and a
+token only as long as its row in the database allows: until it expires, is revoked, or its run is
+deleted.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from dataclasses import dataclass
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.runs.share import share_id_in, token_of
 from fyke.errors import InvalidFields, NotFound, Refused
-from fyke.kit.ids import new_ulid
+from fyke.kit.ids import is_ulid, new_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.run import Run, Share
@@ -18,6 +25,7 @@ from fyke.model.run import Run, Share
 MOST_DAYS = 365
 MOST_SHARES = 50  # of one run
 _DAY_MS = 24 * 3600 * 1000
+_SIGNATURE_BYTES = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +133,26 @@ class Shares:
         if found is None:
             raise NotFound("This link is not valid: it has expired, or was revoked")
         return found
+
+
+def token_of(master: bytes, share_id: str) -> str:
+    """The token for the link, 59 characters that need no escaping in an address."""
+    return f"{share_id}-{_signature(master, share_id)}"
+
+
+def share_id_in(master: bytes, token: str) -> str | None:
+    """The share that the token names; None when it was not signed here."""
+    share_id, _, signature = token.partition("-")
+    if not is_ulid(share_id):
+        return None
+    expected = _signature(master, share_id)
+    same = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
+    return share_id if same else None
+
+
+def _signature(master: bytes, share_id: str) -> str:
+    if not master:
+        raise ValueError("the master secret is empty")
+    # the label keeps it apart from everything else that is signed with the master secret
+    digest = hmac.new(master, b"share:" + share_id.encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest[:_SIGNATURE_BYTES]).decode()
